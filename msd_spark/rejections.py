@@ -1,0 +1,39 @@
+"""The table ``rejected/``: what gave no row, by the stage that refused it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from msd_spark.schema import REJECTED
+from msd_spark.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """An input that gave no row.
+
+    Attributes
+    ----------
+    source : str
+        Its file.
+    reason : str
+        A short code.
+    detail : str
+        What was seen.
+    member : str, optional
+        Which part of the file: a line's number, a member of an archive.
+    """
+
+    source: str
+    reason: str
+    detail: str
+    member: str | None = None
+
+
+def write_rejections(warehouse: Warehouse, stage: str, rejections: Iterable[Rejection]) -> None:
+    """Write a stage's part of ``rejected/``, replacing what it wrote before."""
+    rows = [{"source": item.source, "member": item.member, "reason": item.reason, "detail": item.detail} for item in rejections]
+    warehouse.write_arrow(pa.Table.from_pylist(rows, REJECTED), "rejected", f"stage={stage}")

@@ -1,0 +1,230 @@
+"""Every table's schema and the geometry of the features, in one place.
+
+The schemas are Arrow schemas: workers write Parquet with them, Spark reads and writes the
+same tables (`spark_schema`), Petastorm and pandas read the files. Nothing else in the
+project spells a column type or one of the numbers 300, 12 and 50.
+
+What becomes null in ``songs/``
+-------------------------------
+The source marks what it does not know in several ways; `SENTINELS` lists them by column.
+Besides these, NaN in a scalar and an empty string are null. Arrays are kept as they are;
+an array of length 0 is an empty list, never null.
+
+What becomes float32
+--------------------
+The Echo Nest rounded confidences, loudness, chroma and timbre to three decimals. float32
+carries seven significant digits, and no value of these reaches 1,000, so rounding a float32
+back to three decimals gives the source's number exactly; the other half of each float64
+is noise. Times (up to thousands of seconds, five decimals) and term weights stay float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from msd_spark.songfile.layout import ARRAYS, N_PITCHES, TABLES, Array
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
+
+EMBEDDING_SIZE = 50
+"""Units of the layer named ``embedding``, and dimensions of a lyric vector."""
+
+EMBEDDING_LAYER = "embedding"
+"""Name of the layer whose output is a song's embedding."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Shape of the features of an example.
+
+    Attributes
+    ----------
+    n_segments : int
+        Segments an example has room for; a longer song is cropped, a shorter one padded.
+    n_pitches : int
+        Columns of chroma and of timbre.
+    lyric_size : int
+        Dimensions of a lyric vector.
+    """
+
+    n_segments: int = 300
+    n_pitches: int = N_PITCHES
+    lyric_size: int = EMBEDDING_SIZE
+
+    @property
+    def segments_shape(self) -> tuple[int, int]:
+        """Shape of an example's chroma, and of its timbre: ``(n_segments, n_pitches)``."""
+        return self.n_segments, self.n_pitches
+
+    def mask(self, lengths: np.ndarray) -> np.ndarray:
+        """Return which rows hold segments: 1 there, 0 in the padding.
+
+        Parameters
+        ----------
+        lengths : numpy.ndarray
+            Shape ``(n,)``: segments of each example.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape ``(n, n_segments)``, float32.
+        """
+        return (np.arange(self.n_segments) < np.asarray(lengths)[:, None]).astype(np.float32)
+
+
+GEOMETRY = Geometry()
+
+ROUNDED_TO_THREE_DECIMALS = frozenset(
+    {
+        "segments_confidence",
+        "segments_pitches",
+        "segments_timbre",
+        "segments_loudness_max",
+        "segments_loudness_start",
+        "sections_confidence",
+        "beats_confidence",
+        "bars_confidence",
+        "tatums_confidence",
+    }
+)
+"""Arrays whose precision beyond three decimals is noise, kept as float32."""
+
+SENTINELS: dict[str, tuple[float, ...]] = {
+    "danceability": (0.0,),
+    "energy": (0.0,),
+    "tempo": (0.0,),
+    "time_signature": (0,),
+    "year": (0,),
+    "song_hotttnesss": (0.0,),
+    "artist_playmeid": (-1,),
+    "artist_7digitalid": (-1,),
+    "release_7digitalid": (-1,),
+    "track_7digitalid": (-1,),
+}
+"""Values that mean "not known", by column of ``songs/``."""
+
+POINTER_PREFIX = "idx_"
+"""Columns of the file's tables that point into its arrays; of no use outside the file."""
+
+
+def _scalar_type(dtype: str) -> pa.DataType:
+    kind = dtype.lstrip("<|")
+    return pa.string() if kind.startswith("S") else {"i4": pa.int32(), "f8": pa.float64()}[kind]
+
+
+def _array_type(array: Array) -> pa.DataType:
+    if array.name in ROUNDED_TO_THREE_DECIMALS:
+        return pa.list_(pa.float32())
+    return pa.list_(_scalar_type(array.dtype))
+
+
+SCALAR_COLUMNS: dict[str, pa.DataType] = {
+    name: _scalar_type(table.columns[name].str)
+    for table in TABLES
+    for name in table.columns.names or ()
+    if not name.startswith(POINTER_PREFIX)
+}
+"""One-valued fields of a song file, by name."""
+
+ARRAY_COLUMNS: dict[str, pa.DataType] = {array.name: _array_type(array) for array in ARRAYS}
+"""Arrays of a song file, by name; two-dimensional ones flat, row after row."""
+
+SONGS = pa.schema(
+    [
+        pa.field("track_id", pa.string(), nullable=False),
+        *(pa.field(name, kind) for name, kind in SCALAR_COLUMNS.items() if name != "track_id"),
+        pa.field("n_segments", pa.int32(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        *(pa.field(name, kind, nullable=False) for name, kind in ARRAY_COLUMNS.items()),
+    ]
+)
+"""``songs/``: a track with every field of its song file, and where the file was."""
+
+REJECTED = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("member", pa.string()),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+    ]
+)
+"""``rejected/``: an input that gave no row: its file, its member or line, a reason code and what was seen."""
+
+LEDGER = pa.schema(
+    [
+        pa.field("unit", pa.string(), nullable=False),
+        pa.field("fingerprint", pa.string(), nullable=False),
+        pa.field("inputs", pa.int64(), nullable=False),
+        pa.field("songs", pa.int64(), nullable=False),
+        pa.field("rejected", pa.int64(), nullable=False),
+        pa.field("duplicates", pa.int64(), nullable=False),
+    ]
+)
+"""``ledger/``: a unit of ingest; ``inputs = songs + rejected + duplicates``."""
+
+LYRICS = pa.schema(
+    [
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("musixmatch_id", pa.int64(), nullable=False),
+        pa.field("official_split", pa.string(), nullable=False),
+        pa.field("word_indices", pa.list_(pa.int32()), nullable=False),
+        pa.field("word_counts", pa.list_(pa.int32()), nullable=False),
+        pa.field("coverage", pa.float64(), nullable=False),
+        pa.field("lyric_vector", pa.list_(pa.float32())),
+    ]
+)
+"""``lyrics/``: a track's bag of words (indices from 1 into the header's words), the share of its
+occurrences that have a word vector, and its lyric vector, null where none of its words has one."""
+
+LABELS = pa.schema(
+    [
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("genre", pa.string(), nullable=False),
+        pa.field("minority_genre", pa.string()),
+        pa.field("label_set", pa.string(), nullable=False),
+    ]
+)
+"""``labels/``: a track's genre in one label set."""
+
+EXAMPLES = pa.schema(
+    [
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("artist_group", pa.string(), nullable=False),
+        pa.field("chroma", pa.list_(pa.float32()), nullable=False),
+        pa.field("timbre", pa.list_(pa.float32()), nullable=False),
+        pa.field("n_segments", pa.int32(), nullable=False),
+        pa.field("lyric_vector", pa.list_(pa.float32()), nullable=False),
+        pa.field("has_lyrics", pa.float32(), nullable=False),
+        pa.field("genre_index", pa.int32(), nullable=False),
+        pa.field("weight", pa.float32(), nullable=False),
+    ]
+)
+"""``dataset/NAME/SPLIT/``: an example. Chroma and timbre are ``(300, 12)`` row after row, zero from
+row ``n_segments`` on; the lyric vector is zero and ``has_lyrics`` 0 where there are none."""
+
+EMBEDDINGS = pa.schema(
+    [
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("embedding", pa.list_(pa.float32()), nullable=False),
+        pa.field("genre_probabilities", pa.list_(pa.float32()), nullable=False),
+        pa.field("predicted_genre", pa.string(), nullable=False),
+        pa.field("has_lyrics", pa.float32(), nullable=False),
+        pa.field("run", pa.string(), nullable=False),
+    ]
+)
+"""``embeddings/RUN/``: a track's embedding and genre probabilities."""
+
+SPLITS = ("train", "validation", "test")
+"""The splits of a dataset, in the order in which they take their share."""
+
+
+def spark_schema(schema: pa.Schema) -> StructType:
+    """Return the Spark schema of an Arrow schema."""
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    return from_arrow_schema(schema)

@@ -1,0 +1,91 @@
+"""The Spark session that every job runs in, and writing a frame as a warehouse table."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pyspark.sql import DataFrame, SparkSession
+from tqdm import tqdm
+
+from msd_spark.warehouse import Warehouse
+
+
+def start_spark(application: str) -> SparkSession:
+    """Return the Spark session, quiet and with Python workers of this interpreter.
+
+    What ``spark-submit`` was told (master, memory, archives) is kept; outside of it Spark
+    runs on all cores of this machine.
+    """
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    builder = (
+        SparkSession.builder.appName(application)
+        .config("spark.sql.execution.arrow.pyspark.enabled", "true")
+        .config("spark.sql.session.timeZone", "UTC")
+        .config("spark.sql.parquet.compression.codec", "zstd")
+        .config("spark.ui.showConsoleProgress", "false")
+    )
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
+
+
+def write_table(frame: DataFrame, warehouse: Warehouse, *names: str) -> None:
+    """Write `frame` as the warehouse's table `names`, replacing the one that is there."""
+    with warehouse.replacing(*names) as staging:
+        inner = f"{staging}/{names[-1]}"
+        frame.write.mode("overwrite").parquet((warehouse.scheme or "file://") + inner)
+        for info in warehouse.list_files(inner):
+            name = info.path.rsplit("/", 1)[-1]
+            if not name.startswith(("_", ".")):
+                warehouse.filesystem.move(info.path, f"{staging}/{name}")
+        warehouse.filesystem.delete_dir(inner)
+
+
+@contextmanager
+def progress(session: SparkSession, description: str, count: Callable[[], int] | None = None, total: int | None = None) -> Iterator[None]:
+    """Show a bar on the driver while Spark works.
+
+    Parameters
+    ----------
+    session : SparkSession
+    description : str
+        What is being done.
+    count, total : callable and int, optional
+        How many things are done so far, and how many there are. Left out, the bar counts
+        the tasks of the stages that Spark is running.
+    """
+    stop = threading.Event()
+    bar = tqdm(desc=description, total=total, unit="task" if count is None else "", file=sys.stderr, mininterval=1.0)
+
+    def follow() -> None:
+        # A terminal redraws one line; a log would get a line each time.
+        while not stop.wait(0.5 if sys.stderr.isatty() else 10.0):
+            show()
+
+    def show() -> None:
+        if count is not None:
+            bar.n = count()
+        else:
+            tracker = session.sparkContext.statusTracker()
+            stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+            bar.total = sum(stage.numTasks for stage in stages if stage) or bar.total
+            bar.n = sum(stage.numCompletedTasks for stage in stages if stage) or bar.n
+        bar.refresh()
+
+    follower = threading.Thread(target=follow, name="progress", daemon=True)
+    follower.start()
+    try:
+        yield
+        if count is not None:
+            stop.set()
+            follower.join()
+            show()
+    finally:
+        stop.set()
+        follower.join()
+        bar.close()
