@@ -2,6 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # The virtual environment's programs come first for every recipe, as if it were active.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# horovodrun loads TensorFlow too, before any of our code can quieten it.
+export TF_CPP_MIN_LOG_LEVEL ?= 3
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 .PHONY: setup
@@ -11,3 +13,12 @@ setup:
 .PHONY: doctor
 doctor: setup
 	@python -m msd_spark.environment.doctor
+
+# Resolves the pins of pyproject.toml anew; what it writes names no index.
+.PHONY: lock
+lock:
+	@test -x .venv/bin/uv || .venv/bin/python -m pip install --quiet --require-hashes -r requirements/installer.txt
+	@uv pip compile pyproject.toml --extra build --extra dev $(LOCK_OPTIONS) -o requirements/lock.txt
+	@echo "$$(python -c 'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["horovod"][0])')" | uv pip compile - --no-deps --no-binary horovod $(LOCK_OPTIONS) -o requirements/horovod.txt
+	@echo "$$(python -c 'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["java"][0])')" | uv pip compile - $(LOCK_OPTIONS) -o requirements/java.txt
+LOCK_OPTIONS = --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet

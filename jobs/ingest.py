@@ -10,8 +10,16 @@ from msd_spark.warehouse import Warehouse
 def main() -> None:
     """Run the job with the arguments of the command line."""
     parser = job_parser(__doc__)
-    parser.add_argument("--songs", nargs="+", required=True, metavar="LOCATION", help="folders and files of songs, local or s3://, hdfs://")
-    parser.add_argument("--inputs-per-unit", type=int, default=IngestSettings.inputs_per_unit, help="song files a unit of work")
+    parser.add_argument(
+        "--songs",
+        nargs="+",
+        required=True,
+        metavar="LOCATION",
+        help="folders and files of songs, local or s3://, hdfs://",
+    )
+    parser.add_argument(
+        "--inputs-per-unit", type=int, default=IngestSettings.inputs_per_unit, help="song files a unit of work"
+    )
     arguments = parser.parse_args()
     settings = IngestSettings(tuple(arguments.songs), arguments.warehouse, arguments.inputs_per_unit)
     ingest(start_spark("msd-spark ingest"), settings).finish(Warehouse(settings.warehouse))

@@ -10,7 +10,13 @@ from msd_spark.warehouse import Warehouse
 def main() -> None:
     """Run the job with the arguments of the command line."""
     parser = job_parser(__doc__)
-    parser.add_argument("--source", action="append", required=True, metavar="NAME=FILE", help="a label set and its .cls file, cd1=msd_tagtraum_cd1.cls for example; repeatable")
+    parser.add_argument(
+        "--source",
+        action="append",
+        required=True,
+        metavar="NAME=FILE",
+        help="a label set and its .cls file, cd1=msd_tagtraum_cd1.cls for example; repeatable",
+    )
     arguments = parser.parse_args()
     sources = {}
     for source in arguments.source:

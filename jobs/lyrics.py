@@ -15,7 +15,9 @@ def main() -> None:
     parser.add_argument("--reverse-mapping", metavar="FILE", help="the official mapping from stems to words")
     parser.add_argument("--seed", type=int, default=LyricsSettings.seed, help="seed of the word vectors' training")
     arguments = parser.parse_args()
-    settings = LyricsSettings(arguments.warehouse, arguments.train, arguments.test, arguments.reverse_mapping, arguments.seed)
+    settings = LyricsSettings(
+        arguments.warehouse, arguments.train, arguments.test, arguments.reverse_mapping, arguments.seed
+    )
     make_lyrics(start_spark("msd-spark lyrics"), settings).finish(Warehouse(settings.warehouse))
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import reduce
 from operator import add
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,11 +23,11 @@ from pyspark.sql import functions as sf
 
 from msd_spark.errors import StageError
 from msd_spark.example_plan import FileRule, count_by_genre, keep_common_genres, plan_examples
-from msd_spark.features import segment_features
+from msd_spark.features import example_columns
 from msd_spark.normalisation import Moments
 from msd_spark.schema import EXAMPLES, GEOMETRY, SPLITS, Geometry, spark_schema
+from msd_spark.spark import ArrowFunction, progress
 from msd_spark.splits import SplitRule, artist_groups
-from msd_spark.spark import progress
 from msd_spark.summary import SUMMARIES, Summary
 from msd_spark.warehouse import Warehouse
 
@@ -90,7 +91,11 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
     vocabulary, rare = keep_common_genres(labelled["genre"], settings.min_examples)
     common = labelled[labelled["genre"].isin(vocabulary)]
     if common.empty:
-        raise StageError(STAGE, f"{n_songs} songs, {len(labelled)} with a label in {settings.label_set}, none in a genre of at least {settings.min_examples}; see --label-set, --min-examples")
+        raise StageError(
+            STAGE,
+            f"{n_songs} songs, {len(labelled)} with a label in {settings.label_set}, "
+            f"none in a genre of at least {settings.min_examples}; see --label-set, --min-examples",
+        )
     plan = plan_examples(common, vocabulary, settings.split_rule, settings.file_rule)
     with warehouse.replacing("dataset", settings.name) as staging:
         for split in SPLITS:
@@ -109,35 +114,65 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
         metadata["rare_genres"] = rare
         with warehouse.filesystem.open_output_stream(f"{staging}/{METADATA}") as sink:
             sink.write(json.dumps(metadata, indent=2, ensure_ascii=False).encode())
-    summary.facts |= metadata["funnel"] | {"genres": len(vocabulary), "rare genres left out": len(rare), "files": len(written)}
-    absent = [f"{genre} in {split}" for genre, counts in metadata["examples_by_genre"].items() for split in SPLITS if not counts[split]]
+    summary.facts |= metadata["funnel"] | {
+        "genres": len(vocabulary),
+        "rare genres left out": len(rare),
+        "files": len(written),
+    }
+    absent = [
+        f"{genre} in {split}"
+        for genre, counts in metadata["examples_by_genre"].items()
+        for split in SPLITS
+        if not counts[split]
+    ]
     if absent:
         summary.facts["no example of"] = ", ".join(absent)
     return summary
 
 
-def labelled_tracks(songs: DataFrame, lyrics: DataFrame, labels: DataFrame, settings: DatasetSettings) -> tuple[pd.DataFrame, int, int]:
+def labelled_tracks(
+    songs: DataFrame, lyrics: DataFrame, labels: DataFrame, settings: DatasetSettings
+) -> tuple[pd.DataFrame, int, int]:
     """Return the labelled songs' light columns, the number of songs, and how many of these have lyrics."""
-    with_artist = songs.select("track_id", "song_id", "artist_name", "title", sf.coalesce("artist_id", "track_id").alias("artist"))
-    same_song = with_artist.where("song_id is not null").groupBy("song_id").agg(sf.sort_array(sf.collect_set("artist")).alias("artists"))
+    with_artist = songs.select(
+        "track_id", "song_id", "artist_name", "title", sf.coalesce("artist_id", "track_id").alias("artist")
+    )
+    same_song = (
+        with_artist.where("song_id is not null")
+        .groupBy("song_id")
+        .agg(sf.sort_array(sf.collect_set("artist")).alias("artists"))
+    )
     name, title = (sf.lower(sf.trim(column)) for column in ("artist_name", "title"))
-    same_title = with_artist.where("artist_name is not null and title is not null").groupBy(name, title).agg(sf.sort_array(sf.collect_set("artist")).alias("artists"))
+    same_title = (
+        with_artist.where("artist_name is not null and title is not null")
+        .groupBy(name, title)
+        .agg(sf.sort_array(sf.collect_set("artist")).alias("artists"))
+    )
     linked = same_song.select("artists").union(same_title.select("artists")).where(sf.size("artists") > 1)
     groups = artist_groups(row["artists"] for row in linked.collect())
     in_set = labels.where(sf.col("label_set") == settings.label_set).select("track_id", "genre")
     tracks = with_artist.join(in_set, "track_id").select("track_id", "genre", "artist").toPandas()
     tracks["artist_group"] = [groups.get(artist, artist) for artist in tracks["artist"]]
-    n_lyrics = songs.select("track_id").join(lyrics.where("lyric_vector is not null").select("track_id"), "track_id").count()
+    n_lyrics = (
+        songs.select("track_id").join(lyrics.where("lyric_vector is not null").select("track_id"), "track_id").count()
+    )
     return tracks.drop(columns="artist"), songs.count(), n_lyrics
 
 
 def write_examples(
-    session: SparkSession, songs: DataFrame, lyrics: DataFrame, plan: pd.DataFrame, settings: DatasetSettings, staging: str
+    session: SparkSession,
+    songs: DataFrame,
+    lyrics: DataFrame,
+    plan: pd.DataFrame,
+    settings: DatasetSettings,
+    staging: str,
 ) -> pd.DataFrame:
     """Write every planned example to its file; return a row a file, as in `WRITTEN`."""
     placed = session.createDataFrame(plan[["track_id", "artist_group", "genre_index", "split", "file", "row"]])
     heavy = songs.select("track_id", "segments_pitches", "segments_timbre")
-    joined = heavy.join(sf.broadcast(placed), "track_id").join(lyrics.select("track_id", "lyric_vector"), "track_id", "left")
+    joined = heavy.join(sf.broadcast(placed), "track_id").join(
+        lyrics.select("track_id", "lyric_vector"), "track_id", "left"
+    )
     examples = joined.mapInArrow(_example_maker(settings.geometry), spark_schema(PLACED_EXAMPLES))
     n_files = plan[["split", "file"]].drop_duplicates().shape[0]
     n_partitions = min(n_files, max(session.sparkContext.defaultParallelism * 4, n_files // 4))
@@ -146,32 +181,22 @@ def write_examples(
     return ordered.mapInArrow(_file_writer(settings, staging), spark_schema(WRITTEN)).toPandas()
 
 
-def _example_maker(geometry: Geometry) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def _example_maker(geometry: Geometry) -> ArrowFunction:
     """Return the function that turns joined rows into examples with their places."""
 
-    def make(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def make(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             if not batch.num_rows:
                 continue
-            columns = {name: batch.column(name) for name in batch.schema.names}
-            features = [
-                segment_features(pitches.values.to_numpy(), timbre.values.to_numpy(), geometry)
-                for pitches, timbre in zip(columns["segments_pitches"], columns["segments_timbre"], strict=True)
-            ]
-            present = columns["lyric_vector"].is_valid().to_numpy(zero_copy_only=False)
-            lyric = np.zeros((batch.num_rows, geometry.lyric_size), np.float32)
-            for row in np.flatnonzero(present):
-                lyric[row] = columns["lyric_vector"][int(row)].values.to_numpy()
-            made = {
-                **columns,
-                "chroma": rows_to_lists(np.stack([item.chroma for item in features])),
-                "timbre": rows_to_lists(np.stack([item.timbre for item in features])),
-                "n_segments": pa.array([item.length for item in features], pa.int32()),
-                "lyric_vector": rows_to_lists(lyric),
-                "has_lyrics": pa.array(present.astype(np.float32)),
-                "weight": pa.array(np.ones(batch.num_rows, np.float32)),
+            columns = example_columns(batch, geometry)
+            made = {name: batch.column(name) for name in batch.schema.names}
+            made |= {
+                name: rows_to_lists(values) if values.ndim > 1 else pa.array(values) for name, values in columns.items()
             }
-            yield pa.RecordBatch.from_arrays([made[item.name].cast(item.type) for item in PLACED_EXAMPLES], schema=PLACED_EXAMPLES)
+            made["weight"] = pa.array(np.ones(batch.num_rows, np.float32))
+            yield pa.RecordBatch.from_arrays(
+                [made[item.name].cast(item.type) for item in PLACED_EXAMPLES], schema=PLACED_EXAMPLES
+            )
 
     return make
 
@@ -183,10 +208,10 @@ def rows_to_lists(rows: np.ndarray) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(rows.reshape(-1)))
 
 
-def _file_writer(settings: DatasetSettings, staging: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def _file_writer(settings: DatasetSettings, staging: str) -> ArrowFunction:
     """Return the function that writes sorted examples to their files, one row group each."""
 
-    def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         warehouse = Warehouse(settings.warehouse)
         for split, file, examples in _files(batches):
             with warehouse.finished_file(f"{staging}/{split}/{part_name(file)}") as unfinished:
@@ -198,13 +223,18 @@ def _file_writer(settings: DatasetSettings, staging: str) -> Callable[[Iterator[
                     compression="zstd",
                     use_dictionary=["track_id", "artist_group"],
                 )
-            row = {"split": split, "file": file, "rows": examples.num_rows, **feature_moments(examples, settings.geometry)}
+            row = {
+                "split": split,
+                "file": file,
+                "rows": examples.num_rows,
+                **feature_moments(examples, settings.geometry),
+            }
             yield pa.RecordBatch.from_pylist([row], WRITTEN)
 
     return write
 
 
-def _files(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[str, int, pa.Table]]:
+def _files(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, int, pa.Table]]:
     """Cut a sorted stream of placed examples where the file changes."""
     held: list[pa.RecordBatch] = []
     place: tuple[str, int] | None = None
@@ -261,21 +291,33 @@ def check_written(plan: pd.DataFrame, written: pd.DataFrame) -> None:
     wrong = planned[planned != found]
     if len(wrong) or len(written) != len(planned):
         place = wrong.index[0] if len(wrong) else "more files than planned"
-        raise StageError(STAGE, f"{len(plan)} examples planned and {int(written['rows'].sum())} written, first at {place}; is a track twice in songs/ or lyrics/?")
+        raise StageError(
+            STAGE,
+            f"{len(plan)} examples planned and {int(written['rows'].sum())} written, first at {place}; "
+            "is a track twice in songs/ or lyrics/?",
+        )
 
 
-def describe(plan: pd.DataFrame, written: pd.DataFrame, vocabulary: list[str], settings: DatasetSettings, lyric_fingerprint: str) -> dict:
+def describe(
+    plan: pd.DataFrame, written: pd.DataFrame, vocabulary: list[str], settings: DatasetSettings, lyric_fingerprint: str
+) -> dict:
     """Return the dataset's metadata: everything that training and scoring must know."""
     train = written[written["split"] == "train"]
     normalisation = {}
-    for name, width in (("chroma", settings.geometry.n_pitches), ("timbre", settings.geometry.n_pitches), ("lyric_vector", settings.geometry.lyric_size)):
-        parts = (Moments(row[0], np.array(row[1 : width + 1]), np.array(row[width + 1 :])) for row in train.sort_values("file")[name])
+    for name, width in (
+        ("chroma", settings.geometry.n_pitches),
+        ("timbre", settings.geometry.n_pitches),
+        ("lyric_vector", settings.geometry.lyric_size),
+    ):
+        parts = (
+            Moments(row[0], np.array(row[1 : width + 1]), np.array(row[width + 1 :]))
+            for row in train.sort_values("file")[name]
+        )
         mean, deviation = reduce(add, parts, Moments.none(width)).mean_and_deviation()
         normalisation[name] = {"mean": mean.tolist(), "deviation": deviation.tolist()}
-    files = {
-        split: [{"name": part_name(int(row.file)), "rows": int(row.rows)} for row in written[written["split"] == split].sort_values("file").itertuples()]
-        for split in SPLITS
-    }
+    files: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+    for row in written.sort_values("file").to_dict("records"):
+        files[row["split"]].append({"name": part_name(int(row["file"])), "rows": int(row["rows"])})
     metadata = {
         "name": settings.name,
         "label_set": settings.label_set,

@@ -34,7 +34,9 @@ class FileRule:
     def __post_init__(self) -> None:
         """Refuse sizes below one."""
         if self.rows_per_file < 1 or self.min_files < 1:
-            raise ValueError(f"rows a file and files a split are at least 1, not {self.rows_per_file} and {self.min_files}")
+            raise ValueError(
+                f"rows a file and files a split are at least 1, not {self.rows_per_file} and {self.min_files}"
+            )
 
     def rows_for(self, n_examples: int) -> int:
         """Return the rows a file of a split with `n_examples` examples.
@@ -54,7 +56,9 @@ def keep_common_genres(genres: pd.Series, min_examples: int) -> tuple[list[str],
     return common, {str(genre): int(n) for genre, n in counts[counts < min_examples].sort_index().items()}
 
 
-def plan_examples(tracks: pd.DataFrame, vocabulary: Sequence[str], split_rule: SplitRule, file_rule: FileRule) -> pd.DataFrame:
+def plan_examples(
+    tracks: pd.DataFrame, vocabulary: Sequence[str], split_rule: SplitRule, file_rule: FileRule
+) -> pd.DataFrame:
     """Give every example its split, its file and its row.
 
     Parameters
@@ -78,7 +82,9 @@ def plan_examples(tracks: pd.DataFrame, vocabulary: Sequence[str], split_rule: S
     plan["genre_index"] = [index[genre] for genre in plan["genre"]]
     groups = plan["track_id"] if split_rule.by == "track" else plan["artist_group"]
     plan["split"] = [split_rule.split_of(group) for group in groups]
-    plan["order"] = [hashlib.blake2b(f"{file_rule.seed}:{track}".encode(), digest_size=8).hexdigest() for track in plan["track_id"]]
+    plan["order"] = [
+        hashlib.blake2b(f"{file_rule.seed}:{track}".encode(), digest_size=8).hexdigest() for track in plan["track_id"]
+    ]
     plan = plan.sort_values(["split", "order", "track_id"], ignore_index=True)
     place = plan.groupby("split").cumcount()
     rows = plan["split"].map({str(split): file_rule.rows_for(len(part)) for split, part in plan.groupby("split")})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from msd_spark.schema import Geometry
 
@@ -40,7 +41,10 @@ def segment_features(pitches: np.ndarray, timbre: np.ndarray, geometry: Geometry
         When the two do not have the same whole number of rows.
     """
     if pitches.size != timbre.size or pitches.size % geometry.n_pitches:
-        raise ValueError(f"chroma has {pitches.size} numbers and timbre {timbre.size}; both need the same multiple of {geometry.n_pitches}")
+        raise ValueError(
+            f"chroma has {pitches.size} numbers and timbre {timbre.size}; "
+            f"both need the same multiple of {geometry.n_pitches}"
+        )
     length = min(pitches.size // geometry.n_pitches, geometry.n_segments)
     cropped = []
     for source in (pitches, timbre):
@@ -48,3 +52,35 @@ def segment_features(pitches: np.ndarray, timbre: np.ndarray, geometry: Geometry
         target[:length] = source.reshape(-1, geometry.n_pitches)[:length]
         cropped.append(target)
     return SegmentFeatures(cropped[0], cropped[1], length)
+
+
+def example_columns(batch: pa.RecordBatch, geometry: Geometry) -> dict[str, np.ndarray]:
+    """Return songs, joined with lyrics where they have any, as columns of examples.
+
+    Parameters
+    ----------
+    batch : pyarrow.RecordBatch
+        With ``segments_pitches``, ``segments_timbre`` and ``lyric_vector``, null where a song has none.
+    geometry : Geometry
+
+    Returns
+    -------
+    dict
+        ``chroma`` and ``timbre`` of shape ``(n, 300, 12)``, ``lyric_vector`` ``(n, 50)``,
+        ``n_segments`` and ``has_lyrics`` ``(n,)``.
+    """
+    features = [
+        segment_features(pitches.values.to_numpy(), timbre.values.to_numpy(), geometry)
+        for pitches, timbre in zip(batch.column("segments_pitches"), batch.column("segments_timbre"), strict=True)
+    ]
+    vectors = batch.column("lyric_vector")
+    present = vectors.is_valid().to_numpy(zero_copy_only=False)
+    lyric = np.zeros((batch.num_rows, geometry.lyric_size), np.float32)
+    lyric[present] = vectors.drop_null().flatten().to_numpy().reshape(-1, geometry.lyric_size)
+    return {
+        "chroma": np.stack([item.chroma for item in features]),
+        "timbre": np.stack([item.timbre for item in features]),
+        "n_segments": np.array([item.length for item in features], np.int32),
+        "lyric_vector": lyric,
+        "has_lyrics": present.astype(np.float32),
+    }

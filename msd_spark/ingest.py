@@ -99,7 +99,9 @@ def ingest(session: SparkSession, settings: IngestSettings) -> Summary:
         if affected:
             drop = _duplicate_dropper(settings, staging)
             session.sparkContext.parallelize(affected, len(affected)).foreach(drop)
-    write_rejections(warehouse, STAGE, (item for outcome in outcomes for item in (*outcome.rejected, *outcome.duplicates)))
+    write_rejections(
+        warehouse, STAGE, (item for outcome in outcomes for item in (*outcome.rejected, *outcome.duplicates))
+    )
     warehouse.write_arrow(ledger_table(outcomes), "ledger")
     summary.facts |= {
         "inputs": len(inputs),
@@ -118,11 +120,13 @@ def _unit_worker(settings: IngestSettings, staging: str, count: Callable[[int], 
         warehouse = Warehouse(settings.warehouse)
         songs: list[tuple[str, str]] = []
         rejected: list[Rejection] = []
-        with warehouse.finished_file(part_path(staging, unit.name)) as unfinished:
-            with pq.ParquetWriter(unfinished, SONGS, filesystem=warehouse.filesystem, compression="zstd") as writer:
-                for batch in _batches(unit.inputs, settings.songs_per_row_group, rejected):
-                    writer.write_batch(songs_to_batch(batch))
-                    songs += [(song["track_id"], song["source"]) for song in batch]
+        with (
+            warehouse.finished_file(part_path(staging, unit.name)) as unfinished,
+            pq.ParquetWriter(unfinished, SONGS, filesystem=warehouse.filesystem, compression="zstd") as writer,
+        ):
+            for batch in _batches(unit.inputs, settings.songs_per_row_group, rejected):
+                writer.write_batch(songs_to_batch(batch))
+                songs += [(song["track_id"], song["source"]) for song in batch]
         count(len(unit.inputs))
         return UnitOutcome(unit.name, unit.fingerprint, tuple(songs), tuple(rejected))
 
@@ -171,7 +175,9 @@ def settle_duplicates(outcomes: Sequence[UnitOutcome]) -> list[UnitOutcome]:
     settled = []
     for outcome in outcomes:
         left_out = [(track_id, source) for track_id, source in outcome.songs if kept.get(track_id, source) != source]
-        duplicates = tuple(Rejection(source, DUPLICATE, f"{track_id} is kept from {kept[track_id]}") for track_id, source in left_out)
+        duplicates = tuple(
+            Rejection(source, DUPLICATE, f"{track_id} is kept from {kept[track_id]}") for track_id, source in left_out
+        )
         songs = tuple(song for song in outcome.songs if kept.get(song[0], song[1]) == song[1])
         settled.append(replace(outcome, songs=songs, duplicates=duplicates))
     return settled
@@ -190,7 +196,10 @@ def check_sums(units: Sequence[Unit], outcomes: Sequence[UnitOutcome]) -> None:
         outcome = by_name.get(unit.name)
         seen = len(outcome.songs) + len(outcome.rejected) + len(outcome.duplicates) if outcome else 0
         if seen != len(unit.inputs):
-            raise StageError(STAGE, f"unit {unit.name} has {len(unit.inputs)} inputs, and {seen} are accounted for; nothing was written")
+            raise StageError(
+                STAGE,
+                f"unit {unit.name} has {len(unit.inputs)} inputs, and {seen} are accounted for; nothing was written",
+            )
 
 
 def _duplicate_dropper(settings: IngestSettings, staging: str) -> Callable[[UnitOutcome], None]:
@@ -200,13 +209,16 @@ def _duplicate_dropper(settings: IngestSettings, staging: str) -> Callable[[Unit
         warehouse = Warehouse(settings.warehouse)
         path = part_path(staging, outcome.unit)
         keep = pa.array([source for _, source in outcome.songs], pa.string())
-        with warehouse.finished_file(path) as unfinished, pq.ParquetFile(warehouse.filesystem.open_input_file(path)) as file:
-            with pq.ParquetWriter(unfinished, SONGS, filesystem=warehouse.filesystem, compression="zstd") as writer:
-                for group in range(file.num_row_groups):
-                    rows = file.read_row_group(group)
-                    rows = rows.filter(pc.is_in(rows["source"], value_set=keep))
-                    if rows.num_rows:
-                        writer.write_table(rows.cast(SONGS))
+        with (
+            warehouse.finished_file(path) as unfinished,
+            pq.ParquetFile(warehouse.filesystem.open_input_file(path)) as file,
+            pq.ParquetWriter(unfinished, SONGS, filesystem=warehouse.filesystem, compression="zstd") as writer,
+        ):
+            for group in range(file.num_row_groups):
+                rows = file.read_row_group(group)
+                rows = rows.filter(pc.is_in(rows["source"], value_set=keep))
+                if rows.num_rows:
+                    writer.write_table(rows.cast(SONGS))
 
     return drop
 
@@ -216,5 +228,7 @@ def ledger_table(outcomes: Iterable[UnitOutcome]) -> pa.Table:
     rows = []
     for outcome in outcomes:
         counts = {name: len(getattr(outcome, name)) for name in ("songs", "rejected", "duplicates")}
-        rows.append({"unit": outcome.unit, "fingerprint": outcome.fingerprint, "inputs": sum(counts.values()), **counts})
+        rows.append(
+            {"unit": outcome.unit, "fingerprint": outcome.fingerprint, "inputs": sum(counts.values()), **counts}
+        )
     return pa.Table.from_pylist(rows, LEDGER)

@@ -61,7 +61,14 @@ def make_labels(settings: LabelsSettings) -> Summary:
                 rejections.append(Rejection(location, "repeated_track", label.track_id, f"line {number}"))
                 continue
             seen.add(label.track_id)
-            rows.append({"track_id": label.track_id, "genre": label.genre, "minority_genre": label.minority_genre, "label_set": label_set})
+            rows.append(
+                {
+                    "track_id": label.track_id,
+                    "genre": label.genre,
+                    "minority_genre": label.minority_genre,
+                    "label_set": label_set,
+                }
+            )
         if not seen:
             raise StageError(STAGE, f"{location} holds no label; is it a tagtraum .cls file?")
         summary.facts[f"tracks in {label_set}"] = len(seen)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 
+import numpy as np
 from pyspark import RDD
 from pyspark.sql import Row, SparkSession
 
 from msd_spark.errors import StageError
-from msd_spark.musixmatch import COMMENT, WORDS, BagOfWords, BagOfWordsError, parse_bag, parse_reverse_mapping, parse_words
+from msd_spark.musixmatch import (
+    COMMENT,
+    WORDS,
+    BagOfWords,
+    BagOfWordsError,
+    parse_bag,
+    parse_reverse_mapping,
+    parse_words,
+)
 from msd_spark.rejections import Rejection, write_rejections
 from msd_spark.schema import LYRICS, spark_schema
 from msd_spark.spark import progress, write_table
@@ -83,7 +91,7 @@ def make_lyrics(session: SparkSession, settings: LyricsSettings) -> Summary:
     unstemmed = unstem(words, settings.reverse_mapping)
     vectors = train_word_vectors([bag for _, bag in bags.values()], unstemmed, settings.seed)
     shipped = session.sparkContext.broadcast(vectors)
-    rows = _parallel(session, list(bags.values())).map(lambda entry: to_row(*entry, *lyric_vector(entry[1].indices, entry[1].counts, shipped.value)))
+    rows = _parallel(session, list(bags.values())).map(lambda entry: to_row(entry[0], entry[1], shipped.value))
     with progress(session, "lyrics: vectors"):
         write_table(session.createDataFrame(rows, spark_schema(LYRICS)), warehouse, "lyrics")
     write_rejections(warehouse, STAGE, rejections)
@@ -94,7 +102,11 @@ def make_lyrics(session: SparkSession, settings: LyricsSettings) -> Summary:
         "words": n_words,
         "words with a vector": int(known(vectors).sum()),
     }
-    summary.details["vectors"] = {"method": "word2vec trained on the bags", "seed": settings.seed, "fingerprint": fingerprint(unstemmed, vectors)}
+    summary.details["vectors"] = {
+        "method": "word2vec trained on the bags",
+        "seed": settings.seed,
+        "fingerprint": fingerprint(unstemmed, vectors),
+    }
     return summary
 
 
@@ -112,9 +124,13 @@ def read_bag_files(settings: LyricsSettings) -> tuple[list[str], list[BagLine]]:
             elif text and not text.startswith(COMMENT):
                 lines.append(BagLine(location, official_split, number, text, ended))
         if header is None:
-            raise StageError(STAGE, f"{location} has no line of words (it begins with {WORDS}); is it a musiXmatch file?")
+            raise StageError(
+                STAGE, f"{location} has no line of words (it begins with {WORDS}); is it a musiXmatch file?"
+            )
         if words is not None and header != words:
-            raise StageError(STAGE, f"{location} lists other words than {settings.train}; the two files must be of one release")
+            raise StageError(
+                STAGE, f"{location} lists other words than {settings.train}; the two files must be of one release"
+            )
         words = header
     if words is None:
         raise StageError(STAGE, "no file to read; give --train, --test or both")
@@ -142,8 +158,9 @@ def unstem(words: Iterable[str], reverse_mapping: str | None) -> list[str]:
     return [mapping.get(stem, stem) for stem in words]
 
 
-def to_row(official_split: str, bag: BagOfWords, vector: object, coverage: float) -> Row:
+def to_row(official_split: str, bag: BagOfWords, vectors: np.ndarray) -> Row:
     """Return a row of ``lyrics/``."""
+    vector, coverage = lyric_vector(bag.indices, bag.counts, vectors)
     values = {
         "track_id": bag.track_id,
         "musixmatch_id": bag.musixmatch_id,
@@ -151,7 +168,7 @@ def to_row(official_split: str, bag: BagOfWords, vector: object, coverage: float
         "word_indices": bag.indices.tolist(),
         "word_counts": bag.counts.tolist(),
         "coverage": coverage,
-        "lyric_vector": None if vector is None else vector.tolist(),  # type: ignore[attr-defined]
+        "lyric_vector": None if vector is None else vector.tolist(),
     }
     return Row(**{name: values[name] for name in LYRICS.names})
 

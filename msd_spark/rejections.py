@@ -35,5 +35,8 @@ class Rejection:
 
 def write_rejections(warehouse: Warehouse, stage: str, rejections: Iterable[Rejection]) -> None:
     """Write a stage's part of ``rejected/``, replacing what it wrote before."""
-    rows = [{"source": item.source, "member": item.member, "reason": item.reason, "detail": item.detail} for item in rejections]
+    rows = [
+        {"source": item.source, "member": item.member, "reason": item.reason, "detail": item.detail}
+        for item in rejections
+    ]
     warehouse.write_arrow(pa.Table.from_pylist(rows, REJECTED), "rejected", f"stage={stage}")

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from tqdm import tqdm
 
 from msd_spark.warehouse import Warehouse
+
+ArrowFunction = Callable[[Iterable[Any]], Iterable[Any]]
+"""What `DataFrame.mapInArrow` takes: record batches in, record batches out."""
 
 
 def start_spark(application: str) -> SparkSession:
@@ -47,7 +51,9 @@ def write_table(frame: DataFrame, warehouse: Warehouse, *names: str) -> None:
 
 
 @contextmanager
-def progress(session: SparkSession, description: str, count: Callable[[], int] | None = None, total: int | None = None) -> Iterator[None]:
+def progress(
+    session: SparkSession, description: str, count: Callable[[], int] | None = None, total: int | None = None
+) -> Iterator[None]:
     """Show a bar on the driver while Spark works.
 
     Parameters

@@ -35,10 +35,14 @@ class Summary:
     def finish(self, warehouse: Warehouse) -> None:
         """Note the time, keep the summary in the warehouse and print it."""
         self.facts["seconds"] = round(time.monotonic() - self.started, 1)
-        warehouse.write_json({"stage": self.stage, "facts": self.facts, **self.details}, SUMMARIES, f"{self.stage}.json")
+        warehouse.write_json(
+            {"stage": self.stage, "facts": self.facts, **self.details}, SUMMARIES, f"{self.stage}.json"
+        )
         print(self.table(), flush=True)
 
     def table(self) -> str:
         """Return the facts as a table of two columns, under the stage's name."""
-        rows = [(name, f"{value:,}" if isinstance(value, (int, float)) else value) for name, value in self.facts.items()]
+        rows = [
+            (name, f"{value:,}" if isinstance(value, (int, float)) else value) for name, value in self.facts.items()
+        ]
         return tabulate(rows, headers=[self.stage, ""], tablefmt="simple", colalign=("left", "right"))

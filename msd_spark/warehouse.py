@@ -55,9 +55,13 @@ class Warehouse:
         """Return a path within the warehouse, for Spark and other engines."""
         return (self.scheme or "file://") + self.path(*names)
 
+    def exists(self, *names: str) -> bool:
+        """Whether there is a file of this name."""
+        return self.filesystem.get_file_info(self.path(*names)).type == fs.FileType.File
+
     def is_complete(self, *names: str) -> bool:
         """Whether the table was written to its end."""
-        return self.filesystem.get_file_info(self.path(*names, COMPLETE)).type == fs.FileType.File
+        return self.exists(*names, COMPLETE)
 
     def require(self, stage: str, *names: str, made_by: str) -> str:
         """Return the address of a table that `stage` is about to read.

@@ -54,7 +54,15 @@ def train_word_vectors(
     if not sentences:
         return vectors
     model = Word2Vec(
-        sentences, vector_size=size, window=10, min_count=1, negative=5, epochs=epochs, seed=seed, workers=1, hashfxn=_stable_hash
+        sentences,
+        vector_size=size,
+        window=10,
+        min_count=1,
+        negative=5,
+        epochs=epochs,
+        seed=seed,
+        workers=1,
+        hashfxn=_stable_hash,
     )
     for token, row in model.wv.key_to_index.items():
         vectors[int(token) - 1] = model.wv.vectors[row]

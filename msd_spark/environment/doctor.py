@@ -35,7 +35,7 @@ COMPONENTS = {
 }
 
 
-class EnvironmentMismatch(RuntimeError):
+class EnvironmentMismatchError(RuntimeError):
     """A component is not the one that was proved; the message has a line for each."""
 
 
@@ -101,7 +101,11 @@ def check_packages() -> list[Finding]:
     java = find_java()
     sound = java is not None and java.major == REQUIRED_MAJOR
     seen = f"{java.version} ({java.executable})" if java else "not installed"
-    findings.append(Finding("Java", str(REQUIRED_MAJOR), seen, "" if sound else "apt-get install openjdk-17-jre-headless, or make setup"))
+    findings.append(
+        Finding(
+            "Java", str(REQUIRED_MAJOR), seen, "" if sound else "apt-get install openjdk-17-jre-headless, or make setup"
+        )
+    )
     try:
         wanted = pins(requires(PROJECT) or [])
     except PackageNotFoundError:
@@ -136,12 +140,12 @@ def require_sound_environment() -> None:
 
     Raises
     ------
-    EnvironmentMismatch
+    EnvironmentMismatchError
         With the line of each component that is off.
     """
     off = [str(finding) for finding in examine() if not finding.sound]
     if off:
-        raise EnvironmentMismatch("environment: not what was proved to work\n" + "\n".join(off))
+        raise EnvironmentMismatchError("environment: not what was proved to work\n" + "\n".join(off))
 
 
 def main() -> int:

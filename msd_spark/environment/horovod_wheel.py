@@ -92,9 +92,21 @@ def find_or_build(requirements: Path, cache: Path) -> Path:
         return kept[0]
     shelf.parent.mkdir(parents=True, exist_ok=True)
     log = shelf.parent / f"{shelf.name}.log"
-    print(f"setup: building Horovod against TensorFlow {version('tensorflow')}; a few minutes (log: {log})", file=sys.stderr)
+    print(
+        f"setup: building Horovod against TensorFlow {version('tensorflow')}; a few minutes (log: {log})",
+        file=sys.stderr,
+    )
     with tempfile.TemporaryDirectory(dir=shelf.parent) as scratch:
-        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-build-isolation", "--no-deps", "--no-cache-dir"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-build-isolation",
+            "--no-deps",
+            "--no-cache-dir",
+        ]
         command += ["--no-binary", "horovod", "--require-hashes", "-r", str(requirements), "-w", scratch]
         binaries = str(Path(sys.executable).parent)
         environ = os.environ | BUILD_FLAGS | {"PATH": os.pathsep.join([binaries, os.environ.get("PATH", "")])}
@@ -102,7 +114,9 @@ def find_or_build(requirements: Path, cache: Path) -> Path:
             outcome = subprocess.run(command, env=environ, stdout=sink, stderr=subprocess.STDOUT)
         built = sorted(Path(scratch).glob("horovod-*.whl"))
         if outcome.returncode or not built:
-            raise HorovodBuildError(f"setup: Horovod did not build (exit {outcome.returncode}); the compiler's words are in {log}")
+            raise HorovodBuildError(
+                f"setup: Horovod did not build (exit {outcome.returncode}); the compiler's words are in {log}"
+            )
         # The folder appears with the wheel in it or not at all, whoever else builds at the same time.
         ready = Path(tempfile.mkdtemp(dir=shelf.parent))
         shutil.move(str(built[0]), ready / built[0].name)

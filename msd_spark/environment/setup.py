@@ -54,7 +54,10 @@ def missing_prerequisites() -> list[str]:
     missing = []
     if sys.version_info[:2] != PYTHON:
         seen = ".".join(map(str, sys.version_info[:3]))
-        missing.append(f"Python 3.11 is needed and {sys.executable} is {seen}: apt-get install python3.11 python3.11-venv, then make setup PYTHON=python3.11")
+        missing.append(
+            f"Python 3.11 is needed and {sys.executable} is {seen}: "
+            "apt-get install python3.11 python3.11-venv, then make setup PYTHON=python3.11"
+        )
     for module, package in (("venv", "python3.11-venv"), ("ensurepip", "python3.11-venv")):
         try:
             __import__(module)
@@ -115,7 +118,11 @@ def install(python: Path, *requirements: Path) -> None:
     try:
         run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", INSTALLER, quiet=True)
         configured = run(python, "-m", "pip", "config", "list", capture=True, quiet=True).splitlines()
-        indexes = [line.split("=", 1)[1].strip("'\"") for line in configured if "index-url=" in line and "extra-index-url" not in line]
+        indexes = [
+            line.split("=", 1)[1].strip("'\"")
+            for line in configured
+            if "index-url=" in line and "extra-index-url" not in line
+        ]
         address = ["--default-index", indexes[-1]] if indexes else []
         run(python, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--require-hashes", *address, *lists)
     except SetupError as error:
@@ -171,7 +178,18 @@ def make() -> None:
     if java is None or java.major != REQUIRED_MAJOR:
         link_bundled_java(python)
     configure_spark(python)
-    run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--editable", REPOSITORY)
+    run(
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "--editable",
+        REPOSITORY,
+    )
     run(python, "-m", "msd_spark.environment.doctor")
     STAMP.write_text(wanted)
     print(f"setup: ready in {time.monotonic() - started:.0f} s", file=sys.stderr)

@@ -117,7 +117,7 @@ def _read_table(file: h5f.FileID, table: Table) -> Song:
         raise SongFileError("wrong_layout", f"{table.path} lacks {', '.join(sorted(missing))}")
     row = np.zeros(1, table.columns)
     _read(dataset, table.path, row)
-    return {name: _scalar(name, row[name][0]) for name in table.columns.names if not name.startswith(POINTER_PREFIX)}
+    return {name: _scalar(name, row[name][0]) for name in row.dtype.names or () if not name.startswith(POINTER_PREFIX)}
 
 
 def _scalar(name: str, value: Any) -> Any:
@@ -158,7 +158,9 @@ def _check(song: Song, expected_track_id: str | None) -> None:
     if not song["track_id"]:
         raise SongFileError("no_track_id", "analysis/songs has an empty track_id")
     if expected_track_id and song["track_id"] != expected_track_id:
-        raise SongFileError("track_id_mismatch", f"the file's name says {expected_track_id}, its track_id {song['track_id']}")
+        raise SongFileError(
+            "track_id_mismatch", f"the file's name says {expected_track_id}, its track_id {song['track_id']}"
+        )
     n_segments = len(song["segments_start"])
     for array in ARRAYS:
         if array.name not in SEGMENT_ARRAYS:

@@ -1,0 +1,70 @@
+"""A dataset that ``jobs/dataset.py`` wrote: its metadata, and where its files are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from msd_spark.schema import Geometry
+from msd_spark.warehouse import Warehouse
+
+STAGE = "train"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset on disk.
+
+    Attributes
+    ----------
+    warehouse : Warehouse
+    metadata : dict
+        As the dataset job wrote it.
+    """
+
+    warehouse: Warehouse
+    metadata: dict[str, Any]
+
+    @classmethod
+    def open(cls, warehouse: Warehouse, name: str) -> Dataset:
+        """Open ``dataset/NAME`` of a warehouse.
+
+        Raises
+        ------
+        StageError
+            When it is not there, or was not written to its end.
+        """
+        warehouse.require(STAGE, "dataset", name, made_by="jobs/dataset.py")
+        return cls(warehouse, warehouse.read_json("dataset", name, "metadata.json"))
+
+    @property
+    def name(self) -> str:
+        """The dataset's name."""
+        return str(self.metadata["name"])
+
+    @property
+    def labels(self) -> list[str]:
+        """Genres by index."""
+        return list(self.metadata["labels"])
+
+    @property
+    def geometry(self) -> Geometry:
+        """Shape of the examples' features."""
+        return Geometry(**self.metadata["geometry"])
+
+    def rows(self, split: str) -> list[int]:
+        """Return the examples in each file of a split."""
+        return [int(file["rows"]) for file in self.metadata["files"][split]]
+
+    def addresses(self, split: str) -> list[str]:
+        """Return the address of each file of a split, in the order of `rows`."""
+        return [
+            self.warehouse.address("dataset", self.name, split, file["name"]) for file in self.metadata["files"][split]
+        ]
+
+    def genre_counts(self, split: str) -> np.ndarray:
+        """Return the examples of each genre in a split: shape ``(n_genres,)``, int64."""
+        by_genre = self.metadata["examples_by_genre"]
+        return np.array([by_genre[genre][split] for genre in self.labels], np.int64)

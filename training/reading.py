@@ -1,0 +1,192 @@
+"""Read a rank's files of an epoch into batches of one size, and count every row.
+
+Petastorm reads row groups in the plan's order (`make_batch_reader` with the pool that loses
+nothing); rows are shuffled within a window of row groups, cut into batches, and padded at
+the end with rows that carry no weight. TensorFlow sees a `tf.data.Dataset` that prefetches.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from msd_spark.errors import StageError
+from msd_spark.model_inputs import input_shapes, model_inputs
+from msd_spark.schema import EXAMPLES, Geometry
+from training.dataset import STAGE
+from training.plan import RankPlan
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Columns = dict[str, np.ndarray]
+"""Examples by column of `msd_spark.schema.EXAMPLES`, each of shape ``(n, …)``."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples of one step on one rank, always of the same number.
+
+    Attributes
+    ----------
+    track_ids : numpy.ndarray
+        Shape ``(batch,)``, str; empty strings in the padding.
+    inputs : dict
+        What the model is fed.
+    genre_indices, weights : numpy.ndarray
+        Shape ``(batch,)``; the weights of padding are 0.
+    """
+
+    track_ids: np.ndarray
+    inputs: dict[str, np.ndarray]
+    genre_indices: np.ndarray
+    weights: np.ndarray
+
+
+def read_row_groups(addresses: Sequence[str]) -> Iterator[Columns]:
+    """Give each row group of some files, in order.
+
+    Parameters
+    ----------
+    addresses : sequence of str
+        Parquet files of examples.
+    """
+    if not addresses:
+        return
+    # Petastorm speaks to pyarrow through names that pyarrow has marked as old; the pins are chosen so that they work.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"petastorm")
+        yield from _read_row_groups(addresses)
+
+
+def _read_row_groups(addresses: Sequence[str]) -> Iterator[Columns]:
+    from petastorm import make_batch_reader
+
+    # The dummy pool keeps the list's order, is repeatable and loses no row.
+    reader = make_batch_reader(
+        list(addresses), schema_fields=EXAMPLES.names, reader_pool_type="dummy", shuffle_row_groups=False, num_epochs=1
+    )
+    with reader:
+        for group in reader:
+            yield {name: np.asarray(getattr(group, name)) for name in EXAMPLES.names}
+
+
+def shuffle_windows(groups: Iterator[Columns], window: int, generator: np.random.Generator) -> Iterator[Columns]:
+    """Shuffle rows within every `window` row groups; a window of 0 leaves the order alone."""
+    if window < 1:
+        yield from groups
+        return
+    held: list[Columns] = []
+    for group in groups:
+        held.append(group)
+        if len(held) == window:
+            yield _shuffled(held, generator)
+            held = []
+    if held:
+        yield _shuffled(held, generator)
+
+
+def _shuffled(groups: Sequence[Columns], generator: np.random.Generator) -> Columns:
+    together = _join(groups)
+    order = generator.permutation(len(together["track_id"]))
+    return {name: values[order] for name, values in together.items()}
+
+
+def _join(parts: Sequence[Columns]) -> Columns:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def cut_into_batches(groups: Iterator[Columns], batch: int) -> Iterator[Columns]:
+    """Cut a stream of rows into pieces of `batch` rows; the last one may be shorter."""
+    held: Columns | None = None
+    for group in groups:
+        held = group if held is None else _join([held, group])
+        n_rows, start = len(held["track_id"]), 0
+        while n_rows - start >= batch:
+            yield {name: values[start : start + batch] for name, values in held.items()}
+            start += batch
+        held = {name: values[start:] for name, values in held.items()} if start < n_rows else None
+    if held is not None:
+        yield held
+
+
+def to_batch(columns: Columns | None, size: int, geometry: Geometry) -> Batch:
+    """Return a batch of `size` examples, the missing ones padded with zeros that carry no weight."""
+    shapes = input_shapes(geometry)
+    n_rows = 0 if columns is None else len(columns["track_id"])
+    inputs = {name: np.zeros((size, *shape), np.float32) for name, shape in shapes.items()}
+    track_ids = np.full(size, "", dtype="U32")
+    genre_indices, weights = np.zeros(size, np.int32), np.zeros(size, np.float32)
+    if columns is not None:
+        for name, values in model_inputs(columns, geometry).items():
+            inputs[name][:n_rows] = values
+        track_ids[:n_rows] = columns["track_id"]
+        genre_indices[:n_rows], weights[:n_rows] = columns["genre_index"], columns["weight"]
+    # Padding is fed as one segment of zeros: a mean over no segment at all would not be a number.
+    inputs["mask"][n_rows:, :1] = 1.0
+    return Batch(track_ids, inputs, genre_indices, weights)
+
+
+def batches(
+    addresses: Sequence[str],
+    plan: RankPlan,
+    batch: int,
+    geometry: Geometry,
+    *,
+    window: int = 0,
+    seed: Sequence[int] = (0,),
+) -> Iterator[Batch]:
+    """Give a rank's batches of one epoch: `plan.steps` of them, whatever its files hold.
+
+    Parameters
+    ----------
+    addresses : sequence of str
+        All files of the split, in the order that the plan numbers.
+    plan : RankPlan
+    batch : int
+    geometry : Geometry
+    window : int
+        Row groups within which rows are shuffled; 0 leaves them in order.
+    seed : sequence of int
+        Of the shuffling: seed, epoch and rank.
+
+    Raises
+    ------
+    StageError
+        When the reader gave other rows than the plan says: it lost some, or the files changed.
+    """
+    groups = read_row_groups([addresses[file] for file in plan.files])
+    shuffled = shuffle_windows(groups, window, np.random.default_rng(list(seed)))
+    rows = steps = 0
+    for columns in cut_into_batches(shuffled, batch):
+        rows, steps = rows + len(columns["track_id"]), steps + 1
+        if steps <= plan.steps:
+            yield to_batch(columns, batch, geometry)
+    if rows != plan.rows:
+        raise StageError(
+            STAGE,
+            f"{plan.rows} rows planned and {rows} read from {len(plan.files)} files; was the dataset replaced?",
+        )
+    for _ in range(steps, plan.steps):
+        yield to_batch(None, batch, geometry)
+
+
+def to_tensorflow(make: Callable[[], Iterator[Batch]], batch: int, geometry: Geometry) -> tf.data.Dataset:
+    """Return batches as a `tf.data.Dataset` of (inputs, genre indices, weights) that prefetches."""
+    import tensorflow as tf
+
+    signature = (
+        {name: tf.TensorSpec((batch, *shape), tf.float32) for name, shape in input_shapes(geometry).items()},
+        tf.TensorSpec((batch,), tf.int32),
+        tf.TensorSpec((batch,), tf.float32),
+    )
+
+    def generate() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
+        for item in make():
+            yield item.inputs, item.genre_indices, item.weights
+
+    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
