@@ -66,7 +66,9 @@ def progress(
         the tasks of the stages that Spark is running.
     """
     stop = threading.Event()
-    bar = tqdm(desc=description, total=total, unit="task" if count is None else "", file=sys.stderr, mininterval=1.0)
+    unit = "task" if count is None else "song"
+    bar = tqdm(desc=description, total=total, unit=unit, file=sys.stderr, mininterval=1.0)
+    tasks: dict[int, tuple[int, int]] = {}
 
     def follow() -> None:
         # A terminal redraws one line; a log would get a line each time.
@@ -78,9 +80,10 @@ def progress(
             bar.n = count()
         else:
             tracker = session.sparkContext.statusTracker()
-            stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
-            bar.total = sum(stage.numTasks for stage in stages if stage) or bar.total
-            bar.n = sum(stage.numCompletedTasks for stage in stages if stage) or bar.n
+            for stage in map(tracker.getStageInfo, tracker.getActiveStageIds()):
+                if stage is not None:
+                    tasks[stage.stageId] = (stage.numCompletedTasks, stage.numTasks)
+            bar.n, bar.total = (sum(column) for column in zip((0, 0), *tasks.values(), strict=True))
         bar.refresh()
 
     follower = threading.Thread(target=follow, name="progress", daemon=True)
@@ -88,9 +91,9 @@ def progress(
     try:
         yield
         if count is not None:
-            stop.set()
-            follower.join()
-            show()
+            bar.n = count()
+        elif tasks:
+            bar.n = bar.total = sum(total_tasks for _, total_tasks in tasks.values())
     finally:
         stop.set()
         follower.join()

@@ -1,0 +1,1 @@
+"""Tests of `msd_spark.generator` and its command."""
