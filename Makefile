@@ -22,3 +22,36 @@ lock:
 	@echo "$$(python -c 'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["horovod"][0])')" | uv pip compile - --no-deps --no-binary horovod $(LOCK_OPTIONS) -o requirements/horovod.txt
 	@echo "$$(python -c 'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["java"][0])')" | uv pip compile - $(LOCK_OPTIONS) -o requirements/java.txt
 LOCK_OPTIONS = --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+
+DATA ?=
+WAREHOUSE ?= build/demo
+DEMO_DATA = build/demo-data
+
+# From song files to an embedding for every song: on generated data, or on a folder laid out as the README says.
+.PHONY: demo
+demo: setup
+ifeq ($(DATA),)
+	@python -m msd_spark.synthetic --songs 1000 --seed 7 --output $(DEMO_DATA) --overwrite
+	@python -m msd_spark.pipeline --data $(DEMO_DATA) --warehouse $(WAREHOUSE)
+else
+	@python -m msd_spark.pipeline --data $(DATA) --warehouse $(WAREHOUSE)
+endif
+
+.PHONY: test
+test: setup
+	@python -m pytest $(TESTS)
+
+.PHONY: lint
+lint: setup
+	@ruff format --check .
+	@ruff check .
+	@mypy
+
+BENCHMARKS = $(filter-out __init__,$(basename $(notdir $(wildcard benchmarks/*.py))))
+
+# Each prints one table and writes build/bench/NAME.json.
+.PHONY: bench $(addprefix bench-,$(BENCHMARKS))
+bench: $(addprefix bench-,$(BENCHMARKS))
+
+$(addprefix bench-,$(BENCHMARKS)): bench-%: setup
+	@python -m benchmarks.$*

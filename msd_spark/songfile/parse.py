@@ -1,46 +1,26 @@
-"""Parse one song file, given as bytes: no path, no engine, no state kept between songs.
+"""Parse one song file, given as bytes: no path, no engine.
 
-The bytes become an HDF5 file image in memory and are read through h5py's low level, which
-skips most of what the high level does for each dataset.
+Files of the dataset are alike to the bit but for their values. The first one of a kind is read twice, by h5py
+and by the direct reader; when both agree, what the two saw of its structures is kept (`Skeleton`), and files with the
+same structures are read directly. Whatever deviates in the slightest is h5py's to read or to refuse.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
-from h5py import h5d, h5f, h5p, h5s
 
-from msd_spark.schema import ARRAY_COLUMNS, POINTER_PREFIX, SENTINELS
-from msd_spark.songfile.layout import ARRAYS, TABLES, Array, Table
+from msd_spark.songfile.direct import read_directly
+from msd_spark.songfile.reference import read_with_h5py
+from msd_spark.songfile.skeleton import Skeleton, find_skeleton
+from msd_spark.songfile.song import Song, SongFileError, check_song
+from msd_spark.songfile.structure import Unfamiliar
 
-Song = dict[str, Any]
-"""A song by column of ``songs/`` (all but ``source``): scalars as Python values or None, arrays as numpy."""
+__all__ = ["Song", "SongFileError", "parse_song"]
 
-MAX_ROWS = 1_000_000
-"""More rows than any analysis of one song can have (the longest of the dataset has some thousands)."""
+MOST_SKELETONS = 8
+"""Kinds of files remembered; all files of the dataset are of one kind."""
 
-SEGMENT_ARRAYS = tuple(array.name for array in ARRAYS if array.name.startswith("segments_"))
-
-
-class SongFileError(ValueError):
-    """A file that is not a sound song file.
-
-    Attributes
-    ----------
-    reason : str
-        A short code for the table ``rejected/``: ``empty_file``, ``not_hdf5``, ``missing_data``,
-        ``wrong_layout``, ``not_one_song``, ``implausible_size``, ``unreadable_data``,
-        ``length_mismatch``, ``not_finite``, ``no_track_id``, ``track_id_mismatch``.
-    detail : str
-        What was seen.
-    """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
+_skeletons: list[Skeleton] = []
 
 
 def parse_song(image: bytes, expected_track_id: str | None = None) -> Song:
@@ -64,114 +44,48 @@ def parse_song(image: bytes, expected_track_id: str | None = None) -> Song:
     SongFileError
         When the bytes are not one song in the dataset's layout, with the reason.
     """
-    if not image:
-        raise SongFileError("empty_file", "the file has no bytes")
-    file = _open(image)
-    try:
-        song: Song = {}
-        for table in TABLES:
-            song.update(_read_table(file, table))
-        for array in ARRAYS:
-            song[array.name] = _read_array(file, array)
-    finally:
-        file.close()
-    _check(song, expected_track_id)
-    song["n_segments"] = len(song["segments_start"])
+    song = _read_known(image)
+    if song is None:
+        song = read_with_h5py(image)
+        _remember(image, song)
+    check_song(song, expected_track_id)
     return song
 
 
-def _open(image: bytes) -> h5f.FileID:
-    access = h5p.create(h5p.FILE_ACCESS)
-    access.set_fapl_core(backing_store=False)
-    access.set_file_image(image)
+def _read_known(image: bytes) -> Song | None:
+    """Return the song of a file of a known kind; None where there is any doubt."""
+    for skeleton in _skeletons:
+        slots = skeleton.match(image)
+        if slots:
+            try:
+                return read_directly(image, skeleton, *slots)
+            except Unfamiliar:
+                return None
+    return None
+
+
+def _remember(image: bytes, song: Song) -> None:
+    """Remember a file's kind when the direct reader finds in it the song that h5py found."""
     try:
-        return h5f.open(b"song", h5f.ACC_RDONLY, fapl=access)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise SongFileError("not_hdf5", _one_line(error)) from None
+        skeleton = find_skeleton(image)
+        slots = skeleton.match(image)
+        agreed = slots is not None and same_song(read_directly(image, skeleton, *slots), song)
+    except Unfamiliar:
+        return
+    if agreed:
+        _skeletons[:] = [skeleton, *_skeletons][:MOST_SKELETONS]
 
 
-def _open_dataset(file: h5f.FileID, path: str) -> h5d.DatasetID:
-    try:
-        return h5d.open(file, path.encode())
-    except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
-        raise SongFileError("missing_data", f"{path}: {_one_line(error)}") from None
+def same_song(one: Song, other: Song) -> bool:
+    """Return whether two songs are equal to the bit, in their fields' order and types too."""
+    return list(one) == list(other) and all(_same(one[name], other[name]) for name in one)
 
 
-def _read(dataset: h5d.DatasetID, path: str, target: np.ndarray) -> None:
-    try:
-        dataset.read(h5s.ALL, h5s.ALL, target)
-    except (OSError, RuntimeError, TypeError, ValueError) as error:
-        raise SongFileError("unreadable_data", f"{path}: {_one_line(error)}") from None
-
-
-def _read_table(file: h5f.FileID, table: Table) -> Song:
-    dataset = _open_dataset(file, table.path)
-    if dataset.shape != (1,):
-        raise SongFileError("not_one_song", f"{table.path} has shape {dataset.shape}; a song file has (1,)")
-    try:
-        names = dataset.dtype.names or ()
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise SongFileError("wrong_layout", f"{table.path}: {_one_line(error)}") from None
-    missing = set(table.columns.names or ()) - set(names)
-    if missing:
-        raise SongFileError("wrong_layout", f"{table.path} lacks {', '.join(sorted(missing))}")
-    row = np.zeros(1, table.columns)
-    _read(dataset, table.path, row)
-    return {name: _scalar(name, row[name][0]) for name in row.dtype.names or () if not name.startswith(POINTER_PREFIX)}
-
-
-def _scalar(name: str, value: Any) -> Any:
-    """Return a scalar as a Python value, or None where it means "not known"."""
-    if isinstance(value, bytes):
-        return text(value) or None
-    number = value.item()
-    if isinstance(number, float) and math.isnan(number):
-        return None
-    return None if number in SENTINELS.get(name, ()) else number
-
-
-def text(value: bytes) -> str:
-    """Decode a string of a song file: declared ASCII, in truth UTF-8; what is not UTF-8 reads as Latin-1."""
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
-
-
-def _read_array(file: h5f.FileID, array: Array) -> np.ndarray:
-    dataset = _open_dataset(file, array.path)
-    shape = dataset.shape
-    if len(shape) != 1 + len(array.row_shape) or shape[1:] != array.row_shape:
-        raise SongFileError("wrong_layout", f"{array.path} has shape {shape}; wanted (n, {array.width or ''})")
-    if shape[0] > MAX_ROWS:
-        raise SongFileError("implausible_size", f"{array.path} has {shape[0]} rows")
-    target = np.zeros(shape, array.dtype)
-    if shape[0]:
-        _read(dataset, array.path, target)
-    if target.dtype.kind == "S":
-        return np.array([text(value) for value in target.tolist()], dtype=object)
-    wanted = ARRAY_COLUMNS[array.name].value_type.to_pandas_dtype()
-    return target.reshape(-1).astype(wanted, copy=False)
-
-
-def _check(song: Song, expected_track_id: str | None) -> None:
-    if not song["track_id"]:
-        raise SongFileError("no_track_id", "analysis/songs has an empty track_id")
-    if expected_track_id and song["track_id"] != expected_track_id:
-        raise SongFileError(
-            "track_id_mismatch", f"the file's name says {expected_track_id}, its track_id {song['track_id']}"
-        )
-    n_segments = len(song["segments_start"])
-    for array in ARRAYS:
-        if array.name not in SEGMENT_ARRAYS:
-            continue
-        values = song[array.name]
-        rows = len(values) // (array.width or 1)
-        if rows != n_segments:
-            raise SongFileError("length_mismatch", f"{array.name} has {rows} rows, segments_start {n_segments}")
-        if not np.isfinite(values).all():
-            raise SongFileError("not_finite", f"{array.name} has NaN or infinite values")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _same(one: object, other: object) -> bool:
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        if one.dtype != other.dtype or one.shape != other.shape:
+            return False
+        return one.tolist() == other.tolist() if one.dtype == object else one.tobytes() == other.tobytes()
+    return one == other

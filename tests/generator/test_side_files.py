@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import zipfile
@@ -53,7 +54,7 @@ def test_lyrics_are_as_musixmatch_writes_them(folder: Path, truth: dict[str, dic
     assert 0.7 < len(with_lyrics) / len(truth) < 0.9
     assert 0 < len(test) < 0.2 * len(with_lyrics)
     for bag in (*train.values(), *test.values()):
-        assert 1 <= min(bag)
+        assert min(bag) >= 1
         assert max(bag) <= 5000
         assert min(bag.values()) >= 1
         assert list(bag) == sorted(bag)
@@ -66,8 +67,7 @@ def test_vocabulary_is_sorted_by_frequency_and_has_its_oddities(folder: Path) ->
         totals.update(bag)
     bounds = (1, 5, 20, 80, 300, 1000, 5001)
     shares = [
-        sum(totals[word] for word in range(first, end)) / (end - first)
-        for first, end in zip(bounds, bounds[1:], strict=False)
+        sum(totals[word] for word in range(first, end)) / (end - first) for first, end in itertools.pairwise(bounds)
     ]
     assert shares == sorted(shares, reverse=True)
     assert any(0x80 <= ord(letter) < 0xA0 for word in vocabulary for letter in word)

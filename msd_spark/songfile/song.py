@@ -1,0 +1,85 @@
+"""What a parsed song is, what keeps a file from being one, and the rules that every reader of song files applies."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from msd_spark.schema import SENTINELS
+from msd_spark.songfile.layout import ARRAYS
+
+Song = dict[str, Any]
+"""A song by column of ``songs/`` (all but ``source``): scalars as Python values or None, arrays as numpy."""
+
+SEGMENT_ARRAYS = tuple(array for array in ARRAYS if array.name.startswith("segments_"))
+
+
+class SongFileError(ValueError):
+    """A file that is not a sound song file.
+
+    Attributes
+    ----------
+    reason : str
+        A short code for the table ``rejected/``: ``empty_file``, ``not_hdf5``, ``truncated``, ``missing_data``,
+        ``wrong_layout``, ``not_one_song``, ``implausible_size``, ``unreadable_data``,
+        ``length_mismatch``, ``not_finite``, ``no_track_id``, ``track_id_mismatch``.
+    detail : str
+        What was seen.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type[SongFileError], tuple[str, str]]:
+        return type(self), (self.reason, self.detail)
+
+
+def text(value: bytes) -> str:
+    """Decode a string of a song file: declared ASCII, in truth UTF-8; what is not UTF-8 reads as Latin-1."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def scalar(name: str, value: str | float) -> str | float | None:
+    """Return a column's value, or None where it means "not known"."""
+    if isinstance(value, str):
+        return value or None
+    if value != value or value in SENTINELS.get(name, ()):
+        return None
+    return value
+
+
+def check_song(song: Song, expected_track_id: str | None) -> None:
+    """Check what holds for every song of the dataset.
+
+    Raises
+    ------
+    SongFileError
+        With ``no_track_id``, ``track_id_mismatch``, ``length_mismatch`` or ``not_finite``.
+    """
+    if not song["track_id"]:
+        raise SongFileError("no_track_id", "analysis/songs has an empty track_id")
+    if expected_track_id and song["track_id"] != expected_track_id:
+        raise SongFileError(
+            "track_id_mismatch", f"the file's name says {expected_track_id}, its track_id {song['track_id']}"
+        )
+    n_segments = len(song["segments_start"])
+    with np.errstate(over="ignore", invalid="ignore"):
+        for array in SEGMENT_ARRAYS:
+            values = song[array.name]
+            rows = len(values) // (array.width or 1)
+            if rows != n_segments:
+                raise SongFileError("length_mismatch", f"{array.name} has {rows} rows, segments_start {n_segments}")
+            if not _all_finite(values):
+                raise SongFileError("not_finite", f"{array.name} has NaN or infinite values")
+
+
+def _all_finite(values: np.ndarray) -> bool:
+    # NaN and infinity survive in a sum, so one pass does for nearly every array; finite values may overflow it.
+    return math.isfinite(np.add.reduce(values)) or bool(np.isfinite(values).all())

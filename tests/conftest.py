@@ -1,0 +1,53 @@
+"""Fixtures that several folders of tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from msd_spark.synthetic import SyntheticSettings, generate
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(scope="session")
+def sample() -> Path:
+    """The real sample of the Million Song Dataset."""
+    folder = REPOSITORY.parent / "shared" / "msd-sample"
+    if not folder.is_dir():
+        pytest.skip("the real sample is not at hand")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """The one Spark session of the tests, on two cores."""
+    from pyspark.sql import SparkSession
+
+    from msd_spark.spark import start_spark
+
+    settings = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "4", "spark.driver.memory": "2g"}
+    builder = SparkSession.builder.master("local[2]")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    builder.getOrCreate()
+    session = start_spark("msd-spark tests")
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small generated catalogue with all its side files and three broken songs."""
+    folder = tmp_path_factory.mktemp("generated") / "data"
+    generate(SyntheticSettings(songs=160, seed=11, workers=1), folder)
+    return folder

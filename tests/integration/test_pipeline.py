@@ -1,0 +1,98 @@
+"""The commands that people type, as they type them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+BINARIES = str(Path(sys.executable).parent)
+
+
+def run(*words: str | Path, timeout: int = 500) -> subprocess.CompletedProcess[str]:
+    environ = os.environ | {"PATH": f"{BINARIES}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.run(
+        [str(word) for word in words], cwd=REPOSITORY, env=environ, capture_output=True, text=True, timeout=timeout
+    )
+
+
+def readme_commands() -> list[list[str]]:
+    """Return the stages' commands as the README gives them."""
+    section = (REPOSITORY / "README.md").read_text().split("## The stages, one by one")[1].split("\n## ")[0]
+    blocks = re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True) for line in lines if line.strip() and not line.startswith("#")]
+
+
+@pytest.fixture(scope="module")
+def typed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every command of the README's stages in order, on smaller data and in a folder of the test's own."""
+    folder = tmp_path_factory.mktemp("typed")
+    places = {"build/data": str(folder / "data"), "build/warehouse": str(folder / "warehouse"), "2000": "150"}
+    for command in readme_commands():
+        words = [re.sub("|".join(map(re.escape, places)), lambda found: places[found[0]], word) for word in command]
+        if words[0] == "horovodrun":
+            words += ["--epochs", "2", "--batch", "8"]
+        done = run(*words)
+        assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}"
+    return folder
+
+
+def test_the_readmes_commands_go_from_songs_to_a_page(typed: Path) -> None:
+    assert (typed / "warehouse" / "reports" / "cnn" / "index.html").stat().st_size > 100_000
+    assert (typed / "warehouse" / "embeddings" / "cnn" / "_SUCCESS").exists()
+
+
+def test_the_readme_names_every_job() -> None:
+    named = {word for command in readme_commands() for word in command if word.endswith(".py")}
+    assert named == {f"jobs/{path.name}" for path in (REPOSITORY / "jobs").glob("*.py")} | {"training/train.py"}
+
+
+def test_a_stage_that_lacks_its_input_says_which_and_what_to_run(tmp_path: Path) -> None:
+    done = run("spark-submit", "jobs/dataset.py", "--warehouse", tmp_path)
+    assert done.returncode == 2
+    assert f"dataset: no whole table {tmp_path}/songs; run jobs/ingest.py first" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_failing_stage_of_the_pipeline_says_how_to_go_on(tmp_path: Path) -> None:
+    for name in ("songs", "musixmatch", "tagtraum"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "musixmatch" / "mxm_dataset_train.txt").write_text("# no words\n")
+    (tmp_path / "tagtraum" / "msd_tagtraum_cd1.cls").write_text("# no labels\n")
+    words = (
+        "python",
+        "-m",
+        "msd_spark.pipeline",
+        "--data",
+        tmp_path,
+        "--warehouse",
+        tmp_path / "w",
+        "--from",
+        "labels",
+    )
+    done = run(*words)
+    assert done.returncode == 2
+    assert "labels: " in done.stderr
+    assert "holds no label" in done.stderr
+    assert f"--data {tmp_path} --warehouse {tmp_path / 'w'} --from labels" in done.stderr
+
+
+def test_a_folder_that_lacks_sources_is_refused(tmp_path: Path) -> None:
+    done = run("python", "-m", "msd_spark.pipeline", "--data", tmp_path)
+    assert done.returncode == 2
+    assert "has no songs/, no musixmatch/" in done.stderr
+
+
+def test_every_command_explains_itself() -> None:
+    for script in [*sorted((REPOSITORY / "jobs").glob("*.py")), REPOSITORY / "training" / "train.py"]:
+        done = run("python", script, "--help")
+        assert done.returncode == 0
+        assert "--warehouse" in done.stdout

@@ -1,0 +1,121 @@
+"""Scoring through Spark, and the page, with a model that was trained on the same warehouse."""
+
+from __future__ import annotations
+
+import html
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from msd_spark.errors import StageError
+from msd_spark.features import example_columns
+from msd_spark.model_inputs import model_inputs
+from msd_spark.report import ReportSettings, make_report
+from msd_spark.schema import EMBEDDING_SIZE, GEOMETRY
+from msd_spark.scoring import ScoreSettings, check_fit, load_scoring_model, read_run, score
+from msd_spark.warehouse import Warehouse
+from tests.conftest import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def scored(spark: SparkSession, warehouse: Warehouse) -> Warehouse:
+    command = [sys.executable, "training/train.py", "--warehouse", warehouse.root, "--run", "one", "--epochs", "2"]
+    done = subprocess.run([*command, "--overwrite"], cwd=REPOSITORY, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr[-3000:]
+    score(spark, ScoreSettings(warehouse.root, "one", batch=16)).finish(warehouse)
+    return warehouse
+
+
+@pytest.fixture(scope="module")
+def embeddings(scored: Warehouse) -> pd.DataFrame:
+    return pq.read_table(scored.path("embeddings", "one")).to_pandas().sort_values("track_id", ignore_index=True)
+
+
+def test_every_song_has_an_embedding_labelled_or_not(scored: Warehouse, embeddings: pd.DataFrame) -> None:
+    songs = pq.read_table(scored.path("songs"), columns=["track_id"]).to_pandas()
+    lyrics = set(pq.read_table(scored.path("lyrics"), columns=["track_id"])["track_id"].to_pylist())
+    labels = set(pq.read_table(scored.path("labels"), columns=["track_id"])["track_id"].to_pylist())
+    assert embeddings["track_id"].tolist() == sorted(songs["track_id"])
+    assert len(set(songs["track_id"]) - labels) > 0
+    assert embeddings["has_lyrics"].tolist() == [float(track in lyrics) for track in embeddings["track_id"]]
+    values = np.stack(list(embeddings["embedding"]))
+    assert values.shape == (160, EMBEDDING_SIZE)
+    assert np.isfinite(values).all()
+    probabilities = np.stack(list(embeddings["genre_probabilities"]))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    genres = scored.read_json("models", "one", "metadata.json")["labels"]
+    assert embeddings["predicted_genre"].tolist() == [genres[index] for index in probabilities.argmax(axis=1)]
+
+
+def test_scores_equal_the_models_own_predictions(scored: Warehouse, embeddings: pd.DataFrame) -> None:
+    songs = pq.read_table(scored.path("songs"), columns=["track_id", "segments_pitches", "segments_timbre"])
+    lyrics = pq.read_table(scored.path("lyrics"), columns=["track_id", "lyric_vector"])
+    joined = _join(songs, lyrics)
+    model = load_scoring_model(scored.path("models", "one", "model.keras"), 2)
+    inputs = model_inputs(example_columns(joined, GEOMETRY), GEOMETRY)
+    together, _ = model.predict(inputs, verbose=0, batch_size=64)
+    alone = np.concatenate(
+        [
+            model.predict({name: values[row : row + 1] for name, values in inputs.items()}, verbose=0)[0]
+            for row in range(5)
+        ]
+    )
+    np.testing.assert_allclose(np.stack(list(embeddings["embedding"])), together, atol=1e-5)
+    np.testing.assert_allclose(alone, together[:5], atol=1e-5)
+
+
+def _join(songs: pa.Table, lyrics: pa.Table) -> pa.RecordBatch:
+    merged = songs.to_pandas().merge(lyrics.to_pandas(), on="track_id", how="left").sort_values("track_id")
+    merged["lyric_vector"] = [
+        None if value is None or np.isscalar(value) else value for value in merged["lyric_vector"]
+    ]
+    return pa.RecordBatch.from_pandas(merged, preserve_index=False)
+
+
+def test_test_predictions_of_training_are_those_of_scoring(scored: Warehouse, embeddings: pd.DataFrame) -> None:
+    predicted = pq.read_table(scored.path("models", "one", "predictions", "test.parquet")).to_pandas()
+    joined = predicted.merge(embeddings, on="track_id", suffixes=("_trained", "_scored"))
+    assert len(joined) == len(predicted) > 0
+    np.testing.assert_allclose(
+        np.stack(list(joined["genre_probabilities_trained"])),
+        np.stack(list(joined["genre_probabilities_scored"])),
+        atol=1e-5,
+    )
+
+
+def test_a_model_of_other_lyrics_is_refused(scored: Warehouse) -> None:
+    metadata = read_run(scored, "one")
+    check_fit(metadata, scored)
+    with pytest.raises(StageError, match="score: lyrics/ has other word vectors"):
+        check_fit(metadata | {"lyric_vectors": "others"}, scored)
+    with pytest.raises(StageError, match="n_segments=200"):
+        check_fit(metadata | {"geometry": {"n_segments": 200, "n_pitches": 12, "lyric_size": 50}}, scored)
+
+
+def test_an_unknown_run_names_those_there_are(scored: Warehouse) -> None:
+    with pytest.raises(StageError, match="score: no finished run models/two; finished ones: one"):
+        read_run(scored, "two")
+
+
+def test_the_page_holds_every_song_and_escapes_its_title(scored: Warehouse) -> None:
+    summary = make_report(ReportSettings(scored.root, "one"))
+    page = Path(scored.path("reports", "one", "index.html")).read_text()
+    assert summary.facts["songs"] == 160
+    songs = pq.read_table(scored.path("songs"), columns=["title"]).to_pandas()
+    hostile = [title for title in songs["title"] if "<script" in title]
+    assert hostile
+    own = re.sub(r"<script>.*?</script>", "", page, count=1, flags=re.DOTALL)  # without Plotly itself
+    for title in hostile:
+        assert title not in own
+    # They are there all the same, as text: escaped for HTML, within a script that Plotly wrote as JSON.
+    readable = own.replace("\\u0026", "&").replace("\\u002f", "/")
+    assert all(html.escape(title) in readable for title in hostile)
+    assert not re.search(r"(?:src|href)=[\"']?(?:https?:)?//", own)
