@@ -15,5 +15,9 @@ class StageError(RuntimeError):
     """
 
     def __init__(self, stage: str, message: str) -> None:
-        super().__init__(f"{stage}: {message}")
+        super().__init__(stage, message)  # both, so that the error can cross from a worker to the driver
         self.stage = stage
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.stage}: {self.message}"

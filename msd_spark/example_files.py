@@ -33,7 +33,7 @@ WRITTEN = pa.schema(
         *(pa.field(name, pa.list_(pa.float64())) for name in NORMALISED),
     ]
 )
-"""What a worker says of a file: its rows, and its features' moments (count, sums, sums of squares)."""
+"""What a worker says of a file: its rows, and its features' moments (count, means, squared deviations)."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def feature_moments(examples: pa.Table, geometry: Geometry) -> dict[str, list[fl
     present = examples["has_lyrics"].to_numpy() > 0
     values["lyric_vector"] = _flat(examples["lyric_vector"]).reshape(len(lengths), geometry.lyric_size)[present]
     moments = {name: Moments.of(rows) for name, rows in values.items()}
-    return {name: [item.count, *item.total, *item.squares] for name, item in moments.items()}
+    return {name: [item.count, *item.mean, *item.squares] for name, item in moments.items()}
 
 
 def _flat(column: pa.ChunkedArray) -> np.ndarray:
@@ -188,5 +188,5 @@ def normalisation(written: pd.DataFrame) -> dict[str, dict[str, list[float]]]:
 
 
 def _moments(row: np.ndarray) -> Moments:
-    total, squares = row[1:].reshape(2, -1)
-    return Moments(float(row[0]), total, squares)
+    mean, squares = row[1:].reshape(2, -1)
+    return Moments(float(row[0]), mean, squares)

@@ -19,6 +19,11 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F
 MARKERS = ("circle", "diamond", "square", "cross")
 
 
+def _text(value: object) -> str:
+    """Return a text as Plotly shows it to the letter: it knows tags, and no entity for quotes."""
+    return escape(str(value), quote=False)
+
+
 def song_map(songs: pd.DataFrame) -> go.Figure:
     """Return every song in the plane of its embedding's first two principal components.
 
@@ -36,7 +41,7 @@ def song_map(songs: pd.DataFrame) -> go.Figure:
     for number, (genre, part) in enumerate(songs.assign(x=places[:, 0], y=places[:, 1]).groupby("predicted_genre")):
         texts = [
             "{} – {}<br>label: {}".format(
-                *(escape("?" if pd.isna(value) else str(value)) for value in (row.artist_name, row.title, row.genre))
+                *(_text("?" if pd.isna(value) else value) for value in (row.artist_name, row.title, row.genre))
             )
             for row in part.itertuples()
         ]
@@ -51,7 +56,7 @@ def song_map(songs: pd.DataFrame) -> go.Figure:
                 x=part["x"],
                 y=part["y"],
                 mode="markers",
-                name=escape(str(genre)),
+                name=_text(genre),
                 text=texts,
                 hoverinfo="text+name",
                 marker=marker,
@@ -87,7 +92,7 @@ def training_curves(history: Sequence[Mapping[str, float]]) -> go.Figure:
 def confusion(metrics: Mapping[str, Any]) -> go.Figure:
     """Return a confusion matrix: colour by share of the true genre, counts as text."""
     counts = np.array(metrics["confusion_matrix"], float)
-    genres = [escape(genre) for genre in metrics["by_genre"]]
+    genres = [_text(genre) for genre in metrics["by_genre"]]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     heat = go.Heatmap(
         z=shares,
@@ -110,6 +115,6 @@ def genre_counts(examples_by_genre: Mapping[str, Mapping[str, int]]) -> go.Figur
     for number, split in enumerate(next(iter(examples_by_genre.values()))):
         heights = [examples_by_genre[genre][split] for genre in genres]
         figure.add_trace(
-            go.Bar(x=[escape(genre) for genre in genres], y=heights, name=split, marker_color=COLOURS[number])
+            go.Bar(x=[_text(genre) for genre in genres], y=heights, name=split, marker_color=COLOURS[number])
         )
     return figure.update_layout(barmode="stack", yaxis_title="examples")

@@ -38,7 +38,8 @@ def model_inputs(columns: Mapping[str, np.ndarray], geometry: Geometry) -> dict[
     dict
         By input name, float32, each of shape ``(n, *input_shapes(geometry)[name])``.
     """
-    columns = {**columns, MASK: geometry.mask(columns["n_segments"])}
+    # A song without a segment is fed as one segment of zeros: a mean over none would not be a number.
+    columns = {**columns, MASK: geometry.mask(np.maximum(columns["n_segments"], 1))}
     return {
         name: np.asarray(columns[name], np.float32).reshape(-1, *shape)
         for name, shape in input_shapes(geometry).items()

@@ -22,7 +22,8 @@ from msd_spark.sources import TRACK_ID
 COMMENT, WORDS = "#", "%"
 SEPARATOR = "<SEP>"
 
-_PAIR = re.compile(r"([1-9]\d*):([1-9]\d*)")
+_PAIR = re.compile(r"([1-9][0-9]{0,39}):([1-9][0-9]{0,39})")
+_IDENTIFIER = re.compile(r"[0-9]{1,19}")
 
 
 class BagOfWordsError(ValueError):
@@ -36,9 +37,12 @@ class BagOfWordsError(ValueError):
     """
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
+        super().__init__(reason, detail)  # both, so that the error can cross from a worker to the driver
         self.reason = reason
         self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
 
 
 @dataclass(frozen=True)
@@ -94,20 +98,22 @@ def parse_bag(line: str, n_words: int) -> BagOfWords:
     if not TRACK_ID.fullmatch(track_id):
         raise BagOfWordsError("bad_track_id", repr(track_id[:40]))
     musixmatch_id, _, pairs = rest.partition(",")
-    if not (musixmatch_id.isascii() and musixmatch_id.isdigit()):
+    if not _IDENTIFIER.fullmatch(musixmatch_id) or int(musixmatch_id) > np.iinfo(np.int64).max:
         raise BagOfWordsError("bad_musixmatch_id", f"{track_id}: {musixmatch_id[:40]!r}")
     matches = [(_PAIR.fullmatch(pair), pair) for pair in pairs.split(",")]
     for match, pair in matches:
         if match is None:
             raise BagOfWordsError("bad_count", f"{track_id}: {pair[:40]!r} is not index:count")
-    indices, counts = np.array([[int(match[1]), int(match[2])] for match, _ in matches if match], np.int64).T
-    if indices.max() > n_words:
-        raise BagOfWordsError("unknown_word", f"{track_id}: word {indices.max()} of {n_words}")
-    if counts.max() > np.iinfo(np.int32).max:
-        raise BagOfWordsError("bad_count", f"{track_id}: a count of {counts.max()}")
+    numbers = [(int(match[1]), int(match[2])) for match, _ in matches if match]
+    greatest_index, greatest_count = (max(column) for column in zip(*numbers, strict=True))
+    if greatest_index > n_words:
+        raise BagOfWordsError("unknown_word", f"{track_id}: word {greatest_index} of {n_words}")
+    if greatest_count > np.iinfo(np.int32).max:
+        raise BagOfWordsError("bad_count", f"{track_id}: a count of {greatest_count}")
+    indices, counts = np.array(numbers, np.int32).T
     if len(np.unique(indices)) != len(indices):
         raise BagOfWordsError("repeated_word", f"{track_id}: a word stands twice")
-    return BagOfWords(track_id, int(musixmatch_id), indices.astype(np.int32), counts.astype(np.int32))
+    return BagOfWords(track_id, int(musixmatch_id), indices, counts)
 
 
 def parse_reverse_mapping(lines: Iterable[str]) -> dict[str, str]:

@@ -12,24 +12,35 @@ SMALLEST_DEVIATION = 1e-6
 
 @dataclass
 class Moments:
-    """Count, sum and sum of squares of rows of numbers, in float64.
+    """Count, mean and sum of squared deviations from it, of rows of numbers, in float64.
+
+    Parts are put together by Chan's method, which does not take the difference of two great
+    numbers and so keeps a small deviation beside a large mean.
 
     Attributes
     ----------
     count : float
-    total, squares : numpy.ndarray
+    mean, squares : numpy.ndarray
         Shape ``(n_columns,)``.
+
+    References
+    ----------
+    .. [1] T. Chan, G. Golub, R. LeVeque, "Updating Formulae and a Pairwise Algorithm for
+       Computing Sample Variances", 1979.
     """
 
     count: float
-    total: np.ndarray
+    mean: np.ndarray
     squares: np.ndarray
 
     @classmethod
     def of(cls, rows: np.ndarray) -> Moments:
         """Return the moments of rows of shape ``(n_rows, n_columns)``."""
+        if not len(rows):
+            return cls.none(rows.shape[1])
         wide = rows.astype(np.float64)
-        return cls(float(len(wide)), wide.sum(axis=0), np.square(wide).sum(axis=0))
+        mean = wide.mean(axis=0)
+        return cls(float(len(wide)), mean, np.square(wide - mean).sum(axis=0))
 
     @classmethod
     def none(cls, n_columns: int) -> Moments:
@@ -38,12 +49,17 @@ class Moments:
 
     def __add__(self, other: Moments) -> Moments:
         """Return the moments of both parts together."""
-        return Moments(self.count + other.count, self.total + other.total, self.squares + other.squares)
+        count = self.count + other.count
+        if not count:
+            return self
+        step = other.mean - self.mean
+        mean = self.mean + step * (other.count / count)
+        squares = self.squares + other.squares + np.square(step) * (self.count * other.count / count)
+        return Moments(count, mean, squares)
 
     def mean_and_deviation(self) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and standard deviation of each column; 0 and 1 where there were no rows."""
         if not self.count:
-            return np.zeros_like(self.total), np.ones_like(self.total)
-        mean = self.total / self.count
-        deviation = np.sqrt(np.maximum(self.squares / self.count - np.square(mean), 0.0))
-        return mean, np.where(deviation < SMALLEST_DEVIATION, 1.0, deviation)
+            return np.zeros_like(self.mean), np.ones_like(self.mean)
+        deviation = np.sqrt(self.squares / self.count)
+        return self.mean, np.where(deviation < SMALLEST_DEVIATION, 1.0, deviation)

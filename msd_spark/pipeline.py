@@ -67,7 +67,7 @@ class DataFolder:
             _first(folder / "tagtraum", "msd_tagtraum_cd1*.cls") or Path(),
         )
         wanted = {
-            "songs/": bool(songs),
+            "songs/": (folder / "songs").is_dir(),
             "musixmatch/mxm_dataset_train.txt or _test.txt": bool(found.bags_train or found.bags_test),
             "tagtraum/msd_tagtraum_cd1.cls": found.labels != Path(),
         }
@@ -78,7 +78,8 @@ class DataFolder:
 
 
 def _first(folder: Path, pattern: str) -> Path | None:
-    return next(iter(sorted(folder.glob(pattern))), None)
+    # The plain name comes before any variant of it (mxm_dataset_test.truncated.txt).
+    return min(folder.glob(pattern), key=lambda path: (len(path.name), path.name), default=None)
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,13 @@ def closing_table(warehouse: Warehouse, settings: PipelineSettings, seconds: dic
     rows.append(("embeddings", scored["embeddings"]))
     rows += [(f"seconds for {stage}", f"{spent:.0f}") for stage, spent in seconds.items()]
     rows.append(("seconds in all", f"{sum(seconds.values()):.0f}"))
-    return tabulate(rows, headers=["from song files to embeddings", ""], tablefmt="simple", colalign=("left", "right"))
+    return tabulate(
+        rows,
+        headers=["from song files to embeddings", ""],
+        tablefmt="simple",
+        colalign=("left", "right"),
+        disable_numparse=True,
+    )
 
 
 def _facts(warehouse: Warehouse, stage: str) -> dict[str, Any]:

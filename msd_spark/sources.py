@@ -97,7 +97,15 @@ def list_song_files(locations: Sequence[str]) -> list[SongInput]:
 
 
 def cut_into_units(inputs: Iterable[SongInput], inputs_per_unit: int) -> list[Unit]:
-    """Cut a list of inputs into units of at most `inputs_per_unit`, in order."""
+    """Cut a list of inputs into units of at most `inputs_per_unit`, in order.
+
+    Raises
+    ------
+    StageError
+        When a unit is to have no input.
+    """
+    if inputs_per_unit < 1:
+        raise StageError("ingest", f"a unit has at least 1 input, not {inputs_per_unit} (--inputs-per-unit)")
     remaining = iter(inputs)
     units: list[Unit] = []
     while chunk := tuple(islice(remaining, inputs_per_unit)):

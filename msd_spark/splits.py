@@ -32,7 +32,7 @@ class SplitRule:
 
     def __post_init__(self) -> None:
         """Refuse shares that are not three parts of a whole."""
-        if len(self.shares) != len(SPLITS) or min(self.shares) < 0 or abs(sum(self.shares) - 1) > 1e-9:
+        if len(self.shares) != len(SPLITS) or min(self.shares) < 0 or not abs(sum(self.shares) - 1) <= 1e-9:
             raise ValueError(f"shares of {', '.join(SPLITS)} are three numbers that add up to 1, not {self.shares}")
         if self.by not in ("artist", "track"):
             raise ValueError(f"a split is by artist or by track, not by {self.by!r}")

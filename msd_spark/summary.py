@@ -45,4 +45,6 @@ class Summary:
         rows = [
             (name, f"{value:,}" if isinstance(value, (int, float)) else value) for name, value in self.facts.items()
         ]
-        return tabulate(rows, headers=[self.stage, ""], tablefmt="simple", colalign=("left", "right"))
+        return tabulate(
+            rows, headers=[self.stage, ""], tablefmt="simple", colalign=("left", "right"), disable_numparse=True
+        )

@@ -7,6 +7,7 @@ begin with an underscore or a dot are invisible to Spark, pandas and pyarrow ali
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -39,12 +40,22 @@ class Warehouse:
     ----------
     uri : str
         A local folder, or an address such as ``s3://bucket/folder`` or ``hdfs://host/folder``.
+
+    Raises
+    ------
+    StageError
+        When the address cannot be opened.
     """
 
     def __init__(self, uri: str) -> None:
         self.is_local = "://" not in uri or uri.startswith("file://")
         located = Path(os.path.abspath(uri.removeprefix("file://"))).as_uri() if self.is_local else uri.rstrip("/")
-        self.filesystem, self.root = fs.FileSystem.from_uri(located)
+        if set("#?") & set(uri):
+            raise StageError("warehouse", f"{uri} has a # or a ?, which Petastorm cannot read; choose another folder")
+        try:
+            self.filesystem, self.root = fs.FileSystem.from_uri(located)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+            raise StageError("warehouse", f"{uri} is no folder that can be opened: {error}") from None
         self.scheme = "" if self.is_local else located.split("://", 1)[0] + "://"
 
     def path(self, *names: str) -> str:
@@ -107,7 +118,11 @@ class Warehouse:
         """
         folder, name = path.rsplit("/", 1)
         unfinished = f"{folder}/{UNFINISHED}{uuid.uuid4().hex}-{name}"
-        yield unfinished
+        try:
+            yield unfinished
+        except BaseException:
+            self._remove(unfinished)
+            raise
         self.filesystem.move(unfinished, path)
 
     def _put_in_place(self, staging: str, final: str) -> None:
@@ -123,7 +138,12 @@ class Warehouse:
         Path(final).parent.mkdir(parents=True, exist_ok=True)
         if Path(final).exists():
             Path(final).rename(replaced)
-        Path(staging).rename(final)
+        try:
+            Path(staging).rename(final)
+        except OSError:
+            if Path(replaced).exists():
+                Path(replaced).rename(final)
+            raise
         shutil.rmtree(replaced, ignore_errors=True)
 
     def _remove(self, path: str) -> None:
@@ -134,8 +154,9 @@ class Warehouse:
             self.filesystem.delete_file(path)
 
     def _remove_if_empty(self, path: str) -> None:
-        if self.is_local and Path(path).is_dir() and not any(Path(path).iterdir()):
-            Path(path).rmdir()
+        if self.is_local:
+            with contextlib.suppress(OSError):  # another stage's staging is in it, or it took it away first
+                Path(path).rmdir()
 
     def _touch(self, path: str) -> None:
         with self.filesystem.open_output_stream(path):
@@ -154,10 +175,11 @@ class Warehouse:
 
     def write_json(self, content: Any, *names: str) -> None:
         """Write a JSON file into the warehouse; it appears whole."""
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         final = self.path(*names)
         self.filesystem.create_dir(final.rsplit("/", 1)[0], recursive=True)
         with self.finished_file(final) as unfinished, self.filesystem.open_output_stream(unfinished) as sink:
-            sink.write(json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
+            sink.write(text.encode() + b"\n")
 
     def read_json(self, *names: str) -> Any:
         """Read a JSON file of the warehouse.

@@ -44,7 +44,7 @@ def cache_folder(environ: dict[str, str] | None = None) -> Path:
     ``MSD_SPARK_CACHE`` names it; else ``msd-spark`` under the user's cache folder.
     """
     environ = dict(os.environ) if environ is None else environ
-    if "MSD_SPARK_CACHE" in environ:
+    if environ.get("MSD_SPARK_CACHE"):
         return Path(environ["MSD_SPARK_CACHE"])
     return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "msd-spark"
 

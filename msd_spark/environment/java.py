@@ -56,7 +56,7 @@ def find_java(environ: dict[str, str] | None = None) -> Java | None:
     """
     environ = dict(os.environ) if environ is None else environ
     home = environ.get("JAVA_HOME")
-    executable = str(Path(home, "bin", "java")) if home else shutil.which("java", path=environ.get("PATH"))
+    executable = str(Path(home, "bin", "java")) if home else shutil.which("java", path=environ.get("PATH", os.defpath))
     if not executable or not Path(executable).exists():
         return None
     try:

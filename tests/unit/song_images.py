@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from msd_spark.songfile.layout import ARRAYS, TABLES
+from msd_spark.songfile.parse import SongFileError, parse_song
 
 TRACK_ID = "TRAAAAA12903CAAAAA"
 
@@ -46,3 +47,12 @@ def replaced(path: str, content: Any) -> Callable[[h5py.File], None]:
         file[path] = content
 
     return change
+
+
+def refusal(image: bytes, expected_track_id: str | None = None) -> tuple[str, str]:
+    """Return why an image is refused, reason and detail, without keeping the error and what it holds open."""
+    try:
+        parse_song(image, expected_track_id)
+    except SongFileError as error:
+        return error.reason, error.detail
+    raise AssertionError("the image was read as a song")

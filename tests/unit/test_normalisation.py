@@ -51,14 +51,14 @@ def test_a_feature_that_never_changes_is_left_alone(value: int, n_rows: int, n_p
     assert moments.mean_and_deviation()[1].tolist() == [1.0]
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="the difference of squares leaves 1.9e-06 of a constant")
 def test_a_fractional_feature_that_never_changes_is_left_alone() -> None:
     moments = Moments.of(np.full((387, 1), 147.56967163085938, np.float32))
     assert moments.mean_and_deviation()[1].tolist() == [1.0]
 
 
 def test_float32_rows_are_added_in_float64() -> None:
-    # 2^24 + 1 is no float32: a sum kept in float32 would stay at 16,777,216.
-    moments = Moments.of(np.array([[2**24], [1], [1]], np.float32))
-    assert moments.total.tolist() == [2**24 + 2]
-    assert moments.squares.tolist() == [2**48 + 2]
+    # 2^24 + 1 is no float32: a sum kept in float32 would stay at 16,777,216, and the mean at 4,194,304.
+    moments = Moments.of(np.array([[2**24], [1], [1], [2]], np.float32))
+    assert moments.mean.tolist() == [2**22 + 1]
+    # Deviations from the mean m = 2^22 + 1: 3·2^22 - 1, twice -2^22 and once -2^22 + 1.
+    assert moments.squares.tolist() == [(3 * 2**22 - 1) ** 2 + 2 * 2**44 + (2**22 - 1) ** 2]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msd_spark.schema import ARRAY_COLUMNS, SONGS
@@ -50,6 +50,7 @@ def test_no_songs_make_a_batch_of_no_rows() -> None:
     assert batch.num_rows == 0
 
 
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=5))
 def test_a_batch_survives_parquet(lengths: list[int]) -> None:
     batch = songs_to_batch([song(n, year=1900 + n) for n in lengths])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import h5py
 import numpy as np
@@ -8,9 +9,15 @@ import pytest
 
 from msd_spark.schema import ARRAY_COLUMNS, SENTINELS, SONGS
 from msd_spark.songfile.parse import SongFileError, parse_song
-from tests.unit.song_images import TRACK_ID, replaced, song_image
+from tests.unit.song_images import TRACK_ID, refusal, replaced, song_image
 
 NAN = float("nan")
+
+
+def parsed(name: str, value: Any) -> Any:
+    """Return what a scalar of a song file is read as."""
+    fields: dict[str, Any] = {name: value}
+    return parse_song(song_image(**fields))[name]
 
 
 def test_a_song_has_every_column_but_its_source() -> None:
@@ -29,23 +36,23 @@ def test_scalars_are_plain_values() -> None:
 
 @pytest.mark.parametrize(("name", "sentinel"), [(name, value) for name, some in SENTINELS.items() for value in some])
 def test_sentinels_are_null(name: str, sentinel: float) -> None:
-    assert parse_song(song_image(**{name: sentinel}))[name] is None
-    assert parse_song(song_image(**{name: 3}))[name] == 3
+    assert parsed(name, sentinel) is None
+    assert parsed(name, 3) == 3
 
 
 @pytest.mark.parametrize("name", ["song_hotttnesss", "artist_latitude", "artist_familiarity", "tempo"])
 def test_nan_in_a_scalar_is_null(name: str) -> None:
-    assert parse_song(song_image(**{name: NAN}))[name] is None
+    assert parsed(name, NAN) is None
 
 
 @pytest.mark.parametrize("name", ["artist_mbid", "artist_location", "genre", "title"])
 def test_an_empty_string_is_null(name: str) -> None:
-    assert parse_song(song_image(**{name: b""}))[name] is None
+    assert parsed(name, b"") is None
 
 
 @pytest.mark.parametrize("name", ["loudness", "mode", "key", "artist_latitude", "key_confidence"])
 def test_zero_is_a_value_where_it_is_no_sentinel(name: str) -> None:
-    assert parse_song(song_image(**{name: 0}))[name] == 0
+    assert parsed(name, 0) == 0
 
 
 @pytest.mark.parametrize(
@@ -102,16 +109,11 @@ def test_groups_that_are_not_of_the_dataset_are_passed_over() -> None:
 
 def test_a_song_leaves_no_file_open() -> None:
     before = h5py.h5f.get_obj_count(h5py.h5f.OBJ_ALL)
-    broken = song_image(replaced("analysis/bars_start", np.float64(3)))
-    for image in (song_image(), broken):
-        try:
-            parse_song(image)
-        except SongFileError as error:
-            assert error.reason == "wrong_layout"  # noqa: PT017  # only the second file is refused
+    parse_song(song_image())
+    assert refusal(song_image(replaced("analysis/bars_start", 3.0)))[0] == "wrong_layout"
     assert h5py.h5f.get_obj_count(h5py.h5f.OBJ_ALL) == before
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 def test_bytes_changed_at_random_never_give_another_error() -> None:
     sound = song_image()
     generator = np.random.default_rng(0)
@@ -131,5 +133,4 @@ def test_bytes_changed_at_random_never_give_another_error() -> None:
 def test_a_file_that_was_cut_off_is_refused_wherever_it_was_cut() -> None:
     image = song_image()
     for length in range(1, len(image), 499):
-        with pytest.raises(SongFileError, match=r"^not_hdf5: "):
-            parse_song(image[:length])
+        assert refusal(image[:length])[0] in ("not_hdf5", "truncated")

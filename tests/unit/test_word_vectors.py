@@ -118,7 +118,8 @@ def test_word_vectors_are_the_same_in_another_process_with_another_hash_seed() -
 def test_a_chorus_counts_only_so_often() -> None:
     often = [bag({1: 4000, 2: MAX_REPEATS}), bag({2: 1, 3: 2})]
     capped = [bag({1: MAX_REPEATS, 2: MAX_REPEATS}), bag({2: 1, 3: 2})]
-    assert np.array_equal(*(train_word_vectors(bags, WORDS[:3], size=4, epochs=1) for bags in (often, capped)))
+    first, second = (train_word_vectors(bags, WORDS[:3], size=4, epochs=1) for bags in (often, capped))
+    assert np.array_equal(first, second)
 
 
 def test_without_bags_no_word_has_a_vector() -> None:

@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from msd_spark.schema import EXAMPLES, GEOMETRY, Geometry
+from tests.tiny_dataset import examples, write_tiny_dataset
+from training.dataset import Dataset
+from training.plan import plan_epoch
+from training.reading import Batch, Columns, batches, cut_into_batches, read_row_groups, shuffle_windows, to_batch
+
+SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=2)
+ROWS = [5, 5, 5, 3, 1]
+
+
+def numbered(sizes: list[int]) -> Iterator[Columns]:
+    """Give row groups whose rows are numbered from 0, in two columns that belong together."""
+    start = 0
+    for size in sizes:
+        numbers = np.arange(start, start + size)
+        yield {"track_id": numbers.astype(str), "number": np.stack([numbers, -numbers], axis=1)}
+        start += size
+
+
+def numbers(groups: Iterator[Columns]) -> list[list[int]]:
+    found = []
+    for group in groups:
+        assert group["track_id"].astype(int).tolist() == group["number"][:, 0].tolist()
+        assert (group["number"][:, 0] == -group["number"][:, 1]).all()
+        found.append(group["number"][:, 0].tolist())
+    return found
+
+
+sizes_of_groups = st.lists(st.integers(1, 12), max_size=12)
+
+
+@given(sizes_of_groups, st.integers(0, 5), st.integers(0, 99))
+def test_shuffling_moves_rows_within_their_window_alone(sizes: list[int], window: int, seed: int) -> None:
+    shuffled = numbers(shuffle_windows(numbered(sizes), window, np.random.default_rng(seed)))
+    plain = numbers(numbered(sizes))
+    wide = max(window, 1)
+    windows = [[row for group in plain[n : n + wide] for row in group] for n in range(0, len(plain), wide)]
+    assert [sorted(group) for group in shuffled] == windows
+    assert shuffled == numbers(shuffle_windows(numbered(sizes), window, np.random.default_rng(seed)))
+    if window == 0:
+        assert shuffled == plain
+
+
+def test_shuffling_shuffles_across_row_groups_and_by_its_seed() -> None:
+    first, second = (numbers(shuffle_windows(numbered([20, 20]), 2, np.random.default_rng(seed)))[0] for seed in (0, 1))
+    assert first != second
+    assert first != list(range(40))
+    assert min(first[:20]) < 20 <= max(first[:20])
+
+
+@given(sizes_of_groups, st.integers(1, 15))
+def test_cutting_keeps_every_row_once_and_in_order(sizes: list[int], batch: int) -> None:
+    pieces = numbers(cut_into_batches(numbered(sizes), batch))
+    assert functools.reduce(operator.iadd, pieces, []) == list(range(sum(sizes)))
+    assert all(len(piece) == batch for piece in pieces[:-1])
+    assert all(1 <= len(piece) <= batch for piece in pieces)
+
+
+def small_columns(n: int) -> Columns:
+    return {
+        "track_id": np.array([f"TR{number}" for number in range(n)]),
+        "chroma": np.full((n, 6), 0.5, np.float32),
+        "timbre": np.full((n, 6), -4, np.float32),
+        "n_segments": np.array([2] * n, np.int32),
+        "lyric_vector": np.full((n, 2), 0.25, np.float32),
+        "has_lyrics": np.ones(n, np.float32),
+        "genre_index": np.arange(1, n + 1, dtype=np.int32),
+        "weight": np.full(n, 0.5, np.float32),
+    }
+
+
+def test_a_short_batch_is_padded_with_examples_of_no_weight() -> None:
+    batch = to_batch(small_columns(2), 4, SMALL)
+    assert batch.track_ids.tolist() == ["TR0", "TR1", "", ""]
+    assert batch.weights.tolist() == [0.5, 0.5, 0, 0]
+    assert batch.genre_indices.tolist() == [1, 2, 0, 0]
+    assert batch.inputs["mask"].tolist() == [[1, 1, 0], [1, 1, 0], [1, 0, 0], [1, 0, 0]]
+    assert batch.inputs["chroma"][:2].tolist() == [[[0.5, 0.5]] * 3] * 2
+    for name in ("chroma", "timbre", "lyric_vector", "has_lyrics"):
+        assert batch.inputs[name].shape[0] == 4
+        assert not batch.inputs[name][2:].any()
+
+
+def test_a_full_batch_has_no_padding_and_an_empty_one_nothing_else() -> None:
+    full, empty = to_batch(small_columns(3), 3, SMALL), to_batch(None, 3, SMALL)
+    assert full.track_ids.tolist() == ["TR0", "TR1", "TR2"]
+    assert full.inputs["mask"].tolist() == [[1, 1, 0]] * 3
+    assert empty.track_ids.tolist() == [""] * 3
+    assert not empty.weights.any()
+    assert empty.inputs["mask"].tolist() == [[1, 0, 0]] * 3
+    assert {name: values.shape for name, values in empty.inputs.items()} == {
+        name: values.shape for name, values in full.inputs.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp("reading") / "a b"
+    return Dataset.open(write_tiny_dataset(folder, {"train": ROWS, "validation": [], "test": []}), "tiny")
+
+
+def read(dataset: Dataset, ranks: int, batch: int, **options: object) -> list[list[Batch]]:
+    plan = plan_epoch(dataset.rows("train"), ranks=ranks, batch=batch, seed=1, epoch=2)
+    made = [
+        list(batches(dataset.addresses("train"), mine, batch, dataset.geometry, **options))  # type: ignore[arg-type]
+        for mine in plan
+    ]
+    assert [len(steps) for steps in made] == [mine.steps for mine in plan]
+    return made
+
+
+@pytest.mark.parametrize(("ranks", "batch", "window"), [(1, 4, 0), (2, 5, 2), (3, 64, 1), (7, 1, 9)])
+def test_every_example_is_read_once_over_all_ranks(dataset: Dataset, ranks: int, batch: int, window: int) -> None:
+    made = [step for steps in read(dataset, ranks, batch, window=window) for step in steps]
+    assert {len(step.track_ids) for step in made} == {batch}
+    real = np.concatenate([step.track_ids for step in made])
+    weights = np.concatenate([step.weights for step in made])
+    tables = [pq.read_table(address.removeprefix("file://")) for address in dataset.addresses("train")]
+    assert sorted(real[real != ""]) == sorted(track for table in tables for track in table["track_id"].to_pylist())
+    assert weights[real != ""].tolist() == [1] * sum(ROWS)
+    assert not weights[real == ""].any()
+
+
+def test_examples_are_those_of_the_files(dataset: Dataset) -> None:
+    rows = {
+        row["track_id"]: row
+        for address in dataset.addresses("train")
+        for row in pq.read_table(address.removeprefix("file://")).to_pylist()
+    }
+    seen = 0
+    for step in read(dataset, 2, 4, window=3, seed=(1, 2, 3))[1]:
+        for place, track in enumerate(step.track_ids):
+            if not track:
+                continue
+            row, seen = rows[track], seen + 1
+            for name in ("chroma", "timbre", "lyric_vector"):
+                assert step.inputs[name][place].ravel().tolist() == row[name]
+            assert step.inputs["has_lyrics"][place].tolist() == [row["has_lyrics"]]
+            assert step.inputs["mask"][place].sum() == row["n_segments"]
+            assert step.genre_indices[place] == row["genre_index"]
+    assert seen > 5
+
+
+def test_the_order_is_that_of_the_plan_and_the_seed(dataset: Dataset) -> None:
+    def order(**options: object) -> list[str]:
+        return [track for step in read(dataset, 1, 4, **options)[0] for track in step.track_ids.tolist()]
+
+    assert order(window=2, seed=(1, 0)) == order(window=2, seed=(1, 0))
+    assert order(window=2, seed=(1, 0)) != order(window=2, seed=(1, 1))
+    (plan,) = plan_epoch(ROWS, ranks=1, batch=4, seed=1, epoch=2)
+    paths = [address.removeprefix("file://") for address in dataset.addresses("train")]
+    planned = [track for file in plan.files for track in pq.read_table(paths[file])["track_id"].to_pylist()]
+    assert [track for track in order() if track] == planned
+
+
+def test_a_rank_without_files_gives_padding_alone(dataset: Dataset) -> None:
+    last = read(dataset, 6, 2)[-1]
+    assert len(last) == 3
+    assert not any(step.weights.any() for step in last)
+
+
+def test_row_groups_have_every_column_in_rows(tmp_path: Path) -> None:
+    path = tmp_path / "part.parquet"
+    table = examples(4, np.random.default_rng(0), "X")
+    pq.write_table(table, path, row_group_size=1)
+    groups = list(read_row_groups([f"file://{path}"]))
+    assert [group["track_id"].tolist() for group in groups] == [[track] for track in table["track_id"].to_pylist()]
+    assert all(set(group) == set(EXAMPLES.names) for group in groups)
+    assert groups[0]["chroma"].shape == (1, 3600)
+    assert groups[0]["lyric_vector"].shape == (1, GEOMETRY.lyric_size)
+
+
+def test_no_files_give_no_row_groups() -> None:
+    assert list(read_row_groups([])) == []
