@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msd_spark.sources import TRACK_ID
+from msd_spark.track_ids import TRACK_ID
 
 COMMENT, WORDS = "#", "%"
 SEPARATOR = "<SEP>"

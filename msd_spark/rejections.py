@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 
@@ -24,19 +24,19 @@ class Rejection:
     detail : str
         What was seen.
     member : str, optional
-        Which part of the file: a line's number, a member of an archive.
+        Which part of the file: a line's number, a member of an archive, a row.
+    unit : str, optional
+        The unit of ingest that it was in.
     """
 
     source: str
     reason: str
     detail: str
     member: str | None = None
+    unit: str | None = None
 
 
 def write_rejections(warehouse: Warehouse, stage: str, rejections: Iterable[Rejection]) -> None:
     """Write a stage's part of ``rejected/``, replacing what it wrote before."""
-    rows = [
-        {"source": item.source, "member": item.member, "reason": item.reason, "detail": item.detail}
-        for item in rejections
-    ]
+    rows = [asdict(item) for item in rejections]
     warehouse.write_arrow(pa.Table.from_pylist(rows, REJECTED), "rejected", f"stage={stage}")

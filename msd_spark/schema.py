@@ -140,10 +140,11 @@ SONGS = pa.schema(
         *(pa.field(name, kind) for name, kind in SCALAR_COLUMNS.items() if name != "track_id"),
         pa.field("n_segments", pa.int32(), nullable=False),
         pa.field("source", pa.string(), nullable=False),
+        pa.field("member", pa.string()),
         *(pa.field(name, kind, nullable=False) for name, kind in ARRAY_COLUMNS.items()),
     ]
 )
-"""``songs/``: a track with every field of its song file, and where the file was."""
+"""``songs/``: a track with every field of its song file, and where that was: a file, a member of a tar, a row."""
 
 REJECTED = pa.schema(
     [
@@ -151,21 +152,30 @@ REJECTED = pa.schema(
         pa.field("member", pa.string()),
         pa.field("reason", pa.string(), nullable=False),
         pa.field("detail", pa.string(), nullable=False),
+        pa.field("unit", pa.string()),
     ]
 )
-"""``rejected/``: an input that gave no row: its file, its member or line, a reason code and what was seen."""
+"""``rejected/``: an input that gave no row: its file, its member or line, a reason code, what was seen, and the
+unit of ingest that it was in."""
 
 LEDGER = pa.schema(
     [
         pa.field("unit", pa.string(), nullable=False),
-        pa.field("fingerprint", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("location", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
         pa.field("inputs", pa.int64(), nullable=False),
         pa.field("songs", pa.int64(), nullable=False),
         pa.field("rejected", pa.int64(), nullable=False),
         pa.field("duplicates", pa.int64(), nullable=False),
+        pa.field("seconds", pa.float64(), nullable=False),
+        pa.field("files", pa.list_(pa.string()), nullable=False),
+        pa.field("track_ids", pa.list_(pa.string()), nullable=False),
     ]
 )
-"""``ledger/``: a unit of ingest; ``inputs = songs + rejected + duplicates``."""
+"""``ledger/``: a unit of ingest, ``inputs = songs + rejected + duplicates``. The unit's name is the fingerprint of its
+inputs as they were (paths, sizes, times of change); ``source`` is the first of them, ``files`` are its files of
+``songs/``, ``track_ids`` all tracks that it gave, those included that are kept from another unit."""
 
 LYRICS = pa.schema(
     [

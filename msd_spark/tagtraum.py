@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.sources import TRACK_ID
+from msd_spark.track_ids import TRACK_ID
 
 COMMENT = "#"
 FIELD_SEPARATOR = "\t"

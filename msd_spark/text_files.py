@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pyarrow import fs
 
 from msd_spark.errors import StageError
-from msd_spark.sources import locate
+from msd_spark.locations import open_location
 
 LINE_FEED = b"\n"
 
@@ -36,7 +36,7 @@ def read_lines(stage: str, location: str) -> Iterator[tuple[int, str, bool]]:
     StageError
         When the file is not there.
     """
-    filesystem, path, _ = locate(location)
+    filesystem, path, _ = open_location(stage, location)
     if filesystem.get_file_info(path).type != fs.FileType.File:
         raise StageError(stage, f"no file {location}")
     with filesystem.open_input_stream(path, compression=None) as stream:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from msd_spark.errors import StageError
+from msd_spark.locations import is_local, open_location
 
 COMPLETE = "_SUCCESS"
 """Marker of a whole table; the name that Spark and Hadoop use."""
@@ -48,15 +48,10 @@ class Warehouse:
     """
 
     def __init__(self, uri: str) -> None:
-        self.is_local = "://" not in uri or uri.startswith("file://")
-        located = Path(os.path.abspath(uri.removeprefix("file://"))).as_uri() if self.is_local else uri.rstrip("/")
         if set("#?") & set(uri):
             raise StageError("warehouse", f"{uri} has a # or a ?, which Petastorm cannot read; choose another folder")
-        try:
-            self.filesystem, self.root = fs.FileSystem.from_uri(located)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-            raise StageError("warehouse", f"{uri} is no folder that can be opened: {error}") from None
-        self.scheme = "" if self.is_local else located.split("://", 1)[0] + "://"
+        self.is_local = is_local(uri)
+        self.filesystem, self.root, self.scheme = open_location("warehouse", uri)
 
     def path(self, *names: str) -> str:
         """Return a path within the warehouse, for `filesystem`."""
@@ -108,7 +103,7 @@ class Warehouse:
             self._put_in_place(staging, self.path(*names))
         finally:
             self._remove(staging)
-            self._remove_if_empty(self.path(STAGING))
+            self.remove_if_empty(STAGING)
 
     @contextmanager
     def finished_file(self, path: str) -> Iterator[str]:
@@ -153,10 +148,19 @@ class Warehouse:
         elif kind == fs.FileType.File:
             self.filesystem.delete_file(path)
 
-    def _remove_if_empty(self, path: str) -> None:
+    def remove_if_empty(self, *names: str) -> None:
+        """Remove a folder of the warehouse if nothing is in it; an object store has no such folders."""
         if self.is_local:
-            with contextlib.suppress(OSError):  # another stage's staging is in it, or it took it away first
-                Path(path).rmdir()
+            with contextlib.suppress(OSError):  # something is in it, or someone else took it away first
+                Path(self.path(*names)).rmdir()
+
+    def touch(self, *names: str) -> None:
+        """Write an empty file into the warehouse."""
+        self._touch(self.path(*names))
+
+    def remove(self, *names: str) -> None:
+        """Remove a file or a folder of the warehouse, if it is there."""
+        self._remove(self.path(*names))
 
     def _touch(self, path: str) -> None:
         with self.filesystem.open_output_stream(path):

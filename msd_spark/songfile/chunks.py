@@ -6,6 +6,7 @@ files raises `Unfamiliar`; h5py then reads the file.
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,7 +29,11 @@ class _Leaf:
     ----------
     size : int
         Bytes of the node, with the room for further chunks that the library reads too.
+    chunk_bytes : int
+        Bytes of an inflated chunk.
     fields : struct.Struct
+    entries, end : slice
+        Of the fields: those of the chunks, and the offsets of the key after the last one.
     stride : int
         Fields a chunk: size, filters left out, an offset a dimension, address.
     head : tuple
@@ -45,7 +50,10 @@ class _Leaf:
     """
 
     size: int
+    chunk_bytes: int
     fields: struct.Struct
+    entries: slice
+    end: slice
     stride: int
     head: tuple
     filters: tuple[int, ...]
@@ -62,7 +70,10 @@ def _leaf(count: int, chunk_rows: int, rest: tuple[int, ...]) -> _Leaf:
     ends = product((last[0], count * chunk_rows), *((0, size) for size in rest))
     return _Leaf(
         size=24 + MOST_CHUNKS * (16 + 8 * rank) + 8 + 8 * rank,
+        chunk_bytes=math.prod((chunk_rows, *rest)),
         fields=struct.Struct("<4sBBHQQ" + (key + "Q") * count + key),
+        entries=slice(6, -2 - rank),
+        end=slice(-rank, None),
         stride=3 + rank,
         head=(b"TREE", 1, 0, count, UNDEFINED, UNDEFINED),
         filters=(0,) * count,
@@ -72,12 +83,12 @@ def _leaf(count: int, chunk_rows: int, rest: tuple[int, ...]) -> _Leaf:
     )
 
 
-def locate_chunks(image: bytes, at: int, count: int, chunk_rows: int, rest: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Return where a dataset's chunks lie.
+def read_chunks(view: memoryview, at: int, count: int, chunk_rows: int, rest: tuple[int, ...]) -> list[bytes]:
+    """Return a dataset's chunks, inflated.
 
     Parameters
     ----------
-    image : bytes
+    view : memoryview
         The whole file.
     at : int
         Address of the index of the chunks.
@@ -88,42 +99,40 @@ def locate_chunks(image: bytes, at: int, count: int, chunk_rows: int, rest: tupl
     rest : tuple of int
         The chunk's other dimensions, and the bytes of an element.
 
-    Returns
-    -------
-    list of (int, int)
-        First byte of each chunk and the one after its last; all within the file.
-
     Raises
     ------
     Unfamiliar
-        When the index is not one leaf with each chunk once, in order.
+        When the index is not one leaf with each chunk once, in order, or a chunk is not sound.
     """
     if count > MOST_CHUNKS:
         raise Unfamiliar("more chunks than a leaf has")
     leaf = _leaf(count, chunk_rows, rest)
-    if at + leaf.size > len(image):
+    if at + leaf.size > len(view):
         raise Unfamiliar("an index outside the file")
-    fields = leaf.fields.unpack_from(image, at)
-    rank = 1 + len(rest)
-    entries, stride = fields[6 : -2 - rank], leaf.stride
+    fields = leaf.fields.unpack_from(view, at)
+    entries, stride = fields[leaf.entries], leaf.stride
     if fields[:6] != leaf.head or entries[1::stride] != leaf.filters or entries[2::stride] != leaf.rows:
         raise Unfamiliar("an unusual index of chunks")
-    if any(entries[place::stride] != leaf.zeros for place in range(3, 2 + rank)) or fields[-rank:] not in leaf.ends:
-        raise Unfamiliar("an index of chunks with unusual offsets")
-    sizes, addresses = entries[::stride], entries[stride - 1 :: stride]
-    places = [(address, address + size) for address, size in zip(addresses, sizes, strict=True)]
-    if max(stop for _, stop in places) > len(image):
-        raise Unfamiliar("a chunk outside the file")
-    return places
+    if entries[3::stride] != leaf.zeros or entries[stride - 2 :: stride] != leaf.zeros:  # the same one, or both
+        raise Unfamiliar("chunks with unusual offsets")
+    if fields[leaf.end] not in leaf.ends:
+        raise Unfamiliar("an index of chunks with an unusual end")
+    chunks = []
+    for size, address in zip(entries[::stride], entries[stride - 1 :: stride], strict=True):
+        stored = view[address : address + size]
+        if len(stored) != size:
+            raise Unfamiliar("a chunk outside the file")
+        chunks.append(inflate(stored, leaf.chunk_bytes))
+    return chunks
 
 
-def inflate(chunk: memoryview, size: int) -> bytes:
+def inflate(stored: memoryview, size: int) -> bytes:
     """Inflate a chunk.
 
     Parameters
     ----------
-    chunk : memoryview
-        As stored: a zlib stream.
+    stored : memoryview
+        A zlib stream.
     size : int
         Bytes that it must hold.
 
@@ -133,11 +142,11 @@ def inflate(chunk: memoryview, size: int) -> bytes:
         When it is no sound stream of that many bytes.
     """
     # Deflate expands a thousand times at most: with the stored size bounded, memory is.
-    if len(chunk) > 2 * size + 1024:
+    if len(stored) > 2 * size + 1024:
         raise Unfamiliar("a chunk stored in more bytes than it has")
     try:
-        values = isal_zlib.decompress(chunk, 15, size)
-    except (isal_zlib.error, ValueError) as error:
+        values = isal_zlib.decompress(stored, 15, size)
+    except (isal_zlib.IsalError, ValueError) as error:  # type: ignore[misc]  # the stub declares an instance
         raise Unfamiliar(str(error)) from None
     if len(values) != size:
         raise Unfamiliar("a chunk of another size")
@@ -170,7 +179,17 @@ def unshuffle_doubles(chunks: list[bytes], used: int) -> np.ndarray:
     return values.view("<f8").reshape(len(chunks), used)
 
 
-def unshuffle_bytes(chunks: list[bytes], size: int, rows: int) -> bytes:
+def string_width(chunks: list[bytes], size: int) -> int:
+    """Return how many bytes of each string need putting in order: a quarter where all that follows is nulls.
+
+    Strings are far shorter than there is room for; shuffled, their ends are one long run of nulls.
+    """
+    narrow = size // 4
+    nulls = bytes((size - narrow) * (len(chunks[0]) // size))
+    return narrow if all(chunk.endswith(nulls) for chunk in chunks) else size
+
+
+def unshuffle_bytes(chunks: list[bytes], size: int, rows: int, width: int) -> bytes:
     """Put the bytes of chunks of any element back in order.
 
     Parameters
@@ -181,10 +200,12 @@ def unshuffle_bytes(chunks: list[bytes], size: int, rows: int) -> bytes:
         Bytes of an element.
     rows : int
         Elements wanted, from the first chunk's first on.
+    width : int
+        Bytes wanted of each element.
     """
     parts = []
     for chunk in chunks:
-        planes = np.frombuffer(chunk, np.uint8).reshape(size, -1)[:, :rows]
+        planes = np.frombuffer(chunk, np.uint8).reshape(size, -1)[:width, :rows]
         parts.append(planes.T.tobytes())
         rows -= planes.shape[1]
     return b"".join(parts)
@@ -193,5 +214,3 @@ def unshuffle_bytes(chunks: list[bytes], size: int, rows: int) -> bytes:
 def first_row(chunk: bytes, chunk_rows: int) -> bytes:
     """Return the bytes of a chunk's first row."""
     return chunk[::chunk_rows]
-
-

@@ -6,12 +6,11 @@ Nearly all of the time goes into inflating the chunks. h5py's goes into opening 
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 import numpy as np
 
 from msd_spark.schema import ARRAY_COLUMNS, POINTER_PREFIX, SENTINELS
-from msd_spark.songfile.chunks import first_row, inflate, locate_chunks, unshuffle_bytes, unshuffle_doubles
+from msd_spark.songfile.chunks import first_row, read_chunks, string_width, unshuffle_bytes, unshuffle_doubles
 from msd_spark.songfile.layout import ARRAYS, TABLES, Array, Table
 from msd_spark.songfile.skeleton import ITEMS, Skeleton, element_type, row_shape
 from msd_spark.songfile.song import Song, text
@@ -75,7 +74,8 @@ def read_directly(image: bytes, skeleton: Skeleton, lengths: list[int], indices:
                 song[name] = text(value.partition(b"\0")[0]) or None
             else:
                 song[name] = None if value != value or value in unknown else value
-    song.update(_arrays(chunks[_TABLES:], lengths[_TABLES:]))
+    with np.errstate(over="ignore", invalid="ignore"):  # what no float32 can hold is refused later, as not finite
+        song.update(_arrays(chunks[_TABLES:], lengths[_TABLES:]))
     song["n_segments"] = len(song["segments_start"])
     return song
 
@@ -90,10 +90,8 @@ def _inflated_chunks(
         raise Unfamiliar("a song of implausible size")
     view = memoryview(image)
     return [
-        [inflate(view[first:stop], size) for first, stop in locate_chunks(image, index, count, rows, rest)]
-        if count
-        else []
-        for index, count, rows, rest, size in zip(indices, counts, chunk_rows, _RESTS, sizes, strict=True)
+        read_chunks(view, index, count, rows, rest) if count else []
+        for index, count, rows, rest in zip(indices, counts, chunk_rows, _RESTS, strict=True)
     ]
 
 
@@ -120,23 +118,26 @@ def _doubles(chunks: list[list[bytes]], lengths: list[int]) -> dict[int, np.ndar
         first = 0
         for place, length in zip(places, sizes, strict=True):
             stop = first + len(chunks[place])
-            array = values[first:stop].reshape(-1)[:length]
-            arrays[place] = array.astype(_WANTED[ARRAYS[place].name], copy=False)
+            rows = values[first:stop].reshape(-1)[:length]
+            arrays[place] = rows.astype(_WANTED[ARRAYS[place].name], copy=False)
             first = stop
     return arrays
 
 
 def _others(array: Array, chunks: list[bytes], length: int) -> np.ndarray:
     """Return an array of strings or integers, or one without rows."""
+    wanted = _WANTED[array.name]
+    if not chunks:
+        return np.array([], wanted)
     dtype = np.dtype(array.dtype)
     if dtype.kind == "S":
-        return _strings(unshuffle_bytes(chunks, dtype.itemsize, length), dtype)
-    wanted = _WANTED[array.name]
-    return np.frombuffer(unshuffle_bytes(chunks, dtype.itemsize, length), dtype).astype(wanted)
+        width = string_width(chunks, dtype.itemsize)
+        return _strings(unshuffle_bytes(chunks, dtype.itemsize, length, width), width)
+    return np.frombuffer(unshuffle_bytes(chunks, dtype.itemsize, length, dtype.itemsize), dtype).astype(wanted)
 
 
-def _strings(octets: bytes, dtype: np.dtype[Any]) -> np.ndarray:
-    values = np.frombuffer(octets, dtype).tolist()
+def _strings(octets: bytes, size: int) -> np.ndarray:
+    values = np.frombuffer(octets, f"S{size}").tolist()
     try:
         # All at once: no string has a null, and no null is part of another character.
         decoded = b"\0".join(values).decode().split("\0")

@@ -8,10 +8,12 @@ what the file declares about it is held against limits: a few bytes can declare 
 from __future__ import annotations
 
 import math
-from typing import Any
+import zlib
+from itertools import count
+from typing import Any, NamedTuple
 
 import numpy as np
-from h5py import h5d, h5f, h5p, h5s
+from h5py import h5d, h5f, h5g, h5l, h5p, h5s, h5t, h5z
 
 from msd_spark.schema import ARRAY_COLUMNS, POINTER_PREFIX
 from msd_spark.songfile.layout import ARRAYS, TABLES, Array, Table
@@ -29,8 +31,23 @@ MAX_CHUNK_BYTES = 4 << 20
 MAX_CHUNKS = 4096
 """More chunks than an array of a song file has (the dataset's longest has 39)."""
 
+_NUMBERS = {
+    h5t.FLOAT: (h5t.IEEE_F64LE, h5t.IEEE_F32LE, h5t.IEEE_F64BE, h5t.IEEE_F32BE),
+    h5t.INTEGER: (
+        h5t.STD_I32LE,
+        h5t.STD_I64LE,
+        h5t.STD_I16LE,
+        h5t.STD_I8LE,
+        h5t.STD_U8LE,
+        h5t.STD_I32BE,
+        h5t.STD_I64BE,
+    ),
+}
+_FILTERS = ((), (h5z.FILTER_SHUFFLE,), (h5z.FILTER_DEFLATE,), (h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE))
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _OFFSET_SIZES_AT, _END_OF_FILE_AT = 13, {0: 40, 1: 44}
+
+_numbers = count(1)
 
 _LIBRARY_ERRORS = (AttributeError, KeyError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
 """What h5py raises for a damaged file, by the accident of where it meets the damage."""
@@ -73,8 +90,11 @@ def _open(image: bytes) -> h5f.FileID:
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fapl_core(backing_store=False)
     access.set_file_image(image)
+    # The library takes images of one name for one file as long as either is open, as where a caller keeps an
+    # exception whose traceback holds a dataset: it would read the other song. Closing is final, names are unique.
+    access.set_fclose_degree(h5f.CLOSE_STRONG)
     try:
-        return h5f.open(b"song", h5f.ACC_RDONLY, fapl=access)
+        return h5f.open(b"song-%d" % next(_numbers), h5f.ACC_RDONLY, fapl=access)
     except _LIBRARY_ERRORS as error:
         raise SongFileError("not_hdf5", _one_line(error)) from None
 
@@ -91,10 +111,15 @@ def _check_length(image: bytes) -> None:
 
 
 def _open_dataset(file: h5f.FileID, path: str) -> h5d.DatasetID:
+    group, _, name = path.encode().partition(b"/")
     try:
-        return h5d.open(file, path.encode())
+        linked = file.links.get_info(group).type, h5g.open(file, group).links.get_info(name).type
+        if linked == (h5l.TYPE_HARD, h5l.TYPE_HARD):
+            return h5d.open(file, path.encode())
     except _LIBRARY_ERRORS as error:
         raise SongFileError("missing_data", f"{path}: {_one_line(error)}") from None
+    # A soft link may lead to an external one, and that to any file that this process can read.
+    raise SongFileError("wrong_layout", f"{path} is a link to elsewhere")
 
 
 def _shape(dataset: h5d.DatasetID, path: str) -> tuple[int, ...]:
@@ -104,35 +129,99 @@ def _shape(dataset: h5d.DatasetID, path: str) -> tuple[int, ...]:
         raise SongFileError("wrong_layout", f"{path}: {_one_line(error)}") from None
 
 
-def _check_storage(dataset: h5d.DatasetID, path: str) -> None:
-    """Refuse a dataset that lies outside the file, or whose chunks are larger or more than a song's."""
+class Storage(NamedTuple):
+    """How a dataset lies in its file.
+
+    Attributes
+    ----------
+    is_chunked, is_deflated : bool
+    chunk_size : int
+        Bytes of a chunk; of an element where there are none.
+    """
+
+    is_chunked: bool
+    is_deflated: bool
+    chunk_size: int
+
+
+def check_declaration(dataset: h5d.DatasetID, path: str) -> Storage:
+    """Refuse a dataset that lies outside the file, or is declared as no song file's is.
+
+    Raises
+    ------
+    SongFileError
+        With ``wrong_layout`` or ``implausible_size``.
+    """
     try:
         creation = dataset.get_create_plist()
         kind, external = creation.get_layout(), creation.get_external_count()
-        item = dataset.get_type().get_size()
-        chunk = item * (math.prod(creation.get_chunk()) if kind == h5d.CHUNKED else 1)
+        filters = tuple(creation.get_filter(number)[0] for number in range(creation.get_nfilters()))
+        dtype = dataset.get_type()
+        plain = _is_plain(dtype)
+        chunk = dtype.get_size() * (math.prod(creation.get_chunk()) if kind == h5d.CHUNKED else 1)
     except _LIBRARY_ERRORS as error:
         raise SongFileError("wrong_layout", f"{path}: {_one_line(error)}") from None
     if external or kind not in (h5d.CHUNKED, h5d.CONTIGUOUS, h5d.COMPACT):
         raise SongFileError("wrong_layout", f"{path} has its data in other files")
+    if not plain:
+        raise SongFileError("wrong_layout", f"{path} has an unusual type")
+    if filters not in _FILTERS:
+        raise SongFileError("wrong_layout", f"{path} has the filters {filters}")
     if chunk > MAX_CHUNK_BYTES:
         raise SongFileError("implausible_size", f"{path} has pieces of {chunk} bytes")
-    if kind != h5d.CHUNKED:
+    return Storage(kind == h5d.CHUNKED, h5z.FILTER_DEFLATE in filters, chunk)
+
+
+def _is_plain(dtype: h5t.TypeID) -> bool:
+    """Return whether a type is of ordinary numbers and fixed-length strings, alone or in a compound.
+
+    The library converts numbers of impossible widths by reading beyond them.
+    """
+    kind = dtype.get_class()
+    if kind == h5t.COMPOUND:
+        members = [dtype.get_member_type(number) for number in range(dtype.get_nmembers())]
+        return all(member.get_class() != h5t.COMPOUND and _is_plain(member) for member in members)
+    if kind == h5t.STRING:
+        return not dtype.is_variable_str()
+    return any(dtype.equal(other) for other in _NUMBERS.get(kind, ()))
+
+
+def check_chunks(dataset: h5d.DatasetID, path: str, storage: Storage, first: int, stop: int) -> None:
+    """Check that the chunks of rows `first` to `stop` hold what they have to.
+
+    The library reads whatever lies in memory behind a chunk that is too short.
+
+    Raises
+    ------
+    SongFileError
+        With ``implausible_size`` or ``unreadable_data``.
+    """
+    if not storage.is_chunked or stop <= first:
         return
+    size = storage.chunk_size
     try:
-        count = dataset.get_num_chunks()
-        largest = max((dataset.get_chunk_info(number).size for number in range(min(count, MAX_CHUNKS))), default=0)
-    except _LIBRARY_ERRORS as error:
+        rows, *columns = dataset.get_create_plist().get_chunk()
+        starts = range(first // rows * rows, min(stop, dataset.shape[0]), rows)
+        if len(starts) > MAX_CHUNKS:
+            raise SongFileError("implausible_size", f"{path} has {len(starts)} chunks")
+        for start in starts:
+            info = dataset.get_chunk_info_by_coord((start, *(0 for _ in columns)))
+            if info.byte_offset is None:
+                continue  # never written: the library gives zeros
+            if info.size > 2 * size + 1024:
+                raise SongFileError("implausible_size", f"{path} stores {info.size} bytes for a chunk of {size}")
+            stored = dataset.read_direct_chunk(info.chunk_offset)[1]
+            inflated = zlib.decompressobj().decompress(stored, size + 1) if storage.is_deflated else stored
+            if info.filter_mask or len(stored) != info.size or len(inflated) != size:
+                raise SongFileError("unreadable_data", f"{path} has a chunk that does not hold {size} bytes")
+    except (*_LIBRARY_ERRORS, zlib.error) as error:
+        if isinstance(error, SongFileError):
+            raise
         raise SongFileError("unreadable_data", f"{path}: {_one_line(error)}") from None
-    if count > MAX_CHUNKS:
-        raise SongFileError("implausible_size", f"{path} has {count} chunks")
-    # Deflate expands a thousand times at most, so what is stored bounds what the library allocates.
-    if largest > 2 * chunk + 1024:
-        raise SongFileError("implausible_size", f"{path} stores {largest} bytes for a chunk of {chunk}")
 
 
 def _read(dataset: h5d.DatasetID, path: str, target: np.ndarray) -> None:
-    _check_storage(dataset, path)
+    check_chunks(dataset, path, check_declaration(dataset, path), 0, target.shape[0])
     try:
         dataset.read(h5s.ALL, h5s.ALL, target)
     except _LIBRARY_ERRORS as error:

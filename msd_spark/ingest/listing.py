@@ -1,0 +1,217 @@
+"""From locations to units: folders are listed in parallel, on the executors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatch
+
+from pyarrow import fs
+from pyspark import SparkContext
+
+from msd_spark.errors import StageError
+from msd_spark.ingest.settings import STAGE, IngestSettings
+from msd_spark.ingest.units import Kind, SongInput, Unit, cut_into_units
+from msd_spark.locations import open_location
+from msd_spark.songfile.aggregate import describe
+from msd_spark.text_files import read_lines
+from msd_spark.track_ids import SONG_FILE_SUFFIX, TRACK_ID, song_path, track_id_of
+
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+GLOB_MARKS = "*?["
+COMMENT = "#"
+FILES_PER_TASK = 5000
+"""Files of a manifest, or known track ids, that are looked up by one task."""
+
+ROWS_PER_UNIT = 1000
+"""Songs of an aggregate file a unit."""
+
+Task = tuple[str, str, tuple[str, ...]]
+"""What a listing task does: ``folder``, ``top`` (a folder without those below it) or ``files``; the location; paths."""
+
+
+def plan_units(context: SparkContext, settings: IngestSettings) -> list[Unit]:
+    """Return the units of everything that is to be ingested, sorted by name within a kind.
+
+    Raises
+    ------
+    StageError
+        When a location is not there, or no song is under any of them.
+    """
+    if settings.track_ids is not None:
+        tasks = _known_tracks(settings)
+    else:
+        locations, files = _named(settings)
+        tasks = [task for location in _without_nested(locations) for task in _listing_tasks(location)]
+        for first in range(0, len(files), FILES_PER_TASK):
+            tasks.append(("files", settings.manifest or "", tuple(files[first : first + FILES_PER_TASK])))
+    listed = context.parallelize(tasks, max(1, len(tasks))).flatMap(_lister(settings)).collect()
+    units = {unit.name: unit for unit in listed}
+    if not units:
+        raise StageError(
+            STAGE, f"no song file, tar or aggregate in {', '.join(settings.locations) or settings.manifest}"
+        )
+    return sorted(units.values(), key=lambda unit: unit.inputs[0])
+
+
+def _known_tracks(settings: IngestSettings) -> list[Task]:
+    if len(settings.locations) != 1 or settings.track_ids is None:
+        raise StageError(STAGE, "--track-ids goes with one --songs folder, under which the songs are")
+    base = settings.locations[0].rstrip("/")
+    lines = (text for _, text, _ in read_lines(STAGE, settings.track_ids))
+    ids = sorted({text[:18] for text in lines if TRACK_ID.fullmatch(text[:18])})
+    if not ids:
+        raise StageError(STAGE, f"{settings.track_ids} has no line that begins with a track id")
+    paths = [f"{base}/{song_path(track_id)}" for track_id in ids]
+    return [("known", base, tuple(paths[at : at + FILES_PER_TASK])) for at in range(0, len(paths), FILES_PER_TASK)]
+
+
+def _named(settings: IngestSettings) -> tuple[list[str], list[str]]:
+    """Return the locations to look into, and the song files that the manifest names one by one."""
+    locations, files = list(settings.locations), list[str]()
+    if settings.manifest is not None:
+        for _, text, _ in read_lines(STAGE, settings.manifest):
+            line = text.strip()
+            if line and not line.startswith(COMMENT):
+                (files if track_id_of(line) else locations).append(line)
+    expanded = [found for location in locations for found in (_expand(location) if _is_glob(location) else [location])]
+    if not expanded and not files:
+        raise StageError(STAGE, "nothing to ingest; name --songs, --manifest or both")
+    return expanded, sorted(set(files))
+
+
+def _is_glob(location: str) -> bool:
+    return any(mark in location for mark in GLOB_MARKS)
+
+
+def _expand(pattern: str) -> list[str]:
+    """Return what a glob matches, level by level; only folders that match so far are listed."""
+    filesystem, path, prefix = open_location(STAGE, pattern)
+    parts = path.lstrip("/").split("/")
+    found = ["/" if path.startswith("/") else ""]
+    for part in parts:
+        if not _is_glob(part):
+            found = [f"{base.rstrip('/')}/{part}".lstrip("" if path.startswith("/") else "/") for base in found]
+            continue
+        below = [
+            info for base in found for info in filesystem.get_file_info(fs.FileSelector(base, allow_not_found=True))
+        ]
+        found = sorted(info.path for info in below if fnmatch(info.base_name, part))
+    there = [prefix + info.path for info in filesystem.get_file_info(found) if info.type != fs.FileType.NotFound]
+    if not there:
+        raise StageError(STAGE, f"nothing matches {pattern}")
+    return there
+
+
+def _without_nested(locations: Iterable[str]) -> list[str]:
+    """Leave out a location that lies in another one, so that no file is listed twice."""
+    kept: list[str] = []
+    for location in sorted({_absolute(item) for item in locations}):
+        if not any(location == other or location.startswith(f"{other}/") for other in kept):
+            kept.append(location)
+    return kept
+
+
+def _absolute(location: str) -> str:
+    _, path, prefix = open_location(STAGE, location)
+    return prefix + path
+
+
+def _listing_tasks(location: str) -> list[Task]:
+    """Return the tasks that together list a location: one for each folder of its first level that has several."""
+    filesystem, path, prefix = open_location(STAGE, location)
+    info = filesystem.get_file_info(path)
+    if info.type == fs.FileType.NotFound:
+        raise StageError(
+            STAGE, f"{location} is not there; --songs takes folders, song files, tars, aggregates and globs"
+        )
+    if info.is_file:
+        return [("files", location, (location,))]
+    at = path
+    while True:
+        below = filesystem.get_file_info(fs.FileSelector(at))
+        folders = sorted(item.path for item in below if not item.is_file)
+        if len(folders) != 1 or len(below) > 1:
+            break
+        at = folders[0]
+    return [("top", location, (prefix + at,)), *(("folder", location, (prefix + folder,)) for folder in folders)]
+
+
+class _lister:  # noqa: N801 - used as a function; a class so that it pickles with its settings
+    """The function that a listing task runs."""
+
+    def __init__(self, settings: IngestSettings) -> None:
+        self.inputs_per_unit, self.summaries = settings.inputs_per_unit, settings.summaries
+
+    def __call__(self, task: Task) -> Iterator[Unit]:
+        how, location, paths = task
+        loose: list[SongInput] = []
+        for item in _found(how, paths):
+            if item.source.endswith(TAR_SUFFIXES):
+                yield Unit.of(Kind.TAR, location, [item])
+            elif how == "known" or track_id_of(item.source) or item.size < 0:
+                loose.append(item)
+            else:
+                yield from self._aggregate(location, item, loose)
+        yield from cut_into_units(location, loose, self.inputs_per_unit)
+
+    def _aggregate(self, location: str, item: SongInput, loose: list[SongInput]) -> Iterator[Unit]:
+        """Give the units of a file that is not named like a song: one with many songs, or a song all the same."""
+        filesystem, path, _ = open_location(STAGE, item.source)
+        try:
+            with filesystem.open_input_file(path) as file:
+                found = describe(file)
+        except OSError:
+            found = None
+        if found is None or found == (1, True):
+            loose.append(item)
+            return
+        n_songs, has_arrays = found
+        if not has_arrays and self.summaries == "refuse":
+            yield Unit.of(Kind.SUMMARY, location, [item], 0, 1)
+            return
+        for start in range(0, n_songs, ROWS_PER_UNIT):
+            yield Unit.of(Kind.AGGREGATE, location, [item], start, min(start + ROWS_PER_UNIT, n_songs))
+
+
+def _found(how: str, paths: tuple[str, ...]) -> Iterator[SongInput]:
+    """Give the song files, tars and aggregates among some paths or under a folder."""
+    if how == "known":
+        yield from (SongInput(path, -1, 0) for path in paths)
+    elif how == "files":
+        for path in paths:
+            filesystem, inner, _ = open_location(STAGE, path)
+            info = filesystem.get_file_info(inner)
+            # What is not there is an input all the same: reading it will say so in rejected/.
+            yield _input(path, info) if info.is_file else SongInput(path, -1, 0)
+    else:
+        filesystem, inner, prefix = open_location(STAGE, paths[0])
+        if isinstance(filesystem, fs.LocalFileSystem):
+            yield from _walk(inner, deep=how == "folder")
+            return
+        for info in filesystem.get_file_info(fs.FileSelector(inner, recursive=how == "folder")):
+            if info.is_file and info.path.endswith((SONG_FILE_SUFFIX, *TAR_SUFFIXES)):
+                yield _input(prefix + info.path, info)
+
+
+def _input(source: str, info: fs.FileInfo) -> SongInput:
+    return SongInput(source, info.size, info.mtime_ns or 0)
+
+
+def _walk(folder: str, deep: bool, above: frozenset[str] = frozenset()) -> Iterator[SongInput]:
+    """Give the files under a local folder; a link that leads back to a folder above it is not followed."""
+    here = os.path.realpath(folder)
+    if here in above:
+        return
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.is_dir():
+                if deep:
+                    yield from _walk(entry.path, deep, above | {here})
+            elif entry.name.endswith((SONG_FILE_SUFFIX, *TAR_SUFFIXES)):
+                try:
+                    status = entry.stat()
+                except OSError:  # a link to nowhere: reading it will say so in rejected/
+                    yield SongInput(entry.path, -1, 0)
+                else:
+                    yield SongInput(entry.path, status.st_size, status.st_mtime_ns)
