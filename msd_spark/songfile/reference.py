@@ -113,7 +113,8 @@ def _check_length(image: bytes) -> None:
 def _open_dataset(file: h5f.FileID, path: str) -> h5d.DatasetID:
     group, _, name = path.encode().partition(b"/")
     try:
-        linked = file.links.get_info(group).type, h5g.open(file, group).links.get_info(name).type
+        holder = h5g.open(file, group)
+        linked = file.links.get_info(group).type, holder.links.get_info(name).type
         if linked == (h5l.TYPE_HARD, h5l.TYPE_HARD):
             return h5d.open(file, path.encode())
     except _LIBRARY_ERRORS as error:
