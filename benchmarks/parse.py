@@ -132,28 +132,25 @@ def sample(scratch: Path) -> list[Path]:
     return files[:: max(1, len(files) // SAMPLE)][:SAMPLE]
 
 
-def main() -> None:
-    """Measure and publish."""
+def measure(scratch: Path) -> tuple[list[tuple[str, float, float]], dict[str, float]]:
+    """Return the rows of the table (reader, songs a second, ratio to plain h5py) and the figures."""
     pa.set_cpu_count(1)
-    with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
-        files = sample(scratch)
-        songs = [{**parse_song(path.read_bytes()), "source": path.name} for path in files]
-        chunks = [chunk for path in files for chunk in stored_chunks(path)]
-        contestants: dict[str, Callable[[], object]] = {
-            "h5py": each(read_with_plain_h5py, files),
-            "reference": each(lambda path: parse_with_h5py(path.read_bytes()), files),
-            "ours": each(lambda path: parse_song(path.read_bytes(), path.stem), files),
-            "inflate_only": lambda: inflate_all(chunks),
-            "write": lambda: write_songs(songs, scratch / "songs.parquet"),
-        }
-        try:
-            read_with_getters(files[0])
-            contestants = {"msongsdb": each(read_with_getters, files), **contestants}
-        except ImportError:
-            print("PyTables is not installed: no row for getters as in MSongsDB")
-        rates = best_rates(contestants, len(files))
-        size = (scratch / "songs.parquet").stat().st_size / len(files)
+    files = sample(scratch)
+    songs = [{**parse_song(path.read_bytes()), "source": path.name, "member": None} for path in files]
+    chunks = [chunk for path in files for chunk in stored_chunks(path)]
+    contestants: dict[str, Callable[[], object]] = {
+        "h5py": each(read_with_plain_h5py, files),
+        "reference": each(lambda path: parse_with_h5py(path.read_bytes()), files),
+        "ours": each(lambda path: parse_song(path.read_bytes(), path.stem), files),
+        "inflate_only": lambda: inflate_all(chunks),
+        "write": lambda: write_songs(songs, scratch / "songs.parquet"),
+    }
+    try:
+        read_with_getters(files[0])
+        contestants = {"msongsdb": each(read_with_getters, files), **contestants}
+    except ImportError:
+        print("PyTables is not installed: no row for getters as in MSongsDB")
+    rates = best_rates(contestants, len(files))
     described = {
         "msongsdb": "PyTables, a getter a field as in MSongsDB",
         "h5py": "h5py, every dataset",
@@ -165,9 +162,15 @@ def main() -> None:
     figures = {f"songs_per_second_{name}": rate for name, rate in rates.items()}
     figures |= {f"parse_over_{name}": rates["ours"] / rates[name] for name in ("msongsdb", "h5py") if name in rates}
     figures["parse_over_inflate_only"] = rates["ours"] / rates["inflate_only"]
-    figures["parquet_bytes_per_song"] = size
-    rows = [(described[name], rates[name], rates[name] / rates["h5py"]) for name in described if name in rates]
-    publish("parse", [f"one core, {len(files)} files, every field", "songs/s", "of h5py"], rows, figures)
+    figures["parquet_bytes_per_song"] = (scratch / "songs.parquet").stat().st_size / len(files)
+    return [(described[name], rates[name], rates[name] / rates["h5py"]) for name in described if name in rates], figures
+
+
+def main() -> None:
+    """Measure and publish."""
+    with tempfile.TemporaryDirectory() as name:
+        rows, figures = measure(Path(name))
+    publish("parse", [f"one core, {SAMPLE} files, every field", "songs/s", "of h5py"], rows, figures)
 
 
 if __name__ == "__main__":

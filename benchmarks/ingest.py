@@ -1,0 +1,115 @@
+"""Parsing on one core beside its peers, and the whole ingest job on all cores as the catalogue grows, loose and tar."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psutil
+from pyspark.sql import SparkSession
+
+from benchmarks import parse, publish
+from msd_spark.ingest.job import ingest
+from msd_spark.ingest.settings import IngestSettings
+from msd_spark.songfile.parse import parse_song
+from msd_spark.spark import start_spark
+from msd_spark.synthetic import SyntheticSettings, generate
+
+SIZES = (1_000, 5_000, 20_000)
+PACKAGINGS = {"loose": "songs", "tar": "tar"}
+PARSED_ALONE = 400
+
+
+class PeakMemory:
+    """The most memory that Python workers held at one time, watched from a thread.
+
+    Each worker is watched by itself: Spark forks them from one process, whose pages they share.
+    """
+
+    def __init__(self) -> None:
+        self.mebibytes = 0.0
+        self._stop = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> PeakMemory:
+        self._watcher.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._watcher.join()
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.2):
+            held = [0]
+            for child in psutil.Process().children(recursive=True):
+                try:
+                    if "python" in child.name():
+                        held.append(child.memory_info().rss)
+                except psutil.Error:
+                    continue
+            self.mebibytes = max(self.mebibytes, max(held) / 2**20)
+
+
+def parse_rate(files: list[Path]) -> float:
+    """Return the songs a second that one core parses of the files that the job reads, files' reading included."""
+
+    def run() -> None:
+        for path in files:
+            parse_song(path.read_bytes(), path.stem)
+
+    return parse.best_rates({"ours": run}, len(files))["ours"]
+
+
+def job_rate(session: SparkSession, source: Path, warehouse: Path) -> tuple[float, float]:
+    """Ingest a folder into a new warehouse; return songs a second and the largest worker's MiB."""
+    with PeakMemory() as peak:
+        started = time.perf_counter()
+        summary = ingest(session, IngestSettings((str(source),), str(warehouse)))
+        spent = time.perf_counter() - started
+    shutil.rmtree(warehouse)
+    return summary.facts["songs"] / spent, peak.mebibytes
+
+
+def main() -> None:
+    """Measure and publish."""
+    cores = len(os.sched_getaffinity(0))
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        rows: list[tuple[str, float, float | str]] = []
+        parsed, figures = parse.measure(scratch)
+        rows += [(f"one core: {what}", rate, "") for what, rate, _ in parsed]
+        session = start_spark("msd-spark benchmark")
+        for size in SIZES:
+            data = scratch / "data"
+            generate(SyntheticSettings(songs=size, seed=7, packaging=("files", "tar")), data)
+            if size == SIZES[0]:
+                # The first job of a session pays for what Spark loads once.
+                job_rate(session, data / "songs", scratch / "warehouse")
+                figures["job_parse_songs_per_second"] = parse_rate(sorted(data.glob("songs/**/*.h5"))[:PARSED_ALONE])
+                rows.append(
+                    ("one core: ours, on the generated files of the job", figures["job_parse_songs_per_second"], "")
+                )
+            for packaging, folder in PACKAGINGS.items():
+                rate, memory = job_rate(session, data / folder, scratch / "warehouse")
+                rows.append((f"whole job, {cores} cores: {size:,} songs, {packaging}", rate, memory))
+                figures[f"job_songs_per_second_{size // 1000}k_{packaging}"] = rate
+                figures[f"job_worker_mebibytes_{size // 1000}k_{packaging}"] = memory
+            shutil.rmtree(data)
+        session.stop()
+    for packaging in PACKAGINGS:
+        largest, smallest = (
+            figures[f"job_songs_per_second_{size // 1000}k_{packaging}"] for size in (SIZES[-1], SIZES[0])
+        )
+        suffix = "" if packaging == "loose" else f"_{packaging}"
+        figures[f"rate_20k_over_1k{suffix}"] = largest / smallest
+        figures[f"job_over_two_cores{suffix}"] = largest / (cores * figures["job_parse_songs_per_second"])
+    publish("ingest", ["every field", "songs/s", "MiB a worker"], rows, figures)
+
+
+if __name__ == "__main__":
+    main()
