@@ -56,7 +56,7 @@ def write_tar(catalogue: Catalogue, tracks: Iterable[int], path: Path) -> int:
     with path.open("wb") as raw:
         if path.suffix == ".gz":
             # Songs are compressed already: the lowest level costs least and packs as well.
-            packed: IO[bytes] = igzip.IGzipFile("", "wb", 0, raw, mtime=_TAR_TIME)  # type: ignore[no-untyped-call,assignment]
+            packed: IO[bytes] = igzip.IGzipFile("", "wb", 0, raw, mtime=_TAR_TIME)  # type: ignore[assignment]
             with packed:
                 _fill_tar(catalogue, tracks, packed)
         else:

@@ -13,7 +13,7 @@ from msd_spark.ingest.listing import plan_units
 from msd_spark.ingest.lock import exclusive
 from msd_spark.ingest.publish import finish_publication, plan_publication, publish
 from msd_spark.ingest.reading import PASSING
-from msd_spark.ingest.settings import PARTS, STAGE, IngestSettings
+from msd_spark.ingest.settings import OUTCOMES, PARTS, STAGE, IngestSettings
 from msd_spark.ingest.units import Kind, Unit, limit_units
 from msd_spark.ingest.work import Outcome, read_outcomes, unit_worker
 from msd_spark.rejections import Rejection
@@ -22,6 +22,9 @@ from msd_spark.summary import Summary
 from msd_spark.warehouse import Warehouse
 
 Ledger = list[dict[str, Any]]
+
+TASKS_PER_CORE = 6
+MOST_UNITS_PER_TASK = 8
 
 
 def ingest(session: SparkSession, settings: IngestSettings) -> Summary:
@@ -44,7 +47,10 @@ def ingest(session: SparkSession, settings: IngestSettings) -> Summary:
         rejected = read_rejected(warehouse)
         kept, stale = part_ledger(ledger, units, rejected)
         check_locations(stale, units, settings)
-        done = {name: outcome for name, outcome in read_outcomes(warehouse).items() if not _is_passing(outcome)}
+        done = read_outcomes(warehouse)
+        for name in [name for name, outcome in done.items() if _is_passing(outcome)]:
+            warehouse.remove(OUTCOMES, f"{name}.json")
+            del done[name]
         known = {row["unit"] for row in kept}
         to_do = [unit for unit in units if unit.name not in known and unit.name not in done]
         work(session, settings, to_do)
@@ -161,8 +167,8 @@ def work(session: SparkSession, settings: IngestSettings, units: Sequence[Unit])
     warehouse.filesystem.create_dir(warehouse.path(PARTS), recursive=True)
     context = session.sparkContext
     done, done_bytes = context.accumulator(0), context.accumulator(0)
-    # The largest first: a tar that comes last would keep one worker busy while the others rest.
-    tasks = context.parallelize(sorted(units, key=lambda unit: -unit.size), len(units))
+    n_tasks = number_of_tasks(len(units), context.defaultParallelism)
+    tasks = context.parallelize(deal(units, n_tasks), n_tasks)
     total = sum(unit.size for unit in units)
     expected = None if any(unit.n_inputs is None for unit in units) else sum(unit.n_inputs or 0 for unit in units)
     counted = (lambda: done.value, expected) if expected else (lambda: done_bytes.value, total or None)
@@ -174,6 +180,24 @@ def work(session: SparkSession, settings: IngestSettings, units: Sequence[Unit])
             raise StageError(
                 STAGE, f"a unit failed: {reason}. Units that are done stay done; run the same command again"
             ) from error
+
+
+def number_of_tasks(n_units: int, cores: int) -> int:
+    """Return how many tasks share the units: several a core, and not more units a task than progress can wait for.
+
+    Starting a task costs Spark as much time as a worker needs for dozens of songs.
+    """
+    return min(n_units, max(TASKS_PER_CORE * cores, -(-n_units // MOST_UNITS_PER_TASK)))
+
+
+def deal(units: Sequence[Unit], n_tasks: int) -> list[Unit]:
+    """Return the units in an order of which equal slices make tasks of about the same size.
+
+    The largest come first in each task: a tar that came last would keep one worker busy while
+    the others rest.
+    """
+    by_size = sorted(units, key=lambda unit: -unit.size)
+    return [unit for task in range(n_tasks) for unit in by_size[task::n_tasks]]
 
 
 def _last_words(error: Exception) -> str:

@@ -20,6 +20,7 @@ from msd_spark.track_ids import SONG_FILE_SUFFIX, TRACK_ID, song_path, track_id_
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 GLOB_MARKS = "*?["
 COMMENT = "#"
+LISTING_TASKS_PER_CORE = 4
 FILES_PER_TASK = 5000
 """Files of a manifest, or known track ids, that are looked up by one task."""
 
@@ -45,7 +46,8 @@ def plan_units(context: SparkContext, settings: IngestSettings) -> list[Unit]:
         tasks = [task for location in _without_nested(locations) for task in _listing_tasks(location)]
         for first in range(0, len(files), FILES_PER_TASK):
             tasks.append(("files", settings.manifest or "", tuple(files[first : first + FILES_PER_TASK])))
-    listed = context.parallelize(tasks, max(1, len(tasks))).flatMap(_lister(settings)).collect()
+    n_tasks = max(1, min(len(tasks), LISTING_TASKS_PER_CORE * context.defaultParallelism))
+    listed = context.parallelize(tasks, n_tasks).flatMap(_lister(settings)).collect()
     units = {unit.name: unit for unit in listed}
     if not units:
         raise StageError(

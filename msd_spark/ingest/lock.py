@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from msd_spark.errors import StageError
 from msd_spark.ingest.settings import STAGE, WORK
@@ -50,7 +50,8 @@ def exclusive(warehouse: Warehouse) -> Iterator[None]:
 
         def keep_alive() -> None:
             while not stop.wait(RENEWED_EVERY):
-                _renew(warehouse, name)
+                with suppress(OSError):  # a store that does not answer; there is time to try again
+                    _renew(warehouse, name)
 
         renewer = threading.Thread(target=keep_alive, name="ingest lock", daemon=True)
         renewer.start()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import tarfile
-import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import IO, cast
+from typing import IO, Self, cast
 
-from isal import igzip
+from isal import igzip, isal_zlib
 from pyarrow import fs
 
 from msd_spark.ingest.settings import STAGE
@@ -30,7 +30,20 @@ GETS_AT_ONCE = 16
 PASSING = frozenset({"not_found", "denied", "cannot_be_read"})
 """Reasons that may be gone the next time: a unit with one of these is read again by the next ingest."""
 
-_READ_ERRORS = (OSError, EOFError, zlib.error)
+LARGEST_HEADER = 1 << 20
+"""Bytes of a long name or of attributes in a tar."""
+
+_HELD_IN_MEMORY = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
+"""Types of headers whose content tarfile reads as one."""
+
+_DAMAGE = (tarfile.TarError, gzip.BadGzipFile, EOFError, isal_zlib.error)
+"""What a tar raises that will not be better the next time."""
 
 
 def read_unit(unit: Unit) -> Iterator[Song | Rejection]:
@@ -105,45 +118,63 @@ def _reason(error: BaseException) -> str:
     return "cannot_be_read"
 
 
-class _Counted:
-    """A stream that counts what is read of it."""
+class _Bytes:
+    """A tar's bytes, the end of which is an error: tarfile takes a missing end for a good one, or seeks on behind it."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
-        self.stream = stream
-        self.n_bytes = 0
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
 
-    def read(self, size: int = -1) -> bytes:
-        """Read like the stream itself."""
-        data = self.stream.read(size)
-        self.n_bytes += len(data)
+    def read(self, size: int) -> bytes:
+        """Return some bytes, `size` at most."""
+        data = self._read(size)
+        if not data:
+            raise EOFError("the file ends, without the archive's closing zeros")
         return data
+
+
+class _Header(tarfile.TarInfo):
+    """A member's header; a damaged one is an error, where tarfile takes it for the end of the archive."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Return the header in a block of the archive."""
+        try:
+            header = super().frombuf(buf, encoding, errors)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the closing zeros
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"a damaged header: {error}") from None
+        if header.size < 0 or (header.type in _HELD_IN_MEMORY and header.size > LARGEST_HEADER):
+            raise tarfile.ReadError(f"a header says that {header.size} bytes are behind it")
+        return header
 
 
 def _read_tar(item: SongInput) -> Iterator[Song | Rejection]:
     """Give the songs of a tar in one pass; nothing is unpacked, and a member's name is only a label."""
-    filesystem, path, _ = open_location(STAGE, item.source)
     source = printable(item.source)
     member: str | None = None
     try:
+        filesystem, path, _ = open_location(STAGE, item.source)
         with filesystem.open_input_stream(path, compression=None) as raw:
-            packed = not item.source.endswith(".tar")
-            stream = _Counted(cast(IO[bytes], igzip.open(raw) if packed else raw))
-            with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|", bufsize=1 << 20) as archive:
+            # read1 gives what there is before a damaged place; read would give nothing.
+            stream = _Bytes(raw.read if item.source.endswith(".tar") else igzip.open(raw).read1)
+            with tarfile.open(
+                fileobj=cast(IO[bytes], stream), mode="r|", bufsize=1 << 20, tarinfo=_Header
+            ) as archive:
                 for entry in archive:
                     member = printable(entry.name)
                     yield from _read_member(archive, entry, source, member)
                     archive.members = []  # type: ignore[attr-defined]  # it would remember every member it has passed
-                # tarfile takes the end of the file for the end of the archive, which is a block of zeros.
-                is_closed = stream.n_bytes >= archive.offset + tarfile.BLOCKSIZE
-            if not is_closed:
-                yield Rejection(
-                    source, "truncated_archive", f"the archive ends behind {member}, without its closing zeros"
-                )
-    except tarfile.TarError as error:
-        yield Rejection(source, "truncated_archive", f"behind {member}: {' '.join(str(error).split())}")
-    except _READ_ERRORS as error:
-        reason = _reason(error) if member is None else "truncated_archive"
-        yield Rejection(source, reason, f"behind {member}: {' '.join(str(error).split())}")
+    except _DAMAGE as error:
+        reason = "not_an_archive" if member is None else "truncated_archive"
+        yield Rejection(source, reason, _detail(error, member), member)
+    except OSError as error:
+        yield Rejection(source, _reason(error), _detail(error, member), member)
+
+
+def _detail(error: Exception, member: str | None) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if member is None else f"in or behind {member}: {text}"
 
 
 def _read_member(

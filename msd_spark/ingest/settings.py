@@ -50,7 +50,7 @@ class IngestSettings:
     track_ids: str | None = None
     summaries: str = "refuse"
     inputs_per_unit: int = 256
-    songs_per_row_group: int = 256
-    row_groups_per_file: int = 4
+    songs_per_row_group: int = 128
+    row_groups_per_file: int = 8
     limit: int | None = None
     replace: bool = False

@@ -78,6 +78,8 @@ def unit_worker(
 
     def work(unit: Unit) -> None:
         warehouse = Warehouse(settings.warehouse)
+        if warehouse.exists(OUTCOMES, f"{unit.name}.json"):
+            return  # an earlier attempt at the same task came as far as this unit
         started = time.monotonic()
         outcome = Outcome(unit.name, unit.kind.value, unit.location, "")
         outcome.source = unit.inputs[0].source
