@@ -243,5 +243,10 @@ def main() -> None:
         print(f"\nthe page: {warehouse.path('reports', settings.run, 'index.html')}")
 
 
-if __name__ == "__main__":
+def command() -> None:
+    """Run as a console command."""
     exit_with(main)
+
+
+if __name__ == "__main__":
+    command()

@@ -15,7 +15,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 from pyspark import SparkFiles
 from pyspark.sql import DataFrame, SparkSession
@@ -167,9 +166,7 @@ def _scorer(metadata: Mapping[str, Any], settings: ScoreSettings) -> ArrowFuncti
                 continue
             columns = example_columns(batch, geometry)
             model = load_scoring_model(SparkFiles.get(name), threads)
-            embeddings, probabilities = (
-                np.asarray(values) for values in model(model_inputs(columns, geometry), training=False)
-            )
+            embeddings, probabilities = model.predict_on_batch(model_inputs(columns, geometry))
             made = {
                 "track_id": batch.column("track_id"),
                 "embedding": pa.array(list(embeddings), pa.list_(pa.float32())),
