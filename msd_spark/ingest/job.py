@@ -59,7 +59,7 @@ def ingest(session: SparkSession, settings: IngestSettings) -> Summary:
         check_sums(units, kept, outcomes)
         if outcomes or stale or not warehouse.is_complete("songs"):
             stays = [one for one in rejected if one.unit in known]
-            publish(warehouse, plan_publication(warehouse, kept, stale, outcomes, stays))
+            publish(warehouse, plan_publication(warehouse, kept, outcomes, stays))
         summary.facts |= totals(read_ledger(warehouse))
         summary.facts |= {"units done before": len(units) - len(to_do), "units dropped": len(stale)}
     return summary
@@ -69,6 +69,8 @@ def planned(session: SparkSession, settings: IngestSettings) -> list[Unit]:
     """Return the units of what is to be ingested, cut to `limit` songs where there is one."""
     if settings.inputs_per_unit < 1:
         raise StageError(STAGE, f"a unit has at least 1 input, not {settings.inputs_per_unit} (--inputs-per-unit)")
+    if settings.limit is not None and settings.limit < 1:
+        raise StageError(STAGE, f"a try has at least 1 song, not {settings.limit} (--limit)")
     with progress(session, "ingest: listing"):
         units = plan_units(session.sparkContext, settings)
     return units if settings.limit is None else limit_units(units, settings.limit)
@@ -80,7 +82,8 @@ def dry_run(session: SparkSession, settings: IngestSettings) -> Summary:
     warehouse = Warehouse(settings.warehouse)
     units = planned(session, settings)
     kept, stale = part_ledger(read_ledger(warehouse), units, read_rejected(warehouse))
-    done = {row["unit"] for row in kept} | set(read_outcomes(warehouse))
+    done = {row["unit"] for row in kept}
+    done |= {name for name, outcome in read_outcomes(warehouse).items() if not _is_passing(outcome)}
     to_do = [unit for unit in units if unit.name not in done]
     for kind in Kind:
         of_kind = [unit for unit in units if unit.kind is kind]

@@ -27,6 +27,9 @@ FILES_PER_TASK = 5000
 ROWS_PER_UNIT = 1000
 """Songs of an aggregate file a unit."""
 
+LEAST_BYTES_OF_A_SONG = 32
+"""A file that says it has more songs than it has room for is no aggregate (a summary file has some hundred a song)."""
+
 Task = tuple[str, str, tuple[str, ...]]
 """What a listing task does: ``folder``, ``top`` (a folder without those below it) or ``files``; the location; paths."""
 
@@ -79,7 +82,7 @@ def _named(settings: IngestSettings) -> tuple[list[str], list[str]]:
     expanded = [found for location in locations for found in (_expand(location) if _is_glob(location) else [location])]
     if not expanded and not files:
         raise StageError(STAGE, "nothing to ingest; name --songs, --manifest or both")
-    return expanded, sorted(set(files))
+    return expanded, sorted({_absolute(file) for file in files})
 
 
 def _is_glob(location: str) -> bool:
@@ -89,20 +92,32 @@ def _is_glob(location: str) -> bool:
 def _expand(pattern: str) -> list[str]:
     """Return what a glob matches, level by level; only folders that match so far are listed."""
     filesystem, path, prefix = open_location(STAGE, pattern)
-    parts = path.lstrip("/").split("/")
-    found = ["/" if path.startswith("/") else ""]
-    for part in parts:
-        if not _is_glob(part):
-            found = [f"{base.rstrip('/')}/{part}".lstrip("" if path.startswith("/") else "/") for base in found]
-            continue
-        below = [
-            info for base in found for info in filesystem.get_file_info(fs.FileSelector(base, allow_not_found=True))
-        ]
-        found = sorted(info.path for info in below if fnmatch(info.base_name, part))
-    there = [prefix + info.path for info in filesystem.get_file_info(found) if info.type != fs.FileType.NotFound]
+    if filesystem.get_file_info(path).type != fs.FileType.NotFound:
+        return [pattern]  # the marks are part of a name
+    root = "/" if path.startswith("/") else ""
+    found = [""]
+    for part in path.removeprefix(root).split("/"):
+        if _is_glob(part):
+            below = [(base, name) for base in found for name, _ in _entries(filesystem, root + base)]
+            found = sorted(f"{base}/{name}".lstrip("/") for base, name in below if fnmatch(name, part))
+        else:
+            found = [f"{base}/{part}".lstrip("/") for base in found]
+    paths = [root + name for name in found]
+    there = [prefix + info.path for info in filesystem.get_file_info(paths) if info.type != fs.FileType.NotFound]
     if not there:
         raise StageError(STAGE, f"nothing matches {pattern}")
     return there
+
+
+def _entries(filesystem: fs.FileSystem, folder: str) -> list[tuple[str, bool]]:
+    """Return what is in a folder, by name, and whether it is a folder; nothing where there is no such folder."""
+    if isinstance(filesystem, fs.LocalFileSystem):  # which cannot spell names that are no UTF-8
+        if not os.path.isdir(folder):
+            return []
+        with os.scandir(folder) as entries:
+            return sorted((entry.name, entry.is_dir()) for entry in entries)
+    below = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+    return sorted((info.base_name, not info.is_file) for info in below)
 
 
 def _without_nested(locations: Iterable[str]) -> list[str]:
@@ -131,8 +146,8 @@ def _listing_tasks(location: str) -> list[Task]:
         return [("files", location, (location,))]
     at = path
     while True:
-        below = filesystem.get_file_info(fs.FileSelector(at))
-        folders = sorted(item.path for item in below if not item.is_file)
+        below = _entries(filesystem, at)
+        folders = [f"{at}/{name}" for name, is_folder in below if is_folder]
         if len(folders) != 1 or len(below) > 1:
             break
         at = folders[0]
@@ -161,11 +176,10 @@ class _lister:  # noqa: N801 - used as a function; a class so that it pickles wi
         """Give the units of a file that is not named like a song: one with many songs, or a song all the same."""
         filesystem, path, _ = open_location(STAGE, item.source)
         try:
-            with filesystem.open_input_file(path) as file:
-                found = describe(file)
+            found = describe(path if isinstance(filesystem, fs.LocalFileSystem) else filesystem.open_input_file(path))
         except OSError:
             found = None
-        if found is None or found == (1, True):
+        if found is None or found == (1, True) or not 0 < found[0] <= item.size // LEAST_BYTES_OF_A_SONG:
             loose.append(item)
             return
         n_songs, has_arrays = found

@@ -37,7 +37,7 @@ class Rewrite:
     Attributes
     ----------
     name, becomes : str
-        Its name, and the new one; empty where no song is left.
+        Its name, and the new one.
     drop : list of str
         Track ids.
     """
@@ -56,16 +56,13 @@ class Publication:
     moves : list of str
         Files that go from the work folder to ``songs/`` as they are.
     rewrites : list of Rewrite
-    deletes : list of str
-        Files of ``songs/`` that are no longer part of it.
     ledger : list of dict
-        Rows of `msd_spark.schema.LEDGER`.
+        Rows of `msd_spark.schema.LEDGER`; other files of ``songs/`` than theirs are no longer part of it.
     rejected : list of Rejection
     """
 
     moves: list[str] = field(default_factory=list)
     rewrites: list[Rewrite] = field(default_factory=list)
-    deletes: list[str] = field(default_factory=list)
     ledger: list[dict[str, Any]] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
 
@@ -88,7 +85,7 @@ def repeated_tracks(units: Sequence[str], track_ids: Sequence[Sequence[str]]) ->
     """
     if not units:
         return {}
-    together = np.concatenate([np.asarray(ids, dtype="S") for ids in track_ids])
+    together = np.concatenate([np.asarray([name.encode() for name in ids], dtype="S") for ids in track_ids])
     owners = np.repeat(np.arange(len(units)), [len(ids) for ids in track_ids])
     order = np.argsort(together, kind="stable")
     ordered = together[order]
@@ -110,7 +107,6 @@ def choose_kept(places: Iterable[tuple[str, str, str]]) -> tuple[str, str, str]:
 def plan_publication(
     warehouse: Warehouse,
     kept: Sequence[dict[str, Any]],
-    stale: Sequence[dict[str, Any]],
     outcomes: Sequence[Outcome],
     rejected: Sequence[Rejection],
 ) -> Publication:
@@ -119,8 +115,8 @@ def plan_publication(
     Parameters
     ----------
     warehouse : Warehouse
-    kept, stale : sequence of dict
-        Rows of the ledger as it is: units that stay, and units that go.
+    kept : sequence of dict
+        Rows of the ledger as it is, of the units that stay.
     outcomes : sequence of Outcome
         Of new units.
     rejected : sequence of Rejection
@@ -132,7 +128,6 @@ def plan_publication(
     drops, duplicates = _settle(warehouse, files, track_ids, new)
     plan = Publication(rejected=[*rejected, *(one for item in outcomes for one in (*item.rejected, *item.duplicates))])
     plan.rejected += [one for unit in sorted(duplicates) for one in duplicates[unit]]
-    plan.deletes = [name for row in stale for name in row["files"]]
     rows = {row["unit"]: dict(row) for row in kept} | {item.unit: _ledger_row(item) for item in outcomes}
     for unit, row in sorted(rows.items()):
         drop = drops.get(unit, {})
@@ -158,7 +153,7 @@ def _ledger_row(outcome: Outcome) -> dict[str, Any]:
         "unit": outcome.unit,
         "kind": outcome.kind,
         "location": outcome.location,
-        "source": outcome.source.encode("utf-8", "backslashreplace").decode(),
+        "source": outcome.source,
         "inputs": outcome.n_inputs,
         "songs": len(outcome.track_ids),
         "rejected": len(outcome.rejected),
@@ -231,9 +226,7 @@ def finish_publication(warehouse: Warehouse) -> bool:
             raise StageError(
                 STAGE, f"{name} is lost from {warehouse.path(PARTS)}; remove {warehouse.path(WORK)} and run again"
             )
-    for name in (*plan.deletes, *(rewrite.name for rewrite in plan.rewrites)):
-        if warehouse.exists(TABLE, name):
-            filesystem.delete_file(warehouse.path(TABLE, name))
+    _remove_others(warehouse, plan)
     _fill_if_empty(warehouse, plan)
     write_rejections(warehouse, STAGE, plan.rejected)
     warehouse.write_arrow(pa.Table.from_pylist(plan.ledger, LEDGER), "ledger")
@@ -245,13 +238,19 @@ def finish_publication(warehouse: Warehouse) -> bool:
     return True
 
 
+def _remove_others(warehouse: Warehouse, plan: Publication) -> None:
+    """Remove the files of units that went, files that were rewritten, and what a driver that died was writing."""
+    named = {name for row in plan.ledger for name in row["files"]}
+    for info in warehouse.list_files(warehouse.path(TABLE)):
+        if info.base_name not in named:
+            warehouse.filesystem.delete_file(info.path)
+
+
 def _fill_if_empty(warehouse: Warehouse, plan: Publication) -> None:
     """Keep ``songs/`` a table with a schema where no input gave a song."""
     path = warehouse.path(TABLE, NOTHING)
     if not any(row["files"] for row in plan.ledger):
         pq.write_table(SONGS.empty_table(), path, filesystem=warehouse.filesystem)
-    elif warehouse.exists(TABLE, NOTHING):
-        warehouse.filesystem.delete_file(path)
 
 
 def _rewrite(warehouse: Warehouse, rewrite: Rewrite) -> None:

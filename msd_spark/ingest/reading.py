@@ -119,7 +119,7 @@ def _reason(error: BaseException) -> str:
 
 
 class _Bytes:
-    """A tar's bytes, the end of which is an error: tarfile takes a missing end for a good one, or seeks on behind it."""
+    """A tar's bytes, whose end is an error: tarfile takes a missing end for a good one, or seeks on behind it."""
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self._read = read

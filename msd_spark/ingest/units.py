@@ -114,7 +114,8 @@ def cut_into_units(location: str, inputs: Iterable[SongInput], inputs_per_unit: 
     held: list[SongInput] = []
     for item in sorted(inputs):
         held.append(item)
-        ends_here = len(held) >= least and zlib.crc32(item.source.rsplit("/", 1)[-1].encode()) % one_in == 0
+        name = item.source.rsplit("/", 1)[-1].encode(errors="surrogateescape")
+        ends_here = len(held) >= least and zlib.crc32(name) % one_in == 0
         if ends_here or len(held) == most:
             units.append(Unit.of(Kind.FILES, location, held))
             held = []

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from msd_spark.ingest.reading import read_unit
+from msd_spark.ingest.reading import printable, read_unit
 from msd_spark.ingest.settings import OUTCOMES, PARTS, IngestSettings
 from msd_spark.ingest.units import Unit
 from msd_spark.rejections import Rejection
@@ -82,7 +82,7 @@ def unit_worker(
             return  # an earlier attempt at the same task came as far as this unit
         started = time.monotonic()
         outcome = Outcome(unit.name, unit.kind.value, unit.location, "")
-        outcome.source = unit.inputs[0].source
+        outcome.source = printable(unit.inputs[0].source)
         attempt = uuid.uuid4().hex[:8]
         row_groups = _row_groups(unit, settings.songs_per_row_group, outcome)
         for number, first in enumerate(row_groups):

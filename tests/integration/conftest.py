@@ -9,7 +9,8 @@ from pyspark.sql import SparkSession
 
 from msd_spark.dataset import DatasetSettings, make_dataset
 from msd_spark.example_plan import FileRule
-from msd_spark.ingest import IngestSettings, ingest
+from msd_spark.ingest.job import ingest
+from msd_spark.ingest.settings import IngestSettings
 from msd_spark.labels import LabelsSettings, make_labels
 from msd_spark.lyrics import LyricsSettings, make_lyrics
 from msd_spark.pipeline import DataFolder

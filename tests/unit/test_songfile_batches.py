@@ -16,7 +16,7 @@ from tests.unit.song_images import song_image
 
 
 def song(n_segments: int, **fields: Any) -> dict[str, Any]:
-    return parse_song(song_image(n_segments=n_segments, **fields)) | {"source": "/d/x.h5"}
+    return parse_song(song_image(n_segments=n_segments, **fields)) | {"source": "/d/x.h5", "member": None}
 
 
 def test_songs_come_back_from_a_batch() -> None:

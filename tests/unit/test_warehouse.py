@@ -178,5 +178,5 @@ def test_a_folder_that_petastorm_cannot_read_is_refused(tmp_path: Path, name: st
 
 
 def test_an_unknown_scheme_is_refused() -> None:
-    with pytest.raises(StageError, match="warehouse: gopher://x/y is no folder"):
+    with pytest.raises(StageError, match="warehouse: gopher://x/y cannot be opened"):
         Warehouse("gopher://x/y")
