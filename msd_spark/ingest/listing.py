@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
+from typing import IO, cast
 
 from pyarrow import fs
 from pyspark import SparkContext
 
 from msd_spark.errors import StageError
+from msd_spark.ingest.pages import open_seekable
 from msd_spark.ingest.settings import STAGE, IngestSettings
 from msd_spark.ingest.units import Kind, SongInput, Unit, cut_into_units
 from msd_spark.locations import open_location
@@ -176,7 +178,8 @@ class _lister:  # noqa: N801 - used as a function; a class so that it pickles wi
         """Give the units of a file that is not named like a song: one with many songs, or a song all the same."""
         filesystem, path, _ = open_location(STAGE, item.source)
         try:
-            found = describe(path if isinstance(filesystem, fs.LocalFileSystem) else filesystem.open_input_file(path))
+            with open_seekable(filesystem, path) as file:
+                found = describe(cast(IO[bytes], file))
         except OSError:
             found = None
         if found is None or found == (1, True) or not 0 < found[0] <= item.size // LEAST_BYTES_OF_A_SONG:

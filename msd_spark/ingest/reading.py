@@ -11,8 +11,8 @@ from itertools import islice
 from typing import IO, Self, cast
 
 from isal import igzip, isal_zlib
-from pyarrow import fs
 
+from msd_spark.ingest.pages import PagedFile, open_seekable
 from msd_spark.ingest.settings import STAGE
 from msd_spark.ingest.units import Kind, SongInput, Unit
 from msd_spark.locations import is_local, open_location
@@ -158,14 +158,12 @@ def _read_tar(item: SongInput) -> Iterator[Song | Rejection]:
         with filesystem.open_input_stream(path, compression=None) as raw:
             # read1 gives what there is before a damaged place; read would give nothing.
             stream = _Bytes(raw.read if item.source.endswith(".tar") else igzip.open(raw).read1)
-            with tarfile.open(
-                fileobj=cast(IO[bytes], stream), mode="r|", bufsize=1 << 20, tarinfo=_Header
-            ) as archive:
+            with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|", bufsize=1 << 20, tarinfo=_Header) as archive:
                 for entry in archive:
                     member = printable(entry.name)
                     yield from _read_member(archive, entry, source, member)
                     archive.members = []  # type: ignore[attr-defined]  # it would remember every member it has passed
-    except _DAMAGE as error:
+    except _DAMAGE as error:  # type: ignore[misc]  # isal's stub declares an instance
         reason = "not_an_archive" if member is None else "truncated_archive"
         yield Rejection(source, reason, _detail(error, member), member)
     except OSError as error:
@@ -195,15 +193,18 @@ def _read_aggregate(item: SongInput, start: int, stop: int) -> Iterator[Song | R
     source = printable(item.source)
     try:
         filesystem, path, _ = open_location(STAGE, item.source)
-        file = path if isinstance(filesystem, fs.LocalFileSystem) else filesystem.open_input_file(path)
+        opened = open_seekable(filesystem, path)
     except OSError as error:
-        yield from (Rejection(source, _reason(error), str(error), _row(row)) for row in range(start, stop))
+        yield from (Rejection(source, _reason(error), _detail(error, None), _row(row)) for row in range(start, stop))
         return
-    for row, song in read_songs(file, start, stop):
-        if isinstance(song, SongFileError):
-            yield Rejection(source, song.reason, song.detail, _row(row))
-        else:
-            yield song | {"source": source, "member": _row(row)}
+    with opened as file:
+        for row, song in read_songs(cast(IO[bytes], file), start, stop):
+            if isinstance(song, SongFileError) and isinstance(file, PagedFile) and file.failure:
+                yield Rejection(source, _reason(file.failure), _detail(file.failure, None), _row(row))
+            elif isinstance(song, SongFileError):
+                yield Rejection(source, song.reason, song.detail, _row(row))
+            else:
+                yield song | {"source": source, "member": _row(row)}
 
 
 def _row(number: int) -> str:

@@ -161,9 +161,10 @@ def test_every_packaging_gives_the_same_songs(
 
 def test_a_song_says_where_it_was(ingest: Ingest, packed: Path, tmp_path: Path) -> None:
     ingest(tmp_path, packed / "aggregate", f"{packed}/tar/[A-M].tar", f"{packed}/tar/[N-Z].tar.gz", replace=True)
-    places = {row["track_id"]: (row["source"], row["member"]) for row in rejected_and_songs(tmp_path)}
-    assert len(places) == N_SONGS
-    assert {member.split()[0] for _, member in places.values()} == {"row"}  # sorts before a tar's
+    found = {row["track_id"]: (row["source"], row["member"]) for row in places(tmp_path)}
+    assert len(found) == N_SONGS
+    assert all(source.startswith(f"{packed}/aggregate/") for source, _ in found.values())  # sorts before tar/
+    assert {member.split()[0] for _, member in found.values()} == {"row"}
     duplicates = [(row["source"], row["member"]) for row in rejected(tmp_path)]
     assert len(duplicates) == N_SONGS
     for path in song_files(packed):
@@ -172,7 +173,7 @@ def test_a_song_says_where_it_was(ingest: Ingest, packed: Path, tmp_path: Path) 
         assert (f"{packed}/tar/{letter}.{suffix}", song_path(path.stem)) in duplicates
 
 
-def rejected_and_songs(uri: Path) -> list[dict[str, Any]]:
+def places(uri: Path) -> list[dict[str, Any]]:
     columns = ["track_id", "source", "member"]
     return list(pq.read_table(uri / "songs", columns=columns).to_pylist())
 
@@ -189,11 +190,11 @@ def test_mixed_sources_keep_each_track_once(ingest: Ingest, packed: Path, loose:
     assert (summary.facts["songs"], summary.facts["duplicates"]) == (N_SONGS, 3 * N_SONGS + 10)
     assert_same_songs(uri, loose, "source", "member")
     everywhere = [*song_files(packed), *first.iterdir(), *(packed / "tar").iterdir(), *(packed / "aggregate").iterdir()]
-    first_of = {song["track_id"]: song["source"] for song in rejected_and_songs(uri)}
+    first_of = {song["track_id"]: song["source"] for song in places(uri)}
     in_first = {path.stem for path in first.iterdir()}
     for track_id, source in first_of.items():
-        expected = min(str(packed / "aggregate"), str(first)) if track_id in in_first else str(packed / "aggregate")
-        assert source.startswith(expected)
+        candidates = [str(packed / "aggregate"), *([str(first)] if track_id in in_first else [])]
+        assert source.startswith(min(candidates))
     assert {row["source"] for row in rejected(uri)} <= set(map(str, everywhere))
     assert {row["reason"] for row in rejected(uri)} == {"duplicate_track_id"}
 
@@ -366,7 +367,7 @@ def test_a_duplicate_comes_back_when_the_kept_copy_goes(
     assert sums(uri) == sums(fresh) == (43, 40, 0, 3)
     assert_same_songs(uri, fresh)
     assert rejected(uri) == rejected(fresh)
-    kept_from = {song["track_id"]: Path(song["source"]).parent for song in rejected_and_songs(uri)}
+    kept_from = {song["track_id"]: Path(song["source"]).parent for song in places(uri)}
     assert kept_from[copies[0].stem] == shelf
     assert kept_from[copies[1].stem] == first
 

@@ -12,16 +12,18 @@ from typing import Any
 import boto3
 import pytest
 from moto import backends, settings
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 from pyspark.sql import SparkSession
 
+from msd_spark import locations
 from msd_spark.ingest.job import ingest
 from msd_spark.ingest.settings import IngestSettings
 from msd_spark.synthetic import SyntheticSettings, generate
 from tests.integration.submitted import submitted
 from tests.integration.tables import assert_same_songs, rejected, songs, sums
+from tests.unit.without_spark import ingest as ingest_here
 
 N_SONGS, N_TINY = 150, 10_000
 REGION = "us-east-1"
@@ -40,11 +42,11 @@ class Store:
         for key, content in contents.items():
             self.backend.put_object(bucket, key, content)
 
-    def environment(self, key: str = "someone", secret: str = "secret") -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
         return {
             "AWS_ENDPOINT_URL_S3": self.address,
-            "AWS_ACCESS_KEY_ID": key,
-            "AWS_SECRET_ACCESS_KEY": secret,
+            "AWS_ACCESS_KEY_ID": "someone",
+            "AWS_SECRET_ACCESS_KEY": "secret",
             "AWS_DEFAULT_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
@@ -85,17 +87,13 @@ def keys(folder: Path, pattern: str = "*.h5") -> dict[str, bytes]:
     return {path.relative_to(folder.parent).as_posix(): path.read_bytes() for path in paths}
 
 
-def run(uri: Path, environment: dict[str, str], *arguments: str) -> None:
-    log = uri.with_name(f"{uri.name}.log")
-    with submitted("ingest.py", "--warehouse", str(uri), *arguments, log=log, environment=environment) as job:
-        job.succeed()
-
-
 def test_ten_thousand_tiny_keys_hide_no_song(store: Store, data: Path, local: Path, tmp_path: Path) -> None:
     tiny = {f"songs/T/N/Y/TRTNY{number:013d}.h5": b"tiny" for number in range(N_TINY)}
     store.put("million", keys(data / "songs") | tiny)
     uri = tmp_path / "w"
-    run(uri, store.environment(), "--songs", "s3://million/songs")
+    command = ["ingest.py", "--songs", "s3://million/songs", "--warehouse", str(uri)]
+    with submitted(*command, log=tmp_path / "log", environment=store.environment()) as job:
+        job.succeed()
     assert sums(uri) == (N_SONGS + N_TINY, N_SONGS, N_TINY, 0)
     refused = rejected(uri)
     assert {row["source"] for row in refused} == {f"s3://million/{key}" for key in tiny}
@@ -105,6 +103,17 @@ def test_ten_thousand_tiny_keys_hide_no_song(store: Store, data: Path, local: Pa
     assert source == f"s3://million/songs/{'/'.join(track_id[2:5])}/{track_id}.h5"
 
 
+@pytest.fixture
+def here(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process uses the server, too: without Spark a test takes a second."""
+    for name, value in store.environment().items():
+        monkeypatch.setenv(name, value)
+    locations._remote.cache_clear()
+    yield
+    locations._remote.cache_clear()
+
+
+@pytest.mark.usefixtures("here")
 def test_known_tracks_are_had_without_listing_and_missing_ones_are_told(
     store: Store, data: Path, local: Path, tmp_path: Path
 ) -> None:
@@ -113,7 +122,7 @@ def test_known_tracks_are_had_without_listing_and_missing_ones_are_told(
     tracks = (data / "additional" / "unique_tracks.txt").read_text().splitlines()
     (tmp_path / "tracks.txt").write_text("\n".join([*tracks, *missing]))
     uri = tmp_path / "w"
-    run(uri, store.environment(), "--songs", "s3://known/songs", "--track-ids", str(tmp_path / "tracks.txt"))
+    ingest_here(uri, "s3://known/songs", track_ids=str(tmp_path / "tracks.txt"))
     assert sums(uri) == (N_SONGS + 20, N_SONGS, 20, 0)
     assert {(row["source"], row["reason"]) for row in rejected(uri)} == {
         (f"s3://known/songs/Z/Z/Z/{track_id}.h5", "not_found") for track_id in missing
@@ -121,6 +130,7 @@ def test_known_tracks_are_had_without_listing_and_missing_ones_are_told(
     assert_same_songs(uri, local, "source")
 
 
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("folder", "pattern"), [("tar", "*.tar"), ("tar", "*.tar.gz"), ("aggregate", "*.h5")], ids=["tar", "tar.gz", "many"]
 )
@@ -130,15 +140,14 @@ def test_packed_songs_are_streamed(
     bucket = f"packed-{pattern.strip('*.').replace('.', '-')}"
     store.put(bucket, keys(data / folder, pattern))
     uri = tmp_path / "w"
-    run(uri, store.environment(), "--songs", f"s3://{bucket}/{folder[:2]}*")
+    ingest_here(uri, f"s3://{bucket}/{folder[:2]}*")
     assert sums(uri) == (N_SONGS, N_SONGS, 0, 0)
     assert_same_songs(uri, local, "source", "member")
 
 
 @pytest.fixture
-def reader(store: Store, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The environment of someone who may not have the keys under ``songs/A/``; the server enforces it."""
-    given = store.environment()
+def reader(store: Store, here: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """We are someone who may not have the keys under ``songs/A/``; the server enforces it."""
     options = {"endpoint_url": store.address, "region_name": REGION}
     iam = boto3.client("iam", aws_access_key_id="x", aws_secret_access_key="x", **options)
     iam.create_user(UserName="reader")
@@ -150,13 +159,15 @@ def reader(store: Store, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     iam.put_user_policy(UserName="reader", PolicyName="most", PolicyDocument=policy)
     key = iam.create_access_key(UserName="reader")["AccessKey"]
     monkeypatch.setattr(settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0)
-    return given | store.environment(key["AccessKeyId"], key["SecretAccessKey"])
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
 
 
-def test_denied_keys_are_told(store: Store, reader: dict[str, str], data: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("reader")
+def test_denied_keys_are_told(store: Store, data: Path, tmp_path: Path) -> None:
     store.put("guarded", keys(data / "songs"))
     uri = tmp_path / "w"
-    run(uri, reader, "--songs", "s3://guarded/songs")
+    ingest_here(uri, "s3://guarded/songs")
     denied = {f"s3://guarded/songs/{path.relative_to(data / 'songs')}" for path in (data / "songs" / "A").rglob("*.h5")}
     assert denied
     assert {(row["source"], row["reason"]) for row in rejected(uri)} == {(source, "denied") for source in denied}

@@ -179,7 +179,7 @@ def test_a_relative_glob(shelves: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_glob_that_matches_nothing(shelves: Path) -> None:
     for pattern in ("Z*", "*/Z", "notes.h5/*"):
-        with pytest.raises(StageError, match="^ingest: nothing matches "):
+        with pytest.raises(StageError, match=r"^ingest: nothing matches "):
             planned(shelves / pattern)
 
 

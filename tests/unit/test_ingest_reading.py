@@ -75,9 +75,7 @@ class Store:
 
     def open_input_stream(self, path: str) -> Any:
         errors = {
-            "D": OSError(
-                f"When reading {path}: AWS Error ACCESS_DENIED during HeadObject operation"
-            ),
+            "D": OSError(f"When reading {path}: AWS Error ACCESS_DENIED during HeadObject operation"),
             "F": OSError("HTTP status Forbidden"),
             "P": PermissionError(13, "Permission denied"),
             "N": FileNotFoundError(2, f"Path does not exist '{path}'"),

@@ -1,0 +1,99 @@
+"""Read a remote file here and there, without a request for every few bytes."""
+
+from __future__ import annotations
+
+import io
+from collections import OrderedDict
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import fs
+
+PAGE = 1 << 20
+"""Bytes of a request."""
+
+MOST_PAGES = 32
+"""Pages that are kept."""
+
+
+def open_seekable(filesystem: fs.FileSystem, path: str) -> AbstractContextManager[str | PagedFile]:
+    """Return what h5py opens, the path of a local file or a remote file, to be used in a with block."""
+    if isinstance(filesystem, fs.LocalFileSystem):
+        return nullcontext(path)
+    return PagedFile(filesystem.open_input_file(path))
+
+
+class PagedFile(io.RawIOBase):
+    """A remote file that is fetched in pages: HDF5 asks for some thousand small pieces, most of them close together.
+
+    Parameters
+    ----------
+    file : pyarrow.NativeFile
+        A file that can seek.
+
+    Attributes
+    ----------
+    failure : OSError or None
+        What the store answered when it last gave no page; HDF5 would call it damage of the file.
+    """
+
+    def __init__(self, file: pa.NativeFile) -> None:
+        self._file = file
+        self._size: int = file.size()
+        self._at = 0
+        self._pages: OrderedDict[int, memoryview] = OrderedDict()
+        self.failure: OSError | None = None
+
+    def readable(self) -> bool:
+        """Whether it can be read; it can."""
+        return True
+
+    def seekable(self) -> bool:
+        """Whether it can be read anywhere; it can."""
+        return True
+
+    def tell(self) -> int:
+        """Return where the next byte is read."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go somewhere else in the file."""
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer, as far as the file goes; return the bytes."""
+        view = memoryview(buffer).cast("B")
+        wanted = max(0, min(len(view), self._size - self._at))
+        done = 0
+        while done < wanted:
+            page, skipped = divmod(self._at, PAGE)
+            piece = self._page(page)[skipped : skipped + wanted - done]
+            if not len(piece):
+                raise OSError(f"the file ends at {self._at}; it had {self._size} bytes")
+            view[done : done + len(piece)] = piece
+            done += len(piece)
+            self._at += len(piece)
+        return done
+
+    def close(self) -> None:
+        """Let go of the file and the pages."""
+        if not self.closed:
+            self._file.close()
+            self._pages.clear()
+        super().close()
+
+    def _page(self, number: int) -> memoryview:
+        if number in self._pages:
+            self._pages.move_to_end(number)
+        else:
+            try:
+                self._pages[number] = memoryview(self._file.read_at(PAGE, number * PAGE))
+            except OSError as error:
+                # Not the error itself: its traceback would keep HDF5's objects until Python ends, and HDF5 with it.
+                self.failure = type(error)(*error.args)
+                raise
+            if len(self._pages) > MOST_PAGES:
+                self._pages.popitem(last=False)
+        return self._pages[number]
