@@ -72,7 +72,12 @@ def planned(session: SparkSession, settings: IngestSettings) -> list[Unit]:
     if settings.limit is not None and settings.limit < 1:
         raise StageError(STAGE, f"a try has at least 1 song, not {settings.limit} (--limit)")
     with progress(session, "ingest: listing"):
-        units = plan_units(session.sparkContext, settings)
+        try:
+            units = plan_units(session.sparkContext, settings)
+        except StageError:
+            raise
+        except Exception as error:  # a store that denies, or whatever Spark wraps a worker's failure in
+            raise StageError(STAGE, f"listing failed: {_last_words(error)}") from error
     return units if settings.limit is None else limit_units(units, settings.limit)
 
 
@@ -134,7 +139,7 @@ def part_ledger(ledger: Ledger, units: Sequence[Unit], rejected: Sequence[Reject
 
 
 def check_locations(stale: Ledger, units: Sequence[Unit], settings: IngestSettings) -> None:
-    """Refuse to drop, unasked, songs from a location that the command does not name.
+    """Refuse to drop, unasked, songs from a location that the command does not name, or beyond its limit.
 
     Raises
     ------
@@ -143,6 +148,11 @@ def check_locations(stale: Ledger, units: Sequence[Unit], settings: IngestSettin
     """
     named = {unit.location for unit in units}
     gone = sorted({row["location"] for row in stale} - named)
+    if settings.limit is not None and stale and not settings.replace:
+        songs = sum(row["songs"] for row in stale)
+        raise StageError(
+            STAGE, f"--limit would drop {songs:,} songs of songs/; try on another --warehouse, or say --replace"
+        )
     if gone and not settings.replace:
         songs = sum(row["songs"] for row in stale if row["location"] in gone)
         raise StageError(

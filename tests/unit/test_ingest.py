@@ -18,6 +18,7 @@ from msd_spark.ingest.units import Kind, SongInput, Unit
 from msd_spark.ingest.work import Outcome, read_outcomes
 from msd_spark.rejections import Rejection
 from msd_spark.warehouse import Warehouse
+from tests.unit.song_images import song_image
 from tests.unit.without_spark import SESSION, ingest, rows, track, write_songs
 
 BROKEN = Rejection("x.h5", "not_hdf5", "hello")
@@ -217,8 +218,6 @@ def test_every_track_is_kept_once_by_the_rule_however_the_files_are_cut_and_come
 
 def test_a_track_id_of_any_letters_is_ingested(tmp_path: Path) -> None:
     """A file that is not named like a track may hold any track id."""
-    from tests.unit.song_images import song_image
-
     (tmp_path / "songs").mkdir()
     for number, name in enumerate(("\u00e9\u6771", "\u00e9\u6771", "x")):
         (tmp_path / "songs" / f"{number}.h5").write_bytes(song_image(track_id=name.encode()))
@@ -245,6 +244,16 @@ def test_units_and_limits_of_nothing_are_refused(tmp_path: Path, name: str, mess
     with pytest.raises(StageError, match=f"{message}, not {value}"):
         ingest(tmp_path / "w", tmp_path / "songs", **{name: value})
     assert tracks(tmp_path / "w") == [track(1)]
+
+
+def test_a_limit_drops_no_songs_unasked(tmp_path: Path) -> None:
+    write_songs(tmp_path / "songs", range(4))
+    ingest(tmp_path / "w", tmp_path / "songs", inputs_per_unit=1)
+    with pytest.raises(StageError, match="--limit would drop 2 songs of songs/"):
+        ingest(tmp_path / "w", tmp_path / "songs", inputs_per_unit=1, limit=2)
+    assert tracks(tmp_path / "w") == sorted(track(number) for number in range(4))
+    ingest(tmp_path / "w", tmp_path / "songs", inputs_per_unit=1, limit=2, replace=True)
+    assert len(tracks(tmp_path / "w")) == 2
 
 
 def test_a_dry_run_says_what_the_ingest_then_does(tmp_path: Path) -> None:
