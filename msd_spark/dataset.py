@@ -18,6 +18,7 @@ from pyspark.sql import functions as sf
 from msd_spark.errors import StageError
 from msd_spark.example_files import ExampleFiles, normalisation, part_name, write_examples
 from msd_spark.example_plan import FileRule, count_by_genre, keep_common_genres, plan_examples
+from msd_spark.run_metadata import METADATA
 from msd_spark.schema import GEOMETRY, SPLITS, Geometry
 from msd_spark.spark import progress
 from msd_spark.splits import SplitRule, artist_groups
@@ -25,7 +26,6 @@ from msd_spark.summary import SUMMARIES, Summary
 from msd_spark.warehouse import Warehouse
 
 STAGE = "dataset"
-METADATA = "metadata.json"
 DEFAULT_NAME = "genre"
 
 

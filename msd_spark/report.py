@@ -13,7 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from msd_spark import figures
 from msd_spark.errors import StageError
-from msd_spark.run_metadata import HISTORY, METRICS, RUNS
+from msd_spark.run_metadata import HISTORY, METADATA, METRICS, RUNS
 from msd_spark.scoring import read_run
 from msd_spark.summary import SUMMARIES, Summary
 from msd_spark.warehouse import Warehouse
@@ -89,7 +89,7 @@ def _template() -> jinja2.Template:
 
 
 def _dataset_metadata(warehouse: Warehouse, run: dict[str, Any]) -> dict[str, Any]:
-    metadata = warehouse.read_json("dataset", run["dataset"]["name"], "metadata.json")
+    metadata = warehouse.read_json("dataset", run["dataset"]["name"], METADATA)
     if metadata["fingerprint"] != run["dataset"]["fingerprint"]:
         raise StageError(
             STAGE, f"dataset/{run['dataset']['name']} was made anew since the run was trained; train again"

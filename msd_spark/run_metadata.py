@@ -1,4 +1,4 @@
-"""Names of what lies in ``models/RUN/``, for the side that writes it and the side that reads it."""
+"""Names of what lies in ``models/RUN/`` and ``dataset/NAME/``, for who writes it and who reads it."""
 
 RUNS = "models"
 MODEL = "model.keras"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from msd_spark.run_metadata import METADATA
 from msd_spark.schema import Geometry
 from msd_spark.warehouse import Warehouse
 
@@ -37,7 +38,7 @@ class Dataset:
             When it is not there, or was not written to its end.
         """
         warehouse.require(STAGE, "dataset", name, made_by="jobs/dataset.py")
-        return cls(warehouse, warehouse.read_json("dataset", name, "metadata.json"))
+        return cls(warehouse, warehouse.read_json("dataset", name, METADATA))
 
     @property
     def name(self) -> str:
