@@ -135,7 +135,7 @@ def labelled_tracks(
     linked = same_song.select("artists").union(same_title.select("artists")).where(sf.size("artists") > 1)
     groups = artist_groups(row["artists"] for row in linked.collect())
     in_set = labels.where(sf.col("label_set") == settings.label_set).select("track_id", "genre")
-    tracks = with_artist.join(in_set, "track_id").select("track_id", "genre", "artist").toPandas()
+    tracks = with_artist.join(in_set, "track_id").select("track_id", "song_id", "genre", "artist").toPandas()
     tracks["artist_group"] = [groups.get(artist, artist) for artist in tracks["artist"]]
     n_lyrics = (
         songs.select("track_id").join(lyrics.where("lyric_vector is not null").select("track_id"), "track_id").count()

@@ -16,7 +16,7 @@ from pyspark.sql import functions as sf
 
 from msd_spark.features import example_columns
 from msd_spark.normalisation import Moments
-from msd_spark.schema import EXAMPLES, Geometry, spark_schema
+from msd_spark.schema import ABSENT, EXAMPLES, Geometry, spark_schema
 from msd_spark.spark import ArrowFunction
 from msd_spark.warehouse import Warehouse
 
@@ -61,7 +61,9 @@ def write_examples(
     session: SparkSession, songs: DataFrame, lyrics: DataFrame, plan: pd.DataFrame, target: ExampleFiles
 ) -> pd.DataFrame:
     """Write every planned example to its file; return a row a file, as in `WRITTEN`."""
-    placed = session.createDataFrame(plan[["track_id", "artist_group", "genre_index", "split", "file", "row"]])
+    placed = session.createDataFrame(
+        plan[["track_id", "song_id", "artist_group", "genre_index", "split", "file", "row"]]
+    )
     heavy = songs.select("track_id", "segments_pitches", "segments_timbre")
     joined = heavy.join(sf.broadcast(placed), "track_id").join(
         lyrics.select("track_id", "lyric_vector"), "track_id", "left"
@@ -86,7 +88,8 @@ def _example_maker(geometry: Geometry) -> ArrowFunction:
             made |= {
                 name: rows_to_lists(values) if values.ndim > 1 else pa.array(values) for name, values in columns.items()
             }
-            made["weight"] = pa.array(np.ones(batch.num_rows, np.float32))
+            for name, value in (("has_genre", 1), ("popularity_decile", ABSENT), ("has_listens", 0), ("weight", 1)):
+                made[name] = pa.array(np.full(batch.num_rows, value))
             yield pa.RecordBatch.from_arrays(
                 [made[item.name].cast(item.type) for item in PLACED_EXAMPLES], schema=PLACED_EXAMPLES
             )

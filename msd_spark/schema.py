@@ -118,9 +118,9 @@ def _scalar_type(dtype: str) -> pa.DataType:
 
 
 def _array_type(array: Array) -> pa.DataType:
-    if array.name in ROUNDED_TO_THREE_DECIMALS:
-        return pa.list_(pa.float32())
-    return pa.list_(_scalar_type(array.dtype))
+    kind = pa.float32() if array.name in ROUNDED_TO_THREE_DECIMALS else _scalar_type(array.dtype)
+    # Values that cannot be null cost a third less to write.
+    return pa.list_(pa.field("element", kind, nullable=False))
 
 
 SCALAR_COLUMNS: dict[str, pa.DataType] = {
@@ -201,9 +201,73 @@ LABELS = pa.schema(
 )
 """``labels/``: a track's genre in one label set."""
 
+TAGS = pa.schema(
+    [
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("tag", pa.string(), nullable=False),
+        pa.field("score", pa.float32(), nullable=False),
+    ]
+)
+"""``tags/``: a track's tag, normalised, and its score from 0 to 100."""
+
+TAG_COUNTS = pa.schema(
+    [
+        pa.field("tag", pa.string(), nullable=False),
+        pa.field("tracks", pa.int64(), nullable=False),
+        pa.field("rank", pa.int32(), nullable=False),
+    ]
+)
+"""``tag_counts/``: a tag, how many tracks have it, and its rank by that, from 1."""
+
+PLAYS = pa.schema(
+    [
+        pa.field("user_id", pa.string(), nullable=False),
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("plays", pa.int32(), nullable=False),
+    ]
+)
+"""``plays/``: how often a user played a track."""
+
+POPULARITY = pa.schema(
+    [
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("plays", pa.int64(), nullable=False),
+        pa.field("listeners", pa.int64(), nullable=False),
+        pa.field("popularity_rank", pa.int32(), nullable=False),
+        pa.field("popularity_decile", pa.int32(), nullable=False),
+    ]
+)
+"""``popularity/``: a track's plays, its distinct listeners, its rank by plays (1 is the most played) and the decile
+of that rank: 9 for the most played tenth of all tracks with listens, 0 for the least."""
+
+FACTORS = pa.schema(
+    [
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("factors", pa.list_(pa.float32()), nullable=False),
+    ]
+)
+"""``factors/``: the factors of a track (`kind` ``track``) or of a user (``user``) from the listens."""
+
+TAG_VECTOR, FACTOR_VECTOR = "tag_vector", "factors"
+"""Columns of an example that only some datasets have."""
+
+PRESENCE = {
+    "lyric_vector": "has_lyrics",
+    "genre_index": "has_genre",
+    "popularity_decile": "has_listens",
+    TAG_VECTOR: "has_tags",
+    FACTOR_VECTOR: "has_factors",
+}
+"""The flag, 1 or 0, that says whether an example has a column's thing at all."""
+
+ABSENT = -1
+"""What an index column of an example holds where a track has no such label."""
+
 EXAMPLES = pa.schema(
     [
         pa.field("track_id", pa.string(), nullable=False),
+        pa.field("song_id", pa.string()),
         pa.field("artist_group", pa.string(), nullable=False),
         pa.field("chroma", pa.list_(pa.float32()), nullable=False),
         pa.field("timbre", pa.list_(pa.float32()), nullable=False),
@@ -211,11 +275,34 @@ EXAMPLES = pa.schema(
         pa.field("lyric_vector", pa.list_(pa.float32()), nullable=False),
         pa.field("has_lyrics", pa.float32(), nullable=False),
         pa.field("genre_index", pa.int32(), nullable=False),
+        pa.field("has_genre", pa.float32(), nullable=False),
+        pa.field("popularity_decile", pa.int32(), nullable=False),
+        pa.field("has_listens", pa.float32(), nullable=False),
         pa.field("weight", pa.float32(), nullable=False),
     ]
 )
 """``dataset/NAME/SPLIT/``: an example. Chroma and timbre are ``(300, 12)`` row after row, zero from
-row ``n_segments`` on; the lyric vector is zero and ``has_lyrics`` 0 where there are none."""
+row ``n_segments`` on; the lyric vector is zero and ``has_lyrics`` 0 where there are none; an index is `ABSENT`
+and its flag 0 where a track has no genre or no listens. See `examples_schema`."""
+
+
+def examples_schema(*, tags: bool = False, factors: bool = False) -> pa.Schema:
+    """Return the schema of a dataset's examples, with the columns that only some datasets have.
+
+    Parameters
+    ----------
+    tags : bool
+        With ``tag_vector`` (1 for each tag of the dataset's vocabulary that the track has) and ``has_tags``.
+    factors : bool
+        With ``factors`` (those of the track's listens, zero where it has none) and ``has_factors``.
+    """
+    schema = EXAMPLES
+    for wanted, vector in ((tags, TAG_VECTOR), (factors, FACTOR_VECTOR)):
+        if wanted:
+            schema = schema.append(pa.field(vector, pa.list_(pa.float32()), nullable=False))
+            schema = schema.append(pa.field(PRESENCE[vector], pa.float32(), nullable=False))
+    return schema
+
 
 EMBEDDINGS = pa.schema(
     [

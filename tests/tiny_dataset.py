@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from msd_spark.schema import EXAMPLES, GEOMETRY, SPLITS
+from msd_spark.schema import ABSENT, EXAMPLES, GEOMETRY, SPLITS
 from msd_spark.warehouse import Warehouse
 
 LABELS = ["Blues", "Jazz", "Rap"]
@@ -24,6 +24,7 @@ def examples(n_rows: int, generator: np.random.Generator, prefix: str) -> pa.Tab
     has_lyrics = generator.integers(0, 2, n_rows)
     columns = {
         "track_id": [f"TR{prefix}{number:014d}" for number in range(n_rows)],
+        "song_id": [f"SO{prefix}{number:014d}" for number in range(n_rows)],
         "artist_group": [f"AR{number}" for number in range(n_rows)],
         "chroma": list(chroma.reshape(n_rows, -1).astype(np.float32)),
         "timbre": list(timbre.reshape(n_rows, -1).astype(np.float32)),
@@ -33,6 +34,9 @@ def examples(n_rows: int, generator: np.random.Generator, prefix: str) -> pa.Tab
         ),
         "has_lyrics": has_lyrics.astype(np.float32),
         "genre_index": genres.astype(np.int32),
+        "has_genre": np.ones(n_rows, np.float32),
+        "popularity_decile": np.full(n_rows, ABSENT, np.int32),
+        "has_listens": np.zeros(n_rows, np.float32),
         "weight": np.ones(n_rows, np.float32),
     }
     return pa.Table.from_pydict(columns, schema=EXAMPLES)

@@ -30,6 +30,9 @@ GETS_AT_ONCE = 16
 PASSING = frozenset({"not_found", "denied", "cannot_be_read"})
 """Reasons that may be gone the next time: a unit with one of these is read again by the next ingest."""
 
+TAR_BUFFER = 1 << 16
+"""Bytes that tarfile holds; for every piece that it gives it copies what is left of them."""
+
 LARGEST_HEADER = 1 << 20
 """Bytes of a long name or of attributes in a tar."""
 
@@ -157,12 +160,17 @@ def _read_tar(item: SongInput) -> Iterator[Song | Rejection]:
         filesystem, path, _ = open_location(STAGE, item.source)
         with filesystem.open_input_stream(path, compression=None) as raw:
             # read1 gives what there is before a damaged place; read would give nothing.
-            stream = _Bytes(raw.read if item.source.endswith(".tar") else igzip.open(raw).read1)
-            with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|", bufsize=1 << 20, tarinfo=_Header) as archive:
+            read = raw.read if item.source.endswith(".tar") else igzip.open(raw).read1
+            stream = _Bytes(read)
+            with tarfile.open(
+                fileobj=cast(IO[bytes], stream), mode="r|", bufsize=TAR_BUFFER, tarinfo=_Header
+            ) as archive:
                 for entry in archive:
                     member = printable(entry.name)
                     yield from _read_member(archive, entry, source, member)
                     archive.members = []  # type: ignore[attr-defined]  # it would remember every member it has passed
+            while not item.source.endswith(".tar") and read(TAR_BUFFER):
+                pass  # gzip's checksum stands behind the end of the archive
     except _DAMAGE as error:  # type: ignore[misc]  # isal's stub declares an instance
         reason = "not_an_archive" if member is None else "truncated_archive"
         yield Rejection(source, reason, _detail(error, member), member)

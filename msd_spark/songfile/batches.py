@@ -24,7 +24,8 @@ def _leaf(name: str) -> str:
 DICTIONARY_COLUMNS = tuple(
     _leaf(field.name)
     for field in SONGS
-    if field.type in (pa.string(), pa.list_(pa.string())) or field.name in ("segments_pitches", "segments_confidence")
+    if pa.string() in (field.type, getattr(field.type, "value_type", None))
+    or field.name in ("segments_pitches", "segments_confidence")
 )
 """Columns of the file that are written with a dictionary."""
 
@@ -90,4 +91,4 @@ def _lists(songs: Sequence[Song], field: pa.Field) -> pa.Array:
     offsets = np.zeros(len(arrays) + 1, np.int32)
     np.cumsum([len(array) for array in arrays], out=offsets[1:])
     values = pa.array(np.concatenate(arrays), field.type.value_type) if arrays else pa.array([], field.type.value_type)
-    return pa.ListArray.from_arrays(pa.array(offsets), values)
+    return pa.ListArray.from_arrays(pa.array(offsets), values, type=field.type)
