@@ -85,8 +85,7 @@ def test_spark_has_the_same_columns_and_nulls(name: str) -> None:
         "float": pa.float32(),
         "double": pa.float64(),
     }
-    for ours, theirs in zip(arrow, spark, strict=True):
-        if pa.types.is_list(ours.type):
-            assert strings[theirs.dataType.elementType.simpleString()] == ours.type.value_type
-        else:
-            assert strings[theirs.dataType.simpleString()] == ours.type
+    kinds = [field.type.value_type if pa.types.is_list(field.type) else field.type for field in arrow]
+    spelt = [field.dataType.simpleString() for field in spark]
+    assert [strings[name.removeprefix("array<").removesuffix(">")] for name in spelt] == kinds
+    assert [name.startswith("array<") for name in spelt] == [pa.types.is_list(kind) for kind in arrow.types]
