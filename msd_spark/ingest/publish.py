@@ -8,6 +8,7 @@ no stage reads half a change.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -100,8 +101,14 @@ def repeated_tracks(units: Sequence[str], track_ids: Sequence[Sequence[str]]) ->
 
 
 def choose_kept(places: Iterable[tuple[str, str, str]]) -> tuple[str, str, str]:
-    """Return which of a track's places (source, member, unit) is kept: the one that sorts first."""
-    return min(places)
+    """Return which of a track's places (source, member, unit) is kept: the one that sorts first, numbers as numbers."""
+    return min(places, key=in_order)
+
+
+def in_order(place: tuple[str, str, str]) -> tuple[list[tuple[int, str]], ...]:
+    """Return what a place is sorted by: ``row 5`` comes before ``row 1000``."""
+    runs = ([run for run in re.split("([0-9]+)", part) if run] for part in place)
+    return tuple([(int(run), "") if run.isdecimal() else (-1, run) for run in parts] for parts in runs)
 
 
 def plan_publication(
@@ -187,7 +194,7 @@ def _settle(
     duplicates: dict[str, list[Rejection]] = {}
     for track_id, found in sorted(places.items()):
         best = choose_kept(found)
-        for source, member, unit in sorted(found):
+        for source, member, unit in sorted(found, key=in_order):
             if (source, member, unit) != best:
                 drops.setdefault(unit, {}).setdefault(file_of[unit, track_id], set()).add(track_id)
                 where = " ".join(part for part in best[:2] if part)

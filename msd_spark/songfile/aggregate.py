@@ -78,6 +78,7 @@ def read_songs(file: str | IO[bytes], start: int, stop: int) -> Iterator[tuple[i
                 failure = (
                     error if isinstance(error, SongFileError) else SongFileError("unreadable_data", _one_line(error))
                 )
+                # All are refused: which of several pointers lies cannot be told, and a wrong one gives a wrong song.
                 songs = [failure] * (last - first)
             yield from zip(range(first, last), songs, strict=True)
 
