@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from msd_spark.run_metadata import METADATA
 from msd_spark.schema import Geometry
@@ -49,6 +50,26 @@ class Dataset:
     def labels(self) -> list[str]:
         """Genres by index."""
         return list(self.metadata["labels"])
+
+    @property
+    def tags(self) -> list[str]:
+        """Tags by their place in the tag vector; none where the dataset has no tag vector."""
+        return list(self.metadata.get("tags") or ())
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns that the examples have, read off the first training file."""
+        return list(self._first_train_file().schema_arrow.names)
+
+    def width(self, column: str) -> int:
+        """Return the numbers that a list column has in each row."""
+        group = self._first_train_file().read_row_group(0, columns=[column])
+        return len(group[column][0])
+
+    def _first_train_file(self) -> pq.ParquetFile:
+        name = self.metadata["files"]["train"][0]["name"]
+        path = self.warehouse.path("dataset", self.name, "train", name)
+        return pq.ParquetFile(path, filesystem=self.warehouse.filesystem)
 
     @property
     def geometry(self) -> Geometry:

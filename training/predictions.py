@@ -1,0 +1,42 @@
+"""What a model says of a split's examples, beside what is true."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Scores of the examples of a split, sorted by track id.
+
+    Attributes
+    ----------
+    track_ids, artist_groups : numpy.ndarray
+        Shape ``(n,)``, str. An artist's examples are not independent: resample by group.
+    true : numpy.ndarray
+        Shape ``(n,)``, int32: the class (genre, popularity); or ``(n, size)``, float32 (tags, factors).
+    scores : numpy.ndarray
+        Shape ``(n, size)``, float32: probabilities of the classes (genre, popularity) or of each tag; factors.
+    present : numpy.ndarray
+        Shape ``(n,)``, bool: whether the example has the target at all; `true` means nothing where it has not.
+    """
+
+    track_ids: np.ndarray
+    artist_groups: np.ndarray
+    true: np.ndarray
+    scores: np.ndarray
+    present: np.ndarray
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self.track_ids)
+
+    def take(self, places: np.ndarray) -> Predictions:
+        """Return those of some examples, by index or by a boolean of shape ``(n,)``."""
+        return Predictions(**{item.name: getattr(self, item.name)[places] for item in fields(self)})
+
+    def judged(self) -> Predictions:
+        """Return those of the examples that have the target: the ones that can be right or wrong."""
+        return self.take(self.present)
