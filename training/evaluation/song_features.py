@@ -1,0 +1,141 @@
+"""A song in 153 numbers: what the linear baselines know of it.
+
+Mean and covariance of timbre and mean of chroma over the song's segments, its lyric vector, and whether it
+has lyrics. The mean and covariance of timbre are what the dataset's authors took for a first genre
+classifier.
+
+References
+----------
+.. [1] T. Bertin-Mahieux, D. Ellis, B. Whitman, P. Lamere, "The Million Song Dataset", ISMIR 2011.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from msd_spark.schema import Geometry
+from training.dataset import Dataset
+from training.targets import Target
+
+COLUMNS = ("chroma", "timbre", "n_segments", "lyric_vector", "has_lyrics")
+"""Columns of the examples that the features are made of."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """The songs of a split that have the target.
+
+    Attributes
+    ----------
+    track_ids : numpy.ndarray
+        Shape ``(n,)``, sorted.
+    values : numpy.ndarray
+        Shape ``(n, n_features)``, float32.
+    true : numpy.ndarray
+        Shape ``(n,)``: classes; or ``(n, size)``: tags or factors.
+    """
+
+    track_ids: np.ndarray
+    values: np.ndarray
+    true: np.ndarray
+
+
+def song_features(columns: Mapping[str, np.ndarray], geometry: Geometry, inputs: str = "both") -> np.ndarray:
+    """Return the features of some songs.
+
+    Parameters
+    ----------
+    columns : mapping
+        `COLUMNS`: ``chroma`` and ``timbre`` as flat rows, ``lyric_vector`` of shape ``(n, lyric_size)``, the others
+        ``(n,)``.
+    geometry : Geometry
+    inputs : str
+        ``audio``, ``lyrics`` or ``both``.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(n, n_features)``, float32: 12 means of timbre, 78 covariances, 12 means of chroma, 50 numbers
+        of the lyric vector and 1 flag; a song without a segment has zeros for the first three.
+    """
+    parts = []
+    if inputs != "lyrics":
+        mask = geometry.mask(columns["n_segments"])[..., None]
+        lengths = np.maximum(mask.sum(axis=1), 1)
+        chroma, timbre = (
+            np.asarray(columns[name], np.float32).reshape(-1, *geometry.segments_shape) for name in ("chroma", "timbre")
+        )
+        mean = (timbre * mask).sum(axis=1) / lengths
+        centred = (timbre - mean[:, None]) * mask
+        covariance = centred.transpose(0, 2, 1) @ centred / lengths[..., None]
+        upper = np.triu_indices(geometry.n_pitches)
+        parts += [mean, covariance[:, upper[0], upper[1]], (chroma * mask).sum(axis=1) / lengths]
+    if inputs != "audio":
+        parts += [columns["lyric_vector"], np.reshape(columns["has_lyrics"], (-1, 1))]
+    return np.hstack(parts).astype(np.float32)
+
+
+def read_columns(
+    dataset: Dataset, split: str, names: list[str], limit: int | None = None
+) -> Iterator[dict[str, np.ndarray]]:
+    """Give columns of a split's examples, a file at a time; list columns as arrays of shape ``(n, width)``.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    split : str
+    names : list of str
+    limit : int, optional
+        Files are left out from where this many examples were given. Examples stand in the files in the order of
+        a hash of their track ids, so the first files are a fair sample.
+    """
+    given = 0
+    for file in dataset.metadata["files"][split]:
+        if limit is not None and given >= limit:
+            return
+        path = dataset.warehouse.path("dataset", dataset.name, split, file["name"])
+        table = pq.read_table(path, columns=names, filesystem=dataset.warehouse.filesystem, partitioning=None)
+        given += table.num_rows
+        if not table.num_rows:
+            continue
+        columns = {name: table[name].combine_chunks() for name in names}
+        yield {
+            name: column.flatten().to_numpy(zero_copy_only=False).reshape(table.num_rows, -1)
+            if hasattr(column, "flatten") and hasattr(column.type, "value_type")
+            else column.to_numpy(zero_copy_only=False)
+            for name, column in columns.items()
+        }
+
+
+def read_features(
+    dataset: Dataset, split: str, target: Target, inputs: str = "both", limit: int | None = None
+) -> Features:
+    """Return the features and truths of the songs of a split that have the target.
+
+    Holds one file's examples at a time beside the features, 612 bytes a song.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    split : str
+    target : Target
+    inputs : str
+        ``audio``, ``lyrics`` or ``both``.
+    limit : int, optional
+        As in `read_columns`.
+    """
+    track_ids, values, truths = [], [], []
+    for columns in read_columns(dataset, split, ["track_id", target.column, target.presence, *COLUMNS], limit):
+        there = columns[target.presence] > 0
+        track_ids.append(columns["track_id"][there].astype(str))
+        values.append(song_features(columns, dataset.geometry, inputs)[there])
+        truths.append(columns[target.column][there])
+    if not track_ids:
+        return Features(np.empty(0, str), np.empty((0, 0), np.float32), np.empty(0, np.int32))
+    names = np.concatenate(track_ids)
+    order = np.argsort(names, kind="stable")
+    return Features(names[order], np.concatenate(values)[order], np.concatenate(truths)[order])
