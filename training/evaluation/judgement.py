@@ -97,7 +97,7 @@ def judge(
 
     def candidate(scores: np.ndarray, notes: dict[str, Any] | None = None) -> Candidate:
         _check_finite(scores)
-        return _candidate(target, judged.true, scores, artists, notes or {})
+        return candidate_of(target, judged.true, scores, artists, notes or {})
 
     candidates = {"model": candidate(judged.scores)}
     if training is not None:
@@ -114,9 +114,22 @@ def judge(
     return with_intervals(candidates, artists, bootstrap or Bootstrap())
 
 
-def _candidate(
+def candidate_of(
     target: Target, true: np.ndarray, scores: np.ndarray, artists: Artists, notes: dict[str, Any]
 ) -> Candidate:
+    """Return scores to be judged with intervals, by what the target is.
+
+    Parameters
+    ----------
+    target : Target
+    true : numpy.ndarray
+        Shape ``(n,)``: classes; or ``(n, size)``: tags or factors.
+    scores : numpy.ndarray
+        Shape ``(n, size)``.
+    artists : Artists
+    notes : dict
+        What one must know of how the scores came about.
+    """
     if target.name == TAGS:
         made = tagger(true, scores, target.class_names, artists)
     elif target.name == FACTORS:

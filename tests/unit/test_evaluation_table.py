@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from training.evaluation.table import figures_table
+
+
+def test_a_row_a_candidate_with_its_intervals() -> None:
+    metrics = {
+        "test": {
+            "model": {"examples": 61, "accuracy": 0.626, "macro_f1": 0.5, "intervals": {"accuracy": [0.571, 0.672]}},
+            "artist_mean": {"examples": 61, "accuracy": 0.25, "macro_f1": None, "intervals": {"macro_f1": [0, 1]}},
+        }
+    }
+    lines = figures_table(metrics, ("accuracy", "macro_f1")).splitlines()
+    assert lines[0].split() == ["split", "examples", "accuracy", "macro", "F1"]
+    assert lines[2].split() == ["test", "model", "61", ".626", "[.571,", ".672]", ".500"]
+    assert lines[3].split() == ["test", "artist", "mean", "61", ".250", "–"]
