@@ -2,29 +2,26 @@
 
 Petastorm reads row groups in the plan's order (`make_batch_reader` with the pool that loses
 nothing); rows are shuffled within a window of row groups, cut into batches, and padded at
-the end with rows that carry no weight. TensorFlow sees a `tf.data.Dataset` that prefetches.
+the end with rows that carry no weight. `training.feed` hands them to TensorFlow.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from msd_spark.errors import StageError
 from msd_spark.model_inputs import input_shapes, model_inputs
-from msd_spark.schema import EXAMPLES, Geometry
+from msd_spark.schema import PRESENCE, Geometry
 from training.dataset import STAGE
 from training.plan import RankPlan
-
-if TYPE_CHECKING:
-    import tensorflow as tf
+from training.targets import Target
 
 Columns = dict[str, np.ndarray]
-"""Examples by column of `msd_spark.schema.EXAMPLES`, each of shape ``(n, …)``."""
+"""Examples by column of `msd_spark.schema.examples_schema`, each of shape ``(n, …)``."""
 
 
 @dataclass(frozen=True)
@@ -35,44 +32,72 @@ class Batch:
     ----------
     track_ids : numpy.ndarray
         Shape ``(batch,)``, str; empty strings in the padding.
+    artist_groups : numpy.ndarray
+        Shape ``(batch,)``, str.
     inputs : dict
         What the model is fed.
-    genre_indices, weights : numpy.ndarray
+    truth : numpy.ndarray
+        Shape ``(batch,)``, int32, or ``(batch, size)``, float32: the target's column.
+    present : numpy.ndarray
+        Shape ``(batch,)``, bool: whether an example has the target; padding has not.
+    weights : numpy.ndarray
         Shape ``(batch,)``; the weights of padding are 0.
     """
 
     track_ids: np.ndarray
+    artist_groups: np.ndarray
     inputs: dict[str, np.ndarray]
-    genre_indices: np.ndarray
+    truth: np.ndarray
+    present: np.ndarray
     weights: np.ndarray
 
 
-def read_row_groups(addresses: Sequence[str]) -> Iterator[Columns]:
+INPUT_COLUMNS = (
+    "track_id",
+    "artist_group",
+    "chroma",
+    "timbre",
+    "n_segments",
+    "lyric_vector",
+    PRESENCE["lyric_vector"],
+    "weight",
+)
+"""Columns of an example that training reads whatever the target."""
+
+
+def columns_for(target: Target) -> tuple[str, ...]:
+    """Return the columns of an example that training for a target reads."""
+    return (*INPUT_COLUMNS, target.column, target.presence)
+
+
+def read_row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[Columns]:
     """Give each row group of some files, in order.
 
     Parameters
     ----------
     addresses : sequence of str
         Parquet files of examples.
+    columns : sequence of str
+        What to read of them.
     """
     if not addresses:
         return
     # Petastorm speaks to pyarrow through names that pyarrow has marked as old; the pins are chosen so that they work.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"petastorm")
-        yield from _read_row_groups(addresses)
+        yield from _read_row_groups(addresses, columns)
 
 
-def _read_row_groups(addresses: Sequence[str]) -> Iterator[Columns]:
+def _read_row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[Columns]:
     from petastorm import make_batch_reader
 
     # The dummy pool keeps the list's order, is repeatable and loses no row.
     reader = make_batch_reader(
-        list(addresses), schema_fields=EXAMPLES.names, reader_pool_type="dummy", shuffle_row_groups=False, num_epochs=1
+        list(addresses), schema_fields=list(columns), reader_pool_type="dummy", shuffle_row_groups=False, num_epochs=1
     )
     with reader:
         for group in reader:
-            yield {name: np.asarray(getattr(group, name)) for name in EXAMPLES.names}
+            yield {name: np.asarray(getattr(group, name)) for name in columns}
 
 
 def shuffle_windows(groups: Iterator[Columns], window: int, generator: np.random.Generator) -> Iterator[Columns]:
@@ -114,21 +139,45 @@ def cut_into_batches(groups: Iterator[Columns], batch: int) -> Iterator[Columns]
         yield held
 
 
-def to_batch(columns: Columns | None, size: int, geometry: Geometry) -> Batch:
-    """Return a batch of `size` examples, the missing ones padded with zeros that carry no weight."""
+def to_batch(columns: Columns | None, size: int, geometry: Geometry, target: Target) -> Batch:
+    """Return a batch of `size` examples, the missing ones padded with zeros that carry no weight.
+
+    Raises
+    ------
+    StageError
+        When an example's truth is none of the target's.
+    """
     shapes = input_shapes(geometry)
     n_rows = 0 if columns is None else len(columns["track_id"])
     inputs = {name: np.zeros((size, *shape), np.float32) for name, shape in shapes.items()}
-    track_ids = np.full(size, "", dtype="U32")
-    genre_indices, weights = np.zeros(size, np.int32), np.zeros(size, np.float32)
+    track_ids, artist_groups = (np.full(size, "", dtype="U32") for _ in range(2))
+    truth = np.zeros((size, target.size), np.float32) if target.is_vector else np.zeros(size, np.int32)
+    present, weights = np.zeros(size, bool), np.zeros(size, np.float32)
     if columns is not None:
         for name, values in model_inputs(columns, geometry).items():
             inputs[name][:n_rows] = values
         track_ids[:n_rows] = columns["track_id"]
-        genre_indices[:n_rows], weights[:n_rows] = columns["genre_index"], columns["weight"]
+        artist_groups[:n_rows] = columns["artist_group"]
+        truth[:n_rows] = _truth(columns, target)
+        present[:n_rows], weights[:n_rows] = columns[target.presence] > 0, columns["weight"]
     # Padding is fed as one segment of zeros: a mean over no segment at all would not be a number.
     inputs["mask"][n_rows:, :1] = 1.0
-    return Batch(track_ids, inputs, genre_indices, weights)
+    return Batch(track_ids, artist_groups, inputs, truth, present, weights)
+
+
+def _truth(columns: Columns, target: Target) -> np.ndarray:
+    values, present = columns[target.column], columns[target.presence] > 0
+    if target.is_vector:
+        fits = values.ndim == 2 and values.shape[1] == target.size and bool(np.isfinite(values).all())
+    else:
+        fits = bool(((values >= 0) & (values < target.size))[present].all())
+    if not fits:
+        raise StageError(
+            STAGE,
+            f"column {target.column} holds other values than {target.size} {target.name} outputs can stand for; "
+            "write the dataset again with jobs/dataset.py",
+        )
+    return values
 
 
 def batches(
@@ -136,6 +185,7 @@ def batches(
     plan: RankPlan,
     batch: int,
     geometry: Geometry,
+    target: Target,
     *,
     window: int = 0,
     seed: Sequence[int] = (0,),
@@ -149,6 +199,7 @@ def batches(
     plan : RankPlan
     batch : int
     geometry : Geometry
+    target : Target
     window : int
         Row groups within which rows are shuffled; 0 leaves them in order.
     seed : sequence of int
@@ -159,34 +210,17 @@ def batches(
     StageError
         When the reader gave other rows than the plan says: it lost some, or the files changed.
     """
-    groups = read_row_groups([addresses[file] for file in plan.files])
+    groups = read_row_groups([addresses[file] for file in plan.files], columns_for(target))
     shuffled = shuffle_windows(groups, window, np.random.default_rng(list(seed)))
     rows = steps = 0
     for columns in cut_into_batches(shuffled, batch):
         rows, steps = rows + len(columns["track_id"]), steps + 1
         if steps <= plan.steps:
-            yield to_batch(columns, batch, geometry)
+            yield to_batch(columns, batch, geometry, target)
     if rows != plan.rows:
         raise StageError(
             STAGE,
             f"{plan.rows} rows planned and {rows} read from {len(plan.files)} files; was the dataset replaced?",
         )
     for _ in range(steps, plan.steps):
-        yield to_batch(None, batch, geometry)
-
-
-def to_tensorflow(make: Callable[[], Iterator[Batch]], batch: int, geometry: Geometry) -> tf.data.Dataset:
-    """Return batches as a `tf.data.Dataset` of (inputs, genre indices, weights) that prefetches."""
-    import tensorflow as tf
-
-    signature = (
-        {name: tf.TensorSpec((batch, *shape), tf.float32) for name, shape in input_shapes(geometry).items()},
-        tf.TensorSpec((batch,), tf.int32),
-        tf.TensorSpec((batch,), tf.float32),
-    )
-
-    def generate() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
-        for item in make():
-            yield item.inputs, item.genre_indices, item.weights
-
-    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
+        yield to_batch(None, batch, geometry, target)

@@ -30,6 +30,7 @@ from tests.unit.song_images import TRACK_ID, refusal, replaced, song_image
 from training.dataset import Dataset
 from training.plan import RankPlan, plan_epoch
 from training.reading import batches
+from training.targets import Target
 
 TRACK = "TRAAAAV128F421A322"
 NAN = float("nan")
@@ -433,7 +434,7 @@ def test_other_rows_than_planned(tmp_path: Path, planned: int) -> None:
     plan = RankPlan((0, 1), planned, -(-planned // 2))
     given: list[Any] = []
     with pytest.raises(StageError, match=f"^train: {planned} rows planned and 5 read from 2 files"):
-        given.extend(batches(dataset.addresses("train"), plan, 2, dataset.geometry))
+        given.extend(batches(dataset.addresses("train"), plan, 2, dataset.geometry, Target.of("genre", dataset)))
     assert len(given) <= plan.steps
 
 
@@ -443,7 +444,7 @@ def test_a_file_that_was_replaced_by_a_shorter_one(tmp_path: Path) -> None:
     pq.write_table(pq.read_table(path).slice(0, 3), path)
     (plan,) = plan_epoch(dataset.rows("train"), ranks=1, batch=4)
     with pytest.raises(StageError, match="7 rows planned and 6 read from 2 files; was the dataset replaced"):
-        list(batches(dataset.addresses("train"), plan, 4, dataset.geometry))
+        list(batches(dataset.addresses("train"), plan, 4, dataset.geometry, Target.of("genre", dataset)))
 
 
 # Figures

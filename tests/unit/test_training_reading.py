@@ -11,14 +11,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.schema import EXAMPLES, GEOMETRY, Geometry
-from tests.tiny_dataset import examples, write_tiny_dataset
+from msd_spark.schema import GEOMETRY, Geometry
+from tests.tiny_dataset import LABELS, examples, write_tiny_dataset
 from training.dataset import Dataset
 from training.plan import plan_epoch
-from training.reading import Batch, Columns, batches, cut_into_batches, read_row_groups, shuffle_windows, to_batch
+from training.reading import (
+    Batch,
+    Columns,
+    batches,
+    columns_for,
+    cut_into_batches,
+    read_row_groups,
+    shuffle_windows,
+    to_batch,
+)
+from training.targets import Target
 
 SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=2)
 ROWS = [5, 5, 5, 3, 1]
+GENRE = Target("genre", len(LABELS), tuple(LABELS))
 
 
 def numbered(sizes: list[int]) -> Iterator[Columns]:
@@ -72,21 +83,25 @@ def test_cutting_keeps_every_row_once_and_in_order(sizes: list[int], batch: int)
 def small_columns(n: int) -> Columns:
     return {
         "track_id": np.array([f"TR{number}" for number in range(n)]),
+        "artist_group": np.array([f"AR{number}" for number in range(n)]),
         "chroma": np.full((n, 6), 0.5, np.float32),
         "timbre": np.full((n, 6), -4, np.float32),
         "n_segments": np.array([2] * n, np.int32),
         "lyric_vector": np.full((n, 2), 0.25, np.float32),
         "has_lyrics": np.ones(n, np.float32),
-        "genre_index": np.arange(1, n + 1, dtype=np.int32),
+        "genre_index": np.arange(n, dtype=np.int32),
+        "has_genre": np.arange(n, dtype=np.float32) % 2,
         "weight": np.full(n, 0.5, np.float32),
     }
 
 
 def test_a_short_batch_is_padded_with_examples_of_no_weight() -> None:
-    batch = to_batch(small_columns(2), 4, SMALL)
+    batch = to_batch(small_columns(2), 4, SMALL, GENRE)
     assert batch.track_ids.tolist() == ["TR0", "TR1", "", ""]
     assert batch.weights.tolist() == [0.5, 0.5, 0, 0]
-    assert batch.genre_indices.tolist() == [1, 2, 0, 0]
+    assert batch.artist_groups.tolist() == ["AR0", "AR1", "", ""]
+    assert batch.truth.tolist() == [0, 1, 0, 0]
+    assert batch.present.tolist() == [False, True, False, False]
     assert batch.inputs["mask"].tolist() == [[1, 1, 0], [1, 1, 0], [1, 0, 0], [1, 0, 0]]
     assert batch.inputs["chroma"][:2].tolist() == [[[0.5, 0.5]] * 3] * 2
     for name in ("chroma", "timbre", "lyric_vector", "has_lyrics"):
@@ -95,7 +110,7 @@ def test_a_short_batch_is_padded_with_examples_of_no_weight() -> None:
 
 
 def test_a_full_batch_has_no_padding_and_an_empty_one_nothing_else() -> None:
-    full, empty = to_batch(small_columns(3), 3, SMALL), to_batch(None, 3, SMALL)
+    full, empty = to_batch(small_columns(3), 3, SMALL, GENRE), to_batch(None, 3, SMALL, GENRE)
     assert full.track_ids.tolist() == ["TR0", "TR1", "TR2"]
     assert full.inputs["mask"].tolist() == [[1, 1, 0]] * 3
     assert empty.track_ids.tolist() == [""] * 3
@@ -115,7 +130,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 def read(dataset: Dataset, ranks: int, batch: int, **options: object) -> list[list[Batch]]:
     plan = plan_epoch(dataset.rows("train"), ranks=ranks, batch=batch, seed=1, epoch=2)
     made = [
-        list(batches(dataset.addresses("train"), mine, batch, dataset.geometry, **options))  # type: ignore[arg-type]
+        list(batches(dataset.addresses("train"), mine, batch, dataset.geometry, GENRE, **options))  # type: ignore[arg-type]
         for mine in plan
     ]
     assert [len(steps) for steps in made] == [mine.steps for mine in plan]
@@ -150,7 +165,7 @@ def test_examples_are_those_of_the_files(dataset: Dataset) -> None:
                 assert step.inputs[name][place].ravel().tolist() == row[name]
             assert step.inputs["has_lyrics"][place].tolist() == [row["has_lyrics"]]
             assert step.inputs["mask"][place].sum() == row["n_segments"]
-            assert step.genre_indices[place] == row["genre_index"]
+            assert step.truth[place] == row["genre_index"]
     assert seen > 5
 
 
@@ -172,16 +187,17 @@ def test_a_rank_without_files_gives_padding_alone(dataset: Dataset) -> None:
     assert not any(step.weights.any() for step in last)
 
 
-def test_row_groups_have_every_column_in_rows(tmp_path: Path) -> None:
+def test_row_groups_have_the_columns_asked_for_in_rows(tmp_path: Path) -> None:
     path = tmp_path / "part.parquet"
     table = examples(4, np.random.default_rng(0), "X")
     pq.write_table(table, path, row_group_size=1)
-    groups = list(read_row_groups([f"file://{path}"]))
+    columns = columns_for(GENRE)
+    groups = list(read_row_groups([f"file://{path}"], columns))
     assert [group["track_id"].tolist() for group in groups] == [[track] for track in table["track_id"].to_pylist()]
-    assert all(set(group) == set(EXAMPLES.names) for group in groups)
+    assert all(set(group) == set(columns) for group in groups)
     assert groups[0]["chroma"].shape == (1, 3600)
     assert groups[0]["lyric_vector"].shape == (1, GEOMETRY.lyric_size)
 
 
 def test_no_files_give_no_row_groups() -> None:
-    assert list(read_row_groups([])) == []
+    assert list(read_row_groups([], ["track_id"])) == []

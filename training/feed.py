@@ -1,0 +1,99 @@
+"""The batches of a training epoch as TensorFlow takes them: soft truths, weights, augmented inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from msd_spark.model_inputs import CHROMA, LYRIC_VECTOR, TIMBRE, input_shapes
+from training.augmentation import AugmentationSettings, augment, mix
+from training.dataset import Dataset
+from training.reading import Batch
+from training.targets import Target
+from training.truth import NONE, class_weights, example_weights, soft_truth
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+TrainingBatch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
+"""Inputs by name, soft truths ``(batch, size)`` and weights ``(batch,)``."""
+
+
+@dataclass(frozen=True)
+class FeedSettings:
+    """What becomes of examples on their way into a training step.
+
+    Attributes
+    ----------
+    class_weights : str
+        One of `training.truth.CLASS_WEIGHTS`.
+    label_smoothing : float
+    augmentation : AugmentationSettings
+    """
+
+    class_weights: str = NONE
+    label_smoothing: float = 0.0
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Turns examples into what a training step takes.
+
+    Attributes
+    ----------
+    dataset : Dataset
+    target : Target
+    settings : FeedSettings
+    of_classes : numpy.ndarray
+        Shape ``(size,)``: the weight of each class.
+    seed : int
+    """
+
+    dataset: Dataset
+    target: Target
+    settings: FeedSettings
+    of_classes: np.ndarray
+    seed: int
+
+    @classmethod
+    def of(
+        cls, dataset: Dataset, target: Target, settings: FeedSettings, totals: np.ndarray, examples: float, seed: int
+    ) -> Feed:
+        """Return the feed of a dataset whose train split has `totals` of each class, in so many `examples`."""
+        weights = class_weights(target, totals, examples, settings.class_weights)
+        return cls(dataset, target, settings, weights, seed)
+
+    def prepared(self, batch: Batch, epoch: int) -> TrainingBatch:
+        """Return a batch as a step of an epoch takes it."""
+        settings, key = self.settings.augmentation, (self.seed, epoch)
+        mean = {
+            name: np.asarray(self.dataset.metadata["normalisation"][name]["mean"])
+            for name in (CHROMA, TIMBRE, LYRIC_VECTOR)
+        }
+        truth = soft_truth(self.target, batch.truth, batch.present, self.settings.label_smoothing)
+        weights = example_weights(self.target, batch.truth, batch.present, batch.weights, self.of_classes)
+        inputs = augment(batch.inputs, batch.track_ids, mean, settings, key)
+        if settings.mixup:
+            inputs, truth, weights = mix(inputs, truth, weights, batch.track_ids, mean, settings.mixup, key)
+        return inputs, truth, weights
+
+    def to_tensorflow(self, make: Callable[[], Iterator[Batch]], size: int, epoch: int) -> tf.data.Dataset:
+        """Return batches of `size` examples as a `tf.data.Dataset` of `TrainingBatch` that prefetches."""
+        import tensorflow as tf
+
+        shapes = input_shapes(self.dataset.geometry)
+        signature = (
+            {name: tf.TensorSpec((size, *shape), tf.float32) for name, shape in shapes.items()},
+            tf.TensorSpec((size, self.target.size), tf.float32),
+            tf.TensorSpec((size,), tf.float32),
+        )
+
+        def generate() -> Iterator[TrainingBatch]:
+            for batch in make():
+                yield self.prepared(batch, epoch)
+
+        return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)

@@ -1,0 +1,72 @@
+"""Convolutions over chroma and timbre together, self-attention, and attentive pooling over time."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers, ops
+
+from msd_spark.model_inputs import MASK
+from msd_spark.schema import Geometry
+from training.model_settings import ModelSettings, Normalisation
+from training.models.cnn import convolutions
+from training.models.parts import STREAMS, head, make_inputs, normalised
+from training.targets import Target
+
+SMALLEST_VARIANCE = 1e-3
+"""Added before the square root, whose slope has no bound at 0."""
+
+
+def attention(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:
+    """Return convolutions over chroma and timbre side by side, self-attention, and attentive pooling.
+
+    ``(300, 24)`` → convolutions and pooling, as in the CNN → self-attention among what is left of
+    the segments, added to it → mean and deviation over time, weighted by a learned attention → dense layers.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    target : Target
+    normalisation : mapping
+    settings : ModelSettings
+
+    Returns
+    -------
+    keras.Model
+        From the named inputs to scores ``(target.size,)``.
+
+    References
+    ----------
+    .. [1] A. Vaswani et al., "Attention is all you need", 2017.
+    .. [2] K. Okabe, T. Koshinaka, K. Shinoda, "Attentive statistics pooling for deep speaker embedding", 2018.
+    """
+    inputs = make_inputs(geometry)
+    pooled = []
+    if settings.hears:
+        both = layers.Concatenate(name="segments")([normalised(inputs, name, normalisation) for name in STREAMS])
+        features, mask = convolutions(both, inputs[MASK], "segments", settings)
+        if settings.heads:
+            features = _self_attention(features, mask, settings)
+        pooled = [_attentive_statistics(features, mask)]
+    return head(inputs, pooled, target, normalisation, settings, "attention")
+
+
+def _self_attention(features: keras.KerasTensor, mask: keras.KerasTensor, settings: ModelSettings) -> keras.KerasTensor:
+    """Return features ``(n, n_features)`` plus what each place takes from the others that are there."""
+    n_places, n_features = features.shape[1:]
+    attended = layers.LayerNormalization(name="attention_normalised")(features)
+    attended = layers.MultiHeadAttention(
+        settings.heads, n_features // settings.heads, dropout=settings.dropout, name="self_attention"
+    )(attended, attended, attention_mask=layers.Reshape((1, n_places), name="attention_mask")(mask))
+    return layers.Add(name="attention_added")([features, attended])
+
+
+def _attentive_statistics(features: keras.KerasTensor, mask: keras.KerasTensor) -> keras.KerasTensor:
+    """Return mean and deviation ``(2 * n_features,)`` of features ``(n, n_features)``, weighted by attention."""
+    n_places, n_features = features.shape[1:]
+    scores = layers.Dense(1, name="pool_score")(layers.Dense(n_features // 2, activation="tanh", name="pool")(features))
+    flat = layers.Reshape((n_places,), name="pool_score_flat")(scores)
+    share = layers.Softmax(name="pool_share")(flat, mask=ops.greater(mask, 0.5))
+    mean = layers.Dot(axes=1, name="pool_mean")([features, share])
+    centred = layers.Subtract(name="pool_centred")([features, layers.Reshape((1, n_features))(mean)])
+    variance = layers.Dot(axes=1, name="pool_variance")([ops.square(centred), share])
+    return layers.Concatenate(name="pool_statistics")([mean, ops.sqrt(variance + SMALLEST_VARIANCE)])

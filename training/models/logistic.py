@@ -1,0 +1,72 @@
+"""Multinomial regression on a song's summary: the honest simple baseline."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from msd_spark.model_inputs import CHROMA, MASK, TIMBRE
+from msd_spark.schema import Geometry
+from training.model_settings import ModelSettings, Normalisation
+from training.models.parts import column, head, make_inputs, masked_mean, normalised
+from training.targets import Target
+
+
+def logistic(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:
+    """Return a linear model of timbre's mean (12) and covariance (78), chroma's mean (12) and the lyric vector.
+
+    Parameters
+    ----------
+    geometry : Geometry
+    target : Target
+    normalisation : mapping
+    settings : ModelSettings
+        `hidden`, `dropout` and `embedding_activation` do not apply: nothing here bends.
+
+    Returns
+    -------
+    keras.Model
+        From the named inputs to scores ``(target.size,)``.
+
+    Notes
+    -----
+    The embedding is a linear layer of 50 units, so that this model's folder scores the catalogue
+    like any other's. Two linear layers are one whose matrix has rank 50 at most; with fewer than 50
+    outputs that excludes nothing, and the scores are those of a multinomial regression.
+
+    Segments are in units of the train split's deviations before they are summed up, which leaves
+    means and covariances of order one: the covariance of an average song is near the identity, so
+    that is taken off. Mean and covariance as a song's summary: Mandel and Ellis, "Song-level
+    features and support vector machines for music classification", ISMIR 2005.
+    """
+    inputs = make_inputs(geometry)
+    summaries = []
+    if settings.hears:
+        mask = inputs[MASK]
+        timbre = normalised(inputs, TIMBRE, normalisation)
+        mean = masked_mean(timbre, mask, "timbre_mean")
+        summaries = [
+            mean,
+            _covariance(timbre, mean, mask),
+            masked_mean(normalised(inputs, CHROMA, normalisation), mask, "chroma_mean"),
+        ]
+    plain = replace(settings, hidden=(), dropout=0.0, embedding_activation="linear")
+    return head(inputs, summaries, target, normalisation, plain, "logistic")
+
+
+def _covariance(features: keras.KerasTensor, mean: keras.KerasTensor, mask: keras.KerasTensor) -> keras.KerasTensor:
+    """Return the upper triangle of features' covariance over the segments that are there, less the identity."""
+    n_features = features.shape[2]
+    centred = layers.Subtract(name="timbre_centred")([features, layers.Reshape((1, n_features))(mean)])
+    share = column(mask / ops.sum(mask, axis=1, keepdims=True), "segment_share")
+    weighted = layers.Multiply(name="timbre_weighted")([centred, share])
+    squared = layers.Dot(axes=1, name="timbre_covariance")([weighted, centred])
+    flat = layers.Reshape((n_features**2,), name="timbre_covariance_flat")(squared)
+    rows, columns = np.triu_indices(n_features)
+    upper = ops.take(flat, (rows * n_features + columns).tolist(), axis=1)
+    return layers.Rescaling(1.0, offset=(-(rows == columns).astype(float)).tolist(), name="timbre_covariance_upper")(
+        upper
+    )

@@ -1,0 +1,98 @@
+"""What every model begins with, its normalised inputs, and what it ends with: embedding and head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import keras
+from keras import layers, regularizers
+
+from msd_spark.model_inputs import CHROMA, HAS_LYRICS, LYRIC_VECTOR, MASK, TIMBRE, input_shapes
+from msd_spark.schema import EMBEDDING_LAYER, EMBEDDING_SIZE, Geometry
+from training.model_settings import ModelSettings, Normalisation
+from training.targets import FACTORS, TAGS, Target
+
+Inputs = Mapping[str, keras.KerasTensor]
+
+STREAMS = (CHROMA, TIMBRE)
+"""The inputs that run along a song's segments."""
+
+
+def make_inputs(geometry: Geometry) -> dict[str, keras.KerasTensor]:
+    """Return the named inputs of `msd_spark.model_inputs.input_shapes`."""
+    return {name: keras.Input(shape, name=name) for name, shape in input_shapes(geometry).items()}
+
+
+def normalised(inputs: Inputs, name: str, normalisation: Normalisation) -> keras.KerasTensor:
+    """Return an input at mean 0 and deviation 1; padding, and lyrics that are not there, at exactly 0."""
+    mean, deviation = normalisation[name]["mean"], normalisation[name]["deviation"]
+    scaled = layers.Normalization(
+        mean=list(mean), variance=[value**2 for value in deviation], name=f"{name}_normalised"
+    )(inputs[name])
+    if name == LYRIC_VECTOR:
+        return layers.Multiply(name=f"{name}_present")([scaled, inputs[HAS_LYRICS]])
+    return layers.Multiply(name=f"{name}_masked")([scaled, column(inputs[MASK], f"{name}_mask")])
+
+
+def column(mask: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    """Return a mask ``(n_segments,)`` as ``(n_segments, 1)``, to multiply features with."""
+    return layers.Reshape((mask.shape[1], 1), name=name)(mask)
+
+
+def masked_mean(features: keras.KerasTensor, mask: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    """Return the mean ``(n_features,)`` of features ``(n, n_features)`` over the places that a mask ``(n,)`` marks."""
+    return layers.GlobalAveragePooling1D(name=name)(features, mask=mask)
+
+
+def head(
+    inputs: Inputs,
+    audio: Sequence[keras.KerasTensor],
+    target: Target,
+    normalisation: Normalisation,
+    settings: ModelSettings,
+    name: str,
+) -> keras.Model:
+    """Return the model that ends in dense layers, the embedding of 50 units, and the target's head.
+
+    Parameters
+    ----------
+    inputs : mapping
+        The model's named inputs.
+    audio : sequence of KerasTensor
+        What the model made of chroma and timbre, each ``(n_features,)``; empty where it does not hear.
+    target : Target
+        Softmax for genre and popularity, a sigmoid each for tags, plain numbers for factors.
+    normalisation : mapping
+    settings : ModelSettings
+    name : str
+
+    Returns
+    -------
+    keras.Model
+        From the named inputs to scores ``(target.size,)``, float32.
+    """
+    together = list(audio)
+    if settings.reads:
+        together += [normalised(inputs, LYRIC_VECTOR, normalisation), inputs[HAS_LYRICS]]
+    values = layers.Concatenate(name="together")(together) if len(together) > 1 else together[0]
+    for number, units in enumerate(settings.hidden, 1):
+        values = layers.Dropout(settings.dropout, name=f"dropout_{number}")(values)
+        values = layers.Dense(units, activation="relu", kernel_regularizer=penalty(settings), name=f"dense_{number}")(
+            values
+        )
+    values = layers.Dropout(settings.dropout, name="dropout_embedding")(values)
+    embedding = layers.Dense(
+        EMBEDDING_SIZE,
+        activation=settings.embedding_activation,
+        kernel_regularizer=penalty(settings),
+        name=EMBEDDING_LAYER,
+    )(values)
+    activation = {TAGS: "sigmoid", FACTORS: "linear"}.get(target.name, "softmax")
+    # Scores are float32 also where the layers before them compute in half precision.
+    scores = layers.Dense(target.size, activation=activation, dtype="float32", name=target.name)(embedding)
+    return keras.Model(dict(inputs), scores, name=name)
+
+
+def penalty(settings: ModelSettings) -> regularizers.Regularizer:
+    """Return the penalty on a dense layer's weights."""
+    return regularizers.L1L2(l1=settings.l1, l2=settings.l2)
