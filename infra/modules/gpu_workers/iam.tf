@@ -1,0 +1,112 @@
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+data "aws_iam_policy_document" "trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["ec2.amazonaws.com"]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "this" {
+  source_policy_documents = [var.session_policy]
+
+  statement {
+    sid       = "ListWhatIsReadOrWritten"
+    actions   = ["s3:GetBucketLocation", "s3:ListBucket"]
+    resources = [for role in ["warehouse", "artefacts"] : var.buckets[role].arn]
+  }
+
+  statement {
+    sid       = "ReadDatasets"
+    actions   = ["s3:GetObject"]
+    resources = ["${var.buckets["warehouse"].arn}/dataset/*"]
+  }
+
+  # A run is staged and then put in place.
+  statement {
+    sid       = "ReadAndWriteRuns"
+    actions   = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
+    resources = [for folder in ["models", "_staging"] : "${var.buckets["warehouse"].arn}/${folder}/*"]
+  }
+
+  statement {
+    sid       = "ReadRelease"
+    actions   = ["s3:GetObject"]
+    resources = [for folder in ["code", "nodes"] : "${var.buckets["artefacts"].arn}/${folder}/*"]
+  }
+
+  # Horovod, built for the image by the first worker, and the public keys that workers show one another.
+  statement {
+    sid       = "ShareAmongWorkers"
+    actions   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
+    resources = [for folder in ["gpu", "workers"] : "${var.buckets["artefacts"].arn}/${folder}/*"]
+  }
+
+  statement {
+    sid       = "WriteLogs"
+    actions   = ["s3:PutObject"]
+    resources = ["${var.buckets["logs"].arn}/gpu/*"]
+  }
+
+  statement {
+    sid       = "DecryptAndEncryptInS3"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = [var.kms_key_arn]
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["s3.${data.aws_region.current.name}.amazonaws.com"]
+    }
+  }
+
+  # Describing takes no resource: this is how workers find one another.
+  statement {
+    sid       = "FindWorkers"
+    actions   = ["ec2:DescribeInstances"]
+    resources = ["*"]
+  }
+}
+
+resource "aws_iam_role" "this" {
+  name               = "${var.name}-gpu"
+  assume_role_policy = data.aws_iam_policy_document.trust.json
+  tags               = { Name = "${var.name}-gpu" }
+}
+
+resource "aws_iam_role_policy" "this" {
+  name   = "${var.name}-gpu"
+  role   = aws_iam_role.this.id
+  policy = data.aws_iam_policy_document.this.json
+}
+
+resource "aws_iam_instance_profile" "this" {
+  name = "${var.name}-gpu"
+  role = aws_iam_role.this.name
+  tags = { Name = "${var.name}-gpu" }
+}
+
+# Auto Scaling launches with a service role that IAM lets nobody give rights to. This group has a role of its own,
+# and the key's grant names it: without the grant no instance with an encrypted disk ever starts.
+resource "aws_iam_service_linked_role" "autoscaling" {
+  aws_service_name = "autoscaling.amazonaws.com"
+  custom_suffix    = var.name
+  description      = "Launches ${var.name}'s GPU workers"
+  tags             = { Name = "${var.name}-autoscaling" }
+}
+
+resource "aws_kms_grant" "autoscaling" {
+  name              = "${var.name}-autoscaling"
+  key_id            = var.kms_key_arn
+  grantee_principal = aws_iam_service_linked_role.autoscaling.arn
+  operations = [
+    "CreateGrant", "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext",
+    "ReEncryptFrom", "ReEncryptTo",
+  ]
+}

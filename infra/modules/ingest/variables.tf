@@ -1,0 +1,61 @@
+variable "name" {
+  description = "What every name begins with."
+  type        = string
+}
+
+variable "settings" {
+  description = "See the root's variable ingest."
+  type = object({
+    snapshot_id   = string
+    folder        = string
+    instance_type = string
+    volume_gb     = number
+    ami_id        = optional(string)
+    ami_parameter = string
+  })
+}
+
+variable "tags" {
+  description = "Tags of the disks, which the provider's default tags do not reach."
+  type        = map(string)
+}
+
+variable "vpc_id" {
+  description = "The network."
+  type        = string
+}
+
+variable "subnet_id" {
+  description = "A private subnet."
+  type        = string
+}
+
+variable "zone" {
+  description = "The subnet's zone."
+  type        = string
+}
+
+variable "buckets" {
+  description = "Each bucket's id and arn, by what it is for."
+  type        = map(object({ id = string, arn = string }))
+}
+
+variable "target" {
+  description = "Where the shards go."
+  type        = string
+}
+
+variable "kms_key_arn" {
+  description = "The key that encrypts everything."
+  type        = string
+}
+
+variable "session_policy" {
+  description = "Lets Session Manager in: the policy's JSON."
+  type        = string
+}
+
+variable "scripts" {
+  description = "Folder of the scripts that run on nodes."
+  type        = string
+}

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Stands before horovodrun on the path of GPU workers: on one worker it changes nothing, on several it adds the hosts
+# file, so that `horovodrun -np 8 training/train.py ...` works on two workers as `-np 4` does on one.
+#
+# Environment: MSD_ENVIRONMENT (the virtual environment), MSD_HOSTS, MSD_MEMBERS (the script that writes MSD_HOSTS).
+set -euo pipefail
+
+environment=${MSD_ENVIRONMENT:-/opt/msd-spark/environment}
+hosts=${MSD_HOSTS:-/opt/msd-spark/hosts}
+members=${MSD_MEMBERS:-/opt/msd-spark/bin/gpu_members.sh}
+
+for word in "$@"; do
+    case $word in
+    -H | --hosts | --hosts=* | --hostfile | --hostfile=* | -hostfile | --host-discovery-script* | -h | --help | -v | --version | -cb | --check-build)
+        exec "$environment/bin/horovodrun" "$@" # whoever names hosts knows better
+        ;;
+    training/* | python*) break ;;              # from here on they are the program's words
+    esac
+done
+
+"$members" sync
+if [[ $(grep -c . "$hosts" || true) -gt 1 ]]; then
+    exec "$environment/bin/horovodrun" --hostfile "$hosts" "$@"
+fi
+exec "$environment/bin/horovodrun" "$@"

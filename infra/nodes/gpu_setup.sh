@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# Makes a GPU worker ready: system packages, the code, the locked Python environment with Horovod on NCCL, and the
+# keys by which workers know one another. Called as root by the user data, at the first start.
+#
+# Horovod has no wheels. The first worker builds it against this image's CUDA and keeps the wheel in the artefacts
+# bucket, under a name made of everything it was built from; later workers take it from there.
+#
+# Environment: /etc/msd-spark.conf, as the user data writes it.
+set -euo pipefail
+
+: "${MSD_ARTEFACTS:?}" "${MSD_LOGS:?}" "${MSD_GROUP:?}" "${MSD_CODE:?}"
+home=/opt/msd-spark
+code=$home/code
+environment=$home/environment
+user=msd
+
+token=$(curl -sf -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 300' http://169.254.169.254/latest/api/token)
+instance=$(curl -sf -H "X-aws-ec2-metadata-token: $token" http://169.254.169.254/latest/meta-data/instance-id)
+
+keep_log() {
+    aws s3 cp --only-show-errors /var/log/msd-spark.log "s3://$MSD_LOGS/gpu/$instance/setup.log" || true
+}
+trap keep_log EXIT
+
+step() { echo "gpu_setup: $(date -u +%H:%M:%S) $*"; }
+
+step "system packages"
+dnf install --quiet --assumeyes gcc-c++ make java-17-amazon-corretto-headless python3.11 python3.11-devel
+
+step "code"
+mkdir -p "$code"
+aws s3 cp --only-show-errors "s3://$MSD_ARTEFACTS/$MSD_CODE" /tmp/code.tar.gz
+tar -xzf /tmp/code.tar.gz -C "$code" --no-same-owner
+
+step "Python packages, by their hashes"
+python3.11 -m venv --clear "$environment"
+export PATH=$environment/bin:$PATH VIRTUAL_ENV=$environment
+python -m pip install --quiet --require-hashes -r "$code/requirements/gpu.txt"
+
+# NCCL comes with TensorFlow's packages; the linker looks for it under a name that the package leaves out.
+nccl=$(python -c 'import importlib.util as find; print(find.find_spec("nvidia.nccl").submodule_search_locations[0])')
+ln -sf libnccl.so.2 "$nccl/lib/libnccl.so"
+
+step "Horovod"
+cuda=$(readlink -f /usr/local/cuda)
+export HOROVOD_GPU_OPERATIONS=NCCL HOROVOD_CUDA_HOME=$cuda HOROVOD_NCCL_HOME=$nccl
+export LD_LIBRARY_PATH=$nccl/lib:${LD_LIBRARY_PATH:-}
+built_from=$(
+    {
+        cat "$code/requirements/gpu.txt" "$code/requirements/horovod.txt" "$code/msd_spark/environment/horovod_wheel.py"
+        echo "$cuda"
+        g++ --version
+    } | sha256sum | cut -c1-16
+)
+shelf=s3://$MSD_ARTEFACTS/gpu/horovod/$built_from/
+wheels=$home/wheels
+mkdir -p "$wheels"
+aws s3 cp --only-show-errors --recursive --exclude '*' --include '*.whl' "$shelf" "$wheels/" || true
+if ! compgen -G "$wheels/horovod-*.whl" >/dev/null; then
+    MSD_SPARK_CACHE=/var/cache/msd-spark PYTHONPATH=$code \
+        python -m msd_spark.environment.horovod_wheel "$code/requirements/horovod.txt" >/tmp/horovod-wheel
+    cp "$(tail -n 1 /tmp/horovod-wheel)" "$wheels/"
+    aws s3 cp --only-show-errors --recursive "$wheels/" "$shelf"
+fi
+python -m pip install --quiet --no-deps --no-index "$wheels"/horovod-*.whl
+python -m pip install --quiet --no-deps --no-build-isolation --no-index "$code"
+horovodrun --check-build
+
+step "the user $user, and its way in"
+id "$user" >/dev/null 2>&1 || useradd --create-home --shell /bin/bash "$user"
+install -o "$user" -g "$user" -m 644 /dev/null "$home/hosts"
+chown "$user" "$home" "$home/hosts"
+ln -sf "$home/bin/gpu_horovodrun.sh" "$home/bin/horovodrun"
+cat >/etc/profile.d/msd-spark.sh <<EOF
+set -a
+. /etc/msd-spark.conf
+set +a
+export VIRTUAL_ENV=$environment PATH=$home/bin:$environment/bin:\$PATH LD_LIBRARY_PATH=$nccl/lib
+export PYSPARK_PYTHON=$environment/bin/python
+EOF
+echo "cd $code" >>"/home/$user/.bash_profile"
+
+# The others' keys once a minute, so that a worker lets in who joins later; horovodrun asks again by itself.
+cat >/etc/systemd/system/msd-members.service <<EOF
+[Service]
+Type=oneshot
+User=$user
+EnvironmentFile=/etc/msd-spark.conf
+ExecStart=$home/bin/gpu_members.sh sync
+EOF
+cat >/etc/systemd/system/msd-members.timer <<'EOF'
+[Timer]
+OnBootSec=30
+OnUnitActiveSec=60
+AccuracySec=5
+[Install]
+WantedBy=timers.target
+EOF
+sudo -u "$user" --preserve-env=AWS_DEFAULT_REGION,AWS_ENDPOINT_URL_S3,MSD_ARTEFACTS,MSD_GROUP \
+    HOME="/home/$user" "$home/bin/gpu_members.sh" publish
+systemctl enable --now msd-members.timer
+step "ready"

@@ -1,0 +1,273 @@
+variable "project" {
+  description = "First word of every name, and the tag Project."
+  type        = string
+  default     = "msd-spark"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,13}[a-z0-9]$", var.project))
+    error_message = "project must have 3 to 15 characters of a-z, 0-9 and -, begin with a letter and not end with -: it is part of bucket names."
+  }
+}
+
+variable "environment" {
+  description = "Second word of every name, and the tag Environment; two stacks of one account differ in it."
+  type        = string
+  default     = "dev"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]{1,7}$", var.environment))
+    error_message = "environment must have 2 to 8 characters of a-z and 0-9 and begin with a letter, for example dev or prod."
+  }
+}
+
+variable "region" {
+  description = "AWS region. The dataset's public snapshot is in us-east-1."
+  type        = string
+  default     = "us-east-1"
+
+  validation {
+    condition     = can(regex("^(af|ap|ca|eu|il|me|mx|sa|us)-[a-z]+-[0-9]$", var.region))
+    error_message = "region must be a region of AWS's commercial partition, for example us-east-1."
+  }
+}
+
+variable "tags" {
+  description = "Further tags of everything, for example an owner or a cost centre."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = length(setintersection(keys(var.tags), ["Project", "Environment", "ManagedBy", "Name"])) == 0
+    error_message = "tags may not hold Project, Environment, ManagedBy or Name: the stack sets these by its own rule."
+  }
+}
+
+variable "release" {
+  description = "What `make package` uploaded; it writes this into release.auto.tfvars.json. Without it there are buckets and a network, and neither a cluster nor GPU workers."
+  type = object({
+    code         = string
+    environment  = string
+    certificates = string
+  })
+  default = null
+
+  validation {
+    condition = var.release == null || alltrue([
+      can(regex("^code/[^/]+\\.tar\\.gz$", try(var.release.code, ""))),
+      can(regex("^environment/[^/]+\\.tar\\.gz$", try(var.release.environment, ""))),
+      can(regex("^certificates/[^/]+\\.zip$", try(var.release.certificates, ""))),
+    ])
+    error_message = "release must name code/*.tar.gz, environment/*.tar.gz and certificates/*.zip in the artefacts bucket; let `make package` write it."
+  }
+}
+
+variable "songs_location" {
+  description = "Where the songs are, when a bucket of your own holds them: s3://BUCKET/PREFIX, read only. Null: the raw bucket, which `ingest` fills."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.songs_location == null || can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+$", var.songs_location))
+    error_message = "songs_location must be s3://BUCKET/PREFIX."
+  }
+}
+
+variable "network" {
+  description = "The network: its addresses, and in how many zones EMR may look for capacity."
+  type = object({
+    cidr  = optional(string, "10.42.0.0/16")
+    zones = optional(number, 2)
+  })
+  default = {}
+
+  validation {
+    condition     = can(regex("/(1[6-9]|20)$", var.network.cidr)) && can(cidrsubnet(var.network.cidr, 8, 255))
+    error_message = "network.cidr must be an IPv4 range between /16 and /20, for example 10.42.0.0/16: a subnet a zone is cut from it."
+  }
+
+  validation {
+    condition     = var.network.zones >= 1 && var.network.zones <= 6
+    error_message = "network.zones must be between 1 and 6."
+  }
+}
+
+variable "storage" {
+  description = "The buckets. force_destroy lets `terraform destroy` take songs, tables and models along."
+  type = object({
+    force_destroy       = optional(bool, false)
+    previous_versions   = optional(number, 14)
+    log_days            = optional(number, 90)
+    infrequent_raw_days = optional(number, 30)
+  })
+  default = {}
+
+  validation {
+    condition     = var.storage.infrequent_raw_days == 0 || var.storage.infrequent_raw_days >= 30
+    error_message = "storage.infrequent_raw_days must be 0 (never) or 30 at least: S3 moves nothing younger to infrequent access."
+  }
+
+  validation {
+    condition     = var.storage.previous_versions >= 1 && var.storage.log_days >= 1
+    error_message = "storage.previous_versions and storage.log_days are days, 1 at least."
+  }
+}
+
+variable "emr" {
+  description = "The Spark cluster. Fleets count in vCPUs; core nodes are On-Demand, task nodes Spot."
+  type = object({
+    enabled                = optional(bool, true)
+    release_label          = optional(string, "emr-7.13.0")
+    primary_instance_types = optional(list(string), ["m6i.xlarge", "m5.xlarge", "m6a.xlarge"])
+    core_instance_types    = optional(list(string), ["m6i.2xlarge", "m5.2xlarge", "m6a.2xlarge"])
+    task_instance_types    = optional(list(string), ["m6i.2xlarge", "m5.2xlarge", "m6a.2xlarge", "m5a.2xlarge", "r5.2xlarge"])
+    core_vcpus             = optional(number, 16)
+    task_vcpus             = optional(number, 48)
+    idle_minutes           = optional(number, 60)
+    termination_protection = optional(bool, false)
+    steps = optional(list(object({
+      name      = string
+      job       = string
+      arguments = optional(list(string), [])
+    })), [])
+  })
+  default = {}
+
+  validation {
+    condition     = can(regex("^emr-7\\.([5-9]|[1-9][0-9])\\.[0-9]+$", var.emr.release_label))
+    error_message = "emr.release_label must be emr-7.5.0 or a later 7.x: the jobs are proved on Spark 3.5, and their environment needs the Python 3.11 of these releases."
+  }
+
+  validation {
+    condition = alltrue([
+      for types in [var.emr.primary_instance_types, var.emr.core_instance_types, var.emr.task_instance_types] :
+      length(types) >= 1 && length(types) <= 5 && length(distinct(types)) == length(types)
+    ])
+    error_message = "emr: each list of instance types holds 1 to 5 different types."
+  }
+
+  validation {
+    condition = alltrue([
+      for type in concat(var.emr.core_instance_types, var.emr.task_instance_types) :
+      can(regex("^[a-z0-9-]+\\.((2|3|4|6|8|12|16|24|32|48)?xlarge)$", type))
+    ])
+    error_message = "emr: core and task instance types must be an xlarge size (for example m6i.2xlarge): smaller ones hold no executor, and metal has no fixed number of vCPUs."
+  }
+
+  validation {
+    condition = alltrue([
+      for type in concat(var.emr.primary_instance_types, var.emr.core_instance_types, var.emr.task_instance_types) :
+      !can(regex("^[a-z]+[0-9]+[a-z]*g[a-z]*\\.", type))
+    ])
+    error_message = "emr: Graviton types (as m6g, r7gd) are arm64; the packed environment is for x86-64."
+  }
+
+  validation {
+    condition     = var.emr.core_vcpus >= 4 && var.emr.task_vcpus >= 0 && floor(var.emr.core_vcpus) == var.emr.core_vcpus && floor(var.emr.task_vcpus) == var.emr.task_vcpus
+    error_message = "emr.core_vcpus must be a whole number, 4 at least; emr.task_vcpus a whole number, 0 for no Spot nodes."
+  }
+
+  validation {
+    condition     = var.emr.idle_minutes >= 1 && var.emr.idle_minutes <= 10080
+    error_message = "emr.idle_minutes must be between 1 and 10080 (a week), which is what EMR takes."
+  }
+
+  validation {
+    condition     = alltrue([for step in var.emr.steps : contains(["ingest", "lyrics", "labels", "dataset", "score", "report"], step.job)])
+    error_message = "emr.steps: job must be the name of a file of jobs/ without .py: ingest, lyrics, labels, dataset, score or report."
+  }
+}
+
+variable "gpu" {
+  description = "Workers for Horovod. They sleep until they are woken, and sleep again when they have been idle."
+  type = object({
+    enabled       = optional(bool, true)
+    instance_type = optional(string, "g5.12xlarge")
+    workers       = optional(number, 1)
+    spot          = optional(bool, false)
+    efa           = optional(bool, false)
+    ami_id        = optional(string)
+    ami_parameter = optional(string, "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-amazon-linux-2023/latest/ami-id")
+    volume_gb     = optional(number, 150)
+    idle_minutes  = optional(number, 60)
+  })
+  default = {}
+
+  validation {
+    condition     = var.gpu.workers >= 1 && var.gpu.workers <= 32 && floor(var.gpu.workers) == var.gpu.workers
+    error_message = "gpu.workers must be a whole number from 1 to 32; for none at all, gpu.enabled = false."
+  }
+
+  validation {
+    condition     = var.gpu.idle_minutes >= 15 && var.gpu.idle_minutes <= 1440
+    error_message = "gpu.idle_minutes must be between 15 (a first start takes that long) and 1440."
+  }
+
+  validation {
+    condition     = var.gpu.volume_gb >= 100
+    error_message = "gpu.volume_gb must be 100 at least: the image alone takes 60 GB."
+  }
+
+  validation {
+    condition     = var.gpu.ami_id == null || can(regex("^ami-[0-9a-f]{8,17}$", var.gpu.ami_id))
+    error_message = "gpu.ami_id must be an image's id (ami-...), of Amazon Linux 2023 with NVIDIA's driver and CUDA 12."
+  }
+}
+
+variable "ingest" {
+  description = "The instance that copies the dataset's public snapshot to the raw bucket and stops itself. Off unless asked for."
+  type = object({
+    enabled       = optional(bool, false)
+    snapshot_id   = optional(string, "snap-5178cf30")
+    folder        = optional(string, "data")
+    instance_type = optional(string, "m6i.xlarge")
+    volume_gb     = optional(number, 500)
+    ami_id        = optional(string)
+    ami_parameter = optional(string, "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64")
+  })
+  default = {}
+
+  validation {
+    condition     = can(regex("^snap-[0-9a-f]{8,17}$", var.ingest.snapshot_id))
+    error_message = "ingest.snapshot_id must be a snapshot's id (snap-...)."
+  }
+
+  validation {
+    condition     = !var.ingest.enabled || var.ingest.snapshot_id != "snap-5178cf30" || var.region == "us-east-1"
+    error_message = "ingest: the dataset's public snapshot is in us-east-1; set region to that, or name a copy of it by ingest.snapshot_id."
+  }
+
+  validation {
+    condition     = !var.ingest.enabled || var.songs_location == null
+    error_message = "ingest fills the raw bucket, and songs_location says that the songs are elsewhere: leave out one of the two."
+  }
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$", var.ingest.folder))
+    error_message = "ingest.folder must be a plain path within the snapshot, for example data."
+  }
+}
+
+variable "observability" {
+  description = "Who is told, and from how much money on; monthly_budget_usd = 0 makes no budget."
+  type = object({
+    email              = optional(string)
+    monthly_budget_usd = optional(number, 200)
+    log_days           = optional(number, 365)
+  })
+  default = {}
+
+  validation {
+    condition     = var.observability.email == null || can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", var.observability.email))
+    error_message = "observability.email must be an address, for example you@example.org."
+  }
+
+  validation {
+    condition     = var.observability.monthly_budget_usd >= 0
+    error_message = "observability.monthly_budget_usd must be 0 or more."
+  }
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096], var.observability.log_days)
+    error_message = "observability.log_days must be one that CloudWatch takes: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731 or 1096."
+  }
+}
