@@ -98,3 +98,11 @@ def progress(
         stop.set()
         follower.join()
         bar.close()
+
+
+def last_words(error: Exception) -> str:
+    """Return the line of a worker's traceback that says what happened."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    said = [line for line in lines if line and not line.startswith(("at ", "File ", "^", "Traceback", "Caused by"))]
+    python = [line for line in said if line.split(":")[0].endswith(("Error", "Exception", "Exit"))]
+    return (python or said or [type(error).__name__])[0]

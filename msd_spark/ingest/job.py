@@ -17,7 +17,7 @@ from msd_spark.ingest.settings import OUTCOMES, PARTS, STAGE, IngestSettings
 from msd_spark.ingest.units import Kind, Unit, limit_units
 from msd_spark.ingest.work import Outcome, read_outcomes, unit_worker
 from msd_spark.rejections import Rejection
-from msd_spark.spark import progress
+from msd_spark.spark import last_words, progress
 from msd_spark.summary import Summary
 from msd_spark.warehouse import Warehouse
 
@@ -77,7 +77,7 @@ def planned(session: SparkSession, settings: IngestSettings) -> list[Unit]:
         except StageError:
             raise
         except Exception as error:  # a store that denies, or whatever Spark wraps a worker's failure in
-            raise StageError(STAGE, f"listing failed: {_last_words(error)}") from error
+            raise StageError(STAGE, f"listing failed: {last_words(error)}") from error
     return units if settings.limit is None else limit_units(units, settings.limit)
 
 
@@ -189,7 +189,7 @@ def work(session: SparkSession, settings: IngestSettings, units: Sequence[Unit])
         try:
             tasks.foreach(unit_worker(settings, done.add, done_bytes.add))
         except Exception as error:  # whatever Spark wraps a worker's failure in
-            reason = _last_words(error)
+            reason = last_words(error)
             raise StageError(
                 STAGE, f"a unit failed: {reason}. Units that are done stay done; run the same command again"
             ) from error
@@ -211,14 +211,6 @@ def deal(units: Sequence[Unit], n_tasks: int) -> list[Unit]:
     """
     by_size = sorted(units, key=lambda unit: -unit.size)
     return [unit for task in range(n_tasks) for unit in by_size[task::n_tasks]]
-
-
-def _last_words(error: Exception) -> str:
-    """Return the line of a worker's traceback that says what happened."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    said = [line for line in lines if line and not line.startswith(("at ", "File ", "^", "Traceback", "Caused by"))]
-    python = [line for line in said if line.split(":")[0].endswith(("Error", "Exception", "Exit"))]
-    return (python or said or [type(error).__name__])[0]
 
 
 def check_sums(units: Sequence[Unit], kept: Ledger, outcomes: Sequence[Outcome]) -> None:
