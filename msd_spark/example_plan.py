@@ -6,10 +6,14 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
-from msd_spark.schema import SPLITS
-from msd_spark.splits import SplitRule
+from msd_spark.balance import BalanceRule, resample
+from msd_spark.schema import ABSENT, SPLITS
+from msd_spark.splits import SplitRule, split_of_tracks
+
+NO_BALANCE = BalanceRule()
 
 
 @dataclass(frozen=True)
@@ -57,35 +61,44 @@ def keep_common_genres(genres: pd.Series, min_examples: int) -> tuple[list[str],
 
 
 def plan_examples(
-    tracks: pd.DataFrame, vocabulary: Sequence[str], split_rule: SplitRule, file_rule: FileRule
+    tracks: pd.DataFrame,
+    vocabulary: Sequence[str],
+    split_rule: SplitRule,
+    file_rule: FileRule,
+    balance: BalanceRule = NO_BALANCE,
 ) -> pd.DataFrame:
     """Give every example its split, its file and its row.
 
     Parameters
     ----------
     tracks : pandas.DataFrame
-        Columns ``track_id``, ``artist_group``, ``genre``; every genre is in `vocabulary`.
+        Columns ``track_id``, ``artist_group``, ``genre`` (in `vocabulary`, or null), and ``listed``
+        where the split rule is by lists. Other columns are kept.
     vocabulary : sequence of str
         Genres by index.
     split_rule : SplitRule
     file_rule : FileRule
+    balance : BalanceRule
+        Applied to the train split, once every track has its split.
 
     Returns
     -------
     pandas.DataFrame
-        With ``genre_index``, ``split``, ``file`` (number of the file within its split) and
-        ``row`` added, sorted by split, file and row. The order within a split is a seeded
-        shuffle that does not depend on the order of `tracks`.
+        With ``genre_index``, ``split``, ``copy`` (0 for a track's first row, 1 for its second …),
+        ``file`` (number of the file within its split) and ``row`` added, sorted by split, file and
+        row. The order within a split is a seeded shuffle that does not depend on the order of
+        `tracks`.
     """
     plan = tracks.copy()
     index = {genre: number for number, genre in enumerate(vocabulary)}
-    plan["genre_index"] = [index[genre] for genre in plan["genre"]]
-    groups = plan["track_id"] if split_rule.by == "track" else plan["artist_group"]
-    plan["split"] = [split_rule.split_of(group) for group in groups]
+    genres = zip(tracks["genre"], tracks["genre"].notna(), strict=True)
+    plan["genre_index"] = [index[genre] if there else ABSENT for genre, there in genres]
+    plan["split"] = split_of_tracks(plan, split_rule)
+    plan = _repeated(plan, balance)
     plan["order"] = [
-        hashlib.blake2b(f"{file_rule.seed}:{track}".encode(), digest_size=8).hexdigest() for track in plan["track_id"]
+        _place(file_rule.seed, track, number) for track, number in zip(plan["track_id"], plan["copy"], strict=True)
     ]
-    plan = plan.sort_values(["split", "order", "track_id"], ignore_index=True)
+    plan = plan.sort_values(["split", "order", "track_id", "copy"], ignore_index=True)
     place = plan.groupby("split").cumcount()
     rows = plan["split"].map({str(split): file_rule.rows_for(len(part)) for split, part in plan.groupby("split")})
     plan["file"] = (place // rows).astype(int) if len(plan) else place
@@ -93,7 +106,23 @@ def plan_examples(
     return plan.drop(columns="order")
 
 
+def _place(seed: int, track: str, number: int) -> bytes:
+    """Return what the rows of a split are sorted by."""
+    name = f"{seed}:{track}:{number}" if number else f"{seed}:{track}"
+    return hashlib.blake2b(name.encode(), digest_size=8).digest()
+
+
+def _repeated(plan: pd.DataFrame, balance: BalanceRule) -> pd.DataFrame:
+    """Repeat each row of the train split as often as the balance says; number its copies."""
+    times = np.ones(len(plan), np.int64)
+    train = (plan["split"] == SPLITS[0]).to_numpy()
+    times[train] = resample(plan[train], balance)
+    repeated = plan.iloc[np.repeat(np.arange(len(plan)), times)]
+    starts = np.repeat(np.cumsum(times) - times, times)
+    return repeated.reset_index(drop=True).assign(copy=np.arange(len(repeated)) - starts)
+
+
 def count_by_genre(plan: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Return the examples of each genre in each split."""
+    """Return the rows of each genre in each split; examples without a genre are in none."""
     table = pd.crosstab(plan["genre"], plan["split"]).reindex(columns=list(SPLITS), fill_value=0)
     return {str(genre): {split: int(row[split]) for split in SPLITS} for genre, row in table.iterrows()}

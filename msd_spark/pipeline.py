@@ -20,6 +20,7 @@ from tabulate import tabulate
 
 from msd_spark.command_line import exit_with, job_parser
 from msd_spark.errors import StageError
+from msd_spark.metric_text import with_interval
 from msd_spark.run_metadata import HISTORY, METRICS, RUNS
 from msd_spark.summary import SUMMARIES
 from msd_spark.warehouse import Warehouse
@@ -116,7 +117,7 @@ def commands(settings: PipelineSettings) -> dict[str, list[str]]:
             *warehouse,
         ],
         "labels": ["python", _script("jobs/labels.py"), "--source", f"cd1={data.labels}", *warehouse],
-        "dataset": ["spark-submit", _script("jobs/dataset.py"), *warehouse],
+        "dataset": ["spark-submit", _script("jobs/dataset.py"), "--require", "genre", *warehouse],
         "train": [
             *(
                 "horovodrun",
@@ -189,10 +190,11 @@ def closing_table(warehouse: Warehouse, settings: PipelineSettings, seconds: dic
         ("epochs", len(history)),
     ]
     if test:
-        model, majority = test["model"], test["majority"]
         rows += [
-            ("test accuracy (majority)", f"{model['accuracy']:.3f} ({majority['accuracy']:.3f})"),
-            ("test macro F1 (majority)", f"{model['macro_f1']:.3f} ({majority['macro_f1']:.3f})"),
+            (f"test {shown}, {who}", with_interval(test[who], name))
+            for name, shown in (("accuracy", "accuracy"), ("macro_f1", "macro F1"))
+            for who in ("model", "majority", "logistic")
+            if who in test
         ]
     rows.append(("embeddings", scored["embeddings"]))
     rows += [(f"seconds for {stage}", f"{spent:.0f}") for stage, spent in seconds.items()]

@@ -38,6 +38,10 @@ EMBEDDING_LAYER = "embedding"
 """Name of the layer whose output is a song's embedding."""
 
 
+SEGMENT_MODES = ("first", "centre", "beats")
+"""Which part of a song an example holds: see `Geometry.segments`."""
+
+
 @dataclass(frozen=True)
 class Geometry:
     """Shape of the features of an example.
@@ -50,11 +54,20 @@ class Geometry:
         Columns of chroma and of timbre.
     lyric_size : int
         Dimensions of a lyric vector.
+    segments : str
+        ``first`` or ``centre`` for the first or the middle segments of a song; ``beats`` for its
+        first beats, each the mean of the segments that sound in it.
     """
 
     n_segments: int = 300
     n_pitches: int = N_PITCHES
     lyric_size: int = EMBEDDING_SIZE
+    segments: str = "first"
+
+    def __post_init__(self) -> None:
+        """Refuse a part of a song that nobody knows how to take."""
+        if self.segments not in SEGMENT_MODES:
+            raise ValueError(f"segments are one of {', '.join(SEGMENT_MODES)}, not {self.segments!r}")
 
     @property
     def segments_shape(self) -> tuple[int, int]:
@@ -191,6 +204,21 @@ LYRICS = pa.schema(
 """``lyrics/``: a track's bag of words (indices from 1 into the header's words), the share of its
 occurrences that have a word vector, and its lyric vector, null where none of its words has one."""
 
+LYRIC_WORDS = pa.schema(
+    [
+        pa.field("index", pa.int32(), nullable=False),
+        pa.field("stem", pa.string(), nullable=False),
+        pa.field("word", pa.string(), nullable=False),
+        pa.field("tracks", pa.int64(), nullable=False),
+        pa.field("occurrences", pa.int64(), nullable=False),
+        pa.field("weight", pa.float64(), nullable=False),
+        pa.field("word_vector", pa.list_(pa.float32())),
+    ]
+)
+"""``lyric_words/``: a word of the header, in order: its index in the bags, from 1, its stem and the word itself, the
+tracks that have it and its occurrences in all of them, its weight in a lyric vector, and its word vector, null where
+it has none. With the component in ``summaries/lyrics.json`` this makes the lyric vector of any other bag."""
+
 LABELS = pa.schema(
     [
         pa.field("track_id", pa.string(), nullable=False),
@@ -223,7 +251,7 @@ PLAYS = pa.schema(
     [
         pa.field("user_id", pa.string(), nullable=False),
         pa.field("track_id", pa.string(), nullable=False),
-        pa.field("plays", pa.int32(), nullable=False),
+        pa.field("plays", pa.int64(), nullable=False),
     ]
 )
 """``plays/``: how often a user played a track."""
@@ -264,15 +292,18 @@ PRESENCE = {
 ABSENT = -1
 """What an index column of an example holds where a track has no such label."""
 
+VECTOR = pa.list_(pa.field("element", pa.float32(), nullable=False))
+"""Floats of which none is null: they are written and read faster than those that could be."""
+
 EXAMPLES = pa.schema(
     [
         pa.field("track_id", pa.string(), nullable=False),
         pa.field("song_id", pa.string()),
         pa.field("artist_group", pa.string(), nullable=False),
-        pa.field("chroma", pa.list_(pa.float32()), nullable=False),
-        pa.field("timbre", pa.list_(pa.float32()), nullable=False),
+        pa.field("chroma", VECTOR, nullable=False),
+        pa.field("timbre", VECTOR, nullable=False),
         pa.field("n_segments", pa.int32(), nullable=False),
-        pa.field("lyric_vector", pa.list_(pa.float32()), nullable=False),
+        pa.field("lyric_vector", VECTOR, nullable=False),
         pa.field("has_lyrics", pa.float32(), nullable=False),
         pa.field("genre_index", pa.int32(), nullable=False),
         pa.field("has_genre", pa.float32(), nullable=False),
@@ -299,7 +330,7 @@ def examples_schema(*, tags: bool = False, factors: bool = False) -> pa.Schema:
     schema = EXAMPLES
     for wanted, vector in ((tags, TAG_VECTOR), (factors, FACTOR_VECTOR)):
         if wanted:
-            schema = schema.append(pa.field(vector, pa.list_(pa.float32()), nullable=False))
+            schema = schema.append(pa.field(vector, VECTOR, nullable=False))
             schema = schema.append(pa.field(PRESENCE[vector], pa.float32(), nullable=False))
     return schema
 

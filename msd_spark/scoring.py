@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from pyspark import SparkFiles
 from pyspark.sql import DataFrame, SparkSession
 
 from msd_spark.errors import StageError
-from msd_spark.features import example_columns
+from msd_spark.features import example_columns, song_columns
 from msd_spark.model_inputs import model_inputs
 from msd_spark.run_metadata import METADATA, MODEL, RUNS
 from msd_spark.schema import EMBEDDING_LAYER, EMBEDDINGS, GEOMETRY, Geometry, spark_schema
@@ -122,7 +122,7 @@ def check_fit(metadata: Mapping[str, Any], warehouse: Warehouse) -> None:
         When the geometry or the word vectors behind the lyrics differ.
     """
     geometry = Geometry(**metadata["geometry"])
-    if geometry != GEOMETRY:
+    if geometry != replace(GEOMETRY, segments=geometry.segments):
         raise StageError(STAGE, f"the run was trained on {geometry}, this version makes {GEOMETRY}; train again")
     vectors = warehouse.read_json(SUMMARIES, "lyrics.json")["vectors"]["fingerprint"]
     if vectors != metadata["lyric_vectors"]:
@@ -149,7 +149,7 @@ def score_songs(
 ) -> DataFrame:
     """Return a row of `msd_spark.schema.EMBEDDINGS` for every song that has a segment."""
     session.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", str(settings.batch))
-    features = songs.where("n_segments > 0").select("track_id", "segments_pitches", "segments_timbre")
+    features = songs.where("n_segments > 0").select("track_id", *song_columns(Geometry(**metadata["geometry"])))
     joined = features.join(lyrics.select("track_id", "lyric_vector"), "track_id", "left")
     return joined.mapInArrow(_scorer(metadata, settings), spark_schema(EMBEDDINGS))
 

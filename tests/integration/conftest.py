@@ -27,5 +27,6 @@ def warehouse(spark: SparkSession, generated: Path, tmp_path_factory: pytest.Tem
     bags = LyricsSettings(uri, str(data.bags_train), str(data.bags_test), str(data.reverse_mapping))
     make_lyrics(spark, bags).finish(target)
     make_labels(LabelsSettings(uri, {"cd1": str(data.labels)})).finish(target)
-    make_dataset(spark, DatasetSettings(uri, min_examples=4, file_rule=FileRule(rows_per_file=16))).finish(target)
+    dataset = DatasetSettings(uri, min_examples=4, file_rule=FileRule(rows_per_file=16), require=("genre",))
+    make_dataset(spark, dataset).finish(target)
     return target

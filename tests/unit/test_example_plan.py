@@ -107,7 +107,7 @@ def test_genres_get_their_place_in_the_vocabulary() -> None:
 def test_no_tracks_make_an_empty_plan() -> None:
     plan = plan_examples(catalogue(0, 1), GENRES, SplitRule(), FileRule())
     assert plan.empty
-    assert set(plan.columns) == {"track_id", "artist_group", "genre", "genre_index", "split", "file", "row"}
+    assert set(plan.columns) == {"track_id", "artist_group", "genre", "genre_index", "split", "copy", "file", "row"}
     assert count_by_genre(plan) == {}
 
 

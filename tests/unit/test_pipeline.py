@@ -65,7 +65,7 @@ def test_commands_are_those_that_a_person_would_type(tmp_path: Path, monkeypatch
         " --test DATA/musixmatch/mxm_dataset_test.truncated.txt"
         " --reverse-mapping DATA/musixmatch/mxm_reverse_mapping.txt --warehouse s3://b/w",
         "labels": "python jobs/labels.py --source cd1=DATA/tagtraum/msd_tagtraum_cd1.cls --warehouse s3://b/w",
-        "dataset": "spark-submit jobs/dataset.py --warehouse s3://b/w",
+        "dataset": "spark-submit jobs/dataset.py --require genre --warehouse s3://b/w",
         "train": "horovodrun -np 4 training/train.py --warehouse s3://b/w --model dense --run r1 --overwrite"
         " --epochs 7 --batch 32",
         "score": "spark-submit jobs/score.py --warehouse s3://b/w --run r1",

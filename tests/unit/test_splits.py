@@ -3,12 +3,19 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from msd_spark.schema import SPLITS
-from msd_spark.splits import SplitRule, artist_groups
+from msd_spark.splits import (
+    SplitRule,
+    groups_in_several_splits,
+    listed_splits,
+    read_split_list,
+    split_of_tracks,
+)
 
 
 def test_splits_are_those_of_every_release() -> None:
@@ -60,45 +67,58 @@ def test_a_greater_train_share_takes_no_group_out_of_train(group: str, first: fl
         assert SplitRule((greater, 1 - greater, 0.0)).split_of(group) == "train"
 
 
-def groups_by_walking(linked: list[list[str]]) -> dict[str, str]:
-    """Return each linked artist's group by walking from artist to artist, the plain way."""
-    neighbours: dict[str, set[str]] = {}
-    for artists in linked:
-        for artist in artists if len(artists) > 1 else ():
-            neighbours.setdefault(artist, set()).update(artists)
-    found = {}
-    for artist in neighbours:
-        seen, waiting = {artist}, [artist]
-        while waiting:
-            new = neighbours[waiting.pop()] - seen
-            seen |= new
-            waiting += new
-        found[artist] = min(seen)
-    return found
+def tracks(*rows: tuple[str, str | None, str]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["track_id", "song_id", "artist_group"])
 
 
-links = st.lists(st.lists(st.sampled_from([f"AR{number:02d}" for number in range(25)]), max_size=4), max_size=25)
+FOUR = tracks(("TR1", "SO1", "A"), ("TR2", "SO2", "A"), ("TR3", "SO2", "B"), ("TR4", None, "C"))
 
 
-@given(links)
-def test_groups_are_the_connected_artists(linked: list[list[str]]) -> None:
-    assert artist_groups(linked) == groups_by_walking(linked)
+def test_tracks_get_the_split_of_their_group_or_of_their_own_id() -> None:
+    by_artist = split_of_tracks(FOUR, SplitRule())
+    assert by_artist.tolist() == [SplitRule().split_of(group) for group in "AABC"]
+    by_track = split_of_tracks(FOUR, SplitRule(by="track"))
+    assert by_track.tolist() == [SplitRule().split_of(track) for track in FOUR["track_id"]]
+    listed = FOUR.assign(listed=["test", "train", "train", "validation"])
+    assert split_of_tracks(listed, SplitRule(by="lists")).tolist() == ["test", "train", "train", "validation"]
 
 
-@given(links, st.randoms(use_true_random=False))
-def test_groups_do_not_depend_on_the_order_of_links(linked: list[list[str]], random: np.random.Generator) -> None:
-    shuffled = [list(artists) for artists in linked]
-    random.shuffle(shuffled)
-    for artists in shuffled:
-        random.shuffle(artists)
-    assert artist_groups(shuffled) == artist_groups(linked)
+def test_a_list_names_tracks_or_songs() -> None:
+    # SO2 stands for both of its tracks; TR4 is in no list.
+    found = listed_splits(FOUR, {"train": ["TR1"], "validation": [], "test": ["SO2", "SOunknown"]})
+    assert found.where(found.notna(), None).tolist() == ["train", "test", "test", None]
 
 
-def test_a_long_chain_is_one_group() -> None:
-    chain = [(f"AR{number:06d}", f"AR{number + 1:06d}") for number in range(5000)]
-    assert set(artist_groups(reversed(chain)).values()) == {"AR000000"}
-    assert len(artist_groups(chain)) == 5001
+@pytest.mark.parametrize("other", ["TR3", "SO2"])
+def test_a_track_in_two_lists_is_refused(other: str) -> None:
+    with pytest.raises(ValueError, match=r"tracks are in two lists: TR[23] \(song SO2\) is in train and test"):
+        listed_splits(FOUR, {"train": ["SO2"], "validation": [], "test": [other]})
 
 
-def test_artists_without_a_link_are_not_listed() -> None:
-    assert artist_groups([["AR1"], [], ["AR2", "AR3"]]) == {"AR2": "AR2", "AR3": "AR2"}
+def test_groups_that_cross_the_lists_are_counted() -> None:
+    assert groups_in_several_splits(FOUR.assign(split=["train", "test", "train", "test"])) == 1
+    assert groups_in_several_splits(FOUR.assign(split=["train", "train", "test", "test"])) == 0
+    assert groups_in_several_splits(FOUR.assign(split="train")) == 0
+
+
+def test_a_list_is_read_line_by_line() -> None:
+    track, song = "TRAAAAW128F429D538", "SOMZWCG12A8C13C480"
+    lines = [
+        "# train",
+        "",
+        track,
+        f"{song}\tRock",
+        "  ",
+        f" {track} ",
+        "TRAAAAW128F429D53",
+        "Rock\tPop",
+        "SOé" + "A" * 15,
+    ]
+    ids, refused = read_split_list(lines)
+    assert ids == [track, song]
+    assert [(number, reason) for number, reason, _ in refused] == [
+        (6, "repeated_id"),
+        (7, "bad_id"),
+        (8, "bad_id"),
+        (9, "bad_id"),
+    ]
