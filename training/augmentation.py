@@ -59,7 +59,7 @@ class AugmentationSettings:
             if getattr(self, item.name) < 0:
                 raise ValueError(f"{item.name} is not below 0: {getattr(self, item.name)}")
         if self.crop >= 1 or self.time_share > 1 or self.lyric_dropout > 1:
-            raise ValueError("crop is below 1, time_share and lyric_dropout are 1 at most")
+            raise ValueError("crop is below 1, time_share and lyric_dropout not above it")
 
 
 def uniforms(track_ids: np.ndarray, n: int, *key: int) -> np.ndarray:
@@ -167,7 +167,7 @@ def _crop(inputs: Inputs, share: float, draws: np.ndarray) -> None:
 def _spans(mask: np.ndarray, share: float, draws: np.ndarray) -> np.ndarray:
     """Return a span of segments of each song, up to a share of it: shape ``(n, n_segments)``, bool."""
     lengths = mask.sum(axis=1)
-    length = np.floor(draws[:, 0] * (lengths * share + 1))
+    length = np.floor(draws[:, 0] * (np.floor(lengths * share) + 1))
     start = np.floor(draws[:, 1] * (lengths - length + 1))
     place = np.arange(mask.shape[1])
     return (place >= start[:, None]) & (place < (start + length)[:, None])
