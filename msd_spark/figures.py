@@ -90,9 +90,9 @@ def training_curves(history: Sequence[Mapping[str, float]]) -> go.Figure:
 
 
 def confusion(metrics: Mapping[str, Any]) -> go.Figure:
-    """Return a confusion matrix: colour by share of the true genre, counts as text."""
+    """Return a confusion matrix: colour by share of the true class, counts as text."""
     counts = np.array(metrics["confusion_matrix"], float)
-    genres = [_text(genre) for genre in metrics["by_genre"]]
+    genres = [_text(genre) for genre in metrics["by_class"]]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     heat = go.Heatmap(
         z=shares,

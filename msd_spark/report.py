@@ -13,13 +13,29 @@ from plotly.offline import get_plotlyjs
 
 from msd_spark import figures
 from msd_spark.errors import StageError
+from msd_spark.metric_text import with_interval
 from msd_spark.run_metadata import HISTORY, METADATA, METRICS, RUNS
 from msd_spark.scoring import read_run
 from msd_spark.summary import SUMMARIES, Summary
 from msd_spark.warehouse import Warehouse
 
 STAGE = "report"
-FIGURES_SHOWN = ("accuracy", "macro_f1", "weighted_f1", "macro_average_precision", "log_loss")
+FIGURES_SHOWN = (
+    "accuracy",
+    "balanced_accuracy",
+    "off_by_one_accuracy",
+    "macro_f1",
+    "weighted_f1",
+    "macro_average_precision",
+    "macro_roc_auc",
+    "macro_pr_auc",
+    "log_loss",
+    "cosine",
+    "mean_squared_error",
+    "r2",
+)
+"""Figures that the page shows, in this order, where a run's target has them."""
+
 STAGES = ("ingest", "lyrics", "labels", "dataset", "score")
 
 
@@ -49,13 +65,15 @@ def make_report(settings: ReportSettings) -> Summary:
         "The songs, as the model places them": figures.song_map(songs),
         "Training": figures.training_curves(warehouse.read_json(RUNS, settings.run, HISTORY)),
     }
-    if "test" in metrics:
+    if "confusion_matrix" in metrics.get("test", {}).get("model", {}):
         shown["What it takes for what, on the test split"] = figures.confusion(metrics["test"]["model"])
     shown["Examples"] = figures.genre_counts(_dataset_metadata(warehouse, run)["examples_by_genre"])
     page = _template().render(
         run=run,
         metrics=metrics,
-        figures_shown=FIGURES_SHOWN,
+        target=run["target"]["name"],
+        with_interval=with_interval,
+        figures_shown=[name for name in FIGURES_SHOWN if any(name in judged["model"] for judged in metrics.values())],
         # Plotly escapes what could end its script element; nothing else goes onto the page unescaped.
         figures={
             title: Markup(figure.to_html(full_html=False, include_plotlyjs=False)) for title, figure in shown.items()

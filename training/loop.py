@@ -126,7 +126,7 @@ class Trainer:
             figures |= self._validate()
             history.append(figures)
             if self.ranks.is_first:
-                tqdm.write("  ".join(f"{name} {value:.4g}" for name, value in figures.items()))
+                tqdm.write("  ".join(f"{name} {value:.4g}" for name, value in figures.items() if value is not None))
             judged_by = figures.get("validation_loss", -float(epoch))
             if judged_by < best_loss:
                 best_loss, best_weights, since_best = judged_by, self.model.get_weights(), 0

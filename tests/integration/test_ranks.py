@@ -88,7 +88,7 @@ def test_four_ranks_end_with_a_whole_run_folder(run_on_four: tuple[Path, str]) -
 
     predictions = pq.read_table(run / "predictions" / "test.parquet").to_pandas()
     assert predictions["track_id"].is_unique
-    right = (predictions["genre"] == predictions["predicted_genre"]).mean()
+    right = (predictions["true"] == predictions["predicted"]).mean()
     assert right == pytest.approx(metrics["test"]["model"]["accuracy"])
 
 

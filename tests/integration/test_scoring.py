@@ -82,6 +82,7 @@ def _join(songs: pa.Table, lyrics: pa.Table) -> pa.RecordBatch:
 
 def test_test_predictions_of_training_are_those_of_scoring(scored: Warehouse, embeddings: pd.DataFrame) -> None:
     predicted = pq.read_table(scored.path("models", "one", "predictions", "test.parquet")).to_pandas()
+    predicted = predicted.rename(columns={"probabilities": "genre_probabilities"})
     joined = predicted.merge(embeddings, on="track_id", suffixes=("_trained", "_scored"))
     assert len(joined) == len(predicted) > 0
     np.testing.assert_allclose(

@@ -238,15 +238,21 @@ def made_for(dataset: Dataset, split: str, genre: Target) -> Predictions:
 def test_the_baselines_of_a_dataset_from_its_files(dataset: Dataset) -> None:
     genre = Target("genre", 3, tuple(LABELS))
     made = {split: made_for(dataset, split, genre) for split in ("validation", "test")}
-    metrics = judge_splits(dataset, genre, made, bootstrap=FAST)
+    metrics = judge_splits(dataset, genre, made, read_training_truths(dataset, genre), bootstrap=FAST)
     assert list(metrics) == ["validation", "test"]
     assert list(metrics["test"]) == ["model", "majority", "stratified", "logistic"]
     # Genres of this dataset differ by their mean timbre: the linear model must find that.
     assert metrics["test"]["logistic"]["accuracy"] > 0.8
     assert metrics["test"]["logistic"]["fit"]["training_examples"] == 77
-    simple = judge_splits(dataset, genre, made, baselines="simple", bootstrap=FAST)
+    simple = judge_splits(
+        dataset, genre, made, read_training_truths(dataset, genre), baselines="simple", bootstrap=FAST
+    )
     assert list(simple["test"]) == ["model", "majority", "stratified"]
-    assert list(judge_splits(dataset, genre, made, baselines="none", bootstrap=FAST)["test"]) == ["model"]
+    assert list(
+        judge_splits(dataset, genre, made, read_training_truths(dataset, genre), baselines="none", bootstrap=FAST)[
+            "test"
+        ]
+    ) == ["model"]
     shares = dataset.genre_counts("train") / 77
     np.testing.assert_allclose(read_training_truths(dataset, genre).prior, shares)
 
@@ -255,7 +261,7 @@ def test_the_linear_baseline_sees_no_more_than_the_model(dataset: Dataset) -> No
     genre = Target("genre", 3, tuple(LABELS))
     made = {"test": made_for(dataset, "test", genre)}
     # Lyrics are noise in this dataset.
-    metrics = judge_splits(dataset, genre, made, inputs="lyrics", bootstrap=FAST)
+    metrics = judge_splits(dataset, genre, made, read_training_truths(dataset, genre), inputs="lyrics", bootstrap=FAST)
     assert metrics["test"]["logistic"]["accuracy"] < 0.8
 
 
@@ -269,4 +275,4 @@ def test_predictions_of_other_examples_are_refused(dataset: Dataset) -> None:
     genre = Target("genre", 3, tuple(LABELS))
     made = {"test": made_for(dataset, "test", genre).take(np.arange(20))}
     with pytest.raises(StageError, match="test of dataset tiny changed while the run was trained"):
-        judge_splits(dataset, genre, made, bootstrap=FAST)
+        judge_splits(dataset, genre, made, read_training_truths(dataset, genre), bootstrap=FAST)

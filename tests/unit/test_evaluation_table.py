@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 from training.evaluation.table import figures_table
 
 
 def test_a_row_a_candidate_with_its_intervals() -> None:
-    metrics = {
+    metrics: dict[str, dict[str, dict[str, Any]]] = {
         "test": {
             "model": {"examples": 61, "accuracy": 0.626, "macro_f1": 0.5, "intervals": {"accuracy": [0.571, 0.672]}},
             "artist_mean": {"examples": 61, "accuracy": 0.25, "macro_f1": None, "intervals": {"macro_f1": [0, 1]}},

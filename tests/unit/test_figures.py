@@ -26,7 +26,7 @@ def test_hostile_titles_artists_and_genres_are_escaped_in_the_map() -> None:
 
 
 def test_hostile_genres_are_escaped_in_the_other_figures() -> None:
-    matrix = figures.confusion({"confusion_matrix": [[1, 0], [0, 1]], "by_genre": {HOSTILE: {}, "Rock": {}}})
+    matrix = figures.confusion({"confusion_matrix": [[1, 0], [0, 1]], "by_class": {HOSTILE: {}, "Rock": {}}})
     assert list(matrix.data[0].x) == list(matrix.data[0].y) == [ESCAPED, "Rock"]
     bars = figures.genre_counts({HOSTILE: {"train": 1, "test": 2}})
     assert [list(bar.x) for bar in bars.data] == [[ESCAPED], [ESCAPED]]
@@ -37,7 +37,7 @@ def test_no_figure_with_hostile_text_opens_or_ends_an_element_of_the_page() -> N
         figure.to_html(full_html=False, include_plotlyjs=False)
         for figure in (
             figures.song_map(songs(3, title=HOSTILE, predicted_genre=HOSTILE)),
-            figures.confusion({"confusion_matrix": [[1]], "by_genre": {HOSTILE: {}}}),
+            figures.confusion({"confusion_matrix": [[1]], "by_class": {HOSTILE: {}}}),
             figures.genre_counts({HOSTILE: {"train": 1}}),
         )
     ]
@@ -90,7 +90,7 @@ def test_losses_and_shares_have_axes_of_their_own() -> None:
 
 
 def test_the_confusion_matrix_is_coloured_by_share_of_the_true_genre() -> None:
-    metrics = {"confusion_matrix": [[3, 1, 0], [0, 2, 0], [0, 0, 0]], "by_genre": {"A": {}, "B": {}, "C": {}}}
+    metrics = {"confusion_matrix": [[3, 1, 0], [0, 2, 0], [0, 0, 0]], "by_class": {"A": {}, "B": {}, "C": {}}}
     heat = figures.confusion(metrics).data[0]
     # Row A has 4 examples: 3/4, 1/4, 0. Genre C has none, and no share.
     assert np.array(heat.z).tolist() == [[0.75, 0.25, 0], [0, 1, 0], [0, 0, 0]]

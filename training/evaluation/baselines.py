@@ -11,6 +11,9 @@ from training.evaluation.bootstrap import Artists
 from training.evaluation.candidate import Candidate
 from training.evaluation.confusion import confusion_figures, expected_confusion_statistic
 
+BASELINES = ("none", "simple", "all")
+"""What ``--baselines`` takes: ``simple`` ones know the train split's truths alone, ``all`` adds a linear model."""
+
 
 @dataclass(frozen=True)
 class TrainingTruths:
@@ -74,7 +77,8 @@ def stratified_random(true: np.ndarray, shares: np.ndarray, classes: Sequence[st
     In closed form: of the `n` examples of a class, ``n * shares[k]`` are taken for class `k` on average, and
     the figures are those of that expected confusion matrix. For accuracy, balanced accuracy and recall they
     are the expected values; F1, a ratio, is the value that single draws scatter about. A guess has no
-    probability and puts nothing in order, so the figures of these are null.
+    probability and puts nothing in order, so the figures of these are null. Intervals are over the songs that
+    are judged, not over the guesses.
 
     Parameters
     ----------

@@ -53,9 +53,7 @@ def classifier(
     probabilities = as_probabilities(scores)
     predicted = probabilities.argmax(axis=1)
     means = {"log_loss": losses(true, probabilities)}
-    figures = classification_figures(true, scores, classes)
     if ordinal:
-        figures = _before_classes(figures, ordinal_figures(true, probabilities))
         means["off_by_one_accuracy"] = np.abs(predicted - true) <= 1
     positive = true[:, None] == np.arange(len(classes))
     statistic = together(
@@ -63,7 +61,7 @@ def classifier(
         macro_average_precision_statistic(positive, probabilities, artists, "macro_average_precision"),
         mean_statistic(means, artists),
     )
-    return Candidate(figures, statistic)
+    return Candidate(classification_figures(true, scores, classes, ordinal=ordinal), statistic)
 
 
 def as_probabilities(scores: np.ndarray) -> np.ndarray:
@@ -77,7 +75,9 @@ def losses(true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return -np.log(np.maximum(probabilities[np.arange(len(true)), true], SMALLEST_PROBABILITY))
 
 
-def classification_figures(true: np.ndarray, scores: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
+def classification_figures(
+    true: np.ndarray, scores: np.ndarray, classes: Sequence[str], *, ordinal: bool = False
+) -> dict[str, Any]:
     """Return the figures of a classifier on at least one example.
 
     Parameters
@@ -88,6 +88,8 @@ def classification_figures(true: np.ndarray, scores: np.ndarray, classes: Sequen
         Shape ``(n, n_classes)``: probabilities.
     classes : sequence of str
         Names by index.
+    ordinal : bool
+        Adds `ordinal_figures`.
 
     Returns
     -------
@@ -125,6 +127,7 @@ def classification_figures(true: np.ndarray, scores: np.ndarray, classes: Sequen
         "micro_average_precision": float(average_precision_score(positive.ravel(), probabilities.ravel())),
         "macro_roc_auc": mean_of_defined([row["roc_auc"] for row in by_class.values()]),
         "log_loss": float(losses(true, probabilities).mean()),
+        **(ordinal_figures(true, probabilities) if ordinal else {}),
         **calibration_figures(true, probabilities),
         "by_class": by_class,
         "confusion_matrix": confusion_matrix(true, predicted, labels=indices).tolist(),
@@ -156,13 +159,6 @@ def ordinal_figures(true: np.ndarray, probabilities: np.ndarray) -> dict[str, An
         "off_by_one_accuracy": float((np.abs(predicted - true) <= 1).mean()),
         "spearman": float(spearmanr(true, expected).statistic) if changes else None,
     }
-
-
-def _before_classes(figures: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """Return figures with some more, the long tables last."""
-    tables = ("reliability", "by_class", "confusion_matrix")
-    plain = {name: value for name, value in figures.items() if name not in tables}
-    return plain | more | {name: figures[name] for name in tables}
 
 
 def _average_precision(positive: np.ndarray, scores: np.ndarray) -> float | None:

@@ -31,9 +31,6 @@ HEADLINES = {
 PRIOR_NAME = {GENRE: "majority", POPULARITY: "majority", TAGS: "prior", FACTORS: "mean"}
 """What the baseline that says the same of every song is called, by target."""
 
-BASELINES = ("none", "simple", "all")
-"""What ``--baselines`` takes: ``simple`` ones know the train split's truths alone, ``all`` adds a linear model."""
-
 
 def epoch_figures(target: Target, predictions: Predictions) -> dict[str, Any]:
     """Return the figures of a model's predictions, without intervals; none where no example has the target.
@@ -57,7 +54,7 @@ def epoch_figures(target: Target, predictions: Predictions) -> dict[str, Any]:
         return multilabel_figures(judged.true, judged.scores, target.class_names)
     if target.name == FACTORS:
         return regression_figures(judged.true, judged.scores, target.class_names)
-    return classification_figures(judged.true, judged.scores, target.class_names)
+    return classification_figures(judged.true, judged.scores, target.class_names, ordinal=target.name == POPULARITY)
 
 
 def judge(
@@ -166,6 +163,7 @@ def judge_splits(
     dataset: Dataset,
     target: Target,
     predictions: Mapping[str, Predictions],
+    training: TrainingTruths,
     *,
     baselines: str = "all",
     inputs: str = "both",
@@ -180,13 +178,14 @@ def judge_splits(
     target : Target
     predictions : mapping
         By split.
+    training : TrainingTruths
+        As `read_training_truths` gives them.
     baselines : str
-        One of `BASELINES`.
+        One of `training.evaluation.baselines.BASELINES`.
     inputs : str
         What the model sees, ``audio``, ``lyrics`` or ``both``; the linear baseline sees no more.
     bootstrap : Bootstrap, optional
     """
-    training = None if baselines == "none" else read_training_truths(dataset, target)
     linear: Linear | None = None
     if baselines == "all" and any(made.present.any() for made in predictions.values()):
         train = read_features(dataset, "train", target, inputs, TRAINING_EXAMPLES)
@@ -204,5 +203,5 @@ def judge_splits(
                 )
             name = "linear" if target.name == FACTORS else "logistic"
             learned[name] = (linear.predict(features.values), {"fit": linear.notes})
-        judged[split] = judge(target, made, training, learned, bootstrap)
+        judged[split] = judge(target, made, None if baselines == "none" else training, learned, bootstrap)
     return {split: figures for split, figures in judged.items() if figures}

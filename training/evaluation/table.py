@@ -7,6 +7,8 @@ from typing import Any
 
 from tabulate import tabulate
 
+from msd_spark.metric_text import with_interval
+
 SHORT = {
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced acc.",
@@ -22,35 +24,6 @@ SHORT = {
     "r2": "R²",
 }
 """What a figure is called at the head of a column."""
-
-
-def number(value: float | None) -> str:
-    """Return a figure with three decimals, without the zero before the point; a dash where it is not defined.
-
-    Examples
-    --------
-    >>> number(0.6264), number(1.0), number(-0.05), number(None)
-    ('.626', '1.000', '-.050', '–')
-    """
-    if value is None:
-        return "–"
-    text = f"{value:.3f}"
-    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
-
-
-def with_interval(figures: Mapping[str, Any], name: str) -> str:
-    """Return a figure with its interval.
-
-    Examples
-    --------
-    >>> with_interval({"accuracy": 0.626, "intervals": {"accuracy": [0.571, 0.672]}}, "accuracy")
-    '.626 [.571, .672]'
-    """
-    text = number(figures.get(name))
-    interval = figures.get("intervals", {}).get(name)
-    if interval is None or figures.get(name) is None:
-        return text
-    return f"{text} [{number(interval[0])}, {number(interval[1])}]"
 
 
 def figures_table(metrics: Mapping[str, Mapping[str, Mapping[str, Any]]], names: tuple[str, ...]) -> str:
