@@ -1,0 +1,195 @@
+"""The members of a zip with a million of them, in slices that are read at the same time.
+
+`zipfile` makes an object of every member before it reads the first: some 600 MiB for Last.fm's archives, in every
+worker. Here the directory at the end of the archive is cut where its records end, and a worker reads its slice of it
+and the members that it names. Nothing is unpacked to disk, and a member's name is only a label.
+
+References
+----------
+.. [1] PKWARE, ".ZIP File Format Specification" (APPNOTE.TXT), 6.3: 4.3.7 local header, 4.3.12 central directory,
+   4.3.14 to 4.3.16 its end, 4.5.3 Zip64 extra field.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+LARGEST_MEMBER = 16 << 20
+"""Bytes; an entry of Last.fm has some thousand."""
+
+_LOCAL = struct.Struct("<4s5H3I2H")
+_RECORD = struct.Struct("<4s6H3I5H2I")
+_END = struct.Struct("<4s4H2IH")
+_LOCATOR = struct.Struct("<4sIQI")
+_END_64 = struct.Struct("<4sQ2H2I4Q")
+_LONGEST_COMMENT = 0xFFFF
+_IN_EXTRA, _ZIP64 = 0xFFFFFFFF, 1
+_STORED, _DEFLATED = 0, 8
+_ENCRYPTED, _UTF8 = 0x1, 0x800
+
+
+class ZipError(ValueError):
+    """An archive, or a member of one, that is damaged or of a kind that is not read."""
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A part of an archive's directory.
+
+    Attributes
+    ----------
+    start, length : int
+        Bytes of the archive.
+    shift : int
+        To be added to the places that the directory names: bytes before the archive's own.
+    """
+
+    start: int
+    length: int
+    shift: int
+
+
+@dataclass(frozen=True)
+class Member:
+    """A member's record in the directory."""
+
+    name: str
+    flags: int
+    method: int
+    checksum: int
+    packed_size: int
+    size: int
+    header_at: int
+
+
+def slice_directory(file: IO[bytes], members_a_slice: int) -> list[Slice]:
+    """Cut an archive's directory into slices of `members_a_slice` records.
+
+    Raises
+    ------
+    ZipError
+        When the file is no archive, or its directory is damaged.
+    """
+    n_members, start, size, shift = _find_directory(file)
+    file.seek(start)
+    slices: list[Slice] = []
+    at, first, n_read, rest = start, start, 0, b""
+    while at < start + size:
+        data = rest + file.read(min(1 << 20, start + size - at - len(rest)))
+        place = 0
+        while len(data) - place >= _RECORD.size:
+            length = _record_length(data, place)
+            if place + length > len(data):
+                break
+            place += length
+            n_read += 1
+            if n_read % members_a_slice == 0:
+                slices.append(Slice(first, at + place - first, shift))
+                first = at + place
+        if not place:
+            raise ZipError("its directory is cut off")
+        at, rest = at + place, data[place:]
+    if at > first:
+        slices.append(Slice(first, at - first, shift))
+    if n_read != n_members:
+        raise ZipError(f"its directory has {n_read} members and says {n_members}")
+    return slices
+
+
+def members(file: IO[bytes], part: Slice) -> Iterator[Member]:
+    """Give the members of a slice of the directory."""
+    file.seek(part.start)
+    data = file.read(part.length)
+    place = 0
+    while place < len(data):
+        length = _record_length(data, place)
+        fields = _RECORD.unpack_from(data, place)
+        flags, method, checksum = fields[3], fields[4], fields[7]
+        sizes = {"size": fields[9], "packed_size": fields[8], "header_at": fields[16]}
+        name_at = place + _RECORD.size
+        extra_at = name_at + fields[10]
+        _read_zip64(data[extra_at : extra_at + fields[11]], sizes)
+        name = data[name_at:extra_at].decode("utf-8" if flags & _UTF8 else "cp437", "replace")
+        sizes["header_at"] += part.shift
+        yield Member(name, flags, method, checksum, **sizes)
+        place += length
+
+
+def read_member(file: IO[bytes], member: Member) -> bytes:
+    """Return what a member holds, checked against its sum.
+
+    Raises
+    ------
+    ZipError
+        When it is damaged, encrypted, packed in another way than by deflate, or far too large.
+    """
+    if member.flags & _ENCRYPTED or member.method not in (_STORED, _DEFLATED):
+        raise ZipError("encrypted, or packed in a way that is not read here")
+    if max(member.size, member.packed_size) > LARGEST_MEMBER:
+        raise ZipError(f"{member.size} bytes")
+    file.seek(member.header_at)
+    header = file.read(_LOCAL.size)
+    if len(header) < _LOCAL.size or header[:4] != b"PK\3\4":
+        raise ZipError("no member where the directory says")
+    *_, name_length, extra_length = _LOCAL.unpack(header)
+    file.seek(member.header_at + _LOCAL.size + name_length + extra_length)
+    content = file.read(member.packed_size)
+    if member.method == _DEFLATED:
+        try:
+            content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, member.size + 1)
+        except zlib.error as error:
+            raise ZipError(f"damaged: {error}") from None
+    if len(content) != member.size or zlib.crc32(content) != member.checksum:
+        raise ZipError("damaged: it is not what the archive's sum says")
+    return content
+
+
+def _find_directory(file: IO[bytes]) -> tuple[int, int, int, int]:
+    """Return the number of members; the directory's place and size; what places are to be shifted by."""
+    end_of_file = file.seek(0, 2)
+    tail_at = max(0, end_of_file - _END.size - _LONGEST_COMMENT)
+    file.seek(tail_at)
+    tail = file.read(end_of_file - tail_at)
+    found = tail.rfind(b"PK\5\6", 0, len(tail) - _END.size + 4)
+    if found < 0:
+        raise ZipError("it is no zip, or its end is missing")
+    *_, n_members, size, start, _comment = _END.unpack_from(tail, found)
+    end_at = tail_at + found
+    if end_at >= _LOCATOR.size:
+        file.seek(end_at - _LOCATOR.size)
+        mark, _, end_64_at, _ = _LOCATOR.unpack(file.read(_LOCATOR.size))
+        if mark == b"PK\6\7":
+            # It stands right before its locator, whatever was put before the archive.
+            file.seek(end_at - _LOCATOR.size - _END_64.size)
+            fields = _END_64.unpack(file.read(_END_64.size))
+            if fields[0] != b"PK\6\6":
+                raise ZipError(f"no end of a large archive's directory, which should be at {end_64_at}")
+            n_members, size, start = fields[7:]
+            end_at -= _LOCATOR.size + _END_64.size
+    shift = end_at - size - start
+    if shift < 0:
+        raise ZipError("its directory is cut off")
+    return n_members, start + shift, size, shift
+
+
+def _record_length(data: bytes, place: int) -> int:
+    """Return the bytes of the directory's record that begins at a place."""
+    if data[place : place + 4] != b"PK\1\2" or len(data) - place < _RECORD.size:
+        raise ZipError("its directory is damaged")
+    name_length, extra_length, comment_length = struct.unpack_from("<3H", data, place + 28)
+    return int(_RECORD.size + name_length + extra_length + comment_length)
+
+
+def _read_zip64(extra: bytes, sizes: dict[str, int]) -> None:
+    """Put in the sizes that are too large for a record and stand in its extra field, in the order of `sizes`."""
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<2H", extra)
+        if kind == _ZIP64:
+            wanted = [name for name, value in sizes.items() if value == _IN_EXTRA]
+            values = struct.unpack_from(f"<{min(len(wanted), length // 8)}Q", extra, 4)
+            sizes.update(zip(wanted, values, strict=False))
+        extra = extra[4 + length :]
