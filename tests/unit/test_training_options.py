@@ -76,7 +76,7 @@ def test_what_makes_no_sense_is_refused(words: str, message: str) -> None:
 
 
 def test_a_dropout_that_is_no_share_is_refused() -> None:
-    with pytest.raises(StageError, match="--dropout is a share from 0 to below 1, not 1.0"):
+    with pytest.raises(StageError, match=r"--dropout is a share from 0 to below 1, not 1\.0"):
         model_settings(parsed("--dropout", "1"))
 
 

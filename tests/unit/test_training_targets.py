@@ -79,5 +79,5 @@ def test_a_summary_counts_the_examples_that_have_the_target(dataset: Dataset, na
 
 
 def test_a_column_in_which_no_example_has_the_target_is_an_error(plain: Dataset) -> None:
-    with pytest.raises(StageError, match="^train: dataset tiny: none of 22 training examples has listens; jobs/plays"):
+    with pytest.raises(StageError, match=r"^train: dataset tiny: none of 22 training examples has listens; jobs/plays"):
         summarise(plain, Target.of("popularity", plain), Ranks.join())
