@@ -1,39 +1,42 @@
-"""musiXmatch bags of words into ``lyrics/``: every track's words and its lyric vector."""
+"""musiXmatch bags of words into ``lyrics/``: every track's words and its lyric vector.
+
+The driver hands out the files' text and holds what is common to all bags: the words, their counts and
+their vectors. Bags are parsed, weighed and written by the workers, a block of lines a file; only the
+training of word vectors needs them all in one place, as three arrays.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial, reduce
+from operator import add
 
 import numpy as np
-from pyspark import RDD
-from pyspark.sql import Row, SparkSession
+from pyspark import RDD, Broadcast, StorageLevel
+from pyspark.sql import SparkSession
 
+from msd_spark.bag_files import ParsedBlock, TextBlock, parse_block, read_blocks
+from msd_spark.bags import Bags
 from msd_spark.errors import StageError
-from msd_spark.musixmatch import (
-    COMMENT,
-    WORDS,
-    BagOfWords,
-    BagOfWordsError,
-    parse_bag,
-    parse_reverse_mapping,
-    parse_words,
-)
+from msd_spark.lyric_tables import WrittenBlock, words_table, write_block
+from msd_spark.lyric_weights import SHARE, SIF, SIF_A, WEIGHTS, LyricTransform, WordStatistics, word_weights
+from msd_spark.musixmatch import parse_reverse_mapping
 from msd_spark.rejections import Rejection, write_rejections
-from msd_spark.schema import LYRICS, spark_schema
-from msd_spark.spark import progress, write_table
+from msd_spark.spark import progress
 from msd_spark.summary import Summary
 from msd_spark.text_files import read_lines
+from msd_spark.vector_sources import TRAIN, find_vectors
 from msd_spark.warehouse import Warehouse
-from msd_spark.word_vectors import fingerprint, known, lyric_vector, train_word_vectors
+from msd_spark.word_vectors import HeaderVectors, header_vectors, known, train_word_vectors
 
 STAGE = "lyrics"
-LINES_PER_TASK = 2000
 
 
 @dataclass(frozen=True)
 class LyricsSettings:
-    """What to read.
+    """What to read, and how a bag becomes a vector.
 
     Attributes
     ----------
@@ -44,6 +47,12 @@ class LyricsSettings:
         The official file that maps stems to words.
     seed : int
         Of the training of word vectors.
+    vectors : str
+        `TRAIN`, a file, a package or a model of gensim's downloader: see `msd_spark.vector_sources`.
+    weights : {'share', 'idf', 'sif'}
+        See `msd_spark.lyric_weights`.
+    sif_a : float
+        The parameter of smooth inverse frequency.
     """
 
     warehouse: str
@@ -51,127 +60,210 @@ class LyricsSettings:
     test: str | None
     reverse_mapping: str | None = None
     seed: int = 0
+    vectors: str = TRAIN
+    weights: str = SHARE
+    sif_a: float = SIF_A
 
 
 @dataclass(frozen=True)
-class BagLine:
-    """A line that should hold a bag of words, and where it stood."""
+class Corpus:
+    """What the driver knows of all blocks together.
 
-    source: str
-    official_split: str
-    number: int
-    text: str
-    ended: bool
+    Attributes
+    ----------
+    n_lines, n_tracks : int
+    repeats : dict of int to list of int
+        By block, the places of bags whose track stood before.
+    rejections : list of Rejection
+        In the order of the files and their lines.
+    """
+
+    n_lines: int
+    n_tracks: int
+    repeats: dict[int, list[int]]
+    rejections: list[Rejection]
 
 
 def make_lyrics(session: SparkSession, settings: LyricsSettings) -> Summary:
-    """Read the files, train word vectors on all bags and write ``lyrics/``; return the summary.
+    """Read the files, find or train word vectors and write ``lyrics/`` and ``lyric_words/``; return the summary.
 
     Raises
     ------
     StageError
-        When a file is missing or has no list of words, or the files' lists differ.
+        When a file is missing or has no list of words, the files' lists differ, or there are no such vectors.
     """
+    if settings.weights not in WEIGHTS:
+        raise StageError(STAGE, f"no weights {settings.weights!r}; choose one of {', '.join(WEIGHTS)}")
+    if not 0 < settings.sif_a < np.inf:
+        raise StageError(STAGE, f"--sif-a is {settings.sif_a}; give a number above 0, {SIF_A} for example")
     summary = Summary(STAGE)
     warehouse = Warehouse(settings.warehouse)
-    words, lines = read_bag_files(settings)
-    n_words = len(words)
-    parsed = _parallel(session, lines).map(lambda line: parse_line(line, n_words)).cache()
+    stems, blocks = read_bag_files(settings)
+    words = unstem(stems, settings.reverse_mapping)
+    n_words = len(stems)
+    # Before the bags are parsed: a source that is none is known at once.
+    found = None if settings.vectors == TRAIN else find_vectors(STAGE, settings.vectors, {*stems, *words})
+    parsed = (
+        session.sparkContext.parallelize(list(enumerate(blocks)), len(blocks))
+        .mapValues(partial(parse_block, n_words=n_words))
+        .persist(StorageLevel.MEMORY_AND_DISK)
+    )
     with progress(session, "lyrics: parsing"):
-        outcomes = parsed.collect()
-    bags: dict[str, tuple[str, BagOfWords]] = {}
-    rejections = []
-    for line, outcome in zip(lines, outcomes, strict=True):
-        if isinstance(outcome, Rejection):
-            rejections.append(outcome)
-        elif outcome.track_id in bags:
-            rejections.append(Rejection(line.source, "repeated_track", outcome.track_id, f"line {line.number}"))
-        else:
-            bags[outcome.track_id] = (line.official_split, outcome)
-    unstemmed = unstem(words, settings.reverse_mapping)
-    vectors = train_word_vectors([bag for _, bag in bags.values()], unstemmed, settings.seed)
-    shipped = session.sparkContext.broadcast(vectors)
-    rows = _parallel(session, list(bags.values())).map(lambda entry: to_row(entry[0], entry[1], shipped.value))
+        corpus = take_stock(parsed.mapValues(without_words).values().collect())
+    repeats = corpus.repeats
+    bags = parsed.map(lambda entry: entry[1].bags.without(repeats.get(entry[0], ())))
+    with progress(session, "lyrics: counting words"):
+        statistics = reduce(add, bags.map(lambda part: WordStatistics.of(part, n_words)).collect())
+    if found is None:
+        together = Bags.concatenate(bags.toLocalIterator())
+        looked_up = HeaderVectors(train_word_vectors(together, n_words, settings.seed), by_stem=0)
+        del together
+    else:
+        looked_up = header_vectors(stems, words, found.vectors)
+    weights = word_weights(settings.weights, statistics, settings.sif_a)
+    transform = LyricTransform(settings.weights, looked_up.vectors, weights)
+    # A megabyte: the header's words alone, once for each executor.
+    shipped = session.sparkContext.broadcast(transform)
+    if settings.weights == SIF:
+        with progress(session, "lyrics: common component"):
+            transform = transform.without_common_component(second_moment(bags, shipped))
     with progress(session, "lyrics: vectors"):
-        write_table(session.createDataFrame(rows, spark_schema(LYRICS)), warehouse, "lyrics")
-    write_rejections(warehouse, STAGE, rejections)
+        written = write_lyrics(parsed, corpus, shipped, transform.component, warehouse)
+    parsed.unpersist()
+    warehouse.write_arrow(words_table(stems, words, statistics, transform), "lyric_words")
+    write_rejections(warehouse, STAGE, corpus.rejections)
+
+    n_known = int(known(looked_up.vectors).sum())
+    without = sum(part.without_vector for part in written)
+    per_track = 1 / max(1, corpus.n_tracks)
+    summary.facts |= {"lines": corpus.n_lines, "tracks": corpus.n_tracks, "rejected": len(corpus.rejections)}
+    reasons = Counter(rejection.reason for rejection in corpus.rejections)
+    summary.facts |= {f"rejected, {reason}": count for reason, count in sorted(reasons.items())}
+    summary.facts |= {"words": n_words, "words with a vector": n_known}
+    if found is not None:
+        by_word = n_known - looked_up.by_stem
+        summary.facts |= {"words with a vector, by word": by_word, "words with a vector, by stem": looked_up.by_stem}
     summary.facts |= {
-        "lines": len(lines),
-        "tracks": len(bags),
-        "rejected": len(rejections),
-        "words": n_words,
-        "words with a vector": int(known(vectors).sum()),
+        "mean coverage": round(sum(part.coverage for part in written) * per_track, 4),
+        "tracks without a known word": without,
+        "share without a known word": round(without * per_track, 4),
     }
     summary.details["vectors"] = {
-        "method": "word2vec trained on the bags",
-        "seed": settings.seed,
-        "fingerprint": fingerprint(unstemmed, vectors),
+        "source": settings.vectors,
+        "method": "word2vec trained on the bags" if found is None else found.method,
+        "seed": settings.seed if found is None else None,
+        "weights": settings.weights,
+        "sif_a": settings.sif_a if settings.weights == SIF else None,
+        "component": None if transform.component is None else transform.component.tolist(),
+        "fingerprint": transform.fingerprint(words),
     }
     return summary
 
 
-def read_bag_files(settings: LyricsSettings) -> tuple[list[str], list[BagLine]]:
-    """Return the header's words and every line that should hold a bag."""
+def read_bag_files(settings: LyricsSettings) -> tuple[list[str], list[TextBlock]]:
+    """Return the header's words and the text of both files, in blocks.
+
+    Raises
+    ------
+    StageError
+        When no file is given, one is not there or no musiXmatch file, or the two list different words.
+    """
     words: list[str] | None = None
-    lines: list[BagLine] = []
+    blocks: list[TextBlock] = []
     for official_split, location in (("train", settings.train), ("test", settings.test)):
         if location is None:
             continue
-        header: list[str] | None = None
-        for number, text, ended in read_lines(STAGE, location):
-            if text.startswith(WORDS):
-                header = parse_words(text)
-            elif text and not text.startswith(COMMENT):
-                lines.append(BagLine(location, official_split, number, text, ended))
-        if header is None:
-            raise StageError(
-                STAGE, f"{location} has no line of words (it begins with {WORDS}); is it a musiXmatch file?"
-            )
+        header, found = read_blocks(STAGE, location, official_split)
         if words is not None and header != words:
             raise StageError(
                 STAGE, f"{location} lists other words than {settings.train}; the two files must be of one release"
             )
         words = header
+        blocks += found
     if words is None:
         raise StageError(STAGE, "no file to read; give --train, --test or both")
-    return words, lines
+    return words, blocks
 
 
-def parse_line(line: BagLine, n_words: int) -> BagOfWords | Rejection:
-    """Return the bag of a line, or why it has none; a line that was cut off is never guessed."""
-    if not line.ended:
-        return Rejection(line.source, "truncated_line", line.text[-60:], f"line {line.number}")
-    try:
-        return parse_bag(line.text, n_words)
-    except BagOfWordsError as error:
-        return Rejection(line.source, error.reason, error.detail, f"line {line.number}")
+def unstem(stems: Sequence[str], reverse_mapping: str | None) -> list[str]:
+    """Return each stem's word by the official mapping, the stem itself where it has none.
 
-
-def unstem(words: Iterable[str], reverse_mapping: str | None) -> list[str]:
-    """Return each stem's word by the official mapping, the stem itself where it has none."""
+    Raises
+    ------
+    StageError
+        When the file is not there, is cut off, has lines of another form, or names none of the stems.
+    """
     if reverse_mapping is None:
-        return list(words)
+        return list(stems)
+    lines = list(read_lines(STAGE, reverse_mapping))
+    if lines and not lines[-1][2]:
+        raise StageError(STAGE, f"{reverse_mapping} is cut off: line {lines[-1][0]} has no line feed; fetch it again")
     try:
-        mapping = parse_reverse_mapping(text for _, text, _ in read_lines(STAGE, reverse_mapping))
+        mapping = parse_reverse_mapping(text for _, text, _ in lines)
     except ValueError as error:
         raise StageError(STAGE, f"{reverse_mapping}: {error}") from None
-    return [mapping.get(stem, stem) for stem in words]
+    if not mapping.keys() & set(stems):
+        raise StageError(STAGE, f"{reverse_mapping} has none of the header's words; give mxm_reverse_mapping.txt")
+    return [mapping.get(stem) or stem for stem in stems]
 
 
-def to_row(official_split: str, bag: BagOfWords, vectors: np.ndarray) -> Row:
-    """Return a row of ``lyrics/``."""
-    vector, coverage = lyric_vector(bag.indices, bag.counts, vectors)
-    values = {
-        "track_id": bag.track_id,
-        "musixmatch_id": bag.musixmatch_id,
-        "official_split": official_split,
-        "word_indices": bag.indices.tolist(),
-        "word_counts": bag.counts.tolist(),
-        "coverage": coverage,
-        "lyric_vector": None if vector is None else vector.tolist(),
-    }
-    return Row(**{name: values[name] for name in LYRICS.names})
+def without_words(block: ParsedBlock) -> ParsedBlock:
+    """Return a parsed block with its tracks alone, which is all the driver needs to find repeated ones."""
+    none = np.zeros(0, np.int32)
+    return replace(block, bags=replace(block.bags, offsets=none, indices=none, counts=none))
 
 
-def _parallel(session: SparkSession, items: list) -> RDD:
-    return session.sparkContext.parallelize(items, max(1, len(items) // LINES_PER_TASK))
+def take_stock(blocks: Sequence[ParsedBlock]) -> Corpus:
+    """Find the tracks that stand twice, of which the first one counts, and put all rejections in order.
+
+    Parameters
+    ----------
+    blocks : sequence of ParsedBlock
+        In the order of the files and their lines.
+    """
+    track_ids = np.concatenate([block.bags.track_ids for block in blocks])
+    starts = np.cumsum([0, *(len(block.bags) for block in blocks)])
+    _, first, group = np.unique(track_ids, return_index=True, return_inverse=True)
+    repeats: dict[int, list[int]] = {}
+    rejections = [list(block.rejections) for block in blocks]
+
+    def place(row: int) -> tuple[int, int]:
+        block = int(np.searchsorted(starts, row, "right")) - 1
+        return block, row - int(starts[block])
+
+    for row in np.flatnonzero(first[group] != np.arange(len(track_ids))).tolist():
+        block, here = place(row)
+        kept_block, kept = place(int(first[group[row]]))
+        repeats.setdefault(block, []).append(here)
+        line = int(blocks[block].bag_lines[here])
+        detail = (
+            f"{track_ids[row].decode()} stands in line {blocks[kept_block].bag_lines[kept]} "
+            f"of {blocks[kept_block].source} already"
+        )
+        rejections[block].append((line, Rejection(blocks[block].source, "repeated_track", detail, f"line {line}")))
+    ordered = [rejection for part in rejections for _, rejection in sorted(part, key=lambda entry: entry[0])]
+    return Corpus(sum(block.n_lines for block in blocks), len(first), repeats, ordered)
+
+
+def second_moment(bags: RDD[Bags], transform: Broadcast[LyricTransform]) -> np.ndarray:
+    """Return the second moment of all lyric vectors, exactly: each block sums its own, added up in their order."""
+    return np.sum(bags.map(lambda part: transform.value(part).second_moment()).collect(), axis=0)
+
+
+def write_lyrics(
+    parsed: RDD[tuple[int, ParsedBlock]],
+    corpus: Corpus,
+    transform: Broadcast[LyricTransform],
+    component: np.ndarray | None,
+    warehouse: Warehouse,
+) -> list[WrittenBlock]:
+    """Write ``lyrics/``, a file for each block that has bags, by the workers."""
+    address, repeats = warehouse.address(), corpus.repeats
+    with warehouse.replacing("lyrics") as staging:
+
+        def write(entry: tuple[int, ParsedBlock]) -> WrittenBlock:
+            number, block = entry
+            kept = replace(block, bags=block.bags.without(repeats.get(number, ())))
+            return write_block(kept, replace(transform.value, component=component), address, staging, number)
+
+        return parsed.map(write).collect()

@@ -1,26 +1,47 @@
-"""Word vectors trained on the bags of words themselves, and the lyric vector made from them."""
+"""A vector for each word of a header: trained on the bags of words themselves, or looked up."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+from tqdm import tqdm
 
-from msd_spark.musixmatch import BagOfWords
+from msd_spark.bags import Bags
 from msd_spark.schema import GEOMETRY
 
 MAX_REPEATS = 5
 """A word's occurrences in a bag that training sees; a chorus would drown the rest otherwise."""
 
 
-def _stable_hash(word: str) -> int:
-    """Hash a word alike in every process, as gensim needs to start from the same vectors each time."""
-    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")
+class _ShuffledBags:
+    """The bags as gensim's sentences: each pass draws another order of every bag's words, the same in every run."""
+
+    def __init__(self, bags: Bags, n_words: int, seed: int, bar: tqdm) -> None:
+        self.bags, self.seed, self.bar, self.passes = bags, seed, bar, 0
+        self.repeats = np.minimum(bags.counts, MAX_REPEATS)
+        self.tokens = [str(index) for index in range(n_words + 1)]
+
+    def frequencies(self) -> dict[str, int]:
+        """Return how often each word that occurs is seen in a pass."""
+        seen = np.bincount(self.bags.indices, self.repeats, len(self.tokens)).astype(int)
+        return {token: int(count) for token, count in zip(self.tokens, seen, strict=True) if count}
+
+    def __iter__(self) -> Iterator[list[str]]:
+        self.passes += 1
+        generator = np.random.default_rng([self.seed, self.passes])
+        for start, end in pairwise(self.bags.offsets.tolist()):
+            # gensim cuts a sentence at 10,000 words; no bag comes near it.
+            words = np.repeat(self.bags.indices[start:end], self.repeats[start:end])
+            generator.shuffle(words)
+            yield [self.tokens[index] for index in words.tolist()]
+            self.bar.update()
 
 
 def train_word_vectors(
-    bags: Sequence[BagOfWords], words: Sequence[str], seed: int = 0, size: int = GEOMETRY.lyric_size, epochs: int = 5
+    bags: Bags, n_words: int, seed: int = 0, size: int = GEOMETRY.lyric_size, epochs: int = 5
 ) -> np.ndarray:
     """Train vectors for the words of a header on bags of words.
 
@@ -28,9 +49,9 @@ def train_word_vectors(
 
     Parameters
     ----------
-    bags : sequence of BagOfWords
-    words : sequence of str
-        The header's words; word ``i`` of a bag is ``words[i - 1]``.
+    bags : Bags
+    n_words : int
+        Words of the header.
     seed : int
     size : int
         Dimensions of a vector.
@@ -39,31 +60,20 @@ def train_word_vectors(
     Returns
     -------
     numpy.ndarray
-        Shape ``(len(words), size)``, float32; a row of NaN for a word that no bag has. The same
+        Shape ``(n_words, size)``, float32; a row of NaN for a word that no bag has. The same
         for the same arguments, whatever the machine's number of cores.
     """
     from gensim.models import Word2Vec
 
-    vectors = np.full((len(words), size), np.nan, np.float32)
-    generator = np.random.default_rng(seed)
-    sentences = []
-    for bag in bags:
-        tokens = np.repeat(bag.indices, np.minimum(bag.counts, MAX_REPEATS))
-        # gensim cuts a sentence at 10,000 words; no bag comes near it.
-        sentences.append([str(index) for index in generator.permutation(tokens)])
-    if not sentences:
+    vectors = np.full((n_words, size), np.nan, np.float32)
+    if not len(bags):
         return vectors
-    model = Word2Vec(
-        sentences,
-        vector_size=size,
-        window=10,
-        min_count=1,
-        negative=5,
-        epochs=epochs,
-        seed=seed,
-        workers=1,
-        hashfxn=_stable_hash,
-    )
+    with tqdm(desc="lyrics: word vectors", total=len(bags) * epochs, unit="bag", mininterval=5.0) as bar:
+        sentences = _ShuffledBags(bags, n_words, seed, bar)
+        # With one worker the order of updates, and so the result, is always the same.
+        model = Word2Vec(vector_size=size, window=10, min_count=1, negative=5, seed=seed, workers=1)
+        model.build_vocab_from_freq(sentences.frequencies(), corpus_count=len(bags))
+        model.train(sentences, total_examples=len(bags), epochs=epochs)
     for token, row in model.wv.key_to_index.items():
         vectors[int(token) - 1] = model.wv.vectors[row]
     return vectors
@@ -74,37 +84,41 @@ def known(vectors: np.ndarray) -> np.ndarray:
     return np.isfinite(vectors).all(axis=1)
 
 
-def lyric_vector(indices: np.ndarray, counts: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray | None, float]:
-    """Return a bag's lyric vector and its coverage.
+@dataclass(frozen=True)
+class HeaderVectors:
+    """Vectors of a header's words.
 
-    The vector is the sum of the word vectors, each weighted by its word's share of the
-    occurrences of all words that have a vector.
+    Attributes
+    ----------
+    vectors : numpy.ndarray
+        Shape ``(n_words, size)``, float32; a row of NaN for a word without a vector.
+    by_stem : int
+        Words whose own vector was not to be had, so that the stem's stands for it.
+    """
+
+    vectors: np.ndarray
+    by_stem: int
+
+
+def header_vectors(
+    stems: Sequence[str], words: Sequence[str], found: Mapping[str, np.ndarray], size: int = GEOMETRY.lyric_size
+) -> HeaderVectors:
+    """Return each word's vector, or its stem's where the word has none.
 
     Parameters
     ----------
-    indices, counts : numpy.ndarray
-        Shape ``(n_words,)``: words from 1, and their occurrences.
-    vectors : numpy.ndarray
-        Shape ``(n_header_words, size)``; a row with NaN is a word without a vector.
-
-    Returns
-    -------
-    vector : numpy.ndarray or None
-        Shape ``(size,)``, float32; None where no word of the bag has a vector.
-    coverage : float
-        Share of the bag's occurrences whose word has a vector, in [0, 1].
+    stems, words : sequence of str
+        The header as it is, and un-stemmed.
+    found : mapping of str to numpy.ndarray
+        Vectors of shape ``(size,)``, by word.
+    size : int
     """
-    rows = vectors[indices - 1]
-    has_vector = np.isfinite(rows).all(axis=1)
-    occurrences = counts[has_vector].astype(np.float64)
-    total = occurrences.sum()
-    if not total:
-        return None, 0.0
-    return ((occurrences / total) @ rows[has_vector].astype(np.float64)).astype(np.float32), float(total / counts.sum())
-
-
-def fingerprint(words: Iterable[str], vectors: np.ndarray) -> str:
-    """Return a name for a set of word vectors: words and numbers."""
-    digest = hashlib.sha256("\n".join(words).encode())
-    digest.update(np.ascontiguousarray(vectors, np.float32).tobytes())
-    return digest.hexdigest()[:32]
+    vectors = np.full((len(stems), size), np.nan, np.float32)
+    by_stem = 0
+    for row, (stem, word) in enumerate(zip(stems, words, strict=True)):
+        vector = found.get(word)
+        if vector is None and stem in found:
+            vector, by_stem = found[stem], by_stem + 1
+        if vector is not None:
+            vectors[row] = vector
+    return HeaderVectors(vectors, by_stem)
