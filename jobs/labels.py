@@ -1,30 +1,63 @@
 #!/usr/bin/env python
-"""Read genre label files and write the table labels/."""
+"""Read genre label files and Last.fm's tags and write the tables labels/, tags/ and tag_counts/."""
 
 from msd_spark.command_line import exit_with, job_parser
 from msd_spark.errors import StageError
+from msd_spark.label_sets import LABEL_FILES
 from msd_spark.labels import STAGE, LabelsSettings, make_labels
+from msd_spark.spark import start_spark
+from msd_spark.summary import Summary
+from msd_spark.tags import TagsSettings, make_tags
 from msd_spark.warehouse import Warehouse
 
 
 def main() -> None:
     """Run the job with the arguments of the command line."""
     parser = job_parser(__doc__)
-    parser.add_argument(
+    add = parser.add_argument
+    for name, text in LABEL_FILES.items():
+        add(f"--{name}", metavar="FILE", help=text)
+    add(
         "--source",
         action="append",
-        required=True,
+        default=[],
         metavar="NAME=FILE",
-        help="a label set and its .cls file, cd1=msd_tagtraum_cd1.cls for example; repeatable",
+        help="a label set by another name and its file, in the same form; repeatable",
     )
+    add(
+        "--min-examples",
+        type=int,
+        default=LabelsSettings.min_examples,
+        metavar="N",
+        help="leave genres of fewer tracks out of a label set, and list them",
+    )
+    add(
+        "--tags",
+        nargs="+",
+        default=(),
+        metavar="LOCATION",
+        help="Last.fm's tags: a folder of its JSON files, a .zip of it, or lastfm_tags.db",
+    )
+    add("--top-tags", type=int, default=TagsSettings.top_tags, metavar="N", help="how many tags the summary lists")
     arguments = parser.parse_args()
-    sources = {}
+    named = [(name, location) for name in LABEL_FILES if (location := getattr(arguments, name))]
     for source in arguments.source:
         name, separator, location = source.partition("=")
         if not (name and separator and location):
             raise StageError(STAGE, f"--source takes NAME=FILE, not {source!r}")
-        sources[name] = location
-    make_labels(LabelsSettings(arguments.warehouse, sources)).finish(Warehouse(arguments.warehouse))
+        named.append((name, location))
+    sources = dict(named)
+    if len(sources) < len(named):
+        raise StageError(STAGE, "two files for one label set; give each a name of its own")
+    if not (sources or arguments.tags):
+        raise StageError(STAGE, "nothing to read; give label files (--cd1 and others), --tags or both")
+    summary = Summary(STAGE)
+    if sources:
+        make_labels(LabelsSettings(arguments.warehouse, sources, arguments.min_examples), summary)
+    if arguments.tags:
+        settings = TagsSettings(arguments.warehouse, tuple(arguments.tags), arguments.top_tags)
+        make_tags(start_spark("msd-spark labels"), settings, summary)
+    summary.finish(Warehouse(arguments.warehouse))
 
 
 if __name__ == "__main__":
