@@ -19,68 +19,17 @@ from typing import Any
 from tabulate import tabulate
 
 from msd_spark.command_line import exit_with, job_parser
+from msd_spark.data_folder import STAGE, DataFolder
 from msd_spark.errors import StageError
 from msd_spark.metric_text import with_interval
 from msd_spark.run_metadata import HISTORY, METRICS, RUNS
 from msd_spark.summary import SUMMARIES
 from msd_spark.warehouse import Warehouse
 
-STAGE = "pipeline"
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-
-@dataclass(frozen=True)
-class DataFolder:
-    """Where each source stands in a folder of data.
-
-    Attributes
-    ----------
-    songs : tuple of Path
-        Folders of song files.
-    bags_train, bags_test, reverse_mapping : Path or None
-        The files of musiXmatch.
-    labels : Path
-        tagtraum's CD1 file.
-    """
-
-    songs: tuple[Path, ...]
-    bags_train: Path | None
-    bags_test: Path | None
-    reverse_mapping: Path | None
-    labels: Path
-
-    @classmethod
-    def find(cls, folder: Path) -> DataFolder:
-        """Find the sources in a folder laid out as the README says.
-
-        Raises
-        ------
-        StageError
-            When songs, lyrics or labels are missing.
-        """
-        songs = tuple(path for name in ("songs", "broken") if (path := folder / name).is_dir())
-        lyrics = folder / "musixmatch"
-        found = cls(
-            songs,
-            _first(lyrics, "mxm_dataset_train*.txt"),
-            _first(lyrics, "mxm_dataset_test*.txt"),
-            _first(lyrics, "mxm_reverse_mapping*.txt"),
-            _first(folder / "tagtraum", "msd_tagtraum_cd1*.cls") or Path(),
-        )
-        wanted = {
-            "songs/": (folder / "songs").is_dir(),
-            "musixmatch/mxm_dataset_train.txt or _test.txt": bool(found.bags_train or found.bags_test),
-            "tagtraum/msd_tagtraum_cd1.cls": found.labels != Path(),
-        }
-        missing = [name for name, there in wanted.items() if not there]
-        if missing:
-            raise StageError(STAGE, f'{folder} has no {", no ".join(missing)}; see "A folder of data" in the README')
-        return found
-
-
-def _first(folder: Path, pattern: str) -> Path | None:
-    # The plain name comes before any variant of it (mxm_dataset_test.truncated.txt).
-    return min(folder.glob(pattern), key=lambda path: (len(path.name), path.name), default=None)
+NOTHING_TO_READ = {"plays": "the folder of data has no tasteprofile/train_triplets.txt"}
+"""Why a stage whose command is empty is skipped."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +53,11 @@ class PipelineSettings:
 
 
 def commands(settings: PipelineSettings) -> dict[str, list[str]]:
-    """Return the command of each stage, in order."""
+    """Return the command of each stage, in order; it is empty where the stage has nothing to read."""
     data, warehouse = settings.data, ["--warehouse", settings.warehouse]
     bags = [("--train", data.bags_train), ("--test", data.bags_test), ("--reverse-mapping", data.reverse_mapping)]
+    labels = {"cd1": data.labels, **data.other_labels}
+    listens = [("--triplets", data.triplets), ("--mismatches", data.mismatches)]
     run = ["--run", settings.run]
     return {
         "ingest": ["spark-submit", _script("jobs/ingest.py"), "--songs", *map(str, data.songs), *warehouse],
@@ -116,7 +67,21 @@ def commands(settings: PipelineSettings) -> dict[str, list[str]]:
             *(word for option, path in bags if path for word in (option, str(path))),
             *warehouse,
         ],
-        "labels": ["python", _script("jobs/labels.py"), "--source", f"cd1={data.labels}", *warehouse],
+        "labels": [
+            "spark-submit" if data.tags else "python",
+            _script("jobs/labels.py"),
+            *(word for name, path in labels.items() for word in (f"--{name}", str(path))),
+            *(("--tags", *map(str, data.tags)) if data.tags else ()),
+            *warehouse,
+        ],
+        "plays": [
+            "spark-submit",
+            _script("jobs/plays.py"),
+            *(word for option, path in listens if path for word in (option, str(path))),
+            *warehouse,
+        ]
+        if data.triplets
+        else [],
         "dataset": ["spark-submit", _script("jobs/dataset.py"), "--require", "genre", *warehouse],
         "train": [
             *(
@@ -155,6 +120,9 @@ def run_stages(settings: PipelineSettings, first: str, last: str) -> dict[str, f
     chosen = names[names.index(first) : names.index(last) + 1]
     seconds: dict[str, float] = {}
     for number, stage in enumerate(chosen, 1):
+        if not stages[stage]:
+            print(f"\n[{number}/{len(chosen)}] {stage}: skipped, {NOTHING_TO_READ[stage]}", flush=True)
+            continue
         print(f"\n[{number}/{len(chosen)}] {stage}\n$ {shlex.join(stages[stage])}", flush=True)
         started = time.monotonic()
         outcome = subprocess.run(stages[stage])

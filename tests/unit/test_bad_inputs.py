@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from msd_spark.data_folder import DataFolder
 from msd_spark.errors import StageError
 from msd_spark.example_plan import FileRule, plan_examples
 from msd_spark.features import example_columns, segment_features
 from msd_spark.figures import song_map
 from msd_spark.musixmatch import BagOfWordsError, parse_bag, parse_reverse_mapping, parse_words
-from msd_spark.pipeline import DataFolder, parse_arguments
+from msd_spark.pipeline import parse_arguments
 from msd_spark.schema import Geometry
 from msd_spark.songfile.parse import SongFileError, parse_song
 from msd_spark.splits import SplitRule

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from msd_spark.pipeline import REPOSITORY, DataFolder, PipelineSettings, commands, parse_arguments
+from msd_spark.data_folder import DataFolder
+from msd_spark.pipeline import REPOSITORY, PipelineSettings, commands, parse_arguments, run_stages
 
 EVERYTHING = (
     "songs/",
@@ -13,6 +14,16 @@ EVERYTHING = (
     "musixmatch/mxm_dataset_test.truncated.txt",
     "musixmatch/mxm_reverse_mapping.txt",
     "tagtraum/msd_tagtraum_cd1.cls",
+    "tagtraum/msd_tagtraum_cd2.cls",
+    "tagtraum/msd_tagtraum_cd2c.cls",
+    "magd/msd-MAGD-genreAssignment.cls",
+    "magd/msd-topMAGD-genreAssignment.cls",
+    "magd/msd-MASD-styleAssignment.cls",
+    "lastfm/lastfm_train.zip",
+    "lastfm/lastfm_test.zip",
+    "tasteprofile/train_triplets.txt",
+    "tasteprofile/train_triplets.first2000.txt",
+    "tasteprofile/sid_mismatches.txt",
 )
 
 
@@ -35,7 +46,44 @@ def test_every_source_is_found(tmp_path: Path) -> None:
         lyrics / "mxm_dataset_test.truncated.txt",
         lyrics / "mxm_reverse_mapping.txt",
         tmp_path / "tagtraum" / "msd_tagtraum_cd1.cls",
+        {
+            "cd2": tmp_path / "tagtraum" / "msd_tagtraum_cd2.cls",
+            "cd2c": tmp_path / "tagtraum" / "msd_tagtraum_cd2c.cls",
+            "magd": tmp_path / "magd" / "msd-MAGD-genreAssignment.cls",
+            "topmagd": tmp_path / "magd" / "msd-topMAGD-genreAssignment.cls",
+            "masd": tmp_path / "magd" / "msd-MASD-styleAssignment.cls",
+        },
+        (tmp_path / "lastfm" / "lastfm_test.zip", tmp_path / "lastfm" / "lastfm_train.zip"),
+        tmp_path / "tasteprofile" / "train_triplets.txt",
+        tmp_path / "tasteprofile" / "sid_mismatches.txt",
     )
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (("lastfm_tags.db", "lastfm_train.zip", "lastfm_train/A/"), ("lastfm_tags.db",)),
+        (("lastfm_train.zip", "lastfm_train/A/"), ("lastfm_train.zip",)),
+        (("lastfm_train/A/", "readme.txt"), ("",)),
+        (("readme.txt",), ()),
+    ],
+)
+def test_tags_are_taken_in_one_of_the_ways_they_come_in(
+    tmp_path: Path, names: tuple[str, ...], wanted: tuple[str, ...]
+) -> None:
+    lay_out(tmp_path, "songs/", "musixmatch/mxm_dataset_test.txt", "tagtraum/msd_tagtraum_cd1.cls")
+    lay_out(tmp_path, *(f"lastfm/{name}" for name in names))
+    assert DataFolder.find(tmp_path).tags == tuple(tmp_path / "lastfm" / name for name in wanted)
+
+
+def test_the_samples_and_the_generators_names_are_found(tmp_path: Path) -> None:
+    lay_out(tmp_path, "songs/", "musixmatch/mxm_dataset_test.txt", "tagtraum/msd_tagtraum_cd1.cls")
+    lay_out(tmp_path, "magd/msd_magd_genreassignment.tsv", "tasteprofile/train_triplets.txt.zip")
+    found = DataFolder.find(tmp_path)
+    assert found.other_labels == {"magd": tmp_path / "magd" / "msd_magd_genreassignment.tsv"}
+    assert found.triplets == tmp_path / "tasteprofile" / "train_triplets.txt.zip"
+    (tmp_path / "magd" / "msd_magd_genreassignment.tsv").rename(tmp_path / "magd" / "magd_subset_4011.tsv")
+    assert DataFolder.find(tmp_path).other_labels == {"magd": tmp_path / "magd" / "magd_subset_4011.tsv"}
 
 
 def test_what_need_not_be_there_may_be_missing(tmp_path: Path) -> None:
@@ -51,7 +99,8 @@ def settings(tmp_path: Path) -> PipelineSettings:
 
 
 def test_stages_stand_in_the_order_of_the_design(tmp_path: Path) -> None:
-    assert list(commands(settings(tmp_path))) == ["ingest", "lyrics", "labels", "dataset", "train", "score", "report"]
+    stages = ["ingest", "lyrics", "labels", "plays", "dataset", "train", "score", "report"]
+    assert list(commands(settings(tmp_path))) == stages
 
 
 def test_commands_are_those_that_a_person_would_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +113,13 @@ def test_commands_are_those_that_a_person_would_type(tmp_path: Path, monkeypatch
         "lyrics": "spark-submit jobs/lyrics.py --train DATA/musixmatch/mxm_dataset_train.txt"
         " --test DATA/musixmatch/mxm_dataset_test.truncated.txt"
         " --reverse-mapping DATA/musixmatch/mxm_reverse_mapping.txt --warehouse s3://b/w",
-        "labels": "python jobs/labels.py --source cd1=DATA/tagtraum/msd_tagtraum_cd1.cls --warehouse s3://b/w",
+        "labels": "spark-submit jobs/labels.py --cd1 DATA/tagtraum/msd_tagtraum_cd1.cls"
+        " --cd2 DATA/tagtraum/msd_tagtraum_cd2.cls --cd2c DATA/tagtraum/msd_tagtraum_cd2c.cls"
+        " --magd DATA/magd/msd-MAGD-genreAssignment.cls --topmagd DATA/magd/msd-topMAGD-genreAssignment.cls"
+        " --masd DATA/magd/msd-MASD-styleAssignment.cls"
+        " --tags DATA/lastfm/lastfm_test.zip DATA/lastfm/lastfm_train.zip --warehouse s3://b/w",
+        "plays": "spark-submit jobs/plays.py --triplets DATA/tasteprofile/train_triplets.txt"
+        " --mismatches DATA/tasteprofile/sid_mismatches.txt --warehouse s3://b/w",
         "dataset": "spark-submit jobs/dataset.py --require genre --warehouse s3://b/w",
         "train": "horovodrun -np 4 training/train.py --warehouse s3://b/w --model dense --run r1 --overwrite"
         " --epochs 7 --batch 32",
@@ -78,7 +133,7 @@ def test_from_another_folder_scripts_are_called_by_their_full_path(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     scripts = [word for words in commands(settings(tmp_path)).values() for word in words if word.endswith(".py")]
-    assert len(scripts) == 7
+    assert len(scripts) == 8
     assert all(Path(script).is_absolute() and Path(script).is_file() for script in scripts)
 
 
@@ -88,6 +143,19 @@ def test_lyrics_files_that_are_not_there_are_not_asked_for(tmp_path: Path) -> No
     assert "--train" not in words
     assert "--reverse-mapping" not in words
     assert words[words.index("--test") + 1] == str(tmp_path / "musixmatch" / "mxm_dataset_test.txt")
+
+
+def test_a_folder_without_listens_and_tags_skips_them_with_a_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_out(tmp_path, "songs/", "musixmatch/mxm_dataset_test.txt", "tagtraum/msd_tagtraum_cd1.cls")
+    bare = PipelineSettings(DataFolder.find(tmp_path), "w")
+    stages = commands(bare)
+    cd1 = str(tmp_path / "tagtraum" / "msd_tagtraum_cd1.cls")
+    assert (stages["labels"][0], stages["labels"][2:]) == ("python", ["--cd1", cd1, "--warehouse", "w"])
+    assert stages["plays"] == []
+    assert run_stages(bare, "plays", "plays") == {}
+    assert "plays: skipped, the folder of data has no tasteprofile/train_triplets.txt" in capsys.readouterr().out
 
 
 def test_arguments_that_are_left_out() -> None:
