@@ -14,6 +14,7 @@ from training.augmentation import AugmentationSettings
 from training.dataset import STAGE
 from training.evaluation.baselines import BASELINES
 from training.feed import FeedSettings
+from training.journal import CheckpointSettings
 from training.model_settings import AUGMENTATION, DEFAULTS, INPUTS, ModelSettings
 from training.optimizers import OPTIMIZERS, PRECISIONS, OptimizerSettings
 from training.schedule import DECAYS, SCALINGS, Schedule
@@ -31,6 +32,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     _add_model(parser.add_argument_group("model"))
     _add_training(parser.add_argument_group("training"))
     _add_augmentation(parser.add_argument_group("augmentation of training examples"))
+    _add_checkpoints(parser.add_argument_group("checkpoints"))
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +40,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add("--dataset", default="genre", metavar="NAME", help="dataset/NAME of the warehouse")
     add("--target", default=GENRE, choices=TARGETS, help="what is learned; the dataset must have it")
     add("--run", metavar="NAME", help="the run is written to models/NAME; made of model and time when left out")
-    add("--overwrite", action="store_true", help="replace a finished run of the same name")
+    add("--overwrite", action="store_true", help="begin anew, and replace a run of the same name once this one is done")
     add("--seed", type=int, default=0, help="of weights, dropout, augmentation, reading order and bootstrap")
     add(
         "--baselines",
@@ -52,7 +54,13 @@ def _add_model(parser: argparse._ArgumentGroup) -> None:
     add = parser.add_argument
     add("--model", default="cnn", choices=sorted(DEFAULTS), help="which model")
     add("--inputs", default="both", choices=INPUTS, help="what it looks at")
-    add("--dropout", type=float, metavar="SHARE", help=f"units dropped before dense layers (default: {OF_THE_MODEL})")
+    add(
+        "--dropout",
+        type=float,
+        metavar="SHARE",
+        default=argparse.SUPPRESS,
+        help=f"units dropped before dense layers (default: {OF_THE_MODEL})",
+    )
 
 
 def _add_training(parser: argparse._ArgumentGroup) -> None:
@@ -100,9 +108,42 @@ def _add_training(parser: argparse._ArgumentGroup) -> None:
     add("--label-smoothing", type=float, default=0.0, metavar="SHARE", help="of the truth, spread over all classes")
 
 
+def _add_checkpoints(parser: argparse._ArgumentGroup) -> None:
+    add, checkpoints = parser.add_argument, CheckpointSettings()
+    add("--resume", action="store_true", help="go on from the last checkpoint of --run; begin where there is none yet")
+    add("--checkpoint-every", type=int, default=checkpoints.every, metavar="EPOCHS", help="0: no checkpoints")
+    add("--checkpoint-steps", type=int, default=checkpoints.steps, metavar="STEPS", help="within an epoch, too; 0: not")
+    add("--keep-checkpoints", action="store_true", help="in the finished run's folder; they are removed otherwise")
+    add(
+        "--elastic",
+        action="store_true",
+        help="ranks may be lost and join while it trains; start it with horovodrun --min-np and --max-np",
+    )
+
+
+def checkpoint_settings(arguments: argparse.Namespace) -> CheckpointSettings:
+    """Return when checkpoints are written.
+
+    Raises
+    ------
+    StageError
+        When the options about going on do not fit together.
+    """
+    for option in ("resume", "elastic"):
+        if getattr(arguments, option) and not arguments.run:
+            raise StageError(STAGE, f"--{option} needs --run NAME")
+    if arguments.resume and arguments.overwrite:
+        raise StageError(STAGE, "--resume goes on and --overwrite begins anew; say one of them")
+    try:
+        return CheckpointSettings(arguments.checkpoint_every, arguments.checkpoint_steps, arguments.keep_checkpoints)
+    except ValueError as error:
+        raise StageError(STAGE, str(error)) from error
+
+
 def _add_augmentation(parser: argparse._ArgumentGroup) -> None:
     def add(name: str, kind: type, metavar: str, text: str) -> None:
-        parser.add_argument(name, type=kind, metavar=metavar, help=f"{text} (default: {OF_THE_MODEL})")
+        help_text = f"{text} (default: {OF_THE_MODEL})"
+        parser.add_argument(name, type=kind, metavar=metavar, default=argparse.SUPPRESS, help=help_text)
 
     add("--crop", float, "SHARE", "cut at most this share of a song away at its ends")
     add("--time-masks", int, "N", "spans of segments that are masked")
@@ -169,4 +210,4 @@ def training_settings(arguments: argparse.Namespace) -> TrainingSettings:
 
 def _given(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
     """Return the options that were given, by name."""
-    return {name: value for name in names if (value := getattr(arguments, name)) is not None}
+    return {name: value for name in names if (value := getattr(arguments, name, None)) is not None}
