@@ -56,9 +56,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from training.run_folder import predictions_table, read_metadata, read_model, read_training
     from training.targets import Target
 
-    ranks = Ranks.join()
+    hvd.init()
+    # Before anything else of TensorFlow: its threads and devices cannot be changed once it runs.
     limit_threads(hvd.local_size())
     use_own_accelerator(hvd.local_rank())
+    ranks = Ranks.joined()
     warehouse = Warehouse(arguments.warehouse)
     metadata = read_metadata(warehouse, arguments.run, STAGE)
     name, split = arguments.dataset or metadata["dataset"]["name"], arguments.split
@@ -68,7 +70,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
     fit = fit_to(metadata, dataset, found, split)
     model = read_model(warehouse, arguments.run)
     outputs = int(model.output_shape[-1])
-    made = predict_split(compile_inference(model), outputs, dataset, split, found, arguments.batch, ranks)
+    with ranks.noticing_losses():
+        made = predict_split(compile_inference(model), outputs, dataset, split, found, arguments.batch, ranks)
     if made is None or not made.present.any():
         raise StageError(STAGE, f"no example in {split} of dataset {name} has a {found.name} to judge by; see --split")
     if not ranks.is_first:
