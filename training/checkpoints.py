@@ -78,6 +78,20 @@ class Checkpoints:
                 "or begin anew with --overwrite",
             )
 
+    def begin(self, *, resume: bool, overwrite: bool) -> TrainingState | None:
+        """Return where a run goes on from; None where it begins anew.
+
+        Raises
+        ------
+        StageError
+            When it may do neither; see `check_may_begin` and `read`.
+        """
+        if overwrite:
+            self.remove()
+            return None
+        self.check_may_begin(resume=resume)
+        return self.read()
+
     def remove(self) -> None:
         """Remove the checkpoints, so that the run begins anew."""
         self.warehouse.remove(*self._names())

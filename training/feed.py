@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -97,3 +97,26 @@ class Feed:
                 yield self.prepared(batch, epoch)
 
         return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(4)
+
+    def steps(self, make: Callable[[], Iterator[Batch]], size: int, epoch: int) -> Iterator[Any]:
+        """Give the batches of `to_tensorflow`; what goes wrong in making them is raised as it was.
+
+        TensorFlow would wrap it into an error of its own, traceback and all.
+        """
+        import tensorflow as tf
+
+        failed: list[Exception] = []
+
+        def watched() -> Iterator[Batch]:
+            try:
+                yield from make()
+            except Exception as error:
+                failed.append(error)
+                raise
+
+        try:
+            yield from self.to_tensorflow(watched, size, epoch)
+        except tf.errors.OpError:
+            if failed:
+                raise failed[0] from None
+            raise

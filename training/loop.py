@@ -9,15 +9,17 @@ batch holds padding or examples without the target adds nothing for those.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from typing import Any
 
 import horovod.tensorflow as hvd
 import keras
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from msd_spark.errors import StageError
 from training.dataset import STAGE, Dataset
@@ -28,9 +30,11 @@ from training.losses import Loss
 from training.optimizers import make_optimizer
 from training.plan import RankPlan, plan_epoch
 from training.predictions import Predictions
+from training.progress import Progress, someone_watches
 from training.ranks import Ranks
-from training.reading import Batch, batches
-from training.seeds import seed_dropout
+from training.reading import Batch, Tally, batches
+from training.seeds import drawing_states, seed_dropout
+from training.state import Best, TrainingState
 from training.target_summary import summarise
 from training.targets import TAGS, Target
 from training.training_settings import TrainingSettings
@@ -110,32 +114,81 @@ class Trainer:
         self.model = model
         self._infer = compile_inference(self.model)
 
-    def fit(self) -> list[dict[str, Any]]:
+    def fit(
+        self,
+        begin: TrainingState | None = None,
+        keep: Callable[[TrainingState], None] | None = None,
+        keep_steps: int = 0,
+    ) -> list[dict[str, Any]]:
         """Train; the model ends with the weights of its best epoch. Returns a row of figures an epoch.
+
+        Parameters
+        ----------
+        begin : TrainingState, optional
+            Where an earlier training stood, to go on from there.
+        keep : callable, optional
+            Is given the state after every epoch, on every rank.
+        keep_steps : int
+            And after so many steps within an epoch; 0: not there.
 
         Raises
         ------
         StageError
-            When the loss is no number, or the files hold other rows than planned.
+            When the loss is no number, the files hold other rows than planned, or the state is that
+            of another model.
         """
-        history: list[dict[str, Any]] = []
-        best_loss, best_weights, since_best = np.inf, self.model.get_weights(), 0
-        for epoch in range(self.settings.epochs):
-            figures: dict[str, Any] = {"epoch": epoch + 1, "loss": self._run_epoch(epoch)}
+        settings = self.settings
+        progress = Progress(
+            settings.epochs, self._plan(0).steps, shown=self.ranks.is_first, bar=someone_watches(sys.stderr)
+        )
+        best = Best(weights=tuple(self.model.get_weights()))
+        state = begin or TrainingState(0, 0, (), (), (), np.zeros((self.ranks.size, 2)), best=best)
+        if begin is not None:
+            self._restore(begin)
+        while state.epoch < settings.epochs and not state.best.stalled(state.epoch, settings.patience):
+            epoch = state.epoch
+            figures: dict[str, Any] = {"epoch": epoch + 1, "loss": self._run_epoch(state, progress, keep, keep_steps)}
             figures["learning_rate"] = float(self.optimizer.learning_rate)
             figures |= self._validate()
-            history.append(figures)
-            if self.ranks.is_first:
-                tqdm.write("  ".join(f"{name} {value:.4g}" for name, value in figures.items() if value is not None))
+            progress.say(figures)
             judged_by = figures.get("validation_loss", -float(epoch))
-            if judged_by < best_loss:
-                best_loss, best_weights, since_best = judged_by, self.model.get_weights(), 0
-            else:
-                since_best += 1
-            if self.settings.patience and since_best >= self.settings.patience:
-                break
-        self.model.set_weights(best_weights)
-        return history
+            best = state.best.after(epoch + 1, judged_by, self.model.get_weights())
+            state = self._state(epoch + 1, 0, np.zeros(2), [*state.history, figures], best)
+            if keep is not None:
+                keep(state)
+        self.model.set_weights(list(state.best.weights))
+        return state.history
+
+    def _state(
+        self, epoch: int, step: int, sums: np.ndarray, history: list[dict[str, Any]], best: Best
+    ) -> TrainingState:
+        """Return where the training stands, on every rank the same."""
+        return TrainingState(
+            epoch,
+            step,
+            tuple(self.model.get_weights()),
+            tuple(np.asarray(variable) for variable in self.optimizer.variables),
+            tuple(self.ranks.gather(np.asarray(state)[None]) for state in drawing_states(self.model)),
+            self.ranks.gather(sums[None]),
+            history,
+            best,
+        )
+
+    def _restore(self, state: TrainingState) -> None:
+        """Take up a state, also one of another number of ranks when it is that of an epoch's end."""
+        held = [(self.model.weights, state.weights), (self.optimizer.variables, state.optimizer)]
+        draws = drawing_states(self.model)
+        same_ranks = len(state.sums) == self.ranks.size
+        if same_ranks:
+            held.append((draws, tuple(of_ranks[self.ranks.rank] for of_ranks in state.draws)))
+        for variables, arrays in held:
+            if [tuple(variable.shape) for variable in variables] != [array.shape for array in arrays]:
+                raise StageError(STAGE, "the state to go on from is that of another model; begin anew with --overwrite")
+        for variables, arrays in held:
+            for variable, array in zip(variables, arrays, strict=True):
+                variable.assign(array)
+        if not same_ranks:
+            seed_dropout(self.model, self.settings.seed, self.ranks.rank, state.epoch)
 
     def _validate(self) -> dict[str, float]:
         """Return the loss and the figures on the validation split, the same on every rank; none where it is empty."""
@@ -158,13 +211,19 @@ class Trainer:
             epoch=epoch,
         )[self.ranks.rank]
 
-    def _run_epoch(self, epoch: int) -> float:
-        """Train for one epoch; return the weighted mean loss over the examples of all ranks."""
-        settings, plan = self.settings, self._plan(epoch)
-        addresses = self.dataset.addresses("train")
+    def _run_epoch(
+        self,
+        begin: TrainingState,
+        progress: Progress,
+        keep: Callable[[TrainingState], None] | None,
+        keep_steps: int,
+    ) -> float:
+        """Train to the end of an epoch; return the weighted mean loss over the examples of all ranks."""
+        settings, epoch, plan = self.settings, begin.epoch, self._plan(begin.epoch)
+        addresses, tally = self.dataset.addresses("train"), Tally()
 
         def read() -> Iterator[Batch]:
-            return batches(
+            given = batches(
                 addresses,
                 plan,
                 settings.batch,
@@ -172,34 +231,54 @@ class Trainer:
                 self.target,
                 window=settings.shuffle_window,
                 seed=(settings.seed, epoch, self.ranks.rank),
+                tally=tally,
             )
+            return islice(given, begin.step, None)
 
         # Losses stay on the device until somebody looks: a GPU must not wait for every step's number.
-        sums: list[tf.Tensor] = []
-        with tqdm(
-            total=plan.steps,
-            desc=f"epoch {epoch + 1}",
-            unit="step",
-            disable=not self.ranks.is_first,
-            mininterval=2,
-            leave=False,
-        ) as bar:
-            for step, batch in enumerate(self._feed.to_tensorflow(read, settings.batch, epoch), 1):
-                rate = settings.schedule.at(epoch + step / plan.steps, settings.epochs, self.ranks.size)
-                self.optimizer.learning_rate = rate
-                sums.append(self._step(*batch))
-                if bar.update():
-                    lost, weight = np.asarray(sums[-1])
-                    bar.set_postfix(loss=f"{lost / max(weight, 1e-12):.4f}", refresh=False)
-        lost, weight = np.sum([np.asarray(pair, np.float64) for pair in sums], axis=0)
-        lost, weight = self.ranks.total(lost), self.ranks.total(weight)
-        mean = lost / weight if weight else 0.0
+        losses: list[tf.Tensor] = []
+        sums = begin.sums[self.ranks.rank].copy() if begin.step else np.zeros(2)
+        progress.begin(epoch, begin.step, plan.steps)
+        for step, batch in enumerate(self._feed.steps(read, settings.batch, epoch), begin.step + 1):
+            rate = settings.schedule.at(epoch + step / plan.steps, settings.epochs, self.ranks.size)
+            self.optimizer.learning_rate = rate
+            losses.append(self._step(*batch))
+            progress.step(settings.batch * self.ranks.size, partial(_mean, losses[-1]))
+            if keep is not None and keep_steps and step % keep_steps == 0 and step < plan.steps:
+                sums, losses = _added(sums, losses), []
+                keep(self._state(epoch, step, sums, begin.history, begin.best))
+        progress.end()
+        sums = _added(sums, losses)
+        self._check_rows(epoch, plan.rows, tally.read)
+        mean = _mean([self.ranks.total(value) for value in sums])
         if not np.isfinite(mean):
             raise StageError(STAGE, f"the loss of epoch {epoch + 1} is {mean}; a lower --learning-rate may help")
-        return float(mean)
+        return mean
+
+    def _check_rows(self, epoch: int, planned: int, read: int) -> None:
+        """Compare the rows that each rank read with its plan, on all ranks, so that none is left waiting."""
+        for rank, (wanted, found) in enumerate(self.ranks.gather(np.array([[planned, read]])).tolist()):
+            if wanted != found:
+                raise StageError(
+                    STAGE,
+                    f"rank {rank} was to read {wanted:,} training examples in epoch {epoch + 1} and read {found:,}; "
+                    f"was dataset {self.dataset.name} replaced?",
+                )
 
     def predict(self, split: str) -> Predictions | None:
         """Return the predictions on a split, gathered from all ranks; None where the split is empty."""
         return predict_split(
             self._infer, self.target.size, self.dataset, split, self.target, self.settings.batch, self.ranks
         )
+
+
+def _added(sums: np.ndarray, losses: list[tf.Tensor]) -> np.ndarray:
+    """Add the losses and weights of steps one after the other: in the same order, whenever a checkpoint was written."""
+    for pair in losses:
+        sums = sums + np.asarray(pair, np.float64)
+    return sums
+
+
+def _mean(sums: tf.Tensor | list[float]) -> float:
+    lost, weight = np.asarray(sums)
+    return float(lost / weight) if weight else 0.0

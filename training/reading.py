@@ -180,6 +180,18 @@ def _truth(columns: Columns, target: Target) -> np.ndarray:
     return values
 
 
+@dataclass
+class Tally:
+    """The rows of a plan that were read.
+
+    Attributes
+    ----------
+    read : int
+    """
+
+    read: int = 0
+
+
 def batches(
     addresses: Sequence[str],
     plan: RankPlan,
@@ -189,6 +201,7 @@ def batches(
     *,
     window: int = 0,
     seed: Sequence[int] = (0,),
+    tally: Tally | None = None,
 ) -> Iterator[Batch]:
     """Give a rank's batches of one epoch: `plan.steps` of them, whatever its files hold.
 
@@ -204,23 +217,26 @@ def batches(
         Row groups within which rows are shuffled; 0 leaves them in order.
     seed : sequence of int
         Of the shuffling: seed, epoch and rank.
+    tally : Tally, optional
+        Counts the rows. The caller compares them with the plan, with those of all ranks: a rank that
+        stopped alone would leave the others waiting. Rows beyond the plan's last step are counted, not given.
 
     Raises
     ------
     StageError
-        When the reader gave other rows than the plan says: it lost some, or the files changed.
+        Without a tally, when the reader gave other rows than the plan says: it lost some, or the files changed.
     """
     groups = read_row_groups([addresses[file] for file in plan.files], columns_for(target))
     shuffled = shuffle_windows(groups, window, np.random.default_rng(list(seed)))
-    rows = steps = 0
+    counted, steps = Tally() if tally is None else tally, 0
     for columns in cut_into_batches(shuffled, batch):
-        rows, steps = rows + len(columns["track_id"]), steps + 1
+        counted.read, steps = counted.read + len(columns["track_id"]), steps + 1
         if steps <= plan.steps:
             yield to_batch(columns, batch, geometry, target)
-    if rows != plan.rows:
+    if tally is None and counted.read != plan.rows:
         raise StageError(
             STAGE,
-            f"{plan.rows} rows planned and {rows} read from {len(plan.files)} files; was the dataset replaced?",
+            f"{plan.rows} rows planned and {counted.read} read from {len(plan.files)} files; was the dataset replaced?",
         )
     for _ in range(steps, plan.steps):
         yield to_batch(None, batch, geometry, target)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +22,7 @@ import pyarrow.parquet as pq
 from msd_spark.errors import StageError
 from msd_spark.run_metadata import HISTORY, METADATA, METRICS, MODEL, RUNS
 from msd_spark.warehouse import Warehouse
-from training.dataset import STAGE, Dataset
+from training.dataset import Dataset
 from training.evaluation.baselines import TrainingTruths
 from training.predictions import Predictions
 from training.targets import FACTORS, TAGS, Target
@@ -81,20 +82,16 @@ def git_revision() -> str | None:
     return found.stdout.strip() or None if found.returncode == 0 else None
 
 
-def check_free(warehouse: Warehouse, run: str) -> None:
-    """Refuse a run whose folder is already whole.
+def write_run(warehouse: Warehouse, run: FinishedRun, add_to: Callable[[str], None] | None = None) -> None:
+    """Write a finished run to ``models/RUN``, replacing what stood there.
 
-    Raises
-    ------
-    StageError
-        When ``models/RUN`` holds a finished run.
+    Parameters
+    ----------
+    warehouse : Warehouse
+    run : FinishedRun
+    add_to : callable, optional
+        Adds more to the folder, whose staging path it is given.
     """
-    if warehouse.exists(RUNS, run, METADATA):
-        raise StageError(STAGE, f"models/{run} is there already; name another --run, or say --overwrite")
-
-
-def write_run(warehouse: Warehouse, run: FinishedRun) -> None:
-    """Write a finished run to ``models/RUN``, replacing what stood there."""
     with warehouse.replacing(RUNS, run.name) as staging:
         with tempfile.TemporaryDirectory() as scratch:
             local = Path(scratch, MODEL)
@@ -109,6 +106,8 @@ def write_run(warehouse: Warehouse, run: FinishedRun) -> None:
         warehouse.filesystem.create_dir(f"{staging}/predictions")
         for name, table in tables.items():
             pq.write_table(table, f"{staging}/{name}", filesystem=warehouse.filesystem, compression="zstd")
+        if add_to is not None:
+            add_to(staging)
         name = staging.removeprefix(warehouse.root + "/")
         warehouse.write_json(run.history, name, HISTORY)
         warehouse.write_json(run.metrics, name, METRICS)

@@ -10,8 +10,10 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -22,7 +24,11 @@ from msd_spark.command_line import exit_with, job_parser
 from msd_spark.environment.doctor import EnvironmentMismatchError, require_sound_environment
 from msd_spark.errors import StageError
 from msd_spark.warehouse import Warehouse
-from training.options import add_options, model_settings, training_settings
+from training.options import add_options, checkpoint_settings, model_settings, training_settings
+
+if TYPE_CHECKING:
+    from training.ranks import Ranks
+    from training.state import TrainingState
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -33,48 +39,102 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def train(arguments: argparse.Namespace) -> None:
-    """Train, evaluate and write the run."""
-    started = time.monotonic()
+    """Join the other ranks and train with them."""
+    checkpoint_settings(arguments), training_settings(arguments), model_settings(arguments)
     import horovod.tensorflow as hvd
-    import keras
 
-    from training.dataset import Dataset
     from training.devices import limit_threads, use_own_accelerator
-    from training.evaluation.bootstrap import Bootstrap
-    from training.evaluation.judgement import judge_splits, read_training_truths
-    from training.loop import Trainer
-    from training.models import MODELS
-    from training.ranks import Ranks
-    from training.run_folder import FinishedRun, check_free, write_run
-    from training.seeds import seed_weights
-    from training.targets import Target
+    from training.elastic import train_elastically
+    from training.ranks import LostRankError, Ranks
 
-    settings, sizes = training_settings(arguments), model_settings(arguments)
     ranks = Ranks.join()
     limit_threads(hvd.local_size())
     use_own_accelerator(hvd.local_rank())
+    if arguments.elastic:
+        train_elastically(partial(train_with, arguments))
+        return
+    try:
+        train_with(arguments, ranks)
+    except LostRankError as error:
+        if not error.is_first_to_speak:
+            sys.exit(2)
+        raise
+
+
+def train_with(
+    arguments: argparse.Namespace,
+    ranks: Ranks,
+    begin: TrainingState | None = None,
+    commit: Callable[[TrainingState], None] | None = None,
+) -> None:
+    """Train, evaluate and write the run.
+
+    Parameters
+    ----------
+    arguments : argparse.Namespace
+    ranks : Ranks
+    begin : TrainingState, optional
+        Where these ranks go on, whatever the checkpoints say.
+    commit : callable, optional
+        Is given the state after every epoch, too.
+    """
+    started = time.monotonic()
+    import keras
+
+    from training.checkpoints import Checkpoints
+    from training.dataset import Dataset
+    from training.evaluation.bootstrap import Bootstrap
+    from training.evaluation.judgement import judge_splits, read_training_truths
+    from training.journal import Journal
+    from training.loop import Trainer
+    from training.models import MODELS
+    from training.run_folder import FinishedRun, write_run
+    from training.seeds import seed_weights
+    from training.targets import Target
+
+    settings, sizes, when = training_settings(arguments), model_settings(arguments), checkpoint_settings(arguments)
     warehouse = Warehouse(arguments.warehouse)
     dataset = Dataset.open(warehouse, arguments.dataset)
     target = Target.of(arguments.target, dataset)
     run = arguments.run or ranks.agree_on(f"{arguments.model}-{time.strftime('%Y%m%d-%H%M%S')}")
-    if not arguments.overwrite:
-        check_free(warehouse, run)
+    decisive = {
+        "model": arguments.model,
+        "target": target.name,
+        "dataset": {"name": dataset.name, "fingerprint": dataset.metadata["fingerprint"]},
+        "ranks": "elastic" if arguments.elastic else ranks.size,
+        "model_settings": asdict(sizes),
+        "training_settings": asdict(settings),
+    }
+    checkpoints = Checkpoints(warehouse, run, decisive)
 
     def build(dtype_policy: str) -> keras.Model:
         keras.config.set_dtype_policy(dtype_policy)
         seed_weights(arguments.seed)
         return MODELS[arguments.model](dataset.geometry, target, dataset.metadata["normalisation"], sizes)
 
-    trainer = Trainer(build(settings.optimizer.dtype_policy), dataset, target, settings, ranks)
-    history = trainer.fit()
-    if settings.optimizer.precision != "float32":
-        # What is written and judged computes in full precision: machines that score have no use for halves.
-        trainer.use(build("float32"))
-    model = trainer.model
-    if not ranks.identical(model.get_weights()):
-        raise StageError("train", "the ranks ended with different weights; the run was not written")
-    predictions = {split: made for split in ("validation", "test") if (made := trainer.predict(split)) is not None}
-    if not ranks.is_first:
+    with ranks.noticing_losses(how_to_go_on=f"go on with the same command, --run {run} --resume"):
+        if begin is None:
+            begin = ranks.first_does(partial(checkpoints.begin, resume=arguments.resume, overwrite=arguments.overwrite))
+        trainer = Trainer(build(settings.optimizer.dtype_policy), dataset, target, settings, ranks)
+        journal = Journal(checkpoints, when, trainer.model, begin) if ranks.is_first else None
+        if begin is not None and ranks.is_first:
+            print(f"{run}: goes on after {begin.place}", file=sys.stderr, flush=True)
+
+        def keep(state: TrainingState) -> None:
+            if journal is not None:
+                journal.keep(state)
+            if commit is not None:
+                commit(state)
+
+        history = trainer.fit(begin, keep, when.steps)
+        if settings.optimizer.precision != "float32":
+            # What is written and judged computes in full precision: machines that score have no use for halves.
+            trainer.use(build("float32"))
+        model = trainer.model
+        if not ranks.identical(model.get_weights()):
+            raise StageError("train", "the ranks ended with different weights; the run was not written")
+        predictions = {split: made for split in ("validation", "test") if (made := trainer.predict(split)) is not None}
+    if journal is None:
         return
     training = read_training_truths(dataset, target)
     metrics = judge_splits(
@@ -86,13 +146,15 @@ def train(arguments: argparse.Namespace) -> None:
         inputs=arguments.inputs,
         bootstrap=Bootstrap(seed=arguments.seed),
     )
-    recorded = {name: value for name, value in vars(arguments).items() if name not in ("warehouse", "overwrite")} | {
+    recorded = {
+        name: value for name, value in vars(arguments).items() if name not in ("warehouse", "overwrite", "resume")
+    } | {
         "ranks": ranks.size,
         "model_settings": asdict(sizes),
         "training_settings": asdict(settings),
     }
     finished = FinishedRun(run, model, dataset, target, recorded, history, metrics, predictions, training)
-    write_run(warehouse, finished)
+    write_run(warehouse, finished, journal.copy_to)
     report(arguments, run, ranks.size, history, metrics, time.monotonic() - started)
 
 

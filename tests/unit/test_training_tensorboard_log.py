@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 from msd_spark.warehouse import Warehouse
 from training.tensorboard_log import TENSORBOARD, TensorBoardLog
