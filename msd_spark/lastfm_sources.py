@@ -6,19 +6,13 @@ Each is cut into tasks, and a task gives readings: a row an entry, with what bec
 from __future__ import annotations
 
 import os
-import shutil
-import sqlite3
-import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from itertools import islice
-from pathlib import Path
 from typing import IO, Any, cast
-from urllib.parse import quote
 
 import pyarrow as pa
 from pyarrow import fs
@@ -26,13 +20,13 @@ from pyspark.sql import DataFrame, SparkSession
 
 from msd_spark.errors import StageError
 from msd_spark.ingest.pages import PagedFile
-from msd_spark.lastfm import ENTRY_SUFFIX, EntryError, normalise_tag, parse_entry, parse_score
+from msd_spark.lastfm import ENTRY_SUFFIX, EntryError, parse_entry
+from msd_spark.lastfm_database import check_database, read_database
+from msd_spark.lastfm_readings import READINGS, STAGE, Reading, in_batches, readings_of, refused
 from msd_spark.locations import open_location
 from msd_spark.schema import spark_schema
-from msd_spark.track_ids import TRACK_ID
 from msd_spark.zip_members import Slice, ZipError, members, read_member, slice_directory
 
-STAGE = "tags"
 ZIP_SUFFIX = ".zip"
 DATABASE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
 MEMBERS_PER_TASK = 5000
@@ -41,25 +35,6 @@ LARGEST_ENTRY = 16 << 20
 
 GETS_AT_ONCE = 16
 """Requests that a task has under way where files are remote."""
-
-ROWS_PER_BATCH = 20_000
-
-READINGS = pa.schema(
-    [
-        pa.field("source", pa.string()),
-        pa.field("member", pa.string()),
-        pa.field("reason", pa.string()),
-        pa.field("detail", pa.string()),
-        pa.field("track_id", pa.string()),
-        pa.field("tag", pa.string()),
-        pa.field("score", pa.float32()),
-        pa.field("entries", pa.int64()),
-        pa.field("given", pa.int64()),
-        pa.field("empty", pa.int64()),
-    ]
-)
-"""A tag of a track; an entry (``entries`` 1), with the tags that it gave and those of them that were empty; or what was
-refused, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +58,8 @@ class Task:
     shift: int = 0
 
 
-Reading = dict[str, Any]
-
-
 def read_tags(session: SparkSession, locations: Iterable[str]) -> DataFrame:
-    """Return what stands in folders, zips and databases, as in `READINGS`.
+    """Return what stands in folders, zips and databases, as in `msd_spark.lastfm_readings.READINGS`.
 
     Raises
     ------
@@ -102,7 +74,7 @@ def read_tags(session: SparkSession, locations: Iterable[str]) -> DataFrame:
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for row in batch.to_pylist():
-                yield from _in_batches(_readings(Task(**row)))
+                yield from in_batches(_readings(Task(**row)))
 
     return session.createDataFrame(listed, schema).mapInArrow(read, spark_schema(READINGS))
 
@@ -114,6 +86,7 @@ def plan_tasks(location: str) -> list[Task]:
     if info.type == fs.FileType.NotFound:
         raise StageError(STAGE, f"{location} is not there; --tags takes a folder of JSON files, a .zip or a .db")
     if info.is_file and location.endswith(DATABASE_SUFFIXES):
+        check_database(location)
         return [Task("database", location)]
     if info.is_file and location.endswith(ZIP_SUFFIX):
         with _opened(filesystem, path) as file:
@@ -141,7 +114,7 @@ def _folders(filesystem: fs.FileSystem, folder: str) -> list[str]:
 
 def _readings(task: Task) -> Iterator[Reading]:
     if task.how == "database":
-        yield from _read_database(task.location)
+        yield from read_database(task.location)
     elif task.how == "slice":
         yield from _read_slice(task.location, Slice(task.start, task.length, task.shift))
     else:
@@ -206,11 +179,9 @@ def _entry(content: bytes | EntryError, name: str, source: str, member: str | No
             raise content
         entry = parse_entry(content, name)
     except EntryError as error:
-        yield _refused(source, member, error, entries=1)
-        return
-    yield _reading(source, member, track_id=entry.track_id, entries=1, given=entry.given, empty=entry.empty)
-    for tag, score in entry.tags.items():
-        yield _reading(None, None, track_id=entry.track_id, tag=tag, score=score)
+        yield refused(source, member, error, entries=1)
+    else:
+        yield from readings_of(source, member, entry)
 
 
 def _read_slice(location: str, part: Slice) -> Iterator[Reading]:
@@ -236,77 +207,5 @@ def _opened(filesystem: fs.FileSystem, path: str) -> Iterator[IO[bytes]]:
             yield cast(IO[bytes], paged)
 
 
-def _read_database(location: str) -> Iterator[Reading]:
-    """Give the readings of ``lastfm_tags.db``: a row an entry of ``tids``, a row a row of ``tid_tag``."""
-    with _database(location) as database:
-        try:
-            for row, track_id in database.execute("SELECT rowid, tid FROM tids"):
-                place = f"tids row {row}"
-                if isinstance(track_id, str) and TRACK_ID.fullmatch(track_id):
-                    yield _reading(location, place, track_id=track_id, entries=1)
-                else:
-                    yield _refused(location, place, EntryError("bad_track_id", repr(track_id)[:80]), entries=1)
-            yield from _read_rows(location, database)
-        except sqlite3.Error as error:
-            raise StageError(
-                STAGE, f"{location} is no whole lastfm_tags.db (tables tids, tags and tid_tag): {error}"
-            ) from None
-
-
-def _read_rows(location: str, database: sqlite3.Connection) -> Iterator[Reading]:
-    spell = lru_cache(1 << 18)(normalise_tag)
-    # The columns of tid_tag are numbers of rows, as the database's own documentation says.
-    rows = database.execute(
-        "SELECT tid_tag.rowid, tids.tid, tags.tag, tid_tag.val FROM tid_tag"
-        " LEFT JOIN tids ON tids.rowid = tid_tag.tid LEFT JOIN tags ON tags.rowid = tid_tag.tag"
-    )
-    for row, track_id, tag, value in rows:
-        try:
-            if not isinstance(track_id, str) or not TRACK_ID.fullmatch(track_id):
-                raise EntryError("bad_track_id", repr(track_id)[:80])
-            if not isinstance(tag, str):
-                raise EntryError("no_such_tag", repr(tag)[:80])
-            score = parse_score(value)
-        except EntryError as error:
-            yield _refused(location, f"tid_tag row {row}", error, given=1)
-            continue
-        name = spell(tag)
-        yield _reading(
-            None, None, track_id=track_id, tag=name or None, score=score if name else None, given=1, empty=int(not name)
-        )
-
-
-@contextmanager
-def _database(location: str) -> Iterator[sqlite3.Connection]:
-    """Give the open database, read only; a remote one is copied to a temporary file first."""
-    filesystem, path, _ = open_location(STAGE, location)
-    with tempfile.TemporaryDirectory() as folder:
-        if not isinstance(filesystem, fs.LocalFileSystem):
-            copy = Path(folder, "lastfm_tags.db")
-            with filesystem.open_input_stream(path, compression=None) as source, copy.open("wb") as sink:
-                shutil.copyfileobj(source, sink, 1 << 22)
-            path = str(copy)
-        database = sqlite3.connect(f"file:{quote(path)}?mode=ro&immutable=1", uri=True)
-        database.text_factory = lambda text: text.decode("utf-8", "replace")
-        try:
-            yield database
-        finally:
-            database.close()
-
-
-def _reading(source: str | None, member: str | None, **values: Any) -> Reading:
-    empty: Reading = dict.fromkeys(READINGS.names)
-    return empty | {"source": source, "member": member, "entries": 0, "given": 0, "empty": 0} | values
-
-
-def _refused(source: str, member: str | None, error: EntryError, **counts: int) -> Reading:
-    return _reading(source, member, reason=error.reason, detail=error.detail, **counts)
-
-
 def _printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _in_batches(readings: Iterator[Reading]) -> Iterator[pa.RecordBatch]:
-    while chunk := list(islice(readings, ROWS_PER_BATCH)):
-        yield from pa.Table.from_pylist(chunk, READINGS).to_batches()

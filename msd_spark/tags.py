@@ -13,7 +13,8 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as sf
 
 from msd_spark.errors import StageError
-from msd_spark.lastfm_sources import STAGE, read_tags
+from msd_spark.lastfm_readings import STAGE
+from msd_spark.lastfm_sources import read_tags
 from msd_spark.schema import REJECTED, TAG_COUNTS, TAGS
 from msd_spark.spark import last_words, progress
 from msd_spark.summary import Summary
