@@ -68,7 +68,7 @@ class DataFolder:
             _first(lyrics, "mxm_dataset_test*.txt"),
             _first(lyrics, "mxm_reverse_mapping*.txt"),
             _first(folder / "tagtraum", "msd_tagtraum_cd1*.cls") or Path(),
-            {name: path for name, place in OTHER_LABELS.items() if (path := _labels(folder / place[0], place[1]))},
+            {name: file for name, place in OTHER_LABELS.items() if (file := _labels(folder / place[0], place[1]))},
             _tags(folder / "lastfm"),
             _first(listens, "train_triplets*.txt") or _first(listens, "train_triplets*.txt.*[pz]"),
             _first(listens, "sid_mismatches*.txt"),

@@ -115,5 +115,5 @@ def remove_rare(labels: pd.DataFrame, min_examples: int) -> tuple[pd.DataFrame, 
 
 def with_none(labels: pd.DataFrame) -> pd.DataFrame:
     """Return labels with None for a second genre that is not there, whatever pandas put there."""
-    seconds = labels["minority_genre"].astype(object)
-    return labels.assign(minority_genre=seconds.where(seconds.notna(), None)).reset_index(drop=True)
+    seconds = [None if pd.isna(genre) else genre for genre in labels["minority_genre"]]
+    return labels.assign(minority_genre=pd.Series(seconds, labels.index, object)).reset_index(drop=True)

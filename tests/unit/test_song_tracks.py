@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from random import Random
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -66,10 +68,10 @@ some = st.lists(st.tuples(st.sampled_from("ABC"), st.sampled_from("123456")).map
 
 
 @given(some, some, st.randoms())
-def test_the_choice_does_not_hang_on_the_order(pairs: list[str], mismatches: list[str], random: st.DataObject) -> None:
+def test_the_choice_does_not_hang_on_the_order(pairs: list[str], mismatches: list[str], random: Random) -> None:
     chosen = choose_tracks(frame(*pairs), frame(*mismatches))
-    random.shuffle(pairs)  # type: ignore[attr-defined]
-    random.shuffle(mismatches)  # type: ignore[attr-defined]
+    random.shuffle(pairs)
+    random.shuffle(mismatches)
     assert choose_tracks(frame(*pairs), frame(*mismatches)).equals(chosen)
     for song, track, wrong, n_tracks in chosen[["song_id", "track_id", "mismatched", "tracks"]].to_numpy():
         ours = {pair for pair in pairs if pair[0] == song}
