@@ -49,7 +49,7 @@ class ModelSettings:
     units: tuple[int, ...] = (10, 10)
     heads: int = 4
     hidden: tuple[int, ...] = (128, 128)
-    embedding_activation: str = "relu"
+    embedding_activation: str = "tanh"
     dropout: float = 0.2
     l1: float = 1e-6
     l2: float = 1e-5

@@ -70,6 +70,14 @@ def head(
     -------
     keras.Model
         From the named inputs to scores ``(target.size,)``, float32.
+
+    Notes
+    -----
+    The embedding bends by tanh. Measured on 2,000 generated songs (12 epochs; attention with two seeds, CNN
+    with one), with ReLU 2 or 3 of the 50 units were dead: 0 for every test song. With tanh, as with no
+    activation, none was, and the units shared more of the variance: 8.4 to 9.0 effective dimensions against
+    6.8 (ReLU) and 6.3 to 8.3 (none). Mean macro-F1 over validation and test: 0.755 ReLU, 0.765 none,
+    0.781 tanh, where runs differ by more than that; mean log loss 0.80, 0.87 and 0.71.
     """
     together = list(audio)
     if settings.reads:
