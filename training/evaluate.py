@@ -78,7 +78,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         return
     predictions, training = fit.align(made), read_training(warehouse, metadata)
     judged = judge(fit.target, predictions, fit.training(training), bootstrap=Bootstrap(seed=arguments.seed))
-    leak = find_leak(predictions.track_ids, predictions.artist_groups, training.track_ids, training.artist_groups)
+    of = predictions.judged()
+    leak = find_leak(of.track_ids, of.artist_groups, training.track_ids, training.artist_groups)
     place = (EVALUATIONS, arguments.run, f"{name}-{split}")
     folder = warehouse.path(*place[:-1])
     warehouse.filesystem.create_dir(folder, recursive=True)

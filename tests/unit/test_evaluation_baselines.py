@@ -63,6 +63,15 @@ def test_guessing_by_shares_by_hand() -> None:
     json.dumps(found, allow_nan=False)
 
 
+def test_guessing_an_ordered_class_by_shares_by_hand() -> None:
+    # Shares .5 .3 .2. The neighbourhood of 0 has .8 of them, that of 1 all, that of 2 .5.
+    shares = np.array([0.5, 0.3, 0.2])
+    found = stratified_random(np.array([0, 1, 2, 2]), shares, list("ABC"), Artists(np.arange(4), 4), ordinal=True)
+    assert found.figures["off_by_one_accuracy"] == pytest.approx((0.8 + 1 + 0.5 + 0.5) / 4)
+    twice_the_last = found.statistic(np.array([[0.0], [0], [0], [2]]))
+    assert twice_the_last["off_by_one_accuracy"] == pytest.approx([0.5])
+
+
 def test_guessing_by_shares_is_what_many_draws_give() -> None:
     generator = np.random.default_rng(0)
     shares = np.array([0.5, 0.3, 0.2])

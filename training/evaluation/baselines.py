@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.evaluation.bootstrap import Artists
+from training.evaluation.bootstrap import Artists, mean_statistic, together
 from training.evaluation.candidate import Candidate
 from training.evaluation.confusion import confusion_figures, expected_confusion_statistic
 
@@ -71,7 +71,9 @@ def prior_scores(prior: np.ndarray, n: int) -> np.ndarray:
     return np.tile(prior, (n, 1))
 
 
-def stratified_random(true: np.ndarray, shares: np.ndarray, classes: Sequence[str], artists: Artists) -> Candidate:
+def stratified_random(
+    true: np.ndarray, shares: np.ndarray, classes: Sequence[str], artists: Artists, *, ordinal: bool = False
+) -> Candidate:
     """Return the baseline that guesses a class at random, each as often as the train split has it.
 
     In closed form: of the `n` examples of a class, ``n * shares[k]`` are taken for class `k` on average, and
@@ -88,6 +90,8 @@ def stratified_random(true: np.ndarray, shares: np.ndarray, classes: Sequence[st
         Shape ``(n_classes,)``: of the train split.
     classes : sequence of str
     artists : Artists
+    ordinal : bool
+        Adds ``off_by_one_accuracy``, for classes that have an order.
     """
     support = np.bincount(true, minlength=len(shares))
     confusion = support[:, None] * shares
@@ -102,10 +106,13 @@ def stratified_random(true: np.ndarray, shares: np.ndarray, classes: Sequence[st
         for place, name in enumerate(classes)
     }
     undefined = dict.fromkeys(("macro_average_precision", "micro_average_precision", "macro_roc_auc", "log_loss"))
-    return Candidate(
-        {"examples": len(true), **figures, "micro_f1": figures["accuracy"], **undefined, "by_class": by_class},
-        expected_confusion_statistic(true, shares, artists),
-    )
+    statistic = expected_confusion_statistic(true, shares, artists)
+    if ordinal:
+        near = np.convolve(shares, np.ones(3), mode="same")[true]
+        figures["off_by_one_accuracy"] = float(near.mean())
+        statistic = together(statistic, mean_statistic({"off_by_one_accuracy": near}, artists))
+    figures["micro_f1"] = figures["accuracy"]
+    return Candidate({"examples": len(true), **figures, **undefined, "by_class": by_class}, statistic)
 
 
 def _harmonic(precision: float, recall: float) -> float:

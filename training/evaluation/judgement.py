@@ -100,7 +100,9 @@ def judge(
     if training is not None:
         candidates[PRIOR_NAME[target.name]] = candidate(prior_scores(training.prior, len(judged)))
         if not target.is_vector:
-            candidates["stratified"] = stratified_random(judged.true, training.prior, target.class_names, artists)
+            candidates["stratified"] = stratified_random(
+                judged.true, training.prior, target.class_names, artists, ordinal=target.name == POPULARITY
+            )
         if target.name == POPULARITY:
             scores, known = artist_mean_scores(judged.artist_groups, training)
             candidates["artist_mean"] = candidate(scores, {"examples_of_known_artists": known})
