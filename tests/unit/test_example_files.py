@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msd_spark.example_files import (
-    PLACED_EXAMPLES,
-    WRITTEN,
-    ExampleFiles,
-    _example_maker,
-    _file_writer,
+    PLANNED,
+    assemble,
     feature_moments,
     normalisation,
     part_name,
     rows_to_lists,
+    with_widths,
+    write_file,
 )
-from msd_spark.schema import EXAMPLES, Geometry
+from msd_spark.schema import EXAMPLES, FACTOR_VECTOR, TAG_VECTOR, VECTOR, Geometry, examples_schema
+from msd_spark.warehouse import Warehouse
 
 SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=2)
 
@@ -34,27 +33,29 @@ def examples(n_rows: int, seed: int = 0) -> pa.Table:
     lengths = generator.integers(0, 4, n_rows).astype(np.int32)
     padding = SMALL.mask(lengths)[..., None] == 0
     has_lyrics = generator.integers(0, 2, n_rows).astype(np.float32)
-    columns = {
-        "track_id": [f"TR{number:016d}" for number in range(n_rows)],
-        "artist_group": ["AR"] * n_rows,
-        "chroma": rows_to_lists(np.where(padding, 9, generator.normal(2, 3, (n_rows, 3, 2))).astype(np.float32)),
-        "timbre": rows_to_lists(np.where(padding, 9, generator.normal(-50, 90, (n_rows, 3, 2))).astype(np.float32)),
-        "n_segments": lengths,
-        "lyric_vector": rows_to_lists(
-            np.where(has_lyrics[:, None] > 0, generator.normal(0, 0.1, (n_rows, 2)), 9).astype(np.float32)
-        ),
-        "has_lyrics": has_lyrics,
-        "genre_index": np.zeros(n_rows, np.int32),
-        "weight": np.ones(n_rows, np.float32),
+    vectors = {
+        "chroma": np.where(padding, 9, generator.normal(2, 3, (n_rows, 3, 2))),
+        "timbre": np.where(padding, 9, generator.normal(-50, 90, (n_rows, 3, 2))),
+        "lyric_vector": np.where(has_lyrics[:, None] > 0, generator.normal(0, 0.1, (n_rows, 2)), 9),
     }
-    return pa.Table.from_pydict(columns, schema=EXAMPLES)
+    numbers = {"n_segments": lengths, "has_lyrics": has_lyrics}
+    return as_examples([f"TR{number:016d}" for number in range(n_rows)], vectors, numbers)
+
+
+def as_examples(tracks: list[str], vectors: dict[str, np.ndarray], numbers: dict[str, np.ndarray]) -> pa.Table:
+    columns = {name: rows_to_lists(values.astype(np.float32), VECTOR) for name, values in vectors.items()}
+    columns |= {"track_id": pa.array(tracks), "artist_group": pa.array(["AR"] * len(tracks))}
+    columns |= {name: pa.array(values) for name, values in numbers.items()}
+    nothing = {name: np.zeros(len(tracks)) for name in EXAMPLES.names}
+    columns = {name: columns.get(name, pa.array(nothing[name])) for name in EXAMPLES.names}
+    return pa.Table.from_arrays([columns[item.name].cast(item.type) for item in EXAMPLES], schema=EXAMPLES)
 
 
 @given(st.integers(0, 6), st.lists(st.integers(1, 4), min_size=1, max_size=2))
 def test_rows_become_lists_of_their_numbers(n_rows: int, shape: list[int]) -> None:
     rows = np.random.default_rng(n_rows).random((n_rows, *shape), np.float32)
-    made = rows_to_lists(rows)
-    assert made.type == pa.list_(pa.float32())
+    made = rows_to_lists(rows, VECTOR)
+    assert made.type == VECTOR
     assert made.to_pylist() == [row.ravel().tolist() for row in rows]
 
 
@@ -65,26 +66,12 @@ def test_names_of_files_sort_as_their_numbers_do() -> None:
 
 
 def test_moments_leave_out_padding_and_absent_lyrics() -> None:
-    table = pa.Table.from_pylist(
-        [
-            {
-                "track_id": track,
-                "artist_group": "AR",
-                "chroma": chroma,
-                "timbre": [1.0, 2, 3, 4, 5, 6],
-                "n_segments": length,
-                "lyric_vector": lyrics,
-                "has_lyrics": has,
-                "genre_index": 0,
-                "weight": 1.0,
-            }
-            for track, chroma, length, lyrics, has in (
-                ("TR1", [1.0, 2, 3, 4, 9, 9], 2, [0.5, 1.0], 1.0),
-                ("TR2", [5.0, 6, 9, 9, 9, 9], 1, [9.0, 9], 0.0),
-            )
-        ],
-        EXAMPLES,
-    )
+    vectors = {
+        "chroma": np.array([[1, 2, 3, 4, 9, 9], [5, 6, 9, 9, 9, 9]]),
+        "timbre": np.array([[1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]]),
+        "lyric_vector": np.array([[0.5, 1], [9, 9]]),
+    }
+    table = as_examples(["TR1", "TR2"], vectors, {"n_segments": np.array([2, 1]), "has_lyrics": np.array([1.0, 0.0])})
     # Three segments count: chroma (1, 2), (3, 4), (5, 6); timbre (1, 2), (3, 4), (1, 2). One bag of lyrics.
     # Count, means, squared deviations: chroma 2² + 0² + 2² = 8; timbre of 1, 3, 1 around 5/3: 4/9 + 16/9 + 4/9 = 8/3.
     wanted = {
@@ -103,7 +90,7 @@ def as_written(parts: list[pa.Table]) -> pd.DataFrame:
         {"split": "train", "file": number, "rows": part.num_rows, **feature_moments(part, SMALL)}
         for number, part in enumerate(parts)
     ]
-    return pa.Table.from_pylist(rows, WRITTEN).to_pandas()
+    return pd.DataFrame(rows)
 
 
 @given(st.integers(1, 30), st.lists(st.integers(0, 30), max_size=4), st.integers(0, 1000))
@@ -127,93 +114,74 @@ def test_normalisation_is_that_of_all_rows_however_they_are_cut(n_rows: int, cut
         assert found[name]["deviation"] == pytest.approx(deviation, rel=1e-6)
 
 
-def test_examples_of_joined_rows_keep_place_and_label() -> None:
-    joined = pa.RecordBatch.from_pydict(
-        {
-            "track_id": ["TR1", "TR2"],
-            "segments_pitches": pa.array([[0.5, 1.0], [0.25] * 8], pa.list_(pa.float32())),
-            "segments_timbre": pa.array([[-7.0, 7.0], [1.0] * 8], pa.list_(pa.float32())),
-            "artist_group": ["AR1", "AR2"],
-            "genre_index": pa.array([2, 1], pa.int64()),
-            "split": ["train", "test"],
-            "file": pa.array([0, 3], pa.int64()),
-            "row": pa.array([1, 0], pa.int64()),
-            "lyric_vector": pa.array([None, [0.5, -0.5]], pa.list_(pa.float32())),
-        }
-    )
-    (made,) = _example_maker(SMALL)([joined.slice(0, 0), joined])
-    assert made.schema == PLACED_EXAMPLES
-    assert made.to_pylist() == [
-        {
-            "split": "train",
-            "file": 0,
-            "row": 1,
-            "track_id": "TR1",
-            "artist_group": "AR1",
-            "chroma": [0.5, 1, 0, 0, 0, 0],
-            "timbre": [-7, 7, 0, 0, 0, 0],
-            "n_segments": 1,
-            "lyric_vector": [0, 0],
-            "has_lyrics": 0,
-            "genre_index": 2,
-            "weight": 1,
-        },
-        {
-            "split": "test",
-            "file": 3,
-            "row": 0,
-            "track_id": "TR2",
-            "artist_group": "AR2",
-            "chroma": [0.25] * 6,
-            "timbre": [1] * 6,
-            "n_segments": 3,
-            "lyric_vector": [0.5, -0.5],
-            "has_lyrics": 1,
-            "genre_index": 1,
-            "weight": 1,
-        },
-    ]
+def test_other_splits_play_no_part_in_the_normalisation() -> None:
+    train = as_written([examples(9, 1)])
+    other = as_written([examples(9, 2)]).assign(split="test", file=5)
+    silent = pd.DataFrame([{"split": "validation", "file": 0, "rows": 3}])
+    assert normalisation(pd.concat([other, train, silent])) == normalisation(train)
 
 
-@given(
-    sizes=st.lists(st.integers(1, 5), min_size=1, max_size=5),
-    cuts=st.lists(st.integers(0, 25), max_size=6),
-    splits=st.lists(st.sampled_from(["test", "train"]), min_size=5, max_size=5),
+def planned(*rows: tuple[object, ...]) -> pa.Table:
+    columns = [pa.array(list(values), item.type) for values, item in zip(zip(*rows, strict=True), PLANNED, strict=True)]
+    return pa.Table.from_arrays(columns, schema=PLANNED)
+
+
+TWO = planned(
+    ("TR1", "SO1", "AR1", 2, 9, 0, [0.5, -0.5], [0, 2], [1.0, 2.0, 3.0]),
+    ("TR2", None, "AR2", -1, -1, 0, None, None, None),
 )
-def test_files_hold_their_rows_however_the_stream_is_cut(sizes: list[int], cuts: list[int], splits: list[str]) -> None:
-    splits = sorted(splits[: len(sizes)])
-    numbers = [splits[:number].count(split) for number, split in enumerate(splits)]
-    table = examples(sum(sizes))
-    place = {
-        "split": np.repeat(splits, sizes),
-        "file": np.repeat(numbers, sizes),
-        "row": np.concatenate([np.arange(n) for n in sizes]),
+SEGMENTS = {
+    "chroma": np.arange(12, dtype=np.float32).reshape(2, 3, 2),
+    "timbre": -np.arange(12, dtype=np.float32).reshape(2, 3, 2),
+    "n_segments": np.array([3, 1], np.int32),
+}
+
+
+def test_what_a_track_has_not_is_zero_and_marked() -> None:
+    schema = with_widths(examples_schema(tags=True, factors=True), {TAG_VECTOR: 4, FACTOR_VECTOR: 3})
+    first, second = assemble(TWO, SEGMENTS, schema, SMALL).to_pylist()
+    assert first == {
+        "track_id": "TR1",
+        "song_id": "SO1",
+        "artist_group": "AR1",
+        "chroma": [0, 1, 2, 3, 4, 5],
+        "timbre": [0, -1, -2, -3, -4, -5],
+        "n_segments": 3,
+        "lyric_vector": [0.5, -0.5],
+        "has_lyrics": 1,
+        "genre_index": 2,
+        "has_genre": 1,
+        "popularity_decile": 9,
+        "has_listens": 1,
+        "weight": 1,
+        "tag_vector": [1, 0, 1, 0],
+        "has_tags": 1,
+        "factors": [1, 2, 3],
+        "has_factors": 1,
     }
-    placed = pa.Table.from_arrays([*map(pa.array, place.values()), *table.columns], schema=PLACED_EXAMPLES)
-    batch = placed.combine_chunks().to_batches()[0]
-    borders = [0, *sorted(min(cut, batch.num_rows) for cut in cuts), batch.num_rows]
-    stream = [batch.slice(a, b - a) for a, b in itertools.pairwise(borders)]
-    with tempfile.TemporaryDirectory() as folder:
-        for split in set(splits):
-            Path(folder, split).mkdir()
-        said = [
-            row for made in _file_writer(ExampleFiles(folder, folder, SMALL, 5))(stream) for row in made.to_pylist()
-        ]
-        assert [(row["split"], row["file"], row["rows"]) for row in said] == list(
-            zip(splits, numbers, sizes, strict=True)
-        )
-        start = 0
-        for row in said:
-            file = pq.ParquetFile(Path(folder, row["split"], part_name(row["file"])))
-            part = table.slice(start, row["rows"])
-            assert file.num_row_groups == 1
-            assert file.read().equals(part)
-            assert {name: row[name] for name in ("chroma", "timbre", "lyric_vector")} == feature_moments(part, SMALL)
-            start += row["rows"]
-        assert len(list(Path(folder).rglob("*.parquet"))) == len(sizes)
+    absent = {"song_id": None, "lyric_vector": [0, 0], "has_lyrics": 0, "genre_index": -1, "has_genre": 0}
+    absent |= {"popularity_decile": -1, "has_listens": 0, "tag_vector": [0] * 4, "has_tags": 0}
+    absent |= {"factors": [0] * 3, "has_factors": 0, "n_segments": 1, "chroma": [6, 7, 8, 9, 10, 11]}
+    assert {name: second[name] for name in absent} == absent
 
 
-def test_a_worker_without_rows_writes_nothing(tmp_path: Path) -> None:
-    target = ExampleFiles(str(tmp_path), str(tmp_path), SMALL, 5)
-    assert list(_file_writer(target)([])) == []
-    assert list(tmp_path.iterdir()) == []
+def test_a_dataset_without_tags_and_factors_has_no_such_columns() -> None:
+    assert assemble(TWO, SEGMENTS, EXAMPLES, SMALL).column_names == EXAMPLES.names
+
+
+def test_a_slice_of_the_plan_gives_its_rows(tmp_path: Path) -> None:
+    schema = with_widths(examples_schema(tags=True), {TAG_VECTOR: 3})
+    whole = assemble(TWO, SEGMENTS, schema, SMALL)
+    part = assemble(TWO.slice(1), {name: values[1:] for name, values in SEGMENTS.items()}, schema, SMALL)
+    assert part.to_pylist() == whole.to_pylist()[1:]
+    assert part.schema == whole.schema == schema
+
+
+def test_a_file_is_one_row_group_of_floats_that_cannot_be_null(tmp_path: Path) -> None:
+    table = assemble(TWO, SEGMENTS, EXAMPLES, SMALL)
+    write_file(Warehouse(str(tmp_path)), table, str(tmp_path / part_name(0)))
+    file = pq.ParquetFile(tmp_path / "part-000000.parquet")
+    assert file.num_row_groups == 1
+    assert file.read().equals(table)
+    assert file.schema_arrow.field("chroma").type == VECTOR
+    assert [path.name for path in tmp_path.iterdir()] == ["part-000000.parquet"]

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.features import example_columns, segment_features
+from msd_spark.beats import BeatTimes
+from msd_spark.features import example_columns, segment_features, song_columns
 from msd_spark.schema import GEOMETRY, Geometry
 
 SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=2)
@@ -99,3 +100,63 @@ def test_the_real_geometry_gives_what_a_model_takes() -> None:
         "has_lyrics": (2,),
     }
     assert columns["n_segments"].tolist() == [4, 300]
+
+
+@pytest.mark.parametrize(("n", "rows"), [(2, [0, 1]), (3, [0, 1, 2]), (4, [0, 1, 2]), (5, [1, 2, 3]), (8, [2, 3, 4])])
+def test_the_centre_leaves_out_as_much_before_as_behind(n: int, rows: list[int]) -> None:
+    # Three of n: n - 3 are left out, half of them (rounded down) in front.
+    centre = Geometry(n_segments=3, n_pitches=1, segments="centre")
+    made = segment_features(np.arange(n, dtype=float), -np.arange(n, dtype=float), centre)
+    assert made.chroma[: made.length, 0].tolist() == rows
+    assert made.timbre[: made.length, 0].tolist() == [-row for row in rows]
+    assert not made.chroma[made.length :].any()
+
+
+BEATS = Geometry(n_segments=3, n_pitches=1, segments="beats")
+
+
+def test_beats_are_averaged_before_they_are_cropped() -> None:
+    # Segments of one second each; beats of two. Means (0 + 1) / 2, (2 + 3) / 2, (4 + 5) / 2; the fourth is cropped.
+    times = BeatTimes(np.arange(8.0), np.array([0.0, 2, 4, 6]), 8.0)
+    made = segment_features(np.arange(8.0), -np.arange(8.0), BEATS, times)
+    assert made.chroma.ravel().tolist() == [0.5, 2.5, 4.5]
+    assert made.timbre.ravel().tolist() == [-0.5, -2.5, -4.5]
+    assert made.length == 3
+
+
+def test_a_song_without_beats_is_taken_by_its_first_segments() -> None:
+    made = segment_features(np.arange(8.0), -np.arange(8.0), BEATS, BeatTimes(np.arange(8.0), np.empty(0), 8.0))
+    assert made.chroma.ravel().tolist() == [0, 1, 2]
+
+
+def test_beats_need_times() -> None:
+    with pytest.raises(ValueError, match="the times of segments and beats are missing"):
+        segment_features(np.arange(8.0), np.arange(8.0), BEATS)
+
+
+def test_columns_that_are_read_are_those_that_are_needed() -> None:
+    assert song_columns(GEOMETRY) == ["segments_pitches", "segments_timbre"]
+    assert song_columns(BEATS) == ["segments_pitches", "segments_timbre", "segments_start", "beats_start", "duration"]
+
+
+def test_beats_come_from_the_columns_of_songs_as_from_arrays() -> None:
+    batch = pa.RecordBatch.from_pydict(
+        {
+            "segments_pitches": pa.array([[9.0], [0.0, 1, 2, 3], [4.0, 6]], pa.list_(pa.float32())),
+            "segments_timbre": pa.array([[9.0], [0.0, -1, -2, -3], [1.0, 3]], pa.list_(pa.float32())),
+            "segments_start": pa.array([[0.0], [0.0, 1, 2, 3], [0.0, 1]], pa.list_(pa.float64())),
+            "beats_start": pa.array([[0.0], [0.0, 2], [0.0]], pa.list_(pa.float64())),
+            "duration": pa.array([1.0, 4.0, None], pa.float64()),
+            "lyric_vector": pa.array([None] * 3, pa.list_(pa.float32())),
+        }
+    )
+    columns = example_columns(batch.slice(1), BEATS)
+    # The second song's end is not known: its last segment, at 1 s, has no length, and the beat is the first one alone.
+    assert columns["chroma"][..., 0].tolist() == [[0.5, 2.5, 0], [4, 0, 0]]
+    assert columns["n_segments"].tolist() == [2, 1]
+
+
+def test_another_part_of_a_song_is_refused() -> None:
+    with pytest.raises(ValueError, match="segments are one of first, centre, beats, not 'last'"):
+        Geometry(segments="last")
+    assert Geometry(**{"n_segments": 300, "n_pitches": 12, "lyric_size": 50}) == GEOMETRY
