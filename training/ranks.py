@@ -89,7 +89,7 @@ class Ranks:
         Raises
         ------
         StageError
-            On every rank, when rank 0 raised it.
+            On rank 0, when `work` raised it; the other ranks end without a word.
         """
         done: tuple[Any, StageError | None] = (None, None)
         if self.is_first:
@@ -99,7 +99,9 @@ class Ranks:
                 done = (None, error)
         result, failed = self.agree_on(done)
         if failed is not None:
-            raise failed
+            if self.is_first:
+                raise failed
+            sys.exit(2)
         return result
 
     def share_weights(self, model: keras.Model) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -84,3 +85,37 @@ def test_no_examples_take_no_steps(rows: list[int]) -> None:
 def test_more_ranks_than_files_pad_and_do_not_wait() -> None:
     plan = plan_epoch([7], ranks=3, batch=2)
     assert [(rank.files, rank.steps) for rank in plan] == [((0,), 4), ((), 4), ((), 4)]
+
+
+@given(files, ranks, batches, seeds, st.integers(0, 99))
+def test_every_example_falls_to_one_step_of_one_rank_and_the_rest_is_padding(
+    rows: list[int], n_ranks: int, batch: int, seed: int, epoch: int
+) -> None:
+    plan = plan_epoch(rows, ranks=n_ranks, batch=batch, seed=seed, epoch=epoch)
+    starts = np.cumsum([0, *rows])
+    seen: list[int] = []
+    places = 0
+    for rank in plan:
+        mine = [row for file in rank.files for row in range(starts[file], starts[file + 1])]
+        steps = [mine[step * batch : (step + 1) * batch] for step in range(rank.steps)]
+        seen += [row for step in steps for row in step]
+        places += rank.steps * batch
+    assert sorted(seen) == list(range(sum(rows)))
+    # What is left is padding: less than a batch and the largest file on each rank.
+    assert places - len(seen) < n_ranks * (batch + max(rows, default=0)) or not rows
+
+
+@given(st.integers(30, 60), st.integers(2, 9), seeds, st.integers(0, 99))
+def test_who_reads_what_differs_between_epochs(n_files: int, n_ranks: int, seed: int, epoch: int) -> None:
+    def readers(epoch: int) -> list[frozenset[int]]:
+        return [
+            frozenset(rank.files) for rank in plan_epoch([5] * n_files, ranks=n_ranks, batch=5, seed=seed, epoch=epoch)
+        ]
+
+    assert readers(epoch) != readers(epoch + 1)
+
+
+@pytest.mark.parametrize(("n_ranks", "batch"), [(0, 1), (1, 0), (-1, 4)])
+def test_no_ranks_and_no_batch_are_refused(n_ranks: int, batch: int) -> None:
+    with pytest.raises(ValueError, match="ranks and batch are at least 1"):
+        plan_epoch([3], ranks=n_ranks, batch=batch)
