@@ -347,6 +347,17 @@ EMBEDDINGS = pa.schema(
 )
 """``embeddings/RUN/``: a track's embedding and genre probabilities."""
 
+NEIGHBOURS = pa.schema(
+    [
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("rank", pa.int32(), nullable=False),
+        pa.field("neighbour_id", pa.string(), nullable=False),
+        pa.field("distance", pa.float32(), nullable=False),
+    ]
+)
+"""``neighbours/RUN/``: one of a track's nearest tracks, by rank from 1. The distance is 1 less the cosine, or Euclidean;
+at the same distance the smaller track id comes first. A track has fewer than k rows where there are no more others."""
+
 SPLITS = ("train", "validation", "test")
 """The splits of a dataset, in the order in which they take their share."""
 

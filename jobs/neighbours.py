@@ -1,0 +1,54 @@
+#!/usr/bin/env python
+"""Find every song's nearest songs in a run's space, and say how good that space is."""
+
+from msd_spark.command_line import exit_with, job_parser
+from msd_spark.neighbours.job import find_neighbours
+from msd_spark.neighbours.settings import EXCLUSIONS, METHODS, METRICS, NeighbourSettings
+from msd_spark.spark import start_spark
+from msd_spark.warehouse import Warehouse
+
+
+def main() -> None:
+    """Run the job with the arguments of the command line."""
+    parser = job_parser(__doc__)
+    add = parser.add_argument
+    add("--run", required=True, metavar="NAME", help="the run of embeddings/NAME")
+    add("--k", type=int, default=NeighbourSettings.k, help="neighbours of each song")
+    add("--metric", choices=METRICS, default=NeighbourSettings.metric, help="the distance")
+    add(
+        "--method",
+        choices=METHODS,
+        default=NeighbourSettings.method,
+        help="exact, by the index, or exact up to 250,000 songs",
+    )
+    add(
+        "--exclude",
+        nargs="+",
+        choices=EXCLUSIONS,
+        default=(),
+        help="songs that are no neighbours: of the same artist; the same song under another track id",
+    )
+    add("--queries-per-task", type=int, default=NeighbourSettings.queries_per_task, help="songs a Spark task")
+    add("--recall", type=float, default=NeighbourSettings.recall, help="what the index is tuned to find")
+    add("--label-set", metavar="NAME", help="genres to judge the space by; left out: those of the run's dataset")
+    add("--no-quality", action="store_true", help="do not judge the space")
+    add("--seed", type=int, default=NeighbourSettings.seed)
+    arguments = parser.parse_args()
+    settings = NeighbourSettings(
+        warehouse=arguments.warehouse,
+        run=arguments.run,
+        k=arguments.k,
+        metric=arguments.metric,
+        method=arguments.method,
+        exclude=tuple(dict.fromkeys(arguments.exclude)),
+        queries_per_task=arguments.queries_per_task,
+        recall=arguments.recall,
+        label_set=arguments.label_set,
+        quality=not arguments.no_quality,
+        seed=arguments.seed,
+    )
+    find_neighbours(start_spark("msd-spark neighbours"), settings).finish(Warehouse(settings.warehouse))
+
+
+if __name__ == "__main__":
+    exit_with(main)

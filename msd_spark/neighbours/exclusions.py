@@ -1,0 +1,88 @@
+"""Songs that are left out of a song's neighbours: itself, and, where wished, its artist's and its doubles."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from msd_spark.artist_groups import normalise_name
+
+UNKNOWN = -1
+FILE = "codes.npy"
+
+
+@dataclass(frozen=True)
+class Exclusions:
+    """What two songs must not share.
+
+    Attributes
+    ----------
+    codes : numpy.ndarray
+        Shape ``(n_keys, n)``, int32: a number for each artist, name or title; `UNKNOWN` is shared with nobody.
+    """
+
+    codes: np.ndarray
+
+    @classmethod
+    def of(cls, songs: pd.DataFrame, names: Collection[str]) -> Self:
+        """Return the numbers of what songs must not share.
+
+        Parameters
+        ----------
+        songs : pandas.DataFrame
+            ``song_id``, ``artist_id``, ``artist_name`` and ``title``, null where they are not known.
+        names : collection of str
+            Of `msd_spark.neighbours.settings.EXCLUSIONS`. ``same-artist``: the same artist id, or the same name
+            once case, width and punctuation are made alike. ``duplicates``: the same song id, or the same such
+            name of artist and title.
+        """
+        keys: list[pd.Series] = []
+        if names:
+            artists = _normalised(songs["artist_name"])
+        if "same-artist" in names:
+            keys += [songs["artist_id"], artists]
+        if "duplicates" in names:
+            keys += [songs["song_id"], artists + "\n" + _normalised(songs["title"])]
+        codes = [pd.factorize(key)[0].astype(np.int32) for key in keys]
+        return cls(np.stack(codes) if codes else np.empty((0, len(songs)), np.int32))
+
+    def allowed(self, own: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Return which songs may be neighbours.
+
+        Parameters
+        ----------
+        own : numpy.ndarray
+            Shape ``(m,)``: the number of each query's song; below 0 where it is none of the songs.
+        places : numpy.ndarray
+            Shape ``(m, count)``, or ``(count,)`` for the same songs for each query; below 0 stands for none.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape ``(m, count)``, bool.
+        """
+        here = own[:, None]
+        allowed = (places >= 0) & (places != here)
+        for codes in self.codes:
+            mine = np.where(own < 0, UNKNOWN, codes[own])[:, None]
+            allowed &= (mine == UNKNOWN) | (codes[places] != mine)
+        return allowed
+
+    def save(self, folder: Path) -> None:
+        """Write the numbers as a file that workers map into memory."""
+        np.save(folder / FILE, self.codes, allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: Path, prefix: str = "") -> Self:
+        """Open what `save` wrote."""
+        return cls(np.load(folder / f"{prefix}{FILE}", mmap_mode="r", allow_pickle=False))
+
+
+def _normalised(names: pd.Series) -> pd.Series:
+    known = {name: normalise_name(name) for name in names.dropna().unique()}
+    return names.map(known)

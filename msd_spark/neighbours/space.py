@@ -1,0 +1,160 @@
+"""The space that is searched: every song's vector, two distances, and how far float32 can be off.
+
+Searching is done on scores in float32, of which a greater one means nearer, so that one matrix
+product serves both distances: for the cosine the vectors are scaled to length 1 and a score is
+their product; for the Euclidean distance they are centred and get one more dimension, so that the
+score is ``x·y - |y|²/2``, which is ``(|x|² - |x - y|²) / 2``. Distances that are reported, and the
+order of neighbours, are computed from the vectors in float64.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+ROUNDING = 2.0**-23
+"""Twice float32's unit roundoff."""
+
+SPARE_ROUNDINGS = 8
+"""Roundings of a score besides those of its sum: of scaling, centring and the added dimension."""
+
+FILES = ("vectors", "scaled", "centre")
+ROWS_AT_ONCE = 65_536
+
+
+@dataclass(frozen=True)
+class Space:
+    """Vectors that are searched, in the order of track ids.
+
+    Attributes
+    ----------
+    metric : str
+        ``cosine`` or ``euclidean``.
+    vectors : numpy.ndarray
+        Shape ``(n, size)``, float32.
+    scaled : numpy.ndarray
+        Shape ``(n, size)``, or ``(n, size + 1)`` for the Euclidean distance, float32: what is multiplied with
+        scaled queries.
+    centre : numpy.ndarray
+        Shape ``(size,)``, float64: what is taken off before scaling; zero for the cosine.
+    reach : float
+        The greatest length of a centred vector; 1 for the cosine.
+    """
+
+    metric: str
+    vectors: np.ndarray
+    scaled: np.ndarray
+    centre: np.ndarray
+    reach: float
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    @classmethod
+    def of(cls, vectors: np.ndarray, metric: str) -> Self:
+        """Prepare vectors of shape ``(n, size)`` for searching.
+
+        Raises
+        ------
+        ValueError
+            When a number is not finite, or its square is not.
+        """
+        vectors = np.ascontiguousarray(vectors, np.float32)
+        bad = ~np.isfinite(vectors).all(axis=1)
+        if bad.any():
+            raise ValueError(f"{int(bad.sum())} vectors are not finite, the first is number {int(bad.argmax())}")
+        size = vectors.shape[1]
+        if metric == "cosine":
+            scaled = np.empty_like(vectors)
+            for start in range(0, len(vectors), ROWS_AT_ONCE):
+                scaled[start : start + ROWS_AT_ONCE] = unit(vectors[start : start + ROWS_AT_ONCE])
+            return cls(metric, vectors, scaled, np.zeros(size), 1.0)
+        centre = vectors.mean(axis=0, dtype=np.float64) if len(vectors) else np.zeros(size)
+        scaled = np.empty((len(vectors), size + 1), np.float32)
+        reach = 0.0
+        for start in range(0, len(vectors), ROWS_AT_ONCE):
+            centred = vectors[start : start + ROWS_AT_ONCE] - centre
+            squares = np.einsum("ij,ij->i", centred, centred)
+            scaled[start : start + ROWS_AT_ONCE, :size] = centred
+            with np.errstate(over="ignore"):  # it is looked for below
+                scaled[start : start + ROWS_AT_ONCE, size] = squares / -2
+            reach = max(reach, float(np.sqrt(squares.max())))
+        if not np.isfinite(scaled).all():
+            raise ValueError(f"vectors of a length of {reach:.3g} have squares that float32 cannot hold")
+        return cls(metric, vectors, scaled, centre, reach)
+
+    def queries(self, vectors: np.ndarray) -> np.ndarray:
+        """Return queries of shape ``(m, size)`` scaled, float32: ``scaled @ queries.T`` are their scores."""
+        if self.metric == "cosine":
+            return unit(vectors).astype(np.float32)
+        centred = np.asarray(vectors, np.float64) - self.centre
+        return np.hstack([centred, np.ones((len(centred), 1))]).astype(np.float32)
+
+    def margin(self, vectors: np.ndarray) -> np.ndarray:
+        """Return how far the float32 scores of queries can be off: shape ``(m,)``.
+
+        A float32 sum of n products is within n roundings of the sum of their magnitudes [1]_.
+
+        References
+        ----------
+        .. [1] N. Higham, "Accuracy and Stability of Numerical Algorithms", 2nd edition, section 3.1.
+        """
+        lengths = np.ones(len(vectors))
+        if self.metric == "euclidean":
+            lengths = np.linalg.norm(np.asarray(vectors, np.float64) - self.centre, axis=1)
+        magnitude = lengths * self.reach + (self.reach**2 / 2 if self.metric == "euclidean" else 0.0)
+        return (self.vectors.shape[1] + SPARE_ROUNDINGS) * ROUNDING * magnitude
+
+    def distances(self, vectors: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Return the distances of queries to some of the songs.
+
+        Parameters
+        ----------
+        vectors : numpy.ndarray
+            Shape ``(m, size)``.
+        places : numpy.ndarray
+            Shape ``(m, count)``: songs of each query by number; those below 0 give infinity.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape ``(m, count)``, float64: 1 less the cosine (a vector of zeros is 1 away from all),
+            or the Euclidean distance. The same two vectors give the same number wherever they stand.
+        """
+        found = self.vectors[np.maximum(places, 0)].astype(np.float64)
+        queries = np.asarray(vectors, np.float64)
+        if self.metric == "cosine":
+            cosine = np.einsum("mcd,md->mc", unit(found), unit(queries))
+            distances = np.clip(1 - cosine, 0, 2)
+        else:
+            found -= queries[:, None]
+            distances = np.sqrt(np.einsum("mcd,mcd->mc", found, found))
+        return np.where(places < 0, np.inf, distances)
+
+    def scores(self, vectors: np.ndarray, distances: np.ndarray) -> np.ndarray:
+        """Return the scores, in float64, that belong to distances of shape ``(m, count)``."""
+        if self.metric == "cosine":
+            return 1 - distances
+        lengths = np.linalg.norm(np.asarray(vectors, np.float64) - self.centre, axis=1)
+        return (lengths[:, None] ** 2 - distances**2) / 2
+
+    def save(self, folder: Path) -> None:
+        """Write the space as files that workers map into memory."""
+        for name in FILES:
+            np.save(folder / f"{name}.npy", getattr(self, name), allow_pickle=False)
+
+    @classmethod
+    def load(cls, folder: Path, metric: str, reach: float, prefix: str = "") -> Self:
+        """Open what `save` wrote; workers of one machine share its memory."""
+        arrays = {name: np.load(folder / f"{prefix}{name}.npy", mmap_mode="r", allow_pickle=False) for name in FILES}
+        return cls(metric, **arrays, reach=reach)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Return vectors, along the last axis, scaled to length 1 in float64; one of zeros stays as it is."""
+    values = np.asarray(vectors, np.float64)
+    lengths = np.sqrt(np.einsum("...d,...d->...", values, values))[..., None]
+    return values / np.where(lengths == 0, 1, lengths)
