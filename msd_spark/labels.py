@@ -93,7 +93,12 @@ def make_labels(settings: LabelsSettings, summary: Summary | None = None) -> Sum
         details[UNION] = {
             "tracks_in_any_source": int(anywhere),
             "tracks_of_other_genres": int(anywhere - len(union)),
-            "labels_of_other_genres": {": ".join(key): n for key, n in dropped.to_dict().items()},
+            "labels_of_other_genres": {
+                f"{source}: {genre}": int(count)
+                for source, genre, count in zip(
+                    dropped.index.get_level_values(0), dropped.index.get_level_values(1), dropped, strict=True
+                )
+            },
         }
         label_sets[UNION] = union
     tables = []
