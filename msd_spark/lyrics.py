@@ -20,10 +20,11 @@ from pyspark.sql import SparkSession
 from msd_spark.bag_files import ParsedBlock, TextBlock, parse_block, read_blocks
 from msd_spark.bags import Bags
 from msd_spark.errors import StageError
+from msd_spark.lyric_corpus import Corpus, take_stock, without_words
 from msd_spark.lyric_tables import WrittenBlock, words_table, write_block
 from msd_spark.lyric_weights import SHARE, SIF, SIF_A, WEIGHTS, LyricTransform, WordStatistics, word_weights
 from msd_spark.musixmatch import parse_reverse_mapping
-from msd_spark.rejections import Rejection, write_rejections
+from msd_spark.rejections import write_rejections
 from msd_spark.spark import progress
 from msd_spark.summary import Summary
 from msd_spark.text_files import read_lines
@@ -63,25 +64,6 @@ class LyricsSettings:
     vectors: str = TRAIN
     weights: str = SHARE
     sif_a: float = SIF_A
-
-
-@dataclass(frozen=True)
-class Corpus:
-    """What the driver knows of all blocks together.
-
-    Attributes
-    ----------
-    n_lines, n_tracks : int
-    repeats : dict of int to list of int
-        By block, the places of bags whose track stood before.
-    rejections : list of Rejection
-        In the order of the files and their lines.
-    """
-
-    n_lines: int
-    n_tracks: int
-    repeats: dict[int, list[int]]
-    rejections: list[Rejection]
 
 
 def make_lyrics(session: SparkSession, settings: LyricsSettings) -> Summary:
@@ -133,21 +115,7 @@ def make_lyrics(session: SparkSession, settings: LyricsSettings) -> Summary:
     warehouse.write_arrow(words_table(stems, words, statistics, transform), "lyric_words")
     write_rejections(warehouse, STAGE, corpus.rejections)
 
-    n_known = int(known(looked_up.vectors).sum())
-    without = sum(part.without_vector for part in written)
-    per_track = 1 / max(1, corpus.n_tracks)
-    summary.facts |= {"lines": corpus.n_lines, "tracks": corpus.n_tracks, "rejected": len(corpus.rejections)}
-    reasons = Counter(rejection.reason for rejection in corpus.rejections)
-    summary.facts |= {f"rejected, {reason}": count for reason, count in sorted(reasons.items())}
-    summary.facts |= {"words": n_words, "words with a vector": n_known}
-    if found is not None:
-        by_word = n_known - looked_up.by_stem
-        summary.facts |= {"words with a vector, by word": by_word, "words with a vector, by stem": looked_up.by_stem}
-    summary.facts |= {
-        "mean coverage": round(sum(part.coverage for part in written) * per_track, 4),
-        "tracks without a known word": without,
-        "share without a known word": round(without * per_track, 4),
-    }
+    summary.facts |= facts(corpus, looked_up, written, by_name=found is not None)
     summary.details["vectors"] = {
         "source": settings.vectors,
         "method": "word2vec trained on the bags" if found is None else found.method,
@@ -158,6 +126,40 @@ def make_lyrics(session: SparkSession, settings: LyricsSettings) -> Summary:
         "fingerprint": transform.fingerprint(words),
     }
     return summary
+
+
+def facts(
+    corpus: Corpus, looked_up: HeaderVectors, written: Sequence[WrittenBlock], *, by_name: bool
+) -> dict[str, int | float]:
+    """Return what the job's table says: lines, tracks, rejected lines by reason, words and coverage.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    looked_up : HeaderVectors
+    written : sequence of WrittenBlock
+    by_name : bool
+        Whether vectors were looked up by word or stem, and not trained.
+    """
+    n_known = int(known(looked_up.vectors).sum())
+    without = sum(part.without_vector for part in written)
+    per_track = 1 / max(1, corpus.n_tracks)
+    counts: dict[str, int | float] = {
+        "lines": corpus.n_lines,
+        "tracks": corpus.n_tracks,
+        "rejected": len(corpus.rejections),
+    }
+    reasons = Counter(rejection.reason for rejection in corpus.rejections)
+    counts |= {f"rejected, {reason}": count for reason, count in sorted(reasons.items())}
+    counts |= {"words": len(looked_up.vectors), "words with a vector": n_known}
+    if by_name:
+        counts["words with a vector, by word"] = n_known - looked_up.by_stem
+        counts["words with a vector, by stem"] = looked_up.by_stem
+    return counts | {
+        "mean coverage": round(sum(part.coverage for part in written) * per_track, 4),
+        "tracks without a known word": without,
+        "share without a known word": round(without * per_track, 4),
+    }
 
 
 def read_bag_files(settings: LyricsSettings) -> tuple[list[str], list[TextBlock]]:
@@ -205,44 +207,6 @@ def unstem(stems: Sequence[str], reverse_mapping: str | None) -> list[str]:
     if not mapping.keys() & set(stems):
         raise StageError(STAGE, f"{reverse_mapping} has none of the header's words; give mxm_reverse_mapping.txt")
     return [mapping.get(stem) or stem for stem in stems]
-
-
-def without_words(block: ParsedBlock) -> ParsedBlock:
-    """Return a parsed block with its tracks alone, which is all the driver needs to find repeated ones."""
-    none = np.zeros(0, np.int32)
-    return replace(block, bags=replace(block.bags, offsets=none, indices=none, counts=none))
-
-
-def take_stock(blocks: Sequence[ParsedBlock]) -> Corpus:
-    """Find the tracks that stand twice, of which the first one counts, and put all rejections in order.
-
-    Parameters
-    ----------
-    blocks : sequence of ParsedBlock
-        In the order of the files and their lines.
-    """
-    track_ids = np.concatenate([block.bags.track_ids for block in blocks])
-    starts = np.cumsum([0, *(len(block.bags) for block in blocks)])
-    _, first, group = np.unique(track_ids, return_index=True, return_inverse=True)
-    repeats: dict[int, list[int]] = {}
-    rejections = [list(block.rejections) for block in blocks]
-
-    def place(row: int) -> tuple[int, int]:
-        block = int(np.searchsorted(starts, row, "right")) - 1
-        return block, row - int(starts[block])
-
-    for row in np.flatnonzero(first[group] != np.arange(len(track_ids))).tolist():
-        block, here = place(row)
-        kept_block, kept = place(int(first[group[row]]))
-        repeats.setdefault(block, []).append(here)
-        line = int(blocks[block].bag_lines[here])
-        detail = (
-            f"{track_ids[row].decode()} stands in line {blocks[kept_block].bag_lines[kept]} "
-            f"of {blocks[kept_block].source} already"
-        )
-        rejections[block].append((line, Rejection(blocks[block].source, "repeated_track", detail, f"line {line}")))
-    ordered = [rejection for part in rejections for _, rejection in sorted(part, key=lambda entry: entry[0])]
-    return Corpus(sum(block.n_lines for block in blocks), len(first), repeats, ordered)
 
 
 def second_moment(bags: RDD[Bags], transform: Broadcast[LyricTransform]) -> np.ndarray:

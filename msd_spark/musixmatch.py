@@ -110,7 +110,7 @@ def parse_bag(line: str, n_words: int) -> BagOfWords:
     if indices.max() > n_words:
         raise BagOfWordsError("unknown_word", f"{track_id}: word {indices.max()} of {n_words}")
     # The official files list a bag's words in order: only others need to be sorted to find one that stands twice.
-    if (np.diff(indices) <= 0).any() and len(np.unique(indices)) != len(indices):
+    if (indices[1:] <= indices[:-1]).any() and len(np.unique(indices)) != len(indices):
         raise BagOfWordsError("repeated_word", f"{track_id}: a word stands twice")
     return BagOfWords(track_id, int(musixmatch_id), indices, counts)
 

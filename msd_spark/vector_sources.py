@@ -62,8 +62,16 @@ def find_vectors(stage: str, source: str, wanted: Collection[str], size: int = G
     Raises
     ------
     StageError
-        When nothing is found under the name, or what is found cannot be read or has other dimensions.
+        When nothing is found under the name, or what is found cannot be read, has other dimensions or
+        none of the words.
     """
+    found = _find(stage, source, wanted, size)
+    if not found.vectors:
+        raise StageError(stage, f"{source} has a vector for none of the {len(wanted):,} words looked for; give others")
+    return found
+
+
+def _find(stage: str, source: str, wanted: Collection[str], size: int) -> FoundVectors:
     if SCHEME_MARK in source or Path(source).exists():
         vectors, form = read_vectors(stage, source, wanted, size)
         return FoundVectors(vectors, form)

@@ -8,7 +8,8 @@ import pytest
 
 from msd_spark.bag_files import ParsedBlock, parse_block, read_blocks
 from msd_spark.errors import StageError
-from msd_spark.lyrics import LyricsSettings, read_bag_files, take_stock, unstem
+from msd_spark.lyric_corpus import take_stock
+from msd_spark.lyrics import LyricsSettings, read_bag_files, unstem
 from msd_spark.musixmatch import parse_reverse_mapping
 from tests.unit.lyric_samples import track
 

@@ -55,6 +55,12 @@ def test_a_file_that_is_there_goes_first(tmp_path: Path, monkeypatch: pytest.Mon
     assert find_vectors("lyrics", f"file://{tmp_path}/{GLOVE}", {"love"}, 3).vectors.keys() == {"love"}
 
 
+def test_vectors_of_none_of_the_words_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text("amour 1 2 3\n")
+    assert refused(str(path)) == f"lyrics: {path} has a vector for none of the 1 words looked for; give others"
+
+
 def test_an_installed_package_of_vectors(site: Path) -> None:
     package(site, "ours_3d", np.arange(12).reshape(4, 3), ["so", "love", "don\x92t", "love"])
     found = find_vectors("lyrics", "ours-3d", {"love", "don\x92t", "hate"}, 3)
