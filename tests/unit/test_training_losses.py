@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -17,13 +18,16 @@ TAGS = Target("tags", 2, ("x", "y"))
 FACTORS = Target("factors", 2, ("0", "1"))
 
 
-def losses(loss: Loss, truth: list[list[float]], scores: list[list[float]]) -> list[float]:
+Rows = Sequence[Sequence[float]]
+
+
+def losses(loss: Loss, truth: Rows, scores: Rows) -> list[float]:
     return np.asarray(loss.of_examples(tf.constant(truth, tf.float32), tf.constant(scores, tf.float32))).tolist()
 
 
 def test_cross_entropy_by_hand() -> None:
     scores = [[0.7, 0.2, 0.1], [0.25, 0.5, 0.25], [0.1, 0.1, 0.8]]
-    truth = [[1, 0, 0], [0.25, 0.75, 0], [0, 0, 0]]
+    truth: Rows = [[1, 0, 0], [0.25, 0.75, 0], [0, 0, 0]]
     wanted = [-math.log(0.7), -0.25 * math.log(0.25) - 0.75 * math.log(0.5), 0]
     assert losses(Loss(GENRE), truth, scores) == pytest.approx(wanted, abs=1e-5)
 

@@ -17,14 +17,14 @@ THERE = np.array([True, True, False])
 def test_smoothing_spreads_a_share_over_all_classes() -> None:
     # 0.2 over 4 classes is 0.05 each; the true one keeps 0.8 besides.
     soft = soft_truth(GENRE, np.array([2, 0, -1]), THERE, 0.2)
-    wanted = [[0.05, 0.05, 0.85, 0.05], [0.85, 0.05, 0.05, 0.05], [0, 0, 0, 0]]
+    wanted = [[0.05, 0.05, 0.85, 0.05], [0.85, 0.05, 0.05, 0.05], [0.0, 0.0, 0.0, 0.0]]
     np.testing.assert_allclose(soft, wanted, atol=1e-7)
     assert soft.dtype == np.float32
 
 
 def test_smoothing_spreads_a_share_over_yes_and_no_of_a_tag() -> None:
     soft = soft_truth(TAGS, np.array([[1, 0], [1, 1], [1, 1]]), THERE, 0.2)
-    np.testing.assert_allclose(soft, [[0.9, 0.1], [0.9, 0.9], [0, 0]], atol=1e-7)
+    np.testing.assert_allclose(soft, [[0.9, 0.1], [0.9, 0.9], [0.0, 0.0]], atol=1e-7)
 
 
 def test_factors_are_as_they_are() -> None:
