@@ -108,7 +108,8 @@ def test_a_song_sounds_of_all_its_segments(name: str) -> None:
 def test_a_model_that_only_hears_knows_no_lyrics_and_the_other_way_round() -> None:
     inputs = songs()
     other = inputs | {"lyric_vector": inputs["lyric_vector"] + 1, "has_lyrics": 1 - inputs["has_lyrics"]}
-    silent = inputs | {"chroma": inputs["chroma"] * 0, "timbre": inputs["timbre"] * 0, "mask": GEOMETRY.mask(np.full(4, 9))}
+    silence = {name: np.zeros_like(inputs[name]) for name in ("chroma", "timbre")}
+    silent = inputs | silence | {"mask": GEOMETRY.mask(np.full(4, 9))}
     for name in MODELS:
         hears, reads = make(name, inputs="audio"), make(name, inputs="lyrics")
         assert np.array_equal(scores(hears, inputs), scores(hears, other))
