@@ -9,11 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from msd_spark.errors import StageError
+from training.assembly import assemble
 from training.dataset import STAGE, Dataset
 from training.plan import plan_epoch
 from training.predictions import Predictions
 from training.ranks import Ranks
-from training.reading import columns_for, cut_into_batches, read_row_groups, to_batch
+from training.reading import columns_for, read_row_groups, to_batch
 from training.targets import Target
 
 Infer = Callable[[Mapping[str, tf.Tensor]], tf.Tensor]
@@ -69,7 +70,7 @@ def predict_split(
     ]
     read = 0
     for group in read_row_groups([addresses[file] for file in plan.files], columns_for(target)):
-        for columns in cut_into_batches(iter([group]), batch):
+        for columns in assemble(iter([group]), batch):
             n_rows = len(columns["track_id"])
             item = to_batch(columns, batch, dataset.geometry, target)
             scores = np.asarray(infer({name: tf.constant(values) for name, values in item.inputs.items()}))

@@ -1,7 +1,7 @@
 """Read a rank's files of an epoch into batches of one size, and count every row.
 
 Petastorm reads row groups in the plan's order (`make_batch_reader` with the pool that loses
-nothing); rows are shuffled within a window of row groups, cut into batches, and padded at
+nothing); `training.assembly` shuffles and cuts them into batches, which are padded at
 the end with rows that carry no weight. `training.feed` hands them to TensorFlow.
 """
 
@@ -10,18 +10,18 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from msd_spark.errors import StageError
 from msd_spark.model_inputs import input_shapes, model_inputs
 from msd_spark.schema import PRESENCE, Geometry
+from training.assembly import Columns, assemble
 from training.dataset import STAGE
 from training.plan import RankPlan
 from training.targets import Target
-
-Columns = dict[str, np.ndarray]
-"""Examples by column of `msd_spark.schema.examples_schema`, each of shape ``(n, …)``."""
 
 
 @dataclass(frozen=True)
@@ -95,48 +95,53 @@ def _read_row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterat
     reader = make_batch_reader(
         list(addresses), schema_fields=list(columns), reader_pool_type="dummy", shuffle_row_groups=False, num_epochs=1
     )
+    # The reader's own conversion makes an array of each list, and of these a matrix. The pin keeps this name valid.
+    reader._results_queue_reader = _RowGroups(reader._results_queue_reader)
     with reader:
         for group in reader:
-            yield {name: np.asarray(getattr(group, name)) for name in columns}
+            yield {name: getattr(group, name) for name in columns}
 
 
-def shuffle_windows(groups: Iterator[Columns], window: int, generator: np.random.Generator) -> Iterator[Columns]:
-    """Shuffle rows within every `window` row groups; a window of 0 leaves the order alone."""
-    if window < 1:
-        yield from groups
-        return
-    held: list[Columns] = []
-    for group in groups:
-        held.append(group)
-        if len(held) == window:
-            yield _shuffled(held, generator)
-            held = []
-    if held:
-        yield _shuffled(held, generator)
+class _RowGroups:
+    """Petastorm's results as arrays that share Arrow's memory where they can.
+
+    Parameters
+    ----------
+    replaced : object
+        What Petastorm would convert results with.
+    """
+
+    def __init__(self, replaced: Any) -> None:
+        self.batched_output = replaced.batched_output
+
+    def read_next(self, pool: Any, schema: Any, ngram: Any) -> Any:
+        """Return the next row group as a named tuple of arrays."""
+        from petastorm.workers_pool import EmptyResultError
+
+        try:
+            table = pool.get_results()
+        except EmptyResultError:
+            raise StopIteration from None
+        return schema.make_namedtuple(**{name: to_numpy(table[name]) for name in table.column_names})
 
 
-def _shuffled(groups: Sequence[Columns], generator: np.random.Generator) -> Columns:
-    together = _join(groups)
-    order = generator.permutation(len(together["track_id"]))
-    return {name: values[order] for name, values in together.items()}
+def to_numpy(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a column as an array ``(n,)``, or ``(n, width)`` for lists of one width, without a copy where possible.
 
-
-def _join(parts: Sequence[Columns]) -> Columns:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def cut_into_batches(groups: Iterator[Columns], batch: int) -> Iterator[Columns]:
-    """Cut a stream of rows into pieces of `batch` rows; the last one may be shorter."""
-    held: Columns | None = None
-    for group in groups:
-        held = group if held is None else _join([held, group])
-        n_rows, start = len(held["track_id"]), 0
-        while n_rows - start >= batch:
-            yield {name: values[start : start + batch] for name, values in held.items()}
-            start += batch
-        held = {name: values[start:] for name, values in held.items()} if start < n_rows else None
-    if held is not None:
-        yield held
+    Raises
+    ------
+    StageError
+        When the lists are not of one width.
+    """
+    if not pa.types.is_list(column.type):
+        values = column.to_numpy()
+        return values.astype(str) if pa.types.is_string(column.type) else values
+    array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    n_rows, flat = len(array), array.flatten()
+    width = len(flat) // max(n_rows, 1)
+    if array.null_count or not np.array_equal(np.diff(array.offsets.to_numpy()), np.full(n_rows, width)):
+        raise StageError(STAGE, "a column of lists has rows of several lengths; write the dataset again")
+    return flat.to_numpy(zero_copy_only=False).reshape(n_rows, width)
 
 
 def to_batch(columns: Columns | None, size: int, geometry: Geometry, target: Target) -> Batch:
@@ -147,21 +152,23 @@ def to_batch(columns: Columns | None, size: int, geometry: Geometry, target: Tar
     StageError
         When an example's truth is none of the target's.
     """
-    shapes = input_shapes(geometry)
     n_rows = 0 if columns is None else len(columns["track_id"])
-    inputs = {name: np.zeros((size, *shape), np.float32) for name, shape in shapes.items()}
     track_ids, artist_groups = (np.full(size, "", dtype="U32") for _ in range(2))
     truth = np.zeros((size, target.size), np.float32) if target.is_vector else np.zeros(size, np.int32)
     present, weights = np.zeros(size, bool), np.zeros(size, np.float32)
+    inputs = {} if columns is None else model_inputs(columns, geometry)
     if columns is not None:
-        for name, values in model_inputs(columns, geometry).items():
-            inputs[name][:n_rows] = values
         track_ids[:n_rows] = columns["track_id"]
         artist_groups[:n_rows] = columns["artist_group"]
         truth[:n_rows] = _truth(columns, target)
         present[:n_rows], weights[:n_rows] = columns[target.presence] > 0, columns["weight"]
-    # Padding is fed as one segment of zeros: a mean over no segment at all would not be a number.
-    inputs["mask"][n_rows:, :1] = 1.0
+    if n_rows < size:
+        for name, shape in input_shapes(geometry).items():
+            padded = np.zeros((size, *shape), np.float32)
+            padded[:n_rows] = inputs.get(name, padded[:0])
+            inputs[name] = padded
+        # Padding is fed as one segment of zeros: a mean over no segment at all would not be a number.
+        inputs["mask"][n_rows:, :1] = 1.0
     return Batch(track_ids, artist_groups, inputs, truth, present, weights)
 
 
@@ -227,9 +234,9 @@ def batches(
         Without a tally, when the reader gave other rows than the plan says: it lost some, or the files changed.
     """
     groups = read_row_groups([addresses[file] for file in plan.files], columns_for(target))
-    shuffled = shuffle_windows(groups, window, np.random.default_rng(list(seed)))
+    generator = np.random.default_rng(list(seed))
     counted, steps = Tally() if tally is None else tally, 0
-    for columns in cut_into_batches(shuffled, batch):
+    for columns in assemble(groups, batch, window, generator):
         counted.read, steps = counted.read + len(columns["track_id"]), steps + 1
         if steps <= plan.steps:
             yield to_batch(columns, batch, geometry, target)

@@ -1,83 +1,23 @@
 from __future__ import annotations
 
-import functools
-import operator
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from msd_spark.errors import StageError
 from msd_spark.schema import GEOMETRY, Geometry
 from tests.tiny_dataset import LABELS, examples, write_tiny_dataset
 from training.dataset import Dataset
-from training.plan import plan_epoch
-from training.reading import (
-    Batch,
-    Columns,
-    batches,
-    columns_for,
-    cut_into_batches,
-    read_row_groups,
-    shuffle_windows,
-    to_batch,
-)
+from training.plan import RankPlan, plan_epoch
+from training.reading import Batch, Columns, Tally, batches, columns_for, read_row_groups, to_batch, to_numpy
 from training.targets import Target
 
 SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=2)
 ROWS = [5, 5, 5, 3, 1]
 GENRE = Target("genre", len(LABELS), tuple(LABELS))
-
-
-def numbered(sizes: list[int]) -> Iterator[Columns]:
-    """Give row groups whose rows are numbered from 0, in two columns that belong together."""
-    start = 0
-    for size in sizes:
-        numbers = np.arange(start, start + size)
-        yield {"track_id": numbers.astype(str), "number": np.stack([numbers, -numbers], axis=1)}
-        start += size
-
-
-def numbers(groups: Iterator[Columns]) -> list[list[int]]:
-    found = []
-    for group in groups:
-        assert group["track_id"].astype(int).tolist() == group["number"][:, 0].tolist()
-        assert (group["number"][:, 0] == -group["number"][:, 1]).all()
-        found.append(group["number"][:, 0].tolist())
-    return found
-
-
-sizes_of_groups = st.lists(st.integers(1, 12), max_size=12)
-
-
-@given(sizes_of_groups, st.integers(0, 5), st.integers(0, 99))
-def test_shuffling_moves_rows_within_their_window_alone(sizes: list[int], window: int, seed: int) -> None:
-    shuffled = numbers(shuffle_windows(numbered(sizes), window, np.random.default_rng(seed)))
-    plain = numbers(numbered(sizes))
-    wide = max(window, 1)
-    windows = [[row for group in plain[n : n + wide] for row in group] for n in range(0, len(plain), wide)]
-    assert [sorted(group) for group in shuffled] == windows
-    assert shuffled == numbers(shuffle_windows(numbered(sizes), window, np.random.default_rng(seed)))
-    if window == 0:
-        assert shuffled == plain
-
-
-def test_shuffling_shuffles_across_row_groups_and_by_its_seed() -> None:
-    first, second = (numbers(shuffle_windows(numbered([20, 20]), 2, np.random.default_rng(seed)))[0] for seed in (0, 1))
-    assert first != second
-    assert first != list(range(40))
-    assert min(first[:20]) < 20 <= max(first[:20])
-
-
-@given(sizes_of_groups, st.integers(1, 15))
-def test_cutting_keeps_every_row_once_and_in_order(sizes: list[int], batch: int) -> None:
-    pieces = numbers(cut_into_batches(numbered(sizes), batch))
-    assert functools.reduce(operator.iadd, pieces, []) == list(range(sum(sizes)))
-    assert all(len(piece) == batch for piece in pieces[:-1])
-    assert all(1 <= len(piece) <= batch for piece in pieces)
 
 
 def small_columns(n: int) -> Columns:
@@ -201,3 +141,27 @@ def test_row_groups_have_the_columns_asked_for_in_rows(tmp_path: Path) -> None:
 
 def test_no_files_give_no_row_groups() -> None:
     assert list(read_row_groups([], ["track_id"])) == []
+
+
+@pytest.mark.parametrize("sliced", [False, True])
+def test_lists_become_a_matrix_without_a_copy(sliced: bool) -> None:
+    lists = pa.array([[9.0, 9.0], [1.0, 2.0], [3.0, 4.0]], pa.list_(pa.float32()))[1:]
+    column = pa.chunked_array([lists] if sliced else [pa.array(lists.to_pylist(), pa.list_(pa.float32()))])
+    found = to_numpy(column)
+    assert found.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert found.dtype == np.float32
+    assert np.shares_memory(found, column.chunk(0).flatten().to_numpy())
+
+
+@pytest.mark.parametrize("rows", [[[1.0], [1.0, 2.0]], [[1.0, 2.0], None], [[], [1.0, 2.0]]])
+def test_lists_of_several_lengths_are_refused(rows: list[list[float] | None]) -> None:
+    with pytest.raises(StageError, match="rows of several lengths"):
+        to_numpy(pa.chunked_array([pa.array(rows, pa.list_(pa.float32()))]))
+
+
+def test_a_tally_counts_what_was_read_and_leaves_the_judging_to_others(dataset: Dataset) -> None:
+    tally = Tally()
+    plan = RankPlan((0, 1), rows=8, steps=4)  # 10 rows are there
+    given = list(batches(dataset.addresses("train"), plan, 2, dataset.geometry, GENRE, tally=tally))
+    assert len(given) == 4
+    assert tally.read == 10
