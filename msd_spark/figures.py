@@ -65,16 +65,21 @@ def song_map(songs: pd.DataFrame) -> go.Figure:
     return figure.update_layout(xaxis_title="first principal component", yaxis_title="second")
 
 
-def training_curves(history: Sequence[Mapping[str, float]]) -> go.Figure:
-    """Return the loss of each epoch, and the validation figures on an axis of their own."""
+def training_curves(history: Sequence[Mapping[str, float | None]]) -> go.Figure:
+    """Return the losses and errors of each epoch, and the other validation figures on an axis of their own.
+
+    Parameters
+    ----------
+    history : sequence of mapping
+        A row an epoch: ``loss`` and ``validation_…`` are drawn; a figure that is None leaves a gap.
+    """
     figure = go.Figure(layout=LAYOUT)
     epochs = [row["epoch"] for row in history]
-    for number, name in enumerate(key for key in history[0] if key != "epoch"):
-        axis = "y" if "loss" in name else "y2"
-        line = {"color": COLOURS[number], "dash": "solid" if axis == "y" else "dot"}
-        figure.add_trace(
-            go.Scatter(x=epochs, y=[row[name] for row in history], name=name.replace("_", " "), yaxis=axis, line=line)
-        )
+    for number, name in enumerate(key for key in history[0] if key == "loss" or key.startswith("validation_")):
+        axis = "y" if name.endswith(("loss", "error")) else "y2"
+        line = {"color": COLOURS[number % len(COLOURS)], "dash": "solid" if axis == "y" else "dot"}
+        heights = [row.get(name) for row in history]
+        figure.add_trace(go.Scatter(x=epochs, y=heights, name=name.replace("_", " "), yaxis=axis, line=line))
     return figure.update_layout(
         xaxis_title="epoch",
         yaxis_title="loss",

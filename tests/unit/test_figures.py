@@ -104,3 +104,17 @@ def test_genres_stand_in_order_of_their_size_with_a_bar_a_split() -> None:
         ("test", ["Many", "Few"], [4, 0]),
     ]
     assert json.loads(figure.to_json())["layout"]["barmode"] == "stack"
+
+
+def test_curves_of_losses_and_of_shares_have_axes_of_their_own() -> None:
+    shares = [f"validation_share_{number}" for number in range(12)]
+    history = [
+        {"epoch": epoch, "loss": 2.0, "learning_rate": 0.1, "validation_loss": 1.0, **dict.fromkeys(shares, 0.5)}
+        for epoch in (1, 2)
+    ]
+    drawn = {trace.name: trace for trace in figures.training_curves([history[0], history[1] | {shares[0]: None}]).data}
+    assert len(drawn) == 2 + len(shares)
+    assert drawn["loss"].yaxis == drawn["validation loss"].yaxis == "y"
+    assert drawn["validation share 3"].yaxis == "y2"
+    assert list(drawn["validation share 0"].y) == [0.5, None]
+    assert "learning rate" not in drawn
