@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,9 +9,26 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from msd_spark.schema import EXAMPLES, GEOMETRY, SPLITS
+from msd_spark.balance import BalanceRule
+from msd_spark.dataset import DatasetSettings, make_dataset
+from msd_spark.errors import StageError
+from msd_spark.example_plan import FileRule
+from msd_spark.schema import EXAMPLES, GEOMETRY, SPLITS, Geometry, examples_schema
 from msd_spark.splits import SplitRule
+from msd_spark.summary import Summary
 from msd_spark.warehouse import Warehouse
+from tests.integration.submitted import submitted
+from tests.integration.test_ingest_s3 import Store, store  # noqa: F401 - a fixture
+from tests.song_tables import (
+    song,
+    track,
+    write_factors,
+    write_labels,
+    write_lyrics,
+    write_popularity,
+    write_songs,
+    write_tags,
+)
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +120,179 @@ def test_petastorm_and_spark_read_the_same_rows(
     assert {chroma.shape[1:] for _, chroma in groups} == {(GEOMETRY.n_segments * GEOMETRY.n_pitches,)}
     by_spark = spark.read.parquet(warehouse.address("dataset", "genre", "train")).select("track_id").toPandas()
     assert sorted(by_spark["track_id"]) == sorted(train["track_id"])
+
+
+N_SMALL = 60
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """Return songs of 20 artists; a beat is two segments long, and every tenth song has none."""
+    return [
+        song(
+            number,
+            4 + number,
+            artist_id=f"AR{number % 20:016d}",
+            beats_start=[] if number % 10 == 0 else np.arange(0, 4 + number, 2.0),
+        )
+        for number in range(N_SMALL)
+    ]
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Warehouse:
+    """A warehouse with every table that a dataset can be made of."""
+    found = Warehouse(str(tmp_path / "small"))
+    write_songs(found, catalogue())
+    write_labels(found, {track(number): "Rap" if number % 3 else "Jazz" for number in range(N_SMALL) if number % 5})
+    write_lyrics(found, {track(number): np.full(50, number) for number in range(0, N_SMALL, 2)})
+    write_popularity(found, [track(number) for number in range(0, N_SMALL, 4)])
+    write_factors(found, {track(number): [number, -number] for number in range(0, N_SMALL, 4)})
+    tags = [
+        (track(number), tag) for number in range(1, N_SMALL) for tag in ("slow", "loud") if number % 2 or tag == "loud"
+    ]
+    write_tags(found, tags, ["loud", "slow", "rare"])
+    return found
+
+
+def make(spark: SparkSession, warehouse: Warehouse, **others: Any) -> tuple[Summary, dict[str, Any], pd.DataFrame]:
+    """Make a dataset; return its summary, its metadata and its rows."""
+    summary = make_dataset(spark, DatasetSettings(warehouse.root, min_examples=2, **others))
+    metadata = warehouse.read_json("dataset", "genre", "metadata.json")
+    parts = []
+    for split in SPLITS:
+        for file in metadata["files"][split]:
+            table = pq.read_table(warehouse.path("dataset", "genre", split, file["name"]))
+            parts.append(table.to_pandas().assign(split=split, file=file["name"]))
+    return summary, metadata, pd.concat(parts, ignore_index=True)
+
+
+def test_everything_that_can_be_asked_for_at_once(spark: SparkSession, small: Warehouse) -> None:
+    wanted = {
+        "require": ("lyrics", "tags"),
+        "tags": 2,
+        "factors": True,
+        "geometry": Geometry(segments="beats"),
+        "balance": BalanceRule("counts", 20, 9),
+        "file_rule": FileRule(rows_per_file=7),
+    }
+    summary, metadata, rows = make(spark, small, **wanted)
+    # Of 60 songs 30 have lyrics, and of these all but song 0 have tags.
+    assert (metadata["funnel"]["songs"], metadata["funnel"]["examples"]) == (60, 29)
+    assert metadata["tags"] == ["loud", "slow"]
+    assert (metadata["n_factors"], metadata["segments"], metadata["require"]) == (2, "beats", ["lyrics", "tags"])
+    assert Geometry(**metadata["geometry"]) == wanted["geometry"]
+    first = metadata["files"]["train"][0]["name"]
+    assert pq.read_schema(small.path("dataset", "genre", "train", first)) == examples_schema(tags=True, factors=True)
+    for row in rows.to_dict("records"):
+        number = int(row["track_id"][2:])
+        genre = metadata["labels"][row["genre_index"]] if row["genre_index"] >= 0 else None
+        assert genre == (None if number % 5 == 0 else "Rap" if number % 3 else "Jazz")
+        assert row["has_genre"] == (number % 5 > 0)
+        assert row["has_listens"] == row["has_factors"] == (number % 4 == 0)
+        assert row["factors"].tolist() == ([number, -number] if number % 4 == 0 else [0, 0])
+        assert row["tag_vector"].tolist() == [1, 0]
+        assert row["lyric_vector"].tolist() == [number] * 50
+        if number % 10:
+            # Two segments a beat: rows of 12 numbers that grow by 12; the first beat's mean is 6 more than its first.
+            assert row["n_segments"] == -(-(4 + number) // 2)
+            assert row["chroma"][:12].tolist() == (np.arange(12) + number * 1000 + 6).tolist()
+        else:
+            assert row["n_segments"] == 4 + number
+    train = rows[rows["split"] == "train"]
+    by_genre = {genre: int((train["genre_index"] == index).sum()) for index, genre in enumerate(metadata["labels"])}
+    assert by_genre == {genre: counts["train"] for genre, counts in metadata["examples_by_genre"].items()}
+    assert sorted(by_genre.values()) == [9, 20]
+    assert sum(counts["train"] for counts in metadata["tracks_by_genre"].values()) < sum(by_genre.values())
+    assert metadata["rows"] == {split: int((rows["split"] == split).sum()) for split in SPLITS}
+    assert not rows[rows["split"] != "train"]["track_id"].duplicated().any()
+    once = train.drop_duplicates("track_id")
+    vectors = np.stack(list(once["lyric_vector"])).astype(float)
+    np.testing.assert_allclose(metadata["normalisation"]["lyric_vector"]["mean"], vectors.mean(axis=0), rtol=1e-9)
+    assert "rows after balancing" in summary.facts
+    assert ["with", "lyrics", "30", "30"] in [line.split() for line in summary.table().splitlines()]
+
+    content = {info.path: Path(info.path).read_bytes() for info in small.list_files(small.path("dataset"))}
+    make(spark, small, **wanted)
+    assert content == {info.path: Path(info.path).read_bytes() for info in small.list_files(small.path("dataset"))}
+
+
+def test_only_audio_is_required_unless_more_is(
+    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    bare = Warehouse(str(tmp_path))
+    write_songs(bare, [song(number, number % 3) for number in range(30)])
+    summary, metadata, rows = make(spark, bare)
+    assert sorted(rows["track_id"]) == [track(number) for number in range(30) if number % 3]
+    for flag in ("has_genre", "has_lyrics", "has_listens"):
+        assert not rows[flag].any()
+    assert set(rows["genre_index"]) == set(rows["popularity_decile"]) == {-1}
+    assert (metadata["labels"], metadata["lyric_vectors"]) == ([], "none")
+    assert summary.facts["with segments"] == 20
+    write_labels(bare, {track(1): "Rap", track(2): "Rap"})
+    make(spark, bare, require=("genre",), split_rule=SplitRule((1.0, 0.0, 0.0)))
+    assert "dataset: no example of Rap in validation, test" in capsys.readouterr().err
+
+
+def test_a_song_that_joins_artists_moves_them_alone_and_is_reported(spark: SparkSession, small: Warehouse) -> None:
+    _, _, before = make(spark, small)
+    first, _, same = make(spark, small)
+    assert first.facts["since the last dataset: tracks moved"] == 0
+    assert dict(zip(same["track_id"], same["split"], strict=True)) == dict(
+        zip(before["track_id"], before["split"], strict=True)
+    )
+    split_of_artist = before.groupby("artist_group")["split"].first()
+    train, test = (sorted(split_of_artist.index[split_of_artist == name])[-1] for name in ("train", "test"))
+    joined, moved = sorted((train, test))
+    # One new song under an artist of its own moves nothing; the other has the song id of one artist's and is another's.
+    linking = before[before["artist_group"] == joined]["song_id"].iloc[0]
+    write_songs(small, [*catalogue(), song(70), song(71, song_id=linking, artist_id=moved)])
+    summary, _, after = make(spark, small)
+    now = after.set_index("track_id")["split"]
+    changed = {name for name, split in zip(before["track_id"], before["split"], strict=True) if now[name] != split}
+    assert changed == set(before["track_id"][before["artist_group"] == moved])
+    assert summary.facts["since the last dataset: groups joined"] == 1
+    assert summary.facts["since the last dataset: tracks moved"] == len(changed)
+    assert any("were joined by new songs" in text for text in summary.details["warnings"])
+
+
+def test_official_lists_say_the_splits(spark: SparkSession, small: Warehouse, tmp_path: Path) -> None:
+    lists = {"train": range(0, 30), "validation": range(30, 35), "test": range(35, 50)}
+    paths = tuple(str(tmp_path / f"{split}.txt") for split in SPLITS)
+    for path, numbers in zip(paths, lists.values(), strict=True):
+        names = [track(number) if number % 2 else f"SO{number:016d}" for number in numbers]
+        Path(path).write_text("# a list\n" + "\n".join([*names, "no id", track(99)[:-4] + path[-8:-4].upper()]) + "\n")
+    summary, metadata, rows = make(spark, small, split_lists=paths)
+    for split, numbers in lists.items():
+        assert sorted(rows["track_id"][rows["split"] == split]) == [track(number) for number in numbers]
+    assert {step["name"]: step["left_out"] for step in metadata["funnel_steps"]}["in the lists"] == 10
+    assert metadata["split_rule"]["by"] == "lists"
+    assert metadata["split_lists"] == ["train.txt", "validation.txt", "test.txt"]
+    assert (summary.facts["of these not in songs/"], summary.facts["lines of the lists rejected"]) == (3, 3)
+    # Artists 0-19 have three songs each, 0-59; the lists cut them at 30, 35 and 50.
+    assert summary.facts["artist groups in several lists"] == 20
+    assert any("leak artists" in text for text in summary.details["warnings"])
+    refused = pq.read_table(small.path("rejected", "stage=dataset"), partitioning=None).to_pylist()
+    assert {(row["reason"], row["detail"]) for row in refused} == {("bad_id", "no id")}
+
+    Path(paths[2]).write_text(track(1) + "\n")
+    with pytest.raises(StageError, match=r"dataset: --split-lists: 1 tracks are in two lists: .* in train and test"):
+        make(spark, small, split_lists=paths)
+
+
+def test_a_warehouse_in_an_object_store_gives_the_same_dataset(
+    spark: SparkSession,
+    small: Warehouse,
+    store: Store,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    files = {str(Path(info.path).relative_to(small.root)): info.path for info in small.list_files(small.root)}
+    store.put("datasets", {f"w/{name}": Path(path).read_bytes() for name, path in files.items()})
+    command = ["dataset.py", "--warehouse", "s3://datasets/w", "--min-examples", "2", "--require", "genre"]
+    with submitted(*command, log=tmp_path / "log", environment=store.environment()) as job:
+        job.succeed()
+        assert "dataset: no example of" not in job.said()
+    make(spark, small, require=("genre",))
+    for info in small.list_files(small.path("dataset")):
+        key = f"w/{Path(info.path).relative_to(small.root)}"
+        assert store.backend.get_object("datasets", key).value == Path(info.path).read_bytes(), key
+    assert not [key for key in store.backend.buckets["datasets"].keys if "_staging" in key]
