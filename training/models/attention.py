@@ -1,4 +1,4 @@
-"""Convolutions over chroma and timbre together, self-attention, and attentive pooling over time."""
+"""Convolutions over chroma and timbre together, self-attention if asked for, and attentive pooling over time."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ SMALLEST_VARIANCE = 1e-3
 def attention(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:
     """Return convolutions over chroma and timbre side by side, self-attention, and attentive pooling.
 
-    ``(300, 24)`` → convolutions and pooling, as in the CNN → self-attention among what is left of
-    the segments, added to it → mean and deviation over time, weighted by a learned attention → dense layers.
+    ``(300, 24)`` → convolutions and pooling, as in the CNN: ``(38, 128)`` → self-attention among what is
+    left of the segments, added to it, where `settings.heads` is above 0 → mean and deviation over time,
+    weighted by a learned attention: ``(256,)`` → dense layers.
 
     Parameters
     ----------
