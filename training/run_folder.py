@@ -24,6 +24,7 @@ from msd_spark.run_metadata import HISTORY, METADATA, METRICS, MODEL, RUNS
 from msd_spark.warehouse import Warehouse
 from training.dataset import Dataset
 from training.evaluation.baselines import TrainingTruths
+from training.evaluation.fit import factors_of
 from training.predictions import Predictions
 from training.targets import FACTORS, TAGS, Target
 
@@ -129,7 +130,7 @@ def _metadata(run: FinishedRun) -> dict[str, Any]:
         "geometry": dataset["geometry"],
         "normalisation": dataset["normalisation"],
         "lyric_vectors": dataset["lyric_vectors"],
-        "factors": dataset.get("factors"),
+        "factors": factors_of(run.dataset),
         "dataset": {
             "name": run.dataset.name,
             "fingerprint": dataset["fingerprint"],

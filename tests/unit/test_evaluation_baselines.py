@@ -280,6 +280,15 @@ def test_a_limit_reads_whole_files_until_it_is_reached(dataset: Dataset) -> None
     assert len(read_features(dataset, "train", genre, limit=40).track_ids) == 40
 
 
+def test_a_track_that_was_copied_to_balance_genres_counts_once(dataset: Dataset) -> None:
+    genre = Target("genre", 3, tuple(LABELS))
+    once = read_training_truths(dataset, genre)
+    dataset.metadata["files"]["train"] *= 2
+    again = read_training_truths(dataset, genre)
+    assert len(again.track_ids) == 77
+    np.testing.assert_array_equal(again.prior, once.prior)
+
+
 def test_predictions_of_other_examples_are_refused(dataset: Dataset) -> None:
     genre = Target("genre", 3, tuple(LABELS))
     made = {"test": made_for(dataset, "test", genre).take(np.arange(20))}

@@ -89,12 +89,18 @@ def test_the_datasets_tags_alone_are_judged(tmp_path: Path) -> None:
         fit(run, dataset(tmp_path, ["A"]), "tags", ["odd", "bright"])
 
 
+def made_of(factors: str) -> dict[str, Any]:
+    return {"factors": {"files": 1, "bytes": 1, "fingerprint": factors}}
+
+
 def test_factors_of_another_factorisation_are_refused(tmp_path: Path) -> None:
     run = RUN | {"target": {"name": "factors", "class_names": ["factor 0", "factor 1"]}, "factors": "f1"}
-    assert fit(run, dataset(tmp_path, ["A"], factors="f1"), "factors", ["factor 0", "factor 1"]).target.size == 2
+    assert (
+        fit(run, dataset(tmp_path, ["A"], inputs=made_of("f1")), "factors", ["factor 0", "factor 1"]).target.size == 2
+    )
     for other, names in (("f2", ["factor 0", "factor 1"]), ("f1", ["factor 0"])):
         with pytest.raises(StageError, match="other factors than run cnn"):
-            fit(run, dataset(tmp_path, ["A"], factors=other), "factors", names)
+            fit(run, dataset(tmp_path, ["A"], inputs=made_of(other)), "factors", names)
 
 
 def test_leaks_are_counted_by_track_and_by_artist() -> None:

@@ -95,7 +95,7 @@ def fit_to(metadata: Mapping[str, Any], dataset: Dataset, found: Target, split: 
         )
     wanted = run_target(metadata)
     if wanted.name == FACTORS:
-        if found.size != wanted.size or metadata.get("factors") != dataset.metadata.get("factors"):
+        if found.size != wanted.size or metadata.get("factors") != factors_of(dataset):
             raise StageError(
                 STAGE,
                 f"dataset {name} has other factors than run {run} was trained on ({found.size} and {wanted.size} of "
@@ -116,6 +116,12 @@ def fit_to(metadata: Mapping[str, Any], dataset: Dataset, found: Target, split: 
             "write a dataset of the run's alone (jobs/dataset.py), or train on this one",
         )
     return Fit(found if wanted.name == TAGS else wanted, places)
+
+
+def factors_of(dataset: Dataset) -> str | None:
+    """Return the fingerprint of the factors that a dataset was made of; None where its metadata say nothing of it."""
+    fingerprint = dataset.metadata.get("inputs", {}).get("factors", {}).get("fingerprint")
+    return None if fingerprint is None else str(fingerprint)
 
 
 def _sees_lyrics(metadata: Mapping[str, Any]) -> bool:

@@ -150,6 +150,8 @@ def _check_finite(scores: np.ndarray) -> None:
 def read_training_truths(dataset: Dataset, target: Target) -> TrainingTruths:
     """Read what is true of a dataset's train split, from its light columns.
 
+    A track that stands there several times, to balance genres, counts once.
+
     Parameters
     ----------
     dataset : Dataset
@@ -158,7 +160,8 @@ def read_training_truths(dataset: Dataset, target: Target) -> TrainingTruths:
     names = ["track_id", "artist_group", target.column, target.presence]
     parts = list(read_columns(dataset, "train", names))
     track_ids, groups, true, present = (np.concatenate([part[name] for part in parts]) for name in names)
-    return TrainingTruths.of(track_ids.astype(str), groups.astype(str), true, present > 0, target.size)
+    tracks, once = np.unique(track_ids.astype(str), return_index=True)
+    return TrainingTruths.of(tracks, groups[once].astype(str), true[once], present[once] > 0, target.size)
 
 
 def judge_splits(
