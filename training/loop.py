@@ -64,6 +64,7 @@ class Trainer:
     settings: TrainingSettings
     ranks: Ranks
     optimizer: keras.optimizers.Optimizer = field(init=False)
+    feed: Feed = field(init=False)
 
     def __post_init__(self) -> None:
         """Start every rank from the same weights, and from dropout of its own."""
@@ -76,8 +77,8 @@ class Trainer:
             )
         settings = self.settings
         summary = summarise(self.dataset, self.target, self.ranks)
-        self._feed = Feed.of(self.dataset, self.target, settings.feed, summary.totals, summary.examples, settings.seed)
-        tag_weights = self._feed.of_classes if self.target.name == TAGS else None
+        self.feed = Feed.of(self.dataset, self.target, settings.feed, summary.totals, summary.examples, settings.seed)
+        tag_weights = self.feed.of_classes if self.target.name == TAGS else None
         self._loss = Loss(self.target, tag_weights, summary.mean_square)
         self.optimizer = make_optimizer(settings.optimizer, settings.schedule.peak(self.ranks.size))
         self.optimizer.build(self.model.trainable_variables)
@@ -239,7 +240,7 @@ class Trainer:
         losses: list[tf.Tensor] = []
         sums = begin.sums[self.ranks.rank].copy() if begin.step else np.zeros(2)
         progress.begin(epoch, begin.step, plan.steps)
-        for step, batch in enumerate(self._feed.steps(read, settings.batch, epoch), begin.step + 1):
+        for step, batch in enumerate(self.feed.steps(read, settings.batch, epoch), begin.step + 1):
             rate = settings.schedule.at(epoch + step / plan.steps, settings.epochs, self.ranks.size)
             self.optimizer.learning_rate = rate
             losses.append(self._step(*batch))

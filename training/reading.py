@@ -20,6 +20,7 @@ from msd_spark.model_inputs import input_shapes, model_inputs
 from msd_spark.schema import PRESENCE, Geometry
 from training.assembly import Columns, assemble
 from training.dataset import STAGE
+from training.petastorm_files import petastorm_paths
 from training.plan import RankPlan
 from training.targets import Target
 
@@ -91,9 +92,15 @@ def read_row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterato
 def _read_row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[Columns]:
     from petastorm import make_batch_reader
 
+    filesystem, places = petastorm_paths(STAGE, addresses)
     # The dummy pool keeps the list's order, is repeatable and loses no row.
     reader = make_batch_reader(
-        list(addresses), schema_fields=list(columns), reader_pool_type="dummy", shuffle_row_groups=False, num_epochs=1
+        places,
+        schema_fields=list(columns),
+        reader_pool_type="dummy",
+        shuffle_row_groups=False,
+        num_epochs=1,
+        filesystem=filesystem,
     )
     # The reader's own conversion makes an array of each list, and of these a matrix. The pin keeps this name valid.
     reader._results_queue_reader = _RowGroups(reader._results_queue_reader)

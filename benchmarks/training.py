@@ -1,0 +1,324 @@
+"""Reading a dataset beside its peers, an epoch beside one from memory, two ranks beside one, the LSTM beside the CNN.
+
+The examples are random: neither what is read nor how long a step takes depends on the values. All
+figures that are compared come from one run, in turns, and the best of the turns counts: whatever
+else the machine does only adds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as arrow_dataset
+
+from benchmarks import publish
+from msd_spark.example_files import write_file
+from msd_spark.schema import EXAMPLES, GEOMETRY
+from msd_spark.warehouse import Warehouse
+
+LABELS = ("Blues", "Jazz", "Rap")
+ROWS_A_FILE, FILES = 256, 16
+"""The dataset's own file size; 4,096 examples, 118 MB."""
+
+PEER_ROWS = 512
+"""Rows in Petastorm's own format: it reads few of them a second."""
+
+BATCH, TURNS = 32, 3
+SCALING_BATCH = 64
+"""Examples of a global step where ranks are compared: a rank takes its share of it."""
+
+EPOCH_FILES = 4
+"""Files of an epoch that a model trains for: 1,024 examples."""
+
+EPOCH = "epoch"
+"""First argument of a process that trains; see `epoch`."""
+
+MODELS_ALONE = "models"
+
+Rates = dict[str, float]
+
+
+def random_examples(n_rows: int, generator: np.random.Generator, first: int) -> pa.Table:
+    """Return examples of the dataset's schema, of songs of 100 to 300 segments and more."""
+    lengths = np.minimum(generator.integers(100, 900, n_rows), GEOMETRY.n_segments)
+    mask = GEOMETRY.mask(lengths)[..., None]
+    genres = generator.integers(0, len(LABELS), n_rows)
+    shape = (n_rows, *GEOMETRY.segments_shape)
+    columns = {
+        "track_id": [f"TR{first + number:016d}" for number in range(n_rows)],
+        "song_id": [f"SO{first + number:016d}" for number in range(n_rows)],
+        "artist_group": [f"AR{(first + number) // 7:016d}" for number in range(n_rows)],
+        # A song file has chroma in thousandths, the loudest pitch of a segment being 1.
+        "chroma": list((np.round(generator.random(shape), 3) * mask).astype(np.float32).reshape(n_rows, -1)),
+        "timbre": list(((generator.normal(0, 40, shape) + genres[:, None, None]) * mask).reshape(n_rows, -1)),
+        "n_segments": lengths,
+        "lyric_vector": list(generator.normal(size=(n_rows, GEOMETRY.lyric_size))),
+        "genre_index": genres,
+        "popularity_decile": np.zeros(n_rows),
+        **{name: np.ones(n_rows) for name in ("has_lyrics", "has_genre", "has_listens", "weight")},
+    }
+    arrays = [pa.array(columns[field.name]).cast(field.type) for field in EXAMPLES]
+    return pa.Table.from_arrays(arrays, schema=EXAMPLES)
+
+
+def write_dataset(folder: Path, files: int = FILES) -> Warehouse:
+    """Write ``dataset/bench`` as ``jobs/dataset.py`` does: a row group a file, its compression and encodings."""
+    warehouse, generator = Warehouse(str(folder)), np.random.default_rng(7)
+    with warehouse.replacing("dataset", "bench") as staging:
+        listed = []
+        for number in range(files):
+            Path(staging, "train").mkdir(exist_ok=True)
+            name = f"part-{number:06d}.parquet"
+            examples = random_examples(ROWS_A_FILE, generator, number * ROWS_A_FILE)
+            write_file(warehouse, examples, f"{staging}/train/{name}")
+            listed.append({"name": name, "rows": ROWS_A_FILE})
+        widths = {"chroma": GEOMETRY.n_pitches, "timbre": GEOMETRY.n_pitches, "lyric_vector": GEOMETRY.lyric_size}
+        metadata = {
+            "name": "bench",
+            "labels": list(LABELS),
+            "geometry": {"n_segments": GEOMETRY.n_segments, "n_pitches": GEOMETRY.n_pitches, "lyric_size": 50},
+            "normalisation": {name: {"mean": [0.0] * n, "deviation": [1.0] * n} for name, n in widths.items()},
+            "files": {"train": listed, "validation": [], "test": []},
+            "fingerprint": "bench",
+        }
+        warehouse.write_json(metadata, staging.removeprefix(f"{warehouse.root}/"), "metadata.json")
+    return warehouse
+
+
+def best_seconds(works: Mapping[str, Callable[[], None]], turns: int = TURNS) -> Rates:
+    """Return the seconds of each work's best turn; they take turns, so that a busy machine slows all of them."""
+    best = dict.fromkeys(works, float("inf"))
+    for _ in range(turns):
+        for name, work in works.items():
+            started = time.perf_counter()
+            work()
+            best[name] = min(best[name], time.perf_counter() - started)
+    return best
+
+
+def write_peer_format(folder: Path) -> str:
+    """Write rows the way Petastorm's own examples do: a Spark job, arrays by NdarrayCodec. Returns the address."""
+    from petastorm.codecs import NdarrayCodec, ScalarCodec
+    from petastorm.etl.dataset_metadata import materialize_dataset
+    from petastorm.unischema import Unischema, UnischemaField, dict_to_spark_row
+    from pyspark.sql.types import FloatType, IntegerType, StringType
+
+    from msd_spark.spark import start_spark
+
+    fields = [
+        UnischemaField("track_id", np.str_, (), ScalarCodec(StringType()), False),
+        UnischemaField("chroma", np.float32, GEOMETRY.segments_shape, NdarrayCodec(), False),
+        UnischemaField("timbre", np.float32, GEOMETRY.segments_shape, NdarrayCodec(), False),
+        UnischemaField("n_segments", np.int32, (), ScalarCodec(IntegerType()), False),
+        UnischemaField("lyric_vector", np.float32, (GEOMETRY.lyric_size,), NdarrayCodec(), False),
+        UnischemaField("has_lyrics", np.float32, (), ScalarCodec(FloatType()), False),
+        UnischemaField("genre_index", np.int32, (), ScalarCodec(IntegerType()), False),
+    ]
+    schema = Unischema("Examples", fields)
+    table = random_examples(PEER_ROWS, np.random.default_rng(7), 0)
+    rows = []
+    for row in table.select([field.name for field in fields]).to_pylist():
+        arrays = {
+            field.name: np.array(row[field.name], field.numpy_dtype).reshape(field.shape)
+            for field in fields
+            if field.shape
+        }
+        scalars = {
+            field.name: field.numpy_dtype(row[field.name]) if field.name != "track_id" else row["track_id"]
+            for field in fields
+            if not field.shape
+        }
+        rows.append(dict_to_spark_row(schema, {**scalars, **arrays}))
+    session = start_spark("msd-spark benchmark")
+    address = f"file://{folder / 'peer'}"
+    with materialize_dataset(session, address, schema, 8):
+        frame = session.createDataFrame(rows, schema.as_spark_schema())
+        frame.coalesce(2).write.mode("overwrite").parquet(address)
+    session.stop()
+    return address
+
+
+def reading(warehouse: Warehouse, peer: str) -> Rates:
+    """Return examples a second: our feed into tf.data, an Arrow scan of its columns, and Petastorm's own reader."""
+    import tensorflow as tf
+    from petastorm import make_reader
+    from petastorm.tf_utils import make_petastorm_dataset
+
+    from training.dataset import Dataset
+    from training.feed import Feed, FeedSettings
+    from training.plan import plan_epoch
+    from training.reading import batches, columns_for
+    from training.targets import Target
+
+    dataset = Dataset.open(warehouse, "bench")
+    target = Target.of("genre", dataset)
+    feed = Feed.of(dataset, target, FeedSettings(), np.ones(len(LABELS)), 1.0, 0)
+    (plan,) = plan_epoch(dataset.rows("train"), ranks=1, batch=BATCH, seed=0, epoch=0)
+    addresses = dataset.addresses("train")
+    paths, columns = [address.removeprefix("file://") for address in addresses], list(columns_for(target))
+
+    def ours() -> None:
+        def read():  # type: ignore[no-untyped-def]
+            return batches(addresses, plan, BATCH, dataset.geometry, target, window=4, seed=(0, 0, 0))
+
+        given = sum(int(weights.shape[0]) for _, _, weights in feed.steps(read, BATCH, 0))
+        assert given == plan.rows, given
+
+    def scan() -> None:
+        given = sum(batch.num_rows for batch in arrow_dataset.dataset(paths).to_batches(columns=columns))
+        assert given == plan.rows, given
+
+    def theirs() -> None:
+        with make_reader(peer, reader_pool_type="thread", workers_count=2, num_epochs=1) as reader:
+            given = sum(int(batch.n_segments.shape[0]) for batch in make_petastorm_dataset(reader).batch(BATCH))
+        assert given == PEER_ROWS, given
+
+    tf.config.set_visible_devices([], "GPU")
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        best = best_seconds({"ours": ours, "scan": scan, "theirs": theirs})
+    return {"ours": plan.rows / best["ours"], "scan": plan.rows / best["scan"], "theirs": PEER_ROWS / best["theirs"]}
+
+
+class FromMemory:
+    """A feed whose batches are there already, as TensorFlow's own.
+
+    Parameters
+    ----------
+    batches : sequence
+    """
+
+    def __init__(self, batches: Sequence[Any]) -> None:
+        self.batches = batches
+
+    def steps(self, *_: object) -> Iterator[Any]:
+        """Give the batches."""
+        yield from self.batches
+
+
+def epoch(what: str, folder: Path) -> None:
+    """Train for epochs in this process and write the examples a second to ``WHAT.json``.
+
+    Parameters
+    ----------
+    what : str
+        ``models``: the CNN from the dataset and from memory, and the LSTM. Anything else: the CNN alone.
+    folder : Path
+    """
+    import horovod.tensorflow as hvd
+
+    from training.dataset import Dataset
+    from training.devices import limit_threads
+    from training.loop import Trainer
+    from training.model_settings import DEFAULTS
+    from training.models import MODELS
+    from training.ranks import Ranks
+    from training.targets import Target
+    from training.training_settings import TrainingSettings
+
+    ranks = Ranks.join()
+    limit_threads(hvd.local_size())
+    opened = Dataset.open(Warehouse(str(folder)), "bench")
+    files = {**opened.metadata["files"], "train": opened.metadata["files"]["train"][:EPOCH_FILES]}
+    dataset = Dataset(opened.warehouse, {**opened.metadata, "files": files})
+    target = Target.of("genre", dataset)
+    batch = BATCH if what == MODELS_ALONE else SCALING_BATCH // ranks.size
+    settings = TrainingSettings(epochs=1, batch=batch, patience=0)
+
+    def trainer(name: str) -> Trainer:
+        model = MODELS[name](dataset.geometry, target, dataset.metadata["normalisation"], DEFAULTS[name])
+        return Trainer(model, dataset, target, settings, ranks)
+
+    trainers = {"cnn": trainer("cnn")}
+    if what == MODELS_ALONE:
+        trainers |= {"memory": trainer("cnn"), "lstm": trainer("lstm")}
+        held = trainers["memory"]
+        kept: list[Any] = []
+        given = held.feed.steps
+
+        class Keeping:
+            def steps(self, *arguments: Any) -> Iterator[Any]:
+                for item in given(*arguments):
+                    kept.append(item)
+                    yield item
+
+        held.feed = Keeping()  # type: ignore[assignment]
+    for made in trainers.values():
+        made.fit()  # the first epoch traces the graph
+    if what == MODELS_ALONE:
+        held.feed = FromMemory(kept)  # type: ignore[assignment]
+        held._check_rows = lambda *_: None  # type: ignore[method-assign]
+    best = best_seconds({name: lambda made=made: made.fit() and None for name, made in trainers.items()})  # type: ignore[misc]
+    if ranks.is_first:
+        n_examples = sum(dataset.rows("train"))
+        (folder / f"{what}.json").write_text(json.dumps({name: n_examples / spent for name, spent in best.items()}))
+
+
+def in_process(what: str, folder: Path, ranks: int = 1, cores: str | None = None) -> Rates:
+    """Measure in a process of its own, on some cores or on several ranks; return what it found."""
+    result = folder / f"{what}.json"
+    command = [sys.executable, "-m", "benchmarks.training", EPOCH, what, str(folder)]
+    if ranks > 1:
+        command = ["horovodrun", "-np", str(ranks), *command]
+    if cores is not None:
+        command = ["taskset", "-c", cores, *command]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+    found: Rates = json.loads(result.read_text())
+    return found
+
+
+def main() -> None:
+    """Measure and publish."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        warehouse = write_dataset(folder)
+        rates = reading(warehouse, write_peer_format(folder))
+        rows: list[tuple[str, float]] = [
+            ("read: ours, into tf.data", rates["ours"]),
+            ("read: pyarrow scan of the same files and columns", rates["scan"]),
+            ("read: petastorm.make_reader, NdarrayCodec, into tf.data", rates["theirs"]),
+        ]
+        figures = {
+            "feed_examples_per_second": rates["ours"],
+            "feed_over_pyarrow_scan": rates["ours"] / rates["scan"],
+            "feed_over_make_reader": rates["ours"] / rates["theirs"],
+        }
+        epochs = in_process(MODELS_ALONE, folder)
+        rows += [
+            ("CNN: an epoch from the dataset", epochs["cnn"]),
+            ("CNN: an epoch from memory", epochs["memory"]),
+            ("LSTM: an epoch from the dataset", epochs["lstm"]),
+        ]
+        figures["epoch_over_memory"] = epochs["cnn"] / epochs["memory"]
+        figures["lstm_over_cnn"] = epochs["cnn"] / epochs["lstm"]
+        cores = sorted(os.sched_getaffinity(0))
+        if len(cores) >= 2:
+            alone = in_process("one", folder, cores=str(cores[0]))["cnn"]
+            both = in_process("two", folder, ranks=2, cores=f"{cores[0]},{cores[1]}")["cnn"]
+            rows += [("CNN: 1 rank on 1 core", alone), ("CNN: 2 ranks on 2 cores", both)]
+            figures["two_ranks_over_one"] = both / alone
+        publish("training", ["what", "examples/s"], rows, figures)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == [EPOCH]:
+        epoch(sys.argv[2], Path(sys.argv[3]))
+    else:
+        main()
