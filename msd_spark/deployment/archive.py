@@ -1,0 +1,64 @@
+"""Archives whose bytes depend on their contents alone, so that what has not changed is not uploaded again."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from isal import igzip
+
+CHUNK = 1 << 20
+
+
+def write_archive(path: Path, members: Iterable[tuple[str, Path | bytes | str]]) -> None:
+    """Write a tar.gz of members in the order given.
+
+    Parameters
+    ----------
+    path : Path
+        Where the archive goes.
+    members : iterable of (str, Path or bytes or str)
+        Name in the archive, and what it is: a file to copy (with its executable bit), the
+        file's bytes, or, as text, what a symbolic link points to.
+
+    Notes
+    -----
+    Times, owners and permissions are settled: two archives of the same contents are the same
+    to the byte, on whichever machine they are made.
+    """
+    with (
+        path.open("wb") as raw,
+        igzip.IGzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=1) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                info.type, info.linkname, info.mode = tarfile.SYMTYPE, content, 0o777
+                archive.addfile(info)
+            elif isinstance(content, bytes):
+                info.size, info.mode = len(content), 0o644
+                archive.addfile(info, io.BytesIO(content))
+            else:
+                info.size = content.stat().st_size
+                info.mode = 0o755 if content.stat().st_mode & 0o100 else 0o644
+                with content.open("rb") as source:
+                    archive.addfile(info, source)
+
+
+def checksum(path: Path) -> str:
+    """Return a file's SHA-256, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as source:
+        while chunk := source.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def named_by_contents(path: Path) -> Path:
+    """Give an archive the start of its checksum into its name; return where it is now."""
+    stem, suffix = path.name.split(".", 1)
+    return path.rename(path.with_name(f"{stem}-{checksum(path)[:16]}.{suffix}"))

@@ -1,0 +1,111 @@
+"""One emulator and one applied stack for all tests of the infrastructure, and the table at their end."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tabulate import tabulate
+
+from tests.conftest import REPOSITORY
+from tests.infra import tools
+from tests.infra.tools import INFRA, LOCAL, Terraform
+
+FIGURES: dict[str, Any] = {}
+"""What the tests found, in the order in which they found it; the table at the end."""
+
+RELEASE = {
+    "code": "code/code-0123456789abcdef.tar.gz",
+    "environment": "environment/environment-0123456789abcdef.tar.gz",
+    "certificates": "certificates/certificates-0123456789abcdef.zip",
+}
+STEPS = [
+    {"name": "ingest", "job": "ingest", "arguments": ["--songs", "s3://somewhere/songs", "--warehouse", "s3://else"]},
+    {"name": "labels", "job": "labels", "arguments": ["--source", "cd1=s3://somewhere/a file.cls"]},
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is in this folder where a tool is missing, and say which."""
+    here = [item for item in items if Path(__file__).parent in item.path.parents]
+    reason = tools.missing() if here else None
+    for item in here:
+        if reason:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what was found."""
+    if FIGURES:
+        terminalreporter.write_line("")
+        terminalreporter.write_line(tabulate(FIGURES.items(), headers=["infrastructure", ""], tablefmt="simple"))
+
+
+@pytest.fixture(scope="session")
+def figures() -> dict[str, Any]:
+    """The table at the end, to be added to."""
+    return FIGURES
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an AWS on this machine."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = tmp_path_factory.mktemp("emulator") / "log"
+    with log.open("w") as sink:
+        command = [sys.executable, "-m", "tests.infra.emulator", str(port)]
+        server = subprocess.Popen(command, cwd=REPOSITORY, stdout=sink, stderr=sink)
+    try:
+        for _ in range(600):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert server.poll() is None, log.read_text()
+            time.sleep(0.1)
+        yield f"{LOCAL}{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def variables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stack with everything in it."""
+    path = tmp_path_factory.mktemp("variables") / "all.tfvars.json"
+    everything = {
+        "release": RELEASE,
+        "storage": {"force_destroy": True},
+        "ingest": {"enabled": True},
+        "emr": {"steps": STEPS},
+        "observability": {"email": "someone@example.org"},
+    }
+    path.write_text(json.dumps(everything))
+    return path
+
+
+@pytest.fixture(scope="session")
+def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
+    """Terraform on the root module, with no AWS at all."""
+    return Terraform.at(INFRA, tmp_path_factory.mktemp("terraform"))
+
+
+@pytest.fixture(scope="session")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, emulator: str, variables: Path, figures: dict[str, Any]
+) -> Terraform:
+    """The stack, applied to the emulator."""
+    terraform = Terraform.at(INFRA, tmp_path_factory.mktemp("stack"), emulator)
+    started = time.monotonic()
+    terraform.against_emulator("apply", variables, "-auto-approve", "-parallelism=20")
+    figures["resources created"] = len(terraform.resources())
+    figures["seconds to apply"] = round(time.monotonic() - started)
+    return terraform

@@ -1,0 +1,64 @@
+"""How moto judges policies, where it is wrong about those of the stack; and the tags of budgets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from moto.budgets.responses import BudgetsResponse
+from moto.iam.access_control import IAMPolicyStatement, PermissionResult
+from moto.s3.models import FakeBucket
+
+is_action_permitted_of_moto = IAMPolicyStatement.is_action_permitted
+create_budget_of_moto = BudgetsResponse.create_budget
+
+TAGS: dict[str, list[dict[str, str]]] = {}
+"""Of budgets, by name."""
+
+
+def is_action_permitted(self: IAMPolicyStatement, *arguments: Any, **named: Any) -> Any:
+    """Take a Deny with a condition for one that does not apply.
+
+    moto knows no conditions, so "deny what does not come over TLS" would deny everything. That
+    these statements are there and say what they should is tested on the policies themselves.
+    """
+    if self._statement.get("Effect") == "Deny" and self._statement.get("Condition"):
+        return PermissionResult.NEUTRAL
+    return is_action_permitted_of_moto(self, *arguments, **named)
+
+
+def lets_the_log_in(target_bucket: FakeBucket, target_prefix: str) -> bool:
+    """Whether a bucket's policy lets S3's access log in, under the prefix that is asked for."""
+    policy = (target_bucket.policy or b"").decode()
+    return "logging.s3.amazonaws.com" in policy and f"/{target_prefix.split('/')[0]}/*" in policy
+
+
+def create_budget(self: BudgetsResponse) -> str:
+    """Make a budget as moto does, and keep its tags."""
+    answer, body = create_budget_of_moto(self), json.loads(self.body)
+    TAGS[body["Budget"]["BudgetName"]] = body.get("ResourceTags", [])
+    return answer
+
+
+def list_tags_for_resource(self: BudgetsResponse) -> str:
+    """Describe a budget's tags."""
+    name = json.loads(self.body)["ResourceARN"].split(":budget/")[1]
+    return json.dumps({"ResourceTags": TAGS[name]})
+
+
+def describe_subscribers_for_notification(self: BudgetsResponse) -> str:
+    """Describe who hears of a budget's notification."""
+    body = json.loads(self.body)
+    wanted = {name: value for name, value in body["Notification"].items() if name != "NotificationState"}
+    for notification in self.backend.budgets[body["AccountId"]][body["BudgetName"]].notifications:
+        if wanted.items() <= notification.details.items():
+            return json.dumps({"Subscribers": notification.subscribers})
+    return json.dumps({"Subscribers": []})
+
+
+def install() -> None:
+    """Correct moto's IAM and S3, and teach its budgets these calls."""
+    setattr(IAMPolicyStatement, "is_action_permitted", is_action_permitted)  # noqa: B010
+    setattr(FakeBucket, "_log_permissions_enabled_policy", staticmethod(lets_the_log_in))  # noqa: B010
+    for call in (create_budget, list_tags_for_resource, describe_subscribers_for_notification):
+        setattr(BudgetsResponse, call.__name__, call)

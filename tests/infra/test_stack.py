@@ -1,0 +1,373 @@
+"""The stack's whole life on the emulator: applied, looked at, drifted, destroyed. The tests go in this order."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import re
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.infra.conftest import RELEASE, STEPS
+from tests.infra.tools import CHECKERS, INFRA, Terraform, run
+
+ACCOUNT = "123456789012"
+NAME = "msd-spark-dev"
+BUCKETS = {role: f"{NAME}-{role}-{ACCOUNT}" for role in ("raw", "warehouse", "artefacts", "logs")}
+
+
+@pytest.fixture(scope="module")
+def client(emulator: str) -> Callable[..., Any]:
+    """Clients of the emulator, by service."""
+
+    def make(service: str, **credentials: str) -> Any:
+        ours = {"aws_access_key_id": "test", "aws_secret_access_key": "test"} | credentials
+        return boto3.client(service, endpoint_url=emulator, region_name="us-east-1", **ours)
+
+    return make
+
+
+def of_type(stack: Terraform, kind: str) -> list[dict[str, Any]]:
+    return [one["values"] for one in stack.resources() if one["type"] == kind]
+
+
+def test_a_second_plan_is_empty(stack: Terraform, variables: Path, figures: dict[str, Any]) -> None:
+    differences = stack.differences(variables)
+    figures["second plan's changes"] = len(differences)
+    assert differences == []
+
+
+def test_names_and_tags_follow_one_rule(stack: Terraform) -> None:
+    rule = {"Project": "msd-spark", "Environment": "dev", "ManagedBy": "terraform"}
+    tagged = [one for one in stack.resources() if "tags_all" in one["values"]]
+    assert len(tagged) > 60
+    for one in tagged:
+        tags = one["values"]["tags_all"] or {}
+        assert rule.items() <= tags.items(), one["address"]
+        assert tags["Name"].startswith(NAME), one["address"]
+    allowed = re.compile(rf"^(alias/|/)?{NAME}(\b|$)|^AWSServiceRoleForAutoScaling_{NAME}$")
+    fleets = {"aws_emr_instance_fleet"}  # named within their cluster
+    for one in stack.resources():
+        name = one["values"].get("name") or one["values"].get("bucket")
+        if name and one["type"] not in fleets and not one["type"].startswith(("aws_s3_bucket_", "aws_s3_object")):
+            assert allowed.match(name), one["address"]
+
+
+def test_the_cluster_is_asked_for_as_the_jobs_need_it(stack: Terraform, client: Callable[..., Any]) -> None:
+    emr = client("emr")
+    identifier = stack.outputs()["emr_cluster_id"]
+    cluster = emr.describe_cluster(ClusterId=identifier)["Cluster"]
+    assert cluster["ReleaseLabel"] == "emr-7.13.0"
+    settings = {one["Classification"]: one for one in cluster["Configurations"]}
+    spark = settings["spark-defaults"]["Properties"]
+    assert spark["spark.archives"] == (
+        f"s3://{BUCKETS['artefacts']}/{RELEASE['environment']}#environment,"
+        f"s3://{BUCKETS['artefacts']}/{RELEASE['code']}#code"
+    )
+    for side in ("spark.executorEnv", "spark.yarn.appMasterEnv"):
+        assert spark[f"{side}.PYSPARK_PYTHON"] == "./environment/bin/python"
+        assert spark[f"{side}.PYTHONPATH"] == "./code"
+    exported = settings["spark-env"]["Configurations"][0]["Properties"]
+    assert exported["PYSPARK_PYTHON"] == "./environment/bin/python"
+    assert exported["PYSPARK_DRIVER_PYTHON"] == "/opt/msd-spark/environment/bin/python"
+    action = emr.list_bootstrap_actions(ClusterId=identifier)["BootstrapActions"][0]
+    assert action["ScriptPath"] == f"s3://{BUCKETS['artefacts']}/nodes/emr_bootstrap.sh"
+    assert action["Args"] == [BUCKETS["artefacts"], RELEASE["code"], RELEASE["environment"], "/opt/msd-spark"]
+    fleets = {one["InstanceFleetType"]: one for one in emr.list_instance_fleets(ClusterId=identifier)["InstanceFleets"]}
+    assert fleets["CORE"]["TargetOnDemandCapacity"] == 16
+    assert fleets["TASK"]["TargetOnDemandCapacity"] == 0
+    assert {one["InstanceType"]: one["WeightedCapacity"] for one in fleets["CORE"]["InstanceTypeSpecifications"]} == {
+        "m6i.2xlarge": 8,
+        "m5.2xlarge": 8,
+        "m6a.2xlarge": 8,
+    }
+    limits = emr.get_managed_scaling_policy(ClusterId=identifier)["ManagedScalingPolicy"]["ComputeLimits"]
+    assert (limits["MinimumCapacityUnits"], limits["MaximumCapacityUnits"]) == (16, 64)
+    assert limits["MaximumOnDemandCapacityUnits"] == 16
+    assert emr.get_auto_termination_policy(ClusterId=identifier)["AutoTerminationPolicy"]["IdleTimeout"] == 3600
+
+
+def test_instance_types_are_ones_that_exist(stack: Terraform, client: Callable[..., Any]) -> None:
+    fleets = client("emr").list_instance_fleets(ClusterId=stack.outputs()["emr_cluster_id"])["InstanceFleets"]
+    types = {spec["InstanceType"] for one in fleets for spec in one["InstanceTypeSpecifications"]}
+    known = client("ec2").describe_instance_types(InstanceTypes=sorted(types))["InstanceTypes"]
+    assert {one["InstanceType"] for one in known} == types
+    weights = {
+        spec["InstanceType"]: spec["WeightedCapacity"]
+        for one in fleets[1:]
+        for spec in one["InstanceTypeSpecifications"]
+    }
+    vcpus = {one["InstanceType"]: one["VCpuInfo"]["DefaultVCpus"] for one in known}
+    assert all(vcpus[name] == weight for name, weight in weights.items())
+
+
+def test_steps_are_the_commands_of_the_readme(stack: Terraform, client: Callable[..., Any]) -> None:
+    steps = client("emr").list_steps(ClusterId=stack.outputs()["emr_cluster_id"])["Steps"]
+    found = {one["Name"]: (one["Config"]["Jar"], one["Config"]["Args"]) for one in steps}
+    assert found == {
+        str(step["name"]): (
+            "command-runner.jar",
+            ["spark-submit", f"/opt/msd-spark/code/jobs/{step['job']}.py", *step["arguments"]],
+        )
+        for step in STEPS
+    }
+
+
+def test_printed_commands_name_real_options(stack: Terraform) -> None:
+    outputs = stack.outputs()
+    assert outputs["horovodrun"] == (
+        f"horovodrun -np 4 training/train.py --warehouse s3://{BUCKETS['warehouse']} --model cnn --run cnn"
+    )
+    assert outputs["spark_submit"]["ingest"] == (
+        f"spark-submit jobs/ingest.py --songs s3://{BUCKETS['raw']}/songs --warehouse s3://{BUCKETS['warehouse']}"
+    )
+    sources = {job: (INFRA.parent / "jobs" / f"{job}.py").read_text() for job in outputs["spark_submit"]}
+    shared = (INFRA.parent / "msd_spark" / "command_line.py").read_text()
+    for job, command in outputs["spark_submit"].items():
+        for option in re.findall(r"--[a-z-]+", command):
+            assert f'"{option}"' in sources[job] + shared, f"{job} has no {option}"
+    for job, command in outputs["steps"].items():
+        (step,) = json.loads(command.split("--steps '", 1)[1].removesuffix("'"))
+        assert step["Args"][0] == "spark-submit"
+        assert " ".join(step["Args"]).replace("/opt/msd-spark/code/", "") == outputs["spark_submit"][job]
+
+
+def test_uploaded_scripts_are_those_of_the_repository(stack: Terraform, client: Callable[..., Any]) -> None:
+    s3 = client("s3")
+    listed = s3.list_objects_v2(Bucket=BUCKETS["artefacts"], Prefix="nodes/")["Contents"]
+    assert {one["Key"] for one in listed} == {f"nodes/{path.name}" for path in (INFRA / "nodes").iterdir()}
+    for one in listed:
+        body = s3.get_object(Bucket=BUCKETS["artefacts"], Key=one["Key"])["Body"].read()
+        assert body == (INFRA / one["Key"]).read_bytes()
+
+
+def test_user_data_checks_what_it_fetches(stack: Terraform, tmp_path: Path, client: Callable[..., Any]) -> None:
+    gpu = base64.b64decode(of_type(stack, "aws_launch_template")[0]["user_data"]).decode()
+    instance = stack.outputs()["ingest_instance_id"]
+    told = client("ec2").describe_instance_attribute(InstanceId=instance, Attribute="userData")
+    ingest = base64.b64decode(told["UserData"]["Value"]).decode()
+    for kind, text in {"gpu": gpu, "ingest": ingest}.items():
+        script = tmp_path / f"{kind}.sh"
+        script.write_text(text)
+        outcome = run(CHECKERS / "shellcheck", script)
+        assert outcome.returncode == 0, outcome.stdout
+        fetched = dict(re.findall(r"^fetch (\S+) ([0-9a-f]{64})$", text, flags=re.M))
+        assert fetched
+        for name, checksum in fetched.items():
+            assert hashlib.sha256((INFRA / "nodes" / name).read_bytes()).hexdigest() == checksum
+        assert len(text) < 16_384  # EC2 takes no more
+
+
+def test_disks_are_encrypted_metadata_is_v2_and_no_address_is_public(
+    stack: Terraform, client: Callable[..., Any]
+) -> None:
+    template, instance = of_type(stack, "aws_launch_template")[0], of_type(stack, "aws_instance")[0]
+    for one in (template, instance):
+        assert one["metadata_options"][0]["http_tokens"] == "required"
+    assert template["block_device_mappings"][0]["ebs"][0]["encrypted"] == "true"
+    assert template["network_interfaces"][0]["associate_public_ip_address"] == "false"
+    assert instance["associate_public_ip_address"] is False
+    assert instance["root_block_device"][0]["encrypted"] is True
+    assert of_type(stack, "aws_ebs_volume")[0]["encrypted"] is True
+    assert not any(one["map_public_ip_on_launch"] for one in of_type(stack, "aws_subnet"))
+    security = json.loads(of_type(stack, "aws_emr_security_configuration")[0]["configuration"])
+    assert security["EncryptionConfiguration"]["EnableAtRestEncryption"] is True
+    assert security["EncryptionConfiguration"]["EnableInTransitEncryption"] is True
+    assert security["InstanceMetadataServiceConfiguration"]["MinimumInstanceMetadataServiceVersion"] == 2
+    for bucket in BUCKETS.values():
+        (rule,) = client("s3").get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+        assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+        statements = json.loads(client("s3").get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
+        (tls,) = [one for one in statements if one["Sid"] == "TlsOnly"]
+        assert (tls["Effect"], tls["Action"]) == ("Deny", "s3:*")
+        assert tls["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_no_secret_is_in_state_or_outputs(stack: Terraform) -> None:
+    text = stack.state.read_text()
+    assert not re.search(r"PRIVATE KEY|AKIA[0-9A-Z]{16}|aws_secret_access_key|\"password\": \"[^\"]", text, flags=re.I)
+    assert not {one["type"] for one in stack.resources()} & {
+        "tls_private_key",
+        "aws_secretsmanager_secret_version",
+        "aws_iam_access_key",
+        "aws_key_pair",
+        "random_password",
+    }
+
+
+def test_parliament_finds_nothing_in_the_policies(stack: Terraform, tmp_path: Path, figures: dict[str, Any]) -> None:
+    policies = {one["name"]: one["policy"] for one in of_type(stack, "aws_iam_role_policy")}
+    assert len(policies) == 5
+    for name, policy in policies.items():
+        path = tmp_path / f"{name}.json"
+        path.write_text(policy)
+        outcome = run(CHECKERS / "parliament", "--file", path)
+        assert outcome.returncode == 0, f"{name}: {outcome.stdout}{outcome.stderr}"
+        assert not outcome.stdout.strip(), f"{name}: {outcome.stdout}"
+    figures["policies that parliament read"] = len(policies)
+
+
+# ---- who may do what --------------------------------------------------------------------------------------------
+
+READ, WRITE, LIST, DELETE = "read", "write", "list", "delete"
+EVERY = {READ, WRITE, LIST, DELETE}
+MATRIX: dict[str, dict[tuple[str, str], set[str]]] = {
+    f"{NAME}-emr-node": {
+        ("raw", "songs/x"): {READ, LIST},
+        ("warehouse", "songs/x"): EVERY,
+        ("warehouse", "models/x"): EVERY,
+        ("artefacts", "code/x"): {READ, LIST},
+        ("artefacts", "certificates/x"): {READ, LIST},
+        ("artefacts", "workers/x"): {LIST},
+        ("logs", "emr/x"): {WRITE},
+        ("logs", "gpu/x"): set(),
+    },
+    f"{NAME}-gpu": {
+        ("raw", "songs/x"): set(),
+        ("warehouse", "songs/x"): {LIST},
+        ("warehouse", "dataset/x"): {READ, LIST},
+        ("warehouse", "models/x"): EVERY,
+        ("artefacts", "code/x"): {READ, LIST},
+        ("artefacts", "certificates/x"): {LIST},
+        ("artefacts", "workers/x"): {READ, WRITE, LIST},
+        ("logs", "gpu/x"): {WRITE},
+        ("logs", "emr/x"): set(),
+    },
+    f"{NAME}-ingest": {
+        ("raw", "songs/x"): {READ, WRITE, LIST},
+        ("warehouse", "songs/x"): set(),
+        ("artefacts", "nodes/x"): {READ},
+        ("artefacts", "certificates/x"): set(),
+        ("logs", "ingest/x"): {WRITE},
+        ("logs", "emr/x"): set(),
+    },
+    f"{NAME}-emr-service": {(role, "x"): set() for role in BUCKETS},
+    f"{NAME}-flow-log": {(role, "x"): set() for role in BUCKETS},
+}
+
+
+@contextlib.contextmanager
+def enforced(emulator: str) -> Iterator[None]:
+    """Have the emulator refuse what no policy allows."""
+
+    def calls_before_enforcing(number: str) -> None:
+        headers = {"Content-Type": "text/plain"}
+        request = urllib.request.Request(f"{emulator}/moto-api/reset-auth", number.encode(), headers, method="POST")
+        urllib.request.urlopen(request, timeout=30).read()
+
+    calls_before_enforcing("0")
+    try:
+        yield
+    finally:
+        calls_before_enforcing("inf")
+
+
+def allowed(call: Callable[[], Any]) -> bool:
+    """Whether a call is let through; anything but a plain refusal is an error of the test."""
+    try:
+        call()
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in {"AccessDenied", "403"}:
+            raise
+        return False
+    return True
+
+
+def test_every_role_may_do_what_it_must_and_no_more(
+    stack: Terraform, emulator: str, client: Callable[..., Any], figures: dict[str, Any]
+) -> None:
+    everywhere = client("s3")
+    for cells in MATRIX.values():
+        for role, key in cells:
+            everywhere.put_object(Bucket=BUCKETS[role], Key=key, Body=b"there")
+    clients = {}
+    for name in MATRIX:
+        given = client("sts").assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{name}", RoleSessionName="test")
+        credentials = given["Credentials"]
+        clients[name] = client(
+            "s3",
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+        )
+    wrong, tested = [], 0
+    with enforced(emulator):
+        for name, cells in MATRIX.items():
+            s3 = clients[name]
+            for (role, key), expected in cells.items():
+                bucket = BUCKETS[role]
+                actions: dict[str, Callable[[], Any]] = {
+                    READ: lambda s3=s3, bucket=bucket, key=key: s3.get_object(Bucket=bucket, Key=key),
+                    WRITE: lambda s3=s3, bucket=bucket, key=key: s3.put_object(Bucket=bucket, Key=key, Body=b"new"),
+                    LIST: lambda s3=s3, bucket=bucket: s3.list_objects_v2(Bucket=bucket),
+                    DELETE: lambda s3=s3, bucket=bucket, key=key: s3.delete_object(Bucket=bucket, Key=f"{key}-other"),
+                }
+                for action, call in actions.items():
+                    tested += 1
+                    if allowed(call) != (action in expected):
+                        wrong.append((name, role, key, action))
+    figures["IAM cells tested"] = tested
+    assert wrong == []
+
+
+# ---- drift ------------------------------------------------------------------------------------------------------
+
+
+def test_steps_and_scaling_by_hand_replace_nothing(
+    stack: Terraform, variables: Path, client: Callable[..., Any]
+) -> None:
+    emr, scaling = client("emr"), client("autoscaling")
+    identifier = stack.outputs()["emr_cluster_id"]
+    jar = {"Jar": "command-runner.jar", "Args": ["spark-submit", "/opt/msd-spark/code/jobs/dataset.py"]}
+    step = {"Name": "by hand", "ActionOnFailure": "CONTINUE", "HadoopJarStep": jar}
+    emr.add_job_flow_steps(JobFlowId=identifier, Steps=[step])
+    for fleet in emr.list_instance_fleets(ClusterId=identifier)["InstanceFleets"]:
+        target = {"CORE": {"TargetOnDemandCapacity": 32}, "TASK": {"TargetSpotCapacity": 48}}
+        if change := target.get(fleet["InstanceFleetType"]):
+            emr.modify_instance_fleet(ClusterId=identifier, InstanceFleet={"InstanceFleetId": fleet["Id"], **change})
+    scaling.set_desired_capacity(AutoScalingGroupName=f"{NAME}-gpu", DesiredCapacity=1)
+    assert stack.differences(variables) == []
+    (group,) = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[f"{NAME}-gpu"])["AutoScalingGroups"]
+    assert len(group["Instances"]) == 1
+
+
+def test_what_somebody_opened_by_hand_is_closed_again(
+    stack: Terraform, variables: Path, client: Callable[..., Any]
+) -> None:
+    client("s3").delete_public_access_block(Bucket=BUCKETS["raw"])
+    changes = stack.changes(variables)
+    assert [(one["address"], one["change"]["actions"]) for one in changes] == [
+        ('module.storage.aws_s3_bucket_public_access_block.this["raw"]', ["create"])
+    ]
+
+
+def test_nothing_is_left_after_destroy(
+    stack: Terraform, variables: Path, client: Callable[..., Any], figures: dict[str, Any]
+) -> None:
+    stack.against_emulator("destroy", variables, "-auto-approve", "-parallelism=20")
+    left: list[str] = [one["address"] for one in stack.resources()]
+    left += [bucket["Name"] for bucket in client("s3").list_buckets()["Buckets"]]
+    left += [role["RoleName"] for role in client("iam").list_roles()["Roles"] if NAME in role["RoleName"]]
+    left += [one["Id"] for one in client("emr").list_clusters(ClusterStates=["RUNNING", "WAITING"])["Clusters"]]
+    tagged = [{"Name": "tag:Project", "Values": ["msd-spark"]}]
+    ec2 = client("ec2")
+    left += [one["VpcId"] for one in ec2.describe_vpcs(Filters=tagged)["Vpcs"]]
+    left += [one["VolumeId"] for one in ec2.describe_volumes(Filters=tagged)["Volumes"]]
+    left += [
+        one["InstanceId"]
+        for reservation in ec2.describe_instances(Filters=tagged)["Reservations"]
+        for one in reservation["Instances"]
+        if one["State"]["Name"] != "terminated"
+    ]
+    left += [one["TopicArn"] for one in client("sns").list_topics()["Topics"]]
+    left += [one["AlarmName"] for one in client("cloudwatch").describe_alarms()["MetricAlarms"]]
+    figures["left after destroy"] = len(left)
+    assert left == []
