@@ -38,8 +38,32 @@ else
 endif
 
 .PHONY: test
-test: setup
+test: setup $(if $(shell command -v terraform),infra-tools)
 	@python -m pytest $(TESTS)
+
+# The infrastructure's tests alone: offline, on an emulated AWS; ends with a table.
+.PHONY: test-infra
+test-infra: setup infra-tools
+	@python -m pytest tests/infra tests/unit/test_deployment.py
+
+# Their checkers, in an environment of their own: checkov's pins and ours do not agree. The stamp is the lock's checksum.
+INFRA_STAMP = .venv-infra/made-from-$(shell sha256sum requirements/infra.txt | cut -c1-16)
+.PHONY: infra-tools
+infra-tools: $(INFRA_STAMP)
+
+$(INFRA_STAMP): | setup
+	@python -c 'import shutil; shutil.rmtree(".venv-infra", ignore_errors=True)'
+	@python -m venv .venv-infra
+	@uv pip install --quiet --python .venv-infra/bin/python --require-hashes -r requirements/infra.txt \
+		|| .venv-infra/bin/python -m pip install --quiet --require-hashes -r requirements/infra.txt
+	@touch $@
+
+# What the cluster needs, built and put into the artefacts bucket (README, "On AWS"); without BUCKET it is only built.
+BUCKET ?=
+REGION ?= us-east-1
+.PHONY: package
+package: setup
+	@python -m msd_spark.deployment.package --region $(REGION) $(if $(BUCKET),--bucket $(BUCKET))
 
 .PHONY: lint
 lint: setup

@@ -91,6 +91,9 @@ resource "aws_s3_bucket" "this" {
   bucket        = "${var.name}-${each.key}-${local.account}"
   force_destroy = var.settings.force_destroy
   tags          = { Name = "${var.name}-${each.key}" }
+
+  # A bucket that cannot be destroyed because it holds something keeps its key: without it the songs are noise.
+  depends_on = [aws_kms_key.this]
 }
 
 resource "aws_s3_bucket_ownership_controls" "this" {
