@@ -16,9 +16,11 @@ from msd_spark.errors import StageError
 from msd_spark.neighbours.exact import nearest_of_all
 from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.index import build_index, nearest_by_index, recall, tune, write_index
+from msd_spark.neighbours.quality import judge, table
 from msd_spark.neighbours.settings import (
     EXACT_UP_TO,
     INDEX_FILE,
+    QUALITY_FILE,
     SEARCH_FILE,
     STAGE,
     TABLE,
@@ -38,7 +40,7 @@ MEBIBYTE = 2**20
 
 
 def find_neighbours(session: SparkSession, settings: NeighbourSettings) -> Summary:
-    """Write ``neighbours/RUN``; return the summary.
+    """Write ``neighbours/RUN``, print how good the space is; return the summary.
 
     Raises
     ------
@@ -78,6 +80,10 @@ def find_neighbours(session: SparkSession, settings: NeighbourSettings) -> Summa
         index_bytes = write_index(indexed.index, warehouse.filesystem, f"{staging}/{INDEX_FILE}")
         inner = staging.removeprefix(f"{warehouse.root}/")
         warehouse.write_json(search, inner, SEARCH_FILE)
+        if settings.quality:
+            quality = judge(session, warehouse, embedded, space, settings)
+            warehouse.write_json({"run": settings.run, **quality}, inner, QUALITY_FILE)
+            print(table(quality), end="\n\n")
     summary.facts |= {
         "run": settings.run,
         "songs": len(space),

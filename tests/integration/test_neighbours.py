@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from msd_spark.errors import StageError
 from msd_spark.neighbours.index import read_index
 from msd_spark.neighbours.job import find_neighbours
-from msd_spark.neighbours.settings import INDEX_FILE, SEARCH_FILE, NeighbourSettings
+from msd_spark.neighbours.settings import INDEX_FILE, QUALITY_FILE, SEARCH_FILE, NeighbourSettings
 from msd_spark.neighbours.tables import read_embeddings
 from msd_spark.schema import NEIGHBOURS
 from msd_spark.warehouse import Warehouse
@@ -109,3 +109,40 @@ def test_missing_and_bad_embeddings_are_named(spark: SparkSession, tmp_path: Pat
         find_neighbours(spark, NeighbourSettings(warehouse.root, "tiny"))
     with pytest.raises(StageError, match="the metric is one of cosine, euclidean, not 'manhattan'"):
         NeighbourSettings(warehouse.root, "tiny", metric="manhattan")
+
+
+def test_the_space_is_judged_beside_chance_and_raw_features(
+    spark: SparkSession, songs: Warehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find_neighbours(spark, NeighbourSettings(songs.root, "tiny"))
+    quality = songs.read_json("neighbours", "tiny", QUALITY_FILE)
+    assert quality["label_set"] == "cd1"
+    assert quality["songs_without_raw_features"] == 0
+    genre = quality["neighbours_that_share"]["all"]["genre"]["embedding"]
+    sizes = pq.read_table(songs.path("labels")).to_pandas()["genre"].value_counts()
+    chance = (sizes * (sizes - 1)).sum() / (N * (N - 1))  # each song weighs the same: all have ten neighbours
+    assert genre["chance"] == pytest.approx(chance)
+    assert genre["pairs"] == N * 10
+    rows = table(songs)
+    by_track = pq.read_table(songs.path("labels")).to_pandas().set_index("track_id")["genre"]
+    same = rows["track_id"].map(by_track) == rows["neighbour_id"].map(by_track)
+    assert genre["share"] == pytest.approx(same.mean())
+    language = quality["neighbours_that_share"]["all"]["language"]["embedding"]
+    assert language["pairs"] < N * 10  # a quarter of the songs has no lyrics
+    assert language["share"] > language["chance"] + 0.2
+    assert "artist" not in quality["neighbours_that_share"]["of other artists"]
+    probes = quality["probes"]
+    assert probes["genre"]["embedding"]["value"] > 0.9 > probes["genre"]["embedding"]["chance"]
+    assert probes["tempo"]["embedding"]["value"] < probes["tempo"]["embedding"]["chance"] / 2
+    assert probes["key"]["embedding"]["value"] < 0.3  # random here
+    assert quality["genre_clusters"]["embedding"]["v_measure"] > 0.9
+    groups = quality["latin_songs"]["groups"]["embedding"]
+    assert groups["Latin, in Spanish"]["spanish"] > 0.9
+    assert groups["other genres, in Spanish"]["songs"] == 0
+    assert "too few to say more" in quality["latin_songs"]["reading"]
+    said = capsys.readouterr().out
+    assert "neighbours (of other artists) of the same language" in said
+    assert quality["latin_songs"]["reading"] in said
+    with pytest.raises(StageError, match="labels/ has no label set magd; it has cd1"):
+        find_neighbours(spark, NeighbourSettings(songs.root, "tiny", label_set="magd"))
+    assert songs.read_json("neighbours", "tiny", QUALITY_FILE) == quality
