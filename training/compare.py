@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Train models on inputs with several seeds, and print one table: ``training/compare.py --warehouse W --seeds 5``.
 
-Options that are not listed here are those of ``training/train.py`` and hold for every run. Finished runs are not trained
-again, so the same command goes on where it was stopped. Under ``horovodrun`` the ranks share every run.
+Options that are not listed here are those of ``training/train.py`` and hold for every run. Finished runs are not
+trained again, so the same command goes on where it was stopped. Under ``horovodrun`` the ranks share every run.
 """
 
 from __future__ import annotations
