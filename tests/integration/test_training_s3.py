@@ -55,8 +55,9 @@ def test_a_run_goes_from_s3_to_s3_by_way_of_its_checkpoints(server: dict[str, st
     options = ("--epochs", "2", "--batch", "2", "--checkpoint-steps", "2", "--keep-checkpoints")
     last = "w/models/r/_unfinished/checkpoints/last.npz"
     with launched(*command, *options, log=tmp_path / "killed", others=server) as training:
-        training.wait_until(lambda: last in contents())
+        training.wait_until(lambda: last in store.buckets[BUCKET].keys)
         training.process.kill()
+        training.process.wait()
     found = contents()
     reached, _ = from_bytes(found[last])
     assert "w/models/r/metadata.json" not in found
