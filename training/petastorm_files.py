@@ -38,7 +38,7 @@ def _old_kind(filesystem: fs.FileSystem) -> Any:
 
     rooted = isinstance(filesystem, fs.HadoopFileSystem)
 
-    class Files(FileSystem):
+    class Files(FileSystem):  # type: ignore[misc]
         """What Petastorm and the old Parquet reader ask of a filesystem to read files by name."""
 
         def _path(self, path: str) -> str:

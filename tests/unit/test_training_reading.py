@@ -10,9 +10,10 @@ import pytest
 from msd_spark.errors import StageError
 from msd_spark.schema import GEOMETRY, Geometry
 from tests.tiny_dataset import LABELS, examples, write_tiny_dataset
+from training.assembly import Columns
 from training.dataset import Dataset
 from training.plan import RankPlan, plan_epoch
-from training.reading import Batch, Columns, Tally, batches, columns_for, read_row_groups, to_batch, to_numpy
+from training.reading import Batch, Tally, batches, columns_for, read_row_groups, to_batch, to_numpy
 from training.targets import Target
 
 SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=2)
