@@ -24,24 +24,16 @@ from msd_spark.warehouse import Warehouse
 from training.checkpoints import differences
 from training.comparison import STAGE, Combination, combinations, parse_list
 from training.comparison_table import NOTE, comparison_table, findings, markdown
+from training.evaluation.deciding import MAIN_FIGURES
 from training.model_settings import DEFAULTS, INPUTS
 from training.options import model_settings, training_settings
 from training.session import forget_models, join_ranks, run_command, training_arguments
-from training.targets import FACTORS, GENRE, POPULARITY, TAGS
 
 if TYPE_CHECKING:
     from training.ranks import Ranks
 
 COMPARISONS = "comparisons"
 """Folder of the warehouse: ``comparisons/NAME/comparison.json`` and ``.md``, and ``runs/RUN.json`` with times."""
-
-MAIN = {
-    GENRE: ("macro_f1", "accuracy"),
-    POPULARITY: ("macro_f1", "off_by_one_accuracy"),
-    TAGS: ("macro_roc_auc", "macro_pr_auc"),
-    FACTORS: ("cosine", "mean_squared_error"),
-}
-"""The two figures of the table, by target; models are compared by the first."""
 
 OURS = {"model": "models", "inputs": "inputs", "seed": "seeds", "run": "name", "resume": "name", "elastic": "name"}
 """Options of a training that a comparison sets itself, and by which of its own."""
@@ -187,7 +179,7 @@ def compare_runs(warehouse: Warehouse, arguments: argparse.Namespace, runs: Sequ
         if made is None:
             raise StageError(STAGE, f"{arguments.split} of dataset {dataset.name} is empty; see --split")
         predictions.setdefault(run.combination, {})[run.seed] = made
-    figures = MAIN[target.name]
+    figures = MAIN_FIGURES[target.name]
     rows = compare(pool(target, predictions, figures, bootstrap), figures, arguments.reference, bootstrap)
     for row in rows:
         mine = [run for run in runs if (run.combination.model, run.combination.inputs) == (row["model"], row["inputs"])]

@@ -8,6 +8,7 @@ from typing import Any
 from tabulate import tabulate
 
 from msd_spark.metric_text import number
+from training.evaluation.deciding import LESS_IS_BETTER
 from training.evaluation.table import SHORT
 
 NOTE = (
@@ -87,10 +88,6 @@ def findings(comparison: Mapping[str, Any]) -> list[str]:
             what = "is worse than"
         said.setdefault((row["inputs"], what), []).append(row["model"])
     return [f"{inputs}: {reference} {what} {', '.join(models)}" for (inputs, what), models in said.items()]
-
-
-LESS_IS_BETTER = frozenset({"log_loss", "mean_squared_error"})
-"""Figures of which less is better."""
 
 
 def markdown(comparison: Mapping[str, Any], command: str) -> str:

@@ -23,7 +23,8 @@ import tensorflow as tf
 
 from msd_spark.errors import StageError
 from training.dataset import STAGE, Dataset
-from training.evaluation.judgement import HEADLINES, epoch_figures
+from training.divergence import DivergedError
+from training.evaluation.judgement import HEADLINES, check_finite, epoch_figures
 from training.feed import Feed
 from training.inference import compile_inference, predict_split
 from training.losses import Loss
@@ -196,6 +197,8 @@ class Trainer:
         predictions = self.predict("validation")
         if predictions is None or not predictions.present.any():
             return {}
+        # On every rank: one that stopped alone would leave the others waiting.
+        check_finite(predictions.judged().scores)
         figures: dict[str, float] = {}
         if self.ranks.is_first:
             found = epoch_figures(self.target, predictions)
@@ -253,7 +256,7 @@ class Trainer:
         self._check_rows(epoch, plan.rows, tally.read)
         mean = _mean([self.ranks.total(value) for value in sums])
         if not np.isfinite(mean):
-            raise StageError(STAGE, f"the loss of epoch {epoch + 1} is {mean}; a lower --learning-rate may help")
+            raise DivergedError(STAGE, f"the loss of epoch {epoch + 1} is {mean}; a lower --learning-rate may help")
         return mean
 
     def _check_rows(self, epoch: int, planned: int, read: int) -> None:

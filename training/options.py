@@ -25,6 +25,13 @@ from training.truth import CLASS_WEIGHTS, NONE
 OF_THE_MODEL = "the model's own"
 """What an option stands at where each model has its own."""
 
+SIZES = {
+    "filters": "of each convolution of a stream",
+    "units": "of each recurrent layer of a stream",
+    "hidden": "units of each dense layer before the embedding",
+}
+"""Options that say how large the layers of a model are, a number a layer."""
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a training."""
@@ -61,6 +68,15 @@ def _add_model(parser: argparse._ArgumentGroup) -> None:
         default=argparse.SUPPRESS,
         help=f"units dropped before dense layers (default: {OF_THE_MODEL})",
     )
+    for name, text in SIZES.items():
+        add(
+            f"--{name}",
+            type=int,
+            nargs="+",
+            metavar="N",
+            default=argparse.SUPPRESS,
+            help=f"{text} (default: {OF_THE_MODEL})",
+        )
 
 
 def _add_training(parser: argparse._ArgumentGroup) -> None:
@@ -165,7 +181,17 @@ def model_settings(arguments: argparse.Namespace) -> ModelSettings:
     chosen = _given(arguments, "inputs", "dropout")
     if not 0 <= chosen.get("dropout", 0.0) < 1:
         raise StageError(STAGE, f"--dropout is a share from 0 to below 1, not {chosen['dropout']}")
-    return replace(DEFAULTS[arguments.model], **chosen)
+    default = DEFAULTS[arguments.model]
+    sizes = {name: tuple(values) for name, values in _given(arguments, *SIZES).items()}
+    for name, values in sizes.items():
+        if min(values) < 1:
+            raise StageError(STAGE, f"--{name} are at least 1 each, not {' '.join(map(str, values))}")
+    layers = len(sizes.get("filters", default.filters))
+    if layers != len(default.pools):
+        raise StageError(
+            STAGE, f"--filters: {arguments.model} has {len(default.pools)} convolutions a stream, not {layers}"
+        )
+    return replace(default, **chosen, **sizes)
 
 
 def training_settings(arguments: argparse.Namespace) -> TrainingSettings:

@@ -18,8 +18,9 @@ from training.options import add_options, checkpoint_settings, model_settings, t
 if TYPE_CHECKING:
     from training.ranks import Ranks
 
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
-"""What TensorFlow reads as it is imported, where nothing else is said."""
+# TensorFlow reads these as it is imported.
+for _name, _value in {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}.items():
+    os.environ.setdefault(_name, _value)
 
 
 def training_arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -40,8 +41,6 @@ def training_arguments(words: Sequence[str]) -> argparse.Namespace:
 
 def join_ranks() -> Ranks:
     """Join the other ranks, with this one's share of the machine's cores and accelerators."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
     import horovod.tensorflow as hvd
 
     from training.devices import limit_threads, use_own_accelerator

@@ -9,6 +9,7 @@ import numpy as np
 
 from msd_spark.errors import StageError
 from training.dataset import STAGE, Dataset
+from training.divergence import DivergedError
 from training.evaluation.baselines import TrainingTruths, artist_mean_scores, prior_scores, stratified_random
 from training.evaluation.bootstrap import Artists, Bootstrap
 from training.evaluation.candidate import Candidate, with_intervals
@@ -49,7 +50,7 @@ def epoch_figures(target: Target, predictions: Predictions) -> dict[str, Any]:
     judged = predictions.judged()
     if not len(judged):
         return {}
-    _check_finite(judged.scores)
+    check_finite(judged.scores)
     if target.name == TAGS:
         return multilabel_figures(judged.true, judged.scores, target.class_names)
     if target.name == FACTORS:
@@ -93,7 +94,7 @@ def judge(
     artists = Artists.of(judged.artist_groups)
 
     def candidate(scores: np.ndarray, notes: dict[str, Any] | None = None) -> Candidate:
-        _check_finite(scores)
+        check_finite(scores)
         return candidate_of(target, judged.true, scores, artists, notes or {})
 
     candidates = {"model": candidate(judged.scores)}
@@ -138,10 +139,16 @@ def candidate_of(
     return Candidate(made.figures, made.statistic, notes)
 
 
-def _check_finite(scores: np.ndarray) -> None:
+def check_finite(scores: np.ndarray) -> None:
+    """Refuse scores that are no numbers.
+
+    Raises
+    ------
+    DivergedError
+    """
     wrong = int((~np.isfinite(scores)).any(axis=1).sum())
     if wrong:
-        raise StageError(
+        raise DivergedError(
             STAGE,
             f"{wrong} of {len(scores)} examples have scores that are no numbers; a lower --learning-rate may help",
         )
