@@ -3,11 +3,12 @@
 
 from msd_spark.balance import RULES, BalanceRule
 from msd_spark.command_line import exit_with, job_parser
-from msd_spark.dataset import DatasetSettings, make_dataset
+from msd_spark.dataset import make_dataset
+from msd_spark.dataset_settings import DatasetSettings
 from msd_spark.errors import StageError
-from msd_spark.example_joins import REQUIREMENTS
 from msd_spark.example_plan import FileRule
 from msd_spark.example_sources import STAGE
+from msd_spark.joined_tracks import REQUIREMENTS
 from msd_spark.schema import SEGMENT_MODES, Geometry
 from msd_spark.spark import start_spark
 from msd_spark.splits import SplitRule

@@ -8,21 +8,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from msd_spark.dataset_settings import DatasetSettings
 from msd_spark.example_files import normalisation, part_name
-from msd_spark.example_joins import Joined
 from msd_spark.example_plan import count_by_genre
 from msd_spark.example_sources import SongFiles
 from msd_spark.funnel import Funnel, genre_table
+from msd_spark.joined_tracks import Joined
 from msd_spark.schema import SPLITS
 from msd_spark.summary import Summary
 from msd_spark.warehouse import Warehouse
-
-if TYPE_CHECKING:
-    from msd_spark.dataset import DatasetSettings
 
 
 @dataclass

@@ -7,10 +7,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from msd_spark.dataset import DatasetSettings, join, narrow
+from msd_spark.dataset_settings import DatasetSettings
+from msd_spark.dataset_tracks import join, narrow
 from msd_spark.errors import StageError
-from msd_spark.example_joins import REQUIREMENTS
 from msd_spark.example_sources import read_songs
+from msd_spark.joined_tracks import REQUIREMENTS
 from msd_spark.schema import LABELS
 from msd_spark.warehouse import Warehouse
 from tests.song_tables import (

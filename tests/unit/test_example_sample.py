@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from msd_spark.dataset import DatasetSettings, join, narrow
+from msd_spark.dataset_settings import DatasetSettings
+from msd_spark.dataset_tracks import join, narrow
 from msd_spark.example_sources import read_songs
 from msd_spark.labels import LabelsSettings, make_labels
 from msd_spark.songfile.batches import songs_to_batch, songs_writer

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from msd_spark import example_shuffle
 from msd_spark.balance import BalanceRule
-from msd_spark.dataset import DatasetSettings, check_written, join, planned_tables
+from msd_spark.dataset import check_written, planned_tables
+from msd_spark.dataset_settings import DatasetSettings
+from msd_spark.dataset_tracks import join
 from msd_spark.errors import StageError
 from msd_spark.example_files import part_name
 from msd_spark.example_plan import FileRule, plan_examples
