@@ -59,15 +59,19 @@ def bare_products(space: Space, rows: np.ndarray, threads: int) -> None:
         list(pool.map(multiply, range(0, len(rows), TILE_QUERIES)))
 
 
-def best_seconds(functions: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Return the least time of each function over rounds in which they take turns."""
-    best = dict.fromkeys(functions, float("inf"))
+def best_seconds(functions: dict[str, Callable[[], object]]) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the least time of each function, on the clock and of the processor, over rounds in which they take turns.
+
+    The processor's time is what an idle machine would need, but for caches that others use; it adds up over threads.
+    """
+    best, busy = dict.fromkeys(functions, float("inf")), dict.fromkeys(functions, float("inf"))
     for _ in range(ROUNDS):
         for name, function in functions.items():
-            started = time.perf_counter()
+            started, worked = time.perf_counter(), time.process_time()
             function()
             best[name] = min(best[name], time.perf_counter() - started)
-    return best
+            busy[name] = min(busy[name], time.process_time() - worked)
+    return best, busy
 
 
 def main() -> None:
@@ -83,7 +87,7 @@ def main() -> None:
     ):
         space, everything = Space.of(vectors, metric), Exclusions(np.empty((0, EXACT_SONGS), np.int32))
         queries = generator.choice(EXACT_SONGS, EXACT_QUERIES, replace=False)
-        seconds = best_seconds(
+        seconds, busy = best_seconds(
             {
                 "bare": lambda space=space, queries=queries: bare_products(space, queries, threads),  # type: ignore[misc]
                 "exact": lambda space=space, queries=queries, everything=everything: nearest_of_all(  # type: ignore[misc]
@@ -95,6 +99,7 @@ def main() -> None:
             rows.append((f"{EXACT_SONGS:,} songs, {metric}: {name}", EXACT_QUERIES / spent, ""))
         suffix = "" if metric == "cosine" else f"_{metric}"
         figures[f"exact_over_matmul{suffix}"] = seconds["bare"] / seconds["exact"]
+        figures[f"exact_over_matmul_by_processor_time{suffix}"] = busy["bare"] / busy["exact"]
 
     space = Space.of(clustered(APPROXIMATE_SONGS, 3), "cosine")
     everything = Exclusions(np.empty((0, APPROXIMATE_SONGS), np.int32))
@@ -106,7 +111,7 @@ def main() -> None:
     by, on = sample[:SAMPLED_QUERIES], sample[SAMPLED_QUERIES:]
     tune(space, index, by, nearest_of_all(space, K, everything, by, threads), everything, WANTED)
     many = np.tile(on, 10)
-    seconds = best_seconds(
+    seconds, busy = best_seconds(
         {
             "exact": lambda: nearest_of_all(space, K, everything, on, threads),
             "index": lambda: nearest_by_index(space, index, space.vectors[many], many, K, everything),
@@ -115,6 +120,7 @@ def main() -> None:
     exact = nearest_of_all(space, K, everything, on, threads)
     found = nearest_by_index(space, index, space.vectors[on], on, K, everything)
     figures["approximate_over_exact"] = (len(many) / seconds["index"]) / (len(on) / seconds["exact"])
+    figures["approximate_over_exact_by_processor_time"] = (len(many) / busy["index"]) / (len(on) / busy["exact"])
     figures["approximate_recall_at_10"] = recall(found, exact)
     figures["index_lists_looked_into"] = index.nprobe
     rows.append((f"{APPROXIMATE_SONGS:,} songs, clustered: exact", len(on) / seconds["exact"], ""))

@@ -20,7 +20,7 @@ from msd_spark.neighbours.candidates import TILE_QUERIES, greatest
 from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.space import Space, unit
 
-SPARE_CANDIDATES = 7
+SPARE_CANDIDATES = 3
 """Candidates besides the k neighbours and the song itself."""
 
 MORE = 4
