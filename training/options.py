@@ -17,6 +17,7 @@ from training.feed import FeedSettings
 from training.journal import CheckpointSettings
 from training.model_settings import AUGMENTATION, DEFAULTS, INPUTS, ModelSettings
 from training.optimizers import OPTIMIZERS, PRECISIONS, OptimizerSettings
+from training.protocol_options import add_protocol
 from training.schedule import DECAYS, SCALINGS, Schedule
 from training.targets import FACTORS, GENRE, TARGETS
 from training.training_settings import TrainingSettings
@@ -36,6 +37,7 @@ SIZES = {
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of a training."""
     _add_run(parser)
+    add_protocol(parser)
     _add_model(parser.add_argument_group("model"))
     _add_training(parser.add_argument_group("training"))
     _add_augmentation(parser.add_argument_group("augmentation of training examples"))
@@ -182,7 +184,7 @@ def model_settings(arguments: argparse.Namespace) -> ModelSettings:
     if not 0 <= chosen.get("dropout", 0.0) < 1:
         raise StageError(STAGE, f"--dropout is a share from 0 to below 1, not {chosen['dropout']}")
     default = DEFAULTS[arguments.model]
-    sizes = {name: tuple(values) for name, values in _given(arguments, *SIZES).items()}
+    sizes: dict[str, Any] = {name: tuple(values) for name, values in _given(arguments, *SIZES).items()}
     for name, values in sizes.items():
         if min(values) < 1:
             raise StageError(STAGE, f"--{name} are at least 1 each, not {' '.join(map(str, values))}")
