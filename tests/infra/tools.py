@@ -131,19 +131,27 @@ class Terraform:
         return [difference(one["address"], one["change"]) for one in self.changes(variables)]
 
     def resources(self) -> list[dict[str, Any]]:
-        """Return every managed resource of the state, as ``terraform show`` tells it."""
-        shown = json.loads(self("show", "-json", self.state).stdout)
-
-        def within(module: dict[str, Any]) -> list[dict[str, Any]]:
-            own = [one for one in module.get("resources", []) if one["mode"] == "managed"]
-            return own + [one for child in module.get("child_modules", []) for one in within(child)]
-
-        return within(shown.get("values", {}).get("root_module", {}))
+        """Return every managed resource of the state: its address, type and values."""
+        found = []
+        for one in self._state()["resources"]:
+            if one["mode"] == "managed":
+                path = ".".join([*([one["module"]] if "module" in one else []), one["type"], one["name"]])
+                found += [
+                    {
+                        "address": f"{path}[{each.get('index_key', '')}]",
+                        "type": one["type"],
+                        "values": each["attributes"],
+                    }
+                    for each in one["instances"]
+                ]
+        return found
 
     def outputs(self) -> dict[str, Any]:
         """Return the outputs' values."""
-        shown = json.loads(self("output", "-json", f"-state={self.state}").stdout)
-        return {name: one["value"] for name, one in shown.items()}
+        return {name: one["value"] for name, one in self._state()["outputs"].items()}
+
+    def _state(self) -> dict[str, Any]:
+        return dict(json.loads(self.state.read_text()))
 
 
 def difference(address: str, change: dict[str, Any]) -> str:

@@ -115,7 +115,6 @@ resource "aws_instance" "this" {
   subnet_id                            = var.subnet_id
   vpc_security_group_ids               = [aws_security_group.this.id]
   iam_instance_profile                 = aws_iam_instance_profile.this.name
-  associate_public_ip_address          = false
   ebs_optimized                        = true
   monitoring                           = true
   instance_initiated_shutdown_behavior = "stop"

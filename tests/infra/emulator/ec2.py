@@ -6,9 +6,11 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from moto.autoscaling.models import AutoScalingBackend, FakeScalingPolicy
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.exceptions import EC2ClientError, InvalidPermissionNotFoundError
+from moto.ec2.models.instances import Instance
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ec2.responses import EC2Response as Ec2
@@ -87,18 +89,45 @@ def launch_template_version(
     init_of_moto(self, template, number, data, description)
 
 
-def with_warmup(original: Callable[[AutoScalingResponse], Any]) -> Callable[[AutoScalingResponse], Any]:
-    """Return a call of Auto Scaling that keeps the group's warm-up too."""
+KEPT_OF_GROUPS = {
+    "DefaultInstanceWarmup": ("default_instance_warmup", int),
+    "ServiceLinkedRoleARN": ("service_linked_role_arn", str),
+}
+"""What moto forgets of Auto Scaling groups: its name in the API, and where moto would have it."""
+
+
+def keeping(original: Callable[[AutoScalingResponse], Any]) -> Callable[[AutoScalingResponse], Any]:
+    """Return a call of Auto Scaling that keeps what moto forgets."""
 
     def call(self: AutoScalingResponse) -> Any:
         answer = original(self)
-        warmup = self._get_int_param("DefaultInstanceWarmup")
-        if warmup is not None:
-            group = self.autoscaling_backend.autoscaling_groups[self._get_param("AutoScalingGroupName")]
-            group.default_instance_warmup = warmup
+        group = self.autoscaling_backend.autoscaling_groups[self._get_param("AutoScalingGroupName")]
+        for sent, (attribute, kind) in KEPT_OF_GROUPS.items():
+            if (value := self._get_param(sent)) is not None:
+                setattr(group, attribute, kind(value))
         return answer
 
     return call
+
+
+put_scaling_policy_of_moto = AutoScalingBackend.put_scaling_policy
+
+
+def put_scaling_policy(self: AutoScalingBackend, *arguments: Any, **named: Any) -> FakeScalingPolicy:
+    """Make a policy that is on, as AWS does, and that predicts nothing unless it was told to."""
+    policy = put_scaling_policy_of_moto(self, *arguments, **named)
+    described = {
+        "enabled": True,
+        "predictive_scaling_configuration": policy.predictive_scaling_configuration or None,
+    }
+    for name, value in described.items():
+        setattr(policy, name, value)
+    return policy
+
+
+def groups_of(instance: Instance) -> list[Any]:
+    """Return an instance's security groups: its own, or those that its first interface was launched with."""
+    return instance.security_groups or list(instance.nics["0"].group_set)
 
 
 def install() -> None:
@@ -117,5 +146,7 @@ def install() -> None:
     )
     setattr(SecurityGroupRule, "description", described)  # noqa: B010
     setattr(LaunchTemplateVersion, "__init__", launch_template_version)  # noqa: B010
+    setattr(AutoScalingBackend, "put_scaling_policy", put_scaling_policy)  # noqa: B010
+    setattr(Instance, "dynamic_group_list", property(groups_of))  # noqa: B010
     for name in ("create_auto_scaling_group", "update_auto_scaling_group"):
-        setattr(AutoScalingResponse, name, with_warmup(getattr(AutoScalingResponse, name)))
+        setattr(AutoScalingResponse, name, keeping(getattr(AutoScalingResponse, name)))
