@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 COMPARISONS = "comparisons"
 """Folder of the warehouse: ``comparisons/NAME/comparison.json`` and ``.md``, and ``runs/RUN.json`` with times."""
 
-OURS = {"model": "models", "inputs": "inputs", "seed": "seeds", "run": "name", "resume": "name", "elastic": "name"}
-"""Options of a training that a comparison sets itself, and by which of its own."""
+OURS = ("model", "seed", "run", "resume", "elastic", "protocol")
+"""Options of a training that a comparison sets itself, or that have no meaning in one."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> tuple[argparse.Namesp
     for word in others:
         name = word.removeprefix("--").split("=")[0]
         if word.startswith("--") and name in OURS:
-            raise StageError(STAGE, f"--{name} is set by the comparison, see --{OURS[name]}")
+            raise StageError(STAGE, f"--{name} is the comparison's to set; see --models, --inputs, --seeds and --name")
     return arguments, others
 
 

@@ -21,7 +21,19 @@ from training.search_space import Range, SearchSpace
 from training.session import join_ranks, run_command, training_arguments
 from training.study import SEARCHES, STAGE, SearchSettings, Study
 
-OURS = ("learning-rate", "batch", "dropout", "optimizer", "filters", "units", "hidden", "run", "resume", "elastic")
+OURS = (
+    "learning-rate",
+    "batch",
+    "dropout",
+    "optimizer",
+    "filters",
+    "units",
+    "hidden",
+    "run",
+    "resume",
+    "elastic",
+    "protocol",
+)
 """Options of a training that a search sets itself."""
 
 
@@ -66,11 +78,12 @@ def parse_arguments(words: Sequence[str] | None = None) -> tuple[argparse.Namesp
         name = word.removeprefix("--").split("=")[0]
         if word.startswith("--") and name in OURS:
             raise StageError(STAGE, f"--{name} is the search's to set; see --learning-rates, --widths and the like")
+    (low, high), (least, most) = arguments.learning_rates, arguments.dropouts
     try:
         space = SearchSpace(
-            Range(*arguments.learning_rates, logarithmic=True),
+            Range(low, high, logarithmic=True),
             tuple(arguments.batches),
-            Range(*arguments.dropouts),
+            Range(least, most),
             tuple(arguments.optimizers),
             tuple(arguments.widths),
         )

@@ -21,10 +21,10 @@ ROWS = 20
 """Trials that are printed; all of them are in ``trials.csv``."""
 
 
-def trial_row(study: Study, trial: FrozenTrial) -> dict[str, Any]:
-    """Return what is told of a trial."""
+def trial_row(trial: FrozenTrial) -> dict[str, Any]:
+    """Return what is told of a trial, under the number that the plots give it; those that were killed are left out."""
     return {
-        "trial": study.place(trial),
+        "trial": trial.number,
         "state": "trained" if trial.state == TrialState.COMPLETE else "given up",
         "value": trial.value if trial.state == TrialState.COMPLETE else None,
         "epochs": len(trial.intermediate_values),
@@ -36,7 +36,7 @@ def trial_row(study: Study, trial: FrozenTrial) -> dict[str, Any]:
 def search_table(study: Study, settings: SearchSettings) -> str:
     """Return the trials as a table, the best first, those that were given up last."""
     sign = 1 if settings.minimises else -1
-    rows = [trial_row(study, trial) for trial in study.done]
+    rows = [trial_row(trial) for trial in study.done]
     rows.sort(key=lambda row: (row["value"] is None, sign * (row["value"] or 0.0), row["trial"]))
     shown = [
         {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in row.items()}
@@ -65,12 +65,12 @@ def best_command(study: Study, settings: SearchSettings, warehouse: str, n_ranks
 
 def write_results(warehouse: Warehouse, study: Study, settings: SearchSettings, command: list[str]) -> str:
     """Write ``search.json``, ``trials.csv`` and ``plots.html``; return the folder's path."""
-    rows, best = [trial_row(study, trial) for trial in study.done], study.best
+    rows, best = [trial_row(trial) for trial in study.done], study.best
     content = {
         "settings": asdict(settings),
         "figure": settings.decides,
         "judged_on": "validation",
-        "best": trial_row(study, best) if best else None,
+        "best": trial_row(best) if best else None,
         "command": shlex.join(command),
         "trials": [
             row | {"by_epoch": [value for _, value in sorted(trial.intermediate_values.items())]}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msd_spark.command_line import exit_with, job_parser
 from msd_spark.environment.doctor import EnvironmentMismatchError, require_sound_environment
 from training.options import add_options, checkpoint_settings, model_settings, training_settings
+from training.protocol_options import parse_options
 
 if TYPE_CHECKING:
     from training.ranks import Ranks
@@ -34,7 +35,7 @@ def training_arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = job_parser("The options of training/train.py.")
     parser.prog = "training/train.py"
     add_options(parser)
-    arguments = parser.parse_args(list(words))
+    arguments = parse_options(parser, list(words))
     checkpoint_settings(arguments), training_settings(arguments), model_settings(arguments)
     return arguments
 

@@ -166,16 +166,13 @@ class Study:
         """The trials that came to an end, in their order; not those that were killed."""
         return self.optuna.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
 
-    def place(self, trial: FrozenTrial) -> int:
-        """Return a trial's number among those that came to an end, from 1 on."""
-        return [other.number for other in self.done].index(trial.number) + 1
-
     @property
     def best(self) -> FrozenTrial | None:
         """The best of the trials that were trained to their end; of equals, the first."""
-        complete = [trial for trial in self.done if trial.state == TrialState.COMPLETE]
         sign = 1 if self._settings.minimises else -1
-        return min(complete, key=lambda trial: sign * trial.value, default=None)
+        # Optuna gives a trial that was given up its last figure for a value.
+        complete = [trial for trial in self.done if trial.state == TrialState.COMPLETE]
+        return min(complete, key=lambda trial: sign * (trial.value or 0.0), default=None)
 
     def ask(self) -> tuple[optuna.Trial, dict[str, Any]]:
         """Return the next trial and what it is to try."""

@@ -24,7 +24,13 @@ from msd_spark.command_line import exit_with, job_parser
 from msd_spark.environment.doctor import EnvironmentMismatchError, require_sound_environment
 from msd_spark.errors import StageError
 from msd_spark.warehouse import Warehouse
-from training.options import add_options, checkpoint_settings, model_settings, training_settings
+from training.options import (
+    add_options,
+    checkpoint_settings,
+    model_settings,
+    training_settings,
+)
+from training.protocol_options import parse_options, protocol_settings
 
 if TYPE_CHECKING:
     from training.ranks import Ranks
@@ -35,7 +41,7 @@ def parse_arguments() -> argparse.Namespace:
     """Return the arguments of the command line."""
     parser = job_parser(__doc__)
     add_options(parser)
-    return parser.parse_args()
+    return parse_options(parser)
 
 
 def train(arguments: argparse.Namespace) -> None:
@@ -88,6 +94,8 @@ def train_with(
     from training.journal import Journal
     from training.loop import Trainer
     from training.models import MODELS
+    from training.protocol_dataset import protocol_dataset
+    from training.protocol_report import inflation, protocol_rows, protocol_table
     from training.run_folder import FinishedRun, write_run
     from training.seeds import seed_weights
     from training.targets import Target
@@ -95,6 +103,9 @@ def train_with(
     settings, sizes, when = training_settings(arguments), model_settings(arguments), checkpoint_settings(arguments)
     warehouse = Warehouse(arguments.warehouse)
     dataset = Dataset.open(warehouse, arguments.dataset)
+    if arguments.protocol:
+        rule = protocol_settings(arguments)
+        dataset = Dataset.open(warehouse, ranks.first_does(partial(protocol_dataset, dataset, rule)))
     target = Target.of(arguments.target, dataset)
     run = arguments.run or ranks.agree_on(f"{arguments.model}-{time.strftime('%Y%m%d-%H%M%S')}")
     decisive = {
@@ -133,7 +144,8 @@ def train_with(
         model = trainer.model
         if not ranks.identical(model.get_weights()):
             raise StageError("train", "the ranks ended with different weights; the run was not written")
-        predictions = {split: made for split in ("validation", "test") if (made := trainer.predict(split)) is not None}
+        splits = [split for split in dataset.metadata["files"] if split != "train"]
+        predictions = {split: made for split in splits if (made := trainer.predict(split)) is not None}
     if journal is None:
         return
     training = read_training_truths(dataset, target)
@@ -153,9 +165,15 @@ def train_with(
         "model_settings": asdict(sizes),
         "training_settings": asdict(settings),
     }
+    if arguments.protocol:
+        told = {"model": arguments.model, "inputs": arguments.inputs, "metrics": metrics, "training": training}
+        recorded["protocol_report"] = protocol_rows(warehouse, dataset.metadata, told, predictions)
     finished = FinishedRun(run, model, dataset, target, recorded, history, metrics, predictions, training)
     write_run(warehouse, finished, journal.copy_to)
     report(arguments, run, ranks.size, history, metrics, time.monotonic() - started)
+    if arguments.protocol:
+        print(f"\n{protocol_table(recorded['protocol_report'], dataset.metadata)}")
+        print(f"\n{inflation(metrics)}", flush=True)
 
 
 def report(
