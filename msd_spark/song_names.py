@@ -49,7 +49,7 @@ def fold_accents(text: str) -> str:
     return unicodedata.normalize("NFC", "".join(mark for mark in parts if unicodedata.category(mark) != "Mn"))
 
 
-def display_name(artist: object, title: object) -> str:
+def display_name(artist: str | float | None, title: str | float | None) -> str:
     """Return "artist - title", with a question mark for what is not known."""
     return " - ".join("?" if pd.isna(part) else str(part) for part in (artist, title))
 

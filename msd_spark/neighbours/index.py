@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import faiss
 
 LISTS_PER_ROOT = 2
-"""Lists for each unit of the square root of the number of songs, rounded down to a power of two."""
+"""Lists for each unit of the square root of the number of songs, rounded to a power of two."""
 
 FEWEST_IN_A_LIST = 39
 """Songs a list that faiss's k-means wants at least."""
@@ -55,7 +55,7 @@ MORE = 4
 
 def n_lists(n: int) -> int:
     """Return how many lists `n` songs are parted into."""
-    wanted = 2 ** int(math.log2(max(1.0, LISTS_PER_ROOT * math.sqrt(n))))
+    wanted = 2 ** round(math.log2(LISTS_PER_ROOT * math.sqrt(max(1, n))))
     return max(1, min(wanted, n // FEWEST_IN_A_LIST))
 
 
@@ -187,6 +187,7 @@ def read_index(filesystem: fs.FileSystem, path: str) -> faiss.IndexIVFFlat:
     with filesystem.open_input_stream(path) as source:
         content = np.frombuffer(source.read(), np.uint8)
     try:
-        return faiss.deserialize_index(content)
+        index: Any = faiss.deserialize_index(content)
     except RuntimeError as error:
         raise ValueError(f"{path} is no index: {str(error).splitlines()[-1]}") from None
+    return index

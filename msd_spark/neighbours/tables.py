@@ -34,7 +34,7 @@ class Embedded:
     vectors : numpy.ndarray
         Shape ``(n, size)``, float32.
     predicted_genre : numpy.ndarray
-        Shape ``(n,)``, str.
+        Shape ``(n,)``, str; empty where the run does not tell genres.
     has_lyrics : numpy.ndarray
         Shape ``(n,)``, bool: whether the model saw lyrics.
     """
@@ -51,7 +51,7 @@ class Embedded:
         """Return a hash of ids and vectors, by which an index knows the songs that it was made of."""
         digest = hashlib.blake2b(digest_size=16)
         digest.update("\n".join(self.track_ids).encode())
-        digest.update(np.ascontiguousarray(self.vectors))
+        digest.update(memoryview(np.ascontiguousarray(self.vectors)))
         return digest.hexdigest()
 
 
@@ -79,7 +79,7 @@ def read_embeddings(warehouse: Warehouse, run: str, stage: str = STAGE) -> Embed
     return Embedded(
         track_ids,
         vectors.reshape(-1, sizes[0]),
-        table["predicted_genre"].to_numpy().astype(str),
+        table["predicted_genre"].fill_null("").to_numpy().astype(str),
         table["has_lyrics"].to_numpy() > 0,
     )
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -83,7 +83,7 @@ def ship(
 @lru_cache(maxsize=1)
 def _received(shipped: Shipped) -> tuple[Space, Exclusions, np.ndarray, faiss.IndexIVFFlat | None]:
     folder, prefix = Path(SparkFiles.getRootDirectory()), f"{shipped.prefix}-"
-    index = None
+    index: Any = None
     if shipped.approximate:
         import faiss
 
