@@ -15,7 +15,7 @@ from msd_spark import figures
 from msd_spark.errors import StageError
 from msd_spark.metric_text import with_interval
 from msd_spark.run_metadata import HISTORY, METADATA, METRICS, RUNS
-from msd_spark.scoring import read_run
+from msd_spark.scoring.trained_run import read_run
 from msd_spark.summary import SUMMARIES, Summary
 from msd_spark.warehouse import Warehouse
 
@@ -124,6 +124,7 @@ def _songs(warehouse: Warehouse, run: str, label_set: str) -> pd.DataFrame:
         ).to_pandas()
 
     embedded = read(["track_id", "embedding", "predicted_genre"], "embeddings", run)
+    embedded["predicted_genre"] = embedded["predicted_genre"].fillna("not told")  # of a run of another target
     described = read(["track_id", "title", "artist_name"], "songs")
     labelled = read(["track_id", "genre"], "labels", filters=[("label_set", "=", label_set)])
     return embedded.merge(described, on="track_id", how="left").merge(labelled, on="track_id", how="left")

@@ -335,17 +335,27 @@ def examples_schema(*, tags: bool = False, factors: bool = False) -> pa.Schema:
     return schema
 
 
+EMBEDDING_FLAGS = ("has_lyrics", "has_genre", "has_listens")
+"""Columns of an embedding's row that are 1 where the warehouse has a track's lyrics, genre (in any label set) or
+listens, and 0 where it has not. Of these the model sees the lyrics alone."""
+
 EMBEDDINGS = pa.schema(
     [
         pa.field("track_id", pa.string(), nullable=False),
-        pa.field("embedding", pa.list_(pa.float32()), nullable=False),
-        pa.field("genre_probabilities", pa.list_(pa.float32()), nullable=False),
-        pa.field("predicted_genre", pa.string(), nullable=False),
-        pa.field("has_lyrics", pa.float32(), nullable=False),
+        pa.field("embedding", VECTOR, nullable=False),
+        pa.field("genre_probabilities", VECTOR),
+        pa.field("predicted_genre", pa.string()),
+        pa.field("entropy", pa.float32()),
+        pa.field("target_scores", VECTOR),
+        *(pa.field(name, pa.float32(), nullable=False) for name in EMBEDDING_FLAGS),
         pa.field("run", pa.string(), nullable=False),
     ]
 )
-"""``embeddings/RUN/``: a track's embedding and genre probabilities."""
+"""``embeddings/RUN/``: a track's embedding and what the model's head says, in the order of the run's class names.
+
+Of a run that tells genres: their probabilities, the likeliest, and the entropy of the probabilities in nats;
+``target_scores`` is null. Of any other run the head's scores are in ``target_scores`` (deciles, tags, factors) and
+what is told of genres is null; so is the entropy, but for deciles, whose scores are probabilities of a distribution."""
 
 NEIGHBOURS = pa.schema(
     [

@@ -20,7 +20,6 @@ from tabulate import tabulate
 from msd_spark.artist_groups import normalise_name
 from msd_spark.command_line import exit_with, job_parser
 from msd_spark.errors import StageError
-from msd_spark.loose_song import LooseSong, embed_song_file
 from msd_spark.neighbours.exact import NONE, Neighbours, nearest
 from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.index import nearest_by_index, read_index
@@ -28,6 +27,7 @@ from msd_spark.neighbours.settings import EXCLUSIONS, INDEX_FILE, METRICS, SEARC
 from msd_spark.neighbours.space import Space
 from msd_spark.neighbours.tables import NAMES, Embedded, read_embeddings, read_table
 from msd_spark.playlist import BALANCE, Entry, choose_songs, m3u, one_line
+from msd_spark.scoring.loose_songs import LooseSong, embed_song_file
 from msd_spark.song_names import Unknown, display_name, find_song
 from msd_spark.track_ids import SONG_FILE_SUFFIX
 from msd_spark.warehouse import Warehouse

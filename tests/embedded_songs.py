@@ -45,7 +45,11 @@ def write_embedded_songs(folder: Path, n: int = 240, seed: int = 0, run: str = "
         "embedding": list(embedding),
         "genre_probabilities": list(np.eye(len(GENRES), dtype=np.float32)[genre]),
         "predicted_genre": [GENRES[code] for code in genre],
+        "entropy": np.zeros(n, np.float32),
+        "target_scores": [None] * n,
         "has_lyrics": with_lyrics.astype(np.float32),
+        "has_genre": np.ones(n, np.float32),
+        "has_listens": np.zeros(n, np.float32),
         "run": [run] * n,
     }
     embeddings = pa.Table.from_pydict(columns, schema=EMBEDDINGS)

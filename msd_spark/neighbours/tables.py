@@ -51,7 +51,7 @@ class Embedded:
         """Return a hash of ids and vectors, by which an index knows the songs that it was made of."""
         digest = hashlib.blake2b(digest_size=16)
         digest.update("\n".join(self.track_ids).encode())
-        digest.update(memoryview(np.ascontiguousarray(self.vectors)))
+        digest.update(np.ascontiguousarray(self.vectors).data)
         return digest.hexdigest()
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import html
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -19,8 +21,10 @@ from msd_spark.errors import StageError
 from msd_spark.features import example_columns
 from msd_spark.model_inputs import model_inputs
 from msd_spark.report import ReportSettings, make_report
-from msd_spark.schema import EMBEDDING_SIZE, GEOMETRY
-from msd_spark.scoring import ScoreSettings, check_fit, load_scoring_model, read_run, score
+from msd_spark.schema import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY
+from msd_spark.scoring.job import score
+from msd_spark.scoring.settings import ScoreSettings
+from msd_spark.scoring.trained_run import TrainedRun
 from msd_spark.warehouse import Warehouse
 from tests.conftest import REPOSITORY
 
@@ -59,7 +63,8 @@ def test_scores_equal_the_models_own_predictions(scored: Warehouse, embeddings: 
     songs = pq.read_table(scored.path("songs"), columns=["track_id", "segments_pitches", "segments_timbre"])
     lyrics = pq.read_table(scored.path("lyrics"), columns=["track_id", "lyric_vector"])
     joined = _join(songs, lyrics)
-    model = load_scoring_model(scored.path("models", "one", "model.keras"), 2)
+    trained = keras.models.load_model(scored.path("models", "one", "model.keras"), compile=False)
+    model = keras.Model(trained.input, [trained.get_layer(EMBEDDING_LAYER).output, trained.output])
     inputs = model_inputs(example_columns(joined, GEOMETRY), GEOMETRY)
     together, _ = model.predict(inputs, verbose=0, batch_size=64)
     alone = np.concatenate(
@@ -92,18 +97,36 @@ def test_test_predictions_of_training_are_those_of_scoring(scored: Warehouse, em
     )
 
 
-def test_a_model_of_other_lyrics_is_refused(scored: Warehouse) -> None:
-    metadata = read_run(scored, "one")
-    check_fit(metadata, scored)
-    with pytest.raises(StageError, match="score: lyrics/ has other word vectors"):
-        check_fit(metadata | {"lyric_vectors": "others"}, scored)
-    with pytest.raises(StageError, match="n_segments=200"):
-        check_fit(metadata | {"geometry": {"n_segments": 200, "n_pitches": 12, "lyric_size": 50}}, scored)
-
-
-def test_an_unknown_run_names_those_there_are(scored: Warehouse) -> None:
+def test_the_run_fits_what_it_was_trained_on(scored: Warehouse) -> None:
+    run = TrainedRun.read(scored, "one")
+    run.check_lyrics(scored)
     with pytest.raises(StageError, match="score: no finished run models/two; finished ones: one"):
-        read_run(scored, "two")
+        TrainedRun.read(scored, "two")
+
+
+def test_song_files_are_placed_as_the_songs_of_the_warehouse(
+    scored: Warehouse, embeddings: pd.DataFrame, generated: Path, tmp_path: Path
+) -> None:
+    files = sorted((generated / "songs").rglob("*.h5"))[:2]
+    broken, output = tmp_path / "broken.h5", tmp_path / "made" / "loose.parquet"
+    broken.write_bytes(b"no song")
+    before = sorted(Path(scored.root).rglob("*"))
+    words = ["--warehouse", scored.root, "--run", "one", "--nearest", "3", "--output", str(output)]
+    command = [sys.executable, "jobs/score.py", *words, "--songs", *map(str, files), str(broken), str(files[0])]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "not_hdf5" in done.stdout
+    assert "repeated_track" in done.stdout
+    assert done.stdout.count("nearest to ") == 2
+    assert sorted(Path(scored.root).rglob("*")) == before
+    loose = pq.read_table(output).to_pandas()
+    assert loose["track_id"].tolist() == [file.stem for file in files]
+    among = embeddings.set_index("track_id").loc[loose["track_id"]]
+    for name in ("embedding", "genre_probabilities"):
+        np.testing.assert_allclose(np.stack(list(loose[name])), np.stack(list(among[name])), atol=1e-5)
+    assert loose["has_lyrics"].tolist() == among["has_lyrics"].tolist()
+    assert all(genre in done.stdout for genre in loose["predicted_genre"])
 
 
 def test_the_page_holds_every_song_and_escapes_its_title(scored: Warehouse) -> None:

@@ -74,7 +74,7 @@ def test_a_playlist_is_written_as_m3u(songs: Warehouse, tmp_path: Path) -> None:
         (["ξξξ"], "similar: no song is called 'ξξξ', nor anything like it; name one as"),
         ([SONG, "--m3u", "x.m3u"], "similar: --m3u writes a playlist; add --playlist N"),
         ([SONG, "--k", "0"], "similar: --k and --playlist are at least 1"),
-        (["no.h5"], "score: no finished run models/tiny"),
+        (["no.h5"], "similar: no finished run models/tiny"),
     ],
 )
 def test_what_cannot_be_done_is_said(songs: Warehouse, words: list[str], said: str) -> None:
@@ -116,5 +116,10 @@ def _write_model(warehouse: Warehouse) -> None:
     folder = Path(warehouse.path(RUNS, "tiny"))
     folder.mkdir(parents=True)
     model.save(folder / MODEL)
-    metadata = {"labels": ["Blues", "Jazz"], "geometry": {"n_segments": 300, "n_pitches": 12, "lyric_size": 50}}
+    metadata = {
+        "target": {"name": "genre", "class_names": ["Blues", "Jazz"]},
+        "geometry": {"n_segments": 300, "n_pitches": 12, "lyric_size": 50},
+        "lyric_vectors": "none at all",
+    }
+    warehouse.write_json({"vectors": {"fingerprint": "none at all"}}, "summaries", "lyrics.json")
     (folder / METADATA).write_text(json.dumps(metadata))
