@@ -43,9 +43,9 @@ def environment(emulator: str) -> dict[str, str]:
 
 @pytest.fixture
 def songs(tmp_path: Path) -> Path:
-    """Seven song files in three folders of the second level, as the dataset has them."""
+    """Five song files in two folders of the second level, as the dataset has them."""
     folder = tmp_path / "data"
-    for index, place in enumerate(["A/A/A", "A/A/B", "A/A/B", "A/B/C", "A/B/D", "B/A/A", "B/A/A"]):
+    for index, place in enumerate(["A/A/A", "A/A/B", "A/A/B", "A/B/C", "A/B/D"]):
         path = folder / place / f"TR{index:016d}.h5"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(bytes([index]) * (1000 + index))
@@ -61,7 +61,7 @@ def bucket(clients: Callable[[str], Any], request: pytest.FixtureRequest) -> str
 
 
 def copy(folder: Path, target: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return run(NODES / "copy_snapshot.sh", folder, target, env=environment | {"COPY_JOBS": "1"})
+    return run(NODES / "copy_snapshot.sh", folder, target, env=environment | {"COPY_JOBS": "2"})
 
 
 def contents(clients: Callable[[str], Any], bucket: str) -> dict[str, bytes]:
@@ -70,14 +70,14 @@ def contents(clients: Callable[[str], Any], bucket: str) -> dict[str, bytes]:
     return {one["Key"]: s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in listed}
 
 
-def test_the_snapshot_becomes_shards_and_a_manifest(
+def test_the_snapshot_becomes_shards_and_a_manifest_through_interruptions(
     songs: Path, bucket: str, environment: dict[str, str], clients: Callable[[str], Any]
 ) -> None:
     outcome = copy(songs, f"s3://{bucket}/songs", environment)
     assert outcome.returncode == 0, outcome.stderr
     found = contents(clients, bucket)
     shards = {key for key in found if key.endswith(".tar")}
-    assert shards == {"songs/A/A.tar", "songs/A/B.tar", "songs/B/A.tar"}
+    assert shards == {"songs/A/A.tar", "songs/A/B.tar"}
     held = {}
     for shard in shards:
         with tarfile.open(fileobj=io.BytesIO(found[shard])) as archive:
@@ -89,22 +89,17 @@ def test_the_snapshot_becomes_shards_and_a_manifest(
     manifest = [line.split("\t") for line in found["songs/manifest.tsv"].decode().splitlines()]
     assert manifest == [
         [shard.removeprefix("songs/"), count, str(len(found[shard])), hashlib.sha256(found[shard]).hexdigest()]
-        for shard, count in (("songs/A/A.tar", "3"), ("songs/A/B.tar", "2"), ("songs/B/A.tar", "2"))
+        for shard, count in (("songs/A/A.tar", "3"), ("songs/A/B.tar", "2"))
     ]
 
-
-def test_an_interrupted_copy_goes_on_and_makes_the_same_bytes(
-    songs: Path, bucket: str, environment: dict[str, str], clients: Callable[[str], Any]
-) -> None:
-    assert copy(songs, f"s3://{bucket}/songs", environment).returncode == 0
-    whole = contents(clients, bucket)
+    # Interrupted before its end, and begun again with files of other times: the same bytes.
     for key in ("songs/manifest.tsv", "songs/copied/A-B.tsv", "songs/A/B.tar"):
         clients("s3").delete_object(Bucket=bucket, Key=key)
     for path in songs.rglob("*.h5"):
         os.utime(path, (1, 1))
     again = copy(songs, f"s3://{bucket}/songs", environment)
     assert "1 shards to copy" in again.stdout
-    assert contents(clients, bucket) == whole
+    assert contents(clients, bucket) == found
 
 
 def test_songs_outside_shards_are_refused_before_anything_is_copied(
@@ -113,7 +108,7 @@ def test_songs_outside_shards_are_refused_before_anything_is_copied(
     shutil.copy(songs / "A" / "B" / "C" / "TR0000000000000003.h5", songs / "A" / "stray.h5")
     outcome = copy(songs, f"s3://{bucket}/songs", environment)
     assert outcome.returncode == 1
-    assert "8 songs, 1 of them outside" in outcome.stderr
+    assert "6 songs, 1 of them outside" in outcome.stderr
     assert contents(clients, bucket) == {}
 
 
@@ -129,7 +124,7 @@ def test_a_copy_that_comes_back_different_is_no_copy(
     outcome = copy(songs, f"s3://{bucket}/songs", environment | {"PATH": f"{spoiling}:{environment['PATH']}"})
     assert outcome.returncode == 1
     assert "A/B: came back from S3 with another checksum" in outcome.stderr
-    assert "5 of 7 songs are copied" in outcome.stderr
+    assert "3 of 5 songs are copied" in outcome.stderr
     assert "songs/manifest.tsv" not in contents(clients, bucket)
 
 
@@ -148,7 +143,7 @@ def test_bootstrap_unpacks_on_the_primary_node_alone(
     python = b"#!/bin/sh\necho Python 3.11 of this environment\n"
     (tmp_path / "python").write_bytes(python)
     (tmp_path / "python").chmod(0o755)
-    parts = {
+    parts: dict[str, list[tuple[str, Path | bytes | str]]] = {
         "code/code-1.tar.gz": [("jobs/ingest.py", b"print()\n")],
         "environment/environment-1.tar.gz": [("bin/python", tmp_path / "python")],
     }

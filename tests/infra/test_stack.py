@@ -9,12 +9,13 @@ import json
 import re
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from tests.infra.conftest import RELEASE, STEPS
 from tests.infra.tools import CHECKERS, INFRA, Terraform, run
@@ -302,10 +303,10 @@ def test_every_role_may_do_what_it_must_and_no_more(
             for (role, key), expected in cells.items():
                 bucket = BUCKETS[role]
                 actions: dict[str, Callable[[], Any]] = {
-                    READ: lambda s3=s3, bucket=bucket, key=key: s3.get_object(Bucket=bucket, Key=key),
-                    WRITE: lambda s3=s3, bucket=bucket, key=key: s3.put_object(Bucket=bucket, Key=key, Body=b"new"),
-                    LIST: lambda s3=s3, bucket=bucket: s3.list_objects_v2(Bucket=bucket),
-                    DELETE: lambda s3=s3, bucket=bucket, key=key: s3.delete_object(Bucket=bucket, Key=f"{key}-other"),
+                    READ: partial(s3.get_object, Bucket=bucket, Key=key),
+                    WRITE: partial(s3.put_object, Bucket=bucket, Key=key, Body=b"new"),
+                    LIST: partial(s3.list_objects_v2, Bucket=bucket),
+                    DELETE: partial(s3.delete_object, Bucket=bucket, Key=f"{key}-other"),
                 }
                 for action, call in actions.items():
                     tested += 1

@@ -27,9 +27,9 @@ def test_archives_of_the_same_contents_are_the_same_to_the_byte(tmp_path: Path) 
     for number in (1, 2):
         source = tmp_path / f"source-{number}"
         source.write_text("content")
-        archive = tmp_path / f"archive-{number}.tar.gz"
-        write_archive(archive, [("a/file", source), ("b", b"bytes"), ("c", "a/file")])
-        archives.append(archive.read_bytes())
+        path = tmp_path / f"archive-{number}.tar.gz"
+        write_archive(path, [("a/file", source), ("b", b"bytes"), ("c", "a/file")])
+        archives.append(path.read_bytes())
     assert archives[0] == archives[1]
     with tarfile.open(tmp_path / "archive-1.tar.gz") as archive:
         opened = archive.extractfile("a/file")
@@ -115,7 +115,8 @@ def test_the_estimate_is_reckoned_as_it_says() -> None:
     # Two m6i.2xlarge: 16 vCPUs x 250 songs/s = 4,000 songs/s; 1,000,000 / 4,000 = 250 s = 4.167 min.
     # (2 x 0.384 + 0.192) x 1.25 = 1.20 USD/h; (10 + 4.167) min = 0.2361 h; 0.2833 USD.
     reckoned = cost.estimate(cost.InstanceType("m6i.2xlarge", 8, 0.384))
-    assert (reckoned.instances, reckoned.cluster_per_hour) == (2, pytest.approx(1.20))
+    assert reckoned.instances == 2
+    assert reckoned.cluster_per_hour == pytest.approx(1.20)
     assert reckoned.minutes == pytest.approx(4.1667, abs=1e-3)
     assert reckoned.ingest == pytest.approx(0.2833, abs=1e-3)
 

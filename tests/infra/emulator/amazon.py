@@ -25,7 +25,7 @@ def install() -> None:
     ec2.delete_volume(volume.id)
     snapshot.id = SNAPSHOT
     ec2.snapshots[SNAPSHOT] = snapshot
-    parameter = Parameter(
+    parameter = Parameter(  # type: ignore[abstract]
         account_id=DEFAULT_ACCOUNT_ID,
         name=GPU_IMAGE,
         value=ANY_IMAGE,

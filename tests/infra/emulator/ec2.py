@@ -127,7 +127,7 @@ def put_scaling_policy(self: AutoScalingBackend, *arguments: Any, **named: Any) 
 
 def groups_of(instance: Instance) -> list[Any]:
     """Return an instance's security groups: its own, or those that its first interface was launched with."""
-    return instance.security_groups or list(instance.nics["0"].group_set)
+    return instance.security_groups or list(instance.nics[0].group_set)
 
 
 def install() -> None:

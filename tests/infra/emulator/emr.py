@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.emr.models import Cluster, Ec2InstanceAttributes
@@ -70,7 +70,7 @@ def run_job_flow(self: Emr) -> ActionResult:
     """Make a cluster as moto does, and keep the rest."""
     body = sent(self)
     result = run_job_flow_of_moto(self)
-    cluster = self.backend.describe_cluster(result.result["JobFlowId"])
+    cluster = self.backend.describe_cluster(cast(dict[str, Any], result.result)["JobFlowId"])
     instances = body["Instances"]
     subnets = instances.get("Ec2SubnetIds", [])
     KEPT[cluster.id] = Kept(
