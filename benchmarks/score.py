@@ -1,0 +1,136 @@
+"""The scoring job on all cores as the catalogue grows, beside Keras's own ``predict`` on features in memory.
+
+The peer has neither files to read nor features to make nor rows to write: what it does a second is the most that
+a job with this model could do on these cores. Both take the CNN, the default of ``training/train.py``; its
+weights are random, which costs the same. They take turns, and the best of each counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import keras
+import numpy as np
+import pyarrow.parquet as pq
+from pyspark.sql import SparkSession
+
+from benchmarks import publish
+from benchmarks.dataset import GENRES, draw_segments, write_catalogue
+from benchmarks.ingest import PeakMemory
+from msd_spark.features import lyric_columns, segment_columns, song_columns
+from msd_spark.model_inputs import model_inputs
+from msd_spark.run_metadata import METADATA, MODEL, RUNS
+from msd_spark.schema import EMBEDDING_LAYER, GEOMETRY
+from msd_spark.scoring.job import score
+from msd_spark.scoring.known_tracks import known_tracks
+from msd_spark.scoring.settings import ScoreSettings
+from msd_spark.spark import start_spark
+from msd_spark.warehouse import Warehouse
+from training.models import MODELS, ModelSettings
+from training.targets import Target
+
+RUN = "cnn"
+SIZES = (2_000, 50_000)
+ROUNDS = 2
+IN_MEMORY = 2_000
+"""Songs that the peer has in memory: 58 MB of features."""
+
+
+def write_run(warehouse: Warehouse) -> keras.Model:
+    """Write a CNN with random weights as a run, and return it with embedding and probabilities as outputs."""
+    moments = {
+        "chroma": {"mean": [0.4] * 12, "deviation": [0.3] * 12},
+        "timbre": {"mean": [0.0] * 12, "deviation": [50.0] * 12},
+        "lyric_vector": {"mean": [0.0] * 50, "deviation": [1.0] * 50},
+    }
+    target = Target("genre", len(GENRES), GENRES)
+    keras.utils.set_random_seed(7)
+    model = MODELS[RUN](GEOMETRY, target, moments, ModelSettings())
+    folder = Path(warehouse.path(RUNS, RUN))
+    folder.mkdir(parents=True)
+    model.save(folder / MODEL)
+    metadata = {
+        "target": {"name": target.name, "class_names": list(target.class_names)},
+        "geometry": asdict(GEOMETRY),
+        "lyric_vectors": "random",
+        "normalisation": moments,
+    }
+    (folder / METADATA).write_text(json.dumps(metadata))
+    return keras.Model(model.input, [model.get_layer(EMBEDDING_LAYER).output, model.output])
+
+
+def in_memory(warehouse: Warehouse, n_songs: int) -> dict[str, np.ndarray]:
+    """Return the model's inputs for the first songs of the catalogue."""
+    columns = ["track_id", *song_columns(GEOMETRY)]
+    songs = pq.read_table(warehouse.path("songs"), columns=columns).slice(0, n_songs).combine_chunks().to_batches()[0]
+    lyrics = known_tracks(warehouse, songs.column("track_id"), GEOMETRY.lyric_size).vectors(slice(None))
+    return model_inputs(segment_columns(songs, GEOMETRY) | lyric_columns(lyrics, GEOMETRY), GEOMETRY)
+
+
+def measure(
+    session: SparkSession, warehouse: Warehouse, size: int, model: keras.Model, rounds: int
+) -> dict[str, float]:
+    """Return songs a second of job and peer, the seconds of a run with nothing new, and the memory of a worker."""
+    settings = ScoreSettings(warehouse.root, RUN, rescore=True)
+    inputs = in_memory(warehouse, min(size, IN_MEMORY))
+    n_inputs = len(next(iter(inputs.values())))
+    model.predict({name: rows[: settings.batch] for name, rows in inputs.items()}, batch_size=settings.batch, verbose=0)
+    best = {"job": 0.0, "predict": 0.0}
+    with PeakMemory() as peak:
+        for _ in range(rounds):
+            started = time.perf_counter()
+            written = score(session, settings).facts["scored now"]
+            assert written == size
+            best["job"] = max(best["job"], size / (time.perf_counter() - started))
+            started = time.perf_counter()
+            model.predict(inputs, batch_size=settings.batch, verbose=0)
+            best["predict"] = max(best["predict"], n_inputs / (time.perf_counter() - started))
+    started = time.perf_counter()
+    again = score(session, ScoreSettings(warehouse.root, RUN)).facts
+    assert again["scored now"] == 0
+    return best | {"nothing_new": time.perf_counter() - started, "mebibytes": peak.mebibytes}
+
+
+def main() -> None:
+    """Measure and publish."""
+    parser = argparse.ArgumentParser(description="Measure the scoring job.")
+    parser.add_argument("--sizes", type=int, nargs=2, default=SIZES, metavar="SONGS", help="the smaller one first")
+    sizes = parser.parse_args().sizes
+    cores = len(os.sched_getaffinity(0))
+    segments = draw_segments(np.random.default_rng(7))
+    rows, figures = [], {}
+    with tempfile.TemporaryDirectory() as name:
+        session = start_spark("msd-spark benchmark")
+        for number, size in enumerate((sizes[0], *sizes)):  # first once for what Spark and TensorFlow load once
+            warehouse = Warehouse(f"{name}/{number}")
+            write_catalogue(warehouse, size, segments)
+            # A large catalogue is its own average; a second round would only take as long again.
+            found = measure(session, warehouse, size, write_run(warehouse), ROUNDS if size == sizes[0] else 1)
+            shutil.rmtree(warehouse.root)
+            label = f"{size / 1000:g}k"
+            figures |= {f"job_songs_per_second_{label}": found["job"]}
+            figures |= {f"predict_songs_per_second_{label}": found["predict"]}
+            figures |= {f"nothing_new_seconds_{label}": found["nothing_new"]}
+            figures |= {f"worker_mebibytes_{label}": found["mebibytes"]}
+            rows.append((f"{size:,} songs", *found.values()))
+        session.stop()
+    small, large = (f"{size / 1000:g}k" for size in sizes)
+    job, predict = (figures[f"{who}_songs_per_second_{large}"] for who in ("job", "predict"))
+    figures["score_over_predict"] = job / predict
+    figures[f"rate_{large}_over_{small}"] = job / figures[f"job_songs_per_second_{small}"]
+    figures[f"memory_{large}_over_{small}"] = (
+        figures[f"worker_mebibytes_{large}"] / figures[f"worker_mebibytes_{small}"]
+    )
+    headers = [f"{cores} cores", "job, songs/s", "predict, songs/s", "nothing new, s", "MiB a worker"]
+    publish("score", headers, rows[1:], figures)
+
+
+if __name__ == "__main__":
+    main()
