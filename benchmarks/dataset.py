@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -160,6 +161,7 @@ def main() -> None:
             figures |= {f"dataset_copy_examples_per_second_{size // 1000}k": found["dataset_copy"]}
             figures |= {f"worker_mebibytes_{size // 1000}k": found["mebibytes"]}
             rows.append((f"{size:,} songs", *found.values()))
+            print(rows[-1], file=sys.stderr, flush=True)
         session.stop()
     largest, smallest = (f"{size // 1000}k" for size in (SIZES[-1], SIZES[0]))
     job = figures[f"job_examples_per_second_{largest}"]
