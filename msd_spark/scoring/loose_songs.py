@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from tqdm import tqdm
 
 from msd_spark.errors import StageError
 from msd_spark.features import lyric_columns
 from msd_spark.ingest.reading import LARGEST_SONG_FILE
 from msd_spark.locations import open_location
 from msd_spark.rejections import Rejection
+from msd_spark.schema import ARRAY_COLUMNS, Geometry
 from msd_spark.scoring.embedding_rows import embedding_rows
 from msd_spark.scoring.known_tracks import known_tracks
 from msd_spark.scoring.model import model_of_process
@@ -112,20 +114,13 @@ def embed_song_files(
     trained = TrainedRun.read(warehouse, run, stage)
     if not without_lyrics:
         trained.check_lyrics(warehouse, stage)
-    parsed, rejected = _parse(locations, stage)
-    if not parsed:
-        return LooseSongs([], None, rejected)
-    found = song_features(
-        songs_to_batch([song | {"source": name, "member": None} for name, song in parsed]), trained.geometry
-    )
-    rejected += [Rejection(parsed[row][0], reason, detail) for row, reason, detail in found.refused]
-    songs = [parsed[row] for row in found.rows.tolist()]
+    songs, columns, rejected = _songs_and_features(locations, trained.geometry, stage)
     if not songs:
         return LooseSongs([], None, rejected)
     track_ids = pa.array([song["track_id"] for _, song in songs], pa.string())
     with_lyrics = not without_lyrics and trained.lyric_vectors != NO_LYRICS
     known = known_tracks(warehouse, track_ids, trained.geometry.lyric_size, lyrics=with_lyrics, stage=stage)
-    columns = found.columns | lyric_columns(known.vectors(slice(None)), trained.geometry)
+    columns |= lyric_columns(known.vectors(slice(None)), trained.geometry)
     scores = model_of_process(trained, SONGS_PER_CALL, len(os.sched_getaffinity(0)))(columns)
     finite = np.isfinite(scores.embeddings).all(axis=1) & np.isfinite(scores.outputs).all(axis=1)
     if not finite.all():
@@ -151,12 +146,18 @@ def embed_song_file(warehouse: Warehouse, run: str, location: str, stage: str = 
     return found.songs[0]
 
 
-def _parse(locations: Sequence[str], stage: str) -> tuple[list[tuple[str, Song]], list[Rejection]]:
-    """Return the songs of files by location, and the files that hold none."""
-    parsed: list[tuple[str, Song]] = []
+def _songs_and_features(
+    locations: Sequence[str], geometry: Geometry, stage: str
+) -> tuple[list[tuple[str, Song]], dict[str, np.ndarray], list[Rejection]]:
+    """Return songs by location, without their arrays, and their features; and the files that give none.
+
+    One file is held at a time: a song's arrays take ten times the room of its features.
+    """
+    songs: list[tuple[str, Song]] = []
+    made: list[dict[str, np.ndarray]] = []
     rejected = []
     seen: dict[str, str] = {}
-    for location in locations:
+    for location in tqdm(locations, "score: song files", unit="file", disable=len(locations) < SONGS_PER_CALL):
         try:
             filesystem, path, _ = open_location(stage, location)
             with filesystem.open_input_stream(path, compression=None) as source:
@@ -167,12 +168,18 @@ def _parse(locations: Sequence[str], stage: str) -> tuple[list[tuple[str, Song]]
         except OSError as error:
             rejected.append(Rejection(location, "cannot_be_read", " ".join(str(error).split())))
             continue
-        if song["track_id"] in seen:
-            rejected.append(Rejection(location, REPEATED, f"{song['track_id']} is in {seen[song['track_id']]} too"))
+        track = song["track_id"]
+        if track in seen:
+            rejected.append(Rejection(location, REPEATED, f"{track} is in {seen[track]} too"))
             continue
-        seen[song["track_id"]] = location
-        parsed.append((location, song))
-    return parsed, rejected
+        found = song_features(songs_to_batch([song | {"source": location, "member": None}]), geometry)
+        rejected += [Rejection(location, reason, detail) for _, reason, detail in found.refused]
+        if len(found.rows):
+            seen[track] = location
+            songs.append((location, {name: value for name, value in song.items() if name not in ARRAY_COLUMNS}))
+            made.append(found.columns)
+    columns = {name: np.concatenate([part[name] for part in made]) for name in made[0]} if made else {}
+    return songs, columns, rejected
 
 
 def _loose(location: str, song: Song, row: dict[str, Any]) -> LooseSong:

@@ -85,14 +85,14 @@ def sums(inputs: Mapping[str, np.ndarray]) -> Scores:
 @given(st.integers(1, 17), st.integers(1, 9))
 def test_every_call_has_the_same_size_and_no_song_sees_the_others(n: int, batch: int) -> None:
     generator = np.random.default_rng(n)
-    columns = {
+    columns: dict[str, np.ndarray] = {
         "chroma": generator.integers(0, 9, (n, 3, 2)).astype(np.float32),
         "timbre": np.zeros((n, 3, 2), np.float32),
         "n_segments": generator.integers(1, 4, n),
         "lyric_vector": generator.integers(0, 9, (n, 2)).astype(np.float32),
         "has_lyrics": generator.integers(0, 2, n).astype(np.float32),
     }
-    sizes = set()
+    sizes: set[int] = set()
 
     def infer(inputs: Mapping[str, np.ndarray]) -> Scores:
         sizes.update(len(rows) for rows in inputs.values())
