@@ -87,7 +87,9 @@ def findings(comparison: Mapping[str, Any]) -> list[str]:
         else:
             what = "is worse than"
         said.setdefault((row["inputs"], what), []).append(row["model"])
-    return [f"{inputs}: {reference} {what} {', '.join(models)}" for (inputs, what), models in said.items()]
+    inputs_in_order = list(dict.fromkeys(inputs for inputs, _ in said))
+    ordered = sorted(said.items(), key=lambda item: inputs_in_order.index(item[0][0]))
+    return [f"{inputs}: {reference} {what} {', '.join(models)}" for (inputs, what), models in ordered]
 
 
 def markdown(comparison: Mapping[str, Any], command: str) -> str:

@@ -40,7 +40,17 @@ def scramble(folder: Path) -> None:
 
 
 def train(folder: Path, log: Path, *words: str) -> str:
-    command = ["training/train.py", "--warehouse", folder, "--dataset", "tiny", "--model", "dense", "--dropout", "0"]
+    command: list[str | Path] = [
+        "training/train.py",
+        "--warehouse",
+        folder,
+        "--dataset",
+        "tiny",
+        "--model",
+        "dense",
+        "--dropout",
+        "0",
+    ]
     with launched(*command, "--protocol", "2019", "--protocol-rows", "200", "100", *words, log=log) as training:
         training.status()
         return training.said()

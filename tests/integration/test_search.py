@@ -76,7 +76,7 @@ def test_stopped_killed_and_gone_on_with_it_tries_the_same(
     words = ("--name", "parts")
     search(folder / "w", tmp_path / "first", *words, "--trials", "3")
     assert len(found(folder / "w", "parts")["trials"]) == 3
-    command = ["training/search.py", "--warehouse", folder / "w", *WORDS, *words, "--trials", "6"]
+    command: list[str | Path] = ["training/search.py", "--warehouse", folder / "w", *WORDS, *words, "--trials", "6"]
     with launched(*command, log=tmp_path / "second") as running:
         # In the middle of the fifth trial, after its first epoch.
         running.wait_until(lambda: "epoch 1" in running.said().partition("[5/6]")[2])
