@@ -365,7 +365,7 @@ NEIGHBOURS = pa.schema(
         pa.field("distance", pa.float32(), nullable=False),
     ]
 )
-"""``neighbours/RUN/``: one of a track's nearest tracks, by rank from 1. Its distance is 1 less the cosine, or Euclidean;
+"""``neighbours/RUN/``: one of a track's nearest tracks, by rank from 1. Distance is 1 less the cosine, or Euclidean;
 at the same distance the smaller track id comes first. A track has fewer than k rows where there are no more others."""
 
 SPLITS = ("train", "validation", "test")
