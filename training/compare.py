@@ -229,8 +229,7 @@ def main() -> None:
         sink.write(markdown(comparison, shlex.join(["training/compare.py", *sys.argv[1:]])).encode())
     print(f"\n{comparison_table(comparison)}\n")
     print(NOTE.format(seeds=arguments.seeds, **comparison["bootstrap"]))
-    print("\n".join(findings(comparison)))
-    print(f"\nwritten: {page}", flush=True)
+    print("\n".join([*findings(comparison), "", f"written: {page}"]), flush=True)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from training.predictions import Predictions
 from training.protocol_2019 import ARTIST_DISJOINT, HELD_OUT, VALIDATION
 
 ORIGINAL = (
-    ("dense", "≈ .40", "validation"),
-    ("LSTM", "≈ .30", "validation"),
+    ("dense", "≈ .40", "“validation/test”"),
+    ("LSTM", "≈ .30", "“validation/test”"),
     ("CNN", ".50 to .55", "“validation/test”"),
     ("CNN", ".376", "held out"),
 )

@@ -101,3 +101,12 @@ def test_two_ranks_share_a_trial_and_give_it_up_together(folder: Path, tmp_path:
     assert len(content["trials"]) == 8, said[-3000:]
     assert {trial["state"] for trial in content["trials"]} == {"trained", "given up"}
     assert content["command"].startswith("horovodrun -np 2 training/train.py")
+
+
+def test_settings_that_do_not_train_are_given_up_and_the_search_goes_on(folder: Path, tmp_path: Path) -> None:
+    words = ("--name", "wild", "--trials", "2", "--learning-rates", "1e30", "1e30", "--optimizers", "sgd")
+    said = search(folder / "w", tmp_path / "log", *words)
+    trials = found(folder / "w", "wild")["trials"]
+    assert [trial["state"] for trial in trials] == ["given up", "given up"], said[-3000:]
+    assert all("a lower --learning-rate may help" in trial["why"] for trial in trials)
+    assert "no trial was trained to its end" in said
