@@ -18,6 +18,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
@@ -69,7 +70,11 @@ def write_run(warehouse: Warehouse) -> keras.Model:
 def in_memory(warehouse: Warehouse, n_songs: int) -> dict[str, np.ndarray]:
     """Return the model's inputs for the first songs of the catalogue."""
     columns = ["track_id", *song_columns(GEOMETRY)]
-    songs = pq.read_table(warehouse.path("songs"), columns=columns).slice(0, n_songs).combine_chunks().to_batches()[0]
+    tables: list[pa.Table] = []
+    for path in sorted(Path(warehouse.path("songs")).glob("*.parquet")):
+        if sum(table.num_rows for table in tables) < n_songs:
+            tables.append(pq.read_table(path, columns=columns))
+    songs = pa.concat_tables(tables).slice(0, n_songs).combine_chunks().to_batches()[0]
     lyrics = known_tracks(warehouse, songs.column("track_id"), GEOMETRY.lyric_size).vectors(slice(None))
     return model_inputs(segment_columns(songs, GEOMETRY) | lyric_columns(lyrics, GEOMETRY), GEOMETRY)
 

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from msd_spark.joined_tracks import NO_LYRICS
 from msd_spark.model_inputs import input_shapes
 from msd_spark.run_metadata import METADATA, MODEL, RUNS
 from msd_spark.schema import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY, Geometry
-from msd_spark.scoring.trained_run import NO_LYRICS
 from msd_spark.warehouse import Warehouse
 
 GENRES = ("Blues", "Jazz", "Rap")

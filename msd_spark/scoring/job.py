@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 from msd_spark.dataset_metadata import fingerprint_of_files
 from msd_spark.errors import StageError
 from msd_spark.example_sources import table_files
+from msd_spark.joined_tracks import NO_LYRICS
 from msd_spark.rejections import write_rejections
 from msd_spark.schema import EMBEDDINGS
 from msd_spark.scoring.known_tracks import known_tracks
@@ -26,7 +27,7 @@ from msd_spark.scoring.score_state import ScoredRows, ScoreState
 from msd_spark.scoring.score_work import PLAN, ScoredSlice, ScoreTarget, score_slice
 from msd_spark.scoring.settings import STAGE, STATE_FILE, TABLE, ScoreSettings
 from msd_spark.scoring.song_slices import SONGS_PER_SLICE, Slice, SlicedSongs, slice_songs
-from msd_spark.scoring.trained_run import NO_LYRICS, TrainedRun
+from msd_spark.scoring.trained_run import TrainedRun
 from msd_spark.spark import last_words, progress
 from msd_spark.summary import Summary
 from msd_spark.warehouse import Warehouse

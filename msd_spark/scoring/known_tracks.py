@@ -11,11 +11,10 @@ import pyarrow.dataset as pads
 
 from msd_spark.errors import StageError
 from msd_spark.example_sources import table_files
-from msd_spark.schema import LYRICS
+from msd_spark.schema import ABSENT, LYRICS
 from msd_spark.scoring.settings import STAGE
 from msd_spark.warehouse import Warehouse
 
-ABSENT = -1
 FEW = 10_000
 """Tracks up to which a table is searched for them instead of read."""
 

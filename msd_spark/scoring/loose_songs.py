@@ -14,6 +14,7 @@ from tqdm import tqdm
 from msd_spark.errors import StageError
 from msd_spark.features import lyric_columns
 from msd_spark.ingest.reading import LARGEST_SONG_FILE
+from msd_spark.joined_tracks import NO_LYRICS
 from msd_spark.locations import open_location
 from msd_spark.rejections import Rejection
 from msd_spark.schema import ARRAY_COLUMNS, Geometry
@@ -22,7 +23,7 @@ from msd_spark.scoring.known_tracks import known_tracks
 from msd_spark.scoring.model import model_of_process
 from msd_spark.scoring.settings import STAGE
 from msd_spark.scoring.song_features import song_features
-from msd_spark.scoring.trained_run import NO_LYRICS, TrainedRun
+from msd_spark.scoring.trained_run import TrainedRun
 from msd_spark.songfile.batches import songs_to_batch
 from msd_spark.songfile.parse import Song, SongFileError, parse_song
 from msd_spark.track_ids import track_id_of

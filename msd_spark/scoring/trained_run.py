@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from msd_spark.errors import StageError
+from msd_spark.joined_tracks import NO_LYRICS
 from msd_spark.model_inputs import input_shapes
 from msd_spark.run_metadata import METADATA, MODEL, RUNS
 from msd_spark.schema import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY, Geometry
@@ -27,9 +28,6 @@ from msd_spark.warehouse import Warehouse
 
 GENRE, POPULARITY = "genre", "popularity"
 """Targets of which a song has exactly one: the outputs are the probabilities of a distribution."""
-
-NO_LYRICS = "none"
-"""What stands for the fingerprint of the lyric vectors where a dataset was made without ``lyrics/``."""
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from msd_spark.errors import StageError
+from msd_spark.joined_tracks import NO_LYRICS
 from msd_spark.model_inputs import input_shapes
 from msd_spark.schema import EMBEDDING_SIZE, GEOMETRY, LYRICS, Geometry
-from msd_spark.scoring.trained_run import NO_LYRICS, TrainedRun
+from msd_spark.scoring.trained_run import TrainedRun
 from msd_spark.warehouse import Warehouse
 
 MOMENTS = {"timbre": {"mean": [1.0] * 12, "deviation": [2.0] * 12}}
