@@ -100,7 +100,7 @@ class SignalParameters:
     advance: float = 0.75
     artist_loyalty: float = 0.9
     label_noise: float = 0.08
-    word_genre_share: float = 0.05
+    word_genre_share: float = 0.08
     word_artist_share: float = 0.10
     word_chorus_share: float = 0.50
     listener_genre_share: float = 0.55
