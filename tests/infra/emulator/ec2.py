@@ -10,7 +10,6 @@ from moto.autoscaling.models import AutoScalingBackend, FakeScalingPolicy
 from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.exceptions import EC2ClientError, InvalidPermissionNotFoundError
-from moto.ec2.models.instances import Instance
 from moto.ec2.models.launch_templates import LaunchTemplateVersion
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ec2.responses import EC2Response as Ec2
@@ -125,9 +124,21 @@ def put_scaling_policy(self: AutoScalingBackend, *arguments: Any, **named: Any) 
     return policy
 
 
-def groups_of(instance: Instance) -> list[Any]:
-    """Return an instance's security groups: its own, or those that its first interface was launched with."""
-    return instance.security_groups or list(instance.nics[0].group_set)
+change_groups_of_moto = Ec2._security_grp_instance_attribute_handler
+
+
+def change_groups(self: Ec2) -> bool:
+    """Change an instance's security groups when that is what was asked for.
+
+    moto comes here with every attribute that it does not know, and would leave no group.
+    """
+    if self._get_param("Groups"):
+        return change_groups_of_moto(self)
+    behaviour = self._get_param("InstanceInitiatedShutdownBehavior.Value")
+    if behaviour is not None:
+        instance = self.ec2_backend.get_instance(self._get_param("InstanceId"))
+        instance.instance_initiated_shutdown_behavior = behaviour
+    return behaviour is not None
 
 
 def install() -> None:
@@ -147,6 +158,6 @@ def install() -> None:
     setattr(SecurityGroupRule, "description", described)  # noqa: B010
     setattr(LaunchTemplateVersion, "__init__", launch_template_version)  # noqa: B010
     setattr(AutoScalingBackend, "put_scaling_policy", put_scaling_policy)  # noqa: B010
-    setattr(Instance, "dynamic_group_list", property(groups_of))  # noqa: B010
+    setattr(Ec2, "_security_grp_instance_attribute_handler", change_groups)  # noqa: B010
     for name in ("create_auto_scaling_group", "update_auto_scaling_group"):
         setattr(AutoScalingResponse, name, keeping(getattr(AutoScalingResponse, name)))
