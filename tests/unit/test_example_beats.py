@@ -80,8 +80,9 @@ def test_averages_lie_between_the_segments_and_keep_their_sum(
     if not len(seconds):
         return
     inside = values[np.unique(segment)]
-    assert (found <= inside.max(axis=0) + 1e-9).all()
-    assert (found >= inside.min(axis=0) - 1e-9).all()
+    # As float32, which is what an example holds: as float64 the last bit can lie outside.
+    assert (found.astype(np.float32) <= inside.max(axis=0)).all()
+    assert (found.astype(np.float32) >= inside.min(axis=0)).all()
     of_beats = np.bincount(beat, seconds)[np.unique(beat)]
     wanted = (values[segment].astype(float) * seconds[:, None]).sum(axis=0)
     assert (found * of_beats[:, None]).sum(axis=0) == pytest.approx(wanted, abs=1e-6, rel=1e-9)
