@@ -79,9 +79,7 @@ def in_memory(warehouse: Warehouse, n_songs: int) -> dict[str, np.ndarray]:
     return model_inputs(segment_columns(songs, GEOMETRY) | lyric_columns(lyrics, GEOMETRY), GEOMETRY)
 
 
-def measure(
-    session: SparkSession, warehouse: Warehouse, size: int, model: keras.Model, rounds: int
-) -> dict[str, float]:
+def measure(session: SparkSession, warehouse: Warehouse, size: int, model: keras.Model) -> dict[str, float]:
     """Return songs a second of job and peer, the seconds of a run with nothing new, and the memory of a worker."""
     settings = ScoreSettings(warehouse.root, RUN, rescore=True)
     inputs = in_memory(warehouse, min(size, IN_MEMORY))
@@ -89,7 +87,7 @@ def measure(
     model.predict({name: rows[: settings.batch] for name, rows in inputs.items()}, batch_size=settings.batch, verbose=0)
     best = {"job": 0.0, "predict": 0.0}
     with PeakMemory() as peak:
-        for _ in range(rounds):
+        for _ in range(ROUNDS):
             started = time.perf_counter()
             written = score(session, settings).facts["scored now"]
             assert written == size
@@ -116,8 +114,7 @@ def main() -> None:
         for number, size in enumerate((sizes[0], *sizes)):  # first once for what Spark and TensorFlow load once
             warehouse = Warehouse(f"{name}/{number}")
             write_catalogue(warehouse, size, segments)
-            # A large catalogue is its own average; a second round would only take as long again.
-            found = measure(session, warehouse, size, write_run(warehouse), ROUNDS if size == sizes[0] else 1)
+            found = measure(session, warehouse, size, write_run(warehouse))
             shutil.rmtree(warehouse.root)
             label = f"{size / 1000:g}k"
             figures |= {f"job_songs_per_second_{label}": found["job"]}
