@@ -13,6 +13,7 @@ SHARED_WITH_TRAINING = {
     "msd_spark.command_line",
     "msd_spark.environment.doctor",
     "msd_spark.errors",
+    "msd_spark.locations",
     "msd_spark.metric_text",
     "msd_spark.model_inputs",
     "msd_spark.run_metadata",
