@@ -165,7 +165,8 @@ def probe(vectors: np.ndarray, trait: np.ndarray, groups: np.ndarray, seed: int,
     Returns
     -------
     Probe or None
-        None for fewer than `FEWEST_SONGS` songs with the trait or five artists, or where it does not vary.
+        None for fewer than `FEWEST_SONGS` songs with the trait or five artists, or where it does not vary in
+        each four of the five parts.
     """
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.exceptions import ConvergenceWarning
@@ -181,13 +182,16 @@ def probe(vectors: np.ndarray, trait: np.ndarray, groups: np.ndarray, seed: int,
     if len(rows) < FEWEST_SONGS or len(np.unique(groups[rows])) < FOLDS or len(np.unique(trait[rows])) < 2:
         return None
     values, true = np.asarray(vectors[rows], np.float64), trait[rows]
+    parts = list(GroupKFold(FOLDS).split(values, groups=groups[rows]))
+    if any(len(np.unique(true[fitted])) < 2 for fitted, _ in parts):
+        return None
     model = LogisticRegression(max_iter=300) if of_classes else Ridge()
     guess = DummyClassifier(strategy="prior") if of_classes else DummyRegressor(strategy="median")
     said = []
     for candidate in (make_pipeline(StandardScaler(), model), guess):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a probe that is nearly there tells as much
-            said.append(cross_val_predict(candidate, values, true, groups=groups[rows], cv=GroupKFold(FOLDS)))
+            said.append(cross_val_predict(candidate, values, true, cv=parts))
     score = accuracy_score if of_classes else mean_absolute_error
     return Probe(
         "accuracy" if of_classes else "mean absolute error",

@@ -120,3 +120,9 @@ def test_raw_features_are_means_and_deviations() -> None:
     np.testing.assert_array_equal(found[24:], np.full(24, 0.5))
     plain = standardise(np.array([[1, 5], [3, 5]], np.float32))
     np.testing.assert_array_equal(plain, [[-1, 0], [1, 0]])
+
+
+def test_a_class_of_one_artist_has_no_probe() -> None:
+    vectors = np.random.default_rng(0).normal(size=(100, 3))
+    artists = np.arange(100) // 10
+    assert probe(vectors, (artists == 3).astype(int), artists, 0) is None
