@@ -21,3 +21,23 @@ class StageError(RuntimeError):
 
     def __str__(self) -> str:
         return f"{self.stage}: {self.message}"
+
+
+class InputError(ValueError):
+    """An input that gives no row: what ``rejected/`` says of it.
+
+    Parameters
+    ----------
+    reason : str
+        A short code.
+    detail : str
+        What was seen.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)  # both, so that the error can cross from a worker to the driver
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"

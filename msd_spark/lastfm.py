@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from msd_spark.errors import InputError
 from msd_spark.track_ids import TRACK_ID
 
 ENTRY_SUFFIX = ".json"
 HIGHEST_SCORE = 100.0
 
 
-class EntryError(ValueError):
+class EntryError(InputError):
     """An entry, or a row, that cannot be used.
 
     Attributes
@@ -30,14 +31,6 @@ class EntryError(ValueError):
     reason : str
         ``not_json``, ``wrong_type``, ``bad_track_id``, ``track_id_mismatch`` or ``bad_score``.
     """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)  # both, so that the error can cross from a worker to the driver
-        self.reason = reason
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return f"{self.reason}: {self.detail}"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from msd_spark.errors import InputError
 from msd_spark.track_ids import TRACK_ID
 
 COMMENT, WORDS = "#", "%"
@@ -33,7 +34,7 @@ _PAIR = re.compile(r"([1-9][0-9]{0,39}):([1-9][0-9]{0,39})")
 _IDENTIFIER = re.compile(r"[0-9]{1,19}")
 
 
-class BagOfWordsError(ValueError):
+class BagOfWordsError(InputError):
     """A line that is no bag of words.
 
     Attributes
@@ -41,14 +42,6 @@ class BagOfWordsError(ValueError):
     reason : str
         ``bad_track_id``, ``bad_musixmatch_id``, ``bad_count``, ``unknown_word`` or ``repeated_word``.
     """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)  # both, so that the error can cross from a worker to the driver
-        self.reason = reason
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return f"{self.reason}: {self.detail}"
 
 
 @dataclass(frozen=True)

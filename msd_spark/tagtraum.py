@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msd_spark.errors import InputError
 from msd_spark.track_ids import TRACK_ID
 
 COMMENT = "#"
 FIELD_SEPARATOR = "\t"
 
 
-class LabelError(ValueError):
+class LabelError(InputError):
     """A line that is no label.
 
     Attributes
@@ -25,14 +26,6 @@ class LabelError(ValueError):
     reason : str
         ``bad_track_id``, ``no_genre`` or ``too_many_fields``.
     """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)  # both, so that the error can cross from a worker to the driver
-        self.reason = reason
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return f"{self.reason}: {self.detail}"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from msd_spark.errors import InputError
 from msd_spark.schema import SENTINELS
 from msd_spark.songfile.layout import ARRAYS
 
@@ -16,7 +17,7 @@ Song = dict[str, Any]
 SEGMENT_ARRAYS = tuple(array for array in ARRAYS if array.name.startswith("segments_"))
 
 
-class SongFileError(ValueError):
+class SongFileError(InputError):
     """A file that is not a sound song file.
 
     Attributes
@@ -28,14 +29,6 @@ class SongFileError(ValueError):
     detail : str
         What was seen.
     """
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
-
-    def __reduce__(self) -> tuple[type[SongFileError], tuple[str, str]]:
-        return type(self), (self.reason, self.detail)
 
 
 def text(value: bytes) -> str:
