@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from msd_spark.command_line import exit_with, job_parser
-from msd_spark.environment.doctor import EnvironmentMismatchError, require_sound_environment
+from msd_spark.environment.doctor import require_sound_environment
 from training.options import add_options, checkpoint_settings, model_settings, training_settings
 from training.protocol_options import parse_options
 
@@ -68,11 +67,7 @@ def run_command(work: Callable[[], None]) -> None:
     """Check the environment, then work; an error that was foreseen is one line and exit status 2."""
 
     def checked() -> None:
-        try:
-            require_sound_environment()
-        except EnvironmentMismatchError as error:
-            print(error, file=sys.stderr)
-            sys.exit(1)
+        require_sound_environment()
         work()
 
     exit_with(checked)

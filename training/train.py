@@ -21,7 +21,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 from tabulate import tabulate
 
 from msd_spark.command_line import exit_with, job_parser
-from msd_spark.environment.doctor import EnvironmentMismatchError, require_sound_environment
+from msd_spark.environment.doctor import require_sound_environment
 from msd_spark.errors import StageError
 from msd_spark.warehouse import Warehouse
 from training.options import (
@@ -197,11 +197,7 @@ def report(
 def main() -> None:
     """Check the environment, then train."""
     arguments = parse_arguments()
-    try:
-        require_sound_environment()
-    except EnvironmentMismatchError as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
+    require_sound_environment()
     train(arguments)
 
 

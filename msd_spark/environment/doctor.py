@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from msd_spark.environment.java import REQUIRED_MAJOR, find_java
+from msd_spark.errors import StageError
 
 PROJECT = "msd-spark"
 REBUILD = "make setup"
@@ -33,10 +34,6 @@ COMPONENTS = {
     "gensim": "gensim",
     "scikit-learn": "scikit-learn",
 }
-
-
-class EnvironmentMismatchError(RuntimeError):
-    """A component is not the one that was proved; the message has a line for each."""
 
 
 @dataclass(frozen=True)
@@ -140,12 +137,12 @@ def require_sound_environment() -> None:
 
     Raises
     ------
-    EnvironmentMismatchError
+    StageError
         With the line of each component that is off.
     """
     off = [str(finding) for finding in examine() if not finding.sound]
     if off:
-        raise EnvironmentMismatchError("environment: not what was proved to work\n" + "\n".join(off))
+        raise StageError("environment", "not what was proved to work\n" + "\n".join(off))
 
 
 def main() -> int:
