@@ -54,7 +54,7 @@ def test_only_the_first_per_cent_sign_is_no_word() -> None:
     assert parse_words("%100%,%") == ["100%", "%"]
 
 
-@given(st.lists(st.text(st.characters(exclude_characters=",\n"), min_size=1), min_size=1))
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters=",\n"), min_size=1), min_size=1))
 def test_every_list_of_words_comes_back_from_its_line(words: list[str]) -> None:
     assert parse_words("%" + ",".join(words)) == words
 

@@ -23,7 +23,7 @@ def test_lines_of_the_official_files(line: str, label: Label) -> None:
     assert parse_label(line) == label
 
 
-names = st.text(st.characters(exclude_characters="\t\n"), min_size=1).map(str.strip).filter(bool)
+names = st.text(st.characters(codec="utf-8", exclude_characters="\t\n"), min_size=1).map(str.strip).filter(bool)
 
 
 @given(st.from_regex(r"TR[A-Z0-9]{16}", fullmatch=True), names, st.none() | names)
