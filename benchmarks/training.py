@@ -42,8 +42,8 @@ BATCH, TURNS = 32, 3
 SCALING_BATCH = 64
 """Examples of a global step where ranks are compared: a rank takes its share of it."""
 
-EPOCH_FILES = 4
-"""Files of an epoch that a model trains for: 1,024 examples."""
+EPOCH_FILES = 12
+"""Files of an epoch that a model trains for: 3,072 examples."""
 
 EPOCH = "epoch"
 """First argument of a process that trains; see `epoch`."""
@@ -154,7 +154,7 @@ def write_peer_format(folder: Path) -> str:
 
 
 def reading(warehouse: Warehouse, peer: str) -> Rates:
-    """Return examples a second: our feed into tf.data, an Arrow scan of its columns, and Petastorm's own reader."""
+    """Return examples a second: our feed into TensorFlow, an Arrow scan of its columns, and Petastorm's own reader."""
     import tensorflow as tf
     from petastorm import make_reader
     from petastorm.tf_utils import make_petastorm_dataset
@@ -176,7 +176,7 @@ def reading(warehouse: Warehouse, peer: str) -> Rates:
         def read():  # type: ignore[no-untyped-def]
             return batches(addresses, plan, BATCH, dataset.geometry, target, window=4, seed=(0, 0, 0))
 
-        given = sum(int(weights.shape[0]) for _, _, weights in feed.steps(read, BATCH, 0))
+        given = sum(int(weights.shape[0]) for _, _, weights in feed.steps(read, 0))
         assert given == plan.rows, given
 
     def scan() -> None:
@@ -223,7 +223,7 @@ def epoch(what: str, folder: Path) -> None:
     import horovod.tensorflow as hvd
 
     from training.dataset import Dataset
-    from training.devices import limit_threads
+    from training.devices import keep_to_own_cores
     from training.loop import Trainer
     from training.model_settings import DEFAULTS
     from training.models import MODELS
@@ -232,7 +232,7 @@ def epoch(what: str, folder: Path) -> None:
     from training.training_settings import TrainingSettings
 
     ranks = Ranks.join()
-    limit_threads(hvd.local_size())
+    keep_to_own_cores(hvd.local_rank(), hvd.local_size())
     opened = Dataset.open(Warehouse(str(folder)), "bench")
     files = {**opened.metadata["files"], "train": opened.metadata["files"]["train"][:EPOCH_FILES]}
     dataset = Dataset(opened.warehouse, {**opened.metadata, "files": files})
@@ -291,7 +291,7 @@ def main() -> None:
         warehouse = write_dataset(folder)
         rates = reading(warehouse, write_peer_format(folder))
         rows: list[tuple[str, float]] = [
-            ("read: ours, into tf.data", rates["ours"]),
+            ("read: ours, into TensorFlow", rates["ours"]),
             ("read: pyarrow scan of the same files and columns", rates["scan"]),
             ("read: petastorm.make_reader, NdarrayCodec, into tf.data", rates["theirs"]),
         ]

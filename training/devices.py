@@ -3,15 +3,48 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+
+CORES = tuple(sorted(os.sched_getaffinity(0)))
+"""The cores that this process was given, before it kept to its share of them."""
 
 
-def limit_threads(local_ranks: int) -> None:
-    """Share this machine's cores among its ranks, so that they do not get in one another's way."""
+def own_cores(cores: Sequence[int], local_rank: int, local_ranks: int) -> tuple[int, ...]:
+    """Return the cores of one of a machine's ranks: neighbours, and as many for each as there are.
+
+    Parameters
+    ----------
+    cores : sequence of int
+        Of all ranks together.
+    local_rank, local_ranks : int
+
+    Examples
+    --------
+    >>> own_cores(range(8), 1, 2)
+    (4, 5, 6, 7)
+    >>> own_cores(range(2), 2, 3)
+    (0,)
+    """
+    share = len(cores) // local_ranks
+    if share == 0:
+        return (cores[local_rank % len(cores)],)
+    return tuple(cores[local_rank * share : (local_rank + 1) * share])
+
+
+def keep_to_own_cores(local_rank: int, local_ranks: int) -> None:
+    """Share this machine's cores among its ranks: each computes and decodes on its own, and is not moved to another's.
+
+    Ranks wait for each other at every step, so that one that is moved or crowded out slows them all.
+    """
+    import pyarrow as pa
     import tensorflow as tf
 
-    cores = max(1, len(os.sched_getaffinity(0)) // max(1, local_ranks))
-    tf.config.threading.set_intra_op_parallelism_threads(cores)
+    cores = own_cores(CORES, local_rank, local_ranks)
+    # The threads of TensorFlow and Arrow inherit this: they are not started yet.
+    os.sched_setaffinity(0, cores)
+    tf.config.threading.set_intra_op_parallelism_threads(len(cores))
     tf.config.threading.set_inter_op_parallelism_threads(1)
+    pa.set_cpu_count(len(cores))
 
 
 def use_own_accelerator(local_rank: int) -> None:

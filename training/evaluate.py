@@ -45,7 +45,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     import pyarrow.parquet as pq
 
     from training.dataset import Dataset
-    from training.devices import limit_threads, use_own_accelerator
+    from training.devices import keep_to_own_cores, use_own_accelerator
     from training.evaluation.bootstrap import Bootstrap
     from training.evaluation.fit import STAGE, fit_to, run_target
     from training.evaluation.judgement import HEADLINES, judge
@@ -58,7 +58,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
 
     hvd.init()
     # Before anything else of TensorFlow: its threads and devices cannot be changed once it runs.
-    limit_threads(hvd.local_size())
+    keep_to_own_cores(hvd.local_rank(), hvd.local_size())
     use_own_accelerator(hvd.local_rank())
     ranks = Ranks.joined()
     warehouse = Warehouse(arguments.warehouse)

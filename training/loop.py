@@ -243,7 +243,7 @@ class Trainer:
         losses: list[tf.Tensor] = []
         sums = begin.sums[self.ranks.rank].copy() if begin.step else np.zeros(2)
         progress.begin(epoch, begin.step, plan.steps)
-        for step, batch in enumerate(self.feed.steps(read, settings.batch, epoch), begin.step + 1):
+        for step, batch in enumerate(self.feed.steps(read, epoch), begin.step + 1):
             rate = settings.schedule.at(epoch + step / plan.steps, settings.epochs, self.ranks.size)
             self.optimizer.learning_rate = rate
             losses.append(self._step(*batch))

@@ -43,12 +43,12 @@ def join_ranks() -> Ranks:
     """Join the other ranks, with this one's share of the machine's cores and accelerators."""
     import horovod.tensorflow as hvd
 
-    from training.devices import limit_threads, use_own_accelerator
+    from training.devices import keep_to_own_cores, use_own_accelerator
     from training.ranks import Ranks
 
     ranks = Ranks.join()
     # Before anything else of TensorFlow: its threads and devices cannot be changed once it runs.
-    limit_threads(hvd.local_size())
+    keep_to_own_cores(hvd.local_rank(), hvd.local_size())
     use_own_accelerator(hvd.local_rank())
     return ranks
 

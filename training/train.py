@@ -49,12 +49,12 @@ def train(arguments: argparse.Namespace) -> None:
     checkpoint_settings(arguments), training_settings(arguments), model_settings(arguments)
     import horovod.tensorflow as hvd
 
-    from training.devices import limit_threads, use_own_accelerator
+    from training.devices import keep_to_own_cores, use_own_accelerator
     from training.elastic import train_elastically
     from training.ranks import LostRankError, Ranks
 
     ranks = Ranks.join()
-    limit_threads(hvd.local_size())
+    keep_to_own_cores(hvd.local_rank(), hvd.local_size())
     use_own_accelerator(hvd.local_rank())
     if arguments.elastic:
         train_elastically(partial(train_with, arguments))
