@@ -368,6 +368,17 @@ NEIGHBOURS = pa.schema(
 """``neighbours/RUN/``: one of a track's nearest tracks, by rank from 1. Distance is 1 less the cosine, or Euclidean;
 at the same distance the smaller track id comes first. A track has fewer than k rows where there are no more others."""
 
+MAPS = pa.schema(
+    [
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("x", pa.float32(), nullable=False),
+        pa.field("y", pa.float32(), nullable=False),
+        pa.field("fitted", pa.bool_(), nullable=False),
+    ]
+)
+"""``maps/RUN/``: a track's place on the run's map, sorted by track id, and whether the map was made of this track or the
+track was placed into it. The axes have no unit: near means alike, far means little."""
+
 SPLITS = ("train", "validation", "test")
 """The splits of a dataset, in the order in which they take their share."""
 

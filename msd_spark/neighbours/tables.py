@@ -19,6 +19,9 @@ from msd_spark.schema import NEIGHBOURS
 from msd_spark.warehouse import Warehouse
 
 EMBEDDINGS_TABLE = "embeddings"
+EMBEDDED_COLUMNS = ("track_id", "embedding", "predicted_genre", "has_lyrics")
+"""Columns of ``embeddings/RUN`` that `Embedded` is made of."""
+
 NAMES = ("song_id", "artist_id", "artist_name", "title")
 """Columns of ``songs/`` that say who is left out."""
 
@@ -64,7 +67,17 @@ def read_embeddings(warehouse: Warehouse, run: str, stage: str = STAGE) -> Embed
         When the table is missing or empty, has a track twice, or embeddings of several sizes.
     """
     warehouse.require(stage, EMBEDDINGS_TABLE, run, made_by="jobs/score.py")
-    table = read_table(warehouse, ["track_id", "embedding", "predicted_genre", "has_lyrics"], EMBEDDINGS_TABLE, run)
+    return embedded_songs(read_table(warehouse, list(EMBEDDED_COLUMNS), EMBEDDINGS_TABLE, run), run, stage)
+
+
+def embedded_songs(table: pa.Table, run: str, stage: str = STAGE) -> Embedded:
+    """Return the songs of rows of ``embeddings/RUN`` with `EMBEDDED_COLUMNS`, none of whose embeddings is null.
+
+    Raises
+    ------
+    StageError
+        As `read_embeddings` does.
+    """
     if not table.num_rows:
         raise StageError(stage, f"embeddings/{run} has no songs; run jobs/score.py again")
     table = table.sort_by("track_id")
