@@ -39,8 +39,8 @@ PEER_ROWS = 512
 """Rows in Petastorm's own format: it reads few of them a second."""
 
 BATCH, TURNS = 32, 3
-SCALING_BATCH = 64
-"""Examples of a global step where ranks are compared: a rank takes its share of it."""
+SCALING_BATCHES = (32, 128)
+"""Examples that each rank takes a step where ranks are compared: a step's exchange costs the same whatever they are."""
 
 EPOCH_FILES = 12
 """Files of an epoch that a model trains for: 3,072 examples."""
@@ -217,7 +217,8 @@ def epoch(what: str, folder: Path) -> None:
     Parameters
     ----------
     what : str
-        ``models``: the CNN from the dataset and from memory, and the LSTM. Anything else: the CNN alone.
+        ``models``: the CNN from the dataset and from memory, and the LSTM. Else the CNN alone, with so many
+        examples a step on each rank.
     folder : Path
     """
     import horovod.tensorflow as hvd
@@ -237,7 +238,7 @@ def epoch(what: str, folder: Path) -> None:
     files = {**opened.metadata["files"], "train": opened.metadata["files"]["train"][:EPOCH_FILES]}
     dataset = Dataset(opened.warehouse, {**opened.metadata, "files": files})
     target = Target.of("genre", dataset)
-    batch = BATCH if what == MODELS_ALONE else SCALING_BATCH // ranks.size
+    batch = BATCH if what == MODELS_ALONE else int(what)
     settings = TrainingSettings(epochs=1, batch=batch, patience=0)
 
     def trainer(name: str) -> Trainer:
@@ -310,10 +311,15 @@ def main() -> None:
         figures["lstm_over_cnn"] = epochs["cnn"] / epochs["lstm"]
         cores = sorted(os.sched_getaffinity(0))
         if len(cores) >= 2:
-            alone = in_process("one", folder, cores=str(cores[0]))["cnn"]
-            both = in_process("two", folder, ranks=2, cores=f"{cores[0]},{cores[1]}")["cnn"]
-            rows += [("CNN: 1 rank on 1 core", alone), ("CNN: 2 ranks on 2 cores", both)]
-            figures["two_ranks_over_one"] = both / alone
+            for batch in SCALING_BATCHES:
+                alone = in_process(str(batch), folder, cores=str(cores[0]))["cnn"]
+                both = in_process(str(batch), folder, ranks=2, cores=f"{cores[0]},{cores[1]}")["cnn"]
+                rows += [
+                    (f"CNN, {batch} examples a rank: 1 rank on 1 core", alone),
+                    (f"CNN, {batch} examples a rank: 2 ranks on 2 cores", both),
+                ]
+                figures[f"two_ranks_over_one_at_{batch}"] = both / alone
+            figures["two_ranks_over_one"] = figures[f"two_ranks_over_one_at_{SCALING_BATCHES[-1]}"]
         publish("training", ["what", "examples/s"], rows, figures)
 
 
