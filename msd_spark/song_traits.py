@@ -62,13 +62,13 @@ def read_traits(
     songs = songs.set_index("track_id").reindex(track_ids).rename_axis("track_id").reset_index()
     table = songs[["track_id", *NUMBERS]].assign(artist=group_artists(songs)).set_index("track_id")
     table["decade"] = table["year"] // 10 * 10
-    name = label_set or _label_set(warehouse, run)
-    table["genre"] = _genres(warehouse, name, label_set is not None).reindex(table.index)
+    name = label_set or run_label_set(warehouse, run)
+    table["genre"] = read_genres(warehouse, name, asked_for=label_set is not None).reindex(table.index)
     table["language"] = _languages(session, warehouse, run).reindex(table.index)
     return Traits(table, name)
 
 
-def _label_set(warehouse: Warehouse, run: str) -> str | None:
+def run_label_set(warehouse: Warehouse, run: str) -> str | None:
     """Return the label set that a run was trained on, or the first one that there is."""
     if warehouse.exists(RUNS, run, METADATA):
         name = str(warehouse.read_json(RUNS, run, METADATA).get("dataset", {}).get("name"))
@@ -82,7 +82,14 @@ def _label_set(warehouse: Warehouse, run: str) -> str | None:
     return min(sets) if sets else None
 
 
-def _genres(warehouse: Warehouse, label_set: str | None, asked_for: bool) -> pd.Series:
+def read_genres(warehouse: Warehouse, label_set: str | None, *, asked_for: bool = False) -> pd.Series:
+    """Return the genre of each track of a label set, by track id; none where there are no labels.
+
+    Raises
+    ------
+    StageError
+        When the set was asked for by name and is not there.
+    """
     empty = pd.Series(dtype=object)
     if label_set is None or not (asked_for or warehouse.is_complete("labels")):
         return empty

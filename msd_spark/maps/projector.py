@@ -1,0 +1,68 @@
+"""A run's vectors as TensorBoard's projector reads them: two files of tabs, and a configuration that names them.
+
+References
+----------
+.. [1] TensorBoard, "Visualizing data using the Embedding Projector",
+   https://www.tensorflow.org/tensorboard/tensorboard_projector_plugin: vectors without a header; metadata with one
+   where there are several columns; neither knows quotes.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pc
+
+VECTORS_FILE, METADATA_FILE, CONFIG_FILE = "vectors.tsv", "metadata.tsv", "projector_config.pbtxt"
+
+METADATA_COLUMNS = (
+    "title",
+    "artist",
+    "genre",
+    "predicted_genre",
+    "year",
+    "plays",
+    "popularity_decile",
+    "track_id",
+)
+"""Columns of the metadata; the first one is what a point is called."""
+
+ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+
+
+def escape(value: object) -> str:
+    """Return a value as a cell: nothing for what is not known, and `ESCAPES` for what would end it."""
+    return "" if pd.isna(value) else str(value).translate(str.maketrans(ESCAPES))
+
+
+def metadata_lines(songs: pd.DataFrame, *, header: bool) -> bytes:
+    """Return lines of metadata, UTF-8, each ended by a line feed.
+
+    Parameters
+    ----------
+    songs : pandas.DataFrame
+        With `METADATA_COLUMNS`.
+    header : bool
+        Whether the columns' names come first.
+    """
+    cells = [[escape(value) for value in songs[name]] for name in METADATA_COLUMNS]
+    lines = [*(["\t".join(METADATA_COLUMNS)] if header else []), *map("\t".join, zip(*cells, strict=True))]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def vector_lines(vectors: np.ndarray) -> bytes:
+    """Return vectors ``(n, size)``, float32, a line each; every number reads back as it was."""
+    table = pa.table({str(number): column for number, column in enumerate(np.asarray(vectors, np.float32).T)})
+    sink = pa.BufferOutputStream()
+    pc.write_csv(table, sink, pc.WriteOptions(include_header=False, delimiter="\t", quoting_style="none"))
+    return sink.getvalue().to_pybytes()
+
+
+def config(run: str) -> bytes:
+    """Return the configuration that TensorBoard looks for: a ProjectorConfig in protobuf's text format."""
+    fields = {"tensor_name": run, "tensor_path": VECTORS_FILE, "metadata_path": METADATA_FILE}
+    lines = [f"  {name}: {json.dumps(value)}" for name, value in fields.items()]
+    return "\n".join(["embeddings {", *lines, "}", ""]).encode()
