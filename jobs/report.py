@@ -2,16 +2,25 @@
 """Write the page reports/RUN/index.html that shows a run."""
 
 from msd_spark.command_line import exit_with, job_parser
-from msd_spark.report import ReportSettings, make_report
+from msd_spark.page.settings import ReportSettings
+from msd_spark.report import make_report
 from msd_spark.warehouse import Warehouse
 
 
 def main() -> None:
     """Run the job with the arguments of the command line."""
     parser = job_parser(__doc__)
-    parser.add_argument("--run", required=True, metavar="NAME", help="the run of models/NAME")
-    arguments = parser.parse_args()
-    make_report(ReportSettings(arguments.warehouse, arguments.run)).finish(Warehouse(arguments.warehouse))
+    add = parser.add_argument
+    add("--run", required=True, metavar="NAME", help="the run of models/NAME")
+    add("--heatmaps", type=int, default=ReportSettings.heatmaps, metavar="N", help="songs with chroma and timbre")
+    add("--show", nargs="+", default=(), metavar="TRACK_ID", help="songs that have them whatever is drawn")
+    add("--most-songs", type=int, default=ReportSettings.most_songs, metavar="N", help="songs on the map; else a sample")
+    add("--seed", type=int, default=0, help="of both samples")
+    given = parser.parse_args()
+    settings = ReportSettings(
+        given.warehouse, given.run, given.heatmaps, tuple(given.show), given.most_songs, given.seed
+    )
+    make_report(settings).finish(Warehouse(given.warehouse))
 
 
 if __name__ == "__main__":

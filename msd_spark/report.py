@@ -1,50 +1,35 @@
-"""One page that shows a run: ``reports/RUN/index.html``, opened from disk, without a network."""
+"""One folder that shows a run: ``reports/RUN/index.html``, opened from disk, without a network or a server."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import jinja2
+import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
-from msd_spark import figures
 from msd_spark.errors import StageError
-from msd_spark.metric_text import with_interval
-from msd_spark.run_metadata import HISTORY, METADATA, METRICS, RUNS
-from msd_spark.scoring.trained_run import read_run
-from msd_spark.summary import SUMMARIES, Summary
+from msd_spark.page import paper
+from msd_spark.page.catalogue import map_data, sample_by
+from msd_spark.page.charts import Chart, Heatmap, Points
+from msd_spark.page.details import CHUNK, PITCH_NAMES, chunks, detail_rows, neighbour_lists
+from msd_spark.page.folder import Folder
+from msd_spark.page.heatmaps import Segments, heatmap_data, read_segments
+from msd_spark.page.plotly_charts import plotly_figure
+from msd_spark.page.section import Absent, Section
+from msd_spark.page.sections import SECTIONS
+from msd_spark.page.settings import REPORTS, STAGE, ReportSettings
+from msd_spark.page.songs import Songs, read_songs
+from msd_spark.page.sources import Sources
+from msd_spark.page.tables import as_csv
+from msd_spark.summary import Summary
 from msd_spark.warehouse import Warehouse
 
-STAGE = "report"
-FIGURES_SHOWN = (
-    "accuracy",
-    "balanced_accuracy",
-    "off_by_one_accuracy",
-    "macro_f1",
-    "weighted_f1",
-    "macro_average_precision",
-    "macro_roc_auc",
-    "macro_pr_auc",
-    "log_loss",
-    "cosine",
-    "mean_squared_error",
-    "r2",
-)
-"""Figures that the page shows, in this order, where a run's target has them."""
+NAMED_SONGS_DRAWN = 20
+"""Songs whose heatmaps are drawn for papers, too, at most: those that were asked for, or else the first."""
 
-STAGES = ("ingest", "lyrics", "labels", "dataset", "score")
-
-
-@dataclass(frozen=True)
-class ReportSettings:
-    """Which run is shown."""
-
-    warehouse: str
-    run: str
+MEBIBYTE = 2**20
 
 
 def make_report(settings: ReportSettings) -> Summary:
@@ -53,95 +38,185 @@ def make_report(settings: ReportSettings) -> Summary:
     Raises
     ------
     StageError
-        When the run or its embeddings are missing.
+        When the run or its embeddings are missing, or a song that is to be shown is.
     """
     summary = Summary(STAGE)
     warehouse = Warehouse(settings.warehouse)
-    run = read_run(warehouse, settings.run)
-    metrics = warehouse.read_json(RUNS, settings.run, METRICS)
-    warehouse.require(STAGE, "embeddings", settings.run, made_by="jobs/score.py")
-    songs = _songs(warehouse, settings.run, str(_dataset_metadata(warehouse, run)["label_set"]))
-    shown = {
-        "The songs, as the model places them": figures.song_map(songs),
-        "Training": figures.training_curves(warehouse.read_json(RUNS, settings.run, HISTORY)),
-    }
-    if "confusion_matrix" in metrics.get("test", {}).get("model", {}):
-        shown["What it takes for what, on the test split"] = figures.confusion(metrics["test"]["model"])
-    shown["Examples"] = figures.genre_counts(_dataset_metadata(warehouse, run)["examples_by_genre"])
-    page = _template().render(
-        run=run,
-        metrics=metrics,
-        target=run["target"]["name"],
-        with_interval=with_interval,
-        figures_shown=[name for name in FIGURES_SHOWN if any(name in judged["model"] for judged in metrics.values())],
-        # Plotly escapes what could end its script element; nothing else goes onto the page unescaped.
-        figures={
-            title: Markup(figure.to_html(full_html=False, include_plotlyjs=False)) for title, figure in shown.items()
-        },
-        plotly_library=Markup(get_plotlyjs()),
-        summaries={
-            stage: warehouse.read_json(SUMMARIES, f"{stage}.json")["facts"]
-            for stage in STAGES
-            if warehouse.exists(SUMMARIES, f"{stage}.json")
-        },
-        rejections=_rejections(warehouse),
-    )
-    with (
-        warehouse.replacing("reports", settings.run) as staging,
-        warehouse.filesystem.open_output_stream(f"{staging}/index.html") as sink,
-    ):
-        sink.write(page.encode())
+    sources = Sources.open(warehouse, settings.run)
+    songs = read_songs(sources)
+    shown = songs.table.iloc[_on_the_page(songs.table, settings)].reset_index(drop=True)
+    parts = [make(sources) for make in SECTIONS]
+    sections = [part for part in parts if isinstance(part, Section)]
+    absent = [part for part in parts if isinstance(part, Absent)]
+    with warehouse.replacing(REPORTS, settings.run) as staging:
+        folder = Folder(warehouse, staging)
+        scripts = folder.write_assets()
+        heated = _write_songs(folder, sources, shown, settings)
+        heated_rows = [number for number, _ in heated]
+        folder.write_data("page", {"run": settings.run, "chunk": CHUNK, "heatmaps": heated_rows})
+        charts = [chart for section in sections for chart in section.charts]
+        figures = {chart.name: plotly_figure(chart) for chart in charts}
+        folder.write_data("charts", figures)
+        drawn = _write_paper(folder, [_song_map(shown), *charts, *_song_charts(heated, shown, settings)])
+        for table in (table for section in sections for table in section.tables):
+            folder.write(f"tables/{table.name}.csv", table.as_csv())
+        folder.write("metrics.json", _as_file(_metrics(sources, sections, songs)))
+        page = _template().render(
+            run=sources.run,
+            about=_about(sources),
+            sections=sections,
+            absent=absent,
+            heights={name: figure["layout"]["height"] for name, figure in figures.items()},
+            map_note=_map_note(songs, shown),
+            scripts=scripts,
+            files=["metrics.json", "tables/songs.csv"],
+            paper=bool(drawn),
+            paper_note="Figures for papers lie in figures/." if drawn else "",
+        )
+        folder.write("index.html", page.encode("utf-8", "replace"))
     summary.facts |= {
         "run": settings.run,
-        "songs": len(songs),
-        "page": warehouse.path("reports", settings.run, "index.html"),
+        "songs": len(songs.table),
+        "songs on the page": len(shown),
+        "with heatmaps": len(heated),
+        "the map": songs.map_made_by + (f" ({songs.why})" if songs.why else ""),
+        "sections": len(sections),
+        "sections without anything to show": len(absent),
+        "figures for papers": len(drawn) or "none, Matplotlib is not installed",
+        "MiB of the folder": round(sum(folder.sizes.values()) / MEBIBYTE, 1),
+        "MiB to open it": round(folder.data_bytes() / MEBIBYTE, 1),
+        "page": warehouse.path(REPORTS, settings.run, "index.html"),
     }
     return summary
+
+
+def _on_the_page(table: pd.DataFrame, settings: ReportSettings) -> np.ndarray:
+    """Return which songs the page has: all, or a sample with those that were asked for."""
+    known = pd.Index(table["track_id"])
+    missing = [track for track in settings.show if track not in known]
+    if missing:
+        raise StageError(STAGE, f"embeddings/{settings.run} has no track {missing[0]} (--show)")
+    rows = sample_by(table["predicted_genre"], settings.most_songs, settings.seed)
+    return np.union1d(rows, known.get_indexer(pd.Index(settings.show))).astype(int)
+
+
+def _write_songs(
+    folder: Folder, sources: Sources, shown: pd.DataFrame, settings: ReportSettings
+) -> list[tuple[int, Segments]]:
+    """Write the map's data, the details and the heatmaps; return the songs with heatmaps that papers want, too."""
+    folder.write_data("songs", map_data(shown, sources.label_set))
+    columns = ["track_id", "rank", "neighbour_id", "distance"]
+    neighbours = sources.table(columns, "neighbours", settings.run)
+    lists = None if neighbours is None else neighbour_lists(neighbours, shown["track_id"])[0]
+    facts = detail_rows(shown, sources.class_names)
+    for number, chunk in enumerate(chunks(facts, lists)):
+        folder.write_data(f"details-{number}", chunk)
+    named = ["track_id", "artist_name", "title", "genre", "predicted_genre", "year", "popularity_decile", "split", "x", "y"]
+    table = shown[named].astype(object).where(shown[named].notna(), None)
+    folder.write("tables/songs.csv", as_csv(named, table.itertuples(index=False, name=None)))
+    chosen = np.union1d(
+        sample_by(shown["predicted_genre"], settings.heatmaps, settings.seed) if settings.heatmaps else [],
+        np.flatnonzero(shown["track_id"].isin(settings.show)),
+    ).astype(int)
+    numbers = pd.Series(chosen, index=shown["track_id"].to_numpy()[chosen])
+    written: list[tuple[int, Segments]] = []
+    if not sources.warehouse.is_complete("songs"):
+        return written
+    for segments in read_segments(sources.warehouse, numbers.index.tolist()):
+        number = int(numbers[segments.track_id])
+        folder.write_data(f"heatmap-{number}", heatmap_data(segments))
+        written.append((number, segments))
+    return sorted(written, key=lambda pair: pair[0])
+
+
+def _song_map(shown: pd.DataFrame) -> Points:
+    groups = shown["genre"] if shown["genre"].notna().any() else shown["predicted_genre"]
+    places = shown[["x", "y"]].to_numpy(np.float32)
+    unknown = groups.isna().to_numpy()
+    named = {str(name): places[(groups == name).to_numpy()] for name in sorted(groups.dropna().unique())}
+    return Points("map", "Map of the songs", "", "", ({"not known": places[unknown]} if unknown.any() else {}) | named)
+
+
+def _song_charts(
+    heated: Sequence[tuple[int, Segments]], shown: pd.DataFrame, settings: ReportSettings
+) -> list[Heatmap]:
+    wanted = [pair for pair in heated if pair[1].track_id in settings.show][:NAMED_SONGS_DRAWN] or heated[:1]
+    charts = []
+    for _, segments in wanted:
+        for name, values, rows in (
+            ("chroma", segments.chroma, PITCH_NAMES),
+            ("timbre", segments.timbre, tuple(str(place + 1) for place in range(segments.timbre.shape[1]))),
+        ):
+            label = "pitch class" if name == "chroma" else "coefficient"
+            charts.append(
+                Heatmap(f"{name}_{segments.track_id}", name, "seconds", label, segments.edges, rows, values.T)
+            )
+    return charts
+
+
+def _write_paper(folder: Folder, charts: Sequence[Chart]) -> list[str]:
+    """Write each figure as SVG and PNG, where Matplotlib is there; return their names."""
+    if not paper.can_draw():
+        return []
+    for chart in charts:
+        for name, content in paper.files_of(chart).items():
+            folder.write(f"figures/{name}", content)
+    return [chart.name for chart in charts]
+
+
+def _about(sources: Sources) -> list[str]:
+    run = sources.run
+    dataset = run.get("dataset") or {}
+    facts = [
+        run.get("model"),
+        f"{run['parameters']:,} parameters" if run.get("parameters") else None,
+        f"tells {sources.target}",
+        f"dataset {dataset['name']} ({dataset['fingerprint'][:12]})" if dataset else None,
+        f"split by {dataset['split_rule']['by']}" if dataset.get("split_rule") else None,
+    ]
+    return [fact for fact in facts if fact]
+
+
+def _map_note(songs: Songs, shown: pd.DataFrame) -> str:
+    n = len(songs.table)
+    told = f"{n:,} songs." if len(shown) == n else f"{len(shown):,} of {n:,} songs, a sample with each genre in its share."
+    told += f" Places: {songs.map_made_by}"
+    return f"{told}, since {songs.why}." if songs.why else f"{told}."
+
+
+def _metrics(sources: Sources, sections: Sequence[Section], songs: Songs) -> dict[str, Any]:
+    """Return every figure of the page, unrounded."""
+    run = sources.run
+    kept = ("run", "model", "parameters", "target", "dataset", "git_revision", "versions")
+    return {
+        "run": {name: run[name] for name in kept if name in run},
+        "metrics": sources.metrics,
+        "history": sources.history,
+        "space": sources.json("neighbours", sources.name, "_quality.json"),
+        "search": sources.json("neighbours", sources.name, "_search.json"),
+        "funnel": sources.dataset.get("funnel_steps"),
+        "map": {"songs": len(songs.table), "made_by": songs.map_made_by, "not_a_map_because": songs.why},
+        "tables": {
+            table.name: {"heads": table.heads, "rows": table.rows} for section in sections for table in section.tables
+        },
+    }
+
+
+def _as_file(content: dict[str, Any]) -> bytes:
+    import json
+
+    return json.dumps(content, indent=1, ensure_ascii=True, default=_plain).encode() + b"\n"
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def _template() -> jinja2.Template:
     loader = jinja2.PackageLoader("msd_spark")
     return jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     ).get_template("report.html")
 
 
-def _dataset_metadata(warehouse: Warehouse, run: dict[str, Any]) -> dict[str, Any]:
-    metadata = warehouse.read_json("dataset", run["dataset"]["name"], METADATA)
-    if metadata["fingerprint"] != run["dataset"]["fingerprint"]:
-        raise StageError(
-            STAGE, f"dataset/{run['dataset']['name']} was made anew since the run was trained; train again"
-        )
-    return dict(metadata)
-
-
-def _songs(warehouse: Warehouse, run: str, label_set: str) -> pd.DataFrame:
-    """Return every embedded song with its title, artist and label."""
-
-    def read(columns: list[str], *names: str, **options: Any) -> pd.DataFrame:
-        return pq.read_table(
-            warehouse.path(*names), columns=columns, filesystem=warehouse.filesystem, **options
-        ).to_pandas()
-
-    embedded = read(["track_id", "embedding", "predicted_genre"], "embeddings", run)
-    embedded["predicted_genre"] = embedded["predicted_genre"].fillna("not told")  # of a run of another target
-    described = read(["track_id", "title", "artist_name"], "songs")
-    labelled = read(["track_id", "genre"], "labels", filters=[("label_set", "=", label_set)])
-    return embedded.merge(described, on="track_id", how="left").merge(labelled, on="track_id", how="left")
-
-
-def _rejections(warehouse: Warehouse) -> list[dict[str, Any]]:
-    """Return each stage's reasons of rejection with their number and one example."""
-    if not warehouse.list_files(warehouse.path("rejected")):
-        return []
-    rows = pq.read_table(warehouse.path("rejected"), filesystem=warehouse.filesystem).to_pandas()
-    grouped = rows.groupby([rows["stage"].astype(str), "reason"])
-    return [
-        {
-            "stage": stage,
-            "reason": reason,
-            "inputs": len(part),
-            "example": f"{part['source'].iloc[0]} {part['member'].iloc[0] or ''}: {part['detail'].iloc[0]}",
-        }
-        for (stage, reason), part in grouped
-    ]
+__all__ = ["ReportSettings", "make_report"]

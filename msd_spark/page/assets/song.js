@@ -1,0 +1,112 @@
+// The chosen song: facts, the genres that the model sees in it, its neighbours, its chroma and timbre.
+'use strict';
+
+msd.song = (() => {
+  const { element } = msd;
+  const PITCHES = ['C', 'C♯', 'D', 'E♭', 'E', 'F', 'F♯', 'G', 'A♭', 'A', 'B♭', 'B'];
+  const COEFFICIENTS = Array.from({ length: 12 }, (_, i) => String(i + 1));
+  const minutes = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+
+  function facts(row, detail) {
+    const { map, songs } = msd;
+    const trait = (key) => {
+      const found = map.traits.find((one) => one.key === key);
+      return found && found.names[found.codes[row]];
+    };
+    const told = [
+      ['album', detail.album],
+      ['year', detail.year],
+      ['length', detail.seconds === undefined ? null : minutes(detail.seconds)],
+      ['tempo', detail.tempo === undefined ? null : `${detail.tempo} beats a minute`],
+      ['key', detail.key],
+      ['genre', trait('genre')],
+      ['predicted', trait('predicted')],
+      ['listens', detail.plays === undefined ? null : `${detail.plays.toLocaleString('en')} by ${(detail.listeners || 0).toLocaleString('en')} listeners`],
+      ['lyrics', detail.lyrics ? 'yes' : 'none known'],
+      ['in training', trait('split') || 'no part'],
+      ['track', songs.ids[row]],
+    ].filter(([, value]) => value !== null && value !== undefined);
+    return element('dl', {}, ...told.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, String(value))]));
+  }
+
+  function probabilities(detail) {
+    if (!detail.likeliest || !detail.likeliest.length) return null;
+    const rows = detail.likeliest.map(([name, share]) => element('tr', {},
+      element('th', { scope: 'row' }, name),
+      element('td', {}, element('meter', { min: 0, max: 1, value: share, 'aria-label': name })),
+      element('td', { class: 'number' }, share.toFixed(2))));
+    return element('table', { class: 'likeliest' }, element('caption', {}, 'The model says'), ...rows);
+  }
+
+  function neighbours(detail) {
+    const { songs, map } = msd;
+    if (detail.neighbours === undefined) return element('p', { class: 'quiet' }, 'Neighbours are not known: jobs/neighbours.py was not run.');
+    const trait = map.traits.find((one) => one.key === 'genre') || map.traits.find((one) => one.key === 'predicted');
+    const items = detail.neighbours.map(([row, distance]) => {
+      const mark = (i) => () => map.mark(i);
+      const genre = trait && trait.names[trait.codes[row]];
+      return element('li', {}, element('button',
+        { type: 'button', class: 'neighbour', 'data-row': row, onclick: () => msd.show(row), onpointerenter: mark(row), onpointerleave: mark(-1), onfocus: mark(row), onblur: mark(-1) },
+        element('span', { class: 'name' }, songs.title(row)), element('span', { class: 'quiet' }, songs.artist(row)),
+        genre ? element('span', { class: 'genre' }, genre) : null, element('span', { class: 'number' }, distance.toFixed(3))));
+    });
+    return element('div', {}, element('h3', {}, 'Nearest songs'), items.length
+      ? element('ol', { class: 'neighbours' }, ...items) : element('p', { class: 'quiet' }, 'None of them is on this page.'));
+  }
+
+  function heat(content, part, names, title, note) {
+    const edges = msd.unpack(content.edges), levels = msd.unpack(content[part].levels), n = edges.length - 1;
+    const z = [], values = [];
+    names.forEach((_, row) => {
+      const { low, high } = content[part];
+      const mine = Array.from(levels.subarray(row * n, (row + 1) * n), (level) => (level > content.levels ? null : level));
+      z.push(mine);
+      values.push(mine.map((level) => (level === null ? null : low[row] + (level / content.levels) * (high[row] - low[row]))));
+    });
+    const box = element('div', { class: 'heat', role: 'img', 'aria-label': `${title} against seconds` });
+    const figure = element('figure', {}, element('figcaption', {}, title, ' ', element('span', { class: 'quiet' }, note)), box);
+    const draw = () => msd.charts.plot(box, {
+      data: [{ type: 'heatmap', x: Array.from(edges), y: names, z, customdata: values, colorscale: 'Cividis', showscale: false, zmin: 0, zmax: content.levels,
+        hovertemplate: `%{x:.1f} s, ${part === 'chroma' ? 'pitch' : 'coefficient'} %{y}: %{customdata:.2f}<extra></extra>` }],
+      layout: { height: 250, margin: { l: 38, r: 8, t: 6, b: 40 }, xaxis: { title: { text: 'seconds' } }, yaxis: { type: 'category', dtick: 1, tickfont: { size: 10 } } },
+    });
+    return { figure, draw };
+  }
+
+  async function show(panel, row) {
+    const { songs, map } = msd;
+    const page = await msd.load('page');
+    map.show(row, []);
+    const link = document.getElementById('to-song'); // on a narrow screen the song stands below the map
+    link.hidden = false;
+    link.firstElementChild.textContent = `${songs.artist(row)} – ${songs.title(row)} ↓`;
+    let detail;
+    try {
+      detail = (await msd.load(`details-${Math.floor(row / page.chunk)}`))[row % page.chunk];
+    } catch (error) {
+      panel.replaceChildren(element('p', { role: 'alert' }, error.message));
+      return;
+    }
+    if (map.state.chosen !== row) return; // another one was chosen meanwhile
+    map.show(row, (detail.neighbours || []).map(([other]) => other));
+    const heats = element('div', { class: 'heats' });
+    panel.replaceChildren(
+      element('h2', { tabindex: -1, id: 'song-title' }, songs.title(row)),
+      element('p', { class: 'artist' }, songs.artist(row)),
+      facts(row, detail), ...[probabilities(detail), neighbours(detail)].filter(Boolean), heats);
+    if (!page.heatmaps.includes(row)) {
+      heats.append(element('p', { class: 'quiet' }, `Chroma and timbre of ${page.heatmaps.length.toLocaleString('en')} songs are shipped with this page, not of this one (jobs/report.py --show ${songs.ids[row]}).`));
+      return;
+    }
+    const content = await msd.load(`heatmap-${row}`);
+    if (map.state.chosen !== row) return;
+    const made = [
+      heat(content, 'chroma', PITCHES, 'Chroma', 'how present each pitch class is'),
+      heat(content, 'timbre', COEFFICIENTS, 'Timbre', 'each coefficient between its least and greatest value in the song'),
+    ];
+    heats.append(...made.map(({ figure }) => figure));
+    made.forEach(({ draw }) => draw());
+  }
+
+  return { show };
+})();

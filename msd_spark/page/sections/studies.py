@@ -1,0 +1,69 @@
+"""What the model listens to: parts hidden from it, and the songs that its filters answer to (``studies/RUN``)."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from msd_spark.page.charts import Intervals
+from msd_spark.page.section import Absent, Section
+from msd_spark.page.sources import Sources
+from msd_spark.page.tables import Table
+
+STUDIES = "studies"
+MOST_FILTERS = 60
+
+
+def occlusion_section(sources: Sources) -> Section | Absent:
+    """Return how each genre's figures change when a part of the song is hidden."""
+    title = "What it needs to hear"
+    columns = ["hidden", "genre", "figure", "examples", "affected", "full", "occluded", "change", "low", "high"]
+    found = sources.parquet(columns, STUDIES, sources.name, "occlusion.parquet")
+    if found is None or found.empty:
+        return Absent(title, f"there is no {STUDIES}/{sources.name}; run training/listen.py")
+    table = found.astype(object).where(found.notna(), None)
+    rows = tuple(tuple(row) for row in table[columns].itertuples(index=False))
+    heads = ("hidden", "genre", "figure", "songs", "of them had it", "as it is", "hidden", "change", "low", "high")
+    text = "A part of every test song is hidden from the trained model; a bar is the 95 % interval by artist."
+    tables = (Table("occlusion", "Change of each figure when a part is hidden", heads, rows, 60, texts=3),)
+    return Section("occlusion", title, (text,), tuple(occlusion_charts(table)), tables)
+
+
+def occlusion_charts(table: pd.DataFrame) -> list[Intervals]:
+    """Return for each genre the change of its F1, or of its probability, when a part is hidden; empty without genres."""
+    genres = table[table["genre"].notna()]
+    charts = []
+    for figure, label in (("f1", "change of F1"), ("probability", "change of the right genre's probability")):
+        of = genres[genres["figure"] == figure]
+        if of.empty:
+            continue
+        names = tuple(dict.fromkeys(of["genre"]))
+        series = {}
+        for hidden, part in of.groupby("hidden", sort=False):
+            by_genre = part.drop_duplicates("genre").set_index("genre").reindex(names)
+            series[f"without {hidden}"] = tuple(
+                tuple(None if pd.isna(value) else float(value) for value in row)
+                for row in by_genre[["change", "low", "high"]].itertuples(index=False)
+            )
+        charts.append(Intervals(f"occlusion_{figure}", label.capitalize(), label, "", names, series, zero=True))  # type: ignore[arg-type]
+    return charts
+
+
+def filters_section(sources: Sources) -> Section | Absent:
+    """Return the songs to which filters respond most."""
+    title = "What its filters answer to"
+    columns = ["layer", "stream", "filter", "rank", "track_id", "activation", "start", "end"]
+    found = sources.parquet(columns, STUDIES, sources.name, "filters.parquet")
+    if found is None or found.empty:
+        return Absent(title, f"there is no {STUDIES}/{sources.name}/filters.parquet; run training/listen.py")
+    names = sources.table(["track_id", "title", "artist_name"], "songs")
+    if names is not None:
+        found = found.merge(names.drop_duplicates("track_id"), on="track_id", how="left")
+    first = found[found["rank"] == 1].sort_values("activation", ascending=False)
+    told = pd.concat([part.head(max(1, MOST_FILTERS // found["layer"].nunique())) for _, part in first.groupby("layer")])
+    shown = ["layer", "stream", "filter", "activation", "track_id", "start", "end"]
+    shown += [name for name in ("artist_name", "title") if name in told]
+    table = told.astype(object).where(told.notna(), None)
+    rows = tuple(tuple(row) for row in table[shown].itertuples(index=False))
+    heads = tuple({"start": "from second", "end": "to second", "artist_name": "artist"}.get(n, n) for n in shown)
+    text = f"Of each layer the filters that answer most, and the place that they answer to; all are in {STUDIES}/{sources.name}."
+    return Section("filters", title, (text,), tables=(Table("filters", "Filters", heads, rows, 24, texts=2),))
