@@ -24,6 +24,7 @@ import tensorflow as tf
 from msd_spark.errors import StageError
 from training.dataset import STAGE, Dataset
 from training.divergence import DivergedError
+from training.evaluation.deciding import cost_of_epoch
 from training.evaluation.judgement import HEADLINES, check_finite, epoch_figures
 from training.feed import Feed
 from training.inference import compile_inference, predict_split
@@ -153,8 +154,8 @@ class Trainer:
             figures["learning_rate"] = float(self.optimizer.learning_rate)
             figures |= self._validate()
             progress.say(figures)
-            judged_by = figures.get("validation_loss", -float(epoch))
-            best = state.best.after(epoch + 1, judged_by, self.model.get_weights())
+            judged = cost_of_epoch(figures, self.target.name, settings.best_by)
+            best = state.best.after(epoch + 1, judged, self.model.get_weights())
             state = self._state(epoch + 1, 0, np.zeros(2), [*state.history, figures], best)
             if keep is not None:
                 keep(state)

@@ -20,7 +20,7 @@ from training.optimizers import OPTIMIZERS, PRECISIONS, OptimizerSettings
 from training.protocol_options import add_protocol
 from training.schedule import DECAYS, SCALINGS, Schedule
 from training.targets import FACTORS, GENRE, TARGETS
-from training.training_settings import TrainingSettings
+from training.training_settings import BEST_BY, TrainingSettings
 from training.truth import CLASS_WEIGHTS, NONE
 
 OF_THE_MODEL = "the model's own"
@@ -90,7 +90,13 @@ def _add_training(parser: argparse._ArgumentGroup) -> None:
         "--patience",
         type=int,
         default=training.patience,
-        help="epochs without a lower validation loss before training stops; 0: never",
+        help="epochs without a better one before training stops; 0: never",
+    )
+    add(
+        "--best-by",
+        default=training.best_by,
+        choices=BEST_BY,
+        help="what says which epoch is the best: the target's main figure on the validation split, or the loss there",
     )
     add(
         "--shuffle-window",
@@ -218,6 +224,7 @@ def training_settings(arguments: argparse.Namespace) -> TrainingSettings:
             epochs=arguments.epochs,
             batch=arguments.batch,
             patience=arguments.patience,
+            best_by=arguments.best_by,
             shuffle_window=arguments.shuffle_window,
             seed=arguments.seed,
             schedule=Schedule(

@@ -8,6 +8,10 @@ from training.feed import FeedSettings
 from training.optimizers import OptimizerSettings
 from training.schedule import Schedule
 
+FIGURE, LOSS = "figure", "loss"
+BEST_BY = (FIGURE, LOSS)
+"""What an epoch is judged by: the target's first figure in `training.evaluation.deciding.MAIN_FIGURES`, or the loss."""
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
@@ -16,11 +20,13 @@ class TrainingSettings:
     Attributes
     ----------
     epochs : int
-        At most; training stops early after `patience` epochs without a lower validation loss.
+        At most; training stops early after `patience` epochs without a better one.
     batch : int
         Examples a rank takes a step.
     patience : int
         0 never stops early.
+    best_by : str
+        One of `BEST_BY`: what says on the validation split which epoch is the best. Its weights are kept.
     shuffle_window : int
         Row groups within which examples are shuffled.
     seed : int
@@ -33,6 +39,7 @@ class TrainingSettings:
     epochs: int = 30
     batch: int = 32
     patience: int = 6
+    best_by: str = FIGURE
     shuffle_window: int = 4
     seed: int = 0
     schedule: Schedule = field(default_factory=Schedule)
@@ -41,5 +48,7 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         """Refuse counts below what they can be."""
+        if self.best_by not in BEST_BY:
+            raise ValueError(f"the best epoch is judged by one of {', '.join(BEST_BY)}, not {self.best_by}")
         if min(self.epochs, self.batch) < 1 or min(self.patience, self.shuffle_window) < 0:
             raise ValueError("epochs and batch are at least 1, patience and shuffle window at least 0")

@@ -13,6 +13,7 @@ import keras
 from msd_spark.errors import StageError
 from training.dataset import Dataset
 from training.divergence import DivergedError
+from training.evaluation.deciding import cost_of_epoch
 from training.loop import Trainer
 from training.models import MODELS
 from training.options import model_settings, training_settings
@@ -94,7 +95,7 @@ def run_trial(
     Returns
     -------
     tuple
-        The figure at the epoch of the lowest validation loss; None where the trial was given up, and then why.
+        The figure at that epoch; None where the trial was given up, and then why.
     """
     arguments = training_arguments([*settings.fixed, *words])
     how, target = training_settings(arguments), Target.of(arguments.target, dataset)
@@ -117,7 +118,7 @@ def run_trial(
         history = trainer.fit(keep=watch)
     except (GivenUpError, DivergedError) as error:
         return None, getattr(error, "message", None) or str(error)
-    kept = min(history, key=lambda row: row["validation_loss"])
+    kept = min(history, key=lambda row: cost_of_epoch(row, target.name, how.best_by))
     return _figure(kept, settings), None
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 from training.targets import FACTORS, GENRE, POPULARITY, TAGS
 
 MAIN_FIGURES = {
@@ -14,3 +17,31 @@ MAIN_FIGURES = {
 
 LESS_IS_BETTER = frozenset({"loss", "log_loss", "mean_squared_error"})
 """Figures of which less is better."""
+
+
+def cost_of_epoch(row: Mapping[str, float], target: str, by: str) -> float:
+    """Return what an epoch is judged by, so that less is better.
+
+    Without a validation split, or one that leaves the figure undefined, the last epoch is the best.
+
+    Parameters
+    ----------
+    row : mapping
+        The epoch's row of the history: ``epoch``, and ``validation_…`` figures where there is a validation split.
+    target : str
+        One of `training.targets.TARGETS`.
+    by : str
+        ``loss``, or ``figure`` for the target's first one in `MAIN_FIGURES`.
+
+    Examples
+    --------
+    >>> row = {"epoch": 3, "validation_loss": 0.5, "validation_macro_f1": 0.25}
+    >>> [cost_of_epoch(row, GENRE, by) for by in ("loss", "figure")], cost_of_epoch({"epoch": 3}, GENRE, "loss")
+    ([0.5, -0.25], -3.0)
+    """
+    name = "loss" if by == "loss" else MAIN_FIGURES[target][0]
+    value = row.get(f"validation_{name}")
+    # Whether a figure is defined depends on the split alone: it is in every epoch or in none.
+    if value is None or math.isnan(value):
+        return -float(row["epoch"])
+    return float(value) if name in LESS_IS_BETTER else -float(value)
