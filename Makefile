@@ -37,9 +37,10 @@ else
 	@python -m msd_spark.pipeline --data $(DATA) --warehouse $(WAREHOUSE)
 endif
 
+# A file's tests stay in one process, so that what they share is made once; long files begin first.
 .PHONY: test
 test: setup $(if $(shell command -v terraform),infra-tools)
-	@python -m pytest $(TESTS)
+	@python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 # The infrastructure's tests alone: offline, on an emulated AWS; ends with a table.
 .PHONY: test-infra
