@@ -30,7 +30,7 @@ class DataFolder:
     songs : tuple of Path
         Folders of song files.
     bags_train, bags_test, reverse_mapping : Path or None
-        The files of musiXmatch.
+        The files of musiXmatch; the first two plain or packed.
     labels : Path
         tagtraum's CD1 file.
     other_labels : mapping of str to Path
@@ -64,8 +64,8 @@ class DataFolder:
         lyrics, listens = folder / "musixmatch", folder / "tasteprofile"
         found = cls(
             songs,
-            _first(lyrics, "mxm_dataset_train*.txt"),
-            _first(lyrics, "mxm_dataset_test*.txt"),
+            _first(lyrics, "mxm_dataset_train*.txt") or _first(lyrics, "mxm_dataset_train*.txt.*[pz]"),
+            _first(lyrics, "mxm_dataset_test*.txt") or _first(lyrics, "mxm_dataset_test*.txt.*[pz]"),
             _first(lyrics, "mxm_reverse_mapping*.txt"),
             _first(folder / "tagtraum", "msd_tagtraum_cd1*.cls") or Path(),
             {name: file for name, place in OTHER_LABELS.items() if (file := _labels(folder / place[0], place[1]))},

@@ -1,0 +1,159 @@
+"""Whether a file is what it should be, by reading it: its first line, its rows, its end."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from msd_spark.compressed_files import open_unpacked
+from msd_spark.errors import StageError
+from msd_spark.fetch.failures import STAGE, MirrorError
+from msd_spark.fetch.sources import GIB, Contents, Source
+from msd_spark.musixmatch import COMMENT, WORDS, BagOfWordsError, parse_bag, parse_words
+from msd_spark.songfile.parse import SongFileError, parse_song
+from msd_spark.track_ids import TRACK_ID
+from msd_spark.triplets import reason_of
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_LONGEST_LINE = 1 << 20
+_SHOWN = 60
+_MOST_TEXT = 8 * GIB
+
+_LABEL = re.compile(rf"{TRACK_ID.pattern}\t[^\t]+(\t[^\t]+)?".encode())
+_STEM = re.compile(rb"[^<]*<SEP>.*")
+_MISMATCH = re.compile(rf"ERROR: <SO[A-Z0-9]{{16}} {TRACK_ID.pattern}> .*".encode())
+_TRACK = re.compile(rf"{TRACK_ID.pattern}<SEP>SO[A-Z0-9]{{16}}<SEP>.*<SEP>.*".encode())
+
+
+def check_contents(source: Source, path: Path) -> int:
+    """Read what was fetched, and return its rows.
+
+    Parameters
+    ----------
+    source : Source
+    path : Path
+        The file, or the folder of songs.
+
+    Raises
+    ------
+    MirrorError
+        When it is not what it should be; with what was seen.
+    """
+    try:
+        count = _READERS[source.contents](path)
+    except StageError as error:
+        raise MirrorError(error.message) from None
+    if source.count is not None and count != source.count:
+        raise MirrorError(f"{path.name} has {count:,} {source.contents} and should have {source.count:,}")
+    if not count:
+        raise MirrorError(f"{path.name} has no {source.contents}")
+    return count
+
+
+def _count_songs(folder: Path) -> int:
+    files = sorted(folder.rglob("*.h5"))
+    for file in files:
+        with file.open("rb") as opened:
+            if opened.read(len(_HDF5)) != _HDF5:
+                raise MirrorError(f"{file.name} is no HDF5 file")
+    if files:
+        try:
+            parse_song(files[0].read_bytes(), files[0].stem)
+        except SongFileError as error:
+            raise MirrorError(f"{files[0].name} is no song file ({error})") from None
+    return len(files)
+
+
+def _count_bags(path: Path) -> int:
+    words: list[str] | None = None
+    count = 0
+    for line in _lines(path):
+        if not line or line.startswith(COMMENT.encode()):
+            continue
+        text = line.decode("utf-8", "replace")
+        if words is None:
+            if not text.startswith(WORDS):
+                raise MirrorError(f"{path.name} has no line of words (it begins with {WORDS}) but {text[:_SHOWN]!r}")
+            words = parse_words(text)
+            continue
+        if not count:
+            try:
+                parse_bag(text, len(words))
+            except BagOfWordsError as error:
+                raise MirrorError(f"the first bag of {path.name} is none ({error.detail[:_SHOWN]})") from None
+        count += 1
+    return count
+
+
+def _count_tags(path: Path) -> int:
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)) as database:
+            # Reads every page: a file that was cut off is found out here.
+            (count,) = database.execute("SELECT count(*) FROM tids").fetchone()
+            database.execute("SELECT max(length(tag)) FROM tags").fetchone()
+            database.execute("SELECT max(val) FROM tid_tag").fetchone()
+            first = database.execute("SELECT tid FROM tids LIMIT 1").fetchone()
+    except sqlite3.Error as error:
+        raise MirrorError(f"{path.name} is no whole lastfm_tags.db ({error})") from None
+    if first and not (isinstance(first[0], str) and TRACK_ID.fullmatch(first[0])):
+        raise MirrorError(f"{path.name} names tracks like {first[0]!r}")
+    return int(count)
+
+
+def _count_triplets(path: Path) -> int:
+    for line in _lines(path):
+        reason = reason_of(line)
+        if reason:
+            raise MirrorError(f"the first line of {path.name} is no triplet ({reason}): {line[:_SHOWN]!r}")
+        break
+    count, last = 0, b""
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(1 << 22):
+            count += chunk.count(b"\n")
+            last = chunk[-1:]
+    return count + (last not in (b"\n", b""))
+
+
+def _rows(form: re.Pattern[bytes]) -> Callable[[Path], int]:
+    """Return a reader of lines in one form; comments and empty lines are none."""
+
+    def count(path: Path) -> int:
+        n_rows = 0
+        for line in _lines(path):
+            if not line or line.startswith(b"#"):
+                continue
+            if not n_rows and not form.fullmatch(line):
+                raise MirrorError(
+                    f"{path.name} does not begin as it should: {line[:_SHOWN].decode('utf-8', 'replace')!r}"
+                )
+            n_rows += 1
+        return n_rows
+
+    return count
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """Give a file's lines without their ends."""
+    n_read = 0
+    with open_unpacked(STAGE, str(path), ".txt") as stream:
+        while line := stream.readline(_LONGEST_LINE):
+            n_read += len(line)
+            if len(line) == _LONGEST_LINE or n_read > _MOST_TEXT:
+                raise MirrorError(f"{path.name} is no text file of this kind: a line, or all of it, is far too long")
+            yield line.rstrip(b"\r\n")
+
+
+_READERS: dict[Contents, Callable[[Path], int]] = {
+    Contents.SONGS: _count_songs,
+    Contents.BAGS: _count_bags,
+    Contents.STEMS: _rows(_STEM),
+    Contents.LABELS: _rows(_LABEL),
+    Contents.TAGS: _count_tags,
+    Contents.TRIPLETS: _count_triplets,
+    Contents.MISMATCHES: _rows(_MISMATCH),
+    Contents.TRACKS: _rows(_TRACK),
+}
