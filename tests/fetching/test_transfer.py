@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from msd_spark.errors import StageError
-from msd_spark.fetch import transfer
 from msd_spark.fetch.failures import MirrorError
 from msd_spark.fetch.part_file import PartFile, Version
 from msd_spark.fetch.transfer import TransferSettings, download
@@ -102,7 +102,7 @@ def test_a_range_that_is_not_the_one_asked_for_is_never_glued_on(
 
 
 def test_without_a_strong_tag_or_a_date_it_begins_anew(server: Server, fetched: Fetched) -> None:
-    weak = {"ETag": 'W/"v1"'}
+    weak: dict[str, str | None] = {"ETag": 'W/"v1"'}
     assert fetched(serve(server, Reply(stop_after=100_000, headers=weak), Reply(headers=weak))) == CONTENT
     assert server.ranges == [None, None]
 
@@ -190,8 +190,8 @@ def test_a_server_that_is_not_there_is_tried_again_and_given_up(fetched: Fetched
 def test_a_disk_without_room_is_told_of_before_a_byte_comes(
     server: Server, fetched: Fetched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usage = transfer.shutil.disk_usage(".")
-    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda folder: usage._replace(free=100_000_000))
+    usage = shutil.disk_usage(".")._replace(free=100_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(StageError, match=r"fetch: file.bin needs 117 MB on the disk of .*, which has 100 MB free"):
         fetched(serve(server), spare=50_000_000)  # 50 and 0.3 and what is left free, 67 MB
     assert fetched.part.path.stat().st_size == 0
