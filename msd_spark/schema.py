@@ -277,6 +277,16 @@ FACTORS = pa.schema(
 )
 """``factors/``: the factors of a track (`kind` ``track``) or of a user (``user``) from the listens."""
 
+RECOMMENDATIONS = pa.schema(
+    [
+        pa.field("user_id", pa.string(), nullable=False),
+        pa.field("rank", pa.int32(), nullable=False),
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("score", pa.float32(), nullable=False),
+    ]
+)
+"""``recommendations/``: a track that a user has not played, by rank from 1; the score is the product of their factors."""
+
 TAG_VECTOR, FACTOR_VECTOR = "tag_vector", "factors"
 """Columns of an example that only some datasets have."""
 
@@ -378,6 +388,45 @@ MAPS = pa.schema(
 )
 """``maps/RUN/``: a track's place on the run's map, sorted by track id, and whether the map was made of this track or the
 track was placed into it. The axes have no unit: near means alike, far means little."""
+
+FILTER_RESPONSES = pa.schema(
+    [
+        pa.field("layer", pa.string(), nullable=False),
+        pa.field("stream", pa.string(), nullable=False),
+        pa.field("filter", pa.int32(), nullable=False),
+        pa.field("rank", pa.int32(), nullable=False),
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("activation", pa.float32(), nullable=False),
+        pa.field("first_segment", pa.int32(), nullable=False),
+        pa.field("n_segments", pa.int32(), nullable=False),
+        pa.field("start", pa.float64()),
+        pa.field("end", pa.float64()),
+        pa.field("chroma", VECTOR),
+        pa.field("timbre", VECTOR),
+    ]
+)
+"""``studies/RUN/filters.parquet``: one of the songs to which a filter of a convolution responds most, and where in it.
+The stream is ``chroma``, ``timbre`` or ``segments`` (both); ranks go from 1. The receptive field is told in rows of the
+example and in seconds of the song (null where ``songs/`` does not say), and its chroma and timbre, as they are before the
+model scales them, row after row; null for what the filter does not hear."""
+
+OCCLUSION = pa.schema(
+    [
+        pa.field("hidden", pa.string(), nullable=False),
+        pa.field("genre", pa.string()),
+        pa.field("figure", pa.string(), nullable=False),
+        pa.field("examples", pa.int32(), nullable=False),
+        pa.field("affected", pa.int32(), nullable=False),
+        pa.field("full", pa.float64(), nullable=False),
+        pa.field("occluded", pa.float64(), nullable=False),
+        pa.field("change", pa.float64(), nullable=False),
+        pa.field("low", pa.float64()),
+        pa.field("high", pa.float64()),
+    ]
+)
+"""``studies/RUN/occlusion.parquet``: a figure of the test split as it is and with ``lyrics``, ``audio``, ``chroma`` or
+``timbre`` hidden, of one genre (or decile) or, where that is null, of all. ``affected`` examples had what was hidden. The
+change is the second figure less the first; its 95 % interval is by artist, null where there is none."""
 
 SPLITS = ("train", "validation", "test")
 """The splits of a dataset, in the order in which they take their share."""
