@@ -20,6 +20,7 @@ from tabulate import tabulate
 from msd_spark.command_line import exit_with, job_parser
 from msd_spark.environment.doctor import require_sound_environment
 from msd_spark.errors import StageError
+from msd_spark.run_metadata import read_run
 from msd_spark.schema import SPLITS
 from msd_spark.warehouse import Warehouse
 
@@ -53,7 +54,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from training.evaluation.table import figures_table
     from training.inference import compile_inference, predict_split
     from training.ranks import Ranks
-    from training.run_folder import predictions_table, read_metadata, read_model, read_training
+    from training.run_folder import predictions_table, read_model, read_training
     from training.targets import Target
 
     hvd.init()
@@ -62,7 +63,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     use_own_accelerator(hvd.local_rank())
     ranks = Ranks.joined()
     warehouse = Warehouse(arguments.warehouse)
-    metadata = read_metadata(warehouse, arguments.run, STAGE)
+    metadata = read_run(warehouse, arguments.run, STAGE)
     name, split = arguments.dataset or metadata["dataset"]["name"], arguments.split
     warehouse.require(STAGE, "dataset", name, made_by="jobs/dataset.py")
     dataset = Dataset.open(warehouse, name)

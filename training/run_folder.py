@@ -19,7 +19,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from msd_spark.errors import StageError
 from msd_spark.run_metadata import HISTORY, METADATA, METRICS, MODEL, RUNS
 from msd_spark.warehouse import Warehouse
 from training.dataset import Dataset
@@ -198,24 +197,6 @@ def _training_table(training: TrainingTruths) -> pa.Table:
             "artist_group": pa.array(training.artist_groups.tolist()),
             "class": pa.array(training.classes),
         }
-    )
-
-
-def read_metadata(warehouse: Warehouse, run: str, stage: str) -> dict[str, Any]:
-    """Return a finished run's metadata.
-
-    Raises
-    ------
-    StageError
-        Of the stage that asks, when there is no such run, with the ones there are.
-    """
-    if warehouse.exists(RUNS, run, METADATA):
-        return dict(warehouse.read_json(RUNS, run, METADATA))
-    prefix, suffix = warehouse.path(RUNS) + "/", f"/{METADATA}"
-    paths = [info.path.removeprefix(prefix) for info in warehouse.list_files(warehouse.path(RUNS))]
-    there = sorted(path.removesuffix(suffix) for path in paths if path.endswith(suffix))
-    raise StageError(
-        stage, f"no finished run models/{run}; finished ones: {', '.join(there) or 'none yet (see training/train.py)'}"
     )
 
 

@@ -13,14 +13,13 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from msd_spark.errors import StageError
 from msd_spark.joined_tracks import NO_LYRICS
 from msd_spark.model_inputs import input_shapes
-from msd_spark.run_metadata import METADATA, MODEL, RUNS
+from msd_spark.run_metadata import METADATA, MODEL, RUNS, read_run
 from msd_spark.schema import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY, Geometry
 from msd_spark.scoring.settings import STAGE
 from msd_spark.summary import SUMMARIES
@@ -208,21 +207,3 @@ def lyrics_fingerprint(warehouse: Warehouse, stage: str = STAGE) -> str:
         raise StageError(
             stage, f"{SUMMARIES}/lyrics.json does not say which vectors lyrics/ has; run jobs/lyrics.py again"
         ) from None
-
-
-def read_run(warehouse: Warehouse, run: str, stage: str = STAGE) -> dict[str, Any]:
-    """Return a finished run's metadata.
-
-    Raises
-    ------
-    StageError
-        When there is no such run, with the ones there are.
-    """
-    if warehouse.exists(RUNS, run, METADATA):
-        return dict(warehouse.read_json(RUNS, run, METADATA))
-    prefix, suffix = warehouse.path(RUNS) + "/", f"/{METADATA}"
-    paths = [info.path.removeprefix(prefix) for info in warehouse.list_files(warehouse.path(RUNS))]
-    there = sorted(path.removesuffix(suffix) for path in paths if path.endswith(suffix))
-    raise StageError(
-        stage, f"no finished run models/{run}; finished ones: {', '.join(there) or 'none yet (see training/train.py)'}"
-    )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from msd_spark.errors import StageError
+from msd_spark.run_metadata import read_run
 from msd_spark.schema import GEOMETRY
 from msd_spark.warehouse import Warehouse
 from tests.unit.predictions import predictions
@@ -16,7 +17,7 @@ from training.evaluation.baselines import TrainingTruths
 from training.evaluation.fit import Fit, fit_to
 from training.evaluation.leaks import find_leak
 from training.predictions import Predictions
-from training.run_folder import predictions_table, read_metadata
+from training.run_folder import predictions_table
 from training.targets import Target
 
 RUN: dict[str, Any] = {
@@ -142,8 +143,15 @@ def test_predictions_of_tags_and_factors_are_lists() -> None:
 def test_an_unknown_run_is_named_with_those_there_are(tmp_path: Path) -> None:
     warehouse = Warehouse(str(tmp_path))
     with pytest.raises(StageError, match="evaluate: no finished run models/a; finished ones: none yet"):
-        read_metadata(warehouse, "a", "evaluate")
+        read_run(warehouse, "a", "evaluate")
     warehouse.write_json({}, "models", "b", "metadata.json")
     warehouse.write_json({}, "models", "unfinished", "metrics.json")
     with pytest.raises(StageError, match=r"finished ones: b$"):
-        read_metadata(warehouse, "a", "evaluate")
+        read_run(warehouse, "a", "evaluate")
+
+
+def test_a_run_of_another_version_is_told(tmp_path: Path) -> None:
+    warehouse = Warehouse(str(tmp_path))
+    warehouse.write_json({"target": {}, "dataset": {}, "geometry": {}}, "models", "old", "metadata.json")
+    with pytest.raises(StageError, match="says nothing of normalisation, lyric_vectors; another version wrote it"):
+        read_run(warehouse, "old", "evaluate")

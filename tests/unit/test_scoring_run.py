@@ -68,6 +68,8 @@ def write_run(warehouse: Warehouse, **changes: object) -> None:
         "target": {"name": "genre", "class_names": ["a"]},
         "geometry": {"n_segments": 300, "n_pitches": 12, "lyric_size": 50},
         "lyric_vectors": "these",
+        "dataset": {},
+        "normalisation": {},
     } | changes
     folder = Path(warehouse.path("models", "r"))
     folder.mkdir(parents=True, exist_ok=True)
