@@ -115,7 +115,7 @@ def read_mapped_songs(warehouse: Warehouse, run: str) -> tuple[pd.DataFrame, np.
     songs["year"] = songs["year"].astype("Int32")
     songs["genre"] = read_genres(warehouse, run_label_set(warehouse, run)).reindex(ids)
     predicted = pd.Series(embedded.predicted_genre[mapped], ids, dtype=object)
-    songs["predicted_genre"] = predicted.where(predicted != "", None)
+    songs["predicted_genre"] = predicted.mask(predicted == "")
     songs[["plays", "popularity_decile"]] = _popularity(warehouse).reindex(ids).astype("Int64")
     return songs.reset_index(), embedded.vectors[mapped], int((~mapped).sum())
 

@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import REPOSITORY
 
 SHARED_WITH_TRAINING = {
+    "msd_spark.beats",
     "msd_spark.command_line",
     "msd_spark.environment.doctor",
     "msd_spark.errors",

@@ -10,6 +10,7 @@ References
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,12 +31,12 @@ METADATA_COLUMNS = (
 )
 """Columns of the metadata; the first one is what a point is called."""
 
-ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
+ESCAPES = {ord("\\"): "\\\\", ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"}
 
 
-def escape(value: object) -> str:
+def escape(value: Any) -> str:
     """Return a value as a cell: nothing for what is not known, and `ESCAPES` for what would end it."""
-    return "" if pd.isna(value) else str(value).translate(str.maketrans(ESCAPES))
+    return "" if pd.isna(value) else str(value).translate(ESCAPES)
 
 
 def metadata_lines(songs: pd.DataFrame, *, header: bool) -> bytes:

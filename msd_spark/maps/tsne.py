@@ -41,7 +41,7 @@ starts, amid the fitted songs: openTSNE reads beyond its grid of interpolation, 
 STEPS_BETWEEN_REPORTS = 25
 
 
-class ExactIndex(KNNIndex):
+class ExactIndex(KNNIndex):  # type: ignore[misc]  # openTSNE has no types
     """The fitted songs' exact neighbours, for openTSNE.
 
     Parameters
@@ -82,7 +82,7 @@ def _affinities(vectors: np.ndarray, perplexity: float, threads: int) -> Perplex
 
 
 def fit_tsne(
-    vectors: np.ndarray, perplexity: float, seed: int, threads: int = 1, report: Callable[[int], None] | None = None
+    vectors: np.ndarray, perplexity: float, seed: int, threads: int = 1, report: Callable[[int], object] | None = None
 ) -> np.ndarray:
     """Make a map of songs.
 

@@ -8,6 +8,7 @@ References
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import warnings
 from typing import Any
@@ -35,8 +36,7 @@ def require_umap() -> None:
 
 
 def _fitted(vectors: np.ndarray, seed: int) -> Any:
-    import umap
-
+    umap = importlib.import_module("umap")
     n_neighbours = min(NEIGHBOURS, len(vectors) - 1)
     # Of few songs there is no spectral layout to start from.
     start = "spectral" if len(vectors) > 4 * NEIGHBOURS else "random"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from google.protobuf import text_format
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -71,13 +71,14 @@ def test_embedding_atlas_gets_places_names_and_neighbours_by_row(exported: tuple
 
 
 def test_tensorboard_reads_the_projectors_files(exported: tuple[Path, dict[str, object]], warehouse: Warehouse) -> None:
-    from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
-    from tensorboard.plugins.projector.projector_plugin import _read_tensor_tsv_file
-
+    # Neither publishes types.
+    text_format = import_module("google.protobuf.text_format")
+    plugin = import_module("tensorboard.plugins.projector.projector_plugin")
+    configuration = import_module("tensorboard.plugins.projector.projector_config_pb2").ProjectorConfig()
     folder, _ = exported
-    found = text_format.Parse((folder / "projector_config.pbtxt").read_text(), ProjectorConfig()).embeddings
+    found = text_format.Parse((folder / "projector_config.pbtxt").read_text(), configuration).embeddings
     assert [item.tensor_name for item in found] == ["tiny"]
-    read = _read_tensor_tsv_file(str(folder / found[0].tensor_path))
+    read = plugin._read_tensor_tsv_file(str(folder / found[0].tensor_path))
     embedded = pq.read_table(warehouse.path("embeddings", "tiny")).sort_by("track_id")
     np.testing.assert_array_equal(read, np.array(embedded["embedding"].to_pylist()[:-1], np.float32))
     text = (folder / found[0].metadata_path).read_bytes().decode()
