@@ -98,6 +98,9 @@ def commands(settings: PipelineSettings) -> dict[str, list[str]]:
             *("--epochs", str(settings.epochs), "--batch", str(settings.batch)),
         ],
         "score": ["spark-submit", _script("jobs/score.py"), *warehouse, *run],
+        "neighbours": ["spark-submit", _script("jobs/neighbours.py"), *warehouse, *run],
+        "maps": ["python", _script("jobs/maps.py"), *warehouse, *run],
+        "listen": ["python", _script("training/listen.py"), *warehouse, *run],
         "report": ["python", _script("jobs/report.py"), *warehouse, *run],
     }
 

@@ -99,7 +99,19 @@ def settings(tmp_path: Path) -> PipelineSettings:
 
 
 def test_stages_stand_in_the_order_of_the_design(tmp_path: Path) -> None:
-    stages = ["ingest", "lyrics", "labels", "plays", "dataset", "train", "score", "report"]
+    stages = [
+        "ingest",
+        "lyrics",
+        "labels",
+        "plays",
+        "dataset",
+        "train",
+        "score",
+        "neighbours",
+        "maps",
+        "listen",
+        "report",
+    ]
     assert list(commands(settings(tmp_path))) == stages
 
 
@@ -124,6 +136,9 @@ def test_commands_are_those_that_a_person_would_type(tmp_path: Path, monkeypatch
         "train": "horovodrun -np 4 training/train.py --warehouse s3://b/w --model dense --run r1 --overwrite"
         " --epochs 7 --batch 32",
         "score": "spark-submit jobs/score.py --warehouse s3://b/w --run r1",
+        "neighbours": "spark-submit jobs/neighbours.py --warehouse s3://b/w --run r1",
+        "maps": "python jobs/maps.py --warehouse s3://b/w --run r1",
+        "listen": "python training/listen.py --warehouse s3://b/w --run r1",
         "report": "python jobs/report.py --warehouse s3://b/w --run r1",
     }
 
@@ -133,7 +148,7 @@ def test_from_another_folder_scripts_are_called_by_their_full_path(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     scripts = [word for words in commands(settings(tmp_path)).values() for word in words if word.endswith(".py")]
-    assert len(scripts) == 8
+    assert len(scripts) == 11
     assert all(Path(script).is_absolute() and Path(script).is_file() for script in scripts)
 
 
