@@ -11,6 +11,7 @@ from tests.conftest import REPOSITORY
 
 SHARED_WITH_TRAINING = {
     "msd_spark.beats",
+    "msd_spark.code_revision",
     "msd_spark.command_line",
     "msd_spark.environment.doctor",
     "msd_spark.errors",

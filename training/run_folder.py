@@ -6,7 +6,6 @@ The metadata is written last, so a folder that has it is whole.
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from msd_spark.code_revision import code_revision
 from msd_spark.run_metadata import HISTORY, METADATA, METRICS, MODEL, RUNS
 from msd_spark.warehouse import Warehouse
 from training.dataset import Dataset
@@ -64,22 +64,6 @@ class FinishedRun:
     metrics: dict[str, Any]
     predictions: dict[str, Predictions]
     training: TrainingTruths
-
-
-def git_revision() -> str | None:
-    """Return the revision of the code that runs, with ``-dirty`` where files were changed; None outside a checkout."""
-    folder = Path(__file__).parent
-    try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() or None if found.returncode == 0 else None
 
 
 def write_run(warehouse: Warehouse, run: FinishedRun, add_to: Callable[[str], None] | None = None) -> None:
@@ -137,7 +121,7 @@ def _metadata(run: FinishedRun) -> dict[str, Any]:
             "training_examples": len(run.training.track_ids),
         },
         "arguments": run.arguments,
-        "git_revision": git_revision(),
+        "git_revision": code_revision(),
         "versions": {
             package: version(package) for package in ("tensorflow", "keras", "horovod", "numpy", "scikit-learn")
         },

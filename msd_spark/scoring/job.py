@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
+from msd_spark.code_revision import code_revision
 from msd_spark.dataset_metadata import fingerprint_of_files
 from msd_spark.errors import StageError
 from msd_spark.example_sources import table_files
@@ -25,7 +26,7 @@ from msd_spark.scoring.known_tracks import known_tracks
 from msd_spark.scoring.score_plan import PLANNED, ScorePlan, plan_scores
 from msd_spark.scoring.score_state import ScoredRows, ScoreState
 from msd_spark.scoring.score_work import PLAN, ScoredSlice, ScoreTarget, score_slice
-from msd_spark.scoring.settings import STAGE, STATE_FILE, TABLE, ScoreSettings
+from msd_spark.scoring.settings import REVISIONS_FILE, STAGE, STATE_FILE, TABLE, ScoreSettings
 from msd_spark.scoring.song_slices import SONGS_PER_SLICE, Slice, SlicedSongs, slice_songs
 from msd_spark.scoring.trained_run import TrainedRun
 from msd_spark.spark import last_words, progress
@@ -127,10 +128,20 @@ def write(
         written = run_tasks(session, warehouse, run, plan, settings, staging)
         check_written(plan, written)
         name = staging.removeprefix(warehouse.root + "/")
+        warehouse.write_json(revisions(warehouse, run, plan), name, REVISIONS_FILE)
         warehouse.write_json(done(state, plan, written).to_json(), name, STATE_FILE)
         if not plan.copies and not any(part.scored + part.kept for part in written):
             pq.write_table(EMBEDDINGS.empty_table(), f"{staging}/{NO_SONGS}", filesystem=warehouse.filesystem)
     return written
+
+
+def revisions(warehouse: Warehouse, run: TrainedRun, plan: ScorePlan) -> dict[str, str | None]:
+    """Return which revision of the code wrote each file; a file that is copied keeps its own."""
+    there = warehouse.exists(TABLE, run.name, REVISIONS_FILE)
+    before = warehouse.read_json(TABLE, run.name, REVISIONS_FILE) if there else {}
+    names = {number: plan.songs.slices[number].name for number in (*plan.copies, *plan.tasks)}
+    new = dict.fromkeys((names[number] for number in plan.tasks), code_revision())
+    return dict(sorted(({names[number]: before.get(names[number]) for number in plan.copies} | new).items()))
 
 
 def run_tasks(

@@ -12,6 +12,9 @@ TABLE = "embeddings"
 STATE_FILE = "_scored.json"
 """File within the table's folder that says what it was made of; Spark, pandas and pyarrow pass over it."""
 
+REVISIONS_FILE = "_revisions.json"
+"""File beside it: each file of the table to the revision of the code that wrote it last."""
+
 
 @dataclass(frozen=True)
 class ScoreSettings:

@@ -29,6 +29,11 @@ GENRE, POPULARITY = "genre", "popularity"
 """Targets of which a song has exactly one: the outputs are the probabilities of a distribution."""
 
 
+def model_digest(content: bytes) -> str:
+    """Return a name for a model by its file's content."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
 @dataclass(frozen=True)
 class TrainedRun:
     """A finished run.
@@ -94,7 +99,7 @@ class TrainedRun:
     @cached_property
     def digest(self) -> str:
         """A name for the model by its content: a run that was trained again is another one."""
-        return hashlib.blake2b(self.model, digest_size=16).hexdigest()
+        return model_digest(self.model)
 
     @property
     def tells_genres(self) -> bool:

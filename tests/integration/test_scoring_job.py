@@ -11,12 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from msd_spark.code_revision import code_revision
 from msd_spark.errors import StageError
 from msd_spark.features import segment_features
 from msd_spark.model_inputs import model_inputs
 from msd_spark.schema import EMBEDDING_LAYER, GEOMETRY, LABELS
 from msd_spark.scoring.job import score
-from msd_spark.scoring.settings import ScoreSettings
+from msd_spark.scoring.settings import REVISIONS_FILE, ScoreSettings
 from msd_spark.summary import Summary
 from msd_spark.warehouse import Warehouse
 from tests.scoring_runs import GENRES, write_untrained_run
@@ -94,6 +95,15 @@ def test_only_what_is_new_is_scored_and_the_table_is_as_if_made_at_once(
     assert (facts["scored now"], facts["scored before"], facts["with lyrics"]) == (0, 20, 7)
     assert "nothing new" in facts
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    # Files that are copied keep the revision of the code that wrote them.
+    revisions = warehouse.read_json("embeddings", "tiny", REVISIONS_FILE)
+    assert set(revisions) == {name for name in before if name.endswith(".parquet")}
+    warehouse.write_json(dict.fromkeys(revisions, "old"), "embeddings", "tiny", REVISIONS_FILE)
+    write_songs(warehouse, [SONGS[:10], SONGS[10:20], SONGS[20:21]], 5)
+    assert run_score(spark, warehouse).facts["scored now"] == 1
+    revisions_now = warehouse.read_json("embeddings", "tiny", REVISIONS_FILE)
+    assert {revisions_now[name] for name in revisions} == {"old"}
+    assert {revisions_now[name] for name in set(revisions_now) - set(revisions)} == {code_revision()}
 
     # A file more, one less; song 12 has another file size, so all of its file is looked at again.
     write_songs(warehouse, [SONGS[10:20], SONGS[20:40]], 5, {12: {"title": "A title that is much longer"}})
