@@ -45,12 +45,11 @@ def part(warehouse: Warehouse, listens: Listens, dataset: str) -> Parted:
         When there is no such dataset, or nobody listens to its train tracks.
     """
     train, *others = SPLITS
+    warehouse.require(STAGE, "dataset", dataset, made_by=f"jobs/dataset.py --name {dataset}")
     flags = {}
     for name in SPLITS:
-        made_by = f"jobs/dataset.py --name {dataset}"
-        warehouse.require(STAGE, "dataset", dataset, name, made_by=made_by)
-        table = read_table(warehouse, ["track_id"], "dataset", dataset, name)
-        flags[name] = np.isin(listens.tracks, table["track_id"].unique().to_numpy().astype(str))
+        ids = read_table(warehouse, ["track_id"], "dataset", dataset, name)["track_id"]
+        flags[name] = np.isin(listens.tracks, ids.to_numpy().astype(str))
     cold = np.logical_or.reduce([flags[name] for name in others])
     if not flags[train].any():
         raise StageError(STAGE, f"plays/ has no track of dataset/{dataset}/{train}; is it of this catalogue?")

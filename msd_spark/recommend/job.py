@@ -106,7 +106,8 @@ def make_factors(session: SparkSession, settings: FactorSettings) -> Summary:
     _tell_counts(summary, everything, parted, filtered, parts)
     with warehouse.replacing(TABLE) as staging:
         fitter = Fitter(session, warehouse, f"{staging}/{SCRATCH}", settings)
-        parameters, tried = settings.parameters, []
+        parameters = settings.parameters
+        tried: list[dict[str, Any]] = []
         if parts and settings.search:
             parameters, tried = _search(fitter, parts, settings)
         factors = fitter.fit("train" if parts else "all", parts.train if parts else filtered.listens, parameters)

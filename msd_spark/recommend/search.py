@@ -10,8 +10,8 @@ import optuna
 
 from msd_spark.recommend.settings import AlsParameters
 
-RANKS = (16, 32, 64, 96, 128)
-ALPHA, EPSILON, REGULARISATION = (0.1, 100.0), (0.1, 10.0), (0.003, 1.0)
+RANKS = (16, 32, 64, 128)
+ALPHA, EPSILON, REGULARISATION = (0.1, 100.0), (0.01, 10.0), (0.003, 10.0)
 SEARCHED_BY = "ndcg@100"
 
 

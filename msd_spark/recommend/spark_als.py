@@ -121,7 +121,7 @@ def fit(
 
 def _dense(factors: DataFrame, n: int) -> np.ndarray:
     """Return factors in the order of their numbers."""
-    table = pa.Table.from_batches(factors._collect_as_arrow())  # type: ignore[operator]
+    table = pa.Table.from_batches(factors._collect_as_arrow())
     values = table["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     if table.num_rows != n:
         raise StageError(STAGE, f"ALS gave {table.num_rows} factors for {n}; run the job again")
