@@ -9,6 +9,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,6 +117,34 @@ class Taste:
         return user, song, plays
 
 
+def heard_songs(catalogue: Catalogue) -> Integers:
+    """Return the numbers of the songs that anyone may listen to, rising."""
+    songs: Integers = np.flatnonzero(catalogue.is_heard & (catalogue.song == np.arange(len(catalogue))))
+    return songs
+
+
+def draw_listens(catalogue: Catalogue, songs: Integers) -> Iterator[tuple[Integers, Integers, Integers]]:
+    """Draw the listens of all users, a block of users at a time, without writing anything.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+    songs : numpy.ndarray of int, (heard,)
+        As `heard_songs` gives them; at least one.
+
+    Yields
+    ------
+    user, song, plays : numpy.ndarray of int, (listens,)
+        Number of the user, rising; number of the song; plays, from 1.
+    """
+    taste = Taste(catalogue, songs)
+    n_users = catalogue.settings.user_count
+    for first in range(0, n_users, _BLOCK):
+        random = generator(catalogue.settings.seed, Stream.USERS, first // _BLOCK)
+        user, song, plays = taste.draw(min(_BLOCK, n_users - first), random)
+        yield user + first, song, plays
+
+
 def write_listens(catalogue: Catalogue, output: Path) -> dict[str, int]:
     """Write ``user<TAB>song<TAB>count``, sorted by user.
 
@@ -127,19 +156,16 @@ def write_listens(catalogue: Catalogue, output: Path) -> dict[str, int]:
     settings = catalogue.settings
     path = output / TRIPLETS
     path.parent.mkdir(parents=True, exist_ok=True)
-    songs = np.flatnonzero(catalogue.is_heard & (catalogue.song == np.arange(len(catalogue))))
+    songs = heard_songs(catalogue)
     song_ids = {song: catalogue.song_id(song) for song in songs.tolist()}
     user_ids = sorted(names.user_id(settings.seed, user) for user in range(settings.user_count))
     lines = 0
     with path.open("w", encoding="ascii", newline="\n") as file:
         if not len(songs):
             return {"triplets": 0, "songs heard": 0}
-        taste = Taste(catalogue, songs)
-        for first in range(0, len(user_ids), _BLOCK):
-            block = user_ids[first : first + _BLOCK]
-            listens = taste.draw(len(block), generator(settings.seed, Stream.USERS, first // _BLOCK))
+        for listens in draw_listens(catalogue, songs):
             file.writelines(
-                f"{block[user]}\t{song_ids[song]}\t{plays}\n"
+                f"{user_ids[user]}\t{song_ids[song]}\t{plays}\n"
                 for user, song, plays in zip(*(part.tolist() for part in listens), strict=True)
             )
             lines += len(listens[0])
