@@ -14,7 +14,9 @@ def main() -> None:
     add("--run", required=True, metavar="NAME", help="the run of models/NAME")
     add("--heatmaps", type=int, default=ReportSettings.heatmaps, metavar="N", help="songs with chroma and timbre")
     add("--show", nargs="+", default=(), metavar="TRACK_ID", help="songs that have them whatever is drawn")
-    add("--most-songs", type=int, default=ReportSettings.most_songs, metavar="N", help="songs on the map; else a sample")
+    add(
+        "--most-songs", type=int, default=ReportSettings.most_songs, metavar="N", help="songs on the map; else a sample"
+    )
     add("--seed", type=int, default=0, help="of both samples")
     given = parser.parse_args()
     settings = ReportSettings(

@@ -22,7 +22,7 @@ from msd_spark.page.sections import SECTIONS
 from msd_spark.page.settings import REPORTS, STAGE, ReportSettings
 from msd_spark.page.songs import Songs, read_songs
 from msd_spark.page.sources import Sources
-from msd_spark.page.tables import as_csv
+from msd_spark.page.tables import as_csv, rows_of
 from msd_spark.summary import Summary
 from msd_spark.warehouse import Warehouse
 
@@ -111,9 +111,19 @@ def _write_songs(
     facts = detail_rows(shown, sources.class_names)
     for number, chunk in enumerate(chunks(facts, lists)):
         folder.write_data(f"details-{number}", chunk)
-    named = ["track_id", "artist_name", "title", "genre", "predicted_genre", "year", "popularity_decile", "split", "x", "y"]
-    table = shown[named].astype(object).where(shown[named].notna(), None)
-    folder.write("tables/songs.csv", as_csv(named, table.itertuples(index=False, name=None)))
+    named = [
+        "track_id",
+        "artist_name",
+        "title",
+        "genre",
+        "predicted_genre",
+        "year",
+        "popularity_decile",
+        "split",
+        "x",
+        "y",
+    ]
+    folder.write("tables/songs.csv", as_csv(named, rows_of(shown, named)))
     chosen = np.union1d(
         sample_by(shown["predicted_genre"], settings.heatmaps, settings.seed) if settings.heatmaps else [],
         np.flatnonzero(shown["track_id"].isin(settings.show)),
@@ -179,7 +189,9 @@ def _about(sources: Sources) -> list[str]:
 
 def _map_note(songs: Songs, shown: pd.DataFrame) -> str:
     n = len(songs.table)
-    told = f"{n:,} songs." if len(shown) == n else f"{len(shown):,} of {n:,} songs, a sample with each genre in its share."
+    told = (
+        f"{n:,} songs." if len(shown) == n else f"{len(shown):,} of {n:,} songs, a sample with each genre in its share."
+    )
     told += f" Places: {songs.map_made_by}"
     return f"{told}, since {songs.why}." if songs.why else f"{told}."
 

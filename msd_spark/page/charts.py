@@ -5,7 +5,7 @@ Names in a figure may come from files (genres, titles): whoever draws them shows
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,11 @@ MARKERS = ("circle", "diamond", "square", "triangle", "cross")
 NEUTRAL = "#8A8A8A"
 
 Numbers = Sequence[float | None]
+
+
+def marker(number: int) -> str:
+    """Return the marker of a series of points: each of the first five has its own."""
+    return MARKERS[number % len(MARKERS)]
 
 
 def look(number: int) -> tuple[str, str, str]:
@@ -81,7 +86,7 @@ class Bars(Chart):
     """Bars beside each other for each category."""
 
     categories: tuple[str, ...]
-    series: dict[str, tuple[float, ...]]
+    series: Mapping[str, Sequence[float]]
     horizontal: bool = False
 
 
@@ -91,12 +96,12 @@ class Intervals(Chart):
 
     Attributes
     ----------
-    series : dict
+    series : mapping
         By name, a (value, low, high) for each category; low and high may be None, and so may all three.
     """
 
     categories: tuple[str, ...]
-    series: dict[str, tuple[tuple[float | None, float | None, float | None], ...]]
+    series: Mapping[str, Sequence[tuple[float | None, float | None, float | None]]]
     zero: bool = False
 
 

@@ -125,7 +125,7 @@ def diagram(layers: list[Layer]) -> Markup:
     width, height = BOX
     widest = max(len(row) for row in by_row.values())
     full = (widest * (width + GAP_X) + GAP_X, len(by_row) * (height + GAP_Y) + GAP_Y)
-    places = {}
+    places: dict[str, tuple[float, float]] = {}
     for number, row in enumerate(sorted(by_row)):
         left = (full[0] - len(by_row[row]) * (width + GAP_X) + GAP_X) / 2
         for place, layer in enumerate(_ordered(by_row[row], places)):
@@ -153,9 +153,18 @@ def diagram(layers: list[Layer]) -> Markup:
                 '<g class="{}"><rect x="{:.1f}" y="{:.1f}" width="{}" height="{}" rx="5"/>'
                 '<text x="{:.1f}" y="{:.1f}">{}</text><text class="quiet" x="{:.1f}" y="{:.1f}">{}</text></g>'
             ).format(
-                kind, x, y, width, height, x + width / 2, y + 19, escape(_short(layer.name)),
-                x + width / 2, y + 36, escape(layer.what or layer.kind),
-            )  # fmt: skip
+                kind,
+                x,
+                y,
+                width,
+                height,
+                x + width / 2,
+                y + 19,
+                escape(_short(layer.name)),
+                x + width / 2,
+                y + 36,
+                escape(layer.what or layer.kind),
+            )
         )
     return Markup("").join([*parts, Markup("</svg>")])
 

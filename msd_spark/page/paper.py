@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from msd_spark.page.charts import NEUTRAL, Bars, Chart, Curves, Heatmap, Intervals, Matrix, Points, look
+from msd_spark.page.charts import NEUTRAL, Bars, Chart, Curves, Heatmap, Intervals, Matrix, Points, look, marker
 
 SETTINGS = {
     "text.parse_math": False,  # a dollar in a title is a dollar
@@ -73,11 +73,11 @@ def draw(chart: Chart, axes: Any) -> None:
 @draw.register
 def _(chart: Curves, axes: Any) -> None:
     for number, line in enumerate(chart.lines):
-        colour, dash, marker = look(number)
+        colour, dash, symbol = look(number)
         y = np.array([np.nan if value is None else value for value in line.y], float)
         style = {"color": colour, "linestyle": DASHES[dash], "label": line.name, "linewidth": 1.4}
         if chart.markers:
-            style |= {"marker": MARKERS[marker], "markersize": 3.5}
+            style |= {"marker": MARKERS[symbol], "markersize": 3.5}
         axes.plot(line.x, y, drawstyle="steps-post" if chart.steps else "default", **style)
     if chart.diagonal:
         axes.plot([0, 1], [0, 1], color=NEUTRAL, linestyle=":", linewidth=1)
@@ -111,7 +111,7 @@ def _(chart: Bars, axes: Any) -> None:
 def _(chart: Intervals, axes: Any) -> None:
     rows = np.arange(len(chart.categories))
     for number, (name, points) in enumerate(chart.series.items()):
-        colour, _dash, marker = look(number)
+        colour = look(number)[0]
         offset = 0.5 * ((number + 0.5) / len(chart.series) - 0.5)
         known = [(row + offset, *point) for row, point in zip(rows, points, strict=True) if point[0] is not None]
         values = np.array([(v, v if low is None else low, v if high is None else high) for _, v, low, high in known])
@@ -119,7 +119,9 @@ def _(chart: Intervals, axes: Any) -> None:
             continue
         errors = np.maximum(np.abs(values[:, 1:] - values[:, :1]).T, 0)
         at = [row for row, _, _, _ in known]
-        axes.errorbar(values[:, 0], at, xerr=errors, fmt=MARKERS[marker], color=colour, label=name, markersize=4)
+        axes.errorbar(
+            values[:, 0], at, xerr=errors, fmt=MARKERS[marker(number)], color=colour, label=name, markersize=4
+        )
     axes.set_yticks(rows, chart.categories)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     if chart.zero:
@@ -151,10 +153,10 @@ def _(chart: Heatmap, axes: Any) -> None:
 @draw.register
 def _(chart: Points, axes: Any) -> None:
     for number, (name, places) in enumerate(chart.groups.items()):
-        colour, _dash, marker = look(number)
+        colour, _dash, symbol = look(number)
         size = 8 if len(places) < 2000 else 2
         axes.scatter(
-            places[:, 0], places[:, 1], s=size, c=colour, marker=MARKERS[marker], linewidths=0, label=name,
+            places[:, 0], places[:, 1], s=size, c=colour, marker=MARKERS[symbol], linewidths=0, label=name,
             alpha=0.7, rasterized=True,
         )  # fmt: skip
     axes.set_xticks([])

@@ -9,7 +9,7 @@ from functools import singledispatch
 from html import escape
 from typing import Any
 
-from msd_spark.page.charts import NEUTRAL, Bars, Chart, Curves, Intervals, Matrix, look
+from msd_spark.page.charts import NEUTRAL, Bars, Chart, Curves, Intervals, Matrix, look, marker
 
 SYMBOLS = {"triangle": "triangle-up"}
 ROW_PIXELS, LEAST_PIXELS = 26, 320
@@ -22,7 +22,7 @@ def text(value: object) -> str:
 
 
 def _axis(label: str, **more: Any) -> dict[str, Any]:
-    return {"title": {"text": text(label)}, "automargin": True, **more}
+    return {"title": {"text": text(label), "standoff": 12}, "automargin": True, **more}
 
 
 @singledispatch
@@ -58,8 +58,8 @@ def _(chart: Curves) -> dict[str, Any]:
     elif chart.shares:
         layout["xaxis"] |= SHARE_AXIS
     if chart.diagonal:
-        line = {"type": "line", "x0": 0, "y0": 0, "x1": 1, "y1": 1, "line": {"color": NEUTRAL, "dash": "dot"}}
-        layout["shapes"] = [line]
+        rising = {"type": "line", "x0": 0, "y0": 0, "x1": 1, "y1": 1, "line": {"color": NEUTRAL, "dash": "dot"}}
+        layout["shapes"] = [rising]
     return {"data": data, "layout": layout}
 
 
@@ -94,7 +94,7 @@ def _(chart: Intervals) -> dict[str, Any]:
     # Rows of one category stand beside each other: the axis is of numbers, its labels are the categories.
     offsets = [0.5 * ((place + 0.5) / len(chart.series) - 0.5) for place in range(len(chart.series))]
     for number, ((name, points), offset) in enumerate(zip(chart.series.items(), offsets, strict=True)):
-        colour, _dash, symbol = look(number)
+        colour, symbol = look(number)[0], marker(number)
         known = [(row + offset, *point) for row, point in enumerate(points) if point[0] is not None]
         above = [0 if high is None else high - value for _, value, _, high in known]  # type: ignore[operator]
         below = [0 if low is None else value - low for _, value, low, _ in known]  # type: ignore[operator]

@@ -37,12 +37,12 @@ def as_json(content: Any) -> str:
 
 
 def as_script(name: str, content: Any) -> bytes:
-    """Return a data file that hands its content to the page.
+    r"""Return a data file that hands its content to the page.
 
     Examples
     --------
     >>> as_script("songs", [1, 2])
-    b'msd.receive("songs",[1,2]);\\n'
+    b'msd.receive("songs",[1,2]);\n'
     """
     return f"msd.receive({as_json(name)},{as_json(content)});\n".encode("ascii")
 

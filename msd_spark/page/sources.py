@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 from msd_spark.errors import StageError
 from msd_spark.neighbours.tables import read_table
 from msd_spark.page.settings import STAGE
-from msd_spark.run_metadata import HISTORY, METADATA, METRICS, RUNS
-from msd_spark.scoring.trained_run import read_run
+from msd_spark.run_metadata import HISTORY, METADATA, METRICS, RUNS, read_run
 from msd_spark.summary import SUMMARIES
 from msd_spark.warehouse import Warehouse
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 
-LONG = 24
+LONG = 40
 """Characters that a figure with its interval never has."""
 
 
@@ -47,17 +49,36 @@ class Table:
         return [[cell(value) for value in row] for row in self.rows[: self.shown]]
 
     def text_columns(self) -> set[int]:
-        """Return the places of columns that stand flush left: the first ones, and those with a long text."""
-        columns = range(len(self.heads))
-        long = {
-            place for place in columns for row in self.rows[: self.shown]
-            if isinstance(row[place], str) and len(row[place]) > LONG
-        }  # fmt: skip
-        return long | set(range(self.texts))
+        """Return the places of columns that hold a long text, which may need several lines."""
+        return {
+            place
+            for row in self.rows[: self.shown]
+            for place, value in enumerate(row)
+            if isinstance(value, str) and len(value) > LONG
+        }
+
+    def classes(self) -> list[str]:
+        """Return how each column stands: a long ``text``, ``flush`` left, or as a number."""
+        long = self.text_columns()
+        return [
+            "text" if place in long else "flush" if place < self.texts else "figure" for place in range(len(self.heads))
+        ]
 
     def as_csv(self) -> bytes:
         """Return the table as CSV in UTF-8."""
         return as_csv(self.heads, self.rows)
+
+
+def rows_of(table: pd.DataFrame, columns: Sequence[str]) -> tuple[tuple[Any, ...], ...]:
+    """Return a data frame's rows; None for what is null."""
+    lists = (table[name].astype(object).tolist() for name in columns)
+    rows = zip(*lists, strict=True)
+    return tuple(tuple(None if is_null(value) else value for value in row) for row in rows)
+
+
+def is_null(value: Any) -> bool:
+    """Return whether a value is None, NaN or pandas' own null."""
+    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
 
 
 def cell(value: Any) -> str:

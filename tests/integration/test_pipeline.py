@@ -46,7 +46,9 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_readmes_commands_go_from_songs_to_a_page(typed: Path) -> None:
-    assert (typed / "warehouse" / "reports" / "cnn" / "index.html").stat().st_size > 100_000
+    report = typed / "warehouse" / "reports" / "cnn"
+    assert '<section id="space">' in (report / "index.html").read_text()
+    assert (report / "data" / "songs.js").stat().st_size > 5_000
     assert (typed / "warehouse" / "embeddings" / "cnn" / "_SUCCESS").exists()
 
 

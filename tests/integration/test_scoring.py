@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import html
+import json
 import os
 import re
 import subprocess
@@ -20,7 +20,8 @@ from pyspark.sql import SparkSession
 from msd_spark.errors import StageError
 from msd_spark.features import example_columns
 from msd_spark.model_inputs import model_inputs
-from msd_spark.report import ReportSettings, make_report
+from msd_spark.page.settings import ReportSettings
+from msd_spark.report import make_report
 from msd_spark.schema import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY
 from msd_spark.scoring.job import score
 from msd_spark.scoring.settings import ScoreSettings
@@ -130,16 +131,18 @@ def test_song_files_are_placed_as_the_songs_of_the_warehouse(
 
 
 def test_the_page_holds_every_song_and_escapes_its_title(scored: Warehouse) -> None:
-    summary = make_report(ReportSettings(scored.root, "one"))
-    page = Path(scored.path("reports", "one", "index.html")).read_text()
-    assert summary.facts["songs"] == 160
-    songs = pq.read_table(scored.path("songs"), columns=["title"]).to_pandas()
-    hostile = [title for title in songs["title"] if "<script" in title]
-    assert hostile
-    own = re.sub(r"<script>.*?</script>", "", page, count=1, flags=re.DOTALL)  # without Plotly itself
-    for title in hostile:
-        assert title not in own
-    # They are there all the same, as text: escaped for HTML, within a script that Plotly wrote as JSON.
-    readable = own.replace("\\u0026", "&").replace("\\u002f", "/")
-    assert all(html.escape(title) in readable for title in hostile)
-    assert not re.search(r"(?:src|href)=[\"']?(?:https?:)?//", own)
+    summary = make_report(ReportSettings(scored.root, "one", heatmaps=5))
+    folder = Path(scored.path("reports", "one"))
+    assert summary.facts["songs"] == summary.facts["songs on the page"] == 160
+    titles = pq.read_table(scored.path("songs"), columns=["track_id", "title"]).to_pandas()
+    shipped = (folder / "data" / "songs.js").read_text()
+    songs = json.loads(shipped.removeprefix('msd.receive("songs",').removesuffix(");\n"))
+    assert dict(zip(songs["ids"], songs["titles"], strict=True)) == titles.set_index("track_id")["title"].to_dict()
+    assert any("<script" in title for title in songs["titles"])
+    assert "<" not in shipped
+    page = (folder / "index.html").read_text()
+    assert "<script>" not in page
+    assert not re.search(r"(?:src|href)=[\"']?(?:https?:)?//", page)
+    for key in ("results", "confusion", "precision-recall", "training", "model", "examples", "funnel", "ledger"):
+        assert f'<section id="{key}">' in page
+    assert {"tables", "data", "assets", "metrics.json"} <= {path.name for path in folder.iterdir()}

@@ -17,7 +17,6 @@ from msd_spark.data_folder import DataFolder
 from msd_spark.errors import StageError
 from msd_spark.example_plan import FileRule, plan_examples
 from msd_spark.features import example_columns, segment_features
-from msd_spark.figures import song_map
 from msd_spark.musixmatch import BagOfWordsError, parse_bag, parse_reverse_mapping, parse_words
 from msd_spark.pipeline import parse_arguments
 from msd_spark.schema import Geometry
@@ -446,12 +445,3 @@ def test_a_file_that_was_replaced_by_a_shorter_one(tmp_path: Path) -> None:
     (plan,) = plan_epoch(dataset.rows("train"), ranks=1, batch=4)
     with pytest.raises(StageError, match="7 rows planned and 6 read from 2 files; was the dataset replaced"):
         list(batches(dataset.addresses("train"), plan, 4, dataset.geometry, Target.of("genre", dataset)))
-
-
-# Figures
-
-
-def test_a_map_of_no_songs() -> None:
-    columns = ["title", "artist_name", "genre", "predicted_genre", "embedding"]
-    with pytest.raises(ValueError, match="at least one"):
-        song_map(pd.DataFrame(columns=columns))

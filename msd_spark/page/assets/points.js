@@ -26,7 +26,8 @@ msd.points = (() => {
 
   // A painter for a canvas; `size` must be called before `paint`.
   function painter(canvas) {
-    const context = canvas.getContext('2d');
+    // Its pixels are made by the processor, so the canvas need not live on the graphics card.
+    const context = canvas.getContext('2d', { willReadFrequently: true });
     let image, pixels, width, height, margin, sprites = new Map();
 
     function size(wide, high, radius) {

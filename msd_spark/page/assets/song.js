@@ -48,7 +48,7 @@ msd.song = (() => {
       return element('li', {}, element('button',
         { type: 'button', class: 'neighbour', 'data-row': row, onclick: () => msd.show(row), onpointerenter: mark(row), onpointerleave: mark(-1), onfocus: mark(row), onblur: mark(-1) },
         element('span', { class: 'name' }, songs.title(row)), element('span', { class: 'quiet' }, songs.artist(row)),
-        genre ? element('span', { class: 'genre' }, genre) : null, element('span', { class: 'number' }, distance.toFixed(3))));
+        genre ? element('span', { class: 'genre' }, genre) : null, element('span', { class: 'number' }, distance.toFixed(4))));
     });
     return element('div', {}, element('h3', {}, 'Nearest songs'), items.length
       ? element('ol', { class: 'neighbours' }, ...items) : element('p', { class: 'quiet' }, 'None of them is on this page.'));

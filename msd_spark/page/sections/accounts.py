@@ -48,7 +48,9 @@ def ingest_section(sources: Sources) -> Section | Absent:
         facts = sources.summary(stage)
         told += [(stage if place == 0 else "", name, value) for place, (name, value) in enumerate(facts.items())]
     if told:
-        tables.append(Table("stages", "What each stage said last", ("stage", "", ""), tuple(told), 200, texts=2, folded=True))
+        tables.append(
+            Table("stages", "What each stage said last", ("stage", "", ""), tuple(told), 200, texts=2, folded=True)
+        )
     if not tables:
         return Absent(title, "there is neither ledger/ nor summaries/")
     text = "For each unit of ingest, and so for all: inputs = songs + rejected + duplicates."
@@ -65,7 +67,8 @@ def ledger_table(ledger: pd.DataFrame) -> Table:
         counts = [int(part[name]) for name in COUNTS]
         return (kind, location, int(part["units"]), *counts, counts[0] == sum(counts[1:]), float(part["seconds"]))
 
-    rows = [row(kind, location, part) for (kind, location), part in sums.iterrows()]
+    parts = sums.reset_index().to_dict("records")
+    rows = [row(str(part["kind"]), str(part["location"]), part) for part in parts]
     rows.insert(0, row("all", f"{len(sums):,} locations", sums.sum()))
     return Table("ledger", "Ingest by location", heads, tuple(rows), PLACES, texts=2)
 

@@ -98,9 +98,13 @@ def precision_recall_curves(true: np.ndarray, probabilities: np.ndarray, class_n
         if not support[number]:
             continue
         precision, recall, _ = precision_recall_curve(true[:, number], probabilities[:, number])
-        x, y = recall[::-1], precision[::-1]
-        # sklearn's last point (recall 0, precision 1) is no threshold's; a step begins at the height that it ends at.
-        y = np.append(y[1:], y[-1])
+        # By falling threshold, without sklearn's own first point, which is no threshold's. Of points with the same
+        # recall the first is the step's height: so the area below the steps is the average precision.
+        x, first = np.unique(recall[::-1][1:], return_index=True)
+        y = precision[::-1][1:][first]
+        if x[0] == 0:  # the highest scores belong to other classes
+            x, y = x[1:], y[1:]
+        x, y = np.concatenate([[0.0], x]), np.append(y, y[-1])
         places = np.unique(np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).round().astype(int))
         lines.append(Line(class_names[number], x[places].round(4).tolist(), y[places].round(4).tolist()))
     return lines

@@ -31,7 +31,9 @@ def examples_section(sources: Sources) -> Section | Absent:
     )
     splits = list(next(iter(rows.values())))
     heads = ("genre", *(f"{split}: tracks" for split in splits), f"{TRAIN}: rows after resampling")
-    table = tuple((genre, *(tracks[genre].get(split, 0) for split in splits), rows[genre].get(TRAIN, 0)) for genre in rows)
+    table = tuple(
+        (genre, *(tracks[genre].get(split, 0) for split in splits), rows[genre].get(TRAIN, 0)) for genre in rows
+    )
     charts = (resampling(tracks, rows), by_split(tracks))
     return Section("examples", title, (text,), charts, (Table("examples", "By genre", heads, table),))
 

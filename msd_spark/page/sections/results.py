@@ -41,11 +41,11 @@ def readable(name: str) -> str:
 
     Examples
     --------
-    >>> readable("macro_roc_auc"), readable("weighted_f1")
-    ('macro ROC-AUC', 'weighted F1')
+    >>> readable("macro_roc_auc"), readable("f1")
+    ('macro ROC-AUC', 'F1')
     """
-    text = name.replace("_", " ").replace("roc auc", "ROC-AUC").replace("pr auc", "PR-AUC")
-    return text.replace(" f1", " F1").replace("r2", "R²")
+    text = f" {name}".replace("_", " ").replace("roc auc", "ROC-AUC").replace("pr auc", "PR-AUC")
+    return text.replace(" f1", " F1").replace("r2", "R²").strip()
 
 
 def judged_split(metrics: Mapping[str, Any]) -> str | None:
@@ -62,12 +62,17 @@ def results_section(sources: Sources) -> Section | Absent:
     names = [name for name in FIGURES if any(name in judged["model"] for judged in metrics.values())]
     who_heads = ("split", "who", "examples", "artists")
     rows = [
-        (where, who.replace("_", " "), figures["examples"], figures.get("artists"))
-        + tuple(with_interval(figures, name) for name in names)
+        (
+            where,
+            who.replace("_", " "),
+            figures["examples"],
+            figures.get("artists"),
+            *(with_interval(figures, name) for name in names),
+        )
         for where, judged in metrics.items()
         for who, figures in judged.items()
     ]
-    tables = [Table("results", "Every split", who_heads + tuple(map(readable, names)), tuple(rows), texts=2)]
+    tables = [Table("results", "Every split", (*who_heads, *map(readable, names)), tuple(rows), texts=2)]
     by_class = metrics[split][MODEL].get("by_class") or metrics[split][MODEL].get("by_tag")
     if by_class:
         heads = [name for name in OF_CLASSES if any(name in figures for figures in by_class.values())]
@@ -134,7 +139,13 @@ def confusion_section(sources: Sources) -> Section | Absent:
     heads = ("true \\ predicted", *counts.columns)
     rows = tuple((name, *map(int, row)) for name, row in zip(counts.rows, model["confusion_matrix"], strict=True))
     text = "Rows are true, columns predicted. Colour is the share of the true class in both."
-    return Section("confusion", title, (text,), (counts, shares), (Table("confusion", "Counts", heads, rows),))
+    return Section(
+        "confusion",
+        title,
+        (text,),
+        (counts, shares),
+        (Table("confusion", "Counts as a table", heads, rows, folded=True),),
+    )
 
 
 def confusion(model: Mapping[str, Any], split: str) -> tuple[Matrix, Matrix]:
@@ -149,6 +160,13 @@ def confusion(model: Mapping[str, Any], split: str) -> tuple[Matrix, Matrix]:
     return (
         Matrix("confusion_counts", f"Songs, {split} split", "predicted", "true", names, names, values, texts[0]),
         Matrix(
-            "confusion_shares", f"Share of the true class, {split} split", "predicted", "true", names, names, values, texts[1]
+            "confusion_shares",
+            f"Share of the true class, {split} split",
+            "predicted",
+            "true",
+            names,
+            names,
+            values,
+            texts[1],
         ),
-    )  # fmt: skip
+    )

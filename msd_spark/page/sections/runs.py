@@ -1,4 +1,4 @@
-"""This run beside others: comparisons, the protocol of 2019, and every finished run of the same target."""
+"""A run beside others: comparisons, the protocol of 2019, and every finished run of the same target."""
 
 from __future__ import annotations
 

@@ -79,16 +79,25 @@ def shared_chart(quality: Mapping[str, Any]) -> Intervals | None:
     if not names:
         return None
     series = {
-        name: tuple((row[place], None, None) for row in points) for place, name in enumerate([*SPACES.values(), "chance"])
+        name: tuple((row[place], None, None) for row in points)
+        for place, name in enumerate([*SPACES.values(), "chance"])
     }
     return Intervals("neighbours_share", "Share of neighbours of the same …", "share", "", tuple(names), series)
 
 
 def _groups(groups: Mapping[str, Any]) -> Table | None:
     of = groups.get("embedding") or {}
-    keys = [key for key in next(iter(of.values()), {}) if key != "songs"]
     if not of:
         return None
-    rows = tuple((name, figures.get("songs"), *(figures.get(key) for key in keys)) for name, figures in of.items())
-    heads = ("songs that are", "songs", *(key.replace("_", " ") for key in keys))
+    shares = ("genre", "language")
+    rows = tuple(
+        (
+            name,
+            figures["songs"],
+            *((figures.get(trait) or {}).get("share") for trait in shares),
+            *(figures.get(kind) for kind in ("latin", "spanish")),
+        )
+        for name, figures in of.items()
+    )
+    heads = ("songs that are", "songs", *(f"of the same {trait}" for trait in shares), "Latin", "in Spanish")
     return Table("latin_songs", "Latin songs: what share of neighbours is …", heads, rows)

@@ -7,7 +7,7 @@ import pandas as pd
 from msd_spark.page.charts import Intervals
 from msd_spark.page.section import Absent, Section
 from msd_spark.page.sources import Sources
-from msd_spark.page.tables import Table
+from msd_spark.page.tables import Table, rows_of
 
 STUDIES = "studies"
 MOST_FILTERS = 60
@@ -20,16 +20,15 @@ def occlusion_section(sources: Sources) -> Section | Absent:
     found = sources.parquet(columns, STUDIES, sources.name, "occlusion.parquet")
     if found is None or found.empty:
         return Absent(title, f"there is no {STUDIES}/{sources.name}; run training/listen.py")
-    table = found.astype(object).where(found.notna(), None)
-    rows = tuple(tuple(row) for row in table[columns].itertuples(index=False))
+    rows = rows_of(found, columns)
     heads = ("hidden", "genre", "figure", "songs", "of them had it", "as it is", "hidden", "change", "low", "high")
     text = "A part of every test song is hidden from the trained model; a bar is the 95 % interval by artist."
     tables = (Table("occlusion", "Change of each figure when a part is hidden", heads, rows, 60, texts=3),)
-    return Section("occlusion", title, (text,), tuple(occlusion_charts(table)), tables)
+    return Section("occlusion", title, (text,), tuple(occlusion_charts(found)), tables)
 
 
 def occlusion_charts(table: pd.DataFrame) -> list[Intervals]:
-    """Return for each genre the change of its F1, or of its probability, when a part is hidden; empty without genres."""
+    """Return each genre's change of F1 and of probability when a part is hidden; empty without genres."""
     genres = table[table["genre"].notna()]
     charts = []
     for figure, label in (("f1", "change of F1"), ("probability", "change of the right genre's probability")):
@@ -37,14 +36,13 @@ def occlusion_charts(table: pd.DataFrame) -> list[Intervals]:
         if of.empty:
             continue
         names = tuple(dict.fromkeys(of["genre"]))
-        series = {}
+        series: dict[str, tuple[tuple[float | None, float | None, float | None], ...]] = {}
         for hidden, part in of.groupby("hidden", sort=False):
             by_genre = part.drop_duplicates("genre").set_index("genre").reindex(names)
-            series[f"without {hidden}"] = tuple(
-                tuple(None if pd.isna(value) else float(value) for value in row)
-                for row in by_genre[["change", "low", "high"]].itertuples(index=False)
-            )
-        charts.append(Intervals(f"occlusion_{figure}", label.capitalize(), label, "", names, series, zero=True))  # type: ignore[arg-type]
+            known = rows_of(by_genre, ["change", "low", "high"])
+            series[f"without {hidden}"] = tuple((change, low, high) for change, low, high in known)
+        chart = Intervals(f"occlusion_{figure}", label.capitalize(), label, "", names, series, zero=True)
+        charts.append(chart)
     return charts
 
 
@@ -59,11 +57,15 @@ def filters_section(sources: Sources) -> Section | Absent:
     if names is not None:
         found = found.merge(names.drop_duplicates("track_id"), on="track_id", how="left")
     first = found[found["rank"] == 1].sort_values("activation", ascending=False)
-    told = pd.concat([part.head(max(1, MOST_FILTERS // found["layer"].nunique())) for _, part in first.groupby("layer")])
+    told = pd.concat(
+        [part.head(max(1, MOST_FILTERS // found["layer"].nunique())) for _, part in first.groupby("layer")]
+    )
     shown = ["layer", "stream", "filter", "activation", "track_id", "start", "end"]
     shown += [name for name in ("artist_name", "title") if name in told]
-    table = told.astype(object).where(told.notna(), None)
-    rows = tuple(tuple(row) for row in table[shown].itertuples(index=False))
+    rows = rows_of(told, shown)
     heads = tuple({"start": "from second", "end": "to second", "artist_name": "artist"}.get(n, n) for n in shown)
-    text = f"Of each layer the filters that answer most, and the place that they answer to; all are in {STUDIES}/{sources.name}."
+    text = (
+        "Of each layer the filters that answer most, and the place that they answer to; "
+        f"all are in {STUDIES}/{sources.name}."
+    )
     return Section("filters", title, (text,), tables=(Table("filters", "Filters", heads, rows, 24, texts=2),))
