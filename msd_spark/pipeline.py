@@ -8,155 +8,41 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import subprocess
 import sys
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
-from msd_spark.command_line import exit_with, job_parser
+from msd_spark.code_revision import code_revision
+from msd_spark.command_line import DEFAULT_WAREHOUSE, exit_with, job_parser
 from msd_spark.data_folder import STAGE, DataFolder
 from msd_spark.errors import StageError
 from msd_spark.metric_text import with_interval
 from msd_spark.run_metadata import HISTORY, METRICS, RUNS
+from msd_spark.stages.catalogue import DEFAULT_OPTIONS, NAMES, PipelineSettings
+from msd_spark.stages.fingerprints import FOLDER
+from msd_spark.stages.running import Choice, Ran, run_stages
+from msd_spark.stages.settings_file import check_settings, merge, parse_assignment, read_settings, to_toml
 from msd_spark.summary import SUMMARIES
 from msd_spark.warehouse import Warehouse
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-
-NOTHING_TO_READ = {"plays": "the folder of data has no tasteprofile/train_triplets.txt"}
-"""Why a stage whose command is empty is skipped."""
+SHORTCUTS = ("model", "epochs", "batch")
+"""Options of the training that the pipeline has, too."""
 
 
-@dataclass(frozen=True)
-class PipelineSettings:
-    """What runs on what.
-
-    Attributes
-    ----------
-    data : DataFolder
-    warehouse, run, model : str
-    ranks, epochs, batch : int
-    """
-
-    data: DataFolder
-    warehouse: str
-    run: str = "demo"
-    model: str = "cnn"
-    ranks: int = 2
-    epochs: int = 20
-    batch: int = 16
-
-
-def commands(settings: PipelineSettings) -> dict[str, list[str]]:
-    """Return the command of each stage, in order; it is empty where the stage has nothing to read."""
-    data, warehouse = settings.data, ["--warehouse", settings.warehouse]
-    bags = [("--train", data.bags_train), ("--test", data.bags_test), ("--reverse-mapping", data.reverse_mapping)]
-    labels = {"cd1": data.labels, **data.other_labels}
-    listens = [("--triplets", data.triplets), ("--mismatches", data.mismatches)]
-    run = ["--run", settings.run]
-    return {
-        "ingest": ["spark-submit", _script("jobs/ingest.py"), "--songs", *map(str, data.songs), *warehouse],
-        "lyrics": [
-            "spark-submit",
-            _script("jobs/lyrics.py"),
-            *(word for option, path in bags if path for word in (option, str(path))),
-            *warehouse,
-        ],
-        "labels": [
-            "spark-submit" if data.tags else "python",
-            _script("jobs/labels.py"),
-            *(word for name, path in labels.items() for word in (f"--{name}", str(path))),
-            *(("--tags", *map(str, data.tags)) if data.tags else ()),
-            *warehouse,
-        ],
-        "plays": [
-            "spark-submit",
-            _script("jobs/plays.py"),
-            *(word for option, path in listens if path for word in (option, str(path))),
-            *warehouse,
-        ]
-        if data.triplets
-        else [],
-        "dataset": ["spark-submit", _script("jobs/dataset.py"), "--require", "genre", *warehouse],
-        "train": [
-            *(
-                "horovodrun",
-                "-np",
-                str(settings.ranks),
-                _script("training/train.py"),
-                *warehouse,
-                "--model",
-                settings.model,
-                *run,
-                "--overwrite",
-            ),
-            *("--epochs", str(settings.epochs), "--batch", str(settings.batch)),
-        ],
-        "score": ["spark-submit", _script("jobs/score.py"), *warehouse, *run],
-        "neighbours": ["spark-submit", _script("jobs/neighbours.py"), *warehouse, *run],
-        "maps": ["python", _script("jobs/maps.py"), *warehouse, *run],
-        "listen": ["python", _script("training/listen.py"), *warehouse, *run],
-        "report": ["python", _script("jobs/report.py"), *warehouse, *run],
-    }
-
-
-def _script(name: str) -> str:
-    """Return how the repository's script is called from the folder we are in."""
-    return name if Path.cwd() == REPOSITORY else str(REPOSITORY / name)
-
-
-def run_stages(settings: PipelineSettings, first: str, last: str) -> dict[str, float]:
-    """Run the stages from `first` to `last`; return the seconds that each took.
-
-    Raises
-    ------
-    StageError
-        When a stage fails, with the command that goes on from there.
-    """
-    stages = commands(settings)
-    names = list(stages)
-    chosen = names[names.index(first) : names.index(last) + 1]
-    seconds: dict[str, float] = {}
-    for number, stage in enumerate(chosen, 1):
-        if not stages[stage]:
-            print(f"\n[{number}/{len(chosen)}] {stage}: skipped, {NOTHING_TO_READ[stage]}", flush=True)
-            continue
-        print(f"\n[{number}/{len(chosen)}] {stage}\n$ {shlex.join(stages[stage])}", flush=True)
-        started = time.monotonic()
-        outcome = subprocess.run(stages[stage])
-        seconds[stage] = time.monotonic() - started
-        if outcome.returncode:
-            raise StageError(
-                STAGE,
-                f"{stage} failed with exit status {outcome.returncode}, see above. Go on with: {_again(stage)}",
-            )
-    return seconds
-
-
-def _again(stage: str) -> str:
-    words = sys.argv[1:]
-    if "--from" in words:
-        place = words.index("--from")
-        words = words[:place] + words[place + 2 :]
-    return shlex.join(["python", "-m", "msd_spark.pipeline", *words, "--from", stage])
-
-
-def closing_table(warehouse: Warehouse, settings: PipelineSettings, seconds: dict[str, float]) -> str:
-    """Return what came of it all: counts, figures beside the baseline's, and times."""
+def closing_table(warehouse: Warehouse, run: str) -> str:
+    """Return what came of it all: counts, and figures beside the baselines'."""
     ingested, dataset, scored = (_facts(warehouse, stage) for stage in ("ingest", "dataset", "score"))
-    history = warehouse.read_json(RUNS, settings.run, HISTORY)
-    test = warehouse.read_json(RUNS, settings.run, METRICS).get("test")
+    history = warehouse.read_json(RUNS, run, HISTORY)
+    test = warehouse.read_json(RUNS, run, METRICS).get("test")
     rows: list[tuple[str, Any]] = [
         ("inputs", ingested["inputs"]),
         ("songs read", ingested["songs"]),
         ("rejected", ingested["rejected"]),
         ("duplicates", ingested["duplicates"]),
-        ("labelled", dataset["labelled"]),
+        *((name, dataset[name]) for name in ("labelled",) if name in dataset),
         *((f"examples for {split}", dataset[split]) for split in ("train", "validation", "test")),
         ("epochs", len(history)),
     ]
@@ -165,11 +51,9 @@ def closing_table(warehouse: Warehouse, settings: PipelineSettings, seconds: dic
             (f"test {shown}, {who}", with_interval(test[who], name))
             for name, shown in (("accuracy", "accuracy"), ("macro_f1", "macro F1"))
             for who in ("model", "majority", "logistic")
-            if who in test
+            if who in test and name in test[who]
         ]
     rows.append(("embeddings", scored["embeddings"]))
-    rows += [(f"seconds for {stage}", f"{spent:.0f}") for stage, spent in seconds.items()]
-    rows.append(("seconds in all", f"{sum(seconds.values()):.0f}"))
     return tabulate(
         rows,
         headers=["from song files to embeddings", ""],
@@ -179,40 +63,145 @@ def closing_table(warehouse: Warehouse, settings: PipelineSettings, seconds: dic
     )
 
 
+def stages_table(ran: Sequence[Ran]) -> str:
+    """Return what became of each stage, and the time that it took."""
+    rows = [(one.stage, one.outcome, one.why, f"{one.seconds:.0f}" if one.outcome == "ran" else "") for one in ran]
+    rows.append(("in all", "", "", f"{sum(one.seconds for one in ran):.0f}"))
+    return tabulate(
+        rows,
+        headers=["stage", "", "why", "seconds"],
+        tablefmt="simple",
+        colalign=("left", "left", "left", "right"),
+        disable_numparse=True,
+    )
+
+
 def _facts(warehouse: Warehouse, stage: str) -> dict[str, Any]:
     return dict(warehouse.read_json(SUMMARIES, f"{stage}.json")["facts"])
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """Return the arguments of the command line."""
+    """Return the arguments of the command line; what is left out is None."""
     parser = job_parser(__doc__)
-    stages = tuple(commands(PipelineSettings(DataFolder((), None, None, None, Path()), "")))
-    parser.add_argument(
-        "--data", required=True, type=Path, metavar="DIR", help="folder of data, laid out as the README says"
-    )
-    parser.add_argument("--run", default=PipelineSettings.run, metavar="NAME", help="name of the run")
-    parser.add_argument("--model", default=PipelineSettings.model, help="which model is trained")
-    parser.add_argument("--ranks", type=int, default=PipelineSettings.ranks, help="Horovod ranks")
-    parser.add_argument("--epochs", type=int, default=PipelineSettings.epochs, help="epochs at most")
-    parser.add_argument("--batch", type=int, default=PipelineSettings.batch, help="examples a rank takes a step")
-    parser.add_argument("--from", dest="first", default=stages[0], choices=stages, help="first stage to run")
-    parser.add_argument("--to", dest="last", default=stages[-1], choices=stages, help="last stage to run")
+    parser.prog = "python -m msd_spark.pipeline"
+    parser.formatter_class = argparse.HelpFormatter
+    parser.set_defaults(warehouse=None)
+    add = parser.add_argument
+    training = DEFAULT_OPTIONS["train"]
+    add("--settings", type=Path, metavar="FILE", help="a TOML file with a table a stage; the command line wins")
+    add("--set", action="append", default=[], metavar="STAGE.OPTION=VALUE", help="one option of a stage; repeatable")
+    add("--data", metavar="DIR", help="folder of data, laid out as the README says")
+    add("--run", metavar="NAME", help=f"name of the run ({PipelineSettings.run})")
+    add("--ranks", type=int, help=f"Horovod ranks ({PipelineSettings.ranks})")
+    add("--model", help=f"which model is trained ({training['model']})")
+    add("--epochs", type=int, help=f"epochs at most ({training['epochs']})")
+    add("--batch", type=int, help=f"examples a rank takes a step ({training['batch']})")
+    add("--from", dest="first", choices=NAMES, help="first stage to run")
+    add("--to", dest="last", choices=NAMES, help="last stage to run")
+    add("--only", nargs="+", choices=NAMES, default=(), metavar="STAGE", help="these stages alone")
+    add("--force", action="store_true", help="run the stages although they are up to date")
+    add("--ignore-code", action="store_true", help="run no stage only since the code has changed")
     return parser.parse_args(words)
+
+
+def effective_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what holds: the defaults, then the file, then the command line.
+
+    Raises
+    ------
+    StageError
+        When something is not known or does not fit; when there is no folder of data.
+    """
+    typed: dict[str, Any] = merge(*(parse_assignment(text) for text in arguments.set))
+    given = {name: value for name in SHORTCUTS if (value := getattr(arguments, name)) is not None}
+    typed = merge(typed, {"train": given} if given else {})
+    typed |= {
+        name: value for name in ("data", "warehouse", "run", "ranks") if (value := getattr(arguments, name)) is not None
+    }
+    check_settings(typed, "the command line")
+    from_file = read_settings(arguments.settings) if arguments.settings else {}
+    defaults = {"warehouse": DEFAULT_WAREHOUSE, "run": PipelineSettings.run, "ranks": PipelineSettings.ranks}
+    found = merge(defaults, DEFAULT_OPTIONS, from_file, typed)
+    if "data" not in found:
+        raise StageError(STAGE, "no folder of data; give --data DIR, or data in the settings")
+    if found["ranks"] < 1:
+        raise StageError(STAGE, f"there is at least 1 rank, not {found['ranks']}")
+    return found
+
+
+def pipeline_settings(found: Mapping[str, Any]) -> PipelineSettings:
+    """Return settings as the stages take them."""
+    return PipelineSettings(
+        DataFolder.find(Path(found["data"])),
+        found["warehouse"],
+        found["run"],
+        found["ranks"],
+        {stage: found[stage] for stage in NAMES if stage in found},
+        tuple(map(str, found.get("spark-submit", ()))),
+    )
+
+
+def choose(arguments: argparse.Namespace) -> Choice:
+    """Return which stages run.
+
+    Raises
+    ------
+    StageError
+        When the stages are said in two ways, or the last comes before the first.
+    """
+    if arguments.only and (arguments.first or arguments.last):
+        raise StageError(STAGE, "--only names all stages; leave out --from and --to")
+    first = NAMES.index(arguments.first or NAMES[0])
+    last = NAMES.index(arguments.last or NAMES[-1])
+    if last < first:
+        raise StageError(STAGE, f"{NAMES[last]} comes before {NAMES[first]}; nothing would run")
+    stages = tuple(name for name in NAMES if name in arguments.only) if arguments.only else NAMES[first : last + 1]
+    return Choice(stages, arguments.force, arguments.ignore_code)
+
+
+def keep_settings(warehouse: Warehouse, found: Mapping[str, Any], words: Sequence[str]) -> None:
+    """Keep the effective settings with the run, in a form that ``--settings`` takes."""
+    typed = " ".join(shlex.join(words).split())  # a comment is one line
+    facts = f"# python -m msd_spark.pipeline {typed}\n# code {code_revision() or 'of no checkout'}\n"
+    path = warehouse.path(FOLDER, f"{found['run']}.toml")
+    warehouse.filesystem.create_dir(warehouse.path(FOLDER), recursive=True)
+    with warehouse.finished_file(path) as unfinished, warehouse.filesystem.open_output_stream(unfinished) as sink:
+        sink.write((facts + to_toml(found)).encode())
+
+
+def without(words: Sequence[str], option: str) -> list[str]:
+    """Return the words of a command line less an option and its value."""
+    kept, skip = [], False
+    for word in words:
+        if skip:
+            skip = False
+        elif word == option:
+            skip = True
+        elif not word.startswith(f"{option}="):
+            kept.append(word)
+    return kept
 
 
 def main() -> None:
     """Run the stages and print the closing table."""
     arguments = parse_arguments()
+    words = sys.argv[1:]
     # Jobs and ranks are started by the programs of this interpreter's environment.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    data = DataFolder.find(arguments.data)
-    settings = PipelineSettings(
-        data, arguments.warehouse, arguments.run, arguments.model, arguments.ranks, arguments.epochs, arguments.batch
-    )
-    seconds = run_stages(settings, arguments.first, arguments.last)
-    if arguments.last == "report":
-        warehouse = Warehouse(settings.warehouse)
-        print(f"\n{closing_table(warehouse, settings, seconds)}")
+    found, choice = effective_settings(arguments), choose(arguments)
+    settings = pipeline_settings(found)
+    warehouse = Warehouse(settings.warehouse)
+    keep_settings(warehouse, found, words)
+    if arguments.only:
+        again = words[: words.index("--only")]
+        again += words[words.index("--only") + 1 + len(arguments.only) :]
+    else:
+        again = without(words, "--from")
+    ran = run_stages(settings, choice, ["python", "-m", "msd_spark.pipeline", *again])
+    if "report" in choice.stages:
+        print(f"\n{closing_table(warehouse, settings.run)}")
+    print(f"\n{stages_table(ran)}")
+    if "report" in choice.stages:
         print(f"\nthe page: {warehouse.path('reports', settings.run, 'index.html')}")
 
 

@@ -5,7 +5,12 @@ from pathlib import Path
 import pytest
 
 from msd_spark.data_folder import DataFolder
-from msd_spark.pipeline import REPOSITORY, PipelineSettings, commands, parse_arguments, run_stages
+from msd_spark.errors import StageError
+from msd_spark.pipeline import choose, effective_settings, keep_settings, parse_arguments, pipeline_settings, without
+from msd_spark.stages.catalogue import NAMES, REPOSITORY, PipelineSettings, commands
+from msd_spark.stages.running import Choice, Ran, run_stages
+from msd_spark.stages.settings_file import read_settings
+from msd_spark.warehouse import Warehouse
 
 EVERYTHING = (
     "songs/",
@@ -95,7 +100,8 @@ def test_what_need_not_be_there_may_be_missing(tmp_path: Path) -> None:
 
 
 def settings(tmp_path: Path) -> PipelineSettings:
-    return PipelineSettings(DataFolder.find(lay_out(tmp_path, *EVERYTHING)), "s3://b/w", "r1", "dense", 4, 7, 32)
+    options = {"train": {"model": "dense", "epochs": 7, "batch": 32}}
+    return PipelineSettings(DataFolder.find(lay_out(tmp_path, *EVERYTHING)), "s3://b/w", "r1", 4, options)
 
 
 def test_stages_stand_in_the_order_of_the_design(tmp_path: Path) -> None:
@@ -133,8 +139,8 @@ def test_commands_are_those_that_a_person_would_type(tmp_path: Path, monkeypatch
         "plays": "spark-submit jobs/plays.py --triplets DATA/tasteprofile/train_triplets.txt"
         " --mismatches DATA/tasteprofile/sid_mismatches.txt --warehouse s3://b/w",
         "dataset": "spark-submit jobs/dataset.py --require genre --warehouse s3://b/w",
-        "train": "horovodrun -np 4 training/train.py --warehouse s3://b/w --model dense --run r1 --overwrite"
-        " --epochs 7 --batch 32",
+        "train": "horovodrun -np 4 training/train.py --model dense --epochs 7 --batch 32 --warehouse s3://b/w --run r1"
+        " --overwrite",
         "score": "spark-submit jobs/score.py --warehouse s3://b/w --run r1",
         "neighbours": "spark-submit jobs/neighbours.py --warehouse s3://b/w --run r1",
         "maps": "python jobs/maps.py --warehouse s3://b/w --run r1",
@@ -169,11 +175,115 @@ def test_a_folder_without_listens_and_tags_skips_them_with_a_word(
     cd1 = str(tmp_path / "tagtraum" / "msd_tagtraum_cd1.cls")
     assert (stages["labels"][0], stages["labels"][2:]) == ("python", ["--cd1", cd1, "--warehouse", "w"])
     assert stages["plays"] == []
-    assert run_stages(bare, "plays", "plays") == {}
+    ran = run_stages(PipelineSettings(bare.data, str(tmp_path / "w")), Choice(("plays",)))
+    assert ran == [Ran("plays", "skipped", "the folder of data has no tasteprofile/train_triplets.txt")]
     assert "plays: skipped, the folder of data has no tasteprofile/train_triplets.txt" in capsys.readouterr().out
 
 
 def test_arguments_that_are_left_out() -> None:
     arguments = parse_arguments(["--data", "d"])
-    assert (arguments.data, arguments.first, arguments.last) == (Path("d"), "ingest", "report")
-    assert (arguments.run, arguments.ranks, arguments.warehouse) == ("demo", 2, "./warehouse")
+    assert choose(arguments) == Choice(NAMES)
+    assert effective_settings(arguments) == {
+        "warehouse": "./warehouse",
+        "run": "demo",
+        "ranks": 2,
+        "dataset": {"require": "genre"},
+        "train": {"model": "cnn", "epochs": 20, "batch": 16},
+        "data": "d",
+    }
+
+
+def test_which_stages_run() -> None:
+    def chosen(*words: str) -> tuple[str, ...]:
+        return choose(parse_arguments(["--data", "d", *words])).stages
+
+    assert chosen("--from", "maps") == ("maps", "listen", "report")
+    assert chosen("--from", "lyrics", "--to", "plays") == ("lyrics", "labels", "plays")
+    assert chosen("--only", "train", "lyrics") == ("lyrics", "train")
+    with pytest.raises(StageError, match="lyrics comes before train; nothing would run"):
+        chosen("--from", "train", "--to", "lyrics")
+    with pytest.raises(StageError, match="--only names all stages"):
+        chosen("--only", "train", "--to", "report")
+
+
+SETTINGS = """
+run = "sif"
+spark-submit = ["--driver-memory", "4g"]
+
+[lyrics]
+vectors = "words.txt"
+weights = "sif"
+
+[dataset]
+name = "mine"
+require = "genre,lyrics"
+factors = true
+
+[train]
+epochs = 5
+filters = [16, 16, 32]
+"""
+
+
+def test_a_file_of_settings_is_typed_and_the_command_line_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    lay_out(tmp_path, "songs/", "musixmatch/mxm_dataset_test.txt", "tagtraum/msd_tagtraum_cd1.cls")
+    (tmp_path / "s.toml").write_text(SETTINGS)
+    words = ["--settings", str(tmp_path / "s.toml"), "--data", str(tmp_path), "--warehouse", str(tmp_path / "w")]
+    arguments = parse_arguments([*words, "--epochs", "9", "--set", "lyrics.weights=idf", "--set", "train.seed=3"])
+    found = effective_settings(arguments)
+    made = {stage: " ".join(typed) for stage, typed in commands(pipeline_settings(found)).items()}
+    lyrics, w = str(tmp_path / "musixmatch" / "mxm_dataset_test.txt"), tmp_path / "w"
+    assert made["lyrics"] == (
+        f"spark-submit --driver-memory 4g jobs/lyrics.py --test {lyrics}"
+        f" --vectors words.txt --weights idf --warehouse {w}"
+    )
+    assert made["dataset"] == (
+        f"spark-submit --driver-memory 4g jobs/dataset.py --require genre,lyrics --name mine --factors --warehouse {w}"
+    )
+    assert made["train"] == (
+        "horovodrun -np 2 training/train.py --model cnn --epochs 9 --batch 16 --dataset mine --filters 16 16 32"
+        f" --seed 3 --warehouse {w} --run sif --overwrite"
+    )
+    # What held is kept, and can be given again.
+    keep_settings(Warehouse(str(w)), found, ["--data", "a\nb"])
+    kept = read_settings(w / "pipeline" / "sif.toml")
+    assert kept == found
+    assert (w / "pipeline" / "sif.toml").read_text().startswith("# python -m msd_spark.pipeline --data 'a b'\n# code ")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("rnu = 'a'", "nothing is called 'rnu'; did you mean 'run'"),
+        ("[trian]\nepochs = 1", "nothing is called 'trian'; did you mean 'train'"),
+        ("[train]\nepoch = 1", "[train] has no option 'epoch'; did you mean 'epochs'"),
+        ("[train]\nepochs = 'many'", "[train] argument --epochs: invalid int value: 'many'"),
+        ("[train]\nmodel = 'cnm'", "[train] argument --model: invalid choice: 'cnm'"),
+        ("[train]\nrun = 'x'", "[train] run is given by the pipeline"),
+        ("[dataset]\nfactors = 1", "[dataset] factors is true or false, not 1"),
+        ("[dataset]\ntags = true", "[dataset] tags is no flag, not True"),
+        ("train = 3", "train is a stage; give its options in a table, [train]"),
+        ("ranks = 'two'", "ranks is a int, not 'two'"),
+        ("ranks =", "cannot be read as TOML"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_with_the_nearest_name(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "s.toml").write_text(text)
+    with pytest.raises(StageError) as error:
+        read_settings(tmp_path / "s.toml")
+    assert said in str(error.value)
+    assert "s.toml" in str(error.value)
+
+
+def test_options_that_are_set_one_by_one_have_a_form() -> None:
+    for text in ("epochs=3", "train.epochs", "train.=3", "a.b.c=3"):
+        with pytest.raises(StageError, match=r"--set takes STAGE.OPTION=VALUE"):
+            effective_settings(parse_arguments(["--data", "d", "--set", text]))
+    with pytest.raises(StageError, match="no folder of data"):
+        effective_settings(parse_arguments([]))
+
+
+def test_a_word_and_its_value_are_left_out() -> None:
+    assert without(["--data", "d", "--from", "x", "--run", "r"], "--from") == ["--data", "d", "--run", "r"]
+    assert without(["--from=x", "--run", "r"], "--from") == ["--run", "r"]
