@@ -23,6 +23,7 @@ def main() -> None:
     layout("--seed", int, "of the sample and the map")
     add("--refit", action="store_true", help="make a new map where there is one")
     add("--block", type=int, default=MapSettings.block, help="songs placed at a time, which bounds the memory")
+    add("--threads", type=int, default=MapSettings.threads, help="more help large samples, on cores of one's own")
     settings = MapSettings(**vars(parser.parse_args()))
     make_map(settings).finish(Warehouse(settings.warehouse))
 

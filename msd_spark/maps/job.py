@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -49,9 +48,9 @@ def make_map(settings: MapSettings) -> Summary:
     layout = _layout(there, settings)
     goes_on = there is not None and is_of(there, embedded)
     started = time.monotonic()
-    kept = there if there is not None and goes_on else fit(embedded, layout, settings.run)
+    kept = there if there is not None and goes_on else fit(embedded, layout, settings.run, settings.threads)
     fitted_after = time.monotonic() - started
-    made, counts = bring_up_to_date(kept, embedded, settings.block)
+    made, counts = bring_up_to_date(kept, embedded, settings.block, settings.threads)
     if not goes_on or counts["placed now"] or counts["gone"]:
         made.write(warehouse, settings.run)
     write_rejections(warehouse, STAGE, refused)
@@ -136,7 +135,7 @@ def read_songs(warehouse: Warehouse, run: str) -> tuple[Embedded, list[Rejection
     ]
 
 
-def fit(embedded: Embedded, layout: Layout, run: str) -> KeptMap:
+def fit(embedded: Embedded, layout: Layout, run: str, threads: int = 1) -> KeptMap:
     """Make a map of a sample of songs, stratified by the genre that the model predicts.
 
     Of a run that tells no genres the sample is drawn from all songs alike.
@@ -160,12 +159,12 @@ def fit(embedded: Embedded, layout: Layout, run: str) -> KeptMap:
         from msd_spark.maps.tsne import FIT_ITERATIONS, fit_tsne
 
         with tqdm(desc="maps: fit", total=FIT_ITERATIONS, unit="iteration", mininterval=1.0) as bar:
-            places = fit_tsne(sample.vectors, perplexity, layout.seed, _threads(), bar.update)
+            places = fit_tsne(sample.vectors, perplexity, layout.seed, threads, bar.update)
     songs = Songs(sample.track_ids, places, np.ones(len(sample), bool), directions(sample.vectors))
     return KeptMap(layout, perplexity, sample, places, songs)
 
 
-def bring_up_to_date(kept: KeptMap, embedded: Embedded, block: int) -> tuple[KeptMap, dict[str, int]]:
+def bring_up_to_date(kept: KeptMap, embedded: Embedded, block: int, threads: int = 1) -> tuple[KeptMap, dict[str, int]]:
     """Return a map with exactly these songs on it, and what was done.
 
     Parameters
@@ -175,6 +174,7 @@ def bring_up_to_date(kept: KeptMap, embedded: Embedded, block: int) -> tuple[Kep
         All songs, by track id.
     block : int
         Songs to place at a time.
+    threads : int
 
     Returns
     -------
@@ -192,7 +192,7 @@ def bring_up_to_date(kept: KeptMap, embedded: Embedded, block: int) -> tuple[Kep
     places[stays], fitted[stays] = kept.songs.places[at[stays]], kept.songs.fitted[at[stays]]
     new = np.flatnonzero(~stays)
     if len(new):
-        place = _placer(kept)
+        place = _placer(kept, threads)
         with tqdm(desc="maps: place", total=len(new), unit="song", mininterval=1.0) as bar:
             for start in range(0, len(new), block):
                 rows = new[start : start + block]
@@ -210,7 +210,7 @@ def bring_up_to_date(kept: KeptMap, embedded: Embedded, block: int) -> tuple[Kep
     return KeptMap(kept.layout, kept.perplexity, kept.fitted, kept.places, songs), counts
 
 
-def _placer(kept: KeptMap) -> Place:
+def _placer(kept: KeptMap, threads: int) -> Place:
     if kept.layout.method == UMAP:
         from msd_spark.maps.umap_layout import UmapPlacer, require_umap
 
@@ -218,11 +218,7 @@ def _placer(kept: KeptMap) -> Place:
         return UmapPlacer(kept.fitted.vectors, kept.places, kept.layout.seed)
     from msd_spark.maps.tsne import TsnePlacer
 
-    return TsnePlacer(kept.fitted.vectors, kept.places, kept.perplexity, _threads())
-
-
-def _threads() -> int:
-    return len(os.sched_getaffinity(0))
+    return TsnePlacer(kept.fitted.vectors, kept.places, kept.perplexity, threads)
 
 
 def _take(embedded: Embedded, rows: np.ndarray) -> Embedded:

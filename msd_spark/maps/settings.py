@@ -80,6 +80,9 @@ class MapSettings:
         Make a new map even where there is one.
     block : int
         Songs that are placed at a time; where they come to lie does not depend on it.
+    threads : int
+        More of them help with samples of tens of thousands, on cores that nobody else uses: openTSNE's wait for each
+        other so often that on busy cores two took eight times as long as one. The map does not depend on them.
     """
 
     warehouse: str
@@ -90,11 +93,12 @@ class MapSettings:
     seed: int | None = None
     refit: bool = False
     block: int = 8192
+    threads: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what cannot be asked for."""
-        if self.block < 1:
-            raise StageError(STAGE, f"at least one song is placed at a time, not {self.block}")
+        if self.block < 1 or self.threads < 1:
+            raise StageError(STAGE, f"--block and --threads are at least 1, not {self.block}, {self.threads}")
 
     @property
     def asked(self) -> dict[str, Any]:

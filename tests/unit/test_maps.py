@@ -122,11 +122,10 @@ def test_with_nothing_new_the_map_is_not_touched(mapped: tuple[Warehouse, Summar
 
 
 def test_the_same_songs_and_seed_give_the_same_bytes(
-    growing: tuple[Warehouse, pa.Table], mapped: tuple[Warehouse, Summary], monkeypatch: pytest.MonkeyPatch
+    growing: tuple[Warehouse, pa.Table], mapped: tuple[Warehouse, Summary]
 ) -> None:
     warehouse, whole = growing
     warehouse.write_arrow(whole, "embeddings", "tiny")
-    monkeypatch.setattr("msd_spark.maps.job._threads", lambda: 1)
     run(warehouse, perplexity=15.0, refit=True)
     for name in ("part-0.parquet", "_fitted.parquet", "_vectors.parquet", "_map.json"):
         files = [Path(one.path("maps", "tiny", name)).read_bytes() for one in (warehouse, mapped[0])]

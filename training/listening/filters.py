@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 from tqdm import tqdm
 
+from msd_spark.errors import StageError
 from msd_spark.model_inputs import CHROMA, MASK, TIMBRE, model_inputs
 from msd_spark.schema import FILTER_RESPONSES, SPLITS, Geometry
 from msd_spark.warehouse import Warehouse
@@ -59,6 +60,11 @@ def sample_songs(dataset: Dataset, size: int, seed: int) -> Columns:
     -------
     dict
         `INPUT_COLUMNS` of the examples.
+
+    Raises
+    ------
+    StageError
+        When the dataset has no example.
     """
     files = [
         (split, address, file["name"])
@@ -92,8 +98,10 @@ def sample_songs(dataset: Dataset, size: int, seed: int) -> Columns:
                     wanted.remove(track)
                     rows.append(row)
             parts.append({name: values[rows] for name, values in group.items()})
-    together = {name: np.concatenate([part[name] for part in parts]) for name in INPUT_COLUMNS} if parts else {}
-    order = np.argsort(together["track_id"], kind="stable") if parts else []
+    if not parts:
+        raise StageError("listen", f"dataset {dataset.name} has no examples; run jobs/dataset.py again")
+    together = {name: np.concatenate([part[name] for part in parts]) for name in INPUT_COLUMNS}
+    order = np.argsort(together["track_id"], kind="stable")
     return {name: values[order] for name, values in together.items()}
 
 

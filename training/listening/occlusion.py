@@ -120,7 +120,9 @@ def occlusion_table(
         if hidden == FULL:
             continue
         affected = has_lyrics if hidden == LYRICS else np.ones(len(full), bool)
-        wanted = [(None, name, name, np.ones(len(full), bool)) for name in OF_ALL]
+        wanted: list[tuple[str | None, str, str, np.ndarray]] = [
+            (None, name, name, np.ones(len(full), bool)) for name in OF_ALL
+        ]
         wanted += [
             (genre, name, f"{name} {number}", full.true == number)
             for number, genre in enumerate(classes)
