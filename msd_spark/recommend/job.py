@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from pyspark.sql import SparkSession
 from msd_spark.recommend import metrics
 from msd_spark.recommend.cold import Parted, cold_factors, part
 from msd_spark.recommend.confidence import fit_rows
+from msd_spark.recommend.fitting import Factors, Fitter
 from msd_spark.recommend.held_out import Split, split
 from msd_spark.recommend.judging import als_recommender, baseline_makers, judge, over, table
 from msd_spark.recommend.listens import Filtered, Listens, keep_frequent, read_listens
@@ -29,7 +31,7 @@ from msd_spark.recommend.settings import (
     AlsParameters,
     FactorSettings,
 )
-from msd_spark.recommend.spark_als import fit, part_path, write_listens
+from msd_spark.recommend.spark_als import part_path
 from msd_spark.schema import FACTORS
 from msd_spark.summary import Summary
 from msd_spark.warehouse import Warehouse
@@ -37,56 +39,6 @@ from msd_spark.warehouse import Warehouse
 ALS = "ALS"
 SCRATCH = "_listens"
 """Folder within the staging folder for listens that Spark's workers read; gone before the table is there."""
-
-
-@dataclass(frozen=True)
-class Factors:
-    """Factors of users and tracks.
-
-    Attributes
-    ----------
-    users, tracks : numpy.ndarray
-        Ids, sorted.
-    user_factors, track_factors : numpy.ndarray
-        Shape ``(n, rank)``, float32.
-    """
-
-    users: np.ndarray
-    tracks: np.ndarray
-    user_factors: np.ndarray
-    track_factors: np.ndarray
-
-
-class Fitter:
-    """Fits factors through Spark; what it stages lies in one folder.
-
-    Parameters
-    ----------
-    session : SparkSession
-    warehouse : Warehouse
-    folder : str
-    settings : FactorSettings
-    """
-
-    def __init__(self, session: SparkSession, warehouse: Warehouse, folder: str, settings: FactorSettings) -> None:
-        self.session, self.warehouse, self.folder, self.settings = session, warehouse, folder, settings
-        self.staged: dict[str, int] = {}
-
-    def stage(self, name: str, listens: Listens) -> str:
-        """Write listens where workers find them, once; return the folder."""
-        folder = f"{self.folder}/{name}"
-        if name not in self.staged:
-            size = self.settings.users_per_task
-            self.staged[name] = write_listens(self.warehouse, folder, listens.plays, size)
-        return folder
-
-    def fit(self, name: str, listens: Listens, parameters: AlsParameters) -> Factors:
-        """Fit users and tracks of some listens."""
-        folder = self.stage(name, listens)
-        shape = (len(listens.users), len(listens.tracks))
-        blocks, seed = self.settings.blocks, self.settings.seed
-        found = fit(self.session, self.warehouse, folder, shape, self.staged[name], parameters, blocks, seed)
-        return Factors(listens.users, listens.tracks, *found)
 
 
 def make_factors(session: SparkSession, settings: FactorSettings) -> Summary:
@@ -110,8 +62,10 @@ def make_factors(session: SparkSession, settings: FactorSettings) -> Summary:
         tried: list[dict[str, Any]] = []
         if parts and settings.search:
             parameters, tried = _search(fitter, parts, settings)
+        started = time.monotonic()
         factors = fitter.fit("train" if parts else "all", parts.train if parts else filtered.listens, parameters)
-        quality = _judge(factors, parts, parameters, settings) if parts else None
+        fit_seconds = time.monotonic() - started
+        quality = _judge(factors, fit_seconds, parts, parameters, settings) if parts else None
         if quality:
             print(table(quality["recommenders"]), end="\n\n")
         listens = filtered.listens
@@ -191,12 +145,14 @@ def _search(fitter: Fitter, parts: Split, settings: FactorSettings) -> tuple[Als
     return search(settings.parameters, settings.search, settings.seed, value_of)
 
 
-def _judge(factors: Factors, parts: Split, parameters: AlsParameters, settings: FactorSettings) -> dict[str, Any]:
+def _judge(
+    factors: Factors, fit_seconds: float, parts: Split, parameters: AlsParameters, settings: FactorSettings
+) -> dict[str, Any]:
     """Judge all recommenders on the test users, and ALS on the validation users too."""
     makers = baseline_makers(parts.train.plays, settings.baselines, settings.seed)
     judged = {name: judge(make, parts.test) for name, make in makers.items()}
     als = als_recommender(factors.track_factors, parameters)
-    judged[ALS] = judge(lambda: als, parts.test)
+    judged[ALS] = replace(judge(lambda: als, parts.test), fit_seconds=fit_seconds)
     return {
         "users": len(parts.test.n_held),
         "recommenders": {name: one.as_json(settings.seed) for name, one in judged.items()},
