@@ -63,6 +63,7 @@ def make_report(settings: ReportSettings) -> Summary:
         folder.write("metrics.json", _as_file(_metrics(sources, sections, songs)))
         page = _template().render(
             run=sources.run,
+            revision=sources.run.get("git_revision"),
             about=_about(sources),
             sections=sections,
             absent=absent,
@@ -143,7 +144,7 @@ def _song_map(shown: pd.DataFrame) -> Points:
     groups = shown["genre"] if shown["genre"].notna().any() else shown["predicted_genre"]
     places = shown[["x", "y"]].to_numpy(np.float32)
     unknown = groups.isna().to_numpy()
-    named = {str(name): places[(groups == name).to_numpy()] for name in sorted(groups.dropna().unique())}
+    named = {str(name): places[(groups == name).to_numpy()] for name in groups.value_counts().index}
     return Points("map", "Map of the songs", "", "", ({"not known": places[unknown]} if unknown.any() else {}) | named)
 
 

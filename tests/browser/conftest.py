@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
 from msd_spark.page.settings import ReportSettings
 from msd_spark.report import make_report
 from tests.page_run import RUN, write_page_run
+
+expect.set_options(timeout=60_000)  # a busy machine is slow, not wrong
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -84,6 +86,7 @@ def open_with(browser: Browser, page_folder: Path, *, after: str = "", width: in
     )
     one = Opened(context.new_page())
     one.watch()
+    one.page.set_default_timeout(120_000)
     one.page.goto((page_folder / "index.html").as_uri() + after)
     one.page.wait_for_selector("html[data-page=ready]")
     return one

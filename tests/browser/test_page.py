@@ -58,10 +58,10 @@ def lonely_row(page: Page) -> int:
 
 def until(page: Page, script: str, wanted: object) -> None:
     """Wait until a script gives a value; the page lets no script be made of text, which Playwright's own way needs."""
-    for _ in range(100):
+    for _ in range(600):
         if page.evaluate(script) == wanted:
             return
-        page.wait_for_timeout(30)
+        page.wait_for_timeout(100)
     raise AssertionError(f"{script} is {page.evaluate(script)}, not {wanted}")
 
 

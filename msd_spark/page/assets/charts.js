@@ -3,7 +3,7 @@
 
 msd.charts = (() => {
   const drawn = new Set();
-  const CONFIG = { displaylogo: false, responsive: true, modeBarButtons: [['zoom2d', 'pan2d', 'resetScale2d', 'toImage']], toImageButtonOptions: { format: 'svg' } };
+  const CONFIG = { displaylogo: false, displayModeBar: window.matchMedia('(hover: hover)').matches ? 'hover' : false, responsive: true, modeBarButtons: [['zoom2d', 'pan2d', 'resetScale2d', 'toImage']], toImageButtonOptions: { format: 'svg' } };
 
   function themed(layout) {
     const { ink, line, paper, quiet } = msd.theme();

@@ -19,10 +19,13 @@ msd.colours = (() => {
   // The look of each group of a trait, and last that of songs that are in none.
   function looks(trait) {
     const n = trait.names.length;
+    // The largest groups have a colour each; smaller ones share it and differ by shape.
+    const bySize = trait.names.map((_, i) => i).sort((a, b) => trait.counts[b] - trait.counts[a]);
+    const rank = new Map(bySize.map((i, place) => [i, place]));
     const made = trait.names.map((_, i) =>
       trait.ordered
         ? { colour: along(CIVIDIS, n > 1 ? 0.12 + 0.88 * (i / (n - 1)) : 0.5), shape: 'circle' }
-        : { colour: NAMED[i % NAMED.length], shape: SHAPES[Math.floor(i / NAMED.length) % SHAPES.length] });
+        : { colour: NAMED[rank.get(i) % NAMED.length], shape: SHAPES[Math.floor(rank.get(i) / NAMED.length) % SHAPES.length] });
     return [...made, { colour: OTHER, shape: 'circle' }];
   }
 

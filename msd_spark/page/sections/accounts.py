@@ -76,7 +76,7 @@ def ledger_table(ledger: pd.DataFrame) -> Table:
 def rejected_section(sources: Sources) -> Section | Absent:
     """Return each stage's reasons of rejection with their number and one example."""
     warehouse = sources.warehouse
-    stages = [stage for stage in STAGES_WITH_REJECTIONS if warehouse.is_complete("rejected", f"stage={stage}")]
+    stages = _stages_with_rejections(sources)
     columns = ["source", "member", "reason", "detail"]
     rows: list[tuple[Any, ...]] = []
     for stage in stages:
@@ -95,4 +95,10 @@ def rejected_section(sources: Sources) -> Section | Absent:
     return Section("rejected", "Rejected", tables=(Table("rejected", "By stage and reason", heads, tuple(rows)),))
 
 
-STAGES_WITH_REJECTIONS = ("ingest", "lyrics", "labels", "tags", "plays", "dataset", "score")
+def _stages_with_rejections(sources: Sources) -> list[str]:
+    """Return the stages that have a whole table of rejections, those of `STAGES` first and in their order."""
+    prefix = sources.warehouse.path("rejected") + "/stage="
+    paths = [info.path for info in sources.warehouse.list_files(sources.warehouse.path("rejected"))]
+    found = {path.removeprefix(prefix).split("/")[0] for path in paths if path.startswith(prefix)}
+    whole = [stage for stage in found if sources.warehouse.is_complete("rejected", f"stage={stage}")]
+    return sorted(whole, key=lambda stage: (STAGES.index(stage) if stage in STAGES else len(STAGES), stage))
