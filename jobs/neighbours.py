@@ -3,7 +3,7 @@
 
 from msd_spark.command_line import exit_with, job_parser
 from msd_spark.neighbours.job import find_neighbours
-from msd_spark.neighbours.settings import EXCLUSIONS, METHODS, METRICS, NeighbourSettings
+from msd_spark.neighbours.settings import EXCLUSIONS, METHODS, METRICS, SPACES, NeighbourSettings
 from msd_spark.spark import start_spark
 from msd_spark.warehouse import Warehouse
 
@@ -12,7 +12,8 @@ def main() -> None:
     """Run the job with the arguments of the command line."""
     parser = job_parser(__doc__)
     add = parser.add_argument
-    add("--run", required=True, metavar="NAME", help="the run of embeddings/NAME")
+    add("--run", metavar="NAME", help="the run of embeddings/NAME; of factors it is their name under neighbours/")
+    add("--space", choices=SPACES, default=NeighbourSettings.space, help="a run's embeddings, or factors/ of listens")
     add("--k", type=int, default=NeighbourSettings.k, help="neighbours of each song")
     add("--metric", choices=METRICS, default=NeighbourSettings.metric, help="the distance")
     add(
@@ -34,9 +35,11 @@ def main() -> None:
     add("--no-quality", action="store_true", help="do not judge the space")
     add("--seed", type=int, default=NeighbourSettings.seed)
     arguments = parser.parse_args()
+    if arguments.run is None and arguments.space == NeighbourSettings.space:
+        parser.error("--run says whose embeddings")
     settings = NeighbourSettings(
         warehouse=arguments.warehouse,
-        run=arguments.run,
+        run=arguments.run or arguments.space,
         k=arguments.k,
         metric=arguments.metric,
         method=arguments.method,
@@ -46,6 +49,7 @@ def main() -> None:
         label_set=arguments.label_set,
         quality=not arguments.no_quality,
         seed=arguments.seed,
+        space=arguments.space,
     )
     find_neighbours(start_spark("msd-spark neighbours"), settings).finish(Warehouse(settings.warehouse))
 

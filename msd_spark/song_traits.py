@@ -64,7 +64,7 @@ def read_traits(
     table["decade"] = table["year"] // 10 * 10
     name = label_set or run_label_set(warehouse, run)
     table["genre"] = read_genres(warehouse, name, asked_for=label_set is not None).reindex(table.index)
-    table["language"] = _languages(session, warehouse, run).reindex(table.index)
+    table["language"] = _languages(session, warehouse, track_ids).reindex(table.index)
     return Traits(table, name)
 
 
@@ -102,15 +102,15 @@ def read_genres(warehouse: Warehouse, label_set: str | None, *, asked_for: bool 
     return ours.set_index("track_id")["genre"]
 
 
-def _languages(session: SparkSession, warehouse: Warehouse, run: str) -> pd.Series:
-    """Return the language of the lyrics of embedded songs; empty where there are no lyrics or no list of words."""
+def _languages(session: SparkSession, warehouse: Warehouse, track_ids: np.ndarray) -> pd.Series:
+    """Return the language of the lyrics of songs; empty where there are no lyrics or no list of words."""
     if not (warehouse.is_complete("lyrics") and warehouse.is_complete("lyric_words")):
         return pd.Series(dtype=object)
     listed = read_table(warehouse, ["index", "word"], "lyric_words").to_pandas()
     words = listed.set_index("index")["word"].to_dict()
-    embedded = session.read.parquet(warehouse.address("embeddings", run)).select("track_id")
+    wanted = session.createDataFrame(pd.DataFrame({"track_id": track_ids.astype(object)}), "track_id string")
     lyrics = session.read.parquet(warehouse.address("lyrics")).select("track_id", "word_indices", "word_counts")
-    found = languages_of(lyrics.join(embedded, "track_id", "leftsemi"), words).toPandas()
+    found = languages_of(lyrics.join(wanted, "track_id", "leftsemi"), words).toPandas()
     return found.dropna().drop_duplicates("track_id").set_index("track_id")["language"]
 
 

@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 from msd_spark.errors import StageError
 from msd_spark.neighbours.exact import nearest_of_all
 from msd_spark.neighbours.exclusions import Exclusions
+from msd_spark.neighbours.factor_space import FACTORS, read_track_factors
 from msd_spark.neighbours.index import build_index, nearest_by_index, recall, tune, write_index
 from msd_spark.neighbours.quality import judge, table
 from msd_spark.neighbours.settings import (
@@ -49,7 +50,8 @@ def find_neighbours(session: SparkSession, settings: NeighbourSettings) -> Summa
     """
     summary = Summary(STAGE)
     warehouse = Warehouse(settings.warehouse)
-    embedded = read_embeddings(warehouse, settings.run)
+    from_factors = settings.space == FACTORS
+    embedded = read_track_factors(warehouse) if from_factors else read_embeddings(warehouse, settings.run)
     space = _space(embedded, settings)
     names = read_names(warehouse, embedded.track_ids) if settings.exclude else pd.DataFrame(columns=list(NAMES))
     exclusions = Exclusions.of(names.reindex(embedded.track_ids), settings.exclude)
@@ -57,6 +59,7 @@ def find_neighbours(session: SparkSession, settings: NeighbourSettings) -> Summa
     exact = settings.method == "exact" or (settings.method == "auto" and len(space) <= EXACT_UP_TO)
     search = {
         "run": settings.run,
+        "space": settings.space,
         "k": settings.k,
         "metric": settings.metric,
         "method": "exact" if exact else "approximate",
@@ -104,6 +107,8 @@ def _space(embedded: Embedded, settings: NeighbourSettings) -> Space:
     try:
         return Space.of(embedded.vectors, settings.metric)
     except ValueError as error:
+        if settings.space == FACTORS:
+            raise StageError(STAGE, f"factors/, by track id: {error}; run jobs/factors.py again") from None
         raise StageError(
             STAGE, f"embeddings/{settings.run}, by track id: {error}; run jobs/score.py again, or train again"
         ) from None

@@ -10,6 +10,7 @@ STAGE = "neighbours"
 TABLE = "neighbours"
 
 METRICS = ("cosine", "euclidean")
+SPACES = ("embeddings", "factors")
 METHODS = ("exact", "approximate", "auto")
 EXCLUSIONS = ("same-artist", "duplicates")
 
@@ -49,6 +50,8 @@ class NeighbourSettings:
     quality : bool
         Whether to judge the space as well.
     seed : int
+    space : str
+        One of `SPACES`: ``embeddings/RUN``, or the tracks of ``factors/``, whose neighbours go to ``neighbours/RUN``.
     """
 
     warehouse: str
@@ -63,6 +66,7 @@ class NeighbourSettings:
     label_set: str | None = None
     quality: bool = True
     seed: int = 0
+    space: str = "embeddings"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be searched.
@@ -71,7 +75,11 @@ class NeighbourSettings:
         ------
         StageError
         """
-        for what, value, known in (("metric", self.metric, METRICS), ("method", self.method, METHODS)):
+        for what, value, known in (
+            ("space", self.space, SPACES),
+            ("metric", self.metric, METRICS),
+            ("method", self.method, METHODS),
+        ):
             if value not in known:
                 raise StageError(STAGE, f"the {what} is one of {', '.join(known)}, not {value!r}")
         for value in self.exclude:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
@@ -15,7 +16,7 @@ from msd_spark.neighbours.index import read_index
 from msd_spark.neighbours.job import find_neighbours
 from msd_spark.neighbours.settings import INDEX_FILE, QUALITY_FILE, SEARCH_FILE, NeighbourSettings
 from msd_spark.neighbours.tables import read_embeddings
-from msd_spark.schema import NEIGHBOURS
+from msd_spark.schema import FACTORS, NEIGHBOURS
 from msd_spark.warehouse import Warehouse
 from tests.embedded_songs import write_embedded_songs
 
@@ -146,3 +147,28 @@ def test_the_space_is_judged_beside_chance_and_raw_features(
     with pytest.raises(StageError, match="labels/ has no label set magd; it has cd1"):
         find_neighbours(spark, NeighbourSettings(songs.root, "tiny", label_set="magd"))
     assert songs.read_json("neighbours", "tiny", QUALITY_FILE) == quality
+
+
+def test_factors_are_searched_and_judged_with_the_same_tools(spark: SparkSession, songs: Warehouse) -> None:
+    embedded = read_embeddings(songs, "tiny")
+    rows = [
+        {"kind": "track", "id": track, "factors": vector[:9].tolist()}
+        for track, vector in zip(embedded.track_ids, embedded.vectors, strict=True)
+    ]
+    rows.append({"kind": "user", "id": "someone", "factors": [1.0] * 9})
+    songs.write_arrow(pa.Table.from_pylist(rows, FACTORS), "factors")
+    find_neighbours(spark, NeighbourSettings(songs.root, "listens", space="factors"))
+    table = pq.read_table(songs.path("neighbours", "listens")).to_pandas()
+    assert len(table) == N * 10
+    unit = embedded.vectors[:, :9] / np.linalg.norm(embedded.vectors[:, :9], axis=1, keepdims=True)
+    cosines = unit @ unit.T
+    np.fill_diagonal(cosines, -1)
+    nearest = dict(zip(embedded.track_ids, embedded.track_ids[cosines.argmax(axis=1)], strict=True))
+    firsts = table[table["rank"] == 1].set_index("track_id")["neighbour_id"].to_dict()
+    assert firsts == nearest
+    assert songs.read_json("neighbours", "listens", SEARCH_FILE)["space"] == "factors"
+    quality = songs.read_json("neighbours", "listens", QUALITY_FILE)
+    genre = quality["neighbours_that_share"]["all"]["genre"]["embedding"]
+    assert genre["share"] > genre["chance"] + 0.3
+    with pytest.raises(StageError, match=r"no whole table .*/nowhere/factors; run jobs/factors.py first"):
+        find_neighbours(spark, NeighbourSettings(f"{songs.root}/nowhere", "listens", space="factors"))

@@ -1,0 +1,36 @@
+"""The tracks of ``factors/`` as a space that is searched and judged like a run's embeddings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow.compute as pc
+
+from msd_spark.errors import StageError
+from msd_spark.neighbours.settings import STAGE
+from msd_spark.neighbours.tables import Embedded, read_table
+from msd_spark.warehouse import Warehouse
+
+FACTORS = "factors"
+TRACK = "track"
+
+
+def read_track_factors(warehouse: Warehouse, stage: str = STAGE) -> Embedded:
+    """Return the tracks of ``factors/``; no lyrics went into their places, and no genre is predicted of them.
+
+    Raises
+    ------
+    StageError
+        When the table is missing, has no tracks, or has one twice.
+    """
+    warehouse.require(stage, FACTORS, made_by="jobs/factors.py")
+    table = read_table(warehouse, ["kind", "id", "factors"], FACTORS)
+    table = table.filter(pc.equal(table["kind"], TRACK)).sort_by("id")
+    track_ids = table["id"].to_numpy().astype(str)
+    sizes = pc.unique(pc.list_value_length(table["factors"])).to_pylist()
+    if len(sizes) != 1 or len(np.unique(track_ids)) != len(track_ids):
+        raise StageError(stage, f"factors/ has {len(track_ids)} tracks of {sizes} factors; run jobs/factors.py again")
+    vectors = table["factors"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    n_tracks = len(track_ids)
+    return Embedded(
+        track_ids, vectors.reshape(n_tracks, -1), np.full(n_tracks, "", dtype="<U1"), np.zeros(n_tracks, bool)
+    )
