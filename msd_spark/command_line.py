@@ -26,12 +26,13 @@ class _DescribedError(Exception):
         self.parser = parser
 
 
-class _JobParser(argparse.ArgumentParser):
+class JobParser(argparse.ArgumentParser):
     """A parser that can be asked for itself; see `parser_of`."""
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
+        """Parse, or give the parser to who asked for it."""
         if _describing.get():
             raise _DescribedError(self)
         return super().parse_known_args(args, namespace)
@@ -40,7 +41,7 @@ class _JobParser(argparse.ArgumentParser):
 def job_parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser that knows ``--warehouse``, with the first paragraph of a module's docstring as its text."""
     text = (description or "").strip().split("\n\n")[0]
-    parser = _JobParser(description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = JobParser(description=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--warehouse", default=DEFAULT_WAREHOUSE, metavar="URI", help="folder of the tables")
     return parser
 

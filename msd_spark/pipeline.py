@@ -100,6 +100,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     add("--to", dest="last", choices=NAMES, help="last stage to run")
     add("--only", nargs="+", choices=NAMES, default=(), metavar="STAGE", help="these stages alone")
     add("--force", action="store_true", help="run the stages although they are up to date")
+    add("--dry-run", action="store_true", help="say what would run now, and run nothing")
     add("--ignore-code", action="store_true", help="run no stage only since the code has changed")
     return parser.parse_args(words)
 
@@ -156,7 +157,7 @@ def choose(arguments: argparse.Namespace) -> Choice:
     if last < first:
         raise StageError(STAGE, f"{NAMES[last]} comes before {NAMES[first]}; nothing would run")
     stages = tuple(name for name in NAMES if name in arguments.only) if arguments.only else NAMES[first : last + 1]
-    return Choice(stages, arguments.force, arguments.ignore_code)
+    return Choice(stages, arguments.force, arguments.ignore_code, arguments.dry_run)
 
 
 def keep_settings(warehouse: Warehouse, found: Mapping[str, Any], words: Sequence[str]) -> None:
@@ -191,17 +192,19 @@ def main() -> None:
     found, choice = effective_settings(arguments), choose(arguments)
     settings = pipeline_settings(found)
     warehouse = Warehouse(settings.warehouse)
-    keep_settings(warehouse, found, words)
+    if not choice.dry_run:
+        keep_settings(warehouse, found, words)
     if arguments.only:
         again = words[: words.index("--only")]
         again += words[words.index("--only") + 1 + len(arguments.only) :]
     else:
         again = without(words, "--from")
     ran = run_stages(settings, choice, ["python", "-m", "msd_spark.pipeline", *again])
-    if "report" in choice.stages:
+    finished = "report" in choice.stages and not choice.dry_run
+    if finished:
         print(f"\n{closing_table(warehouse, settings.run)}")
     print(f"\n{stages_table(ran)}")
-    if "report" in choice.stages:
+    if finished:
         print(f"\nthe page: {warehouse.path('reports', settings.run, 'index.html')}")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from msd_spark.command_line import JobParser
 from msd_spark.generator.run import generate
 from msd_spark.generator.settings import PACKAGINGS, Summary, SyntheticError, SyntheticSettings
 
@@ -21,7 +22,7 @@ _DEFAULT = SyntheticSettings()
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = JobParser(
         prog="python -m msd_spark.synthetic", description="Write made-up data in the Million Song Dataset's formats."
     )
     add = parser.add_argument

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from msd_spark.command_line import exit_with
+from msd_spark.command_line import JobParser, exit_with
 from msd_spark.errors import StageError
 from msd_spark.fetch.failures import STAGE
 from msd_spark.fetch.job import FetchSettings, Outcome, fetch
@@ -22,7 +22,7 @@ ALL = "all"
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m msd_spark.fetch", description=(__doc__ or "").split("\n\n")[0])
+    parser = JobParser(prog="python -m msd_spark.fetch", description=(__doc__ or "").split("\n\n")[0])
     add = parser.add_argument
     add("what", nargs="*", metavar="NAME", help=f"what to fetch: {', '.join([*GROUPS, ALL])}; none lists them")
     add("--to", type=Path, metavar="DIR", help="folder of data; the stages find everything in it")

@@ -26,6 +26,10 @@ DEFAULT_OPTIONS: dict[str, Options] = {
 """What the pipeline types beside sources, warehouse and run, unless the settings say otherwise."""
 
 
+REPEATED = ("source",)
+"""Options that are typed once for each item of a list."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """A stage of the pipeline.
@@ -135,6 +139,9 @@ def words_of(options: Options) -> Iterator[str]:
     """Give options as they are typed: a flag for true, nothing for false, several words for a list."""
     for name, value in options.items():
         if value is False:
+            continue
+        if name in REPEATED and isinstance(value, list | tuple):
+            yield from (word for item in value for word in (f"--{name}", str(item)))
             continue
         yield f"--{name}"
         if isinstance(value, list | tuple):

@@ -34,7 +34,7 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 @dataclass(frozen=True)
 class Ran:
-    """What became of a stage: ``ran``, ``up to date`` or ``skipped``; why; and the seconds that it took."""
+    """What became of a stage (``ran``, ``up to date``, ``skipped`` or ``would run``), why, and its seconds."""
 
     stage: str
     outcome: str
@@ -53,11 +53,14 @@ class Choice:
         Run what is up to date, too.
     ignore_code : bool
         Let no stage run only since its code is another one.
+    dry_run : bool
+        Say what would run now, and run nothing.
     """
 
     stages: tuple[str, ...]
     force: bool = False
     ignore_code: bool = False
+    dry_run: bool = False
 
 
 def run_stages(settings: PipelineSettings, choice: Choice, go_on: Sequence[str] = ()) -> list[Ran]:
@@ -89,6 +92,10 @@ def run_stages(settings: PipelineSettings, choice: Choice, go_on: Sequence[str] 
                 ran.append(Ran(stage.name, "up to date", ""))
             else:
                 command = _resumed(stage, made[stage.name], settings, warehouse, choice)
+                if choice.dry_run:
+                    print(f"\n{shown}: would run, {why or 'asked for'}\n$ {shlex.join(command)}", flush=True)
+                    ran.append(Ran(stage.name, "would run", why or "asked for"))
+                    continue
                 print(f"\n{shown}: {why or 'asked for'}\n$ {shlex.join(command)}", flush=True)
                 ran.append(Ran(stage.name, "ran", why or "asked for", _run(stage, command, settings, warehouse, go_on)))
                 continue

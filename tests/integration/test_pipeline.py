@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,32 @@ def test_a_failing_stage_of_the_pipeline_says_how_to_go_on(tmp_path: Path) -> No
     assert "labels: " in done.stderr
     assert "holds no label" in done.stderr
     assert f"--data {tmp_path} --warehouse {tmp_path / 'w'} --from labels" in done.stderr
+
+
+def test_a_pipeline_that_was_killed_goes_on_and_does_nothing_twice(generated: Path, tmp_path: Path) -> None:
+    command = ["python", "-m", "msd_spark.pipeline", "--data", str(generated), "--warehouse", str(tmp_path / "w")]
+    environ = os.environ | {"PATH": f"{BINARIES}{os.pathsep}{os.environ['PATH']}"}
+    killed = subprocess.Popen(
+        [*command, "--to", "lyrics"], cwd=REPOSITORY, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert killed.stdout is not None
+    said = iter(killed.stdout.readline, b"")
+    assert any(line.startswith(b"[2/2] lyrics") for line in said)
+    assert b"jobs/lyrics.py" in next(said)
+    killed.kill()
+    # The stage ends with it: whoever holds its output has let go of it.
+    killed.stdout.read()
+    assert killed.wait(60) == -signal.SIGKILL
+    songs = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "w" / "songs").iterdir()}
+    done = run(*command, "--to", "lyrics")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "[1/2] ingest: up to date" in done.stdout
+    assert "[2/2] lyrics: it did not come to its end" in done.stdout
+    assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "w" / "songs").iterdir()} == songs
+    done = run(*command, "--to", "lyrics")
+    assert done.stdout.count(": up to date") == 2
+    assert "spark-submit" not in done.stdout
+    assert (tmp_path / "w" / "pipeline" / "demo.toml").read_text().count("[train]") == 1
 
 
 def test_a_folder_that_lacks_sources_is_refused(tmp_path: Path) -> None:

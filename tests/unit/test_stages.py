@@ -209,4 +209,5 @@ def test_settings_that_are_kept_can_be_read_again(found: dict[str, object]) -> N
 def test_options_are_typed_as_their_kind_asks() -> None:
     options = {"a": 1, "b": [1, 2], "c": True, "d": False, "e": "x y"}
     assert list(words_of(options)) == ["--a", "1", "--b", "1", "2", "--c", "--e", "x y"]
+    assert list(words_of({"source": ["m=1", "n=2"]})) == ["--source", "m=1", "--source", "n=2"]
     assert merge({"t": {"a": 1, "b": 2}}, {"t": {"b": 3}, "run": "r"}) == {"t": {"a": 1, "b": 3}, "run": "r"}
