@@ -127,7 +127,7 @@ def write_catalogue(warehouse: Warehouse) -> np.ndarray:
     warehouse.write_arrow(pa.table(mapped), "maps", RUN)
     class_names = sorted(set(names.tolist()))
     target = {"name": "genre", "class_names": class_names}
-    needed = {"geometry": {}, "normalisation": {}, "lyric_vectors": "none", "dataset": None}
+    needed: dict[str, Any] = {"geometry": {}, "normalisation": {}, "lyric_vectors": "none", "dataset": None}
     warehouse.write_json({"run": RUN, "model": "none", "target": target, **needed}, RUNS, RUN, METADATA)
     return np.column_stack([places, genre])
 

@@ -145,7 +145,7 @@ def _song_map(shown: pd.DataFrame) -> Points:
     places = shown[["x", "y"]].to_numpy(np.float32)
     unknown = groups.isna().to_numpy()
     named = {str(name): places[(groups == name).to_numpy()] for name in groups.value_counts().index}
-    return Points("map", "Map of the songs", "", "", ({"not known": places[unknown]} if unknown.any() else {}) | named)
+    return Points("map", "Map of the songs", "", "", named, places[unknown])
 
 
 def _song_charts(

@@ -136,6 +136,7 @@ class Heatmap(Chart):
 
 @dataclass(frozen=True)
 class Points(Chart):
-    """Places of songs, by group."""
+    """Places of songs, by group, and of those that are in none, in grey beneath."""
 
     groups: dict[str, np.ndarray] = field(repr=False)
+    others: np.ndarray = field(repr=False)

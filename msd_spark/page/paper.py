@@ -152,14 +152,13 @@ def _(chart: Heatmap, axes: Any) -> None:
 
 @draw.register
 def _(chart: Points, axes: Any) -> None:
-    for number, (name, places) in enumerate(chart.groups.items()):
-        colour, _dash, symbol = look(number)
-        size = 8 if len(places) < 2000 else 2
-        axes.scatter(
-            places[:, 0], places[:, 1], s=size, c=colour, marker=MARKERS[symbol], linewidths=0, label=name,
-            alpha=0.7, rasterized=True,
-        )  # fmt: skip
-    axes.set_xticks([])
-    axes.set_yticks([])
-    if len(chart.groups) > 1:
+    n = len(chart.others) + sum(map(len, chart.groups.values()))
+    looks = [(name, places, *look(number)) for number, (name, places) in enumerate(chart.groups.items())]
+    if len(chart.others):
+        looks.insert(0, ("not known", chart.others, NEUTRAL, "solid", "circle"))
+    for name, places, colour, _dash, symbol in looks:
+        style = {"s": 8 if n < 2000 else 2, "c": colour, "marker": MARKERS[symbol], "linewidths": 0, "alpha": 0.7}
+        axes.scatter(places[:, 0], places[:, 1], label=name, rasterized=True, **style)
+    axes.set_axis_off()
+    if len(looks) > 1:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, markerscale=2)

@@ -59,9 +59,13 @@ class Table:
 
     def classes(self) -> list[str]:
         """Return how each column stands: a long ``text``, ``flush`` left, or as a number."""
-        long = self.text_columns()
+        long, shown = self.text_columns(), self.rows[: self.shown]
+        worded = {
+            place for row in shown for place, value in enumerate(row) if isinstance(value, str) and is_worded(value)
+        }
         return [
-            "text" if place in long else "flush" if place < self.texts else "figure" for place in range(len(self.heads))
+            "text" if place in long else "flush" if place < self.texts or place in worded else "figure"
+            for place in range(len(self.heads))
         ]
 
     def as_csv(self) -> bytes:
@@ -74,6 +78,17 @@ def rows_of(table: pd.DataFrame, columns: Sequence[str]) -> tuple[tuple[Any, ...
     lists = (table[name].astype(object).tolist() for name in columns)
     rows = zip(*lists, strict=True)
     return tuple(tuple(None if is_null(value) else value for value in row) for row in rows)
+
+
+def is_worded(text: str) -> bool:
+    """Return whether a text has letters: figures with intervals have none.
+
+    Examples
+    --------
+    >>> is_worded("Rap"), is_worded(".565 [.429, .708]")
+    (True, False)
+    """
+    return any(letter.isalpha() for letter in text)
 
 
 def is_null(value: Any) -> bool:

@@ -168,7 +168,7 @@ def test_a_table_is_short_on_the_page_and_whole_as_csv() -> None:
 def test_every_figure_is_drawn_for_papers_the_same_every_time_whatever_its_names() -> None:
     more = (
         Heatmap("heat", HOSTILE, "s", "", np.array([0.0, 1.0, 3.0]), ("a", "b"), np.eye(2)),
-        Points("points", HOSTILE, "", "", {HOSTILE: np.zeros((2, 2)), "b": np.ones((1, 2))}),
+        Points("points", HOSTILE, "", "", {HOSTILE: np.zeros((2, 2)), "b": np.ones((1, 2))}, np.ones((1, 2))),
     )
     for chart in (*EVERY_CHART, *more):
         files = paper.files_of(chart)

@@ -23,7 +23,9 @@ def occlusion_section(sources: Sources) -> Section | Absent:
     rows = rows_of(found, columns)
     heads = ("hidden", "genre", "figure", "songs", "of them had it", "as it is", "hidden", "change", "low", "high")
     text = "A part of every test song is hidden from the trained model; a bar is the 95 % interval by artist."
-    tables = (Table("occlusion", "Change of each figure when a part is hidden", heads, rows, 60, texts=3),)
+    tables = (
+        Table("occlusion", "Change of each figure when a part is hidden", heads, rows, 200, texts=3, folded=True),
+    )
     return Section("occlusion", title, (text,), tuple(occlusion_charts(found)), tables)
 
 
@@ -41,7 +43,7 @@ def occlusion_charts(table: pd.DataFrame) -> list[Intervals]:
             by_genre = part.drop_duplicates("genre").set_index("genre").reindex(names)
             known = rows_of(by_genre, ["change", "low", "high"])
             series[f"without {hidden}"] = tuple((change, low, high) for change, low, high in known)
-        chart = Intervals(f"occlusion_{figure}", label.capitalize(), label, "", names, series, zero=True)
+        chart = Intervals(f"occlusion_{figure}", label[0].upper() + label[1:], label, "", names, series, zero=True)
         charts.append(chart)
     return charts
 
