@@ -90,7 +90,10 @@ msd.search = (() => {
       keys[event.key]();
     });
     input.addEventListener('blur', () => { list.hidden = true; input.setAttribute('aria-expanded', 'false'); });
-    input.addEventListener('focus', () => { input.select(); });
+    input.addEventListener('focus', () => {
+      input.select();
+      setTimeout(() => { folded = folded || index(songs); }); // before the first letter
+    });
   }
 
   return { attach, find, index };
