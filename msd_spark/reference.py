@@ -68,8 +68,8 @@ def _value(action: argparse.Action) -> str:
     if action.choices:
         name = ", ".join(f"`{choice}`" for choice in action.choices)
     else:
-        kind = {int: "a number", float: "a number"}.get(action.type)  # type: ignore[arg-type]
-        name = str(action.metavar or kind or "a text")
+        kind = "a number" if action.type in (int, float) else "a text"
+        name = str(action.metavar or kind)
     return f"{name} …" if action.nargs in ("+", "*") else name
 
 

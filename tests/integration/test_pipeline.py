@@ -9,9 +9,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
+import pyarrow.parquet as pq
 import pytest
 
+from msd_spark.command_line import parser_of
+from msd_spark.reference import pages as reference_pages
+from msd_spark.reference import scripts
 from tests.conftest import REPOSITORY
 
 BINARIES = str(Path(sys.executable).parent)
@@ -51,6 +56,68 @@ def test_the_readmes_commands_go_from_songs_to_a_page(typed: Path) -> None:
     assert '<section id="space">' in (report / "index.html").read_text()
     assert (report / "data" / "songs.js").stat().st_size > 5_000
     assert (typed / "warehouse" / "embeddings" / "cnn" / "_SUCCESS").exists()
+
+
+BLOCK = re.compile(r"^```(\w*)( needs=\w+)?\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
+NEEDS = {" needs=network", " needs=AWS", " needs=GPU", " needs=time"}
+PAGES = sorted(path for path in (REPOSITORY / "docs").rglob("*.md") if path.parent.name != "reference")
+
+
+def lines_of(block: str) -> list[str]:
+    return [line for line in block.replace("\\\n", " ").splitlines() if line.strip() and not line.startswith("#")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_every_command_of_the_documentation_works(page: Path, typed: Path) -> None:
+    tracks = pq.read_table(typed / "warehouse" / "embeddings" / "cnn", columns=["track_id"])["track_id"]
+    for language, needs, block in BLOCK.findall(page.read_text()):
+        if language == "toml":
+            assert block.split("\n", 1)[1] == (REPOSITORY / block.split()[1]).read_text()
+        elif language == "python":
+            done = run("python", "-c", block)
+            assert done.returncode == 0, done.stderr[-3000:]
+        elif needs:
+            assert needs in NEEDS
+            for line in lines_of(block):
+                check_options(line)
+        elif language == "sh":
+            for line in lines_of(block):
+                # Places go to the test's folder; what is no data, to a place of its own within it.
+                command = re.sub(r"TR[A-Z0-9]{16}", tracks[0].as_py(), line).replace("build/", f"{typed}/")
+                if "msd_spark.pipeline" in command and "--dry-run" not in command:
+                    command += " --dry-run"
+                done = run("bash", "-c", command)
+                assert done.returncode == 0, f"{command}\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}"
+
+
+def check_options(line: str) -> None:
+    """Hold a command that is not run to what its script takes, if it is one of ours."""
+    for typed_as, script in scripts().items():
+        launcher = typed_as.split()[-1]
+        place = line.find(launcher)
+        after = line[place + len(launcher) :]
+        if place < 0 or after[:1] not in ("", " "):
+            continue
+        parser = parser_of(script)
+
+        def refuse(message: str, line: str = line) -> NoReturn:
+            raise AssertionError(f"{line}: {message}")
+
+        parser.error = refuse  # type: ignore[method-assign]
+        parser.parse_args(shlex.split(after, comments=True))
+        return
+    assert not re.search(r"jobs/|training/\w+\.py", line), f"no such command: {line}"
+
+
+def test_links_of_the_documentation_lead_somewhere() -> None:
+    for page in [*PAGES, REPOSITORY / "README.md"]:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_reference_is_what_the_code_says() -> None:
+    for path, text in reference_pages().items():
+        assert path.read_text() == text, "write it by python -m msd_spark.reference"
 
 
 def test_the_readme_names_every_job() -> None:
