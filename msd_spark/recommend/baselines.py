@@ -99,13 +99,14 @@ def ease_weights(train: sparse.csr_matrix, regularisation: float) -> np.ndarray:
         corner = np.tril(gram[start:stop, start:stop])
         gram[start:stop, start:stop] = corner + np.tril(corner, -1).T
         gram[start:stop, stop:] = gram[stop:, start:stop].T
-    gram /= -gram.diagonal()
-    gram.ravel("K")[:: n_tracks + 1] = 0
-    return gram
+    # Symmetric, so that the transposed view is the same matrix row after row: what a sparse history multiplies uncopied.
+    weights = gram.T
+    weights /= -weights.diagonal()
+    weights.ravel("K")[:: n_tracks + 1] = 0
+    return np.asarray(weights)
 
 
 def ease(train: sparse.csr_matrix, regularisation: float) -> Recommender:
     """Return a recommender that adds up EASE's weights from each track of the history."""
-    # Row after row, as the product with a sparse history reads them.
     across = ease_weights(train, regularisation)
-    return lambda history: np.asarray((across.T @ heard(history).T).T, np.float32)
+    return lambda history: np.asarray(heard(history) @ across, np.float32)
