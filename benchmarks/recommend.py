@@ -4,7 +4,7 @@ On generated listens of 50,000 users to 20,000 songs, drawn without any song fil
 sample where it is at hand. Each recommender is fitted to the train users and judged on the test users; peak memory is
 what this process and Spark's hold at most meanwhile, beyond what they held before. ALS's parameters for the generated
 listens are the best of seven settings on validation users of another seed's catalogue, whose users the table does not
-judge. EASE's and item-kNN's are not searched, and on the real sample all have their defaults. More settings are tried by
+judge. EASE's and item-kNN's are not searched, and on the real sample all have their defaults. More are tried by
 
     python -m benchmarks.recommend --search 12
 """

@@ -99,7 +99,7 @@ def ease_weights(train: sparse.csr_matrix, regularisation: float) -> np.ndarray:
         corner = np.tril(gram[start:stop, start:stop])
         gram[start:stop, start:stop] = corner + np.tril(corner, -1).T
         gram[start:stop, stop:] = gram[stop:, start:stop].T
-    # Symmetric, so that the transposed view is the same matrix row after row: what a sparse history multiplies uncopied.
+    # Symmetric: the transposed view is the same matrix, row after row, which a sparse history multiplies uncopied.
     weights = gram.T
     weights /= -weights.diagonal()
     weights.ravel("K")[:: n_tracks + 1] = 0
