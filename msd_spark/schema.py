@@ -285,7 +285,7 @@ RECOMMENDATIONS = pa.schema(
         pa.field("score", pa.float32(), nullable=False),
     ]
 )
-"""``recommendations/``: a track that a user has not played, by rank from 1; the score is the product of their factors."""
+"""``recommendations/``: a track that a user has not played, by rank from 1; the score is their factors' product."""
 
 TAG_VECTOR, FACTOR_VECTOR = "tag_vector", "factors"
 """Columns of an example that only some datasets have."""
@@ -386,8 +386,8 @@ MAPS = pa.schema(
         pa.field("fitted", pa.bool_(), nullable=False),
     ]
 )
-"""``maps/RUN/``: a track's place on the run's map, sorted by track id, and whether the map was made of this track or the
-track was placed into it. The axes have no unit: near means alike, far means little."""
+"""``maps/RUN/``: a track's place on the run's map, sorted by track id, and whether the map was made of this track
+or the track was placed into it. The axes have no unit: near means alike, far means little."""
 
 FILTER_RESPONSES = pa.schema(
     [
@@ -407,8 +407,8 @@ FILTER_RESPONSES = pa.schema(
 )
 """``studies/RUN/filters.parquet``: one of the songs to which a filter of a convolution responds most, and where in it.
 The stream is ``chroma``, ``timbre`` or ``segments`` (both); ranks go from 1. The receptive field is told in rows of the
-example and in seconds of the song (null where ``songs/`` does not say), and its chroma and timbre, as they are before the
-model scales them, row after row; null for what the filter does not hear."""
+example and in seconds of the song (null where ``songs/`` does not say), and its chroma and timbre, as they are before
+the model scales them, row after row; null for what the filter does not hear."""
 
 OCCLUSION = pa.schema(
     [
@@ -425,8 +425,8 @@ OCCLUSION = pa.schema(
     ]
 )
 """``studies/RUN/occlusion.parquet``: a figure of the test split as it is and with ``lyrics``, ``audio``, ``chroma`` or
-``timbre`` hidden, of one genre (or decile) or, where that is null, of all. ``affected`` examples had what was hidden. The
-change is the second figure less the first; its 95 % interval is by artist, null where there is none."""
+``timbre`` hidden, of one genre (or decile) or, where that is null, of all. ``affected`` examples had what was hidden.
+The change is the second figure less the first; its 95 % interval is by artist, null where there is none."""
 
 SPLITS = ("train", "validation", "test")
 """The splits of a dataset, in the order in which they take their share."""

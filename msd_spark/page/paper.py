@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import io
 from functools import singledispatch
 from typing import Any
@@ -12,7 +10,7 @@ import numpy as np
 
 from msd_spark.page.charts import NEUTRAL, Bars, Chart, Curves, Heatmap, Intervals, Matrix, Points, look, marker
 
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "text.parse_math": False,  # a dollar in a title is a dollar
     "svg.hashsalt": "msd-spark",  # ids in the SVG are else random
     "svg.fonttype": "none",
@@ -26,17 +24,14 @@ MARKERS = {"circle": "o", "diamond": "D", "square": "s", "triangle": "^", "cross
 DOTS_PER_INCH = 200
 
 
-def can_draw() -> bool:
-    """Return whether Matplotlib is installed."""
-    return importlib.util.find_spec("matplotlib") is not None
-
-
 def files_of(chart: Chart) -> dict[str, bytes]:
     """Return a figure's files by name."""
-    matplotlib, pyplot = importlib.import_module("matplotlib"), importlib.import_module("matplotlib.figure")
+    import matplotlib
+    from matplotlib.figure import Figure
+
     files = {}
     with matplotlib.rc_context(SETTINGS):
-        figure = pyplot.Figure(figsize=_size(chart), layout="constrained")
+        figure = Figure(figsize=_size(chart), layout="constrained")
         axes = figure.subplots()
         axes.set_xlabel(chart.x_label)
         axes.set_ylabel(chart.y_label)

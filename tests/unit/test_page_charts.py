@@ -164,7 +164,6 @@ def test_a_table_is_short_on_the_page_and_whole_as_csv() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:constrained_layout not applied:UserWarning")  # for a name that long
-@pytest.mark.skipif(not paper.can_draw(), reason="Matplotlib is not installed")
 def test_every_figure_is_drawn_for_papers_the_same_every_time_whatever_its_names() -> None:
     more = (
         Heatmap("heat", HOSTILE, "s", "", np.array([0.0, 1.0, 3.0]), ("a", "b"), np.eye(2)),
