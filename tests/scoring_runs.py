@@ -54,6 +54,7 @@ def write_untrained_run(
         "run": name,
         "target": {"name": target, "class_names": list(class_names)},
         "labels": list(class_names),
+        "dataset": {"name": "genre", "fingerprint": "of this dataset"},
         "geometry": asdict(geometry),
         "lyric_vectors": lyric_vectors,
         "normalisation": {
