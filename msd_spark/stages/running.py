@@ -96,8 +96,10 @@ def run_stages(settings: PipelineSettings, choice: Choice, go_on: Sequence[str] 
                     print(f"\n{shown}: would run, {why or 'asked for'}\n$ {shlex.join(command)}", flush=True)
                     ran.append(Ran(stage.name, "would run", why or "asked for"))
                     continue
-                print(f"\n{shown}: {why or 'asked for'}\n$ {shlex.join(command)}", flush=True)
-                ran.append(Ran(stage.name, "ran", why or "asked for", _run(stage, command, settings, warehouse, go_on)))
+                said = f"\n{shown}: {why or 'asked for'}\n$ {shlex.join(command)}"
+                ran.append(
+                    Ran(stage.name, "ran", why or "asked for", _run(stage, command, settings, warehouse, said, go_on))
+                )
                 continue
         print(f"\n{shown}: {ran[-1].outcome}" + (f", {ran[-1].why}" if ran[-1].why else ""), flush=True)
     return ran
@@ -128,14 +130,20 @@ def _resumed(
 
 
 def _run(
-    stage: Stage, command: list[str], settings: PipelineSettings, warehouse: Warehouse, go_on: Sequence[str]
+    stage: Stage,
+    command: list[str],
+    settings: PipelineSettings,
+    warehouse: Warehouse,
+    said: str,
+    go_on: Sequence[str],
 ) -> float:
-    """Run a stage and keep its record; return its seconds."""
+    """Say what runs, run it and keep its record; return its seconds."""
     name = record_name(stage, settings)
     typed = commands(settings)[stage.name]
     # What it starts from is what counts: an input that changes meanwhile makes it stale.
     record = Record(fingerprint(stage, typed, settings, warehouse))
     write_record(warehouse, name, record)
+    print(said, flush=True)
     started = time.monotonic()
     outcome = subprocess.run(command, preexec_fn=_die_with_parent)
     seconds = time.monotonic() - started
