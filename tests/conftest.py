@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from tabulate import tabulate
 
 from msd_spark.synthetic import SyntheticSettings, generate
 
@@ -17,6 +18,31 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+TABLES: dict[str, dict[str, Any]] = {}
+"""Figures that tests found, by the heading under which they are shown at the end."""
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the figures of a process that ran a part of the tests to the one that shows them."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["tables"] = TABLES
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take the figures of such a process."""
+    for heading, figures in getattr(node, "workeroutput", {}).get("tables", {}).items():
+        TABLES.setdefault(heading, {}).update(figures)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Show the figures."""
+    for heading, figures in TABLES.items():
+        if not figures:
+            continue
+        terminalreporter.write_line("")
+        terminalreporter.write_line(tabulate(figures.items(), headers=[heading, ""], tablefmt="simple"))
 
 
 @pytest.fixture(scope="session")

@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tabulate import tabulate
 
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, TABLES
 from tests.infra import tools
 from tests.infra.tools import INFRA, LOCAL, Terraform
 
-FIGURES: dict[str, Any] = {}
+FIGURES = TABLES.setdefault("infrastructure", {})
 """What the tests found, in the order in which they found it; the table at the end."""
 
 RELEASE = {
@@ -39,13 +38,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in here:
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print what was found."""
-    if FIGURES:
-        terminalreporter.write_line("")
-        terminalreporter.write_line(tabulate(FIGURES.items(), headers=["infrastructure", ""], tablefmt="simple"))
 
 
 @pytest.fixture(scope="session")
