@@ -1,7 +1,8 @@
-"""A warehouse that the jobs made of generated data, once for all tests that read it."""
+"""A warehouse that the jobs made of generated data, and an object store, once for all tests that use them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,14 @@ from msd_spark.ingest.settings import IngestSettings
 from msd_spark.labels import LabelsSettings, make_labels
 from msd_spark.lyrics import LyricsSettings, make_lyrics
 from msd_spark.warehouse import Warehouse
+from tests.integration.object_store import ObjectStore, served_store
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[ObjectStore]:
+    """An object store; tests have buckets of their own in it."""
+    with served_store() as store:
+        yield store
 
 
 @pytest.fixture(scope="session")

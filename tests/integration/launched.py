@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
 
 from tests.conftest import REPOSITORY
+from tests.integration.running import Running, nothing_left
 from training.state import TrainingState, from_bytes
-
-LONGEST = 400.0
-"""Seconds that a training may take before it counts as hanging; the machine may have much else to do."""
 
 SCRIPT = "training/train.py"
 
@@ -31,7 +26,7 @@ def environment(**others: str) -> dict[str, str]:
     return {**os.environ, "PATH": path, "PYTHONPATH": str(REPOSITORY), **others}
 
 
-class Launched:
+class Launched(Running):
     """A training that was started.
 
     Parameters
@@ -40,28 +35,12 @@ class Launched:
         The whole command.
     log : Path
         Where everything goes that it says.
+    others : mapping, optional
+        What its environment has besides ours.
     """
 
     def __init__(self, *words: str | Path, log: Path, others: Mapping[str, str] | None = None) -> None:
-        self.log = log
-        with log.open("wb") as sink:
-            self.process = subprocess.Popen(
-                list(map(str, words)),
-                stdout=sink,
-                stderr=subprocess.STDOUT,
-                cwd=REPOSITORY,
-                env=environment(**(others or {})),
-                start_new_session=True,
-            )
-
-    def said(self) -> str:
-        return self.log.read_text(errors="replace")
-
-    def processes(self) -> list[psutil.Process]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            launcher = psutil.Process(self.process.pid)
-            return [launcher, *launcher.children(recursive=True)]
-        return []
+        super().__init__(*words, log=log, folder=REPOSITORY, environment=environment(**(others or {})))
 
     def ranks(self) -> dict[int, psutil.Process]:
         """Return the training processes by rank."""
@@ -74,37 +53,12 @@ class Launched:
                         found[int(rank)] = process
         return found
 
-    def wait_until(self, condition: Callable[[], Any]) -> Any:
-        """Return what a condition gives once it is true, while the training runs."""
-        deadline = time.monotonic() + LONGEST
-        while time.monotonic() < deadline:
-            found = condition()
-            if found:
-                return found
-            assert self.process.poll() is None, f"it ended before:\n{self.said()[-3000:]}"
-            time.sleep(0.02)
-        raise AssertionError(f"waited in vain:\n{self.said()[-3000:]}")
 
-    def status(self, seconds: float = LONGEST) -> int:
-        return self.process.wait(seconds)
-
-    def succeed(self) -> None:
-        assert self.status() == 0, self.said()[-3000:]
-
-
-@contextmanager
-def launched(*words: str | Path, log: Path, others: Mapping[str, str] | None = None) -> Iterator[Launched]:
+def launched(
+    *words: str | Path, log: Path, others: Mapping[str, str] | None = None
+) -> AbstractContextManager[Launched]:
     """Start a training; nothing of it is left behind."""
-    started = Launched(*words, log=log, others=others)
-    try:
-        yield started
-    finally:
-        left = started.processes()
-        for process in left:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        started.process.wait()
-        psutil.wait_procs(left, timeout=LONGEST)
+    return nothing_left(Launched(*words, log=log, others=others))
 
 
 def checkpoint(path: Path) -> TrainingState | None:

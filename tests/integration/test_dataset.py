@@ -17,8 +17,8 @@ from msd_spark.schema import EXAMPLES, GEOMETRY, SPLITS, Geometry, examples_sche
 from msd_spark.splits import SplitRule
 from msd_spark.summary import Summary
 from msd_spark.warehouse import Warehouse
+from tests.integration.object_store import ObjectStore
 from tests.integration.submitted import submitted
-from tests.integration.test_ingest_s3 import Store, store  # noqa: F401 - a fixture
 from tests.song_tables import (
     song,
     track,
@@ -282,11 +282,11 @@ def test_official_lists_say_the_splits(spark: SparkSession, small: Warehouse, tm
 def test_a_warehouse_in_an_object_store_gives_the_same_dataset(
     spark: SparkSession,
     small: Warehouse,
-    store: Store,  # noqa: F811
+    store: ObjectStore,
     tmp_path: Path,
 ) -> None:
-    files = {str(Path(info.path).relative_to(small.root)): info.path for info in small.list_files(small.root)}
-    store.put("datasets", {f"w/{name}": Path(path).read_bytes() for name, path in files.items()})
+    store.create("datasets")
+    store.put_folder("datasets", Path(small.root), "w")
     command = ["dataset.py", "--warehouse", "s3://datasets/w", "--min-examples", "2", "--require", "genre"]
     with submitted(*command, log=tmp_path / "log", environment=store.environment()) as job:
         job.succeed()
@@ -294,5 +294,5 @@ def test_a_warehouse_in_an_object_store_gives_the_same_dataset(
     make(spark, small, require=("genre",))
     for info in small.list_files(small.path("dataset")):
         key = f"w/{Path(info.path).relative_to(small.root)}"
-        assert store.backend.get_object("datasets", key).value == Path(info.path).read_bytes(), key
-    assert not [key for key in store.backend.buckets["datasets"].keys if "_staging" in key and not key.endswith("/")]
+        assert store.get("datasets", key) == Path(info.path).read_bytes(), key
+    assert not [key for key in store.keys("datasets") if "_staging" in key]

@@ -2,68 +2,25 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
-from moto import backends, settings
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.s3.models import s3_backends
-from moto.server import ThreadedMotoServer
+from moto import settings
 from pyspark.sql import SparkSession
 
 from msd_spark import locations
 from msd_spark.ingest.job import ingest
 from msd_spark.ingest.settings import IngestSettings
 from msd_spark.synthetic import SyntheticSettings, generate
+from tests.integration.object_store import REGION, ObjectStore
 from tests.integration.submitted import submitted
 from tests.integration.tables import assert_same_songs, rejected, songs, sums
 from tests.unit.without_spark import ingest as ingest_here
 
 N_SONGS, N_TINY = 150, 10_000
-REGION = "us-east-1"
-
-
-class Store:
-    """The server, and the environment of a job that uses it."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.backend: Any = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
-
-    def put(self, bucket: str, contents: dict[str, bytes]) -> None:
-        """Put keys where the server has them, without ten thousand requests."""
-        self.backend.create_bucket(bucket, REGION)
-        for key, content in contents.items():
-            self.backend.put_object(bucket, key, content)
-
-    def environment(self) -> dict[str, str]:
-        return {
-            "AWS_ENDPOINT_URL_S3": self.address,
-            "AWS_ACCESS_KEY_ID": "someone",
-            "AWS_SECRET_ACCESS_KEY": "secret",
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[Store]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    # Each request has it list moto's modules anew, which takes as long as the answer.
-    with pytest.MonkeyPatch.context() as patch:
-        modules = tuple(backends.list_of_moto_modules())
-        patch.setattr(backends, "list_of_moto_modules", functools.partial(iter, modules))
-        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        server.start()
-        host, port = server.get_host_and_port()
-        yield Store(f"http://{host}:{port}")
-        server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +44,9 @@ def keys(folder: Path, pattern: str = "*.h5") -> dict[str, bytes]:
     return {path.relative_to(folder.parent).as_posix(): path.read_bytes() for path in paths}
 
 
-def test_ten_thousand_tiny_keys_hide_no_song(store: Store, data: Path, local: Path, tmp_path: Path) -> None:
+def test_ten_thousand_tiny_keys_hide_no_song(store: ObjectStore, data: Path, local: Path, tmp_path: Path) -> None:
     tiny = {f"songs/T/N/Y/TRTNY{number:013d}.h5": b"tiny" for number in range(N_TINY)}
+    store.create("million")
     store.put("million", keys(data / "songs") | tiny)
     uri = tmp_path / "w"
     command = ["ingest.py", "--songs", "s3://million/songs", "--warehouse", str(uri)]
@@ -104,7 +62,7 @@ def test_ten_thousand_tiny_keys_hide_no_song(store: Store, data: Path, local: Pa
 
 
 @pytest.fixture
-def here(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def here(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """This process uses the server, too: without Spark a test takes a second."""
     for name, value in store.environment().items():
         monkeypatch.setenv(name, value)
@@ -115,8 +73,9 @@ def here(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("here")
 def test_known_tracks_are_had_without_listing_and_missing_ones_are_told(
-    store: Store, data: Path, local: Path, tmp_path: Path
+    store: ObjectStore, data: Path, local: Path, tmp_path: Path
 ) -> None:
+    store.create("known")
     store.put("known", keys(data / "songs"))
     missing = [f"TRZZZZZ{number:011d}" for number in range(20)]
     tracks = (data / "additional" / "unique_tracks.txt").read_text().splitlines()
@@ -135,9 +94,10 @@ def test_known_tracks_are_had_without_listing_and_missing_ones_are_told(
     ("folder", "pattern"), [("tar", "*.tar"), ("tar", "*.tar.gz"), ("aggregate", "*.h5")], ids=["tar", "tar.gz", "many"]
 )
 def test_packed_songs_are_streamed(
-    store: Store, data: Path, local: Path, tmp_path: Path, folder: str, pattern: str
+    store: ObjectStore, data: Path, local: Path, tmp_path: Path, folder: str, pattern: str
 ) -> None:
     bucket = f"packed-{pattern.strip('*.').replace('.', '-')}"
+    store.create(bucket)
     store.put(bucket, keys(data / folder, pattern))
     uri = tmp_path / "w"
     ingest_here(uri, f"s3://{bucket}/{folder[:2]}*")
@@ -146,7 +106,7 @@ def test_packed_songs_are_streamed(
 
 
 @pytest.fixture
-def reader(store: Store, here: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def reader(store: ObjectStore, here: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """We are someone who may not have the keys under ``songs/A/``; the server enforces it."""
     options = {"endpoint_url": store.address, "region_name": REGION}
     iam = boto3.client("iam", aws_access_key_id="x", aws_secret_access_key="x", **options)
@@ -164,7 +124,8 @@ def reader(store: Store, here: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("reader")
-def test_denied_keys_are_told(store: Store, data: Path, tmp_path: Path) -> None:
+def test_denied_keys_are_told(store: ObjectStore, data: Path, tmp_path: Path) -> None:
+    store.create("guarded")
     store.put("guarded", keys(data / "songs"))
     uri = tmp_path / "w"
     ingest_here(uri, "s3://guarded/songs")
