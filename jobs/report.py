@@ -17,10 +17,11 @@ def main() -> None:
     add(
         "--most-songs", type=int, default=ReportSettings.most_songs, metavar="N", help="songs on the map; else a sample"
     )
-    add("--seed", type=int, default=0, help="of both samples")
+    add("--seed", type=int, default=0, help="of all samples")
+    add("--users", type=int, default=ReportSettings.users, metavar="N", help="users with their recommendations")
     given = parser.parse_args()
     settings = ReportSettings(
-        given.warehouse, given.run, given.heatmaps, tuple(given.show), given.most_songs, given.seed
+        given.warehouse, given.run, given.heatmaps, tuple(given.show), given.most_songs, given.seed, given.users
     )
     make_report(settings).finish(Warehouse(given.warehouse))
 

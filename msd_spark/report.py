@@ -17,8 +17,10 @@ from msd_spark.page.details import CHUNK, PITCH_NAMES, chunks, detail_rows, neig
 from msd_spark.page.folder import Folder
 from msd_spark.page.heatmaps import Segments, heatmap_data, read_segments
 from msd_spark.page.plotly_charts import plotly_figure
+from msd_spark.page.recommended import read_recommendation_data
 from msd_spark.page.section import Absent, Section
 from msd_spark.page.sections import SECTIONS
+from msd_spark.page.sections.recommendations import KEY as RECOMMENDATIONS
 from msd_spark.page.settings import REPORTS, STAGE, ReportSettings
 from msd_spark.page.songs import Songs, read_songs
 from msd_spark.page.sources import Sources
@@ -53,7 +55,10 @@ def make_report(settings: ReportSettings) -> Summary:
         scripts = folder.write_assets()
         heated = _write_songs(folder, sources, shown, settings)
         heated_rows = [number for number, _ in heated]
-        folder.write_data("page", {"run": settings.run, "chunk": CHUNK, "heatmaps": heated_rows})
+        recommends = any(section.key == RECOMMENDATIONS for section in sections)
+        content = {"run": settings.run, "chunk": CHUNK, "heatmaps": heated_rows, "recommends": recommends}
+        folder.write_data("page", content)
+        users = _write_recommendations(folder, sources, shown, settings) if recommends else 0
         charts = [chart for section in sections for chart in section.charts]
         figures = {chart.name: plotly_figure(chart) for chart in charts}
         folder.write_data("charts", figures)
@@ -80,6 +85,7 @@ def make_report(settings: ReportSettings) -> Summary:
         "songs": len(songs.table),
         "songs on the page": len(shown),
         "with heatmaps": len(heated),
+        "users with recommendations": users,
         "the map": songs.map_made_by + (f" ({songs.why})" if songs.why else ""),
         "sections": len(sections),
         "sections without anything to show": len(absent),
@@ -138,6 +144,14 @@ def _write_songs(
         folder.write_data(f"heatmap-{number}", heatmap_data(segments))
         written.append((number, segments))
     return sorted(written, key=lambda pair: pair[0])
+
+
+def _write_recommendations(folder: Folder, sources: Sources, shown: pd.DataFrame, settings: ReportSettings) -> int:
+    """Write what the page recommends songs by; return how many users it shows."""
+    data = read_recommendation_data(sources, shown, settings)
+    folder.write_data("recommend-users", data.users)
+    folder.write_data("recommend-songs", data.songs)
+    return len(data.users["users"])
 
 
 def _song_map(shown: pd.DataFrame) -> Points:

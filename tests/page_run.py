@@ -22,6 +22,7 @@ from msd_spark.run_metadata import RUNS
 from msd_spark.schema import GEOMETRY, LEDGER, REJECTED, SONGS, SPLITS
 from msd_spark.warehouse import Warehouse
 from tests.embedded_songs import GENRES, write_embedded_songs
+from tests.page_listens import write_listens
 
 HOSTILE = (
     "<script>window.hit=1</script>",
@@ -59,6 +60,7 @@ def write_page_run(folder: Path, n: int = 120) -> Warehouse:
         (run / f"{name}.json").write_text(json.dumps(content))
     warehouse.write_json(dataset(n), "dataset", "genre", "metadata.json")
     _write_ledger(warehouse, n)
+    write_listens(warehouse, RUN, HOSTILE)
     return warehouse
 
 

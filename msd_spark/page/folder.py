@@ -11,7 +11,21 @@ from msd_spark.page.scripts import as_script
 from msd_spark.warehouse import Warehouse
 
 PLOTLY = "assets/plotly.min.js"
-SCRIPTS = ("page", "colours", "points", "map", "gestures", "search", "song", "legend", "lassoed", "charts", "start")
+SCRIPTS = (
+    "page",
+    "colours",
+    "points",
+    "map",
+    "gestures",
+    "search",
+    "song",
+    "legend",
+    "lassoed",
+    "recommenders",
+    "recommendations",
+    "charts",
+    "start",
+)
 """Of ``assets/``, in the order in which the page runs them."""
 
 
@@ -57,5 +71,5 @@ class Folder:
 
     def data_bytes(self) -> int:
         """Return the bytes that a browser reads to show the page, before anything is clicked."""
-        later = ("data/details-", "data/heatmap-", "figures/", "tables/", "metrics.json")
+        later = ("data/details-", "data/heatmap-", "data/recommend", "figures/", "tables/", "metrics.json")
         return sum(size for name, size in self.sizes.items() if not name.startswith(later))

@@ -25,6 +25,8 @@ class Section:
     tables : tuple of Table
     drawing : Markup or None
         A figure that is markup already; whoever makes it escapes what is in it.
+    filled : str or None
+        Id of a box that the page's scripts fill; none where it is None.
     """
 
     key: str
@@ -33,6 +35,7 @@ class Section:
     charts: tuple[Chart, ...] = ()
     tables: tuple[Table, ...] = ()
     drawing: Markup | None = None
+    filled: str | None = None
 
 
 @dataclass(frozen=True)

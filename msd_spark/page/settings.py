@@ -25,7 +25,9 @@ class ReportSettings:
     most_songs : int
         Songs on the map; of a larger catalogue a seeded sample.
     seed : int
-        Of both samples.
+        Of all samples.
+    users : int
+        Users whose recommendations are shown, drawn at random from those with factors.
     """
 
     warehouse: str
@@ -34,9 +36,12 @@ class ReportSettings:
     show: tuple[str, ...] = ()
     most_songs: int = 100_000
     seed: int = 0
+    users: int = 50
 
     def __post_init__(self) -> None:
         """Refuse numbers that make no page."""
+        if self.users < 0:
+            raise StageError(STAGE, f"--users is at least 0, not {self.users}")
         if self.heatmaps < 0 or self.most_songs < 1:
             raise StageError(
                 STAGE,

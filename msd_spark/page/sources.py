@@ -7,9 +7,12 @@ from functools import cached_property
 from typing import Any
 
 import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from msd_spark.errors import StageError
+from msd_spark.example_sources import table_files
 from msd_spark.neighbours.tables import read_table
 from msd_spark.page.settings import STAGE
 from msd_spark.run_metadata import HISTORY, METADATA, METRICS, RUNS, read_run
@@ -105,6 +108,12 @@ class Sources:
         if not self.warehouse.is_complete(*names):
             return None
         return read_table(self.warehouse, columns, *names).to_pandas()
+
+    def rows(self, where: pc.Expression, columns: list[str], *names: str) -> pd.DataFrame:
+        """Return columns of those rows of a table, which is there, that fulfil a condition; no others are held."""
+        files = list(table_files(self.warehouse, *names).paths)
+        dataset = pads.dataset(files, filesystem=self.warehouse.filesystem, format="parquet", partitioning=None)
+        return dataset.to_table(columns, filter=where).to_pandas()
 
     def parquet(self, columns: list[str], *names: str) -> pd.DataFrame | None:
         """Return columns of one file; None where it is not there."""

@@ -22,6 +22,7 @@ from msd_spark.page.scripts import PACKED_TYPES, as_json, as_script, packed, unp
 from msd_spark.page.settings import ReportSettings
 from msd_spark.report import make_report
 from msd_spark.warehouse import Warehouse
+from tests.page_listens import N_USERS
 from tests.page_run import HOSTILE, RUN, keras_file, write_page_run
 from tests.song_tables import song, write_songs
 
@@ -185,14 +186,17 @@ def test_the_report_says_what_is_missing_and_what_is_wrong(tmp_path: Path) -> No
         make_report(ReportSettings(warehouse.root, RUN, show=("TRX",)))
     with pytest.raises(StageError, match="--most-songs at least 1, not 1 and 0"):
         ReportSettings(warehouse.root, RUN, 1, most_songs=0)
+    with pytest.raises(StageError, match="--users is at least 0, not -1"):
+        ReportSettings(warehouse.root, RUN, users=-1)
     facts = make_report(ReportSettings(warehouse.root, RUN, heatmaps=3, most_songs=10)).facts
+    assert facts["users with recommendations"] == N_USERS
     assert (facts["songs"], facts["songs on the page"], facts["with heatmaps"]) == (30, 10, 3)
     folder = Path(warehouse.path("reports", RUN))
     first = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert "10 of 30 songs, a sample" in first["index.html"].decode()
     make_report(ReportSettings(warehouse.root, RUN, heatmaps=3, most_songs=10))
     assert {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == first
-    for table in ("neighbours", "labels", "ledger", "rejected", "dataset"):
+    for table in ("neighbours", "labels", "ledger", "rejected", "dataset", "factors"):
         warehouse.remove(table)
     for name in ("metrics.json", "history.json", "model.keras", "predictions"):
         warehouse.remove("models", RUN, name)

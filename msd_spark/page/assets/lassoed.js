@@ -35,7 +35,8 @@ msd.lassoed = (map, box) => {
       element('h3', {}, `${rows.length.toLocaleString('en')} songs in the lasso`),
       element('p', { class: 'quiet' }, `${trait.title}: ${groups.join(', ')}`),
       element('p', {}, element('button', { type: 'button', onclick: () => save(rows) }, 'Save as CSV'), ' ',
-        element('button', { type: 'button', onclick: () => map.clearLasso() }, 'Clear')),
+        element('button', { type: 'button', onclick: () => map.clearLasso() }, 'Clear'), ' ',
+        msd.recommendations.button('Recommend from these', rows) || ''),
       element('ol', { class: 'neighbours' }, ...items),
       rows.length > MOST ? element('p', { class: 'quiet' }, `The first ${MOST} are listed; the CSV file has all.`) : '');
   });

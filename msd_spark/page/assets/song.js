@@ -93,7 +93,7 @@ msd.song = (() => {
     panel.replaceChildren(
       element('h2', { tabindex: -1, id: 'song-title' }, songs.title(row)),
       element('p', { class: 'artist' }, songs.artist(row)),
-      facts(row, detail), ...[probabilities(detail), neighbours(detail)].filter(Boolean), heats);
+      facts(row, detail), ...[msd.recommendations.button('Recommend from this song', [row]), probabilities(detail), neighbours(detail)].filter(Boolean), heats);
     if (!page.heatmaps.includes(row)) {
       heats.append(element('p', { class: 'quiet' }, `Chroma and timbre of ${page.heatmaps.length.toLocaleString('en')} songs are shipped with this page, not of this one (jobs/report.py --show ${songs.ids[row]}).`));
       return;

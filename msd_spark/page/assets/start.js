@@ -34,6 +34,8 @@
     event.currentTarget.setAttribute('aria-pressed', String(on));
   });
 
+  msd.recommendations.start(byId('recommend'));
+
   document.documentElement.dataset.map = 'ready';
   performance.mark('map-ready');
   await msd.charts.start();

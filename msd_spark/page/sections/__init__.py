@@ -12,6 +12,7 @@ from msd_spark.page.sections.accounts import funnel_section, ingest_section, rej
 from msd_spark.page.sections.curves import precision_recall_section
 from msd_spark.page.sections.examples import examples_section
 from msd_spark.page.sections.model import model_section
+from msd_spark.page.sections.recommendations import recommendations_section
 from msd_spark.page.sections.results import confusion_section, results_section
 from msd_spark.page.sections.runs import comparison_section, protocol_section, runs_section
 from msd_spark.page.sections.space import space_section
@@ -24,6 +25,7 @@ SECTIONS: tuple[Callable[[Sources], Section | Absent], ...] = (
     confusion_section,
     precision_recall_section,
     space_section,
+    recommendations_section,
     training_section,
     model_section,
     occlusion_section,

@@ -1,0 +1,147 @@
+// Recommendations for a user of the sample, and from songs that are chosen here, on the map or by the lasso.
+'use strict';
+
+msd.recommendations = (() => {
+  const { element } = msd;
+  const SHOWN = 30; // chosen songs that are named
+  const NOTHING = {
+    als: 'None: ALS knows none of these songs (too few listened to them).',
+    content: 'None: there is no embedding of these songs.',
+    mixed: 'None.',
+  };
+
+  function songItem(ref, others, note) {
+    const { songs, map } = msd;
+    const note_ = note ? element('span', { class: 'quiet number' }, note) : null;
+    if (ref < 0) {
+      const [id, artist, title] = others[-1 - ref];
+      return element('li', {}, element('div', { class: 'neighbour elsewhere' }, element('span', { class: 'name' }, title === null ? id : title),
+        element('span', { class: 'quiet' }, artist === null ? 'artist not known' : artist), note_));
+    }
+    const mark = (row) => () => map.mark(row);
+    const trait = map.traits.find((one) => one.key === 'genre') || map.traits.find((one) => one.key === 'predicted');
+    const genre = trait && trait.names[trait.codes[ref]];
+    const show = () => {
+      msd.show(ref);
+      document.getElementById('songs').scrollIntoView();
+    };
+    return element('li', {}, element('button',
+      { type: 'button', class: 'neighbour', 'data-row': ref, onclick: show, onpointerenter: mark(ref), onpointerleave: mark(-1) },
+      element('span', { class: 'name' }, songs.title(ref)), element('span', { class: 'quiet' }, songs.artist(ref)),
+      genre ? element('span', { class: 'genre' }, genre) : null, note_));
+  }
+
+  function column(key, title, items) {
+    return element('div', { 'data-list': key, role: 'group', 'aria-label': title }, element('h4', {}, title), items.length
+      ? element('ol', { class: 'neighbours' }, ...items) : element('p', { class: 'quiet' }, NOTHING[key] || 'None.'));
+  }
+
+  function columns({ als, content, mixed }, others) {
+    const ranks = (first, second) => [first && `listens ${first}`, second && `content ${second}`].filter(Boolean).join(', ');
+    return [
+      column('als', 'By listens (ALS)', als.map((ref) => songItem(ref, others))),
+      column('content', 'By content', content.map((ref) => songItem(ref, others))),
+      column('mixed', 'Mixed', mixed.map(([ref, first, second]) => songItem(ref, others, ranks(first, second)))),
+    ];
+  }
+
+  const told = (error) => element('p', { role: 'alert' }, error.message);
+
+  function forUsers() {
+    const select = element('select', { id: 'user' }), lists = element('div', { class: 'lists', 'aria-live': 'polite' });
+    const box = element('div', { id: 'for-user' }, element('h3', {}, 'For a user'),
+      element('label', { for: 'user', class: 'quiet' }, 'User '), select, lists);
+    msd.load('recommend-users').then(({ users, others }) => {
+      if (!users.length) box.replaceChildren();
+      select.append(...users.map((user, place) => element('option', { value: place }, `${user.id} (${user.tracks.toLocaleString('en')} song${user.tracks === 1 ? '' : 's'})`)));
+      const show = () => {
+        const user = users[select.value];
+        const played = user.played.map(([ref, plays]) => songItem(ref, others, `${plays.toLocaleString('en')} ×`));
+        lists.replaceChildren(column('played', 'Played most', played), ...columns(user, others));
+      };
+      select.addEventListener('change', show);
+      if (users.length) show();
+    }, (error) => lists.replaceChildren(told(error)));
+    return box;
+  }
+
+  function fromSongs() {
+    const { songs } = msd;
+    const chosen = [];
+    let version = 0;
+    const input = element('input', { id: 'add-song', type: 'text', role: 'combobox', 'aria-autocomplete': 'list', 'aria-expanded': 'false', 'aria-controls': 'add-found', autocomplete: 'off', spellcheck: 'false' });
+    const found = element('ul', { id: 'add-found', class: 'found', role: 'listbox', 'aria-label': 'Songs to add', hidden: true });
+    const status = element('span', { class: 'search-status', role: 'status' });
+    const list = element('ul', { class: 'chosen', 'aria-label': 'Recommended from' }), lists = element('div', { class: 'lists', 'aria-live': 'polite' });
+    const box = element('div', { id: 'from-songs' }, element('h3', {}, 'From songs'),
+      element('p', { class: 'quiet' }, 'Add songs here, from the panel of a chosen song, or all of a lasso. Candidates are the songs of this page.'),
+      element('div', { class: 'search' }, element('label', { for: 'add-song', class: 'quiet' }, 'Add a song'), input, found, status), list, lists);
+
+    async function change() {
+      const mine = ++version;
+      const named = chosen.slice(0, SHOWN).map((row) => element('li', {}, element('button',
+        { type: 'button', 'aria-label': `Leave out ${songs.title(row)}`, onclick: () => { chosen.splice(chosen.indexOf(row), 1); change(); } },
+        element('span', {}, songs.title(row)), ' ', element('span', { class: 'quiet' }, songs.artist(row)), ' ×')));
+      if (chosen.length > SHOWN) named.push(element('li', { class: 'quiet' }, `and ${(chosen.length - SHOWN).toLocaleString('en')} more`));
+      if (chosen.length) named.push(element('li', {}, element('button', { type: 'button', onclick: () => { chosen.length = 0; change(); } }, 'Leave out all')));
+      list.replaceChildren(...named);
+      if (!chosen.length) {
+        lists.replaceChildren();
+        return;
+      }
+      try {
+        recommend = recommend || msd.recommenders.create(await msd.load('recommend-songs'));
+      } catch (error) {
+        lists.replaceChildren(told(error));
+        return;
+      }
+      if (mine !== version) return; // the choice changed meanwhile
+      const result = recommend(chosen);
+      lists.replaceChildren(...columns(result, []));
+      if (result.heard && result.heard < chosen.length) {
+        lists.prepend(element('p', { class: 'quiet' }, `ALS knows ${result.heard.toLocaleString('en')} of the ${chosen.length.toLocaleString('en')} songs.`));
+      }
+    }
+
+    msd.search.attach(input, found, status, songs, (row) => {
+      add([row]);
+      input.value = '';
+    });
+    let recommend = null;
+    function add(rows) {
+      const there = new Set(chosen);
+      for (const row of rows) if (!there.has(row)) chosen.push(row);
+      return change();
+    }
+    return { box, add };
+  }
+
+  let from = null;
+
+  // Fill the section's box, where the page has one.
+  function start(box) {
+    if (!box) return;
+    from = fromSongs();
+    let users = false;
+    new IntersectionObserver((entries, watch) => {
+      if (users || !entries.some(({ isIntersecting }) => isIntersecting)) return;
+      users = true;
+      watch.disconnect();
+      box.prepend(forUsers());
+    }, { rootMargin: '300px' }).observe(box);
+    box.append(from.box);
+  }
+
+  // A button that recommends from rows; none where the page has no recommendations.
+  function button(text, rows) {
+    return from && element('button', {
+      type: 'button',
+      onclick: () => {
+        from.add(rows);
+        from.box.scrollIntoView();
+      },
+    }, text);
+  }
+
+  return { start, button };
+})();
