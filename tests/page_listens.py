@@ -46,11 +46,11 @@ def write_listens(warehouse: Warehouse, run: str, hostile: tuple[str, ...]) -> N
         close = np.argsort(-(factors[:-2] @ factors[user]))[:20]
         chosen = generator.choice(close, 8, replace=False)
         plays[user, chosen] = generator.integers(1, 20, len(chosen))
-    user, track = np.nonzero(plays)
+    user_of, track_of = np.nonzero(plays)
     triplets: dict[str, Any] = {
-        "user_id": np.array(users)[user],
-        "track_id": tracks[track],
-        "plays": plays[user, track],
+        "user_id": np.array(users)[user_of],
+        "track_id": tracks[track_of],
+        "plays": plays[user_of, track_of],
     }
     columns = [pa.array(triplets[field.name]).cast(field.type) for field in PLAYS]
     warehouse.write_arrow(pa.table(columns, schema=PLAYS), "plays")
@@ -58,7 +58,8 @@ def write_listens(warehouse: Warehouse, run: str, hostile: tuple[str, ...]) -> N
     rows = [{"kind": "track", "id": name, "factors": one.tolist()} for name, one in zip(tracks, factors, strict=True)]
     rows += [{"kind": "user", "id": name, "factors": one.tolist()} for name, one in zip(users, folded, strict=True)]
     warehouse.write_arrow(pa.Table.from_pylist(rows, FACTORS), "factors")
-    warehouse.write_json({"parameters": asdict(PARAMETERS), "judged": judged()}, "factors", "_factors.json")
+    metadata = {"parameters": asdict(PARAMETERS), "judged": judged(), "counts": {"test users": 3}}
+    warehouse.write_json(metadata, "factors", "_factors.json")
     space = Space.of(factors[:-2], "cosine")
     found = nearest_of_all(space, 5, Exclusions(np.empty((0, len(own)), np.int32)), np.arange(len(own)), 1)
     warehouse.write_arrow(neighbour_rows(tracks[:-2], 0, found), "neighbours", "factors")

@@ -72,7 +72,7 @@ def read_recommendation_data(sources: Sources, shown: pd.DataFrame, settings: Re
     parameters = AlsParameters(**sources.json(TABLE, METADATA_FILE)["parameters"])
     users, user_factors = _sampled_users(sources, settings)
     plays = _plays(sources, users, tracks)
-    listeners = Listeners(users, plays, user_factors, factors, directions)
+    listeners = Listeners(users.tolist(), plays, user_factors, factors, directions)
     names = _Names(tracks, shown["track_id"].to_numpy(str))
     content = users_data(listeners, names.refer)
     on_page = np.searchsorted(tracks, names.on_page)

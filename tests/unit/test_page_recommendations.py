@@ -141,6 +141,7 @@ def test_the_section_has_recommenders_and_neighbours_beside_chance(warehouse: Wa
     tables = {table.name: table for table in section.tables}
     assert tables["recommenders"].rows[2][:2] == ("ALS", "0.2500 [0.1250, 0.5000]")
     assert tables["recommenders"].heads[1:5] == ("Recall@20", "Recall@50", "NDCG@100", "mAP@500")
+    assert tables["recommenders"].title == "Recommenders on 3 held-out users"
     assert "2.00 [1.50, 2.50] times popularity's NDCG@100" in section.text[1]
     assert tables["factor_space"].rows == (
         ("genre (all)", 0.75, 0.5, 0.25),
@@ -163,7 +164,8 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     warehouse.write_json(metadata | {"judged": None}, "factors", "_factors.json")
     section = recommendations_section(sources)
     assert isinstance(section, Section)
-    assert section.tables == section.charts == ()
+    assert not section.tables
+    assert not section.charts
     assert "not judged (jobs/factors.py --held-out 0)" in section.text[1]
     assert "run jobs/neighbours.py --space factors" in section.text[2]
     warehouse.remove("plays")

@@ -12,11 +12,11 @@ msd.recommendations = (() => {
 
   function songItem(ref, others, note) {
     const { songs, map } = msd;
-    const note_ = note ? element('span', { class: 'quiet number' }, note) : null;
+    const beside = note ? element('span', { class: 'quiet number' }, note) : null;
     if (ref < 0) {
       const [id, artist, title] = others[-1 - ref];
       return element('li', {}, element('div', { class: 'neighbour elsewhere' }, element('span', { class: 'name' }, title === null ? id : title),
-        element('span', { class: 'quiet' }, artist === null ? 'artist not known' : artist), note_));
+        element('span', { class: 'quiet' }, artist === null ? 'artist not known' : artist), beside));
     }
     const mark = (row) => () => map.mark(row);
     const trait = map.traits.find((one) => one.key === 'genre') || map.traits.find((one) => one.key === 'predicted');
@@ -28,7 +28,7 @@ msd.recommendations = (() => {
     return element('li', {}, element('button',
       { type: 'button', class: 'neighbour', 'data-row': ref, onclick: show, onpointerenter: mark(ref), onpointerleave: mark(-1) },
       element('span', { class: 'name' }, songs.title(ref)), element('span', { class: 'quiet' }, songs.artist(ref)),
-      genre ? element('span', { class: 'genre' }, genre) : null, note_));
+      genre ? element('span', { class: 'genre' }, genre) : null, beside));
   }
 
   function column(key, title, items) {

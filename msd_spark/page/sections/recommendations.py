@@ -34,18 +34,19 @@ def recommendations_section(sources: Sources) -> Section | Absent:
     why = why_absent(sources)
     if why:
         return Absent(title, why)
-    judged = sources.json(TABLE, METADATA_FILE).get("judged")
+    metadata = sources.json(TABLE, METADATA_FILE)
+    judged, n_users = metadata.get("judged"), metadata.get("counts", {}).get("test users", 0)
     text = [
         "By listens: implicit ALS. By content: the greatest cosine to the mean of embeddings, each song once. Mixed: "
         "reciprocal-rank fusion of the two (Cormack, Clarke and Büttcher 2009), the sum of 1 / (60 + rank) over the "
-        "first 100 of each. What was played, or chosen, is left out.",
+        "first 100 of each. What was played, or chosen, is left out. A user is told the best of all tracks.",
     ]
     tables: list[Table] = []
     charts: list[Intervals] = []
     if judged:
         text.append(_how_judged(judged))
-        tables.append(judged_table(judged["recommenders"]))
-        charts.append(judged_chart(judged["recommenders"]))
+        tables.append(judged_table(judged["recommenders"], n_users))
+        charts.append(judged_chart(judged["recommenders"], n_users))
     else:
         text.append("The recommenders were not judged (jobs/factors.py --held-out 0).")
     quality = sources.json(NEIGHBOURS, FACTORS, QUALITY_FILE)
@@ -82,7 +83,11 @@ def readable(figure: str) -> str:
     return f"{READABLE.get(name, name)}@{places}"
 
 
-def judged_table(recommenders: Mapping[str, Mapping[str, Any]]) -> Table:
+def _on_users(n_users: int) -> str:
+    return f"Recommenders on {n_users:,} held-out user{'' if n_users == 1 else 's'}"
+
+
+def judged_table(recommenders: Mapping[str, Mapping[str, Any]], n_users: int) -> Table:
     """Return recommenders by figures, each with its interval."""
     rows = tuple(
         (
@@ -95,16 +100,16 @@ def judged_table(recommenders: Mapping[str, Mapping[str, Any]]) -> Table:
         for name, of in recommenders.items()
     )
     heads = ("recommender", *map(readable, FIGURES), "coverage", "seconds to fit", "seconds to judge")
-    return Table("recommenders", "Recommenders on held-out users", heads, rows)
+    return Table("recommenders", _on_users(n_users), heads, rows)
 
 
-def judged_chart(recommenders: Mapping[str, Mapping[str, Any]]) -> Intervals:
+def judged_chart(recommenders: Mapping[str, Mapping[str, Any]], n_users: int) -> Intervals:
     """Return the same figures to see."""
     series = {
         name: tuple((of[figure][0], of[figure][1], of[figure][2]) for figure in FIGURES)
         for name, of in recommenders.items()
     }
-    title = "Recommenders on held-out users, with 95 % intervals"
+    title = f"{_on_users(n_users)}, with 95 % intervals"
     return Intervals("recommenders", title, "", "", tuple(map(readable, FIGURES)), series, zero=True)
 
 
