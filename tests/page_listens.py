@@ -12,6 +12,7 @@ from scipy import sparse
 
 from msd_spark.neighbours.exact import nearest_of_all
 from msd_spark.neighbours.exclusions import Exclusions
+from msd_spark.neighbours.factor_space import read_track_factors
 from msd_spark.neighbours.space import Space
 from msd_spark.neighbours.tables import neighbour_rows, read_embeddings
 from msd_spark.recommend.confidence import fit_rows
@@ -63,6 +64,8 @@ def write_listens(warehouse: Warehouse, run: str, hostile: tuple[str, ...]) -> N
     space = Space.of(factors[:-2], "cosine")
     found = nearest_of_all(space, 5, Exclusions(np.empty((0, len(own)), np.int32)), np.arange(len(own)), 1)
     warehouse.write_arrow(neighbour_rows(tracks[:-2], 0, found), "neighbours", "factors")
+    search = {"embeddings": read_track_factors(warehouse).fingerprint()}
+    warehouse.write_json(search, "neighbours", "factors", "_search.json")
     warehouse.write_json(quality(len(own)), "neighbours", "factors", "_quality.json")
 
 

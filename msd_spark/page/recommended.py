@@ -65,7 +65,10 @@ def read_recommendation_data(sources: Sources, shown: pd.DataFrame, settings: Re
     StageError
         When ``factors/`` is not whole.
     """
-    embedded, factored = read_embeddings(sources.warehouse, sources.name, STAGE), read_track_factors(sources.warehouse)
+    embedded, factored = (
+        read_embeddings(sources.warehouse, sources.name, STAGE),
+        read_track_factors(sources.warehouse, STAGE),
+    )
     tracks = np.union1d(embedded.track_ids, factored.track_ids)
     directions = _at(tracks, embedded.track_ids, unit_rows(embedded.vectors))
     factors = _at(tracks, factored.track_ids, factored.vectors)

@@ -159,7 +159,7 @@ def test_the_section_has_recommenders_and_neighbours_beside_chance(warehouse: Wa
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
     warehouse = write_page_run(tmp_path, 30)
     sources = Sources.open(warehouse, RUN)
-    warehouse.remove("neighbours", "factors")
+    warehouse.write_json({"embeddings": "others"}, "neighbours", "factors", "_search.json")
     metadata = warehouse.read_json("factors", "_factors.json")
     warehouse.write_json(metadata | {"judged": None}, "factors", "_factors.json")
     section = recommendations_section(sources)
@@ -167,7 +167,11 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     assert not section.tables
     assert not section.charts
     assert "not judged (jobs/factors.py --held-out 0)" in section.text[1]
-    assert "run jobs/neighbours.py --space factors" in section.text[2]
+    assert "neighbours/factors is of other factors; run jobs/neighbours.py --space factors" in section.text[2]
+    warehouse.remove("neighbours", "factors")
+    section = recommendations_section(sources)
+    assert isinstance(section, Section)
+    assert "there is no neighbours/factors; run" in section.text[2]
     warehouse.remove("plays")
     assert recommendations_section(sources) == Absent("Recommendations", "there is no plays/; run jobs/plays.py")
     warehouse.remove("factors")

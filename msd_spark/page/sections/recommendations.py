@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from msd_spark.neighbours.factor_space import FACTORS
-from msd_spark.neighbours.settings import QUALITY_FILE
+from msd_spark.neighbours.factor_space import FACTORS, read_track_factors
+from msd_spark.neighbours.settings import QUALITY_FILE, SEARCH_FILE
 from msd_spark.neighbours.settings import TABLE as NEIGHBOURS
 from msd_spark.page.charts import Intervals
 from msd_spark.page.recommended import names_of, why_absent
 from msd_spark.page.section import Absent, Section
+from msd_spark.page.settings import STAGE
 from msd_spark.page.sources import Sources
 from msd_spark.page.tables import Table
 from msd_spark.recommend.metrics import FIGURES
@@ -49,14 +52,13 @@ def recommendations_section(sources: Sources) -> Section | Absent:
         charts.append(judged_chart(judged["recommenders"], n_users))
     else:
         text.append("The recommenders were not judged (jobs/factors.py --held-out 0).")
-    quality = sources.json(NEIGHBOURS, FACTORS, QUALITY_FILE)
-    if quality:
-        tables.append(agreement_table(quality))
-    read = _neighbours_to_read(sources)
-    if read:
-        tables.append(read)
+    why = _why_no_neighbours(sources)
+    if why:
+        text.append(f"Neighbours in factor space are not shown: {why}; run jobs/neighbours.py --space factors.")
     else:
-        text.append("Neighbours in factor space are not known: run jobs/neighbours.py --space factors.")
+        quality = sources.json(NEIGHBOURS, FACTORS, QUALITY_FILE)
+        tables += [agreement_table(quality)] if quality else []
+        tables.append(_neighbours_to_read(sources))
     return Section(KEY, title, tuple(text), tuple(charts), tuple(tables), filled=FILLED)
 
 
@@ -128,30 +130,42 @@ def agreement_table(quality: Mapping[str, Any]) -> Table:
     return Table("factor_space", title, heads, tuple(rows))
 
 
-def _neighbours_to_read(sources: Sources) -> Table | None:
+def _why_no_neighbours(sources: Sources) -> str | None:
+    if not sources.warehouse.is_complete(NEIGHBOURS, FACTORS):
+        return f"there is no {NEIGHBOURS}/{FACTORS}"
+    search = sources.json(NEIGHBOURS, FACTORS, SEARCH_FILE) or {}
+    if search.get("embeddings") != read_track_factors(sources.warehouse, STAGE).fingerprint():
+        return f"{NEIGHBOURS}/{FACTORS} is of other factors"
+    return None
+
+
+def _neighbours_to_read(sources: Sources) -> Table:
     """Return the neighbours of the most listened tracks, each by another artist, whose names are known."""
-    neighbours = sources.table(["track_id", "rank", "neighbour_id", "distance"], NEIGHBOURS, FACTORS)
+    found = sources.rows(pc.field("rank") == 1, ["track_id"], NEIGHBOURS, FACTORS)
+    tracks = found["track_id"].sort_values(ignore_index=True)
     popularity = sources.table(["track_id", "listeners"], "popularity")
-    if neighbours is None:
-        return None
-    neighbours = neighbours[neighbours["rank"] <= READ_NEIGHBOURS]
-    tracks = pd.Series(sorted(neighbours["track_id"].unique()))
     if popularity is not None:
         listeners = popularity.drop_duplicates("track_id").set_index("track_id")["listeners"].reindex(tracks).fillna(0)
         tracks = tracks.iloc[(-listeners.to_numpy()).argsort(kind="stable")]
     chosen: dict[str | None, str] = {}
-    candidates = tracks.tolist()[: 20 * READ_SONGS]
-    for track, artist, song in names_of(sources, candidates):
+    for track, artist, song in names_of(sources, tracks.tolist()[: 20 * READ_SONGS]):
         if song is not None and len(chosen) < READ_SONGS:
             chosen.setdefault(artist, str(track))
-    mine = neighbours[neighbours["track_id"].isin(chosen.values())].sort_values("rank", kind="stable")
+    where = pc.field("track_id").isin(pa.array(chosen.values(), pa.string())) & (pc.field("rank") <= READ_NEIGHBOURS)
+    columns = ["track_id", "rank", "neighbour_id", "distance"]
+    mine = sources.rows(where, columns, NEIGHBOURS, FACTORS).sort_values("rank", kind="stable")
     ids = sorted({*mine["track_id"], *mine["neighbour_id"]})
-    genres = sources.table(["track_id", "genre", "label_set"], "labels")
-    genre = (
-        {} if genres is None else dict(genres[genres["label_set"] == sources.label_set][["track_id", "genre"]].values)
-    )
     names = {str(track): _named(artist, song, str(track)) for track, artist, song in names_of(sources, ids)}
-    return read_table(list(chosen.values()), mine, names, genre)
+    return read_table(list(chosen.values()), mine, names, _genres(sources, ids))
+
+
+def _genres(sources: Sources, ids: list[str]) -> dict[str, str]:
+    if not sources.warehouse.is_complete("labels"):
+        return {}
+    of_tracks = pc.field("track_id").isin(pa.array(ids, pa.string()))
+    labels = sources.rows(of_tracks, ["track_id", "genre", "label_set"], "labels")
+    labels = labels[labels["label_set"] == sources.label_set]
+    return dict(zip(labels["track_id"], labels["genre"], strict=True))
 
 
 def _named(artist: str | None, song: str | None, track: str) -> str:
