@@ -18,7 +18,8 @@ from msd_spark.example_plan import count_by_genre
 from msd_spark.example_sources import SongFiles
 from msd_spark.funnel import Funnel, genre_table
 from msd_spark.joined_tracks import Joined
-from msd_spark.schema import SPLITS
+from msd_spark.normalisation import Moments
+from msd_spark.schema import FACTOR_VECTOR, SPLITS
 from msd_spark.summary import Summary
 from msd_spark.warehouse import Warehouse
 
@@ -102,7 +103,7 @@ def describe(
         "split_lists": [PurePosixPath(location).name for location in settings.split_lists or ()],
         "balance": asdict(settings.balance),
         "file_rule": asdict(settings.file_rule),
-        "normalisation": normalisation(written),
+        "normalisation": normalisation(written) | (factor_moments(plan, joined) if settings.factors else {}),
         "lyric_vectors": joined.lyric_fingerprint,
         "rows": {split: sum(file["rows"] for file in files[split]) for split in SPLITS},
         "examples_by_genre": by_genre,
@@ -110,6 +111,15 @@ def describe(
         "files": files,
     }
     return metadata | {"fingerprint": _fingerprint(plan, metadata)}
+
+
+def factor_moments(plan: pd.DataFrame, joined: Joined) -> dict[str, dict[str, list[float]]]:
+    """Return mean and deviation of the factors of the train split's tracks, each track once."""
+    tracks = plan.loc[(plan["split"] == SPLITS[0]) & (plan["copy"] == 0), "number"].to_numpy()
+    held = joined.factors.take(tracks[joined.factors.has[tracks]])
+    rows = held.flatten().to_numpy(zero_copy_only=False).reshape(-1, joined.n_factors)
+    mean, deviation = Moments.of(rows).mean_and_deviation()
+    return {FACTOR_VECTOR: {"mean": mean.tolist(), "deviation": deviation.tolist()}}
 
 
 def _fingerprint(plan: pd.DataFrame, metadata: dict[str, Any]) -> str:

@@ -183,6 +183,10 @@ def test_everything_that_can_be_asked_for_at_once(spark: SparkSession, small: Wa
     assert Geometry(**metadata["geometry"]) == wanted["geometry"]
     first = metadata["files"]["train"][0]["name"]
     assert pq.read_schema(small.path("dataset", "genre", "train", first)) == examples_schema(tags=True, factors=True)
+    once = rows[(rows["split"] == "train") & (rows["has_factors"] == 1)].drop_duplicates("track_id")
+    numbers = once["track_id"].str[2:].astype(int)
+    assert metadata["normalisation"]["factors"]["mean"] == pytest.approx([numbers.mean(), -numbers.mean()])
+    assert metadata["normalisation"]["factors"]["deviation"] == pytest.approx([numbers.std(ddof=0)] * 2)
     for row in rows.to_dict("records"):
         number = int(row["track_id"][2:])
         genre = metadata["labels"][row["genre_index"]] if row["genre_index"] >= 0 else None

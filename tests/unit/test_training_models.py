@@ -60,6 +60,15 @@ def model(request: pytest.FixtureRequest) -> keras.Model:
     return make(request.param)
 
 
+def test_factors_are_given_on_their_own_scale() -> None:
+    moments = {"mean": [3.0, -2.0], "deviation": [0.5, 4.0]}
+    target = Target("factors", 2, ("factor 0", "factor 1"))
+    model = MODELS["dense"](GEOMETRY, target, NORMALISATION | {"factors": moments}, ModelSettings(**SMALL))  # type: ignore[arg-type]
+    before = keras.Model(model.input, model.get_layer("factors_standardised").output)
+    expected = scores(before, songs()) * np.array([0.5, 4.0]) + np.array([3.0, -2.0])
+    np.testing.assert_allclose(scores(model, songs()), expected, rtol=1e-5)
+
+
 def test_every_model_has_defaults() -> None:
     assert set(DEFAULTS) == set(MODELS)
 
