@@ -36,12 +36,16 @@ locals {
   primary = "$(${local.aws} emr list-instances --cluster-id ${local.cluster} --instance-fleet-type MASTER --query 'Instances[0].Ec2InstanceId' --output text)"
 
   jobs = {
-    ingest  = ["--songs", local.songs]
-    lyrics  = ["--train", "${local.raw}/musixmatch/mxm_dataset_train.txt", "--test", "${local.raw}/musixmatch/mxm_dataset_test.txt", "--reverse-mapping", "${local.raw}/musixmatch/mxm_reverse_mapping.txt"]
-    labels  = ["--source", "cd1=${local.raw}/tagtraum/msd_tagtraum_cd1.cls"]
-    dataset = ["--label-set", "cd1"]
-    score   = ["--run", "cnn"]
-    report  = ["--run", "cnn"]
+    ingest     = ["--songs", local.songs]
+    lyrics     = ["--train", "${local.raw}/musixmatch/mxm_dataset_train.txt", "--test", "${local.raw}/musixmatch/mxm_dataset_test.txt", "--reverse-mapping", "${local.raw}/musixmatch/mxm_reverse_mapping.txt"]
+    labels     = ["--source", "cd1=${local.raw}/tagtraum/msd_tagtraum_cd1.cls"]
+    plays      = ["--triplets", "${local.raw}/tasteprofile/train_triplets.txt", "--mismatches", "${local.raw}/tasteprofile/sid_mismatches.txt"]
+    factors    = ["--recommend", "100"]
+    dataset    = ["--label-set", "cd1"]
+    score      = ["--run", "cnn"]
+    neighbours = ["--run", "cnn"]
+    maps       = ["--run", "cnn"]
+    report     = ["--run", "cnn"]
   }
   raw   = "s3://${module.storage.buckets["raw"].id}"
   train = "horovodrun -np ${coalesce(one(module.gpu_workers[*].gpus), 0)} training/train.py --warehouse ${local.warehouse} --model cnn --run cnn"

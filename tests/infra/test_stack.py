@@ -222,6 +222,7 @@ MATRIX: dict[str, dict[tuple[str, str], set[str]]] = {
         ("raw", "songs/x"): {READ, LIST},
         ("warehouse", "songs/x"): EVERY,
         ("warehouse", "models/x"): EVERY,
+        ("warehouse", "recommendations/x"): EVERY,
         ("artefacts", "code/x"): {READ, LIST},
         ("artefacts", "certificates/x"): {READ, LIST},
         ("artefacts", "workers/x"): {LIST},
@@ -230,9 +231,14 @@ MATRIX: dict[str, dict[tuple[str, str], set[str]]] = {
     },
     f"{NAME}-gpu": {
         ("raw", "songs/x"): set(),
-        ("warehouse", "songs/x"): {LIST},
-        ("warehouse", "dataset/x"): {READ, LIST},
-        ("warehouse", "models/x"): EVERY,
+        ("warehouse", "labels/x"): {LIST},
+        ("warehouse", "songs/x"): {READ, LIST},
+        ("warehouse", "dataset/genre/x"): {READ, LIST},
+        ("warehouse", "dataset/genre-2019/x"): EVERY,
+        **{
+            ("warehouse", f"{folder}/x"): EVERY
+            for folder in ("models", "searches", "comparisons", "evaluations", "studies", "_staging")
+        },
         ("artefacts", "code/x"): {READ, LIST},
         ("artefacts", "certificates/x"): {LIST},
         ("artefacts", "workers/x"): {READ, WRITE, LIST},

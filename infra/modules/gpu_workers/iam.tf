@@ -23,16 +23,19 @@ data "aws_iam_policy_document" "this" {
   }
 
   statement {
-    sid       = "ReadDatasets"
+    sid       = "ReadDatasetsAndSongs"
     actions   = ["s3:GetObject"]
-    resources = ["${var.buckets["warehouse"].arn}/dataset/*"]
+    resources = [for folder in ["dataset", "songs"] : "${var.buckets["warehouse"].arn}/${folder}/*"]
   }
 
-  # A run is staged and then put in place.
+  # A run, or what was found out about runs, is staged and then put in place. The protocol of 2019 makes a dataset.
   statement {
-    sid       = "ReadAndWriteRuns"
-    actions   = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
-    resources = [for folder in ["models", "_staging"] : "${var.buckets["warehouse"].arn}/${folder}/*"]
+    sid     = "ReadAndWriteRuns"
+    actions = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
+    resources = [
+      for folder in ["models", "searches", "comparisons", "evaluations", "studies", "dataset/*-2019", "_staging"] :
+      "${var.buckets["warehouse"].arn}/${folder}/*"
+    ]
   }
 
   statement {
