@@ -75,7 +75,7 @@ STAGES = (
         "report",
         PYTHON,
         "jobs/report.py",
-        ("songs", "rejected", *_SIDE, _DATASET, *_OF_RUN),
+        ("songs", "rejected", *_SIDE, "neighbours/factors", _DATASET, *_OF_RUN),
         ("reports/{run}",),
         of_run=True,
         assets=("msd_spark/templates", "msd_spark/page"),

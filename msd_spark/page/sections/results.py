@@ -84,6 +84,9 @@ def results_section(sources: Sources) -> Section | Absent:
         f"Target: {sources.target}. Brackets and bars are 95 % intervals from resamples of whole artists; "
         "a dash marks a figure that is not defined.",
     ]
+    remark = remark_on_chance(metrics[split], split)
+    if remark:
+        text.append(remark)
     rule = (sources.run.get("dataset") or {}).get("split_rule", {}).get("by")
     if rule:
         text.append(
@@ -92,6 +95,38 @@ def results_section(sources: Sources) -> Section | Absent:
             else f"Splits are by {rule}: artists may be in several, which flatters these figures."
         )
     return Section("results", title, tuple(text), tuple(filter(None, [*charts, calibration])), tuple(tables))
+
+
+def remark_on_chance(judged: Mapping[str, Any], split: str) -> str | None:
+    """Return a warning where a model's accuracy is not told apart from that of guessing; None where it is.
+
+    Parameters
+    ----------
+    judged : mapping
+        Figures with intervals by who has them: ``model``, and ``majority`` or ``stratified`` for guessing.
+    split : str
+        Which split they are of.
+
+    Examples
+    --------
+    >>> model = {"accuracy": 0.11, "intervals": {"accuracy": [0.07, 0.14]}}
+    >>> remark_on_chance({"model": model, "stratified": {"accuracy": 0.1}}, "test")
+    'On the test split its accuracy, .110 [.070, .140], is not told apart from guessing (.100).'
+    >>> remark_on_chance({"model": model, "stratified": {"accuracy": 0.05}}, "test") is None
+    True
+    """
+    model = judged[MODEL]
+    interval = model.get("intervals", {}).get("accuracy")
+    guesses = [
+        judged[who]["accuracy"] for who in ("majority", "stratified") if who in judged and "accuracy" in judged[who]
+    ]
+    if not interval or not guesses or interval[0] > max(guesses):
+        return None
+    guessing = f"{max(guesses):.3f}".removeprefix("0")
+    return (
+        f"On the {split} split its accuracy, {with_interval(model, 'accuracy')}, is not told apart from guessing "
+        f"({guessing})."
+    )
 
 
 def _beside_baselines(judged: Mapping[str, Any], names: list[str], split: str) -> Intervals:
