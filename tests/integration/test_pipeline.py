@@ -51,6 +51,7 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.timeout(2_400)  # of all commands together; each has its own
 def test_the_readmes_commands_go_from_songs_to_a_page(typed: Path) -> None:
     report = typed / "warehouse" / "reports" / "cnn"
     assert '<section id="space">' in (report / "index.html").read_text()
