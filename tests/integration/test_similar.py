@@ -120,6 +120,8 @@ def _write_model(warehouse: Warehouse) -> None:
         "target": {"name": "genre", "class_names": ["Blues", "Jazz"]},
         "geometry": {"n_segments": 300, "n_pitches": 12, "lyric_size": 50},
         "lyric_vectors": "none at all",
+        "dataset": {},
+        "normalisation": {},
     }
     warehouse.write_json({"vectors": {"fingerprint": "none at all"}}, "summaries", "lyrics.json")
     (folder / METADATA).write_text(json.dumps(metadata))
