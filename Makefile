@@ -66,7 +66,7 @@ BUCKET ?=
 REGION ?= us-east-1
 .PHONY: package
 package: setup
-	@python -m msd_spark.deployment.package --region $(REGION) $(if $(BUCKET),--bucket $(BUCKET))
+	@python -m msd_spark.deployment.package --region $(REGION) $(if $(BUCKET),--bucket $(BUCKET)) $(PACKAGE_OPTIONS)
 
 .PHONY: lint
 lint: setup

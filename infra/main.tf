@@ -19,29 +19,6 @@ locals {
 
 data "aws_partition" "current" {}
 
-# What the Session Manager's agent asks for. AWS's own policy for it also lets a node read every SSM parameter.
-data "aws_iam_policy_document" "session" {
-  # checkov:skip=CKV_AWS_111: these actions take no resource (Service Authorization Reference, ssmmessages, ec2messages).
-  # checkov:skip=CKV_AWS_356: as above.
-  statement {
-    sid = "SessionManager"
-    actions = [
-      "ec2messages:AcknowledgeMessage",
-      "ec2messages:DeleteMessage",
-      "ec2messages:FailMessage",
-      "ec2messages:GetEndpoint",
-      "ec2messages:GetMessages",
-      "ec2messages:SendReply",
-      "ssm:UpdateInstanceInformation",
-      "ssmmessages:CreateControlChannel",
-      "ssmmessages:CreateDataChannel",
-      "ssmmessages:OpenControlChannel",
-      "ssmmessages:OpenDataChannel",
-    ]
-    resources = ["*"]
-  }
-}
-
 module "storage" {
   source = "./modules/storage"
 
@@ -78,7 +55,6 @@ module "emr" {
   buckets          = module.storage.buckets
   songs_bucket_arn = local.songs_bucket_arn
   kms_key_arn      = module.storage.kms_key_arn
-  session_policy   = data.aws_iam_policy_document.session.json
   bootstrap_script = "${local.scripts}/emr_bootstrap.sh"
 }
 
@@ -86,33 +62,31 @@ module "gpu_workers" {
   source = "./modules/gpu_workers"
   count  = local.has_workers ? 1 : 0
 
-  name           = local.name
-  settings       = var.gpu
-  release        = var.release
-  tags           = local.tags
-  vpc_id         = module.network.vpc_id
-  subnet_id      = module.network.private_subnet_ids[0]
-  buckets        = module.storage.buckets
-  kms_key_arn    = module.storage.kms_key_arn
-  session_policy = data.aws_iam_policy_document.session.json
-  scripts        = local.scripts
+  name        = local.name
+  settings    = var.gpu
+  release     = var.release
+  tags        = local.tags
+  vpc_id      = module.network.vpc_id
+  subnet_id   = module.network.private_subnet_ids[0]
+  buckets     = module.storage.buckets
+  kms_key_arn = module.storage.kms_key_arn
+  scripts     = local.scripts
 }
 
 module "ingest" {
   source = "./modules/ingest"
   count  = var.ingest.enabled ? 1 : 0
 
-  name           = local.name
-  settings       = var.ingest
-  tags           = local.tags
-  vpc_id         = module.network.vpc_id
-  subnet_id      = module.network.private_subnet_ids[0]
-  zone           = module.network.zones[0]
-  buckets        = module.storage.buckets
-  target         = local.songs
-  kms_key_arn    = module.storage.kms_key_arn
-  session_policy = data.aws_iam_policy_document.session.json
-  scripts        = local.scripts
+  name        = local.name
+  settings    = var.ingest
+  tags        = local.tags
+  vpc_id      = module.network.vpc_id
+  subnet_id   = module.network.private_subnet_ids[0]
+  zone        = module.network.zones[0]
+  buckets     = module.storage.buckets
+  target      = local.songs
+  kms_key_arn = module.storage.kms_key_arn
+  scripts     = local.scripts
 }
 
 module "observability" {

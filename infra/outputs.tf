@@ -38,10 +38,10 @@ locals {
   jobs = {
     ingest     = ["--songs", local.songs]
     lyrics     = ["--train", "${local.raw}/musixmatch/mxm_dataset_train.txt", "--test", "${local.raw}/musixmatch/mxm_dataset_test.txt", "--reverse-mapping", "${local.raw}/musixmatch/mxm_reverse_mapping.txt"]
-    labels     = ["--source", "cd1=${local.raw}/tagtraum/msd_tagtraum_cd1.cls"]
+    labels     = ["--cd1", "${local.raw}/tagtraum/msd_tagtraum_cd1.cls"]
     plays      = ["--triplets", "${local.raw}/tasteprofile/train_triplets.txt", "--mismatches", "${local.raw}/tasteprofile/sid_mismatches.txt"]
     factors    = ["--recommend", "100"]
-    dataset    = ["--label-set", "cd1"]
+    dataset    = ["--label-set", "cd1", "--require", "genre"]
     score      = ["--run", "cnn"]
     neighbours = ["--run", "cnn"]
     maps       = ["--run", "cnn"]

@@ -1,147 +1,100 @@
-# Bad input is refused before anything is planned.
+# Bad input is refused before anything is planned. A run starts the provider anew, which takes its time: a run is wrong in
+# one thing of several variables, and each of these must be refused. What is said of each: tests/infra/test_checks.py.
 
 mock_provider "aws" {
   source = "./tests/mocks"
 }
 
-run "project_in_capitals" {
+run "first_mistakes" {
   command = plan
 
   variables {
-    project = "MSD"
-  }
-
-  expect_failures = [var.project]
-}
-
-run "environment_with_a_dash" {
-  command = plan
-
-  variables {
-    environment = "my-dev"
-  }
-
-  expect_failures = [var.environment]
-}
-
-run "region_of_china" {
-  command = plan
-
-  variables {
-    region = "cn-north-1"
-  }
-
-  expect_failures = [var.region]
-}
-
-run "tags_of_the_rule" {
-  command = plan
-
-  variables {
-    tags = { Project = "other" }
-  }
-
-  expect_failures = [var.tags]
-}
-
-run "release_of_another_kind" {
-  command = plan
-
-  variables {
-    release = { code = "code.zip", environment = "environment/e.tar.gz", certificates = "certificates/c.zip" }
-  }
-
-  expect_failures = [var.release]
-}
-
-run "songs_location_without_prefix" {
-  command = plan
-
-  variables {
+    project        = "MSD"
+    environment    = "my-dev"
+    region         = "cn-north-1"
+    tags           = { Project = "other" }
+    release        = { code = "code.zip", environment = "environment/e.tar.gz", certificates = "certificates/c.zip" }
     songs_location = "s3://my-songs"
+    network        = { cidr = "10.0.0.0/24" }
+    storage        = { infrequent_raw_days = 7 }
+    emr            = { release_label = "emr-6.15.0" }
+    gpu            = { workers = 1.5 }
+    observability  = { email = "me" }
   }
 
-  expect_failures = [var.songs_location]
+  expect_failures = [
+    var.project,
+    var.environment,
+    var.region,
+    var.tags,
+    var.release,
+    var.songs_location,
+    var.network,
+    var.storage,
+    var.emr,
+    var.gpu,
+    var.observability,
+  ]
 }
 
-run "network_too_small" {
+run "second_mistakes" {
   command = plan
 
   variables {
-    network = { cidr = "10.0.0.0/24" }
+    network       = { zones = 0 }
+    storage       = { log_days = 0 }
+    emr           = { release_label = "emr-7.1.0" } # before Python 3.11
+    gpu           = { volume_gb = 30 }
+    ingest        = { folder = "/data" }
+    observability = { log_days = 100 }
   }
 
-  expect_failures = [var.network]
+  expect_failures = [
+    var.network,
+    var.storage,
+    var.emr,
+    var.gpu,
+    var.ingest,
+    var.observability,
+  ]
 }
 
-run "network_without_zones" {
+run "emr_on_arm_and_a_snapshot_elsewhere" {
   command = plan
 
   variables {
-    network = { zones = 0 }
+    region = "eu-west-1"
+    emr    = { core_instance_types = ["m6g.2xlarge"] }
+    gpu    = { ami_id = "ubuntu" }
+    ingest = { enabled = true }
   }
 
-  expect_failures = [var.network]
+  expect_failures = [var.emr, var.gpu, var.ingest]
 }
 
-run "infrequent_too_early" {
+run "emr_on_small_nodes_and_a_copy_of_songs_elsewhere" {
   command = plan
 
   variables {
-    storage = { infrequent_raw_days = 7 }
+    songs_location = "s3://my-songs/msd"
+    emr            = { core_instance_types = ["m6i.large"] }
+    gpu            = { idle_minutes = 5 }
+    ingest         = { enabled = true }
   }
 
-  expect_failures = [var.storage]
-}
-
-run "old_emr" {
-  command = plan
-
-  variables {
-    emr = { release_label = "emr-6.15.0" }
-  }
-
-  expect_failures = [var.emr]
-}
-
-run "emr_before_python_3_11" {
-  command = plan
-
-  variables {
-    emr = { release_label = "emr-7.1.0" }
-  }
-
-  expect_failures = [var.emr]
-}
-
-run "emr_on_arm" {
-  command = plan
-
-  variables {
-    emr = { core_instance_types = ["m6g.2xlarge"] }
-  }
-
-  expect_failures = [var.emr]
-}
-
-run "emr_on_small_nodes" {
-  command = plan
-
-  variables {
-    emr = { core_instance_types = ["m6i.large"] }
-  }
-
-  expect_failures = [var.emr]
+  expect_failures = [var.emr, var.gpu, var.ingest]
 }
 
 run "emr_without_core" {
   command = plan
 
   variables {
-    emr = { core_vcpus = 0 }
+    ingest        = { snapshot_id = "msd" }
+    emr           = { core_vcpus = 0 }
+    observability = { monthly_budget_usd = -1 }
   }
 
-  expect_failures = [var.emr]
+  expect_failures = [var.emr, var.ingest, var.observability]
 }
 
 run "emr_idle_for_ever" {
@@ -172,106 +125,4 @@ run "step_of_no_job" {
   }
 
   expect_failures = [var.emr]
-}
-
-run "gpu_half_a_worker" {
-  command = plan
-
-  variables {
-    gpu = { workers = 1.5 }
-  }
-
-  expect_failures = [var.gpu]
-}
-
-run "gpu_small_disk" {
-  command = plan
-
-  variables {
-    gpu = { volume_gb = 30 }
-  }
-
-  expect_failures = [var.gpu]
-}
-
-run "gpu_image_by_name" {
-  command = plan
-
-  variables {
-    gpu = { ami_id = "ubuntu" }
-  }
-
-  expect_failures = [var.gpu]
-}
-
-run "gpu_sleeps_too_soon" {
-  command = plan
-
-  variables {
-    gpu = { idle_minutes = 5 }
-  }
-
-  expect_failures = [var.gpu]
-}
-
-run "snapshot_elsewhere" {
-  command = plan
-
-  variables {
-    region = "eu-west-1"
-    ingest = { enabled = true }
-  }
-
-  expect_failures = [var.ingest]
-}
-
-run "ingest_of_songs_elsewhere" {
-  command = plan
-
-  variables {
-    songs_location = "s3://my-songs/msd"
-    ingest         = { enabled = true }
-  }
-
-  expect_failures = [var.ingest]
-}
-
-run "snapshot_by_name" {
-  command = plan
-
-  variables {
-    ingest = { snapshot_id = "msd" }
-  }
-
-  expect_failures = [var.ingest]
-}
-
-run "folder_outside" {
-  command = plan
-
-  variables {
-    ingest = { folder = "/data" }
-  }
-
-  expect_failures = [var.ingest]
-}
-
-run "email_without_at" {
-  command = plan
-
-  variables {
-    observability = { email = "me" }
-  }
-
-  expect_failures = [var.observability]
-}
-
-run "log_days_unknown" {
-  command = plan
-
-  variables {
-    observability = { log_days = 100 }
-  }
-
-  expect_failures = [var.observability]
 }

@@ -64,7 +64,7 @@ def upload(bucket: str, parts: dict[str, Path]) -> int:
                 continue
             with (
                 path.open("rb") as source,
-                filesystem.open_output_stream(target) as sink,
+                filesystem.open_output_stream(target, compression=None) as sink,  # else .gz is compressed once more
                 tqdm(total=path.stat().st_size, unit="B", unit_scale=True, desc=part, file=sys.stderr) as bar,
             ):
                 while piece := source.read(PIECE):

@@ -7,12 +7,17 @@ import socket
 import subprocess
 import sys
 import time
+import venv
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from msd_spark.deployment.archive import write_archive
+from msd_spark.deployment.environment import environment_key, members, needed, pins
+from msd_spark.deployment.package import build, keys
 from tests.conftest import REPOSITORY, TABLES
 from tests.infra import tools
 from tests.infra.tools import INFRA, LOCAL, Terraform
@@ -20,11 +25,6 @@ from tests.infra.tools import INFRA, LOCAL, Terraform
 FIGURES = TABLES.setdefault("infrastructure", {})
 """What the tests found, in the order in which they found it; the table at the end."""
 
-RELEASE = {
-    "code": "code/code-0123456789abcdef.tar.gz",
-    "environment": "environment/environment-0123456789abcdef.tar.gz",
-    "certificates": "certificates/certificates-0123456789abcdef.zip",
-}
 STEPS = [
     {"name": "ingest", "job": "ingest", "arguments": ["--songs", "s3://somewhere/songs", "--warehouse", "s3://else"]},
     {"name": "labels", "job": "labels", "arguments": ["--source", "cd1=s3://somewhere/a file.cls"]},
@@ -69,12 +69,43 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.wait(timeout=30)
 
 
+@dataclass(frozen=True)
+class Packaged:
+    """What `make package` built.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it keeps what it built.
+    parts : dict
+        The files, by what they are.
+    """
+
+    folder: Path
+    parts: dict[str, Path]
+
+    @property
+    def release(self) -> dict[str, str]:
+        """What Terraform is told of it."""
+        return keys(self.parts)
+
+
 @pytest.fixture(scope="session")
-def variables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packaged(tmp_path_factory: pytest.TempPathFactory) -> Packaged:
+    """A release that is real but for its environment, which has no packages: these take minutes, and are kept."""
+    folder = tmp_path_factory.mktemp("package")
+    venv.create(folder / "made", with_pip=False)
+    requirements = pins((REPOSITORY / "requirements" / "lock.txt").read_text(), needed())
+    write_archive(folder / f"environment-{environment_key(requirements)}.tar.gz", members(folder / "made"))
+    return Packaged(folder, build("us-east-1", folder))
+
+
+@pytest.fixture(scope="session")
+def variables(tmp_path_factory: pytest.TempPathFactory, packaged: Packaged) -> Path:
     """A stack with everything in it."""
     path = tmp_path_factory.mktemp("variables") / "all.tfvars.json"
     everything = {
-        "release": RELEASE,
+        "release": packaged.release,
         "storage": {"force_destroy": True},
         "ingest": {"enabled": True},
         "emr": {"steps": STEPS},

@@ -38,6 +38,101 @@ def test_modules_keep_their_promises(terraform: Terraform, figures: dict[str, An
     assert failed == 0
 
 
+REFUSED: dict[str, tuple[Any, list[str]]] = {
+    "project": ("MSD", ["project must have 3 to 15 characters of a-z, 0-9 and -"]),
+    "environment": ("my-dev", ["environment must have 2 to 8 characters of a-z and 0-9"]),
+    "tags": ({"Project": "other"}, ["tags may not hold Project, Environment, ManagedBy or Name"]),
+    "release": (
+        {"code": "code.zip", "environment": "environment/e.tar.gz", "certificates": "certificates/c.zip"},
+        ["let `make package` write it"],
+    ),
+    "network": (
+        {"cidr": "10.0.0.0/24", "zones": 0},
+        ["network.cidr must be an IPv4 range between /16 and /20", "network.zones must be between 1 and 6"],
+    ),
+    "storage": (
+        {"infrequent_raw_days": 7, "log_days": 0},
+        ["storage.infrequent_raw_days must be 0 (never) or 30", "storage.log_days are days, 1 at least"],
+    ),
+    "emr": (
+        {
+            "release_label": "emr-7.1.0",
+            "core_instance_types": ["m6i.large", "m6i.large"],
+            "task_instance_types": ["m6g.2xlarge"],
+            "core_vcpus": 0,
+            "idle_minutes": 0,
+            "steps": [{"name": "x", "job": "ingestion"}],
+        },
+        [
+            "emr.release_label must be emr-7.5.0 or a later 7.x",
+            "emr: each list of instance types holds 1 to 5 different types",
+            "emr: core and task instance types must be an xlarge size",
+            "emr: Graviton types (as m6g, r7gd) are arm64",
+            "emr.core_vcpus must be a whole number, 4 at least",
+            "emr.idle_minutes must be between 1 and 10080",
+            "emr.steps: job must be the name of a file of jobs/ without .py",
+        ],
+    ),
+    "gpu": (
+        {"workers": 1.5, "idle_minutes": 5, "volume_gb": 30, "ami_id": "ubuntu"},
+        [
+            "gpu.workers must be a whole number from 1 to 32",
+            "gpu.idle_minutes must be between 15",
+            "gpu.volume_gb must be 100 at least",
+            "gpu.ami_id must be an image's id",
+        ],
+    ),
+    "ingest": (
+        {"snapshot_id": "msd", "folder": "/data"},
+        ["ingest.snapshot_id must be a snapshot's id", "ingest.folder must be a plain path within the snapshot"],
+    ),
+    "observability": (
+        {"email": "me", "monthly_budget_usd": -1, "log_days": 100},
+        [
+            "observability.email must be an address",
+            "observability.monthly_budget_usd must be 0 or more",
+            "observability.log_days must be one that CloudWatch takes",
+        ],
+    ),
+}
+"""By variable: a value that is wrong in every way, and what is said of it.
+
+Where the songs' location or the region is wrong, too, nothing is said of ingest, which goes by them.
+"""
+
+
+def test_everything_wrong_is_told_at_once_and_by_name(terraform: Terraform, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.tfvars.json"
+    wrong.write_text(json.dumps({name: value for name, (value, _) in REFUSED.items()}))
+    outcome = terraform(
+        "plan", "-input=false", "-no-color", f"-state={tmp_path}/none", f"-var-file={wrong}", codes=(1,)
+    )
+    told = re.sub(r"[\s│]+", " ", outcome.stderr)
+    messages = [message for _, messages in REFUSED.values() for message in messages]
+    assert [message for message in messages if message not in told] == []
+    assert told.count("Error: Invalid value for variable") == len(messages)
+    assert told.count("Error: ") == len(messages)
+
+
+def test_nothing_is_declared_that_is_not_used() -> None:
+    unused = []
+    everything = "".join(path.read_text() for path in INFRA.rglob("*.tf"))
+    for folder in CONFIGURATIONS:
+        text = "".join(path.read_text() for path in folder.glob("*.tf"))
+        declared = [("var", name) for name in re.findall(r'^variable "(\w+)"', text, flags=re.M)]
+        declared += re.findall(r'^data "(\w+)" "(\w+)"', text, flags=re.M)
+        unused += [
+            f"{folder.name}: {'.'.join(one)}" for one in declared if not re.search(rf"\b{'[.]'.join(one)}\b", text)
+        ]
+        names = re.findall(r"^  (\w+) += ", "".join(re.findall(r"^locals \{\n(.*?)^\}", text, flags=re.M | re.S)), re.M)
+        unused += [f"{folder.name}: local {name}" for name in names if not re.search(rf"local\.{name}\b", text)]
+        if folder.parent.name == "modules":
+            of = rf"module\.{folder.name}(\[0\]|\[\*\]|\[\w+\.\w+\])?\."
+            outputs = re.findall(r'^output "(\w+)"', text, flags=re.M)
+            unused += [f"{folder.name}: output {name}" for name in outputs if not re.search(of + name, everything)]
+    assert unused == []
+
+
 def test_an_applying_test_is_not_where_terraform_test_looks() -> None:
     for path in (INFRA / "tests").glob("*.tftest.hcl"):
         text = path.read_text()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import base64
 import contextlib
 import hashlib
 import json
+import os
 import re
+import runpy
+import shlex
+import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,8 +22,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
-from tests.infra.conftest import RELEASE, STEPS
-from tests.infra.tools import CHECKERS, INFRA, Terraform, run
+from msd_spark import locations
+from msd_spark.warehouse import Warehouse
+from tests.conftest import REPOSITORY
+from tests.infra.conftest import STEPS, Packaged
+from tests.infra.tools import CHECKERS, INFRA, Terraform, client_environment, run, succeeds
+from training.session import training_arguments
 
 ACCOUNT = "123456789012"
 NAME = "msd-spark-dev"
@@ -62,7 +71,10 @@ def test_names_and_tags_follow_one_rule(stack: Terraform) -> None:
             assert allowed.match(name), one["address"]
 
 
-def test_the_cluster_is_asked_for_as_the_jobs_need_it(stack: Terraform, client: Callable[..., Any]) -> None:
+def test_the_cluster_is_asked_for_as_the_jobs_need_it(
+    stack: Terraform, packaged: Packaged, client: Callable[..., Any]
+) -> None:
+    release = packaged.release
     emr = client("emr")
     identifier = stack.outputs()["emr_cluster_id"]
     cluster = emr.describe_cluster(ClusterId=identifier)["Cluster"]
@@ -70,8 +82,8 @@ def test_the_cluster_is_asked_for_as_the_jobs_need_it(stack: Terraform, client: 
     settings = {one["Classification"]: one for one in cluster["Configurations"]}
     spark = settings["spark-defaults"]["Properties"]
     assert spark["spark.archives"] == (
-        f"s3://{BUCKETS['artefacts']}/{RELEASE['environment']}#environment,"
-        f"s3://{BUCKETS['artefacts']}/{RELEASE['code']}#code"
+        f"s3://{BUCKETS['artefacts']}/{release['environment']}#environment,"
+        f"s3://{BUCKETS['artefacts']}/{release['code']}#code"
     )
     for side in ("spark.executorEnv", "spark.yarn.appMasterEnv"):
         assert spark[f"{side}.PYSPARK_PYTHON"] == "./environment/bin/python"
@@ -81,7 +93,7 @@ def test_the_cluster_is_asked_for_as_the_jobs_need_it(stack: Terraform, client: 
     assert exported["PYSPARK_DRIVER_PYTHON"] == "/opt/msd-spark/environment/bin/python"
     action = emr.list_bootstrap_actions(ClusterId=identifier)["BootstrapActions"][0]
     assert action["ScriptPath"] == f"s3://{BUCKETS['artefacts']}/nodes/emr_bootstrap.sh"
-    assert action["Args"] == [BUCKETS["artefacts"], RELEASE["code"], RELEASE["environment"], "/opt/msd-spark"]
+    assert action["Args"] == [BUCKETS["artefacts"], release["code"], release["environment"], "/opt/msd-spark"]
     fleets = {one["InstanceFleetType"]: one for one in emr.list_instance_fleets(ClusterId=identifier)["InstanceFleets"]}
     assert fleets["CORE"]["TargetOnDemandCapacity"] == 16
     assert fleets["TASK"]["TargetOnDemandCapacity"] == 0
@@ -122,23 +134,75 @@ def test_steps_are_the_commands_of_the_readme(stack: Terraform, client: Callable
     }
 
 
-def test_printed_commands_name_real_options(stack: Terraform) -> None:
-    outputs = stack.outputs()
-    assert outputs["horovodrun"] == (
-        f"horovodrun -np 4 training/train.py --warehouse s3://{BUCKETS['warehouse']} --model cnn --run cnn"
-    )
-    assert outputs["spark_submit"]["ingest"] == (
-        f"spark-submit jobs/ingest.py --songs s3://{BUCKETS['raw']}/songs --warehouse s3://{BUCKETS['warehouse']}"
-    )
-    sources = {job: (INFRA.parent / "jobs" / f"{job}.py").read_text() for job in outputs["spark_submit"]}
-    shared = (INFRA.parent / "msd_spark" / "command_line.py").read_text()
+class ParsedError(Exception):
+    """Raised in place of what follows the parsing of arguments."""
+
+
+@pytest.fixture
+def parse(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], argparse.Namespace]:
+    """Have a job read the words of a command by its own parser, and go no further."""
+    parse_args = argparse.ArgumentParser.parse_args
+
+    def stop(self: argparse.ArgumentParser, *arguments: Any) -> None:
+        raise ParsedError(parse_args(self, *arguments))
+
+    def read(command: str) -> argparse.Namespace:
+        program, script, *words = shlex.split(command)
+        assert program == "spark-submit"
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", [script, *words])
+            patch.setattr(argparse.ArgumentParser, "parse_args", stop)
+            with pytest.raises(ParsedError) as parsed:
+                runpy.run_path(str(REPOSITORY / script), run_name="__main__")
+        found: argparse.Namespace = parsed.value.args[0]
+        return found
+
+    return read
+
+
+STAGES = {"ingest", "lyrics", "labels", "plays", "factors", "dataset", "score", "neighbours", "maps", "report"}
+
+
+def test_printed_commands_are_ones_that_the_jobs_take(
+    stack: Terraform, parse: Callable[[str], argparse.Namespace]
+) -> None:
+    outputs, warehouse = stack.outputs(), f"s3://{BUCKETS['warehouse']}"
+    assert set(outputs["spark_submit"]) == set(outputs["steps"]) == STAGES
     for job, command in outputs["spark_submit"].items():
-        for option in re.findall(r"--[a-z-]+", command):
-            assert f'"{option}"' in sources[job] + shared, f"{job} has no {option}"
-    for job, command in outputs["steps"].items():
-        (step,) = json.loads(command.split("--steps '", 1)[1].removesuffix("'"))
-        assert step["Args"][0] == "spark-submit"
-        assert " ".join(step["Args"]).replace("/opt/msd-spark/code/", "") == outputs["spark_submit"][job]
+        found = parse(command)
+        assert found.warehouse == warehouse
+        assert getattr(found, "run", "cnn") == "cnn"
+        (step,) = json.loads(outputs["steps"][job].split("--steps '", 1)[1].removesuffix("'"))
+        assert " ".join(step["Args"]).replace("/opt/msd-spark/code/", "") == command
+    assert outputs["spark_submit"]["ingest"] == (
+        f"spark-submit jobs/ingest.py --songs s3://{BUCKETS['raw']}/songs --warehouse {warehouse}"
+    )
+    launcher, words = outputs["horovodrun"].split(" training/train.py ")
+    assert launcher == "horovodrun -np 4"
+    found = training_arguments(shlex.split(words))
+    assert (found.warehouse, found.model, found.run) == (warehouse, "cnn", "cnn")
+
+
+def test_make_package_puts_there_what_the_stack_names(
+    stack: Terraform, packaged: Packaged, emulator: str, client: Callable[..., Any], tmp_path: Path
+) -> None:
+    release = tmp_path / "release.auto.tfvars.json"
+    options = f"PACKAGE_OPTIONS=--folder {packaged.folder} --release {release}"
+    command = ["make", "package", f"BUCKET={BUCKETS['artefacts']}", options]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MAKE"))}
+    for uploaded in (sum(path.stat().st_size for path in packaged.parts.values()), 0):
+        told = succeeds(*command, cwd=REPOSITORY, env=environment | client_environment(emulator))
+        assert re.search(rf"uploaded, bytes +{uploaded:,}$", told, flags=re.M), told
+    assert json.loads(release.read_text()) == {"release": packaged.release}
+
+    cluster = of_type(stack, "aws_emr_cluster")[0]
+    configured = json.dumps([cluster, of_type(stack, "aws_emr_security_configuration")])
+    told = base64.b64decode(of_type(stack, "aws_launch_template")[0]["user_data"]).decode()
+    assert f"MSD_CODE={packaged.release['code']}\n" in told
+    for part, key in packaged.release.items():
+        assert f"s3://{BUCKETS['artefacts']}/{key}" in configured
+        body = client("s3").get_object(Bucket=BUCKETS["artefacts"], Key=key)["Body"].read()
+        assert body == packaged.parts[part].read_bytes()
 
 
 def test_uploaded_scripts_are_those_of_the_repository(stack: Terraform, client: Callable[..., Any]) -> None:
@@ -221,8 +285,17 @@ MATRIX: dict[str, dict[tuple[str, str], set[str]]] = {
     f"{NAME}-emr-node": {
         ("raw", "songs/x"): {READ, LIST},
         ("warehouse", "songs/x"): EVERY,
-        ("warehouse", "models/x"): EVERY,
-        ("warehouse", "recommendations/x"): EVERY,
+        **{
+            ("warehouse", f"{folder}/x"): EVERY
+            for folder in (
+                *("dataset", "embeddings", "factors", "labels", "maps", "neighbours", "recommendations", "reports"),
+                *("studies", "summaries", "_staging"),
+            )
+        },
+        **{
+            ("warehouse", f"{folder}/x"): {READ, LIST}
+            for folder in ("models", "searches", "comparisons", "evaluations")
+        },
         ("artefacts", "code/x"): {READ, LIST},
         ("artefacts", "certificates/x"): {READ, LIST},
         ("artefacts", "workers/x"): {LIST},
@@ -322,10 +395,79 @@ def test_every_role_may_do_what_it_must_and_no_more(
     assert wrong == []
 
 
+@pytest.fixture
+def warehouse_of(
+    emulator: str, client: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], Warehouse]]:
+    """The stack's warehouse, with the rights of a role."""
+
+    def opened(role: str) -> Warehouse:
+        given = client("sts").assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{role}", RoleSessionName="test")
+        credentials = given["Credentials"]
+        keys = {
+            "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": credentials["SessionToken"],
+        }
+        for name, value in client_environment(emulator, **keys).items():
+            monkeypatch.setenv(name, value)
+        locations._remote.cache_clear()
+        return Warehouse(f"s3://{BUCKETS['warehouse']}")
+
+    yield opened
+    locations._remote.cache_clear()
+
+
+def replace(warehouse: Warehouse, *place: str) -> None:
+    with warehouse.replacing(*place) as staging:
+        warehouse.filesystem.create_dir(f"{staging}/folder")
+        warehouse.touch(*staging.removeprefix(f"{warehouse.root}/").split("/"), "folder", "file")
+
+
+@pytest.mark.parametrize(
+    ("role", "tables", "files", "refused"),
+    [
+        (
+            f"{NAME}-gpu",
+            [("models", "r"), ("studies", "r"), ("dataset", "genre-2019")],
+            ["models", "searches", "comparisons", "evaluations"],
+            [("embeddings", "r"), ("dataset", "genre")],
+        ),
+        (
+            f"{NAME}-emr-node",
+            [("songs",), ("embeddings", "r"), ("dataset", "genre"), ("recommendations",), ("reports", "r")],
+            ["summaries"],
+            [("models", "r"), ("comparisons", "r")],
+        ),
+    ],
+)
+def test_a_warehouse_takes_from_each_role_what_its_stages_write(
+    stack: Terraform,
+    emulator: str,
+    warehouse_of: Callable[[str], Warehouse],
+    role: str,
+    tables: list[tuple[str, ...]],
+    files: list[str],
+    refused: list[tuple[str, ...]],
+) -> None:
+    """By the calls that our own code makes: markers of folders, copies, multipart uploads."""
+    warehouse = warehouse_of(role)
+    with enforced(emulator):
+        for place in tables * 2:
+            replace(warehouse, *place)
+            assert warehouse.is_complete(*place)
+        for folder in files:
+            warehouse.write_json({"a": 1}, folder, "r", "runs", "x.json")
+            assert warehouse.read_json(folder, "r", "runs", "x.json") == {"a": 1}
+        for place in refused:
+            with pytest.raises(OSError, match=r"ACCESS_DENIED|Access Denied"):
+                replace(warehouse, *place)
+
+
 # ---- drift ------------------------------------------------------------------------------------------------------
 
 
-def test_steps_and_scaling_by_hand_replace_nothing(
+def test_work_by_hand_replaces_nothing_and_what_was_opened_is_closed_again(
     stack: Terraform, variables: Path, client: Callable[..., Any]
 ) -> None:
     emr, scaling = client("emr"), client("autoscaling")
@@ -338,25 +480,19 @@ def test_steps_and_scaling_by_hand_replace_nothing(
         if change := target.get(fleet["InstanceFleetType"]):
             emr.modify_instance_fleet(ClusterId=identifier, InstanceFleet={"InstanceFleetId": fleet["Id"], **change})
     scaling.set_desired_capacity(AutoScalingGroupName=f"{NAME}-gpu", DesiredCapacity=1)
-    assert stack.differences(variables) == []
-    (group,) = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[f"{NAME}-gpu"])["AutoScalingGroups"]
-    assert len(group["Instances"]) == 1
-
-
-def test_what_somebody_opened_by_hand_is_closed_again(
-    stack: Terraform, variables: Path, client: Callable[..., Any]
-) -> None:
     client("s3").delete_public_access_block(Bucket=BUCKETS["raw"])
     changes = stack.changes(variables)
     assert [(one["address"], one["change"]["actions"]) for one in changes] == [
         ('module.storage.aws_s3_bucket_public_access_block.this["raw"]', ["create"])
     ]
+    (group,) = scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[f"{NAME}-gpu"])["AutoScalingGroups"]
+    assert len(group["Instances"]) == 1
 
 
 def test_nothing_is_left_after_destroy(
     stack: Terraform, variables: Path, client: Callable[..., Any], figures: dict[str, Any]
 ) -> None:
-    stack.against_emulator("destroy", variables, "-auto-approve", "-parallelism=20")
+    stack.against_emulator("destroy", variables, "-auto-approve", "-refresh=false", "-parallelism=20")
     left: list[str] = [one["address"] for one in stack.resources()]
     left += [one["Name"] for one in client("s3").list_buckets()["Buckets"] if NAME in one["Name"]]  # others' tests
     left += [role["RoleName"] for role in client("iam").list_roles()["Roles"] if NAME in role["RoleName"]]

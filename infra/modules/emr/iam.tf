@@ -44,7 +44,7 @@ data "aws_iam_policy_document" "service" {
   statement {
     sid       = "GiveNodesTheirRole"
     actions   = ["iam:PassRole"]
-    resources = [aws_iam_role.node.arn]
+    resources = [module.node_role.role_arn]
 
     condition {
       test     = "StringEquals"
@@ -78,20 +78,7 @@ resource "aws_iam_role_policy" "service" {
   policy = data.aws_iam_policy_document.service.json
 }
 
-data "aws_iam_policy_document" "node_trust" {
-  statement {
-    actions = ["sts:AssumeRole"]
-
-    principals {
-      type        = "Service"
-      identifiers = ["ec2.amazonaws.com"]
-    }
-  }
-}
-
 data "aws_iam_policy_document" "node" {
-  source_policy_documents = [var.session_policy]
-
   statement {
     sid     = "ListWhatIsReadOrWritten"
     actions = ["s3:GetBucketLocation", "s3:ListBucket"]
@@ -122,6 +109,16 @@ data "aws_iam_policy_document" "node" {
     resources = ["${var.buckets["warehouse"].arn}/*"]
   }
 
+  # What training finds out is scored and reported here, and made elsewhere.
+  statement {
+    sid     = "LeaveRunsToTraining"
+    effect  = "Deny"
+    actions = ["s3:DeleteObject", "s3:PutObject"]
+    resources = [
+      for folder in ["models", "searches", "comparisons", "evaluations"] : "${var.buckets["warehouse"].arn}/${folder}/*"
+    ]
+  }
+
   statement {
     sid       = "WriteLogs"
     actions   = ["s3:PutObject"]
@@ -135,20 +132,9 @@ data "aws_iam_policy_document" "node" {
   }
 }
 
-resource "aws_iam_role" "node" {
-  name               = "${var.name}-emr-node"
-  assume_role_policy = data.aws_iam_policy_document.node_trust.json
-  tags               = { Name = "${var.name}-emr-node" }
-}
+module "node_role" {
+  source = "../node_role"
 
-resource "aws_iam_role_policy" "node" {
   name   = "${var.name}-emr-node"
-  role   = aws_iam_role.node.id
   policy = data.aws_iam_policy_document.node.json
-}
-
-resource "aws_iam_instance_profile" "node" {
-  name = "${var.name}-emr-node"
-  role = aws_iam_role.node.name
-  tags = { Name = "${var.name}-emr-node" }
 }

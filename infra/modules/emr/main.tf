@@ -100,7 +100,7 @@ resource "aws_emr_cluster" "this" {
 
   ec2_attributes {
     subnet_ids                        = var.subnet_ids
-    instance_profile                  = aws_iam_instance_profile.node.arn
+    instance_profile                  = module.node_role.profile_arn
     emr_managed_master_security_group = aws_security_group.this["primary"].id
     emr_managed_slave_security_group  = aws_security_group.this["worker"].id
     service_access_security_group     = aws_security_group.this["service"].id
@@ -177,7 +177,6 @@ resource "aws_emr_cluster" "this" {
   }
 
   depends_on = [
-    aws_iam_role_policy.node,
     aws_iam_role_policy.service,
     aws_iam_role_policy_attachment.service,
     aws_vpc_security_group_egress_rule.among,

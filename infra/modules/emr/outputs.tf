@@ -7,8 +7,3 @@ output "code" {
   description = "Folder of the code on the primary node."
   value       = "${local.home}/code"
 }
-
-output "node_role" {
-  description = "What jobs may do."
-  value       = aws_iam_role.node.name
-}

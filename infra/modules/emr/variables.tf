@@ -53,11 +53,6 @@ variable "kms_key_arn" {
   type        = string
 }
 
-variable "session_policy" {
-  description = "Lets Session Manager in: the policy's JSON."
-  type        = string
-}
-
 variable "bootstrap_script" {
   description = "Path of nodes/emr_bootstrap.sh."
   type        = string

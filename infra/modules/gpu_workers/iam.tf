@@ -1,21 +1,6 @@
-data "aws_caller_identity" "current" {}
-data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
-data "aws_iam_policy_document" "trust" {
-  statement {
-    actions = ["sts:AssumeRole"]
-
-    principals {
-      type        = "Service"
-      identifiers = ["ec2.amazonaws.com"]
-    }
-  }
-}
-
 data "aws_iam_policy_document" "this" {
-  source_policy_documents = [var.session_policy]
-
   statement {
     sid       = "ListWhatIsReadOrWritten"
     actions   = ["s3:GetBucketLocation", "s3:ListBucket"]
@@ -36,6 +21,13 @@ data "aws_iam_policy_document" "this" {
       for folder in ["models", "searches", "comparisons", "evaluations", "studies", "dataset/*-2019", "_staging"] :
       "${var.buckets["warehouse"].arn}/${folder}/*"
     ]
+  }
+
+  # The empty object by which Arrow marks a folder before it puts something there.
+  statement {
+    sid       = "MarkFolderOfDatasets"
+    actions   = ["s3:PutObject"]
+    resources = ["${var.buckets["warehouse"].arn}/dataset/"]
   }
 
   statement {
@@ -77,22 +69,11 @@ data "aws_iam_policy_document" "this" {
   }
 }
 
-resource "aws_iam_role" "this" {
-  name               = "${var.name}-gpu"
-  assume_role_policy = data.aws_iam_policy_document.trust.json
-  tags               = { Name = "${var.name}-gpu" }
-}
+module "node_role" {
+  source = "../node_role"
 
-resource "aws_iam_role_policy" "this" {
   name   = "${var.name}-gpu"
-  role   = aws_iam_role.this.id
   policy = data.aws_iam_policy_document.this.json
-}
-
-resource "aws_iam_instance_profile" "this" {
-  name = "${var.name}-gpu"
-  role = aws_iam_role.this.name
-  tags = { Name = "${var.name}-gpu" }
 }
 
 # Auto Scaling launches with a service role that IAM lets nobody give rights to. This group has a role of its own,

@@ -79,7 +79,7 @@ resource "aws_launch_template" "this" {
   tags                   = { Name = local.group }
 
   iam_instance_profile {
-    arn = aws_iam_instance_profile.this.arn
+    arn = module.node_role.profile_arn
   }
 
   metadata_options {
@@ -153,7 +153,7 @@ resource "aws_launch_template" "this" {
     }
   }
 
-  depends_on = [aws_s3_object.script, aws_iam_role_policy.this]
+  depends_on = [aws_s3_object.script]
 }
 
 resource "aws_autoscaling_group" "this" {

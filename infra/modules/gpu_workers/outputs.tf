@@ -7,8 +7,3 @@ output "gpus" {
   description = "GPUs of all workers, which is how many ranks there are."
   value       = local.gpus * var.settings.workers
 }
-
-output "role" {
-  description = "What training may do."
-  value       = aws_iam_role.this.name
-}

@@ -40,20 +40,7 @@ resource "aws_vpc_security_group_egress_rule" "https" {
   tags              = { Name = "${local.node}-https" }
 }
 
-data "aws_iam_policy_document" "trust" {
-  statement {
-    actions = ["sts:AssumeRole"]
-
-    principals {
-      type        = "Service"
-      identifiers = ["ec2.amazonaws.com"]
-    }
-  }
-}
-
 data "aws_iam_policy_document" "this" {
-  source_policy_documents = [var.session_policy]
-
   statement {
     sid       = "ListShards"
     actions   = ["s3:GetBucketLocation", "s3:ListBucket"]
@@ -91,22 +78,11 @@ data "aws_iam_policy_document" "this" {
   }
 }
 
-resource "aws_iam_role" "this" {
-  name               = local.node
-  assume_role_policy = data.aws_iam_policy_document.trust.json
-  tags               = { Name = local.node }
-}
+module "node_role" {
+  source = "../node_role"
 
-resource "aws_iam_role_policy" "this" {
   name   = local.node
-  role   = aws_iam_role.this.id
   policy = data.aws_iam_policy_document.this.json
-}
-
-resource "aws_iam_instance_profile" "this" {
-  name = local.node
-  role = aws_iam_role.this.name
-  tags = { Name = local.node }
 }
 
 resource "aws_instance" "this" {
@@ -114,7 +90,7 @@ resource "aws_instance" "this" {
   instance_type                        = var.settings.instance_type
   subnet_id                            = var.subnet_id
   vpc_security_group_ids               = [aws_security_group.this.id]
-  iam_instance_profile                 = aws_iam_instance_profile.this.name
+  iam_instance_profile                 = module.node_role.profile_name
   ebs_optimized                        = true
   monitoring                           = true
   instance_initiated_shutdown_behavior = "stop"
@@ -149,7 +125,7 @@ resource "aws_instance" "this" {
     ignore_changes = [ami]
   }
 
-  depends_on = [aws_s3_object.script, aws_iam_role_policy.this]
+  depends_on = [aws_s3_object.script]
 }
 
 # The public snapshot is not encrypted; the disk made of it is. Throughput is paid for the hours of the copy.

@@ -50,11 +50,6 @@ variable "kms_key_arn" {
   type        = string
 }
 
-variable "session_policy" {
-  description = "Lets Session Manager in: the policy's JSON."
-  type        = string
-}
-
 variable "scripts" {
   description = "Folder of the scripts that run on nodes."
   type        = string
