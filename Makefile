@@ -40,9 +40,11 @@ else
 endif
 
 # A file's tests stay in one process, so that what they share is made once; long files begin first.
+ON_ALL_CORES = -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 .PHONY: test
 test: setup $(if $(shell command -v terraform),infra-tools)
-	@python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --durations 12 $(TESTS)
+	@python -m pytest $(ON_ALL_CORES) --durations 12 $(TESTS)
 
 # The infrastructure's tests alone: offline, on an emulated AWS; ends with a table. The longest file goes first.
 .PHONY: test-infra
