@@ -64,6 +64,7 @@ $(INFRA_STAMP): | setup
 	@touch $@
 
 # What the cluster needs, built and put into the artefacts bucket (README, "On AWS"); without BUCKET it is only built.
+# PACKAGE_OPTIONS: further options of msd_spark.deployment.package.
 BUCKET ?=
 REGION ?= us-east-1
 .PHONY: package

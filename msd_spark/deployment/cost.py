@@ -1,7 +1,7 @@
-"""What ingesting a million songs on AWS costs, by measured songs/s: ``python -m msd_spark.deployment.cost``.
+"""What a million songs cost on AWS, ingested and scored, by measured songs/s: ``python -m msd_spark.deployment.cost``.
 
-The rate is that of ``make bench-ingest``: the whole job with its tables on two cores. A vCPU of
-the types below is taken for one of those cores. The prices stand here and nowhere else.
+The rates are those of ``make bench-ingest`` and ``make bench-score``: whole jobs with their tables, on
+two cores. A vCPU of the types below is taken for one of those cores. The prices stand here and nowhere else.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from tabulate import tabulate
 
 SONGS = 1_000_000
-SONGS_PER_SECOND_AND_VCPU = 250.0
+INGESTED_PER_SECOND_AND_VCPU = 250.0
 """Loose files gave 506 songs/s and tar shards 648 songs/s on two cores of an AMD EPYC machine; the lower, halved."""
+
+SCORED_PER_SECOND_AND_VCPU = 500.0
+"""The CNN gave 1,040 to 1,250 songs/s on two cores, TensorFlow's start left out; 1,000, halved."""
 
 START_MINUTES = 10.0
 """A cluster that is being made costs already."""
@@ -60,30 +63,34 @@ class Estimate:
     Attributes
     ----------
     instances : int
-    cluster_per_hour, minutes, ingest : float
-        USD an hour for the whole cluster; minutes that ingest works; USD from the cluster's start to ingest's end.
+    cluster_per_hour, ingest_minutes, score_minutes, both : float
+        USD an hour for the whole cluster; minutes that each job works; USD from the cluster's start to the end of both.
     """
 
     instances: int
     cluster_per_hour: float
-    minutes: float
-    ingest: float
+    ingest_minutes: float
+    score_minutes: float
+    both: float
 
 
 def estimate(kind: InstanceType, vcpus: int = WORKER_VCPUS, songs: int = SONGS) -> Estimate:
-    """Reckon what ingesting `songs` costs on as many instances of a type as make `vcpus`.
+    """Reckon what ingesting and scoring `songs` costs on as many instances of a type as make `vcpus`.
 
     Examples
     --------
-    16 vCPUs take 16 x 250 = 4,000 songs a second, so a million take 250 s:
+    16 vCPUs ingest 16 x 250 = 4,000 songs a second, so a million take 250 s:
 
-    >>> round(estimate(InstanceType("m6i.2xlarge", 8, 0.384)).minutes * 60)
+    >>> round(estimate(InstanceType("m6i.2xlarge", 8, 0.384)).ingest_minutes * 60)
     250
     """
     instances = -(-vcpus // kind.vcpus)
-    minutes = songs / (SONGS_PER_SECOND_AND_VCPU * instances * kind.vcpus) / 60
+    cores = instances * kind.vcpus
+    ingested, scored = (
+        songs / (rate * cores) / 60 for rate in (INGESTED_PER_SECOND_AND_VCPU, SCORED_PER_SECOND_AND_VCPU)
+    )
     per_hour = (instances * kind.price + PRIMARY) * (1 + EMR_SHARE)
-    return Estimate(instances, per_hour, minutes, per_hour * (START_MINUTES + minutes) / 60)
+    return Estimate(instances, per_hour, ingested, scored, per_hour * (START_MINUTES + ingested + scored) / 60)
 
 
 def table() -> str:
@@ -95,13 +102,15 @@ def table() -> str:
             (
                 f"{reckoned.instances} x {kind.name}",
                 f"{reckoned.cluster_per_hour:.2f}",
-                f"{reckoned.minutes:.1f}",
-                f"{reckoned.ingest:.2f}",
+                f"{reckoned.ingest_minutes:.1f}",
+                f"{reckoned.score_minutes:.1f}",
+                f"{reckoned.both:.2f}",
             )
         )
-    headers = ["core nodes", "cluster, USD/h", "ingest, minutes", "ingest with the start, USD"]
+    headers = ["core nodes", "cluster, USD/h", "ingest, minutes", "score, minutes", "both with the start, USD"]
     return tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True)
 
 
 if __name__ == "__main__":
-    print(f"{SONGS:,} songs at {SONGS_PER_SECOND_AND_VCPU:g} songs/s a vCPU; prices: {PRICES_OF}.\n\n{table()}")
+    rates = f"ingested at {INGESTED_PER_SECOND_AND_VCPU:g} and scored at {SCORED_PER_SECOND_AND_VCPU:g} songs/s a vCPU"
+    print(f"{SONGS:,} songs, {rates}; prices: {PRICES_OF}.\n\n{table()}")
