@@ -49,7 +49,7 @@ test: setup $(if $(shell command -v terraform),infra-tools)
 # The infrastructure's tests alone: offline, on an emulated AWS; ends with a table. The longest file goes first.
 .PHONY: test-infra
 test-infra: setup infra-tools
-	@python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/infra/test_stack.py tests/infra tests/unit/test_deployment.py
+	@python -m pytest $(ON_ALL_CORES) tests/infra/test_stack.py tests/infra tests/unit/test_deployment.py
 
 # Their checkers, in an environment of their own: checkov's pins and ours do not agree. The stamp is the lock's checksum.
 INFRA_STAMP = .venv-infra/made-from-$(shell sha256sum requirements/infra.txt | cut -c1-16)
