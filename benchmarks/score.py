@@ -62,6 +62,7 @@ def write_run(warehouse: Warehouse) -> keras.Model:
         "geometry": asdict(GEOMETRY),
         "lyric_vectors": "random",
         "normalisation": moments,
+        "dataset": {},
     }
     (folder / METADATA).write_text(json.dumps(metadata))
     return keras.Model(model.input, [model.get_layer(EMBEDDING_LAYER).output, model.output])
