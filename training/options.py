@@ -13,6 +13,7 @@ from msd_spark.errors import StageError
 from training.augmentation import AugmentationSettings
 from training.dataset import STAGE
 from training.evaluation.baselines import BASELINES
+from training.evaluation.deciding import BEST_BY
 from training.feed import FeedSettings
 from training.journal import CheckpointSettings
 from training.model_settings import AUGMENTATION, DEFAULTS, INPUTS, ModelSettings
@@ -20,7 +21,7 @@ from training.optimizers import OPTIMIZERS, PRECISIONS, OptimizerSettings
 from training.protocol_options import add_protocol
 from training.schedule import DECAYS, SCALINGS, Schedule
 from training.targets import FACTORS, GENRE, TARGETS
-from training.training_settings import BEST_BY, TrainingSettings
+from training.training_settings import TrainingSettings
 from training.truth import CLASS_WEIGHTS, NONE
 
 OF_THE_MODEL = "the model's own"

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from training.evaluation.deciding import BEST_BY, FIGURE
 from training.feed import FeedSettings
 from training.optimizers import OptimizerSettings
 from training.schedule import Schedule
-
-FIGURE, LOSS = "figure", "loss"
-BEST_BY = (FIGURE, LOSS)
-"""What an epoch is judged by: the target's first figure in `training.evaluation.deciding.MAIN_FIGURES`, or the loss."""
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ class TrainedRun:
             tuple(target["class_names"]),
             geometry,
             metadata["lyric_vectors"],
-            metadata.get("normalisation", {}),
+            metadata["normalisation"],
             content,
         )
         found.check_geometry(stage)

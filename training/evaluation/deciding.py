@@ -15,7 +15,11 @@ MAIN_FIGURES = {
 }
 """The first one decides; the second is shown beside it. By target."""
 
-LESS_IS_BETTER = frozenset({"loss", "log_loss", "mean_squared_error"})
+FIGURE, LOSS = "figure", "loss"
+BEST_BY = (FIGURE, LOSS)
+"""What an epoch is judged by: the target's first figure in `MAIN_FIGURES`, or the loss."""
+
+LESS_IS_BETTER = frozenset({LOSS, "log_loss", "mean_squared_error"})
 """Figures of which less is better."""
 
 
@@ -31,7 +35,7 @@ def cost_of_epoch(row: Mapping[str, float], target: str, by: str) -> float:
     target : str
         One of `training.targets.TARGETS`.
     by : str
-        ``loss``, or ``figure`` for the target's first one in `MAIN_FIGURES`.
+        One of `BEST_BY`.
 
     Examples
     --------
@@ -39,7 +43,7 @@ def cost_of_epoch(row: Mapping[str, float], target: str, by: str) -> float:
     >>> [cost_of_epoch(row, GENRE, by) for by in ("loss", "figure")], cost_of_epoch({"epoch": 3}, GENRE, "loss")
     ([0.5, -0.25], -3.0)
     """
-    name = "loss" if by == "loss" else MAIN_FIGURES[target][0]
+    name = LOSS if by == LOSS else MAIN_FIGURES[target][0]
     value = row.get(f"validation_{name}")
     # Whether a figure is defined depends on the split alone: it is in every epoch or in none.
     if value is None or math.isnan(value):
