@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ import tensorflow as tf
 from horovod.common.exceptions import HorovodInternalError
 
 from msd_spark.errors import StageError
+from training.termination import raising_when_told_to_end
 
 T = TypeVar("T")
 
@@ -146,25 +146,17 @@ class Ranks:
         """
         processes: list[tuple[str, int]] = hvd.allgather_object((socket.gethostname(), os.getpid()))
 
-        def told_to_end(*_: object) -> None:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            if gone(processes):
-                raise self._loss(processes, how_to_go_on)
-            sys.exit(128 + signal.SIGTERM)
+        def why_end() -> BaseException:
+            return self._loss(processes, how_to_go_on) if gone(processes) else SystemExit(128 + signal.SIGTERM)
 
-        is_main = threading.current_thread() is threading.main_thread()
-        before = signal.signal(signal.SIGTERM, told_to_end) if is_main else None
-        try:
-            yield
-        except (HorovodInternalError, tf.errors.OpError) as error:
-            if isinstance(error, tf.errors.OpError) and "Horovod" not in str(error):
-                raise
-            if is_main:
-                signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the launcher's; there is something to say first
-            raise self._loss(processes, how_to_go_on) from error
-        else:
-            if is_main:
-                signal.signal(signal.SIGTERM, before)
+        with raising_when_told_to_end(why_end) as hear_no_more:
+            try:
+                yield
+            except (HorovodInternalError, tf.errors.OpError) as error:
+                if isinstance(error, tf.errors.OpError) and "Horovod" not in str(error):
+                    raise
+                hear_no_more()  # it takes a moment to see who is gone
+                raise self._loss(processes, how_to_go_on) from error
 
     def _loss(self, processes: Sequence[tuple[str, int]], how_to_go_on: str) -> LostRankError:
         lost, deadline = gone(processes), time.monotonic() + SECONDS_TO_VANISH
