@@ -17,14 +17,11 @@ from msd_spark.ingest.settings import OUTCOMES, PARTS, STAGE, IngestSettings
 from msd_spark.ingest.units import Kind, Unit, limit_units
 from msd_spark.ingest.work import Outcome, read_outcomes, unit_worker
 from msd_spark.rejections import Rejection
-from msd_spark.spark import last_words, progress
+from msd_spark.spark import last_words, number_of_tasks, progress
 from msd_spark.summary import Summary
 from msd_spark.warehouse import Warehouse
 
 Ledger = list[dict[str, Any]]
-
-TASKS_PER_CORE = 6
-MOST_UNITS_PER_TASK = 8
 
 
 def ingest(session: SparkSession, settings: IngestSettings) -> Summary:
@@ -193,14 +190,6 @@ def work(session: SparkSession, settings: IngestSettings, units: Sequence[Unit])
             raise StageError(
                 STAGE, f"a unit failed: {reason}. Units that are done stay done; run the same command again"
             ) from error
-
-
-def number_of_tasks(n_units: int, cores: int) -> int:
-    """Return how many tasks share the units: several a core, and not more units a task than progress can wait for.
-
-    Starting a task costs Spark as much time as a worker needs for dozens of songs.
-    """
-    return min(n_units, max(TASKS_PER_CORE * cores, -(-n_units // MOST_UNITS_PER_TASK)))
 
 
 def deal(units: Sequence[Unit], n_tasks: int) -> list[Unit]:

@@ -1,7 +1,7 @@
 """Every song of ``songs/`` through a trained model, into ``embeddings/RUN``.
 
-The driver settles on light columns what each task does, and writes it to a plan, a row group a task. A task
-takes a slice of a file of ``songs/``, reads its segments itself, calls the model and writes the slice's file;
+The driver settles on light columns what becomes of each slice, and writes it to a plan, a row group a slice. A task
+takes slices of files of ``songs/`` one by one, reads its segments itself, calls the model and writes the slice's file;
 only counts come back. No song passes through Spark. Each Python worker loads the model once.
 """
 
@@ -29,7 +29,7 @@ from msd_spark.scoring.score_work import PLAN, ScoredSlice, ScoreTarget, score_s
 from msd_spark.scoring.settings import REVISIONS_FILE, STAGE, STATE_FILE, TABLE, ScoreSettings
 from msd_spark.scoring.song_slices import SONGS_PER_SLICE, Slice, SlicedSongs, slice_songs
 from msd_spark.scoring.trained_run import TrainedRun
-from msd_spark.spark import last_words, progress
+from msd_spark.spark import last_words, number_of_tasks, progress
 from msd_spark.summary import Summary
 from msd_spark.warehouse import Warehouse
 
@@ -170,7 +170,8 @@ def run_tasks(
     total = sum(int(plan.songs.borders[number + 1] - plan.songs.borders[number]) for number in plan.tasks)
     with progress(session, "score: songs", lambda: count.value, total):
         try:
-            return context.parallelize(tasks, len(tasks)).map(work).collect()
+            n_tasks = number_of_tasks(len(tasks), context.defaultParallelism)
+            return context.parallelize(tasks, n_tasks).map(work).collect()
         except Exception as error:  # whatever Spark wraps a worker's failure in
             raise StageError(
                 STAGE, f"a task failed: {last_words(error)}; embeddings/{run.name} is as it was"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -134,5 +135,8 @@ def model_of_process(run: TrainedRun, batch: int, threads: int) -> ScoringModel:
     key = run.digest, batch
     if key not in _held:
         _held.clear()
+        gc.unfreeze()
         _held[key] = ScoringModel.load(run, batch, threads)
+        # Spark's worker collects garbage after every task: 0.2 s to find that all of TensorFlow is still needed.
+        gc.freeze()
     return _held[key]
