@@ -99,6 +99,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     add("--from", dest="first", choices=NAMES, help="first stage to run")
     add("--to", dest="last", choices=NAMES, help="last stage to run")
     add("--only", nargs="+", choices=NAMES, default=(), metavar="STAGE", help="these stages alone")
+    add("--skip", nargs="+", choices=NAMES, default=(), metavar="STAGE", help="all stages but these")
     add("--force", action="store_true", help="run the stages although they are up to date")
     add("--dry-run", action="store_true", help="say what would run now, and run nothing")
     add("--ignore-code", action="store_true", help="run no stage only since the code has changed")
@@ -157,6 +158,9 @@ def choose(arguments: argparse.Namespace) -> Choice:
     if last < first:
         raise StageError(STAGE, f"{NAMES[last]} comes before {NAMES[first]}; nothing would run")
     stages = tuple(name for name in NAMES if name in arguments.only) if arguments.only else NAMES[first : last + 1]
+    stages = tuple(name for name in stages if name not in arguments.skip)
+    if not stages:
+        raise StageError(STAGE, "every stage that was asked for is skipped; nothing would run")
     return Choice(stages, arguments.force, arguments.ignore_code, arguments.dry_run)
 
 

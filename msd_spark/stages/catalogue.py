@@ -16,10 +16,12 @@ Options = Mapping[str, Any]
 
 SPARK, PYTHON, HOROVOD = "spark-submit", "python", "horovodrun"
 
-NOTHING_TO_READ = {"plays": "the folder of data has no tasteprofile/train_triplets.txt"}
+NO_LISTENS = "the folder of data has no tasteprofile/train_triplets.txt"
+NOTHING_TO_READ = dict.fromkeys(("plays", "factors", "factor-neighbours"), NO_LISTENS)
 """Why a stage without a command is skipped."""
 
 DEFAULT_OPTIONS: dict[str, Options] = {
+    "factor-neighbours": {"space": "factors"},
     "dataset": {"require": "genre"},
     "train": {"model": "cnn", "epochs": 20, "batch": 16},
 }
@@ -63,12 +65,14 @@ STAGES = (
     Stage("lyrics", SPARK, "jobs/lyrics.py", (), ("lyrics", "lyric_words")),
     Stage("labels", SPARK, "jobs/labels.py", (), ("labels", "tags", "tag_counts")),
     Stage("plays", SPARK, "jobs/plays.py", ("songs",), ("plays", "popularity")),
+    Stage("factors", SPARK, "jobs/factors.py", ("plays",), ("factors",)),
     Stage("dataset", SPARK, "jobs/dataset.py", ("songs", *_SIDE), (_DATASET,)),
     Stage("train", HOROVOD, "training/train.py", (_DATASET,), (_MODEL,), of_run=True),
     Stage("score", SPARK, "jobs/score.py", ("songs", *_SIDE, _MODEL), (_EMBEDDINGS,), of_run=True),
     Stage(
         "neighbours", SPARK, "jobs/neighbours.py", ("songs", *_SIDE, _EMBEDDINGS), ("neighbours/{run}",), of_run=True
     ),
+    Stage("factor-neighbours", SPARK, "jobs/neighbours.py", ("songs", *_SIDE), ("neighbours/factors",)),
     Stage("maps", PYTHON, "jobs/maps.py", (_EMBEDDINGS,), ("maps/{run}",), of_run=True),
     Stage("listen", PYTHON, "training/listen.py", ("songs", _DATASET, _MODEL), ("studies/{run}",), of_run=True),
     Stage(
@@ -155,7 +159,7 @@ def commands(settings: PipelineSettings) -> dict[str, list[str]]:
     made: dict[str, list[str]] = {}
     for stage in STAGES:
         options = settings.options_of(stage.name)
-        if stage.name == "plays" and "triplets" not in options:
+        if stage.name in NOTHING_TO_READ and "triplets" not in settings.options_of("plays"):
             made[stage.name] = []
             continue
         launcher = [stage.launcher]

@@ -110,10 +110,12 @@ def test_stages_stand_in_the_order_of_the_design(tmp_path: Path) -> None:
         "lyrics",
         "labels",
         "plays",
+        "factors",
         "dataset",
         "train",
         "score",
         "neighbours",
+        "factor-neighbours",
         "maps",
         "listen",
         "report",
@@ -138,11 +140,13 @@ def test_commands_are_those_that_a_person_would_type(tmp_path: Path, monkeypatch
         " --tags DATA/lastfm/lastfm_test.zip DATA/lastfm/lastfm_train.zip --warehouse s3://b/w",
         "plays": "spark-submit jobs/plays.py --triplets DATA/tasteprofile/train_triplets.txt"
         " --mismatches DATA/tasteprofile/sid_mismatches.txt --warehouse s3://b/w",
+        "factors": "spark-submit jobs/factors.py --warehouse s3://b/w",
         "dataset": "spark-submit jobs/dataset.py --require genre --warehouse s3://b/w",
         "train": "horovodrun -np 4 training/train.py --model dense --epochs 7 --batch 32 --warehouse s3://b/w --run r1"
         " --overwrite",
         "score": "spark-submit jobs/score.py --warehouse s3://b/w --run r1",
         "neighbours": "spark-submit jobs/neighbours.py --warehouse s3://b/w --run r1",
+        "factor-neighbours": "spark-submit jobs/neighbours.py --space factors --warehouse s3://b/w",
         "maps": "python jobs/maps.py --warehouse s3://b/w --run r1",
         "listen": "python training/listen.py --warehouse s3://b/w --run r1",
         "report": "python jobs/report.py --warehouse s3://b/w --run r1",
@@ -154,7 +158,7 @@ def test_from_another_folder_scripts_are_called_by_their_full_path(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     scripts = [word for words in commands(settings(tmp_path)).values() for word in words if word.endswith(".py")]
-    assert len(scripts) == 11
+    assert len(scripts) == 13
     assert all(Path(script).is_absolute() and Path(script).is_file() for script in scripts)
 
 
@@ -174,9 +178,11 @@ def test_a_folder_without_listens_and_tags_skips_them_with_a_word(
     stages = commands(bare)
     cd1 = str(tmp_path / "tagtraum" / "msd_tagtraum_cd1.cls")
     assert (stages["labels"][0], stages["labels"][2:]) == ("python", ["--cd1", cd1, "--warehouse", "w"])
-    assert stages["plays"] == []
-    ran = run_stages(PipelineSettings(bare.data, str(tmp_path / "w")), Choice(("plays",)))
-    assert ran == [Ran("plays", "skipped", "the folder of data has no tasteprofile/train_triplets.txt")]
+    of_listens = ("plays", "factors", "factor-neighbours")
+    assert [stages[name] for name in of_listens] == [[], [], []]
+    ran = run_stages(PipelineSettings(bare.data, str(tmp_path / "w")), Choice(of_listens))
+    why = "the folder of data has no tasteprofile/train_triplets.txt"
+    assert ran == [Ran(name, "skipped", why) for name in of_listens]
     assert "plays: skipped, the folder of data has no tasteprofile/train_triplets.txt" in capsys.readouterr().out
 
 
@@ -187,6 +193,7 @@ def test_arguments_that_are_left_out() -> None:
         "warehouse": "./warehouse",
         "run": "demo",
         "ranks": 2,
+        "factor-neighbours": {"space": "factors"},
         "dataset": {"require": "genre"},
         "train": {"model": "cnn", "epochs": 20, "batch": 16},
         "data": "d",
@@ -200,10 +207,13 @@ def test_which_stages_run() -> None:
     assert chosen("--from", "maps") == ("maps", "listen", "report")
     assert chosen("--from", "lyrics", "--to", "plays") == ("lyrics", "labels", "plays")
     assert chosen("--only", "train", "lyrics") == ("lyrics", "train")
+    assert chosen("--from", "maps", "--skip", "listen", "train") == ("maps", "report")
     with pytest.raises(StageError, match="lyrics comes before train; nothing would run"):
         chosen("--from", "train", "--to", "lyrics")
     with pytest.raises(StageError, match="--only names all stages"):
         chosen("--only", "train", "--to", "report")
+    with pytest.raises(StageError, match="is skipped; nothing would run"):
+        chosen("--only", "train", "--skip", "train")
 
 
 SETTINGS = """
