@@ -5,21 +5,26 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from pyspark.sql import DataFrame, SparkSession
 from tqdm import tqdm
 
 from msd_spark.warehouse import Warehouse
 
+T = TypeVar("T")
+
 ArrowFunction = Callable[[Iterable[Any]], Iterable[Any]]
 """What `DataFrame.mapInArrow` takes: record batches in, record batches out."""
 
 
-TASKS_PER_CORE = 6
+TASKS_LEFT_PER_CORE = 2
+"""A task takes such a part of what is left that this many of its size would remain for each core."""
+
 MOST_UNITS_PER_TASK = 8
+"""What a task has done is counted when it ends: progress should not have to wait long."""
 
 
 def start_spark(application: str) -> SparkSession:
@@ -42,13 +47,32 @@ def start_spark(application: str) -> SparkSession:
     return session
 
 
-def number_of_tasks(n_units: int, cores: int) -> int:
-    """Return how many tasks share units of work: several a core, and not more units a task than progress can wait for.
+def share_out(units: Sequence[T], cores: int) -> list[list[T]]:
+    """Share units of work out to tasks: several a task at first, one at the end.
 
     Between two tasks a Python worker reads the tables of contents of Spark's zip files again and collects garbage,
-    0.1 to 0.3 s in all: as long as it needs for dozens or hundreds of songs.
+    0.1 to 0.3 s in all: as long as it needs for dozens or hundreds of songs. The last tasks are small, so that no core
+    waits long for another one (guided self-scheduling; Polychronopoulos and Kuck 1987).
+
+    Parameters
+    ----------
+    units : sequence
+        In the order in which they are to be begun.
+    cores : int
+
+    Returns
+    -------
+    list of list
+        Every unit once, in order.
     """
-    return min(n_units, max(TASKS_PER_CORE * cores, -(-n_units // MOST_UNITS_PER_TASK)))
+    tasks: list[list[T]] = []
+    start = 0
+    while start < len(units):
+        size = (len(units) - start) // (TASKS_LEFT_PER_CORE * cores)
+        stop = start + min(MOST_UNITS_PER_TASK, max(1, size))
+        tasks.append(list(units[start:stop]))
+        start = stop
+    return tasks
 
 
 def write_table(frame: DataFrame, warehouse: Warehouse, *names: str) -> None:

@@ -17,7 +17,7 @@ from msd_spark.ingest.settings import OUTCOMES, PARTS, STAGE, IngestSettings
 from msd_spark.ingest.units import Kind, Unit, limit_units
 from msd_spark.ingest.work import Outcome, read_outcomes, unit_worker
 from msd_spark.rejections import Rejection
-from msd_spark.spark import last_words, number_of_tasks, progress
+from msd_spark.spark import last_words, progress, share_out
 from msd_spark.summary import Summary
 from msd_spark.warehouse import Warehouse
 
@@ -177,29 +177,25 @@ def work(session: SparkSession, settings: IngestSettings, units: Sequence[Unit])
     warehouse.filesystem.create_dir(warehouse.path(PARTS), recursive=True)
     context = session.sparkContext
     done, done_bytes = context.accumulator(0), context.accumulator(0)
-    n_tasks = number_of_tasks(len(units), context.defaultParallelism)
-    tasks = context.parallelize(deal(units, n_tasks), n_tasks)
+    # The largest come first: a tar that came last would keep one worker busy while the others rest.
+    tasks = share_out(sorted(units, key=lambda unit: -unit.size), context.defaultParallelism)
+    read = unit_worker(settings, done.add, done_bytes.add)
+
+    def read_all(task: list[Unit]) -> None:
+        for unit in task:
+            read(unit)
+
     total = sum(unit.size for unit in units)
     expected = None if any(unit.n_inputs is None for unit in units) else sum(unit.n_inputs or 0 for unit in units)
     counted = (lambda: done.value, expected) if expected else (lambda: done_bytes.value, total or None)
     with progress(session, "ingest: songs" if expected else "ingest: bytes", *counted):
         try:
-            tasks.foreach(unit_worker(settings, done.add, done_bytes.add))
+            context.parallelize(tasks, len(tasks)).foreach(read_all)
         except Exception as error:  # whatever Spark wraps a worker's failure in
             reason = last_words(error)
             raise StageError(
                 STAGE, f"a unit failed: {reason}. Units that are done stay done; run the same command again"
             ) from error
-
-
-def deal(units: Sequence[Unit], n_tasks: int) -> list[Unit]:
-    """Return the units in an order of which equal slices make tasks of about the same size.
-
-    The largest come first in each task: a tar that came last would keep one worker busy while
-    the others rest.
-    """
-    by_size = sorted(units, key=lambda unit: -unit.size)
-    return [unit for task in range(n_tasks) for unit in by_size[task::n_tasks]]
 
 
 def check_sums(units: Sequence[Unit], kept: Ledger, outcomes: Sequence[Outcome]) -> None:

@@ -29,7 +29,7 @@ from msd_spark.scoring.score_work import PLAN, ScoredSlice, ScoreTarget, score_s
 from msd_spark.scoring.settings import REVISIONS_FILE, STAGE, STATE_FILE, TABLE, ScoreSettings
 from msd_spark.scoring.song_slices import SONGS_PER_SLICE, Slice, SlicedSongs, slice_songs
 from msd_spark.scoring.trained_run import TrainedRun
-from msd_spark.spark import last_words, number_of_tasks, progress
+from msd_spark.spark import last_words, progress, share_out
 from msd_spark.summary import Summary
 from msd_spark.warehouse import Warehouse
 
@@ -158,20 +158,18 @@ def run_tasks(
     target = ScoreTarget(warehouse.address(), staging, settings.batch, threads)
     shipped, count = context.broadcast(run), context.accumulator(0)
 
-    def work(task: tuple[int, Slice]) -> ScoredSlice:
-        number, item = task
-        found = score_slice(number, item, shipped.value, target)
-        count.add(found.scored + found.kept + len(found.refused))
-        return found
+    def work(task: list[tuple[int, Slice]]) -> list[ScoredSlice]:
+        done = [score_slice(number, item, shipped.value, target) for number, item in task]
+        count.add(sum(found.scored + found.kept + len(found.refused) for found in done))
+        return done
 
-    tasks = list(enumerate(plan.slices()))
+    tasks = share_out(list(enumerate(plan.slices())), context.defaultParallelism)
     if not tasks:
         return []
     total = sum(int(plan.songs.borders[number + 1] - plan.songs.borders[number]) for number in plan.tasks)
     with progress(session, "score: songs", lambda: count.value, total):
         try:
-            n_tasks = number_of_tasks(len(tasks), context.defaultParallelism)
-            return context.parallelize(tasks, n_tasks).map(work).collect()
+            return context.parallelize(tasks, len(tasks)).flatMap(work).collect()
         except Exception as error:  # whatever Spark wraps a worker's failure in
             raise StageError(
                 STAGE, f"a task failed: {last_words(error)}; embeddings/{run.name} is as it was"
