@@ -2,7 +2,7 @@
 
 Scores come in tiles of rows by queries that fit in the processor's cache. Picking the greatest
 ones costs more than computing them if each is looked at (sorting, or numpy's `argpartition`), so a
-tile is first folded into the maxima of groups of 8 rows, which numpy does at memory speed, and
+tile is first folded into the maxima of groups of 16 rows, which numpy does at memory speed, and
 only groups above a query's floor are looked into. The floor is the least of its greatest scores
 so far, and rises at row 2,048, 4,096, 8,192 and so on, so that only some ten groups a query are
 looked into each time. The first floor comes from the first tiles' maxima: of count groups each
@@ -24,7 +24,7 @@ import numpy as np
 TILE_ROWS, TILE_QUERIES = 2048, 512
 """A tile of scores takes 4 MiB."""
 
-GROUP = 8
+GROUP = 16
 GROUPS = TILE_ROWS // GROUP
 
 FEW_ROWS = 4 * TILE_ROWS
