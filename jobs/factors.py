@@ -35,6 +35,7 @@ def main() -> None:
         help="share of the users for validation, and as many for the test; 0 does not judge",
     )
     add("--refit", action="store_true", help="after judging fit once more, to all users")
+    add("--allow-too-few", action="store_true", help="where too few listens are left, write no factors and do not fail")
     add("--cold", metavar="DATASET", help="fit to the train tracks of dataset/DATASET alone; see the README")
     add(
         "--recommend",
@@ -77,6 +78,7 @@ def main() -> None:
         recommendations=arguments.recommend,
         users_per_task=arguments.users_per_task,
         blocks=arguments.blocks,
+        allow_too_few=arguments.allow_too_few,
         seed=arguments.seed,
     )
     make_factors(start_spark("msd-spark factors"), settings).finish(Warehouse(settings.warehouse))

@@ -15,9 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from msd_spark.errors import StageError
-from msd_spark.recommend.listens import Listens
-from msd_spark.recommend.settings import STAGE
+from msd_spark.recommend.listens import Listens, TooFewListensError
 
 LEAST_TRACKS = 5
 """Tracks that a judged user has at least, and of as many one is held out."""
@@ -90,7 +88,7 @@ def split(listens: Listens, share: float, seed: int) -> Split:
 
     Raises
     ------
-    StageError
+    TooFewListensError
         When a part has no users to train on or to judge by.
     """
     part = parts_of(listens.users, share, seed)
@@ -107,7 +105,7 @@ def split(listens: Listens, share: float, seed: int) -> Split:
     if not len(train.users) or not judged[VALIDATION].held.nnz or not judged[TEST].held.nnz:
         sizes = f"{len(train.users)}, {judged[VALIDATION].held.shape[0]} and {judged[TEST].held.shape[0]}"
         message = f"{sizes} users to train, validate and test on, of {len(listens.users)}"
-        raise StageError(STAGE, f"{message}; give more listens or a greater --held-out, or 0 not to judge")
+        raise TooFewListensError(f"{message}; give more listens or a greater --held-out, or 0 not to judge")
     return Split(train, judged[VALIDATION], judged[TEST], n_unknown)
 
 

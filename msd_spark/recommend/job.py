@@ -17,7 +17,7 @@ from msd_spark.recommend.confidence import fit_rows
 from msd_spark.recommend.fitting import Factors, Fitter
 from msd_spark.recommend.held_out import Split, split
 from msd_spark.recommend.judging import als_recommender, baseline_makers, judge, over, table
-from msd_spark.recommend.listens import Filtered, Listens, keep_frequent, read_listens
+from msd_spark.recommend.listens import Filtered, Listens, TooFewListensError, keep_frequent, read_listens
 from msd_spark.recommend.recommendations import block_writer, ship, write_recommendations
 from msd_spark.recommend.search import SEARCHED_BY, search
 from msd_spark.recommend.settings import (
@@ -47,15 +47,19 @@ def make_factors(session: SparkSession, settings: FactorSettings) -> Summary:
     Raises
     ------
     StageError
-        When tables are missing, or too few listens are left to do what was asked.
+        When tables are missing, or too few listens are left to do what was asked and that is not allowed.
     """
     summary = Summary(STAGE)
     warehouse = Warehouse(settings.warehouse)
-    everything = read_listens(warehouse)
-    parted = part(warehouse, everything, settings.cold_dataset) if settings.cold_dataset else None
-    filtered = keep_frequent(parted.warm if parted else everything, settings.min_tracks, settings.min_listeners)
-    parts = split(filtered.listens, settings.held_out, settings.seed) if settings.held_out else None
-    _tell_counts(summary, everything, parted, filtered, parts)
+    try:
+        parted, filtered, parts = _take_listens(warehouse, settings, summary)
+    except TooFewListensError as error:
+        if not settings.allow_too_few:
+            raise
+        for name in (TABLE, RECOMMENDATIONS):
+            warehouse.remove(name)  # what an earlier run wrote there came from other listens
+        summary.facts |= {"tracks with factors": 0, "too few listens": error.message}
+        return summary
     with warehouse.replacing(TABLE) as staging:
         fitter = Fitter(session, warehouse, f"{staging}/{SCRATCH}", settings)
         parameters = settings.parameters
@@ -109,6 +113,18 @@ def make_factors(session: SparkSession, settings: FactorSettings) -> Summary:
         summary.facts["als over popularity"] = quality["als_over_popularity"][0]
     summary.details |= {"judged": quality, "search": tried}
     return summary
+
+
+def _take_listens(
+    warehouse: Warehouse, settings: FactorSettings, summary: Summary
+) -> tuple[Parted | None, Filtered, Split | None]:
+    """Return the listens that take part, and who is held out; note how many there are."""
+    everything = read_listens(warehouse)
+    parted = part(warehouse, everything, settings.cold_dataset) if settings.cold_dataset else None
+    filtered = keep_frequent(parted.warm if parted else everything, settings.min_tracks, settings.min_listeners)
+    parts = split(filtered.listens, settings.held_out, settings.seed) if settings.held_out else None
+    _tell_counts(summary, everything, parted, filtered, parts)
+    return parted, filtered, parts
 
 
 def _tell_counts(

@@ -20,6 +20,18 @@ from msd_spark.recommend.settings import STAGE
 from msd_spark.warehouse import Warehouse
 
 
+class TooFewListensError(StageError):
+    """There are not listens enough to do what was asked.
+
+    Parameters
+    ----------
+    message : str
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(STAGE, message)
+
+
 @dataclass(frozen=True)
 class Listens:
     """Who played what, how often.
@@ -55,7 +67,9 @@ def read_listens(warehouse: Warehouse) -> Listens:
     Raises
     ------
     StageError
-        When the table is missing or empty, or has a pair of user and track twice.
+        When the table is missing, or has a pair of user and track twice.
+    TooFewListensError
+        When the table is empty.
     """
     warehouse.require(STAGE, "plays", made_by="jobs/plays.py")
     files = list(table_files(warehouse, "plays").paths)
@@ -63,7 +77,7 @@ def read_listens(warehouse: Warehouse) -> Listens:
     dataset = pads.dataset(files, filesystem=warehouse.filesystem, format=pads.ParquetFileFormat(options))
     table = dataset.to_table(["user_id", "track_id", "plays"]).unify_dictionaries().combine_chunks()
     if not table.num_rows:
-        raise StageError(STAGE, "plays/ has no listens; run jobs/plays.py again")
+        raise TooFewListensError("plays/ has no listens; are the triplets of songs in songs/?")
     return make_listens(*_codes(table["user_id"]), *_codes(table["track_id"]), table["plays"].to_numpy())
 
 
@@ -129,7 +143,7 @@ def keep_frequent(listens: Listens, min_tracks: int, min_listeners: int) -> Filt
 
     Raises
     ------
-    StageError
+    TooFewListensError
         When nothing is left.
     """
     rounds = []
@@ -140,6 +154,6 @@ def keep_frequent(listens: Listens, min_tracks: int, min_listeners: int) -> Filt
         rounds.append(listens.counts())
         if not listens.plays.nnz:
             message = f"no user has {min_tracks} tracks that have {min_listeners} listeners"
-            raise StageError(STAGE, f"{message}; ask for less (--min-tracks, --min-listeners)")
+            raise TooFewListensError(f"{message}; ask for less (--min-tracks, --min-listeners)")
         if listens.counts() == before:
             return Filtered(listens, tuple(rounds))

@@ -124,6 +124,8 @@ class FactorSettings:
         Users whose recommendations a Spark task writes.
     blocks : int
         Blocks that Spark's ALS cuts users and tracks into.
+    allow_too_few : bool
+        Where too few listens are left: write no factors, and remove those that are there, instead of failing.
     seed : int
     """
 
@@ -139,6 +141,7 @@ class FactorSettings:
     recommendations: int = 0
     users_per_task: int = 4096
     blocks: int = 10
+    allow_too_few: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -21,6 +21,7 @@ NOTHING_TO_READ = dict.fromkeys(("plays", "factors", "factor-neighbours"), NO_LI
 """Why a stage without a command is skipped."""
 
 DEFAULT_OPTIONS: dict[str, Options] = {
+    "factors": {"allow-too-few": True},
     "factor-neighbours": {"space": "factors"},
     "dataset": {"require": "genre"},
     "train": {"model": "cnn", "epochs": 20, "batch": 16},
@@ -41,6 +42,8 @@ class Stage:
     name, launcher, script : str
     reads, writes : tuple of str
         Places in the warehouse, with ``{run}`` and ``{dataset}`` for their names.
+    needs : tuple of str
+        Tables without which it is skipped.
     of_run : bool
         Whether it takes ``--run``.
     assets : tuple of str
@@ -52,6 +55,7 @@ class Stage:
     script: str
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
     of_run: bool = False
     assets: tuple[str, ...] = ()
 
@@ -72,7 +76,14 @@ STAGES = (
     Stage(
         "neighbours", SPARK, "jobs/neighbours.py", ("songs", *_SIDE, _EMBEDDINGS), ("neighbours/{run}",), of_run=True
     ),
-    Stage("factor-neighbours", SPARK, "jobs/neighbours.py", ("songs", *_SIDE), ("neighbours/factors",)),
+    Stage(
+        "factor-neighbours",
+        SPARK,
+        "jobs/neighbours.py",
+        ("songs", *_SIDE),
+        ("neighbours/factors",),
+        needs=("factors",),
+    ),
     Stage("maps", PYTHON, "jobs/maps.py", (_EMBEDDINGS,), ("maps/{run}",), of_run=True),
     Stage("listen", PYTHON, "training/listen.py", ("songs", _DATASET, _MODEL), ("studies/{run}",), of_run=True),
     Stage(

@@ -84,8 +84,11 @@ def run_stages(settings: PipelineSettings, choice: Choice, go_on: Sequence[str] 
     chosen = [stage for stage in STAGES if stage.name in choice.stages]
     for number, stage in enumerate(chosen, 1):
         shown = f"[{number}/{len(chosen)}] {stage.name}"
+        missing = [name for name in stage.needs if not warehouse.is_complete(name)]
         if not made[stage.name]:
             ran.append(Ran(stage.name, "skipped", NOTHING_TO_READ[stage.name]))
+        elif missing:
+            ran.append(Ran(stage.name, "skipped", f"there is no {missing[0]}/"))
         else:
             why = None if choice.force else _why(stage, made[stage.name], settings, warehouse, choice)
             if why is None and not choice.force:

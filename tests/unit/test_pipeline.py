@@ -140,7 +140,7 @@ def test_commands_are_those_that_a_person_would_type(tmp_path: Path, monkeypatch
         " --tags DATA/lastfm/lastfm_test.zip DATA/lastfm/lastfm_train.zip --warehouse s3://b/w",
         "plays": "spark-submit jobs/plays.py --triplets DATA/tasteprofile/train_triplets.txt"
         " --mismatches DATA/tasteprofile/sid_mismatches.txt --warehouse s3://b/w",
-        "factors": "spark-submit jobs/factors.py --warehouse s3://b/w",
+        "factors": "spark-submit jobs/factors.py --allow-too-few --warehouse s3://b/w",
         "dataset": "spark-submit jobs/dataset.py --require genre --warehouse s3://b/w",
         "train": "horovodrun -np 4 training/train.py --model dense --epochs 7 --batch 32 --warehouse s3://b/w --run r1"
         " --overwrite",
@@ -186,6 +186,12 @@ def test_a_folder_without_listens_and_tags_skips_them_with_a_word(
     assert "plays: skipped, the folder of data has no tasteprofile/train_triplets.txt" in capsys.readouterr().out
 
 
+def test_factors_that_there_are_too_few_listens_for_have_no_neighbours(tmp_path: Path) -> None:
+    data = DataFolder.find(lay_out(tmp_path / "data", *EVERYTHING))
+    ran = run_stages(PipelineSettings(data, str(tmp_path / "w")), Choice(("factor-neighbours",)))
+    assert ran == [Ran("factor-neighbours", "skipped", "there is no factors/")]
+
+
 def test_arguments_that_are_left_out() -> None:
     arguments = parse_arguments(["--data", "d"])
     assert choose(arguments) == Choice(NAMES)
@@ -193,6 +199,7 @@ def test_arguments_that_are_left_out() -> None:
         "warehouse": "./warehouse",
         "run": "demo",
         "ranks": 2,
+        "factors": {"allow-too-few": True},
         "factor-neighbours": {"space": "factors"},
         "dataset": {"require": "genre"},
         "train": {"model": "cnn", "epochs": 20, "batch": 16},
