@@ -146,6 +146,9 @@ class Probe:
 FOLDS = 5
 FEWEST_SONGS = 50
 
+MOST_DEVIATIONS = 10.0
+"""Beyond so many standard deviations a number is cut before a probe sees it."""
+
 
 def probe(vectors: np.ndarray, trait: np.ndarray, groups: np.ndarray, seed: int, most: int = 20_000) -> Probe | None:
     """Fit a linear model to a trait, on five parts of the songs in turn that share no artist.
@@ -174,7 +177,7 @@ def probe(vectors: np.ndarray, trait: np.ndarray, groups: np.ndarray, seed: int,
     from sklearn.metrics import accuracy_score, mean_absolute_error, r2_score
     from sklearn.model_selection import GroupKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
     of_classes = np.issubdtype(trait.dtype, np.integer)
     known = trait != UNKNOWN if of_classes else np.isfinite(trait)
@@ -187,8 +190,10 @@ def probe(vectors: np.ndarray, trait: np.ndarray, groups: np.ndarray, seed: int,
         return None
     model = LogisticRegression(max_iter=300) if of_classes else Ridge()
     guess = DummyClassifier(strategy="prior") if of_classes else DummyRegressor(strategy="median")
+    # A song far outside of all that a probe was fitted on says which way, not that its year is 60,000.
+    cut = FunctionTransformer(np.clip, kw_args={"a_min": -MOST_DEVIATIONS, "a_max": MOST_DEVIATIONS})
     said = []
-    for candidate in (make_pipeline(StandardScaler(), model), guess):
+    for candidate in (make_pipeline(StandardScaler(), cut, model), guess):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a probe that is nearly there tells as much
             said.append(cross_val_predict(candidate, values, true, cv=parts))

@@ -80,6 +80,15 @@ def test_a_probe_does_not_learn_artists_by_heart() -> None:
     assert found.value < 0.7
 
 
+def test_a_song_that_lies_outside_of_all_others_does_not_decide_a_probe() -> None:
+    generator = np.random.default_rng(3)
+    vectors = 1e-6 * generator.normal(size=(300, 8))
+    vectors[7] = 1.0  # a space that has collapsed, but for one song
+    found = probe(vectors, generator.normal(120.0, 20.0, 300), np.arange(300), 0)
+    assert found is not None
+    assert found.value < 1.2 * found.chance
+
+
 def test_few_songs_or_one_class_have_no_probe() -> None:
     vectors = np.random.default_rng(0).normal(size=(100, 3))
     assert probe(vectors, np.zeros(100, int), np.arange(100), 0) is None
