@@ -31,7 +31,7 @@ FIGURES = (
 )
 """Figures that the page shows, in this order, where a run's target has them."""
 
-OF_CLASSES = ("support", "precision", "recall", "f1", "average_precision", "roc_auc")
+OF_CLASSES = ("support", "precision", "recall", "f1", "average_precision", "roc_auc", "mean_squared_error", "r2")
 UNBOUNDED = {"log_loss", "mean_squared_error"}
 MODEL = "model"
 
@@ -73,9 +73,9 @@ def results_section(sources: Sources) -> Section | Absent:
         for who, figures in judged.items()
     ]
     tables = [Table("results", "Every split", (*who_heads, *map(readable, names)), tuple(rows), texts=2)]
-    by_class = metrics[split][MODEL].get("by_class") or metrics[split][MODEL].get("by_tag")
-    if by_class:
-        heads = [name for name in OF_CLASSES if any(name in figures for figures in by_class.values())]
+    by_class = metrics[split][MODEL].get("by_class") or metrics[split][MODEL].get("by_tag") or {}
+    heads = [name for name in OF_CLASSES if any(name in figures for figures in by_class.values())]
+    if heads:
         told = tuple((name, *(figures.get(head) for head in heads)) for name, figures in by_class.items())
         tables.append(Table("by_class", f"By class, {split} split", ("", *map(readable, heads)), told))
     charts: list[Any] = [_beside_baselines(metrics[split], names, split)]
