@@ -1,4 +1,4 @@
-"""Who may import whom, as DESIGN.md and the README's architecture section say."""
+"""Who may import whom, as docs/architecture.md says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `make package` builds, and what the README says that it costs."""
+"""What `make package` builds, and what the documentation says that it costs."""
 
 from __future__ import annotations
 
@@ -123,5 +123,5 @@ def test_the_estimate_is_reckoned_as_it_says() -> None:
     assert reckoned.both == pytest.approx(0.325, abs=1e-3)
 
 
-def test_the_readme_shows_the_estimate() -> None:
-    assert cost.table() in (REPOSITORY / "README.md").read_text()
+def test_the_documentation_shows_the_estimate() -> None:
+    assert cost.table() in (REPOSITORY / "docs" / "aws.md").read_text()

@@ -161,7 +161,7 @@ resource "aws_budgets_budget" "monthly" {
   time_unit    = "MONTHLY"
   tags         = { Name = "${var.name}-monthly" }
 
-  # Counts once the tag is activated for cost allocation (README).
+  # Counts once the tag is activated for cost allocation.
   cost_filter {
     name   = "TagKeyValue"
     values = [format("user:Project$%s", var.project)]
