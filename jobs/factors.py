@@ -36,7 +36,9 @@ def main() -> None:
     )
     add("--refit", action="store_true", help="after judging fit once more, to all users")
     add("--allow-too-few", action="store_true", help="where too few listens are left, write no factors and do not fail")
-    add("--cold", metavar="DATASET", help="fit to the train tracks of dataset/DATASET alone; see the README")
+    add(
+        "--cold", metavar="DATASET", help="fit to the train tracks of dataset/DATASET alone; see docs/stages/factors.md"
+    )
     add(
         "--recommend",
         type=int,
