@@ -12,7 +12,7 @@ from tabulate import tabulate
 
 SONGS = 1_000_000
 INGESTED_PER_SECOND_AND_VCPU = 250.0
-"""Loose files gave 540 songs/s and tar shards 673 on two cores of an AMD EPYC machine; the lower, halved, rounded down."""
+"""Loose files gave 540 songs/s and tar shards 673 on two cores of an AMD EPYC machine; the lower, halved, or less."""
 
 SCORED_PER_SECOND_AND_VCPU = 850.0
 """The CNN gave 1,780 songs/s on two cores, TensorFlow's start left out; 1,700, halved."""

@@ -113,14 +113,14 @@ def test_the_certificate_is_for_private_nodes_and_is_made_once(tmp_path: Path) -
 
 def test_the_estimate_is_reckoned_as_it_says() -> None:
     # Two m6i.2xlarge: 16 vCPUs x 250 songs/s = 4,000 songs/s; 1,000,000 / 4,000 = 250 s = 4.167 min.
-    # Scored: 16 x 500 = 8,000 songs/s; 125 s = 2.083 min.
-    # (2 x 0.384 + 0.192) x 1.25 = 1.20 USD/h; (10 + 4.167 + 2.083) min = 16.25 min = 0.27083 h; 0.325 USD.
+    # Scored: 16 x 850 = 13,600 songs/s; 73.53 s = 1.2255 min.
+    # (2 x 0.384 + 0.192) x 1.25 = 1.20 USD/h; (10 + 4.1667 + 1.2255) min = 15.392 min = 0.25654 h; 0.3078 USD.
     reckoned = cost.estimate(cost.InstanceType("m6i.2xlarge", 8, 0.384))
     assert reckoned.instances == 2
     assert reckoned.cluster_per_hour == pytest.approx(1.20)
     assert reckoned.ingest_minutes == pytest.approx(4.1667, abs=1e-3)
-    assert reckoned.score_minutes == pytest.approx(2.0833, abs=1e-3)
-    assert reckoned.both == pytest.approx(0.325, abs=1e-3)
+    assert reckoned.score_minutes == pytest.approx(1.2255, abs=1e-3)
+    assert reckoned.both == pytest.approx(0.3078, abs=1e-3)
 
 
 def test_the_documentation_shows_the_estimate() -> None:
