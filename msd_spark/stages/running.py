@@ -29,6 +29,9 @@ from msd_spark.warehouse import Warehouse
 CHECKPOINT = ("_unfinished", "checkpoints", "last.npz")
 """Within a run's folder: what a training that was stopped goes on from."""
 
+WOULD_RUN = "would run"
+BY_NAME = {stage.name: stage for stage in STAGES}
+
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
@@ -84,7 +87,8 @@ def run_stages(settings: PipelineSettings, choice: Choice, go_on: Sequence[str] 
     chosen = [stage for stage in STAGES if stage.name in choice.stages]
     for number, stage in enumerate(chosen, 1):
         shown = f"[{number}/{len(chosen)}] {stage.name}"
-        missing = [name for name in stage.needs if not warehouse.is_complete(name)]
+        would_write = {place for one in ran if one.outcome == WOULD_RUN for place in BY_NAME[one.stage].writes}
+        missing = [name for name in stage.needs if name not in would_write and not warehouse.is_complete(name)]
         if not made[stage.name]:
             ran.append(Ran(stage.name, "skipped", NOTHING_TO_READ[stage.name]))
         elif missing:
@@ -97,7 +101,7 @@ def run_stages(settings: PipelineSettings, choice: Choice, go_on: Sequence[str] 
                 command = _resumed(stage, made[stage.name], settings, warehouse, choice)
                 if choice.dry_run:
                     print(f"\n{shown}: would run, {why or 'asked for'}\n$ {shlex.join(command)}", flush=True)
-                    ran.append(Ran(stage.name, "would run", why or "asked for"))
+                    ran.append(Ran(stage.name, WOULD_RUN, why or "asked for"))
                     continue
                 said = f"\n{shown}: {why or 'asked for'}\n$ {shlex.join(command)}"
                 ran.append(

@@ -190,6 +190,10 @@ def test_factors_that_there_are_too_few_listens_for_have_no_neighbours(tmp_path:
     data = DataFolder.find(lay_out(tmp_path / "data", *EVERYTHING))
     ran = run_stages(PipelineSettings(data, str(tmp_path / "w")), Choice(("factor-neighbours",)))
     assert ran == [Ran("factor-neighbours", "skipped", "there is no factors/")]
+    planned = run_stages(
+        PipelineSettings(data, str(tmp_path / "w")), Choice(("factors", "factor-neighbours"), dry_run=True)
+    )
+    assert [one.outcome for one in planned] == ["would run", "would run"]
 
 
 def test_arguments_that_are_left_out() -> None:
