@@ -49,17 +49,13 @@ def clustered(n: int, seed: int) -> np.ndarray:
 
 def bare_products(space: Space, rows: np.ndarray) -> None:
     """Multiply queries with all songs in the tiles of the exact search, and look at nothing."""
-
-    def multiply(start: int) -> None:
-        across = np.ascontiguousarray(space.scaled[rows[start : start + TILE_QUERIES]].T)
-        scores = np.empty((TILE_ROWS, across.shape[1]), np.float32)
-        for first in range(0, len(space), TILE_ROWS):
-            part = space.scaled[first : first + TILE_ROWS]
-            np.matmul(part, across, out=scores[: len(part)])
-
     with threadpool_limits(1):
         for start in range(0, len(rows), TILE_QUERIES):
-            multiply(start)
+            across = np.ascontiguousarray(space.scaled[rows[start : start + TILE_QUERIES]].T)
+            scores = np.empty((TILE_ROWS, across.shape[1]), np.float32)
+            for first in range(0, len(space), TILE_ROWS):
+                part = space.scaled[first : first + TILE_ROWS]
+                np.matmul(part, across, out=scores[: len(part)])
 
 
 def flat_search(space: Space, rows: np.ndarray) -> None:

@@ -1,7 +1,7 @@
 """Every song of ``songs/`` through a trained model, into ``embeddings/RUN``.
 
 The driver settles on light columns what becomes of each slice, and writes it to a plan, a row group a slice. A task
-takes slices of files of ``songs/`` one by one, reads its segments itself, calls the model and writes the slice's file;
+takes slices of files of ``songs/`` one by one: it reads the segments, calls the model and writes the slice's file;
 only counts come back. No song passes through Spark. Each Python worker loads the model once.
 """
 
