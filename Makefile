@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup
 setup:
-	@$(PYTHON) msd_spark/environment/setup.py
+	@$(PYTHON) tools/setup.py
 
 .PHONY: doctor
 doctor: setup
@@ -33,10 +33,10 @@ DEMO_DATA = build/demo-data
 .PHONY: demo
 demo: setup
 ifeq ($(DATA),)
-	@python -m msd_spark.synthetic --songs 1000 --seed 7 --output $(DEMO_DATA) --overwrite
-	@python -m msd_spark.pipeline --data $(DEMO_DATA) --warehouse $(WAREHOUSE)
+	@python -m msd_spark.synthetic.command --songs 1000 --seed 7 --output $(DEMO_DATA) --overwrite
+	@python -m msd_spark.pipeline.command --data $(DEMO_DATA) --warehouse $(WAREHOUSE)
 else
-	@python -m msd_spark.pipeline --data $(DATA) --warehouse $(WAREHOUSE)
+	@python -m msd_spark.pipeline.command --data $(DATA) --warehouse $(WAREHOUSE)
 endif
 
 # A file's tests stay in one process, so that what they share is made once; long files begin first.
@@ -49,7 +49,7 @@ test: setup $(if $(shell command -v terraform),infra-tools)
 # The infrastructure's tests alone: offline, on an emulated AWS; ends with a table. The longest file goes first.
 .PHONY: test-infra
 test-infra: setup infra-tools
-	@python -m pytest $(ON_ALL_CORES) tests/infra/test_stack.py tests/infra tests/unit/test_deployment.py
+	@python -m pytest $(ON_ALL_CORES) tests/infra/test_stack.py tests/infra tests/tools/test_deployment.py
 
 # Their checkers, in an environment of their own: checkov's pins and ours do not agree. The stamp is the lock's checksum.
 INFRA_STAMP = .venv-infra/made-from-$(shell sha256sum requirements/infra.txt | cut -c1-16)
@@ -64,12 +64,12 @@ $(INFRA_STAMP): | setup
 	@touch $@
 
 # What the cluster needs, built and put into the artefacts bucket (README, "On AWS"); without BUCKET it is only built.
-# PACKAGE_OPTIONS: further options of msd_spark.deployment.package.
+# PACKAGE_OPTIONS: further options of tools.deployment.package.
 BUCKET ?=
 REGION ?= us-east-1
 .PHONY: package
 package: setup
-	@python -m msd_spark.deployment.package --region $(REGION) $(if $(BUCKET),--bucket $(BUCKET)) $(PACKAGE_OPTIONS)
+	@python -m tools.deployment.package --region $(REGION) $(if $(BUCKET),--bucket $(BUCKET)) $(PACKAGE_OPTIONS)
 
 .PHONY: lint
 lint: setup

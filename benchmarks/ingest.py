@@ -17,8 +17,8 @@ from benchmarks import parse, publish
 from msd_spark.ingest.job import ingest
 from msd_spark.ingest.settings import IngestSettings
 from msd_spark.songfile.parse import parse_song
-from msd_spark.spark import start_spark
-from msd_spark.synthetic import SyntheticSettings, generate
+from msd_spark.spark.session import start_spark
+from msd_spark.synthetic.command import SyntheticSettings, generate
 
 SIZES = (1_000, 5_000, 20_000)
 PACKAGINGS = {"loose": "songs", "tar": "tar"}

@@ -25,20 +25,20 @@ import psutil
 from pyspark.sql import SparkSession
 
 from benchmarks import publish
-from msd_spark.generator.catalogue import make_catalogue
-from msd_spark.generator.listens import draw_listens, heard_songs
-from msd_spark.generator.settings import SyntheticSettings
-from msd_spark.plays import PlaysSettings, make_plays
-from msd_spark.recommend import metrics
-from msd_spark.recommend.fitting import Fitter
-from msd_spark.recommend.held_out import Split, split
-from msd_spark.recommend.judging import Judged, als_recommender, baseline_makers, judge, over
-from msd_spark.recommend.listens import Listens, keep_frequent, make_listens, read_listens
-from msd_spark.recommend.ranking import Recommender
-from msd_spark.recommend.search import search
-from msd_spark.recommend.settings import AlsParameters, BaselineSettings, FactorSettings
-from msd_spark.spark import start_spark
-from msd_spark.warehouse import Warehouse
+from msd_spark.synthetic.catalogue import make_catalogue
+from msd_spark.synthetic.listens import draw_listens, heard_songs
+from msd_spark.synthetic.settings import SyntheticSettings
+from msd_spark.plays.job import PlaysSettings, make_plays
+from msd_spark.factors import metrics
+from msd_spark.factors.fitting import Fitter
+from msd_spark.factors.held_out import Split, split
+from msd_spark.factors.judging import Judged, als_recommender, baseline_makers, judge, over
+from msd_spark.factors.listens import Listens, keep_frequent, make_listens, read_listens
+from msd_spark.factors.ranking import Recommender
+from msd_spark.factors.search import search
+from msd_spark.factors.settings import AlsParameters, BaselineSettings, FactorSettings
+from msd_spark.spark.session import start_spark
+from msd_spark.core.warehouse import Warehouse
 
 USERS, SONGS, SEED = 50_000, 28_570, 7
 """Seven in ten of these songs are listened to: 20,000, less a few duplicates."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 
 from benchmarks import publish
-from msd_spark.synthetic import SyntheticSettings, generate
+from msd_spark.synthetic.command import SyntheticSettings, generate
 
 SONGS = 2000
 PEER_SONGS = 100

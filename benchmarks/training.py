@@ -27,9 +27,9 @@ import pyarrow as pa
 import pyarrow.dataset as arrow_dataset
 
 from benchmarks import publish
-from msd_spark.example_files import write_file
-from msd_spark.schema import EXAMPLES, GEOMETRY
-from msd_spark.warehouse import Warehouse
+from msd_spark.dataset.files import write_file
+from msd_spark.core.schemas import EXAMPLES, GEOMETRY
+from msd_spark.core.warehouse import Warehouse
 
 LABELS = ("Blues", "Jazz", "Rap")
 ROWS_A_FILE, FILES = 256, 16
@@ -118,7 +118,7 @@ def write_peer_format(folder: Path) -> str:
     from petastorm.unischema import Unischema, UnischemaField, dict_to_spark_row
     from pyspark.sql.types import FloatType, IntegerType, StringType
 
-    from msd_spark.spark import start_spark
+    from msd_spark.spark.session import start_spark
 
     fields = [
         UnischemaField("track_id", np.str_, (), ScalarCodec(StringType()), False),
@@ -159,11 +159,11 @@ def reading(warehouse: Warehouse, peer: str) -> Rates:
     from petastorm import make_reader
     from petastorm.tf_utils import make_petastorm_dataset
 
-    from training.dataset import Dataset
-    from training.feed import Feed, FeedSettings
-    from training.plan import plan_epoch
-    from training.reading import batches, columns_for
-    from training.targets import Target
+    from training.data.dataset import Dataset
+    from training.data.feed import Feed, FeedSettings
+    from training.data.plan import plan_epoch
+    from training.data.reading import batches, columns_for
+    from training.data.targets import Target
 
     dataset = Dataset.open(warehouse, "bench")
     target = Target.of("genre", dataset)
@@ -223,14 +223,14 @@ def epoch(what: str, folder: Path) -> None:
     """
     import horovod.tensorflow as hvd
 
-    from training.dataset import Dataset
-    from training.devices import keep_to_own_cores
-    from training.loop import Trainer
-    from training.model_settings import DEFAULTS
+    from training.data.dataset import Dataset
+    from training.ranks.devices import keep_to_own_cores
+    from training.loop.trainer import Trainer
+    from training.models.settings import DEFAULTS
     from training.models import MODELS
-    from training.ranks import Ranks
-    from training.targets import Target
-    from training.training_settings import TrainingSettings
+    from training.ranks.ranks import Ranks
+    from training.data.targets import Target
+    from training.loop.settings import TrainingSettings
 
     ranks = Ranks.join()
     keep_to_own_cores(hvd.local_rank(), hvd.local_size())

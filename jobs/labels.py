@@ -1,14 +1,14 @@
 #!/usr/bin/env python
 """Read genre label files and Last.fm's tags and write the tables labels/, tags/ and tag_counts/."""
 
-from msd_spark.command_line import exit_with, job_parser
-from msd_spark.errors import StageError
-from msd_spark.label_sets import LABEL_FILES
-from msd_spark.labels import STAGE, LabelsSettings, make_labels
-from msd_spark.spark import start_spark
-from msd_spark.summary import Summary
-from msd_spark.tags import TagsSettings, make_tags
-from msd_spark.warehouse import Warehouse
+from msd_spark.core.command_line import exit_with, job_parser
+from msd_spark.core.errors import StageError
+from msd_spark.labels.label_sets import LABEL_FILES
+from msd_spark.labels.job import STAGE, LabelsSettings, make_labels
+from msd_spark.spark.session import start_spark
+from msd_spark.core.summary import Summary
+from msd_spark.labels.tags import TagsSettings, make_tags
+from msd_spark.core.warehouse import Warehouse
 
 
 def main() -> None:

@@ -1,11 +1,11 @@
 #!/usr/bin/env python
 """Read musiXmatch bags of words, find or train word vectors and write the tables lyrics/ and lyric_words/."""
 
-from msd_spark.command_line import exit_with, job_parser
-from msd_spark.lyric_weights import WEIGHTS
-from msd_spark.lyrics import LyricsSettings, make_lyrics
-from msd_spark.spark import start_spark
-from msd_spark.warehouse import Warehouse
+from msd_spark.core.command_line import exit_with, job_parser
+from msd_spark.lyrics.weights import WEIGHTS
+from msd_spark.lyrics.job import LyricsSettings, make_lyrics
+from msd_spark.spark.session import start_spark
+from msd_spark.core.warehouse import Warehouse
 
 
 def main() -> None:

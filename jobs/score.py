@@ -6,10 +6,10 @@ A song that the run has scored before keeps its row. With --songs nothing is wri
 
 import argparse
 
-from msd_spark.command_line import exit_with, job_parser
-from msd_spark.errors import StageError
+from msd_spark.core.command_line import exit_with, job_parser
+from msd_spark.core.errors import StageError
 from msd_spark.scoring.settings import STAGE, TABLE, ScoreSettings
-from msd_spark.warehouse import Warehouse
+from msd_spark.core.warehouse import Warehouse
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -36,8 +36,8 @@ def parse_arguments() -> argparse.Namespace:
 
 def score_loose(arguments: argparse.Namespace) -> None:
     """Score song files; print what the model says of them, and the nearest songs where there are embeddings."""
-    from msd_spark.scoring.loose_report import nearest_tables, rejected_table, songs_table, write_loose
-    from msd_spark.scoring.loose_songs import embed_song_files
+    from msd_spark.similar.song_file_report import nearest_tables, rejected_table, songs_table, write_loose
+    from msd_spark.similar.song_files import embed_song_files
 
     warehouse = Warehouse(arguments.warehouse)
     found = embed_song_files(warehouse, arguments.run, arguments.songs, STAGE, without_lyrics=arguments.without_lyrics)
@@ -74,7 +74,7 @@ def main() -> None:
         score_loose(arguments)
         return
     from msd_spark.scoring.job import score
-    from msd_spark.spark import start_spark
+    from msd_spark.spark.session import start_spark
 
     score(start_spark("msd-spark score"), settings).finish(Warehouse(settings.warehouse))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tabulate import tabulate
 
-from msd_spark.synthetic import SyntheticSettings, generate
+from msd_spark.synthetic.command import SyntheticSettings, generate
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -59,7 +59,7 @@ def spark() -> Iterator[SparkSession]:
     """The one Spark session of the tests, on two cores."""
     from pyspark.sql import SparkSession
 
-    from msd_spark.spark import start_spark
+    from msd_spark.spark.session import start_spark
 
     settings = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "4", "spark.driver.memory": "2g"}
     builder = SparkSession.builder.master("local[2]")

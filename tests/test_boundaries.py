@@ -10,17 +10,17 @@ import pytest
 from tests.conftest import REPOSITORY
 
 SHARED_WITH_TRAINING = {
-    "msd_spark.beats",
-    "msd_spark.code_revision",
-    "msd_spark.command_line",
+    "msd_spark.core.beats",
+    "msd_spark.core.revision",
+    "msd_spark.core.command_line",
     "msd_spark.environment.doctor",
-    "msd_spark.errors",
-    "msd_spark.locations",
-    "msd_spark.metric_text",
-    "msd_spark.model_inputs",
-    "msd_spark.run_metadata",
-    "msd_spark.schema",
-    "msd_spark.warehouse",
+    "msd_spark.core.errors",
+    "msd_spark.core.filesystems",
+    "msd_spark.core.formatting",
+    "msd_spark.core.model_inputs",
+    "msd_spark.core.runs",
+    "msd_spark.core.schemas",
+    "msd_spark.core.warehouse",
 }
 HEAVY = {"tensorflow", "keras", "horovod", "petastorm"}
 

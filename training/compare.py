@@ -16,21 +16,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from msd_spark.command_line import job_parser
-from msd_spark.errors import StageError
-from msd_spark.run_metadata import HISTORY, METADATA, METRICS, RUNS
-from msd_spark.schema import SPLITS
-from msd_spark.warehouse import Warehouse
-from training.checkpoints import differences
-from training.comparison import STAGE, Combination, combinations, parse_list
-from training.comparison_table import NOTE, comparison_table, findings, markdown
+from msd_spark.core.command_line import job_parser
+from msd_spark.core.errors import StageError
+from msd_spark.core.runs import HISTORY, METADATA, METRICS, RUNS
+from msd_spark.core.schemas import SPLITS
+from msd_spark.core.warehouse import Warehouse
+from training.loop.checkpoints import differences
+from training.comparing.comparison import STAGE, Combination, combinations, parse_list
+from training.comparing.table import NOTE, comparison_table, findings, markdown
 from training.evaluation.deciding import MAIN_FIGURES
-from training.model_settings import DEFAULTS, INPUTS
-from training.options import model_settings, training_settings
-from training.session import forget_models, join_ranks, run_command, training_arguments
+from training.models.settings import DEFAULTS, INPUTS
+from training.loop.options import model_settings, training_settings
+from training.loop.session import forget_models, join_ranks, run_command, training_arguments
 
 if TYPE_CHECKING:
-    from training.ranks import Ranks
+    from training.ranks.ranks import Ranks
 
 COMPARISONS = "comparisons"
 """Folder of the warehouse: ``comparisons/NAME/comparison.json`` and ``.md``, and ``runs/RUN.json`` with times."""
@@ -126,7 +126,7 @@ def is_done(warehouse: Warehouse, run: Run, fingerprint: str) -> bool:
 
 def train_all(warehouse: Warehouse, arguments: argparse.Namespace, runs: Sequence[Run], ranks: Ranks) -> None:
     """Train the runs that are not finished, one after the other."""
-    from training.dataset import Dataset
+    from training.data.dataset import Dataset
     from training.train import train_with
 
     fingerprint = Dataset.open(warehouse, arguments.dataset).metadata["fingerprint"]
@@ -155,7 +155,7 @@ def train_all(warehouse: Warehouse, arguments: argparse.Namespace, runs: Sequenc
 
 
 def _is_begun(warehouse: Warehouse, run: Run) -> bool:
-    from training.checkpoints import Checkpoints
+    from training.loop.checkpoints import Checkpoints
 
     return Checkpoints(warehouse, run.name, {}).exist
 
@@ -164,12 +164,12 @@ def compare_runs(warehouse: Warehouse, arguments: argparse.Namespace, runs: Sequ
     """Return what ``comparison.json`` holds, from the folders of the runs."""
     import numpy as np
 
-    from training.comparison import compare, pool
-    from training.dataset import Dataset
+    from training.comparing.comparison import compare, pool
+    from training.data.dataset import Dataset
     from training.evaluation.bootstrap import Bootstrap
-    from training.kept_predictions import read_predictions
-    from training.predictions import Predictions
-    from training.targets import Target
+    from training.runs.predictions_table import read_predictions
+    from training.data.predictions import Predictions
+    from training.data.targets import Target
 
     dataset = Dataset.open(warehouse, arguments.dataset)
     target, bootstrap = Target.of(runs[0].arguments.target, dataset), Bootstrap()

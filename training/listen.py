@@ -17,9 +17,9 @@ from typing import Any
 import pyarrow as pa
 from tabulate import tabulate
 
-from msd_spark.command_line import exit_with, job_parser
+from msd_spark.core.command_line import exit_with, job_parser
 from msd_spark.environment.doctor import require_sound_environment
-from msd_spark.schema import SPLITS
+from msd_spark.core.schemas import SPLITS
 
 
 def occlusion_text(occlusion: pa.Table) -> str:
@@ -48,7 +48,7 @@ def main() -> None:
     arguments = parser.parse_args()
     require_sound_environment()
     started = time.monotonic()
-    from training.devices import use_own_accelerator
+    from training.ranks.devices import use_own_accelerator
     from training.listening.study import STUDIES, StudySettings, study
 
     use_own_accelerator(0)

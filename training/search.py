@@ -12,14 +12,14 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from msd_spark.command_line import job_parser
-from msd_spark.errors import StageError
-from msd_spark.warehouse import Warehouse
-from training.model_settings import BOTH, DEFAULTS, INPUTS
-from training.optimizers import OPTIMIZERS
-from training.search_space import Range, SearchSpace
-from training.session import join_ranks, run_command, training_arguments
-from training.study import SEARCHES, STAGE, SearchSettings, Study
+from msd_spark.core.command_line import job_parser
+from msd_spark.core.errors import StageError
+from msd_spark.core.warehouse import Warehouse
+from training.models.settings import BOTH, DEFAULTS, INPUTS
+from training.loop.optimizers import OPTIMIZERS
+from training.searching.space import Range, SearchSpace
+from training.loop.session import join_ranks, run_command, training_arguments
+from training.searching.study import SEARCHES, STAGE, SearchSettings, Study
 
 OURS = (
     "learning-rate",
@@ -127,9 +127,9 @@ def main() -> None:
     warehouse = Warehouse(arguments.warehouse)
     path = study_file(warehouse, arguments, settings.name)
     ranks = join_ranks()
-    from training.dataset import Dataset
-    from training.search_results import best_command, search_table, write_results
-    from training.trials import run_trials
+    from training.data.dataset import Dataset
+    from training.searching.results import best_command, search_table, write_results
+    from training.searching.trials import run_trials
 
     dataset = Dataset.open(warehouse, arguments.dataset)
     if not sum(dataset.rows("validation")):

@@ -58,7 +58,7 @@ mkdir -p "$wheels"
 aws s3 cp --only-show-errors --recursive --exclude '*' --include '*.whl' "$shelf" "$wheels/" || true
 if ! compgen -G "$wheels/horovod-*.whl" >/dev/null; then
     MSD_SPARK_CACHE=/var/cache/msd-spark PYTHONPATH=$code \
-        python -m msd_spark.environment.horovod_wheel "$code/requirements/horovod.txt" >/tmp/horovod-wheel
+        python -m tools.horovod_wheel "$code/requirements/horovod.txt" >/tmp/horovod-wheel
     cp "$(tail -n 1 /tmp/horovod-wheel)" "$wheels/"
     aws s3 cp --only-show-errors --recursive "$wheels/" "$shelf"
 fi

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from msd_spark.environment.java import REQUIRED_MAJOR, find_java
-from msd_spark.errors import StageError
+from msd_spark.core.errors import StageError
 
 PROJECT = "msd-spark"
 REBUILD = "make setup"

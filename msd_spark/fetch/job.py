@@ -10,7 +10,7 @@ from pathlib import Path
 
 import requests
 
-from msd_spark.errors import StageError
+from msd_spark.core.errors import StageError
 from msd_spark.fetch.contents import check_contents
 from msd_spark.fetch.failures import STAGE, MirrorError
 from msd_spark.fetch.lock_file import LOCK_FILE, Entry, LockFile, Seen, is_there, only_one, see

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from msd_spark.errors import StageError
+from msd_spark.core.errors import StageError
 from msd_spark.fetch.failures import STAGE
 from msd_spark.fetch.part_file import sha256_of
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
 from urllib3.util import Retry
 
-from msd_spark.errors import StageError
+from msd_spark.core.errors import StageError
 from msd_spark.fetch.failures import STAGE, InterruptedTransferError, MirrorError
 from msd_spark.fetch.part_file import PartFile, Version
 

@@ -18,13 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from msd_spark.errors import StageError
+from msd_spark.core.errors import StageError
 from msd_spark.ingest.settings import OUTCOMES, PARTS, STAGE, WORK
 from msd_spark.ingest.work import DUPLICATE, Outcome
-from msd_spark.rejections import Rejection, write_rejections
-from msd_spark.schema import LEDGER, SONGS
+from msd_spark.core.rejections import Rejection, write_rejections
+from msd_spark.core.schemas import LEDGER, SONGS
 from msd_spark.songfile.batches import songs_writer
-from msd_spark.warehouse import COMPLETE, Warehouse
+from msd_spark.core.warehouse import COMPLETE, Warehouse
 
 TABLE = "songs"
 PLAN = "publication.json"
@@ -58,7 +58,7 @@ class Publication:
         Files that go from the work folder to ``songs/`` as they are.
     rewrites : list of Rewrite
     ledger : list of dict
-        Rows of `msd_spark.schema.LEDGER`; other files of ``songs/`` than theirs are no longer part of it.
+        Rows of `msd_spark.core.schemas.LEDGER`; other files of ``songs/`` than theirs are no longer part of it.
     rejected : list of Rejection
     """
 

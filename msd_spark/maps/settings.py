@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from msd_spark.errors import StageError
+from msd_spark.core.errors import StageError
 
 STAGE = "maps"
 TABLE = "maps"

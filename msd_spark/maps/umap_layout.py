@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from msd_spark.errors import StageError
+from msd_spark.core.errors import StageError
 from msd_spark.maps.settings import STAGE
 
 NEIGHBOURS = 15

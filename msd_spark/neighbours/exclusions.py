@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from msd_spark.artist_groups import normalise_name
+from msd_spark.catalogue.artist_groups import normalise_name
 
 UNKNOWN = -1
 FILE = "codes.npy"

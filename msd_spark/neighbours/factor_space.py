@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pyarrow.compute as pc
 
-from msd_spark.errors import StageError
+from msd_spark.core.errors import StageError
 from msd_spark.neighbours.settings import STAGE
 from msd_spark.neighbours.tables import Embedded, read_table
-from msd_spark.warehouse import Warehouse
+from msd_spark.core.warehouse import Warehouse
 
 FACTORS = "factors"
 TRACK = "track"

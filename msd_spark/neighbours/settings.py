@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.errors import StageError
+from msd_spark.core.errors import StageError
 
 STAGE = "neighbours"
 TABLE = "neighbours"

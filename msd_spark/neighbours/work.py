@@ -26,7 +26,7 @@ from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.index import nearest_by_index
 from msd_spark.neighbours.space import Space
 from msd_spark.neighbours.tables import neighbour_rows
-from msd_spark.warehouse import Warehouse
+from msd_spark.core.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import faiss

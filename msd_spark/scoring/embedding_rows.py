@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-from msd_spark.example_files import rows_to_lists
-from msd_spark.schema import EMBEDDING_FLAGS, EMBEDDINGS
+from msd_spark.dataset.files import rows_to_lists
+from msd_spark.core.schemas import EMBEDDING_FLAGS, EMBEDDINGS
 from msd_spark.scoring.model import Scores
 from msd_spark.scoring.trained_run import TrainedRun
 
@@ -32,7 +32,7 @@ def entropy(probabilities: np.ndarray) -> np.ndarray:
 
 
 def embedding_rows(run: TrainedRun, track_ids: pa.Array, scores: Scores, flags: Mapping[str, np.ndarray]) -> pa.Table:
-    """Return rows of `msd_spark.schema.EMBEDDINGS`.
+    """Return rows of `msd_spark.core.schemas.EMBEDDINGS`.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def embedding_rows(run: TrainedRun, track_ids: pa.Array, scores: Scores, flags: 
     track_ids : pyarrow.Array
     scores : Scores
     flags : mapping
-        By the names of `msd_spark.schema.EMBEDDING_FLAGS`: shape ``(n,)``, true or 1 where a track has the thing.
+        By the names of `msd_spark.core.schemas.EMBEDDING_FLAGS`: shape ``(n,)``, true or 1 where a track has the thing.
     """
     n = len(track_ids)
     columns: dict[str, pa.Array] = {item.name: pa.nulls(n, item.type) for item in EMBEDDINGS}

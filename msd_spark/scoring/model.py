@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from msd_spark.model_inputs import input_shapes, model_inputs
-from msd_spark.run_metadata import MODEL
-from msd_spark.schema import EMBEDDING_LAYER, Geometry
+from msd_spark.core.model_inputs import input_shapes, model_inputs
+from msd_spark.core.runs import MODEL
+from msd_spark.core.schemas import EMBEDDING_LAYER, Geometry
 from msd_spark.scoring.trained_run import TrainedRun
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class ScoringModel:
     Parameters
     ----------
     infer : callable
-        From the inputs of exactly `batch` songs, as `msd_spark.model_inputs.model_inputs` makes them, to scores.
+        From the inputs of exactly `batch` songs, as `msd_spark.core.model_inputs.model_inputs` makes them, to scores.
     geometry : Geometry
     batch : int
     """
@@ -65,7 +65,7 @@ class ScoringModel:
         Parameters
         ----------
         columns : mapping
-            As `msd_spark.model_inputs.model_inputs` takes them. The last batch is filled up with songs of zeros,
+            As `msd_spark.core.model_inputs.model_inputs` takes them. The last batch is filled up with songs of zeros,
             which no song in it can see.
         """
         n = len(columns["n_segments"])

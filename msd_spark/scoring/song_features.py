@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from msd_spark.features import segment_columns
-from msd_spark.schema import Geometry
+from msd_spark.core.features import segment_columns
+from msd_spark.core.schemas import Geometry
 
 NO_SEGMENTS, NOT_FINITE, LENGTH_MISMATCH = "no_segments", "not_finite", "length_mismatch"
 """Reasons for which a song has no features."""
@@ -35,7 +35,7 @@ class SongFeatures(NamedTuple):
     Attributes
     ----------
     columns : dict
-        ``chroma``, ``timbre`` and ``n_segments``, as `msd_spark.features.segment_columns` gives them.
+        ``chroma``, ``timbre`` and ``n_segments``, as `msd_spark.core.features.segment_columns` gives them.
     rows : numpy.ndarray
         Which songs of the batch they are, increasing.
     refused : list of Refused
@@ -53,7 +53,7 @@ def song_features(batch: pa.RecordBatch, geometry: Geometry) -> SongFeatures:
     Parameters
     ----------
     batch : pyarrow.RecordBatch
-        With the columns that `msd_spark.features.song_columns` names; at least one song.
+        With the columns that `msd_spark.core.features.song_columns` names; at least one song.
     geometry : Geometry
     """
     try:

@@ -17,9 +17,9 @@ from typing import IO, Any
 import h5py
 import numpy as np
 
-from msd_spark.schema import ARRAY_COLUMNS, POINTER_PREFIX
-from msd_spark.songfile.layout import ARRAYS, METADATA, SONGS, TABLES, Array
-from msd_spark.songfile.reference import check_chunks, check_declaration
+from msd_spark.core.schemas import ARRAY_COLUMNS, POINTER_PREFIX
+from msd_spark.core.song_layout import ARRAYS, METADATA, SONGS, TABLES, Array
+from msd_spark.songfile.h5py_reader import check_chunks, check_declaration
 from msd_spark.songfile.song import Song, SongFileError, check_song, scalar, text
 
 SONGS_AT_A_TIME = 64

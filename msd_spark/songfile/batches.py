@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from msd_spark.schema import ARRAY_COLUMNS, SONGS
+from msd_spark.core.schemas import ARRAY_COLUMNS, SONGS
 from msd_spark.songfile.song import Song
 
 
@@ -52,7 +52,7 @@ def songs_writer(
     Returns
     -------
     pyarrow.parquet.ParquetWriter
-        In the schema `msd_spark.schema.SONGS`; each batch written becomes a row group.
+        In the schema `msd_spark.core.schemas.SONGS`; each batch written becomes a row group.
     """
     return pq.ParquetWriter(
         where,
@@ -76,7 +76,7 @@ def songs_to_batch(songs: Sequence[Song]) -> pa.RecordBatch:
     Returns
     -------
     pyarrow.RecordBatch
-        In the schema `msd_spark.schema.SONGS`.
+        In the schema `msd_spark.core.schemas.SONGS`.
     """
     columns = [_lists(songs, field) if field.name in ARRAY_COLUMNS else _scalars(songs, field) for field in SONGS]
     return pa.RecordBatch.from_arrays(columns, schema=SONGS)

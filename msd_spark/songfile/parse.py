@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from msd_spark.songfile.direct import read_directly
-from msd_spark.songfile.reference import read_with_h5py
-from msd_spark.songfile.skeleton import Skeleton, find_skeleton
+from msd_spark.songfile.direct.reader import read_directly
+from msd_spark.songfile.h5py_reader import read_with_h5py
+from msd_spark.songfile.direct.skeleton import Skeleton, find_skeleton
 from msd_spark.songfile.song import Song, SongFileError, check_song
-from msd_spark.songfile.structure import Unfamiliar
+from msd_spark.songfile.direct.structure import Unfamiliar
 
 __all__ = ["Song", "SongFileError", "parse_song"]
 
@@ -36,7 +36,7 @@ def parse_song(image: bytes, expected_track_id: str | None = None) -> Song:
     Returns
     -------
     dict
-        By column of `msd_spark.schema.SONGS`, all but ``source``. Chroma and timbre have shape
+        By column of `msd_spark.core.schemas.SONGS`, all but ``source``. Chroma and timbre have shape
         ``(n_segments * 12,)``; sentinels are None.
 
     Raises

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from msd_spark.errors import InputError
-from msd_spark.schema import SENTINELS
-from msd_spark.songfile.layout import ARRAYS
+from msd_spark.core.errors import InputError
+from msd_spark.core.schemas import SENTINELS
+from msd_spark.core.song_layout import ARRAYS
 
 Song = dict[str, Any]
 """A song by column of ``songs/`` (all but ``source``): scalars as Python values or None, arrays as numpy."""

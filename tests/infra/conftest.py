@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from msd_spark.deployment.archive import write_archive
-from msd_spark.deployment.environment import environment_key, members, needed, pins
-from msd_spark.deployment.package import build, keys
+from tools.deployment.archive import write_archive
+from tools.deployment.environment import environment_key, members, needed, pins
+from tools.deployment.package import build, keys
 from tests.conftest import REPOSITORY, TABLES
 from tests.infra import tools
 from tests.infra.tools import INFRA, LOCAL, Terraform

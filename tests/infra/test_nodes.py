@@ -16,7 +16,7 @@ from typing import Any
 import boto3
 import pytest
 
-from msd_spark.deployment.archive import write_archive
+from tools.deployment.archive import write_archive
 from tests.infra.tools import CHECKERS, INFRA, client_environment, run, succeeds
 
 NODES = INFRA / "nodes"

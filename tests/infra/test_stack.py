@@ -22,12 +22,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
-from msd_spark import locations
-from msd_spark.warehouse import Warehouse
+from msd_spark.core import filesystems as locations
+from msd_spark.core.warehouse import Warehouse
 from tests.conftest import REPOSITORY
 from tests.infra.conftest import STEPS, Packaged
 from tests.infra.tools import CHECKERS, INFRA, Terraform, client_environment, run, succeeds
-from training.session import training_arguments
+from training.loop.session import training_arguments
 
 ACCOUNT = "123456789012"
 NAME = "msd-spark-dev"

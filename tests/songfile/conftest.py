@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from msd_spark.synthetic import SyntheticSettings, generate
+from msd_spark.synthetic.command import SyntheticSettings, generate
 
 REAL_SAMPLE = Path(__file__).parents[3] / "shared" / "msd-sample"
 

@@ -30,7 +30,7 @@ def test_a_damaged_file_is_h5pys_song_or_refused(made_files: list[Path], tmp_pat
     for first in range(PROCESSES):
         with (tmp_path / f"{first}.out").open("wb") as output, (tmp_path / f"{first}.err").open("wb") as errors:
             numbers = map(str, (SEED, first, PROCESSES, EXAMPLES))
-            command = [sys.executable, "-m", "tests.songfile.mutations", str(tmp_path), *numbers]
+            command = [sys.executable, "-m", "tests.support.mutations", str(tmp_path), *numbers]
             workers.append(subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=errors))
     try:
         for worker in workers:

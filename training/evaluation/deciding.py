@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from training.targets import FACTORS, GENRE, POPULARITY, TAGS
+from training.data.targets import FACTORS, GENRE, POPULARITY, TAGS
 
 MAIN_FIGURES = {
     GENRE: ("macro_f1", "accuracy"),
@@ -33,7 +33,7 @@ def cost_of_epoch(row: Mapping[str, float], target: str, by: str) -> float:
     row : mapping
         The epoch's row of the history: ``epoch``, and ``validation_…`` figures where there is a validation split.
     target : str
-        One of `training.targets.TARGETS`.
+        One of `training.data.targets.TARGETS`.
     by : str
         One of `BEST_BY`.
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from msd_spark.errors import StageError
-from msd_spark.schema import Geometry
-from training.dataset import Dataset
+from msd_spark.core.errors import StageError
+from msd_spark.core.schemas import Geometry
+from training.data.dataset import Dataset
 from training.evaluation.baselines import TrainingTruths
-from training.predictions import Predictions
-from training.targets import FACTORS, GENRE, TAGS, Target
+from training.data.predictions import Predictions
+from training.data.targets import FACTORS, GENRE, TAGS, Target
 
 STAGE = "evaluate"
 

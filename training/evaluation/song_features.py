@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.parquet as pq
 
-from msd_spark.schema import Geometry
-from training.dataset import Dataset
-from training.targets import Target
+from msd_spark.core.schemas import Geometry
+from training.data.dataset import Dataset
+from training.data.targets import Target
 
 COLUMNS = ("chroma", "timbre", "n_segments", "lyric_vector", "has_lyrics")
 """Columns of the examples that the features are made of."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from msd_spark.metric_text import with_interval
+from msd_spark.core.formatting import with_interval
 
 SHORT = {
     "accuracy": "accuracy",

@@ -13,16 +13,16 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 from tqdm import tqdm
 
-from msd_spark.errors import StageError
-from msd_spark.model_inputs import CHROMA, MASK, TIMBRE, model_inputs
-from msd_spark.schema import FILTER_RESPONSES, SPLITS, Geometry
-from msd_spark.warehouse import Warehouse
-from training.assembly import Columns
-from training.dataset import Dataset
+from msd_spark.core.errors import StageError
+from msd_spark.core.model_inputs import CHROMA, MASK, TIMBRE, model_inputs
+from msd_spark.core.schemas import FILTER_RESPONSES, SPLITS, Geometry
+from msd_spark.core.warehouse import Warehouse
+from training.data.assembly import Columns
+from training.data.dataset import Dataset
 from training.listening.receptive_field import Fields, ReceptiveField, receptive_fields
 from training.listening.song_times import read_row_times
 from training.listening.top_segments import TopSegments
-from training.reading import INPUT_COLUMNS, read_row_groups
+from training.data.reading import INPUT_COLUMNS, read_row_groups
 
 BOTH = "segments"
 """What a filter hears that hears chroma and timbre."""
@@ -170,7 +170,7 @@ def _batches(n: int, size: int) -> Iterator[np.ndarray]:
 
 
 def responses_table(responses: list[Responses], songs: Columns, geometry: Geometry, warehouse: Warehouse) -> pa.Table:
-    """Return rows of `msd_spark.schema.FILTER_RESPONSES`."""
+    """Return rows of `msd_spark.core.schemas.FILTER_RESPONSES`."""
     chosen = sorted({int(song) for item in responses for song in item.top.songs[item.top.activations > 0]})
     times = read_row_times(warehouse, {str(songs["track_id"][song]) for song in chosen}, geometry)
     rows: list[dict[str, Any]] = []

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from msd_spark.model_inputs import CHROMA, HAS_LYRICS, LYRIC_VECTOR, MASK, TIMBRE
-from msd_spark.schema import OCCLUSION
+from msd_spark.core.model_inputs import CHROMA, HAS_LYRICS, LYRIC_VECTOR, MASK, TIMBRE
+from msd_spark.core.schemas import OCCLUSION
 from training.evaluation.bootstrap import Artists, Bootstrap, Statistic, percentile_interval, resample
 from training.evaluation.classification import as_probabilities
 from training.evaluation.confusion import confusion_figures
-from training.model_settings import Normalisation
-from training.predictions import Predictions
+from training.models.settings import Normalisation
+from training.data.predictions import Predictions
 
 LYRICS, AUDIO = "lyrics", "audio"
 HIDDEN = {LYRICS: (LYRIC_VECTOR,), AUDIO: (CHROMA, TIMBRE), CHROMA: (CHROMA,), TIMBRE: (TIMBRE,)}
@@ -43,7 +43,7 @@ def hide(inputs: Mapping[str, np.ndarray], what: str, normalisation: Normalisati
     Parameters
     ----------
     inputs : mapping
-        As `msd_spark.model_inputs.model_inputs` makes them.
+        As `msd_spark.core.model_inputs.model_inputs` makes them.
     what : str
         Of `HIDDEN`.
     normalisation : mapping
@@ -97,7 +97,7 @@ def occlusion_statistic(true: np.ndarray, scores: np.ndarray, artists: Artists) 
 def occlusion_table(
     predictions: Mapping[str, Predictions], classes: Sequence[str], has_lyrics: np.ndarray, bootstrap: Bootstrap
 ) -> pa.Table:
-    """Return rows of `msd_spark.schema.OCCLUSION`.
+    """Return rows of `msd_spark.core.schemas.OCCLUSION`.
 
     Parameters
     ----------

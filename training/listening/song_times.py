@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from msd_spark.beats import BeatTimes, overlaps
-from msd_spark.schema import Geometry
-from msd_spark.warehouse import Warehouse
+from msd_spark.core.beats import BeatTimes, overlaps
+from msd_spark.core.schemas import Geometry
+from msd_spark.core.warehouse import Warehouse
 
 
 class RowTimes(NamedTuple):
@@ -35,7 +35,7 @@ class RowTimes(NamedTuple):
 
 
 def row_times(times: BeatTimes, geometry: Geometry) -> RowTimes:
-    """Return when the rows of a song's example begin, as `msd_spark.features.segment_features` chooses them."""
+    """Return when the rows of a song's example begin, as `msd_spark.core.features.segment_features` chooses them."""
     segments = np.asarray(times.segments_start, float)
     starts = segments
     _, _, beat = overlaps(times)

@@ -12,23 +12,23 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 from tqdm import tqdm
 
-from msd_spark.errors import StageError
-from msd_spark.model_inputs import HAS_LYRICS
-from msd_spark.run_metadata import read_run
-from msd_spark.schema import OCCLUSION
-from msd_spark.warehouse import Warehouse
-from training.assembly import assemble
-from training.dataset import Dataset
+from msd_spark.core.errors import StageError
+from msd_spark.core.model_inputs import HAS_LYRICS
+from msd_spark.core.runs import read_run
+from msd_spark.core.schemas import OCCLUSION
+from msd_spark.core.warehouse import Warehouse
+from training.data.assembly import assemble
+from training.data.dataset import Dataset
 from training.evaluation.bootstrap import Bootstrap
 from training.evaluation.fit import Fit, fit_to, run_target
-from training.inference import Infer, compile_inference
+from training.loop.inference import Infer, compile_inference
 from training.listening.filters import filter_responses, responses_table, sample_songs
 from training.listening.occlusion import FULL, HIDDEN, hide, occlusion_table
-from training.model_settings import Normalisation
-from training.predictions import Predictions
-from training.reading import columns_for, read_row_groups, to_batch
-from training.run_folder import read_model
-from training.targets import GENRE, POPULARITY, Target
+from training.models.settings import Normalisation
+from training.data.predictions import Predictions
+from training.data.reading import columns_for, read_row_groups, to_batch
+from training.runs.run_folder import read_model
+from training.data.targets import GENRE, POPULARITY, Target
 
 STAGE = "listen"
 STUDIES = "studies"

@@ -1,7 +1,7 @@
 """Keras models: from chroma, timbre and lyrics to a target's scores, by way of a 50-dimensional embedding.
 
 Every model is functional and made of Keras's own layers and operations alone, so that plain
-Keras loads it in safe mode. All take the inputs of `msd_spark.model_inputs.input_shapes` and
+Keras loads it in safe mode. All take the inputs of `msd_spark.core.model_inputs.input_shapes` and
 carry a layer named ``embedding`` before the head.
 """
 
@@ -11,14 +11,14 @@ from collections.abc import Callable
 
 import keras
 
-from msd_spark.schema import Geometry
-from training.model_settings import ModelSettings, Normalisation
+from msd_spark.core.schemas import Geometry
+from training.models.settings import ModelSettings, Normalisation
 from training.models.attention import attention
 from training.models.cnn import cnn
 from training.models.dense import dense
 from training.models.logistic import logistic
 from training.models.lstm import lstm
-from training.targets import Target
+from training.data.targets import Target
 
 MODELS: dict[str, Callable[[Geometry, Target, Normalisation, ModelSettings], keras.Model]] = {
     "attention": attention,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import keras
 from keras import layers, ops
 
-from msd_spark.model_inputs import MASK
-from msd_spark.schema import Geometry
-from training.model_settings import ModelSettings, Normalisation
+from msd_spark.core.model_inputs import MASK
+from msd_spark.core.schemas import Geometry
+from training.models.settings import ModelSettings, Normalisation
 from training.models.cnn import convolutions
 from training.models.parts import STREAMS, head, make_inputs, normalised
-from training.targets import Target
+from training.data.targets import Target
 
 SMALLEST_VARIANCE = 1e-3
 """Added before the square root, whose slope has no bound at 0."""

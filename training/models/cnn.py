@@ -5,11 +5,11 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from msd_spark.model_inputs import MASK
-from msd_spark.schema import Geometry
-from training.model_settings import ModelSettings, Normalisation
+from msd_spark.core.model_inputs import MASK
+from msd_spark.core.schemas import Geometry
+from training.models.settings import ModelSettings, Normalisation
 from training.models.parts import STREAMS, column, head, make_inputs, masked_mean, normalised
-from training.targets import Target
+from training.data.targets import Target
 
 
 def cnn(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:

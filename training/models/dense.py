@@ -5,10 +5,10 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from msd_spark.schema import Geometry
-from training.model_settings import ModelSettings, Normalisation
+from msd_spark.core.schemas import Geometry
+from training.models.settings import ModelSettings, Normalisation
 from training.models.parts import STREAMS, head, make_inputs, normalised
-from training.targets import Target
+from training.data.targets import Target
 
 
 def dense(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:

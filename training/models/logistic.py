@@ -8,11 +8,11 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from msd_spark.model_inputs import CHROMA, MASK, TIMBRE
-from msd_spark.schema import Geometry
-from training.model_settings import ModelSettings, Normalisation
+from msd_spark.core.model_inputs import CHROMA, MASK, TIMBRE
+from msd_spark.core.schemas import Geometry
+from training.models.settings import ModelSettings, Normalisation
 from training.models.parts import column, head, make_inputs, masked_mean, normalised
-from training.targets import Target
+from training.data.targets import Target
 
 
 def logistic(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:

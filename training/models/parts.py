@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import keras
 from keras import layers, regularizers
 
-from msd_spark.model_inputs import CHROMA, HAS_LYRICS, LYRIC_VECTOR, MASK, TIMBRE, input_shapes
-from msd_spark.schema import EMBEDDING_LAYER, EMBEDDING_SIZE, Geometry
-from training.model_settings import ModelSettings, Normalisation
-from training.targets import FACTORS, TAGS, Target
+from msd_spark.core.model_inputs import CHROMA, HAS_LYRICS, LYRIC_VECTOR, MASK, TIMBRE, input_shapes
+from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, Geometry
+from training.models.settings import ModelSettings, Normalisation
+from training.data.targets import FACTORS, TAGS, Target
 
 Inputs = Mapping[str, keras.KerasTensor]
 
@@ -19,7 +19,7 @@ STREAMS = (CHROMA, TIMBRE)
 
 
 def make_inputs(geometry: Geometry) -> dict[str, keras.KerasTensor]:
-    """Return the named inputs of `msd_spark.model_inputs.input_shapes`."""
+    """Return the named inputs of `msd_spark.core.model_inputs.input_shapes`."""
     return {name: keras.Input(shape, name=name) for name, shape in input_shapes(geometry).items()}
 
 

@@ -1,0 +1,107 @@
+"""Find a song by what people type: a track id, or "artist - title" however it is spelt."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from msd_spark.catalogue.artist_groups import normalise_name
+
+CLOSEST = 8
+"""How many songs are offered where none or several are meant."""
+
+LEAST_ALIKE = 0.3
+"""Of difflib's ratio: songs less alike than this are not offered."""
+
+LOOKED_AT = 2000
+"""Songs that difflib compares; which ones, shared letters decide, since difflib is slow."""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """No single song is meant.
+
+    Attributes
+    ----------
+    ambiguous : bool
+        Whether several songs have the name; else none has.
+    closest : tuple of int
+        Rows of the songs that have it, or of those whose names are most like it.
+    """
+
+    ambiguous: bool
+    closest: tuple[int, ...]
+
+
+def fold_accents(text: str) -> str:
+    """Return a name without its accents.
+
+    Examples
+    --------
+    >>> fold_accents("beyoncé"), fold_accents("señor")
+    ('beyonce', 'senor')
+    """
+    parts = unicodedata.normalize("NFD", text)
+    return unicodedata.normalize("NFC", "".join(mark for mark in parts if unicodedata.category(mark) != "Mn"))
+
+
+def display_name(artist: str | float | None, title: str | float | None) -> str:
+    """Return "artist - title", with a question mark for what is not known."""
+    return " - ".join("?" if pd.isna(part) else str(part) for part in (artist, title))
+
+
+def find_song(songs: pd.DataFrame, wanted: str) -> int | Unknown:
+    """Return the row of the song that is meant.
+
+    Parameters
+    ----------
+    songs : pandas.DataFrame
+        ``track_id``, ``artist_name`` and ``title``, in the order of track ids.
+    wanted : str
+        A track id, "artist - title", or a title alone. Case, width, punctuation and white space play
+        no part; accents only where several songs, or none, have the name without regard to them.
+    """
+    by_id = np.flatnonzero(songs["track_id"].to_numpy() == wanted.strip())
+    if len(by_id):
+        return int(by_id[0])
+    full = _normalised(songs, ["artist_name", "title"])
+    titles = _normalised(songs, ["title"])
+    name = normalise_name(wanted)
+    for fold in (str, fold_accents):
+        for names in (full, titles):
+            found = np.flatnonzero(names.map(fold).to_numpy() == fold(name))
+            if len(found) == 1:
+                return int(found[0])
+            if len(found) > 1:
+                return Unknown(True, tuple(int(row) for row in found[:CLOSEST]))
+    return Unknown(False, closest_names(full.map(fold_accents), fold_accents(name)))
+
+
+def closest_names(names: pd.Series, wanted: str) -> tuple[int, ...]:
+    """Return the rows of the names that are most like the wanted one, best first."""
+    grams = _grams(wanted)
+    shared = names.map(lambda name: len(grams & _grams(name)) / (1 + len(name))).to_numpy()
+    candidates = np.argsort(-shared, kind="stable")[:LOOKED_AT]
+    matcher = difflib.SequenceMatcher(autojunk=False)
+    matcher.set_seq2(wanted)
+    ratios = []
+    for row in candidates:
+        matcher.set_seq1(names.iloc[row])
+        ratios.append(matcher.ratio())
+    order = np.argsort(-np.array(ratios), kind="stable")[:CLOSEST]
+    return tuple(int(candidates[place]) for place in order if ratios[place] >= LEAST_ALIKE)
+
+
+def _grams(text: str) -> set[str]:
+    return {text[start : start + 2] for start in range(len(text) - 1)}
+
+
+def _normalised(songs: pd.DataFrame, columns: list[str]) -> pd.Series:
+    together = songs[columns[0]].fillna("").astype(str)
+    for column in columns[1:]:
+        together = together + " - " + songs[column].fillna("").astype(str)
+    return together.map(normalise_name)

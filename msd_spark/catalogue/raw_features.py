@@ -1,0 +1,78 @@
+"""A song in 48 plain numbers, the measure of what a trained space adds: mean and deviation of timbre and chroma."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from msd_spark.core.features import PITCHES, TIMBRE
+from msd_spark.core.schemas import GEOMETRY
+
+SIZE = 4 * GEOMETRY.n_pitches
+SCHEMA = "track_id string, features binary"
+BYTES = np.dtype("<f4")
+
+
+def raw_features(timbre: np.ndarray, pitches: np.ndarray) -> np.ndarray:
+    """Return the features of a song.
+
+    Parameters
+    ----------
+    timbre, pitches : numpy.ndarray
+        Shape ``(n_segments * 12,)``: row after row; at least one row.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(48,)``, float32: means and standard deviations of timbre, then of chroma.
+    """
+    parts = [values.reshape(-1, GEOMETRY.n_pitches).astype(np.float64) for values in (timbre, pitches)]
+    return np.concatenate([moment for part in parts for moment in (part.mean(axis=0), part.std(axis=0))]).astype(BYTES)
+
+
+def standardise(features: np.ndarray) -> np.ndarray:
+    """Return features of shape ``(n, 48)`` with mean 0 and deviation 1; one that does not vary becomes 0."""
+    mean, deviation = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+    return ((features - mean) / np.where(deviation < 1e-9, 1, deviation)).astype(np.float32)
+
+
+def read_raw_features(songs: DataFrame, track_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the features of tracks in Spark's workers, a batch of songs at a time.
+
+    Parameters
+    ----------
+    songs : pyspark.sql.DataFrame
+        ``songs/``.
+    track_ids : numpy.ndarray
+        Shape ``(n,)``, sorted.
+
+    Returns
+    -------
+    features : numpy.ndarray
+        Shape ``(n, 48)``, float32; zero where a track has no segments.
+    present : numpy.ndarray
+        Shape ``(n,)``, bool.
+    """
+    wanted = songs.where("n_segments > 0").select("track_id", TIMBRE, PITCHES)
+    found = wanted.mapInArrow(_work, SCHEMA).toPandas()
+    places = np.searchsorted(track_ids, found["track_id"].to_numpy(str)).clip(0, len(track_ids) - 1)
+    ours = track_ids[places] == found["track_id"].to_numpy(str)
+    features, present = np.zeros((len(track_ids), SIZE), np.float32), np.zeros(len(track_ids), bool)
+    values = np.frombuffer(b"".join(found["features"]), BYTES).reshape(-1, SIZE)
+    features[places[ours]], present[places[ours]] = values[ours], True
+    return features, present
+
+
+def _work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        timbre, pitches = batch.column(TIMBRE), batch.column(PITCHES)
+        rows = [
+            raw_features(timbre[row].values.to_numpy(), pitches[row].values.to_numpy()).tobytes()
+            for row in range(batch.num_rows)
+        ]
+        yield pa.RecordBatch.from_arrays(
+            [batch.column("track_id"), pa.array(rows, pa.binary())], names=["track_id", "features"]
+        )

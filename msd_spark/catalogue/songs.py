@@ -1,0 +1,91 @@
+"""The songs that can become examples, as a light table: everything but their segments, and where these stand.
+
+Read on the driver through the warehouse's own filesystem, so that it works wherever the warehouse is. A
+million tracks take about 1 GB there, most of it for names and titles, which are dropped once the artists
+are grouped.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from msd_spark.catalogue.artist_groups import group_artists
+from msd_spark.core.errors import StageError
+from msd_spark.core.warehouse import Warehouse
+
+STAGE = "dataset"
+LIGHT = ("track_id", "song_id", "artist_id", "artist_name", "title", "n_segments")
+"""Columns of ``songs/`` that decide where a song goes."""
+
+READERS = 8
+"""Files that are read at a time; on an object store most of the time is waiting."""
+
+
+@dataclass(frozen=True)
+class SongFiles:
+    """The files of ``songs/`` as they were read.
+
+    Attributes
+    ----------
+    paths : tuple of str
+        For the warehouse's filesystem; tracks refer to them by their place here.
+    sizes : tuple of int
+        Bytes.
+    """
+
+    paths: tuple[str, ...]
+    sizes: tuple[int, ...]
+
+
+def table_files(warehouse: Warehouse, *names: str) -> SongFiles:
+    """Return the data files of a table of the warehouse."""
+    found = [info for info in warehouse.list_files(warehouse.path(*names)) if not info.base_name.startswith(("_", "."))]
+    return SongFiles(tuple(info.path for info in found), tuple(info.size for info in found))
+
+
+def read_songs(warehouse: Warehouse) -> tuple[pd.DataFrame, SongFiles]:
+    """Return every song of ``songs/`` with its artist group and its place.
+
+    Returns
+    -------
+    tracks : pandas.DataFrame
+        ``track_id``, ``song_id``, ``artist_group``, ``n_segments``, and ``source_file`` (place in the
+        list of files), ``row_group`` and ``source_row`` (row within the row group); sorted by track id.
+    files : SongFiles
+
+    Raises
+    ------
+    StageError
+        When the table is not whole, or has a track twice.
+    """
+    warehouse.require(STAGE, "songs", made_by="jobs/ingest.py")
+    files = table_files(warehouse, "songs")
+    with ThreadPoolExecutor(READERS) as pool:
+        parts = list(pool.map(lambda path: _read_file(warehouse, path), files.paths))
+    places = [part.num_rows for part in parts]
+    songs = pa.concat_tables(parts).to_pandas() if parts else pd.DataFrame(columns=[*LIGHT, "row_group", "source_row"])
+    songs["source_file"] = np.repeat(np.arange(len(parts), dtype=np.int32), places)
+    repeated = songs["track_id"][songs["track_id"].duplicated()]
+    if len(repeated):
+        raise StageError(
+            STAGE, f"songs/ has {repeated.iloc[0]} twice ({len(repeated)} such rows); run jobs/ingest.py again"
+        )
+    songs["artist_group"] = group_artists(songs)
+    tracks = songs.drop(columns=["artist_id", "artist_name", "title"])
+    return tracks.sort_values("track_id", ignore_index=True), files
+
+
+def _read_file(warehouse: Warehouse, path: str) -> pa.Table:
+    file = pq.ParquetFile(path, filesystem=warehouse.filesystem, pre_buffer=not warehouse.is_local)
+    table = file.read(list(LIGHT), use_threads=False)
+    sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+    row_groups = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
+    rows = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes]) if sizes else np.empty(0, np.int32)
+    table = table.append_column("row_group", pa.array(row_groups))
+    return table.append_column("source_row", pa.array(rows))

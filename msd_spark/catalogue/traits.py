@@ -1,0 +1,140 @@
+"""What is known of songs besides their place in a space: genre, artist, year, tempo, loudness, key, lyric language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+
+from msd_spark.catalogue.artist_groups import group_artists
+from msd_spark.core.errors import StageError
+from msd_spark.catalogue.languages import lyric_language
+from msd_spark.neighbours.settings import STAGE
+from msd_spark.neighbours.tables import NAMES, read_table
+from msd_spark.core.runs import METADATA, RUNS
+from msd_spark.core.warehouse import Warehouse
+
+NUMBERS = ("year", "tempo", "loudness", "key")
+LANGUAGE_SCHEMA = "track_id string, language string"
+
+
+@dataclass(frozen=True)
+class Traits:
+    """Traits of songs in the order of their track ids.
+
+    Attributes
+    ----------
+    table : pandas.DataFrame
+        Indexed by track id: ``genre``, ``artist`` (the group of artists that share songs), ``year``, ``decade``,
+        ``tempo`` in beats a minute, ``loudness`` in dB, ``key`` (0 is C), ``language``; null where not known.
+    label_set : str or None
+        Whose genres these are.
+    """
+
+    table: pd.DataFrame
+    label_set: str | None
+
+    def codes(self, trait: str) -> np.ndarray:
+        """Return a trait as numbers of its values in sorted order, shape ``(n,)``; -1 for none."""
+        return np.asarray(pd.factorize(self.table[trait], sort=True)[0], np.int64)
+
+    def numbers(self, trait: str) -> np.ndarray:
+        """Return a trait as floats, shape ``(n,)``; NaN for none."""
+        return self.table[trait].to_numpy(float, na_value=np.nan)
+
+
+def read_traits(
+    session: SparkSession, warehouse: Warehouse, track_ids: np.ndarray, run: str, label_set: str | None
+) -> Traits:
+    """Gather the traits of tracks from the tables that are there.
+
+    Raises
+    ------
+    StageError
+        When ``songs/`` is missing, or the label set that was asked for.
+    """
+    warehouse.require(STAGE, "songs", made_by="jobs/ingest.py")
+    songs = read_table(warehouse, ["track_id", *NAMES, *NUMBERS], "songs").to_pandas().drop_duplicates("track_id")
+    songs = songs.set_index("track_id").reindex(track_ids).rename_axis("track_id").reset_index()
+    table = songs[["track_id", *NUMBERS]].assign(artist=group_artists(songs)).set_index("track_id")
+    table["decade"] = table["year"] // 10 * 10
+    name = label_set or run_label_set(warehouse, run)
+    table["genre"] = read_genres(warehouse, name, asked_for=label_set is not None).reindex(table.index)
+    table["language"] = _languages(session, warehouse, track_ids).reindex(table.index)
+    return Traits(table, name)
+
+
+def run_label_set(warehouse: Warehouse, run: str) -> str | None:
+    """Return the label set that a run was trained on, or the first one that there is."""
+    if warehouse.exists(RUNS, run, METADATA):
+        name = str(warehouse.read_json(RUNS, run, METADATA).get("dataset", {}).get("name"))
+        if warehouse.exists("dataset", name, METADATA):
+            trained_on = warehouse.read_json("dataset", name, METADATA).get("label_set")
+            if trained_on:
+                return str(trained_on)
+    if not warehouse.is_complete("labels"):
+        return None
+    sets = read_table(warehouse, ["label_set"], "labels")["label_set"].unique().to_pylist()
+    return min(sets) if sets else None
+
+
+def read_genres(warehouse: Warehouse, label_set: str | None, *, asked_for: bool = False) -> pd.Series:
+    """Return the genre of each track of a label set, by track id; none where there are no labels.
+
+    Raises
+    ------
+    StageError
+        When the set was asked for by name and is not there.
+    """
+    empty = pd.Series(dtype=object)
+    if label_set is None or not (asked_for or warehouse.is_complete("labels")):
+        return empty
+    warehouse.require(STAGE, "labels", made_by="jobs/labels.py")
+    labels = read_table(warehouse, ["track_id", "genre", "label_set"], "labels").to_pandas()
+    ours = labels[labels["label_set"] == label_set].drop_duplicates("track_id")
+    if asked_for and not len(ours):
+        known = ", ".join(sorted(labels["label_set"].unique())) or "none"
+        raise StageError(STAGE, f"labels/ has no label set {label_set}; it has {known} (--label-set)")
+    return ours.set_index("track_id")["genre"]
+
+
+def _languages(session: SparkSession, warehouse: Warehouse, track_ids: np.ndarray) -> pd.Series:
+    """Return the language of the lyrics of songs; empty where there are no lyrics or no list of words."""
+    if not (warehouse.is_complete("lyrics") and warehouse.is_complete("lyric_words")):
+        return pd.Series(dtype=object)
+    listed = read_table(warehouse, ["index", "word"], "lyric_words").to_pandas()
+    words = listed.set_index("index")["word"].to_dict()
+    wanted = session.createDataFrame(pd.DataFrame({"track_id": track_ids.astype(object)}), "track_id string")
+    lyrics = session.read.parquet(warehouse.address("lyrics")).select("track_id", "word_indices", "word_counts")
+    found = languages_of(lyrics.join(wanted, "track_id", "leftsemi"), words).toPandas()
+    return found.dropna().drop_duplicates("track_id").set_index("track_id")["language"]
+
+
+def languages_of(lyrics: DataFrame, words: dict[int, str]) -> DataFrame:
+    """Return the language of each bag of ``lyrics/``, null where it cannot be told.
+
+    Parameters
+    ----------
+    lyrics : pyspark.sql.DataFrame
+        ``track_id``, ``word_indices`` and ``word_counts``.
+    words : dict
+        Index to the word itself.
+    """
+    spread = lyrics.sparkSession.sparkContext.broadcast(words)
+
+    def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            codes = []
+            for indices, counts in zip(batch.column("word_indices"), batch.column("word_counts"), strict=True):
+                bag = [spread.value.get(index, "") for index in indices.as_py()]
+                found = lyric_language(bag, counts.as_py())
+                codes.append(found.code if found else None)
+            yield pa.RecordBatch.from_arrays(
+                [batch.column("track_id"), pa.array(codes, pa.string())], names=["track_id", "language"]
+            )
+
+    return lyrics.mapInArrow(work, LANGUAGE_SCHEMA)

@@ -1,0 +1,140 @@
+"""From a song's segments to the features of an example: one pure function for dataset and scoring."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from msd_spark.core.beats import BeatTimes, average_on_beats
+from msd_spark.core.schemas import Geometry
+
+PITCHES, TIMBRE = "segments_pitches", "segments_timbre"
+"""Columns of ``songs/`` that hold a song's segments."""
+
+
+class SegmentFeatures(NamedTuple):
+    """A song's chroma and timbre in the geometry of an example.
+
+    Attributes
+    ----------
+    chroma, timbre : numpy.ndarray
+        Shape ``(n_segments, n_pitches)`` of the geometry, float32, zero from row `length` on.
+    length : int
+        Rows that hold segments of the song, or its beats.
+    """
+
+    chroma: np.ndarray
+    timbre: np.ndarray
+    length: int
+
+
+def song_columns(geometry: Geometry) -> list[str]:
+    """Return the columns of ``songs/`` that `segment_columns` reads."""
+    return [PITCHES, TIMBRE, *(BeatTimes._fields if geometry.segments == "beats" else ())]
+
+
+def segment_features(
+    pitches: np.ndarray, timbre: np.ndarray, geometry: Geometry, times: BeatTimes | None = None
+) -> SegmentFeatures:
+    """Take the part of a song that the geometry names, and pad a short one with zeros.
+
+    Parameters
+    ----------
+    pitches, timbre : numpy.ndarray
+        Shape ``(n * n_pitches,)`` or ``(n, n_pitches)``: the song's segments, row after row.
+    geometry : Geometry
+        Its `segments` say which part: the first segments, the middle ones (of an odd number too
+        many, one more is left out at the end), or the first beats. A song in which no beat was
+        found is taken by its first segments instead: it keeps its features, in finer steps.
+    times : BeatTimes, optional
+        Needed for ``beats`` alone.
+
+    Raises
+    ------
+    ValueError
+        When the two do not have the same whole number of rows, or beats are wanted without times.
+    """
+    if pitches.size != timbre.size or pitches.size % geometry.n_pitches:
+        raise ValueError(
+            f"chroma has {pitches.size} numbers and timbre {timbre.size}; "
+            f"both need the same multiple of {geometry.n_pitches}"
+        )
+    sources = [values.reshape(-1, geometry.n_pitches) for values in (pitches, timbre)]
+    if geometry.segments == "beats":
+        if times is None:
+            raise ValueError("beats are averaged over time: the times of segments and beats are missing")
+        on_beats = average_on_beats(np.concatenate(sources, axis=1), times)
+        if len(on_beats):
+            sources = [on_beats[:, : geometry.n_pitches], on_beats[:, geometry.n_pitches :]]
+    spare = max(0, len(sources[0]) - geometry.n_segments)
+    start = spare // 2 if geometry.segments == "centre" else 0
+    length = len(sources[0]) - spare
+    cropped = []
+    for source in sources:
+        target = np.zeros(geometry.segments_shape, np.float32)
+        target[:length] = source[start : start + length]
+        cropped.append(target)
+    return SegmentFeatures(cropped[0], cropped[1], length)
+
+
+def segment_columns(batch: pa.RecordBatch, geometry: Geometry) -> dict[str, np.ndarray]:
+    """Return songs as columns of examples.
+
+    Parameters
+    ----------
+    batch : pyarrow.RecordBatch
+        With the columns that `song_columns` names.
+    geometry : Geometry
+
+    Returns
+    -------
+    dict
+        ``chroma`` and ``timbre`` of shape ``(n, 300, 12)`` and ``n_segments`` ``(n,)``.
+    """
+    columns = [_rows(batch.column(name)) for name in song_columns(geometry)]
+    features = [
+        segment_features(pitches, timbre, geometry, BeatTimes(*times) if times else None)
+        for pitches, timbre, *times in zip(*columns, strict=True)
+    ]
+    return {
+        "chroma": np.stack([item.chroma for item in features]),
+        "timbre": np.stack([item.timbre for item in features]),
+        "n_segments": np.array([item.length for item in features], np.int32),
+    }
+
+
+def _rows(column: pa.Array) -> list[np.ndarray]:
+    """Return a column's lists as arrays, or its numbers, NaN where one is null."""
+    if not pa.types.is_list(column.type):
+        return list(column.to_numpy(zero_copy_only=False).astype(float))
+    offsets, values = column.offsets.to_numpy(), column.values.to_numpy()
+    return [values[start:end] for start, end in pairwise(offsets)]
+
+
+def lyric_columns(vectors: pa.Array, geometry: Geometry) -> dict[str, np.ndarray]:
+    """Return lyric vectors, null where a song has none, as the columns ``lyric_vector`` and ``has_lyrics``."""
+    present = vectors.is_valid().to_numpy(zero_copy_only=False)
+    lyric = np.zeros((len(vectors), geometry.lyric_size), np.float32)
+    lyric[present] = vectors.drop_null().flatten().to_numpy().reshape(-1, geometry.lyric_size)
+    return {"lyric_vector": lyric, "has_lyrics": present.astype(np.float32)}
+
+
+def example_columns(batch: pa.RecordBatch, geometry: Geometry) -> dict[str, np.ndarray]:
+    """Return songs, joined with lyrics where they have any, as columns of examples.
+
+    Parameters
+    ----------
+    batch : pyarrow.RecordBatch
+        With the columns that `song_columns` names and ``lyric_vector``, null where a song has none.
+    geometry : Geometry
+
+    Returns
+    -------
+    dict
+        ``chroma`` and ``timbre`` of shape ``(n, 300, 12)``, ``lyric_vector`` ``(n, 50)``,
+        ``n_segments`` and ``has_lyrics`` ``(n,)``.
+    """
+    return segment_columns(batch, geometry) | lyric_columns(batch.column("lyric_vector"), geometry)

@@ -1,0 +1,63 @@
+"""Where files are: local paths and addresses, and the filesystem that opens them."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from pyarrow import fs
+
+from msd_spark.core.errors import StageError
+
+SCHEME_MARK = "://"
+
+
+def is_local(location: str) -> bool:
+    """Return whether a location is a path on this machine."""
+    return SCHEME_MARK not in location or location.startswith("file://")
+
+
+def open_location(stage: str, location: str) -> tuple[fs.FileSystem, str, str]:
+    """Return the filesystem of a location, its path there, and what goes before paths to make addresses.
+
+    Parameters
+    ----------
+    stage : str
+        Who asks, for the error.
+    location : str
+        A local path, or an address such as ``s3://bucket/key`` or ``hdfs://host/path``.
+
+    Raises
+    ------
+    StageError
+        When nothing opens addresses of this kind.
+
+    Notes
+    -----
+    For ``s3://``, ``AWS_ENDPOINT_URL_S3`` or ``AWS_ENDPOINT_URL`` name another server than
+    Amazon's, as they do for Amazon's own tools.
+    """
+    if is_local(location):
+        return fs.LocalFileSystem(), os.path.abspath(location.removeprefix("file://")), ""
+    scheme, rest = location.split(SCHEME_MARK, 1)
+    host, _, path = rest.partition("/")
+    try:
+        filesystem = _remote(scheme, host)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        raise StageError(stage, f"{location} cannot be opened: {' '.join(str(error).split())}") from None
+    # An object store's paths begin with the bucket; a path on HDFS begins at the root.
+    prefix = f"{scheme}{SCHEME_MARK}{host}" if scheme == "hdfs" else f"{scheme}{SCHEME_MARK}"
+    inner = f"/{path}" if scheme == "hdfs" else f"{host}/{path}" if path else host
+    return filesystem, inner.rstrip("/") or "/", prefix
+
+
+@lru_cache(maxsize=16)
+def _remote(scheme: str, host: str) -> fs.FileSystem:
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if scheme == "s3" and endpoint:
+        parts = urlsplit(endpoint)
+        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+        return fs.S3FileSystem(endpoint_override=parts.netloc, scheme=parts.scheme, region=region)
+    return fs.FileSystem.from_uri(f"{scheme}{SCHEME_MARK}{host}/")[0]

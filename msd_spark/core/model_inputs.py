@@ -1,0 +1,46 @@
+"""What a model is fed, from the columns of examples: the same for training and for scoring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from msd_spark.core.schemas import Geometry
+
+CHROMA, TIMBRE, MASK, LYRIC_VECTOR, HAS_LYRICS = "chroma", "timbre", "mask", "lyric_vector", "has_lyrics"
+"""Names of a model's inputs."""
+
+
+def input_shapes(geometry: Geometry) -> dict[str, tuple[int, ...]]:
+    """Return the shape of one example in each input, by the input's name."""
+    return {
+        CHROMA: geometry.segments_shape,
+        TIMBRE: geometry.segments_shape,
+        MASK: (geometry.n_segments,),
+        LYRIC_VECTOR: (geometry.lyric_size,),
+        HAS_LYRICS: (1,),
+    }
+
+
+def model_inputs(columns: Mapping[str, np.ndarray], geometry: Geometry) -> dict[str, np.ndarray]:
+    """Return a model's inputs for a batch of examples.
+
+    Parameters
+    ----------
+    columns : mapping
+        ``chroma``, ``timbre`` and ``lyric_vector`` of shape ``(n, …)`` or flat rows of it,
+        ``n_segments`` and ``has_lyrics`` of shape ``(n,)``.
+    geometry : Geometry
+
+    Returns
+    -------
+    dict
+        By input name, float32, each of shape ``(n, *input_shapes(geometry)[name])``.
+    """
+    # A song without a segment is fed as one segment of zeros: a mean over none would not be a number.
+    columns = {**columns, MASK: geometry.mask(np.maximum(columns["n_segments"], 1))}
+    return {
+        name: np.asarray(columns[name], np.float32).reshape(-1, *shape)
+        for name, shape in input_shapes(geometry).items()
+    }

@@ -1,0 +1,197 @@
+"""The warehouse: a folder of tables, local or remote, each all there or not there at all.
+
+A table is written to a staging folder beside it and takes its place only when it is whole;
+its last file is the marker `COMPLETE`, without which no stage reads it. Files whose names
+begin with an underscore or a dot are invisible to Spark, pandas and pyarrow alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from msd_spark.core.errors import StageError
+from msd_spark.core.filesystems import is_local, open_location
+
+COMPLETE = "_SUCCESS"
+"""Marker of a whole table; the name that Spark and Hadoop use."""
+
+STAGING = "_staging"
+"""Folder of unfinished writes, under the warehouse."""
+
+UNFINISHED = "_unfinished-"
+"""How the name of a file begins while a worker is writing it."""
+
+
+class Warehouse:
+    """Where every stage finds its inputs and puts its table.
+
+    Parameters
+    ----------
+    uri : str
+        A local folder, or an address such as ``s3://bucket/folder`` or ``hdfs://host/folder``.
+
+    Raises
+    ------
+    StageError
+        When the address cannot be opened.
+    """
+
+    def __init__(self, uri: str) -> None:
+        if set("#?") & set(uri):
+            raise StageError("warehouse", f"{uri} has a # or a ?, which Petastorm cannot read; choose another folder")
+        self.is_local = is_local(uri)
+        self.filesystem, self.root, self.scheme = open_location("warehouse", uri)
+
+    def path(self, *names: str) -> str:
+        """Return a path within the warehouse, for `filesystem`."""
+        return "/".join([self.root, *names])
+
+    def address(self, *names: str) -> str:
+        """Return a path within the warehouse, for Spark and other engines."""
+        return (self.scheme or "file://") + self.path(*names)
+
+    def exists(self, *names: str) -> bool:
+        """Whether there is a file of this name."""
+        return self.filesystem.get_file_info(self.path(*names)).type == fs.FileType.File
+
+    def is_complete(self, *names: str) -> bool:
+        """Whether the table was written to its end."""
+        return self.exists(*names, COMPLETE)
+
+    def require(self, stage: str, *names: str, made_by: str) -> str:
+        """Return the address of a table that `stage` is about to read.
+
+        Raises
+        ------
+        StageError
+            When the table is not there, or was not written to its end.
+        """
+        if not self.is_complete(*names):
+            raise StageError(stage, f"no whole table {self.path(*names)}; run {made_by} first")
+        return self.address(*names)
+
+    @contextmanager
+    def replacing(self, *names: str) -> Iterator[str]:
+        """Give a staging folder for a table's files; on leaving, it becomes the table.
+
+        An exception leaves the table as it was and removes what was staged.
+
+        Yields
+        ------
+        str
+            The staging folder's path, for `filesystem`.
+        """
+        staging = self.path(STAGING, f"{names[-1]}-{uuid.uuid4().hex}")
+        self.filesystem.create_dir(staging, recursive=True)
+        try:
+            yield staging
+            for info in self.list_files(staging):
+                if info.base_name.startswith(UNFINISHED):
+                    self.filesystem.delete_file(info.path)
+            self._touch(f"{staging}/{COMPLETE}")
+            self._put_in_place(staging, self.path(*names))
+        finally:
+            self._remove(staging)
+            self.remove_if_empty(STAGING)
+
+    @contextmanager
+    def finished_file(self, path: str) -> Iterator[str]:
+        """Give a name to write a file under; on leaving, the file is at `path`, whole.
+
+        A task that Spark runs twice, at the same time even, so leaves one whole file.
+        """
+        folder, name = path.rsplit("/", 1)
+        unfinished = f"{folder}/{UNFINISHED}{uuid.uuid4().hex}-{name}"
+        try:
+            yield unfinished
+        except BaseException:
+            self._remove(unfinished)
+            raise
+        self.filesystem.move(unfinished, path)
+
+    def _put_in_place(self, staging: str, final: str) -> None:
+        if not self.is_local:
+            # An object store renames nothing: the marker goes first and comes last.
+            self._remove(f"{final}/{COMPLETE}")
+            self._remove(final)
+            files = [info.path for info in self.list_files(staging)]
+            for path in sorted(files, key=lambda path: path.endswith(COMPLETE)):
+                self.filesystem.move(path, final + path.removeprefix(staging))
+            return
+        replaced = f"{self.path(STAGING)}/replaced-{uuid.uuid4().hex}"
+        Path(final).parent.mkdir(parents=True, exist_ok=True)
+        if Path(final).exists():
+            Path(final).rename(replaced)
+        try:
+            Path(staging).rename(final)
+        except OSError:
+            if Path(replaced).exists():
+                Path(replaced).rename(final)
+            raise
+        shutil.rmtree(replaced, ignore_errors=True)
+
+    def _remove(self, path: str) -> None:
+        kind = self.filesystem.get_file_info(path).type
+        if kind == fs.FileType.Directory:
+            self.filesystem.delete_dir(path)
+        elif kind == fs.FileType.File:
+            self.filesystem.delete_file(path)
+
+    def remove_if_empty(self, *names: str) -> None:
+        """Remove a folder of the warehouse if nothing is in it; an object store has no such folders."""
+        if self.is_local:
+            with contextlib.suppress(OSError):  # something is in it, or someone else took it away first
+                Path(self.path(*names)).rmdir()
+
+    def touch(self, *names: str) -> None:
+        """Write an empty file into the warehouse."""
+        self._touch(self.path(*names))
+
+    def remove(self, *names: str) -> None:
+        """Remove a file or a folder of the warehouse, if it is there."""
+        self._remove(self.path(*names))
+
+    def _touch(self, path: str) -> None:
+        with self.filesystem.open_output_stream(path):
+            pass
+
+    def list_files(self, path: str) -> list[fs.FileInfo]:
+        """Return every file under a folder, at any depth, sorted by path; none where there is no folder."""
+        selector = fs.FileSelector(path, recursive=True, allow_not_found=True)
+        found = [info for info in self.filesystem.get_file_info(selector) if info.type == fs.FileType.File]
+        return sorted(found, key=lambda info: info.path)
+
+    def write_arrow(self, table: pa.Table, *names: str) -> None:
+        """Write a table that fits in memory as the warehouse's table `names`, replacing the one that is there."""
+        with self.replacing(*names) as staging:
+            pq.write_table(table, f"{staging}/part-0.parquet", filesystem=self.filesystem, compression="zstd")
+
+    def write_json(self, content: Any, *names: str) -> None:
+        """Write a JSON file into the warehouse; it appears whole."""
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        final = self.path(*names)
+        self.filesystem.create_dir(final.rsplit("/", 1)[0], recursive=True)
+        with self.finished_file(final) as unfinished, self.filesystem.open_output_stream(unfinished) as sink:
+            sink.write(text.encode() + b"\n")
+
+    def read_json(self, *names: str) -> Any:
+        """Read a JSON file of the warehouse.
+
+        Raises
+        ------
+        FileNotFoundError
+            When it is not there.
+        """
+        with self.filesystem.open_input_stream(self.path(*names)) as source:
+            return json.loads(source.read())

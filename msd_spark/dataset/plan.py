@@ -1,0 +1,128 @@
+"""Where each example of a dataset goes: its split, its file and its place there. Pure, on light columns."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from msd_spark.dataset.balance import BalanceRule, resample
+from msd_spark.core.schemas import ABSENT, SPLITS
+from msd_spark.dataset.splits import SplitRule, split_of_tracks
+
+NO_BALANCE = BalanceRule()
+
+
+@dataclass(frozen=True)
+class FileRule:
+    """How a split is cut into files.
+
+    Attributes
+    ----------
+    rows_per_file : int
+        Examples a file, one row group each; a split's last file may have fewer.
+    min_files : int
+        A split too small for this many files of `rows_per_file` gets smaller ones, so that
+        as many ranks can share it (as long as it has an example for each file).
+    seed : int
+        Of the order of the examples.
+    """
+
+    rows_per_file: int = 256
+    min_files: int = 8
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse sizes below one."""
+        if self.rows_per_file < 1 or self.min_files < 1:
+            raise ValueError(
+                f"rows a file and files a split are at least 1, not {self.rows_per_file} and {self.min_files}"
+            )
+
+    def rows_for(self, n_examples: int) -> int:
+        """Return the rows a file of a split with `n_examples` examples.
+
+        Examples
+        --------
+        >>> FileRule().rows_for(100_000), FileRule().rows_for(800), FileRule().rows_for(3)
+        (256, 100, 1)
+        """
+        return max(1, min(self.rows_per_file, n_examples // self.min_files))
+
+
+def keep_common_genres(genres: pd.Series, min_examples: int) -> tuple[list[str], dict[str, int]]:
+    """Return the genres that have enough songs, sorted, and those that do not with their counts."""
+    counts = genres.value_counts()
+    common = sorted(str(genre) for genre in counts.index[counts >= min_examples])
+    return common, {str(genre): int(n) for genre, n in counts[counts < min_examples].sort_index().items()}
+
+
+def plan_examples(
+    tracks: pd.DataFrame,
+    vocabulary: Sequence[str],
+    split_rule: SplitRule,
+    file_rule: FileRule,
+    balance: BalanceRule = NO_BALANCE,
+) -> pd.DataFrame:
+    """Give every example its split, its file and its row.
+
+    Parameters
+    ----------
+    tracks : pandas.DataFrame
+        Columns ``track_id``, ``artist_group``, ``genre`` (in `vocabulary`, or null), and ``listed``
+        where the split rule is by lists. Other columns are kept.
+    vocabulary : sequence of str
+        Genres by index.
+    split_rule : SplitRule
+    file_rule : FileRule
+    balance : BalanceRule
+        Applied to the train split, once every track has its split.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With ``genre_index``, ``split``, ``copy`` (0 for a track's first row, 1 for its second …),
+        ``file`` (number of the file within its split) and ``row`` added, sorted by split, file and
+        row. The order within a split is a seeded shuffle that does not depend on the order of
+        `tracks`.
+    """
+    plan = tracks.copy()
+    index = {genre: number for number, genre in enumerate(vocabulary)}
+    genres = zip(tracks["genre"], tracks["genre"].notna(), strict=True)
+    plan["genre_index"] = [index[genre] if there else ABSENT for genre, there in genres]
+    plan["split"] = split_of_tracks(plan, split_rule)
+    plan = _repeated(plan, balance)
+    plan["order"] = [
+        _place(file_rule.seed, track, number) for track, number in zip(plan["track_id"], plan["copy"], strict=True)
+    ]
+    plan = plan.sort_values(["split", "order", "track_id", "copy"], ignore_index=True)
+    place = plan.groupby("split").cumcount()
+    rows = plan["split"].map({str(split): file_rule.rows_for(len(part)) for split, part in plan.groupby("split")})
+    plan["file"] = (place // rows).astype(int) if len(plan) else place
+    plan["row"] = (place % rows).astype(int) if len(plan) else place
+    return plan.drop(columns="order")
+
+
+def _place(seed: int, track: str, number: int) -> bytes:
+    """Return what the rows of a split are sorted by."""
+    name = f"{seed}:{track}:{number}" if number else f"{seed}:{track}"
+    return hashlib.blake2b(name.encode(), digest_size=8).digest()
+
+
+def _repeated(plan: pd.DataFrame, balance: BalanceRule) -> pd.DataFrame:
+    """Repeat each row of the train split as often as the balance says; number its copies."""
+    times = np.ones(len(plan), np.int64)
+    train = (plan["split"] == SPLITS[0]).to_numpy()
+    times[train] = resample(plan[train], balance)
+    repeated = plan.iloc[np.repeat(np.arange(len(plan)), times)]
+    starts = np.repeat(np.cumsum(times) - times, times)
+    return repeated.reset_index(drop=True).assign(copy=np.arange(len(repeated)) - starts)
+
+
+def count_by_genre(plan: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Return the rows of each genre in each split; examples without a genre are in none."""
+    table = pd.crosstab(plan["genre"], plan["split"]).reindex(columns=list(SPLITS), fill_value=0)
+    return {str(genre): {split: int(row[split]) for split in SPLITS} for genre, row in table.iterrows()}

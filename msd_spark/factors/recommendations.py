@@ -1,0 +1,128 @@
+"""Write ``recommendations/``: each user's best tracks that the user has not heard, by the product of factors.
+
+All tracks' factors reach a machine once, as a file that its workers map into memory. A task is told the number of a
+block of users, reads their listens and factors, and holds the scores of some of them at a time, whatever their number.
+"""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark import SparkContext, SparkFiles
+from pyspark.sql import SparkSession
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+from msd_spark.factors.ranking import NONE, best, in_blocks, without
+from msd_spark.factors.spark_als import part_path
+from msd_spark.core.schemas import RECOMMENDATIONS as SCHEMA
+from msd_spark.spark.session import progress
+from msd_spark.core.warehouse import Warehouse
+
+FACTORS_FILE, TRACKS_FILE = "factors.npy", "tracks.npy"
+
+
+def rows_of(
+    users: np.ndarray,
+    user_factors: np.ndarray,
+    heard: sparse.csr_matrix,
+    tracks: np.ndarray,
+    track_factors: np.ndarray,
+    k: int,
+) -> pa.Table:
+    """Return the rows of some users.
+
+    Parameters
+    ----------
+    users : numpy.ndarray
+        Ids, shape ``(m,)``.
+    user_factors : numpy.ndarray
+        Shape ``(m, rank)``, float32.
+    heard : scipy.sparse.csr_matrix
+        Shape ``(m, tracks)``: what is left out.
+    tracks : numpy.ndarray
+        Ids, shape ``(n,)``, str or UTF-8 bytes.
+    track_factors : numpy.ndarray
+        Shape ``(n, rank)``, float32.
+    k : int
+        Tracks a user; fewer where there are no more.
+    """
+    lists, values = np.full((len(users), k), NONE, np.int32), np.zeros((len(users), k), np.float32)
+    for block in in_blocks(len(users), len(tracks)):
+        scores = without(user_factors[block] @ track_factors.T, heard[block])
+        lists[block] = best(scores, k)
+        values[block] = np.take_along_axis(scores, np.maximum(lists[block], 0), axis=1)
+    user, place = np.nonzero(lists != NONE)
+    columns = [users[user], place + 1, tracks[lists[user, place]], values[user, place]]
+    arrays = [pa.array(column).cast(one.type) for column, one in zip(columns, SCHEMA, strict=True)]
+    return pa.table(arrays, schema=SCHEMA)
+
+
+def ship(context: SparkContext, track_factors: np.ndarray, tracks: np.ndarray) -> str:
+    """Send the tracks' factors and ids to every machine, once; return how the files' names begin."""
+    folder = Path(tempfile.mkdtemp(prefix="msd-spark-recommendations-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # a machine that joins later fetches them too
+    prefix = uuid.uuid4().hex  # Spark puts the files of all calls into one folder on each machine
+    for name, values in ((FACTORS_FILE, track_factors), (TRACKS_FILE, np.char.encode(tracks, "utf-8"))):
+        np.save(folder / f"{prefix}-{name}", values, allow_pickle=False)
+        context.addFile(str(folder / f"{prefix}-{name}"))
+    return prefix
+
+
+def block_writer(
+    prefix: str, warehouse: str, listens: str, users: str, staging: str, size: int, k: int
+) -> Callable[[int], tuple[int, int]]:
+    """Return what a task does with a block's number: write its rows, and say how many, and how many users have fewer.
+
+    Parameters
+    ----------
+    prefix : str
+        As `ship` gives it.
+    warehouse : str
+    listens, users : str
+        Folders with a file a block: listens, see `msd_spark.factors.spark_als.write_listens`, and the users' rows
+        of ``factors/``.
+    staging : str
+        Folder for the table's files.
+    size, k : int
+        Users a block; tracks a user.
+    """
+
+    def work(block: int) -> tuple[int, int]:
+        target = Warehouse(warehouse)
+        folder = Path(SparkFiles.getRootDirectory())
+        factors, tracks = (
+            np.load(folder / f"{prefix}-{name}", mmap_mode="r", allow_pickle=False)
+            for name in (FACTORS_FILE, TRACKS_FILE)
+        )
+        ours = pq.read_table(part_path(users, block), filesystem=target.filesystem)
+        ids = ours["id"].to_numpy()
+        own = ours["factors"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(len(ids), -1)
+        played = pq.read_table(part_path(listens, block), filesystem=target.filesystem)
+        where = (played["user"].to_numpy() - block * size, played["track"].to_numpy())
+        heard = sparse.csr_matrix((played["plays"].to_numpy(), where), shape=(len(ids), len(tracks)))
+        with threadpool_limits(1):
+            rows = rows_of(ids, own, heard, tracks, factors, k)
+        with target.finished_file(part_path(staging, block)) as unfinished:
+            pq.write_table(rows, unfinished, filesystem=target.filesystem, compression="zstd")
+        n_full = int((rows["rank"].to_numpy() == k).sum())
+        return rows.num_rows, len(ids) - n_full
+
+    return work
+
+
+def write_recommendations(
+    session: SparkSession, work: Callable[[int], tuple[int, int]], n_blocks: int
+) -> tuple[int, int]:
+    """Let Spark's workers write all blocks; return the rows, and the users with fewer than were asked for."""
+    with progress(session, "factors: recommendations"):
+        written = session.sparkContext.parallelize(range(n_blocks), n_blocks).map(work).collect()
+    return sum(rows for rows, _ in written), sum(short for _, short in written)

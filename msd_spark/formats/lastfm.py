@@ -1,0 +1,149 @@
+"""Last.fm's tags: a track's entry read, tags brought to one spelling. Pure functions.
+
+References
+----------
+.. [1] http://millionsongdataset.com/lastfm: one JSON a track, ``{"track_id": …, "tags": [["rock", "100"], …], …}``,
+   and ``lastfm_tags.db`` with the same tags.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from msd_spark.core.errors import InputError
+from msd_spark.core.track_ids import TRACK_ID
+
+ENTRY_SUFFIX = ".json"
+HIGHEST_SCORE = 100.0
+
+
+class EntryError(InputError):
+    """An entry, or a row, that cannot be used.
+
+    Attributes
+    ----------
+    reason : str
+        ``not_json``, ``wrong_type``, ``bad_track_id``, ``track_id_mismatch`` or ``bad_score``.
+    """
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What Last.fm says of a track.
+
+    Attributes
+    ----------
+    track_id : str
+    tags : dict of str to float
+        Normalised tags and their scores, the greatest where several tags became one.
+    given : int
+        Tags as they were given.
+    empty : int
+        Tags of which nothing is left.
+    """
+
+    track_id: str
+    tags: dict[str, float]
+    given: int
+    empty: int
+
+
+def parse_entry(content: bytes, name: str) -> Entry:
+    """Return what a track's JSON file holds.
+
+    Parameters
+    ----------
+    content : bytes
+    name : str
+        The file's name; a track id in it has to be the entry's.
+
+    Raises
+    ------
+    EntryError
+        When it is no JSON, or not of the form that Last.fm's files have.
+    """
+    try:
+        entry = json.loads(content)
+    except RecursionError:
+        raise EntryError("not_json", "lists within lists without end") from None
+    except ValueError as error:
+        raise EntryError("not_json", " ".join(str(error).split())[:200]) from None
+    if not isinstance(entry, dict):
+        raise EntryError("wrong_type", f"a {type(entry).__name__}, not an object")
+    track_id, tags = entry.get("track_id"), entry.get("tags")
+    if not isinstance(track_id, str) or not TRACK_ID.fullmatch(track_id):
+        raise EntryError("bad_track_id", repr(track_id)[:80])
+    expected = PurePosixPath(name).name.removesuffix(ENTRY_SUFFIX)
+    if TRACK_ID.fullmatch(expected) and expected != track_id:
+        raise EntryError("track_id_mismatch", f"{track_id} in a file named {expected}")
+    if not isinstance(tags, list):
+        raise EntryError("wrong_type", f"tags are a {type(tags).__name__}, not a list")
+    merged, empty = merge_tags(_pair(item) for item in tags)
+    return Entry(track_id, merged, len(tags), empty)
+
+
+def _pair(item: Any) -> tuple[str, float]:
+    if not isinstance(item, list) or len(item) != 2 or not isinstance(item[0], str):
+        raise EntryError("wrong_type", f"a tag is a pair of name and score, not {repr(item)[:80]}")
+    return item[0], parse_score(item[1])
+
+
+def parse_score(value: Any) -> float:
+    """Return a score from 0 to 100, which the files write as text and the database as a number.
+
+    Raises
+    ------
+    EntryError
+        With the reason ``bad_score`` when it is none.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        number = float(value) if abs(value) <= HIGHEST_SCORE else math.inf
+    elif isinstance(value, str) and value.isascii():
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+    else:
+        number = math.nan
+    if not 0 <= number <= HIGHEST_SCORE:
+        raise EntryError("bad_score", repr(value)[:80])
+    return number
+
+
+def normalise_tag(tag: str) -> str:
+    """Return a tag in one spelling: compatible characters (NFKC) and cases made one, white space single or gone.
+
+    Halves of characters, which JSON can spell but no text can hold, become U+FFFD.
+
+    Examples
+    --------
+    >>> normalise_tag("  Hip-Hop   ＲＡＰ ")
+    'hip-hop rap'
+    """
+    if tag.isascii():
+        return " ".join(tag.lower().split())
+    text = tag.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    while True:
+        folded = " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
+        if folded == text:
+            return text
+        text = folded
+
+
+def merge_tags(tags: Iterable[tuple[str, float]]) -> tuple[dict[str, float], int]:
+    """Return normalised tags with the greatest score of each, and how many tags were empty."""
+    merged: dict[str, float] = {}
+    empty = 0
+    for name, score in tags:
+        tag = normalise_tag(name)
+        if not tag:
+            empty += 1
+        elif score > merged.get(tag, -1.0):
+            merged[tag] = score
+    return merged, empty

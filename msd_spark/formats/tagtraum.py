@@ -1,0 +1,55 @@
+"""Genre labels in tagtraum's ``.cls`` files.
+
+References
+----------
+.. [1] H. Schreiber, "Improving Genre Annotations for the Million Song Dataset", ISMIR 2015;
+   https://www.tagtraum.com/msd_genre_datasets.html: ``#`` comments, then track id, majority
+   genre and, where the votes were divided, minority genre, parted by tabs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msd_spark.core.errors import InputError
+from msd_spark.core.track_ids import TRACK_ID
+
+COMMENT = "#"
+FIELD_SEPARATOR = "\t"
+
+
+class LabelError(InputError):
+    """A line that is no label.
+
+    Attributes
+    ----------
+    reason : str
+        ``bad_track_id``, ``no_genre`` or ``too_many_fields``.
+    """
+
+
+@dataclass(frozen=True)
+class Label:
+    """A track's genre, and the one that came second, if any."""
+
+    track_id: str
+    genre: str
+    minority_genre: str | None = None
+
+
+def parse_label(line: str) -> Label:
+    """Return the label that a line holds; blanks around a genre's name are removed, those within it kept.
+
+    Raises
+    ------
+    LabelError
+        When the line is not a track id and one or two genres.
+    """
+    track_id, *genres = (part.strip() for part in line.split(FIELD_SEPARATOR))
+    if not TRACK_ID.fullmatch(track_id):
+        raise LabelError("bad_track_id", repr(track_id[:40]))
+    if not genres or not genres[0]:
+        raise LabelError("no_genre", track_id)
+    if len(genres) > 2:
+        raise LabelError("too_many_fields", f"{track_id}: {len(genres)} genres")
+    return Label(track_id, genres[0], (genres[1] or None) if len(genres) == 2 else None)

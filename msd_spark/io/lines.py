@@ -1,0 +1,50 @@
+"""Read the dataset's side files, line by line, local or remote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pyarrow import fs
+
+from msd_spark.core.errors import StageError
+from msd_spark.core.filesystems import open_location
+
+LINE_FEED = b"\n"
+
+
+def read_lines(stage: str, location: str) -> Iterator[tuple[int, str, bool]]:
+    """Give each line of a UTF-8 text file; lines end at a line feed and nowhere else.
+
+    Parameters
+    ----------
+    stage : str
+        Who asks, for the error.
+    location : str
+        Path or address of the file.
+
+    Yields
+    ------
+    number : int
+        From 1.
+    line : str
+        Without its line feed; bytes that are not UTF-8 become U+FFFD.
+    ended : bool
+        Whether a line feed ended it; False for the last line of a file that was cut off.
+
+    Raises
+    ------
+    StageError
+        When the file is not there.
+    """
+    filesystem, path, _ = open_location(stage, location)
+    if filesystem.get_file_info(path).type != fs.FileType.File:
+        raise StageError(stage, f"no file {location}")
+    with filesystem.open_input_stream(path, compression=None) as stream:
+        number, rest = 0, b""
+        while chunk := stream.read(1 << 20):
+            *whole, rest = (rest + chunk).split(LINE_FEED)
+            for line in whole:
+                number += 1
+                yield number, line.decode("utf-8", "replace"), True
+        if rest:
+            yield number + 1, rest.decode("utf-8", "replace"), False

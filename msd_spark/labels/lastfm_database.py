@@ -1,0 +1,102 @@
+"""Read ``lastfm_tags.db``, the SQLite database of Last.fm's tags.
+
+References
+----------
+.. [1] http://millionsongdataset.com/lastfm: tables ``tids(tid)``, ``tags(tag)`` and ``tid_tag(tid, tag, val)``, where
+   the last one's ``tid`` and ``tag`` are numbers of rows of the others.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from urllib.parse import quote
+
+from pyarrow import fs
+
+from msd_spark.core.errors import StageError
+from msd_spark.formats.lastfm import EntryError, normalise_tag, parse_score
+from msd_spark.labels.lastfm_rows import STAGE, Reading, entry_reading, refused, tag_reading
+from msd_spark.core.filesystems import open_location
+from msd_spark.core.track_ids import TRACK_ID
+
+_ROWS = (
+    "SELECT tid_tag.rowid, tids.tid, tags.tag, tid_tag.val FROM tid_tag"
+    " LEFT JOIN tids ON tids.rowid = tid_tag.tid LEFT JOIN tags ON tags.rowid = tid_tag.tag"
+)
+
+
+def read_database(location: str) -> Iterator[Reading]:
+    """Give a row a track and a row a tag of a track, as they stand there.
+
+    Raises
+    ------
+    StageError
+        When the file is no such database.
+    """
+    with _opened(location) as database:
+        try:
+            for row, track_id in database.execute("SELECT rowid, tid FROM tids"):
+                place = f"tids row {row}"
+                if _is_track_id(track_id):
+                    yield entry_reading(location, place, track_id)
+                else:
+                    yield refused(location, place, EntryError("bad_track_id", repr(track_id)[:80]), entries=1)
+            yield from _read_tags(location, database)
+        except sqlite3.Error as error:
+            raise StageError(
+                STAGE, f"{location} is no whole lastfm_tags.db (tables tids, tags and tid_tag): {error}"
+            ) from None
+
+
+def check_database(location: str) -> None:
+    """Refuse a file that is no such database, as far as its beginning tells.
+
+    Raises
+    ------
+    StageError
+        When it is none.
+    """
+    filesystem, _, _ = open_location(STAGE, location)
+    if isinstance(filesystem, fs.LocalFileSystem):  # a remote one is copied once, by the worker that reads it
+        next(read_database(location), None)
+
+
+def _read_tags(location: str, database: sqlite3.Connection) -> Iterator[Reading]:
+    spell = lru_cache(1 << 18)(normalise_tag)
+    for row, track_id, tag, value in database.execute(_ROWS):
+        try:
+            if not _is_track_id(track_id):
+                raise EntryError("bad_track_id", repr(track_id)[:80])
+            if not isinstance(tag, str):
+                raise EntryError("no_such_tag", repr(tag)[:80])
+            yield tag_reading(track_id, spell(tag), parse_score(value), given=1)
+        except EntryError as error:
+            yield refused(location, f"tid_tag row {row}", error, given=1)
+
+
+def _is_track_id(value: object) -> bool:
+    return isinstance(value, str) and TRACK_ID.fullmatch(value) is not None
+
+
+@contextmanager
+def _opened(location: str) -> Iterator[sqlite3.Connection]:
+    """Give the open database, read only; a remote one is copied to a temporary file first."""
+    filesystem, path, _ = open_location(STAGE, location)
+    with tempfile.TemporaryDirectory() as folder:
+        if not isinstance(filesystem, fs.LocalFileSystem):
+            copy = Path(folder, "lastfm_tags.db")
+            with filesystem.open_input_stream(path, compression=None) as source, copy.open("wb") as sink:
+                shutil.copyfileobj(source, sink, 1 << 22)
+            path = str(copy)
+        database = sqlite3.connect(f"file:{quote(path)}?mode=ro&immutable=1", uri=True)
+        database.text_factory = lambda text: text.decode("utf-8", "replace")
+        try:
+            yield database
+        finally:
+            database.close()

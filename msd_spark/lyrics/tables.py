@@ -1,0 +1,95 @@
+"""Rows of ``lyrics/`` and ``lyric_words/``: blocks of bags and their vectors as Arrow tables, written by workers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from msd_spark.lyrics.blocks import ParsedBlock
+from msd_spark.lyrics.weights import LyricTransform, LyricVectors, WordStatistics
+from msd_spark.core.schemas import LYRIC_WORDS, LYRICS
+from msd_spark.core.warehouse import Warehouse
+from msd_spark.lyrics.word_vectors import known
+
+
+@dataclass(frozen=True)
+class WrittenBlock:
+    """What a block added to ``lyrics/``.
+
+    Attributes
+    ----------
+    tracks, without_vector : int
+        Rows, and how many of them have no word with a vector.
+    coverage : float
+        Sum over the rows.
+    """
+
+    tracks: int
+    without_vector: int
+    coverage: float
+
+
+def lyrics_table(block: ParsedBlock, lyrics: LyricVectors) -> pa.Table:
+    """Return rows of ``lyrics/``, in the order of the bags."""
+    bags = block.bags
+    offsets = pa.array(bags.offsets, pa.int32())
+    columns = {
+        "track_id": pa.array(bags.track_ids.astype("U"), pa.string()),
+        "musixmatch_id": pa.array(bags.musixmatch_ids),
+        "official_split": pa.repeat(pa.scalar(block.official_split), len(bags)),
+        "word_indices": pa.ListArray.from_arrays(offsets, bags.indices),
+        "word_counts": pa.ListArray.from_arrays(offsets, bags.counts),
+        "coverage": pa.array(lyrics.coverage),
+        "lyric_vector": vectors_or_null(lyrics.vectors, lyrics.present),
+    }
+    return pa.table([columns[field.name].cast(field.type) for field in LYRICS], schema=LYRICS)
+
+
+def words_table(
+    stems: Sequence[str], words: Sequence[str], statistics: WordStatistics, transform: LyricTransform
+) -> pa.Table:
+    """Return ``lyric_words/``: the header's words in order, with all that a lyric vector is made of."""
+    columns = {
+        "index": pa.array(np.arange(1, len(stems) + 1)),
+        "stem": pa.array(stems, pa.string()),
+        "word": pa.array(words, pa.string()),
+        "tracks": pa.array(statistics.document_frequency),
+        "occurrences": pa.array(statistics.occurrences),
+        "weight": pa.array(transform.weights),
+        "word_vector": vectors_or_null(transform.vectors, known(transform.vectors)),
+    }
+    return pa.table([columns[field.name].cast(field.type) for field in LYRIC_WORDS], schema=LYRIC_WORDS)
+
+
+def vectors_or_null(vectors: np.ndarray, present: np.ndarray) -> pa.ListArray:
+    """Return vectors of shape ``(n, size)`` as lists of float32, null where they are not present."""
+    offsets = np.concatenate([[0], np.cumsum(present) * vectors.shape[1]]).astype(np.int32)
+    values = pa.array(vectors[present].astype(np.float32).reshape(-1))
+    return pa.ListArray.from_arrays(pa.array(offsets), values, mask=pa.array(~present))
+
+
+def write_block(
+    block: ParsedBlock, transform: LyricTransform, warehouse: str, staging: str, number: int
+) -> WrittenBlock:
+    """Write a block's rows to its file of the table that is being staged.
+
+    Parameters
+    ----------
+    block : ParsedBlock
+        Without repeated tracks.
+    transform : LyricTransform
+    warehouse, staging : str
+        The warehouse's address, and the folder in it.
+    number : int
+        Of the block; the first one is written even if it is empty, so that the table has a schema.
+    """
+    target = Warehouse(warehouse)
+    lyrics = transform(block.bags)
+    if len(block.bags) or not number:
+        with target.finished_file(f"{staging}/part-{number:05d}.parquet") as unfinished:
+            pq.write_table(lyrics_table(block, lyrics), unfinished, filesystem=target.filesystem, compression="zstd")
+    return WrittenBlock(len(block.bags), int((~lyrics.present).sum()), float(lyrics.coverage.sum()))

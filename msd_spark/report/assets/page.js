@@ -1,0 +1,87 @@
+// What all scripts of the page share: data that arrives as scripts, elements made without markup, the theme.
+// Everything hangs on one name, since scripts opened from disk cannot be modules.
+'use strict';
+
+window.msd = (() => {
+  const received = new Map();
+  const waiting = new Map();
+
+  // A data file calls this; see msd_spark/report/scripts.py.
+  function receive(name, content) {
+    received.set(name, content);
+    if (waiting.has(name)) waiting.get(name).resolve(content);
+  }
+
+  // Run a script that lies beside the page, once.
+  const scripts = new Map();
+
+  function run(src) {
+    if (!scripts.has(src)) {
+      scripts.set(src, new Promise((resolve, reject) => {
+        const script = document.createElement('script');
+        script.src = src;
+        script.onload = () => resolve();
+        script.onerror = () => {
+          scripts.delete(src);
+          reject(new Error(`${src} cannot be read; is the whole folder here?`));
+        };
+        document.head.append(script);
+      }));
+    }
+    return scripts.get(src);
+  }
+
+  // The content of data/NAME.js, loaded when it is first asked for.
+  function load(name) {
+    if (received.has(name)) return Promise.resolve(received.get(name));
+    if (!waiting.has(name)) {
+      const entry = {};
+      entry.promise = new Promise((resolve, reject) => Object.assign(entry, { resolve, reject }));
+      waiting.set(name, entry);
+      run(`data/${name}.js`).catch((error) => {
+        waiting.delete(name);
+        entry.reject(error);
+      });
+    }
+    return waiting.get(name).promise;
+  }
+
+  const ARRAYS = { uint8: Uint8Array, int16: Int16Array, uint16: Uint16Array, uint32: Uint32Array, float32: Float32Array };
+
+  function unpack({ type, bytes }) {
+    const text = atob(bytes);
+    const raw = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; i++) raw[i] = text.charCodeAt(i);
+    return new ARRAYS[type](raw.buffer);
+  }
+
+  // An element with attributes and children; texts stay texts, whatever is in them.
+  function element(tag, attributes = {}, ...children) {
+    const made = tag === 'svg' || tag === 'path' ? document.createElementNS('http://www.w3.org/2000/svg', tag) : document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name.startsWith('on')) made.addEventListener(name.slice(2), value);
+      else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value === true ? '' : value);
+    }
+    made.append(...children.filter((child) => child !== null && child !== undefined));
+    return made;
+  }
+
+  // A text as it is searched: without case and accents, letters that have no accent to lose in their usual spelling.
+  const LETTERS = { ß: 'ss', æ: 'ae', œ: 'oe', ø: 'o', đ: 'd', ð: 'd', ł: 'l', ı: 'i', þ: 'th', ħ: 'h', '’': "'", '‘': "'" };
+
+  function fold(text) {
+    // eslint-disable-next-line no-control-regex
+    if (/^[\x00-\x7f]*$/.test(text)) return text.toLowerCase();
+    return text.normalize('NFKD').replace(/\p{Mn}/gu, '').toLowerCase().replace(/[ßæœøđðłıþħ’‘]/g, (letter) => LETTERS[letter]);
+  }
+
+  const dark = window.matchMedia('(prefers-color-scheme: dark)');
+
+  function theme() {
+    const style = getComputedStyle(document.documentElement);
+    const read = (name) => style.getPropertyValue(name).trim();
+    return { paper: read('--paper'), ink: read('--ink'), quiet: read('--quiet'), line: read('--line'), accent: read('--accent') };
+  }
+
+  return { receive, load, run, unpack, element, fold, theme, onTheme: (act) => dark.addEventListener('change', act) };
+})();

@@ -1,0 +1,133 @@
+"""Which songs are scored, which keep the row they have, and which are refused: decided before Spark starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from msd_spark.core.rejections import Rejection
+from msd_spark.core.schemas import EMBEDDING_FLAGS, LYRICS
+from msd_spark.catalogue.known_tracks import KnownTracks
+from msd_spark.scoring.state import ScoredRows, ScoreState
+from msd_spark.scoring.song_features import NO_SEGMENTS
+from msd_spark.scoring.slices import Slice, SlicedSongs
+
+PLANNED = pa.schema(
+    [
+        pa.field("track_id", pa.string(), nullable=False),
+        pa.field("row", pa.int32(), nullable=False),
+        pa.field("keep", pa.bool_(), nullable=False),
+        pa.field("lyric_vector", LYRICS.field("lyric_vector").type),
+        *(pa.field(name, pa.float32(), nullable=False) for name in EMBEDDING_FLAGS),
+    ]
+)
+"""The songs of a slice that get a row: where each stands in the slice, whether its row is kept, and what is known."""
+
+
+@dataclass(frozen=True)
+class ScorePlan:
+    """What becomes of every song.
+
+    Attributes
+    ----------
+    songs : SlicedSongs
+    known : KnownTracks
+    score, keep : numpy.ndarray
+        Shape ``(n_songs,)``, bool: scored, or kept as it is; a song that is neither is refused.
+    refused : list of Rejection
+    tasks : list of int
+        Slices that a worker goes through.
+    copies : list of int
+        Slices whose file stays as it is.
+    """
+
+    songs: SlicedSongs
+    known: KnownTracks
+    score: np.ndarray
+    keep: np.ndarray
+    refused: list[Rejection]
+    tasks: list[int]
+    copies: list[int]
+
+    def slices(self) -> list[Slice]:
+        """Return the slices of the tasks."""
+        return [self.songs.slices[number] for number in self.tasks]
+
+    def planned(self) -> Iterator[pa.Table]:
+        """Give each task's songs, in the schema `PLANNED`."""
+        flags = self.known.flags
+        for number in self.tasks:
+            start, stop = self.songs.borders[number : number + 2].tolist()
+            rows = np.flatnonzero((self.score | self.keep)[start:stop])
+            songs = start + rows
+            columns = {
+                "track_id": self.songs.track_ids.take(pa.array(songs)),
+                "row": pa.array(rows),
+                "keep": pa.array(self.keep[songs]),
+                "lyric_vector": self.known.vectors(songs),
+            } | {name: pa.array(flags[name][songs]) for name in EMBEDDING_FLAGS}
+            yield pa.Table.from_arrays([columns[item.name].cast(item.type) for item in PLANNED], schema=PLANNED)
+
+
+def plan_scores(
+    songs: SlicedSongs, known: KnownTracks, state: ScoreState, old: ScoreState | None, rows: ScoredRows | None
+) -> ScorePlan:
+    """Decide what becomes of each song.
+
+    A row is kept where the model is the one that made it, the song's file of ``songs/`` is the one that was read,
+    and the song's lyrics cannot have changed: ``lyrics/`` is as it was, or the song has and had none.
+
+    Parameters
+    ----------
+    songs : SlicedSongs
+    known : KnownTracks
+    state : ScoreState
+        Of now.
+    old : ScoreState or None
+        Of the table that is there.
+    rows : ScoredRows or None
+        Of that table; None to score every song.
+    """
+    n = len(songs)
+    of_slice = songs.slice_of_song()
+    no_segments = songs.n_segments < 1
+    refused = [
+        rejection(songs.slices[of_slice[number]], songs.track_ids[number].as_py(), NO_SEGMENTS, "n_segments is 0")
+        for number in np.flatnonzero(no_segments).tolist()
+    ]
+    keep, refused_before, same_flags = np.zeros(n, bool), np.zeros(n, bool), np.ones(n, bool)
+    if old is not None and rows is not None and old.model == state.model:
+        same_file = np.array([old.files.get(item.file) == item.size for item in songs.slices], bool)[of_slice]
+        place = rows.places(songs)
+        had = {name: np.append(values, False)[place] for name, values in rows.flags.items()}
+        same_lyrics = np.full(n, old.lyrics == state.lyrics) | ~(had["has_lyrics"] | known.flags["has_lyrics"])
+        keep = (place >= 0) & same_file & same_lyrics & ~no_segments
+        same_flags = np.logical_and.reduce([had[name] == known.flags[name] for name in EMBEDDING_FLAGS])
+        before = old.rejections
+        among = pc.is_in(songs.track_ids, value_set=pa.array(before, pa.string())).to_numpy(zero_copy_only=False)
+        refused_before = among & same_file & (place < 0) & ~no_segments
+        refused += [before[songs.track_ids[number].as_py()] for number in np.flatnonzero(refused_before).tolist()]
+    refused_songs = no_segments | refused_before
+    score = ~keep & ~refused_songs
+    as_it_is = keep & same_flags | refused_songs
+    rows_of_file: dict[str, int] = {}
+    if rows is not None:
+        rows_of_file = dict(zip(rows.files, np.bincount(rows.file, minlength=len(rows.files)).tolist(), strict=True))
+    tasks, copies = [], []
+    for number, item in enumerate(songs.slices):
+        inside = slice(*songs.borders[number : number + 2].tolist())
+        n_kept, n_scored = int(keep[inside].sum()), int(score[inside].sum())
+        if as_it_is[inside].all() and rows_of_file.get(item.name, 0) == n_kept:
+            copies += [number] if n_kept else []
+        elif n_kept + n_scored:
+            tasks.append(number)
+    return ScorePlan(songs, known, score, keep, refused, tasks, copies)
+
+
+def rejection(item: Slice, track_id: str, reason: str, detail: str) -> Rejection:
+    """Return why a song of a slice has no row; its member is the track id."""
+    return Rejection(f"songs/{item.file}", reason, detail, track_id)

@@ -1,0 +1,225 @@
+"""What song files written by the same program have in common: all their bytes but lengths, chunks and dates.
+
+A `Skeleton` holds the bytes of a file's HDF5 structures (some 34 KB of groups, types and attributes) and where
+among them each dataset's length and the address of its chunks' index stand. A file whose bytes agree with it
+needs no walk through its structures: every step would read the same bytes and end in the same place.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from msd_spark.core.song_layout import ARRAYS, GROUPS, TABLES, Array, Table
+from msd_spark.songfile.direct.structure import (
+    DATASPACE,
+    DATATYPE,
+    FILTERS,
+    LAYOUT,
+    Message,
+    Unfamiliar,
+    Walk,
+    walk_group,
+    walk_header,
+    walk_root,
+)
+
+ITEMS: tuple[Table | Array, ...] = (*TABLES, *ARRAYS)
+"""The datasets of a song file, tables first."""
+
+MAX_CHUNK_BYTES = 1 << 17
+"""More bytes than an inflated chunk of a song file has (the dataset's have 16 KiB at most)."""
+
+MAX_STRUCTURE_BYTES = 1 << 18
+"""Structures that reach further into the file are left to h5py (the dataset's end at 34 KB)."""
+
+_SHUFFLE, _DEFLATE = 2, 1
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The structures of a file, and where its own values stand in them.
+
+    Attributes
+    ----------
+    size : int
+        Bytes from the file's beginning that it covers, a multiple of 8.
+    pattern, mask : numpy.ndarray
+        Shape ``(size / 8,)``, unsigned: the structures' bytes, and which bits of them count.
+    slots : numpy.ndarray
+        Shape ``(2 * 24, 8)``: offsets of the bytes of each dataset's length, then of each one's index.
+    chunk_rows : tuple of int
+        Rows a chunk of each of `ITEMS`.
+    """
+
+    size: int
+    pattern: np.ndarray
+    mask: np.ndarray
+    slots: np.ndarray
+    chunk_rows: tuple[int, ...]
+
+    def match(self, image: bytes) -> tuple[list[int], list[int]] | None:
+        """Return lengths and index addresses of a file's datasets, or None where its structures differ.
+
+        Parameters
+        ----------
+        image : bytes
+            The whole file.
+
+        Returns
+        -------
+        (list of int, list of int) or None
+            One of each for each of `ITEMS`.
+        """
+        if len(image) < self.size or int.from_bytes(image[40:48], "little") != len(image):
+            return None
+        difference = np.frombuffer(image, np.uint64, self.size // 8) ^ self.pattern
+        difference &= self.mask
+        if difference.any():
+            return None
+        values = np.frombuffer(image, np.uint8, self.size)[self.slots].view(np.uint64).ravel().tolist()
+        return values[: len(ITEMS)], values[len(ITEMS) :]
+
+
+def find_skeleton(image: bytes) -> Skeleton:
+    """Walk through a song file's structures.
+
+    Parameters
+    ----------
+    image : bytes
+        The whole file.
+
+    Returns
+    -------
+    Skeleton
+
+    Raises
+    ------
+    Unfamiliar
+        Where the file's structures are not those of the dataset's own files.
+    """
+    walk = Walk(image)
+    root = walk_root(walk)
+    try:
+        groups = {name: walk_group(walk, root[name.encode()]) for name in GROUPS}
+        headers = [groups[item.group][_name(item)] for item in ITEMS]
+    except KeyError as error:
+        raise Unfamiliar(f"there is no {error}") from None
+    lengths, indices, flags, chunk_rows = [], [], [], []
+    for item, header in zip(ITEMS, headers, strict=True):
+        messages = walk_header(walk, header)
+        _check_type(item, _only(messages, DATATYPE))
+        _check_filters(item, _only(messages, FILTERS))
+        lengths.append(_length_at(item, _only(messages, DATASPACE)))
+        layout = _only(messages, LAYOUT)
+        chunk_rows.append(_chunk_rows(item, layout))
+        indices.append(layout.at + 3)
+        flags.append(layout.flags_at)
+    slots = [slice(at, at + 8) for at in (*lengths, *indices)]
+    return _skeleton(walk, slots, flags, tuple(chunk_rows))
+
+
+def _skeleton(walk: Walk, slots: list[slice], flags: list[int], chunk_rows: tuple[int, ...]) -> Skeleton:
+    size = -(-max(span.stop for span in walk.fixed) // 8) * 8
+    if not size <= min(MAX_STRUCTURE_BYTES, len(walk.image)):
+        raise Unfamiliar("structures far into the file")
+    mask = np.zeros(size, np.uint8)
+    for span in walk.fixed:
+        mask[span] = 0xFF
+    for span in (*walk.free, *slots):
+        mask[span] = 0
+    mask[flags] = 0xFE  # bit 0 of a layout's flags, "will not change", is set where there are chunks
+    return Skeleton(
+        size=size,
+        pattern=np.frombuffer(walk.image, np.uint64, size // 8) & mask.view(np.uint64),
+        mask=mask.view(np.uint64),
+        slots=np.array([range(span.start, span.stop) for span in slots]),
+        chunk_rows=chunk_rows,
+    )
+
+
+def row_shape(item: Table | Array) -> tuple[int, ...]:
+    """Return the shape of a dataset's row."""
+    return item.row_shape if isinstance(item, Array) else ()
+
+
+def element_type(item: Table | Array) -> np.dtype:
+    """Return the type of a dataset's element."""
+    return np.dtype(item.dtype) if isinstance(item, Array) else item.columns
+
+
+def _name(item: Table | Array) -> bytes:
+    return item.path.rsplit("/", 1)[1].encode()
+
+
+def _only(messages: list[Message], kind: int) -> Message:
+    found = [message for message in messages if message.kind == kind]
+    if len(found) != 1:
+        raise Unfamiliar(f"{len(found)} messages of kind {kind}")
+    return found[0]
+
+
+def _length_at(item: Table | Array, message: Message) -> int:
+    """Return where a dataset's length stands: the first dimension, the others being the layout's."""
+    width = row_shape(item)
+    rank = 1 + len(width)
+    if len(message.body) < 8 + 8 * rank or message.body[:2] != bytes([1, rank]):
+        raise Unfamiliar(f"{item.path} has an unusual dataspace")
+    if struct.unpack_from(f"<{rank}Q", message.body, 8)[1:] != width:
+        raise Unfamiliar(f"{item.path} has rows of another width")
+    return message.at + 8
+
+
+def _chunk_rows(item: Table | Array, message: Message) -> int:
+    width, size = row_shape(item), element_type(item).itemsize
+    rank = 2 + len(width)
+    if len(message.body) < 11 + 4 * rank or message.body[:3] != bytes([3, 2, rank]):
+        raise Unfamiliar(f"{item.path} is not in chunks")
+    rows, *rest = struct.unpack_from(f"<{rank}I", message.body, 11)
+    if tuple(rest) != (*width, size) or not 0 < rows * size * (width[0] if width else 1) <= MAX_CHUNK_BYTES:
+        raise Unfamiliar(f"{item.path} has unusual chunks")
+    return rows
+
+
+def _check_filters(item: Table | Array, message: Message) -> None:
+    """Check that the filters are shuffle, then deflate."""
+    body = message.body
+    if body[:2] != b"\1\2":
+        raise Unfamiliar(f"{item.path} has unusual filters")
+    found, at = [], 8
+    for _ in range(2):
+        if at + 8 > len(body):
+            raise Unfamiliar(f"{item.path} has unusual filters")
+        kind, name, _, count = struct.unpack_from("<4H", body, at)
+        at += 8 + name
+        if name % 8 or count != 1 or at + 8 > len(body):
+            raise Unfamiliar(f"{item.path} has unusual filters")
+        found.append((kind, *struct.unpack_from("<I", body, at)))
+        at += 8  # one value, and as much to fill up
+    if found[0] != (_SHUFFLE, element_type(item).itemsize) or found[1][0] != _DEFLATE:
+        raise Unfamiliar(f"{item.path} has unusual filters")
+
+
+def _check_type(item: Table | Array, message: Message) -> None:
+    expected = encoded_type(element_type(item))
+    if message.body[: len(expected)] != expected:
+        raise Unfamiliar(f"{item.path} has an unusual type")
+
+
+def encoded_type(dtype: np.dtype) -> bytes:
+    """Return a type as HDF5 writes it, version 1: little-endian numbers, null-terminated ASCII, packed compounds."""
+    if dtype.kind == "S":
+        return struct.pack("<4BI", 0x13, 0, 0, 0, dtype.itemsize)
+    if dtype.kind == "f":
+        return struct.pack("<4BI2H4BI", 0x11, 0x20, 0x3F, 0, 8, 0, 64, 52, 11, 0, 52, 1023)
+    if dtype.kind == "i":
+        return struct.pack("<4BI2H", 0x10, 0x08, 0, 0, dtype.itemsize, 0, 8 * dtype.itemsize)
+    names = dtype.names or ()
+    parts = [struct.pack("<BHBI", 0x16, len(names), 0, dtype.itemsize)]
+    for name in names:
+        kind, offset = dtype.fields[name][:2]  # type: ignore[index]  # a compound type has fields
+        label = name.encode() + b"\0"
+        parts += [label.ljust(-(-len(label) // 8) * 8, b"\0"), struct.pack("<I28x", offset), encoded_type(kind)]
+    return b"".join(parts)

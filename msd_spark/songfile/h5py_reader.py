@@ -1,0 +1,273 @@
+"""Read a song file with h5py: the meaning of a song file's bytes, and what decides wherever the direct reader gives up.
+
+The bytes become an HDF5 file image in memory and are read through h5py's low level, which
+skips most of what the high level does for each dataset. Before the library reads a dataset,
+what the file declares about it is held against limits: a few bytes can declare terabytes.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from itertools import count
+from typing import Any, NamedTuple
+
+import numpy as np
+from h5py import h5d, h5f, h5g, h5l, h5p, h5s, h5t, h5z
+
+from msd_spark.core.schemas import ARRAY_COLUMNS, POINTER_PREFIX
+from msd_spark.core.song_layout import ARRAYS, TABLES, Array, Table
+from msd_spark.songfile.song import Song, SongFileError, check_song, scalar, text
+
+MAX_ROWS = 1_000_000
+"""More rows than any analysis of one song can have (the longest of the dataset has some thousands)."""
+
+MAX_BYTES = 32 << 20
+"""More bytes than all arrays of one song can have: ten hours of music have as many."""
+
+MAX_CHUNK_BYTES = 4 << 20
+"""More bytes than a chunk of a song file has, stored or inflated (the dataset's have 16 KiB)."""
+
+MAX_CHUNKS = 4096
+"""More chunks than an array of a song file has (the dataset's longest has 39)."""
+
+_NUMBERS = {
+    h5t.FLOAT: (h5t.IEEE_F64LE, h5t.IEEE_F32LE, h5t.IEEE_F64BE, h5t.IEEE_F32BE),
+    h5t.INTEGER: (
+        h5t.STD_I32LE,
+        h5t.STD_I64LE,
+        h5t.STD_I16LE,
+        h5t.STD_I8LE,
+        h5t.STD_U8LE,
+        h5t.STD_I32BE,
+        h5t.STD_I64BE,
+    ),
+}
+_FILTERS = ((), (h5z.FILTER_SHUFFLE,), (h5z.FILTER_DEFLATE,), (h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE))
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_OFFSET_SIZES_AT, _END_OF_FILE_AT = 13, {0: 40, 1: 44}
+
+_numbers = count(1)
+
+_LIBRARY_ERRORS = (AttributeError, KeyError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
+"""What h5py raises for a damaged file, by the accident of where it meets the damage."""
+
+
+def parse_with_h5py(image: bytes, expected_track_id: str | None = None) -> Song:
+    """Return every field of a song file, as `msd_spark.songfile.parse.parse_song` does, by h5py alone."""
+    song = read_with_h5py(image)
+    check_song(song, expected_track_id)
+    return song
+
+
+def read_with_h5py(image: bytes) -> Song:
+    """Return every field of a song file, before the checks of `check_song`.
+
+    Raises
+    ------
+    SongFileError
+        When the bytes cannot be read as a song file.
+    """
+    if not image:
+        raise SongFileError("empty_file", "the file has no bytes")
+    file = _open(image)
+    try:
+        song: Song = {}
+        for table in TABLES:
+            song.update(_read_table(file, table))
+        budget = MAX_BYTES
+        for array in ARRAYS:
+            song[array.name], taken = _read_array(file, array, budget)
+            budget -= taken
+    finally:
+        file.close()
+    song["n_segments"] = len(song["segments_start"])
+    return song
+
+
+def _open(image: bytes) -> h5f.FileID:
+    _check_length(image)
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_fapl_core(backing_store=False)
+    access.set_file_image(image)
+    # The library takes images of one name for one file as long as either is open, as where a caller keeps an
+    # exception whose traceback holds a dataset: it would read the other song. Closing is final, names are unique.
+    access.set_fclose_degree(h5f.CLOSE_STRONG)
+    try:
+        return h5f.open(b"song-%d" % next(_numbers), h5f.ACC_RDONLY, fapl=access)
+    except _LIBRARY_ERRORS as error:
+        raise SongFileError("not_hdf5", _one_line(error)) from None
+
+
+def _check_length(image: bytes) -> None:
+    """Tell a file cut short from one that never was HDF5."""
+    if not image.startswith(SIGNATURE) or len(image) < 56:
+        return
+    end_at = _END_OF_FILE_AT.get(image[8])
+    if end_at and image[_OFFSET_SIZES_AT] == 8:
+        end = int.from_bytes(image[end_at : end_at + 8], "little")
+        if end > len(image):
+            raise SongFileError("truncated", f"the file says that it has {end} bytes; it has {len(image)}")
+
+
+def _open_dataset(file: h5f.FileID, path: str) -> h5d.DatasetID:
+    group, _, name = path.encode().partition(b"/")
+    try:
+        holder = h5g.open(file, group)
+        linked = file.links.get_info(group).type, holder.links.get_info(name).type
+        if linked == (h5l.TYPE_HARD, h5l.TYPE_HARD):
+            return h5d.open(file, path.encode())
+    except _LIBRARY_ERRORS as error:
+        raise SongFileError("missing_data", f"{path}: {_one_line(error)}") from None
+    # A soft link may lead to an external one, and that to any file that this process can read.
+    raise SongFileError("wrong_layout", f"{path} is a link to elsewhere")
+
+
+def _shape(dataset: h5d.DatasetID, path: str) -> tuple[int, ...]:
+    try:
+        return tuple(dataset.shape or ())
+    except _LIBRARY_ERRORS as error:
+        raise SongFileError("wrong_layout", f"{path}: {_one_line(error)}") from None
+
+
+class Storage(NamedTuple):
+    """How a dataset lies in its file.
+
+    Attributes
+    ----------
+    is_chunked, is_deflated : bool
+    chunk_size : int
+        Bytes of a chunk; of an element where there are none.
+    """
+
+    is_chunked: bool
+    is_deflated: bool
+    chunk_size: int
+
+
+def check_declaration(dataset: h5d.DatasetID, path: str) -> Storage:
+    """Refuse a dataset that lies outside the file, or is declared as no song file's is.
+
+    Raises
+    ------
+    SongFileError
+        With ``wrong_layout`` or ``implausible_size``.
+    """
+    try:
+        creation = dataset.get_create_plist()
+        kind, external = creation.get_layout(), creation.get_external_count()
+        filters = tuple(creation.get_filter(number)[0] for number in range(creation.get_nfilters()))
+        dtype = dataset.get_type()
+        plain = _is_plain(dtype)
+        chunk = dtype.get_size() * (math.prod(creation.get_chunk()) if kind == h5d.CHUNKED else 1)
+    except _LIBRARY_ERRORS as error:
+        raise SongFileError("wrong_layout", f"{path}: {_one_line(error)}") from None
+    if external or kind not in (h5d.CHUNKED, h5d.CONTIGUOUS, h5d.COMPACT):
+        raise SongFileError("wrong_layout", f"{path} has its data in other files")
+    if not plain:
+        raise SongFileError("wrong_layout", f"{path} has an unusual type")
+    if filters not in _FILTERS:
+        raise SongFileError("wrong_layout", f"{path} has the filters {filters}")
+    if chunk > MAX_CHUNK_BYTES:
+        raise SongFileError("implausible_size", f"{path} has pieces of {chunk} bytes")
+    return Storage(kind == h5d.CHUNKED, h5z.FILTER_DEFLATE in filters, chunk)
+
+
+def _is_plain(dtype: h5t.TypeID) -> bool:
+    """Return whether a type is of ordinary numbers and fixed-length strings, alone or in a compound.
+
+    The library converts numbers of impossible widths by reading beyond them.
+    """
+    kind = dtype.get_class()
+    if kind == h5t.COMPOUND:
+        members = [dtype.get_member_type(number) for number in range(dtype.get_nmembers())]
+        return all(member.get_class() != h5t.COMPOUND and _is_plain(member) for member in members)
+    if kind == h5t.STRING:
+        return not dtype.is_variable_str()
+    return any(dtype.equal(other) for other in _NUMBERS.get(kind, ()))
+
+
+def check_chunks(dataset: h5d.DatasetID, path: str, storage: Storage, first: int, stop: int) -> None:
+    """Check that the chunks of rows `first` to `stop` hold what they have to.
+
+    The library reads whatever lies in memory behind a chunk that is too short.
+
+    Raises
+    ------
+    SongFileError
+        With ``implausible_size`` or ``unreadable_data``.
+    """
+    if not storage.is_chunked or stop <= first:
+        return
+    size = storage.chunk_size
+    try:
+        rows, *columns = dataset.get_create_plist().get_chunk()
+        starts = range(first // rows * rows, min(stop, dataset.shape[0]), rows)
+        if len(starts) > MAX_CHUNKS:
+            raise SongFileError("implausible_size", f"{path} has {len(starts)} chunks")
+        for start in starts:
+            info = dataset.get_chunk_info_by_coord((start, *(0 for _ in columns)))
+            if info.byte_offset is None:
+                continue  # never written: the library gives zeros
+            if info.size > 2 * size + 1024:
+                raise SongFileError("implausible_size", f"{path} stores {info.size} bytes for a chunk of {size}")
+            stored = dataset.read_direct_chunk(info.chunk_offset)[1]
+            inflated = zlib.decompressobj().decompress(stored, size + 1) if storage.is_deflated else stored
+            if info.filter_mask or len(stored) != info.size or len(inflated) != size:
+                raise SongFileError("unreadable_data", f"{path} has a chunk that does not hold {size} bytes")
+    except (*_LIBRARY_ERRORS, zlib.error) as error:
+        if isinstance(error, SongFileError):
+            raise
+        raise SongFileError("unreadable_data", f"{path}: {_one_line(error)}") from None
+
+
+def _read(dataset: h5d.DatasetID, path: str, target: np.ndarray) -> None:
+    check_chunks(dataset, path, check_declaration(dataset, path), 0, target.shape[0])
+    try:
+        dataset.read(h5s.ALL, h5s.ALL, target)
+    except _LIBRARY_ERRORS as error:
+        raise SongFileError("unreadable_data", f"{path}: {_one_line(error)}") from None
+
+
+def _read_table(file: h5f.FileID, table: Table) -> Song:
+    dataset = _open_dataset(file, table.path)
+    shape = _shape(dataset, table.path)
+    if shape != (1,):
+        raise SongFileError("not_one_song", f"{table.path} has shape {shape}; a song file has (1,)")
+    try:
+        names = dataset.dtype.names or ()
+    except _LIBRARY_ERRORS as error:
+        raise SongFileError("wrong_layout", f"{table.path}: {_one_line(error)}") from None
+    missing = set(table.columns.names or ()) - set(names)
+    if missing:
+        raise SongFileError("wrong_layout", f"{table.path} lacks {', '.join(sorted(missing))}")
+    row = np.zeros(1, table.columns)
+    _read(dataset, table.path, row)
+    return {name: _scalar(name, row[name][0]) for name in row.dtype.names or () if not name.startswith(POINTER_PREFIX)}
+
+
+def _scalar(name: str, value: Any) -> str | float | None:
+    return scalar(name, text(value) if isinstance(value, bytes) else value.item())
+
+
+def _read_array(file: h5f.FileID, array: Array, budget: int) -> tuple[np.ndarray, int]:
+    """Return an array and the bytes it took; `budget` is how many it may take."""
+    dataset = _open_dataset(file, array.path)
+    shape = _shape(dataset, array.path)
+    if len(shape) != 1 + len(array.row_shape) or shape[1:] != array.row_shape:
+        raise SongFileError("wrong_layout", f"{array.path} has shape {shape}; wanted (n, {array.width or ''})")
+    size = math.prod(shape) * np.dtype(array.dtype).itemsize
+    if shape[0] > MAX_ROWS or size > budget:
+        raise SongFileError("implausible_size", f"{array.path} has {shape[0]} rows")
+    target = np.zeros(shape, array.dtype)
+    if shape[0]:
+        _read(dataset, array.path, target)
+    if target.dtype.kind == "S":
+        return np.array([text(value) for value in target.tolist()], dtype=object), size
+    wanted = ARRAY_COLUMNS[array.name].value_type.to_pandas_dtype()
+    with np.errstate(over="ignore", invalid="ignore"):
+        return target.reshape(-1).astype(wanted, copy=False), size
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,123 @@
+"""Write a Spark frame as Parquet parts by its workers, and add up numbers of its rows on the way.
+
+Workers write through pyarrow, which reaches what the warehouse reaches; one pass gives the files and the sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark import TaskContext
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as sf
+
+from msd_spark.core.schemas import spark_schema
+from msd_spark.spark.session import ArrowFunction
+from msd_spark.core.warehouse import Warehouse
+
+ROWS_PER_GROUP = 1 << 18
+"""Rows that a worker holds, and that a row group has."""
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What is added up while a table is written.
+
+    Attributes
+    ----------
+    key : str
+        Column whose values the sums are for.
+    columns : tuple of str
+        Columns of int64 that are added up; they need not be columns of the table.
+    """
+
+    key: str
+    columns: tuple[str, ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Columns of the sums."""
+        return pa.schema([pa.field(self.key, pa.string()), *(pa.field(name, pa.int64()) for name in self.columns)])
+
+
+def write_parts(frame: DataFrame, warehouse: Warehouse, staging: str, schema: pa.Schema, sums: Sums) -> pd.DataFrame:
+    """Write a frame's partitions as they are, a Parquet file each, and return sums over its rows.
+
+    Parameters
+    ----------
+    frame : pyspark.sql.DataFrame
+        Sorted as the files are to be; has the columns of `schema` and of `sums`.
+    warehouse : Warehouse
+    staging : str
+        Folder for the files, as `Warehouse.replacing` gives it.
+    schema : pyarrow.Schema
+        Of the files.
+    sums : Sums
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a value of the key: the key and the sums. It has to fit in memory, the frame has not.
+    """
+    wanted = list(dict.fromkeys([*schema.names, *sums.schema.names]))
+    writer = _part_writer(warehouse.address(), staging, schema, sums)
+    tallied = frame.select(*wanted).mapInArrow(writer, spark_schema(sums.schema))
+    totals = tallied.groupBy(sums.key).agg(*(sf.sum(name).alias(name) for name in sums.columns)).toPandas()
+    if not any(info.path.endswith(".parquet") for info in warehouse.list_files(staging)):
+        pq.write_table(schema.empty_table(), f"{staging}/{part_name(0)}", filesystem=warehouse.filesystem)
+    return totals
+
+
+def part_name(number: int) -> str:
+    """Return the name of a table's part."""
+    return f"part-{number:05d}.parquet"
+
+
+def _part_writer(uri: str, staging: str, schema: pa.Schema, sums: Sums) -> ArrowFunction:
+    """Return the function that writes a partition and gives its sums."""
+
+    def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        context = TaskContext.get()
+        path = f"{staging}/{part_name(context.partitionId() if context else 0)}"
+        totals = sums.schema.empty_table()
+        with ExitStack() as stack:
+            writer = None
+            for rows in _in_groups(batches):
+                if writer is None:
+                    warehouse = Warehouse(uri)
+                    unfinished = stack.enter_context(warehouse.finished_file(path))
+                    writer = stack.enter_context(
+                        pq.ParquetWriter(unfinished, schema, filesystem=warehouse.filesystem, compression="zstd")
+                    )
+                writer.write_table(rows.select(schema.names).cast(schema), row_group_size=ROWS_PER_GROUP)
+                totals = _add(totals, rows, sums)
+        yield from totals.combine_chunks().to_batches()
+
+    return write
+
+
+def _in_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Give the rows in tables of `ROWS_PER_GROUP`; the last one may have fewer."""
+    held: list[pa.RecordBatch] = []
+    n_rows = 0
+    for batch in batches:
+        while n_rows + batch.num_rows >= ROWS_PER_GROUP:
+            room = ROWS_PER_GROUP - n_rows
+            yield pa.Table.from_batches([*held, batch.slice(0, room)])
+            held, n_rows, batch = [], 0, batch.slice(room)
+        if batch.num_rows:
+            held.append(batch)
+            n_rows += batch.num_rows
+    if held:
+        yield pa.Table.from_batches(held)
+
+
+def _add(totals: pa.Table, rows: pa.Table, sums: Sums) -> pa.Table:
+    together = pa.concat_tables([totals, rows.select(sums.schema.names).cast(sums.schema)])
+    grouped = together.group_by(sums.key).aggregate([(name, "sum") for name in sums.columns])
+    return grouped.select([sums.key, *(f"{name}_sum" for name in sums.columns)]).rename_columns(sums.schema.names)

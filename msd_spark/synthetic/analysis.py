@@ -1,0 +1,156 @@
+"""The analysis group of a song: segments, bars, beats, tatums, sections and the table's row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from msd_spark.synthetic.catalogue import SHORTEST, SILENT, Catalogue
+from msd_spark.synthetic.draws import AnyArray, Floats, Stream, digest, generator
+from msd_spark.synthetic.signal import SILENCE, segment_sounds, song_sound, three_decimals
+from msd_spark.core.song_layout import ANALYSIS
+
+SAMPLE_RATE = 22050
+_MEDIAN_SEGMENT = 0.28  # seconds
+_NO_TEMPO, _NO_SIGNATURE, _NO_BEATS, _NO_BARS = 0.002, 0.001, 0.004, 0.03  # shares of the real songs
+_TIME_SIGNATURES = np.array([1, 3, 4, 5, 7])
+_TIME_SIGNATURE_SHARES = np.cumsum([0.18, 0.12, 0.63, 0.04, 0.03])
+
+
+@dataclass(frozen=True)
+class Contents:
+    """Contents of one group of a song file, or a part of them.
+
+    Attributes
+    ----------
+    row : dict of str to int, float or bytes
+        Values of the table's columns; a column that is missing is 0 or empty.
+    arrays : dict of str to numpy.ndarray
+        Arrays by path, (n,) or (n, 12); an array that is missing is empty.
+    """
+
+    row: dict[str, int | float | bytes]
+    arrays: dict[str, AnyArray]
+
+
+def _confidence(random: np.random.Generator, count: int) -> Floats:
+    """Draw confidences: (count,), in [0, 1] and often 1, three decimals."""
+    return three_decimals(np.clip(random.normal(0.6, 0.33, count), 0, 1))
+
+
+def _times(values: Floats) -> Floats:
+    """Round times to the dataset's five decimals."""
+    rounded: Floats = np.rint(values * 1e5) / 1e5
+    return rounded
+
+
+def _grid(random: np.random.Generator, first: float, period: float, duration: float) -> Floats:
+    """Draw times that follow each other every `period` seconds or so, within the song."""
+    count = max(int((duration - first) / period), 0)
+    grid = first + period * (np.arange(count) + random.uniform(-0.05, 0.05, count))
+    return _times(grid[(grid >= 0) & (grid < duration)])
+
+
+def _loudness(timbre: Floats, random: np.random.Generator) -> tuple[Floats, Floats]:
+    """Draw loudness at start and at its maximum, dB, from the first timbre coefficient, which goes with it."""
+    loudest = np.clip(timbre[:, 0] - 56.5 + random.normal(0, 1.2, len(timbre)), -60, 3)
+    start = np.clip(loudest - random.gamma(2.2, 4, len(timbre)), -60, None)
+    return three_decimals(start), three_decimals(loudest)
+
+
+def analysis(catalogue: Catalogue, track: int) -> Contents:
+    """Draw the analysis of a track.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        Knows the track's genre, artist and number of segments.
+    track : int
+        Number of the track; the result depends on it, on the seed and on its artist alone.
+
+    Returns
+    -------
+    Contents
+        All arrays of the group and its row.
+    """
+    settings = catalogue.settings
+    song, count = int(catalogue.song[track]), int(catalogue.segments[track])
+    sound = song_sound(settings.seed, song, int(catalogue.genre[track]), int(catalogue.artist[track]), settings.signal)
+    random = generator(settings.seed, Stream.SONG_SEGMENTS, track)
+    timbre, pitches = segment_sounds(sound, count, settings.signal, random)
+
+    pace = _MEDIAN_SEGMENT * np.exp(0.27 * random.standard_normal())
+    lengths = np.maximum(pace * np.exp(0.5 * random.standard_normal(count)), 0.06)
+    ends = _times(np.cumsum(lengths))
+    starts, duration = np.concatenate([[0.0], ends[:-1]]), float(ends[-1])
+
+    fade_in = 0.0
+    if random.random() < 0.6:  # the song starts with silence
+        fade_in = round(float(starts[1]), 3)
+        timbre[0] = SILENCE
+    start_loudness, loudest = _loudness(timbre, random)
+    start_loudness[0] = -60.0
+    confidence = _confidence(random, count)
+    confidence[0] = float(fade_in == 0)
+
+    arrays = {
+        "segments_start": starts,
+        "segments_confidence": confidence,
+        "segments_pitches": pitches,
+        "segments_timbre": timbre,
+        "segments_loudness_max": loudest,
+        "segments_loudness_max_time": _times(lengths * random.beta(1.2, 5, count)),
+        "segments_loudness_start": start_loudness,
+    }
+    rhythm, row = _rhythm(random, duration, track)
+    arrays |= rhythm
+    chroma = pitches.mean(axis=0)
+    row |= {
+        "analysis_sample_rate": SAMPLE_RATE,
+        "audio_md5": digest(settings.seed, "audio", track)[:16].hex().encode(),
+        "duration": duration,
+        "end_of_fade_in": fade_in,
+        "key": int(chroma.argmax()),
+        "key_confidence": float(_confidence(random, 1)[0]),
+        "loudness": round(float(min(loudest.mean() + 3.5, -0.5)), 3),
+        "mode": int(random.random() < 0.69),
+        "mode_confidence": float(_confidence(random, 1)[0]),
+        "start_of_fade_out": round(duration - min(float(random.gamma(1, 6)), duration / 2), 3),
+        "track_id": catalogue.track_id(track).encode(),
+    }
+    return Contents(row, {f"{ANALYSIS}/{name}": values for name, values in arrays.items()})
+
+
+def _rhythm(
+    random: np.random.Generator, duration: float, track: int
+) -> tuple[dict[str, AnyArray], dict[str, int | float | bytes]]:
+    """Draw bars, beats, tatums and sections, with tempo and time signature; some songs lack some."""
+    tempo = float(np.clip(random.normal(121, 33), 40, 255))
+    signature = int(_TIME_SIGNATURES[np.searchsorted(_TIME_SIGNATURE_SHARES[:-1], random.random(), side="right")])
+    first, chance = float(random.uniform(0.05, 1.0)), float(random.random())
+    has_no_tempo = track == SILENT or chance < _NO_TEMPO
+    has_no_beats = has_no_tempo or track == SHORTEST or chance < _NO_TEMPO + _NO_BEATS
+    has_no_bars = has_no_beats or chance < _NO_TEMPO + _NO_BEATS + _NO_BARS
+
+    empty = np.zeros(0)
+    beats = empty if has_no_beats else _grid(random, first, 60 / tempo, duration)
+    tatums = empty
+    if len(beats):  # every beat, and the middle between two
+        tatums = np.empty(2 * len(beats) - 1)
+        tatums[::2], tatums[1::2] = beats, _times((beats[1:] + beats[:-1]) / 2)
+    bars = empty if has_no_bars else beats[int(random.integers(signature)) :: signature]
+    sections = np.concatenate([[0.0], _grid(random, 12.0, 24.0, duration)])
+    if track == SILENT or len(beats) == 0:
+        sections = empty
+    grids = {"bars": bars, "beats": beats, "tatums": tatums, "sections": sections}
+    arrays: dict[str, AnyArray] = {}
+    for name, times in grids.items():
+        arrays[f"{name}_start"] = times
+        arrays[f"{name}_confidence"] = _confidence(random, len(times))
+    has_no_signature = track == SILENT or 1 - chance < _NO_SIGNATURE
+    return arrays, {
+        "tempo": 0.0 if has_no_tempo else round(tempo, 3),
+        "time_signature": 0 if has_no_signature else signature,
+        "time_signature_confidence": 0.0 if has_no_signature else float(_confidence(random, 1)[0]),
+    }

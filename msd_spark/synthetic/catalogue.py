@@ -1,0 +1,174 @@
+"""Who made which song, in which genre, and which sources know it: the catalogue's columns.
+
+Every column's first entries stay as they are when the catalogue grows. A track's artist comes from
+Simon's process: each track either brings a new artist (one in four) or is by the artist of an
+earlier track, drawn at random. The rich get richer, as in the real catalogue: a few artists have
+scores of tracks and half of them have one.
+
+References
+----------
+.. [1] H. A. Simon, "On a class of skew distribution functions", Biometrika 42, 1955.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from msd_spark.synthetic import names
+from msd_spark.synthetic.draws import Column, Floats, column
+from msd_spark.synthetic.settings import SyntheticSettings
+from msd_spark.synthetic.signal import GENRE_PRIOR, GENRES
+
+Integers = NDArray[np.intp]
+Flags = NDArray[np.bool_]
+
+_NEW_ARTIST = 0.25  # four tracks an artist
+_FIRST_ARTISTS = 40  # these many tracks have an artist each, so that no artist takes over the catalogue
+_DUPLICATE, _RETITLED = 0.02, 0.03
+_GOLDEN = 0.6180339887498949
+
+# Quantiles of the number of segments of 2,564 real songs, and between the known ones a straight line.
+_SEGMENT_QUANTILES = ((0, 4), (0.01, 158), (0.05, 330), (0.25, 590), (0.5, 745.5), (0.75, 960), (0.95, 1430))
+_SEGMENT_QUANTILES_HIGH = ((0.99, 1958), (1, 3303))
+
+SHORTEST, LONGEST, SILENT = 11, 17, 23
+"""Tracks that carry the rarest quirks in every catalogue that reaches them: four segments and no
+beats; most segments; tempo and time signature 0, with nothing but segments."""
+
+CD1_SHARE, MINORITY_SHARE, CD2_SHARE, CONSENSUS_SHARE, MAGD_SHARE = 0.85, 0.27, 0.75, 0.65, 0.7
+HEARD_SHARE, MISMATCH_SHARE = 0.7, 0.015
+
+
+def segment_counts(uniform: Floats) -> Integers:
+    """Turn uniform numbers into numbers of segments, with the real catalogue's quantiles."""
+    shares, counts = np.array(_SEGMENT_QUANTILES + _SEGMENT_QUANTILES_HIGH).T
+    return np.rint(np.interp(uniform, shares, counts)).astype(np.intp)
+
+
+def follow(pointers: Integers) -> Integers:
+    """Follow pointers to earlier entries until one that points at itself."""
+    while True:
+        further = pointers[pointers]
+        if np.array_equal(further, pointers):
+            return pointers
+        pointers = further
+
+
+def draw_genres(uniform: Floats) -> Integers:
+    """Turn uniform numbers into indices of genres, by their prior."""
+    return np.minimum(np.searchsorted(np.cumsum(GENRE_PRIOR), uniform, side="right"), len(GENRES) - 1)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All tracks, a column each.
+
+    Attributes
+    ----------
+    settings : SyntheticSettings
+        What it was made from.
+    artist : numpy.ndarray of int, (songs,)
+        Number of a track's artist.
+    song : numpy.ndarray of int, (songs,)
+        The first track of the same song: itself but for duplicates, which share its song id.
+    titled : numpy.ndarray of int, (songs,)
+        The first track of the same artist and title: also other recordings, with a song id of their own.
+    genre : numpy.ndarray of int, (songs,)
+        Planted genre, index into `GENRES`.
+    segments : numpy.ndarray of int, (songs,)
+        Number of segments.
+    """
+
+    settings: SyntheticSettings
+    artist: Integers
+    song: Integers
+    titled: Integers
+    genre: Integers
+    segments: Integers
+
+    def __len__(self) -> int:
+        """Count the tracks."""
+        return self.settings.songs
+
+    def uniform(self, name: Column) -> Floats:
+        """Give a column of uniform numbers, (songs,)."""
+        return column(self.settings.seed, name, len(self))
+
+    def flag(self, name: Column, share: float) -> Flags:
+        """Give a column that is true for so large a share of the tracks, (songs,)."""
+        return self.uniform(name) < share
+
+    @cached_property
+    def track_ids(self) -> Sequence[str]:
+        """Track ids, in the catalogue's order."""
+        return [names.track_id(self.settings.seed, track) for track in range(len(self))]
+
+    @cached_property
+    def has_lyrics(self) -> Flags:
+        """Whether musiXmatch knows the track."""
+        return self.flag(Column.HAS_LYRICS, self.settings.lyrics_share)
+
+    @cached_property
+    def is_heard(self) -> Flags:
+        """Whether anyone listens to the track's song; duplicates go with their song."""
+        return self.flag(Column.IS_HEARD, HEARD_SHARE)[self.song]
+
+    @cached_property
+    def in_cd1(self) -> Flags:
+        """Whether CD1 labels the track."""
+        return self.flag(Column.IN_CD1, CD1_SHARE)
+
+    def track_id(self, track: int) -> str:
+        """Give a track's id."""
+        return names.track_id(self.settings.seed, track)
+
+    def song_id(self, track: int) -> str:
+        """Give the id of a track's song."""
+        return names.song_id(self.settings.seed, int(self.song[track]))
+
+    def artist_name(self, track: int) -> str:
+        """Name a track's artist."""
+        return names.artist_name(self.settings.seed, int(self.artist[track]))
+
+    def title(self, track: int) -> str:
+        """Give a track's title."""
+        return names.title(self.settings.seed, int(self.titled[track]))
+
+
+def artist_genres(seed: int, first: int, end: int) -> Integers:
+    """Give the main genres of the artists from `first` to before `end`.
+
+    Steps of the golden ratio around the genres' prior give every genre its share of the artists in
+    any run of them, where independent draws would leave small catalogues without the rare ones.
+    """
+    start = column(seed, Column.GENRE, 1)[0]
+    return draw_genres((start + np.arange(first, end) * _GOLDEN) % 1)
+
+
+def make_catalogue(settings: SyntheticSettings) -> Catalogue:
+    """Draw the catalogue's columns; about 0.1 s and 50 MB a million tracks for each."""
+    size, seed = settings.songs, settings.seed
+    everyone = np.arange(size)
+    is_new = column(seed, Column.NEW_ARTIST, size) < _NEW_ARTIST
+    is_new[:_FIRST_ARTISTS] = True
+    earlier = (column(seed, Column.PARENT, size) * everyone).astype(np.intp)
+    first = follow(np.where(is_new, everyone, earlier))
+    artist = (np.cumsum(is_new) - 1)[first]
+
+    repeat = column(seed, Column.DUPLICATE, size)
+    song = follow(np.where(~is_new & (repeat < _DUPLICATE), earlier, everyone))
+    titled = follow(np.where(~is_new & (repeat < _RETITLED), earlier, everyone))
+
+    is_own = column(seed, Column.GENRE_IS_OWN, size) < settings.signal.artist_loyalty
+    other = draw_genres(column(seed, Column.GENRE, size))
+    genre = np.where(is_own, artist_genres(seed, 0, int(artist.max()) + 1)[artist], other)[song]
+
+    segments = segment_counts(column(seed, Column.SEGMENTS, size))
+    for track, count in ((SHORTEST, _SEGMENT_QUANTILES[0][1]), (LONGEST, _SEGMENT_QUANTILES_HIGH[-1][1])):
+        segments[track : track + 1] = count
+    return Catalogue(settings, artist, song, titled, genre, segments)

@@ -1,0 +1,80 @@
+"""All contents of a song file: its analysis, and what is known about song and artist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from msd_spark.synthetic import names
+from msd_spark.synthetic.analysis import Contents, analysis
+from msd_spark.synthetic.artists import make_artist
+from msd_spark.synthetic.catalogue import Catalogue
+from msd_spark.synthetic.draws import AnyArray, Stream, generator
+from msd_spark.core.song_layout import ANALYSIS, METADATA, MUSICBRAINZ, TABLES
+
+_YEARLESS, _HOTLESS_NAN, _HOTLESS_ZERO = 0.31, 0.31, 0.07  # shares of the real songs
+_RELEASES = 6  # records an artist
+
+
+@dataclass(frozen=True)
+class SongFile:
+    """Contents of a song file.
+
+    Attributes
+    ----------
+    rows : dict of str to numpy.ndarray
+        One-row structured array of each group's table, by group.
+    arrays : dict of str to numpy.ndarray
+        Arrays by path; those that are missing are empty.
+    """
+
+    rows: dict[str, AnyArray]
+    arrays: dict[str, AnyArray]
+
+
+def song_file(catalogue: Catalogue, track: int) -> SongFile:
+    """Draw all contents of a track's file; they depend on seed, track and artist alone."""
+    seed = catalogue.settings.seed
+    artist = make_artist(seed, int(catalogue.artist[track]))
+    random = generator(seed, Stream.SONG_METADATA, track)
+    year = 0 if random.random() < _YEARLESS else 1960 + int(50 * random.beta(3, 1.2))
+    contents = {
+        ANALYSIS: analysis(catalogue, track),
+        METADATA: Contents(artist.metadata.row | _song_row(catalogue, track, random), artist.metadata.arrays),
+        MUSICBRAINZ: Contents({"year": year}, artist.musicbrainz.arrays),
+    }
+    rows = {}
+    for table in TABLES:
+        rows[table.group] = row = np.zeros(1, table.columns)
+        for name, value in contents[table.group].row.items():
+            row[name] = value
+    arrays = {path: values for part in contents.values() for path, values in part.arrays.items()}
+    return SongFile(rows, arrays)
+
+
+def song_files(catalogue: Catalogue, tracks: range | list[int]) -> Iterator[SongFile]:
+    """Draw the contents of several tracks' files, one at a time."""
+    return (song_file(catalogue, track) for track in tracks)
+
+
+def _song_row(catalogue: Catalogue, track: int, random: np.random.Generator) -> dict[str, int | float | bytes]:
+    """Draw the song's own columns of the metadata table."""
+    seed = catalogue.settings.seed
+    artist = int(catalogue.artist[track])
+    record = int(random.integers(_RELEASES))
+    kind = random.random()
+    hotness = float(np.clip(random.normal(0.45, 0.15), 0.05, 1.0))
+    if kind < _HOTLESS_NAN:
+        hotness = np.nan
+    elif kind < _HOTLESS_NAN + _HOTLESS_ZERO:
+        hotness = 0.0
+    return {
+        "release": names.release(seed, artist, record).encode(),
+        "release_7digitalid": (artist * _RELEASES + record) % 800_000 + 1,
+        "song_hotttnesss": hotness,
+        "song_id": catalogue.song_id(track).encode(),
+        "title": catalogue.title(track).encode(),
+        "track_7digitalid": int(random.integers(1, 9_000_000)),
+    }

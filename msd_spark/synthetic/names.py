@@ -1,0 +1,123 @@
+"""Names and ids that look like the dataset's: pronounceable, in several scripts, some of them hostile."""
+
+from __future__ import annotations
+
+from msd_spark.synthetic.draws import digest
+
+SYLLABLES = (
+    "ba be bi bo bra ca ce chi co cra da de di do dra el en fa fe fi flo ga ge gi go gra ha he hi ho in is ja jo ka "
+    "ke ki ko la le li lo lu ma me mi mo mu na ne ni no nu or pa pe pi po pra ra re ri ro ru sa se sha si so sta ta te "
+    "ti to tra tu ul va ve vi vo wa we wi wo ya yo za ze zo zu an er on"
+).split()
+_PLACES = (
+    ("London", 51.50632, -0.12714),
+    ("Los Angeles, CA", 34.05349, -118.24532),
+    ("São Paulo, Brazil", -23.56287, -46.65466),
+    ("Kingston, Jamaica", 17.99024, -76.79084),
+    ("New York, NY", 40.71455, -74.00712),
+    ("Reykjavík, Iceland", 64.14563, -21.92777),
+    ("Nashville, TN", 36.16778, -86.77836),
+    ("Málaga, Spain", 36.71833, -4.42024),
+    ("Chicago, IL", 41.88415, -87.63241),
+    ("Lagos, Nigeria", 6.44131, 3.38986),
+)
+_FOREIGN_NAMES = ("Björk Gúðmund", "Sigur Þór", "Ñandú Peña", "Мумий Дом", "椎名 鈴子", "Δελφοί", "נועה")
+_FOREIGN_TITLES = ("¿Dónde va el niño?", "Ágætis Söngur", "Тихая ночь", "夜の森", "Été sans fin", "Größe Träume")
+HOSTILE_NAMES = ('<script>alert("artist")</script>', "Salt & Sugar", 'O\'Mally "The Ear"', "Tab\u00a0Less; DROP")
+HOSTILE_TITLES = ("<script>alert(1)</script>", 'She Said "No" & Left', "It's <b>Loud</b>", "100% {{ jinja }} $HOME")
+_RARE = 64
+"""One name in so many is foreign, and one in so many hostile."""
+
+
+def place(byte: int) -> tuple[str, float, float]:
+    """Pick a place: its name, latitude and longitude in degrees."""
+    return _PLACES[byte % len(_PLACES)]
+
+
+def word(octets: bytes) -> str:
+    """Spell a word: a syllable a byte."""
+    return "".join(SYLLABLES[octet % len(SYLLABLES)] for octet in octets)
+
+
+def _words(octets: bytes, most: int) -> str:
+    """Spell 1 to `most` capitalised words of two or three syllables (needs 1 + 4 × most bytes)."""
+    count = 1 + octets[0] % most
+    return " ".join(
+        word(octets[start : start + 2 + octets[start + 3] % 2]).capitalize() for start in range(1, 1 + 4 * count, 4)
+    )
+
+
+def artist_name(seed: int, artist: int) -> str:
+    """Name an artist, UTF-8; one in 32 is foreign or hostile.
+
+    The first artists of every catalogue are hostile, then foreign, so that the smallest has some.
+    """
+    octets = digest(seed, "artist name", artist)
+    plain = _words(octets, 2)
+    if artist in range(len(HOSTILE_NAMES)):
+        return HOSTILE_NAMES[artist]
+    if octets[60] % _RARE == 0 or artist in range(4, 4 + len(_FOREIGN_NAMES)):
+        return f"{_FOREIGN_NAMES[(artist - 4) % len(_FOREIGN_NAMES)]} {plain}"
+    if octets[60] % _RARE == 1:
+        return f"{HOSTILE_NAMES[octets[61] % len(HOSTILE_NAMES)]} {plain}"
+    return f"The {plain}" if octets[62] % 5 == 0 else plain
+
+
+def title(seed: int, song: int) -> str:
+    """Title a song, UTF-8; one in 32 is foreign or hostile, and so are the first ones."""
+    octets = digest(seed, "title", song)
+    plain = _words(octets, 4)
+    if song in range(len(HOSTILE_TITLES)):
+        return HOSTILE_TITLES[song]
+    if octets[60] % _RARE == 0 or song in range(4, 4 + len(_FOREIGN_TITLES)):
+        return f"{_FOREIGN_TITLES[(song - 4) % len(_FOREIGN_TITLES)]} {plain}"
+    if octets[60] % _RARE == 1:
+        return f"{HOSTILE_TITLES[octets[61] % len(HOSTILE_TITLES)]} {plain}"
+    return f"{plain} (Album Version)" if octets[62] % 12 == 0 else plain
+
+
+def release(seed: int, artist: int, number: int) -> str:
+    """Title one of an artist's records."""
+    return _words(digest(seed, "release", artist * 64 + number), 3)
+
+
+def _letters(octets: bytes) -> str:
+    return "".join(chr(ord("A") + octet % 26) for octet in octets)
+
+
+def _unique_hex(seed: int, index: int) -> str:
+    """Seven hex digits, different for every index below 16**7 of one seed."""
+    return f"{(index * 0x9E3779B + seed * 0x85EBCA7 + 0x2F429D5) % 16**7:07X}"
+
+
+def track_id(seed: int, track: int) -> str:
+    """Give a track's id: 18 characters, ``TR``, five letters, ``128F`` and seven hex digits."""
+    return f"TR{_letters(digest(seed, 'track', track)[:5])}128F{_unique_hex(seed, track)}"
+
+
+def song_id(seed: int, song: int) -> str:
+    """Give a song's id: 18 characters, ``SO``, five letters, ``12A8`` and seven hex digits."""
+    return f"SO{_letters(digest(seed, 'song', song)[:5])}12A8{_unique_hex(seed, song)}"
+
+
+def artist_id(seed: int, artist: int) -> str:
+    """Give an artist's id: 18 characters, ``AR``, five letters or digits, ``1187`` and seven hex digits."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+    start = "".join(alphabet[octet % len(alphabet)] for octet in digest(seed, "artist", artist)[:5])
+    return f"AR{start}1187{_unique_hex(seed, artist)}"
+
+
+def user_id(seed: int, user: int) -> str:
+    """Give a listener's id: 40 hex digits."""
+    return digest(seed, "user", user)[:20].hex()
+
+
+def artist_mbid(seed: int, artist: int) -> str:
+    """Give an artist's MusicBrainz id: a UUID."""
+    text = digest(seed, "mbid", artist)[:16].hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def song_path(track: str) -> str:
+    """Give a song file's path in the dataset's folder layout, ``A/B/C/TRABC….h5``."""
+    return f"{track[2]}/{track[3]}/{track[4]}/{track}.h5"

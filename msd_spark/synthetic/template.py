@@ -1,0 +1,110 @@
+"""Files with the dataset's HDF5 layout and no rows: groups, datasets and attributes as PyTables wrote them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import h5py
+import numpy as np
+from h5py import h5a, h5d, h5p, h5s, h5t
+
+from msd_spark.core.song_layout import ARRAYS, GROUP_TITLES, TABLES, Array, Table
+
+_FILE_TITLE = "H5 Song File"
+_PYTABLES_FILTERS = 65793  # PyTables' code for zlib at level 1 with shuffle
+DEFLATE = 1
+"""Level of compression."""
+
+
+def _text_attribute(owner: h5py.HLObject, name: str, text: str, spare: int) -> None:
+    """Write a fixed-length, null-terminated ASCII attribute as PyTables does: `spare` bytes longer than its text."""
+    kind = h5t.C_S1.copy()
+    kind.set_size(max(len(text) + spare, 1))
+    attribute = h5a.create(owner.id, name.encode(), kind, h5s.create(h5s.SCALAR))
+    attribute.write(np.array(text.encode(), dtype=f"S{kind.get_size()}"), mtype=kind)
+
+
+def _number_attribute(owner: h5py.HLObject, name: str, value: np.generic) -> None:
+    """Write a scalar attribute."""
+    attribute = h5a.create(owner.id, name.encode(), h5t.py_create(value.dtype), h5s.create(h5s.SCALAR))
+    attribute.write(np.array(value))
+
+
+def _group_attributes(group: h5py.Group, title: str) -> None:
+    _text_attribute(group, "CLASS", "GROUP", 0)
+    _text_attribute(group, "TITLE", title, 0)
+    _text_attribute(group, "VERSION", "1.0", 0)
+    _number_attribute(group, "FILTERS", np.int64(_PYTABLES_FILTERS))
+
+
+def _dataset(file: h5py.File, item: Table | Array, dtype: np.dtype[Any], row_shape: tuple[int, ...]) -> h5py.Dataset:
+    """Create a dataset without rows, chunked, with shuffle and deflate."""
+    creation = h5p.create(h5p.DATASET_CREATE)
+    creation.set_chunk((item.chunk, *row_shape))
+    creation.set_shuffle()
+    creation.set_deflate(DEFLATE)
+    creation.set_fill_time(h5d.FILL_TIME_ALLOC)
+    creation.set_obj_track_times(False)  # else the file would hold the time of writing
+    space = h5s.create_simple((0, *row_shape), (h5s.UNLIMITED, *row_shape))
+    name = item.path.rsplit("/", 1)[1].encode()
+    return h5py.Dataset(h5d.create(file[item.group].id, name, _file_type(dtype), space, creation))
+
+
+def _file_type(dtype: np.dtype[Any]) -> h5t.TypeID:
+    """Translate a type to HDF5, with null-terminated strings as PyTables declares them."""
+    if dtype.names:
+        compound = h5t.create(h5t.COMPOUND, dtype.itemsize)
+        for name in dtype.names:
+            field, offset = dtype.fields[name][:2]  # type: ignore[index]  # a compound type has fields
+            compound.insert(name.encode(), offset, _file_type(field))
+        return compound
+    if dtype.kind == "S":
+        text = h5t.C_S1.copy()
+        text.set_size(dtype.itemsize)
+        return text
+    return h5t.py_create(dtype)
+
+
+def _table_attributes(dataset: h5py.Dataset, table: Table) -> None:
+    _text_attribute(dataset, "CLASS", "TABLE", 1)
+    _text_attribute(dataset, "VERSION", "2.6", 1)
+    _text_attribute(dataset, "TITLE", table.title, 1)
+    for place, name in enumerate(table.columns.names or ()):
+        _text_attribute(dataset, f"FIELD_{place}_NAME", name, 1)
+        kind = table.columns[name]
+        if kind.kind == "S":
+            _text_attribute(dataset, f"FIELD_{place}_FILL", "", 1)
+        else:
+            _number_attribute(dataset, f"FIELD_{place}_FILL", kind.type(0))
+    _number_attribute(dataset, "NROWS", np.int64(0))
+
+
+def create_layout(file: h5py.File, with_arrays: bool = True) -> None:
+    """Create every group, dataset and attribute of the dataset's layout in an empty file, without rows.
+
+    Parameters
+    ----------
+    file : h5py.File
+        Open for writing, made with ``libver="earliest"``.
+    with_arrays : bool
+        False for a summary file: the tables alone.
+    """
+    _group_attributes(file, _FILE_TITLE)
+    _text_attribute(file, "PYTABLES_FORMAT_VERSION", "2.0", 0)
+    for group, title in GROUP_TITLES.items():
+        _group_attributes(file.create_group(group), title)
+    for table in TABLES:
+        _table_attributes(_dataset(file, table, table.columns, ()), table)
+    for counter, array in enumerate(ARRAYS if with_arrays else ()):
+        dataset = _dataset(file, array, np.dtype(array.dtype), array.row_shape)
+        _text_attribute(dataset, "CLASS", "EARRAY", 1)
+        _text_attribute(dataset, "VERSION", "1.0", 1)
+        _text_attribute(dataset, "TITLE", array.title, 1)
+        # In the real files a count of the objects that their writer had made so far.
+        _number_attribute(dataset, "EXTDIM", np.int32(counter))
+
+
+def set_row_count(file: h5py.File, rows: int) -> None:
+    """Set the row counts that PyTables reads from the tables' attributes."""
+    for table in TABLES:
+        h5a.open(file[table.path].id, b"NROWS").write(np.array(rows, dtype=np.int64))

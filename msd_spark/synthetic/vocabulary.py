@@ -1,0 +1,124 @@
+"""The 5,000 words of the lyrics: real function words, made-up stems, and the real list's oddities.
+
+The same in every catalogue, whatever its seed, so that a word means the same everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from msd_spark.synthetic import names
+from msd_spark.synthetic.draws import Floats, digest
+from msd_spark.synthetic.signal import GENRE_PRIOR, GENRES
+
+VOCABULARY_SIZE = 5000
+_WORLD = 2011
+_TOPIC_WORDS, _TOPICAL_WORDS = 60, 400  # words of a topic, and words that topics are made of
+
+ENGLISH = (
+    "i the you to and a me it not in my is of your that do on are we am will all for no be have love so know this but "
+    "with what just when like now can come there go up oh la one they out down get she was see if got never from he "
+    "feel want let make way say take would as ca day at babi away life yeah back by her heart here how could night"
+).split()
+"""The commonest stems, in the order of the real list or so."""
+
+SPANISH = "que de y en el un la tu te mi se yo es por con una los más corazón amor día qué está sin para como".split()
+
+STEMMED = {"babi": "baby", "ca": "can't", "whi": "why", "onli": "only", "caus": "'cause", "damag": "damage"}
+
+ODDITIES = (
+    "don’t", "can’t", "it´m", "‘caus", "¿qué", "&", "i`m", "you´r", "–",  # other apostrophes, signs
+    "donâ\x80\x99t", "youâ\x80\x99r", "â\x96", "c\x9cur", "\x96", "no\x85", "n\x85on",  # UTF-8 read as Latin-1, and C1
+    "été", "größe", "señor", "går", "się", "perché", "não", "mãe", "für", "déjà", "мир", "愛",
+)  # fmt: skip
+"""Words that break careless readers: some of their characters are line ends to Python's `splitlines`."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words, commonest first.
+
+    Attributes
+    ----------
+    stems : tuple of str
+        5,000 different stems, as the ``%`` line has them.
+    words : tuple of str
+        For each stem, its commonest word.
+    cumulative : numpy.ndarray of float64, (genres, 5000)
+        Cumulative probabilities of the words in each genre.
+    """
+
+    stems: tuple[str, ...]
+    words: tuple[str, ...]
+    cumulative: Floats
+
+
+def _made_up(count: int, taken: set[str]) -> list[tuple[str, str]]:
+    """Spell stems and their words: a third of the words are longer than their stem."""
+    pairs: list[tuple[str, str]] = []
+    number = 0
+    while len(pairs) < count:
+        octets = digest(_WORLD, "stem", number)
+        stem = names.word(octets[: 2 + octets[62] % 2]) + ("", "", "n", "t", "r")[octets[61] % 5]
+        number += 1
+        if stem in taken:
+            continue
+        taken.add(stem)
+        ending = ("e", "s", "ing", "ed", "y")[octets[60] % 5]
+        if octets[59] % 7 < 2:  # 28 % in the real list
+            # Stemmers turn a final y into i: "babi" stands for "baby".
+            swaps = ending == "y" and f"{stem}i" not in taken
+            pairs.append((f"{stem}i", f"{stem}y") if swaps else (stem, stem + ending))
+            taken.add(pairs[-1][0])
+        else:
+            pairs.append((stem, stem))
+    return pairs
+
+
+@lru_cache(maxsize=4)
+def vocabulary(genre_share: float) -> Vocabulary:
+    """Make the vocabulary.
+
+    Parameters
+    ----------
+    genre_share : float
+        Of the words of a song, those from its genre's topic.
+
+    Returns
+    -------
+    Vocabulary
+        Words sorted by their frequency over all genres.
+    """
+    real = list(dict.fromkeys([*ENGLISH, *SPANISH]))
+    pairs = [(stem, STEMMED.get(stem, stem)) for stem in real]
+    invented = _made_up(VOCABULARY_SIZE - len(real) - len(ODDITIES), set(real) | set(ODDITIES))
+    spread = len(invented) // len(ODDITIES)
+    for place, odd in enumerate(ODDITIES):  # scattered over the list, as they are in the real one
+        invented.insert(place * spread + 40, (odd, odd))
+    pairs += invented
+
+    background = (np.arange(VOCABULARY_SIZE) + 6.0) ** -1.1
+    background /= background.sum()
+    genres = (1 - genre_share) * background + genre_share * _topics(len(real), pairs)
+    order = np.argsort(-(GENRE_PRIOR[:, None] * genres).sum(axis=0), kind="stable")
+    cumulative = np.cumsum(genres[:, order], axis=1)
+    cumulative /= cumulative[:, -1:]
+    return Vocabulary(tuple(pairs[place][0] for place in order), tuple(pairs[place][1] for place in order), cumulative)
+
+
+def _topics(n_real: int, pairs: list[tuple[str, str]]) -> Floats:
+    """Give each genre's topic, (genres, 5000): 60 words of 400 common made-up ones; half of Latin's are Spanish."""
+    random = np.random.Generator(np.random.SFC64(_WORLD))
+    topics = np.zeros((len(GENRES), VOCABULARY_SIZE))
+    weights = 1 / (np.arange(_TOPIC_WORDS) + 5.0)
+    for topic in topics:
+        own = n_real + random.permutation(_TOPICAL_WORDS)[:_TOPIC_WORDS]
+        topic[own] = weights / weights.sum()
+    stems = [stem for stem, _ in pairs]
+    latin = topics[GENRES.index("Latin")]
+    latin /= 2
+    latin[[stems.index(stem) for stem in SPANISH]] += 0.5 / len(SPANISH)
+    return topics

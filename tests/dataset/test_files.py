@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from msd_spark.dataset.files import (
+    PLANNED,
+    assemble,
+    feature_moments,
+    normalisation,
+    part_name,
+    rows_to_lists,
+    with_widths,
+    write_file,
+)
+from msd_spark.core.schemas import EXAMPLES, FACTOR_VECTOR, TAG_VECTOR, VECTOR, Geometry, examples_schema
+from msd_spark.core.warehouse import Warehouse
+
+SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=2)
+
+
+def examples(n_rows: int, seed: int = 0) -> pa.Table:
+    """Return random examples in which the padding holds 9s, so that whoever counts it is found out."""
+    generator = np.random.default_rng(seed)
+    lengths = generator.integers(0, 4, n_rows).astype(np.int32)
+    padding = SMALL.mask(lengths)[..., None] == 0
+    has_lyrics = generator.integers(0, 2, n_rows).astype(np.float32)
+    vectors = {
+        "chroma": np.where(padding, 9, generator.normal(2, 3, (n_rows, 3, 2))),
+        "timbre": np.where(padding, 9, generator.normal(-50, 90, (n_rows, 3, 2))),
+        "lyric_vector": np.where(has_lyrics[:, None] > 0, generator.normal(0, 0.1, (n_rows, 2)), 9),
+    }
+    numbers = {"n_segments": lengths, "has_lyrics": has_lyrics}
+    return as_examples([f"TR{number:016d}" for number in range(n_rows)], vectors, numbers)
+
+
+def as_examples(tracks: list[str], vectors: dict[str, np.ndarray], numbers: dict[str, np.ndarray]) -> pa.Table:
+    columns = {name: rows_to_lists(values.astype(np.float32), VECTOR) for name, values in vectors.items()}
+    columns |= {"track_id": pa.array(tracks), "artist_group": pa.array(["AR"] * len(tracks))}
+    columns |= {name: pa.array(values) for name, values in numbers.items()}
+    nothing = {name: np.zeros(len(tracks)) for name in EXAMPLES.names}
+    columns = {name: columns.get(name, pa.array(nothing[name])) for name in EXAMPLES.names}
+    return pa.Table.from_arrays([columns[item.name].cast(item.type) for item in EXAMPLES], schema=EXAMPLES)
+
+
+@given(st.integers(0, 6), st.lists(st.integers(1, 4), min_size=1, max_size=2))
+def test_rows_become_lists_of_their_numbers(n_rows: int, shape: list[int]) -> None:
+    rows = np.random.default_rng(n_rows).random((n_rows, *shape), np.float32)
+    made = rows_to_lists(rows, VECTOR)
+    assert made.type == VECTOR
+    assert made.to_pylist() == [row.ravel().tolist() for row in rows]
+
+
+def test_names_of_files_sort_as_their_numbers_do() -> None:
+    names = [part_name(number) for number in (0, 9, 10, 123_456)]
+    assert names == sorted(names)
+    assert names[2] == "part-000010.parquet"
+
+
+def test_moments_leave_out_padding_and_absent_lyrics() -> None:
+    vectors = {
+        "chroma": np.array([[1, 2, 3, 4, 9, 9], [5, 6, 9, 9, 9, 9]]),
+        "timbre": np.array([[1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]]),
+        "lyric_vector": np.array([[0.5, 1], [9, 9]]),
+    }
+    table = as_examples(["TR1", "TR2"], vectors, {"n_segments": np.array([2, 1]), "has_lyrics": np.array([1.0, 0.0])})
+    # Three segments count: chroma (1, 2), (3, 4), (5, 6); timbre (1, 2), (3, 4), (1, 2). One bag of lyrics.
+    # Count, means, squared deviations: chroma 2² + 0² + 2² = 8; timbre of 1, 3, 1 around 5/3: 4/9 + 16/9 + 4/9 = 8/3.
+    wanted = {
+        "chroma": [3, 3, 4, 8, 8],
+        "timbre": [3, 5 / 3, 8 / 3, 8 / 3, 8 / 3],
+        "lyric_vector": [1, 0.5, 1, 0, 0],
+    }
+    found = feature_moments(table, SMALL)
+    assert found.keys() == wanted.keys()
+    for name, values in wanted.items():
+        assert found[name] == pytest.approx(values)
+
+
+def as_written(parts: list[pa.Table]) -> pd.DataFrame:
+    rows = [
+        {"split": "train", "file": number, "rows": part.num_rows, **feature_moments(part, SMALL)}
+        for number, part in enumerate(parts)
+    ]
+    return pd.DataFrame(rows)
+
+
+@given(st.integers(1, 30), st.lists(st.integers(0, 30), max_size=4), st.integers(0, 1000))
+def test_normalisation_is_that_of_all_rows_however_they_are_cut(n_rows: int, cuts: list[int], seed: int) -> None:
+    table = examples(n_rows, seed)
+    borders = [0, *sorted(min(cut, n_rows) for cut in cuts), n_rows]
+    written = as_written([table.slice(a, b - a) for a, b in itertools.pairwise(borders)])
+    found = normalisation(written)
+    assert found == normalisation(written.iloc[::-1])
+    inside = SMALL.mask(table["n_segments"].to_numpy()).astype(bool)
+    has_lyrics = table["has_lyrics"].to_numpy() > 0
+    for name, shape, counts in (
+        ("chroma", (3, 2), inside),
+        ("timbre", (3, 2), inside),
+        ("lyric_vector", (2,), has_lyrics),
+    ):
+        rows = np.array(table[name].to_pylist()).reshape(n_rows, *shape)[counts]
+        mean = rows.mean(axis=0) if len(rows) else np.zeros(2)
+        deviation = rows.std(axis=0) if len(rows) > 1 else np.ones(2)
+        assert found[name]["mean"] == pytest.approx(mean, abs=1e-6)
+        assert found[name]["deviation"] == pytest.approx(deviation, rel=1e-6)
+
+
+def test_other_splits_play_no_part_in_the_normalisation() -> None:
+    train = as_written([examples(9, 1)])
+    other = as_written([examples(9, 2)]).assign(split="test", file=5)
+    silent = pd.DataFrame([{"split": "validation", "file": 0, "rows": 3}])
+    assert normalisation(pd.concat([other, train, silent])) == normalisation(train)
+
+
+def planned(*rows: tuple[object, ...]) -> pa.Table:
+    columns = [pa.array(list(values), item.type) for values, item in zip(zip(*rows, strict=True), PLANNED, strict=True)]
+    return pa.Table.from_arrays(columns, schema=PLANNED)
+
+
+TWO = planned(
+    ("TR1", "SO1", "AR1", 2, 9, 0, [0.5, -0.5], [0, 2], [1.0, 2.0, 3.0]),
+    ("TR2", None, "AR2", -1, -1, 0, None, None, None),
+)
+SEGMENTS = {
+    "chroma": np.arange(12, dtype=np.float32).reshape(2, 3, 2),
+    "timbre": -np.arange(12, dtype=np.float32).reshape(2, 3, 2),
+    "n_segments": np.array([3, 1], np.int32),
+}
+
+
+def test_what_a_track_has_not_is_zero_and_marked() -> None:
+    schema = with_widths(examples_schema(tags=True, factors=True), {TAG_VECTOR: 4, FACTOR_VECTOR: 3})
+    first, second = assemble(TWO, SEGMENTS, schema, SMALL).to_pylist()
+    assert first == {
+        "track_id": "TR1",
+        "song_id": "SO1",
+        "artist_group": "AR1",
+        "chroma": [0, 1, 2, 3, 4, 5],
+        "timbre": [0, -1, -2, -3, -4, -5],
+        "n_segments": 3,
+        "lyric_vector": [0.5, -0.5],
+        "has_lyrics": 1,
+        "genre_index": 2,
+        "has_genre": 1,
+        "popularity_decile": 9,
+        "has_listens": 1,
+        "weight": 1,
+        "tag_vector": [1, 0, 1, 0],
+        "has_tags": 1,
+        "factors": [1, 2, 3],
+        "has_factors": 1,
+    }
+    absent = {"song_id": None, "lyric_vector": [0, 0], "has_lyrics": 0, "genre_index": -1, "has_genre": 0}
+    absent |= {"popularity_decile": -1, "has_listens": 0, "tag_vector": [0] * 4, "has_tags": 0}
+    absent |= {"factors": [0] * 3, "has_factors": 0, "n_segments": 1, "chroma": [6, 7, 8, 9, 10, 11]}
+    assert {name: second[name] for name in absent} == absent
+
+
+def test_a_dataset_without_tags_and_factors_has_no_such_columns() -> None:
+    assert assemble(TWO, SEGMENTS, EXAMPLES, SMALL).column_names == EXAMPLES.names
+
+
+def test_a_slice_of_the_plan_gives_its_rows(tmp_path: Path) -> None:
+    schema = with_widths(examples_schema(tags=True), {TAG_VECTOR: 3})
+    whole = assemble(TWO, SEGMENTS, schema, SMALL)
+    part = assemble(TWO.slice(1), {name: values[1:] for name, values in SEGMENTS.items()}, schema, SMALL)
+    assert part.to_pylist() == whole.to_pylist()[1:]
+    assert part.schema == whole.schema == schema
+
+
+def test_a_file_is_one_row_group_of_floats_that_cannot_be_null(tmp_path: Path) -> None:
+    table = assemble(TWO, SEGMENTS, EXAMPLES, SMALL)
+    write_file(Warehouse(str(tmp_path)), table, str(tmp_path / part_name(0)))
+    file = pq.ParquetFile(tmp_path / "part-000000.parquet")
+    assert file.num_row_groups == 1
+    assert file.read().equals(table)
+    assert file.schema_arrow.field("chroma").type == VECTOR
+    assert [path.name for path in tmp_path.iterdir()] == ["part-000000.parquet"]

@@ -1,0 +1,302 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from msd_spark.dataset.balance import BalanceRule
+from msd_spark.dataset.job import DatasetSettings, make_dataset
+from msd_spark.core.errors import StageError
+from msd_spark.dataset.plan import FileRule
+from msd_spark.core.schemas import EXAMPLES, GEOMETRY, SPLITS, Geometry, examples_schema
+from msd_spark.dataset.splits import SplitRule
+from msd_spark.core.summary import Summary
+from msd_spark.core.warehouse import Warehouse
+from tests.support.object_store import ObjectStore
+from tests.support.submitted import submitted
+from tests.support.song_tables import (
+    song,
+    track,
+    write_factors,
+    write_labels,
+    write_lyrics,
+    write_popularity,
+    write_songs,
+    write_tags,
+)
+
+
+@pytest.fixture(scope="module")
+def examples(warehouse: Warehouse) -> pd.DataFrame:
+    parts = [
+        pq.read_table(warehouse.path("dataset", "genre", split)).to_pandas().assign(split=split) for split in SPLITS
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_examples_hold_the_songs_segments(warehouse: Warehouse, examples: pd.DataFrame) -> None:
+    songs = pq.read_table(warehouse.path("songs")).to_pandas().set_index("track_id")
+    for row in examples.to_dict("records"):
+        song = songs.loc[row["track_id"]]
+        assert row["n_segments"] == min(song["n_segments"], 300)
+        for found, source in ((row["chroma"], song["segments_pitches"]), (row["timbre"], song["segments_timbre"])):
+            assert len(found) == 300 * 12
+            np.testing.assert_array_equal(found[: row["n_segments"] * 12], source[: row["n_segments"] * 12])
+            assert not found[row["n_segments"] * 12 :].any()
+
+
+def test_labels_lyrics_and_counts_are_the_sources(warehouse: Warehouse, examples: pd.DataFrame) -> None:
+    metadata = warehouse.read_json("dataset", "genre", "metadata.json")
+    labels = pq.read_table(warehouse.path("labels"), filters=[("label_set", "=", "cd1")]).to_pandas()
+    labels = labels.set_index("track_id")["genre"]
+    lyrics = pq.read_table(warehouse.path("lyrics")).to_pandas().set_index("track_id")["lyric_vector"]
+    assert [metadata["labels"][index] for index in examples["genre_index"]] == labels[examples["track_id"]].tolist()
+    for row in examples.to_dict("records"):
+        if row["has_lyrics"]:
+            np.testing.assert_array_equal(row["lyric_vector"], lyrics[row["track_id"]])
+        else:
+            assert row["track_id"] not in lyrics.index
+            assert not row["lyric_vector"].any()
+    funnel = metadata["funnel"]
+    assert funnel["songs"] == 160
+    assert funnel["labelled"] == funnel["after rare genres"] + sum(metadata["rare_genres"].values())
+    assert funnel["after rare genres"] == len(examples) == sum(funnel[split] for split in SPLITS)
+    by_genre = pd.crosstab(examples["genre_index"], examples["split"])
+    for index, genre in enumerate(metadata["labels"]):
+        assert {split: int(by_genre.loc[index].get(split, 0)) for split in SPLITS} == metadata["examples_by_genre"][
+            genre
+        ]
+
+
+def test_no_artist_and_no_song_is_in_two_splits(warehouse: Warehouse, examples: pd.DataFrame) -> None:
+    songs = pq.read_table(warehouse.path("songs"), columns=["track_id", "song_id", "artist_id"]).to_pandas()
+    joined = examples[["track_id", "split", "artist_group"]].merge(songs, on="track_id")
+    for key in ("artist_group", "artist_id", "song_id"):
+        assert len(joined[[key, "split"]].drop_duplicates()) == joined[key].nunique()
+    rule = SplitRule()
+    assert [rule.split_of(group) for group in joined["artist_group"]] == joined["split"].tolist()
+
+
+def test_files_are_the_plans_units(warehouse: Warehouse) -> None:
+    metadata = warehouse.read_json("dataset", "genre", "metadata.json")
+    for split in SPLITS:
+        on_disk = {Path(info.path).name for info in warehouse.list_files(warehouse.path("dataset", "genre", split))}
+        assert on_disk == {file["name"] for file in metadata["files"][split]}
+        for file in metadata["files"][split]:
+            opened = pq.ParquetFile(warehouse.path("dataset", "genre", split, file["name"]))
+            assert (opened.num_row_groups, opened.metadata.num_rows) == (1, file["rows"])
+            assert opened.schema_arrow.names == EXAMPLES.names
+
+
+def test_normalisation_is_of_the_train_split_alone(warehouse: Warehouse, examples: pd.DataFrame) -> None:
+    found = warehouse.read_json("dataset", "genre", "metadata.json")["normalisation"]
+    train = examples[examples["split"] == "train"]
+    rows = np.concatenate(
+        [row["timbre"].reshape(-1, 12)[: row["n_segments"]] for row in train.to_dict("records")]
+    ).astype(float)
+    np.testing.assert_allclose(found["timbre"]["mean"], rows.mean(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(found["timbre"]["deviation"], rows.std(axis=0), rtol=1e-9)
+    vectors = np.stack(list(train[train["has_lyrics"] > 0]["lyric_vector"])).astype(float)
+    np.testing.assert_allclose(found["lyric_vector"]["mean"], vectors.mean(axis=0), rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_petastorm_and_spark_read_the_same_rows(
+    spark: SparkSession, warehouse: Warehouse, examples: pd.DataFrame
+) -> None:
+    from petastorm import make_batch_reader
+
+    train = examples[examples["split"] == "train"]
+    with make_batch_reader(
+        warehouse.address("dataset", "genre", "train"), reader_pool_type="dummy", num_epochs=1
+    ) as reader:
+        groups = [(group.track_id, group.chroma) for group in reader]
+    assert sorted(np.concatenate([ids for ids, _ in groups])) == sorted(train["track_id"])
+    assert {chroma.shape[1:] for _, chroma in groups} == {(GEOMETRY.n_segments * GEOMETRY.n_pitches,)}
+    by_spark = spark.read.parquet(warehouse.address("dataset", "genre", "train")).select("track_id").toPandas()
+    assert sorted(by_spark["track_id"]) == sorted(train["track_id"])
+
+
+N_SMALL = 60
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """Return songs of 20 artists; a beat is two segments long, and every tenth song has none."""
+    return [
+        song(
+            number,
+            4 + number,
+            artist_id=f"AR{number % 20:016d}",
+            beats_start=[] if number % 10 == 0 else np.arange(0, 4 + number, 2.0),
+        )
+        for number in range(N_SMALL)
+    ]
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Warehouse:
+    """A warehouse with every table that a dataset can be made of."""
+    found = Warehouse(str(tmp_path / "small"))
+    write_songs(found, catalogue())
+    write_labels(found, {track(number): "Rap" if number % 3 else "Jazz" for number in range(N_SMALL) if number % 5})
+    write_lyrics(found, {track(number): np.full(50, number) for number in range(0, N_SMALL, 2)})
+    write_popularity(found, [track(number) for number in range(0, N_SMALL, 4)])
+    write_factors(found, {track(number): [number, -number] for number in range(0, N_SMALL, 4)})
+    tags = [
+        (track(number), tag) for number in range(1, N_SMALL) for tag in ("slow", "loud") if number % 2 or tag == "loud"
+    ]
+    write_tags(found, tags, ["loud", "slow", "rare"])
+    return found
+
+
+def make(spark: SparkSession, warehouse: Warehouse, **others: Any) -> tuple[Summary, dict[str, Any], pd.DataFrame]:
+    """Make a dataset; return its summary, its metadata and its rows."""
+    summary = make_dataset(spark, DatasetSettings(warehouse.root, min_examples=2, **others))
+    metadata = warehouse.read_json("dataset", "genre", "metadata.json")
+    parts = []
+    for split in SPLITS:
+        for file in metadata["files"][split]:
+            table = pq.read_table(warehouse.path("dataset", "genre", split, file["name"]))
+            parts.append(table.to_pandas().assign(split=split, file=file["name"]))
+    return summary, metadata, pd.concat(parts, ignore_index=True)
+
+
+def test_everything_that_can_be_asked_for_at_once(spark: SparkSession, small: Warehouse) -> None:
+    wanted = {
+        "require": ("lyrics", "tags"),
+        "tags": 2,
+        "factors": True,
+        "geometry": Geometry(segments="beats"),
+        "balance": BalanceRule("counts", 20, 9),
+        "file_rule": FileRule(rows_per_file=7),
+    }
+    summary, metadata, rows = make(spark, small, **wanted)
+    # Of 60 songs 30 have lyrics, and of these all but song 0 have tags.
+    assert (metadata["funnel"]["songs"], metadata["funnel"]["examples"]) == (60, 29)
+    assert metadata["tags"] == ["loud", "slow"]
+    assert (metadata["n_factors"], metadata["segments"], metadata["require"]) == (2, "beats", ["lyrics", "tags"])
+    assert Geometry(**metadata["geometry"]) == wanted["geometry"]
+    first = metadata["files"]["train"][0]["name"]
+    assert pq.read_schema(small.path("dataset", "genre", "train", first)) == examples_schema(tags=True, factors=True)
+    once = rows[(rows["split"] == "train") & (rows["has_factors"] == 1)].drop_duplicates("track_id")
+    numbers = once["track_id"].str[2:].astype(int)
+    assert metadata["normalisation"]["factors"]["mean"] == pytest.approx([numbers.mean(), -numbers.mean()])
+    assert metadata["normalisation"]["factors"]["deviation"] == pytest.approx([numbers.std(ddof=0)] * 2)
+    for row in rows.to_dict("records"):
+        number = int(row["track_id"][2:])
+        genre = metadata["labels"][row["genre_index"]] if row["genre_index"] >= 0 else None
+        assert genre == (None if number % 5 == 0 else "Rap" if number % 3 else "Jazz")
+        assert row["has_genre"] == (number % 5 > 0)
+        assert row["has_listens"] == row["has_factors"] == (number % 4 == 0)
+        assert row["factors"].tolist() == ([number, -number] if number % 4 == 0 else [0, 0])
+        assert row["tag_vector"].tolist() == [1, 0]
+        assert row["lyric_vector"].tolist() == [number] * 50
+        if number % 10:
+            # Two segments a beat: rows of 12 numbers that grow by 12; the first beat's mean is 6 more than its first.
+            assert row["n_segments"] == -(-(4 + number) // 2)
+            assert row["chroma"][:12].tolist() == (np.arange(12) + number * 1000 + 6).tolist()
+        else:
+            assert row["n_segments"] == 4 + number
+    train = rows[rows["split"] == "train"]
+    by_genre = {genre: int((train["genre_index"] == index).sum()) for index, genre in enumerate(metadata["labels"])}
+    assert by_genre == {genre: counts["train"] for genre, counts in metadata["examples_by_genre"].items()}
+    assert sorted(by_genre.values()) == [9, 20]
+    assert sum(counts["train"] for counts in metadata["tracks_by_genre"].values()) < sum(by_genre.values())
+    assert metadata["rows"] == {split: int((rows["split"] == split).sum()) for split in SPLITS}
+    assert not rows[rows["split"] != "train"]["track_id"].duplicated().any()
+    once = train.drop_duplicates("track_id")
+    vectors = np.stack(list(once["lyric_vector"])).astype(float)
+    np.testing.assert_allclose(metadata["normalisation"]["lyric_vector"]["mean"], vectors.mean(axis=0), rtol=1e-9)
+    assert "rows after balancing" in summary.facts
+    assert ["with", "lyrics", "30", "30"] in [line.split() for line in summary.table().splitlines()]
+
+    content = {info.path: Path(info.path).read_bytes() for info in small.list_files(small.path("dataset"))}
+    make(spark, small, **wanted)
+    assert content == {info.path: Path(info.path).read_bytes() for info in small.list_files(small.path("dataset"))}
+
+
+def test_only_audio_is_required_unless_more_is(
+    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    bare = Warehouse(str(tmp_path))
+    write_songs(bare, [song(number, number % 3) for number in range(30)])
+    summary, metadata, rows = make(spark, bare)
+    assert sorted(rows["track_id"]) == [track(number) for number in range(30) if number % 3]
+    for flag in ("has_genre", "has_lyrics", "has_listens"):
+        assert not rows[flag].any()
+    assert set(rows["genre_index"]) == set(rows["popularity_decile"]) == {-1}
+    assert (metadata["labels"], metadata["lyric_vectors"]) == ([], "none")
+    assert summary.facts["with segments"] == 20
+    write_labels(bare, {track(1): "Rap", track(2): "Rap"})
+    make(spark, bare, require=("genre",), split_rule=SplitRule((1.0, 0.0, 0.0)))
+    assert "dataset: no example of Rap in validation, test" in capsys.readouterr().err
+
+
+def test_a_song_that_joins_artists_moves_them_alone_and_is_reported(spark: SparkSession, small: Warehouse) -> None:
+    _, _, before = make(spark, small)
+    first, _, same = make(spark, small)
+    assert first.facts["since the last dataset: tracks moved"] == 0
+    assert dict(zip(same["track_id"], same["split"], strict=True)) == dict(
+        zip(before["track_id"], before["split"], strict=True)
+    )
+    split_of_artist = before.groupby("artist_group")["split"].first()
+    train, test = (sorted(split_of_artist.index[split_of_artist == name])[-1] for name in ("train", "test"))
+    joined, moved = sorted((train, test))
+    # One new song under an artist of its own moves nothing; the other has the song id of one artist's and is another's.
+    linking = before[before["artist_group"] == joined]["song_id"].iloc[0]
+    write_songs(small, [*catalogue(), song(70), song(71, song_id=linking, artist_id=moved)])
+    summary, _, after = make(spark, small)
+    now = after.set_index("track_id")["split"]
+    changed = {name for name, split in zip(before["track_id"], before["split"], strict=True) if now[name] != split}
+    assert changed == set(before["track_id"][before["artist_group"] == moved])
+    assert summary.facts["since the last dataset: groups joined"] == 1
+    assert summary.facts["since the last dataset: tracks moved"] == len(changed)
+    assert any("were joined by new songs" in text for text in summary.details["warnings"])
+
+
+def test_official_lists_say_the_splits(spark: SparkSession, small: Warehouse, tmp_path: Path) -> None:
+    lists = {"train": range(0, 30), "validation": range(30, 35), "test": range(35, 50)}
+    paths = tuple(str(tmp_path / f"{split}.txt") for split in SPLITS)
+    for path, numbers in zip(paths, lists.values(), strict=True):
+        names = [track(number) if number % 2 else f"SO{number:016d}" for number in numbers]
+        Path(path).write_text("# a list\n" + "\n".join([*names, "no id", track(99)[:-4] + path[-8:-4].upper()]) + "\n")
+    summary, metadata, rows = make(spark, small, split_lists=paths)
+    for split, numbers in lists.items():
+        assert sorted(rows["track_id"][rows["split"] == split]) == [track(number) for number in numbers]
+    assert {step["name"]: step["left_out"] for step in metadata["funnel_steps"]}["in the lists"] == 10
+    assert metadata["split_rule"]["by"] == "lists"
+    assert metadata["split_lists"] == ["train.txt", "validation.txt", "test.txt"]
+    assert (summary.facts["of these not in songs/"], summary.facts["lines of the lists rejected"]) == (3, 3)
+    # Artists 0-19 have three songs each, 0-59; the lists cut them at 30, 35 and 50.
+    assert summary.facts["artist groups in several lists"] == 20
+    assert any("leak artists" in text for text in summary.details["warnings"])
+    refused = pq.read_table(small.path("rejected", "stage=dataset"), partitioning=None).to_pylist()
+    assert {(row["reason"], row["detail"]) for row in refused} == {("bad_id", "no id")}
+
+    Path(paths[2]).write_text(track(1) + "\n")
+    with pytest.raises(StageError, match=r"dataset: --split-lists: 1 tracks are in two lists: .* in train and test"):
+        make(spark, small, split_lists=paths)
+
+
+def test_a_warehouse_in_an_object_store_gives_the_same_dataset(
+    spark: SparkSession,
+    small: Warehouse,
+    store: ObjectStore,
+    tmp_path: Path,
+) -> None:
+    store.create("datasets")
+    store.put_folder("datasets", Path(small.root), "w")
+    command = ["dataset.py", "--warehouse", "s3://datasets/w", "--min-examples", "2", "--require", "genre"]
+    with submitted(*command, log=tmp_path / "log", environment=store.environment()) as job:
+        job.succeed()
+        assert "dataset: no example of" not in job.said()
+    make(spark, small, require=("genre",))
+    for info in small.list_files(small.path("dataset")):
+        key = f"w/{Path(info.path).relative_to(small.root)}"
+        assert store.get("datasets", key) == Path(info.path).read_bytes(), key
+    assert not [key for key in store.keys("datasets") if "_staging" in key]

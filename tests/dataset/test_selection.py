@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from msd_spark.dataset.settings import DatasetSettings
+from msd_spark.dataset.selection import join, narrow
+from msd_spark.core.errors import StageError
+from msd_spark.catalogue.songs import read_songs
+from msd_spark.catalogue.joined_tracks import REQUIREMENTS
+from msd_spark.core.schemas import LABELS
+from msd_spark.core.warehouse import Warehouse
+from tests.support.song_tables import (
+    song,
+    track,
+    write_factors,
+    write_labels,
+    write_lyrics,
+    write_popularity,
+    write_songs,
+    write_tags,
+)
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    return Warehouse(str(tmp_path))
+
+
+TRACKS = pd.Series([track(number) for number in range(5)])
+
+
+def settings(warehouse: Warehouse, **others: object) -> DatasetSettings:
+    return DatasetSettings(warehouse.root, min_examples=1, **others)  # type: ignore[arg-type]
+
+
+def test_tables_that_are_missing_say_nothing_of_any_track(warehouse: Warehouse) -> None:
+    joined = join(warehouse, TRACKS, settings(warehouse))
+    assert not any(joined.has(name).any() for name in REQUIREMENTS)
+    assert joined.genre.isna().all()
+    assert (joined.popularity_decile == -1).all()
+    assert joined.lyrics.take(np.arange(5)).to_pylist() == [None] * 5
+    assert joined.lyric_fingerprint == "none"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "job"),
+    [
+        ({"require": ("lyrics",)}, "lyrics; run jobs/lyrics.py first"),
+        ({"require": ("genre",)}, "labels; run jobs/labels.py first"),
+        ({"require": ("tags",)}, "tags; run jobs/labels.py first"),
+        ({"require": ("listens",)}, "popularity; run jobs/plays.py first"),
+        ({"require": ("factors",)}, "factors; run jobs/factors.py first"),
+        ({"tags": 5}, "tag_counts; run jobs/labels.py first"),
+        ({"factors": True}, "factors; run jobs/factors.py first"),
+        ({"most_popular": 5}, "popularity; run jobs/plays.py first"),
+    ],
+)
+def test_a_table_that_is_needed_is_asked_for(warehouse: Warehouse, wanted: dict[str, object], job: str) -> None:
+    with pytest.raises(StageError, match=f"dataset: no whole table .*/{job}"):
+        join(warehouse, TRACKS, settings(warehouse, **wanted))
+
+
+def test_what_the_tables_say_comes_to_the_right_tracks(warehouse: Warehouse) -> None:
+    write_labels(warehouse, {track(3): "Rap", track(9): "Pop", track(0): "Jazz"})
+    write_lyrics(warehouse, {track(9): np.zeros(50), track(2): np.ones(50), track(1): None})
+    write_popularity(warehouse, [track(4), track(9), track(1)])
+    write_factors(warehouse, {track(9): [9.0, 9], track(1): [1.0, 2]})
+    write_tags(warehouse, [(track(2), "b"), (track(2), "a"), (track(3), "zz"), (track(9), "a")], ["a", "b", "zz"])
+    joined = join(warehouse, TRACKS, settings(warehouse, tags=2, factors=True))
+    everyone = np.arange(5)
+    assert joined.genre.fillna("").tolist() == ["Jazz", "", "", "Rap", ""]
+    assert joined.lyrics.take(everyone).to_pylist() == [None, None, [1.0] * 50, None, None]
+    assert joined.lyric_fingerprint == "some vectors"
+    # Ranks 0, 1, 2 of 3: deciles 9, 9 - 10 // 3 = 6, 9 - 20 // 3 = 3.
+    assert joined.popularity_rank.tolist() == [-1, 3, -1, -1, 1]
+    assert joined.popularity_decile.tolist() == [-1, 3, -1, -1, 9]
+    assert joined.factors.take(everyone).to_pylist() == [None, [1.0, 2.0], None, None, None]
+    assert joined.n_factors == 2
+    assert joined.tag_vocabulary == ["a", "b"]
+    # Track 3 has a tag, but none of the vocabulary's.
+    assert joined.tags.take(everyone).to_pylist() == [None, None, [0, 1], [], None]
+    assert joined.has("tags").tolist() == [False, False, True, True, False]
+    assert joined.tags.take(np.array([2, 2, 0])).to_pylist() == [[0, 1], [0, 1], None]
+
+
+def test_tables_that_cannot_be_joined_are_refused(warehouse: Warehouse) -> None:
+    write_labels(warehouse, {track(1): "Rap"}, "magd")
+    with pytest.raises(StageError, match="labels/ has no label set cd1; it has magd"):
+        join(warehouse, TRACKS, settings(warehouse))
+    twice = [{"track_id": track(1), "genre": genre, "label_set": "cd1"} for genre in ("Rap", "Pop")]
+    warehouse.write_arrow(pa.Table.from_pylist(twice, LABELS), "labels")
+    with pytest.raises(StageError, match=f"labels/ has {track(1)} 2 times; run jobs/labels.py again"):
+        join(warehouse, TRACKS, settings(warehouse))
+    write_labels(warehouse, {track(1): "Rap"})
+    write_factors(warehouse, {track(0): [1.0], track(1): [1.0, 2.0]})
+    with pytest.raises(StageError, match=r"factors/ has vectors of \[1, 2\] numbers"):
+        join(warehouse, TRACKS, settings(warehouse, factors=True))
+    write_lyrics(warehouse, {track(0): np.ones(3)})
+    with pytest.raises(StageError, match="lyrics/ has vectors of 3 numbers, an example has room for 50"):
+        join(warehouse, TRACKS, settings(warehouse))
+
+
+def test_songs_are_read_with_their_places(warehouse: Warehouse) -> None:
+    write_songs(warehouse, [song(number) for number in (4, 2, 0, 1, 3, 7, 6, 5)], per_group=2, per_file=5)
+    tracks, files = read_songs(warehouse)
+    assert tracks["track_id"].tolist() == [track(number) for number in range(8)]
+    assert len(files.paths) == 2
+    places = tracks[["source_file", "row_group", "source_row"]].to_numpy().tolist()
+    assert places[4] == [0, 0, 0]
+    assert places[1] == [0, 1, 1]
+    assert places[3] == [0, 2, 0]
+    assert places[5] == [1, 1, 0]
+    assert tracks["artist_group"].tolist() == [f"AR{number:016d}" for number in range(8)]
+
+
+def test_a_track_that_songs_have_twice_is_refused(warehouse: Warehouse) -> None:
+    write_songs(warehouse, [song(1), song(2), song(1)])
+    with pytest.raises(StageError, match=f"songs/ has {track(1)} twice"):
+        read_songs(warehouse)
+
+
+def test_what_is_required_leaves_out_and_the_rest_is_counted(warehouse: Warehouse) -> None:
+    songs = [song(number, n_segments=0 if number == 0 else 2) for number in range(8)]
+    write_songs(warehouse, songs)
+    write_labels(warehouse, {track(number): "Rap" if number < 6 else "Polka" for number in range(2, 7)})
+    write_lyrics(warehouse, {track(number): np.ones(50) for number in (1, 2, 3, 6)})
+    write_popularity(warehouse, [track(number) for number in (6, 5, 4, 3, 2, 1, 0)])
+    tracks, _ = read_songs(warehouse)
+
+    def counts(**wanted: object) -> dict[str, tuple[int, int]]:
+        chosen = DatasetSettings(warehouse.root, min_examples=2, **wanted)  # type: ignore[arg-type]
+        funnel, vocabulary, rare = narrow(tracks, join(warehouse, tracks["track_id"], chosen), chosen)
+        assert (vocabulary, rare) == (["Rap"], {"Polka": 1})
+        return {step.name: (step.tracks, step.left_out) for step in funnel.steps}
+
+    assert counts() == {
+        "songs": (8, 0),
+        "with segments": (7, 1),
+        "with lyrics": (4, 0),
+        "with listens": (6, 0),
+        "labelled": (5, 0),
+        "after rare genres": (4, 0),
+    }
+    assert counts(require=("genre", "lyrics"), most_popular=6) == {
+        "songs": (8, 0),
+        "with segments": (7, 1),
+        "the 6 most popular": (6, 1),
+        "with lyrics": (4, 2),
+        "with listens": (4, 0),
+        "labelled": (3, 1),
+        "after rare genres": (2, 1),
+    }
+    chosen = settings(warehouse, require=("tags",))
+    write_tags(warehouse, [], [])
+    with pytest.raises(StageError, match=r"no song is left: 8 songs, 7 with segments, .*0 with tags.*see --require"):
+        narrow(tracks, join(warehouse, tracks["track_id"], chosen), chosen)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"require": ("lyrics", "loudness")}, {"tags": -1}, {"most_popular": 0}, {"name": "a/b"}, {"name": ""}]
+)
+def test_settings_that_cannot_be(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="not "):
+        DatasetSettings("w", **wrong)  # type: ignore[arg-type]

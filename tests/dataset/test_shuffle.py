@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from msd_spark.dataset import shuffle as example_shuffle
+from msd_spark.dataset.balance import BalanceRule
+from msd_spark.dataset.job import check_written, planned_tables
+from msd_spark.dataset.settings import DatasetSettings
+from msd_spark.dataset.selection import join
+from msd_spark.core.errors import StageError
+from msd_spark.dataset.files import part_name
+from msd_spark.dataset.plan import FileRule, plan_examples
+from msd_spark.dataset.shuffle import Target, bundle_files, read_task, reading_tasks, write_bundle, write_plan
+from msd_spark.catalogue.songs import read_songs
+from msd_spark.core.schemas import EXAMPLES, GEOMETRY, SPLITS
+from msd_spark.dataset.splits import SplitRule
+from msd_spark.core.warehouse import Warehouse
+from tests.support.song_tables import song, track, write_songs
+
+
+def shuffled(
+    warehouse: Warehouse, bundle_bytes: int, balance: BalanceRule, monkeypatch: pytest.MonkeyPatch
+) -> tuple[pd.DataFrame, pd.DataFrame, Path]:
+    """Plan and write a dataset without Spark: what each task gives is handed to the bundles."""
+    monkeypatch.setattr(example_shuffle, "BUNDLE_BYTES", bundle_bytes)
+    monkeypatch.setattr(example_shuffle, "SONGS_PER_TASK", 5)
+    monkeypatch.setattr(example_shuffle, "SONGS_PER_BATCH", 2)
+    tracks, files = read_songs(warehouse)
+    joined = join(warehouse, tracks["track_id"], DatasetSettings(warehouse.root))
+    tracks = tracks.assign(
+        genre=pd.Series(range(len(tracks))).mod(3).map({1: "Rap", 2: "Rap"}), number=np.arange(len(tracks))
+    )
+    plan = plan_examples(tracks, ["Rap"], SplitRule((0.5, 0.2, 0.3)), FileRule(4, 1), balance)
+    staging = Path(warehouse.root, "staging")
+    for split in SPLITS:
+        (staging / split).mkdir(parents=True)
+    target = Target(warehouse.root, str(staging), GEOMETRY, EXAMPLES)
+    bundle, bundles = bundle_files(plan, 100)
+    write_plan(warehouse, planned_tables(plan, bundle, joined), target.staging)
+    messages = [message for task in reading_tasks(plan, bundle, files) for message in read_task(task, target)]
+    written = [
+        said
+        for number, of_bundle in enumerate(bundles)
+        for said in write_bundle(number, of_bundle, [one for one in messages if one[0] == number], target)
+    ]
+    return plan, pd.DataFrame(written), staging
+
+
+@pytest.mark.parametrize("bundle_bytes", [1, 1000, 10**9])
+@pytest.mark.parametrize("balance", [BalanceRule(), BalanceRule("counts", 30, 1)])
+def test_every_row_comes_to_its_place(
+    tmp_path: Path, bundle_bytes: int, balance: BalanceRule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse = Warehouse(str(tmp_path))
+    lengths = {number: 1 + 37 * number % 400 for number in range(40)}
+    write_songs(
+        warehouse, [song(number, lengths[number]) for number in np.random.default_rng(0).permutation(40).tolist()]
+    )
+    plan, written, staging = shuffled(warehouse, bundle_bytes, balance, monkeypatch)
+    check_written(plan, written)
+    for file, rows in plan.groupby(plan["split"] + "/" + plan["file"].map(part_name)):
+        found = pq.read_table(staging / str(file)).to_pylist()
+        assert [row["track_id"] for row in found] == rows["track_id"].tolist()
+        assert [row["genre_index"] for row in found] == rows["genre_index"].tolist()
+        for row in found:
+            number = int(row["track_id"][2:])
+            length = min(lengths[number], 300)
+            assert row["n_segments"] == length
+            wanted = np.zeros(3600)
+            wanted[: length * 12] = np.arange(length * 12) + number * 1000
+            assert row["chroma"] == wanted.tolist()
+            assert row["timbre"] == (-wanted).tolist()
+    n_files = len(plan[["split", "file"]].drop_duplicates())
+    assert len(list(staging.rglob("part-*.parquet"))) == n_files
+    # Only the train split is measured for the normalisation, each track once.
+    train = written[written["split"] == "train"]
+    tracks = plan[(plan["split"] == "train") & (plan["copy"] == 0)]["track_id"]
+    assert sum(row[0] for row in train["chroma"]) == sum(min(lengths[int(name[2:])], 300) for name in tracks)
+    assert written[written["split"] != "train"]["chroma"].isna().all()
+
+
+def test_songs_that_changed_meanwhile_are_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    warehouse = Warehouse(str(tmp_path))
+    write_songs(warehouse, [song(number) for number in range(20)])
+    tracks, files = read_songs(warehouse)
+    write_songs(warehouse, [song(number) for number in (*range(10), 99, *range(11, 20))])
+    monkeypatch.setattr("tests.dataset.test_shuffle.read_songs", lambda _: (tracks, files))
+    plan, written, _ = shuffled(warehouse, 10**9, BalanceRule(), monkeypatch)
+    with pytest.raises(StageError, match=r"20 rows planned and 19 written, first at .*did songs/ change meanwhile"):
+        check_written(plan, written)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=20),
+    splits=st.lists(st.sampled_from(SPLITS), min_size=20, max_size=20),
+    row_bytes=st.sampled_from([1, 10**7, 10**9]),
+)
+def test_bundles_hold_whole_files_in_order(sizes: list[int], splits: list[str], row_bytes: int) -> None:
+    names = sorted(splits[: len(sizes)])
+    numbers = [names[:place].count(name) for place, name in enumerate(names)]
+    plan = pd.DataFrame({"split": np.repeat(names, sizes), "file": np.repeat(numbers, sizes)})
+    bundle, bundles = bundle_files(plan, row_bytes)
+    assert [(file.split, file.number) for files in bundles for file in files] == list(zip(names, numbers, strict=True))
+    assert [file.stop - file.start for files in bundles for file in files] == sizes
+    assert np.bincount(bundle).tolist() == [files[-1].stop for files in bundles]
+    assert (np.diff(bundle) >= 0).all()
+    for files in bundles:
+        assert files[0].start == 0
+        assert len(files) == 1 or files[-1].stop * row_bytes <= example_shuffle.BUNDLE_BYTES
+
+
+def test_row_groups_of_which_nothing_is_wanted_are_not_read(tmp_path: Path) -> None:
+    warehouse = Warehouse(str(tmp_path))
+    write_songs(warehouse, [song(number) for number in range(14)], per_group=2, per_file=7)
+    tracks, files = read_songs(warehouse)
+    plan = tracks[tracks["track_id"].isin([track(5), track(13)])].assign(split="test", file=0)
+    tasks = reading_tasks(plan, np.zeros(2, int), files)
+    wanted = [(Path(one.path).name, one.row_group, one.track_ids) for task in tasks for one in task]
+    assert wanted == [("part-0000.parquet", 2, [track(5)]), ("part-0007.parquet", 3, [track(13)])]
+
+
+def test_a_schema_can_travel() -> None:
+    import pickle
+
+    target = Target("w", "s", GEOMETRY, EXAMPLES)
+    assert pickle.loads(pickle.dumps(target)) == target
+    assert isinstance(target.schema, pa.Schema)

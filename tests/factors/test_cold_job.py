@@ -1,0 +1,97 @@
+"""Songs that no fit saw, ranked for users by factors that a model predicts, through the two jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from msd_spark.core.errors import StageError
+from msd_spark.neighbours.tables import read_embeddings
+from msd_spark.factors.cold_job import ColdSettings, judge_cold_songs
+from msd_spark.factors.job import make_factors
+from msd_spark.factors.settings import AlsParameters, FactorSettings
+from msd_spark.core.schemas import PLAYS
+from msd_spark.core.warehouse import Warehouse
+from tests.support.embedded_songs import GENRES, write_embedded_songs
+
+N_USERS = 300
+PARAMETERS = AlsParameters(rank=4, iterations=3)
+
+
+@pytest.fixture(scope="module")
+def heard(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """Songs of four genres, users who like one each, and a split by artist."""
+    warehouse = write_embedded_songs(tmp_path_factory.mktemp("cold"), 150)
+    embedded = read_embeddings(warehouse, "tiny")
+    genre = np.array([GENRES.index(name) for name in embedded.predicted_genre])
+    generator = np.random.default_rng(0)
+    chance = np.where(np.arange(N_USERS)[:, None] % len(GENRES) == genre, 0.3, 0.04)
+    user, song = np.nonzero(generator.random(chance.shape) < chance)
+    rows = [[f"user{number:04}" for number in user], embedded.track_ids[song], generator.geometric(0.5, len(user))]
+    warehouse.write_arrow(pa.table(rows, schema=PLAYS), "plays")
+    artist = np.arange(len(embedded)) // 3
+    with warehouse.replacing("dataset", "base") as staging:
+        for name, ours in (("train", artist % 5 < 3), ("validation", artist % 5 == 3), ("test", artist % 5 == 4)):
+            Path(staging, name).mkdir()
+            pq.write_table(pa.table({"track_id": embedded.track_ids[ours]}), f"{staging}/{name}/part-000000.parquet")
+    return warehouse
+
+
+def write_predictions(warehouse: Warehouse, noise: float) -> None:
+    factors = pq.read_table(warehouse.path("factors")).to_pandas().query("kind == 'track'").set_index("id")["factors"]
+    test = pq.read_table(warehouse.path("dataset", "base", "test"))["track_id"].to_pylist()
+    generator = np.random.default_rng(1)
+    rows = [
+        {
+            "track_id": track,
+            "artist_group": track,
+            "true": factors.get(track),
+            "predicted": (factors.get(track, np.zeros(4)) + noise * generator.normal(size=4)).tolist(),
+        }
+        for track in test
+    ]
+    folder = Path(warehouse.path("models", "audio", "predictions"))
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows), folder / "test.parquet")
+
+
+def test_cold_songs_are_ranked_beside_chance_and_the_true_factors(spark: SparkSession, heard: Warehouse) -> None:
+    make_factors(spark, FactorSettings(heard.root, PARAMETERS, held_out=0, blocks=2))
+    write_predictions(heard, 0.1)
+    settings = ColdSettings(heard.root, "audio", genre_run="tiny")
+    with pytest.raises(StageError, match=r"cold: factors/ is fitted to all songs, the cold ones too; .* --cold"):
+        judge_cold_songs(spark, settings)
+
+    make_factors(spark, FactorSettings(heard.root, PARAMETERS, held_out=0, cold_dataset="base", blocks=2))
+    with pytest.raises(StageError, match="factors/ are not those that the run was judged by"):
+        judge_cold_songs(spark, settings)
+    write_predictions(heard, 0.1)
+    summary = judge_cold_songs(spark, settings)
+    written = heard.read_json("evaluations", "audio", "cold-songs.json")["cold_songs"]
+    assert written == summary.details["cold_songs"]
+    auc = {name: figures["auc"] for name, figures in written.items()}
+    assert list(auc) == [
+        "random",
+        "predicted from audio",
+        "nearest by raw audio",
+        "nearest by genre embedding",
+        "true factors",
+    ]
+    assert auc["true factors"][0] >= auc["predicted from audio"][0] > 0.6
+    assert auc["nearest by genre embedding"][1] > auc["random"][2]
+    assert written["predicted from audio"]["over_random"]["auc"][1] > 0
+    assert summary.facts["users"] > 200
+
+    # Test songs that were fitted are refused.
+    with heard.replacing("dataset", "base") as staging:
+        for name in ("train", "validation", "test"):
+            Path(staging, name).mkdir()
+            tracks = pq.read_table(heard.path("dataset", "base", "test" if name == "train" else "train"))
+            pq.write_table(tracks, f"{staging}/{name}/part-000000.parquet")
+    with pytest.raises(StageError, match=r"test songs of audio are train songs of dataset/base"):
+        judge_cold_songs(spark, settings)

@@ -1,0 +1,187 @@
+"""Factors, figures and recommendations of a few hundred listeners, through Spark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+from scipy import sparse
+
+from msd_spark.core.errors import StageError
+from msd_spark.factors.confidence import fit_rows
+from msd_spark.factors.held_out import TRAIN, parts_of, split
+from msd_spark.factors.job import make_factors
+from msd_spark.factors.judging import als_recommender, judge
+from msd_spark.factors.listens import keep_frequent, read_listens
+from msd_spark.factors.settings import METADATA_FILE, SEARCH_FILE, AlsParameters, FactorSettings
+from msd_spark.core.schemas import FACTORS, PLAYS, RECOMMENDATIONS
+from msd_spark.core.warehouse import Warehouse
+
+PARAMETERS = AlsParameters(rank=6, alpha=8.0, epsilon=0.5, regularisation=0.05, iterations=6)
+USERS, TRACKS, GROUPS = 500, 120, 6
+
+
+def write_plays(folder: Path) -> Warehouse:
+    """Write listens of users who each like one of six groups of tracks, and a few that are too rare."""
+    generator = np.random.default_rng(4)
+    user, track = np.divmod(np.arange(USERS * TRACKS), TRACKS)
+    popular = generator.random(TRACKS) + 0.2
+    liked = (user % GROUPS) == (track % GROUPS)
+    heard = generator.random(len(user)) < np.where(liked, 0.55, 0.05) * popular[track]
+    rows = pd.DataFrame({"user_id": user[heard], "track_id": track[heard]})
+    rows["plays"] = generator.geometric(0.4, len(rows))
+    rare = pd.DataFrame({"user_id": [USERS, 0, 1], "track_id": [0, TRACKS, TRACKS], "plays": 1})
+    rows = pd.concat([rows, rare], ignore_index=True)
+    rows["user_id"] = rows["user_id"].map(lambda number: f"user{number:04}")
+    rows["track_id"] = rows["track_id"].map(lambda number: f"TR{number:016}")
+    warehouse = Warehouse(str(folder))
+    warehouse.write_arrow(pa.Table.from_pandas(rows, PLAYS, preserve_index=False), "plays")
+    return warehouse
+
+
+@pytest.fixture(scope="module")
+def plays(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    return write_plays(tmp_path_factory.mktemp("factors"))
+
+
+def factors_of(warehouse: Warehouse, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    table = pq.read_table(warehouse.path("factors")).to_pandas()
+    ours = table[table["kind"] == kind].sort_values("id")
+    assert ours["id"].is_unique
+    return ours["id"].to_numpy(str), np.stack(ours["factors"].tolist())
+
+
+def test_factors_are_judged_and_recommend(
+    spark: SparkSession, plays: Warehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = FactorSettings(
+        plays.root, PARAMETERS, held_out=0.2, recommendations=15, users_per_task=120, blocks=3, seed=2
+    )
+    summary = make_factors(spark, settings)
+    listens = keep_frequent(read_listens(plays), 5, 5).listens
+    assert summary.facts["pairs in plays/"] - summary.facts["pairs kept"] >= 3
+    parts = split(listens, 0.2, 2)
+    assert (listens.tracks == parts.tracks).all()
+    users, user_factors = factors_of(plays, "user")
+    tracks, track_factors = factors_of(plays, "track")
+    assert users.tolist() == listens.users.tolist()
+    assert tracks.tolist() == listens.tracks.tolist()
+    assert {field.name for field in pq.read_schema(plays.path("factors", "tracks.parquet"))} == set(FACTORS.names)
+
+    # Spark's last half-step is the users': theirs are what the tracks' factors give, whether training saw them or not.
+    wanted = fit_rows(listens.plays, track_factors, PARAMETERS)
+    assert user_factors == pytest.approx(wanted, abs=1e-4)
+
+    metadata = plays.read_json("factors", METADATA_FILE)
+    judged = metadata["judged"]["recommenders"]
+    assert list(judged) == ["random", "popularity", "item-kNN", "EASE", "ALS"]
+    assert metadata["judged"]["users"] == summary.facts["test users"] == parts.test.held.shape[0]
+    again = judge(lambda: als_recommender(track_factors, PARAMETERS), parts.test)
+    for name, values in again.by_user.items():
+        value, low, high = judged["ALS"][name]
+        assert value == pytest.approx(values.mean())
+        assert low < value < high
+    by_ndcg = {name: figures["ndcg@100"][0] for name, figures in judged.items()}
+    assert by_ndcg["ALS"] > 1.2 * by_ndcg["popularity"] > 1.2 * by_ndcg["random"]
+    ratio = by_ndcg["ALS"] / by_ndcg["popularity"]
+    assert metadata["judged"]["als_over_popularity"][0] == pytest.approx(ratio)
+    assert "item-kNN" in capsys.readouterr().out
+
+    rows = pq.read_table(plays.path("recommendations"))
+    assert rows.schema.equals(RECOMMENDATIONS)
+    table = rows.to_pandas()
+    assert table["rank"].tolist() == list(range(1, 16)) * len(users)
+    scores = user_factors @ track_factors.T
+    scores[listens.plays.nonzero()] = -np.inf
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :15]
+    assert table["score"].to_numpy() == pytest.approx(np.take_along_axis(scores, order, 1).ravel(), rel=1e-5)
+    assert (table["track_id"].to_numpy(str) == tracks[order].ravel()).mean() > 0.999  # but for roundings of a product
+    heard = read_listens(plays)
+    pairs = set(zip(heard.users[heard.plays.nonzero()[0]], heard.tracks[heard.plays.nonzero()[1]], strict=True))
+    assert not pairs & set(zip(table["user_id"], table["track_id"], strict=True))
+
+    # Again: the same but for the order in which Spark adds up. Without recommendations the old ones go.
+    without = FactorSettings(plays.root, PARAMETERS, held_out=0.2, users_per_task=120, blocks=3, seed=2)
+    make_factors(spark, without)
+    assert factors_of(plays, "track")[1] == pytest.approx(track_factors, abs=1e-4)
+    assert not plays.is_complete("recommendations")
+
+
+def test_a_full_run_ranks_as_the_package_implicit_does(spark: SparkSession, plays: Warehouse) -> None:
+    from implicit.als import AlternatingLeastSquares
+    from implicit.evaluation import ranking_metrics_at_k
+
+    make_factors(spark, FactorSettings(plays.root, PARAMETERS, held_out=0.2, blocks=3, seed=2))
+    judged = plays.read_json("factors", METADATA_FILE)["judged"]["recommenders"]["ALS"]
+    parts = split(keep_frequent(read_listens(plays), 5, 5).listens, 0.2, 2)
+
+    def confident(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+        data = 1 + PARAMETERS.alpha * np.log1p(matrix.data / PARAMETERS.epsilon)
+        return sparse.csr_matrix((data, matrix.indices, matrix.indptr), matrix.shape, dtype=np.float32)
+
+    # Its penalty is one for all rows: that of a user or track of as many listens as they have in the mean.
+    penalty = PARAMETERS.regularisation * parts.train.plays.nnz / np.mean(parts.train.plays.shape)
+    ndcg = []
+    for seed in range(3):
+        model = AlternatingLeastSquares(
+            PARAMETERS.rank, penalty, alpha=1.0, iterations=PARAMETERS.iterations, use_gpu=False, random_state=seed
+        )
+        model.fit(confident(parts.train.plays), show_progress=False)
+        model.user_factors = model.recalculate_user(
+            np.arange(parts.test.history.shape[0]), confident(parts.test.history)
+        )
+        theirs = ranking_metrics_at_k(model, parts.test.history, parts.test.held, K=100, show_progress=False)
+        ndcg.append(theirs["ndcg"])
+    assert judged["ndcg@100"][0] == pytest.approx(np.mean(ndcg), abs=0.03)
+
+
+def test_a_search_takes_what_validation_users_like_best(spark: SparkSession, plays: Warehouse) -> None:
+    start = AlsParameters(rank=1, alpha=0.1, regularisation=1.0, iterations=2)
+    summary = make_factors(spark, FactorSettings(plays.root, start, held_out=0.2, blocks=2, search=3, refit=True))
+    tried = plays.read_json("factors", SEARCH_FILE)["trials"]
+    assert len(tried) == 3
+    assert (tried[0]["rank"], tried[0]["alpha"]) == (1, 0.1)
+    best = max(tried, key=lambda one: one["ndcg@100"])
+    metadata = plays.read_json("factors", METADATA_FILE)
+    assert metadata["parameters"] == {name: best[name] for name in metadata["parameters"]}
+    assert metadata["judged"]["validation_ndcg@100"] == pytest.approx(best["ndcg@100"], abs=0.005)
+    assert summary.facts["users with factors"] == summary.facts["users kept"]
+
+
+def test_cold_tracks_are_fitted_to_users_who_never_heard_them(spark: SparkSession, plays: Warehouse) -> None:
+    listens = read_listens(plays)
+    cold = listens.tracks[::5]
+    train = np.setdiff1d(listens.tracks, [*cold, listens.tracks[1]])
+    with plays.replacing("dataset", "songs") as staging:
+        for name, ours in (("train", train), ("validation", cold[:4]), ("test", cold[4:])):
+            Path(staging, name).mkdir()
+            pq.write_table(pa.table({"track_id": ours}), f"{staging}/{name}/part-000000.parquet")
+    settings = FactorSettings(plays.root, PARAMETERS, held_out=0, cold_dataset="songs", blocks=2)
+    summary = make_factors(spark, settings)
+    assert summary.facts["tracks outside the dataset"] == 1
+    users, user_factors = factors_of(plays, "user")
+    tracks, track_factors = factors_of(plays, "track")
+    assert listens.tracks[1] not in tracks
+    warm = ~np.isin(tracks, cold)
+    ours = listens.plays[np.searchsorted(listens.users, users)][:, np.searchsorted(listens.tracks, tracks)]
+    # The users' factors are those of the warm tracks alone, and the cold tracks' are those of these users.
+    assert user_factors == pytest.approx(fit_rows(ours[:, warm], track_factors[warm], PARAMETERS), abs=1e-4)
+    assert track_factors[~warm] == pytest.approx(fit_rows(ours[:, ~warm].T.tocsr(), user_factors, PARAMETERS), abs=1e-4)
+    with pytest.raises(StageError, match=r"no whole table .*dataset/other; run jobs/dataset.py --name other"):
+        make_factors(spark, FactorSettings(plays.root, PARAMETERS, cold_dataset="other"))
+
+
+def test_what_is_missing_is_told_and_leaves_the_table_alone(spark: SparkSession, tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=r"factors: no whole table .*/plays; run jobs/plays.py first"):
+        make_factors(spark, FactorSettings(str(tmp_path)))
+    warehouse = write_plays(tmp_path)
+    Warehouse(str(tmp_path)).write_arrow(FACTORS.empty_table(), "factors")
+    with pytest.raises(StageError, match="no user has 5 tracks that have 900 listeners"):
+        make_factors(spark, FactorSettings(str(tmp_path), min_listeners=900))
+    assert not pq.read_table(warehouse.path("factors")).num_rows
+    assert (parts_of(read_listens(warehouse).users, 0.0, 0) == TRAIN).all()

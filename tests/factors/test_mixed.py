@@ -1,0 +1,52 @@
+"""Reciprocal-rank fusion: a case by hand, and what holds of any lists."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from msd_spark.factors.mixed import OFFSET, fuse
+
+LISTS = st.lists(st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=6), min_size=1, max_size=3)
+
+
+def items(lists: list[list[str]], k: int = 100) -> list[str]:
+    return [one.item for one in fuse(lists, k)]
+
+
+def test_a_case_by_hand() -> None:
+    # With the offset 1: a 1/2 + 1/4 = 0.75, b 1/3 + 1/2 = 0.833, c 1/4, d 1/3; so b, a, d, c.
+    found = fuse(["abc", "bda"], 10, offset=1)
+    assert [one.item for one in found] == ["b", "a", "d", "c"]
+    assert [one.ranks for one in found] == [(2, 1), (1, 3), (None, 2), (3, None)]
+    assert found[0].score(1) == 1 / 3 + 1 / 2
+    # With 60 two low places outweigh one high place: c 2/62 against a and b 1/61.
+    assert items([["a", "c"], ["b", "c"]]) == ["c", "a", "b"]
+
+
+def test_of_equal_sums_the_better_place_and_then_the_earlier_list_comes_first() -> None:
+    assert items([["a", "b"], ["c", "d"]]) == ["a", "c", "b", "d"]
+    assert items([[], ["a"], ["b"]]) == ["a", "b"]
+    assert items([[]]) == []
+
+
+@given(LISTS)
+def test_every_item_is_there_once_in_the_order_of_exact_sums(lists: list[list[str]]) -> None:
+    found = items(lists)
+    assert sorted(found) == sorted({item for ours in lists for item in ours})
+
+    def exact(item: str) -> Fraction:
+        return sum((Fraction(1, OFFSET + ours.index(item) + 1) for ours in lists if item in ours), Fraction(0))
+
+    sums = [exact(item) for item in found]
+    assert all(first >= second or float(first) == float(second) for first, second in pairwise(sums))
+
+
+@given(LISTS, st.integers(0, 5))
+def test_fewer_are_the_first_of_more_and_a_list_alone_is_itself(lists: list[list[str]], k: int) -> None:
+    assert items(lists, k) == items(lists)[:k]
+    assert items(lists[:1]) == lists[0]
+    assert items([lists[0], lists[0]]) == lists[0]

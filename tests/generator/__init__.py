@@ -1,1 +1,0 @@
-"""Tests of `msd_spark.generator` and its command."""

@@ -1,0 +1,271 @@
+"""The ingest job without Spark: its rules, and what reruns do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from msd_spark.core.errors import StageError
+from msd_spark.ingest.job import check_locations, check_sums, dry_run, part_ledger, totals
+from msd_spark.ingest.reading import PASSING
+from msd_spark.ingest.settings import OUTCOMES, PARTS, IngestSettings
+from msd_spark.ingest.units import Kind, SongInput, Unit
+from msd_spark.ingest.work import Outcome, read_outcomes
+from msd_spark.core.rejections import Rejection
+from msd_spark.core.warehouse import Warehouse
+from tests.support.song_images import song_image
+from tests.support.without_spark import SESSION, ingest, rows, track, write_songs
+
+BROKEN = Rejection("x.h5", "not_hdf5", "hello")
+
+
+def unit(number: int, n_songs: int = 2, location: str = "/d") -> Unit:
+    return Unit.of(Kind.FILES, location, [SongInput(f"{location}/{number}-{n}.h5", 1, 1) for n in range(n_songs)])
+
+
+def ledger_row(of: Unit, **counts: int) -> dict[str, Any]:
+    """Return a unit's row; songs that are not said to be kept elsewhere are all there."""
+    n_inputs = of.n_inputs or 0
+    row = {"inputs": n_inputs, "songs": n_inputs, "rejected": 0, "duplicates": 0} | counts
+    track_ids = [f"TR{number}" for number in range(row["songs"] + row["duplicates"])]
+    return row | {"unit": of.name, "location": of.location, "track_ids": track_ids}
+
+
+def outcome(of: Unit, songs: int, rejected: int = 0, duplicates: int = 0) -> Outcome:
+    tracks = [f"TR{number}" for number in range(songs)]
+    files = {"a.parquet": songs} if songs else {}
+    lists = [BROKEN] * rejected, [BROKEN] * duplicates
+    return Outcome(of.name, of.kind.value, of.location, "x.h5", files, tracks, *lists)
+
+
+# Which units stay
+
+
+def test_units_that_are_as_they_were_stay() -> None:
+    units = [unit(1), unit(2)]
+    ledger = [ledger_row(one) for one in units]
+    assert part_ledger(ledger, units, [BROKEN]) == (ledger, [])
+    assert part_ledger([], units, []) == ([], [])
+
+
+def test_units_whose_inputs_changed_go() -> None:
+    ledger = [ledger_row(unit(1)), ledger_row(unit(2)), ledger_row(unit(3))]
+    assert part_ledger(ledger, [unit(1), unit(3), unit(4)], []) == ([ledger[0], ledger[2]], [ledger[1]])
+
+
+@pytest.mark.parametrize("reason", sorted(PASSING))
+def test_units_with_an_input_that_could_not_be_had_go(reason: str) -> None:
+    units = [unit(1), unit(2)]
+    ledger = [ledger_row(one) for one in units]
+    passing = Rejection("x.h5", reason, "", unit=units[1].name)
+    assert part_ledger(ledger, units, [BROKEN, passing]) == ([ledger[0]], [ledger[1]])
+
+
+def test_units_that_left_out_a_track_go_as_soon_as_anything_changes() -> None:
+    units = [unit(1), unit(2)]
+    ledger = [ledger_row(units[0], songs=1, duplicates=1), ledger_row(units[1])]
+    assert part_ledger(ledger, units, []) == (ledger, [])
+    assert part_ledger(ledger, [*units, unit(3)], []) == ([ledger[1]], [ledger[0]])
+
+
+# Locations
+
+
+def settings(**given: Any) -> IngestSettings:
+    return IngestSettings(("/d",), "/w", **given)
+
+
+def test_a_location_that_is_not_named_any_more_is_not_dropped_unasked() -> None:
+    gone = [ledger_row(unit(1, 3, "/other")), ledger_row(unit(2, 2000, "/other")), ledger_row(unit(3))]
+    with pytest.raises(StageError) as refused:
+        check_locations(gone, [unit(4)], settings())
+    assert str(refused.value) == (
+        "ingest: songs/ has 2,003 songs from /other, which is not named now; name it too, or say --replace to drop them"
+    )
+    check_locations(gone, [unit(4)], settings(replace=True))
+    check_locations(gone, [unit(4), unit(5, location="/other")], settings())
+
+
+# Sums
+
+
+def test_sums_that_add_up() -> None:
+    units = [unit(1, 2), unit(2, 5), Unit.of(Kind.TAR, "/d", [SongInput("/d/a.tar", 1, 1)])]
+    check_sums(units, [ledger_row(units[0])], [outcome(units[1], 2, 1, 2), outcome(units[2], 7, 1)])
+
+
+def test_a_tar_without_songs_adds_up() -> None:
+    tar = Unit.of(Kind.TAR, "/d", [SongInput("/d/a.tar", 1, 1)])
+    check_sums([tar], [], [outcome(tar, 0)])
+
+
+@pytest.mark.parametrize(("songs", "rejected", "duplicates"), [(4, 0, 0), (6, 0, 0), (3, 1, 0), (5, 0, 1), (0, 0, 0)])
+def test_a_unit_whose_inputs_are_not_accounted_for_is_named(songs: int, rejected: int, duplicates: int) -> None:
+    one = unit(1, 5)
+    found = songs + rejected + duplicates
+    with pytest.raises(StageError) as refused:
+        check_sums([one], [], [outcome(one, songs, rejected, duplicates)])
+    assert str(refused.value) == (
+        f"ingest: unit {one.name} (/d/1-0.h5 …) has 5 inputs, and {found} are accounted for; nothing was changed"
+    )
+
+
+@pytest.mark.parametrize("kind", [Kind.FILES, Kind.TAR])
+def test_a_unit_without_an_outcome_is_named(kind: Kind) -> None:
+    one = Unit.of(kind, "/d", [SongInput("/d/a", 1, 1)])
+    with pytest.raises(StageError, match=f"unit {one.name} .* 0 are accounted for"):
+        check_sums([unit(1), one], [ledger_row(unit(1))], [])
+
+
+def test_songs_that_are_not_in_a_file_are_noticed() -> None:
+    one = outcome(unit(1, 5), 5)
+    one.files["a.parquet"] = 4
+    with pytest.raises(StageError, match="4 are accounted for"):
+        check_sums([unit(1, 5)], [], [one])
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 9)] * 3), max_size=5))
+def test_totals_are_the_sums_of_the_ledger(counts: list[tuple[int, int, int]]) -> None:
+    ledger = [
+        {"inputs": sum(each), "songs": each[0], "rejected": each[1], "duplicates": each[2], "unit": str(number)}
+        for number, each in enumerate(counts)
+    ]
+    found = totals(ledger)
+    assert found.pop("units") == len(counts)
+    assert list(found) == ["inputs", "songs", "rejected", "duplicates"]
+    assert tuple(found.values())[1:] == tuple(sum(each[place] for each in counts) for place in range(3))
+
+
+def test_a_ledger_that_does_not_add_up_is_refused() -> None:
+    with pytest.raises(StageError, match=r"the ledger does not add up: .*'songs': 3"):
+        totals([ledger_row(unit(1), songs=3)])
+
+
+# Outcomes
+
+
+texts = st.text(st.characters(codec="utf-8"), max_size=5)
+rejections = st.builds(Rejection, texts, texts, texts, st.none() | texts, st.none() | texts)
+
+
+@given(
+    st.builds(
+        Outcome,
+        *[texts] * 4,
+        files=st.dictionaries(texts, st.integers(1, 999)),
+        track_ids=st.lists(texts),
+        rejected=st.lists(rejections),
+        duplicates=st.lists(rejections),
+        seconds=st.floats(0, 1e6),
+    )
+)
+def test_an_outcome_survives_json(one: Outcome) -> None:
+    assert Outcome.from_json(json.loads(json.dumps(one.to_json()))) == one
+    assert one.n_inputs == len(one.track_ids) + len(one.rejected) + len(one.duplicates)
+
+
+def test_an_outcome_whose_files_are_gone_is_none(tmp_path: Path) -> None:
+    warehouse = Warehouse(str(tmp_path))
+    whole, robbed, without_songs = outcome(unit(1), 2), outcome(unit(2), 2), outcome(unit(3), 0, 2)
+    robbed.files["b.parquet"] = 1
+    for one in (whole, robbed, without_songs):
+        warehouse.write_json(one.to_json(), OUTCOMES, f"{one.unit}.json")
+    (tmp_path / PARTS).mkdir()
+    (tmp_path / PARTS / "a.parquet").touch()
+    assert read_outcomes(warehouse) == {whole.unit: whole, without_songs.unit: without_songs}
+
+
+# The job
+
+
+def tracks(warehouse: Path) -> list[str]:
+    return [song["track_id"] for song in rows(warehouse, "songs")]
+
+
+@given(st.data())
+def test_every_track_is_kept_once_by_the_rule_however_the_files_are_cut_and_come(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Folders are ingested one after the other; what is kept depends on none of it."""
+    folder = tmp_path_factory.mktemp("songs")
+    places = data.draw(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4)), unique=True, min_size=1))
+    named: list[Path] = []
+    for name in data.draw(st.permutations(sorted({name for name, _ in places}))):
+        write_songs(folder / name, [number for other, number in places if other == name])
+        named.append(folder / name)
+        ingest(folder / "w", *named, inputs_per_unit=data.draw(st.integers(1, 3)))
+    kept = {track(number): min(name for name, other in places if other == number) for _, number in places}
+    found = {song["track_id"]: Path(song["source"]).parent.name for song in rows(folder / "w", "songs")}
+    assert found == kept
+    assert len(tracks(folder / "w")) == len(kept)
+    ledger = rows(folder / "w", "ledger")
+    assert totals(ledger) | {"units": 0} == {
+        "inputs": len(places),
+        "songs": len(kept),
+        "rejected": 0,
+        "duplicates": len(places) - len(kept),
+        "units": 0,
+    }
+    listed = [Path(row["source"]) for row in rows(folder / "w", "rejected", "stage=ingest")]
+    left_out = [(name, track(number)) for name, number in places if kept[track(number)] != name]
+    assert sorted((path.parent.name, path.stem) for path in listed) == sorted(left_out)
+
+
+def test_a_track_id_of_any_letters_is_ingested(tmp_path: Path) -> None:
+    """A file that is not named like a track may hold any track id."""
+    (tmp_path / "songs").mkdir()
+    for number, name in enumerate(("\u00e9\u6771", "\u00e9\u6771", "x")):
+        (tmp_path / "songs" / f"{number}.h5").write_bytes(song_image(track_id=name.encode()))
+    summary = ingest(tmp_path / "w", tmp_path / "songs", inputs_per_unit=1)
+    assert tracks(tmp_path / "w") == ["x", "\u00e9\u6771"]
+    assert summary.facts["duplicates"] == 1
+
+
+def test_names_that_are_no_utf8_do_not_end_an_ingest(tmp_path: Path) -> None:
+    (path,) = write_songs(tmp_path / "songs" / "A", [1])
+    path.rename(path.with_name("\udcff.h5"))
+    path.with_name("\udcfe.h5").write_bytes(b"no song")
+    summary = ingest(tmp_path / "w", tmp_path / "songs", inputs_per_unit=1)
+    assert (summary.facts["songs"], summary.facts["rejected"]) == (1, 1)
+    assert rows(tmp_path / "w", "songs")[0]["source"].endswith("/A/\\udcff.h5")
+    assert {row["source"].rsplit("/", 1)[1] for row in rows(tmp_path / "w", "ledger")} == {"\\udcff.h5", "\\udcfe.h5"}
+
+
+@pytest.mark.parametrize(("name", "message"), [("inputs_per_unit", "at least 1 input"), ("limit", "at least 1 song")])
+@pytest.mark.parametrize("value", [0, -1])
+def test_units_and_limits_of_nothing_are_refused(tmp_path: Path, name: str, message: str, value: int) -> None:
+    write_songs(tmp_path / "songs", [1])
+    ingest(tmp_path / "w", tmp_path / "songs")
+    with pytest.raises(StageError, match=f"{message}, not {value}"):
+        ingest(tmp_path / "w", tmp_path / "songs", **{name: value})
+    assert tracks(tmp_path / "w") == [track(1)]
+
+
+def test_a_limit_drops_no_songs_unasked(tmp_path: Path) -> None:
+    write_songs(tmp_path / "songs", range(4))
+    ingest(tmp_path / "w", tmp_path / "songs", inputs_per_unit=1)
+    with pytest.raises(StageError, match="--limit would drop 2 songs of songs/"):
+        ingest(tmp_path / "w", tmp_path / "songs", inputs_per_unit=1, limit=2)
+    assert tracks(tmp_path / "w") == sorted(track(number) for number in range(4))
+    ingest(tmp_path / "w", tmp_path / "songs", inputs_per_unit=1, limit=2, replace=True)
+    assert len(tracks(tmp_path / "w")) == 2
+
+
+def test_a_dry_run_says_what_the_ingest_then_does(tmp_path: Path) -> None:
+    songs, warehouse = tmp_path / "songs", tmp_path / "w"
+    first, *_ = write_songs(songs / "a", range(4))
+    ingest(warehouse, songs, inputs_per_unit=1)
+    write_songs(songs / "b", [7, 8])
+    (songs / "b" / f"{track(9)}.h5").symlink_to(tmp_path / "nowhere")
+    first.unlink()
+    said = dry_run(SESSION, IngestSettings((str(songs),), str(warehouse), inputs_per_unit=1)).facts
+    assert (said["units to do"], said["units done before"], said["units to drop"]) == (3, 3, 1)
+    done = ingest(warehouse, songs, inputs_per_unit=1).facts
+    assert (done["units"] - done["units done before"], done["units dropped"]) == (3, 1)
+    again = dry_run(SESSION, IngestSettings((str(songs),), str(warehouse), inputs_per_unit=1)).facts
+    assert again["units to do"] == 1  # the one that could not be read

@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from msd_spark.core.errors import StageError
+from msd_spark.ingest import listing
+from msd_spark.ingest.listing import plan_units
+from msd_spark.ingest.settings import IngestSettings
+from msd_spark.ingest.units import Kind, SongInput, Unit
+from msd_spark.core.song_layout import ARRAYS, TABLES
+from tests.support.without_spark import SESSION, image, track, write_songs
+
+
+def planned(*locations: Path | str, **settings: Any) -> list[Unit]:
+    return plan_units(SESSION.sparkContext, IngestSettings(tuple(map(str, locations)), "/w", **settings))
+
+
+def sources(*locations: Path | str, **settings: Any) -> list[str]:
+    return [item.source for unit in planned(*locations, **settings) for item in unit.inputs]
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def many_songs(path: Path, n_songs: int, with_arrays: bool = True) -> None:
+    with h5py.File(path, "w") as file:
+        for table in TABLES:
+            file[table.path] = np.zeros(n_songs, table.columns)
+        for array in ARRAYS if with_arrays else ():
+            file[array.path] = np.zeros((0, *array.row_shape), array.dtype)
+
+
+def test_song_files_and_tars_at_any_depth_are_found_once(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("a/3.h5", "b/1.h5", "b/c/2.h5", "b/c/x.tar", "b/y.tar.gz", "z.tgz")]
+    touch(*paths, tmp_path / "a" / "notes.txt", tmp_path / "a" / "3.h5.txt")
+    (tmp_path / "folder.h5").mkdir()
+    found = sources(tmp_path, tmp_path / "b", paths[0], f"{tmp_path}/a/../b/", tmp_path.as_uri())
+    assert sorted(found) == sorted(map(str, paths))
+
+
+def test_tars_are_units_of_their_own(tmp_path: Path) -> None:
+    touch(*(tmp_path / name for name in ("1.h5", "2.h5", "x.tar", "y.tgz")))
+    kinds = {unit.inputs[0].source.rsplit("/", 1)[1]: unit.kind for unit in planned(tmp_path)}
+    assert kinds == {"1.h5": Kind.FILES, "x.tar": Kind.TAR, "y.tgz": Kind.TAR}
+
+
+def test_sizes_and_times_are_those_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / f"{track(1)}.h5"
+    path.write_bytes(b"12345")
+    os.utime(path, ns=(1, 1_234_567_890_000_000_789))
+    for location in (tmp_path, path):
+        (unit,) = planned(location)
+        assert unit.inputs == [SongInput(str(path), 5, 1_234_567_890_000_000_789)]
+
+
+def test_a_unit_knows_what_the_command_named(tmp_path: Path) -> None:
+    write_songs(tmp_path / "a" / "b", [1])
+    write_songs(tmp_path / "c", [2])
+    assert {unit.location for unit in planned(f"{tmp_path}/a/", tmp_path / "c")} == {f"{tmp_path}/a", f"{tmp_path}/c"}
+
+
+def test_relative_locations_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Executors are at work elsewhere."""
+    path, other = write_songs(tmp_path / "songs", [1, 2])
+    (tmp_path / "list.txt").write_text(f"songs/{other.name}\n")
+    monkeypatch.chdir(tmp_path)
+    assert sources("songs") == [str(path), str(other)]
+    assert sources(f"songs/{path.name}") == [str(path)]
+    assert sources(manifest="list.txt") == [str(other)]
+
+
+def test_a_link_back_to_a_folder_above_is_not_followed(tmp_path: Path) -> None:
+    (path,) = write_songs(tmp_path / "a" / "b", [1])
+    (tmp_path / "a" / "b" / "up").symlink_to(tmp_path / "a")
+    (tmp_path / "a" / "other").symlink_to(tmp_path / "a" / "b")
+    assert sorted(sources(tmp_path)) == [str(path), str(tmp_path / "a" / "other" / path.name)]
+
+
+@pytest.mark.parametrize("folder", [".", "A", "A/B"])
+def test_a_name_that_is_no_utf8_does_not_hide_the_others(tmp_path: Path, folder: str) -> None:
+    (path,) = write_songs(tmp_path / folder, [1])
+    odd = path.with_name("\udcff.h5")
+    odd.touch()
+    assert sources(tmp_path) == [str(path), str(odd)]
+
+
+def test_a_link_to_nowhere_is_an_input(tmp_path: Path) -> None:
+    link = tmp_path / f"{track(1)}.h5"
+    link.symlink_to(tmp_path / "nowhere")
+    (unit,) = planned(tmp_path)
+    assert unit.inputs == [SongInput(str(link), -1, 0)]
+
+
+# Aggregate and summary files
+
+
+def test_an_aggregate_is_cut_by_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "ROWS_PER_UNIT", 100)
+    many_songs(tmp_path / "many.h5", 250)
+    units = planned(tmp_path)
+    assert {unit.kind for unit in units} == {Kind.AGGREGATE}
+    assert sorted((unit.start, unit.stop, unit.n_inputs) for unit in units) == [
+        (0, 100, 100),
+        (100, 200, 100),
+        (200, 250, 50),
+    ]
+
+
+def test_a_summary_file_is_refused_or_taken_by_rows(tmp_path: Path) -> None:
+    many_songs(tmp_path / "summary.h5", 250, with_arrays=False)
+    (refused,) = planned(tmp_path)
+    assert (refused.kind, refused.n_inputs) == (Kind.SUMMARY, 1)
+    (taken,) = planned(tmp_path, summaries="rows")
+    assert (taken.kind, taken.start, taken.stop) == (Kind.AGGREGATE, 0, 250)
+
+
+def test_a_song_by_another_name_is_a_loose_file(tmp_path: Path) -> None:
+    (tmp_path / "song.h5").write_bytes(image(1))
+    (unit,) = planned(tmp_path)
+    assert (unit.kind, unit.n_inputs) == (Kind.FILES, 1)
+
+
+def declared(path: Path, n_songs: int) -> None:
+    """Write a file that says it has many songs, and has none of their bytes."""
+    with h5py.File(path, "w") as file:
+        for table in TABLES:
+            file.create_dataset(table.path, (n_songs,), table.columns, chunks=(table.chunk,), maxshape=(None,))
+        for array in ARRAYS:
+            file[array.path] = np.zeros((0, *array.row_shape), array.dtype)
+
+
+@pytest.mark.parametrize("n_songs", [0, 10**6, 2**50])
+def test_a_file_with_an_impossible_number_of_songs_is_one_input(tmp_path: Path, n_songs: int) -> None:
+    """Neither is it passed over, nor does it become a million units."""
+    declared(tmp_path / "many.h5", n_songs)
+    (unit,) = planned(tmp_path)
+    assert (unit.kind, unit.n_inputs) == (Kind.FILES, 1)
+
+
+# Globs
+
+
+@pytest.fixture
+def shelves(tmp_path: Path) -> Path:
+    touch(*(tmp_path / name for name in ("A/1.h5", "A/x.tar", "B/2.h5", "B/C/3.h5", "D[1]/4.h5", "notes.h5")))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*", ["A/1.h5", "A/x.tar", "B/2.h5", "B/C/3.h5", "D[1]/4.h5", "notes.h5"]),
+        ("[AB]", ["A/1.h5", "A/x.tar", "B/2.h5", "B/C/3.h5"]),
+        ("*/*.tar", ["A/x.tar"]),
+        ("*/[12].h5", ["A/1.h5", "B/2.h5"]),
+        ("*/C", ["B/C/3.h5"]),
+        ("?/?/3.h5", ["B/C/3.h5"]),
+        ("D[1]", ["D[1]/4.h5"]),
+    ],
+)
+def test_globs(shelves: Path, pattern: str, found: list[str]) -> None:
+    assert sorted(sources(f"{shelves}/{pattern}")) == [f"{shelves}/{name}" for name in found]
+    assert sorted(sources(f"file://{shelves}/{pattern}")) == [f"{shelves}/{name}" for name in found]
+
+
+def test_a_relative_glob(shelves: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shelves)
+    assert sources("*/C") == [f"{shelves}/B/C/3.h5"]
+
+
+def test_a_glob_that_matches_nothing(shelves: Path) -> None:
+    for pattern in ("Z*", "*/Z", "notes.h5/*"):
+        with pytest.raises(StageError, match=r"^ingest: nothing matches "):
+            planned(shelves / pattern)
+
+
+# Manifests and track ids
+
+
+def test_a_manifest_names_files_folders_globs_and_tars(tmp_path: Path) -> None:
+    one, two = write_songs(tmp_path / "one", [1, 2])
+    (three,) = write_songs(tmp_path / "folder", [3])
+    (four,) = write_songs(tmp_path / "glob-4", [4])
+    touch(tmp_path / "x.tar")
+    missing = tmp_path / f"{track(9)}.h5"
+    lines = ["# songs", "", one, f"  {two}  ", one, tmp_path / "folder", f"{tmp_path}/gl*", tmp_path / "x.tar", missing]
+    manifest = tmp_path / "list.txt"
+    manifest.write_text("\n".join(map(str, lines)))
+    units = planned(manifest=str(manifest))
+    found = [item.source for unit in units for item in unit.inputs]
+    assert sorted(found) == sorted(map(str, [one, two, three, four, tmp_path / "x.tar", missing]))
+    by_source = {item.source: item for unit in units for item in unit.inputs}
+    assert by_source[str(missing)].size == -1
+    assert by_source[str(one)].size == len(image(1))
+    assert {unit.location for unit in units if by_source[str(one)] in unit.inputs} == {str(manifest)}
+
+
+def test_known_tracks_are_looked_for_and_not_listed(tmp_path: Path) -> None:
+    (tmp_path / "unique_tracks.txt").write_text(
+        f"{track(2)}<SEP>SOX<SEP>artist<SEP>title\n{track(1)}<SEP>\n{track(2)}\n# no track\n\n"
+    )
+    (unit,) = planned("s3://bucket/songs/", track_ids=str(tmp_path / "unique_tracks.txt"))
+    assert unit.inputs == [
+        SongInput(f"s3://bucket/songs/A/A/A/{track(number)}.h5", -1, 0) for number in (1, 2)
+    ]  # and nobody has asked s3
+
+
+@pytest.mark.parametrize("locations", [(), ("/a", "/b")])
+def test_known_tracks_need_one_folder(tmp_path: Path, locations: tuple[str, ...]) -> None:
+    with pytest.raises(StageError, match="one --songs folder"):
+        planned(*locations, track_ids=str(tmp_path / "ids.txt"))
+
+
+def test_a_list_without_track_ids(tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_text("hello\n")
+    with pytest.raises(StageError, match=r"ids\.txt has no line that begins with a track id"):
+        planned("/d", track_ids=str(tmp_path / "ids.txt"))
+
+
+# Refusals
+
+
+def test_locations_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=f"^ingest: {tmp_path}/nowhere is not there"):
+        planned(write_songs(tmp_path / "songs", [1])[0], tmp_path / "nowhere")
+
+
+def test_locations_without_songs(tmp_path: Path) -> None:
+    touch(tmp_path / "song.h5.txt")
+    with pytest.raises(StageError, match=f"^ingest: no song file, tar or aggregate in {tmp_path}"):
+        planned(tmp_path)
+
+
+def test_no_locations() -> None:
+    with pytest.raises(StageError, match="nothing to ingest"):
+        planned()
+
+
+def test_a_manifest_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=r"no file .*list\.txt"):
+        planned(manifest=str(tmp_path / "list.txt"))

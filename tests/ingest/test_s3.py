@@ -1,0 +1,135 @@
+"""Songs in an object store: a moto server on this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto import settings
+from pyspark.sql import SparkSession
+
+from msd_spark.core import filesystems as locations
+from msd_spark.ingest.job import ingest
+from msd_spark.ingest.settings import IngestSettings
+from msd_spark.synthetic.command import SyntheticSettings, generate
+from tests.support.object_store import REGION, ObjectStore
+from tests.support.submitted import submitted
+from tests.support.tables import assert_same_songs, rejected, songs, sums
+from tests.support.without_spark import ingest as ingest_here
+
+N_SONGS, N_TINY = 150, 10_000
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "data"
+    packaging = ("files", "tar", "tar.gz", "aggregate")
+    generate(SyntheticSettings(songs=N_SONGS, seed=4, packaging=packaging, workers=1, broken=0), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def local(spark: SparkSession, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The warehouse of the same songs on this machine's disk."""
+    uri = tmp_path_factory.mktemp("local")
+    ingest(spark, IngestSettings((str(data / "songs"),), str(uri)))
+    return uri
+
+
+def keys(folder: Path, pattern: str = "*.h5") -> dict[str, bytes]:
+    paths = sorted(folder.rglob(pattern))
+    return {path.relative_to(folder.parent).as_posix(): path.read_bytes() for path in paths}
+
+
+def test_ten_thousand_tiny_keys_hide_no_song(store: ObjectStore, data: Path, local: Path, tmp_path: Path) -> None:
+    tiny = {f"songs/T/N/Y/TRTNY{number:013d}.h5": b"tiny" for number in range(N_TINY)}
+    store.create("million")
+    store.put("million", keys(data / "songs") | tiny)
+    uri = tmp_path / "w"
+    command = ["ingest.py", "--songs", "s3://million/songs", "--warehouse", str(uri)]
+    with submitted(*command, log=tmp_path / "log", environment=store.environment()) as job:
+        job.succeed()
+    assert sums(uri) == (N_SONGS + N_TINY, N_SONGS, N_TINY, 0)
+    refused = rejected(uri)
+    assert {row["source"] for row in refused} == {f"s3://million/{key}" for key in tiny}
+    assert {row["reason"] for row in refused} == {"not_hdf5"}
+    assert_same_songs(uri, local, "source")
+    track_id, source = (songs(uri)[name][0].as_py() for name in ("track_id", "source"))
+    assert source == f"s3://million/songs/{'/'.join(track_id[2:5])}/{track_id}.h5"
+
+
+@pytest.fixture
+def here(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process uses the server, too: without Spark a test takes a second."""
+    for name, value in store.environment().items():
+        monkeypatch.setenv(name, value)
+    locations._remote.cache_clear()
+    yield
+    locations._remote.cache_clear()
+
+
+@pytest.mark.usefixtures("here")
+def test_known_tracks_are_had_without_listing_and_missing_ones_are_told(
+    store: ObjectStore, data: Path, local: Path, tmp_path: Path
+) -> None:
+    store.create("known")
+    store.put("known", keys(data / "songs"))
+    missing = [f"TRZZZZZ{number:011d}" for number in range(20)]
+    tracks = (data / "additional" / "unique_tracks.txt").read_text().splitlines()
+    (tmp_path / "tracks.txt").write_text("\n".join([*tracks, *missing]))
+    uri = tmp_path / "w"
+    ingest_here(uri, "s3://known/songs", track_ids=str(tmp_path / "tracks.txt"))
+    assert sums(uri) == (N_SONGS + 20, N_SONGS, 20, 0)
+    assert {(row["source"], row["reason"]) for row in rejected(uri)} == {
+        (f"s3://known/songs/Z/Z/Z/{track_id}.h5", "not_found") for track_id in missing
+    }
+    assert_same_songs(uri, local, "source")
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("folder", "pattern"), [("tar", "*.tar"), ("tar", "*.tar.gz"), ("aggregate", "*.h5")], ids=["tar", "tar.gz", "many"]
+)
+def test_packed_songs_are_streamed(
+    store: ObjectStore, data: Path, local: Path, tmp_path: Path, folder: str, pattern: str
+) -> None:
+    bucket = f"packed-{pattern.strip('*.').replace('.', '-')}"
+    store.create(bucket)
+    store.put(bucket, keys(data / folder, pattern))
+    uri = tmp_path / "w"
+    ingest_here(uri, f"s3://{bucket}/{folder[:2]}*")
+    assert sums(uri) == (N_SONGS, N_SONGS, 0, 0)
+    assert_same_songs(uri, local, "source", "member")
+
+
+@pytest.fixture
+def reader(store: ObjectStore, here: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """We are someone who may not have the keys under ``songs/A/``; the server enforces it."""
+    options = {"endpoint_url": store.address, "region_name": REGION}
+    iam = boto3.client("iam", aws_access_key_id="x", aws_secret_access_key="x", **options)
+    iam.create_user(UserName="reader")
+    statements = [
+        {"Effect": "Allow", "Action": "s3:*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::guarded/songs/A/*"},
+    ]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_user_policy(UserName="reader", PolicyName="most", PolicyDocument=policy)
+    key = iam.create_access_key(UserName="reader")["AccessKey"]
+    monkeypatch.setattr(settings, "INITIAL_NO_AUTH_ACTION_COUNT", 0)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+
+
+@pytest.mark.usefixtures("reader")
+def test_denied_keys_are_told(store: ObjectStore, data: Path, tmp_path: Path) -> None:
+    store.create("guarded")
+    store.put("guarded", keys(data / "songs"))
+    uri = tmp_path / "w"
+    ingest_here(uri, "s3://guarded/songs")
+    denied = {f"s3://guarded/songs/{path.relative_to(data / 'songs')}" for path in (data / "songs" / "A").rglob("*.h5")}
+    assert denied
+    assert {(row["source"], row["reason"]) for row in rejected(uri)} == {(source, "denied") for source in denied}
+    assert sums(uri) == (N_SONGS, N_SONGS - len(denied), len(denied), 0)

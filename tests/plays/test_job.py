@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from msd_spark.core.errors import StageError
+from msd_spark.plays.job import PlaysSettings, make_plays
+from msd_spark.core.schemas import PLAYS, POPULARITY
+from msd_spark.core.warehouse import Warehouse
+
+U1, U2, U3 = ("1" * 40, "2" * 40, "3" * 40)
+
+
+def song(number: int) -> str:
+    return f"SO{number:016}"
+
+
+def track(number: int) -> str:
+    return f"TR{number:016}"
+
+
+def write_sources(folder: Path, lines: list[str]) -> PlaysSettings:
+    """Songs 1 to 4 have tracks 10, 20, …; song 1 has 11 too; 10 is a mismatch, as is 40, song 4's only one."""
+    (folder / "train_triplets.txt").write_text("".join(f"{line}\n" for line in lines), newline="")
+    pairs = [(11, 1), (10, 1), (20, 2), (30, 3), (40, 4)]
+    tracks = [f"{track(one)}<SEP>{song(of)}<SEP>artist<SEP>title\n" for one, of in pairs]
+    (folder / "unique_tracks.txt").write_text("".join(tracks))
+    wrong = [f"ERROR: <{song(of)} {track(one)}> a  -  t  !=  b  -  u\n" for one, of in ((10, 1), (40, 4), (40, 4))]
+    (folder / "sid_mismatches.txt").write_text("".join(wrong))
+    return PlaysSettings(
+        str(folder / "warehouse"),
+        str(folder / "train_triplets.txt"),
+        str(folder / "sid_mismatches.txt"),
+        str(folder / "unique_tracks.txt"),
+        range_bytes=100,
+    )
+
+
+LINES = [
+    f"{U1}\t{song(1)}\t3",
+    f"{U2}\t{song(1)}\t4",
+    f"{U2}\t{song(9)}\t1",
+    "no triplet",
+    f"{U1}\t{song(1)}\t2",
+    f"{U1}\t{song(4)}\t9",
+    f"{U3}\t{song(2)}\t0",
+    f"{U3}\t{song(2)}\t7",
+    f"{U3}\t{song(2)}\t2147483647",
+    f"{U3}\t{song(3)}\t5",
+    f"{U1}\t{song(9)}\t5",
+    f"{U1}\t{song(8)}\t5",
+]
+
+
+def rows(uri: str, table: str) -> list[tuple[Any, ...]]:
+    return list(pq.read_table(f"{uri}/{table}").to_pandas().itertuples(index=False, name=None))
+
+
+def rejected(uri: str) -> list[tuple[str, str]]:
+    table = pq.read_table(f"{uri}/rejected/stage=plays", partitioning=None).to_pandas()
+    return sorted(zip(table["member"], table["reason"], strict=True))
+
+
+def digests(uri: str) -> dict[str, str]:
+    files = [path for path in Path(uri).rglob("*.parquet") if path.is_file()]
+    return {str(path.relative_to(uri)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_every_line_is_accounted_for(spark: SparkSession, tmp_path: Path) -> None:
+    settings = write_sources(tmp_path, LINES)
+    summary = make_plays(spark, settings)
+    uri = settings.warehouse
+    assert sorted(rows(uri, "plays")) == [
+        (U1, track(11), 5),
+        (U2, track(11), 4),
+        (U3, track(20), 2147483654),
+        (U3, track(30), 5),
+    ]
+    # Of 3 tracks the deciles are 9 - 10 * 0 // 3, 9 - 10 * 1 // 3 and 9 - 10 * 2 // 3.
+    assert rows(uri, "popularity") == [
+        (track(20), 2147483654, 1, 1, 9),
+        (track(11), 9, 2, 2, 6),
+        (track(30), 5, 1, 3, 3),
+    ]
+    assert rejected(uri) == [("line 4", "wrong_fields"), ("line 7", "bad_count")]
+    wanted = {
+        "lines": 12,
+        "triplets of tracks": 6,
+        "rejected": 2,
+        "of songs without a track": 3,
+        "of mismatched songs": 1,
+        "pairs of user and track": 4,
+        "triplets added to another": 2,
+        "users": 3,
+        "tracks": 3,
+        "songs": 6,
+        "songs without a track": 2,
+        "songs of several tracks": 1,
+        "mismatched songs left out": 1,
+        "mismatches listed": 2,
+    }
+    assert summary.facts == wanted
+    assert summary.details["songs_without_a_track"] == [
+        {"song_id": song(9), "triplets": 2, "plays": 6},
+        {"song_id": song(8), "triplets": 1, "plays": 5},
+    ]
+    for name, schema in (("plays", PLAYS), ("popularity", POPULARITY)):
+        assert pq.read_schema(next(Path(uri, name).glob("*.parquet"))).equals(schema)
+
+    before = digests(uri)
+    make_plays(spark, settings)
+    assert digests(uri) == before
+
+
+def test_mismatches_are_kept_by_a_switch(spark: SparkSession, tmp_path: Path) -> None:
+    settings = write_sources(tmp_path, LINES)
+    kept = PlaysSettings(**{**vars(settings), "keep_mismatches": True})
+    summary = make_plays(spark, kept)
+    assert (U1, track(40), 9) in rows(settings.warehouse, "plays")
+    # Song 1 keeps the track that is no mismatch.
+    assert {row[1] for row in rows(settings.warehouse, "plays")} == {track(n) for n in (11, 20, 30, 40)}
+    assert (summary.facts["of mismatched songs"], summary.facts["mismatched songs left out"]) == (0, 0)
+
+
+def test_an_archive_gives_what_its_file_gives(spark: SparkSession, tmp_path: Path) -> None:
+    settings = write_sources(tmp_path, LINES)
+    make_plays(spark, settings)
+    wanted = {name: rows(settings.warehouse, name) for name in ("plays", "popularity")}
+    with zipfile.ZipFile(tmp_path / "train_triplets.txt.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(settings.triplets, "train_triplets.txt")
+    zipped = PlaysSettings(**{**vars(settings), "triplets": f"{settings.triplets}.zip"})
+    make_plays(spark, zipped)
+    assert {name: rows(settings.warehouse, name) for name in wanted} == wanted
+    assert rejected(settings.warehouse) == [("line 4", "wrong_fields"), ("line 7", "bad_count")]
+
+
+def test_bad_inputs_are_refused_and_leave_the_tables_alone(spark: SparkSession, tmp_path: Path) -> None:
+    settings = write_sources(tmp_path, LINES)
+    make_plays(spark, settings)
+    before = digests(settings.warehouse)
+    (tmp_path / "strange.txt").write_text("a line\n")
+    (tmp_path / "strange.zip").write_text("no zip")
+    (tmp_path / "unknown.txt").write_text(f"{U1}\t{song(9)}\t1\n")
+    (tmp_path / "empty.txt").touch()
+    for change, message in (
+        ({"triplets": str(tmp_path / "none.txt")}, r"plays: no file .*none\.txt"),
+        ({"triplets": str(tmp_path / "strange.zip")}, r"strange\.zip is damaged: File is not a zip file"),
+        ({"triplets": str(tmp_path / "unknown.txt")}, r"no triplet of .* without a track 1.*; see --tracks"),
+        ({"triplets": str(tmp_path / "empty.txt")}, r"no triplet of .*empty\.txt is of a track: lines 0"),
+        ({"tracks": str(tmp_path / "strange.txt")}, r"no line of .*strange\.txt names a song and a track"),
+        ({"tracks": None}, r"no whole table .*/songs; run jobs/ingest\.py \(or give --tracks unique_tracks\.txt\)"),
+    ):
+        with pytest.raises(StageError, match=message):
+            make_plays(spark, PlaysSettings(**{**vars(settings), **change}))
+    assert digests(settings.warehouse) == before
+
+
+def test_generated_listens_by_the_catalogues_own_pairs(spark: SparkSession, generated: Path, tmp_path: Path) -> None:
+    unique = [line.split("<SEP>")[:2] for line in (generated / "additional/unique_tracks.txt").read_text().splitlines()]
+    pairs = pa.table({"track_id": [one for one, _ in unique], "song_id": [one for _, one in unique]})
+    Warehouse(str(tmp_path)).write_arrow(pairs, "songs")
+    profile = generated / "tasteprofile"
+    triplets = str(profile / "train_triplets.txt")
+    summary = make_plays(spark, PlaysSettings(str(tmp_path), triplets, str(profile / "sid_mismatches.txt")))
+    # The same by plain Python.
+    wrong = {tuple(line.split("<")[1].split(">")[0].split()) for line in (profile / "sid_mismatches.txt").open()}
+    tracks = dict[str, str]()
+    for track_id, song_id in sorted(unique, reverse=True):
+        if (song_id, track_id) not in wrong:
+            tracks[song_id] = track_id
+    plays, listeners = Counter[str](), Counter[str]()
+    for line in Path(triplets).read_text().splitlines():
+        _, song_id, count = line.split("\t")
+        if song_id in tracks:
+            plays[tracks[song_id]] += int(count)
+            listeners[tracks[song_id]] += 1
+    found = pd.DataFrame(rows(str(tmp_path), "popularity"), columns=POPULARITY.names).set_index("track_id")
+    assert found["plays"].to_dict() == dict(plays)
+    assert found["listeners"].to_dict() == dict(listeners)
+    assert summary.facts["rejected"] == 0
+    assert summary.facts["lines"] == sum(listeners.values()) + summary.facts["of mismatched songs"]
+
+
+def test_the_real_listens(spark: SparkSession, sample: Path, tmp_path: Path) -> None:
+    profile = sample / "tasteprofile"
+    files = (str(profile / "train_triplets.txt"), str(profile / "sid_mismatches.txt"))
+    tracks = str(sample / "additional" / "subset_unique_tracks.txt")
+    summary = make_plays(spark, PlaysSettings(str(tmp_path), *files, tracks, keep_mismatches=True, range_bytes=1 << 20))
+    facts = summary.facts
+    assert (facts["lines"], facts["triplets of tracks"], facts["rejected"]) == (39_017, 39_017, 0)
+    assert (facts["users"], facts["songs"], facts["tracks"]) == (10_000, 2_036, 2_036)
+    manifest = pd.read_csv(sample / "manifest.tsv", sep="\t")
+    heard = pq.read_table(tmp_path / "popularity").to_pandas().merge(manifest, on="track_id")
+    with_both = heard[heard["cd1_major"].notna() & (heard["has_lyrics"] == 1)]
+    assert len(with_both) == 198
+    assert (heard["plays_x"] == heard["plays_y"]).all()
+    assert (heard["listeners"] == heard["n_users"]).all()
+
+    summary = make_plays(spark, PlaysSettings(str(tmp_path), *files, tracks))
+    facts = summary.facts
+    assert facts["lines"] == 39_017 == facts["triplets of tracks"] + facts["of mismatched songs"]
+    # The mismatches of the catalogue and the lines that name one of their songs, counted in plain Python.
+    with open(files[1], encoding="utf-8", newline="\n") as lines:
+        wrong = {line[8:45] for line in lines}
+    with open(tracks, encoding="utf-8", newline="\n") as lines:
+        songs = {fields[1] for line in lines if f"{(fields := line.split('<SEP>'))[1]} {fields[0]}" in wrong}
+    with open(files[0], encoding="utf-8", newline="\n") as lines:
+        named = [song_id for line in lines if (song_id := line.split("\t")[1]) in songs]
+    assert (len(named), len(set(named))) == (3_792, 67)
+    assert (facts["of mismatched songs"], facts["mismatched songs left out"], facts["tracks"]) == (3_792, 67, 1_969)
+    left = set(pq.read_table(tmp_path / "popularity")["track_id"].to_pylist())
+    assert set(with_both["track_id"]) - left == set(with_both[with_both["sid_mismatch"] == 1]["track_id"])
+    assert len(left & set(with_both["track_id"])) == 191

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from msd_spark.plays.popularity import deciles, rank_tracks
+
+
+@pytest.mark.parametrize(
+    ("n_tracks", "wanted"),
+    [
+        (0, []),
+        # 9 - 10 (r - 1) // n: for n = 3 that is 9 - 0, 9 - 10 // 3, 9 - 20 // 3.
+        (1, [9]),
+        (2, [9, 4]),
+        (3, [9, 6, 3]),
+        (10, [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]),
+        # n = 12: 10 (r - 1) // 12 = 0, 0 (10/12), 1 (20/12), 2 (30/12), 3 (40/12), 4 (50/12), 5 (60/12), 5 (70/12),
+        # 6 (80/12), 7 (90/12), 8 (100/12), 9 (110/12).
+        (12, [9, 9, 8, 7, 6, 5, 4, 4, 3, 2, 1, 0]),
+        (20, [9, 9, 8, 8, 7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0]),
+    ],
+)
+def test_deciles_by_hand(n_tracks: int, wanted: list[int]) -> None:
+    assert deciles(np.arange(1, n_tracks + 1), n_tracks).tolist() == wanted
+
+
+@given(st.integers(1, 5000))
+def test_deciles_fall_and_are_of_equal_size_as_far_as_that_goes(n_tracks: int) -> None:
+    found = deciles(np.arange(1, n_tracks + 1), n_tracks)
+    assert (np.diff(found) <= 0).all()
+    sizes = np.bincount(found, minlength=10)
+    assert sizes.max() - sizes.min() <= 1
+    assert found[0] == 9
+
+
+def test_ranks_by_plays_then_listeners_then_track() -> None:
+    tracks = pd.DataFrame(
+        [("TC", 5, 2), ("TB", 7, 1), ("TA", 5, 2), ("TD", 5, 3), ("TE", 1, 1)],
+        columns=["track_id", "plays", "listeners"],
+    )
+    ranked = rank_tracks(tracks)
+    assert ranked["track_id"].tolist() == ["TB", "TD", "TA", "TC", "TE"]
+    assert ranked["popularity_rank"].tolist() == [1, 2, 3, 4, 5]
+    assert ranked["popularity_decile"].tolist() == [9, 7, 5, 3, 1]  # 9 - 10 (r - 1) // 5

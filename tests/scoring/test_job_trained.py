@@ -1,0 +1,148 @@
+"""Scoring through Spark, and the page, with a model that was trained on the same warehouse."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from msd_spark.core.errors import StageError
+from msd_spark.core.features import example_columns
+from msd_spark.core.model_inputs import model_inputs
+from msd_spark.report.settings import ReportSettings
+from msd_spark.report.job import make_report
+from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY
+from msd_spark.scoring.job import score
+from msd_spark.scoring.settings import ScoreSettings
+from msd_spark.scoring.trained_run import TrainedRun
+from msd_spark.core.warehouse import Warehouse
+from tests.conftest import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def scored(spark: SparkSession, warehouse: Warehouse) -> Warehouse:
+    command = [sys.executable, "training/train.py", "--warehouse", warehouse.root, "--run", "one", "--epochs", "2"]
+    done = subprocess.run([*command, "--overwrite"], cwd=REPOSITORY, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr[-3000:]
+    score(spark, ScoreSettings(warehouse.root, "one", batch=16)).finish(warehouse)
+    return warehouse
+
+
+@pytest.fixture(scope="module")
+def embeddings(scored: Warehouse) -> pd.DataFrame:
+    return pq.read_table(scored.path("embeddings", "one")).to_pandas().sort_values("track_id", ignore_index=True)
+
+
+def test_every_song_has_an_embedding_labelled_or_not(scored: Warehouse, embeddings: pd.DataFrame) -> None:
+    songs = pq.read_table(scored.path("songs"), columns=["track_id"]).to_pandas()
+    lyrics = set(pq.read_table(scored.path("lyrics"), columns=["track_id"])["track_id"].to_pylist())
+    labels = set(pq.read_table(scored.path("labels"), columns=["track_id"])["track_id"].to_pylist())
+    assert embeddings["track_id"].tolist() == sorted(songs["track_id"])
+    assert len(set(songs["track_id"]) - labels) > 0
+    assert embeddings["has_lyrics"].tolist() == [float(track in lyrics) for track in embeddings["track_id"]]
+    values = np.stack(list(embeddings["embedding"]))
+    assert values.shape == (160, EMBEDDING_SIZE)
+    assert np.isfinite(values).all()
+    probabilities = np.stack(list(embeddings["genre_probabilities"]))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    genres = scored.read_json("models", "one", "metadata.json")["labels"]
+    assert embeddings["predicted_genre"].tolist() == [genres[index] for index in probabilities.argmax(axis=1)]
+
+
+def test_scores_equal_the_models_own_predictions(scored: Warehouse, embeddings: pd.DataFrame) -> None:
+    songs = pq.read_table(scored.path("songs"), columns=["track_id", "segments_pitches", "segments_timbre"])
+    lyrics = pq.read_table(scored.path("lyrics"), columns=["track_id", "lyric_vector"])
+    joined = _join(songs, lyrics)
+    trained = keras.models.load_model(scored.path("models", "one", "model.keras"), compile=False)
+    model = keras.Model(trained.input, [trained.get_layer(EMBEDDING_LAYER).output, trained.output])
+    inputs = model_inputs(example_columns(joined, GEOMETRY), GEOMETRY)
+    together, _ = model.predict(inputs, verbose=0, batch_size=64)
+    alone = np.concatenate(
+        [
+            model.predict({name: values[row : row + 1] for name, values in inputs.items()}, verbose=0)[0]
+            for row in range(5)
+        ]
+    )
+    np.testing.assert_allclose(np.stack(list(embeddings["embedding"])), together, atol=1e-5)
+    np.testing.assert_allclose(alone, together[:5], atol=1e-5)
+
+
+def _join(songs: pa.Table, lyrics: pa.Table) -> pa.RecordBatch:
+    merged = songs.to_pandas().merge(lyrics.to_pandas(), on="track_id", how="left").sort_values("track_id")
+    merged["lyric_vector"] = [
+        None if value is None or np.isscalar(value) else value for value in merged["lyric_vector"]
+    ]
+    return pa.RecordBatch.from_pandas(merged, preserve_index=False)
+
+
+def test_test_predictions_of_training_are_those_of_scoring(scored: Warehouse, embeddings: pd.DataFrame) -> None:
+    predicted = pq.read_table(scored.path("models", "one", "predictions", "test.parquet")).to_pandas()
+    predicted = predicted.rename(columns={"probabilities": "genre_probabilities"})
+    joined = predicted.merge(embeddings, on="track_id", suffixes=("_trained", "_scored"))
+    assert len(joined) == len(predicted) > 0
+    np.testing.assert_allclose(
+        np.stack(list(joined["genre_probabilities_trained"])),
+        np.stack(list(joined["genre_probabilities_scored"])),
+        atol=1e-5,
+    )
+
+
+def test_the_run_fits_what_it_was_trained_on(scored: Warehouse) -> None:
+    run = TrainedRun.read(scored, "one")
+    run.check_lyrics(scored)
+    with pytest.raises(StageError, match="score: no finished run models/two; finished ones: one"):
+        TrainedRun.read(scored, "two")
+
+
+def test_song_files_are_placed_as_the_songs_of_the_warehouse(
+    scored: Warehouse, embeddings: pd.DataFrame, generated: Path, tmp_path: Path
+) -> None:
+    files = sorted((generated / "songs").rglob("*.h5"))[:2]
+    broken, output = tmp_path / "broken.h5", tmp_path / "made" / "loose.parquet"
+    broken.write_bytes(b"no song")
+    before = sorted(Path(scored.root).rglob("*"))
+    words = ["--warehouse", scored.root, "--run", "one", "--nearest", "3", "--output", str(output)]
+    command = [sys.executable, "jobs/score.py", *words, "--songs", *map(str, files), str(broken), str(files[0])]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "not_hdf5" in done.stdout
+    assert "repeated_track" in done.stdout
+    assert done.stdout.count("nearest to ") == 2
+    assert sorted(Path(scored.root).rglob("*")) == before
+    loose = pq.read_table(output).to_pandas()
+    assert loose["track_id"].tolist() == [file.stem for file in files]
+    among = embeddings.set_index("track_id").loc[loose["track_id"]]
+    for name in ("embedding", "genre_probabilities"):
+        np.testing.assert_allclose(np.stack(list(loose[name])), np.stack(list(among[name])), atol=1e-5)
+    assert loose["has_lyrics"].tolist() == among["has_lyrics"].tolist()
+    assert all(genre in done.stdout for genre in loose["predicted_genre"])
+
+
+def test_the_page_holds_every_song_and_escapes_its_title(scored: Warehouse) -> None:
+    summary = make_report(ReportSettings(scored.root, "one", heatmaps=5))
+    folder = Path(scored.path("reports", "one"))
+    assert summary.facts["songs"] == summary.facts["songs on the page"] == 160
+    titles = pq.read_table(scored.path("songs"), columns=["track_id", "title"]).to_pandas()
+    shipped = (folder / "data" / "songs.js").read_text()
+    songs = json.loads(shipped.removeprefix('msd.receive("songs",').removesuffix(");\n"))
+    assert dict(zip(songs["ids"], songs["titles"], strict=True)) == titles.set_index("track_id")["title"].to_dict()
+    assert any("<script" in title for title in songs["titles"])
+    assert "<" not in shipped
+    page = (folder / "index.html").read_text()
+    assert "<script>" not in page
+    assert not re.search(r"(?:src|href)=[\"']?(?:https?:)?//", page)
+    for key in ("results", "confusion", "precision-recall", "training", "model", "examples", "funnel", "ledger"):
+        assert f'<section id="{key}">' in page
+    assert {"tables", "data", "assets", "metrics.json"} <= {path.name for path in folder.iterdir()}

@@ -1,0 +1,65 @@
+"""A warehouse in an object store, a moto server on this machine, scored by the command as people type it."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+
+from msd_spark.scoring.job import score
+from msd_spark.scoring.settings import ScoreSettings
+from msd_spark.core.warehouse import Warehouse
+from tests.conftest import REPOSITORY
+from tests.support.object_store import ObjectStore
+from tests.support.scoring_runs import write_untrained_run
+from tests.support.scoring_songs import write_lyrics, write_songs
+
+BUCKET = "catalogue"
+
+
+def scored(environment: dict[str, str]) -> str:
+    command = [sys.executable, "jobs/score.py", "--warehouse", f"s3://{BUCKET}/w", "--run", "tiny", "--batch", "8"]
+    done = subprocess.run(
+        command, cwd=REPOSITORY, env=os.environ | environment, capture_output=True, text=True, timeout=500
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return " ".join(done.stdout.split())
+
+
+@pytest.mark.timeout(1200)
+def test_a_warehouse_in_s3_is_scored_and_grows(spark: SparkSession, store: ObjectStore, tmp_path: Path) -> None:
+    local = Warehouse(str(tmp_path / "w"))
+    write_untrained_run(local, lyric_vectors="of these words")
+    write_lyrics(local, [1, 3, 11])
+    write_songs(local, [range(8), range(8, 12)], 4)
+    later = Path(local.path("songs", "part-0008.parquet"))
+    aside = later.rename(tmp_path / later.name)
+    store.create(BUCKET)
+    store.put_folder(BUCKET, Path(local.root), "w")
+    server = store.environment() | {"PYTHONPATH": str(REPOSITORY)}
+    said = scored(server)
+    assert "scored now 8" in said
+    aside.rename(later)
+    store.put(BUCKET, {f"w/songs/{later.name}": later.read_bytes()})
+    said = scored(server)
+    assert "scored now 4" in said
+    assert "scored before 8" in said
+    score(spark, ScoreSettings(local.root, "tiny", batch=8))
+    found = store.contents(BUCKET, "w/embeddings/tiny/")
+    files = sorted(path.name for path in Path(local.path("embeddings", "tiny")).iterdir())
+    assert sorted(found) == files
+    remote = [pq.read_table(io.BytesIO(found[name])) for name in files if name.endswith(".parquet")]
+    here = pq.read_table(local.path("embeddings", "tiny")).sort_by("track_id")
+    there = pa.concat_tables(remote).sort_by("track_id")
+    assert there["track_id"].equals(here["track_id"])
+    assert there["has_lyrics"].equals(here["has_lyrics"])
+    np.testing.assert_allclose(there["embedding"].to_pylist(), here["embedding"].to_pylist(), atol=1e-6)
+    assert not store.contents(BUCKET, "w/_staging/")

@@ -1,0 +1,119 @@
+"""Which runs are refused, by their metadata and by the description in the model's file."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from msd_spark.core.errors import StageError
+from msd_spark.catalogue.joined_tracks import NO_LYRICS
+from msd_spark.core.model_inputs import input_shapes
+from msd_spark.core.schemas import EMBEDDING_SIZE, GEOMETRY, LYRICS, Geometry
+from msd_spark.scoring.trained_run import TrainedRun
+from msd_spark.core.warehouse import Warehouse
+
+MOMENTS = {"timbre": {"mean": [1.0] * 12, "deviation": [2.0] * 12}}
+
+
+def model_file(
+    geometry: Geometry = GEOMETRY, units: int = EMBEDDING_SIZE, variance: float = 4.0, mean: float = 1.0
+) -> bytes:
+    """Return a file that describes a model as Keras does, without its weights."""
+    layers: list[dict[str, Any]] = [
+        {"class_name": "InputLayer", "config": {"name": name, "batch_shape": [None, *shape]}}
+        for name, shape in input_shapes(geometry).items()
+    ]
+    scaled = {"name": "timbre_normalised", "mean": [mean] * 12, "variance": [variance] * 12}
+    layers.append({"class_name": "Normalization", "config": scaled})
+    layers.append({"class_name": "Dense", "config": {"name": "embedding", "units": units}})
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w") as archive:
+        archive.writestr("config.json", json.dumps({"config": {"layers": layers}}))
+    return held.getvalue()
+
+
+RUN = TrainedRun("r", "genre", ("a", "b"), GEOMETRY, "these", MOMENTS, model_file())
+
+
+def test_a_run_that_fits_is_taken_in_every_part_of_a_song() -> None:
+    for segments in ("first", "centre", "beats"):
+        run = replace(RUN, geometry=replace(GEOMETRY, segments=segments))
+        run.check_geometry()
+        run.check_model()
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (model_file(Geometry(n_segments=200)), r"score: models/r/model.keras takes .*'chroma': \(200, 12\)"),
+        (model_file(units=49), "has 49 units in a layer named embedding, not 50; train again"),
+        (model_file(variance=2.0), "normalises timbre otherwise than metadata.json beside it says; train again"),
+        (model_file(mean=0.0), "normalises timbre otherwise"),
+        (b"no zip", "models/r/model.keras is no Keras model"),
+    ],
+)
+def test_a_model_that_is_not_what_its_run_says_is_refused(model: bytes, said: str) -> None:
+    with pytest.raises(StageError, match=said):
+        replace(RUN, model=model).check_model()
+
+
+def write_run(warehouse: Warehouse, **changes: object) -> None:
+    metadata = {
+        "target": {"name": "genre", "class_names": ["a"]},
+        "geometry": {"n_segments": 300, "n_pitches": 12, "lyric_size": 50},
+        "lyric_vectors": "these",
+        "dataset": {},
+        "normalisation": {},
+    } | changes
+    folder = Path(warehouse.path("models", "r"))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.keras").write_bytes(model_file())
+    (folder / "metadata.json").write_text(json.dumps(metadata))
+
+
+@pytest.mark.parametrize(
+    ("geometry", "said"),
+    [
+        ({"n_segments": 200, "n_pitches": 12, "lyric_size": 50}, "n_segments=200.*this version makes.*train again"),
+        ({"n_segments": 300, "hop": 2}, "'hop': 2.*which this version does not make"),
+        ({"segments": "last"}, "which this version does not make .*not 'last'"),
+    ],
+)
+def test_a_run_of_another_geometry_is_refused(geometry: dict[str, object], said: str, tmp_path: Path) -> None:
+    warehouse = Warehouse(str(tmp_path))
+    write_run(warehouse, geometry=geometry)
+    with pytest.raises(StageError, match=said):
+        TrainedRun.read(warehouse, "r")
+
+
+def test_lyrics_of_other_vectors_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    warehouse = Warehouse(str(tmp_path))
+    write_run(warehouse)
+    run = TrainedRun.read(warehouse, "r", "similar")
+    with pytest.raises(StageError, match=r"score: run r was trained with lyrics and there is no lyrics/; .*--without"):
+        run.check_lyrics(warehouse)
+    replace(run, lyric_vectors=NO_LYRICS).check_lyrics(warehouse)
+    warehouse.write_arrow(LYRICS.empty_table(), "lyrics")
+    with pytest.raises(StageError, match=r"summaries/lyrics.json does not say which vectors lyrics/ has; run jobs/ly"):
+        run.check_lyrics(warehouse)
+    warehouse.write_json({"vectors": {"fingerprint": "these"}}, "summaries", "lyrics.json")
+    run.check_lyrics(warehouse)
+    with pytest.raises(StageError, match="trained without lyrics, which are there now"):
+        replace(run, lyric_vectors=NO_LYRICS).check_lyrics(warehouse)
+    with pytest.raises(StageError, match=r"similar: lyrics/ has other lyric vectors \(these\) than run r was trained"):
+        replace(run, lyric_vectors="others").check_lyrics(warehouse, "similar")
+
+
+def test_an_unknown_run_names_those_there_are(tmp_path: Path) -> None:
+    warehouse = Warehouse(str(tmp_path))
+    with pytest.raises(StageError, match="score: no finished run models/two; finished ones: none yet"):
+        TrainedRun.read(warehouse, "two")
+    write_run(warehouse)
+    with pytest.raises(StageError, match="finished ones: r"):
+        TrainedRun.read(warehouse, "two")

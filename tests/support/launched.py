@@ -1,0 +1,77 @@
+"""Training as people start it, on real ranks, that a test can kill; and what it wrote, read without TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from tests.conftest import REPOSITORY
+from tests.support.running import Running, nothing_left
+from training.loop.state import TrainingState, from_bytes
+
+SCRIPT = "training/train.py"
+
+
+def environment(**others: str) -> dict[str, str]:
+    """Return the environment of a training: the virtual environment is active."""
+    binaries = str(Path(sys.executable).parent)
+    path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(REPOSITORY), **others}
+
+
+class Launched(Running):
+    """A training that was started.
+
+    Parameters
+    ----------
+    words : sequence of str
+        The whole command.
+    log : Path
+        Where everything goes that it says.
+    others : mapping, optional
+        What its environment has besides ours.
+    """
+
+    def __init__(self, *words: str | Path, log: Path, others: Mapping[str, str] | None = None) -> None:
+        super().__init__(*words, log=log, folder=REPOSITORY, environment=environment(**(others or {})))
+
+    def ranks(self) -> dict[int, psutil.Process]:
+        """Return the training processes by rank."""
+        found = {}
+        for process in self.processes():
+            with contextlib.suppress(psutil.Error, StopIteration):
+                if next(word for word in process.cmdline()[:3] if word.endswith(SCRIPT)):
+                    rank = process.environ().get("HOROVOD_RANK")
+                    if rank is not None and process.name().startswith("python"):
+                        found[int(rank)] = process
+        return found
+
+
+def launched(
+    *words: str | Path, log: Path, others: Mapping[str, str] | None = None
+) -> AbstractContextManager[Launched]:
+    """Start a training; nothing of it is left behind."""
+    return nothing_left(Launched(*words, log=log, others=others))
+
+
+def checkpoint(path: Path) -> TrainingState | None:
+    """Read a checkpoint, if there is one."""
+    return from_bytes(path.read_bytes())[0] if path.exists() else None
+
+
+def assert_same_state(first: TrainingState, second: TrainingState) -> None:
+    """Two trainings stand at the same place, to the bit: weights, optimizer, random numbers, figures, best epoch."""
+    assert (first.epoch, first.step, first.history) == (second.epoch, second.step, second.history)
+    assert (first.best.epoch, first.best.figure) == (second.best.epoch, second.best.figure)
+    pairs = [(first, second, name) for name in ("weights", "optimizer", "draws")]
+    for one, other, name in [*pairs, (first.best, second.best, "weights")]:
+        arrays, others = getattr(one, name), getattr(other, name)
+        assert len(arrays) == len(others) > 0
+        assert all(np.array_equal(array, expected) for array, expected in zip(arrays, others, strict=True)), name

@@ -1,0 +1,191 @@
+"""A run and all that a page shows of it, written straight to disk: no Spark, no TensorFlow, no training."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from msd_spark.neighbours.exact import nearest_of_all
+from msd_spark.neighbours.exclusions import Exclusions
+from msd_spark.neighbours.space import Space
+from msd_spark.neighbours.tables import neighbour_rows, read_embeddings
+from msd_spark.core.runs import RUNS
+from msd_spark.core.schemas import GEOMETRY, LEDGER, REJECTED, SONGS, SPLITS
+from msd_spark.core.warehouse import Warehouse
+from tests.support.embedded_songs import GENRES, write_embedded_songs
+from tests.support.page_listens import write_listens
+
+HOSTILE = (
+    "<script>window.hit=1</script>",
+    "\"'><img src=x onerror=window.hit=2>",
+    "</script><script>window.hit=3</script>",
+    "javascript:window.hit=4 <a href='javascript:window.hit=4'>x</a> <b>bold</b>",
+    "$\\alpha$ {{ run }} %{x} \u2028 &lt;i&gt;",
+)
+SPELT = ("Sigur Rós", "Hoppípolla – Ágætis Þýðing")
+"""An artist and a title with letters that most keyboards lack."""
+
+RUN = "tiny"
+AMONG = 10
+"""Row of the first song, by track id, whose title is set: before it they are called "Title N"."""
+
+
+def write_page_run(folder: Path, n: int = 120) -> Warehouse:
+    """Write a warehouse with a run, its catalogue, neighbours and all that its page may show but a map and studies."""
+    warehouse = write_embedded_songs(folder, n, run=RUN)
+    _rename(warehouse)
+    embedded = read_embeddings(warehouse, RUN)
+    space = Space.of(embedded.vectors, "cosine")
+    found = nearest_of_all(space, 10, Exclusions(np.empty((0, n), np.int32)), np.arange(n), 1)
+    warehouse.write_arrow(neighbour_rows(embedded.track_ids, 0, found), "neighbours", RUN)
+    run = Path(warehouse.path(RUNS, RUN))
+    (run / "predictions").mkdir(parents=True)
+    genres = pq.read_table(warehouse.path("labels")).to_pandas().set_index("track_id")["genre"]
+    test = embedded.track_ids[: n // 3]
+    _write_predictions(run / "predictions" / "test.parquet", test, genres)
+    trained = {"track_id": embedded.track_ids[n // 3 :]}
+    pd.DataFrame(trained).to_parquet(run / "training_examples.parquet")
+    (run / "model.keras").write_bytes(keras_file())
+    contents = {"metadata": metadata(n), "metrics": metrics(genres[test]), "history": history()}
+    for name, content in contents.items():
+        (run / f"{name}.json").write_text(json.dumps(content))
+    warehouse.write_json(dataset(n), "dataset", "genre", "metadata.json")
+    _write_ledger(warehouse, n)
+    write_listens(warehouse, RUN, HOSTILE)
+    return warehouse
+
+
+def _rename(warehouse: Warehouse) -> None:
+    """Give some songs titles to try the page with, and all of them times of segments."""
+    rows = pq.read_table(warehouse.path("songs")).to_pylist()
+    for row in rows:
+        row["segments_start"] = np.cumsum(np.full(row["n_segments"], 0.25)).tolist()
+    for row, title in zip(rows[AMONG:], HOSTILE, strict=False):
+        row["title"], row["artist_name"] = title, title
+    rows[AMONG + len(HOSTILE)] |= {"artist_name": SPELT[0], "title": SPELT[1]}
+    rows[AMONG + len(HOSTILE) + 1] |= {"artist_name": None, "title": None}
+    warehouse.write_arrow(pa.Table.from_pylist(rows, SONGS), "songs")
+
+
+def _write_predictions(path: Path, tracks: np.ndarray, genres: pd.Series) -> None:
+    generator = np.random.default_rng(3)
+    true = genres[tracks].to_numpy()
+    scores = generator.dirichlet(np.ones(len(GENRES)), len(tracks)) + 0.5 * (true[:, None] == np.array(GENRES))
+    scores /= scores.sum(axis=1, keepdims=True)
+    table = pa.table(
+        {
+            "track_id": tracks,
+            "artist_group": tracks,
+            "true": true,
+            "predicted": np.array(GENRES)[scores.argmax(axis=1)],
+            "probabilities": list(scores.astype(np.float32)),
+        }
+    )
+    pq.write_table(table, path)
+
+
+def metadata(n: int) -> dict[str, Any]:
+    return {
+        "run": RUN,
+        "model": "cnn",
+        "parameters": 1234,
+        "labels": list(GENRES),
+        "geometry": asdict(GEOMETRY),
+        "normalisation": {},
+        "lyric_vectors": "none",
+        "target": {"name": "genre", "class_names": list(GENRES)},
+        "dataset": {"name": "genre", "fingerprint": "f" * 32, "split_rule": {"by": "artist"}, "training_examples": n},
+        "arguments": {"batch": 8, "inputs": "both", "protocol": None},
+        "git_revision": None,
+    }
+
+
+def metrics(true: pd.Series) -> dict[str, Any]:
+    counts = np.diag([int((true == genre).sum()) for genre in GENRES])
+    counts[0, 1] = 2
+    figures = {
+        "examples": int(counts.sum()),
+        "artists": 12,
+        "accuracy": 0.75,
+        "macro_f1": 0.5,
+        "log_loss": 1.25,
+        "intervals": {"accuracy": [0.5, 0.875], "macro_f1": [0.25, 0.625]},
+        "by_class": {genre: {"support": 3, "f1": 0.5, "average_precision": 0.5} for genre in GENRES},
+        "reliability": [{"above": 0.0, "up_to": 0.5, "examples": 4, "accuracy": 0.25, "confidence": 0.375}],
+    }
+    baseline = {"examples": figures["examples"], "accuracy": 0.25, "macro_f1": None}
+    return {"test": {"model": figures | {"confusion_matrix": counts.tolist()}, "majority": baseline}}
+
+
+def history() -> list[dict[str, Any]]:
+    return [
+        {"epoch": epoch, "loss": 2 / epoch, "validation_loss": 2.1 / epoch, "validation_accuracy": 1 - 0.5 / epoch}
+        for epoch in (1, 2, 3)
+    ]
+
+
+def dataset(n: int) -> dict[str, Any]:
+    tracks = {genre: dict(zip(SPLITS, (10 * place, 1, 2), strict=True)) for place, genre in enumerate(GENRES, 1)}
+    rows = {genre: counts | {"train": 20} for genre, counts in tracks.items()}
+    by_genre = dict.fromkeys(GENRES, n // 4)
+    return {
+        "name": "genre",
+        "fingerprint": "f" * 32,
+        "label_set": "cd1",
+        "tracks_by_genre": tracks,
+        "examples_by_genre": rows,
+        "balance": {"kind": "original"},
+        "funnel_steps": [
+            {"name": "songs", "tracks": n, "left_out": 0, "by_genre": by_genre},
+            {"name": "labelled", "tracks": n - 3, "left_out": 3, "by_genre": by_genre},
+        ],
+    }
+
+
+def _write_ledger(warehouse: Warehouse, n: int) -> None:
+    units = [("files", "/data/a", n + 3, n, 2, 1), ("tar", "/data/<b>", 5, 0, 5, 0)]
+    names = ("kind", "location", "inputs", "songs", "rejected", "duplicates")
+    common = {"unit": "u", "source": "s", "seconds": 1.5, "files": [], "track_ids": []}
+    rows = [dict(zip(names, unit, strict=True)) | common for unit in units]
+    warehouse.write_arrow(pa.Table.from_pylist(rows, LEDGER), "ledger")
+    rejected = [
+        {"source": f"/data/{HOSTILE[0]}.h5", "member": None, "reason": "not_hdf5", "detail": HOSTILE[1], "unit": "u"}
+    ]
+    warehouse.write_arrow(pa.Table.from_pylist(rejected, REJECTED), "rejected", "stage=ingest")
+
+
+def keras_file() -> bytes:
+    """Return the description of a model as a ``.keras`` file has it: two streams that meet."""
+
+    def tensor(name: str) -> dict[str, Any]:
+        return {"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0]}}
+
+    def layer(kind: str, name: str, inputs: list[str], **config: Any) -> dict[str, Any]:
+        nodes = [{"args": [[tensor(one) for one in inputs]], "kwargs": {}}] if inputs else []
+        return {"class_name": kind, "config": {"name": name, **config}, "inbound_nodes": nodes}
+
+    layers = [
+        layer("InputLayer", "chroma", [], batch_shape=[None, 300, 12]),
+        layer("InputLayer", "mask", [], batch_shape=[None, 300]),
+        layer("InputLayer", "lyric_vector", [], batch_shape=[None, 50]),
+        layer("Normalization", "chroma_normalised", ["chroma"]),
+        layer("Reshape", "chroma_mask", ["mask"]),
+        layer("Multiply", "chroma_masked", ["chroma_normalised", "chroma_mask"]),
+        layer("Conv1D", "chroma_convolution", ["chroma_masked"], filters=16, kernel_size=[4], activation="relu"),
+        layer("Concatenate", "together", ["chroma_convolution", "lyric_vector"]),
+        layer("Dense", "embedding", ["together"], units=50, activation="tanh"),
+        layer("Dense", "genre", ["embedding"], units=4, activation="softmax"),
+    ]
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        archive.writestr("config.json", json.dumps({"config": {"layers": layers}}))
+    return sink.getvalue()

@@ -1,0 +1,105 @@
+"""A dataset of random examples, written straight to disk: what training reads, without Spark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from msd_spark.core.schemas import ABSENT, EXAMPLES, GEOMETRY, SPLITS, examples_schema
+from msd_spark.core.warehouse import Warehouse
+
+LABELS = ["Blues", "Jazz", "Rap"]
+TAGS = ["loud", "quiet", "odd", "even"]
+FACTOR_SIZE = 5
+
+
+def examples(
+    n_rows: int, generator: np.random.Generator, prefix: str, *, targets: bool = False, missing: float = 0.0
+) -> pa.Table:
+    """Return random examples of three genres, told apart by their mean timbre.
+
+    With `targets` they have tags, listens and factors too; of each target, and of the genre,
+    a share `missing` of the examples has none.
+    """
+    genres = generator.integers(0, len(LABELS), n_rows)
+    lengths = generator.integers(20, 301, n_rows)
+    mask = GEOMETRY.mask(lengths)[..., None]
+    timbre = (generator.normal(size=(n_rows, *GEOMETRY.segments_shape)) + genres[:, None, None]) * mask
+    chroma = generator.random((n_rows, *GEOMETRY.segments_shape)) * mask
+    has_lyrics = generator.integers(0, 2, n_rows)
+    columns = {
+        "track_id": [f"TR{prefix}{number:014d}" for number in range(n_rows)],
+        "song_id": [f"SO{prefix}{number:014d}" for number in range(n_rows)],
+        "artist_group": [f"AR{number}" for number in range(n_rows)],
+        "chroma": list(chroma.reshape(n_rows, -1).astype(np.float32)),
+        "timbre": list(timbre.reshape(n_rows, -1).astype(np.float32)),
+        "n_segments": lengths.astype(np.int32),
+        "lyric_vector": list(
+            (generator.normal(size=(n_rows, GEOMETRY.lyric_size)) * has_lyrics[:, None]).astype(np.float32)
+        ),
+        "has_lyrics": has_lyrics.astype(np.float32),
+        "genre_index": genres.astype(np.int32),
+        "has_genre": np.ones(n_rows, np.float32),
+        "popularity_decile": np.full(n_rows, ABSENT, np.int32),
+        "has_listens": np.zeros(n_rows, np.float32),
+        "weight": np.ones(n_rows, np.float32),
+    }
+    if not targets:
+        return pa.Table.from_pydict(columns, schema=EXAMPLES)
+    flags = {
+        name: (generator.random(n_rows) >= missing).astype(np.float32)
+        for name in ("has_genre", "has_listens", "has_tags", "has_factors")
+    }
+    tags = generator.integers(0, 2, (n_rows, len(TAGS))).astype(np.float32)
+    factors = (generator.normal(size=(n_rows, FACTOR_SIZE)) + genres[:, None]).astype(np.float32)
+    columns |= flags | {
+        "genre_index": np.where(flags["has_genre"] > 0, genres, ABSENT).astype(np.int32),
+        "popularity_decile": np.where(flags["has_listens"] > 0, generator.integers(0, 10, n_rows), ABSENT).astype(
+            np.int32
+        ),
+        "tag_vector": list(tags * flags["has_tags"][:, None]),
+        "factors": list(factors * flags["has_factors"][:, None]),
+    }
+    return pa.Table.from_pydict(columns, schema=examples_schema(tags=True, factors=True))
+
+
+def write_tiny_dataset(
+    folder: Path, rows: dict[str, list[int]], seed: int = 0, *, targets: bool = False, missing: float = 0.0
+) -> Warehouse:
+    """Write ``dataset/tiny`` with files of the given numbers of rows in each split; see `examples`."""
+    generator = np.random.default_rng(seed)
+    warehouse = Warehouse(str(folder))
+    files: dict[str, list[dict[str, object]]] = {split: [] for split in SPLITS}
+    counts = {label: dict.fromkeys(SPLITS, 0) for label in LABELS}
+    with warehouse.replacing("dataset", "tiny") as staging:
+        for letter, split in zip("TVE", SPLITS, strict=True):
+            (Path(staging) / split).mkdir()
+            for number, n_rows in enumerate(rows[split]):
+                table = examples(n_rows, generator, f"{letter}{number}", targets=targets, missing=missing)
+                name = f"part-{number:06d}.parquet"
+                pq.write_table(table, Path(staging) / split / name, row_group_size=max(1, n_rows))
+                files[split].append({"name": name, "rows": n_rows})
+                for genre in table["genre_index"].to_pylist():
+                    if genre != ABSENT:
+                        counts[LABELS[genre]][split] += 1
+        widths = {"chroma": GEOMETRY.n_pitches, "timbre": GEOMETRY.n_pitches, "lyric_vector": GEOMETRY.lyric_size}
+        metadata = {
+            "name": "tiny",
+            "labels": LABELS,
+            "geometry": {"n_segments": 300, "n_pitches": 12, "lyric_size": 50},
+            "split_rule": {"by": "artist"},
+            "normalisation": {
+                name: {"mean": [0.0] * width, "deviation": [1.0] * width} for name, width in widths.items()
+            },
+            "lyric_vectors": "none",
+            "examples_by_genre": counts,
+            "files": files,
+            "fingerprint": f"tiny-{seed}",
+        }
+        if targets:
+            metadata["tags"] = TAGS
+        warehouse.write_json(metadata, staging.removeprefix(warehouse.root + "/"), "metadata.json")
+    return warehouse

@@ -1,0 +1,1 @@
+"""Tests of `msd_spark.synthetic` and its command."""

@@ -1,0 +1,139 @@
+"""Tar shards, aggregates and summaries hold what the loose files hold; the same settings give the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from msd_spark.synthetic.catalogue import make_catalogue
+from msd_spark.synthetic.chunks import Appender
+from msd_spark.synthetic.metadata import song_file
+from msd_spark.synthetic.song_image import song_image
+from msd_spark.synthetic.template import create_layout
+from msd_spark.core.song_layout import ARRAYS, TABLES
+from msd_spark.synthetic.command import SyntheticSettings, generate
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Hash every file below a folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def loose_files(folder: Path) -> dict[str, bytes]:
+    """Read the loose files by their path below ``songs``."""
+    songs = folder / "songs"
+    return {str(path.relative_to(songs)): path.read_bytes() for path in songs.rglob("*.h5")}
+
+
+@pytest.mark.parametrize("ending", ["tar", "tar.gz"])
+def test_tar_members_are_the_loose_files(packed: Path, ending: str) -> None:
+    members = {}
+    for path in (packed / "tar").glob(f"*.{ending}"):
+        with tarfile.open(path) as archive:
+            for member in archive.getmembers():
+                assert member.name[0] == path.name[0]
+                if member.isfile():
+                    stream = archive.extractfile(member)
+                    assert stream is not None
+                    members[member.name] = stream.read()
+    assert members == loose_files(packed)
+
+
+def test_aggregates_hold_the_songs_of_the_loose_files(packed: Path, packed_settings: SyntheticSettings) -> None:
+    paths = sorted((packed / "aggregate").glob("*.h5"))
+    assert [path.name for path in paths] == [f"aggregate-{number:03d}.h5" for number in range(3)]
+    catalogue, track = make_catalogue(packed_settings), 0
+    for path in paths:
+        with h5py.File(path) as many:
+            rows = {table.group: many[table.path][...] for table in TABLES}
+            for place in range(len(rows["analysis"])):
+                name = catalogue.track_id(track)
+                with h5py.File(packed / "songs" / name[2] / name[3] / name[4] / f"{name}.h5") as one:
+                    for table in TABLES:
+                        found, wanted = rows[table.group][place], one[table.path][0]
+                        for column in table.columns.names or ():
+                            if not column.startswith("idx_"):
+                                assert found[column].tobytes() == wanted[column].tobytes(), column
+                    for array in ARRAYS:
+                        index = rows[array.group][array.index_column]
+                        end = index[place + 1] if place + 1 < len(index) else len(many[array.path])
+                        slice_ = many[array.path][index[place] : end]
+                        np.testing.assert_array_equal(slice_, one[array.path][...], err_msg=array.path)
+                track += 1
+    assert track == packed_settings.songs
+
+
+def test_summaries_hold_the_tables_of_the_aggregates(packed: Path) -> None:
+    for path in (packed / "summary").glob("*.h5"):
+        twin = packed / "aggregate" / path.name.replace("summary", "aggregate")
+        with h5py.File(path) as summary, h5py.File(twin) as aggregate:
+            for table in TABLES:
+                for column in table.columns.names or ():
+                    found = summary[table.path][column]
+                    if column.startswith("idx_"):
+                        assert not found.any()
+                    else:
+                        assert found.tobytes() == aggregate[table.path][column].tobytes()
+
+
+def test_loose_files_are_not_written_when_not_asked_for(tmp_path: Path, packed_settings: SyntheticSettings) -> None:
+    generate(replace(packed_settings, songs=3, packaging=("tar",)), tmp_path)
+    assert not (tmp_path / "songs").exists()
+
+
+def test_same_bytes_whatever_the_number_of_processes(
+    packed: Path, tmp_path: Path, packed_settings: SyntheticSettings
+) -> None:
+    generate(replace(packed_settings, workers=2), tmp_path)
+    assert digests(tmp_path) == digests(packed)
+
+
+def test_another_seed_gives_other_songs(packed: Path, tmp_path: Path, packed_settings: SyntheticSettings) -> None:
+    generate(replace(packed_settings, seed=8, packaging=("files",)), tmp_path)
+    assert not loose_files(tmp_path).keys() & loose_files(packed).keys()
+
+
+def test_a_larger_catalogue_begins_with_the_same_songs(
+    folder: Path, packed: Path, packed_settings: SyntheticSettings
+) -> None:
+    small, large = loose_files(packed), loose_files(folder)
+    assert len(small) == packed_settings.songs
+    assert {name: large[name] for name in small} == small
+
+
+def test_song_image_reads_as_a_file_written_by_the_library(tmp_path: Path) -> None:
+    catalogue = make_catalogue(SyntheticSettings(songs=30))
+    for track in (0, 11, 17, 23):  # plain, shortest, longest, silent
+        song = song_file(catalogue, track)
+        path = tmp_path / f"{track}.h5"
+        with h5py.File(path, "w", libver=("earliest", "latest")) as file:
+            create_layout(file)
+            for item, values in [(table, song.rows[table.group]) for table in TABLES] + [
+                (array, song.arrays[array.path]) for array in ARRAYS if array.path in song.arrays
+            ]:
+                appender = Appender(file, item)
+                appender.append(values)
+                appender.finish()
+        made = tmp_path / f"{track}-made.h5"
+        made.write_bytes(song_image(song))
+        with h5py.File(path) as library, h5py.File(made) as image:
+            for item in (*TABLES, *ARRAYS):
+                assert image[item.path][...].tobytes() == library[item.path][...].tobytes()
+                assert image[item.path].id.get_num_chunks() == library[item.path].id.get_num_chunks()
+
+
+def test_more_chunks_than_the_index_holds_are_refused() -> None:
+    song = song_file(make_catalogue(SyntheticSettings(songs=1)), 0)
+    song.arrays["analysis/segments_pitches"] = np.zeros((85 * 64 + 1, 12))
+    with pytest.raises(ValueError, match="65 chunks"):
+        song_image(song)

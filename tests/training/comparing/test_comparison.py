@@ -1,0 +1,166 @@
+"""A table of models beside each other: means over seeds, intervals over artists and seeds, and what may be said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score
+
+from msd_spark.core.errors import StageError
+from training.compare import parse_arguments, plan_runs
+from training.comparing.comparison import Combination, combinations, compare, parse_list, pool
+from training.comparing.table import comparison_table, findings, markdown
+from training.evaluation.bootstrap import Bootstrap
+from training.runs.predictions_table import from_table
+from training.data.predictions import Predictions
+from training.runs.run_folder import predictions_table
+from training.data.targets import FACTORS, GENRE, POPULARITY, TAGS, Target
+
+TARGET = Target(GENRE, 3, ("Blues", "Jazz", "Rap"))
+BOOTSTRAP = Bootstrap(resamples=400, seed=3)
+FIGURES = ("macro_f1", "accuracy")
+GOOD, BAD = Combination("cnn", "both"), Combination("dense", "both")
+
+
+def predictions(right: float, seed: int, n: int = 120, artists: int = 30) -> Predictions:
+    """Return predictions of which a share is right; the truth is the same whatever the seed."""
+    generator = np.random.default_rng(seed)
+    true = np.random.default_rng(0).integers(0, 3, n).astype(np.int32)
+    guessed = np.where(generator.random(n) < right, true, generator.integers(0, 3, n))
+    scores = np.full((n, 3), 0.1, np.float32)
+    scores[np.arange(n), guessed] = 0.8
+    tracks = np.array([f"TR{number:04d}" for number in range(n)])
+    return Predictions(tracks, np.array([f"AR{number % artists}" for number in range(n)]), true, scores, true >= 0)
+
+
+def two_models() -> dict[Combination, dict[int, Predictions]]:
+    return {
+        GOOD: {seed: predictions(0.9, seed) for seed in (0, 1, 2)},
+        BAD: {seed: predictions(0.3, 10 + seed) for seed in (0, 1, 2)},
+    }
+
+
+def test_means_are_those_over_the_seeds() -> None:
+    made = two_models()
+    rows = compare(pool(TARGET, made, FIGURES, BOOTSTRAP), FIGURES, "cnn", BOOTSTRAP)
+    for row, of in zip(rows, made.values(), strict=True):
+        by_seed = [f1_score(one.true, one.scores.argmax(axis=1), average="macro") for one in of.values()]
+        found = row["figures"]["macro_f1"]
+        assert found["by_seed"] == pytest.approx(by_seed)
+        assert found["mean"] == pytest.approx(np.mean(by_seed))
+        assert found["deviation"] == pytest.approx(np.std(by_seed, ddof=1))
+        assert found["interval"][0] < found["mean"] < found["interval"][1]
+
+
+def test_intervals_are_those_of_drawing_artists_and_seeds() -> None:
+    """The same resampling, spelled out example by example."""
+    made = {GOOD: two_models()[GOOD]}
+    pooled = pool(TARGET, made, ("accuracy",), BOOTSTRAP)[GOOD].resampled["accuracy"]
+    right = np.array([one.scores.argmax(axis=1) == one.true for one in made[GOOD].values()])
+    groups = made[GOOD][0].artist_groups
+    by_artist = [np.flatnonzero(groups == name) for name in np.unique(groups)]
+    generator, slow = np.random.default_rng(8), []
+    for _ in range(2000):
+        drawn = np.concatenate([by_artist[artist] for artist in generator.integers(0, 30, 30)])
+        slow.append(np.mean([right[seed][drawn].mean() for seed in generator.integers(0, 3, 3)]))
+    assert pooled.mean() == pytest.approx(np.mean(slow), abs=0.004)
+    assert pooled.std() == pytest.approx(np.std(slow), rel=0.15)
+
+
+def test_seeds_that_differ_widen_the_interval() -> None:
+    same = {GOOD: {seed: predictions(0.6, 1) for seed in (0, 1)}}
+    differing = {GOOD: {0: predictions(0.3, 1), 1: predictions(0.9, 1)}}
+    narrow, wide = (
+        pool(TARGET, made, ("accuracy",), BOOTSTRAP)[GOOD].resampled["accuracy"].std() for made in (same, differing)
+    )
+    assert wide > 2 * narrow
+
+
+def test_a_lead_is_claimed_only_where_its_interval_excludes_zero() -> None:
+    rows = compare(pool(TARGET, two_models(), FIGURES, BOOTSTRAP), FIGURES, "cnn", BOOTSTRAP)
+    assert rows[0]["reference_minus_this"] is None
+    lead = rows[1]["reference_minus_this"]["macro_f1"]
+    assert lead["mean"] == pytest.approx(
+        rows[0]["figures"]["macro_f1"]["mean"] - rows[1]["figures"]["macro_f1"]["mean"]
+    )
+    assert lead["interval"][0] > 0
+    assert findings(described(rows)) == ["both: cnn is better than dense"]
+    equal = {GOOD: {0: predictions(0.5, 1)}, BAD: {0: predictions(0.5, 2)}}
+    rows = compare(pool(TARGET, equal, FIGURES, BOOTSTRAP), FIGURES, "cnn", BOOTSTRAP)
+    assert findings(described(rows)) == ["both: cnn is not told apart from dense"]
+    rows[1]["reference_minus_this"]["macro_f1"]["interval"] = [-0.3, -0.1]
+    assert findings(described(rows)) == ["both: cnn is worse than dense"]
+    assert findings(described(rows) | {"figures": ["log_loss", "accuracy"], "rows": []}) == []
+
+
+def described(rows: list[dict]) -> dict:
+    extra = {"parameters": 1234, "epochs": 3.0, "seconds": None}
+    return {
+        "name": "small",
+        "dataset": {"name": "tiny", "fingerprint": "abc"},
+        "split": "test",
+        "target": "genre",
+        "examples": 120,
+        "artists": 30,
+        "seeds": [0, 1, 2],
+        "figures": list(FIGURES),
+        "reference": "cnn",
+        "bootstrap": {"resamples": 400, "level": 0.95},
+        "rows": [row | extra for row in rows],
+        "baselines": {"majority": {"macro_f1": 0.1, "accuracy": 0.3, "intervals": {"accuracy": [0.2, 0.4]}}},
+    }
+
+
+def test_the_table_says_all_that_there_is() -> None:
+    rows = compare(pool(TARGET, two_models(), FIGURES, BOOTSTRAP), FIGURES, "cnn", BOOTSTRAP)
+    table = comparison_table(described(rows))
+    assert "cnn minus this (macro F1)" in table
+    assert "1,234" in table
+    assert ".300 [.200, .400]" in table
+    page = markdown(described(rows), "training/compare.py --seeds 3")
+    assert "training/compare.py --seeds 3" in page
+    assert "120 examples by 30 artists" in page
+    assert page.count("\n| cnn ") == page.count("\n| dense ") == 1
+
+
+def test_runs_on_other_examples_are_not_compared() -> None:
+    made = two_models()
+    made[BAD][0] = predictions(0.5, 1).take(np.arange(100))
+    with pytest.raises(StageError, match="dense-both with seed 0 was judged on other examples"):
+        pool(TARGET, made, FIGURES, BOOTSTRAP)
+
+
+@pytest.mark.parametrize("name", [GENRE, POPULARITY, TAGS, FACTORS])
+def test_kept_predictions_come_back_as_they_were(name: str) -> None:
+    generator = np.random.default_rng(2)
+    target = Target(name, 4, ("a", "b", "c", "d"))
+    n, present = 9, np.arange(9) % 3 > 0
+    true = generator.integers(0, 4, n).astype(np.int32)
+    if target.is_vector:
+        true = generator.integers(0, 2, (n, 4)).astype(np.float32)
+    true[~present] = 0
+    scores = generator.random((n, 4)).astype(np.float32)
+    made = Predictions(np.array([f"TR{i}" for i in range(n)]), np.array(["AR"] * n), true, scores, present)
+    read = from_table(predictions_table(made, target), target)
+    for field in ("track_ids", "artist_groups", "true", "scores", "present"):
+        assert np.array_equal(getattr(read, field), getattr(made, field)), field
+
+
+def test_lists_name_what_there_is() -> None:
+    assert parse_list("--inputs", "all", ("audio", "both")) == ["audio", "both"]
+    assert combinations(["cnn"], ["both", "audio"]) == [Combination("cnn", "both"), Combination("cnn", "audio")]
+    with pytest.raises(StageError, match=r"--inputs is all, or a list .* in 'audio,video' 'video' is none"):
+        parse_list("--inputs", "audio,video", ("audio", "both"))
+    with pytest.raises(StageError, match="a name stands there twice"):
+        parse_list("--inputs", "audio,audio", ("audio", "both"))
+
+
+def test_runs_are_planned_seed_by_seed_with_the_options_of_a_training() -> None:
+    arguments, others = parse_arguments("--models cnn,lstm --inputs both --seeds 2 --name x --epochs 3".split())
+    runs = plan_runs(arguments, others)
+    assert [run.name for run in runs] == ["x-cnn-both-0", "x-lstm-both-0", "x-cnn-both-1", "x-lstm-both-1"]
+    assert [run.arguments.seed for run in runs] == [0, 0, 1, 1]
+    assert {run.arguments.epochs for run in runs} == {3}
+    for words, message in (("--seed 4", "--seed is the comparison's to set"), ("--seeds 0", "--seeds is at least 1")):
+        with pytest.raises(StageError, match=message):
+            parse_arguments(words.split())

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from msd_spark.core.errors import StageError
+from msd_spark.core.schemas import GEOMETRY, Geometry
+from tests.support.tiny_dataset import LABELS, examples, write_tiny_dataset
+from training.data.assembly import Columns
+from training.data.dataset import Dataset
+from training.data.plan import RankPlan, plan_epoch
+from training.data.reading import Batch, Tally, batches, columns_for, read_row_groups, to_batch, to_numpy
+from training.data.targets import Target
+
+SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=2)
+ROWS = [5, 5, 5, 3, 1]
+GENRE = Target("genre", len(LABELS), tuple(LABELS))
+
+
+def small_columns(n: int) -> Columns:
+    return {
+        "track_id": np.array([f"TR{number}" for number in range(n)]),
+        "artist_group": np.array([f"AR{number}" for number in range(n)]),
+        "chroma": np.full((n, 6), 0.5, np.float32),
+        "timbre": np.full((n, 6), -4, np.float32),
+        "n_segments": np.array([2] * n, np.int32),
+        "lyric_vector": np.full((n, 2), 0.25, np.float32),
+        "has_lyrics": np.ones(n, np.float32),
+        "genre_index": np.arange(n, dtype=np.int32),
+        "has_genre": np.arange(n, dtype=np.float32) % 2,
+        "weight": np.full(n, 0.5, np.float32),
+    }
+
+
+def test_a_short_batch_is_padded_with_examples_of_no_weight() -> None:
+    batch = to_batch(small_columns(2), 4, SMALL, GENRE)
+    assert batch.track_ids.tolist() == ["TR0", "TR1", "", ""]
+    assert batch.weights.tolist() == [0.5, 0.5, 0, 0]
+    assert batch.artist_groups.tolist() == ["AR0", "AR1", "", ""]
+    assert batch.truth.tolist() == [0, 1, 0, 0]
+    assert batch.present.tolist() == [False, True, False, False]
+    assert batch.inputs["mask"].tolist() == [[1, 1, 0], [1, 1, 0], [1, 0, 0], [1, 0, 0]]
+    assert batch.inputs["chroma"][:2].tolist() == [[[0.5, 0.5]] * 3] * 2
+    for name in ("chroma", "timbre", "lyric_vector", "has_lyrics"):
+        assert batch.inputs[name].shape[0] == 4
+        assert not batch.inputs[name][2:].any()
+
+
+def test_a_full_batch_has_no_padding_and_an_empty_one_nothing_else() -> None:
+    full, empty = to_batch(small_columns(3), 3, SMALL, GENRE), to_batch(None, 3, SMALL, GENRE)
+    assert full.track_ids.tolist() == ["TR0", "TR1", "TR2"]
+    assert full.inputs["mask"].tolist() == [[1, 1, 0]] * 3
+    assert empty.track_ids.tolist() == [""] * 3
+    assert not empty.weights.any()
+    assert empty.inputs["mask"].tolist() == [[1, 0, 0]] * 3
+    assert {name: values.shape for name, values in empty.inputs.items()} == {
+        name: values.shape for name, values in full.inputs.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    folder = tmp_path_factory.mktemp("reading") / "a b"
+    return Dataset.open(write_tiny_dataset(folder, {"train": ROWS, "validation": [], "test": []}), "tiny")
+
+
+def read(dataset: Dataset, ranks: int, batch: int, **options: object) -> list[list[Batch]]:
+    plan = plan_epoch(dataset.rows("train"), ranks=ranks, batch=batch, seed=1, epoch=2)
+    made = [
+        list(batches(dataset.addresses("train"), mine, batch, dataset.geometry, GENRE, **options))  # type: ignore[arg-type]
+        for mine in plan
+    ]
+    assert [len(steps) for steps in made] == [mine.steps for mine in plan]
+    return made
+
+
+@pytest.mark.parametrize(("ranks", "batch", "window"), [(1, 4, 0), (2, 5, 2), (3, 64, 1), (7, 1, 9)])
+def test_every_example_is_read_once_over_all_ranks(dataset: Dataset, ranks: int, batch: int, window: int) -> None:
+    made = [step for steps in read(dataset, ranks, batch, window=window) for step in steps]
+    assert {len(step.track_ids) for step in made} == {batch}
+    real = np.concatenate([step.track_ids for step in made])
+    weights = np.concatenate([step.weights for step in made])
+    tables = [pq.read_table(address.removeprefix("file://")) for address in dataset.addresses("train")]
+    assert sorted(real[real != ""]) == sorted(track for table in tables for track in table["track_id"].to_pylist())
+    assert weights[real != ""].tolist() == [1] * sum(ROWS)
+    assert not weights[real == ""].any()
+
+
+def test_examples_are_those_of_the_files(dataset: Dataset) -> None:
+    rows = {
+        row["track_id"]: row
+        for address in dataset.addresses("train")
+        for row in pq.read_table(address.removeprefix("file://")).to_pylist()
+    }
+    seen = 0
+    for step in read(dataset, 2, 4, window=3, seed=(1, 2, 3))[1]:
+        for place, track in enumerate(step.track_ids):
+            if not track:
+                continue
+            row, seen = rows[track], seen + 1
+            for name in ("chroma", "timbre", "lyric_vector"):
+                assert step.inputs[name][place].ravel().tolist() == row[name]
+            assert step.inputs["has_lyrics"][place].tolist() == [row["has_lyrics"]]
+            assert step.inputs["mask"][place].sum() == row["n_segments"]
+            assert step.truth[place] == row["genre_index"]
+    assert seen > 5
+
+
+def test_the_order_is_that_of_the_plan_and_the_seed(dataset: Dataset) -> None:
+    def order(**options: object) -> list[str]:
+        return [track for step in read(dataset, 1, 4, **options)[0] for track in step.track_ids.tolist()]
+
+    assert order(window=2, seed=(1, 0)) == order(window=2, seed=(1, 0))
+    assert order(window=2, seed=(1, 0)) != order(window=2, seed=(1, 1))
+    (plan,) = plan_epoch(ROWS, ranks=1, batch=4, seed=1, epoch=2)
+    paths = [address.removeprefix("file://") for address in dataset.addresses("train")]
+    planned = [track for file in plan.files for track in pq.read_table(paths[file])["track_id"].to_pylist()]
+    assert [track for track in order() if track] == planned
+
+
+def test_a_rank_without_files_gives_padding_alone(dataset: Dataset) -> None:
+    last = read(dataset, 6, 2)[-1]
+    assert len(last) == 3
+    assert not any(step.weights.any() for step in last)
+
+
+def test_row_groups_have_the_columns_asked_for_in_rows(tmp_path: Path) -> None:
+    path = tmp_path / "part.parquet"
+    table = examples(4, np.random.default_rng(0), "X")
+    pq.write_table(table, path, row_group_size=1)
+    columns = columns_for(GENRE)
+    groups = list(read_row_groups([f"file://{path}"], columns))
+    assert [group["track_id"].tolist() for group in groups] == [[track] for track in table["track_id"].to_pylist()]
+    assert all(set(group) == set(columns) for group in groups)
+    assert groups[0]["chroma"].shape == (1, 3600)
+    assert groups[0]["lyric_vector"].shape == (1, GEOMETRY.lyric_size)
+
+
+def test_no_files_give_no_row_groups() -> None:
+    assert list(read_row_groups([], ["track_id"])) == []
+
+
+@pytest.mark.parametrize("sliced", [False, True])
+def test_lists_become_a_matrix_without_a_copy(sliced: bool) -> None:
+    lists = pa.array([[9.0, 9.0], [1.0, 2.0], [3.0, 4.0]], pa.list_(pa.float32()))[1:]
+    column = pa.chunked_array([lists] if sliced else [pa.array(lists.to_pylist(), pa.list_(pa.float32()))])
+    found = to_numpy(column)
+    assert found.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    assert found.dtype == np.float32
+    assert np.shares_memory(found, column.chunk(0).flatten().to_numpy())
+
+
+@pytest.mark.parametrize("rows", [[[1.0], [1.0, 2.0]], [[1.0, 2.0], None], [[], [1.0, 2.0]]])
+def test_lists_of_several_lengths_are_refused(rows: list[list[float] | None]) -> None:
+    with pytest.raises(StageError, match="rows of several lengths"):
+        to_numpy(pa.chunked_array([pa.array(rows, pa.list_(pa.float32()))]))
+
+
+def test_a_tally_counts_what_was_read_and_leaves_the_judging_to_others(dataset: Dataset) -> None:
+    tally = Tally()
+    plan = RankPlan((0, 1), rows=8, steps=4)  # 10 rows are there
+    given = list(batches(dataset.addresses("train"), plan, 2, dataset.geometry, GENRE, tally=tally))
+    assert len(given) == 4
+    assert tally.read == 10

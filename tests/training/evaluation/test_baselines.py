@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from math import log
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from msd_spark.core.errors import StageError
+from msd_spark.core.schemas import GEOMETRY
+from tests.support.tiny_dataset import LABELS, write_tiny_dataset
+from tests.support.predictions import predictions, target
+from training.data.dataset import Dataset
+from training.evaluation.baselines import TrainingTruths, artist_mean_scores, prior_scores, stratified_random
+from training.evaluation.bootstrap import Artists, Bootstrap
+from training.evaluation.classification import classification_figures
+from training.evaluation.judgement import judge, judge_splits, read_training_truths
+from training.evaluation.linear import fit_linear
+from training.evaluation.song_features import Features, read_features, song_features
+from training.data.predictions import Predictions
+from training.data.targets import Target
+
+TRUE = np.array([0, 0, 1, 1, 1])
+FAST = Bootstrap(resamples=50)
+
+
+def truths(groups: list[str], classes: list[int], size: int) -> TrainingTruths:
+    known = np.array(classes) >= 0
+    tracks = np.array([f"TR{number}" for number in range(len(groups))])
+    return TrainingTruths.of(tracks, np.array(groups), np.array(classes), known, size)
+
+
+def test_the_majority_by_hand() -> None:
+    # Shares 1/4, 3/4, 0: B each time. Precision of B 3/5, recall 1: F1 = 2 (3/5) / (8/5) = 3/4; A's is 0.
+    training = truths(list("wxyz"), [0, 1, 1, 1], 3)
+    figures = classification_figures(TRUE, prior_scores(training.prior, 5), ["A", "B", "C"])
+    expected = {
+        "accuracy": 3 / 5,
+        "balanced_accuracy": 1 / 2,
+        "macro_f1": (0 + 3 / 4) / 2,
+        "weighted_f1": (2 * 0 + 3 * 3 / 4) / 5,
+        # One score for all: the average precision is the class's share, 2/5 and 3/5; ROC-AUC is a coin's.
+        "macro_average_precision": (2 / 5 + 3 / 5) / 2,
+        "macro_roc_auc": 1 / 2,
+        "log_loss": -(2 * log(1 / 4) + 3 * log(3 / 4)) / 5,
+    }
+    assert {name: figures[name] for name in expected} == pytest.approx(expected)
+
+
+def test_guessing_by_shares_by_hand() -> None:
+    # Shares 1/4, 3/4, 0. Expected matrix: A: 2/4, 6/4; B: 3/4, 9/4. Right: (2 + 9) / 4 of 5.
+    found = stratified_random(TRUE, np.array([1 / 4, 3 / 4, 0]), ["A", "B", "C"], Artists(np.arange(5), 5)).figures
+    assert found["accuracy"] == pytest.approx(11 / 20)
+    assert found["balanced_accuracy"] == pytest.approx((1 / 4 + 3 / 4) / 2)
+    # Precision is the class's share of the split: 2/5 and 3/5.
+    f1_a, f1_b = 2 * (2 / 5) * (1 / 4) / (2 / 5 + 1 / 4), 2 * (3 / 5) * (3 / 4) / (3 / 5 + 3 / 4)
+    assert found["by_class"]["A"] == pytest.approx({"support": 2, "precision": 2 / 5, "recall": 1 / 4, "f1": f1_a})
+    assert found["macro_f1"] == pytest.approx((f1_a + f1_b) / 2)
+    assert found["weighted_f1"] == pytest.approx((2 * f1_a + 3 * f1_b) / 5)
+    assert found["log_loss"] is None
+    json.dumps(found, allow_nan=False)
+
+
+def test_guessing_an_ordered_class_by_shares_by_hand() -> None:
+    # Shares .5 .3 .2. The neighbourhood of 0 has .8 of them, that of 1 all, that of 2 .5.
+    shares = np.array([0.5, 0.3, 0.2])
+    found = stratified_random(np.array([0, 1, 2, 2]), shares, list("ABC"), Artists(np.arange(4), 4), ordinal=True)
+    assert found.figures["off_by_one_accuracy"] == pytest.approx((0.8 + 1 + 0.5 + 0.5) / 4)
+    twice_the_last = found.statistic(np.array([[0.0], [0], [0], [2]]))
+    assert twice_the_last["off_by_one_accuracy"] == pytest.approx([0.5])
+
+
+def test_guessing_by_shares_is_what_many_draws_give() -> None:
+    generator = np.random.default_rng(0)
+    shares = np.array([0.5, 0.3, 0.2])
+    true = generator.choice(3, 3000, p=[0.2, 0.3, 0.5])
+    expected = stratified_random(true, shares, ["A", "B", "C"], Artists(np.arange(3000), 3000)).figures
+    draws = [
+        classification_figures(true, np.eye(3)[generator.choice(3, 3000, p=shares)], ["A", "B", "C"]) for _ in range(40)
+    ]
+    for name in ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1"):
+        assert expected[name] == pytest.approx(np.mean([draw[name] for draw in draws]), abs=0.006)
+
+
+def test_the_artist_mean_by_hand() -> None:
+    # Train: x has classes 1, 1; y has 0; one of x's songs has none. Shares 1/3, 2/3.
+    training = truths(["x", "x", "y", "x"], [1, 1, 0, -1], 2)
+    scores, known = artist_mean_scores(np.array(["x", "y", "a", "z"]), training)
+    assert known == 2
+    np.testing.assert_allclose(scores[0], [(0 + 1 / 3) / 3, (2 + 2 / 3) / 3])
+    np.testing.assert_allclose(scores[1], [(1 + 1 / 3) / 2, (0 + 2 / 3) / 2])
+    np.testing.assert_allclose(scores[2:], [[1 / 3, 2 / 3]] * 2)
+
+
+def test_the_artist_mean_is_the_majority_where_no_artist_is_known() -> None:
+    made, what = predictions("popularity", 40, 10), replace(target("popularity", 10))
+    training = truths(["elsewhere"] * 12, [*range(10), 3, 3], 10)
+    figures = judge(what, made, training, bootstrap=FAST)
+    assert figures["artist_mean"]["examples_of_known_artists"] == 0
+    for name in ("accuracy", "macro_f1", "log_loss", "intervals"):
+        assert figures["artist_mean"][name] == figures["majority"][name]
+
+
+def test_every_baseline_is_judged_beside_the_model_and_the_difference_has_an_interval() -> None:
+    made = predictions("genre", 90, 3)
+    training = truths(["x"] * 6, [0, 0, 0, 1, 1, 2], 3)
+    figures = judge(target("genre", 3), made, training, bootstrap=Bootstrap(300))
+    assert list(figures) == ["model", "majority", "stratified"]
+    assert "first_minus_this" not in figures["model"]
+    low, high = figures["majority"]["first_minus_this"]["accuracy"]
+    assert 0 < low < figures["model"]["accuracy"] - figures["majority"]["accuracy"] < high
+    assert "log_loss" not in figures["stratified"]["first_minus_this"]
+    json.dumps(figures, allow_nan=False)
+
+
+def test_tags_and_factors_have_baselines_that_say_the_same_of_all() -> None:
+    for name, baseline in (("tags", "prior"), ("factors", "mean")):
+        made = predictions(name, 40, 3)
+        training = TrainingTruths.of(made.track_ids, made.artist_groups, made.true, made.present, 3)
+        figures = judge(target(name, 3), made, training, bootstrap=FAST)
+        assert list(figures) == ["model", baseline]
+        if name == "tags":
+            assert figures["prior"]["macro_roc_auc"] == pytest.approx(0.5)
+        else:
+            # The mean of the very examples that are judged explains nothing of them.
+            assert figures["mean"]["r2"] == pytest.approx(0, abs=1e-6)
+
+
+def test_examples_without_the_target_are_not_judged() -> None:
+    made = predictions("genre", 30, 3)
+    present = np.arange(30) % 2 == 0
+    with_holes = replace(made, present=present, true=np.where(present, made.true, -1))
+    assert judge(target("genre", 3), with_holes, bootstrap=FAST) == judge(
+        target("genre", 3), made.take(present), bootstrap=FAST
+    )
+    assert judge(target("genre", 3), replace(made, present=np.zeros(30, bool))) == {}
+
+
+def test_scores_that_are_no_numbers_are_an_error_and_no_figure() -> None:
+    made = predictions("genre", 30, 3)
+    made.scores[4, 1] = np.nan
+    with pytest.raises(StageError, match="1 of 30 examples have scores that are no numbers"):
+        judge(target("genre", 3), made)
+
+
+def test_song_features_by_hand() -> None:
+    # Two segments of timbre, t and -t with t = (1, 2, 0, …): mean 0, covariance t t'. Then padding, which has no part.
+    shape = GEOMETRY.segments_shape
+    timbre, chroma = np.zeros((2, *shape), np.float32), np.zeros((2, *shape), np.float32)
+    timbre[0, 0, :2], timbre[0, 1, :2] = (1, 2), (-1, -2)
+    chroma[0, :2] = [[0.5] * 12, [1.0] * 12]
+    timbre[0, 2:], chroma[0, 2:] = 77, 77
+    columns = {
+        "chroma": chroma.reshape(2, -1),
+        "timbre": timbre.reshape(2, -1),
+        "n_segments": np.array([2, 0]),
+        "lyric_vector": np.full((2, GEOMETRY.lyric_size), 0.25, np.float32),
+        "has_lyrics": np.array([1, 0], np.float32),
+    }
+    found = song_features(columns, GEOMETRY)
+    assert found.shape == (2, 153)
+    assert found[0, :12].tolist() == [0] * 12
+    # Upper triangle, row after row: 1·1, 1·2, ten zeros, then 2·2.
+    assert found[0, 12:25].tolist() == [1, 2, *[0] * 10, 4]
+    assert found[0, 90:102].tolist() == [0.75] * 12
+    assert found[0, 102:].tolist() == [*[0.25] * 50, 1]
+    assert found[1, :102].tolist() == [0] * 102
+    assert song_features(columns, GEOMETRY, "audio").shape == (2, 102)
+    assert song_features(columns, GEOMETRY, "lyrics").shape == (2, 51)
+
+
+def separable(n: int, seed: int, noise: float = 0.5) -> Features:
+    generator = np.random.default_rng(seed)
+    true = generator.integers(0, 3, n)
+    values = np.eye(3)[true] * 3 + generator.normal(size=(n, 3)) * noise
+    return Features(np.array([f"T{k:05d}" for k in range(n)]), values.astype(np.float32) * [1, 100, 1e-3], true)
+
+
+def test_the_linear_baseline_learns_what_is_linear_and_chooses_its_strength_on_validation() -> None:
+    fitted = fit_linear(target("genre", 4), separable(300, 0), separable(80, 1))
+    test = separable(200, 2)
+    scores = fitted.predict(test.values)
+    assert scores.shape == (200, 4)
+    assert (scores.argmax(axis=1) == test.true).mean() > 0.97
+    # The fourth class has no example.
+    assert (scores[:, 3] == 0).all()
+    np.testing.assert_allclose(scores.sum(axis=1), 1)
+    tried = fitted.notes["validation_loss_by_strength"]
+    assert tried[str(fitted.notes["strength"])] == min(tried.values())
+
+
+def test_noise_is_regularised_more_strongly_than_signal() -> None:
+    generator = np.random.default_rng(0)
+    noise = [
+        Features(
+            np.arange(n).astype(str), generator.normal(size=(n, 30)).astype(np.float32), generator.integers(0, 3, n)
+        )
+        for n in (100, 100)
+    ]
+    on_noise = fit_linear(target("genre", 3), *noise).notes["strength"]
+    on_signal = fit_linear(target("genre", 3), separable(100, 0), separable(100, 1)).notes["strength"]
+    assert on_noise > on_signal
+
+
+def test_linear_baselines_of_tags_and_factors() -> None:
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(300, 5)).astype(np.float32)
+    tracks = np.arange(300).astype(str)
+    tags = np.column_stack([values[:, 0] > 0, np.ones(300), np.zeros(300)]).astype(np.float32)
+    scores = fit_linear(target("tags", 3), Features(tracks, values, tags), Features(tracks, values, tags)).predict(
+        values
+    )
+    assert ((scores[:, 0] > 0.5) == (tags[:, 0] > 0)).mean() > 0.97
+    assert scores[:, 1:].tolist() == [[1, 0]] * 300
+    factors = values @ generator.normal(size=(5, 2)).astype(np.float32) + 7
+    everything = Features(tracks, values, factors)
+    np.testing.assert_allclose(
+        fit_linear(target("factors", 2), everything, everything).predict(values), factors, atol=0.02
+    )
+
+
+def test_without_validation_or_with_one_class_there_is_a_baseline_all_the_same() -> None:
+    none = Features(np.empty(0, str), np.empty((0, 0), np.float32), np.empty(0, np.int32))
+    assert fit_linear(target("genre", 3), separable(60, 0), none).notes == {"strength": 0.01, "training_examples": 60}
+    one_class = Features(np.array(["a", "b"]), np.ones((2, 3), np.float32), np.array([2, 2]))
+    scores = fit_linear(target("genre", 3), one_class, none).predict(np.ones((1, 3)))
+    assert scores.tolist() == [[0, 0, 1]]
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Dataset:
+    return Dataset.open(
+        write_tiny_dataset(tmp_path, {"train": [40, 30, 7], "validation": [9, 8], "test": [20, 1]}), "tiny"
+    )
+
+
+def made_for(dataset: Dataset, split: str, genre: Target) -> Predictions:
+    features = read_features(dataset, split, genre)
+    n = len(features.track_ids)
+    scores = np.full((n, 3), 1 / 3, np.float32)
+    groups = np.array([f"AR{k % 7}" for k in range(n)])
+    return Predictions(features.track_ids, groups, features.true, scores, np.ones(n, bool))
+
+
+def test_the_baselines_of_a_dataset_from_its_files(dataset: Dataset) -> None:
+    genre = Target("genre", 3, tuple(LABELS))
+    made = {split: made_for(dataset, split, genre) for split in ("validation", "test")}
+    metrics = judge_splits(dataset, genre, made, read_training_truths(dataset, genre), bootstrap=FAST)
+    assert list(metrics) == ["validation", "test"]
+    assert list(metrics["test"]) == ["model", "majority", "stratified", "logistic"]
+    # Genres of this dataset differ by their mean timbre: the linear model must find that.
+    assert metrics["test"]["logistic"]["accuracy"] > 0.8
+    assert metrics["test"]["logistic"]["fit"]["training_examples"] == 77
+    simple = judge_splits(
+        dataset, genre, made, read_training_truths(dataset, genre), baselines="simple", bootstrap=FAST
+    )
+    assert list(simple["test"]) == ["model", "majority", "stratified"]
+    assert list(
+        judge_splits(dataset, genre, made, read_training_truths(dataset, genre), baselines="none", bootstrap=FAST)[
+            "test"
+        ]
+    ) == ["model"]
+    shares = dataset.genre_counts("train") / 77
+    np.testing.assert_allclose(read_training_truths(dataset, genre).prior, shares)
+
+
+def test_the_linear_baseline_sees_no_more_than_the_model(dataset: Dataset) -> None:
+    genre = Target("genre", 3, tuple(LABELS))
+    made = {"test": made_for(dataset, "test", genre)}
+    # Lyrics are noise in this dataset.
+    metrics = judge_splits(dataset, genre, made, read_training_truths(dataset, genre), inputs="lyrics", bootstrap=FAST)
+    assert metrics["test"]["logistic"]["accuracy"] < 0.8
+
+
+def test_a_limit_reads_whole_files_until_it_is_reached(dataset: Dataset) -> None:
+    genre = Target("genre", 3, tuple(LABELS))
+    assert len(read_features(dataset, "train", genre, limit=41).track_ids) == 70
+    assert len(read_features(dataset, "train", genre, limit=40).track_ids) == 40
+
+
+def test_a_track_that_was_copied_to_balance_genres_counts_once(dataset: Dataset) -> None:
+    genre = Target("genre", 3, tuple(LABELS))
+    once = read_training_truths(dataset, genre)
+    dataset.metadata["files"]["train"] *= 2
+    again = read_training_truths(dataset, genre)
+    assert len(again.track_ids) == 77
+    np.testing.assert_array_equal(again.prior, once.prior)
+
+
+def test_predictions_of_other_examples_are_refused(dataset: Dataset) -> None:
+    genre = Target("genre", 3, tuple(LABELS))
+    made = {"test": made_for(dataset, "test", genre).take(np.arange(20))}
+    with pytest.raises(StageError, match="test of dataset tiny changed while the run was trained"):
+        judge_splits(dataset, genre, made, read_training_truths(dataset, genre), bootstrap=FAST)

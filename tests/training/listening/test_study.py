@@ -1,0 +1,351 @@
+"""What a model listens to: receptive fields, top segments, occlusion, and the study of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, f1_score
+
+from msd_spark.core.beats import BeatTimes
+from msd_spark.core.errors import StageError
+from msd_spark.core.model_inputs import input_shapes
+from msd_spark.core.schemas import FILTER_RESPONSES, GEOMETRY, OCCLUSION, Geometry
+from msd_spark.core.warehouse import Warehouse
+from tests.support.tiny_dataset import LABELS, write_tiny_dataset
+from training.data.dataset import Dataset
+from training.evaluation.bootstrap import Artists, Bootstrap
+from training.evaluation.judgement import read_training_truths
+from training.listening.filters import filter_responses, responses_table
+from training.listening.occlusion import FULL, hide, occlusion_statistic, occlusion_table
+from training.listening.receptive_field import ReceptiveField, receptive_fields
+from training.listening.song_times import row_times
+from training.listening.study import StudySettings, study
+from training.listening.top_segments import TopSegments
+from training.models.settings import ModelSettings
+from training.models import MODELS
+from training.data.predictions import Predictions
+from training.runs.run_folder import FinishedRun, write_run
+from training.data.targets import Target
+
+GENRES = Target("genre", 3, tuple(LABELS))
+NORMALISATION = {
+    name: {"mean": [0.0] * width, "deviation": [1.0] * width}
+    for name, width in (("chroma", 12), ("timbre", 12), ("lyric_vector", 50))
+}
+SMALL = ModelSettings(filters=(4, 4, 4), hidden=(8,))
+
+
+def make(name: str, settings: ModelSettings = SMALL, target: Target = GENRES) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    return MODELS[name](GEOMETRY, target, NORMALISATION, settings)
+
+
+@pytest.fixture(scope="module")
+def cnn() -> keras.Model:
+    return make("cnn")
+
+
+def test_receptive_fields_are_those_computed_by_hand(cnn: keras.Model) -> None:
+    # Width 4 with one place of padding before: -1 to 2. Pooling by 4: -1 to 2 + 3. The next convolution, 4 segments
+    # a place: -1 - 4 to 5 + 2 * 4. Pooling by 2 (75 places are padded behind alone): to 13 + 4. And again, by 8.
+    wanted = [ReceptiveField(1, -1, 2), ReceptiveField(4, -5, 13), ReceptiveField(8, -13, 33)]
+    found = receptive_fields(cnn.get_config())
+    assert {name: fields[name.split("_")[0]] for name, fields in found.items()} == {
+        f"{stream}_{number}_convolution": field
+        for number, field in enumerate(wanted, 1)
+        for stream in ("chroma", "timbre")
+    }
+
+
+def test_a_place_changes_with_the_segments_of_its_field_alone(cnn: keras.Model) -> None:
+    from training.listening.filters import convolution_outputs
+
+    names = [f"timbre_{number}_convolution" for number in (1, 2, 3)]
+    outputs = convolution_outputs(cnn, names)
+    generator = np.random.default_rng(0)
+    place = 5
+    n = 80
+    inputs = {name: np.zeros((n + 1, *shape), np.float32) for name, shape in input_shapes(GEOMETRY).items()}
+    inputs["mask"][:] = 1
+    inputs["timbre"][:] = generator.normal(size=GEOMETRY.segments_shape)
+    inputs["timbre"][np.arange(n), np.arange(n)] += 100 * generator.normal(size=(n, 12)).astype(np.float32)
+    fields = receptive_fields(cnn.get_config())
+    for name, found in outputs(inputs).items():
+        changed = np.flatnonzero((found[:n, place] != found[n, place]).any(axis=1))
+        first, count = fields[name]["timbre"].within(place, GEOMETRY.n_segments)
+        assert changed.min() >= first
+        assert changed.max() < first + count
+        assert len(changed) > count / 2
+    assert fields[names[0]]["timbre"].within(place, 300) == (4, 4)
+    assert fields[names[0]]["timbre"].within(0, 2) == (0, 2)
+
+
+def test_attention_hears_both_streams_and_other_models_have_no_convolutions() -> None:
+    fields = receptive_fields(make("attention").get_config())
+    assert {name: sorted(set(seen) - {"mask"}) for name, seen in fields.items()} == {
+        f"segments_{number}_convolution": ["chroma", "timbre"] for number in (1, 2, 3)
+    }
+    for name in ("dense", "logistic", "lstm"):
+        assert receptive_fields(make(name).get_config()) == {}
+
+
+def test_a_convolution_behind_a_recurrence_sees_the_whole_song() -> None:
+    inputs = {name: keras.Input(shape, name=name) for name, shape in input_shapes(GEOMETRY).items()}
+    mixed = keras.layers.LSTM(2, return_sequences=True)(inputs["timbre"])
+    late = keras.layers.Conv1D(2, 3, name="late")(mixed)
+    strided = keras.layers.Conv1D(2, 3, strides=2, dilation_rate=1, padding="causal", name="strided")(inputs["chroma"])
+    model = keras.Model(inputs, [late, strided])
+    # Causal: two places of padding before.
+    assert receptive_fields(model.get_config()) == {"strided": {"chroma": ReceptiveField(2, -2, 0)}}
+
+
+def hand_made() -> keras.Model:
+    """Two filters of chroma: pitch 3 and then pitch 5 in the next segment; minus pitch 0, which never is positive."""
+    inputs = {name: keras.Input(shape, name=name) for name, shape in input_shapes(GEOMETRY).items()}
+    layer = keras.layers.Conv1D(2, 2, activation="relu", name="known")
+    pooled = keras.layers.GlobalMaxPooling1D()(layer(inputs["chroma"]))
+    model = keras.Model(inputs, keras.layers.Dense(3, activation="softmax")(pooled))
+    kernel = np.zeros((2, 12, 2), np.float32)
+    kernel[0, 3, 0] = kernel[1, 5, 0] = 1
+    kernel[0, 0, 1] = -1
+    layer.set_weights([kernel, np.zeros(2, np.float32)])
+    return model
+
+
+@pytest.mark.parametrize("batch", [1, 64])
+def test_a_filter_of_known_weights_has_the_known_top_segments(tmp_path: Path, batch: int) -> None:
+    chroma = np.zeros((4, 300, 12), np.float32)
+    chroma[0, 7, 3], chroma[0, 8, 5] = 0.5, 0.25  # .75 at 7
+    chroma[1, 20, 3], chroma[1, 21, 5] = 1.0, 1.0  # 2 at 20
+    chroma[2, 40, 5] = 0.75  # .75 at 39: as much as the first song, which comes first
+    chroma[3, 90, 3] = chroma[3, 91, 5] = 9.0  # beyond the end
+    lengths = np.array([100, 22, 60, 50], np.int32)
+    songs: dict[str, np.ndarray] = {
+        "track_id": np.array(["A", "B", "C", "D"]),
+        "chroma": chroma.reshape(4, -1),
+        "timbre": np.zeros((4, 3600), np.float32),
+        "n_segments": lengths,
+        "lyric_vector": np.zeros((4, 50), np.float32),
+        "has_lyrics": np.zeros(4, np.float32),
+    }
+    times = {"segments_start": [list(np.arange(n) * 0.5) for n in lengths[:3]], "beats_start": [[]] * 3}
+    warehouse = Warehouse(str(tmp_path))
+    columns = {"track_id": ["A", "B", "C"], **times, "duration": [None, 12.0, 30.0]}
+    lists = pa.list_(pa.float64())
+    schema = pa.schema(
+        [("track_id", pa.string()), ("segments_start", lists), ("beats_start", lists), ("duration", pa.float64())]
+    )
+    warehouse.write_arrow(pa.table(columns, schema=schema), "songs")
+    responses, mixed = filter_responses(hand_made(), songs, GEOMETRY, 3, batch)
+    assert mixed == []
+    assert responses[0].top.silent.tolist() == [False, True]
+    table = responses_table(responses, songs, GEOMETRY, warehouse)
+    assert table.schema.equals(FILTER_RESPONSES)
+    rows = table.to_pylist()
+    assert [(row["rank"], row["track_id"], row["activation"], row["first_segment"]) for row in rows] == [
+        (1, "B", 2.0, 20),
+        (2, "A", 0.75, 7),
+        (3, "C", 0.75, 39),
+    ]
+    # The song of 22 segments ends with the field: its end is the song's.
+    assert [(row["start"], row["end"]) for row in rows] == [(10.0, 12.0), (3.5, 4.5), (19.5, 20.5)]
+    patch = np.reshape(rows[0]["chroma"], (2, 12))
+    assert (patch[0, 3], patch[1, 5], patch.sum(), rows[0]["timbre"]) == (1.0, 1.0, 2.0, None)
+
+
+@given(st.integers(1, 30), st.integers(1, 5), st.integers(1, 4), st.integers(0, 9), st.data())
+def test_top_segments_are_those_of_all_songs_at_once(
+    n: int, n_filters: int, top: int, seed: int, data: st.DataObject
+) -> None:
+    generator = np.random.default_rng(seed)
+    activations = generator.integers(-2, 4, (n, 3, n_filters)).astype(np.float32)
+    there = np.arange(3) < generator.integers(1, 4, n)[:, None]
+    found = TopSegments(n_filters, top)
+    for song in data.draw(st.permutations(range(n))):
+        found.add(np.array([song]), activations[[song]], there[[song]])
+    for number in range(n_filters):
+        ranked = sorted(
+            (-value, song, place)
+            for song in range(n)
+            for value, place in [
+                max(
+                    ((activations[song, at, number], at) for at in range(3) if there[song, at]),
+                    key=lambda one: (one[0], -one[1]),
+                )
+            ]
+            if value > 0
+        )[:top]
+        kept = found.activations[number] > 0
+        got = zip(-found.activations[number][kept], found.songs[number][kept], found.places[number][kept], strict=True)
+        assert [tuple(map(float, row)) for row in got] == [tuple(map(float, row)) for row in ranked]
+
+
+def test_rows_of_an_example_sound_when_its_segments_or_beats_do() -> None:
+    times = BeatTimes(np.array([0.0, 1.0, 2.0, 4.0]), np.array([0.5, 1.5, 1.5, 3.0]), 5.0)
+    assert row_times(times, Geometry()).span(1, 2) == (1.0, 4.0)
+    assert row_times(times, Geometry()).span(3, 1) == (4.0, 5.0)
+    # The middle two of four segments, and beats of which one takes no time.
+    assert row_times(times, Geometry(n_segments=2, segments="centre")).span(0, 2) == (1.0, 4.0)
+    beats = row_times(times, Geometry(segments="beats"))
+    assert beats.starts.tolist() == [0.5, 1.5, 3.0]
+    assert beats.span(2, 1) == (3.0, 5.0)
+    without = BeatTimes(times.segments_start, np.array([]), np.nan)
+    assert row_times(without, Geometry(segments="beats")).span(2, 2) == (2.0, 4.0)
+
+
+def test_what_is_hidden_is_what_the_model_takes_for_nothing() -> None:
+    generator = np.random.default_rng(0)
+    inputs = {name: generator.random((2, *shape)).astype(np.float32) for name, shape in input_shapes(GEOMETRY).items()}
+    inputs["mask"] = GEOMETRY.mask(np.array([2, 300]))
+    means = {"chroma": {"mean": [0.25] * 12}, "timbre": {"mean": list(range(12))}}
+    no_audio = hide(inputs, "audio", means)  # type: ignore[arg-type]
+    assert np.unique(no_audio["chroma"][0, :2]).tolist() == [0.25]
+    assert not no_audio["timbre"][0, 2:].any()
+    np.testing.assert_array_equal(no_audio["timbre"][1, 299], np.arange(12))
+    np.testing.assert_array_equal(no_audio["lyric_vector"], inputs["lyric_vector"])
+    no_lyrics = hide(inputs, "lyrics", means)  # type: ignore[arg-type]
+    assert not no_lyrics["lyric_vector"].any()
+    assert not no_lyrics["has_lyrics"].any()
+    np.testing.assert_array_equal(no_lyrics["chroma"], inputs["chroma"])
+    np.testing.assert_array_equal(hide(inputs, "chroma", means)["timbre"], inputs["timbre"])  # type: ignore[arg-type]
+
+
+def predictions(n: int = 40, seed: int = 0) -> Predictions:
+    generator = np.random.default_rng(seed)
+    scores = generator.random((n, 3)).astype(np.float32)
+    scores /= scores.sum(axis=1, keepdims=True)
+    groups = np.array([f"AR{number % 9}" for number in range(n)])
+    true = np.random.default_rng(9).integers(0, 2, n).astype(np.int32)  # class 2 has no example
+    return Predictions(np.array([f"TR{number:03d}" for number in range(n)]), groups, true, scores, np.ones(n, bool))
+
+
+def test_figures_of_a_resample_are_those_of_the_examples_drawn() -> None:
+    made = predictions()
+    artists = Artists.of(made.artist_groups)
+    drawn = np.random.default_rng(1).integers(0, 3, (artists.count, 2)).astype(float)
+    found = occlusion_statistic(made.true, made.scores, artists)(drawn)
+    for column in range(2):
+        rows = np.repeat(np.arange(len(made)), drawn[artists.index, column].astype(int))
+        true, scores = made.true[rows], made.scores[rows].astype(np.float64)
+        predicted = scores.argmax(axis=1)
+        by_class = f1_score(true, predicted, labels=[0, 1], average=None, zero_division=0)
+        right = scores[np.arange(len(rows)), true]
+        assert found["macro_f1"][column] == pytest.approx(by_class.mean())
+        assert found["accuracy"][column] == pytest.approx(accuracy_score(true, predicted))
+        assert found["probability"][column] == pytest.approx(right.mean(), rel=1e-6)
+        for number in range(2):
+            assert found[f"f1 {number}"][column] == pytest.approx(by_class[number])
+            assert found[f"probability {number}"][column] == pytest.approx(right[true == number].mean(), rel=1e-6)
+        assert np.isnan(found["f1 2"][column])
+
+
+def test_the_table_has_each_genre_with_songs_and_intervals_by_artist() -> None:
+    full = predictions()
+    made = {FULL: full, "lyrics": predictions(seed=5), "audio": full}
+    has_lyrics = np.arange(len(full)) % 4 == 0
+    table = occlusion_table(made, LABELS, has_lyrics, Bootstrap(resamples=200))
+    assert table.schema.equals(OCCLUSION)
+    rows = table.to_pylist()
+    assert [(row["genre"], row["figure"]) for row in rows if row["hidden"] == "lyrics"] == [
+        (None, "probability"),
+        (None, "macro_f1"),
+        (None, "accuracy"),
+        ("Blues", "probability"),
+        ("Blues", "f1"),
+        ("Jazz", "probability"),
+        ("Jazz", "f1"),
+    ]
+    for row in rows:
+        assert row["change"] == pytest.approx(row["occluded"] - row["full"])
+        assert row["low"] <= row["change"] <= row["high"]
+        if row["hidden"] == "audio":
+            assert (row["change"], row["low"], row["high"], row["affected"]) == (0, 0, 0, row["examples"])
+        else:
+            assert row["affected"] < row["examples"]
+    assert sum(row["affected"] for row in rows if row["hidden"] == "lyrics" and row["figure"] == "f1") == 10
+    one = {
+        name: Predictions(part.track_ids, np.full(40, "AR"), part.true, part.scores, part.present)
+        for name, part in made.items()
+    }
+    alone = occlusion_table(one, LABELS, has_lyrics, Bootstrap(resamples=200)).to_pylist()
+    assert {(row["low"], row["high"]) for row in alone} == {(None, None)}
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory, cnn: keras.Model) -> Warehouse:
+    """A dataset, and runs of random weights on it."""
+    folder = tmp_path_factory.mktemp("listening")
+    opened = write_tiny_dataset(folder, {"train": [9, 8], "validation": [], "test": [7, 5]}, targets=True, missing=0.2)
+    dataset = Dataset.open(opened, "tiny")
+    tags = Target.of("tags", dataset)
+    runs = {"cnn": (cnn, Target.of("genre", dataset)), "tags": (make("logistic", target=tags), tags)}
+    for name, (model, target) in runs.items():
+        truths = read_training_truths(dataset, target)
+        write_run(opened, FinishedRun(name, model, dataset, target, {}, [], {}, {}, truths))
+    return opened
+
+
+def test_a_study_of_a_run(warehouse: Warehouse, cnn: keras.Model) -> None:
+    summary, occlusion = study(StudySettings(warehouse.root, "cnn", songs=20, top=2, batch=4))
+    assert (summary["songs_sampled"], summary["notes"]) == (20, [])
+    filters = pq.read_table(warehouse.path("studies", "cnn", "filters.parquet"))
+    assert filters.schema.equals(FILTER_RESPONSES)
+    rows = filters.to_pylist()
+    assert {row["layer"] for row in rows} == {item["layer"] for item in summary["convolutions"]}
+    assert all(len(row[row["stream"]]) == row["n_segments"] * 12 and row["start"] is None for row in rows)
+    assert len({(row["layer"], row["filter"], row["track_id"]) for row in rows}) == len(rows)
+    assert pq.read_table(warehouse.path("studies", "cnn", "occlusion.parquet")).equals(occlusion)
+    test = [
+        row
+        for path in sorted(Path(warehouse.path("dataset", "tiny", "test")).glob("*.parquet"))
+        for row in pq.read_table(path, partitioning=None).to_pylist()
+        if row["has_genre"]
+    ]
+    overall = {row["hidden"]: row for row in occlusion.to_pylist() if row["figure"] == "macro_f1"}
+    assert {row["examples"] for row in overall.values()} == {len(test)}
+    assert overall["lyrics"]["affected"] == sum(int(row["has_lyrics"]) for row in test)
+    # The same model asked by itself, song by song.
+    for hidden in (None, "lyrics"):
+        predicted = []
+        for row in test:
+            silent = hidden == "lyrics"
+            inputs = {
+                "chroma": np.reshape(row["chroma"], (1, 300, 12)),
+                "timbre": np.reshape(row["timbre"], (1, 300, 12)),
+                "mask": GEOMETRY.mask(np.array([row["n_segments"]])),
+                "lyric_vector": np.reshape(row["lyric_vector"], (1, 50)) * (not silent),
+                "has_lyrics": np.array([[0.0 if silent else row["has_lyrics"]]]),
+            }
+            scores = cnn({name: np.float32(values) for name, values in inputs.items()}, training=False)
+            predicted.append(int(np.argmax(scores)))
+        true = [row["genre_index"] for row in test]
+        wanted = f1_score(true, predicted, labels=sorted(set(true)), average="macro", zero_division=0)
+        assert overall["lyrics"]["occluded" if hidden else "full"] == pytest.approx(wanted)
+
+
+def test_a_study_says_what_it_cannot_tell(warehouse: Warehouse) -> None:
+    summary, occlusion = study(StudySettings(warehouse.root, "tags", songs=5))
+    assert summary["notes"] == [
+        "logistic has no convolution along the segments: there are no filters to tell of",
+        "occlusion is told of genres and deciles, not of tags",
+    ]
+    assert occlusion.num_rows == 0
+    assert pq.read_table(warehouse.path("studies", "tags", "filters.parquet")).num_rows == 0
+    empty, _ = study(StudySettings(warehouse.root, "cnn", songs=5, top=1, split="validation"))
+    assert empty["notes"] == ["no example in validation has a genre: there is no occlusion to tell of"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"), [({"run": "other"}, "no finished run models/other"), ({"top": 0}, "--top is at least 1, not 0")]
+)
+def test_what_cannot_be_studied_is_named(warehouse: Warehouse, wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(StageError, match=said):
+        study(StudySettings(**{"warehouse": warehouse.root, "run": "cnn", **wrong}))

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from msd_spark.core.errors import StageError
+from msd_spark.core.warehouse import Warehouse
+from training.loop.checkpoints import Checkpoints
+from training.loop.state import Best, TrainingState
+
+SETTINGS = {"model": "cnn", "ranks": 2, "training": {"batch": 8, "pools": (4, 2)}}
+LAST = "models/r/_unfinished/checkpoints/last.npz"
+
+
+def state(epoch: int) -> TrainingState:
+    weights = (np.full((2, 3), epoch, np.float32),)
+    return TrainingState(epoch, 0, weights, (), (), np.zeros((2, 2)), [{"epoch": epoch}], Best(epoch, 0.5, weights))
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path) -> Checkpoints:
+    return Checkpoints(Warehouse(str(tmp_path)), "r", SETTINGS)
+
+
+def test_the_last_one_written_is_read(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    assert checkpoints.read() is None
+    for epoch in (1, 2):
+        checkpoints.write(state(epoch))
+    found = checkpoints.read()
+    assert found is not None
+    assert found.epoch == 2
+    assert found.weights[0].tolist() == [[2.0] * 3] * 2
+    assert [path.name for path in (tmp_path / LAST).parent.iterdir()] == ["last.npz"]
+
+
+def test_a_write_that_fails_leaves_the_one_before(
+    checkpoints: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoints.write(state(1))
+
+    def full(source: str, target: str) -> None:
+        raise OSError("No space left on device")
+
+    class Full:
+        def __getattr__(self, name: str) -> object:
+            return full if name == "move" else getattr(real, name)
+
+    real = checkpoints.warehouse.filesystem
+    monkeypatch.setattr(checkpoints.warehouse, "filesystem", Full())
+    with pytest.raises(StageError, match=r"checkpoint .*last\.npz cannot be written: No space left"):
+        checkpoints.write(state(2))
+    found = checkpoints.read()
+    assert found is not None
+    assert found.epoch == 1
+
+
+@pytest.mark.parametrize(
+    ("others", "told"),
+    [
+        ({**SETTINGS, "ranks": 3}, "ranks was 2, now 3"),
+        ({**SETTINGS, "training": {"batch": 16, "pools": (4, 2)}}, r"training\.batch was 8, now 16"),
+        ({**SETTINGS, "dataset": "abc"}, "dataset was None, now abc"),
+    ],
+)
+def test_other_settings_are_refused_by_name(checkpoints: Checkpoints, others: dict[str, object], told: str) -> None:
+    checkpoints.write(state(1))
+    with pytest.raises(StageError, match=rf"models/r was begun with other settings: {told}\. .*--overwrite"):
+        Checkpoints(checkpoints.warehouse, "r", others).read()
+    assert Checkpoints(checkpoints.warehouse, "r", dict(reversed(SETTINGS.items()))).read() is not None
+
+
+def test_half_a_checkpoint_is_told(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    checkpoints.write(state(1))
+    whole = (tmp_path / LAST).read_bytes()
+    (tmp_path / LAST).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(StageError, match=r"last\.npz cannot be read \(.*begin anew with --overwrite"):
+        checkpoints.read()
+
+
+def test_who_may_begin(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    for resume in (False, True):
+        checkpoints.check_may_begin(resume=resume)
+    checkpoints.write(state(1))
+    checkpoints.check_may_begin(resume=True)
+    with pytest.raises(StageError, match="models/r was begun and not finished; go on with --run r --resume"):
+        checkpoints.check_may_begin(resume=False)
+    # A finished run is being overwritten, and that was interrupted.
+    (tmp_path / "models" / "r" / "metadata.json").write_text("{}")
+    checkpoints.check_may_begin(resume=True)
+    with pytest.raises(StageError, match="models/r is there already; name another --run, or say --overwrite"):
+        checkpoints.check_may_begin(resume=False)
+    checkpoints.remove()
+    assert not checkpoints.exist
+    with pytest.raises(StageError, match="models/r is finished: there is nothing to resume"):
+        checkpoints.check_may_begin(resume=True)
+
+
+def test_checkpoints_that_are_kept_go_with_the_run(checkpoints: Checkpoints, tmp_path: Path) -> None:
+    checkpoints.write(state(3))
+    with checkpoints.warehouse.replacing("models", "r") as staging:
+        checkpoints.copy_to(staging)
+    assert sorted(path.name for path in (tmp_path / "models" / "r").rglob("*")) == [
+        "_SUCCESS",
+        "checkpoints",
+        "last.npz",
+    ]
+    assert not checkpoints.exist

@@ -1,0 +1,43 @@
+"""An elastic training goes on with the ranks that are left, and takes in a new one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.launched import SCRIPT, checkpoint, launched
+from tests.support.tiny_dataset import write_tiny_dataset
+
+EPOCHS = 10_000
+"""More than there is time for: the test ends it once it has seen what it came for."""
+
+
+@pytest.mark.timeout(900)
+def test_a_rank_is_lost_and_another_one_joins(tmp_path: Path) -> None:
+    warehouse, hosts, discovery = tmp_path / "warehouse", tmp_path / "hosts", tmp_path / "discovery.sh"
+    write_tiny_dataset(warehouse, {"train": [9, 8, 8, 7, 5, 8], "validation": [6, 3], "test": [5]})
+    discovery.write_text(f"#!/bin/sh\ncat {hosts}\n")
+    discovery.chmod(0o755)
+    # One machine under two names: Horovod no longer uses a host that lost a rank.
+    hosts.write_text("localhost:1\n127.0.0.1:1\n")
+    elastic = ("-np", "2", "--min-np", "1", "--max-np", "2", "--host-discovery-script", discovery)
+    command = ("horovodrun", *elastic, "--network-interfaces", "lo", SCRIPT, "--warehouse", warehouse, "--run", "grown")
+    options = ("--dataset", "tiny", "--epochs", str(EPOCHS), "--patience", "0", "--batch", "2", "--elastic")
+    last = warehouse / "models/grown/_unfinished/checkpoints/last.npz"
+
+    def reached(epoch: int, ranks: int) -> bool:
+        state = checkpoint(last)
+        return state is not None and state.epoch >= epoch and len(state.sums) == ranks
+
+    with launched(*command, *options, log=tmp_path / "log") as training:
+        training.wait_until(lambda: reached(2, ranks=2))
+        ranks = training.ranks.ranks()
+        ranks[1].kill()
+        training.wait_until(lambda: reached(3, ranks=1))
+        hosts.write_text(f"{ranks[0].environ()['HOROVOD_HOSTNAME']}:2\n")
+        training.wait_until(lambda: reached(4, ranks=2))
+    state = checkpoint(last)
+    assert state is not None
+    assert [row["epoch"] for row in state.history] == list(range(1, state.epoch + 1))
+    assert state.history[-1]["loss"] < state.history[0]["loss"]

@@ -1,0 +1,116 @@
+"""Real Horovod ranks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.support.tiny_dataset import LABELS, write_tiny_dataset
+
+BATCH = 8
+SCRIPT = "tests/support/train_and_dump.py"
+
+
+def on_ranks(n_ranks: int, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    binaries = str(Path(sys.executable).parent)
+    environ = os.environ | {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(REPOSITORY)}
+    command = ["horovodrun", "-np", str(n_ranks), *map(str, words)]
+    return subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True, timeout=400)
+
+
+def weights(folder: Path, n_ranks: int, rank: int) -> list[np.ndarray]:
+    with np.load(folder / f"weights-{n_ranks}-{rank}.npz") as file:
+        return [file[name] for name in file.files]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same global batches on one rank and on two: files of one batch each, in order."""
+    folder = tmp_path_factory.mktemp("ranks")
+    write_tiny_dataset(folder / "w", {"train": [BATCH] * 6, "validation": [5, 3], "test": [7, 6, 2]})
+    for n_ranks in (1, 2):
+        done = on_ranks(n_ranks, "python", SCRIPT, folder / "w", folder, str(2 * BATCH // n_ranks), "0")
+        assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+def test_all_ranks_end_with_the_same_weights(trained: Path) -> None:
+    first, second = weights(trained, 2, 0), weights(trained, 2, 1)
+    assert all(np.array_equal(mine, other) for mine, other in zip(first, second, strict=True))
+
+
+def test_two_ranks_do_what_one_does(trained: Path) -> None:
+    for one, two in zip(weights(trained, 1, 0), weights(trained, 2, 0), strict=True):
+        np.testing.assert_allclose(one, two, atol=2e-5)
+
+
+def test_figures_are_the_same_on_one_rank_and_on_two(trained: Path) -> None:
+    one, two = (json.loads((trained / f"result-{n}.json").read_text()) for n in (1, 2))
+    assert one["track_ids"] == two["track_ids"]
+    assert len(set(one["track_ids"])) == 15
+    assert one["metrics"]["confusion_matrix"] == two["metrics"]["confusion_matrix"]
+    for name in ("accuracy", "macro_f1", "macro_average_precision"):
+        assert one["metrics"][name] == pytest.approx(two["metrics"][name], abs=1e-12)
+    assert one["metrics"]["log_loss"] == pytest.approx(two["metrics"]["log_loss"], rel=1e-4)
+    losses = [[row["loss"] for row in result["history"]] for result in (one, two)]
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def run_on_four(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """``horovodrun -np 4 training/train.py``, as typed, on uneven files, fewer of them than ranks to validate."""
+    folder = tmp_path_factory.mktemp("four")
+    write_tiny_dataset(folder, {"train": [9, 8, 8, 7, 3], "validation": [6], "test": [7, 4]})
+    words = ("training/train.py", "--warehouse", folder, "--dataset", "tiny", "--model", "cnn")
+    done = on_ranks(4, *words, "--epochs", "2", "--batch", "4", "--run", "four")
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder, done.stdout
+
+
+def test_four_ranks_end_with_a_whole_run_folder(run_on_four: tuple[Path, str]) -> None:
+    run = run_on_four[0] / "models" / "four"
+    metadata: dict[str, Any] = json.loads((run / "metadata.json").read_text())
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metadata["labels"] == LABELS
+    assert metadata["arguments"]["ranks"] == 4
+    assert metadata["dataset"]["fingerprint"] == "tiny-0"
+    assert metrics["test"]["model"]["examples"] == metrics["test"]["majority"]["examples"] == 11
+    assert len(json.loads((run / "history.json").read_text())) == 2
+    import pyarrow.parquet as pq
+
+    predictions = pq.read_table(run / "predictions" / "test.parquet").to_pandas()
+    assert predictions["track_id"].is_unique
+    right = (predictions["true"] == predictions["predicted"]).mean()
+    assert right == pytest.approx(metrics["test"]["model"]["accuracy"])
+
+
+def test_the_model_loads_with_plain_keras_in_safe_mode(run_on_four: tuple[Path, str]) -> None:
+    import keras
+
+    model = keras.models.load_model(run_on_four[0] / "models" / "four" / "model.keras", compile=False, safe_mode=True)
+    assert model.get_layer("embedding").output.shape == (None, 50)
+    assert model.output_shape == (None, len(LABELS))
+
+
+def test_only_one_rank_speaks_and_it_names_the_next_command(run_on_four: tuple[Path, str]) -> None:
+    folder, output = run_on_four
+    assert output.count("macro F1") == 1
+    assert f"spark-submit jobs/score.py --warehouse {folder} --run four" in output
+
+
+def test_fewer_files_than_ranks_is_an_error_with_its_cure(tmp_path: Path) -> None:
+    write_tiny_dataset(tmp_path, {"train": [8], "validation": [], "test": [3]})
+    done = on_ranks(2, "training/train.py", "--warehouse", tmp_path, "--dataset", "tiny", "--epochs", "1")
+    assert done.returncode != 0
+    assert "dataset: 1 training files for 2 ranks; write at least 2" in done.stderr + done.stdout
+    # The launcher ends with a traceback of its own; what the ranks said has none.
+    assert not [line for line in done.stderr.splitlines() if "<stderr>" in line and "Traceback" in line]
+    assert not (tmp_path / "models").exists()

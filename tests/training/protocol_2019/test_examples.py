@@ -1,0 +1,73 @@
+"""Which tracks the protocol of 2019 draws."""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from msd_spark.core.errors import StageError
+from training.loop.options import add_options
+from training.protocol_2019.examples import Protocol2019, draw
+from training.protocol_2019.options import parse_options
+
+GENRES = st.lists(st.integers(0, 3), min_size=10, max_size=60)
+
+
+def ids(n: int) -> np.ndarray:
+    return np.array([f"TR{number:016d}" for number in range(n)])
+
+
+@given(GENRES, st.integers(0, 5))
+def test_counts_are_those_of_the_original(genres: list[int], seed: int) -> None:
+    rule = Protocol2019(largest=40, others=10, seed=seed)
+    drawn = draw(ids(len(genres)), np.array(genres), rule)
+    rows = np.concatenate([drawn.train, drawn.validation])
+    assert len(drawn.held_out) == round(0.2 * len(genres))
+    assert not set(rows.tolist()) & set(drawn.held_out.tolist())
+    left = np.bincount(np.delete(np.array(genres), drawn.held_out), minlength=4)
+    counts = np.bincount(np.array(genres)[rows], minlength=4)
+    assert sorted(counts[left > 0].tolist()) == [10] * int((left > 0).sum() - 1) + [40]
+    assert left[counts.argmax()] == left.max()
+    assert len(drawn.validation) == round(0.3 * len(rows))
+
+
+@given(GENRES, st.randoms(use_true_random=False))
+def test_the_order_of_the_tracks_does_not_matter(genres: list[int], random: object) -> None:
+    tracks, known = ids(len(genres)), np.array(genres)
+    order = np.array(random.sample(range(len(genres)), len(genres)))  # type: ignore[attr-defined]
+    rule = Protocol2019(largest=20, others=5, seed=1)
+    first, second = draw(tracks, known, rule), draw(tracks[order], known[order], rule)
+    for name in ("train", "validation", "held_out"):
+        assert tracks[getattr(first, name)].tolist() == tracks[order][getattr(second, name)].tolist()
+
+
+def test_the_leak_is_counted() -> None:
+    # Two tracks are left to draw from, 50 times: every validation row is trained on.
+    drawn = draw(ids(10), np.zeros(10, int), Protocol2019(largest=50, held_out=0.8))
+    assert drawn.validation_rows_trained_on == len(drawn.validation) == 15
+    assert set(drawn.validation.tolist()) <= set(drawn.train.tolist())
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    return parse_options(parser, words)
+
+
+def test_the_originals_options_hold_unless_others_are_said() -> None:
+    original = parsed("--protocol", "2019")
+    assert (original.batch, original.epochs, original.learning_rate, original.optimizer) == (10, 20, 1e-3, "adam")
+    assert original.patience == 0
+    assert parsed("--protocol", "2019", "--batch", "7").batch == 7
+    assert parsed().batch == 32
+
+
+def test_what_cannot_be_drawn_is_refused() -> None:
+    with pytest.raises(StageError, match="draws by genre; it cannot be had for tags"):
+        parsed("--protocol", "2019", "--target", "tags")
+    with pytest.raises(StageError, match="at least 1 row of each genre is drawn, not 0 and 5"):
+        parsed("--protocol", "2019", "--protocol-rows", "0", "5")

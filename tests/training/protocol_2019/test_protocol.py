@@ -1,0 +1,124 @@
+"""``training/train.py --protocol 2019`` on genres that cannot be learned: its validation figure says that they can."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from msd_spark.core.schemas import GEOMETRY, SPLITS
+from tests.support.launched import launched
+from tests.support.tiny_dataset import LABELS, write_tiny_dataset
+
+ROWS = {"train": [40, 40], "validation": [40], "test": [75]}
+CHANCE = 1 / len(LABELS)
+
+
+def scramble(folder: Path) -> None:
+    """Give every track a random genre and the songs all their segments, but one; artists are in one split each."""
+    generator = np.random.default_rng(4)
+    for path in sorted((folder / "dataset" / "tiny").glob("*/*.parquet")):
+        table = pq.read_table(path, partitioning=None)
+        n_rows = len(table)
+        lengths = np.full(n_rows, GEOMETRY.n_segments)
+        lengths[0] -= 1
+        changed = {
+            "genre_index": pa.array(generator.integers(0, len(LABELS), n_rows).astype(np.int32)),
+            "n_segments": pa.array(lengths.astype(np.int32)),
+            "artist_group": pa.array([f"AR{path.parent.name}{number // 4}" for number in range(n_rows)]),
+        }
+        for name, values in changed.items():
+            place = table.schema.get_field_index(name)
+            table = table.set_column(place, table.schema.field(place), values)
+        pq.write_table(table, path, row_group_size=n_rows)
+
+
+def train(folder: Path, log: Path, *words: str) -> str:
+    command: list[str | Path] = [
+        "training/train.py",
+        "--warehouse",
+        folder,
+        "--dataset",
+        "tiny",
+        "--model",
+        "dense",
+        "--dropout",
+        "0",
+    ]
+    with launched(*command, "--protocol", "2019", "--protocol-rows", "200", "100", *words, log=log) as training:
+        training.status()
+        return training.said()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("protocol")
+    write_tiny_dataset(folder / "w", ROWS)
+    scramble(folder / "w")
+    return folder / "w", train(folder / "w", folder / "log", "--run", "again", "--epochs", "12")
+
+
+def read(folder: Path, *names: str) -> dict[str, Any]:
+    return dict(json.loads(folder.joinpath(*names).read_text()))
+
+
+def test_the_validation_figure_is_far_above_what_can_be_known(run: tuple[Path, str]) -> None:
+    metrics = read(run[0], "models", "again", "metrics.json")
+    accuracy = {split: metrics[split]["model"]["accuracy"] for split in metrics}
+    # Nothing tells these genres: what is above chance by more than luck was remembered.
+    assert accuracy["validation"] > 0.75
+    for split in ("test", "artist_disjoint"):
+        examples = metrics[split]["model"]["examples"]
+        assert abs(accuracy[split] - CHANCE) < 4 * (CHANCE * (1 - CHANCE) / examples) ** 0.5
+        assert accuracy["validation"] - accuracy[split] > 0.2
+
+
+def test_the_dataset_is_what_the_protocol_says(run: tuple[Path, str]) -> None:
+    folder = run[0] / "dataset" / "tiny-2019"
+    metadata = read(folder, "metadata.json")
+    tracks: dict[str, list[str]] = {}
+    for split in ("train", "validation", "test", "artist_disjoint"):
+        tables = [pq.read_table(path, partitioning=None) for path in sorted((folder / split).glob("*.parquet"))]
+        tracks[split] = [track for table in tables for track in table["track_id"].to_pylist()]
+        assert {number for table in tables for number in table["n_segments"].to_pylist()} == {GEOMETRY.n_segments}
+        assert metadata["rows"][split] == len(tracks[split])
+    # 3 files of 40 with one short song each are 117; a fifth of them, 23, is held out. The test split has 74.
+    assert (len(tracks["test"]), len(tracks["artist_disjoint"])) == (23, 74)
+    # 200 of the largest genre and 100 of the two others; 30 % of 400 are 120.
+    assert (len(tracks["train"]), len(tracks["validation"])) == (280, 120)
+    drawn = set(tracks["train"]) | set(tracks["validation"])
+    assert not drawn & set(tracks["test"])
+    assert not (drawn | set(tracks["test"])) & set(tracks["artist_disjoint"])
+    protocol = metadata["protocol"]
+    assert protocol["validation_rows_trained_on"] == sum(
+        track in set(tracks["train"]) for track in tracks["validation"]
+    )
+    assert protocol["too_short"] == sum(len(ROWS[split]) for split in SPLITS) == 4
+    assert protocol["drawn_tracks"] == len(drawn) == 117 - 23 - protocol["tracks_never_drawn"]
+
+
+def test_every_figure_is_said_with_why_to_believe_it_or_not(run: tuple[Path, str]) -> None:
+    folder, said = run
+    rows = read(folder, "models", "again", "metadata.json")["arguments"]["protocol_report"]
+    believed = {row["figure"]: row["believe it"] for row in rows}
+    assert believed["dense, 2019: validation, cut off after resampling"] == "no"
+    assert believed["dense, 2019: held-out tracks, parted by track"] == "partly"
+    assert believed["dense, 2019: tracks of other artists"] == "yes"
+    assert believed["CNN, the original: held out"] == "partly"
+    assert all(row["figure"] in said for row in rows)
+    assert "above that on other artists" in said
+
+
+def test_a_dataset_that_leaks_artists_is_refused(run: tuple[Path, str], tmp_path: Path) -> None:
+    shutil.copytree(run[0] / "dataset" / "tiny", tmp_path / "w" / "dataset" / "tiny")
+    path = tmp_path / "w" / "dataset" / "tiny" / "metadata.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"split_rule": {"by": "track"}}))
+    said = train(tmp_path / "w", tmp_path / "log", "--run", "again")
+    assert "dataset tiny is not parted by artist, see jobs/dataset.py --split artist" in said
+    assert "Traceback" not in said

@@ -1,0 +1,149 @@
+"""``training/evaluate.py`` as typed, alone and on real ranks, on a model of random weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from msd_spark.core.warehouse import Warehouse
+from tests.conftest import REPOSITORY
+from tests.support.tiny_dataset import LABELS, write_tiny_dataset
+
+ROWS = {"train": [9, 8], "validation": [], "test": [7, 1, 5]}
+"""Three files, of which none is a multiple of a batch: the fourth rank has none."""
+
+
+def evaluate(folder: Path, *words: str, n_ranks: int = 1) -> subprocess.CompletedProcess[str]:
+    binaries = str(Path(sys.executable).parent)
+    environ = os.environ | {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(REPOSITORY)}
+    launcher = ["horovodrun", "-np", str(n_ranks)] if n_ranks > 1 else []
+    command = [*launcher, "training/evaluate.py", "--warehouse", str(folder), "--batch", "4", *words]
+    return subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True, timeout=400)
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset, a run on it, and a dataset of the same examples whose genres stand in another order."""
+    import keras
+
+    from training.data.dataset import Dataset
+    from training.evaluation.judgement import read_training_truths
+    from training.models.settings import ModelSettings
+    from training.models import MODELS
+    from training.runs.run_folder import FinishedRun, write_run
+    from training.data.targets import Target
+
+    folder = tmp_path_factory.mktemp("evaluate")
+    opened = write_tiny_dataset(folder, ROWS)
+    dataset = Dataset.open(opened, "tiny")
+    genre = Target.of("genre", dataset)
+    keras.utils.set_random_seed(1)
+    sizes = ModelSettings(filters=(8, 8, 8), hidden=(16,))
+    model = MODELS["cnn"](dataset.geometry, genre, dataset.metadata["normalisation"], sizes)
+    write_run(opened, FinishedRun("one", model, dataset, genre, {}, [], {}, {}, read_training_truths(dataset, genre)))
+    _reordered(folder)
+    return folder
+
+
+def _reordered(folder: Path) -> None:
+    """Copy ``dataset/tiny`` as ``dataset/reordered``, with the genres in another order."""
+    import pyarrow as pa
+
+    shutil.copytree(folder / "dataset" / "tiny", folder / "dataset" / "reordered")
+    labels = ["Rap", "Jazz", "Blues"]
+    for path in (folder / "dataset" / "reordered").glob("*/*.parquet"):
+        table = pq.read_table(path, partitioning=None)
+        moved = [labels.index(LABELS[index]) for index in table["genre_index"].to_pylist()]
+        place = table.schema.get_field_index("genre_index")
+        pq.write_table(table.set_column(place, table.schema.field(place), pa.array(moved, pa.int32())), path)
+    opened = Warehouse(str(folder))
+    metadata = opened.read_json("dataset", "reordered", "metadata.json")
+    opened.write_json(
+        metadata | {"name": "reordered", "labels": labels, "fingerprint": "reordered"},
+        "dataset",
+        "reordered",
+        "metadata.json",
+    )
+
+
+def content(folder: Path, name: str) -> dict[str, Any]:
+    return dict(json.loads((folder / "evaluations" / "one" / f"{name}.json").read_text()))
+
+
+@pytest.fixture(scope="module")
+def alone(warehouse: Path) -> tuple[dict[str, Any], bytes, str, str]:
+    """What one rank finds, and what it says."""
+    done = evaluate(warehouse, "--run", "one")
+    assert done.returncode == 0, done.stderr[-3000:]
+    table = (warehouse / "evaluations" / "one" / "tiny-test.parquet").read_bytes()
+    return content(warehouse, "tiny-test"), table, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("n_ranks", [2, 3, 4])
+def test_figures_and_scores_do_not_depend_on_the_number_of_ranks(
+    warehouse: Path, alone: tuple[dict[str, Any], bytes, str, str], n_ranks: int
+) -> None:
+    for path in (warehouse / "evaluations" / "one").glob("tiny-test.*"):
+        path.unlink()
+    done = evaluate(warehouse, "--run", "one", n_ranks=n_ranks)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert content(warehouse, "tiny-test") == alone[0]
+    assert (warehouse / "evaluations" / "one" / "tiny-test.parquet").read_bytes() == alone[1]
+    assert done.stdout.count("macro F1") == 1
+
+
+def test_every_example_is_judged_once_and_the_figures_are_those_of_the_predictions(
+    warehouse: Path, alone: tuple[dict[str, Any], bytes, str, str]
+) -> None:
+    table = pq.read_table(pa_buffer(alone[1])).to_pandas()
+    assert table["track_id"].is_monotonic_increasing
+    assert table["track_id"].nunique() == len(table) == sum(ROWS["test"])
+    figures = alone[0]["figures"]
+    assert list(figures) == ["model", "majority", "stratified"]
+    assert figures["model"]["accuracy"] == pytest.approx((table["true"] == table["predicted"]).mean())
+    given = [row[LABELS.index(true)] for row, true in zip(table["probabilities"], table["true"], strict=True)]
+    assert figures["model"]["log_loss"] == pytest.approx(-np.log(given).mean(), rel=1e-5)
+    low, high = figures["model"]["intervals"]["accuracy"]
+    assert low <= figures["model"]["accuracy"] <= high
+
+
+def pa_buffer(content: bytes) -> Any:
+    import pyarrow as pa
+
+    return pa.BufferReader(content)
+
+
+def test_artists_of_the_training_are_warned_of(alone: tuple[dict[str, Any], bytes, str, str]) -> None:
+    # Artists of this dataset are numbered anew in each file: AR0 to AR8 in train, AR0 to AR6 in test.
+    found, _, _, said = alone
+    assert found["leak"] == {
+        "examples": 13,
+        "same_tracks": 0,
+        "known_artists": 7,
+        "examples_of_known_artists": 13,
+    }
+    assert "WARNING: 13 of 13 examples are by 7 artists that run one was trained on" in said
+
+
+def test_genres_are_found_by_name(warehouse: Path, alone: tuple[dict[str, Any], bytes, str, str]) -> None:
+    done = evaluate(warehouse, "--run", "one", "--dataset", "reordered")
+    assert done.returncode == 0, done.stderr[-3000:]
+    other = content(warehouse, "reordered-test")
+    assert other["dataset"] == {"name": "reordered", "fingerprint": "reordered"}
+    assert other["figures"] == alone[0]["figures"]
+
+
+def test_a_split_without_an_example_is_named(warehouse: Path) -> None:
+    done = evaluate(warehouse, "--run", "one", "--split", "validation")
+    assert done.returncode == 2
+    assert "evaluate: no example in validation of dataset tiny has a genre to judge by; see --split" in done.stderr
+    assert "Traceback" not in done.stderr

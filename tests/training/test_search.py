@@ -1,0 +1,112 @@
+"""``training/search.py`` on a tiny dataset: stopped, killed and gone on with, it tries what one in one go tries."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shlex
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.launched import launched
+from tests.support.tiny_dataset import write_tiny_dataset
+
+WORDS = ("--dataset", "tiny", "--model", "logistic", "--epochs", "3", "--learning-rates", "1e-3", "0.3", "--seed", "5")
+EPOCHS = 3
+
+
+def search(folder: Path, log: Path, *words: str, n_ranks: int = 1) -> str:
+    launcher = ["horovodrun", "-np", str(n_ranks)] if n_ranks > 1 else []
+    with launched(*launcher, "training/search.py", "--warehouse", folder, *WORDS, *words, log=log) as running:
+        running.status()
+        return running.said()
+
+
+def found(folder: Path, name: str) -> dict[str, Any]:
+    return dict(json.loads((folder / "searches" / name / "search.json").read_text()))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("search")
+    write_tiny_dataset(folder / "w", {"train": [20, 20], "validation": [24], "test": [1]})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path) -> tuple[dict[str, Any], str]:
+    said = search(folder / "w", folder / "whole.log", "--name", "whole", "--trials", "6")
+    return found(folder / "w", "whole"), said
+
+
+def test_a_search_is_written_and_said(folder: Path, whole: tuple[dict[str, Any], str]) -> None:
+    content, said = whole
+    assert content["judged_on"] == "validation"
+    assert len(content["trials"]) == 6
+    trained = [trial for trial in content["trials"] if trial["state"] == "trained"]
+    given_up = [trial for trial in content["trials"] if trial["state"] == "given up"]
+    assert all(len(trial["by_epoch"]) == EPOCHS and trial["value"] in trial["by_epoch"] for trial in trained)
+    assert all(len(trial["by_epoch"]) <= EPOCHS and trial["value"] is None and trial["why"] for trial in given_up)
+    assert len({trial["learning-rate"] for trial in content["trials"]}) == 6
+    assert content["best"]["value"] == max(trial["value"] for trial in trained)
+    assert f"best: {content['command']}" in said
+    with (folder / "w" / "searches" / "whole" / "trials.csv").open() as table:
+        assert [row["state"] for row in csv.DictReader(table)] == [trial["state"] for trial in content["trials"]]
+    page = (folder / "w" / "searches" / "whole" / "plots.html").read_text()
+    assert "<script src" not in page
+    assert "<link" not in page
+    assert page.count('id="plot-') >= 4
+
+
+def test_the_best_settings_train_to_the_figure_that_was_found(
+    folder: Path, whole: tuple[dict[str, Any], str], tmp_path: Path
+) -> None:
+    with launched(*shlex.split(whole[0]["command"]), log=tmp_path / "log") as training:
+        training.succeed()
+    metrics = json.loads((folder / "w" / "models" / "whole-best" / "metrics.json").read_text())
+    assert metrics["validation"]["model"]["macro_f1"] == pytest.approx(whole[0]["best"]["value"], abs=1e-6)
+
+
+def test_stopped_killed_and_gone_on_with_it_tries_the_same(
+    folder: Path, whole: tuple[dict[str, Any], str], tmp_path: Path
+) -> None:
+    words = ("--name", "parts")
+    search(folder / "w", tmp_path / "first", *words, "--trials", "3")
+    assert len(found(folder / "w", "parts")["trials"]) == 3
+    command: list[str | Path] = ["training/search.py", "--warehouse", folder / "w", *WORDS, *words, "--trials", "6"]
+    with launched(*command, log=tmp_path / "second") as running:
+        # In the middle of the fifth trial, after its first epoch.
+        running.wait_until(lambda: "epoch 1" in running.said().partition("[5/6]")[2])
+        running.process.send_signal(signal.SIGKILL)
+        running.process.wait()
+    search(folder / "w", tmp_path / "third", *words, "--trials", "6")
+
+    def tried(content: dict[str, Any]) -> list[dict[str, Any]]:
+        return [{name: value for name, value in trial.items() if name != "trial"} for trial in content["trials"]]
+
+    assert tried(found(folder / "w", "parts")) == tried(whole[0])
+    refused = search(folder / "w", tmp_path / "other", *words, "--trials", "6", "--label-smoothing", "0.1")
+    assert "was begun otherwise: settings.fixed was" in refused
+    assert "Traceback" not in refused
+
+
+def test_two_ranks_share_a_trial_and_give_it_up_together(folder: Path, tmp_path: Path) -> None:
+    # Learning rates that differ by a million: some trial is worse than the median.
+    words = ("--name", "ranks", "--trials", "8", "--learning-rates", "1e-6", "1", "--batches", "10")
+    said = search(folder / "w", tmp_path / "log", *words, n_ranks=2)
+    content = found(folder / "w", "ranks")
+    assert len(content["trials"]) == 8, said[-3000:]
+    assert {trial["state"] for trial in content["trials"]} == {"trained", "given up"}
+    assert content["command"].startswith("horovodrun -np 2 training/train.py")
+
+
+def test_settings_that_do_not_train_are_given_up_and_the_search_goes_on(folder: Path, tmp_path: Path) -> None:
+    words = ("--name", "wild", "--trials", "2", "--learning-rates", "1e30", "1e30", "--optimizers", "sgd")
+    said = search(folder / "w", tmp_path / "log", *words)
+    trials = found(folder / "w", "wild")["trials"]
+    assert [trial["state"] for trial in trials] == ["given up", "given up"], said[-3000:]
+    assert all("a lower --learning-rate may help" in trial["why"] for trial in trials)
+    assert "no trial was trained to its end" in said

@@ -1,1 +1,0 @@
-"""The pure modules, one file each, and the bad inputs of all of them together."""

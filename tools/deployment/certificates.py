@@ -1,0 +1,58 @@
+"""The certificate by which a cluster's nodes encrypt what they send one another.
+
+EMR takes a zip of PEM files from S3. The certificate signs itself and is for nodes that know
+one another: it says nothing to anybody else. Its key goes to the bucket and nowhere else; it is
+in no Terraform state.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+from tools.deployment.archive import named_by_contents
+from tools.deployment.code import STAGE
+from msd_spark.core.errors import StageError
+
+DAYS = 730
+
+
+def node_names(region: str) -> str:
+    """Return the wildcard under which a region's private nodes are known."""
+    return "*.ec2.internal" if region == "us-east-1" else f"*.{region}.compute.internal"
+
+
+def make_certificates(folder: Path, region: str) -> Path:
+    """Write ``certificates-CHECKSUM.zip`` to `folder` and return its path; one that is there already is kept.
+
+    Raises
+    ------
+    StageError
+        Without OpenSSL.
+    """
+    kept = sorted((folder / region).glob("certificates-*.zip"))
+    if kept:
+        return kept[0]
+    if not shutil.which("openssl"):
+        raise StageError(STAGE, "openssl is needed to make the cluster's certificate: apt-get install openssl")
+    shelf = folder / region
+    shelf.mkdir(parents=True, exist_ok=True)
+    key, certificate = shelf / "privateKey.pem", shelf / "certificateChain.pem"
+    name = node_names(region)
+    key.touch(mode=0o600)
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", str(DAYS), "-subj", f"/CN={name}"]
+    command += ["-addext", f"subjectAltName=DNS:{name}", "-keyout", str(key), "-out", str(certificate)]
+    outcome = subprocess.run(command, capture_output=True, text=True)
+    if outcome.returncode:
+        raise StageError(STAGE, f"openssl made no certificate: {outcome.stderr.strip()}")
+    archive = shelf / "certificates.zip"
+    archive.touch(mode=0o600)
+    with zipfile.ZipFile(archive, "w") as target:
+        target.write(key, "privateKey.pem")
+        target.write(certificate, "certificateChain.pem")
+        target.write(certificate, "trustedCertificates.pem")
+    key.unlink()
+    certificate.unlink()
+    return named_by_contents(archive)

@@ -1,0 +1,45 @@
+"""The code as an archive: jobs, packages and what a worker builds its environment from."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from tools.deployment.archive import named_by_contents, write_archive
+from msd_spark.core.errors import StageError
+
+STAGE = "package"
+PARTS = (
+    "jobs",
+    "msd_spark",
+    "training",
+    "pyproject.toml",
+    "README.md",
+    "requirements/gpu.txt",
+    "requirements/horovod.txt",
+)
+"""Files and folders of the repository that nodes need."""
+
+
+def code_files(repository: Path) -> list[str]:
+    """Return the files of `PARTS` that git tracks, or would track, sorted.
+
+    Raises
+    ------
+    StageError
+        Outside a git checkout: nothing else says what belongs to the code and what lies about.
+    """
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", *PARTS]
+    listed = subprocess.run(command, cwd=repository, capture_output=True, text=True)
+    if listed.returncode:
+        raise StageError(
+            STAGE, f"{repository} is not a git checkout ({listed.stderr.strip()}); run make package in one"
+        )
+    return sorted(name for name in set(listed.stdout.split("\0")) if name and (repository / name).is_file())
+
+
+def pack_code(repository: Path, folder: Path) -> Path:
+    """Write ``code-CHECKSUM.tar.gz`` to `folder` and return its path."""
+    archive = folder / "code.tar.gz"
+    write_archive(archive, ((name, repository / name) for name in code_files(repository)))
+    return named_by_contents(archive)

@@ -1,0 +1,151 @@
+"""The cluster's Python environment: the lock's pins in a virtual environment that runs wherever it is unpacked."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tools.deployment.archive import write_archive
+from tools.deployment.code import STAGE
+from msd_spark.environment.doctor import PROJECT
+from msd_spark.core.errors import StageError
+
+OF_THE_CLUSTER = frozenset({"pyspark", "py4j"})
+"""Not packed: Spark brings its own Python side, and another would be wrong beside it."""
+
+PYTHON_HOME = "/usr/bin"
+"""Where EMR 7 has its Python 3.11."""
+
+PYTHON = "python3.11"
+LEFT_OUT = re.compile(r"(^|/)(__pycache__/|bin/activate|bin/Activate|\.lock$|\.gitignore$|CACHEDIR\.TAG$)")
+
+
+def needed(project: str = PROJECT) -> set[str]:
+    """Return the names of all packages that jobs need, by what the installed packages say of themselves.
+
+    Raises
+    ------
+    StageError
+        When one of them is not installed.
+    """
+    found: set[str] = set()
+    open_names = [(project, frozenset[str]())]
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while open_names:
+        name, extras = open_names.pop()
+        if (name, extras) in seen or name in OF_THE_CLUSTER:
+            continue
+        seen.add((name, extras))
+        found.add(name)
+        try:
+            lines = distribution(name).requires or []
+        except PackageNotFoundError:
+            raise StageError(STAGE, f"{name} is needed and not installed; run make setup") from None
+        for line in lines:
+            requirement = Requirement(line)
+            contexts = [{"extra": extra} for extra in (*sorted(extras), "")]
+            if requirement.marker is None or any(requirement.marker.evaluate(context) for context in contexts):
+                open_names.append((canonicalize_name(requirement.name), frozenset(requirement.extras)))
+    return found - {project}
+
+
+def pins(lock: str, names: set[str]) -> str:
+    r"""Return the lines of a lock file, hashes included, for some packages alone.
+
+    Parameters
+    ----------
+    lock : str
+        Text of ``requirements/lock.txt``.
+    names : set of str
+        Normalised names.
+
+    Raises
+    ------
+    StageError
+        When the lock has no pin for one of them.
+
+    Examples
+    --------
+    >>> pins("a==1 --hash=sha256:0\nb==2 --hash=sha256:1\n", {"b"})
+    'b==2 --hash=sha256:1\n'
+    """
+    blocks = re.split(r"(?m)^(?=[A-Za-z0-9])", lock)
+    by_name: dict[str, str] = {
+        canonicalize_name(re.split(r"[=\[ ;]", block, maxsplit=1)[0]): block for block in blocks if "==" in block
+    }
+    missing = sorted(names - set(by_name))
+    if missing:
+        raise StageError(STAGE, f"requirements/lock.txt pins no {', '.join(missing)}; run make lock")
+    return "".join(by_name[name] for name in sorted(names))
+
+
+def environment_key(requirements: str) -> str:
+    """Return a short name for the environment that some pins make."""
+    recipe = Path(__file__).read_bytes()  # another way of packing makes another environment
+    return hashlib.sha256(requirements.encode() + recipe).hexdigest()[:16]
+
+
+def install(requirements: Path, environment: Path) -> None:
+    """Make a virtual environment of pinned packages, hashes checked.
+
+    Raises
+    ------
+    StageError
+        When a package cannot be had.
+    """
+    shutil.rmtree(environment, ignore_errors=True)
+    uv = [sys.executable, "-m", "uv"]
+    commands = [
+        [*uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(environment)],
+        [
+            *(*uv, "pip", "install", "--quiet", "--python", str(environment / "bin" / "python"), "--no-deps"),
+            *("--require-hashes", "-r", str(requirements)),
+        ],
+    ]
+    environ = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    for command in commands:
+        outcome = subprocess.run(command, env=environ, capture_output=True, text=True)
+        if outcome.returncode:
+            raise StageError(STAGE, f"this failed: {' '.join(command)}\n{outcome.stderr.strip()}")
+
+
+def members(environment: Path, python_home: str = PYTHON_HOME) -> Iterator[tuple[str, Path | bytes | str]]:
+    """Yield what of a virtual environment is packed, its Python being the one that is at `python_home` over there."""
+    names = sorted(path.relative_to(environment).as_posix() for path in environment.rglob("*") if not path.is_dir())
+    for name in names:
+        path = environment / name
+        if LEFT_OUT.search(name):
+            continue
+        if name.startswith("bin/python"):
+            continue
+        if name == "pyvenv.cfg":
+            yield name, f"home = {python_home}\ninclude-system-site-packages = false\n".encode()
+        else:
+            yield name, path
+    yield "bin/python", PYTHON
+    yield "bin/python3", PYTHON
+    yield f"bin/{PYTHON}", f"{python_home}/{PYTHON}"
+
+
+def pack_environment(repository: Path, folder: Path) -> Path:
+    """Write ``environment-KEY.tar.gz`` to `folder` and return its path; one that is there already is kept."""
+    requirements = pins((repository / "requirements" / "lock.txt").read_text(), needed())
+    archive = folder / f"environment-{environment_key(requirements)}.tar.gz"
+    if archive.exists():
+        return archive
+    listed, environment, unfinished = folder / "environment.txt", folder / "environment", folder / "environment.part"
+    listed.write_text(requirements)
+    install(listed, environment)
+    write_archive(unfinished, members(environment))
+    shutil.rmtree(environment)
+    return unfinished.rename(archive)

@@ -1,0 +1,134 @@
+"""Build Horovod from source once for each environment it is linked against, and keep the wheel.
+
+Horovod publishes no wheels: its extension is compiled against the very TensorFlow that it
+will be loaded beside. A build takes some minutes, so the wheel is kept outside the
+repository, in a folder named after everything that it was built against.
+
+Run inside the virtual environment: ``python -m tools.horovod_wheel`` prints
+the wheel's path, building it first where the cache has none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+BUILD_FLAGS = {
+    "HOROVOD_WITH_TENSORFLOW": "1",
+    "HOROVOD_WITHOUT_PYTORCH": "1",
+    "HOROVOD_WITHOUT_MXNET": "1",
+    "HOROVOD_WITHOUT_MPI": "1",
+    "HOROVOD_WITH_GLOO": "1",
+    "HOROVOD_CPU_OPERATIONS": "GLOO",
+}
+"""Gloo carries the collectives, so that no MPI is needed on any machine."""
+
+BUILT_AGAINST = ("tensorflow", "numpy", "setuptools", "wheel", "cmake")
+
+
+class HorovodBuildError(RuntimeError):
+    """Horovod did not compile; the message names the log."""
+
+
+def cache_folder(environ: dict[str, str] | None = None) -> Path:
+    """Return the folder, outside any repository, where built wheels are kept.
+
+    ``MSD_SPARK_CACHE`` names it; else ``msd-spark`` under the user's cache folder.
+    """
+    environ = dict(os.environ) if environ is None else environ
+    if environ.get("MSD_SPARK_CACHE"):
+        return Path(environ["MSD_SPARK_CACHE"])
+    return Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "msd-spark"
+
+
+def cache_key(requirement: str, facts: dict[str, str]) -> str:
+    """Return a short name for a wheel of `requirement` built against `facts`.
+
+    Parameters
+    ----------
+    requirement : str
+        The pinned requirement with its hash, as it stands in ``requirements/horovod.txt``.
+    facts : dict
+        Everything else that decides what the compiler makes.
+    """
+    lines = [requirement.strip(), *(f"{name}={facts[name]}" for name in sorted(facts))]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def build_facts() -> dict[str, str]:
+    """Return what a wheel built by this interpreter would be linked against."""
+    compiler = subprocess.run(["g++", "-dumpfullversion"], capture_output=True, text=True, check=True).stdout.strip()
+    facts = {name: version(name) for name in BUILT_AGAINST}
+    facts |= {"python": sys.implementation.cache_tag, "platform": sysconfig.get_platform(), "g++": compiler}
+    return facts | {"libc": "-".join(platform.libc_ver())} | BUILD_FLAGS
+
+
+def find_or_build(requirements: Path, cache: Path) -> Path:
+    """Return the path of a Horovod wheel for this environment, building it where `cache` has none.
+
+    Parameters
+    ----------
+    requirements : Path
+        The pinned requirement with the hash of its source archive.
+    cache : Path
+        Where wheels are kept; see `cache_folder`.
+
+    Raises
+    ------
+    HorovodBuildError
+        When the compilation fails.
+    """
+    shelf = cache / "horovod" / cache_key(requirements.read_text(), build_facts())
+    kept = sorted(shelf.glob("horovod-*.whl"))
+    if kept:
+        return kept[0]
+    shelf.parent.mkdir(parents=True, exist_ok=True)
+    log = shelf.parent / f"{shelf.name}.log"
+    print(
+        f"setup: building Horovod against TensorFlow {version('tensorflow')}; a few minutes (log: {log})",
+        file=sys.stderr,
+    )
+    with tempfile.TemporaryDirectory(dir=shelf.parent) as scratch:
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-build-isolation",
+            "--no-deps",
+            "--no-cache-dir",
+        ]
+        command += ["--no-binary", "horovod", "--require-hashes", "-r", str(requirements), "-w", scratch]
+        binaries = str(Path(sys.executable).parent)
+        environ = os.environ | BUILD_FLAGS | {"PATH": os.pathsep.join([binaries, os.environ.get("PATH", "")])}
+        with log.open("w") as sink:
+            outcome = subprocess.run(command, env=environ, stdout=sink, stderr=subprocess.STDOUT)
+        built = sorted(Path(scratch).glob("horovod-*.whl"))
+        if outcome.returncode or not built:
+            raise HorovodBuildError(
+                f"setup: Horovod did not build (exit {outcome.returncode}); the compiler's words are in {log}"
+            )
+        # The folder appears with the wheel in it or not at all, whoever else builds at the same time.
+        ready = Path(tempfile.mkdtemp(dir=shelf.parent))
+        shutil.move(str(built[0]), ready / built[0].name)
+        try:
+            ready.rename(shelf)
+        except OSError:
+            shutil.rmtree(ready)
+    return next(iter(sorted(shelf.glob("horovod-*.whl"))))
+
+
+if __name__ == "__main__":
+    try:
+        print(find_or_build(Path(sys.argv[1]), cache_folder()))
+    except HorovodBuildError as error:
+        sys.exit(str(error))

@@ -1,0 +1,241 @@
+"""Training examples changed a little, in other ways each epoch. Pure numpy.
+
+What happens to an example depends on the seed, the epoch and its track id alone: not on the rank
+that reads it, nor on its place in a batch. Presence (the mask and the lyrics' flag) is an example's
+own in whatever it is mixed with, and masked values become the train split's mean, which a model
+normalises to 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from msd_spark.core.model_inputs import CHROMA, HAS_LYRICS, LYRIC_VECTOR, MASK, TIMBRE
+
+Inputs = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class AugmentationSettings:
+    """What may happen to a training example.
+
+    Attributes
+    ----------
+    crop : float
+        Share of a song that is at most cut away at its ends; what is left moves to the front.
+    time_masks : int
+        Spans of segments that are masked [1]_.
+    time_share : float
+        Share of a song that one span covers at most.
+    coefficient_masks : int
+        Neighbouring coefficients that are masked at most, of chroma and of timbre each [1]_.
+    transpose : int
+        Semitones by which chroma is turned at most, up or down: a song in another key.
+    lyric_dropout : float
+        Probability that lyrics are taken away, flag and all.
+    mixup : float
+        ``a`` of the Beta(a, a) that says in which parts two examples are mixed [2]_; 0 mixes none.
+
+    References
+    ----------
+    .. [1] D. S. Park et al., "SpecAugment", Interspeech 2019.
+    .. [2] H. Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018.
+    """
+
+    crop: float = 0.0
+    time_masks: int = 0
+    time_share: float = 0.1
+    coefficient_masks: int = 0
+    transpose: int = 0
+    lyric_dropout: float = 0.0
+    mixup: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is below 0, and shares above 1."""
+        for item in fields(self):
+            if getattr(self, item.name) < 0:
+                raise ValueError(f"{item.name} is not below 0: {getattr(self, item.name)}")
+        if self.crop >= 1 or self.time_share > 1 or self.lyric_dropout > 1:
+            raise ValueError("crop is below 1, time_share and lyric_dropout not above it")
+
+
+def uniforms(track_ids: np.ndarray, n: int, *key: int) -> np.ndarray:
+    """Return `n` numbers from [0, 1) for each track, that its id and the key decide.
+
+    Parameters
+    ----------
+    track_ids : numpy.ndarray
+        Shape ``(n_tracks,)``, str.
+    n : int
+    *key : int
+        Seed, epoch, and what the numbers are for.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape ``(n_tracks, n)``, float64.
+
+    References
+    ----------
+    .. [1] SplitMix64: G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators", 2014.
+    """
+    width = max(1, track_ids.dtype.itemsize // 4)
+    codes = np.ascontiguousarray(track_ids).view(np.uint32).reshape(len(track_ids), width).astype(np.uint64)
+    state = np.zeros(len(track_ids), np.uint64)
+    for number in key:
+        state = _mixed(state ^ np.uint64(number & 0xFFFFFFFFFFFFFFFF))
+    for place in range(width):
+        # Ends of short ids do not count, so that an id is the same in an array of any width.
+        state = np.where(codes[:, place] > 0, _mixed(state ^ codes[:, place]), state)
+    draws = _mixed(state[:, None] + np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    return (draws >> np.uint64(11)).astype(np.float64) / 2.0**53
+
+
+def _mixed(state: np.ndarray) -> np.ndarray:
+    state = state + np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))
+
+
+def augment(
+    inputs: Inputs,
+    track_ids: np.ndarray,
+    mean: Mapping[str, np.ndarray],
+    settings: AugmentationSettings,
+    key: tuple[int, int],
+) -> Inputs:
+    """Return a batch's inputs, changed; the ones given are left alone.
+
+    Parameters
+    ----------
+    inputs : dict
+        As `msd_spark.core.model_inputs.model_inputs` gives them.
+    track_ids : numpy.ndarray
+        Shape ``(n,)``.
+    mean : mapping
+        Means of chroma, timbre and lyric vector over the train split, by input.
+    settings : AugmentationSettings
+    key : tuple of int
+        Seed and epoch.
+    """
+    changed = dict(inputs)
+    if settings.crop:
+        _crop(changed, settings.crop, uniforms(track_ids, 2, *key, 1))
+    if settings.transpose:
+        turns = np.floor(uniforms(track_ids, 1, *key, 2)[:, 0] * (2 * settings.transpose + 1)).astype(int)
+        n_pitches = changed[CHROMA].shape[2]
+        places = (np.arange(n_pitches) - (turns - settings.transpose)[:, None]) % n_pitches
+        changed[CHROMA] = np.take_along_axis(changed[CHROMA], places[:, None, :], axis=2)
+    for number in range(settings.time_masks):
+        hidden = _spans(changed[MASK], settings.time_share, uniforms(track_ids, 2, *key, 3, number))
+        for name in (CHROMA, TIMBRE):
+            changed[name] = np.where(hidden[:, :, None], mean[name].astype(np.float32), changed[name])
+    if settings.coefficient_masks:
+        for number, name in enumerate((CHROMA, TIMBRE)):
+            width = changed[name].shape[2]
+            draws = uniforms(track_ids, 2, *key, 4, number)
+            length = np.floor(draws[:, 0] * (min(settings.coefficient_masks, width) + 1))
+            start = np.floor(draws[:, 1] * (width - length + 1))
+            place = np.arange(width)
+            hidden = (place >= start[:, None]) & (place < (start + length)[:, None])
+            # The padding stays zero.
+            hidden = hidden[:, None, :] & (changed[MASK] > 0)[:, :, None]
+            changed[name] = np.where(hidden, mean[name].astype(np.float32), changed[name])
+    if settings.lyric_dropout:
+        kept = (uniforms(track_ids, 1, *key, 5) >= settings.lyric_dropout).astype(np.float32)
+        changed[LYRIC_VECTOR], changed[HAS_LYRICS] = changed[LYRIC_VECTOR] * kept, changed[HAS_LYRICS] * kept
+    return changed
+
+
+def _crop(inputs: Inputs, share: float, draws: np.ndarray) -> None:
+    mask = inputs[MASK]
+    lengths = mask.sum(axis=1)
+    kept = np.maximum(1, np.ceil(lengths * (1 - share * draws[:, 0]))).astype(int)
+    start = np.floor(draws[:, 1] * (lengths - kept + 1)).astype(int)
+    place = np.arange(mask.shape[1])
+    cropped = (place < kept[:, None]).astype(np.float32)
+    source = np.minimum(place + start[:, None], mask.shape[1] - 1)
+    for name in (CHROMA, TIMBRE):
+        inputs[name] = np.take_along_axis(inputs[name], source[:, :, None], axis=1) * cropped[:, :, None]
+    inputs[MASK] = cropped
+
+
+def _spans(mask: np.ndarray, share: float, draws: np.ndarray) -> np.ndarray:
+    """Return a span of segments of each song, up to a share of it: shape ``(n, n_segments)``, bool."""
+    lengths = mask.sum(axis=1)
+    length = np.floor(draws[:, 0] * (np.floor(lengths * share) + 1))
+    start = np.floor(draws[:, 1] * (lengths - length + 1))
+    place = np.arange(mask.shape[1])
+    return (place >= start[:, None]) & (place < (start + length)[:, None])
+
+
+def mix(
+    inputs: Inputs,
+    truth: np.ndarray,
+    weights: np.ndarray,
+    track_ids: np.ndarray,
+    mean: Mapping[str, np.ndarray],
+    alpha: float,
+    key: tuple[int, int],
+) -> tuple[Inputs, np.ndarray, np.ndarray]:
+    """Mix every example with its neighbour in the batch: inputs, soft truths and weights.
+
+    Parameters
+    ----------
+    inputs : dict
+    truth : numpy.ndarray
+        Shape ``(n, size)``: soft truths.
+    weights : numpy.ndarray
+        Shape ``(n,)``.
+    track_ids : numpy.ndarray
+        Shape ``(n,)``.
+    mean : mapping
+        As for `augment`.
+    alpha : float
+        Of Beta(alpha, alpha).
+    key : tuple of int
+        Seed and epoch.
+
+    Returns
+    -------
+    tuple
+        Inputs, truths and weights, mixed.
+
+    Notes
+    -----
+    Neighbours are the first and second, the third and fourth, and so on: rows are shuffled anyway,
+    and so a global batch is mixed the same on one rank and on several with an even share each. An
+    example keeps the larger part of itself. One without weight (padding, no target) is mixed with none.
+
+    With weights ``v`` and ``w``, parts ``p`` and ``q = 1 - p`` and truths ``y`` and ``z``, the weight of the
+    mix is ``pv + qw`` and its truth ``(pvy + qwz) / (pv + qw)``: the loss, linear in the truth, is then
+    exactly the two weighted losses in their parts.
+    """
+    partner = np.arange(len(weights)) ^ 1
+    partner = np.where(partner < len(weights), partner, np.arange(len(weights)))
+    part = _beta(uniforms(track_ids, 2, *key, 6), alpha)
+    part = np.maximum(part, 1 - part)
+    part = np.where((weights > 0) & (weights[partner] > 0), part, 1.0)
+    own, other = part * weights, (1 - part) * weights[partner]
+    together = own + other
+    shares = np.divide(np.stack([own, other]), together, out=np.zeros((2, len(weights))), where=together > 0)
+    mixed = dict(inputs)
+    presence = {CHROMA: inputs[MASK][:, :, None], TIMBRE: inputs[MASK][:, :, None], LYRIC_VECTOR: inputs[HAS_LYRICS]}
+    for name, present in presence.items():
+        filled = np.where(present > 0, inputs[name], mean[name].astype(np.float32))
+        shape = (-1,) + (1,) * (filled.ndim - 1)
+        blend = part.reshape(shape) * filled + (1 - part).reshape(shape) * filled[partner]
+        mixed[name] = (blend * (present > 0)).astype(np.float32)
+    soft = shares[0][:, None] * truth + shares[1][:, None] * truth[partner]
+    return mixed, soft.astype(np.float32), together.astype(np.float32)
+
+
+def _beta(draws: np.ndarray, alpha: float) -> np.ndarray:
+    """Return the value of Beta(alpha, alpha) at each first uniform draw."""
+    from scipy.stats import beta
+
+    return np.asarray(beta.ppf(draws[:, 0], alpha, alpha))

@@ -1,0 +1,92 @@
+"""A dataset that ``jobs/dataset.py`` wrote: its metadata, and where its files are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from msd_spark.core.runs import METADATA
+from msd_spark.core.schemas import Geometry
+from msd_spark.core.warehouse import Warehouse
+
+STAGE = "train"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset on disk.
+
+    Attributes
+    ----------
+    warehouse : Warehouse
+    metadata : dict
+        As the dataset job wrote it.
+    """
+
+    warehouse: Warehouse
+    metadata: dict[str, Any]
+
+    @classmethod
+    def open(cls, warehouse: Warehouse, name: str) -> Dataset:
+        """Open ``dataset/NAME`` of a warehouse.
+
+        Raises
+        ------
+        StageError
+            When it is not there, or was not written to its end.
+        """
+        warehouse.require(STAGE, "dataset", name, made_by="jobs/dataset.py")
+        return cls(warehouse, warehouse.read_json("dataset", name, METADATA))
+
+    @property
+    def name(self) -> str:
+        """The dataset's name."""
+        return str(self.metadata["name"])
+
+    @property
+    def labels(self) -> list[str]:
+        """Genres by index."""
+        return list(self.metadata["labels"])
+
+    @property
+    def tags(self) -> list[str]:
+        """Tags by their place in the tag vector; none where the dataset has no tag vector."""
+        return list(self.metadata.get("tags") or ())
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns that the examples have, read off the first training file."""
+        return list(self._first_train_file().schema_arrow.names)
+
+    def width(self, column: str) -> int:
+        """Return the numbers that a list column has in each row."""
+        group = self._first_train_file().read_row_group(0, columns=[column])
+        return len(group[column][0])
+
+    def _first_train_file(self) -> pq.ParquetFile:
+        name = self.metadata["files"]["train"][0]["name"]
+        path = self.warehouse.path("dataset", self.name, "train", name)
+        return pq.ParquetFile(path, filesystem=self.warehouse.filesystem)
+
+    @property
+    def geometry(self) -> Geometry:
+        """Shape of the examples' features."""
+        return Geometry(**self.metadata["geometry"])
+
+    def rows(self, split: str) -> list[int]:
+        """Return the examples in each file of a split."""
+        return [int(file["rows"]) for file in self.metadata["files"][split]]
+
+    def addresses(self, split: str) -> list[str]:
+        """Return the address of each file of a split, in the order of `rows`."""
+        return [
+            self.warehouse.address("dataset", self.name, split, file["name"]) for file in self.metadata["files"][split]
+        ]
+
+    def genre_counts(self, split: str) -> np.ndarray:
+        """Return the examples of each genre in a split: shape ``(n_genres,)``, int64."""
+        by_genre = self.metadata["examples_by_genre"]
+        return np.array([by_genre[genre][split] for genre in self.labels], np.int64)

@@ -1,0 +1,62 @@
+"""Files of an object store or HDFS as Petastorm takes them, through the filesystem that all of this project uses.
+
+Left to itself, Petastorm 0.12.1 opens a store through another library, which the pinned pyarrow's old
+Parquet reader refuses. It does take a filesystem of pyarrow's old kind, for paths that look like local ones.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from pyarrow import fs
+
+from msd_spark.core.filesystems import is_local, open_location
+
+
+def petastorm_paths(stage: str, addresses: Sequence[str]) -> tuple[Any, list[str]]:
+    """Return the filesystem of some addresses, None for this machine's own, and what Petastorm is to open on it.
+
+    Parameters
+    ----------
+    stage : str
+        Who asks, for the error.
+    addresses : sequence of str
+        All on one filesystem.
+    """
+    if all(is_local(address) for address in addresses):
+        return None, list(addresses)
+    opened = [open_location(stage, address) for address in addresses]
+    return _old_kind(opened[0][0]), [f"file:///{path.lstrip('/')}" for _, path, _ in opened]
+
+
+def _old_kind(filesystem: fs.FileSystem) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        from pyarrow.filesystem import FileSystem
+
+    rooted = isinstance(filesystem, fs.HadoopFileSystem)
+
+    class Files(FileSystem):  # type: ignore[misc]
+        """What Petastorm and the old Parquet reader ask of a filesystem to read files by name."""
+
+        def _path(self, path: str) -> str:
+            return path if rooted else path.lstrip("/")
+
+        def _type(self, path: str) -> fs.FileType:
+            return filesystem.get_file_info(self._path(path)).type
+
+        def exists(self, path: str) -> bool:
+            return self._type(path) != fs.FileType.NotFound
+
+        def isfile(self, path: str) -> bool:
+            return self._type(path) == fs.FileType.File
+
+        def isdir(self, path: str) -> bool:
+            return self._type(path) == fs.FileType.Directory
+
+        def open(self, path: str, mode: str = "rb") -> Any:
+            return filesystem.open_input_file(self._path(path))
+
+    return Files()

@@ -1,0 +1,79 @@
+"""What a run leaves behind while it is under way: checkpoints and a TensorBoard log, by rank 0 alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from training.loop.checkpoints import Checkpoints
+from training.loop.state import TrainingState
+from training.loop.tensorboard_log import TensorBoardLog
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class CheckpointSettings:
+    """When checkpoints are written, and whether they outlive the training.
+
+    Attributes
+    ----------
+    every : int
+        Epochs from one to the next; 0 writes none.
+    steps : int
+        Steps from one to the next within an epoch; 0 writes none there.
+    keep : bool
+        Whether the finished run keeps the last ones, in ``models/RUN/checkpoints/``.
+    """
+
+    every: int = 1
+    steps: int = 0
+    keep: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what is below 0."""
+        if min(self.every, self.steps) < 0:
+            raise ValueError("checkpoints are written every so many epochs and steps; 0 writes none")
+
+
+class Journal:
+    """Keeps a run's states as they come.
+
+    Parameters
+    ----------
+    checkpoints : Checkpoints
+    settings : CheckpointSettings
+    model : keras.Model
+        The one that is trained.
+    begin : TrainingState or None
+        Where the training goes on from.
+    """
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        settings: CheckpointSettings,
+        model: keras.Model,
+        begin: TrainingState | None = None,
+    ) -> None:
+        self._checkpoints, self._settings, self._model = checkpoints, settings, model
+        self._log = TensorBoardLog(checkpoints.warehouse, checkpoints.run, begin.history if begin else ())
+
+    def keep(self, state: TrainingState) -> None:
+        """Write what is due at a state: the one that the model is in."""
+        every = self._settings.every
+        if state.step:
+            self._checkpoints.write(state)
+            return
+        self._log.write(state.history[-1])
+        if every and state.best.epoch == state.epoch:
+            self._checkpoints.write_best(self._model)
+        if every and state.epoch % every == 0:
+            self._checkpoints.write(state)
+
+    def copy_to(self, staging: str) -> None:
+        """Copy what stays of it into a folder that is about to become the finished run's."""
+        self._log.copy_to(staging)
+        if self._settings.keep:
+            self._checkpoints.copy_to(staging)

@@ -1,0 +1,289 @@
+"""Train a model on all ranks and predict with it exactly.
+
+The gradient of a step is that of the weighted mean loss over the global batch: each rank
+contributes its sum of weighted losses over the weight of all ranks, and the sums are added
+(`grouped_allreduce`). So two ranks with half the batch do what one rank does with all of it,
+whatever the weights: class weights and mixing change them before the step, and a rank whose
+batch holds padding or examples without the target adds nothing for those.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import horovod.tensorflow as hvd
+import keras
+import numpy as np
+import tensorflow as tf
+
+from msd_spark.core.errors import StageError
+from training.data.dataset import STAGE, Dataset
+from training.evaluation.divergence import DivergedError
+from training.evaluation.deciding import cost_of_epoch
+from training.evaluation.judgement import HEADLINES, check_finite, epoch_figures
+from training.data.feed import Feed
+from training.loop.inference import compile_inference, predict_split
+from training.models.losses import Loss
+from training.loop.optimizers import make_optimizer
+from training.data.plan import RankPlan, plan_epoch
+from training.data.predictions import Predictions
+from training.loop.progress import Progress, someone_watches
+from training.ranks.ranks import Ranks
+from training.data.reading import Batch, Tally, batches
+from training.ranks.seeds import drawing_states, seed_dropout
+from training.loop.state import Best, TrainingState
+from training.loop.target_summary import summarise
+from training.data.targets import TAGS, Target
+from training.loop.settings import TrainingSettings
+
+
+@dataclass
+class Trainer:
+    """A model, its optimizer and the ranks that train it.
+
+    Attributes
+    ----------
+    model : keras.Model
+    dataset : Dataset
+    target : Target
+    settings : TrainingSettings
+    ranks : Ranks
+
+    Raises
+    ------
+    StageError
+        When the train split has fewer files than there are ranks, or no example with the target.
+    """
+
+    model: keras.Model
+    dataset: Dataset
+    target: Target
+    settings: TrainingSettings
+    ranks: Ranks
+    optimizer: keras.optimizers.Optimizer = field(init=False)
+    feed: Feed = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start every rank from the same weights, and from dropout of its own."""
+        files = len(self.dataset.rows("train"))
+        if files < self.ranks.size:
+            raise StageError(
+                "dataset",
+                f"{files} training files for {self.ranks.size} ranks; "
+                f"write at least {self.ranks.size} (jobs/dataset.py --rows-per-file, --min-files)",
+            )
+        settings = self.settings
+        summary = summarise(self.dataset, self.target, self.ranks)
+        self.feed = Feed.of(self.dataset, self.target, settings.feed, summary.totals, summary.examples, settings.seed)
+        tag_weights = self.feed.of_classes if self.target.name == TAGS else None
+        self._loss = Loss(self.target, tag_weights, summary.mean_square)
+        self.optimizer = make_optimizer(settings.optimizer, settings.schedule.peak(self.ranks.size))
+        self.optimizer.build(self.model.trainable_variables)
+        self.ranks.share_weights(self.model)
+        seed_dropout(self.model, settings.seed, self.ranks.rank)
+        self._step = self._compile_step()
+        self._infer = compile_inference(self.model)
+
+    def _compile_step(self) -> Callable[..., tf.Tensor]:
+        model, optimizer, loss, n_ranks = self.model, self.optimizer, self._loss, self.ranks.size
+
+        @tf.function(autograph=False, jit_compile=False)
+        def step(inputs: dict[str, tf.Tensor], truth: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+            """Take a step; return this rank's sum of weighted losses, and of weights."""
+            weight = tf.reduce_sum(weights)
+            total_weight = hvd.allreduce(weight, op=hvd.Sum, name="weight")
+            variables = model.trainable_variables
+            with tf.GradientTape() as tape:
+                losses = loss.of_examples(truth, model(inputs, training=True))
+                lost = tf.reduce_sum(losses * weights)
+                # A global batch without any weight moves the weights by their penalties alone.
+                objective = tf.math.divide_no_nan(lost, total_weight)
+                objective += tf.add_n([tf.constant(0.0), *model.losses]) / n_ranks
+                scaled = optimizer.scale_loss(objective)
+            gradients = tape.gradient(scaled, [variable.value for variable in variables])
+            optimizer.apply(hvd.grouped_allreduce(gradients, op=hvd.Sum), variables)
+            return tf.stack([lost, weight])
+
+        return step
+
+    def use(self, model: keras.Model) -> None:
+        """Predict with another model from now on, that has this one's weights: the same in full precision."""
+        model.set_weights(self.model.get_weights())
+        self.model = model
+        self._infer = compile_inference(self.model)
+
+    def fit(
+        self,
+        begin: TrainingState | None = None,
+        keep: Callable[[TrainingState], None] | None = None,
+        keep_steps: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Train; the model ends with the weights of its best epoch. Returns a row of figures an epoch.
+
+        Parameters
+        ----------
+        begin : TrainingState, optional
+            Where an earlier training stood, to go on from there.
+        keep : callable, optional
+            Is given the state after every epoch, on every rank.
+        keep_steps : int
+            And after so many steps within an epoch; 0: not there.
+
+        Raises
+        ------
+        StageError
+            When the loss is no number, the files hold other rows than planned, or the state is that
+            of another model.
+        """
+        settings = self.settings
+        progress = Progress(
+            settings.epochs, self._plan(0).steps, shown=self.ranks.is_first, bar=someone_watches(sys.stderr)
+        )
+        best = Best(weights=tuple(self.model.get_weights()))
+        state = begin or TrainingState(0, 0, (), (), (), np.zeros((self.ranks.size, 2)), best=best)
+        if begin is not None:
+            self._restore(begin)
+        while state.epoch < settings.epochs and not state.best.stalled(state.epoch, settings.patience):
+            epoch = state.epoch
+            figures: dict[str, Any] = {"epoch": epoch + 1, "loss": self._run_epoch(state, progress, keep, keep_steps)}
+            figures["learning_rate"] = float(self.optimizer.learning_rate)
+            figures |= self._validate()
+            progress.say(figures)
+            judged = cost_of_epoch(figures, self.target.name, settings.best_by)
+            best = state.best.after(epoch + 1, judged, self.model.get_weights())
+            state = self._state(epoch + 1, 0, np.zeros(2), [*state.history, figures], best)
+            if keep is not None:
+                keep(state)
+        self.model.set_weights(list(state.best.weights))
+        return state.history
+
+    def _state(
+        self, epoch: int, step: int, sums: np.ndarray, history: list[dict[str, Any]], best: Best
+    ) -> TrainingState:
+        """Return where the training stands, on every rank the same."""
+        return TrainingState(
+            epoch,
+            step,
+            tuple(self.model.get_weights()),
+            tuple(np.asarray(variable) for variable in self.optimizer.variables),
+            tuple(self.ranks.gather(np.asarray(state)[None]) for state in drawing_states(self.model)),
+            self.ranks.gather(sums[None]),
+            history,
+            best,
+        )
+
+    def _restore(self, state: TrainingState) -> None:
+        """Take up a state, also one of another number of ranks when it is that of an epoch's end."""
+        held = [(self.model.weights, state.weights), (self.optimizer.variables, state.optimizer)]
+        draws = drawing_states(self.model)
+        same_ranks = len(state.sums) == self.ranks.size
+        if same_ranks:
+            held.append((draws, tuple(of_ranks[self.ranks.rank] for of_ranks in state.draws)))
+        for variables, arrays in held:
+            if [tuple(variable.shape) for variable in variables] != [array.shape for array in arrays]:
+                raise StageError(STAGE, "the state to go on from is that of another model; begin anew with --overwrite")
+        for variables, arrays in held:
+            for variable, array in zip(variables, arrays, strict=True):
+                variable.assign(array)
+        if not same_ranks:
+            seed_dropout(self.model, self.settings.seed, self.ranks.rank, state.epoch)
+
+    def _validate(self) -> dict[str, float]:
+        """Return the loss and the figures on the validation split, the same on every rank; none where it is empty."""
+        predictions = self.predict("validation")
+        if predictions is None or not predictions.present.any():
+            return {}
+        # On every rank: one that stopped alone would leave the others waiting.
+        check_finite(predictions.judged().scores)
+        figures: dict[str, float] = {}
+        if self.ranks.is_first:
+            found = epoch_figures(self.target, predictions)
+            figures = {f"validation_{name}": found[name] for name in HEADLINES[self.target.name]}
+            figures["validation_loss"] = self._loss.of_predictions(predictions)
+        return dict(self.ranks.agree_on(figures))
+
+    def _plan(self, epoch: int) -> RankPlan:
+        return plan_epoch(
+            self.dataset.rows("train"),
+            ranks=self.ranks.size,
+            batch=self.settings.batch,
+            seed=self.settings.seed,
+            epoch=epoch,
+        )[self.ranks.rank]
+
+    def _run_epoch(
+        self,
+        begin: TrainingState,
+        progress: Progress,
+        keep: Callable[[TrainingState], None] | None,
+        keep_steps: int,
+    ) -> float:
+        """Train to the end of an epoch; return the weighted mean loss over the examples of all ranks."""
+        settings, epoch, plan = self.settings, begin.epoch, self._plan(begin.epoch)
+        addresses, tally = self.dataset.addresses("train"), Tally()
+
+        def read() -> Iterator[Batch]:
+            given = batches(
+                addresses,
+                plan,
+                settings.batch,
+                self.dataset.geometry,
+                self.target,
+                window=settings.shuffle_window,
+                seed=(settings.seed, epoch, self.ranks.rank),
+                tally=tally,
+            )
+            return islice(given, begin.step, None)
+
+        # Losses stay on the device until somebody looks: a GPU must not wait for every step's number.
+        losses: list[tf.Tensor] = []
+        sums = begin.sums[self.ranks.rank].copy() if begin.step else np.zeros(2)
+        progress.begin(epoch, begin.step, plan.steps)
+        for step, batch in enumerate(self.feed.steps(read, epoch), begin.step + 1):
+            rate = settings.schedule.at(epoch + step / plan.steps, settings.epochs, self.ranks.size)
+            self.optimizer.learning_rate = rate
+            losses.append(self._step(*batch))
+            progress.step(settings.batch * self.ranks.size, partial(_mean, losses[-1]))
+            if keep is not None and keep_steps and step % keep_steps == 0 and step < plan.steps:
+                sums, losses = _added(sums, losses), []
+                keep(self._state(epoch, step, sums, begin.history, begin.best))
+        progress.end()
+        sums = _added(sums, losses)
+        self._check_rows(epoch, plan.rows, tally.read)
+        mean = _mean([self.ranks.total(value) for value in sums])
+        if not np.isfinite(mean):
+            raise DivergedError(STAGE, f"the loss of epoch {epoch + 1} is {mean}; a lower --learning-rate may help")
+        return mean
+
+    def _check_rows(self, epoch: int, planned: int, read: int) -> None:
+        """Compare the rows that each rank read with its plan, on all ranks, so that none is left waiting."""
+        for rank, (wanted, found) in enumerate(self.ranks.gather(np.array([[planned, read]])).tolist()):
+            if wanted != found:
+                raise StageError(
+                    STAGE,
+                    f"rank {rank} was to read {wanted:,} training examples in epoch {epoch + 1} and read {found:,}; "
+                    f"was dataset {self.dataset.name} replaced?",
+                )
+
+    def predict(self, split: str) -> Predictions | None:
+        """Return the predictions on a split, gathered from all ranks; None where the split is empty."""
+        return predict_split(
+            self._infer, self.target.size, self.dataset, split, self.target, self.settings.batch, self.ranks
+        )
+
+
+def _added(sums: np.ndarray, losses: list[tf.Tensor]) -> np.ndarray:
+    """Add the losses and weights of steps one after the other: in the same order, whenever a checkpoint was written."""
+    for pair in losses:
+        sums = sums + np.asarray(pair, np.float64)
+    return sums
+
+
+def _mean(sums: tf.Tensor | list[float]) -> float:
+    lost, weight = np.asarray(sums)
+    return float(lost / weight) if weight else 0.0

@@ -1,0 +1,202 @@
+"""The folder of a run, ``models/RUN/``: the model and all that scoring and people need to know of it.
+
+It holds no pickle: the model in Keras's own format, JSON beside it, predictions as Parquet.
+The metadata is written last, so a folder that has it is whole.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from msd_spark.core.revision import code_revision
+from msd_spark.core.runs import HISTORY, METADATA, METRICS, MODEL, RUNS
+from msd_spark.core.warehouse import Warehouse
+from training.data.dataset import Dataset
+from training.evaluation.baselines import TrainingTruths
+from training.evaluation.fit import factors_of
+from training.data.predictions import Predictions
+from training.data.targets import FACTORS, TAGS, Target
+
+TRAINING_EXAMPLES = "training_examples.parquet"
+"""Track id, artist group and class of every example that a run was trained on: what leaks are found by."""
+
+TAG_THRESHOLD = 0.5
+"""A tag is predicted from this probability on."""
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run as it goes into its folder.
+
+    Attributes
+    ----------
+    name : str
+    model : keras.Model
+    dataset : Dataset
+    target : Target
+    arguments : dict
+        Of the command, and the settings they stand for.
+    history : list of dict
+        A row of figures an epoch.
+    metrics : dict
+        By split, by candidate: see `training.evaluation.judgement.judge`.
+    predictions : dict
+        By split.
+    training : TrainingTruths
+    """
+
+    name: str
+    model: keras.Model
+    dataset: Dataset
+    target: Target
+    arguments: dict[str, Any]
+    history: list[dict[str, Any]]
+    metrics: dict[str, Any]
+    predictions: dict[str, Predictions]
+    training: TrainingTruths
+
+
+def write_run(warehouse: Warehouse, run: FinishedRun, add_to: Callable[[str], None] | None = None) -> None:
+    """Write a finished run to ``models/RUN``, replacing what stood there.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+    run : FinishedRun
+    add_to : callable, optional
+        Adds more to the folder, whose staging path it is given.
+    """
+    with warehouse.replacing(RUNS, run.name) as staging:
+        with tempfile.TemporaryDirectory() as scratch:
+            local = Path(scratch, MODEL)
+            run.model.save(local)
+            with warehouse.filesystem.open_output_stream(f"{staging}/{MODEL}") as sink:
+                sink.write(local.read_bytes())
+        tables = {
+            f"predictions/{split}.parquet": predictions_table(made, run.target)
+            for split, made in run.predictions.items()
+        }
+        tables[TRAINING_EXAMPLES] = _training_table(run.training)
+        warehouse.filesystem.create_dir(f"{staging}/predictions")
+        for name, table in tables.items():
+            pq.write_table(table, f"{staging}/{name}", filesystem=warehouse.filesystem, compression="zstd")
+        if add_to is not None:
+            add_to(staging)
+        name = staging.removeprefix(warehouse.root + "/")
+        warehouse.write_json(run.history, name, HISTORY)
+        warehouse.write_json(run.metrics, name, METRICS)
+        warehouse.write_json(_metadata(run), name, METADATA)
+
+
+def _metadata(run: FinishedRun) -> dict[str, Any]:
+    dataset = run.dataset.metadata
+    return {
+        "run": run.name,
+        "model": run.model.name,
+        "parameters": run.model.count_params(),
+        "target": {
+            "name": run.target.name,
+            "class_names": list(run.target.class_names),
+            "prior": run.training.prior.tolist(),
+        },
+        "labels": run.dataset.labels,
+        "geometry": dataset["geometry"],
+        "normalisation": dataset["normalisation"],
+        "lyric_vectors": dataset["lyric_vectors"],
+        "factors": factors_of(run.dataset),
+        "dataset": {
+            "name": run.dataset.name,
+            "fingerprint": dataset["fingerprint"],
+            "split_rule": dataset["split_rule"],
+            "training_examples": len(run.training.track_ids),
+        },
+        "arguments": run.arguments,
+        "git_revision": code_revision(),
+        "versions": {
+            package: version(package) for package in ("tensorflow", "keras", "horovod", "numpy", "scikit-learn")
+        },
+    }
+
+
+def predictions_table(predictions: Predictions, target: Target) -> pa.Table:
+    """Return predictions as they are kept: what is true, by name, and what was predicted.
+
+    Parameters
+    ----------
+    predictions : Predictions
+    target : Target
+
+    Returns
+    -------
+    pyarrow.Table
+        ``track_id``, ``artist_group``, ``true`` (null where an example has no such thing), ``predicted``, and
+        ``probabilities`` in the order of the target's classes. Classes are names; tags are lists of names, predicted
+        from a probability of .5 on; factors are lists of numbers and have no probabilities.
+    """
+    names = pa.array(target.class_names)
+    absent = ~predictions.present
+    columns = {
+        "track_id": pa.array(predictions.track_ids.tolist()),
+        "artist_group": pa.array(predictions.artist_groups.tolist()),
+    }
+    if target.name == FACTORS:
+        columns["true"] = _lists(predictions.true, absent)
+        columns["predicted"] = _lists(predictions.scores)
+        return pa.table(columns)
+    if target.name == TAGS:
+        columns["true"] = _names(predictions.true > 0, target, absent)
+        columns["predicted"] = _names(predictions.scores >= TAG_THRESHOLD, target)
+    else:
+        columns["true"] = names.take(pa.array(np.where(absent, 0, predictions.true), mask=absent))
+        columns["predicted"] = names.take(pa.array(predictions.scores.argmax(axis=1)))
+    columns["probabilities"] = _lists(predictions.scores)
+    return pa.table(columns)
+
+
+def _lists(rows: np.ndarray, absent: np.ndarray | None = None) -> pa.Array:
+    kept = [None if absent is not None and absent[place] else row for place, row in enumerate(rows.astype(np.float32))]
+    return pa.array(kept, pa.list_(pa.float32()))
+
+
+def _names(chosen: np.ndarray, target: Target, absent: np.ndarray | None = None) -> pa.Array:
+    names = np.array(target.class_names, dtype=object)
+    kept = [None if absent is not None and absent[place] else names[row].tolist() for place, row in enumerate(chosen)]
+    return pa.array(kept, pa.list_(pa.string()))
+
+
+def _training_table(training: TrainingTruths) -> pa.Table:
+    return pa.table(
+        {
+            "track_id": pa.array(training.track_ids.tolist()),
+            "artist_group": pa.array(training.artist_groups.tolist()),
+            "class": pa.array(training.classes),
+        }
+    )
+
+
+def read_model(warehouse: Warehouse, run: str) -> keras.Model:
+    """Load a run's model, in safe mode: nothing from its file is executed."""
+    with tempfile.TemporaryDirectory() as scratch:
+        local = Path(scratch, MODEL)
+        with warehouse.filesystem.open_input_stream(warehouse.path(RUNS, run, MODEL)) as source:
+            local.write_bytes(source.read())
+        return keras.models.load_model(local, compile=False, safe_mode=True)
+
+
+def read_training(warehouse: Warehouse, metadata: dict[str, Any]) -> TrainingTruths:
+    """Return what a run's training examples were, from its folder."""
+    path = warehouse.path(RUNS, metadata["run"], TRAINING_EXAMPLES)
+    table = pq.read_table(path, filesystem=warehouse.filesystem)
+    track_ids, groups = (np.array(table[name].to_pylist(), dtype=str) for name in ("track_id", "artist_group"))
+    prior = np.array(metadata["target"]["prior"], np.float64)
+    return TrainingTruths(track_ids, groups, prior, table["class"].to_numpy())
