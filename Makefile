@@ -20,7 +20,8 @@ doctor: setup
 .PHONY: lock
 lock:
 	@test -x .venv/bin/uv || .venv/bin/python -m pip install --quiet --require-hashes -r requirements/installer.txt
-	@uv pip compile pyproject.toml --extra build --extra dev $(LOCK_OPTIONS) -o requirements/lock.txt
+	@uv pip compile pyproject.toml --extra cpu --extra build --extra dev $(LOCK_OPTIONS) -o requirements/lock.txt
+	@uv pip compile pyproject.toml --extra gpu --extra build $(LOCK_OPTIONS) -o requirements/gpu.txt
 	@echo "$$(python -c 'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["horovod"][0])')" | uv pip compile - --no-deps --no-binary horovod $(LOCK_OPTIONS) -o requirements/horovod.txt
 	@echo "$$(python -c 'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["java"][0])')" | uv pip compile - $(LOCK_OPTIONS) -o requirements/java.txt
 LOCK_OPTIONS = --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet

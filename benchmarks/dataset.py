@@ -21,14 +21,14 @@ from pyspark.sql import SparkSession
 
 from benchmarks import publish
 from benchmarks.ingest import PeakMemory
-from msd_spark.dataset.job import DatasetSettings, make_dataset
 from msd_spark.catalogue.songs import LIGHT
 from msd_spark.core.features import PITCHES, TIMBRE
 from msd_spark.core.schemas import ARRAY_COLUMNS, LABELS, LYRICS, SONGS
-from msd_spark.songfile.batches import songs_writer
-from msd_spark.spark.session import start_spark
 from msd_spark.core.summary import SUMMARIES
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.dataset.job import DatasetSettings, make_dataset
+from msd_spark.songfile.batches import songs_writer
+from msd_spark.spark.session import start_spark
 
 SIZES = (2_000, 10_000, 40_000)
 SONGS_PER_ROW_GROUP, ROW_GROUPS_PER_FILE = 128, 8

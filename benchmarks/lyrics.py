@@ -12,16 +12,16 @@ import numpy as np
 from pyspark.sql import SparkSession
 
 from benchmarks import publish
-from msd_spark.lyrics.blocks import parse_block, read_blocks
-from msd_spark.lyrics.bags import Bags
-from msd_spark.synthetic.catalogue import make_catalogue
-from msd_spark.synthetic.lyrics import REVERSE_MAPPING, TRAIN, write_lyrics
-from msd_spark.lyrics.weights import SHARE, SIF
-from msd_spark.lyrics.job import LyricsSettings, make_lyrics
 from msd_spark.core.schemas import GEOMETRY
-from msd_spark.spark.session import start_spark
-from msd_spark.synthetic.command import SyntheticSettings
+from msd_spark.lyrics.bags import Bags
+from msd_spark.lyrics.blocks import parse_block, read_blocks
+from msd_spark.lyrics.job import LyricsSettings, make_lyrics
+from msd_spark.lyrics.weights import SHARE, SIF
 from msd_spark.lyrics.word_vectors import train_word_vectors
+from msd_spark.spark.session import start_spark
+from msd_spark.synthetic.catalogue import make_catalogue
+from msd_spark.synthetic.command import SyntheticSettings
+from msd_spark.synthetic.lyrics import REVERSE_MAPPING, TRAIN, write_lyrics
 
 SIZES = (20_000, 80_000)
 DRAWN = 4_000

@@ -19,12 +19,12 @@ import psutil
 from threadpoolctl import threadpool_limits
 
 from benchmarks import publish
+from msd_spark.core.schemas import EMBEDDING_SIZE
 from msd_spark.neighbours.candidates import TILE_QUERIES, TILE_ROWS
 from msd_spark.neighbours.exact import nearest_of_all
 from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.index import build_index, nearest_by_index, recall, tune
 from msd_spark.neighbours.space import Space
-from msd_spark.core.schemas import EMBEDDING_SIZE
 
 K = 10
 EXACT_SONGS, APPROXIMATE_SONGS = 100_000, 1_000_000

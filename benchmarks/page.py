@@ -18,13 +18,13 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks import publish
-from msd_spark.report.folder import PLOTLY
-from msd_spark.report.scripts import as_json
-from msd_spark.report.settings import ReportSettings
-from msd_spark.report.job import make_report
 from msd_spark.core.runs import METADATA, RUNS
 from msd_spark.core.schemas import EMBEDDING_SIZE, LABELS, NEIGHBOURS
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.report.folder import PLOTLY
+from msd_spark.report.job import make_report
+from msd_spark.report.scripts import as_json
+from msd_spark.report.settings import ReportSettings
 
 SONGS, GENRES, K, ROUNDS, FRAMES = 50_000, 15, 10, 3, 30
 RUN = "bench"

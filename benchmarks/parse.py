@@ -19,12 +19,12 @@ import pyarrow as pa
 from isal import isal_zlib
 
 from benchmarks import publish
+from msd_spark.core.song_layout import ARRAYS, GROUPS, SONGS, TABLES
+from msd_spark.songfile.batches import songs_to_batch, songs_writer
+from msd_spark.songfile.h5py_reader import parse_with_h5py
+from msd_spark.songfile.parse import Song, parse_song
 from msd_spark.synthetic.run import generate
 from msd_spark.synthetic.settings import SyntheticSettings
-from msd_spark.songfile.batches import songs_to_batch, songs_writer
-from msd_spark.core.song_layout import ARRAYS, GROUPS, SONGS, TABLES
-from msd_spark.songfile.parse import Song, parse_song
-from msd_spark.songfile.h5py_reader import parse_with_h5py
 
 REAL_SONGS = Path(__file__).resolve().parents[2] / "shared" / "msd-sample" / "songs"
 SAMPLE = 100

@@ -25,10 +25,7 @@ import psutil
 from pyspark.sql import SparkSession
 
 from benchmarks import publish
-from msd_spark.synthetic.catalogue import make_catalogue
-from msd_spark.synthetic.listens import draw_listens, heard_songs
-from msd_spark.synthetic.settings import SyntheticSettings
-from msd_spark.plays.job import PlaysSettings, make_plays
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors import metrics
 from msd_spark.factors.fitting import Fitter
 from msd_spark.factors.held_out import Split, split
@@ -37,8 +34,11 @@ from msd_spark.factors.listens import Listens, keep_frequent, make_listens, read
 from msd_spark.factors.ranking import Recommender
 from msd_spark.factors.search import search
 from msd_spark.factors.settings import AlsParameters, BaselineSettings, FactorSettings
+from msd_spark.plays.job import PlaysSettings, make_plays
 from msd_spark.spark.session import start_spark
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.synthetic.catalogue import make_catalogue
+from msd_spark.synthetic.listens import draw_listens, heard_songs
+from msd_spark.synthetic.settings import SyntheticSettings
 
 USERS, SONGS, SEED = 50_000, 28_570, 7
 """Seven in ten of these songs are listened to: 20,000, less a few duplicates."""

@@ -25,17 +25,17 @@ from pyspark.sql import SparkSession
 from benchmarks import publish
 from benchmarks.dataset import GENRES, draw_segments, write_catalogue
 from benchmarks.ingest import PeakMemory
+from msd_spark.catalogue.known_tracks import known_tracks
 from msd_spark.core.features import lyric_columns, segment_columns, song_columns
 from msd_spark.core.model_inputs import model_inputs
 from msd_spark.core.runs import METADATA, MODEL, RUNS
 from msd_spark.core.schemas import EMBEDDING_LAYER, GEOMETRY
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.scoring.job import score
-from msd_spark.catalogue.known_tracks import known_tracks
 from msd_spark.scoring.settings import ScoreSettings
 from msd_spark.spark.session import start_spark
-from msd_spark.core.warehouse import Warehouse
-from training.models import MODELS, ModelSettings
 from training.data.targets import Target
+from training.models import MODELS, ModelSettings
 
 RUN = "cnn"
 SIZES = (2_000, 50_000)

@@ -27,9 +27,9 @@ import pyarrow as pa
 import pyarrow.dataset as arrow_dataset
 
 from benchmarks import publish
-from msd_spark.dataset.files import write_file
 from msd_spark.core.schemas import EXAMPLES, GEOMETRY
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.dataset.files import write_file
 
 LABELS = ("Blues", "Jazz", "Rap")
 ROWS_A_FILE, FILES = 256, 16
@@ -224,13 +224,13 @@ def epoch(what: str, folder: Path) -> None:
     import horovod.tensorflow as hvd
 
     from training.data.dataset import Dataset
-    from training.ranks.devices import keep_to_own_cores
-    from training.loop.trainer import Trainer
-    from training.models.settings import DEFAULTS
-    from training.models import MODELS
-    from training.ranks.ranks import Ranks
     from training.data.targets import Target
     from training.loop.settings import TrainingSettings
+    from training.loop.trainer import Trainer
+    from training.models import MODELS
+    from training.models.settings import DEFAULTS
+    from training.ranks.devices import keep_to_own_cores
+    from training.ranks.ranks import Ranks
 
     ranks = Ranks.join()
     keep_to_own_cores(hvd.local_rank(), hvd.local_size())

@@ -1,18 +1,18 @@
 #!/usr/bin/env python
 """Join songs with lyrics, labels, tags and listens into a dataset of examples, parted by artist."""
 
-from msd_spark.dataset.balance import RULES, BalanceRule
-from msd_spark.core.command_line import exit_with, job_parser
-from msd_spark.dataset.job import make_dataset
-from msd_spark.dataset.settings import DatasetSettings
-from msd_spark.core.errors import StageError
-from msd_spark.dataset.plan import FileRule
-from msd_spark.catalogue.songs import STAGE
 from msd_spark.catalogue.joined_tracks import REQUIREMENTS
+from msd_spark.catalogue.songs import STAGE
+from msd_spark.core.command_line import exit_with, job_parser
+from msd_spark.core.errors import StageError
 from msd_spark.core.schemas import SEGMENT_MODES, Geometry
-from msd_spark.spark.session import start_spark
-from msd_spark.dataset.splits import SplitRule
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.dataset.balance import RULES, BalanceRule
+from msd_spark.dataset.job import make_dataset
+from msd_spark.dataset.plan import FileRule
+from msd_spark.dataset.settings import DatasetSettings
+from msd_spark.dataset.splits import SplitRule
+from msd_spark.spark.session import start_spark
 
 
 def main() -> None:

@@ -2,10 +2,10 @@
 """Fit factors of users and tracks to the listens by implicit ALS, judge them by ranking, and recommend tracks."""
 
 from msd_spark.core.command_line import exit_with, job_parser
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.job import make_factors
 from msd_spark.factors.settings import AlsParameters, BaselineSettings, FactorSettings
 from msd_spark.spark.session import start_spark
-from msd_spark.core.warehouse import Warehouse
 
 
 def main() -> None:

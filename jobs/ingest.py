@@ -2,10 +2,10 @@
 """Parse Million Song Dataset songs, however they are packed, into the tables songs/, rejected/ and ledger/."""
 
 from msd_spark.core.command_line import exit_with, job_parser
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest.job import dry_run, ingest
 from msd_spark.ingest.settings import SUMMARIES, IngestSettings
 from msd_spark.spark.session import start_spark
-from msd_spark.core.warehouse import Warehouse
 
 
 def main() -> None:

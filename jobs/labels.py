@@ -3,12 +3,12 @@
 
 from msd_spark.core.command_line import exit_with, job_parser
 from msd_spark.core.errors import StageError
-from msd_spark.labels.label_sets import LABEL_FILES
-from msd_spark.labels.job import STAGE, LabelsSettings, make_labels
-from msd_spark.spark.session import start_spark
 from msd_spark.core.summary import Summary
-from msd_spark.labels.tags import TagsSettings, make_tags
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.labels.job import STAGE, LabelsSettings, make_labels
+from msd_spark.labels.label_sets import LABEL_FILES
+from msd_spark.labels.tags import TagsSettings, make_tags
+from msd_spark.spark.session import start_spark
 
 
 def main() -> None:

@@ -2,9 +2,9 @@
 """Read the Taste Profile's triplets and write the tables plays/ and popularity/."""
 
 from msd_spark.core.command_line import exit_with, job_parser
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.plays.job import PlaysSettings, make_plays
 from msd_spark.spark.session import start_spark
-from msd_spark.core.warehouse import Warehouse
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ import argparse
 
 from msd_spark.core.command_line import exit_with, job_parser
 from msd_spark.core.errors import StageError
-from msd_spark.scoring.settings import STAGE, TABLE, ScoreSettings
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.scoring.settings import STAGE, TABLE, ScoreSettings
 
 
 def parse_arguments() -> argparse.Namespace:

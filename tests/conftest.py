@@ -8,9 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings as hypothesis
 from tabulate import tabulate
 
+from msd_spark.core.data_folder import DataFolder
+from msd_spark.core.warehouse import Warehouse
+from msd_spark.dataset.plan import FileRule
+from msd_spark.dataset.settings import DatasetSettings
 from msd_spark.synthetic.command import SyntheticSettings, generate
+from tests.support.object_store import ObjectStore, served_store
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -18,6 +24,11 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# No deadlines, for machines under load. Where CI is set, every run draws the same examples, so that a change fails
+# for what it does; by hand, each run draws new ones.
+hypothesis.register_profile("project", deadline=None, database=None, max_examples=60, derandomize="CI" in os.environ)
+hypothesis.load_profile("project")
 
 TABLES: dict[str, dict[str, Any]] = {}
 """Figures that tests found, by the heading under which they are shown at the end."""
@@ -77,3 +88,31 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("generated") / "data"
     generate(SyntheticSettings(songs=160, seed=11, workers=1), folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[ObjectStore]:
+    """An object store; tests have buckets of their own in it."""
+    with served_store() as store:
+        yield store
+
+
+@pytest.fixture(scope="session")
+def warehouse(spark: SparkSession, generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """Every table up to the dataset, of the generated catalogue."""
+    from msd_spark.dataset.job import make_dataset
+    from msd_spark.ingest.job import ingest
+    from msd_spark.ingest.settings import IngestSettings
+    from msd_spark.labels.job import LabelsSettings, make_labels
+    from msd_spark.lyrics.job import LyricsSettings, make_lyrics
+
+    uri = str(tmp_path_factory.mktemp("warehouse"))
+    data = DataFolder.find(generated)
+    target = Warehouse(uri)
+    ingest(spark, IngestSettings(tuple(map(str, data.songs)), uri, inputs_per_unit=50)).finish(target)
+    bags = LyricsSettings(uri, str(data.bags_train), str(data.bags_test), str(data.reverse_mapping))
+    make_lyrics(spark, bags).finish(target)
+    make_labels(LabelsSettings(uri, {"cd1": str(data.labels)}, min_examples=4)).finish(target)
+    dataset = DatasetSettings(uri, min_examples=4, file_rule=FileRule(rows_per_file=16), require=("genre",))
+    make_dataset(spark, dataset).finish(target)
+    return target

@@ -45,7 +45,9 @@ def links(page: Path) -> list[tuple[Path, str]]:
 
 
 def test_anchors_are_named_as_github_names_them() -> None:
-    text = "# `python -m msd_spark.similar.command`\n## Runs: killed, resumed\n## [Links](a.md) too\n## Twice\n## Twice\n"
+    text = (
+        "# `python -m msd_spark.similar.command`\n## Runs: killed, resumed\n## [Links](a.md) too\n## Twice\n## Twice\n"
+    )
     assert anchors(text) == {"python--m-msd_sparksimilar", "runs-killed-resumed", "links-too", "twice", "twice-1"}
 
 

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from msd_spark.core.command_line import parser_of
+from tests.conftest import REPOSITORY
 from tools.reference_docs import pages as reference_pages
 from tools.reference_docs import scripts
-from tests.conftest import REPOSITORY
 
 BINARIES = str(Path(sys.executable).parent)
 
@@ -160,7 +160,15 @@ def test_a_failing_stage_of_the_pipeline_says_how_to_go_on(tmp_path: Path) -> No
 
 
 def test_a_pipeline_that_was_killed_goes_on_and_does_nothing_twice(generated: Path, tmp_path: Path) -> None:
-    command = ["python", "-m", "msd_spark.pipeline.command", "--data", str(generated), "--warehouse", str(tmp_path / "w")]
+    command = [
+        "python",
+        "-m",
+        "msd_spark.pipeline.command",
+        "--data",
+        str(generated),
+        "--warehouse",
+        str(tmp_path / "w"),
+    ]
     environ = os.environ | {"PATH": f"{BINARIES}{os.pathsep}{os.environ['PATH']}"}
     killed = subprocess.Popen(
         [*command, "--to", "lyrics"], cwd=REPOSITORY, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

@@ -21,6 +21,8 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from msd_spark.environment.doctor import tensorflow_package
+
 BUILD_FLAGS = {
     "HOROVOD_WITH_TENSORFLOW": "1",
     "HOROVOD_WITHOUT_PYTORCH": "1",
@@ -31,7 +33,7 @@ BUILD_FLAGS = {
 }
 """Gloo carries the collectives, so that no MPI is needed on any machine."""
 
-BUILT_AGAINST = ("tensorflow", "numpy", "setuptools", "wheel", "cmake")
+BUILT_AGAINST = ("numpy", "setuptools", "wheel", "cmake")
 
 
 class HorovodBuildError(RuntimeError):
@@ -66,7 +68,7 @@ def cache_key(requirement: str, facts: dict[str, str]) -> str:
 def build_facts() -> dict[str, str]:
     """Return what a wheel built by this interpreter would be linked against."""
     compiler = subprocess.run(["g++", "-dumpfullversion"], capture_output=True, text=True, check=True).stdout.strip()
-    facts = {name: version(name) for name in BUILT_AGAINST}
+    facts = {name: version(name) for name in (tensorflow_package(), *BUILT_AGAINST)}
     facts |= {"python": sys.implementation.cache_tag, "platform": sysconfig.get_platform(), "g++": compiler}
     return facts | {"libc": "-".join(platform.libc_ver())} | BUILD_FLAGS
 
@@ -93,7 +95,7 @@ def find_or_build(requirements: Path, cache: Path) -> Path:
     shelf.parent.mkdir(parents=True, exist_ok=True)
     log = shelf.parent / f"{shelf.name}.log"
     print(
-        f"setup: building Horovod against TensorFlow {version('tensorflow')}; a few minutes (log: {log})",
+        f"setup: building Horovod against TensorFlow {version(tensorflow_package())}; a few minutes (log: {log})",
         file=sys.stderr,
     )
     with tempfile.TemporaryDirectory(dir=shelf.parent) as scratch:

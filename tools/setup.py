@@ -17,15 +17,15 @@ import time
 from pathlib import Path
 
 if __package__ in (None, ""):  # started as a file, before the project is installed
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from msd_spark.environment.java import REQUIRED_MAJOR, find_java
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[1]
 VIRTUAL_ENVIRONMENT = REPOSITORY / ".venv"
 STAMP = VIRTUAL_ENVIRONMENT / "setup-stamp"
 PYTHON = (3, 11)
-LOCK = REPOSITORY / "requirements" / "lock.txt"
+LOCK = REPOSITORY / "requirements" / ("gpu.txt" if os.environ.get("GPU") else "lock.txt")
 HOROVOD = REPOSITORY / "requirements" / "horovod.txt"
 JAVA = REPOSITORY / "requirements" / "java.txt"
 INSTALLER = REPOSITORY / "requirements" / "installer.txt"

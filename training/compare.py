@@ -21,13 +21,13 @@ from msd_spark.core.errors import StageError
 from msd_spark.core.runs import HISTORY, METADATA, METRICS, RUNS
 from msd_spark.core.schemas import SPLITS
 from msd_spark.core.warehouse import Warehouse
-from training.loop.checkpoints import differences
 from training.comparing.comparison import STAGE, Combination, combinations, parse_list
 from training.comparing.table import NOTE, comparison_table, findings, markdown
 from training.evaluation.deciding import MAIN_FIGURES
-from training.models.settings import DEFAULTS, INPUTS
+from training.loop.checkpoints import differences
 from training.loop.options import model_settings, training_settings
 from training.loop.session import forget_models, join_ranks, run_command, training_arguments
+from training.models.settings import DEFAULTS, INPUTS
 
 if TYPE_CHECKING:
     from training.ranks.ranks import Ranks
@@ -166,10 +166,10 @@ def compare_runs(warehouse: Warehouse, arguments: argparse.Namespace, runs: Sequ
 
     from training.comparing.comparison import compare, pool
     from training.data.dataset import Dataset
-    from training.evaluation.bootstrap import Bootstrap
-    from training.runs.predictions_table import read_predictions
     from training.data.predictions import Predictions
     from training.data.targets import Target
+    from training.evaluation.bootstrap import Bootstrap
+    from training.runs.predictions_table import read_predictions
 
     dataset = Dataset.open(warehouse, arguments.dataset)
     target, bootstrap = Target.of(runs[0].arguments.target, dataset), Bootstrap()

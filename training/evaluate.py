@@ -18,11 +18,11 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 from tabulate import tabulate
 
 from msd_spark.core.command_line import exit_with, job_parser
-from msd_spark.environment.doctor import require_sound_environment
 from msd_spark.core.errors import StageError
 from msd_spark.core.runs import read_run
 from msd_spark.core.schemas import SPLITS
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.environment.doctor import require_sound_environment
 
 EVALUATIONS = "evaluations"
 """Folder of the warehouse: ``evaluations/RUN/DATASET-SPLIT.json`` and ``.parquet``. A run's own folder is finished."""
@@ -46,16 +46,16 @@ def evaluate(arguments: argparse.Namespace) -> None:
     import pyarrow.parquet as pq
 
     from training.data.dataset import Dataset
-    from training.ranks.devices import keep_to_own_cores, use_own_accelerator
+    from training.data.targets import Target
     from training.evaluation.bootstrap import Bootstrap
     from training.evaluation.fit import STAGE, fit_to, run_target
     from training.evaluation.judgement import HEADLINES, judge
     from training.evaluation.leaks import find_leak
     from training.evaluation.table import figures_table
     from training.loop.inference import compile_inference, predict_split
+    from training.ranks.devices import keep_to_own_cores, use_own_accelerator
     from training.ranks.ranks import Ranks
     from training.runs.run_folder import predictions_table, read_model, read_training
-    from training.data.targets import Target
 
     hvd.init()
     # Before anything else of TensorFlow: its threads and devices cannot be changed once it runs.

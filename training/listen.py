@@ -18,8 +18,8 @@ import pyarrow as pa
 from tabulate import tabulate
 
 from msd_spark.core.command_line import exit_with, job_parser
-from msd_spark.environment.doctor import require_sound_environment
 from msd_spark.core.schemas import SPLITS
+from msd_spark.environment.doctor import require_sound_environment
 
 
 def occlusion_text(occlusion: pa.Table) -> str:
@@ -48,8 +48,8 @@ def main() -> None:
     arguments = parser.parse_args()
     require_sound_environment()
     started = time.monotonic()
-    from training.ranks.devices import use_own_accelerator
     from training.listening.study import STUDIES, StudySettings, study
+    from training.ranks.devices import use_own_accelerator
 
     use_own_accelerator(0)
     settings = StudySettings(**vars(arguments))

@@ -15,10 +15,10 @@ from dataclasses import asdict
 from msd_spark.core.command_line import job_parser
 from msd_spark.core.errors import StageError
 from msd_spark.core.warehouse import Warehouse
-from training.models.settings import BOTH, DEFAULTS, INPUTS
 from training.loop.optimizers import OPTIMIZERS
-from training.searching.space import Range, SearchSpace
 from training.loop.session import join_ranks, run_command, training_arguments
+from training.models.settings import BOTH, DEFAULTS, INPUTS
+from training.searching.space import Range, SearchSpace
 from training.searching.study import SEARCHES, STAGE, SearchSettings, Study
 
 OURS = (

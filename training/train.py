@@ -21,9 +21,9 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 from tabulate import tabulate
 
 from msd_spark.core.command_line import exit_with, job_parser
-from msd_spark.environment.doctor import require_sound_environment
 from msd_spark.core.errors import StageError
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.environment.doctor import require_sound_environment
 from training.loop.options import (
     add_options,
     checkpoint_settings,
@@ -33,8 +33,8 @@ from training.loop.options import (
 from training.protocol_2019.options import parse_options, protocol_settings
 
 if TYPE_CHECKING:
-    from training.ranks.ranks import Ranks
     from training.loop.state import TrainingState
+    from training.ranks.ranks import Ranks
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -49,8 +49,8 @@ def train(arguments: argparse.Namespace) -> None:
     checkpoint_settings(arguments), training_settings(arguments), model_settings(arguments)
     import horovod.tensorflow as hvd
 
-    from training.ranks.devices import keep_to_own_cores, use_own_accelerator
     from training.loop.elastic import train_elastically
+    from training.ranks.devices import keep_to_own_cores, use_own_accelerator
     from training.ranks.ranks import LostRankError, Ranks
 
     ranks = Ranks.join()
@@ -87,18 +87,18 @@ def train_with(
     started = time.monotonic()
     import keras
 
-    from training.loop.checkpoints import Checkpoints
     from training.data.dataset import Dataset
+    from training.data.targets import Target
     from training.evaluation.bootstrap import Bootstrap
     from training.evaluation.judgement import judge_splits, read_training_truths
+    from training.loop.checkpoints import Checkpoints
     from training.loop.journal import Journal
     from training.loop.trainer import Trainer
     from training.models import MODELS
     from training.protocol_2019.dataset import protocol_dataset
     from training.protocol_2019.report import inflation, protocol_rows, protocol_table
-    from training.runs.run_folder import FinishedRun, write_run
     from training.ranks.seeds import seed_weights
-    from training.data.targets import Target
+    from training.runs.run_folder import FinishedRun, write_run
 
     settings, sizes, when = training_settings(arguments), model_settings(arguments), checkpoint_settings(arguments)
     warehouse = Warehouse(arguments.warehouse)

@@ -47,7 +47,7 @@ export HOROVOD_GPU_OPERATIONS=NCCL HOROVOD_CUDA_HOME=$cuda HOROVOD_NCCL_HOME=$nc
 export LD_LIBRARY_PATH=$nccl/lib:${LD_LIBRARY_PATH:-}
 built_from=$(
     {
-        cat "$code/requirements/gpu.txt" "$code/requirements/horovod.txt" "$code/msd_spark/environment/horovod_wheel.py"
+        cat "$code/requirements/gpu.txt" "$code/requirements/horovod.txt" "$code/tools/horovod_wheel.py"
         echo "$cuda"
         g++ --version
     } | sha256sum | cut -c1-16

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from msd_spark.core.errors import StageError
 from msd_spark.catalogue.songs import table_files
+from msd_spark.core.errors import StageError
 from msd_spark.core.schemas import ABSENT, LYRICS
-from msd_spark.scoring.settings import STAGE
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.scoring.settings import STAGE
 
 FEW = 10_000
 """Tracks up to which a table is searched for them instead of read."""

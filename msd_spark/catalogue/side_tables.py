@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from msd_spark.core.errors import StageError
-from msd_spark.catalogue.songs import STAGE, table_files
 from msd_spark.catalogue.joined_tracks import NO_LYRICS, Vectors
+from msd_spark.catalogue.songs import STAGE, table_files
+from msd_spark.core.errors import StageError
 from msd_spark.core.schemas import ABSENT
 from msd_spark.core.summary import SUMMARIES
 from msd_spark.core.warehouse import Warehouse

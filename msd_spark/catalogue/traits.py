@@ -11,12 +11,12 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from msd_spark.catalogue.artist_groups import group_artists
-from msd_spark.core.errors import StageError
 from msd_spark.catalogue.languages import lyric_language
-from msd_spark.neighbours.settings import STAGE
-from msd_spark.neighbours.tables import NAMES, read_table
+from msd_spark.core.errors import StageError
 from msd_spark.core.runs import METADATA, RUNS
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.neighbours.settings import STAGE
+from msd_spark.neighbours.tables import NAMES, read_table
 
 NUMBERS = ("year", "tempo", "loudness", "key")
 LANGUAGE_SCHEMA = "track_id string, language string"

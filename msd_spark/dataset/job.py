@@ -19,21 +19,21 @@ import pyarrow.dataset as pads
 from pyspark.sql import SparkSession
 
 from msd_spark.catalogue.artist_groups import moves_since
-from msd_spark.dataset.metadata import DatasetSummary, describe, fingerprint_of_files
-from msd_spark.dataset.settings import TABLES_OF, DatasetSettings
-from msd_spark.dataset.selection import join, narrow, read_lists
-from msd_spark.core.errors import StageError
-from msd_spark.dataset.files import PLANNED, with_widths
-from msd_spark.dataset.plan import plan_examples
-from msd_spark.dataset.shuffle import Target, bundle_files, reading_tasks, write_examples, write_plan
-from msd_spark.catalogue.songs import STAGE, SongFiles, read_songs, table_files
 from msd_spark.catalogue.joined_tracks import Joined
+from msd_spark.catalogue.songs import STAGE, SongFiles, read_songs, table_files
+from msd_spark.core.errors import StageError
 from msd_spark.core.runs import METADATA
 from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS, TAG_VECTOR, examples_schema
-from msd_spark.spark.session import progress
-from msd_spark.dataset.splits import SplitRule
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.dataset.files import PLANNED, with_widths
+from msd_spark.dataset.metadata import DatasetSummary, describe, fingerprint_of_files
+from msd_spark.dataset.plan import plan_examples
+from msd_spark.dataset.selection import join, narrow, read_lists
+from msd_spark.dataset.settings import TABLES_OF, DatasetSettings
+from msd_spark.dataset.shuffle import Target, bundle_files, reading_tasks, write_examples, write_plan
+from msd_spark.dataset.splits import SplitRule
+from msd_spark.spark.session import progress
 
 __all__ = ["DatasetSettings", "make_dataset"]
 

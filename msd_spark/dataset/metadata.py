@@ -12,16 +12,16 @@ from typing import Any
 
 import pandas as pd
 
-from msd_spark.dataset.settings import DatasetSettings
-from msd_spark.dataset.files import normalisation, part_name
-from msd_spark.dataset.plan import count_by_genre
-from msd_spark.catalogue.songs import SongFiles
-from msd_spark.dataset.funnel import Funnel, genre_table
 from msd_spark.catalogue.joined_tracks import Joined
+from msd_spark.catalogue.songs import SongFiles
 from msd_spark.core.moments import Moments
 from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.dataset.files import normalisation, part_name
+from msd_spark.dataset.funnel import Funnel, genre_table
+from msd_spark.dataset.plan import count_by_genre
+from msd_spark.dataset.settings import DatasetSettings
 
 
 @dataclass

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from msd_spark.dataset.balance import BalanceRule, resample
 from msd_spark.core.schemas import ABSENT, SPLITS
+from msd_spark.dataset.balance import BalanceRule, resample
 from msd_spark.dataset.splits import SplitRule, split_of_tracks
 
 NO_BALANCE = BalanceRule()

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pandas as pd
 
-from msd_spark.dataset.metadata import DatasetSummary
-from msd_spark.dataset.settings import DatasetSettings
-from msd_spark.core.errors import StageError
-from msd_spark.catalogue.side_tables import SideTables
-from msd_spark.dataset.plan import keep_common_genres
-from msd_spark.catalogue.songs import STAGE
-from msd_spark.dataset.funnel import Funnel
 from msd_spark.catalogue.joined_tracks import FACTORS, GENRE, LISTENS, LYRICS, TAGS, Joined
+from msd_spark.catalogue.side_tables import SideTables
+from msd_spark.catalogue.songs import STAGE
+from msd_spark.core.errors import StageError
 from msd_spark.core.rejections import Rejection, write_rejections
 from msd_spark.core.schemas import ABSENT, SPLITS
+from msd_spark.core.warehouse import Warehouse
+from msd_spark.dataset.funnel import Funnel
+from msd_spark.dataset.metadata import DatasetSummary
+from msd_spark.dataset.plan import keep_common_genres
+from msd_spark.dataset.settings import DatasetSettings
 from msd_spark.dataset.splits import groups_in_several_splits, listed_splits, read_split_list
 from msd_spark.io.lines import read_lines
-from msd_spark.core.warehouse import Warehouse
 
 
 def join(warehouse: Warehouse, track_ids: pd.Series, settings: DatasetSettings) -> Joined:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from msd_spark.dataset.balance import BalanceRule
-from msd_spark.dataset.plan import FileRule
 from msd_spark.catalogue.joined_tracks import FACTORS, GENRE, LISTENS, LYRICS, REQUIREMENTS, TAGS
 from msd_spark.core.schemas import GEOMETRY, Geometry
+from msd_spark.dataset.balance import BalanceRule
+from msd_spark.dataset.plan import FileRule
 from msd_spark.dataset.splits import SplitRule
 
 DEFAULT_NAME = "genre"

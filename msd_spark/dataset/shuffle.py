@@ -19,11 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
-from msd_spark.dataset.files import PLANNED, assemble, feature_moments, part_name, write_file
 from msd_spark.catalogue.songs import SongFiles
 from msd_spark.core.features import segment_columns, song_columns
 from msd_spark.core.schemas import SPLITS, Geometry
 from msd_spark.core.warehouse import UNFINISHED, Warehouse
+from msd_spark.dataset.files import PLANNED, assemble, feature_moments, part_name, write_file
 
 BUNDLE_BYTES = 64 << 20
 """What the segments of a bundle of files take at most in a worker, unless one file takes more."""

@@ -16,15 +16,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
-from msd_spark.environment.java import REQUIRED_MAJOR, find_java
 from msd_spark.core.errors import StageError
+from msd_spark.environment.java import REQUIRED_MAJOR, find_java
 
 PROJECT = "msd-spark"
 REBUILD = "make setup"
 COMPONENTS = {
     "Spark": "pyspark",
     "pyarrow": "pyarrow",
-    "TensorFlow": "tensorflow",
     "Keras": "keras",
     "Horovod": "horovod",
     "Petastorm": "petastorm",
@@ -34,6 +33,9 @@ COMPONENTS = {
     "gensim": "gensim",
     "scikit-learn": "scikit-learn",
 }
+
+TENSORFLOW_PACKAGES = ("tensorflow-cpu", "tensorflow")
+"""Packages that provide TensorFlow; an environment has one of them."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def pins(requirements: Iterable[str]) -> dict[str, str]:
     >>> pins(["numpy==1.26.4", "horovod==0.28.1; extra == 'horovod'", "pip"])
     {'numpy': '1.26.4', 'horovod': '0.28.1'}
     """
-    found = (re.match(r"([A-Za-z0-9._-]+)\s*==\s*([^\s;,]+)", line) for line in requirements)
+    found = (re.match(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?\s*==\s*([^\s;,]+)", line) for line in requirements)
     return {match[1].lower(): match[2] for match in found if match}
 
 
@@ -89,6 +91,11 @@ def installed(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def tensorflow_package() -> str:
+    """Return the installed package that provides TensorFlow; the CPU build if there is none."""
+    return next((name for name in TENSORFLOW_PACKAGES if installed(name)), TENSORFLOW_PACKAGES[0])
 
 
 def check_packages() -> list[Finding]:
@@ -107,7 +114,8 @@ def check_packages() -> list[Finding]:
         wanted = pins(requires(PROJECT) or [])
     except PackageNotFoundError:
         return [*findings, Finding(PROJECT, "installed", "not installed", REBUILD)]
-    return findings + [compare(name, wanted.get(package), installed(package)) for name, package in COMPONENTS.items()]
+    components = {"TensorFlow": tensorflow_package(), **COMPONENTS}
+    return findings + [compare(name, wanted.get(package), installed(package)) for name, package in components.items()]
 
 
 def check_horovod_features() -> list[Finding]:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from msd_spark.core.errors import StageError
-from msd_spark.neighbours.tables import read_table
+from msd_spark.core.schemas import SPLITS
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.confidence import fit_rows
 from msd_spark.factors.listens import Listens
 from msd_spark.factors.settings import STAGE, AlsParameters
-from msd_spark.core.schemas import SPLITS
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.neighbours.tables import read_table
 
 
 @dataclass(frozen=True)

@@ -13,19 +13,19 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 from scipy import sparse
 
-from msd_spark.core.errors import StageError
-from msd_spark.neighbours.factor_space import read_track_factors
-from msd_spark.neighbours.tables import read_embeddings, read_table
 from msd_spark.catalogue.raw_features import read_raw_features, standardise
+from msd_spark.core.errors import StageError
+from msd_spark.core.runs import RUNS
+from msd_spark.core.summary import Summary
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.cold import part
 from msd_spark.factors.cold_ranking import Places, judge_cold, profiles, table, unit
 from msd_spark.factors.held_out import places
 from msd_spark.factors.listens import Listens, read_listens
 from msd_spark.factors.settings import METADATA_FILE, TABLE, USER
-from msd_spark.core.runs import RUNS
+from msd_spark.neighbours.factor_space import read_track_factors
+from msd_spark.neighbours.tables import read_embeddings, read_table
 from msd_spark.spark.session import progress
-from msd_spark.core.summary import Summary
-from msd_spark.core.warehouse import Warehouse
 
 STAGE = "cold"
 FOLDER = "evaluations"

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from pyspark.sql import SparkSession
 
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.listens import Listens
 from msd_spark.factors.settings import AlsParameters, FactorSettings
 from msd_spark.factors.spark_als import fit, write_listens
-from msd_spark.core.warehouse import Warehouse
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
+from msd_spark.core.schemas import FACTORS
+from msd_spark.core.summary import Summary
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors import metrics
 from msd_spark.factors.cold import Parted, cold_factors, part
 from msd_spark.factors.confidence import fit_rows
@@ -32,9 +35,6 @@ from msd_spark.factors.settings import (
     FactorSettings,
 )
 from msd_spark.factors.spark_als import part_path
-from msd_spark.core.schemas import FACTORS
-from msd_spark.core.summary import Summary
-from msd_spark.core.warehouse import Warehouse
 
 ALS = "ALS"
 SCRATCH = "_listens"

@@ -11,8 +11,7 @@ import numpy as np
 from scipy import sparse
 from tabulate import tabulate
 
-from msd_spark.factors import baselines
-from msd_spark.factors import metrics
+from msd_spark.factors import baselines, metrics
 from msd_spark.factors.confidence import fit_rows
 from msd_spark.factors.held_out import HeldOut
 from msd_spark.factors.ranking import Recommender, hits_of, recommend

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 from scipy import sparse
 
-from msd_spark.core.errors import StageError
 from msd_spark.catalogue.songs import table_files
-from msd_spark.factors.settings import STAGE
+from msd_spark.core.errors import StageError
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.factors.settings import STAGE
 
 
 class TooFewListensError(StageError):

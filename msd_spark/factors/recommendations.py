@@ -21,11 +21,11 @@ from pyspark.sql import SparkSession
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
+from msd_spark.core.schemas import RECOMMENDATIONS as SCHEMA
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.ranking import NONE, best, in_blocks, without
 from msd_spark.factors.spark_als import part_path
-from msd_spark.core.schemas import RECOMMENDATIONS as SCHEMA
 from msd_spark.spark.session import progress
-from msd_spark.core.warehouse import Warehouse
 
 FACTORS_FILE, TRACKS_FILE = "factors.npy", "tracks.npy"
 

@@ -16,10 +16,10 @@ from pyspark.sql import DataFrame, SparkSession
 from scipy import sparse
 
 from msd_spark.core.errors import StageError
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.confidence import log_scaled
 from msd_spark.factors.settings import STAGE, AlsParameters
 from msd_spark.spark.session import last_words, progress
-from msd_spark.core.warehouse import Warehouse
 
 TRIPLETS = pa.schema([("user", pa.int32()), ("track", pa.int32()), ("plays", pa.float32())])
 RATED = "user int, track int, rating float"

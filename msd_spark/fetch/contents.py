@@ -9,14 +9,14 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from msd_spark.io.unpacked import open_unpacked
 from msd_spark.core.errors import StageError
+from msd_spark.core.track_ids import TRACK_ID
 from msd_spark.fetch.failures import STAGE, MirrorError
 from msd_spark.fetch.sources import GIB, Contents, Source
 from msd_spark.formats.musixmatch import COMMENT, WORDS, BagOfWordsError, parse_bag, parse_words
-from msd_spark.songfile.parse import SongFileError, parse_song
-from msd_spark.core.track_ids import TRACK_ID
 from msd_spark.formats.taste_profile import reason_of
+from msd_spark.io.unpacked import open_unpacked
+from msd_spark.songfile.parse import SongFileError, parse_song
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _LONGEST_LINE = 1 << 20

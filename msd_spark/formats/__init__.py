@@ -1,0 +1,1 @@
+"""Pure parsers of the side files, one module per source."""

@@ -9,6 +9,9 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from msd_spark.core.errors import StageError
+from msd_spark.core.rejections import Rejection
+from msd_spark.core.summary import Summary
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest.listing import plan_units
 from msd_spark.ingest.lock import exclusive
 from msd_spark.ingest.publish import finish_publication, plan_publication, publish
@@ -16,10 +19,7 @@ from msd_spark.ingest.reading import PASSING
 from msd_spark.ingest.settings import OUTCOMES, PARTS, STAGE, IngestSettings
 from msd_spark.ingest.units import Kind, Unit, limit_units
 from msd_spark.ingest.work import Outcome, read_outcomes, unit_worker
-from msd_spark.core.rejections import Rejection
 from msd_spark.spark.session import last_words, progress, share_out
-from msd_spark.core.summary import Summary
-from msd_spark.core.warehouse import Warehouse
 
 Ledger = list[dict[str, Any]]
 

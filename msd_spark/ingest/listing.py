@@ -11,13 +11,13 @@ from pyarrow import fs
 from pyspark import SparkContext
 
 from msd_spark.core.errors import StageError
-from msd_spark.io.paged import open_seekable
+from msd_spark.core.filesystems import open_location
+from msd_spark.core.track_ids import SONG_FILE_SUFFIX, TRACK_ID, song_path, track_id_of
 from msd_spark.ingest.settings import STAGE, IngestSettings
 from msd_spark.ingest.units import Kind, SongInput, Unit, cut_into_units
-from msd_spark.core.filesystems import open_location
-from msd_spark.songfile.aggregate import describe
 from msd_spark.io.lines import read_lines
-from msd_spark.core.track_ids import SONG_FILE_SUFFIX, TRACK_ID, song_path, track_id_of
+from msd_spark.io.paged import open_seekable
+from msd_spark.songfile.aggregate import describe
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 GLOB_MARKS = "*?["

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from msd_spark.core.errors import StageError
-from msd_spark.ingest.settings import STAGE, WORK
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.ingest.settings import STAGE, WORK
 
 RENEWED_EVERY = 15.0
 """Seconds."""

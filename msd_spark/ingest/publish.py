@@ -19,12 +19,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from msd_spark.core.errors import StageError
-from msd_spark.ingest.settings import OUTCOMES, PARTS, STAGE, WORK
-from msd_spark.ingest.work import DUPLICATE, Outcome
 from msd_spark.core.rejections import Rejection, write_rejections
 from msd_spark.core.schemas import LEDGER, SONGS
-from msd_spark.songfile.batches import songs_writer
 from msd_spark.core.warehouse import COMPLETE, Warehouse
+from msd_spark.ingest.settings import OUTCOMES, PARTS, STAGE, WORK
+from msd_spark.ingest.work import DUPLICATE, Outcome
+from msd_spark.songfile.batches import songs_writer
 
 TABLE = "songs"
 PLAN = "publication.json"

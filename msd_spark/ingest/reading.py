@@ -14,14 +14,14 @@ from typing import IO, Self, cast
 
 from isal import igzip, isal_zlib
 
-from msd_spark.io.paged import PagedFile, open_seekable
-from msd_spark.ingest.settings import STAGE
-from msd_spark.ingest.units import Kind, SongInput, Unit
 from msd_spark.core.filesystems import is_local, open_location
 from msd_spark.core.rejections import Rejection
+from msd_spark.core.track_ids import SONG_FILE_SUFFIX, track_id_of
+from msd_spark.ingest.settings import STAGE
+from msd_spark.ingest.units import Kind, SongInput, Unit
+from msd_spark.io.paged import PagedFile, open_seekable
 from msd_spark.songfile.aggregate import read_songs
 from msd_spark.songfile.parse import Song, SongFileError, parse_song
-from msd_spark.core.track_ids import SONG_FILE_SUFFIX, track_id_of
 
 LARGEST_SONG_FILE = 64 << 20
 """Bytes; the dataset's largest song file has about 2 MiB."""

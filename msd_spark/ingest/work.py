@@ -10,13 +10,13 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from msd_spark.core.rejections import Rejection
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest.reading import printable, read_unit
 from msd_spark.ingest.settings import OUTCOMES, PARTS, IngestSettings
 from msd_spark.ingest.units import Unit
-from msd_spark.core.rejections import Rejection
 from msd_spark.songfile.batches import songs_to_batch, songs_writer
 from msd_spark.songfile.parse import Song
-from msd_spark.core.warehouse import Warehouse
 
 DUPLICATE = "duplicate_track_id"
 

@@ -1,0 +1,1 @@
+"""Read text, compressed files, byte ranges and zip directories, local or remote."""

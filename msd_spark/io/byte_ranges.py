@@ -18,8 +18,8 @@ from isal import igzip, isal_zlib
 from pyarrow import fs
 
 from msd_spark.core.errors import StageError
-from msd_spark.io.paged import open_seekable
 from msd_spark.core.filesystems import open_location
+from msd_spark.io.paged import open_seekable
 
 RANGE_BYTES = 32 << 20
 BLOCK_BYTES = 4 << 20

@@ -10,13 +10,13 @@ import pandas as pd
 import pyarrow as pa
 
 from msd_spark.core.errors import StageError
-from msd_spark.labels.label_sets import PRECEDENCE, UNION, remove_rare, unite
 from msd_spark.core.rejections import Rejection, write_rejections
 from msd_spark.core.schemas import LABELS
 from msd_spark.core.summary import Summary
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.formats.tagtraum import COMMENT, LabelError, parse_label
 from msd_spark.io.lines import read_lines
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.labels.label_sets import PRECEDENCE, UNION, remove_rare, unite
 
 STAGE = "labels"
 

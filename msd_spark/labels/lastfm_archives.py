@@ -19,13 +19,13 @@ from pyarrow import fs
 from pyspark.sql import DataFrame, SparkSession
 
 from msd_spark.core.errors import StageError
-from msd_spark.io.paged import PagedFile
-from msd_spark.formats.lastfm import ENTRY_SUFFIX, EntryError, parse_entry
-from msd_spark.labels.lastfm_database import check_database, read_database
-from msd_spark.labels.lastfm_rows import READINGS, STAGE, Reading, in_batches, readings_of, refused
 from msd_spark.core.filesystems import open_location
 from msd_spark.core.schemas import spark_schema
+from msd_spark.formats.lastfm import ENTRY_SUFFIX, EntryError, parse_entry
+from msd_spark.io.paged import PagedFile
 from msd_spark.io.zip_directory import Slice, ZipError, members, read_member, slice_directory
+from msd_spark.labels.lastfm_database import check_database, read_database
+from msd_spark.labels.lastfm_rows import READINGS, STAGE, Reading, in_batches, readings_of, refused
 
 ZIP_SUFFIX = ".zip"
 DATABASE_SUFFIXES = (".db", ".sqlite", ".sqlite3")

@@ -20,10 +20,10 @@ from urllib.parse import quote
 from pyarrow import fs
 
 from msd_spark.core.errors import StageError
-from msd_spark.formats.lastfm import EntryError, normalise_tag, parse_score
-from msd_spark.labels.lastfm_rows import STAGE, Reading, entry_reading, refused, tag_reading
 from msd_spark.core.filesystems import open_location
 from msd_spark.core.track_ids import TRACK_ID
+from msd_spark.formats.lastfm import EntryError, normalise_tag, parse_score
+from msd_spark.labels.lastfm_rows import STAGE, Reading, entry_reading, refused, tag_reading
 
 _ROWS = (
     "SELECT tid_tag.rowid, tids.tid, tags.tag, tid_tag.val FROM tid_tag"

@@ -13,13 +13,13 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as sf
 
 from msd_spark.core.errors import StageError
-from msd_spark.labels.lastfm_rows import STAGE
-from msd_spark.labels.lastfm_archives import read_tags
 from msd_spark.core.schemas import REJECTED, TAG_COUNTS, TAGS
-from msd_spark.spark.session import last_words, progress
 from msd_spark.core.summary import Summary
-from msd_spark.spark.parts import Sums, write_parts
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.labels.lastfm_archives import read_tags
+from msd_spark.labels.lastfm_rows import STAGE
+from msd_spark.spark.parts import Sums, write_parts
+from msd_spark.spark.session import last_words, progress
 
 TAGS_PER_PART = 2_000_000
 """Rows a file of ``tags/``, about."""

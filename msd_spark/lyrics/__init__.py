@@ -1,0 +1,1 @@
+"""Read musiXmatch bags of words into ``lyrics/`` and ``lyric_words/``."""

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msd_spark.lyrics.bags import Bags
-from msd_spark.io.unpacked import open_unpacked
 from msd_spark.core.errors import StageError
+from msd_spark.core.rejections import Rejection
 from msd_spark.formats.musixmatch import (
     CARRIAGE_RETURN,
     COMMENT,
@@ -21,8 +20,9 @@ from msd_spark.formats.musixmatch import (
     parse_bag,
     parse_words,
 )
-from msd_spark.core.rejections import Rejection
 from msd_spark.io.lines import LINE_FEED
+from msd_spark.io.unpacked import open_unpacked
+from msd_spark.lyrics.bags import Bags
 
 BLOCK_BYTES = 1 << 22
 """Text of a block, but for its last line: about 8,000 bags, which is a file of ``lyrics/``."""

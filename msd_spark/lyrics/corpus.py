@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from msd_spark.lyrics.blocks import ParsedBlock
 from msd_spark.core.rejections import Rejection
+from msd_spark.lyrics.blocks import ParsedBlock
 
 
 @dataclass(frozen=True)

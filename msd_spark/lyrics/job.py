@@ -17,20 +17,20 @@ import numpy as np
 from pyspark import RDD, Broadcast, StorageLevel
 from pyspark.sql import SparkSession
 
-from msd_spark.lyrics.blocks import ParsedBlock, TextBlock, parse_block, read_blocks
-from msd_spark.lyrics.bags import Bags
 from msd_spark.core.errors import StageError
+from msd_spark.core.rejections import write_rejections
+from msd_spark.core.summary import Summary
+from msd_spark.core.warehouse import Warehouse
+from msd_spark.formats.musixmatch import parse_reverse_mapping
+from msd_spark.io.lines import read_lines
+from msd_spark.lyrics.bags import Bags
+from msd_spark.lyrics.blocks import ParsedBlock, TextBlock, parse_block, read_blocks
 from msd_spark.lyrics.corpus import Corpus, take_stock, without_words
 from msd_spark.lyrics.tables import WrittenBlock, words_table, write_block
-from msd_spark.lyrics.weights import SHARE, SIF, SIF_A, WEIGHTS, LyricTransform, WordStatistics, word_weights
-from msd_spark.formats.musixmatch import parse_reverse_mapping
-from msd_spark.core.rejections import write_rejections
-from msd_spark.spark.session import progress
-from msd_spark.core.summary import Summary
-from msd_spark.io.lines import read_lines
 from msd_spark.lyrics.vector_sources import TRAIN, find_vectors
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.lyrics.weights import SHARE, SIF, SIF_A, WEIGHTS, LyricTransform, WordStatistics, word_weights
 from msd_spark.lyrics.word_vectors import HeaderVectors, header_vectors, known, train_word_vectors
+from msd_spark.spark.session import progress
 
 STAGE = "lyrics"
 

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from msd_spark.lyrics.blocks import ParsedBlock
-from msd_spark.lyrics.weights import LyricTransform, LyricVectors, WordStatistics
 from msd_spark.core.schemas import LYRIC_WORDS, LYRICS
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.lyrics.blocks import ParsedBlock
+from msd_spark.lyrics.weights import LyricTransform, LyricVectors, WordStatistics
 from msd_spark.lyrics.word_vectors import known
 
 

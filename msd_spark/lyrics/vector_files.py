@@ -16,9 +16,9 @@ from typing import IO
 
 import numpy as np
 
-from msd_spark.io.unpacked import open_unpacked
 from msd_spark.core.errors import StageError
 from msd_spark.io.lines import LINE_FEED
+from msd_spark.io.unpacked import open_unpacked
 
 _HEADER = re.compile(rb"([0-9]{1,12}) ([0-9]{1,6})\s*\n")
 _PICKLE, _NUMPY, _HDF5 = b"\x80", b"\x93NUMPY", b"\x89HDF"

@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 from tqdm import tqdm
 
-from msd_spark.lyrics.bags import Bags
 from msd_spark.core.schemas import GEOMETRY
+from msd_spark.lyrics.bags import Bags
 
 MAX_REPEATS = 5
 """A word's occurrences in a bag that training sees; a chorus would drown the rest otherwise."""

@@ -15,16 +15,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from msd_spark.catalogue.traits import read_genres, run_label_set
 from msd_spark.core.command_line import exit_with, job_parser
 from msd_spark.core.errors import StageError
+from msd_spark.core.schemas import MAPS, NEIGHBOURS
+from msd_spark.core.summary import Summary
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.maps import atlas, projector
 from msd_spark.maps.job import read_songs
 from msd_spark.maps.settings import TABLE
 from msd_spark.neighbours.tables import read_table
-from msd_spark.core.schemas import MAPS, NEIGHBOURS
-from msd_spark.catalogue.traits import read_genres, run_label_set
-from msd_spark.core.summary import Summary
-from msd_spark.core.warehouse import Warehouse
 
 STAGE = "map_export"
 

@@ -14,13 +14,13 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from msd_spark.core.errors import StageError
+from msd_spark.core.rejections import Rejection, write_rejections
+from msd_spark.core.summary import Summary
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.maps.kept import KeptMap, Songs, directions, same_directions
 from msd_spark.maps.sample import stratified_sample
 from msd_spark.maps.settings import FEWEST_SONGS, STAGE, UMAP, Layout, MapSettings
 from msd_spark.neighbours.tables import EMBEDDED_COLUMNS, EMBEDDINGS_TABLE, Embedded, embedded_songs, read_table
-from msd_spark.core.rejections import Rejection, write_rejections
-from msd_spark.core.summary import Summary
-from msd_spark.core.warehouse import Warehouse
 
 NO_EMBEDDING, NOT_FINITE = "no_embedding", "not_finite"
 """Reasons for which a song is not on the map."""

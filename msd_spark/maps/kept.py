@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from msd_spark.core.errors import StageError
+from msd_spark.core.schemas import MAPS, VECTOR
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.maps.settings import FITTED_FILE, MAP_FILE, STAGE, TABLE, VECTORS_FILE, Layout
 from msd_spark.neighbours.space import unit
 from msd_spark.neighbours.tables import Embedded, read_table
-from msd_spark.core.schemas import MAPS, VECTOR
-from msd_spark.core.warehouse import Warehouse
 
 HALF = np.dtype("<f2")
 

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow.compute as pc
 
 from msd_spark.core.errors import StageError
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.settings import STAGE
 from msd_spark.neighbours.tables import Embedded, read_table
-from msd_spark.core.warehouse import Warehouse
 
 FACTORS = "factors"
 TRACK = "track"

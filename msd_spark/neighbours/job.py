@@ -13,6 +13,8 @@ import psutil
 from pyspark.sql import SparkSession
 
 from msd_spark.core.errors import StageError
+from msd_spark.core.summary import Summary
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.exact import nearest_of_all
 from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.factor_space import FACTORS, read_track_factors
@@ -31,8 +33,6 @@ from msd_spark.neighbours.space import Space
 from msd_spark.neighbours.tables import NAMES, Embedded, read_embeddings, read_names
 from msd_spark.neighbours.work import block_writer, ship
 from msd_spark.spark.session import progress
-from msd_spark.core.summary import Summary
-from msd_spark.core.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import faiss

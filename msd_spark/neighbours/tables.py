@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from msd_spark.core.errors import StageError
 from msd_spark.catalogue.songs import table_files
-from msd_spark.neighbours.exact import NONE, Neighbours
-from msd_spark.neighbours.settings import STAGE
+from msd_spark.core.errors import StageError
 from msd_spark.core.schemas import NEIGHBOURS
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.neighbours.exact import NONE, Neighbours
+from msd_spark.neighbours.settings import STAGE
 
 EMBEDDINGS_TABLE = "embeddings"
 EMBEDDED_COLUMNS = ("track_id", "embedding", "predicted_genre", "has_lyrics")

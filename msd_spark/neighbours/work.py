@@ -21,12 +21,12 @@ import pyarrow.parquet as pq
 from pyspark import SparkContext, SparkFiles
 from threadpoolctl import threadpool_limits
 
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.exact import nearest
 from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.index import nearest_by_index
 from msd_spark.neighbours.space import Space
 from msd_spark.neighbours.tables import neighbour_rows
-from msd_spark.core.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import faiss

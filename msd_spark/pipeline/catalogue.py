@@ -93,7 +93,7 @@ STAGES = (
         ("songs", "rejected", *_SIDE, "neighbours/factors", _DATASET, *_OF_RUN),
         ("reports/{run}",),
         of_run=True,
-        assets=("msd_spark/templates", "msd_spark/page"),
+        assets=("msd_spark/report",),
     ),
 )
 NAMES = tuple(stage.name for stage in STAGES)

@@ -15,18 +15,18 @@ from typing import Any
 
 from tabulate import tabulate
 
-from msd_spark.core.revision import code_revision
 from msd_spark.core.command_line import DEFAULT_WAREHOUSE, exit_with, job_parser
 from msd_spark.core.data_folder import STAGE, DataFolder
 from msd_spark.core.errors import StageError
 from msd_spark.core.formatting import with_interval
+from msd_spark.core.revision import code_revision
 from msd_spark.core.runs import HISTORY, METRICS, RUNS
+from msd_spark.core.summary import SUMMARIES
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.pipeline.catalogue import DEFAULT_OPTIONS, NAMES, PipelineSettings
 from msd_spark.pipeline.fingerprints import FOLDER
 from msd_spark.pipeline.running import Choice, Ran, run_stages
 from msd_spark.pipeline.settings_file import check_settings, merge, parse_assignment, read_settings, to_toml
-from msd_spark.core.summary import SUMMARIES
-from msd_spark.core.warehouse import Warehouse
 
 SHORTCUTS = ("model", "epochs", "batch")
 """Options of the training that the pipeline has, too."""

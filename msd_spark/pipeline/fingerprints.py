@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from msd_spark.core.filesystems import SCHEME_MARK
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.pipeline.catalogue import REPOSITORY, PipelineSettings, Stage, script_path
 from msd_spark.pipeline.code_digest import code_digest
-from msd_spark.core.warehouse import Warehouse
 
 FOLDER = "pipeline"
 """Folder of the records in the warehouse."""

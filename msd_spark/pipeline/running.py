@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from msd_spark.core.data_folder import STAGE
 from msd_spark.core.errors import StageError
 from msd_spark.core.runs import RUNS
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.pipeline.catalogue import NOTHING_TO_READ, STAGES, PipelineSettings, Stage, commands
 from msd_spark.pipeline.fingerprints import (
     Record,
@@ -24,7 +25,6 @@ from msd_spark.pipeline.fingerprints import (
     why_stale,
     write_record,
 )
-from msd_spark.core.warehouse import Warehouse
 
 CHECKPOINT = ("_unfinished", "checkpoints", "last.npz")
 """Within a run's folder: what a training that was stopped goes on from."""

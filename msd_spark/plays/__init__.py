@@ -1,0 +1,1 @@
+"""Read Taste Profile triplets into ``plays/`` and ``popularity/``."""

@@ -19,18 +19,18 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as sf
 
-from msd_spark.io.byte_ranges import RANGE_BYTES, ByteRange, cut_into_ranges
 from msd_spark.core.errors import StageError
-from msd_spark.plays.popularity import rank_tracks
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import PLAYS, POPULARITY, REJECTED
-from msd_spark.formats.unique_tracks import choose_tracks, parse_mismatch, parse_unique_track
-from msd_spark.spark.session import last_words, progress
 from msd_spark.core.summary import Summary
-from msd_spark.spark.parts import Sums, write_parts
-from msd_spark.io.lines import read_lines
-from msd_spark.plays.ranges import count_triplets, read_rejected, read_triplets
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.formats.unique_tracks import choose_tracks, parse_mismatch, parse_unique_track
+from msd_spark.io.byte_ranges import RANGE_BYTES, ByteRange, cut_into_ranges
+from msd_spark.io.lines import read_lines
+from msd_spark.plays.popularity import rank_tracks
+from msd_spark.plays.ranges import count_triplets, read_rejected, read_triplets
+from msd_spark.spark.parts import Sums, write_parts
+from msd_spark.spark.session import last_words, progress
 
 STAGE = "plays"
 PAIR = ["song_id", "track_id"]

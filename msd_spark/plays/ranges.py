@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
-from msd_spark.io.byte_ranges import ByteRange, read_lines_of
 from msd_spark.core.schemas import REJECTED, spark_schema
 from msd_spark.formats.taste_profile import parse_lines
+from msd_spark.io.byte_ranges import ByteRange, read_lines_of
 
 RANGE = pa.schema(
     [

@@ -7,8 +7,8 @@ from importlib.resources import files as package_files
 
 from plotly.offline import get_plotlyjs
 
-from msd_spark.report.scripts import as_script
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.report.scripts import as_script
 
 PLOTLY = "assets/plotly.min.js"
 SCRIPTS = (
@@ -60,7 +60,7 @@ class Folder:
 
     def write_assets(self) -> list[str]:
         """Write the page's scripts, its style and Plotly; return the scripts that the page loads, in order."""
-        ours = package_files("msd_spark.page") / "assets"
+        ours = package_files("msd_spark.report") / "assets"
         self.write("assets/page.css", (ours / "page.css").read_bytes())
         for name in SCRIPTS:
             self.write(f"assets/{name}.js", (ours / f"{name}.js").read_bytes())

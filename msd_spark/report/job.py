@@ -10,23 +10,23 @@ import numpy as np
 import pandas as pd
 
 from msd_spark.core.errors import StageError
-from msd_spark.report.draw import paper
+from msd_spark.core.summary import Summary
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.report.data.catalogue import map_data, sample_by
-from msd_spark.report.draw.charts import Chart, Heatmap, Points
 from msd_spark.report.data.details import CHUNK, PITCH_NAMES, chunks, detail_rows, neighbour_lists
-from msd_spark.report.folder import Folder
 from msd_spark.report.data.heatmaps import Segments, heatmap_data, read_segments
-from msd_spark.report.draw.plotly_charts import plotly_figure
 from msd_spark.report.data.recommended import read_recommendation_data
+from msd_spark.report.data.songs import Songs, read_songs
+from msd_spark.report.data.sources import Sources
+from msd_spark.report.draw import paper
+from msd_spark.report.draw.charts import Chart, Heatmap, Points
+from msd_spark.report.draw.plotly_charts import plotly_figure
+from msd_spark.report.folder import Folder
 from msd_spark.report.section import Absent, Section
 from msd_spark.report.sections import SECTIONS
 from msd_spark.report.sections.recommendations import KEY as RECOMMENDATIONS
 from msd_spark.report.settings import REPORTS, STAGE, ReportSettings
-from msd_spark.report.data.songs import Songs, read_songs
-from msd_spark.report.data.sources import Sources
 from msd_spark.report.tables import as_csv, rows_of
-from msd_spark.core.summary import Summary
-from msd_spark.core.warehouse import Warehouse
 
 NAMED_SONGS_DRAWN = 20
 """Songs whose heatmaps are drawn for papers, too, at most: those that were asked for, or else the first."""
@@ -238,7 +238,7 @@ def _plain(value: Any) -> Any:
 
 
 def _template() -> jinja2.Template:
-    loader = jinja2.PackageLoader("msd_spark")
+    loader = jinja2.PackageLoader("msd_spark.report", "assets")
     return jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     ).get_template("report.html")

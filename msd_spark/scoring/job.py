@@ -15,23 +15,23 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
-from msd_spark.core.revision import code_revision
-from msd_spark.dataset.metadata import fingerprint_of_files
-from msd_spark.core.errors import StageError
-from msd_spark.catalogue.songs import table_files
 from msd_spark.catalogue.joined_tracks import NO_LYRICS
-from msd_spark.core.rejections import write_rejections
-from msd_spark.core.schemas import EMBEDDINGS
 from msd_spark.catalogue.known_tracks import known_tracks
-from msd_spark.scoring.plan import PLANNED, ScorePlan, plan_scores
-from msd_spark.scoring.state import ScoredRows, ScoreState
-from msd_spark.scoring.work import PLAN, ScoredSlice, ScoreTarget, score_slice
-from msd_spark.scoring.settings import REVISIONS_FILE, STAGE, STATE_FILE, TABLE, ScoreSettings
-from msd_spark.scoring.slices import SONGS_PER_SLICE, Slice, SlicedSongs, slice_songs
-from msd_spark.scoring.trained_run import TrainedRun
-from msd_spark.spark.session import last_words, progress, share_out
+from msd_spark.catalogue.songs import table_files
+from msd_spark.core.errors import StageError
+from msd_spark.core.rejections import write_rejections
+from msd_spark.core.revision import code_revision
+from msd_spark.core.schemas import EMBEDDINGS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.dataset.metadata import fingerprint_of_files
+from msd_spark.scoring.plan import PLANNED, ScorePlan, plan_scores
+from msd_spark.scoring.settings import REVISIONS_FILE, STAGE, STATE_FILE, TABLE, ScoreSettings
+from msd_spark.scoring.slices import SONGS_PER_SLICE, Slice, SlicedSongs, slice_songs
+from msd_spark.scoring.state import ScoredRows, ScoreState
+from msd_spark.scoring.trained_run import TrainedRun
+from msd_spark.scoring.work import PLAN, ScoredSlice, ScoreTarget, score_slice
+from msd_spark.spark.session import last_words, progress, share_out
 
 NO_SONGS = "no-songs.parquet"
 """File of a table without rows, so that it has a schema."""

@@ -14,14 +14,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tabulate import tabulate
 
+from msd_spark.catalogue.songs import table_files
 from msd_spark.core.command_line import exit_with, job_parser
 from msd_spark.core.errors import StageError
-from msd_spark.catalogue.songs import table_files
 from msd_spark.core.runs import METADATA, MODEL, RUNS, read_run
-from msd_spark.scoring.state import ScoreState
-from msd_spark.scoring.settings import REVISIONS_FILE, TABLE
-from msd_spark.scoring.trained_run import model_digest
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.scoring.settings import REVISIONS_FILE, TABLE
+from msd_spark.scoring.state import ScoreState
+from msd_spark.scoring.trained_run import model_digest
 
 STAGE = "lineage"
 SPLITS = ("train", "validation", "test")

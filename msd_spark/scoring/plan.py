@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from msd_spark.catalogue.known_tracks import KnownTracks
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import EMBEDDING_FLAGS, LYRICS
-from msd_spark.catalogue.known_tracks import KnownTracks
-from msd_spark.scoring.state import ScoredRows, ScoreState
-from msd_spark.scoring.song_features import NO_SEGMENTS
 from msd_spark.scoring.slices import Slice, SlicedSongs
+from msd_spark.scoring.song_features import NO_SEGMENTS
+from msd_spark.scoring.state import ScoredRows, ScoreState
 
 PLANNED = pa.schema(
     [

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from msd_spark.core.errors import StageError
 from msd_spark.catalogue.songs import READERS, table_files
-from msd_spark.scoring.settings import STAGE
+from msd_spark.core.errors import StageError
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.scoring.settings import STAGE
 
 SONGS_PER_SLICE = 512
 """Songs that a slice has at most, unless one row group has more."""

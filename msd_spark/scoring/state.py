@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 from msd_spark.catalogue.songs import READERS, table_files
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import EMBEDDING_FLAGS, EMBEDDINGS
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.scoring.settings import STATE_FILE, TABLE
 from msd_spark.scoring.slices import SlicedSongs
-from msd_spark.core.warehouse import Warehouse
 
 
 @dataclass(frozen=True)

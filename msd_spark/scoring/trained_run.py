@@ -16,14 +16,14 @@ from functools import cached_property
 
 import numpy as np
 
-from msd_spark.core.errors import StageError
 from msd_spark.catalogue.joined_tracks import NO_LYRICS
+from msd_spark.core.errors import StageError
 from msd_spark.core.model_inputs import input_shapes
 from msd_spark.core.runs import METADATA, MODEL, RUNS, read_run
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY, Geometry
-from msd_spark.scoring.settings import STAGE
 from msd_spark.core.summary import SUMMARIES
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.scoring.settings import STAGE
 
 GENRE, POPULARITY = "genre", "popularity"
 """Targets of which a song has exactly one: the outputs are the probabilities of a distribution."""

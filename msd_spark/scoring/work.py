@@ -14,14 +14,14 @@ from msd_spark.core.errors import StageError
 from msd_spark.core.features import lyric_columns, song_columns
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import EMBEDDING_FLAGS, EMBEDDINGS
+from msd_spark.core.warehouse import UNFINISHED, Warehouse
 from msd_spark.scoring.embedding_rows import embedding_rows
 from msd_spark.scoring.model import Scores, ScoringModel, model_of_process
 from msd_spark.scoring.plan import rejection
 from msd_spark.scoring.settings import STAGE, TABLE
-from msd_spark.scoring.song_features import song_features
 from msd_spark.scoring.slices import Slice
+from msd_spark.scoring.song_features import song_features
 from msd_spark.scoring.trained_run import TrainedRun
-from msd_spark.core.warehouse import UNFINISHED, Warehouse
 
 PLAN = f"{UNFINISHED}plan.parquet"
 """The plan's name in the staging folder, a row group a task; it goes when the table is whole."""

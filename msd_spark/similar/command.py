@@ -18,8 +18,11 @@ import pandas as pd
 from tabulate import tabulate
 
 from msd_spark.catalogue.artist_groups import normalise_name
+from msd_spark.catalogue.names import Unknown, display_name, find_song
 from msd_spark.core.command_line import exit_with, job_parser
 from msd_spark.core.errors import StageError
+from msd_spark.core.track_ids import SONG_FILE_SUFFIX
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.exact import NONE, Neighbours, nearest
 from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.index import nearest_by_index, read_index
@@ -28,9 +31,6 @@ from msd_spark.neighbours.space import Space
 from msd_spark.neighbours.tables import NAMES, Embedded, read_embeddings, read_table
 from msd_spark.similar.playlist import BALANCE, Entry, choose_songs, m3u, one_line
 from msd_spark.similar.song_files import LooseSong, embed_song_file
-from msd_spark.catalogue.names import Unknown, display_name, find_song
-from msd_spark.core.track_ids import SONG_FILE_SUFFIX
-from msd_spark.core.warehouse import Warehouse
 
 STAGE = "similar"
 CANDIDATES_PER_SONG = 10

@@ -7,16 +7,16 @@ from collections.abc import Iterator, Sequence
 import pyarrow as pa
 from tabulate import tabulate
 
-from msd_spark.core.errors import StageError
-from msd_spark.neighbours.exact import NONE
-from msd_spark.similar.playlist import one_line
-from msd_spark.core.rejections import Rejection
-from msd_spark.similar.song_files import LooseSong
-from msd_spark.scoring.work import write_rows
-from msd_spark.scoring.settings import STAGE
-from msd_spark.similar.command import Catalogue, search
 from msd_spark.catalogue.names import display_name
+from msd_spark.core.errors import StageError
+from msd_spark.core.rejections import Rejection
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.neighbours.exact import NONE
+from msd_spark.scoring.settings import STAGE
+from msd_spark.scoring.work import write_rows
+from msd_spark.similar.command import Catalogue, search
+from msd_spark.similar.playlist import one_line
+from msd_spark.similar.song_files import LooseSong
 
 
 def songs_table(songs: Sequence[LooseSong]) -> str:

@@ -11,23 +11,23 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
+from msd_spark.catalogue.joined_tracks import NO_LYRICS
+from msd_spark.catalogue.known_tracks import known_tracks
 from msd_spark.core.errors import StageError
 from msd_spark.core.features import lyric_columns
-from msd_spark.ingest.reading import LARGEST_SONG_FILE
-from msd_spark.catalogue.joined_tracks import NO_LYRICS
 from msd_spark.core.filesystems import open_location
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import ARRAY_COLUMNS, Geometry
+from msd_spark.core.track_ids import track_id_of
+from msd_spark.core.warehouse import Warehouse
+from msd_spark.ingest.reading import LARGEST_SONG_FILE
 from msd_spark.scoring.embedding_rows import embedding_rows
-from msd_spark.catalogue.known_tracks import known_tracks
 from msd_spark.scoring.model import model_of_process
 from msd_spark.scoring.settings import STAGE
 from msd_spark.scoring.song_features import song_features
 from msd_spark.scoring.trained_run import TrainedRun
 from msd_spark.songfile.batches import songs_to_batch
 from msd_spark.songfile.parse import Song, SongFileError, parse_song
-from msd_spark.core.track_ids import track_id_of
-from msd_spark.core.warehouse import Warehouse
 
 SONGS_PER_CALL = 32
 """Songs a call of the model: loose songs are few."""

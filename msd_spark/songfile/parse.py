@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from msd_spark.songfile.direct.reader import read_directly
-from msd_spark.songfile.h5py_reader import read_with_h5py
 from msd_spark.songfile.direct.skeleton import Skeleton, find_skeleton
-from msd_spark.songfile.song import Song, SongFileError, check_song
 from msd_spark.songfile.direct.structure import Unfamiliar
+from msd_spark.songfile.h5py_reader import read_with_h5py
+from msd_spark.songfile.song import Song, SongFileError, check_song
 
 __all__ = ["Song", "SongFileError", "parse_song"]
 

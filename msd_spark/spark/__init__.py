@@ -1,0 +1,1 @@
+"""The Spark session and writing tables from its workers."""

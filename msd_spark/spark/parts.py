@@ -17,8 +17,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
 from msd_spark.core.schemas import spark_schema
-from msd_spark.spark.session import ArrowFunction
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.spark.session import ArrowFunction
 
 ROWS_PER_GROUP = 1 << 18
 """Rows that a worker holds, and that a row group has."""

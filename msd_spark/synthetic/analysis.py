@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from msd_spark.core.song_layout import ANALYSIS
 from msd_spark.synthetic.catalogue import SHORTEST, SILENT, Catalogue
 from msd_spark.synthetic.draws import AnyArray, Floats, Stream, digest, generator
 from msd_spark.synthetic.signal import SILENCE, segment_sounds, song_sound, three_decimals
-from msd_spark.core.song_layout import ANALYSIS
 
 SAMPLE_RATE = 22050
 _MEDIAN_SEGMENT = 0.28  # seconds

@@ -8,12 +8,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from msd_spark.core.song_layout import METADATA, MUSICBRAINZ
 from msd_spark.synthetic import names
 from msd_spark.synthetic.analysis import Contents
 from msd_spark.synthetic.catalogue import artist_genres
 from msd_spark.synthetic.draws import Stream, generator
 from msd_spark.synthetic.signal import GENRES
-from msd_spark.core.song_layout import METADATA, MUSICBRAINZ
 
 Strings = NDArray[np.bytes_]
 

@@ -6,9 +6,9 @@ import h5py
 import numpy as np
 from isal import isal_zlib
 
+from msd_spark.core.song_layout import Array, Table
 from msd_spark.synthetic.draws import AnyArray
 from msd_spark.synthetic.template import DEFLATE
-from msd_spark.core.song_layout import Array, Table
 
 
 def compressed_chunks(values: AnyArray, rows: int) -> list[bytes]:

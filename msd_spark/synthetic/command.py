@@ -23,7 +23,8 @@ _DEFAULT = SyntheticSettings()
 
 def _parser() -> argparse.ArgumentParser:
     parser = JobParser(
-        prog="python -m msd_spark.synthetic.command", description="Write made-up data in the Million Song Dataset's formats."
+        prog="python -m msd_spark.synthetic.command",
+        description="Write made-up data in the Million Song Dataset's formats.",
     )
     add = parser.add_argument
     add("--songs", type=int, default=_DEFAULT.songs, help="tracks of the catalogue (%(default)s)")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from msd_spark.core.song_layout import ANALYSIS, METADATA, MUSICBRAINZ, TABLES
 from msd_spark.synthetic import names
 from msd_spark.synthetic.analysis import Contents, analysis
 from msd_spark.synthetic.artists import make_artist
 from msd_spark.synthetic.catalogue import Catalogue
 from msd_spark.synthetic.draws import AnyArray, Stream, generator
-from msd_spark.core.song_layout import ANALYSIS, METADATA, MUSICBRAINZ, TABLES
 
 _YEARLESS, _HOTLESS_NAN, _HOTLESS_ZERO = 0.31, 0.31, 0.07  # shares of the real songs
 _RELEASES = 6  # records an artist

@@ -11,13 +11,13 @@ from typing import IO
 import h5py
 from isal import igzip
 
+from msd_spark.core.song_layout import ARRAYS, TABLES
 from msd_spark.synthetic.catalogue import Catalogue
 from msd_spark.synthetic.chunks import Appender
 from msd_spark.synthetic.metadata import SongFile, song_file
 from msd_spark.synthetic.names import song_path
 from msd_spark.synthetic.song_image import song_image
 from msd_spark.synthetic.template import create_layout, set_row_count
-from msd_spark.core.song_layout import ARRAYS, TABLES
 
 FILES_FOLDER, TAR_FOLDER, AGGREGATE_FOLDER, SUMMARY_FOLDER = "songs", "tar", "aggregate", "summary"
 _TAR_TIME = 1293840000  # 1 January 2011: members carry one date, so that bytes do not depend on the clock

@@ -19,11 +19,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from msd_spark.synthetic import labels
-from msd_spark.synthetic import lastfm
-from msd_spark.synthetic import listens
-from msd_spark.synthetic import lyrics
-from msd_spark.synthetic import tracks
+from msd_spark.synthetic import labels, lastfm, listens, lyrics, tracks
 from msd_spark.synthetic.broken import BROKEN_FOLDER, write_broken
 from msd_spark.synthetic.catalogue import Catalogue, make_catalogue
 from msd_spark.synthetic.metadata import song_files

@@ -29,8 +29,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from msd_spark.synthetic.draws import Floats, Stream, generator
 from msd_spark.core.song_layout import N_PITCHES
+from msd_spark.synthetic.draws import Floats, Stream, generator
 
 Floats32 = NDArray[np.float32]
 

@@ -21,10 +21,10 @@ import h5py
 import numpy as np
 from h5py import h5o
 
+from msd_spark.core.song_layout import ARRAYS, TABLES, Array, Table
 from msd_spark.synthetic.chunks import compressed_chunks
 from msd_spark.synthetic.metadata import SongFile
 from msd_spark.synthetic.template import create_layout, set_row_count
-from msd_spark.core.song_layout import ARRAYS, TABLES, Array, Table
 
 _END_OF_FILE = 40  # where superblock 0 has the file's size
 _UNDEFINED = b"\xff" * 8  # the address of what is not there

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msd_spark.core.schemas import EXAMPLES, FACTOR_VECTOR, TAG_VECTOR, VECTOR, Geometry, examples_schema
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.files import (
     PLANNED,
     assemble,
@@ -21,8 +23,6 @@ from msd_spark.dataset.files import (
     with_widths,
     write_file,
 )
-from msd_spark.core.schemas import EXAMPLES, FACTOR_VECTOR, TAG_VECTOR, VECTOR, Geometry, examples_schema
-from msd_spark.core.warehouse import Warehouse
 
 SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=2)
 

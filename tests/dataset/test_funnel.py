@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.dataset.funnel import Funnel, genre_table
 from msd_spark.core.schemas import SPLITS
+from msd_spark.dataset.funnel import Funnel, genre_table
 
 
 def test_a_funnel_by_hand() -> None:

@@ -9,16 +9,15 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from msd_spark.dataset.balance import BalanceRule
-from msd_spark.dataset.job import DatasetSettings, make_dataset
 from msd_spark.core.errors import StageError
-from msd_spark.dataset.plan import FileRule
 from msd_spark.core.schemas import EXAMPLES, GEOMETRY, SPLITS, Geometry, examples_schema
-from msd_spark.dataset.splits import SplitRule
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.dataset.balance import BalanceRule
+from msd_spark.dataset.job import DatasetSettings, make_dataset
+from msd_spark.dataset.plan import FileRule
+from msd_spark.dataset.splits import SplitRule
 from tests.support.object_store import ObjectStore
-from tests.support.submitted import submitted
 from tests.support.song_tables import (
     song,
     track,
@@ -29,6 +28,7 @@ from tests.support.song_tables import (
     write_songs,
     write_tags,
 )
+from tests.support.submitted import submitted
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.dataset.plan import FileRule, count_by_genre, keep_common_genres, plan_examples
 from msd_spark.core.schemas import SPLITS
+from msd_spark.dataset.plan import FileRule, count_by_genre, keep_common_genres, plan_examples
 from msd_spark.dataset.splits import SplitRule
 
 GENRES = ("Blues", "Jazz", "Rap")

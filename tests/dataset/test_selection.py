@@ -7,13 +7,13 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from msd_spark.dataset.settings import DatasetSettings
-from msd_spark.dataset.selection import join, narrow
-from msd_spark.core.errors import StageError
-from msd_spark.catalogue.songs import read_songs
 from msd_spark.catalogue.joined_tracks import REQUIREMENTS
+from msd_spark.catalogue.songs import read_songs
+from msd_spark.core.errors import StageError
 from msd_spark.core.schemas import LABELS
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.dataset.selection import join, narrow
+from msd_spark.dataset.settings import DatasetSettings
 from tests.support.song_tables import (
     song,
     track,

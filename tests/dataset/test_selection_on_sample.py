@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from msd_spark.dataset.settings import DatasetSettings
-from msd_spark.dataset.selection import join, narrow
 from msd_spark.catalogue.songs import read_songs
+from msd_spark.core.warehouse import Warehouse
+from msd_spark.dataset.selection import join, narrow
+from msd_spark.dataset.settings import DatasetSettings
 from msd_spark.labels.job import LabelsSettings, make_labels
 from msd_spark.songfile.batches import songs_to_batch, songs_writer
 from msd_spark.songfile.parse import parse_song
-from msd_spark.core.warehouse import Warehouse
 from tests.support.song_tables import write_lyrics, write_popularity
 
 

@@ -10,19 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msd_spark.catalogue.songs import read_songs
+from msd_spark.core.errors import StageError
+from msd_spark.core.schemas import EXAMPLES, GEOMETRY, SPLITS
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset import shuffle as example_shuffle
 from msd_spark.dataset.balance import BalanceRule
-from msd_spark.dataset.job import check_written, planned_tables
-from msd_spark.dataset.settings import DatasetSettings
-from msd_spark.dataset.selection import join
-from msd_spark.core.errors import StageError
 from msd_spark.dataset.files import part_name
+from msd_spark.dataset.job import check_written, planned_tables
 from msd_spark.dataset.plan import FileRule, plan_examples
+from msd_spark.dataset.selection import join
+from msd_spark.dataset.settings import DatasetSettings
 from msd_spark.dataset.shuffle import Target, bundle_files, read_task, reading_tasks, write_bundle, write_plan
-from msd_spark.catalogue.songs import read_songs
-from msd_spark.core.schemas import EXAMPLES, GEOMETRY, SPLITS
 from msd_spark.dataset.splits import SplitRule
-from msd_spark.core.warehouse import Warehouse
 from tests.support.song_tables import song, track, write_songs
 
 

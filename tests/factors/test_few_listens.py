@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
+from msd_spark.core.schemas import FACTORS, PLAYS
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.job import make_factors
 from msd_spark.factors.listens import TooFewListensError
 from msd_spark.factors.settings import FactorSettings
-from msd_spark.core.schemas import FACTORS, PLAYS
-from msd_spark.core.warehouse import Warehouse
 
 
 def test_of_too_few_listens_no_factors_are_made_where_that_is_allowed(tmp_path: Path) -> None:

@@ -13,14 +13,14 @@ from pyspark.sql import SparkSession
 from scipy import sparse
 
 from msd_spark.core.errors import StageError
+from msd_spark.core.schemas import FACTORS, PLAYS, RECOMMENDATIONS
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.confidence import fit_rows
 from msd_spark.factors.held_out import TRAIN, parts_of, split
 from msd_spark.factors.job import make_factors
 from msd_spark.factors.judging import als_recommender, judge
 from msd_spark.factors.listens import keep_frequent, read_listens
 from msd_spark.factors.settings import METADATA_FILE, SEARCH_FILE, AlsParameters, FactorSettings
-from msd_spark.core.schemas import FACTORS, PLAYS, RECOMMENDATIONS
-from msd_spark.core.warehouse import Warehouse
 
 PARAMETERS = AlsParameters(rank=6, alpha=8.0, epsilon=0.5, regularisation=0.05, iterations=6)
 USERS, TRACKS, GROUPS = 500, 120, 6

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from tools.deployment.archive import write_archive
-from tools.deployment.environment import environment_key, members, needed, pins
-from tools.deployment.package import build, keys
 from tests.conftest import REPOSITORY, TABLES
 from tests.infra import tools
 from tests.infra.tools import INFRA, LOCAL, Terraform
+from tools.deployment.archive import write_archive
+from tools.deployment.environment import environment_key, members, needed, pins
+from tools.deployment.package import build, keys
 
 FIGURES = TABLES.setdefault("infrastructure", {})
 """What the tests found, in the order in which they found it; the table at the end."""

@@ -16,8 +16,8 @@ from typing import Any
 import boto3
 import pytest
 
-from tools.deployment.archive import write_archive
 from tests.infra.tools import CHECKERS, INFRA, client_environment, run, succeeds
+from tools.deployment.archive import write_archive
 
 NODES = INFRA / "nodes"
 

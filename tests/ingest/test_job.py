@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msd_spark.core.errors import StageError
+from msd_spark.core.rejections import Rejection
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest.job import check_locations, check_sums, dry_run, part_ledger, totals
 from msd_spark.ingest.reading import PASSING
 from msd_spark.ingest.settings import OUTCOMES, PARTS, IngestSettings
 from msd_spark.ingest.units import Kind, SongInput, Unit
 from msd_spark.ingest.work import Outcome, read_outcomes
-from msd_spark.core.rejections import Rejection
-from msd_spark.core.warehouse import Warehouse
 from tests.support.song_images import song_image
 from tests.support.without_spark import SESSION, ingest, rows, track, write_songs
 

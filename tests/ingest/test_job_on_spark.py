@@ -14,13 +14,13 @@ import pytest
 from pyspark.sql import SparkSession
 
 from msd_spark.core.errors import StageError
-from msd_spark.ingest import job
-from msd_spark.ingest.settings import WORK, IngestSettings
 from msd_spark.core.schemas import LEDGER, ROUNDED_TO_THREE_DECIMALS, SENTINELS, SONGS
 from msd_spark.core.summary import Summary
-from msd_spark.synthetic.command import SyntheticSettings, generate
 from msd_spark.core.track_ids import song_path
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.ingest import job
+from msd_spark.ingest.settings import WORK, IngestSettings
+from msd_spark.synthetic.command import SyntheticSettings, generate
 from tests.support.tables import assert_same_songs, files, ledger, rejected, songs, sums
 
 N_SONGS = 90

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from msd_spark.core.errors import StageError
+from msd_spark.core.song_layout import ARRAYS, TABLES
 from msd_spark.ingest import listing
 from msd_spark.ingest.listing import plan_units
 from msd_spark.ingest.settings import IngestSettings
 from msd_spark.ingest.units import Kind, SongInput, Unit
-from msd_spark.core.song_layout import ARRAYS, TABLES
 from tests.support.without_spark import SESSION, image, track, write_songs
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from msd_spark.core.errors import StageError
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest import lock
 from msd_spark.ingest.lock import DEAD_AFTER, PREFIX, exclusive
 from msd_spark.ingest.settings import WORK
-from msd_spark.core.warehouse import Warehouse
 
 
 def leave_lock(warehouse: Warehouse, host: str, process: int, age: float = 0.0) -> None:

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pyarrow import fs
 
 from msd_spark.core.errors import StageError
+from msd_spark.core.warehouse import COMPLETE, Warehouse
 from msd_spark.ingest import job
 from msd_spark.ingest.publish import PLAN, Publication, choose_kept, finish_publication, in_order, repeated_tracks
 from msd_spark.ingest.settings import WORK
-from msd_spark.core.warehouse import COMPLETE, Warehouse
 from tests.support.without_spark import ingest, rows, track, write_songs
 
 ids = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=3) | st.sampled_from("abcdef")

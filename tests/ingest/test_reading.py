@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from pyarrow import fs
 
+from msd_spark.core.rejections import Rejection
 from msd_spark.ingest import reading
 from msd_spark.ingest.reading import GETS_AT_ONCE, LARGEST_SONG_FILE, PASSING, read_unit
 from msd_spark.ingest.units import Kind, SongInput, Unit
-from msd_spark.core.rejections import Rejection
 from msd_spark.songfile.parse import Song
 from tests.support.without_spark import image, track, write_songs
 

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import fs
 
+from msd_spark.core.rejections import Rejection
 from msd_spark.ingest import reading
 from msd_spark.ingest.reading import LARGEST_SONG_FILE, PASSING, read_unit
 from msd_spark.ingest.units import Kind, SongInput, Unit
-from msd_spark.core.rejections import Rejection
 from tests.support.without_spark import image, track
 
 Member = tuple[str, bytes] | tarfile.TarInfo

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.io.byte_ranges import LONGEST_LINE, ByteRange, cut_into_ranges, read_lines_of
 from msd_spark.core.errors import StageError
+from msd_spark.io.byte_ranges import LONGEST_LINE, ByteRange, cut_into_ranges, read_lines_of
 
 content_of_lines = st.lists(st.sampled_from([b"", b"a", b"bc", b"\r", b"x" * 9, b"\x85\x0b"]), max_size=12).map(
     b"\n".join

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import fs
 
+from msd_spark.core.rejections import Rejection
 from msd_spark.ingest import reading
-from msd_spark.io import paged as pages
-from msd_spark.io.paged import MOST_PAGES, PAGE, PagedFile, open_seekable
 from msd_spark.ingest.reading import read_unit
 from msd_spark.ingest.units import Kind, SongInput, Unit
-from msd_spark.core.rejections import Rejection
+from msd_spark.io import paged as pages
+from msd_spark.io.paged import MOST_PAGES, PAGE, PagedFile, open_seekable
 from msd_spark.songfile.aggregate import describe, read_songs
 from msd_spark.songfile.song import SongFileError
 from msd_spark.synthetic.command import SyntheticSettings, generate

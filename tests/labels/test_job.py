@@ -12,9 +12,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from msd_spark.core.errors import StageError
-from msd_spark.labels.job import LabelsSettings, make_labels
 from msd_spark.core.schemas import LABELS, TAG_COUNTS, TAGS
 from msd_spark.core.summary import Summary
+from msd_spark.labels.job import LabelsSettings, make_labels
 from msd_spark.labels.tags import TagsSettings, make_tags
 
 

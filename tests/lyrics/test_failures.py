@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from msd_spark.lyrics.blocks import ParsedBlock, parse_block, read_blocks
 from msd_spark.core.errors import StageError
+from msd_spark.formats.musixmatch import parse_reverse_mapping
+from msd_spark.lyrics.blocks import ParsedBlock, parse_block, read_blocks
 from msd_spark.lyrics.corpus import take_stock
 from msd_spark.lyrics.job import LyricsSettings, read_bag_files, unstem
-from msd_spark.formats.musixmatch import parse_reverse_mapping
 from tests.support.lyric_samples import track
 
 LINE = f"{track(1)},1,1:1\n"

@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from msd_spark.lyrics import blocks as bag_files
 from msd_spark.core.errors import StageError
-from msd_spark.lyrics.weights import IDF, SHARE, SIF, LyricTransform
-from msd_spark.lyrics.job import LyricsSettings, make_lyrics
 from msd_spark.core.schemas import GEOMETRY, LYRIC_WORDS, LYRICS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.lyrics import blocks as bag_files
+from msd_spark.lyrics.job import LyricsSettings, make_lyrics
+from msd_spark.lyrics.weights import IDF, SHARE, SIF, LyricTransform
 from tests.support.lyric_samples import bags, track
 
 SIZE = GEOMETRY.lyric_size

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msd_spark.core.errors import StageError
-from msd_spark.maps.export import ExportSettings, export_map
-from msd_spark.maps.atlas import neighbours_column
-from msd_spark.maps.projector import METADATA_COLUMNS, escape
 from msd_spark.core.schemas import MAPS, NEIGHBOURS, POPULARITY
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.maps.atlas import neighbours_column
+from msd_spark.maps.export import ExportSettings, export_map
+from msd_spark.maps.projector import METADATA_COLUMNS, escape
 from tests.support.embedded_songs import write_embedded_songs
 
 SONGS = 30

@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msd_spark.core.errors import StageError
+from msd_spark.core.schemas import EMBEDDINGS, MAPS
+from msd_spark.core.summary import Summary
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.maps.job import make_map
 from msd_spark.maps.kept import KeptMap
 from msd_spark.maps.sample import FEWEST_OF_A_STRATUM, shares, stratified_sample
 from msd_spark.maps.settings import Layout, MapSettings
 from msd_spark.maps.tsne import GREATEST_STEP, ITERATIONS, TsnePlacer, fit_tsne
-from msd_spark.core.schemas import EMBEDDINGS, MAPS
-from msd_spark.core.summary import Summary
-from msd_spark.core.warehouse import Warehouse
 from tests.support.embedded_songs import write_embedded_songs
 
 SONGS, SAMPLE = 200, 80

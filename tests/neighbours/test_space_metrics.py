@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from msd_spark.neighbours.language_question import Songs, language_question
 from msd_spark.catalogue.raw_features import SIZE, raw_features, standardise
+from msd_spark.neighbours.language_question import Songs, language_question
 from msd_spark.neighbours.space_metrics import agreement, clusters, probe
 
 CODES = np.array([0, 0, 0, 1, 1, -1])

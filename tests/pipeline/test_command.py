@@ -6,11 +6,18 @@ import pytest
 
 from msd_spark.core.data_folder import DataFolder
 from msd_spark.core.errors import StageError
-from msd_spark.pipeline.command import choose, effective_settings, keep_settings, parse_arguments, pipeline_settings, without
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.pipeline.catalogue import NAMES, REPOSITORY, PipelineSettings, commands
+from msd_spark.pipeline.command import (
+    choose,
+    effective_settings,
+    keep_settings,
+    parse_arguments,
+    pipeline_settings,
+    without,
+)
 from msd_spark.pipeline.running import Choice, Ran, run_stages
 from msd_spark.pipeline.settings_file import read_settings
-from msd_spark.core.warehouse import Warehouse
 
 EVERYTHING = (
     "songs/",
@@ -270,7 +277,11 @@ def test_a_file_of_settings_is_typed_and_the_command_line_wins(tmp_path: Path, m
     keep_settings(Warehouse(str(w)), found, ["--data", "a\nb"])
     kept = read_settings(w / "pipeline" / "sif.toml")
     assert kept == found
-    assert (w / "pipeline" / "sif.toml").read_text().startswith("# python -m msd_spark.pipeline.command --data 'a b'\n# code ")
+    assert (
+        (w / "pipeline" / "sif.toml")
+        .read_text()
+        .startswith("# python -m msd_spark.pipeline.command --data 'a b'\n# code ")
+    )
 
 
 @pytest.mark.parametrize(

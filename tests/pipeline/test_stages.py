@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msd_spark.core.data_folder import DataFolder
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.pipeline.catalogue import NAMES, REPOSITORY, STAGES, PipelineSettings, commands, words_of
 from msd_spark.pipeline.code_digest import code_digest
 from msd_spark.pipeline.fingerprints import (
@@ -27,7 +28,6 @@ from msd_spark.pipeline.fingerprints import (
     write_record,
 )
 from msd_spark.pipeline.settings_file import merge, to_toml
-from msd_spark.core.warehouse import Warehouse
 
 BY_NAME = {stage.name: stage for stage in STAGES}
 

@@ -13,9 +13,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from msd_spark.core.errors import StageError
-from msd_spark.plays.job import PlaysSettings, make_plays
 from msd_spark.core.schemas import PLAYS, POPULARITY
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.plays.job import PlaysSettings, make_plays
 
 U1, U2, U3 = ("1" * 40, "2" * 40, "3" * 40)
 

@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msd_spark.core.errors import StageError
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.report.data.catalogue import MOST_ARTISTS, UNKNOWN, map_data, plane, sample_by, traits
 from msd_spark.report.data.details import CHUNK, chunks, detail_rows, neighbour_lists
 from msd_spark.report.data.heatmaps import LEVELS, Segments, heatmap_data, quantised, read_segments
 from msd_spark.report.draw.model_diagram import depths, diagram, layers_of
+from msd_spark.report.job import make_report
 from msd_spark.report.scripts import PACKED_TYPES, as_json, as_script, packed, unpacked
 from msd_spark.report.settings import ReportSettings
-from msd_spark.report.job import make_report
-from msd_spark.core.warehouse import Warehouse
 from tests.support.page_listens import N_USERS
 from tests.support.page_run import HOSTILE, RUN, keras_file, write_page_run
 from tests.support.song_tables import song, write_songs

@@ -12,19 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
+from msd_spark.core.warehouse import Warehouse
+from msd_spark.factors.ranking import NONE
 from msd_spark.neighbours.factor_space import read_track_factors
 from msd_spark.neighbours.tables import read_embeddings
 from msd_spark.report.data.listeners import LENGTH, Listeners, by_content, by_listens, unit_rows, users_data
 from msd_spark.report.data.recommended import RecommendationData, names_of, read_recommendation_data
+from msd_spark.report.data.song_vectors import quantised, restored
+from msd_spark.report.data.songs import read_songs
+from msd_spark.report.data.sources import Sources
 from msd_spark.report.scripts import unpacked
 from msd_spark.report.section import Absent, Section
 from msd_spark.report.sections.recommendations import recommendations_section
 from msd_spark.report.settings import ReportSettings
-from msd_spark.report.data.song_vectors import quantised, restored
-from msd_spark.report.data.songs import read_songs
-from msd_spark.report.data.sources import Sources
-from msd_spark.factors.ranking import NONE
-from msd_spark.core.warehouse import Warehouse
 from tests.support.page_listens import ELSEWHERE, N_USERS, UNKNOWN
 from tests.support.page_run import HOSTILE, RUN, write_page_run
 

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
+from msd_spark.report.data.sources import Sources
 from msd_spark.report.section import Section
 from msd_spark.report.sections.results import results_section
-from msd_spark.report.data.sources import Sources
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,15 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from msd_spark.core.revision import code_revision
 from msd_spark.core.errors import StageError
 from msd_spark.core.features import segment_features
 from msd_spark.core.model_inputs import model_inputs
+from msd_spark.core.revision import code_revision
 from msd_spark.core.schemas import EMBEDDING_LAYER, GEOMETRY, LABELS
-from msd_spark.scoring.job import score
-from msd_spark.scoring.settings import REVISIONS_FILE, ScoreSettings
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.scoring.job import score
+from msd_spark.scoring.settings import REVISIONS_FILE, ScoreSettings
 from tests.support.scoring_runs import GENRES, write_untrained_run
 from tests.support.scoring_songs import lyric_vector, song, track_id, write_lyrics, write_songs
 

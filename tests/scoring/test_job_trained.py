@@ -20,13 +20,13 @@ from pyspark.sql import SparkSession
 from msd_spark.core.errors import StageError
 from msd_spark.core.features import example_columns
 from msd_spark.core.model_inputs import model_inputs
-from msd_spark.report.settings import ReportSettings
-from msd_spark.report.job import make_report
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY
+from msd_spark.core.warehouse import Warehouse
+from msd_spark.report.job import make_report
+from msd_spark.report.settings import ReportSettings
 from msd_spark.scoring.job import score
 from msd_spark.scoring.settings import ScoreSettings
 from msd_spark.scoring.trained_run import TrainedRun
-from msd_spark.core.warehouse import Warehouse
 from tests.conftest import REPOSITORY
 
 

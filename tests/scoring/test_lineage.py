@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from msd_spark.core.errors import StageError
-from msd_spark.scoring.lineage import table, trace
 from msd_spark.core.schemas import EXAMPLES, LEDGER
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.scoring.lineage import table, trace
 from tests.support.embedded_songs import write_embedded_songs
 
 TRACK = f"TR000007{'A' * 10}"

@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from msd_spark.catalogue.known_tracks import KnownTracks
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import ABSENT
-from msd_spark.catalogue.known_tracks import KnownTracks
 from msd_spark.scoring.plan import plan_scores
-from msd_spark.scoring.state import ScoredRows, ScoreState
 from msd_spark.scoring.slices import Slice, SlicedSongs
+from msd_spark.scoring.state import ScoredRows, ScoreState
 
 FILES = {"a.parquet": 10, "b.parquet": 20}
 SONGS = SlicedSongs(

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.scoring.job import score
 from msd_spark.scoring.settings import ScoreSettings
-from msd_spark.core.warehouse import Warehouse
 from tests.conftest import REPOSITORY
 from tests.support.object_store import ObjectStore
 from tests.support.scoring_runs import write_untrained_run

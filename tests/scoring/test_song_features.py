@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from msd_spark.core.schemas import EMBEDDINGS, GEOMETRY, Geometry
 from msd_spark.scoring.embedding_rows import embedding_rows, entropy
 from msd_spark.scoring.model import Scores, ScoringModel
-from msd_spark.scoring.song_features import song_features
 from msd_spark.scoring.slices import Slice, cut
+from msd_spark.scoring.song_features import song_features
 from msd_spark.scoring.trained_run import TrainedRun
 
 SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=2)

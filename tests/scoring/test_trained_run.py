@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from msd_spark.core.errors import StageError
 from msd_spark.catalogue.joined_tracks import NO_LYRICS
+from msd_spark.core.errors import StageError
 from msd_spark.core.model_inputs import input_shapes
 from msd_spark.core.schemas import EMBEDDING_SIZE, GEOMETRY, LYRICS, Geometry
-from msd_spark.scoring.trained_run import TrainedRun
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.scoring.trained_run import TrainedRun
 
 MOMENTS = {"timbre": {"mean": [1.0] * 12, "deviation": [2.0] * 12}}
 

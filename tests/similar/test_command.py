@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msd_spark.neighbours.tables import read_embeddings
 from msd_spark.core.runs import METADATA, MODEL, RUNS
 from msd_spark.core.schemas import EMBEDDING_LAYER, GEOMETRY
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.neighbours.tables import read_embeddings
 from tests.conftest import REPOSITORY
 from tests.support.embedded_songs import write_embedded_songs
 
@@ -23,7 +23,16 @@ SONG = f"TR000010{'A' * 10}"
 
 
 def similar(warehouse: Warehouse, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "msd_spark.similar.command", "--warehouse", warehouse.root, "--run", "tiny", *words]
+    command = [
+        sys.executable,
+        "-m",
+        "msd_spark.similar.command",
+        "--warehouse",
+        warehouse.root,
+        "--run",
+        "tiny",
+        *words,
+    ]
     return subprocess.run(command, cwd=REPOSITORY, env=os.environ, capture_output=True, text=True, timeout=300)
 
 

@@ -11,14 +11,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from msd_spark.synthetic.metadata import SongFile
-from msd_spark.synthetic.song_image import song_image
 from msd_spark.core.schemas import SONGS
+from msd_spark.core.song_layout import ARRAYS, TABLES, Array
 from msd_spark.songfile import parse
 from msd_spark.songfile.batches import songs_to_batch, songs_writer
-from msd_spark.core.song_layout import ARRAYS, TABLES, Array
-from msd_spark.songfile.parse import SongFileError, parse_song, same_song
 from msd_spark.songfile.h5py_reader import parse_with_h5py
+from msd_spark.songfile.parse import SongFileError, parse_song, same_song
+from msd_spark.synthetic.metadata import SongFile
+from msd_spark.synthetic.song_image import song_image
 
 Change = Callable[[SongFile], None]
 

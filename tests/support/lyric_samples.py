@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from msd_spark.lyrics.bags import Bags
 from msd_spark.formats.musixmatch import BagOfWords
+from msd_spark.lyrics.bags import Bags
 
 TRACK = "TRAAAAV128F421A322"
 

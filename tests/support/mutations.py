@@ -18,9 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from msd_spark.songfile.parse import parse_song, same_song
-from msd_spark.songfile.h5py_reader import parse_with_h5py
 from msd_spark.songfile.direct.skeleton import ITEMS, find_skeleton
+from msd_spark.songfile.h5py_reader import parse_with_h5py
+from msd_spark.songfile.parse import parse_song, same_song
 from msd_spark.songfile.song import Song, SongFileError
 
 _STRUCTURES = 48_000  # groups, types and indices lie within; few of the file's bytes, and nearly all that can go wrong

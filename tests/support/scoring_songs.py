@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from msd_spark.core.schemas import EMBEDDING_SIZE, LYRICS, SONGS
-from msd_spark.songfile.batches import songs_writer
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.songfile.batches import songs_writer
 
 
 def track_id(number: int) -> str:

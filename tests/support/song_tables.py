@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from msd_spark.core.schemas import ARRAY_COLUMNS, FACTORS, LABELS, LYRICS, POPULARITY, SONGS, TAG_COUNTS, TAGS
-from msd_spark.songfile.batches import songs_writer
 from msd_spark.core.summary import SUMMARIES
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.songfile.batches import songs_writer
 
 
 def track(number: int) -> str:

@@ -11,13 +11,13 @@ import numpy as np
 
 from msd_spark.core.warehouse import Warehouse
 from training.data.dataset import Dataset
-from training.evaluation.judgement import epoch_figures
-from training.loop.trainer import Trainer
-from training.models.settings import ModelSettings
-from training.models import MODELS
-from training.ranks.ranks import Ranks
 from training.data.targets import Target
+from training.evaluation.judgement import epoch_figures
 from training.loop.settings import TrainingSettings
+from training.loop.trainer import Trainer
+from training.models import MODELS
+from training.models.settings import ModelSettings
+from training.ranks.ranks import Ranks
 
 warehouse, output, batch, window = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 ranks = Ranks.join()

@@ -12,14 +12,14 @@ from msd_spark.core.warehouse import Warehouse
 from training.data.augmentation import AugmentationSettings
 from training.data.dataset import Dataset
 from training.data.feed import FeedSettings
-from training.loop.trainer import Trainer
-from training.models.settings import ModelSettings
-from training.models import MODELS
-from training.loop.optimizers import OptimizerSettings
-from training.ranks.ranks import Ranks
-from training.loop.schedule import Schedule
 from training.data.targets import Target
+from training.loop.optimizers import OptimizerSettings
+from training.loop.schedule import Schedule
 from training.loop.settings import TrainingSettings
+from training.loop.trainer import Trainer
+from training.models import MODELS
+from training.models.settings import ModelSettings
+from training.ranks.ranks import Ranks
 
 warehouse, output, global_batch = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
 ranks = Ranks.join()

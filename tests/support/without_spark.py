@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import pyarrow.parquet as pq
 
+from msd_spark.core.summary import Summary
 from msd_spark.ingest import job
 from msd_spark.ingest.settings import IngestSettings
-from msd_spark.core.summary import Summary
 from tests.support.song_images import song_image
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from msd_spark.synthetic.command import Summary
 from msd_spark.synthetic.labels import CD2_GENRES, MAGD_OTHERS
 from msd_spark.synthetic.signal import GENRES
-from msd_spark.synthetic.command import Summary
 
 
 def lines(path: Path) -> list[str]:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from msd_spark.core.errors import StageError
+from tests.conftest import REPOSITORY
 from tools.deployment import cost
 from tools.deployment.archive import named_by_contents, write_archive
 from tools.deployment.certificates import make_certificates, node_names
 from tools.deployment.code import code_files, pack_code
 from tools.deployment.environment import environment_key, members, needed, pins
-from msd_spark.core.errors import StageError
-from tests.conftest import REPOSITORY
 
 LOCK = "a==1 \\\n    --hash=sha256:00\n    # via b\nb_c[x]==2 ; python_version > '3' \\\n    --hash=sha256:11\nd==3\n"
 
@@ -49,7 +49,9 @@ def test_an_archive_is_named_by_its_contents(tmp_path: Path) -> None:
 def test_the_code_holds_what_the_commands_name(tmp_path: Path) -> None:
     with tarfile.open(pack_code(REPOSITORY, tmp_path)) as archive:
         by_name = {member.name: member for member in archive}
-    assert {"jobs/ingest.py", "training/train.py", "msd_spark/report/assets/report.html", "pyproject.toml"} <= set(by_name)
+    assert {"jobs/ingest.py", "training/train.py", "msd_spark/report/assets/report.html", "pyproject.toml"} <= set(
+        by_name
+    )
     assert by_name["training/train.py"].mode & 0o100  # horovodrun executes it
     assert not [name for name in by_name if name.startswith(("tests", "infra", ".", "build")) or "__pycache__" in name]
 

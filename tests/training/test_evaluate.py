@@ -36,11 +36,11 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import keras
 
     from training.data.dataset import Dataset
-    from training.evaluation.judgement import read_training_truths
-    from training.models.settings import ModelSettings
-    from training.models import MODELS
-    from training.runs.run_folder import FinishedRun, write_run
     from training.data.targets import Target
+    from training.evaluation.judgement import read_training_truths
+    from training.models import MODELS
+    from training.models.settings import ModelSettings
+    from training.runs.run_folder import FinishedRun, write_run
 
     folder = tmp_path_factory.mktemp("evaluate")
     opened = write_tiny_dataset(folder, ROWS)

@@ -53,7 +53,7 @@ def test_a_rank_is_killed_and_the_run_resumed(warehouse: Path, whole: Path, tmp_
     with launched(*command(warehouse, "killed"), log=tmp_path / "killed") as training:
         # In the middle of the second epoch, some steps after a checkpoint or just before the next one.
         training.wait_until(lambda: (state := checkpoint(last)) and state.epoch == 1 and state.step >= 3)
-        processes, ranks = training.processes(), training.ranks.ranks()
+        processes, ranks = training.processes(), training.ranks()
         assert sorted(ranks) == [0, 1]
         ranks[1].kill()
         killed = time.monotonic()

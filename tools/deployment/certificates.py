@@ -12,9 +12,9 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+from msd_spark.core.errors import StageError
 from tools.deployment.archive import named_by_contents
 from tools.deployment.code import STAGE
-from msd_spark.core.errors import StageError
 
 DAYS = 730
 

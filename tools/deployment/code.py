@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tools.deployment.archive import named_by_contents, write_archive
 from msd_spark.core.errors import StageError
+from tools.deployment.archive import named_by_contents, write_archive
 
 STAGE = "package"
 PARTS = (
     "jobs",
     "msd_spark",
+    "tools",
     "training",
     "pyproject.toml",
     "README.md",

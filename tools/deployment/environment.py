@@ -15,10 +15,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from msd_spark.core.errors import StageError
+from msd_spark.environment.doctor import PROJECT
 from tools.deployment.archive import write_archive
 from tools.deployment.code import STAGE
-from msd_spark.environment.doctor import PROJECT
-from msd_spark.core.errors import StageError
 
 OF_THE_CLUSTER = frozenset({"pyspark", "py4j"})
 """Not packed: Spark brings its own Python side, and another would be wrong beside it."""

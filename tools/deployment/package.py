@@ -16,12 +16,12 @@ from pyarrow import fs
 from tqdm import tqdm
 
 from msd_spark.core.command_line import exit_with
-from tools.deployment.certificates import make_certificates
-from tools.deployment.code import STAGE, pack_code
-from tools.deployment.environment import pack_environment
 from msd_spark.core.errors import StageError
 from msd_spark.core.filesystems import open_location
 from msd_spark.core.summary import Summary
+from tools.deployment.certificates import make_certificates
+from tools.deployment.code import STAGE, pack_code
+from tools.deployment.environment import pack_environment
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILT = REPOSITORY / "build" / "package"

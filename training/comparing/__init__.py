@@ -1,0 +1,1 @@
+"""Compare models and inputs over several seeds."""

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from msd_spark.core.errors import StageError
-from training.evaluation.bootstrap import Artists, Bootstrap, percentile_interval, resample
-from training.evaluation.judgement import candidate_of
 from training.data.predictions import Predictions
 from training.data.targets import Target
+from training.evaluation.bootstrap import Artists, Bootstrap, percentile_interval, resample
+from training.evaluation.judgement import candidate_of
 
 STAGE = "compare"
 

@@ -1,0 +1,1 @@
+"""Read a dataset: plan, files, batches, targets and augmentation."""

@@ -11,9 +11,9 @@ import numpy as np
 from msd_spark.core.errors import StageError
 from msd_spark.core.schemas import Geometry
 from training.data.dataset import Dataset
-from training.evaluation.baselines import TrainingTruths
 from training.data.predictions import Predictions
 from training.data.targets import FACTORS, GENRE, TAGS, Target
+from training.evaluation.baselines import TrainingTruths
 
 STAGE = "evaluate"
 

@@ -9,17 +9,17 @@ import numpy as np
 
 from msd_spark.core.errors import StageError
 from training.data.dataset import STAGE, Dataset
-from training.evaluation.divergence import DivergedError
+from training.data.predictions import Predictions
+from training.data.targets import FACTORS, GENRE, POPULARITY, TAGS, Target
 from training.evaluation.baselines import TrainingTruths, artist_mean_scores, prior_scores, stratified_random
 from training.evaluation.bootstrap import Artists, Bootstrap
 from training.evaluation.candidate import Candidate, with_intervals
 from training.evaluation.classification import classification_figures, classifier
+from training.evaluation.divergence import DivergedError
 from training.evaluation.linear import TRAINING_EXAMPLES, Linear, fit_linear
 from training.evaluation.multilabel import multilabel_figures, tagger
 from training.evaluation.regression import regression_figures, regressor
 from training.evaluation.song_features import read_columns, read_features
-from training.data.predictions import Predictions
-from training.data.targets import FACTORS, GENRE, POPULARITY, TAGS, Target
 
 HEADLINES = {
     GENRE: ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_average_precision", "log_loss"),

@@ -17,10 +17,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
+from training.data.targets import Target
 from training.evaluation.classification import losses
 from training.evaluation.multilabel import tag_losses
 from training.evaluation.song_features import Features
-from training.data.targets import Target
 
 STRENGTHS = (1.0, 0.1, 0.01, 0.001, 0.0001)
 """Penalties on the squared weights that are tried, a training example: the objective is the mean loss plus

@@ -19,10 +19,10 @@ from msd_spark.core.schemas import FILTER_RESPONSES, SPLITS, Geometry
 from msd_spark.core.warehouse import Warehouse
 from training.data.assembly import Columns
 from training.data.dataset import Dataset
+from training.data.reading import INPUT_COLUMNS, read_row_groups
 from training.listening.receptive_field import Fields, ReceptiveField, receptive_fields
 from training.listening.song_times import read_row_times
 from training.listening.top_segments import TopSegments
-from training.data.reading import INPUT_COLUMNS, read_row_groups
 
 BOTH = "segments"
 """What a filter hears that hears chroma and timbre."""

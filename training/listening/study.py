@@ -19,16 +19,16 @@ from msd_spark.core.schemas import OCCLUSION
 from msd_spark.core.warehouse import Warehouse
 from training.data.assembly import assemble
 from training.data.dataset import Dataset
-from training.evaluation.bootstrap import Bootstrap
-from training.evaluation.fit import Fit, fit_to, run_target
-from training.loop.inference import Infer, compile_inference
-from training.listening.filters import filter_responses, responses_table, sample_songs
-from training.listening.occlusion import FULL, HIDDEN, hide, occlusion_table
-from training.models.settings import Normalisation
 from training.data.predictions import Predictions
 from training.data.reading import columns_for, read_row_groups, to_batch
-from training.runs.run_folder import read_model
 from training.data.targets import GENRE, POPULARITY, Target
+from training.evaluation.bootstrap import Bootstrap
+from training.evaluation.fit import Fit, fit_to, run_target
+from training.listening.filters import filter_responses, responses_table, sample_songs
+from training.listening.occlusion import FULL, HIDDEN, hide, occlusion_table
+from training.loop.inference import Infer, compile_inference
+from training.models.settings import Normalisation
+from training.runs.run_folder import read_model
 
 STAGE = "listen"
 STUDIES = "studies"

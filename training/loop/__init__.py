@@ -1,0 +1,1 @@
+"""Train a model on all ranks: options, schedule, optimizer, checkpoints and inference."""

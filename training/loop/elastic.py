@@ -8,8 +8,8 @@ from typing import Any
 import horovod.tensorflow as hvd
 from horovod.common.exceptions import HorovodInternalError
 
-from training.ranks.ranks import LostRankError, Ranks
 from training.loop.state import TrainingState
+from training.ranks.ranks import LostRankError, Ranks
 
 Commit = Callable[[TrainingState], None]
 

@@ -13,9 +13,9 @@ from training.data.assembly import assemble
 from training.data.dataset import STAGE, Dataset
 from training.data.plan import plan_epoch
 from training.data.predictions import Predictions
-from training.ranks.ranks import Ranks
 from training.data.reading import columns_for, read_row_groups, to_batch
 from training.data.targets import Target
+from training.ranks.ranks import Ranks
 
 Infer = Callable[[Mapping[str, tf.Tensor]], tf.Tensor]
 """From a batch of inputs to scores of shape ``(batch, n_outputs)``."""

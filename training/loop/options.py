@@ -12,17 +12,17 @@ from typing import Any
 from msd_spark.core.errors import StageError
 from training.data.augmentation import AugmentationSettings
 from training.data.dataset import STAGE
+from training.data.feed import FeedSettings
+from training.data.targets import FACTORS, GENRE, TARGETS
+from training.data.truth import CLASS_WEIGHTS, NONE
 from training.evaluation.baselines import BASELINES
 from training.evaluation.deciding import BEST_BY
-from training.data.feed import FeedSettings
 from training.loop.journal import CheckpointSettings
-from training.models.settings import AUGMENTATION, DEFAULTS, INPUTS, ModelSettings
 from training.loop.optimizers import OPTIMIZERS, PRECISIONS, OptimizerSettings
-from training.protocol_2019.options import add_protocol
 from training.loop.schedule import DECAYS, SCALINGS, Schedule
-from training.data.targets import FACTORS, GENRE, TARGETS
 from training.loop.settings import TrainingSettings
-from training.data.truth import CLASS_WEIGHTS, NONE
+from training.models.settings import AUGMENTATION, DEFAULTS, INPUTS, ModelSettings
+from training.protocol_2019.options import add_protocol
 
 OF_THE_MODEL = "the model's own"
 """What an option stands at where each model has its own."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from training.evaluation.deciding import BEST_BY, FIGURE
 from training.data.feed import FeedSettings
+from training.evaluation.deciding import BEST_BY, FIGURE
 from training.loop.optimizers import OptimizerSettings
 from training.loop.schedule import Schedule
 

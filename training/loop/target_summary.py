@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 
 from msd_spark.core.errors import StageError
 from training.data.dataset import STAGE, Dataset
-from training.ranks.ranks import Ranks
 from training.data.targets import FACTORS, POPULARITY, TAGS, Target
+from training.ranks.ranks import Ranks
 
 
 @dataclass(frozen=True)

@@ -23,23 +23,23 @@ import tensorflow as tf
 
 from msd_spark.core.errors import StageError
 from training.data.dataset import STAGE, Dataset
-from training.evaluation.divergence import DivergedError
-from training.evaluation.deciding import cost_of_epoch
-from training.evaluation.judgement import HEADLINES, check_finite, epoch_figures
 from training.data.feed import Feed
-from training.loop.inference import compile_inference, predict_split
-from training.models.losses import Loss
-from training.loop.optimizers import make_optimizer
 from training.data.plan import RankPlan, plan_epoch
 from training.data.predictions import Predictions
-from training.loop.progress import Progress, someone_watches
-from training.ranks.ranks import Ranks
 from training.data.reading import Batch, Tally, batches
-from training.ranks.seeds import drawing_states, seed_dropout
+from training.data.targets import TAGS, Target
+from training.evaluation.deciding import cost_of_epoch
+from training.evaluation.divergence import DivergedError
+from training.evaluation.judgement import HEADLINES, check_finite, epoch_figures
+from training.loop.inference import compile_inference, predict_split
+from training.loop.optimizers import make_optimizer
+from training.loop.progress import Progress, someone_watches
+from training.loop.settings import TrainingSettings
 from training.loop.state import Best, TrainingState
 from training.loop.target_summary import summarise
-from training.data.targets import TAGS, Target
-from training.loop.settings import TrainingSettings
+from training.models.losses import Loss
+from training.ranks.ranks import Ranks
+from training.ranks.seeds import drawing_states, seed_dropout
 
 
 @dataclass

@@ -12,13 +12,13 @@ from collections.abc import Callable
 import keras
 
 from msd_spark.core.schemas import Geometry
-from training.models.settings import ModelSettings, Normalisation
+from training.data.targets import Target
 from training.models.attention import attention
 from training.models.cnn import cnn
 from training.models.dense import dense
 from training.models.logistic import logistic
 from training.models.lstm import lstm
-from training.data.targets import Target
+from training.models.settings import ModelSettings, Normalisation
 
 MODELS: dict[str, Callable[[Geometry, Target, Normalisation, ModelSettings], keras.Model]] = {
     "attention": attention,

@@ -7,10 +7,10 @@ from keras import layers, ops
 
 from msd_spark.core.model_inputs import MASK
 from msd_spark.core.schemas import Geometry
-from training.models.settings import ModelSettings, Normalisation
+from training.data.targets import Target
 from training.models.cnn import convolutions
 from training.models.parts import STREAMS, head, make_inputs, normalised
-from training.data.targets import Target
+from training.models.settings import ModelSettings, Normalisation
 
 SMALLEST_VARIANCE = 1e-3
 """Added before the square root, whose slope has no bound at 0."""

@@ -7,9 +7,9 @@ from keras import layers
 
 from msd_spark.core.model_inputs import MASK
 from msd_spark.core.schemas import Geometry
-from training.models.settings import ModelSettings, Normalisation
-from training.models.parts import STREAMS, column, head, make_inputs, masked_mean, normalised
 from training.data.targets import Target
+from training.models.parts import STREAMS, column, head, make_inputs, masked_mean, normalised
+from training.models.settings import ModelSettings, Normalisation
 
 
 def cnn(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:

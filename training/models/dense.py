@@ -6,9 +6,9 @@ import keras
 from keras import layers
 
 from msd_spark.core.schemas import Geometry
-from training.models.settings import ModelSettings, Normalisation
-from training.models.parts import STREAMS, head, make_inputs, normalised
 from training.data.targets import Target
+from training.models.parts import STREAMS, head, make_inputs, normalised
+from training.models.settings import ModelSettings, Normalisation
 
 
 def dense(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:

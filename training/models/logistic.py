@@ -10,9 +10,9 @@ from keras import layers, ops
 
 from msd_spark.core.model_inputs import CHROMA, MASK, TIMBRE
 from msd_spark.core.schemas import Geometry
-from training.models.settings import ModelSettings, Normalisation
-from training.models.parts import column, head, make_inputs, masked_mean, normalised
 from training.data.targets import Target
+from training.models.parts import column, head, make_inputs, masked_mean, normalised
+from training.models.settings import ModelSettings, Normalisation
 
 
 def logistic(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:

@@ -7,9 +7,9 @@ from keras import layers, ops
 
 from msd_spark.core.model_inputs import MASK
 from msd_spark.core.schemas import Geometry
-from training.models.settings import ModelSettings, Normalisation
-from training.models.parts import STREAMS, head, make_inputs, normalised
 from training.data.targets import Target
+from training.models.parts import STREAMS, head, make_inputs, normalised
+from training.models.settings import ModelSettings, Normalisation
 
 
 def lstm(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:

@@ -9,8 +9,8 @@ from keras import layers, regularizers
 
 from msd_spark.core.model_inputs import CHROMA, HAS_LYRICS, LYRIC_VECTOR, MASK, TIMBRE, input_shapes
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, Geometry
-from training.models.settings import ModelSettings, Normalisation
 from training.data.targets import FACTORS, TAGS, Target
+from training.models.settings import ModelSettings, Normalisation
 
 Inputs = Mapping[str, keras.KerasTensor]
 

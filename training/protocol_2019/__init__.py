@@ -1,0 +1,1 @@
+"""Repeat the 2019 experiment, with its leaks, for comparison."""

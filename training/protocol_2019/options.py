@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from msd_spark.core.errors import StageError
 from training.data.dataset import STAGE
-from training.protocol_2019.examples import ORIGINAL_OPTIONS, PROTOCOLS, Protocol2019
 from training.data.targets import GENRE
+from training.protocol_2019.examples import ORIGINAL_OPTIONS, PROTOCOLS, Protocol2019
 
 
 def add_protocol(parser: argparse.ArgumentParser) -> None:

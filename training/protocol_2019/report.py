@@ -10,8 +10,8 @@ from tabulate import tabulate
 from msd_spark.core.formatting import number, with_interval
 from msd_spark.core.runs import METADATA, METRICS, RUNS
 from msd_spark.core.warehouse import Warehouse
-from training.evaluation.leaks import find_leak
 from training.data.predictions import Predictions
+from training.evaluation.leaks import find_leak
 from training.protocol_2019.examples import ARTIST_DISJOINT, HELD_OUT, VALIDATION
 
 ORIGINAL = (

@@ -1,0 +1,1 @@
+"""Horovod ranks: collectives, devices, seeds and termination."""

@@ -21,11 +21,12 @@ import pyarrow.parquet as pq
 from msd_spark.core.revision import code_revision
 from msd_spark.core.runs import HISTORY, METADATA, METRICS, MODEL, RUNS
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.environment.doctor import tensorflow_package
 from training.data.dataset import Dataset
-from training.evaluation.baselines import TrainingTruths
-from training.evaluation.fit import factors_of
 from training.data.predictions import Predictions
 from training.data.targets import FACTORS, TAGS, Target
+from training.evaluation.baselines import TrainingTruths
+from training.evaluation.fit import factors_of
 
 TRAINING_EXAMPLES = "training_examples.parquet"
 """Track id, artist group and class of every example that a run was trained on: what leaks are found by."""
@@ -123,7 +124,8 @@ def _metadata(run: FinishedRun) -> dict[str, Any]:
         "arguments": run.arguments,
         "git_revision": code_revision(),
         "versions": {
-            package: version(package) for package in ("tensorflow", "keras", "horovod", "numpy", "scikit-learn")
+            package: version(package)
+            for package in (tensorflow_package(), "keras", "horovod", "numpy", "scikit-learn")
         },
     }
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from training.models.settings import DEFAULTS
 from training.loop.optimizers import OPTIMIZERS
+from training.models.settings import DEFAULTS
 
 WIDTH_OPTION = {"attention": "filters", "cnn": "filters", "dense": "hidden", "lstm": "units"}
 """Which of a model's sizes is searched, by model; the others have none that matters."""

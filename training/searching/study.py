@@ -25,9 +25,9 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from msd_spark.core.errors import StageError
-from training.loop.checkpoints import differences
 from training.evaluation.deciding import LESS_IS_BETTER, MAIN_FIGURES
 from training.evaluation.judgement import HEADLINES
+from training.loop.checkpoints import differences
 from training.searching.space import SearchSpace
 
 STAGE = "search"

@@ -12,18 +12,18 @@ import keras
 
 from msd_spark.core.errors import StageError
 from training.data.dataset import Dataset
-from training.evaluation.divergence import DivergedError
+from training.data.targets import Target
 from training.evaluation.deciding import cost_of_epoch
-from training.loop.trainer import Trainer
-from training.models import MODELS
+from training.evaluation.divergence import DivergedError
 from training.loop.options import model_settings, training_settings
-from training.ranks.ranks import Ranks
-from training.searching.space import option_words
-from training.ranks.seeds import seed_weights
 from training.loop.session import forget_models, training_arguments
 from training.loop.state import TrainingState
+from training.loop.trainer import Trainer
+from training.models import MODELS
+from training.ranks.ranks import Ranks
+from training.ranks.seeds import seed_weights
+from training.searching.space import option_words
 from training.searching.study import STAGE, SearchSettings, Study
-from training.data.targets import Target
 
 if TYPE_CHECKING:
     import optuna

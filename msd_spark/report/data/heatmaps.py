@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from msd_spark.catalogue.songs import table_files
-from msd_spark.report.scripts import packed
 from msd_spark.core.schemas import GEOMETRY
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.report.scripts import packed
 
 COLUMNS = ("segments_start", "segments_pitches", "segments_timbre", "duration")
 LEVELS = 254

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from msd_spark.report.data.listeners import DEPTH, LENGTH
-from msd_spark.report.scripts import packed
 from msd_spark.factors.mixed import OFFSET
 from msd_spark.factors.settings import AlsParameters
+from msd_spark.report.data.listeners import DEPTH, LENGTH
+from msd_spark.report.scripts import packed
 
 ZERO = 128
 """The byte that stands for 0."""

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from msd_spark.core.errors import StageError
+from msd_spark.core.runs import RUNS
 from msd_spark.neighbours.tables import read_embeddings, read_table
 from msd_spark.report.data.catalogue import PLANE, plane
-from msd_spark.report.settings import STAGE
 from msd_spark.report.data.sources import Sources
-from msd_spark.core.runs import RUNS
+from msd_spark.report.settings import STAGE
 
 DESCRIBED = ("title", "artist_name", "release", "year", "duration", "tempo", "key", "mode", "n_segments")
 """Columns of ``songs/`` that the page shows."""

@@ -11,13 +11,13 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
-from msd_spark.core.errors import StageError
 from msd_spark.catalogue.songs import table_files
-from msd_spark.neighbours.tables import read_table
-from msd_spark.report.settings import STAGE
+from msd_spark.core.errors import StageError
 from msd_spark.core.runs import HISTORY, METADATA, METRICS, RUNS, read_run
 from msd_spark.core.summary import SUMMARIES
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.neighbours.tables import read_table
+from msd_spark.report.settings import STAGE
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Charts, tables and the model diagram of the report."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msd_spark.report.data.sources import Sources
 from msd_spark.report.section import Absent, Section
 from msd_spark.report.sections.accounts import funnel_section, ingest_section, rejected_section
 from msd_spark.report.sections.curves import precision_recall_section
@@ -18,7 +19,6 @@ from msd_spark.report.sections.runs import comparison_section, protocol_section,
 from msd_spark.report.sections.space import space_section
 from msd_spark.report.sections.studies import filters_section, occlusion_section
 from msd_spark.report.sections.training import training_section
-from msd_spark.report.data.sources import Sources
 
 SECTIONS: tuple[Callable[[Sources], Section | Absent], ...] = (
     results_section,

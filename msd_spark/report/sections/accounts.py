@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from msd_spark.neighbours.tables import read_table
+from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Bars
 from msd_spark.report.section import Absent, Section
-from msd_spark.report.data.sources import Sources
 from msd_spark.report.tables import Table
 
 STAGES = ("ingest", "lyrics", "labels", "plays", "dataset", "score", "neighbours", "maps")

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from msd_spark.core.runs import RUNS
+from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Curves, Line
 from msd_spark.report.section import Absent, Section
 from msd_spark.report.sections.results import judged_split
-from msd_spark.report.data.sources import Sources
-from msd_spark.core.runs import RUNS
 
 MOST_CLASSES = 18
 MOST_POINTS = 300

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from msd_spark.core.schemas import SPLITS
+from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Bars
 from msd_spark.report.section import Absent, Section
-from msd_spark.report.data.sources import Sources
 from msd_spark.report.tables import Table
-from msd_spark.core.schemas import SPLITS
 
 TRAIN = SPLITS[0]
 

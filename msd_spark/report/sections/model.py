@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from msd_spark.core.runs import MODEL, RUNS
+from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.model_diagram import diagram, layers_of
 from msd_spark.report.section import Absent, Section
-from msd_spark.report.data.sources import Sources
-from msd_spark.core.runs import MODEL, RUNS
 
 
 def model_section(sources: Sources) -> Section | Absent:

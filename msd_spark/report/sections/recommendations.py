@@ -9,17 +9,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from msd_spark.factors.metrics import FIGURES
+from msd_spark.factors.settings import METADATA_FILE, TABLE
 from msd_spark.neighbours.factor_space import FACTORS, read_track_factors
 from msd_spark.neighbours.settings import QUALITY_FILE, SEARCH_FILE
 from msd_spark.neighbours.settings import TABLE as NEIGHBOURS
-from msd_spark.report.draw.charts import Intervals
 from msd_spark.report.data.recommended import names_of, why_absent
+from msd_spark.report.data.sources import Sources
+from msd_spark.report.draw.charts import Intervals
 from msd_spark.report.section import Absent, Section
 from msd_spark.report.settings import STAGE
-from msd_spark.report.data.sources import Sources
 from msd_spark.report.tables import Table
-from msd_spark.factors.metrics import FIGURES
-from msd_spark.factors.settings import METADATA_FILE, TABLE
 
 KEY = "recommendations"
 FILLED = "recommend"

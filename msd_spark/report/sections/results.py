@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from msd_spark.core.formatting import with_interval
+from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Curves, Intervals, Line, Matrix
 from msd_spark.report.section import Absent, Section
-from msd_spark.report.data.sources import Sources
 from msd_spark.report.tables import Table
 
 FIGURES = (

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msd_spark.core.formatting import number, with_interval
+from msd_spark.core.runs import METADATA, METRICS, RUNS
+from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Intervals
 from msd_spark.report.section import Absent, Section
 from msd_spark.report.sections.results import readable
-from msd_spark.report.data.sources import Sources
 from msd_spark.report.tables import Table
-from msd_spark.core.runs import METADATA, METRICS, RUNS
 
 COMPARISONS = "comparisons"
 BELIEVED = {

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from msd_spark.neighbours.settings import QUALITY_FILE, SEARCH_FILE, TABLE
+from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Intervals
 from msd_spark.report.section import Absent, Section
-from msd_spark.report.data.sources import Sources
 from msd_spark.report.tables import Table
 
 SPACES = {"embedding": "embedding", "raw": "raw features"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Intervals
 from msd_spark.report.section import Absent, Section
-from msd_spark.report.data.sources import Sources
 from msd_spark.report.tables import Table, rows_of
 
 STUDIES = "studies"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Curves, Line
 from msd_spark.report.section import Absent, Section
 from msd_spark.report.sections.results import readable
-from msd_spark.report.data.sources import Sources
 
 VALIDATION = "validation_"
 SHARES = ("accuracy", "balanced_accuracy", "macro_f1", "macro_average_precision", "cosine", "r2", "macro_pr_auc")

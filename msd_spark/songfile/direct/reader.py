@@ -10,11 +10,11 @@ import struct
 import numpy as np
 
 from msd_spark.core.schemas import ARRAY_COLUMNS, POINTER_PREFIX, SENTINELS
-from msd_spark.songfile.direct.chunks import first_row, read_chunks, string_width, unshuffle_bytes, unshuffle_doubles
 from msd_spark.core.song_layout import ARRAYS, TABLES, Array, Table
+from msd_spark.songfile.direct.chunks import first_row, read_chunks, string_width, unshuffle_bytes, unshuffle_doubles
 from msd_spark.songfile.direct.skeleton import ITEMS, Skeleton, element_type, row_shape
-from msd_spark.songfile.song import Song, text
 from msd_spark.songfile.direct.structure import Unfamiliar
+from msd_spark.songfile.song import Song, text
 
 MAX_INFLATED_BYTES = 32 << 20
 """Songs with more are left to h5py, which judges whether they are plausible."""

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
-from msd_spark.report.settings import ReportSettings
 from msd_spark.report.job import make_report
+from msd_spark.report.settings import ReportSettings
 from tests.support.page_run import RUN, write_page_run
 
 expect.set_options(timeout=60_000)  # a busy machine is slow, not wrong

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from playwright.sync_api import Locator, Page, expect
 
-from msd_spark.report.data.listeners import DEPTH, LENGTH
-from msd_spark.report.scripts import unpacked
-from msd_spark.report.data.song_vectors import restored
 from msd_spark.factors.mixed import fuse
+from msd_spark.report.data.listeners import DEPTH, LENGTH
+from msd_spark.report.data.song_vectors import restored
+from msd_spark.report.scripts import unpacked
 from tests.support.page_listens import ELSEWHERE, N_USERS, PARAMETERS, UNKNOWN
 from tests.support.page_run import AMONG, HOSTILE
 

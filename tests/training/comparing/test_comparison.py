@@ -10,11 +10,11 @@ from msd_spark.core.errors import StageError
 from training.compare import parse_arguments, plan_runs
 from training.comparing.comparison import Combination, combinations, compare, parse_list, pool
 from training.comparing.table import comparison_table, findings, markdown
+from training.data.predictions import Predictions
+from training.data.targets import FACTORS, GENRE, POPULARITY, TAGS, Target
 from training.evaluation.bootstrap import Bootstrap
 from training.runs.predictions_table import from_table
-from training.data.predictions import Predictions
 from training.runs.run_folder import predictions_table
-from training.data.targets import FACTORS, GENRE, POPULARITY, TAGS, Target
 
 TARGET = Target(GENRE, 3, ("Blues", "Jazz", "Rap"))
 BOOTSTRAP = Bootstrap(resamples=400, seed=3)

@@ -7,9 +7,9 @@ import pytest
 from msd_spark.core.errors import StageError
 from tests.support.tiny_dataset import FACTOR_SIZE, LABELS, TAGS, write_tiny_dataset
 from training.data.dataset import Dataset
-from training.ranks.ranks import Ranks
-from training.loop.target_summary import summarise
 from training.data.targets import TARGETS, Target
+from training.loop.target_summary import summarise
+from training.ranks.ranks import Ranks
 
 ROWS = {"train": [12, 9, 1], "validation": [], "test": []}
 

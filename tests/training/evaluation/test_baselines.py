@@ -10,17 +10,17 @@ import pytest
 
 from msd_spark.core.errors import StageError
 from msd_spark.core.schemas import GEOMETRY
-from tests.support.tiny_dataset import LABELS, write_tiny_dataset
 from tests.support.predictions import predictions, target
+from tests.support.tiny_dataset import LABELS, write_tiny_dataset
 from training.data.dataset import Dataset
+from training.data.predictions import Predictions
+from training.data.targets import Target
 from training.evaluation.baselines import TrainingTruths, artist_mean_scores, prior_scores, stratified_random
 from training.evaluation.bootstrap import Artists, Bootstrap
 from training.evaluation.classification import classification_figures
 from training.evaluation.judgement import judge, judge_splits, read_training_truths
 from training.evaluation.linear import fit_linear
 from training.evaluation.song_features import Features, read_features, song_features
-from training.data.predictions import Predictions
-from training.data.targets import Target
 
 TRUE = np.array([0, 0, 1, 1, 1])
 FAST = Bootstrap(resamples=50)

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tests.support.predictions import predictions, target
+from training.data.predictions import Predictions
+from training.data.targets import TARGETS
 from training.evaluation.bootstrap import Artists, Bootstrap, mean_statistic, percentile_interval, resample
 from training.evaluation.judgement import HEADLINES, candidate_of, epoch_figures, judge
 from training.evaluation.ranking import RankedScores
-from training.data.predictions import Predictions
-from training.data.targets import TARGETS
 
 
 def drawn_directly(made: Predictions, artists: Artists, drawn: np.ndarray) -> Predictions:

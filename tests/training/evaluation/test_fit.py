@@ -13,12 +13,12 @@ from msd_spark.core.schemas import GEOMETRY
 from msd_spark.core.warehouse import Warehouse
 from tests.support.predictions import predictions
 from training.data.dataset import Dataset
+from training.data.predictions import Predictions
+from training.data.targets import Target
 from training.evaluation.baselines import TrainingTruths
 from training.evaluation.fit import Fit, fit_to
 from training.evaluation.leaks import find_leak
-from training.data.predictions import Predictions
 from training.runs.run_folder import predictions_table
-from training.data.targets import Target
 
 RUN: dict[str, Any] = {
     "run": "cnn",

@@ -21,6 +21,8 @@ from msd_spark.core.schemas import FILTER_RESPONSES, GEOMETRY, OCCLUSION, Geomet
 from msd_spark.core.warehouse import Warehouse
 from tests.support.tiny_dataset import LABELS, write_tiny_dataset
 from training.data.dataset import Dataset
+from training.data.predictions import Predictions
+from training.data.targets import Target
 from training.evaluation.bootstrap import Artists, Bootstrap
 from training.evaluation.judgement import read_training_truths
 from training.listening.filters import filter_responses, responses_table
@@ -29,11 +31,9 @@ from training.listening.receptive_field import ReceptiveField, receptive_fields
 from training.listening.song_times import row_times
 from training.listening.study import StudySettings, study
 from training.listening.top_segments import TopSegments
-from training.models.settings import ModelSettings
 from training.models import MODELS
-from training.data.predictions import Predictions
+from training.models.settings import ModelSettings
 from training.runs.run_folder import FinishedRun, write_run
-from training.data.targets import Target
 
 GENRES = Target("genre", 3, tuple(LABELS))
 NORMALISATION = {

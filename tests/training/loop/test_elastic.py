@@ -32,7 +32,7 @@ def test_a_rank_is_lost_and_another_one_joins(tmp_path: Path) -> None:
 
     with launched(*command, *options, log=tmp_path / "log") as training:
         training.wait_until(lambda: reached(2, ranks=2))
-        ranks = training.ranks.ranks()
+        ranks = training.ranks()
         ranks[1].kill()
         training.wait_until(lambda: reached(3, ranks=1))
         hosts.write_text(f"{ranks[0].environ()['HOROVOD_HOSTNAME']}:2\n")

@@ -11,15 +11,15 @@ from tests.support.tiny_dataset import write_tiny_dataset
 from training.data.augmentation import AugmentationSettings
 from training.data.dataset import Dataset
 from training.data.feed import FeedSettings
-from training.loop.trainer import Trainer
-from training.models.settings import ModelSettings
-from training.models import MODELS
-from training.loop.optimizers import OPTIMIZERS, OptimizerSettings, make_optimizer
-from training.ranks.ranks import Ranks
-from training.loop.schedule import Schedule
-from training.ranks.seeds import seed_dropout, seed_weights
 from training.data.targets import Target
+from training.loop.optimizers import OPTIMIZERS, OptimizerSettings, make_optimizer
+from training.loop.schedule import Schedule
 from training.loop.settings import TrainingSettings
+from training.loop.trainer import Trainer
+from training.models import MODELS
+from training.models.settings import ModelSettings
+from training.ranks.ranks import Ranks
+from training.ranks.seeds import seed_dropout, seed_weights
 
 
 def stepped(settings: OptimizerSettings, gradient: list[float], rate: float = 0.5) -> tuple[list[float], float]:

@@ -9,9 +9,9 @@ import pytest
 from msd_spark.core.errors import StageError
 from tests.conftest import REPOSITORY
 from training.data.augmentation import AugmentationSettings
-from training.models.settings import AUGMENTATION, DEFAULTS
 from training.loop.options import add_options, model_settings, training_settings
 from training.loop.settings import TrainingSettings
+from training.models.settings import AUGMENTATION, DEFAULTS
 
 
 def parsed(*words: str) -> argparse.Namespace:
@@ -81,6 +81,8 @@ def test_a_dropout_that_is_no_share_is_refused() -> None:
 
 
 def test_options_are_known_before_any_engine_has_started() -> None:
-    script = "import sys, training.loop.options; print(*{'tensorflow', 'keras', 'horovod', 'pyspark'} & set(sys.modules))"
+    script = (
+        "import sys, training.loop.options; print(*{'tensorflow', 'keras', 'horovod', 'pyspark'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""

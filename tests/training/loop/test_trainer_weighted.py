@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.loop.test_trainer import on_ranks
 from tests.support.tiny_dataset import write_tiny_dataset
+from tests.training.loop.test_trainer import on_ranks
 
 GLOBAL_BATCH = 16
 SCRIPT = "tests/support/train_weighted.py"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from training.models.losses import Loss
 from training.data.predictions import Predictions
 from training.data.targets import Target
+from training.models.losses import Loss
 
 GENRE = Target("genre", 3, tuple("abc"))
 TAGS = Target("tags", 2, ("x", "y"))

@@ -11,9 +11,9 @@ import pytest
 
 from msd_spark.core.model_inputs import input_shapes
 from msd_spark.core.schemas import Geometry
-from training.models.settings import DEFAULTS, ModelSettings
-from training.models import MODELS
 from training.data.targets import Target
+from training.models import MODELS
+from training.models.settings import DEFAULTS, ModelSettings
 
 GEOMETRY = Geometry(n_segments=40, n_pitches=12, lyric_size=6)
 GENRE = Target("genre", 3, ("a", "b", "c"))

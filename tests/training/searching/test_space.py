@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msd_spark.core.errors import StageError
-from training.models.settings import DEFAULTS
 from training.loop.options import model_settings, training_settings
+from training.loop.session import training_arguments
+from training.models.settings import DEFAULTS
 from training.search import parse_arguments
 from training.searching.space import Range, SearchSpace, option_words
-from training.loop.session import training_arguments
 
 
 class Draws:
