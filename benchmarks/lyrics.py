@@ -62,7 +62,7 @@ def plain_loop(path: Path) -> int:
 
 def parse_alone(path: Path) -> Bags:
     """Parse a file on one core, as the workers do."""
-    words, blocks = read_blocks("benchmark", str(path), "train")
+    words, blocks = read_blocks(str(path), "train")
     return Bags.concatenate(parse_block(block, len(words)).bags for block in blocks)
 
 

@@ -2,9 +2,8 @@
 """Join songs with lyrics, labels, tags and listens into a dataset of examples, parted by artist."""
 
 from msd_spark.catalogue.joined_tracks import REQUIREMENTS
-from msd_spark.catalogue.songs import STAGE
-from msd_spark.core.command_line import exit_with, job_parser
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
+from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.schemas import SEGMENT_MODES, Geometry
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.balance import RULES, BalanceRule
@@ -87,7 +86,7 @@ def main() -> None:
             tuple(arguments.split_lists) if arguments.split_lists else None,
         )
     except ValueError as error:
-        raise StageError(STAGE, str(error)) from None
+        raise UserError(str(error)) from None
     make_dataset(start_spark("msd-spark dataset"), settings).finish(Warehouse(settings.warehouse))
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Fit factors of users and tracks to the listens by implicit ALS, judge them by ranking, and recommend tracks."""
 
-from msd_spark.core.command_line import exit_with, job_parser
+from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.job import make_factors
 from msd_spark.factors.settings import AlsParameters, BaselineSettings, FactorSettings

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Read genre label files and Last.fm's tags and write the tables labels/, tags/ and tag_counts/."""
 
-from msd_spark.core.command_line import exit_with, job_parser
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
+from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.labels.job import STAGE, LabelsSettings, make_labels
@@ -44,13 +44,13 @@ def main() -> None:
     for source in arguments.source:
         name, separator, location = source.partition("=")
         if not (name and separator and location):
-            raise StageError(STAGE, f"--source takes NAME=FILE, not {source!r}")
+            raise UserError(f"--source takes NAME=FILE, not {source!r}")
         named.append((name, location))
     sources = dict(named)
     if len(sources) < len(named):
-        raise StageError(STAGE, "two files for one label set; give each a name of its own")
+        raise UserError("two files for one label set; give each a name of its own")
     if not (sources or arguments.tags):
-        raise StageError(STAGE, "nothing to read; give label files (--cd1 and others), --tags or both")
+        raise UserError("nothing to read; give label files (--cd1 and others), --tags or both")
     summary = Summary(STAGE)
     if sources:
         make_labels(LabelsSettings(arguments.warehouse, sources, arguments.min_examples), summary)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Read musiXmatch bags of words, find or train word vectors and write the tables lyrics/ and lyric_words/."""
 
-from msd_spark.core.command_line import exit_with, job_parser
+from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.lyrics.job import LyricsSettings, make_lyrics
 from msd_spark.lyrics.weights import WEIGHTS

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Place every song of a run in the plane, by t-SNE on a sample; a map that is there is kept and takes in new songs."""
 
-from msd_spark.core.command_line import exit_with, job_parser
+from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.maps.job import make_map
 from msd_spark.maps.settings import METHODS, Layout, MapSettings

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Find every song's nearest songs in a run's space, and say how good that space is."""
 
-from msd_spark.core.command_line import exit_with, job_parser
+from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.job import find_neighbours
 from msd_spark.neighbours.settings import EXCLUSIONS, METHODS, METRICS, SPACES, NeighbourSettings

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Read the Taste Profile's triplets and write the tables plays/ and popularity/."""
 
-from msd_spark.core.command_line import exit_with, job_parser
+from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.plays.job import PlaysSettings, make_plays
 from msd_spark.spark.session import start_spark

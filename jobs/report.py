@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Write the page reports/RUN/index.html that shows a run."""
 
-from msd_spark.core.command_line import exit_with, job_parser
+from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.report.job import make_report
 from msd_spark.report.settings import ReportSettings

@@ -6,10 +6,10 @@ A song that the run has scored before keeps its row. With --songs nothing is wri
 
 import argparse
 
-from msd_spark.core.command_line import exit_with, job_parser
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
+from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.scoring.settings import STAGE, TABLE, ScoreSettings
+from msd_spark.scoring.settings import TABLE, ScoreSettings
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -28,9 +28,9 @@ def parse_arguments() -> argparse.Namespace:
     add("--output", metavar="FILE", help="of --songs: write their rows to a Parquet file")
     arguments = parser.parse_args()
     if not arguments.songs and (arguments.output or arguments.nearest is not None):
-        raise StageError(STAGE, "--output and --nearest are of loose song files; name them with --songs")
+        raise UserError("--output and --nearest are of loose song files; name them with --songs")
     if arguments.nearest is not None and arguments.nearest < 0:
-        raise StageError(STAGE, f"--nearest is at least 0, not {arguments.nearest}")
+        raise UserError(f"--nearest is at least 0, not {arguments.nearest}")
     return arguments
 
 
@@ -40,11 +40,11 @@ def score_loose(arguments: argparse.Namespace) -> None:
     from msd_spark.similar.song_files import embed_song_files
 
     warehouse = Warehouse(arguments.warehouse)
-    found = embed_song_files(warehouse, arguments.run, arguments.songs, STAGE, without_lyrics=arguments.without_lyrics)
+    found = embed_song_files(warehouse, arguments.run, arguments.songs, without_lyrics=arguments.without_lyrics)
     if found.rejected:
         print(f"{rejected_table(found.rejected)}\n")
     if found.rows is None:
-        raise StageError(STAGE, f"none of {len(arguments.songs)} files gives a song")
+        raise UserError(f"none of {len(arguments.songs)} files gives a song")
     print(songs_table(found.songs))
     if arguments.output:
         write_loose(found.rows, arguments.output)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from msd_spark.core.data_folder import DataFolder
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.features import example_columns, segment_features
 from msd_spark.core.schemas import Geometry
 from msd_spark.core.warehouse import Warehouse
@@ -358,10 +358,9 @@ def test_tables_that_are_not_there_or_not_whole(tmp_path: Path, left: tuple[str,
     (tmp_path / "songs").mkdir()
     for name in left:
         (tmp_path / "songs" / name).touch()
-    with pytest.raises(StageError) as caught:
-        Warehouse(str(tmp_path)).require("dataset", "songs", made_by="jobs/ingest.py")
+    with pytest.raises(UserError) as caught:
+        Warehouse(str(tmp_path)).require("songs", made_by="jobs/ingest.py")
     assert str(caught.value) == f"dataset: no whole table {tmp_path}/songs; run jobs/ingest.py first"
-    assert caught.value.stage == "dataset"
 
 
 def test_json_that_is_not_there(tmp_path: Path) -> None:
@@ -372,8 +371,8 @@ def test_json_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["nowhere.txt", "."])
 def test_text_files_that_are_not_there(tmp_path: Path, name: str) -> None:
     location = f"{tmp_path}/{name}"
-    with pytest.raises(StageError) as caught:
-        list(read_lines("lyrics", location))
+    with pytest.raises(UserError) as caught:
+        list(read_lines(location))
     assert str(caught.value) == f"lyrics: no file {location}"
 
 
@@ -397,7 +396,7 @@ def test_folders_of_data_with_something_missing(tmp_path: Path, missing: str, na
         if missing not in ("everything", name.split("/")[0]):
             (tmp_path / name).parent.mkdir()
             (tmp_path / name).touch()
-    with pytest.raises(StageError) as caught:
+    with pytest.raises(UserError) as caught:
         DataFolder.find(tmp_path)
     assert str(caught.value).startswith(f"pipeline: {tmp_path} has no ")
     assert all(f"no {name}" in str(caught.value) for name in named)
@@ -407,7 +406,7 @@ def test_a_folder_of_data_with_broken_songs_alone(tmp_path: Path) -> None:
     for name in ("broken/x.h5", "musixmatch/mxm_dataset_train.txt", "tagtraum/msd_tagtraum_cd1.cls"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
-    with pytest.raises(StageError, match="no songs/"):
+    with pytest.raises(UserError, match="no songs/"):
         DataFolder.find(tmp_path)
 
 
@@ -423,7 +422,7 @@ def test_command_lines_that_are_wrong(words: list[str], capsys: pytest.CaptureFi
 
 
 def test_a_dataset_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(StageError) as caught:
+    with pytest.raises(UserError) as caught:
         Dataset.open(Warehouse(str(tmp_path)), "genre")
     assert str(caught.value) == f"train: no whole table {tmp_path}/dataset/genre; run jobs/dataset.py first"
 
@@ -433,7 +432,7 @@ def test_other_rows_than_planned(tmp_path: Path, planned: int) -> None:
     dataset = Dataset.open(write_tiny_dataset(tmp_path, {"train": [3, 2], "validation": [], "test": []}), "tiny")
     plan = RankPlan((0, 1), planned, -(-planned // 2))
     given: list[Any] = []
-    with pytest.raises(StageError, match=f"^train: {planned} rows planned and 5 read from 2 files"):
+    with pytest.raises(UserError, match=f"^train: {planned} rows planned and 5 read from 2 files"):
         given.extend(batches(dataset.addresses("train"), plan, 2, dataset.geometry, Target.of("genre", dataset)))
     assert len(given) <= plan.steps
 
@@ -443,5 +442,5 @@ def test_a_file_that_was_replaced_by_a_shorter_one(tmp_path: Path) -> None:
     path = dataset.addresses("train")[1].removeprefix("file://")
     pq.write_table(pq.read_table(path).slice(0, 3), path)
     (plan,) = plan_epoch(dataset.rows("train"), ranks=1, batch=4)
-    with pytest.raises(StageError, match="7 rows planned and 6 read from 2 files; was the dataset replaced"):
+    with pytest.raises(UserError, match="7 rows planned and 6 read from 2 files; was the dataset replaced"):
         list(batches(dataset.addresses("train"), plan, 4, dataset.geometry, Target.of("genre", dataset)))

@@ -14,7 +14,7 @@ from typing import NoReturn
 import pyarrow.parquet as pq
 import pytest
 
-from msd_spark.core.command_line import parser_of
+from msd_spark.core.legacy import parser_of
 from tests.conftest import REPOSITORY
 from tools.reference_docs import pages as reference_pages
 from tools.reference_docs import scripts

@@ -1,4 +1,4 @@
-"""The reference of commands and tables, made of the code: ``python -m tools.reference_docs`` writes ``docs/reference/``.
+"""Write the reference pages of commands and tables, ``docs/reference/``: ``python -m tools.reference_docs``.
 
 With ``--check`` it writes nothing, and fails where a page is not what the code says.
 """
@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 
 from msd_spark.core import schemas as schema
-from msd_spark.core.command_line import JobParser, exit_with, parser_of
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
+from msd_spark.core.legacy import JobParser, exit_with, parser_of
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = REPOSITORY / "docs" / "reference"
@@ -125,7 +125,7 @@ def main() -> None:
     check = parser.parse_args().check
     for path, text in pages().items():
         if check and (not path.exists() or path.read_text() != text):
-            raise StageError(STAGE, f"{path} is out of date; write it by python -m tools.reference_docs")
+            raise UserError(f"{path} is out of date; write it by python -m tools.reference_docs")
         if not check:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)

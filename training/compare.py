@@ -16,12 +16,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from msd_spark.core.command_line import job_parser
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
+from msd_spark.core.legacy import job_parser
 from msd_spark.core.runs import HISTORY, METADATA, METRICS, RUNS
 from msd_spark.core.schemas import SPLITS
 from msd_spark.core.warehouse import Warehouse
-from training.comparing.comparison import STAGE, Combination, combinations, parse_list
+from training.comparing.comparison import Combination, combinations, parse_list
 from training.comparing.table import NOTE, comparison_table, findings, markdown
 from training.evaluation.deciding import MAIN_FIGURES
 from training.loop.checkpoints import differences
@@ -72,11 +72,11 @@ def parse_arguments(words: Sequence[str] | None = None) -> tuple[argparse.Namesp
     add("--reference", default="cnn", choices=sorted(DEFAULTS), help="the model that the others are compared with")
     arguments, others = parser.parse_known_args(words)
     if arguments.seeds < 1:
-        raise StageError(STAGE, f"--seeds is at least 1, not {arguments.seeds}")
+        raise UserError(f"--seeds is at least 1, not {arguments.seeds}")
     for word in others:
         name = word.removeprefix("--").split("=")[0]
         if word.startswith("--") and name in OURS:
-            raise StageError(STAGE, f"--{name} is the comparison's to set; see --models, --inputs, --seeds and --name")
+            raise UserError(f"--{name} is the comparison's to set; see --models, --inputs, --seeds and --name")
     return arguments, others
 
 
@@ -100,7 +100,7 @@ def is_done(warehouse: Warehouse, run: Run, fingerprint: str) -> bool:
 
     Raises
     ------
-    StageError
+    UserError
         When it is, but was made with other settings or on another dataset.
     """
     if run.arguments.overwrite or not warehouse.exists(RUNS, run.name, METADATA):
@@ -118,9 +118,7 @@ def is_done(warehouse: Warehouse, run: Run, fingerprint: str) -> bool:
     others = differences(*json.loads(json.dumps(pairs)))
     if others:
         listed = "; ".join(f"{name} was {then}, now {wanted}" for name, (then, wanted) in others.items())
-        raise StageError(
-            STAGE, f"{RUNS}/{run.name} was made otherwise: {listed}. Name another --name, or say --overwrite"
-        )
+        raise UserError(f"{RUNS}/{run.name} was made otherwise: {listed}. Name another --name, or say --overwrite")
     return True
 
 
@@ -177,7 +175,7 @@ def compare_runs(warehouse: Warehouse, arguments: argparse.Namespace, runs: Sequ
     for run in runs:
         made = read_predictions(warehouse, run.name, arguments.split, target)
         if made is None:
-            raise StageError(STAGE, f"{arguments.split} of dataset {dataset.name} is empty; see --split")
+            raise UserError(f"{arguments.split} of dataset {dataset.name} is empty; see --split")
         predictions.setdefault(run.combination, {})[run.seed] = made
     figures = MAIN_FIGURES[target.name]
     rows = compare(pool(target, predictions, figures, bootstrap), figures, arguments.reference, bootstrap)

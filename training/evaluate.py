@@ -17,8 +17,8 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from tabulate import tabulate
 
-from msd_spark.core.command_line import exit_with, job_parser
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
+from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.runs import read_run
 from msd_spark.core.schemas import SPLITS
 from msd_spark.core.warehouse import Warehouse
@@ -48,7 +48,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from training.data.dataset import Dataset
     from training.data.targets import Target
     from training.evaluation.bootstrap import Bootstrap
-    from training.evaluation.fit import STAGE, fit_to, run_target
+    from training.evaluation.fit import fit_to, run_target
     from training.evaluation.judgement import HEADLINES, judge
     from training.evaluation.leaks import find_leak
     from training.evaluation.table import figures_table
@@ -63,9 +63,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
     use_own_accelerator(hvd.local_rank())
     ranks = Ranks.joined()
     warehouse = Warehouse(arguments.warehouse)
-    metadata = read_run(warehouse, arguments.run, STAGE)
+    metadata = read_run(warehouse, arguments.run)
     name, split = arguments.dataset or metadata["dataset"]["name"], arguments.split
-    warehouse.require(STAGE, "dataset", name, made_by="jobs/dataset.py")
+    warehouse.require("dataset", name, made_by="jobs/dataset.py")
     dataset = Dataset.open(warehouse, name)
     found = Target.of(run_target(metadata).name, dataset)
     fit = fit_to(metadata, dataset, found, split)
@@ -74,7 +74,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     with ranks.noticing_losses():
         made = predict_split(compile_inference(model), outputs, dataset, split, found, arguments.batch, ranks)
     if made is None or not made.present.any():
-        raise StageError(STAGE, f"no example in {split} of dataset {name} has a {found.name} to judge by; see --split")
+        raise UserError(f"no example in {split} of dataset {name} has a {found.name} to judge by; see --split")
     if not ranks.is_first:
         return
     predictions, training = fit.align(made), read_training(warehouse, metadata)

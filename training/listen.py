@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 from tabulate import tabulate
 
-from msd_spark.core.command_line import exit_with, job_parser
+from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.schemas import SPLITS
 from msd_spark.environment.doctor import require_sound_environment
 

@@ -12,14 +12,14 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from msd_spark.core.command_line import job_parser
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
+from msd_spark.core.legacy import job_parser
 from msd_spark.core.warehouse import Warehouse
 from training.loop.optimizers import OPTIMIZERS
 from training.loop.session import join_ranks, run_command, training_arguments
 from training.models.settings import BOTH, DEFAULTS, INPUTS
 from training.searching.space import Range, SearchSpace
-from training.searching.study import SEARCHES, STAGE, SearchSettings, Study
+from training.searching.study import SEARCHES, SearchSettings, Study
 
 OURS = (
     "learning-rate",
@@ -42,7 +42,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> tuple[argparse.Namesp
 
     Raises
     ------
-    StageError
+    UserError
         When an option is wrong, those of the trainings included.
     """
     parser, space = job_parser(__doc__), SearchSpace()
@@ -77,7 +77,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> tuple[argparse.Namesp
     for word in others:
         name = word.removeprefix("--").split("=")[0]
         if word.startswith("--") and name in OURS:
-            raise StageError(STAGE, f"--{name} is the search's to set; see --learning-rates, --widths and the like")
+            raise UserError(f"--{name} is the search's to set; see --learning-rates, --widths and the like")
     (low, high), (least, most) = arguments.learning_rates, arguments.dropouts
     try:
         space = SearchSpace(
@@ -88,9 +88,9 @@ def parse_arguments(words: Sequence[str] | None = None) -> tuple[argparse.Namesp
             tuple(arguments.widths),
         )
     except ValueError as error:
-        raise StageError(STAGE, str(error)) from None
+        raise UserError(str(error)) from None
     if arguments.trials < 1:
-        raise StageError(STAGE, f"--trials is at least 1, not {arguments.trials}")
+        raise UserError(f"--trials is at least 1, not {arguments.trials}")
     own = ["--dataset", arguments.dataset, "--model", arguments.model, "--inputs", arguments.inputs]
     fixed = [*own, *others, "--seed", str(arguments.seed)]
     settings = SearchSettings(
@@ -111,13 +111,13 @@ def study_file(warehouse: Warehouse, arguments: argparse.Namespace, name: str) -
 
     Raises
     ------
-    StageError
+    UserError
         When the warehouse is remote and no file is named: SQLite needs a local one.
     """
     if arguments.study:
         return str(arguments.study)
     if not warehouse.is_local:
-        raise StageError(STAGE, "a study is an SQLite file, which must be local; name one with --study FILE")
+        raise UserError("a study is an SQLite file, which must be local; name one with --study FILE")
     return warehouse.path(SEARCHES, name, "study.db")
 
 
@@ -133,7 +133,7 @@ def main() -> None:
 
     dataset = Dataset.open(warehouse, arguments.dataset)
     if not sum(dataset.rows("validation")):
-        raise StageError(STAGE, f"validation of dataset {dataset.name} is empty; trials are judged by it")
+        raise UserError(f"validation of dataset {dataset.name} is empty; trials are judged by it")
     known = {"fingerprint": dataset.metadata["fingerprint"], "ranks": ranks.size, "settings": asdict(settings)}
     opened: list[Study] = []
     ranks.first_does(lambda: opened.append(Study.open(path, settings, known)))

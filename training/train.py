@@ -20,8 +20,8 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 from tabulate import tabulate
 
-from msd_spark.core.command_line import exit_with, job_parser
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
+from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.environment.doctor import require_sound_environment
 from training.loop.options import (
@@ -143,7 +143,7 @@ def train_with(
             trainer.use(build("float32"))
         model = trainer.model
         if not ranks.identical(model.get_weights()):
-            raise StageError("train", "the ranks ended with different weights; the run was not written")
+            raise UserError("the ranks ended with different weights; the run was not written")
         splits = [split for split in dataset.metadata["files"] if split != "train"]
         predictions = {split: made for split in splits if (made := trainer.predict(split)) is not None}
     if journal is None:

@@ -10,10 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from msd_spark.catalogue.songs import table_files
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import ABSENT, LYRICS
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.scoring.settings import STAGE
 
 FEW = 10_000
 """Tracks up to which a table is searched for them instead of read."""
@@ -53,9 +52,7 @@ class KnownTracks:
         return self.lyric_vectors.take(pa.array(place, pa.int64(), mask=place == ABSENT))
 
 
-def known_tracks(
-    warehouse: Warehouse, track_ids: pa.Array, size: int, *, lyrics: bool = True, stage: str = STAGE
-) -> KnownTracks:
+def known_tracks(warehouse: Warehouse, track_ids: pa.Array, size: int, *, lyrics: bool = True) -> KnownTracks:
     """Look tracks up in the tables that are there.
 
     Parameters
@@ -72,7 +69,7 @@ def known_tracks(
 
     Raises
     ------
-    StageError
+    UserError
         When ``lyrics/`` has a track twice, or vectors of another size.
     """
     genre, listens = (has_row_in(warehouse, track_ids, table) for table in ("labels", "popularity"))
@@ -84,10 +81,10 @@ def known_tracks(
         found = _places(table["track_id"], track_ids)
         table, found = table.filter(pa.array(found != ABSENT)), found[found != ABSENT]
         if len(np.unique(found)) < len(found):
-            raise StageError(stage, "lyrics/ has a track twice; run jobs/lyrics.py again")
+            raise UserError("lyrics/ has a track twice; run jobs/lyrics.py again")
         sizes = pc.unique(pc.list_value_length(table["lyric_vector"])).to_pylist()
         if sizes not in ([], [size]):
-            raise StageError(stage, f"lyrics/ has vectors of {sizes} numbers, the model takes {size}; train again")
+            raise UserError(f"lyrics/ has vectors of {sizes} numbers, the model takes {size}; train again")
         place[found] = np.arange(len(found))
         vectors = pa.concat_arrays([vectors, *table["lyric_vector"].cast(vectors.type).chunks])
     return KnownTracks(place, vectors, genre, listens)

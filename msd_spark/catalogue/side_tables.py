@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from msd_spark.catalogue.joined_tracks import NO_LYRICS, Vectors
-from msd_spark.catalogue.songs import STAGE, table_files
-from msd_spark.core.errors import StageError
+from msd_spark.catalogue.songs import table_files
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import ABSENT
 from msd_spark.core.summary import SUMMARIES
 from msd_spark.core.warehouse import Warehouse
@@ -52,11 +52,11 @@ class SideTables:
 
         Raises
         ------
-        StageError
+        UserError
             When it is needed and missing, with the job that writes it.
         """
         if table in self.needed:
-            self.warehouse.require(STAGE, table, made_by=MADE_BY[table])
+            self.warehouse.require(table, made_by=MADE_BY[table])
         if not self.warehouse.is_complete(table):
             return None
         files = list(table_files(self.warehouse, table).paths)
@@ -67,14 +67,14 @@ class SideTables:
 
         Raises
         ------
-        StageError
+        UserError
             When the table has one of the tracks twice.
         """
         found = _to_numpy(pc.fill_null(pc.index_in(ids, value_set=self.track_ids), ABSENT)).astype(np.int64)
         counts = np.bincount(found[found != ABSENT], minlength=1)
         if counts.max() > 1:
             track = self.track_ids[int(counts.argmax())].as_py()
-            raise StageError(STAGE, f"{table}/ has {track} {counts.max()} times; run {MADE_BY[table]} again")
+            raise UserError(f"{table}/ has {track} {counts.max()} times; run {MADE_BY[table]} again")
         return found
 
     def scalars(self, table: pa.Table, name: str, columns: list[str]) -> list[np.ndarray]:
@@ -93,7 +93,7 @@ class SideTables:
 
         Raises
         ------
-        StageError
+        UserError
             When they are not of one length, or have gaps.
         """
         table = table.filter(pc.is_valid(table[column]))
@@ -105,7 +105,7 @@ class SideTables:
             values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], table[column].type)
         lengths = np.unique(_to_numpy(pc.list_value_length(values)))
         if len(lengths) > 1 or values.flatten().null_count:
-            raise StageError(STAGE, f"{name}/ has vectors of {lengths.tolist()} numbers; run {MADE_BY[name]} again")
+            raise UserError(f"{name}/ has vectors of {lengths.tolist()} numbers; run {MADE_BY[name]} again")
         place = np.full(len(self.track_ids), ABSENT, np.int64)
         place[found] = np.arange(len(found))
         return Vectors(place, values), int(lengths[0]) if len(lengths) else 0
@@ -115,7 +115,7 @@ class SideTables:
 
         Raises
         ------
-        StageError
+        UserError
             When ``labels/`` has no such set, with those that it has.
         """
         genres = np.full(len(self.track_ids), None, object)
@@ -125,7 +125,7 @@ class SideTables:
             if not table.num_rows:
                 sets = pc.unique(labels.to_table(["label_set"])["label_set"]).to_pylist()
                 known = ", ".join(sorted(sets)) or "none"
-                raise StageError(STAGE, f"labels/ has no label set {label_set}; it has {known} (--label-set)")
+                raise UserError(f"labels/ has no label set {label_set}; it has {known} (--label-set)")
             found = self.places(table["track_id"], "labels")
             genres[found[found != ABSENT]] = table["genre"].to_numpy()[found != ABSENT]
         return pd.Series(genres, dtype=object)
@@ -145,7 +145,7 @@ class SideTables:
 
         Raises
         ------
-        StageError
+        UserError
             When they are not of `size` numbers, or the summary of the job that wrote them is missing.
         """
         lyrics = self.open("lyrics")
@@ -153,12 +153,12 @@ class SideTables:
             return self.none(), NO_LYRICS
         vectors, width = self.vectors(lyrics.to_table(["track_id", "lyric_vector"]), "lyrics", "lyric_vector")
         if width not in (0, size):
-            raise StageError(STAGE, f"lyrics/ has vectors of {width} numbers, an example has room for {size}")
+            raise UserError(f"lyrics/ has vectors of {width} numbers, an example has room for {size}")
         try:
             fingerprint = str(self.warehouse.read_json(SUMMARIES, "lyrics.json")["vectors"]["fingerprint"])
         except (OSError, KeyError, ValueError):
             message = f"{SUMMARIES}/lyrics.json does not say which word vectors lyrics/ is made of"
-            raise StageError(STAGE, f"{message}; run {MADE_BY['lyrics']} again") from None
+            raise UserError(f"{message}; run {MADE_BY['lyrics']} again") from None
         return vectors, fingerprint
 
     def factors(self) -> tuple[Vectors, int]:

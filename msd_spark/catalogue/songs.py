@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from msd_spark.catalogue.artist_groups import group_artists
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
 
 STAGE = "dataset"
@@ -61,10 +61,10 @@ def read_songs(warehouse: Warehouse) -> tuple[pd.DataFrame, SongFiles]:
 
     Raises
     ------
-    StageError
+    UserError
         When the table is not whole, or has a track twice.
     """
-    warehouse.require(STAGE, "songs", made_by="jobs/ingest.py")
+    warehouse.require("songs", made_by="jobs/ingest.py")
     files = table_files(warehouse, "songs")
     with ThreadPoolExecutor(READERS) as pool:
         parts = list(pool.map(lambda path: _read_file(warehouse, path), files.paths))
@@ -73,9 +73,7 @@ def read_songs(warehouse: Warehouse) -> tuple[pd.DataFrame, SongFiles]:
     songs["source_file"] = np.repeat(np.arange(len(parts), dtype=np.int32), places)
     repeated = songs["track_id"][songs["track_id"].duplicated()]
     if len(repeated):
-        raise StageError(
-            STAGE, f"songs/ has {repeated.iloc[0]} twice ({len(repeated)} such rows); run jobs/ingest.py again"
-        )
+        raise UserError(f"songs/ has {repeated.iloc[0]} twice ({len(repeated)} such rows); run jobs/ingest.py again")
     songs["artist_group"] = group_artists(songs)
     tracks = songs.drop(columns=["artist_id", "artist_name", "title"])
     return tracks.sort_values("track_id", ignore_index=True), files

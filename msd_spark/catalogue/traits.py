@@ -12,10 +12,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from msd_spark.catalogue.artist_groups import group_artists
 from msd_spark.catalogue.languages import lyric_language
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.runs import METADATA, RUNS
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.neighbours.settings import STAGE
 from msd_spark.neighbours.tables import NAMES, read_table
 
 NUMBERS = ("year", "tempo", "loudness", "key")
@@ -54,10 +53,10 @@ def read_traits(
 
     Raises
     ------
-    StageError
+    UserError
         When ``songs/`` is missing, or the label set that was asked for.
     """
-    warehouse.require(STAGE, "songs", made_by="jobs/ingest.py")
+    warehouse.require("songs", made_by="jobs/ingest.py")
     songs = read_table(warehouse, ["track_id", *NAMES, *NUMBERS], "songs").to_pandas().drop_duplicates("track_id")
     songs = songs.set_index("track_id").reindex(track_ids).rename_axis("track_id").reset_index()
     table = songs[["track_id", *NUMBERS]].assign(artist=group_artists(songs)).set_index("track_id")
@@ -87,18 +86,18 @@ def read_genres(warehouse: Warehouse, label_set: str | None, *, asked_for: bool 
 
     Raises
     ------
-    StageError
+    UserError
         When the set was asked for by name and is not there.
     """
     empty = pd.Series(dtype=object)
     if label_set is None or not (asked_for or warehouse.is_complete("labels")):
         return empty
-    warehouse.require(STAGE, "labels", made_by="jobs/labels.py")
+    warehouse.require("labels", made_by="jobs/labels.py")
     labels = read_table(warehouse, ["track_id", "genre", "label_set"], "labels").to_pandas()
     ours = labels[labels["label_set"] == label_set].drop_duplicates("track_id")
     if asked_for and not len(ours):
         known = ", ".join(sorted(labels["label_set"].unique())) or "none"
-        raise StageError(STAGE, f"labels/ has no label set {label_set}; it has {known} (--label-set)")
+        raise UserError(f"labels/ has no label set {label_set}; it has {known} (--label-set)")
     return ours.set_index("track_id")["genre"]
 
 

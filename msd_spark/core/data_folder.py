@@ -1,4 +1,4 @@
-"""A folder of data: where the sources stand in it, under the names that the dataset's own downloads have."""
+"""The data folder: where each source file lies in it, by the names of the official downloads."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 
-STAGE = "pipeline"
+DEFAULT_DATA = "./data"
+"""The data folder if no other is given."""
+
+DATA_HELP = "data folder, as msd-spark fetch lays it out; used for the inputs that no option names"
 
 OTHER_LABELS = {
     "cd2": ("tagtraum", r"msd_tagtraum_cd2\.cls"),
@@ -18,70 +21,72 @@ OTHER_LABELS = {
     "topmagd": ("magd", r"(msd[-_])?topmagd[-_].*\.(cls|tsv)"),
     "masd": ("magd", r"(msd[-_])?masd[-_].*\.(cls|tsv)"),
 }
-"""Folder and name of the label files besides CD1, by label set; MAGD's come in several spellings."""
+"""Folder and file name of the label files besides CD1, by label set; the MAGD files have several spellings."""
 
 
 @dataclass(frozen=True)
 class DataFolder:
-    """Where each source stands in a folder of data.
+    """Paths of the sources in a data folder; None or empty where a source is missing.
 
     Attributes
     ----------
+    folder : Path
     songs : tuple of Path
         Folders of song files.
     bags_train, bags_test, reverse_mapping : Path or None
-        The files of musiXmatch; the first two plain or packed.
-    labels : Path
-        tagtraum's CD1 file.
-    other_labels : mapping of str to Path
-        Other label files, by label set.
+        musiXmatch files; the first two plain or compressed.
+    labels : mapping of str to Path
+        Label files by label set.
     tags : tuple of Path
-        Last.fm's tags: the database, or zips, or a folder of JSON files.
+        Last.fm tags: the database, or zip archives, or a folder of JSON files.
     triplets, mismatches : Path or None
-        The Taste Profile's triplets, and its list of tracks that were matched to a wrong song.
+        Taste Profile triplets, and the list of tracks matched to a wrong song.
     """
 
-    songs: tuple[Path, ...]
-    bags_train: Path | None
-    bags_test: Path | None
-    reverse_mapping: Path | None
-    labels: Path
-    other_labels: Mapping[str, Path] = field(default_factory=dict)
+    folder: Path
+    songs: tuple[Path, ...] = ()
+    bags_train: Path | None = None
+    bags_test: Path | None = None
+    reverse_mapping: Path | None = None
+    labels: Mapping[str, Path] = field(default_factory=dict)
     tags: tuple[Path, ...] = ()
     triplets: Path | None = None
     mismatches: Path | None = None
 
     @classmethod
-    def find(cls, folder: Path) -> DataFolder:
-        """Find the sources in a folder laid out as the README says.
-
-        Raises
-        ------
-        StageError
-            When songs, lyrics or labels are missing.
-        """
-        songs = tuple(path for name in ("songs", "broken") if (path := folder / name).is_dir())
-        lyrics, listens = folder / "musixmatch", folder / "tasteprofile"
-        found = cls(
-            songs,
+    def find(cls, folder: str | Path) -> DataFolder:
+        """Find the sources in a data folder; a missing folder has none."""
+        folder = Path(folder)
+        lyrics, plays = folder / "musixmatch", folder / "tasteprofile"
+        cd1 = _first(folder / "tagtraum", "msd_tagtraum_cd1*.cls")
+        others = {name: file for name, place in OTHER_LABELS.items() if (file := _labels(folder / place[0], place[1]))}
+        return cls(
+            folder,
+            tuple(path for name in ("songs", "broken") if (path := folder / name).is_dir()),
             _first(lyrics, "mxm_dataset_train*.txt") or _first(lyrics, "mxm_dataset_train*.txt.*[pz]"),
             _first(lyrics, "mxm_dataset_test*.txt") or _first(lyrics, "mxm_dataset_test*.txt.*[pz]"),
             _first(lyrics, "mxm_reverse_mapping*.txt"),
-            _first(folder / "tagtraum", "msd_tagtraum_cd1*.cls") or Path(),
-            {name: file for name, place in OTHER_LABELS.items() if (file := _labels(folder / place[0], place[1]))},
+            ({"cd1": cd1} if cd1 else {}) | others,
             _tags(folder / "lastfm"),
-            _first(listens, "train_triplets*.txt") or _first(listens, "train_triplets*.txt.*[pz]"),
-            _first(listens, "sid_mismatches*.txt"),
+            _first(plays, "train_triplets*.txt") or _first(plays, "train_triplets*.txt.*[pz]"),
+            _first(plays, "sid_mismatches*.txt"),
         )
-        wanted = {
-            "songs/": (folder / "songs").is_dir(),
-            "musixmatch/mxm_dataset_train.txt or _test.txt": bool(found.bags_train or found.bags_test),
-            "tagtraum/msd_tagtraum_cd1.cls": found.labels != Path(),
-        }
-        missing = [name for name, there in wanted.items() if not there]
-        if missing:
-            raise StageError(STAGE, f'{folder} has no {", no ".join(missing)}; see "A folder of data" in the README')
-        return found
+
+    def missing(self, contents: str, source: str, option: str) -> UserError:
+        """Return the error for a source that is not in the folder.
+
+        Parameters
+        ----------
+        contents : str
+            What is missing, ``song files`` for example.
+        source : str
+            The name that ``msd-spark fetch`` has for it.
+        option : str
+            The option that names another place.
+        """
+        return UserError(
+            f"no {contents} in {self.folder}; run msd-spark fetch {source} --to {self.folder}, or give {option}"
+        )
 
 
 def _labels(folder: Path, name: str) -> Path | None:

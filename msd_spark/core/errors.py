@@ -1,26 +1,13 @@
-"""Errors that people read: the stage, the thing, what was seen and what to do."""
+"""Errors for the user, and reasons for rejecting an input."""
 
 from __future__ import annotations
 
 
-class StageError(RuntimeError):
-    """A stage cannot go on; nothing it was about to write is visible.
+class UserError(RuntimeError):
+    """An error that the user can correct; the command prints it as one line, without a traceback.
 
-    Parameters
-    ----------
-    stage : str
-        The stage's name as people type it, ``dataset`` for example.
-    message : str
-        What was seen, and what to do.
+    The message names the object, the value seen and the remedy. The command adds the stage name.
     """
-
-    def __init__(self, stage: str, message: str) -> None:
-        super().__init__(stage, message)  # both, so that the error can cross from a worker to the driver
-        self.stage = stage
-        self.message = message
-
-    def __str__(self) -> str:
-        return f"{self.stage}: {self.message}"
 
 
 class InputError(ValueError):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 
 SCHEME_MARK = "://"
 
@@ -19,7 +19,7 @@ def is_local(location: str) -> bool:
     return SCHEME_MARK not in location or location.startswith("file://")
 
 
-def open_location(stage: str, location: str) -> tuple[fs.FileSystem, str, str]:
+def open_location(location: str) -> tuple[fs.FileSystem, str, str]:
     """Return the filesystem of a location, its path there, and what goes before paths to make addresses.
 
     Parameters
@@ -31,7 +31,7 @@ def open_location(stage: str, location: str) -> tuple[fs.FileSystem, str, str]:
 
     Raises
     ------
-    StageError
+    UserError
         When nothing opens addresses of this kind.
 
     Notes
@@ -46,7 +46,7 @@ def open_location(stage: str, location: str) -> tuple[fs.FileSystem, str, str]:
     try:
         filesystem = _remote(scheme, host)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise StageError(stage, f"{location} cannot be opened: {' '.join(str(error).split())}") from None
+        raise UserError(f"{location} cannot be opened: {' '.join(str(error).split())}") from None
     # An object store's paths begin with the bucket; a path on HDFS begins at the root.
     prefix = f"{scheme}{SCHEME_MARK}{host}" if scheme == "hdfs" else f"{scheme}{SCHEME_MARK}"
     inner = f"/{path}" if scheme == "hdfs" else f"{host}/{path}" if path else host

@@ -20,8 +20,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import is_local, open_location
+
+DEFAULT_WAREHOUSE = "./warehouse"
+"""The warehouse if no other is given."""
+
+WAREHOUSE_HELP = "folder of the tables; local, s3:// or hdfs://"
 
 COMPLETE = "_SUCCESS"
 """Marker of a whole table; the name that Spark and Hadoop use."""
@@ -43,15 +48,15 @@ class Warehouse:
 
     Raises
     ------
-    StageError
+    UserError
         When the address cannot be opened.
     """
 
     def __init__(self, uri: str) -> None:
         if set("#?") & set(uri):
-            raise StageError("warehouse", f"{uri} has a # or a ?, which Petastorm cannot read; choose another folder")
+            raise UserError(f"{uri} has a # or a ?, which Petastorm cannot read; choose another folder")
         self.is_local = is_local(uri)
-        self.filesystem, self.root, self.scheme = open_location("warehouse", uri)
+        self.filesystem, self.root, self.scheme = open_location(uri)
 
     def path(self, *names: str) -> str:
         """Return a path within the warehouse, for `filesystem`."""
@@ -69,16 +74,16 @@ class Warehouse:
         """Whether the table was written to its end."""
         return self.exists(*names, COMPLETE)
 
-    def require(self, stage: str, *names: str, made_by: str) -> str:
+    def require(self, *names: str, made_by: str) -> str:
         """Return the address of a table that `stage` is about to read.
 
         Raises
         ------
-        StageError
+        UserError
             When the table is not there, or was not written to its end.
         """
         if not self.is_complete(*names):
-            raise StageError(stage, f"no whole table {self.path(*names)}; run {made_by} first")
+            raise UserError(f"no whole table {self.path(*names)}; run {made_by} first")
         return self.address(*names)
 
     @contextmanager

@@ -21,7 +21,7 @@ from pyspark.sql import SparkSession
 from msd_spark.catalogue.artist_groups import moves_since
 from msd_spark.catalogue.joined_tracks import Joined
 from msd_spark.catalogue.songs import STAGE, SongFiles, read_songs, table_files
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.runs import METADATA
 from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS, TAG_VECTOR, examples_schema
 from msd_spark.core.summary import Summary
@@ -43,7 +43,7 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
 
     Raises
     ------
-    StageError
+    UserError
         When a table is missing, or no song is left.
     """
     summary = DatasetSummary(STAGE)
@@ -63,7 +63,7 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
     funnel.close(tracks["number"].map(split_of_track))
     funnel.check()
     if not (plan["split"] == SPLITS[0]).any():
-        raise StageError(STAGE, f"none of {len(first_copies)} examples is in the train split; see --shares, --seed")
+        raise UserError(f"none of {len(first_copies)} examples is in the train split; see --shares, --seed")
     compare_with_previous(warehouse, settings, first_copies, summary)
     schema = with_widths(
         examples_schema(tags=bool(settings.tags), factors=settings.factors),
@@ -147,7 +147,7 @@ def check_written(plan: pd.DataFrame, written: pd.DataFrame) -> None:
 
     Raises
     ------
-    StageError
+    UserError
         When a file lacks rows: ``songs/`` is not what it was when the plan was made.
     """
     planned = plan.groupby(["split", "file"]).size()
@@ -155,8 +155,7 @@ def check_written(plan: pd.DataFrame, written: pd.DataFrame) -> None:
     wrong = planned[planned != found]
     if len(wrong) or len(written) != len(planned):
         split, file = wrong.index[0] if len(wrong) else ("?", -1)
-        raise StageError(
-            STAGE,
+        raise UserError(
             f"{len(plan)} rows planned and {int(written['rows'].sum())} written, first at {split} file {file}; "
             "did songs/ change meanwhile? Run again when nothing writes to it",
         )

@@ -7,7 +7,7 @@ import pandas as pd
 from msd_spark.catalogue.joined_tracks import FACTORS, GENRE, LISTENS, LYRICS, TAGS, Joined
 from msd_spark.catalogue.side_tables import SideTables
 from msd_spark.catalogue.songs import STAGE
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection, write_rejections
 from msd_spark.core.schemas import ABSENT, SPLITS
 from msd_spark.core.warehouse import Warehouse
@@ -29,7 +29,7 @@ def join(warehouse: Warehouse, track_ids: pd.Series, settings: DatasetSettings) 
     vocabulary = side.tag_vocabulary(settings.tags)
     tags = side.tags(vocabulary) if settings.tags or TAGS in settings.require else side.none()
     if settings.tags > len(vocabulary):
-        raise StageError(STAGE, f"tag_counts/ has {len(vocabulary)} tags, --tags {settings.tags} are wanted")
+        raise UserError(f"tag_counts/ has {len(vocabulary)} tags, --tags {settings.tags} are wanted")
     return Joined(
         side.genre(settings.label_set), rank, decile, lyrics, tags, factors, lyric_fingerprint, vocabulary, n_factors
     )
@@ -42,12 +42,12 @@ def read_lists(
     lists: dict[str, list[str]] = {}
     rejections: list[Rejection] = []
     for split, location in zip(SPLITS, settings.split_lists or (), strict=True):
-        lists[split], refused = read_split_list(line for _, line, _ in read_lines(STAGE, location))
+        lists[split], refused = read_split_list(line for _, line, _ in read_lines(location))
         rejections += [Rejection(location, reason, text, f"line {number}") for number, reason, text in refused]
     try:
         found = listed_splits(tracks, lists)
     except ValueError as error:
-        raise StageError(STAGE, f"--split-lists: {error}; a track belongs to one list") from None
+        raise UserError(f"--split-lists: {error}; a track belongs to one list") from None
     write_rejections(warehouse, STAGE, rejections)
     known = {*tracks["track_id"], *tracks["song_id"].dropna()}
     crossing = groups_in_several_splits(tracks.assign(split=found).dropna(subset="split"))
@@ -67,7 +67,7 @@ def narrow(tracks: pd.DataFrame, joined: Joined, settings: DatasetSettings) -> t
 
     Raises
     ------
-    StageError
+    UserError
         When no song is left, with the step that took the last ones.
     """
     require = settings.require
@@ -89,8 +89,7 @@ def narrow(tracks: pd.DataFrame, joined: Joined, settings: DatasetSettings) -> t
     funnel.genres = joined.genre.mask(~common)
     if not funnel.kept.any():
         steps = ", ".join(f"{step.tracks} {step.name}" for step in funnel.steps)
-        raise StageError(
-            STAGE,
+        raise UserError(
             f"no song is left: {steps} (label set {settings.label_set}, genres of at least {settings.min_examples}); "
             "see --require, --label-set, --min-examples",
         )

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.environment.java import REQUIRED_MAJOR, find_java
 
 PROJECT = "msd-spark"
@@ -145,12 +145,12 @@ def require_sound_environment() -> None:
 
     Raises
     ------
-    StageError
+    UserError
         With the line of each component that is off.
     """
     off = [str(finding) for finding in examine() if not finding.sound]
     if off:
-        raise StageError("environment", "not what was proved to work\n" + "\n".join(off))
+        raise UserError("not what was proved to work\n" + "\n".join(off))
 
 
 def main() -> int:

@@ -13,9 +13,8 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import lapack
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.factors.ranking import Recommender
-from msd_spark.factors.settings import STAGE
 
 COLUMNS_AT_ONCE = 512
 
@@ -77,7 +76,7 @@ def ease_weights(train: sparse.csr_matrix, regularisation: float) -> np.ndarray:
 
     Raises
     ------
-    StageError
+    UserError
         When float32 does not tell the matrix from a singular one.
     """
     ones = heard(train)
@@ -91,9 +90,7 @@ def ease_weights(train: sparse.csr_matrix, regularisation: float) -> np.ndarray:
     for step in (lapack.spotrf, lapack.spotri):
         gram, failed = step(gram, lower=1, **{"overwrite_a" if step is lapack.spotrf else "overwrite_c": 1})
         if failed:
-            raise StageError(
-                STAGE, f"EASE's matrix cannot be inverted in float32 (lambda {regularisation:g}); raise it"
-            )
+            raise UserError(f"EASE's matrix cannot be inverted in float32 (lambda {regularisation:g}); raise it")
     for start in range(0, n_tracks, COLUMNS_AT_ONCE):  # LAPACK leaves the upper triangle as it was
         stop = min(start + COLUMNS_AT_ONCE, n_tracks)
         corner = np.tril(gram[start:stop, start:stop])

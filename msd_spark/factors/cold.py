@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import SPLITS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.confidence import fit_rows
 from msd_spark.factors.listens import Listens
-from msd_spark.factors.settings import STAGE, AlsParameters
+from msd_spark.factors.settings import AlsParameters
 from msd_spark.neighbours.tables import read_table
 
 
@@ -41,18 +41,18 @@ def part(warehouse: Warehouse, listens: Listens, dataset: str) -> Parted:
 
     Raises
     ------
-    StageError
+    UserError
         When there is no such dataset, or nobody listens to its train tracks.
     """
     train, *others = SPLITS
-    warehouse.require(STAGE, "dataset", dataset, made_by=f"jobs/dataset.py --name {dataset}")
+    warehouse.require("dataset", dataset, made_by=f"jobs/dataset.py --name {dataset}")
     flags = {}
     for name in SPLITS:
         ids = read_table(warehouse, ["track_id"], "dataset", dataset, name)["track_id"]
         flags[name] = np.isin(listens.tracks, ids.to_numpy().astype(str))
     cold = np.logical_or.reduce([flags[name] for name in others])
     if not flags[train].any():
-        raise StageError(STAGE, f"plays/ has no track of dataset/{dataset}/{train}; is it of this catalogue?")
+        raise UserError(f"plays/ has no track of dataset/{dataset}/{train}; is it of this catalogue?")
     return Parted(listens.of_tracks(flags[train]), listens.of_tracks(cold), int((~(flags[train] | cold)).sum()))
 
 

@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from scipy import sparse
 
 from msd_spark.catalogue.raw_features import read_raw_features, standardise
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.runs import RUNS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
@@ -59,24 +59,24 @@ def judge_cold_songs(session: SparkSession, settings: ColdSettings) -> Summary:
 
     Raises
     ------
-    StageError
+    UserError
         When something is missing, or the factors saw the songs that are to be cold.
     """
     summary = Summary(STAGE)
     warehouse = Warehouse(settings.warehouse)
     ids, true, predicted = _predictions(warehouse, settings.run)
-    embedded = read_track_factors(warehouse, STAGE)
+    embedded = read_track_factors(warehouse)
     cold_dataset = warehouse.read_json(TABLE, METADATA_FILE)["settings"]["cold_dataset"]
     if cold_dataset is None:
         message = "factors/ is fitted to all songs, the cold ones too; fit it to train songs alone"
-        raise StageError(STAGE, f"{message} (jobs/factors.py --cold DATASET), and train again")
+        raise UserError(f"{message} (jobs/factors.py --cold DATASET), and train again")
     _check_truth(ids, true, embedded.track_ids, embedded.vectors)
     listens = read_listens(warehouse)
     parted = part(warehouse, listens, cold_dataset)
     seen = np.intersect1d(ids, parted.warm.tracks)
     if len(seen):
         message = f"{len(seen)} test songs of {settings.run} are train songs of dataset/{cold_dataset}"
-        raise StageError(STAGE, f"{message}, the first is {seen[0]}; both need the same split rule")
+        raise UserError(f"{message}, the first is {seen[0]}; both need the same split rule")
     users, user_factors = _user_factors(warehouse)
     chosen, cold, warm = _users(parted.warm, parted.cold, users, ids, embedded.track_ids, settings)
     summary.facts |= {
@@ -101,13 +101,13 @@ def _predictions(warehouse: Warehouse, run: str) -> tuple[np.ndarray, np.ndarray
     """Return ids, true and predicted factors of the test songs that have true ones, sorted by id."""
     names = (RUNS, run, "predictions", "test.parquet")
     if not warehouse.exists(*names):
-        raise StageError(STAGE, f"no {'/'.join(names)}; run training/train.py --target factors --run {run} first")
+        raise UserError(f"no {'/'.join(names)}; run training/train.py --target factors --run {run} first")
     found = pq.read_table(warehouse.path(*names), filesystem=warehouse.filesystem, partitioning=None)
     if str(found.schema.field("predicted").type) != "list<item: float>" and "probabilities" in found.column_names:
-        raise StageError(STAGE, f"{run} does not predict factors; train with --target factors")
+        raise UserError(f"{run} does not predict factors; train with --target factors")
     found = found.filter(found["true"].is_valid()).sort_by("track_id")
     if not found.num_rows:
-        raise StageError(STAGE, f"no test song of {run} has factors; use a dataset made with --factors")
+        raise UserError(f"no test song of {run} has factors; use a dataset made with --factors")
     arrays = (np.array(found[name].to_pylist(), np.float32) for name in ("true", "predicted"))
     return found["track_id"].to_numpy().astype(str), *arrays
 
@@ -116,7 +116,7 @@ def _check_truth(ids: np.ndarray, true: np.ndarray, tracks: np.ndarray, factors:
     place = np.searchsorted(tracks, ids).clip(0, max(len(tracks) - 1, 0))
     same = factors.shape[1] == true.shape[1] and (tracks[place] == ids).all()
     if not same or np.abs(factors[place] - true).max() > CLOSE:
-        raise StageError(STAGE, "factors/ are not those that the run was judged by; make the dataset and train again")
+        raise UserError("factors/ are not those that the run was judged by; make the dataset and train again")
 
 
 def _user_factors(warehouse: Warehouse) -> tuple[np.ndarray, np.ndarray]:
@@ -133,11 +133,11 @@ def _users(
     rows = np.searchsorted(warm.users, users)
     ours = cold.of_tracks(np.isin(cold.tracks, ids)).of_users(rows)
     if len(ours.tracks) != len(ids):
-        raise StageError(STAGE, "plays/ lacks songs that have factors; run jobs/factors.py again")
+        raise UserError("plays/ lacks songs that have factors; run jobs/factors.py again")
     n_heard = np.diff(ours.plays.indptr)
     chosen = np.flatnonzero((n_heard > 0) & (n_heard < len(ids)))
     if not len(chosen):
-        raise StageError(STAGE, f"no user with factors plays some of the {len(ids)} cold songs")
+        raise UserError(f"no user with factors plays some of the {len(ids)} cold songs")
     drawn = np.argsort(places(users[chosen], settings.seed), kind="stable")[: settings.users]
     chosen = np.sort(chosen[drawn])
     history = warm.of_users(rows[chosen]).of_tracks(np.isin(warm.tracks, fitted))
@@ -148,13 +148,13 @@ def _content(
     session: SparkSession, warehouse: Warehouse, ids: np.ndarray, warm: Listens, settings: ColdSettings
 ) -> dict[str, Places]:
     """Return the recommenders that know how songs sound: by raw features, and by a run's embeddings."""
-    warehouse.require(STAGE, "songs", made_by="jobs/ingest.py")
+    warehouse.require("songs", made_by="jobs/ingest.py")
     tracks = np.union1d(ids, warm.tracks)
     with progress(session, "cold: raw features"):
         raw, _ = read_raw_features(session.read.parquet(warehouse.address("songs")), tracks)
     spaces = {"nearest by raw audio": (tracks, standardise(raw))}
     if settings.genre_run:
-        embedded = read_embeddings(warehouse, settings.genre_run, STAGE)
+        embedded = read_embeddings(warehouse, settings.genre_run)
         spaces["nearest by genre embedding"] = (embedded.track_ids, embedded.vectors)
     found = {}
     for name, (known, vectors) in spaces.items():

@@ -46,7 +46,7 @@ def make_factors(session: SparkSession, settings: FactorSettings) -> Summary:
 
     Raises
     ------
-    StageError
+    UserError
         When tables are missing, or too few listens are left to do what was asked and that is not allowed.
     """
     summary = Summary(STAGE)
@@ -58,7 +58,7 @@ def make_factors(session: SparkSession, settings: FactorSettings) -> Summary:
             raise
         for name in (TABLE, RECOMMENDATIONS):
             warehouse.remove(name)  # what an earlier run wrote there came from other listens
-        summary.facts |= {"tracks with factors": 0, "too few listens": error.message}
+        summary.facts |= {"tracks with factors": 0, "too few listens": str(error)}
         return summary
     with warehouse.replacing(TABLE) as staging:
         fitter = Fitter(session, warehouse, f"{staging}/{SCRATCH}", settings)

@@ -1,6 +1,6 @@
 """Judge a run that predicts factors as a recommender of songs that nobody has heard: the test split's."""
 
-from msd_spark.core.command_line import exit_with, job_parser
+from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.cold_job import ColdSettings, judge_cold_songs
 from msd_spark.spark.session import start_spark

@@ -15,12 +15,12 @@ import pyarrow.dataset as pads
 from scipy import sparse
 
 from msd_spark.catalogue.songs import table_files
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.settings import STAGE
 
 
-class TooFewListensError(StageError):
+class TooFewListensError(UserError):
     """There are not listens enough to do what was asked.
 
     Parameters
@@ -66,12 +66,12 @@ def read_listens(warehouse: Warehouse) -> Listens:
 
     Raises
     ------
-    StageError
+    UserError
         When the table is missing, or has a pair of user and track twice.
     TooFewListensError
         When the table is empty.
     """
-    warehouse.require(STAGE, "plays", made_by="jobs/plays.py")
+    warehouse.require("plays", made_by="jobs/plays.py")
     files = list(table_files(warehouse, "plays").paths)
     options = pads.ParquetReadOptions(dictionary_columns=["user_id", "track_id"])
     dataset = pads.dataset(files, filesystem=warehouse.filesystem, format=pads.ParquetFileFormat(options))
@@ -110,12 +110,12 @@ def make_listens(
 
     Raises
     ------
-    StageError
+    UserError
         When a pair of user and track is there twice.
     """
     matrix = sparse.coo_matrix((plays.astype(np.float32), (user, track)), shape=(len(users), len(tracks))).tocsr()
     if matrix.nnz != len(plays):
-        raise StageError(STAGE, f"plays/ has {len(plays) - matrix.nnz:,} pairs twice; run jobs/plays.py again")
+        raise UserError(f"plays/ has {len(plays) - matrix.nnz:,} pairs twice; run jobs/plays.py again")
     matrix.sort_indices()
     return Listens(np.asarray(users), np.asarray(tracks), matrix)
 

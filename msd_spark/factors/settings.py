@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 
 STAGE = "factors"
 TABLE = "factors"
@@ -51,15 +51,15 @@ class AlsParameters:
 
         Raises
         ------
-        StageError
+        UserError
         """
         if self.rank < 1:
-            raise StageError(STAGE, f"the rank is at least 1, not {self.rank}")
+            raise UserError(f"the rank is at least 1, not {self.rank}")
         for name in ("alpha", "epsilon", "regularisation"):
             if not 0 < getattr(self, name) < float("inf"):
-                raise StageError(STAGE, f"{name} is a number above 0, not {getattr(self, name)}")
+                raise UserError(f"{name} is a number above 0, not {getattr(self, name)}")
         if not 1 <= self.iterations <= MOST_ITERATIONS:
-            raise StageError(STAGE, f"iterations are 1 to {MOST_ITERATIONS}, not {self.iterations}")
+            raise UserError(f"iterations are 1 to {MOST_ITERATIONS}, not {self.iterations}")
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,13 @@ class BaselineSettings:
 
         Raises
         ------
-        StageError
+        UserError
         """
         if self.neighbours < 1:
-            raise StageError(STAGE, f"item-kNN keeps at least 1 neighbour, not {self.neighbours}")
+            raise UserError(f"item-kNN keeps at least 1 neighbour, not {self.neighbours}")
         if self.shrinkage < 0 or self.ease_regularisation <= 0:
             message = f"shrinkage is at least 0 and EASE's regularisation above 0, not {self.shrinkage} and"
-            raise StageError(STAGE, f"{message} {self.ease_regularisation}")
+            raise UserError(f"{message} {self.ease_regularisation}")
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class FactorSettings:
 
         Raises
         ------
-        StageError
+        UserError
         """
         for what, count, least in (
             ("--min-tracks", self.min_tracks, 1),
@@ -160,8 +160,8 @@ class FactorSettings:
             ("--blocks", self.blocks, 1),
         ):
             if count < least:
-                raise StageError(STAGE, f"{what} is at least {least}, not {count}")
+                raise UserError(f"{what} is at least {least}, not {count}")
         if not 0 <= self.held_out <= 0.4:
-            raise StageError(STAGE, f"--held-out is a share from 0 to 0.4, not {self.held_out}")
+            raise UserError(f"--held-out is a share from 0 to 0.4, not {self.held_out}")
         if self.search and not self.held_out:
-            raise StageError(STAGE, "--search judges by held-out users; give --held-out a share above 0")
+            raise UserError("--search judges by held-out users; give --held-out a share above 0")

@@ -15,10 +15,10 @@ from pyspark.ml.recommendation import ALS
 from pyspark.sql import DataFrame, SparkSession
 from scipy import sparse
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.confidence import log_scaled
-from msd_spark.factors.settings import STAGE, AlsParameters
+from msd_spark.factors.settings import AlsParameters
 from msd_spark.spark.session import last_words, progress
 
 TRIPLETS = pa.schema([("user", pa.int32()), ("track", pa.int32()), ("plays", pa.float32())])
@@ -89,7 +89,7 @@ def fit(
 
     Raises
     ------
-    StageError
+    UserError
         When Spark fails, or a user or track has no factors.
     """
     als = ALS(
@@ -113,10 +113,10 @@ def fit(
             finally:
                 model.userFactors.unpersist()
                 model.itemFactors.unpersist()
-    except StageError:
+    except UserError:
         raise
     except Exception as error:  # whatever Spark wraps a worker's failure in
-        raise StageError(STAGE, f"ALS failed: {last_words(error)}") from error
+        raise UserError(f"ALS failed: {last_words(error)}") from error
 
 
 def _dense(factors: DataFrame, n: int) -> np.ndarray:
@@ -124,9 +124,9 @@ def _dense(factors: DataFrame, n: int) -> np.ndarray:
     table = pa.Table.from_batches(factors._collect_as_arrow())
     values = table["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     if table.num_rows != n:
-        raise StageError(STAGE, f"ALS gave {table.num_rows} factors for {n}; run the job again")
+        raise UserError(f"ALS gave {table.num_rows} factors for {n}; run the job again")
     found = np.empty((n, len(values) // n), np.float32)
     found[table["id"].to_numpy()] = values.reshape(n, -1)
     if not np.isfinite(found).all():
-        raise StageError(STAGE, "ALS gave factors that are not finite; raise --regularisation or lower --alpha")
+        raise UserError("ALS gave factors that are not finite; raise --regularisation or lower --alpha")
     return found

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from msd_spark.core.command_line import JobParser, exit_with
-from msd_spark.core.errors import StageError
-from msd_spark.fetch.failures import STAGE
+from msd_spark.core.errors import UserError
+from msd_spark.core.legacy import JobParser, exit_with
 from msd_spark.fetch.job import FetchSettings, Outcome, fetch
 from msd_spark.fetch.sources import GROUPS, SOURCES, Source
 
@@ -43,12 +42,12 @@ def chosen(names: Sequence[str]) -> tuple[Source, ...]:
 
     Raises
     ------
-    StageError
+    UserError
         When there is no such group.
     """
     unknown = [name for name in names if name not in (*GROUPS, ALL)]
     if unknown:
-        raise StageError(STAGE, f"nothing is called {unknown[0]!r}; there are {', '.join([*GROUPS, ALL])}")
+        raise UserError(f"nothing is called {unknown[0]!r}; there are {', '.join([*GROUPS, ALL])}")
     return tuple(source for source in SOURCES if ALL in names or set(source.groups) & set(names))
 
 
@@ -84,10 +83,10 @@ def main(words: Sequence[str] | None = None) -> None:
         print(what_there_is())
         return
     if arguments.to is None:
-        raise StageError(STAGE, "where to? give a folder, --to DIR")
+        raise UserError("where to? give a folder, --to DIR")
     unknown = set(arguments.accept) - {source.name for source in SOURCES}
     if unknown:
-        raise StageError(STAGE, f"--accept takes a source's name, not {min(unknown)!r}; without names they are listed")
+        raise UserError(f"--accept takes a source's name, not {min(unknown)!r}; without names they are listed")
     settings = FetchSettings(
         chosen(arguments.what), arguments.to, tuple(arguments.mirror), frozenset(arguments.accept), arguments.check
     )

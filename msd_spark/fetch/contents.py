@@ -9,9 +9,9 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.track_ids import TRACK_ID
-from msd_spark.fetch.failures import STAGE, MirrorError
+from msd_spark.fetch.failures import MirrorError
 from msd_spark.fetch.sources import GIB, Contents, Source
 from msd_spark.formats.musixmatch import COMMENT, WORDS, BagOfWordsError, parse_bag, parse_words
 from msd_spark.formats.taste_profile import reason_of
@@ -45,8 +45,8 @@ def check_contents(source: Source, path: Path) -> int:
     """
     try:
         count = _READERS[source.contents](path)
-    except StageError as error:
-        raise MirrorError(error.message) from None
+    except UserError as error:
+        raise MirrorError(str(error)) from None
     if source.count is not None and count != source.count:
         raise MirrorError(f"{path.name} has {count:,} {source.contents} and should have {source.count:,}")
     if not count:
@@ -139,7 +139,7 @@ def _rows(form: re.Pattern[bytes]) -> Callable[[Path], int]:
 def _lines(path: Path) -> Iterator[bytes]:
     """Give a file's lines without their ends."""
     n_read = 0
-    with open_unpacked(STAGE, str(path), ".txt") as stream:
+    with open_unpacked(str(path), ".txt") as stream:
         while line := stream.readline(_LONGEST_LINE):
             n_read += len(line)
             if len(line) == _LONGEST_LINE or n_read > _MOST_TEXT:

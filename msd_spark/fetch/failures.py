@@ -1,4 +1,4 @@
-"""What goes wrong with one mirror; what ends the whole is a `StageError`."""
+"""What goes wrong with one mirror; what ends the whole is a `UserError`."""
 
 from __future__ import annotations
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import requests
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.fetch.contents import check_contents
-from msd_spark.fetch.failures import STAGE, MirrorError
+from msd_spark.fetch.failures import MirrorError
 from msd_spark.fetch.lock_file import LOCK_FILE, Entry, LockFile, Seen, is_there, only_one, see
 from msd_spark.fetch.part_file import PartFile, sha256_of
 from msd_spark.fetch.sources import Source
@@ -69,7 +69,7 @@ def fetch(settings: FetchSettings) -> list[Outcome]:
 
     Raises
     ------
-    StageError
+    UserError
         When no mirror gives a source as it should be. What was fetched before stays.
     """
     settings.folder.mkdir(parents=True, exist_ok=True)
@@ -108,8 +108,7 @@ def _fetch_one(
         for place, seen in entry.places.items():
             path = folder / place
             if not is_there(path, seen) or (settings.check and see(path) != seen):
-                raise StageError(
-                    STAGE,
+                raise UserError(
                     f"{path} is not what was fetched ({LOCK_FILE}: {seen.files:,} files, {seen.size:,} bytes); "
                     f"remove all of {', '.join(entry.places)} to fetch it again",
                 )
@@ -126,7 +125,7 @@ def _adopt(source: Source, target: Path, lock: LockFile) -> str:
         seen = see(target)
         _compare(target.name, seen.sha256, source.target_sha256, "the known one's")
     except MirrorError as error:
-        raise StageError(STAGE, f"{target} was there before and is not it: {error}; move it away") from None
+        raise UserError(f"{target} was there before and is not it: {error}; move it away") from None
     lock.put(source.name, Entry(None, None, None, count, {source.target: seen}))
     return "found there"
 
@@ -150,7 +149,7 @@ def _download_one(
         except MirrorError as error:
             print(f"{source.name}: not from there: {error}", flush=True)
             seen_there.append(f"{address}: {error}")
-    raise StageError(STAGE, f"{source.name} could not be fetched.\n  " + "\n  ".join(seen_there))
+    raise UserError(f"{source.name} could not be fetched.\n  " + "\n  ".join(seen_there))
 
 
 def _put_in_place(
@@ -168,7 +167,7 @@ def _put_in_place(
             count, places = check_contents(source, part.path), {source.target: see(part.path)}
             part.finish(folder / source.target)
     except OSError as error:
-        raise StageError(STAGE, f"{source.name} cannot be put into {folder}: {error}") from None
+        raise UserError(f"{source.name} cannot be put into {folder}: {error}") from None
     lock.put(source.name, Entry(address, checksum, size, count, places))
     part.clear()
 

@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from msd_spark.core.errors import StageError
-from msd_spark.fetch.failures import STAGE
+from msd_spark.core.errors import UserError
 from msd_spark.fetch.part_file import sha256_of
 
 LOCK_FILE = "fetch.lock.json"
@@ -74,8 +73,8 @@ class LockFile:
                     places = {path: Seen(**seen) for path, seen in entry.pop("places").items()}
                     self.entries[name] = Entry(**entry, places=places)
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise StageError(
-                    STAGE, f"{self.path} cannot be read ({error}); put it right, or remove it to begin a new one"
+                raise UserError(
+                    f"{self.path} cannot be read ({error}); put it right, or remove it to begin a new one"
                 ) from None
 
     def put(self, name: str, entry: Entry) -> None:
@@ -120,7 +119,7 @@ def only_one(folder: Path) -> Iterator[Path]:
 
     Raises
     ------
-    StageError
+    UserError
         When another one is at work.
     """
     scratch = folder / SCRATCH
@@ -129,7 +128,7 @@ def only_one(folder: Path) -> Iterator[Path]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise StageError(STAGE, f"another fetch is at work in {folder}; wait for it to end") from None
+            raise UserError(f"another fetch is at work in {folder}; wait for it to end") from None
         yield scratch
         if [path.name for path in scratch.iterdir()] == ["lock"]:
             (scratch / "lock").unlink()

@@ -18,8 +18,8 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
 from urllib3.util import Retry
 
-from msd_spark.core.errors import StageError
-from msd_spark.fetch.failures import STAGE, InterruptedTransferError, MirrorError
+from msd_spark.core.errors import UserError
+from msd_spark.fetch.failures import InterruptedTransferError, MirrorError
 from msd_spark.fetch.part_file import PartFile, Version
 
 TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -96,7 +96,7 @@ def download(
     ------
     MirrorError
         When this address does not give the file.
-    StageError
+    UserError
         When the disk has no room for it.
     """
     retry = settings.retry()
@@ -205,7 +205,7 @@ def _receive(response: requests.Response, part: PartFile, whole: int | None) -> 
             try:
                 file.write(chunk)
             except OSError as error:
-                raise StageError(STAGE, f"{part.path} cannot be written: {error.strerror}") from None
+                raise UserError(f"{part.path} cannot be written: {error.strerror}") from None
             at += len(chunk)
             bar.update(len(chunk))
     if whole is not None and at != whole:
@@ -219,15 +219,14 @@ def need_room(part: PartFile, wanted: int) -> None:
 
     Raises
     ------
-    StageError
+    UserError
         With what is needed and what there is.
     """
     folder = part.path.parent
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if wanted + SPARE_BYTES > free:
-        raise StageError(
-            STAGE,
+        raise UserError(
             f"{part.path.stem} needs {(wanted + SPARE_BYTES) / 1e6:,.0f} MB on the disk of {folder}, which has "
             f"{free / 1e6:,.0f} MB free; make room, or give another folder (--to)",
         )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.data_folder import DataFolder
+from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
@@ -19,9 +21,23 @@ from msd_spark.ingest.reading import PASSING
 from msd_spark.ingest.settings import OUTCOMES, PARTS, STAGE, IngestSettings
 from msd_spark.ingest.units import Kind, Unit, limit_units
 from msd_spark.ingest.work import Outcome, read_outcomes, unit_worker
-from msd_spark.spark.session import last_words, progress, share_out
+from msd_spark.spark.session import last_words, progress, share_out, start_spark
 
 Ledger = list[dict[str, Any]]
+
+
+def run(settings: IngestSettings) -> None:
+    """Run ``msd-spark ingest``."""
+    if not (settings.locations or settings.manifest):
+        data = DataFolder.find(settings.data)
+        if not data.songs:
+            raise data.missing("song files", "subset", "--songs")
+        settings = dataclasses.replace(settings, locations=tuple(map(str, data.songs)))
+    session = start_spark("msd-spark ingest")
+    if settings.dry_run:
+        print(dry_run(session, settings).table())
+    else:
+        ingest(session, settings).finish(Warehouse(settings.warehouse))
 
 
 def ingest(session: SparkSession, settings: IngestSettings) -> Summary:
@@ -31,7 +47,7 @@ def ingest(session: SparkSession, settings: IngestSettings) -> Summary:
 
     Raises
     ------
-    StageError
+    UserError
         When there is nothing to ingest, another ingest is at work, a unit fails, or the counts
         do not add up.
     """
@@ -64,17 +80,13 @@ def ingest(session: SparkSession, settings: IngestSettings) -> Summary:
 
 def planned(session: SparkSession, settings: IngestSettings) -> list[Unit]:
     """Return the units of what is to be ingested, cut to `limit` songs where there is one."""
-    if settings.inputs_per_unit < 1:
-        raise StageError(STAGE, f"a unit has at least 1 input, not {settings.inputs_per_unit} (--inputs-per-unit)")
-    if settings.limit is not None and settings.limit < 1:
-        raise StageError(STAGE, f"a try has at least 1 song, not {settings.limit} (--limit)")
     with progress(session, "ingest: listing"):
         try:
             units = plan_units(session.sparkContext, settings)
-        except StageError:
+        except UserError:
             raise
         except Exception as error:  # a store that denies, or whatever Spark wraps a worker's failure in
-            raise StageError(STAGE, f"listing failed: {last_words(error)}") from error
+            raise UserError(f"listing failed: {last_words(error)}") from error
     return units if settings.limit is None else limit_units(units, settings.limit)
 
 
@@ -140,20 +152,17 @@ def check_locations(stale: Ledger, units: Sequence[Unit], settings: IngestSettin
 
     Raises
     ------
-    StageError
+    UserError
         With the first such location.
     """
     named = {unit.location for unit in units}
     gone = sorted({row["location"] for row in stale} - named)
     if settings.limit is not None and stale and not settings.replace:
         songs = sum(row["songs"] for row in stale)
-        raise StageError(
-            STAGE, f"--limit would drop {songs:,} songs of songs/; try on another --warehouse, or say --replace"
-        )
+        raise UserError(f"--limit would drop {songs:,} songs of songs/; try on another --warehouse, or say --replace")
     if gone and not settings.replace:
         songs = sum(row["songs"] for row in stale if row["location"] in gone)
-        raise StageError(
-            STAGE,
+        raise UserError(
             f"songs/ has {songs:,} songs from {gone[0]}, which is not named now; "
             "name it too, or say --replace to drop them",
         )
@@ -168,7 +177,7 @@ def work(session: SparkSession, settings: IngestSettings, units: Sequence[Unit])
 
     Raises
     ------
-    StageError
+    UserError
         When a unit fails again and again; what others did is kept.
     """
     if not units:
@@ -193,8 +202,8 @@ def work(session: SparkSession, settings: IngestSettings, units: Sequence[Unit])
             context.parallelize(tasks, len(tasks)).foreach(read_all)
         except Exception as error:  # whatever Spark wraps a worker's failure in
             reason = last_words(error)
-            raise StageError(
-                STAGE, f"a unit failed: {reason}. Units that are done stay done; run the same command again"
+            raise UserError(
+                f"a unit failed: {reason}. Units that are done stay done; run the same command again"
             ) from error
 
 
@@ -203,7 +212,7 @@ def check_sums(units: Sequence[Unit], kept: Ledger, outcomes: Sequence[Outcome])
 
     Raises
     ------
-    StageError
+    UserError
         With the first unit whose counts do not add up.
     """
     accounted = {row["unit"]: (row["inputs"], row["songs"] + row["rejected"] + row["duplicates"]) for row in kept}
@@ -215,8 +224,7 @@ def check_sums(units: Sequence[Unit], kept: Ledger, outcomes: Sequence[Outcome])
         expected, found = accounted.get(unit.name, (unit.n_inputs or 1, 0))
         expected = expected if unit.n_inputs is None else unit.n_inputs
         if expected != found:
-            raise StageError(
-                STAGE,
+            raise UserError(
                 f"unit {unit.name} ({unit.inputs[0].source} …) has {expected} inputs, and {found} are accounted for; "
                 "nothing was changed",
             )
@@ -227,10 +235,10 @@ def totals(ledger: Ledger) -> dict[str, int]:
 
     Raises
     ------
-    StageError
+    UserError
         When they do not add up.
     """
     sums = {name: sum(row[name] for row in ledger) for name in ("inputs", "songs", "rejected", "duplicates")}
     if sums["inputs"] != sums["songs"] + sums["rejected"] + sums["duplicates"]:
-        raise StageError(STAGE, f"the ledger does not add up: {sums}")
+        raise UserError(f"the ledger does not add up: {sums}")
     return sums | {"units": len(ledger)}

@@ -10,10 +10,10 @@ from typing import IO, cast
 from pyarrow import fs
 from pyspark import SparkContext
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location
 from msd_spark.core.track_ids import SONG_FILE_SUFFIX, TRACK_ID, song_path, track_id_of
-from msd_spark.ingest.settings import STAGE, IngestSettings
+from msd_spark.ingest.settings import IngestSettings
 from msd_spark.ingest.units import Kind, SongInput, Unit, cut_into_units
 from msd_spark.io.lines import read_lines
 from msd_spark.io.paged import open_seekable
@@ -41,7 +41,7 @@ def plan_units(context: SparkContext, settings: IngestSettings) -> list[Unit]:
 
     Raises
     ------
-    StageError
+    UserError
         When a location is not there, or no song is under any of them.
     """
     if settings.track_ids is not None:
@@ -55,20 +55,18 @@ def plan_units(context: SparkContext, settings: IngestSettings) -> list[Unit]:
     listed = context.parallelize(tasks, n_tasks).flatMap(_lister(settings)).collect()
     units = {unit.name: unit for unit in listed}
     if not units:
-        raise StageError(
-            STAGE, f"no song file, tar or aggregate in {', '.join(settings.locations) or settings.manifest}"
-        )
+        raise UserError(f"no song file, tar or aggregate in {', '.join(settings.locations) or settings.manifest}")
     return sorted(units.values(), key=lambda unit: unit.inputs[0])
 
 
 def _known_tracks(settings: IngestSettings) -> list[Task]:
     if len(settings.locations) != 1 or settings.track_ids is None:
-        raise StageError(STAGE, "--track-ids goes with one --songs folder, under which the songs are")
+        raise UserError("--track-ids goes with one --songs folder, under which the songs are")
     base = settings.locations[0].rstrip("/")
-    lines = (text for _, text, _ in read_lines(STAGE, settings.track_ids))
+    lines = (text for _, text, _ in read_lines(settings.track_ids))
     ids = sorted({text[:18] for text in lines if TRACK_ID.fullmatch(text[:18])})
     if not ids:
-        raise StageError(STAGE, f"{settings.track_ids} has no line that begins with a track id")
+        raise UserError(f"{settings.track_ids} has no line that begins with a track id")
     paths = [f"{base}/{song_path(track_id)}" for track_id in ids]
     return [("known", base, tuple(paths[at : at + FILES_PER_TASK])) for at in range(0, len(paths), FILES_PER_TASK)]
 
@@ -77,13 +75,13 @@ def _named(settings: IngestSettings) -> tuple[list[str], list[str]]:
     """Return the locations to look into, and the song files that the manifest names one by one."""
     locations, files = list(settings.locations), list[str]()
     if settings.manifest is not None:
-        for _, text, _ in read_lines(STAGE, settings.manifest):
+        for _, text, _ in read_lines(settings.manifest):
             line = text.strip()
             if line and not line.startswith(COMMENT):
                 (files if track_id_of(line) else locations).append(line)
     expanded = [found for location in locations for found in (_expand(location) if _is_glob(location) else [location])]
     if not expanded and not files:
-        raise StageError(STAGE, "nothing to ingest; name --songs, --manifest or both")
+        raise UserError("nothing to ingest; name --songs, --manifest or both")
     return expanded, sorted({_absolute(file) for file in files})
 
 
@@ -93,7 +91,7 @@ def _is_glob(location: str) -> bool:
 
 def _expand(pattern: str) -> list[str]:
     """Return what a glob matches, level by level; only folders that match so far are listed."""
-    filesystem, path, prefix = open_location(STAGE, pattern)
+    filesystem, path, prefix = open_location(pattern)
     if filesystem.get_file_info(path).type != fs.FileType.NotFound:
         return [pattern]  # the marks are part of a name
     root = "/" if path.startswith("/") else ""
@@ -107,7 +105,7 @@ def _expand(pattern: str) -> list[str]:
     paths = [root + name for name in found]
     there = [prefix + info.path for info in filesystem.get_file_info(paths) if info.type != fs.FileType.NotFound]
     if not there:
-        raise StageError(STAGE, f"nothing matches {pattern}")
+        raise UserError(f"nothing matches {pattern}")
     return there
 
 
@@ -132,18 +130,16 @@ def _without_nested(locations: Iterable[str]) -> list[str]:
 
 
 def _absolute(location: str) -> str:
-    _, path, prefix = open_location(STAGE, location)
+    _, path, prefix = open_location(location)
     return prefix + path
 
 
 def _listing_tasks(location: str) -> list[Task]:
     """Return the tasks that together list a location: one for each folder of its first level that has several."""
-    filesystem, path, prefix = open_location(STAGE, location)
+    filesystem, path, prefix = open_location(location)
     info = filesystem.get_file_info(path)
     if info.type == fs.FileType.NotFound:
-        raise StageError(
-            STAGE, f"{location} is not there; --songs takes folders, song files, tars, aggregates and globs"
-        )
+        raise UserError(f"{location} is not there; --songs takes folders, song files, tars, aggregates and globs")
     if info.is_file:
         return [("files", location, (location,))]
     at = path
@@ -176,7 +172,7 @@ class _lister:  # noqa: N801 - used as a function; a class so that it pickles wi
 
     def _aggregate(self, location: str, item: SongInput, loose: list[SongInput]) -> Iterator[Unit]:
         """Give the units of a file that is not named like a song: one with many songs, or a song all the same."""
-        filesystem, path, _ = open_location(STAGE, item.source)
+        filesystem, path, _ = open_location(item.source)
         try:
             with open_seekable(filesystem, path) as file:
                 found = describe(cast(IO[bytes], file))
@@ -199,12 +195,12 @@ def _found(how: str, paths: tuple[str, ...]) -> Iterator[SongInput]:
         yield from (SongInput(path, -1, 0) for path in paths)
     elif how == "files":
         for path in paths:
-            filesystem, inner, _ = open_location(STAGE, path)
+            filesystem, inner, _ = open_location(path)
             info = filesystem.get_file_info(inner)
             # What is not there is an input all the same: reading it will say so in rejected/.
             yield _input(path, info) if info.is_file else SongInput(path, -1, 0)
     else:
-        filesystem, inner, prefix = open_location(STAGE, paths[0])
+        filesystem, inner, prefix = open_location(paths[0])
         if isinstance(filesystem, fs.LocalFileSystem):
             yield from _walk(inner, deep=how == "folder")
             return

@@ -16,9 +16,9 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.ingest.settings import STAGE, WORK
+from msd_spark.ingest.settings import WORK
 
 RENEWED_EVERY = 15.0
 """Seconds."""
@@ -35,7 +35,7 @@ def exclusive(warehouse: Warehouse) -> Iterator[None]:
 
     Raises
     ------
-    StageError
+    UserError
         When another ingest holds it, with where it runs.
     """
     name = f"{PREFIX}{uuid.uuid4().hex}.json"
@@ -44,9 +44,7 @@ def exclusive(warehouse: Warehouse) -> Iterator[None]:
     try:
         others = _alive(warehouse, name)
         if others:
-            raise StageError(
-                STAGE, f"another ingest is at work on {warehouse.root} ({others[0]}); wait for it, or stop it"
-            )
+            raise UserError(f"another ingest is at work on {warehouse.root} ({others[0]}); wait for it, or stop it")
 
         def keep_alive() -> None:
             while not stop.wait(RENEWED_EVERY):

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection, write_rejections
 from msd_spark.core.schemas import LEDGER, SONGS
 from msd_spark.core.warehouse import COMPLETE, Warehouse
@@ -214,7 +214,7 @@ def finish_publication(warehouse: Warehouse) -> bool:
 
     Raises
     ------
-    StageError
+    UserError
         When a file that the plan names is nowhere.
     """
     if not warehouse.exists(WORK, PLAN):
@@ -230,9 +230,7 @@ def finish_publication(warehouse: Warehouse) -> bool:
         if warehouse.exists(PARTS, name):
             filesystem.move(warehouse.path(PARTS, name), warehouse.path(TABLE, name))
         elif not warehouse.exists(TABLE, name):
-            raise StageError(
-                STAGE, f"{name} is lost from {warehouse.path(PARTS)}; remove {warehouse.path(WORK)} and run again"
-            )
+            raise UserError(f"{name} is lost from {warehouse.path(PARTS)}; remove {warehouse.path(WORK)} and run again")
     _remove_others(warehouse, plan)
     _fill_if_empty(warehouse, plan)
     write_rejections(warehouse, STAGE, plan.rejected)

@@ -17,7 +17,6 @@ from isal import igzip, isal_zlib
 from msd_spark.core.filesystems import is_local, open_location
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.track_ids import SONG_FILE_SUFFIX, track_id_of
-from msd_spark.ingest.settings import STAGE
 from msd_spark.ingest.units import Kind, SongInput, Unit
 from msd_spark.io.paged import PagedFile, open_seekable
 from msd_spark.songfile.aggregate import read_songs
@@ -127,7 +126,7 @@ def _content(item: SongInput) -> bytes | Rejection:
         if is_local(item.source):
             with open(item.source.removeprefix("file://"), "rb") as file:
                 return file.read(LARGEST_SONG_FILE)
-        filesystem, path, _ = open_location(STAGE, item.source)
+        filesystem, path, _ = open_location(item.source)
         with filesystem.open_input_stream(path) as stream:
             return bytes(stream.read(LARGEST_SONG_FILE))
     except OSError as error:
@@ -179,7 +178,7 @@ def _read_tar(item: SongInput) -> Iterator[Song | Rejection]:
     source = printable(item.source)
     member: str | None = None
     try:
-        filesystem, path, _ = open_location(STAGE, item.source)
+        filesystem, path, _ = open_location(item.source)
         with filesystem.open_input_stream(path, compression=None) as raw:
             # read1 gives what there is before a damaged place; read would give nothing.
             read = raw.read if item.source.endswith(".tar") else igzip.open(raw).read1
@@ -222,7 +221,7 @@ def _read_member(
 def _read_aggregate(item: SongInput, start: int, stop: int) -> Iterator[Song | Rejection]:
     source = printable(item.source)
     try:
-        filesystem, path, _ = open_location(STAGE, item.source)
+        filesystem, path, _ = open_location(item.source)
         opened = open_seekable(filesystem, path)
     except OSError as error:
         yield from (Rejection(source, _reason(error), _detail(error, None), _row(row)) for row in range(start, stop))

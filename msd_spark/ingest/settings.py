@@ -1,56 +1,54 @@
-"""What an ingest is told, and the names that its parts share."""
+"""Settings of ingest, and the folders that its modules share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from msd_spark.core.data_folder import DATA_HELP, DEFAULT_DATA
+from msd_spark.core.options import Settings, at_least, option
+from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
+
 STAGE = "ingest"
 
 SUMMARIES = ("refuse", "rows")
-"""What to do with a summary file, which has no arrays: refuse it, or take its songs without segments."""
+"""What to do with a summary file, which has no arrays: refuse it, or read its songs without segments."""
 
 WORK = "_ingest"
-"""Folder of the warehouse with what is under way; empty between ingests but for the lock."""
+"""Folder of the warehouse for unfinished work; empty between ingests except for the lock."""
 
 PARTS, OUTCOMES = f"{WORK}/parts", f"{WORK}/outcomes"
 
 
 @dataclass(frozen=True)
-class IngestSettings:
-    """What to ingest, and how the work is cut.
+class IngestSettings(Settings):
+    """Settings of ingest; each field is an option of ``msd-spark ingest`` unless it has no help text.
 
     Attributes
     ----------
-    locations : tuple of str
-        Folders, song files, tars, aggregates and globs of them, local or remote.
-    warehouse : str
-        Address of the warehouse.
-    manifest : str or None
-        A text file with more locations, one a line.
-    track_ids : str or None
-        A file whose lines begin with a track id (``unique_tracks.txt``): the songs to look for
-        under the one location, which then is not listed.
-    summaries : str
-        One of `SUMMARIES`.
-    inputs_per_unit : int
-        Loose song files a unit, about.
     songs_per_row_group : int
         Songs that a worker holds in memory at a time.
     row_groups_per_file : int
-        After so many a worker begins another file.
-    limit : int or None
-        Songs at most, for a try.
-    replace : bool
-        Drop songs that came from locations which are not named now.
+        Row groups after which a worker starts another file.
     """
 
-    locations: tuple[str, ...]
-    warehouse: str
-    manifest: str | None = None
-    track_ids: str | None = None
-    summaries: str = "refuse"
-    inputs_per_unit: int = 256
+    locations: tuple[str, ...] = option(
+        (),
+        "folders, song files, tar archives, aggregate files and globs of them; local, s3:// or hdfs://",
+        name="songs",
+        metavar="LOCATION",
+    )
+    data: str = option(DEFAULT_DATA, DATA_HELP, metavar="DIR")
+    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    manifest: str | None = option(None, "text file with further locations, one per line", metavar="FILE")
+    track_ids: str | None = option(
+        None, "read only these tracks (unique_tracks.txt) below --songs, without listing it", metavar="FILE"
+    )
+    summaries: str = option(
+        "refuse", "summary files have no segments: refuse them, or read their rows", choices=SUMMARIES
+    )
+    inputs_per_unit: int = option(256, "loose song files per unit of work, approximately", check=at_least(1))
+    limit: int | None = option(None, "read at most N songs", metavar="N", check=at_least(1))
+    replace: bool = option(False, "drop songs from locations that are not named this time")
+    dry_run: bool = option(False, "print the planned units and write nothing")
     songs_per_row_group: int = 128
     row_groups_per_file: int = 8
-    limit: int | None = None
-    replace: bool = False

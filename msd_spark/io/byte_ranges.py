@@ -17,7 +17,7 @@ import pyarrow as pa
 from isal import igzip, isal_zlib
 from pyarrow import fs
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location
 from msd_spark.io.paged import open_seekable
 
@@ -73,20 +73,20 @@ class Lines:
     ended: bool
 
 
-def cut_into_ranges(stage: str, location: str, range_bytes: int = RANGE_BYTES) -> list[ByteRange]:
+def cut_into_ranges(location: str, range_bytes: int = RANGE_BYTES) -> list[ByteRange]:
     """Return the ranges of a file, in order; none for an empty file.
 
     Raises
     ------
-    StageError
+    UserError
         When the file is not there, or is an archive that does not hold one file.
     """
-    filesystem, path, _ = open_location(stage, location)
+    filesystem, path, _ = open_location(location)
     info = filesystem.get_file_info(path)
     if info.type != fs.FileType.File:
-        raise StageError(stage, f"no file {location}")
+        raise UserError(f"no file {location}")
     if location.endswith(COMPRESSED):
-        next(_compressed(stage, location, 1), None)  # what is no archive is refused here and now
+        next(_compressed(location, 1), None)  # what is no archive is refused here and now
         return [ByteRange(location, 0, 0, -1)]
     starts = range(0, info.size, range_bytes)
     return [
@@ -94,15 +94,15 @@ def cut_into_ranges(stage: str, location: str, range_bytes: int = RANGE_BYTES) -
     ]
 
 
-def read_lines_of(stage: str, part: ByteRange, block_bytes: int = BLOCK_BYTES) -> Iterator[Lines]:
+def read_lines_of(part: ByteRange, block_bytes: int = BLOCK_BYTES) -> Iterator[Lines]:
     """Give the lines that begin in a range, a block at a time.
 
     Raises
     ------
-    StageError
+    UserError
         When the file cannot be read: a compressed one that is damaged, or holds anything but one file.
     """
-    blocks = _compressed(stage, part.location, block_bytes) if part.stop < 0 else _blocks(stage, part, block_bytes)
+    blocks = _compressed(part.location, block_bytes) if part.stop < 0 else _blocks(part, block_bytes)
     first, rest = 0, b""
     for block in blocks:
         data = rest + block
@@ -116,16 +116,16 @@ def read_lines_of(stage: str, part: ByteRange, block_bytes: int = BLOCK_BYTES) -
         yield Lines(rest + b"\n", first, ended=False)
 
 
-def _blocks(stage: str, part: ByteRange, block_bytes: int) -> Iterator[bytes]:
+def _blocks(part: ByteRange, block_bytes: int) -> Iterator[bytes]:
     """Give the bytes of the lines that begin in a range: from the first such line to the end of the last one."""
-    filesystem, path, _ = open_location(stage, part.location)
+    filesystem, path, _ = open_location(part.location)
     with filesystem.open_input_file(path) as file:
         at = _first_line(file, part, block_bytes) if part.start else 0
         last = b"\n"
         while at < part.stop:
             block = file.read_at(min(block_bytes, part.stop - at), at)
             if not block:
-                raise StageError(stage, f"{part.location} became shorter while it was read; run the job again")
+                raise UserError(f"{part.location} became shorter while it was read; run the job again")
             at += len(block)
             last = block[-1:]
             yield block
@@ -152,19 +152,19 @@ def _first_line(file: pa.NativeFile, part: ByteRange, block_bytes: int) -> int:
     return part.stop
 
 
-def _compressed(stage: str, location: str, block_bytes: int) -> Iterator[bytes]:
+def _compressed(location: str, block_bytes: int) -> Iterator[bytes]:
     """Give the bytes of a compressed file."""
     try:
-        with _inflated(stage, location) as stream:
+        with _inflated(location) as stream:
             while block := stream.read(block_bytes):
                 yield block
     except _DAMAGE as error:  # type: ignore[misc]  # isal's stub declares an instance
-        raise StageError(stage, f"{location} is damaged: {' '.join(str(error).split())}; fetch it again") from None
+        raise UserError(f"{location} is damaged: {' '.join(str(error).split())}; fetch it again") from None
 
 
 @contextmanager
-def _inflated(stage: str, location: str) -> Iterator[IO[bytes]]:
-    filesystem, path, _ = open_location(stage, location)
+def _inflated(location: str) -> Iterator[IO[bytes]]:
+    filesystem, path, _ = open_location(location)
     with ExitStack() as stack:
         if location.endswith(".gz"):
             raw = stack.enter_context(filesystem.open_input_stream(path, compression=None))
@@ -174,5 +174,5 @@ def _inflated(stage: str, location: str) -> Iterator[IO[bytes]]:
         archive = stack.enter_context(zipfile.ZipFile(cast(IO[bytes], file)))
         names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
         if len(names) != 1:
-            raise StageError(stage, f"{location} holds {len(names)} files, not one; unpack it and give the file")
+            raise UserError(f"{location} holds {len(names)} files, not one; unpack it and give the file")
         yield stack.enter_context(archive.open(names[0]))

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from pyarrow import fs
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location
 
 LINE_FEED = b"\n"
 
 
-def read_lines(stage: str, location: str) -> Iterator[tuple[int, str, bool]]:
+def read_lines(location: str) -> Iterator[tuple[int, str, bool]]:
     """Give each line of a UTF-8 text file; lines end at a line feed and nowhere else.
 
     Parameters
@@ -33,12 +33,12 @@ def read_lines(stage: str, location: str) -> Iterator[tuple[int, str, bool]]:
 
     Raises
     ------
-    StageError
+    UserError
         When the file is not there.
     """
-    filesystem, path, _ = open_location(stage, location)
+    filesystem, path, _ = open_location(location)
     if filesystem.get_file_info(path).type != fs.FileType.File:
-        raise StageError(stage, f"no file {location}")
+        raise UserError(f"no file {location}")
     with filesystem.open_input_stream(path, compression=None) as stream:
         number, rest = 0, b""
         while chunk := stream.read(1 << 20):

@@ -13,7 +13,7 @@ from typing import IO, cast
 import pyarrow as pa
 from pyarrow import fs
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location
 
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
@@ -21,7 +21,7 @@ _BUFFER = 1 << 20
 
 
 @contextmanager
-def open_unpacked(stage: str, location: str, member_ending: str = "") -> Iterator[IO[bytes]]:
+def open_unpacked(location: str, member_ending: str = "") -> Iterator[IO[bytes]]:
     """Open a file for reading; how it is packed is seen from its first bytes, not from its name.
 
     Parameters
@@ -35,14 +35,14 @@ def open_unpacked(stage: str, location: str, member_ending: str = "") -> Iterato
 
     Raises
     ------
-    StageError
+    UserError
         When the file is not there, is cut off or damaged within its packing, or is a zip without
         exactly one such member. Errors of reading within the ``with`` block count too.
     """
-    filesystem, path, _ = open_location(stage, location)
+    filesystem, path, _ = open_location(location)
     try:
         if filesystem.get_file_info(path).type != fs.FileType.File:
-            raise StageError(stage, f"no file {location}")
+            raise UserError(f"no file {location}")
         with ExitStack() as stack:
             opened = stack.enter_context(filesystem.open_input_file(path))
             start = opened.read(len(ZIP))
@@ -53,18 +53,18 @@ def open_unpacked(stage: str, location: str, member_ending: str = "") -> Iterato
                 raw = cast(IO[bytes], unpacked)
             elif start == ZIP:
                 archive = stack.enter_context(zipfile.ZipFile(raw))
-                raw = stack.enter_context(archive.open(_member(stage, location, archive, member_ending)))
+                raw = stack.enter_context(archive.open(_member(location, archive, member_ending)))
             yield raw
     except (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, pa.ArrowInvalid) as error:
-        raise StageError(stage, f"{location} is cut off or damaged ({error}); fetch it again") from None
+        raise UserError(f"{location} is cut off or damaged ({error}); fetch it again") from None
     except OSError as error:
-        raise StageError(stage, f"{location} cannot be read: {' '.join(str(error).split())}") from None
+        raise UserError(f"{location} cannot be read: {' '.join(str(error).split())}") from None
 
 
-def _member(stage: str, location: str, archive: zipfile.ZipFile, ending: str) -> zipfile.ZipInfo:
+def _member(location: str, archive: zipfile.ZipFile, ending: str) -> zipfile.ZipInfo:
     files = [info for info in archive.infolist() if not info.is_dir()]
     found = files if len(files) == 1 else [info for info in files if ending and info.filename.endswith(ending)]
     if len(found) != 1:
         names = ", ".join(sorted(info.filename for info in files)[:6])
-        raise StageError(stage, f"{location} holds {len(files)} files ({names}); unpack it and name one of them")
+        raise UserError(f"{location} holds {len(files)} files ({names}); unpack it and name one of them")
     return found[0]

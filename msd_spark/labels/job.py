@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection, write_rejections
 from msd_spark.core.schemas import LABELS
 from msd_spark.core.summary import Summary
@@ -71,16 +71,16 @@ def make_labels(settings: LabelsSettings, summary: Summary | None = None) -> Sum
 
     Raises
     ------
-    StageError
+    UserError
         When a file is missing or holds no label, or the counts do not add up.
     """
     summary = summary or Summary(STAGE)
     if settings.min_examples < 1:
-        raise StageError(STAGE, f"a genre has at least 1 track, not {settings.min_examples} (--min-examples)")
+        raise UserError(f"a genre has at least 1 track, not {settings.min_examples} (--min-examples)")
     if not settings.sources:
-        raise StageError(STAGE, "no label file to read; give --cd1 or another one")
+        raise UserError("no label file to read; give --cd1 or another one")
     if UNION in settings.sources:
-        raise StageError(STAGE, f"the label set {UNION} is made of the others; give the file another name")
+        raise UserError(f"the label set {UNION} is made of the others; give the file another name")
     warehouse = Warehouse(settings.warehouse)
     read = {name: read_label_file(location) for name, location in settings.sources.items()}
     label_sets = {name: one.labels for name, one in read.items()}
@@ -127,13 +127,13 @@ def read_label_file(location: str) -> LabelFile:
 
     Raises
     ------
-    StageError
+    UserError
         When the file is missing or holds no label.
     """
     labels: dict[str, tuple[str, str | None]] = {}
     rejections: list[Rejection] = []
     lines = 0
-    for number, text, _ in read_lines(STAGE, location):
+    for number, text, _ in read_lines(location):
         if not text.strip() or text.startswith(COMMENT):
             continue
         lines += 1
@@ -147,8 +147,8 @@ def read_label_file(location: str) -> LabelFile:
         else:
             labels[label.track_id] = label.genre, label.minority_genre
     if not labels:
-        raise StageError(
-            STAGE, f"{location} holds no label; is it a file of track ids and genres, parted by tabs (.cls, .tsv)?"
+        raise UserError(
+            f"{location} holds no label; is it a file of track ids and genres, parted by tabs (.cls, .tsv)?"
         )
     genres, seconds = zip(*labels.values(), strict=True)
     frame = pd.DataFrame(
@@ -166,9 +166,7 @@ def _check_sum(name: str, counts: Mapping[str, Any]) -> None:
     )
     found = counts["tracks"] + counts[lost] + counts["tracks_of_rare_genres"]
     if found != counts[of]:
-        raise StageError(
-            STAGE, f"{name} has {counts[of]:,} labels, and {found:,} are accounted for; nothing was changed"
-        )
+        raise UserError(f"{name} has {counts[of]:,} labels, and {found:,} are accounted for; nothing was changed")
 
 
 def _note(summary: Summary, name: str, counts: Mapping[str, Any]) -> None:

@@ -18,14 +18,14 @@ import pyarrow as pa
 from pyarrow import fs
 from pyspark.sql import DataFrame, SparkSession
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location
 from msd_spark.core.schemas import spark_schema
 from msd_spark.formats.lastfm import ENTRY_SUFFIX, EntryError, parse_entry
 from msd_spark.io.paged import PagedFile
 from msd_spark.io.zip_directory import Slice, ZipError, members, read_member, slice_directory
 from msd_spark.labels.lastfm_database import check_database, read_database
-from msd_spark.labels.lastfm_rows import READINGS, STAGE, Reading, in_batches, readings_of, refused
+from msd_spark.labels.lastfm_rows import READINGS, Reading, in_batches, readings_of, refused
 
 ZIP_SUFFIX = ".zip"
 DATABASE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
@@ -63,7 +63,7 @@ def read_tags(session: SparkSession, locations: Iterable[str]) -> DataFrame:
 
     Raises
     ------
-    StageError
+    UserError
         When one of them is not there, or not what its name says.
     """
     tasks = [task for location in locations for task in plan_tasks(location)]
@@ -81,10 +81,10 @@ def read_tags(session: SparkSession, locations: Iterable[str]) -> DataFrame:
 
 def plan_tasks(location: str) -> list[Task]:
     """Return the tasks that together read a location; the folders of a tree's first two levels are a task each."""
-    filesystem, path, prefix = open_location(STAGE, location)
+    filesystem, path, prefix = open_location(location)
     info = filesystem.get_file_info(path)
     if info.type == fs.FileType.NotFound:
-        raise StageError(STAGE, f"{location} is not there; --tags takes a folder of JSON files, a .zip or a .db")
+        raise UserError(f"{location} is not there; --tags takes a folder of JSON files, a .zip or a .db")
     if info.is_file and location.endswith(DATABASE_SUFFIXES):
         check_database(location)
         return [Task("database", location)]
@@ -93,10 +93,10 @@ def plan_tasks(location: str) -> list[Task]:
             try:
                 slices = slice_directory(file, MEMBERS_PER_TASK)
             except ZipError as error:
-                raise StageError(STAGE, f"{location} cannot be read: {error}; fetch it again") from None
+                raise UserError(f"{location} cannot be read: {error}; fetch it again") from None
         return [Task("slice", location, *asdict(part).values()) for part in slices]
     if info.is_file:
-        raise StageError(STAGE, f"{location} is no .zip and no .db; --tags takes these, or a folder of JSON files")
+        raise UserError(f"{location} is no .zip and no .db; --tags takes these, or a folder of JSON files")
     tasks = [Task("top", prefix + path)]
     for folder in _folders(filesystem, path):
         tasks.append(Task("top", prefix + folder))
@@ -118,7 +118,7 @@ def _readings(task: Task) -> Iterator[Reading]:
     elif task.how == "slice":
         yield from _read_slice(task.location, Slice(task.start, task.length, task.shift))
     else:
-        filesystem, path, prefix = open_location(STAGE, task.location)
+        filesystem, path, prefix = open_location(task.location)
         if isinstance(filesystem, fs.LocalFileSystem):
             for name in sorted(_walk(path, task.how == "folder")):
                 yield from _entry(_content(filesystem, name), name, _printable(name), None)
@@ -185,7 +185,7 @@ def _entry(content: bytes | EntryError, name: str, source: str, member: str | No
 
 
 def _read_slice(location: str, part: Slice) -> Iterator[Reading]:
-    filesystem, path, _ = open_location(STAGE, location)
+    filesystem, path, _ = open_location(location)
     with _opened(filesystem, path) as file:
         for member in members(file, part):
             if member.name.endswith(ENTRY_SUFFIX) and not member.name.startswith("__MACOSX/"):

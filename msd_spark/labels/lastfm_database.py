@@ -19,11 +19,11 @@ from urllib.parse import quote
 
 from pyarrow import fs
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location
 from msd_spark.core.track_ids import TRACK_ID
 from msd_spark.formats.lastfm import EntryError, normalise_tag, parse_score
-from msd_spark.labels.lastfm_rows import STAGE, Reading, entry_reading, refused, tag_reading
+from msd_spark.labels.lastfm_rows import Reading, entry_reading, refused, tag_reading
 
 _ROWS = (
     "SELECT tid_tag.rowid, tids.tid, tags.tag, tid_tag.val FROM tid_tag"
@@ -36,7 +36,7 @@ def read_database(location: str) -> Iterator[Reading]:
 
     Raises
     ------
-    StageError
+    UserError
         When the file is no such database.
     """
     with _opened(location) as database:
@@ -49,9 +49,7 @@ def read_database(location: str) -> Iterator[Reading]:
                     yield refused(location, place, EntryError("bad_track_id", repr(track_id)[:80]), entries=1)
             yield from _read_tags(location, database)
         except sqlite3.Error as error:
-            raise StageError(
-                STAGE, f"{location} is no whole lastfm_tags.db (tables tids, tags and tid_tag): {error}"
-            ) from None
+            raise UserError(f"{location} is no whole lastfm_tags.db (tables tids, tags and tid_tag): {error}") from None
 
 
 def check_database(location: str) -> None:
@@ -59,10 +57,10 @@ def check_database(location: str) -> None:
 
     Raises
     ------
-    StageError
+    UserError
         When it is none.
     """
-    filesystem, _, _ = open_location(STAGE, location)
+    filesystem, _, _ = open_location(location)
     if isinstance(filesystem, fs.LocalFileSystem):  # a remote one is copied once, by the worker that reads it
         next(read_database(location), None)
 
@@ -87,7 +85,7 @@ def _is_track_id(value: object) -> bool:
 @contextmanager
 def _opened(location: str) -> Iterator[sqlite3.Connection]:
     """Give the open database, read only; a remote one is copied to a temporary file first."""
-    filesystem, path, _ = open_location(STAGE, location)
+    filesystem, path, _ = open_location(location)
     with tempfile.TemporaryDirectory() as folder:
         if not isinstance(filesystem, fs.LocalFileSystem):
             copy = Path(folder, "lastfm_tags.db")

@@ -12,7 +12,7 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as sf
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import REJECTED, TAG_COUNTS, TAGS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
@@ -48,11 +48,11 @@ def make_tags(session: SparkSession, settings: TagsSettings, summary: Summary) -
 
     Raises
     ------
-    StageError
+    UserError
         When a location cannot be read or holds no entry, or the counts do not add up.
     """
     if settings.top_tags < 1:
-        raise StageError(STAGE, f"the summary lists at least 1 tag, not {settings.top_tags} (--top-tags)")
+        raise UserError(f"the summary lists at least 1 tag, not {settings.top_tags} (--top-tags)")
     warehouse = Warehouse(settings.warehouse)
     try:
         # Read once: a tree has a million files.
@@ -61,7 +61,7 @@ def make_tags(session: SparkSession, settings: TagsSettings, summary: Summary) -
             with progress(session, "tags: reading"):
                 facts = count(readings)
             if not facts["entries"]:
-                raise StageError(STAGE, f"no entry of a track in {', '.join(settings.locations)}")
+                raise UserError(f"no entry of a track in {', '.join(settings.locations)}")
             with warehouse.replacing("tags") as staging, warehouse.replacing("tag_counts") as beside:
                 with progress(session, "tags: writing"):
                     counts, facts["tracks with tags"] = write_tags(readings, warehouse, staging, facts["given"])
@@ -71,15 +71,15 @@ def make_tags(session: SparkSession, settings: TagsSettings, summary: Summary) -
                     write_rejected(readings, warehouse, third, facts["rejected"])
         finally:
             readings.unpersist()
-    except StageError:
+    except UserError:
         raise
     except Exception as error:  # whatever Spark wraps a worker's failure in
-        said = last_words(error).rpartition(f"{StageError.__name__}: {STAGE}: ")[2]
-        raise StageError(STAGE, f"reading {', '.join(settings.locations)} failed: {said}") from error
+        said = last_words(error).rpartition(f"{UserError.__name__}: {STAGE}: ")[2]
+        raise UserError(f"reading {', '.join(settings.locations)} failed: {said}") from error
     written = int(counts["tracks"].sum())
     merged = facts["given"] - facts["empty"] - facts["rejected tags"] - written
     if merged < 0 or facts["read"] != facts["entries"] - facts["rejected entries"]:
-        raise StageError(STAGE, f"the tags do not add up: {facts}, {written} written")
+        raise UserError(f"the tags do not add up: {facts}, {written} written")
     summary.facts |= {
         "entries of tags": facts["entries"],
         "entries rejected": facts["rejected entries"],
@@ -150,4 +150,4 @@ def write_rejected(readings: DataFrame, warehouse: Warehouse, staging: str, n_re
     )
     written = write_parts(rows, warehouse, staging, REJECTED, Sums("reason", ("rows",)))
     if int(written["rows"].sum()) != n_rejected:
-        raise StageError(STAGE, f"{n_rejected:,} rows rejected and {int(written['rows'].sum()):,} of them written")
+        raise UserError(f"{n_rejected:,} rows rejected and {int(written['rows'].sum()):,} of them written")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection
 from msd_spark.formats.musixmatch import (
     CARRIAGE_RETURN,
@@ -89,7 +89,7 @@ class ParsedBlock:
     rejections: list[tuple[int, Rejection]]
 
 
-def read_blocks(stage: str, location: str, official_split: str) -> tuple[list[str], list[TextBlock]]:
+def read_blocks(location: str, official_split: str) -> tuple[list[str], list[TextBlock]]:
     """Return a file's list of words and its text in blocks.
 
     Parameters
@@ -102,40 +102,37 @@ def read_blocks(stage: str, location: str, official_split: str) -> tuple[list[st
 
     Raises
     ------
-    StageError
+    UserError
         When the file is not there, has no line of words before its first bag, ends within that
         line, or has another list of words further down.
     """
     words: list[str] | None = None
     blocks: list[TextBlock] = []
     first_line, carriage_returns = 1, False
-    for text in _whole_lines(stage, location):
+    for text in _whole_lines(location):
         block = TextBlock(location, official_split, first_line, text, carriage_returns)
         for number, line, ended in _leading_lines(block) if words is None else _word_lines(block):
             if not line.startswith(WORDS):
-                raise StageError(
-                    stage,
+                raise UserError(
                     f"{location} has no line of words (it begins with {WORDS}) before line {number}, "
                     f"{line[:_SHOWN]!r}; is it a musiXmatch file?",
                 )
             if not ended:
-                raise StageError(stage, f"{location} ends within its line of words, line {number}; fetch it again")
+                raise UserError(f"{location} ends within its line of words, line {number}; fetch it again")
             found = parse_words(line.removesuffix(CARRIAGE_RETURN))
             if words is not None and found != words:
-                raise StageError(
-                    stage, f"{location} has another list of words in line {number}; give files of one release"
-                )
+                raise UserError(f"{location} has another list of words in line {number}; give files of one release")
             words, carriage_returns = found, carriage_returns or line.endswith(CARRIAGE_RETURN)
         blocks.append(TextBlock(location, official_split, first_line, text, carriage_returns))
         first_line += text.count(LINE_FEED)
     if words is None:
-        raise StageError(stage, f"{location} has no line of words (it begins with {WORDS}); is it a musiXmatch file?")
+        raise UserError(f"{location} has no line of words (it begins with {WORDS}); is it a musiXmatch file?")
     return words, blocks
 
 
-def _whole_lines(stage: str, location: str) -> Iterator[bytes]:
+def _whole_lines(location: str) -> Iterator[bytes]:
     """Give a file's bytes in pieces that end with a line, without the byte order mark that editors add."""
-    with open_unpacked(stage, location, _MEMBER_ENDING) as stream:
+    with open_unpacked(location, _MEMBER_ENDING) as stream:
         held = stream.read(BLOCK_BYTES).removeprefix(_BYTE_ORDER_MARK)
         while held:
             held += stream.readline()

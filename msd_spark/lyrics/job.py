@@ -17,7 +17,7 @@ import numpy as np
 from pyspark import RDD, Broadcast, StorageLevel
 from pyspark.sql import SparkSession
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import write_rejections
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
@@ -71,20 +71,20 @@ def make_lyrics(session: SparkSession, settings: LyricsSettings) -> Summary:
 
     Raises
     ------
-    StageError
+    UserError
         When a file is missing or has no list of words, the files' lists differ, or there are no such vectors.
     """
     if settings.weights not in WEIGHTS:
-        raise StageError(STAGE, f"no weights {settings.weights!r}; choose one of {', '.join(WEIGHTS)}")
+        raise UserError(f"no weights {settings.weights!r}; choose one of {', '.join(WEIGHTS)}")
     if not 0 < settings.sif_a < np.inf:
-        raise StageError(STAGE, f"--sif-a is {settings.sif_a}; give a number above 0, {SIF_A} for example")
+        raise UserError(f"--sif-a is {settings.sif_a}; give a number above 0, {SIF_A} for example")
     summary = Summary(STAGE)
     warehouse = Warehouse(settings.warehouse)
     stems, blocks = read_bag_files(settings)
     words = unstem(stems, settings.reverse_mapping)
     n_words = len(stems)
     # Before the bags are parsed: a source that is none is known at once.
-    found = None if settings.vectors == TRAIN else find_vectors(STAGE, settings.vectors, {*stems, *words})
+    found = None if settings.vectors == TRAIN else find_vectors(settings.vectors, {*stems, *words})
     parsed = (
         session.sparkContext.parallelize(list(enumerate(blocks)), len(blocks))
         .mapValues(partial(parse_block, n_words=n_words))
@@ -167,7 +167,7 @@ def read_bag_files(settings: LyricsSettings) -> tuple[list[str], list[TextBlock]
 
     Raises
     ------
-    StageError
+    UserError
         When no file is given, one is not there or no musiXmatch file, or the two list different words.
     """
     words: list[str] | None = None
@@ -175,15 +175,13 @@ def read_bag_files(settings: LyricsSettings) -> tuple[list[str], list[TextBlock]
     for official_split, location in (("train", settings.train), ("test", settings.test)):
         if location is None:
             continue
-        header, found = read_blocks(STAGE, location, official_split)
+        header, found = read_blocks(location, official_split)
         if words is not None and header != words:
-            raise StageError(
-                STAGE, f"{location} lists other words than {settings.train}; the two files must be of one release"
-            )
+            raise UserError(f"{location} lists other words than {settings.train}; the two files must be of one release")
         words = header
         blocks += found
     if words is None:
-        raise StageError(STAGE, "no file to read; give --train, --test or both")
+        raise UserError("no file to read; give --train, --test or both")
     return words, blocks
 
 
@@ -192,20 +190,20 @@ def unstem(stems: Sequence[str], reverse_mapping: str | None) -> list[str]:
 
     Raises
     ------
-    StageError
+    UserError
         When the file is not there, is cut off, has lines of another form, or names none of the stems.
     """
     if reverse_mapping is None:
         return list(stems)
-    lines = list(read_lines(STAGE, reverse_mapping))
+    lines = list(read_lines(reverse_mapping))
     if lines and not lines[-1][2]:
-        raise StageError(STAGE, f"{reverse_mapping} is cut off: line {lines[-1][0]} has no line feed; fetch it again")
+        raise UserError(f"{reverse_mapping} is cut off: line {lines[-1][0]} has no line feed; fetch it again")
     try:
         mapping = parse_reverse_mapping(text for _, text, _ in lines)
     except ValueError as error:
-        raise StageError(STAGE, f"{reverse_mapping}: {error}") from None
+        raise UserError(f"{reverse_mapping}: {error}") from None
     if not mapping.keys() & set(stems):
-        raise StageError(STAGE, f"{reverse_mapping} has none of the header's words; give mxm_reverse_mapping.txt")
+        raise UserError(f"{reverse_mapping} has none of the header's words; give mxm_reverse_mapping.txt")
     return [mapping.get(stem) or stem for stem in stems]
 
 

@@ -16,7 +16,7 @@ from typing import IO
 
 import numpy as np
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.io.lines import LINE_FEED
 from msd_spark.io.unpacked import open_unpacked
 
@@ -34,7 +34,7 @@ CONVERT = (
 )
 
 
-def read_vectors(stage: str, location: str, wanted: Collection[str], size: int) -> tuple[dict[str, np.ndarray], str]:
+def read_vectors(location: str, wanted: Collection[str], size: int) -> tuple[dict[str, np.ndarray], str]:
     """Return the vectors of some words, and the form of the file they were in.
 
     Parameters
@@ -57,24 +57,24 @@ def read_vectors(stage: str, location: str, wanted: Collection[str], size: int) 
 
     Raises
     ------
-    StageError
+    UserError
         When the file is not there, is of another form or of other dimensions, is cut off, or a
         vector is none.
     """
     ending = f".{size}d.txt"  # of glove.6B.zip's members, for one
     try:
-        with open_unpacked(stage, location, ending) as stream:
+        with open_unpacked(location, ending) as stream:
             start = stream.read(_SNIFFED)
         form, n_words = _form(start, size)
         by_bytes = {word.encode(): word for word in wanted}
-        with open_unpacked(stage, location, ending) as stream:
+        with open_unpacked(location, ending) as stream:
             if n_words is not None:
                 stream.readline()
             if form == BINARY:
                 return _read_binary(stream, n_words or 0, by_bytes, size), form
             return _read_text(stream, n_words, by_bytes, size), form
     except _VectorFileError as error:
-        raise StageError(stage, f"{location} {error}") from None
+        raise UserError(f"{location} {error}") from None
 
 
 class _VectorFileError(ValueError):

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import SCHEME_MARK
 from msd_spark.core.schemas import GEOMETRY
 from msd_spark.lyrics.vector_files import read_vectors
@@ -43,7 +43,7 @@ class FoundVectors:
     method: str
 
 
-def find_vectors(stage: str, source: str, wanted: Collection[str], size: int = GEOMETRY.lyric_size) -> FoundVectors:
+def find_vectors(source: str, wanted: Collection[str], size: int = GEOMETRY.lyric_size) -> FoundVectors:
     """Return the vectors of some words.
 
     A file that is there goes first, then a package that is installed, then gensim's downloader.
@@ -61,32 +61,32 @@ def find_vectors(stage: str, source: str, wanted: Collection[str], size: int = G
 
     Raises
     ------
-    StageError
+    UserError
         When nothing is found under the name, or what is found cannot be read, has other dimensions or
         none of the words.
     """
-    found = _find(stage, source, wanted, size)
+    found = _find(source, wanted, size)
     if not found.vectors:
-        raise StageError(stage, f"{source} has a vector for none of the {len(wanted):,} words looked for; give others")
+        raise UserError(f"{source} has a vector for none of the {len(wanted):,} words looked for; give others")
     return found
 
 
-def _find(stage: str, source: str, wanted: Collection[str], size: int) -> FoundVectors:
+def _find(source: str, wanted: Collection[str], size: int) -> FoundVectors:
     if SCHEME_MARK in source or Path(source).exists():
-        vectors, form = read_vectors(stage, source, wanted, size)
+        vectors, form = read_vectors(source, wanted, size)
         return FoundVectors(vectors, form)
     if not _NAME.fullmatch(source) or PurePosixPath(source).suffix in _FILE_ENDINGS:
-        raise StageError(stage, f"no file {source}")
+        raise UserError(f"no file {source}")
     try:
         package = metadata.distribution(source)
     except metadata.PackageNotFoundError:
-        location = _downloaded(stage, source, size)
-        vectors, form = read_vectors(stage, location, wanted, size)
+        location = _downloaded(source, size)
+        vectors, form = read_vectors(location, wanted, size)
         return FoundVectors(vectors, f"{form} from gensim's downloader")
-    return FoundVectors(_packaged(stage, package, wanted, size), f"package {package.name} {package.version}")
+    return FoundVectors(_packaged(package, wanted, size), f"package {package.name} {package.version}")
 
 
-def _packaged(stage: str, package: metadata.Distribution, wanted: Collection[str], size: int) -> dict[str, np.ndarray]:
+def _packaged(package: metadata.Distribution, wanted: Collection[str], size: int) -> dict[str, np.ndarray]:
     """Look words up in a package that holds a matrix as .npy and its words as a Parquet file of one column.
 
     The matrix is mapped into memory: only the rows of words that are wanted are read. Nothing of
@@ -94,8 +94,7 @@ def _packaged(stage: str, package: metadata.Distribution, wanted: Collection[str
     """
     files = {ending: [file for file in package.files or () if file.suffix == ending] for ending in (".npy", ".parquet")}
     if any(len(found) != 1 for found in files.values()):
-        raise StageError(
-            stage,
+        raise UserError(
             f"the package {package.name} is no package of word vectors: it has {len(files['.npy'])} .npy and "
             f"{len(files['.parquet'])} .parquet files, one of each is wanted",
         )
@@ -104,14 +103,12 @@ def _packaged(stage: str, package: metadata.Distribution, wanted: Collection[str
     table = pq.read_table(str(paths[".parquet"]))
     texts = [name for name in table.column_names if pa.types.is_string(table.schema.field(name).type)]
     if matrix.ndim != 2 or len(texts) != 1 or len(table) != len(matrix):
-        raise StageError(
-            stage,
+        raise UserError(
             f"the package {package.name} has a matrix of shape {matrix.shape} and {len(table):,} rows with "
             f"{len(texts)} columns of text; one row a word and one column of text are wanted",
         )
     if matrix.shape[1] != size:
-        raise StageError(
-            stage,
+        raise UserError(
             f"the package {package.name} has vectors of {matrix.shape[1]} dimensions, a lyric vector has {size}; "
             "give other vectors",
         )
@@ -123,11 +120,11 @@ def _packaged(stage: str, package: metadata.Distribution, wanted: Collection[str
         if place is not None
     }
     if not all(np.isfinite(vector).all() for vector in found.values()):
-        raise StageError(stage, f"the package {package.name} has vectors that are not finite")
+        raise UserError(f"the package {package.name} has vectors that are not finite")
     return found
 
 
-def _downloaded(stage: str, name: str, size: int) -> str:
+def _downloaded(name: str, size: int) -> str:
     """Return the path of a model of gensim's downloader, fetched if need be.
 
     Only its file of vectors is read, never the code that is downloaded beside it.
@@ -139,26 +136,24 @@ def _downloaded(stage: str, name: str, size: int) -> str:
         try:
             models = downloader.info(show_only_latest=False)["models"]
         except (OSError, ValueError):
-            raise StageError(
-                stage,
+            raise UserError(
                 f"{unknown}, and gensim's list of models cannot be fetched; give a file or a package, or go online",
             ) from None
         if name not in models:
             fitting = sorted(other for other, about in models.items() if _dimensions(about) == size)
-            raise StageError(
-                stage,
+            raise UserError(
                 f"{unknown}, and gensim's downloader has no model of that name; "
                 f"of {size} dimensions it has {', '.join(fitting) or 'none'}",
             )
         dimensions = _dimensions(models[name])
         if dimensions not in (None, size):
-            raise StageError(
-                stage, f"{name} has vectors of {dimensions} dimensions, a lyric vector has {size}; give other vectors"
+            raise UserError(
+                f"{name} has vectors of {dimensions} dimensions, a lyric vector has {size}; give other vectors"
             )
         try:
             return str(downloader.load(name, return_path=True))
         except Exception as error:  # what it raises for a wrong checksum has no type of its own
-            raise StageError(stage, f"{name} cannot be fetched by gensim's downloader: {error}") from None
+            raise UserError(f"{name} cannot be fetched by gensim's downloader: {error}") from None
 
 
 def _dimensions(about: dict) -> int | None:

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from msd_spark.catalogue.traits import read_genres, run_label_set
-from msd_spark.core.command_line import exit_with, job_parser
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
+from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.schemas import MAPS, NEIGHBOURS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
@@ -58,7 +58,7 @@ def export_map(settings: ExportSettings) -> Summary:
 
     Raises
     ------
-    StageError
+    UserError
         When the map, the embeddings, the songs, or the neighbours for Embedding Atlas are missing.
     """
     summary = Summary(STAGE)
@@ -66,7 +66,7 @@ def export_map(settings: ExportSettings) -> Summary:
     songs, vectors, not_mapped = read_mapped_songs(warehouse, settings.run)
     summary.facts |= {"run": settings.run, "songs": len(songs), "songs that are not on the map": not_mapped}
     if ATLAS in settings.viewers:
-        warehouse.require(STAGE, "neighbours", settings.run, made_by="jobs/neighbours.py")
+        warehouse.require("neighbours", settings.run, made_by="jobs/neighbours.py")
         found = read_table(warehouse, NEIGHBOURS.names, "neighbours", settings.run)
         column, left_out = atlas.neighbours_column(pa.array(songs["track_id"]), found)
         target.filesystem.create_dir(target.root, recursive=True)
@@ -98,16 +98,16 @@ def read_mapped_songs(warehouse: Warehouse, run: str) -> tuple[pd.DataFrame, np.
 
     Raises
     ------
-    StageError
+    UserError
         When a table is missing, or the map and the embeddings have no song in common.
     """
-    warehouse.require(STAGE, TABLE, run, made_by="jobs/maps.py")
-    warehouse.require(STAGE, "songs", made_by="jobs/ingest.py")
+    warehouse.require(TABLE, run, made_by="jobs/maps.py")
+    warehouse.require("songs", made_by="jobs/ingest.py")
     embedded, _ = read_songs(warehouse, run)
     places = read_table(warehouse, MAPS.names, TABLE, run).to_pandas().set_index("track_id")
     mapped = np.isin(embedded.track_ids, places.index.to_numpy().astype(str))
     if not mapped.any():
-        raise StageError(STAGE, f"maps/{run} and embeddings/{run} have no song in common; run jobs/maps.py again")
+        raise UserError(f"maps/{run} and embeddings/{run} have no song in common; run jobs/maps.py again")
     ids = pd.Index(embedded.track_ids[mapped], name="track_id")
     named = ["track_id", "title", "artist_name", "year"]
     known = read_table(warehouse, named, "songs").to_pandas().drop_duplicates("track_id").set_index("track_id")

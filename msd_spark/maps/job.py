@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection, write_rejections
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
@@ -38,7 +38,7 @@ def make_map(settings: MapSettings) -> Summary:
 
     Raises
     ------
-    StageError
+    UserError
         When the embeddings are missing or too few, or the map that is there was made otherwise than is asked.
     """
     summary = Summary(STAGE)
@@ -87,8 +87,8 @@ def _layout(there: KeptMap | None, settings: MapSettings) -> Layout:
     was = asdict(there.layout)
     other = [f"{name} {was[name]}, not {value}" for name, value in settings.asked.items() if was[name] != value]
     if other:
-        raise StageError(
-            STAGE, f"maps/{settings.run} was made with {'; '.join(other)}; leave that out, or make a new map (--refit)"
+        raise UserError(
+            f"maps/{settings.run} was made with {'; '.join(other)}; leave that out, or make a new map (--refit)"
         )
     return there.layout
 
@@ -109,14 +109,14 @@ def read_songs(warehouse: Warehouse, run: str) -> tuple[Embedded, list[Rejection
 
     Raises
     ------
-    StageError
+    UserError
         When there is no such table, or too few songs in it.
     """
-    warehouse.require(STAGE, EMBEDDINGS_TABLE, run, made_by="jobs/score.py")
+    warehouse.require(EMBEDDINGS_TABLE, run, made_by="jobs/score.py")
     table = read_table(warehouse, list(EMBEDDED_COLUMNS), EMBEDDINGS_TABLE, run)
     null = pc.is_null(table["embedding"])
     refused = [(track, NO_EMBEDDING, "the embedding is null") for track in table.filter(null)["track_id"].to_pylist()]
-    embedded = embedded_songs(table.filter(pc.invert(null)), run, STAGE) if len(refused) < table.num_rows else None
+    embedded = embedded_songs(table.filter(pc.invert(null)), run) if len(refused) < table.num_rows else None
     if embedded is not None:
         bad = ~np.isfinite(embedded.vectors).all(axis=1)
         detail = "the embedding has numbers that are not finite"
@@ -124,8 +124,7 @@ def read_songs(warehouse: Warehouse, run: str) -> tuple[Embedded, list[Rejection
         embedded = _take(embedded, ~bad)
     found = 0 if embedded is None else len(embedded)
     if embedded is None or found < FEWEST_SONGS:
-        raise StageError(
-            STAGE,
+        raise UserError(
             f"embeddings/{run} has {found} songs with an embedding and {len(refused)} without; "
             f"a map needs {FEWEST_SONGS}",
         )
@@ -142,13 +141,13 @@ def fit(embedded: Embedded, layout: Layout, run: str, threads: int = 1) -> KeptM
 
     Raises
     ------
-    StageError
+    UserError
         When UMAP is asked for and not installed, or the songs all lie in one direction.
     """
     chosen = stratified_sample(embedded.predicted_genre, layout.sample, layout.seed)
     sample = _take(embedded, chosen)
     if np.ptp(directions(sample.vectors), axis=0).max() == 0:
-        raise StageError(STAGE, f"the embeddings of run {run} all point in one direction; train again")
+        raise UserError(f"the embeddings of run {run} all point in one direction; train again")
     perplexity = layout.effective_perplexity(len(sample))
     if layout.method == UMAP:
         from msd_spark.maps.umap_layout import fit_umap, require_umap

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import MAPS, VECTOR
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.maps.settings import FITTED_FILE, MAP_FILE, STAGE, TABLE, VECTORS_FILE, Layout
+from msd_spark.maps.settings import FITTED_FILE, MAP_FILE, TABLE, VECTORS_FILE, Layout
 from msd_spark.neighbours.space import unit
 from msd_spark.neighbours.tables import Embedded, read_table
 
@@ -78,7 +78,7 @@ class KeptMap:
 
         Raises
         ------
-        StageError
+        UserError
             When it is there and cannot be gone on with.
         """
         if not warehouse.is_complete(TABLE, run):
@@ -107,9 +107,7 @@ class KeptMap:
         else:
             why = ""
         if not whole:
-            raise StageError(
-                STAGE, f"what is kept beside maps/{run} does not belong to it{why}; make a new map (--refit)"
-            )
+            raise UserError(f"what is kept beside maps/{run} does not belong to it{why}; make a new map (--refit)")
         return found
 
     def write(self, warehouse: Warehouse, run: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 
 STAGE = "maps"
 TABLE = "maps"
@@ -47,14 +47,14 @@ class Layout:
 
         Raises
         ------
-        StageError
+        UserError
         """
         if self.method not in METHODS:
-            raise StageError(STAGE, f"the method is one of {', '.join(METHODS)}, not {self.method!r}")
+            raise UserError(f"the method is one of {', '.join(METHODS)}, not {self.method!r}")
         if self.sample < FEWEST_SONGS:
-            raise StageError(STAGE, f"a map is made of at least {FEWEST_SONGS} songs, not {self.sample} (--sample)")
+            raise UserError(f"a map is made of at least {FEWEST_SONGS} songs, not {self.sample} (--sample)")
         if not 1 <= self.perplexity < float("inf"):
-            raise StageError(STAGE, f"a perplexity is at least 1, not {self.perplexity} (--perplexity)")
+            raise UserError(f"a perplexity is at least 1, not {self.perplexity} (--perplexity)")
 
     def effective_perplexity(self, n_songs: int) -> float:
         """Return the perplexity for a map of so many songs: at most a third of a song's others [1]_.
@@ -98,7 +98,7 @@ class MapSettings:
     def __post_init__(self) -> None:
         """Refuse what cannot be asked for."""
         if self.block < 1 or self.threads < 1:
-            raise StageError(STAGE, f"--block and --threads are at least 1, not {self.block}, {self.threads}")
+            raise UserError(f"--block and --threads are at least 1, not {self.block}, {self.threads}")
 
     @property
     def asked(self) -> dict[str, Any]:

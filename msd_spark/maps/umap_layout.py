@@ -15,8 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from msd_spark.core.errors import StageError
-from msd_spark.maps.settings import STAGE
+from msd_spark.core.errors import UserError
 
 NEIGHBOURS = 15
 """UMAP's own default."""
@@ -27,11 +26,11 @@ def require_umap() -> None:
 
     Raises
     ------
-    StageError
+    UserError
     """
     if importlib.util.find_spec("umap") is None:
-        raise StageError(
-            STAGE, "--method umap needs umap-learn, which is not installed; pip install umap-learn, or --method tsne"
+        raise UserError(
+            "--method umap needs umap-learn, which is not installed; pip install umap-learn, or --method tsne"
         )
 
 

@@ -5,30 +5,29 @@ from __future__ import annotations
 import numpy as np
 import pyarrow.compute as pc
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.neighbours.settings import STAGE
 from msd_spark.neighbours.tables import Embedded, read_table
 
 FACTORS = "factors"
 TRACK = "track"
 
 
-def read_track_factors(warehouse: Warehouse, stage: str = STAGE) -> Embedded:
+def read_track_factors(warehouse: Warehouse) -> Embedded:
     """Return the tracks of ``factors/``; no lyrics went into their places, and no genre is predicted of them.
 
     Raises
     ------
-    StageError
+    UserError
         When the table is missing, has no tracks, or has one twice.
     """
-    warehouse.require(stage, FACTORS, made_by="jobs/factors.py")
+    warehouse.require(FACTORS, made_by="jobs/factors.py")
     table = read_table(warehouse, ["kind", "id", "factors"], FACTORS)
     table = table.filter(pc.equal(table["kind"], TRACK)).sort_by("id")
     track_ids = table["id"].to_numpy().astype(str)
     sizes = pc.unique(pc.list_value_length(table["factors"])).to_pylist()
     if len(sizes) != 1 or len(np.unique(track_ids)) != len(track_ids):
-        raise StageError(stage, f"factors/ has {len(track_ids)} tracks of {sizes} factors; run jobs/factors.py again")
+        raise UserError(f"factors/ has {len(track_ids)} tracks of {sizes} factors; run jobs/factors.py again")
     vectors = table["factors"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     n_tracks = len(track_ids)
     return Embedded(

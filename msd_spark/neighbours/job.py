@@ -12,7 +12,7 @@ import pandas as pd
 import psutil
 from pyspark.sql import SparkSession
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.exact import nearest_of_all
@@ -45,7 +45,7 @@ def find_neighbours(session: SparkSession, settings: NeighbourSettings) -> Summa
 
     Raises
     ------
-    StageError
+    UserError
         When the embeddings are missing or cannot be searched, or names are missing by which songs are left out.
     """
     summary = Summary(STAGE)
@@ -108,9 +108,9 @@ def _space(embedded: Embedded, settings: NeighbourSettings) -> Space:
         return Space.of(embedded.vectors, settings.metric)
     except ValueError as error:
         if settings.space == FACTORS:
-            raise StageError(STAGE, f"factors/, by track id: {error}; run jobs/factors.py again") from None
-        raise StageError(
-            STAGE, f"embeddings/{settings.run}, by track id: {error}; run jobs/score.py again, or train again"
+            raise UserError(f"factors/, by track id: {error}; run jobs/factors.py again") from None
+        raise UserError(
+            f"embeddings/{settings.run}, by track id: {error}; run jobs/score.py again, or train again"
         ) from None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 
 STAGE = "neighbours"
 TABLE = "neighbours"
@@ -73,7 +73,7 @@ class NeighbourSettings:
 
         Raises
         ------
-        StageError
+        UserError
         """
         for what, value, known in (
             ("space", self.space, SPACES),
@@ -81,12 +81,12 @@ class NeighbourSettings:
             ("method", self.method, METHODS),
         ):
             if value not in known:
-                raise StageError(STAGE, f"the {what} is one of {', '.join(known)}, not {value!r}")
+                raise UserError(f"the {what} is one of {', '.join(known)}, not {value!r}")
         for value in self.exclude:
             if value not in EXCLUSIONS:
-                raise StageError(STAGE, f"--exclude takes {' and '.join(EXCLUSIONS)}, not {value!r}")
+                raise UserError(f"--exclude takes {' and '.join(EXCLUSIONS)}, not {value!r}")
         for what, count in (("k", self.k), ("songs a task", self.queries_per_task), ("sample", self.recall_queries)):
             if count < 1:
-                raise StageError(STAGE, f"{what} is at least 1, not {count}")
+                raise UserError(f"{what} is at least 1, not {count}")
         if not 0 < self.recall <= 1:
-            raise StageError(STAGE, f"a recall is above 0 and at most 1, not {self.recall}")
+            raise UserError(f"a recall is above 0 and at most 1, not {self.recall}")

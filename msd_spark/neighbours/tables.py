@@ -12,11 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from msd_spark.catalogue.songs import table_files
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import NEIGHBOURS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.exact import NONE, Neighbours
-from msd_spark.neighbours.settings import STAGE
 
 EMBEDDINGS_TABLE = "embeddings"
 EMBEDDED_COLUMNS = ("track_id", "embedding", "predicted_genre", "has_lyrics")
@@ -58,36 +57,36 @@ class Embedded:
         return digest.hexdigest()
 
 
-def read_embeddings(warehouse: Warehouse, run: str, stage: str = STAGE) -> Embedded:
+def read_embeddings(warehouse: Warehouse, run: str) -> Embedded:
     """Return ``embeddings/RUN``.
 
     Raises
     ------
-    StageError
+    UserError
         When the table is missing or empty, has a track twice, or embeddings of several sizes.
     """
-    warehouse.require(stage, EMBEDDINGS_TABLE, run, made_by="jobs/score.py")
-    return embedded_songs(read_table(warehouse, list(EMBEDDED_COLUMNS), EMBEDDINGS_TABLE, run), run, stage)
+    warehouse.require(EMBEDDINGS_TABLE, run, made_by="jobs/score.py")
+    return embedded_songs(read_table(warehouse, list(EMBEDDED_COLUMNS), EMBEDDINGS_TABLE, run), run)
 
 
-def embedded_songs(table: pa.Table, run: str, stage: str = STAGE) -> Embedded:
+def embedded_songs(table: pa.Table, run: str) -> Embedded:
     """Return the songs of rows of ``embeddings/RUN`` with `EMBEDDED_COLUMNS`, none of whose embeddings is null.
 
     Raises
     ------
-    StageError
+    UserError
         As `read_embeddings` does.
     """
     if not table.num_rows:
-        raise StageError(stage, f"embeddings/{run} has no songs; run jobs/score.py again")
+        raise UserError(f"embeddings/{run} has no songs; run jobs/score.py again")
     table = table.sort_by("track_id")
     track_ids = table["track_id"].to_numpy().astype(str)
     twice = track_ids[1:][track_ids[1:] == track_ids[:-1]]
     if len(twice):
-        raise StageError(stage, f"embeddings/{run} has {twice[0]} twice; run jobs/score.py again")
+        raise UserError(f"embeddings/{run} has {twice[0]} twice; run jobs/score.py again")
     sizes = pc.unique(pc.list_value_length(table["embedding"])).to_pylist()
     if len(sizes) != 1 or not sizes[0]:
-        raise StageError(stage, f"embeddings/{run} has vectors of {sizes} numbers; run jobs/score.py again")
+        raise UserError(f"embeddings/{run} has vectors of {sizes} numbers; run jobs/score.py again")
     vectors = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     return Embedded(
         track_ids,
@@ -104,15 +103,15 @@ def read_table(warehouse: Warehouse, columns: list[str], *names: str) -> pa.Tabl
     return dataset.to_table(columns)
 
 
-def read_names(warehouse: Warehouse, track_ids: np.ndarray, stage: str = STAGE) -> pd.DataFrame:
+def read_names(warehouse: Warehouse, track_ids: np.ndarray) -> pd.DataFrame:
     """Return the `NAMES` of some tracks, in their order; null for a track that ``songs/`` does not have.
 
     Raises
     ------
-    StageError
+    UserError
         When there is no whole table ``songs/``.
     """
-    warehouse.require(stage, "songs", made_by="jobs/ingest.py")
+    warehouse.require("songs", made_by="jobs/ingest.py")
     songs = read_table(warehouse, ["track_id", *NAMES], "songs").to_pandas().drop_duplicates("track_id")
     return songs.set_index("track_id").reindex(track_ids)
 

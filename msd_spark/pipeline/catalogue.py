@@ -144,7 +144,7 @@ def _sources(data: DataFolder) -> dict[str, dict[str, Any]]:
     given: dict[str, dict[str, Any]] = {
         "ingest": {"songs": data.songs},
         "lyrics": {"train": data.bags_train, "test": data.bags_test, "reverse-mapping": data.reverse_mapping},
-        "labels": {"cd1": data.labels, **data.other_labels, "tags": data.tags},
+        "labels": {**data.labels, "tags": data.tags},
         "plays": {"triplets": data.triplets, "mismatches": data.mismatches},
     }
     return {stage: {key: value for key, value in found.items() if value} for stage, found in given.items()}

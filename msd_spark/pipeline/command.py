@@ -15,10 +15,10 @@ from typing import Any
 
 from tabulate import tabulate
 
-from msd_spark.core.command_line import DEFAULT_WAREHOUSE, exit_with, job_parser
-from msd_spark.core.data_folder import STAGE, DataFolder
-from msd_spark.core.errors import StageError
+from msd_spark.core.data_folder import DataFolder
+from msd_spark.core.errors import UserError
 from msd_spark.core.formatting import with_interval
+from msd_spark.core.legacy import DEFAULT_WAREHOUSE, exit_with, job_parser
 from msd_spark.core.revision import code_revision
 from msd_spark.core.runs import HISTORY, METRICS, RUNS
 from msd_spark.core.summary import SUMMARIES
@@ -111,7 +111,7 @@ def effective_settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
     Raises
     ------
-    StageError
+    UserError
         When something is not known or does not fit; when there is no folder of data.
     """
     typed: dict[str, Any] = merge(*(parse_assignment(text) for text in arguments.set))
@@ -125,9 +125,9 @@ def effective_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     defaults = {"warehouse": DEFAULT_WAREHOUSE, "run": PipelineSettings.run, "ranks": PipelineSettings.ranks}
     found = merge(defaults, DEFAULT_OPTIONS, from_file, typed)
     if "data" not in found:
-        raise StageError(STAGE, "no folder of data; give --data DIR, or data in the settings")
+        raise UserError("no folder of data; give --data DIR, or data in the settings")
     if found["ranks"] < 1:
-        raise StageError(STAGE, f"there is at least 1 rank, not {found['ranks']}")
+        raise UserError(f"there is at least 1 rank, not {found['ranks']}")
     return found
 
 
@@ -148,19 +148,19 @@ def choose(arguments: argparse.Namespace) -> Choice:
 
     Raises
     ------
-    StageError
+    UserError
         When the stages are said in two ways, or the last comes before the first.
     """
     if arguments.only and (arguments.first or arguments.last):
-        raise StageError(STAGE, "--only names all stages; leave out --from and --to")
+        raise UserError("--only names all stages; leave out --from and --to")
     first = NAMES.index(arguments.first or NAMES[0])
     last = NAMES.index(arguments.last or NAMES[-1])
     if last < first:
-        raise StageError(STAGE, f"{NAMES[last]} comes before {NAMES[first]}; nothing would run")
+        raise UserError(f"{NAMES[last]} comes before {NAMES[first]}; nothing would run")
     stages = tuple(name for name in NAMES if name in arguments.only) if arguments.only else NAMES[first : last + 1]
     stages = tuple(name for name in stages if name not in arguments.skip)
     if not stages:
-        raise StageError(STAGE, "every stage that was asked for is skipped; nothing would run")
+        raise UserError("every stage that was asked for is skipped; nothing would run")
     return Choice(stages, arguments.force, arguments.ignore_code, arguments.dry_run)
 
 

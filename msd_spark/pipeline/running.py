@@ -10,8 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from msd_spark.core.data_folder import STAGE
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.runs import RUNS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.pipeline.catalogue import NOTHING_TO_READ, STAGES, PipelineSettings, Stage, commands
@@ -78,7 +77,7 @@ def run_stages(settings: PipelineSettings, choice: Choice, go_on: Sequence[str] 
 
     Raises
     ------
-    StageError
+    UserError
         When a stage fails, with the command that goes on from there.
     """
     warehouse = Warehouse(settings.warehouse)
@@ -158,7 +157,7 @@ def _run(
         status = outcome.returncode
         how = f"exit status {status}" if status > 0 else f"signal {signal.Signals(-status).name}"
         words = shlex.join([*go_on, "--from", stage.name])
-        raise StageError(STAGE, f"{stage.name} failed with {how}, see above. Go on with: {words}")
+        raise UserError(f"{stage.name} failed with {how}, see above. Go on with: {words}")
     left = outputs(warehouse, settings.places(stage.writes))
     finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     write_record(warehouse, name, replace(record, finished=finished, seconds=round(seconds, 1), outputs=left))

@@ -25,9 +25,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from msd_spark.core.command_line import parser_of
-from msd_spark.core.data_folder import STAGE
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
+from msd_spark.core.legacy import parser_of
 from msd_spark.pipeline.catalogue import NAMES, REPOSITORY, STAGES, words_of
 
 TOP = {"data": str, "warehouse": str, "run": str, "ranks": int, "spark-submit": list}
@@ -44,13 +43,13 @@ def read_settings(path: Path) -> dict[str, Any]:
 
     Raises
     ------
-    StageError
+    UserError
         When the file is not there or no TOML, or says something that no stage knows; with the nearest name.
     """
     try:
         found = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise StageError(STAGE, f"{path} cannot be read as TOML: {error}") from None
+        raise UserError(f"{path} cannot be read as TOML: {error}") from None
     check_settings(found, str(path))
     return found
 
@@ -60,18 +59,18 @@ def check_settings(found: Mapping[str, Any], where: str) -> None:
 
     Raises
     ------
-    StageError
+    UserError
         When something does not fit.
     """
     for key, value in found.items():
         if key in NAMES:
             if not isinstance(value, Mapping):
-                raise StageError(STAGE, f"{where}: {key} is a stage; give its options in a table, [{key}]")
+                raise UserError(f"{where}: {key} is a stage; give its options in a table, [{key}]")
             _check_stage(key, value, where)
         elif key not in TOP:
-            raise StageError(STAGE, f"{where}: nothing is called {key!r}{_nearest(key, (*TOP, *NAMES))}")
+            raise UserError(f"{where}: nothing is called {key!r}{_nearest(key, (*TOP, *NAMES))}")
         elif not isinstance(value, TOP[key]) or isinstance(value, bool):
-            raise StageError(STAGE, f"{where}: {key} is a {TOP[key].__name__}, not {value!r}")
+            raise UserError(f"{where}: {key} is a {TOP[key].__name__}, not {value!r}")
 
 
 def _check_stage(stage: str, options: Mapping[str, Any], where: str) -> None:
@@ -80,19 +79,17 @@ def _check_stage(stage: str, options: Mapping[str, Any], where: str) -> None:
     names = [name for name in actions if name not in ("h", "help", *OF_THE_PIPELINE)]
     for name, value in options.items():
         if name in OF_THE_PIPELINE:
-            raise StageError(STAGE, f"{where}: [{stage}] {name} is given by the pipeline; leave it out")
+            raise UserError(f"{where}: [{stage}] {name} is given by the pipeline; leave it out")
         if name not in names:
-            raise StageError(STAGE, f"{where}: [{stage}] has no option {name!r}{_nearest(name, names)}")
+            raise UserError(f"{where}: [{stage}] has no option {name!r}{_nearest(name, names)}")
         flag = actions[name].nargs == 0
         if flag != isinstance(value, bool):
-            raise StageError(
-                STAGE, f"{where}: [{stage}] {name} is {'true or false' if flag else 'no flag'}, not {value!r}"
-            )
+            raise UserError(f"{where}: [{stage}] {name} is {'true or false' if flag else 'no flag'}, not {value!r}")
         if isinstance(value, Mapping):
-            raise StageError(STAGE, f"{where}: [{stage}] {name} is a value or a list of them, not a table")
+            raise UserError(f"{where}: [{stage}] {name} is a value or a list of them, not a table")
 
     def refuse(message: str) -> None:
-        raise StageError(STAGE, f"{where}: [{stage}] {message}")
+        raise UserError(f"{where}: [{stage}] {message}")
 
     parser.error = refuse  # type: ignore[assignment,method-assign]
     for action in parser._actions:
@@ -111,13 +108,13 @@ def parse_assignment(text: str) -> dict[str, Any]:
 
     Raises
     ------
-    StageError
+    UserError
         When it is of another form.
     """
     name, equals, value = text.partition("=")
     stage, dot, option = name.strip().partition(".")
     if not (equals and dot and _WORD.fullmatch(stage) and _WORD.fullmatch(option)):
-        raise StageError(STAGE, f"--set takes STAGE.OPTION=VALUE, train.epochs=30 for example, not {text!r}")
+        raise UserError(f"--set takes STAGE.OPTION=VALUE, train.epochs=30 for example, not {text!r}")
     try:
         parsed = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

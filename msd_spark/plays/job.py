@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as sf
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import PLAYS, POPULARITY, REJECTED
 from msd_spark.core.summary import Summary
@@ -91,7 +91,7 @@ def make_plays(session: SparkSession, settings: PlaysSettings) -> Summary:
 
     Raises
     ------
-    StageError
+    UserError
         When a file or table is missing, no triplet is left, or the counts do not add up.
     """
     summary = Summary(STAGE)
@@ -99,7 +99,7 @@ def make_plays(session: SparkSession, settings: PlaysSettings) -> Summary:
     refused: list[Rejection] = []
     mismatches = read_pairs(settings.mismatches, parse_mismatch, refused)
     chosen = choose_tracks(catalogue_pairs(warehouse, settings.tracks, refused), mismatches)
-    ranges = cut_into_ranges(STAGE, settings.triplets, settings.range_bytes)
+    ranges = cut_into_ranges(settings.triplets, settings.range_bytes)
     try:
         with progress(session, "plays: counting"):
             counted = count(session, ranges)
@@ -117,7 +117,7 @@ def make_plays(session: SparkSession, settings: PlaysSettings) -> Summary:
         }
         check_lines(facts)
         if kept.empty:
-            raise StageError(STAGE, f"no triplet of {settings.triplets} is of a track: {_spell(facts)}; see --tracks")
+            raise UserError(f"no triplet of {settings.triplets} is of a track: {_spell(facts)}; see --tracks")
         with warehouse.replacing("plays") as staging, warehouse.replacing("popularity") as beside:
             with progress(session, "plays: writing"):
                 tracks = write_plays(session, ranges, kept, warehouse, staging)
@@ -126,11 +126,11 @@ def make_plays(session: SparkSession, settings: PlaysSettings) -> Summary:
             pq.write_table(popularity, f"{beside}/part-0.parquet", filesystem=warehouse.filesystem, compression="zstd")
             with warehouse.replacing("rejected", f"stage={STAGE}") as third, progress(session, "plays: rejected lines"):
                 write_rejected(session, ranges, counted, refused, warehouse, third)
-    except StageError:
+    except UserError:
         raise
     except Exception as error:  # whatever Spark wraps a worker's failure in
-        said = last_words(error).rpartition(f"{StageError.__name__}: {STAGE}: ")[2]
-        raise StageError(STAGE, f"reading {settings.triplets} failed: {said}") from error
+        said = last_words(error).rpartition(f"{UserError.__name__}: {STAGE}: ")[2]
+        raise UserError(f"reading {settings.triplets} failed: {said}") from error
     pairs = int(tracks["listeners"].sum())
     summary.facts |= facts | {
         "pairs of user and track": pairs,
@@ -156,7 +156,7 @@ def make_plays(session: SparkSession, settings: PlaysSettings) -> Summary:
 def read_pairs(location: str | None, parse: Any, refused: list[Rejection]) -> pd.DataFrame:
     """Return the pairs of song and track that a side file names; lines without any are added to `refused`."""
     pairs = []
-    for number, text, _ in read_lines(STAGE, location) if location else ():
+    for number, text, _ in read_lines(location) if location else ():
         if text.strip():
             pair = parse(text)
             if pair:
@@ -164,7 +164,7 @@ def read_pairs(location: str | None, parse: Any, refused: list[Rejection]) -> pd
             else:
                 refused.append(Rejection(str(location), "no_song_and_track", repr(text[:80])[1:-1], f"line {number}"))
     if location and not pairs:
-        raise StageError(STAGE, f"no line of {location} names a song and a track; is it the right file?")
+        raise UserError(f"no line of {location} names a song and a track; is it the right file?")
     return pd.DataFrame(pairs, columns=PAIR, dtype=object)
 
 
@@ -172,7 +172,7 @@ def catalogue_pairs(warehouse: Warehouse, tracks: str | None, refused: list[Reje
     """Return the tracks of songs, from a list of tracks if one is given, from ``songs/`` otherwise."""
     if tracks is not None:
         return read_pairs(tracks, parse_unique_track, refused)
-    warehouse.require(STAGE, "songs", made_by="jobs/ingest.py (or give --tracks unique_tracks.txt)")
+    warehouse.require("songs", made_by="jobs/ingest.py (or give --tracks unique_tracks.txt)")
     songs = pq.read_table(warehouse.path("songs"), columns=PAIR, filesystem=warehouse.filesystem)
     return songs.to_pandas().dropna()
 
@@ -184,7 +184,7 @@ def count(session: SparkSession, ranges: list[ByteRange]) -> Counted:
             pd.DataFrame({"lines": [], "rejected": []}, dtype="int64"),
             pd.DataFrame({"song_id": [], "triplets": [], "plays": []}).astype({"triplets": "int64", "plays": "int64"}),
         )
-    tallied = count_triplets(session, STAGE, ranges)
+    tallied = count_triplets(session, ranges)
     totals = tallied.groupBy("number", "song_id").agg(
         *(sf.sum(name).alias(name) for name in ("lines", "rejected", "triplets", "plays"))
     )
@@ -202,7 +202,7 @@ def write_plays(
     A user's triplets come together in one part; a track's are only ever added up, part by part, so that it makes no
     difference how many of them a track has.
     """
-    triplets = read_triplets(session, STAGE, ranges)
+    triplets = read_triplets(session, ranges)
     known = session.createDataFrame(kept[PAIR])
     # So many as the triplets ask for, and no others for a machine with other cores: the files are the same anywhere.
     n_parts = -(-int(kept["triplets"].sum()) // TRIPLETS_PER_PART)
@@ -229,10 +229,10 @@ def write_rejected(
     before = [0, *accumulate(lines)]
     with_rejected = {part: before[part.number] for part in ranges if rejected[part.number]}
     if with_rejected:
-        frame = read_rejected(session, STAGE, with_rejected)
+        frame = read_rejected(session, with_rejected)
         written = write_parts(frame, warehouse, staging, REJECTED, Sums("reason", ("lines",)))
         if int(written["lines"].sum()) != sum(rejected):
-            raise StageError(STAGE, "the file changed while it was read; run the job again")
+            raise UserError("the file changed while it was read; run the job again")
     rows = [{"source": one.source, "member": one.member, "reason": one.reason, "detail": one.detail} for one in refused]
     if rows or not with_rejected:
         table = pa.Table.from_pylist(rows, REJECTED)
@@ -244,12 +244,12 @@ def check_lines(facts: Mapping[str, int]) -> None:
 
     Raises
     ------
-    StageError
+    UserError
         When the counts do not add up.
     """
     lines, *parts = facts.values()
     if lines != sum(parts):
-        raise StageError(STAGE, f"the lines do not add up: {_spell(facts)}; nothing was changed")
+        raise UserError(f"the lines do not add up: {_spell(facts)}; nothing was changed")
 
 
 def check_written(kept: pd.DataFrame, tracks: pd.DataFrame) -> None:
@@ -257,14 +257,13 @@ def check_written(kept: pd.DataFrame, tracks: pd.DataFrame) -> None:
 
     Raises
     ------
-    StageError
+    UserError
         When it has not.
     """
     counted = kept.groupby("track_id")[["triplets", "plays"]].sum()
     written = tracks.set_index("track_id")[["triplets", "plays"]].sort_index()
     if not counted.sort_index().equals(written):
-        raise StageError(
-            STAGE,
+        raise UserError(
             f"{counted['triplets'].sum():,} triplets counted and {written['triplets'].sum():,} written; "
             "did the file change while it was read? Nothing was changed, run the job again",
         )

@@ -43,14 +43,14 @@ REJECTED_LINES = REJECTED.append(pa.field("lines", pa.int64()))
 RangeReader = Callable[[ByteRange, int], Iterator[pa.RecordBatch]]
 
 
-def count_triplets(session: SparkSession, stage: str, ranges: Iterable[ByteRange]) -> DataFrame:
+def count_triplets(session: SparkSession, ranges: Iterable[ByteRange]) -> DataFrame:
     """Return rows as in `TALLY`."""
 
     def tally(part: ByteRange, before: int) -> Iterator[pa.RecordBatch]:
         n_lines = n_rejected = 0
         songs = pa.table({"song_id": pa.array([], pa.string()), "plays": pa.array([], pa.int64())})
         songs = _per_song(songs, "count")
-        for lines in read_lines_of(stage, part):
+        for lines in read_lines_of(part):
             block = parse_lines(lines.content, ended=lines.ended)
             n_lines += block.n_lines
             n_rejected += len(block.rejected)
@@ -73,18 +73,18 @@ def _per_song(table: pa.Table, how: str) -> pa.Table:
     )
 
 
-def read_triplets(session: SparkSession, stage: str, ranges: Iterable[ByteRange]) -> DataFrame:
+def read_triplets(session: SparkSession, ranges: Iterable[ByteRange]) -> DataFrame:
     """Return rows as in `TRIPLETS`, without the lines that are none."""
 
     def read(part: ByteRange, before: int) -> Iterator[pa.RecordBatch]:
-        for lines in read_lines_of(stage, part):
+        for lines in read_lines_of(part):
             block = parse_lines(lines.content, ended=lines.ended)
             yield _batch(TRIPLETS, [block.user_ids, block.song_ids, pa.array(block.plays, pa.int64())])
 
     return _frame(session, dict.fromkeys(ranges, 0), read, TRIPLETS)
 
 
-def read_rejected(session: SparkSession, stage: str, ranges: Mapping[ByteRange, int]) -> DataFrame:
+def read_rejected(session: SparkSession, ranges: Mapping[ByteRange, int]) -> DataFrame:
     """Return rows as in `REJECTED_LINES`.
 
     Parameters
@@ -96,7 +96,7 @@ def read_rejected(session: SparkSession, stage: str, ranges: Mapping[ByteRange, 
     """
 
     def read(part: ByteRange, before: int) -> Iterator[pa.RecordBatch]:
-        for lines in read_lines_of(stage, part):
+        for lines in read_lines_of(part):
             found = parse_lines(lines.content, ended=lines.ended).rejected
             if found:
                 numbers, reasons, details = zip(*found, strict=True)

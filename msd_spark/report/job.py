@@ -9,7 +9,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.report.data.catalogue import map_data, sample_by
@@ -39,7 +39,7 @@ def make_report(settings: ReportSettings) -> Summary:
 
     Raises
     ------
-    StageError
+    UserError
         When the run or its embeddings are missing, or a song that is to be shown is.
     """
     summary = Summary(STAGE)
@@ -102,7 +102,7 @@ def _on_the_page(table: pd.DataFrame, settings: ReportSettings) -> np.ndarray:
     known = pd.Index(table["track_id"])
     missing = [track for track in settings.show if track not in known]
     if missing:
-        raise StageError(STAGE, f"embeddings/{settings.run} has no track {missing[0]} (--show)")
+        raise UserError(f"embeddings/{settings.run} has no track {missing[0]} (--show)")
     rows = sample_by(table["predicted_genre"], settings.most_songs, settings.seed)
     return np.union1d(rows, known.get_indexer(pd.Index(settings.show))).astype(int)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 
 STAGE = "report"
 REPORTS = "reports"
@@ -41,9 +41,8 @@ class ReportSettings:
     def __post_init__(self) -> None:
         """Refuse numbers that make no page."""
         if self.users < 0:
-            raise StageError(STAGE, f"--users is at least 0, not {self.users}")
+            raise UserError(f"--users is at least 0, not {self.users}")
         if self.heatmaps < 0 or self.most_songs < 1:
-            raise StageError(
-                STAGE,
+            raise UserError(
                 f"--heatmaps is at least 0 and --most-songs at least 1, not {self.heatmaps} and {self.most_songs}",
             )

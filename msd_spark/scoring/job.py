@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 from msd_spark.catalogue.joined_tracks import NO_LYRICS
 from msd_spark.catalogue.known_tracks import known_tracks
 from msd_spark.catalogue.songs import table_files
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import write_rejections
 from msd_spark.core.revision import code_revision
 from msd_spark.core.schemas import EMBEDDINGS
@@ -42,7 +42,7 @@ def score(session: SparkSession, settings: ScoreSettings, songs_per_slice: int =
 
     Raises
     ------
-    StageError
+    UserError
         When the run or ``songs/`` is missing, the model does not fit this code's features or the lyrics at hand,
         or songs got lost on the way.
     """
@@ -115,7 +115,7 @@ def write(
 
     Raises
     ------
-    StageError
+    UserError
         When a task fails, or not every planned song came back.
     """
     with warehouse.replacing(TABLE, run.name) as staging:
@@ -171,9 +171,7 @@ def run_tasks(
         try:
             return context.parallelize(tasks, len(tasks)).flatMap(work).collect()
         except Exception as error:  # whatever Spark wraps a worker's failure in
-            raise StageError(
-                STAGE, f"a task failed: {last_words(error)}; embeddings/{run.name} is as it was"
-            ) from error
+            raise UserError(f"a task failed: {last_words(error)}; embeddings/{run.name} is as it was") from error
         finally:
             shipped.destroy()
 
@@ -183,11 +181,11 @@ def check_written(plan: ScorePlan, written: list[ScoredSlice]) -> None:
 
     Raises
     ------
-    StageError
+    UserError
         When one is missing.
     """
     inside = [slice(*plan.songs.borders[number : number + 2].tolist()) for number in plan.tasks]
     planned = sum(int((plan.score | plan.keep)[part].sum()) for part in inside)
     found = sum(part.scored + part.kept + len(part.refused) for part in written)
     if found != planned:
-        raise StageError(STAGE, f"{planned} songs planned and {found} scored; did songs/ change meanwhile? Run again")
+        raise UserError(f"{planned} songs planned and {found} scored; did songs/ change meanwhile? Run again")

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from tabulate import tabulate
 
 from msd_spark.catalogue.songs import table_files
-from msd_spark.core.command_line import exit_with, job_parser
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
+from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.runs import METADATA, MODEL, RUNS, read_run
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.scoring.settings import REVISIONS_FILE, TABLE
@@ -65,17 +65,17 @@ def trace(warehouse: Warehouse, run: str, track_id: str) -> Lineage:
 
     Raises
     ------
-    StageError
+    UserError
         When the run or its embeddings are missing, or have no such track; then with the reason, where one is known.
     """
-    metadata = read_run(warehouse, run, STAGE)
-    warehouse.require(STAGE, TABLE, run, made_by="jobs/score.py")
+    metadata = read_run(warehouse, run)
+    warehouse.require(TABLE, run, made_by="jobs/score.py")
     state = ScoreState.read(warehouse, run)
     row = _find(warehouse, track_id, ["has_lyrics"], TABLE, run)
     if row is None:
         refused = state.rejections.get(track_id) if state else None
         why = f"it was rejected ({refused.reason}: {refused.detail})" if refused else "is it in songs/?"
-        raise StageError(STAGE, f"embeddings/{run} has no {track_id}; {why}")
+        raise UserError(f"embeddings/{run} has no {track_id}; {why}")
     song = _find(warehouse, track_id, ["source", "member"], "songs")
     with warehouse.filesystem.open_input_file(warehouse.path(RUNS, run, MODEL)) as source:
         digest = model_digest(source.read())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 
 STAGE = "score"
 TABLE = "embeddings"
@@ -43,4 +43,4 @@ class ScoreSettings:
     def __post_init__(self) -> None:
         """Refuse what cannot be asked for."""
         if self.batch < 1 or (self.threads is not None and self.threads < 1):
-            raise StageError(STAGE, f"--batch and --threads are at least 1, not {self.batch}, {self.threads}")
+            raise UserError(f"--batch and --threads are at least 1, not {self.batch}, {self.threads}")

@@ -11,9 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from msd_spark.catalogue.songs import READERS, table_files
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.scoring.settings import STAGE
 
 SONGS_PER_SLICE = 512
 """Songs that a slice has at most, unless one row group has more."""
@@ -103,10 +102,10 @@ def slice_songs(warehouse: Warehouse, most: int = SONGS_PER_SLICE) -> SlicedSong
 
     Raises
     ------
-    StageError
+    UserError
         When ``songs/`` is not whole, or has a track twice.
     """
-    warehouse.require(STAGE, "songs", made_by="jobs/ingest.py")
+    warehouse.require("songs", made_by="jobs/ingest.py")
     files = table_files(warehouse, "songs")
     root = warehouse.path("songs") + "/"
 
@@ -131,6 +130,6 @@ def slice_songs(warehouse: Warehouse, most: int = SONGS_PER_SLICE) -> SlicedSong
     counts = pc.value_counts(track_ids)
     twice = counts.filter(pc.greater(counts.field("counts"), 1))
     if len(twice):
-        raise StageError(STAGE, f"songs/ has {twice[0]['values']} {twice[0]['counts']} times; run jobs/ingest.py again")
+        raise UserError(f"songs/ has {twice[0]['values']} {twice[0]['counts']} times; run jobs/ingest.py again")
     borders = np.r_[0, np.cumsum([sum(item.rows) for item in slices], dtype=np.int64)].astype(np.int64)
     return SlicedSongs(slices, track_ids, np.concatenate([np.empty(0, np.int32), *n_segments]), borders)

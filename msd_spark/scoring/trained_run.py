@@ -17,13 +17,12 @@ from functools import cached_property
 import numpy as np
 
 from msd_spark.catalogue.joined_tracks import NO_LYRICS
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import input_shapes
 from msd_spark.core.runs import METADATA, MODEL, RUNS, read_run
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY, Geometry
 from msd_spark.core.summary import SUMMARIES
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.scoring.settings import STAGE
 
 GENRE, POPULARITY = "genre", "popularity"
 """Targets of which a song has exactly one: the outputs are the probabilities of a distribution."""
@@ -63,20 +62,19 @@ class TrainedRun:
     model: bytes
 
     @classmethod
-    def read(cls, warehouse: Warehouse, run: str, stage: str = STAGE) -> TrainedRun:
+    def read(cls, warehouse: Warehouse, run: str) -> TrainedRun:
         """Read a run and check that this version of the code makes the features that it was trained on.
 
         Raises
         ------
-        StageError
+        UserError
             When there is no such run, or its model does not fit.
         """
-        metadata = read_run(warehouse, run, stage)
+        metadata = read_run(warehouse, run)
         try:  # a run of another version may have a geometry with parts that this one does not know
             geometry = Geometry(**metadata["geometry"])
         except (TypeError, ValueError) as error:
-            raise StageError(
-                stage,
+            raise UserError(
                 f"run {run} was trained on {metadata['geometry']}, "
                 f"which this version does not make ({error}); train again",
             ) from None
@@ -92,8 +90,8 @@ class TrainedRun:
             metadata["normalisation"],
             content,
         )
-        found.check_geometry(stage)
-        found.check_model(stage)
+        found.check_geometry()
+        found.check_model()
         return found
 
     @cached_property
@@ -111,25 +109,25 @@ class TrainedRun:
         """Whether the outputs of a song add up to 1."""
         return self.target in (GENRE, POPULARITY)
 
-    def check_geometry(self, stage: str = STAGE) -> None:
+    def check_geometry(self) -> None:
         """Refuse a run of another geometry than this code's.
 
         Raises
         ------
-        StageError
+        UserError
             With what differs.
         """
         if self.geometry != replace(GEOMETRY, segments=self.geometry.segments):
-            raise StageError(
-                stage, f"run {self.name} was trained on {self.geometry}, this version makes {GEOMETRY}; train again"
+            raise UserError(
+                f"run {self.name} was trained on {self.geometry}, this version makes {GEOMETRY}; train again"
             )
 
-    def check_model(self, stage: str = STAGE) -> None:
+    def check_model(self) -> None:
         """Refuse a model whose inputs, embedding, head or normalisation are not what the run's metadata say.
 
         Raises
         ------
-        StageError
+        UserError
             With what differs.
         """
         where = f"{RUNS}/{self.name}/{MODEL}"
@@ -143,14 +141,13 @@ class TrainedRun:
                 if layer["class_name"] == "InputLayer"
             }
         except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
-            raise StageError(stage, f"{where} is no Keras model ({error!r}); train again") from None
+            raise UserError(f"{where} is no Keras model ({error!r}); train again") from None
         wanted = input_shapes(self.geometry)
         if inputs != wanted:
-            raise StageError(stage, f"{where} takes {inputs}, this version makes {wanted}; train again")
+            raise UserError(f"{where} takes {inputs}, this version makes {wanted}; train again")
         units = layers.get(EMBEDDING_LAYER, {}).get("units")
         if units != EMBEDDING_SIZE:
-            raise StageError(
-                stage,
+            raise UserError(
                 f"{where} has {units} units in a layer named {EMBEDDING_LAYER}, not {EMBEDDING_SIZE}; train again",
             )
         for name, moments in self.normalisation.items():
@@ -163,45 +160,41 @@ class TrainedRun:
             if not all(
                 np.allclose(one.ravel(), other.ravel(), rtol=1e-5) for one, other in zip(said, kept, strict=True)
             ):
-                raise StageError(
-                    stage, f"{where} normalises {name} otherwise than {METADATA} beside it says; train again"
-                )
+                raise UserError(f"{where} normalises {name} otherwise than {METADATA} beside it says; train again")
 
-    def check_lyrics(self, warehouse: Warehouse, stage: str = STAGE) -> None:
+    def check_lyrics(self, warehouse: Warehouse) -> None:
         """Refuse lyrics of other vectors than the run was trained on.
 
         Raises
         ------
-        StageError
+        UserError
             With what differs, and what to do.
         """
         anyway = "or score every song as one without lyrics (--without-lyrics)"
-        found = lyrics_fingerprint(warehouse, stage)
+        found = lyrics_fingerprint(warehouse)
         if found == self.lyric_vectors:
             return
         if found == NO_LYRICS:
-            raise StageError(
-                stage, f"run {self.name} was trained with lyrics and there is no lyrics/; run jobs/lyrics.py, {anyway}"
+            raise UserError(
+                f"run {self.name} was trained with lyrics and there is no lyrics/; run jobs/lyrics.py, {anyway}"
             )
         if self.lyric_vectors == NO_LYRICS:
-            raise StageError(
-                stage,
+            raise UserError(
                 f"run {self.name} was trained without lyrics, which are there now; "
                 f"run jobs/dataset.py and train again, " + anyway,
             )
-        raise StageError(
-            stage,
+        raise UserError(
             f"lyrics/ has other lyric vectors ({found}) than run {self.name} was trained on ({self.lyric_vectors}); "
             f"run jobs/dataset.py and train again, {anyway}",
         )
 
 
-def lyrics_fingerprint(warehouse: Warehouse, stage: str = STAGE) -> str:
+def lyrics_fingerprint(warehouse: Warehouse) -> str:
     """Return the fingerprint of the vectors in ``lyrics/``, `NO_LYRICS` where the table is not there.
 
     Raises
     ------
-    StageError
+    UserError
         When the table is there and its summary is not.
     """
     if not warehouse.is_complete("lyrics"):
@@ -209,6 +202,6 @@ def lyrics_fingerprint(warehouse: Warehouse, stage: str = STAGE) -> str:
     try:
         return str(warehouse.read_json(SUMMARIES, "lyrics.json")["vectors"]["fingerprint"])
     except (OSError, KeyError, ValueError):
-        raise StageError(
-            stage, f"{SUMMARIES}/lyrics.json does not say which vectors lyrics/ has; run jobs/lyrics.py again"
+        raise UserError(
+            f"{SUMMARIES}/lyrics.json does not say which vectors lyrics/ has; run jobs/lyrics.py again"
         ) from None

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.features import lyric_columns, song_columns
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import EMBEDDING_FLAGS, EMBEDDINGS
@@ -18,7 +18,7 @@ from msd_spark.core.warehouse import UNFINISHED, Warehouse
 from msd_spark.scoring.embedding_rows import embedding_rows
 from msd_spark.scoring.model import Scores, ScoringModel, model_of_process
 from msd_spark.scoring.plan import rejection
-from msd_spark.scoring.settings import STAGE, TABLE
+from msd_spark.scoring.settings import TABLE
 from msd_spark.scoring.slices import Slice
 from msd_spark.scoring.song_features import song_features
 from msd_spark.scoring.trained_run import TrainedRun
@@ -81,7 +81,7 @@ def score_slice(number: int, item: Slice, run: TrainedRun, target: ScoreTarget) 
 
     Raises
     ------
-    StageError
+    UserError
         When ``songs/`` does not hold what it held when the plan was made.
     """
     warehouse = Warehouse(target.warehouse)
@@ -203,4 +203,4 @@ def _wanted_songs(
 
 def _check_tracks(item: Slice, songs: pa.RecordBatch, plan: pa.Table) -> None:
     if songs.column("track_id").to_pylist() != plan["track_id"].to_pylist():
-        raise StageError(STAGE, f"songs/{item.file} changed meanwhile; run again when nothing writes to songs/")
+        raise UserError(f"songs/{item.file} changed meanwhile; run again when nothing writes to songs/")

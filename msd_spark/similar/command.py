@@ -19,8 +19,8 @@ from tabulate import tabulate
 
 from msd_spark.catalogue.artist_groups import normalise_name
 from msd_spark.catalogue.names import Unknown, display_name, find_song
-from msd_spark.core.command_line import exit_with, job_parser
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
+from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.track_ids import SONG_FILE_SUFFIX
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.exact import NONE, Neighbours, nearest
@@ -59,8 +59,8 @@ class Catalogue:
     @classmethod
     def read(cls, warehouse: Warehouse, run: str) -> Catalogue:
         """Read the embeddings of a run, and names and labels."""
-        embedded = read_embeddings(warehouse, run, STAGE)
-        warehouse.require(STAGE, "songs", made_by="jobs/ingest.py")
+        embedded = read_embeddings(warehouse, run)
+        warehouse.require("songs", made_by="jobs/ingest.py")
         songs = _described(warehouse, embedded)
         return cls(songs, embedded.vectors, embedded.fingerprint())
 
@@ -108,15 +108,15 @@ def find_query(warehouse: Warehouse, catalogue: Catalogue, run: str, wanted: str
 
     Raises
     ------
-    StageError
+    UserError
         When no song or several are meant, with the closest.
     """
     if wanted.endswith(SONG_FILE_SUFFIX):
-        return catalogue.with_song(embed_song_file(warehouse, run, wanted, STAGE))
+        return catalogue.with_song(embed_song_file(warehouse, run, wanted))
     found = find_song(catalogue.songs, wanted)
     if isinstance(found, int):
         return catalogue, found
-    raise StageError(STAGE, _not_found(catalogue, wanted, found))
+    raise UserError(_not_found(catalogue, wanted, found))
 
 
 def _not_found(catalogue: Catalogue, wanted: str, found: Unknown) -> str:
@@ -206,7 +206,7 @@ def main() -> None:
     try:
         found = search(warehouse, catalogue, row, arguments.run, wanted, arguments.metric, exclude)
     except ValueError as error:
-        raise StageError(STAGE, f"{error}; run jobs/score.py or jobs/neighbours.py again") from None
+        raise UserError(f"{error}; run jobs/score.py or jobs/neighbours.py again") from None
     rows = [int(place) for place in found.places[0] if place != NONE]
     distances: dict[int, float | None] = {
         place: float(distance) for place, distance in zip(rows, found.distances[0], strict=False)
@@ -226,11 +226,11 @@ def main() -> None:
 
 def _check(k: int, length: int | None, m3u_file: str | None, balance: float) -> None:
     if k < 1 or (length is not None and length < 1):
-        raise StageError(STAGE, "--k and --playlist are at least 1")
+        raise UserError("--k and --playlist are at least 1")
     if m3u_file and not length:
-        raise StageError(STAGE, "--m3u writes a playlist; add --playlist N")
+        raise UserError("--m3u writes a playlist; add --playlist N")
     if not 0 <= balance <= 1:
-        raise StageError(STAGE, f"--balance is between 0 and 1, not {balance}")
+        raise UserError(f"--balance is between 0 and 1, not {balance}")
 
 
 def _m3u(listed: list[dict[str, Any]], pattern: str) -> str:

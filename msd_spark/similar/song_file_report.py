@@ -8,11 +8,10 @@ import pyarrow as pa
 from tabulate import tabulate
 
 from msd_spark.catalogue.names import display_name
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.exact import NONE
-from msd_spark.scoring.settings import STAGE
 from msd_spark.scoring.work import write_rows
 from msd_spark.similar.command import Catalogue, search
 from msd_spark.similar.playlist import one_line
@@ -47,7 +46,7 @@ def nearest_tables(warehouse: Warehouse, run: str, songs: Sequence[LooseSong], k
 
     Raises
     ------
-    StageError
+    UserError
         When the table cannot be searched.
     """
     catalogue = Catalogue.read(warehouse, run)
@@ -56,7 +55,7 @@ def nearest_tables(warehouse: Warehouse, run: str, songs: Sequence[LooseSong], k
         try:
             found = search(warehouse, among, row, run, k, None, ())
         except ValueError as error:
-            raise StageError(STAGE, f"{error}; run jobs/score.py again") from None
+            raise UserError(f"{error}; run jobs/score.py again") from None
         rows = []
         for place, distance in zip(found.places[0], found.distances[0], strict=True):
             if place != NONE:
@@ -73,7 +72,7 @@ def write_loose(rows: pa.Table, location: str) -> None:
 
     Raises
     ------
-    StageError
+    UserError
         When the location cannot be written.
     """
     folder, slash, name = location.rpartition("/")
@@ -82,4 +81,4 @@ def write_loose(rows: pa.Table, location: str) -> None:
         target.filesystem.create_dir(target.root, recursive=True)
         write_rows(target, rows, target.path(name))
     except OSError as error:
-        raise StageError(STAGE, f"{location} cannot be written: {' '.join(str(error).split())}") from None
+        raise UserError(f"{location} cannot be written: {' '.join(str(error).split())}") from None

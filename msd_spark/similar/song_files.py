@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from msd_spark.catalogue.joined_tracks import NO_LYRICS
 from msd_spark.catalogue.known_tracks import known_tracks
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.features import lyric_columns
 from msd_spark.core.filesystems import open_location
 from msd_spark.core.rejections import Rejection
@@ -23,7 +23,6 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest.reading import LARGEST_SONG_FILE
 from msd_spark.scoring.embedding_rows import embedding_rows
 from msd_spark.scoring.model import model_of_process
-from msd_spark.scoring.settings import STAGE
 from msd_spark.scoring.song_features import song_features
 from msd_spark.scoring.trained_run import TrainedRun
 from msd_spark.songfile.batches import songs_to_batch
@@ -91,7 +90,7 @@ class LooseSongs:
 
 
 def embed_song_files(
-    warehouse: Warehouse, run: str, locations: Sequence[str], stage: str = STAGE, *, without_lyrics: bool = False
+    warehouse: Warehouse, run: str, locations: Sequence[str], *, without_lyrics: bool = False
 ) -> LooseSongs:
     """Parse song files and embed them; a song's lyrics are those of ``lyrics/``, if that has its track.
 
@@ -109,46 +108,46 @@ def embed_song_files(
 
     Raises
     ------
-    StageError
+    UserError
         When the run's model cannot be used.
     """
-    trained = TrainedRun.read(warehouse, run, stage)
+    trained = TrainedRun.read(warehouse, run)
     if not without_lyrics:
-        trained.check_lyrics(warehouse, stage)
-    songs, columns, rejected = _songs_and_features(locations, trained.geometry, stage)
+        trained.check_lyrics(warehouse)
+    songs, columns, rejected = _songs_and_features(locations, trained.geometry)
     if not songs:
         return LooseSongs([], None, rejected)
     track_ids = pa.array([song["track_id"] for _, song in songs], pa.string())
     with_lyrics = not without_lyrics and trained.lyric_vectors != NO_LYRICS
-    known = known_tracks(warehouse, track_ids, trained.geometry.lyric_size, lyrics=with_lyrics, stage=stage)
+    known = known_tracks(warehouse, track_ids, trained.geometry.lyric_size, lyrics=with_lyrics)
     columns |= lyric_columns(known.vectors(slice(None)), trained.geometry)
     scores = model_of_process(trained, SONGS_PER_CALL, len(os.sched_getaffinity(0)))(columns)
     finite = np.isfinite(scores.embeddings).all(axis=1) & np.isfinite(scores.outputs).all(axis=1)
     if not finite.all():
-        raise StageError(stage, f"run {run} gives no finite embedding of {songs[int(np.argmin(finite))][0]}")
+        raise UserError(f"run {run} gives no finite embedding of {songs[int(np.argmin(finite))][0]}")
     rows = embedding_rows(trained, track_ids, scores, known.flags)
     return LooseSongs(
         [_loose(name, song, row) for (name, song), row in zip(songs, rows.to_pylist(), strict=True)], rows, rejected
     )
 
 
-def embed_song_file(warehouse: Warehouse, run: str, location: str, stage: str = STAGE) -> LooseSong:
+def embed_song_file(warehouse: Warehouse, run: str, location: str) -> LooseSong:
     """Parse one song file and embed it: `embed_song_files` of one.
 
     Raises
     ------
-    StageError
+    UserError
         When the file is no song or has no features, or the run's model cannot be used.
     """
-    found = embed_song_files(warehouse, run, [location], stage)
+    found = embed_song_files(warehouse, run, [location])
     if found.rejected:
         refused = found.rejected[0]
-        raise StageError(stage, f"{location}: {refused.reason}: {refused.detail}")
+        raise UserError(f"{location}: {refused.reason}: {refused.detail}")
     return found.songs[0]
 
 
 def _songs_and_features(
-    locations: Sequence[str], geometry: Geometry, stage: str
+    locations: Sequence[str], geometry: Geometry
 ) -> tuple[list[tuple[str, Song]], dict[str, np.ndarray], list[Rejection]]:
     """Return songs by location, without their arrays, and their features; and the files that give none.
 
@@ -160,7 +159,7 @@ def _songs_and_features(
     seen: dict[str, str] = {}
     for location in tqdm(locations, "score: song files", unit="file", disable=len(locations) < SONGS_PER_CALL):
         try:
-            filesystem, path, _ = open_location(stage, location)
+            filesystem, path, _ = open_location(location)
             with filesystem.open_input_stream(path, compression=None) as source:
                 song = parse_song(source.read(LARGEST_SONG_FILE), track_id_of(location))
         except SongFileError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from msd_spark.core.command_line import JobParser
+from msd_spark.core.legacy import JobParser
 from msd_spark.synthetic.run import generate
 from msd_spark.synthetic.settings import PACKAGINGS, Summary, SyntheticError, SyntheticSettings
 

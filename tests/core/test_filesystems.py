@@ -9,7 +9,7 @@ import pytest
 from pyarrow import fs
 
 from msd_spark.core import filesystems as locations
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import is_local, open_location
 
 SEEN: list[str] = []
@@ -51,14 +51,14 @@ def test_which_locations_are_of_this_machine(location: str, local: bool) -> None
 @pytest.mark.parametrize("name", ["songs", "a b", "a#b", "a%20b", "ü"])
 def test_a_local_path_is_itself(tmp_path: Path, name: str) -> None:
     for location in (f"{tmp_path}/{name}", f"{tmp_path}/x/../{name}/", f"file://{tmp_path}/{name}"):
-        filesystem, path, prefix = open_location("ingest", location)
+        filesystem, path, prefix = open_location(location)
         assert isinstance(filesystem, fs.LocalFileSystem)
         assert prefix + path == f"{tmp_path}/{name}"
 
 
 def test_a_relative_path_is_relative_to_where_we_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert open_location("ingest", "songs")[1] == f"{tmp_path}/songs"
+    assert open_location("songs")[1] == f"{tmp_path}/songs"
 
 
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
@@ -71,14 +71,14 @@ def test_another_s3_server_is_the_one_that_is_asked(
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv(variable, server)
     locations._remote.cache_clear()
-    filesystem, path, prefix = open_location("ingest", "s3://bucket/songs/A/")
+    filesystem, path, prefix = open_location("s3://bucket/songs/A/")
     assert (path, prefix) == ("bucket/songs/A", "s3://")
     assert filesystem.get_file_info(path).type == fs.FileType.NotFound
     assert SEEN[0] == "/bucket/songs/A"
-    assert open_location("ingest", "s3://bucket")[1:] == ("bucket", "s3://")
+    assert open_location("s3://bucket")[1:] == ("bucket", "s3://")
     locations._remote.cache_clear()
 
 
 def test_an_address_that_nothing_opens() -> None:
-    with pytest.raises(StageError, match=r"^ingest: gopher://host/songs cannot be opened: "):
-        open_location("ingest", "gopher://host/songs")
+    with pytest.raises(UserError, match=r"^gopher://host/songs cannot be opened: "):
+        open_location("gopher://host/songs")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import STAGING, Warehouse
 
 
@@ -139,7 +139,7 @@ def test_folders_of_any_name_hold_a_warehouse(tmp_path: Path, name: str) -> None
     warehouse = Warehouse(str(tmp_path / name))
     warehouse.write_arrow(numbers(1), "songs")
     assert (tmp_path / name / "songs" / "part-0.parquet").is_file()
-    assert warehouse.require("dataset", "songs", made_by="x") == f"file://{tmp_path}/{name}/songs"
+    assert warehouse.require("songs", made_by="x") == f"file://{tmp_path}/{name}/songs"
 
 
 def test_a_path_and_a_file_address_are_one_warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,10 +173,10 @@ def test_json_that_cannot_be_written_leaves_nothing(warehouse: Warehouse) -> Non
 
 @pytest.mark.parametrize("name", ["a#b", "a?b"])
 def test_a_folder_that_petastorm_cannot_read_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(StageError, match=r"warehouse: .* which Petastorm cannot read"):
+    with pytest.raises(UserError, match=r".* which Petastorm cannot read"):
         Warehouse(str(tmp_path / name))
 
 
 def test_an_unknown_scheme_is_refused() -> None:
-    with pytest.raises(StageError, match="warehouse: gopher://x/y cannot be opened"):
+    with pytest.raises(UserError, match="gopher://x/y cannot be opened"):
         Warehouse("gopher://x/y")

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import EXAMPLES, GEOMETRY, SPLITS, Geometry, examples_schema
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
@@ -279,7 +279,7 @@ def test_official_lists_say_the_splits(spark: SparkSession, small: Warehouse, tm
     assert {(row["reason"], row["detail"]) for row in refused} == {("bad_id", "no id")}
 
     Path(paths[2]).write_text(track(1) + "\n")
-    with pytest.raises(StageError, match=r"dataset: --split-lists: 1 tracks are in two lists: .* in train and test"):
+    with pytest.raises(UserError, match=r"--split-lists: 1 tracks are in two lists: .* in train and test"):
         make(spark, small, split_lists=paths)
 
 

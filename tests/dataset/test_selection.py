@@ -9,7 +9,7 @@ import pytest
 
 from msd_spark.catalogue.joined_tracks import REQUIREMENTS
 from msd_spark.catalogue.songs import read_songs
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import LABELS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.selection import join, narrow
@@ -61,7 +61,7 @@ def test_tables_that_are_missing_say_nothing_of_any_track(warehouse: Warehouse) 
     ],
 )
 def test_a_table_that_is_needed_is_asked_for(warehouse: Warehouse, wanted: dict[str, object], job: str) -> None:
-    with pytest.raises(StageError, match=f"dataset: no whole table .*/{job}"):
+    with pytest.raises(UserError, match=f"dataset: no whole table .*/{job}"):
         join(warehouse, TRACKS, settings(warehouse, **wanted))
 
 
@@ -90,18 +90,18 @@ def test_what_the_tables_say_comes_to_the_right_tracks(warehouse: Warehouse) -> 
 
 def test_tables_that_cannot_be_joined_are_refused(warehouse: Warehouse) -> None:
     write_labels(warehouse, {track(1): "Rap"}, "magd")
-    with pytest.raises(StageError, match="labels/ has no label set cd1; it has magd"):
+    with pytest.raises(UserError, match="labels/ has no label set cd1; it has magd"):
         join(warehouse, TRACKS, settings(warehouse))
     twice = [{"track_id": track(1), "genre": genre, "label_set": "cd1"} for genre in ("Rap", "Pop")]
     warehouse.write_arrow(pa.Table.from_pylist(twice, LABELS), "labels")
-    with pytest.raises(StageError, match=f"labels/ has {track(1)} 2 times; run jobs/labels.py again"):
+    with pytest.raises(UserError, match=f"labels/ has {track(1)} 2 times; run jobs/labels.py again"):
         join(warehouse, TRACKS, settings(warehouse))
     write_labels(warehouse, {track(1): "Rap"})
     write_factors(warehouse, {track(0): [1.0], track(1): [1.0, 2.0]})
-    with pytest.raises(StageError, match=r"factors/ has vectors of \[1, 2\] numbers"):
+    with pytest.raises(UserError, match=r"factors/ has vectors of \[1, 2\] numbers"):
         join(warehouse, TRACKS, settings(warehouse, factors=True))
     write_lyrics(warehouse, {track(0): np.ones(3)})
-    with pytest.raises(StageError, match="lyrics/ has vectors of 3 numbers, an example has room for 50"):
+    with pytest.raises(UserError, match="lyrics/ has vectors of 3 numbers, an example has room for 50"):
         join(warehouse, TRACKS, settings(warehouse))
 
 
@@ -120,7 +120,7 @@ def test_songs_are_read_with_their_places(warehouse: Warehouse) -> None:
 
 def test_a_track_that_songs_have_twice_is_refused(warehouse: Warehouse) -> None:
     write_songs(warehouse, [song(1), song(2), song(1)])
-    with pytest.raises(StageError, match=f"songs/ has {track(1)} twice"):
+    with pytest.raises(UserError, match=f"songs/ has {track(1)} twice"):
         read_songs(warehouse)
 
 
@@ -157,7 +157,7 @@ def test_what_is_required_leaves_out_and_the_rest_is_counted(warehouse: Warehous
     }
     chosen = settings(warehouse, require=("tags",))
     write_tags(warehouse, [], [])
-    with pytest.raises(StageError, match=r"no song is left: 8 songs, 7 with segments, .*0 with tags.*see --require"):
+    with pytest.raises(UserError, match=r"no song is left: 8 songs, 7 with segments, .*0 with tags.*see --require"):
         narrow(tracks, join(warehouse, tracks["track_id"], chosen), chosen)
 
 

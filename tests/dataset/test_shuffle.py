@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msd_spark.catalogue.songs import read_songs
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import EXAMPLES, GEOMETRY, SPLITS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset import shuffle as example_shuffle
@@ -94,7 +94,7 @@ def test_songs_that_changed_meanwhile_are_missed(tmp_path: Path, monkeypatch: py
     write_songs(warehouse, [song(number) for number in (*range(10), 99, *range(11, 20))])
     monkeypatch.setattr("tests.dataset.test_shuffle.read_songs", lambda _: (tracks, files))
     plan, written, _ = shuffled(warehouse, 10**9, BalanceRule(), monkeypatch)
-    with pytest.raises(StageError, match=r"20 rows planned and 19 written, first at .*did songs/ change meanwhile"):
+    with pytest.raises(UserError, match=r"20 rows planned and 19 written, first at .*did songs/ change meanwhile"):
         check_written(plan, written)
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import PLAYS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.cold_job import ColdSettings, judge_cold_songs
@@ -64,11 +64,11 @@ def test_cold_songs_are_ranked_beside_chance_and_the_true_factors(spark: SparkSe
     make_factors(spark, FactorSettings(heard.root, PARAMETERS, held_out=0, blocks=2))
     write_predictions(heard, 0.1)
     settings = ColdSettings(heard.root, "audio", genre_run="tiny")
-    with pytest.raises(StageError, match=r"cold: factors/ is fitted to all songs, the cold ones too; .* --cold"):
+    with pytest.raises(UserError, match=r"cold: factors/ is fitted to all songs, the cold ones too; .* --cold"):
         judge_cold_songs(spark, settings)
 
     make_factors(spark, FactorSettings(heard.root, PARAMETERS, held_out=0, cold_dataset="base", blocks=2))
-    with pytest.raises(StageError, match="factors/ are not those that the run was judged by"):
+    with pytest.raises(UserError, match="factors/ are not those that the run was judged by"):
         judge_cold_songs(spark, settings)
     write_predictions(heard, 0.1)
     summary = judge_cold_songs(spark, settings)
@@ -93,5 +93,5 @@ def test_cold_songs_are_ranked_beside_chance_and_the_true_factors(spark: SparkSe
             Path(staging, name).mkdir()
             tracks = pq.read_table(heard.path("dataset", "base", "test" if name == "train" else "train"))
             pq.write_table(tracks, f"{staging}/{name}/part-000000.parquet")
-    with pytest.raises(StageError, match=r"test songs of audio are train songs of dataset/base"):
+    with pytest.raises(UserError, match=r"test songs of audio are train songs of dataset/base"):
         judge_cold_songs(spark, settings)

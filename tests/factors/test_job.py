@@ -12,7 +12,7 @@ import pytest
 from pyspark.sql import SparkSession
 from scipy import sparse
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import FACTORS, PLAYS, RECOMMENDATIONS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.confidence import fit_rows
@@ -172,16 +172,16 @@ def test_cold_tracks_are_fitted_to_users_who_never_heard_them(spark: SparkSessio
     # The users' factors are those of the warm tracks alone, and the cold tracks' are those of these users.
     assert user_factors == pytest.approx(fit_rows(ours[:, warm], track_factors[warm], PARAMETERS), abs=1e-4)
     assert track_factors[~warm] == pytest.approx(fit_rows(ours[:, ~warm].T.tocsr(), user_factors, PARAMETERS), abs=1e-4)
-    with pytest.raises(StageError, match=r"no whole table .*dataset/other; run jobs/dataset.py --name other"):
+    with pytest.raises(UserError, match=r"no whole table .*dataset/other; run jobs/dataset.py --name other"):
         make_factors(spark, FactorSettings(plays.root, PARAMETERS, cold_dataset="other"))
 
 
 def test_what_is_missing_is_told_and_leaves_the_table_alone(spark: SparkSession, tmp_path: Path) -> None:
-    with pytest.raises(StageError, match=r"factors: no whole table .*/plays; run jobs/plays.py first"):
+    with pytest.raises(UserError, match=r"no whole table .*/plays; run jobs/plays.py first"):
         make_factors(spark, FactorSettings(str(tmp_path)))
     warehouse = write_plays(tmp_path)
     Warehouse(str(tmp_path)).write_arrow(FACTORS.empty_table(), "factors")
-    with pytest.raises(StageError, match="no user has 5 tracks that have 900 listeners"):
+    with pytest.raises(UserError, match="no user has 5 tracks that have 900 listeners"):
         make_factors(spark, FactorSettings(str(tmp_path), min_listeners=900))
     assert not pq.read_table(warehouse.path("factors")).num_rows
     assert (parts_of(read_listens(warehouse).users, 0.0, 0) == TRAIN).all()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.factors import baselines
 from msd_spark.factors.confidence import fit_rows, log_scaled
 from msd_spark.factors.held_out import LEAST_TRACKS, TEST, TRAIN, VALIDATION, parts_of, split
@@ -37,9 +37,9 @@ def test_rare_users_and_tracks_are_left_out_until_none_is() -> None:
         {"users": 3, "tracks": 2, "pairs": 6},
         {"users": 3, "tracks": 2, "pairs": 6},
     )
-    with pytest.raises(StageError, match="factors: no user has 3 tracks that have 3 listeners; ask for less"):
+    with pytest.raises(UserError, match="no user has 3 tracks that have 3 listeners; ask for less"):
         keep_frequent(listens_of(plays), 3, 3)
-    with pytest.raises(StageError, match="plays/ has 1 pairs twice"):
+    with pytest.raises(UserError, match="plays/ has 1 pairs twice"):
         make_listens(np.array([0, 0]), ["u"], np.array([0, 0]), ["t"], np.array([1, 2]))
 
 
@@ -62,7 +62,7 @@ def test_all_that_is_left_is_frequent_and_is_the_most_that_can_be(seed: int, tra
         found = keep_frequent(listens_of(plays), tracks, listeners).listens
         assert (found.plays.toarray() > 0).tolist() == left[left.any(axis=1)][:, left.any(axis=0)].tolist()
     else:
-        with pytest.raises(StageError):
+        with pytest.raises(UserError):
             keep_frequent(listens_of(plays), tracks, listeners)
 
 
@@ -98,7 +98,7 @@ def whole_enough(whole: np.ndarray, part: np.ndarray) -> np.ndarray:
 
 
 def test_too_few_users_to_judge_by_are_told() -> None:
-    with pytest.raises(StageError, match=r"users to train, validate and test on, of 3; .* or 0 not to judge"):
+    with pytest.raises(UserError, match=r"users to train, validate and test on, of 3; .* or 0 not to judge"):
         split(listens_of(PLAYS.toarray()), 0.1, 0)
 
 
@@ -177,7 +177,7 @@ def test_ease_by_hand_and_against_the_plain_formula(monkeypatch: pytest.MonkeyPa
     np.fill_diagonal(wanted, 0)
     assert baselines.ease_weights(plays, 5.0) == pytest.approx(wanted, abs=2e-5)
     assert baselines.ease(plays, 5.0)(plays[:9]) == pytest.approx(plays[:9] @ wanted, abs=1e-4)
-    with pytest.raises(StageError, match="EASE's matrix cannot be inverted in float32"):
+    with pytest.raises(UserError, match="EASE's matrix cannot be inverted in float32"):
         baselines.ease_weights(sparse.csr_matrix(np.ones((3, 4), np.float32)), 1e-30)
 
 
@@ -206,5 +206,5 @@ def test_what_cannot_be_done_is_refused() -> None:
         (lambda: FactorSettings("w", held_out=0, search=3), "--search judges by held-out users"),
         (lambda: FactorSettings("w", min_tracks=0), "--min-tracks is at least 1, not 0"),
     ):
-        with pytest.raises(StageError, match=message):
+        with pytest.raises(UserError, match=message):
             make()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from msd_spark.core.data_folder import DataFolder
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.fetch.command import chosen, main, what_there_is
 from msd_spark.fetch.contents import check_contents
 from msd_spark.fetch.failures import MirrorError
@@ -93,7 +93,7 @@ def test_all_that_is_published_becomes_a_folder_of_data(
     assert found.songs == (folder / "songs",)
     assert len(list(found.songs[0].rglob("*.h5"))) == 12
     assert found.bags_train == folder / "musixmatch" / "mxm_dataset_train.txt.zip"
-    assert set(found.other_labels) == {"cd2", "cd2c"}
+    assert set(found.labels) == {"cd1", "cd2", "cd2c"}
     assert found.tags == (folder / "lastfm" / "lastfm_tags.db",)
     assert found.triplets == folder / "tasteprofile" / "train_triplets.txt"
     assert (folder / "tagtraum" / "msd_tagtraum_cd1.cls").read_bytes() == (
@@ -134,7 +134,7 @@ def test_when_no_mirror_gives_it_all_are_named_and_what_came_before_stays(server
     server.files["cd1.zip"] = zipped("msd_tagtraum_cd1.cls", LABELS)
     good = labels_of(server)
     bad = replace(good, name="cd2", target="tagtraum/b.cls", mirrors=(server.url("x"), server.url("y")))
-    with pytest.raises(StageError, match=r"fetch: cd2 could not be fetched(?s:.)*/x: answer 404(?s:.)*/y: answer 404"):
+    with pytest.raises(UserError, match=r"cd2 could not be fetched(?s:.)*/x: answer 404(?s:.)*/y: answer 404"):
         fetch(FetchSettings((good, bad), tmp_path, transfer=QUICK))
     assert (tmp_path / good.target).read_bytes() == LABELS
     assert fetch_one(good, tmp_path).how == "there already"
@@ -154,7 +154,7 @@ def test_the_first_downloads_checksum_is_kept_and_compared(server: Server, tmp_p
     (tmp_path / source.target).unlink()
     server.files["cd1.zip"] = zipped("msd_tagtraum_cd1.cls", LABELS.replace(b"Rap", b"Pop"))
     server.etags["cd1.zip"] = '"v2"'
-    with pytest.raises(StageError, match=r"which is not the first one's \(fetch.lock.json; --accept cd1 takes the new"):
+    with pytest.raises(UserError, match=r"which is not the first one's \(fetch.lock.json; --accept cd1 takes the new"):
         fetch_one(source, tmp_path)
     assert not (tmp_path / source.target).exists()
     assert fetch_one(source, tmp_path, accept=frozenset({"cd1"})).how == "fetched"
@@ -170,7 +170,7 @@ def test_a_pinned_checksum_and_count_hold_for_every_mirror(server: Server, tmp_p
     assert fetch_one(pinned, tmp_path / "a").entry.address == server.url("right.zip")
     outer = replace(source, sha256=hashlib.sha256(server.files["right.zip"]).hexdigest())
     assert fetch_one(outer, tmp_path / "b").entry.address == server.url("right.zip")
-    with pytest.raises(StageError, match="has 2 labels and should have 3"):
+    with pytest.raises(UserError, match="has 2 labels and should have 3"):
         fetch_one(replace(source, count=3), tmp_path / "c")
     assert not (tmp_path / "c" / source.target).exists()
 
@@ -212,7 +212,7 @@ def test_a_file_that_was_there_is_taken_up_if_it_is_the_right_one(server: Server
     path = tmp_path / source.target
     path.parent.mkdir()
     path.write_bytes(b"<html>login</html>\n")
-    with pytest.raises(StageError, match=r"was there before and is not it: .*; move it away"):
+    with pytest.raises(UserError, match=r"was there before and is not it: .*; move it away"):
         fetch_one(source, tmp_path)
     path.write_bytes(LABELS)
     assert fetch_one(source, tmp_path).how == "found there"
@@ -226,10 +226,10 @@ def test_a_file_that_was_changed_is_told_and_not_overwritten(server: Server, tmp
     path = tmp_path / source.target
     path.write_bytes(LABELS.replace(b"Rap", b"Pop"))
     assert fetch_one(source, tmp_path).how == "there already"  # as large as it was
-    with pytest.raises(StageError, match="is not what was fetched"):
+    with pytest.raises(UserError, match="is not what was fetched"):
         fetch_one(source, tmp_path, check=True)
     path.write_bytes(LABELS + b"more\n")
-    with pytest.raises(StageError, match=f"remove all of {source.target} to fetch it again"):
+    with pytest.raises(UserError, match=f"remove all of {source.target} to fetch it again"):
         fetch_one(source, tmp_path)
     assert path.read_bytes() == LABELS + b"more\n"
 
@@ -238,7 +238,7 @@ def test_a_download_that_was_stopped_goes_on_with_the_next_command(server: Serve
     server.files["cd1.zip"] = zipped("msd_tagtraum_cd1.cls", LABELS)
     server.replies["cd1.zip"] = [Reply(stop_after=40), Reply(status=500), Reply(status=500)]
     source = labels_of(server)
-    with pytest.raises(StageError, match="could not be fetched"):
+    with pytest.raises(UserError, match="could not be fetched"):
         fetch_one(source, tmp_path)
     assert not (tmp_path / source.target).exists()
     assert fetch_one(source, tmp_path).how == "fetched"
@@ -249,13 +249,13 @@ def test_two_commands_do_not_share_a_folder(server: Server, tmp_path: Path) -> N
     (tmp_path / SCRATCH).mkdir()
     with (tmp_path / SCRATCH / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with pytest.raises(StageError, match="another fetch is at work in"):
+        with pytest.raises(UserError, match="another fetch is at work in"):
             fetch_one(labels_of(server), tmp_path)
 
 
 def test_a_lock_file_that_is_damaged_is_told(server: Server, tmp_path: Path) -> None:
     (tmp_path / LOCK_FILE).write_text("{")
-    with pytest.raises(StageError, match=r"fetch.lock.json cannot be read .*; put it right, or remove it"):
+    with pytest.raises(UserError, match=r"fetch.lock.json cannot be read .*; put it right, or remove it"):
         fetch_one(labels_of(server), tmp_path)
 
 
@@ -274,9 +274,9 @@ def test_the_command_names_what_there_is_and_what_it_does_not_know(
         "tracks",
     }
     assert all(chosen([group]) for group in GROUPS)
-    with pytest.raises(StageError, match="nothing is called 'song'; there are subset, lyrics"):
+    with pytest.raises(UserError, match="nothing is called 'song'; there are subset, lyrics"):
         main(["song", "--to", str(tmp_path)])
-    with pytest.raises(StageError, match="where to\\? give a folder"):
+    with pytest.raises(UserError, match="where to\\? give a folder"):
         main(["subset"])
     server.files["unique_tracks.txt"] = f"{TRACK}<SEP>SOMZWCG12A8C13C480<SEP>Casual<SEP>I Didn't Mean To\n".encode()
     server.files["sid_mismatches.txt"] = f"ERROR: <SOMZWCG12A8C13C480 {TRACK}> A  -  T  !=  B  -  U\n".encode()

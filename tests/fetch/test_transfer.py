@@ -10,7 +10,7 @@ import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.fetch.failures import MirrorError
 from msd_spark.fetch.part_file import PartFile, Version
 from msd_spark.fetch.transfer import TransferSettings, download
@@ -192,7 +192,7 @@ def test_a_disk_without_room_is_told_of_before_a_byte_comes(
 ) -> None:
     usage = shutil.disk_usage(".")._replace(free=100_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
-    with pytest.raises(StageError, match=r"fetch: file.bin needs 117 MB on the disk of .*, which has 100 MB free"):
+    with pytest.raises(UserError, match=r"file.bin needs 117 MB on the disk of .*, which has 100 MB free"):
         fetched(serve(server), spare=50_000_000)  # 50 and 0.3 and what is left free, 67 MB
     assert fetched.part.path.stat().st_size == 0
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest.job import check_locations, check_sums, dry_run, part_ledger, totals
@@ -82,7 +82,7 @@ def settings(**given: Any) -> IngestSettings:
 
 def test_a_location_that_is_not_named_any_more_is_not_dropped_unasked() -> None:
     gone = [ledger_row(unit(1, 3, "/other")), ledger_row(unit(2, 2000, "/other")), ledger_row(unit(3))]
-    with pytest.raises(StageError) as refused:
+    with pytest.raises(UserError) as refused:
         check_locations(gone, [unit(4)], settings())
     assert str(refused.value) == (
         "ingest: songs/ has 2,003 songs from /other, which is not named now; name it too, or say --replace to drop them"
@@ -108,7 +108,7 @@ def test_a_tar_without_songs_adds_up() -> None:
 def test_a_unit_whose_inputs_are_not_accounted_for_is_named(songs: int, rejected: int, duplicates: int) -> None:
     one = unit(1, 5)
     found = songs + rejected + duplicates
-    with pytest.raises(StageError) as refused:
+    with pytest.raises(UserError) as refused:
         check_sums([one], [], [outcome(one, songs, rejected, duplicates)])
     assert str(refused.value) == (
         f"ingest: unit {one.name} (/d/1-0.h5 …) has 5 inputs, and {found} are accounted for; nothing was changed"
@@ -118,14 +118,14 @@ def test_a_unit_whose_inputs_are_not_accounted_for_is_named(songs: int, rejected
 @pytest.mark.parametrize("kind", [Kind.FILES, Kind.TAR])
 def test_a_unit_without_an_outcome_is_named(kind: Kind) -> None:
     one = Unit.of(kind, "/d", [SongInput("/d/a", 1, 1)])
-    with pytest.raises(StageError, match=f"unit {one.name} .* 0 are accounted for"):
+    with pytest.raises(UserError, match=f"unit {one.name} .* 0 are accounted for"):
         check_sums([unit(1), one], [ledger_row(unit(1))], [])
 
 
 def test_songs_that_are_not_in_a_file_are_noticed() -> None:
     one = outcome(unit(1, 5), 5)
     one.files["a.parquet"] = 4
-    with pytest.raises(StageError, match="4 are accounted for"):
+    with pytest.raises(UserError, match="4 are accounted for"):
         check_sums([unit(1, 5)], [], [one])
 
 
@@ -142,7 +142,7 @@ def test_totals_are_the_sums_of_the_ledger(counts: list[tuple[int, int, int]]) -
 
 
 def test_a_ledger_that_does_not_add_up_is_refused() -> None:
-    with pytest.raises(StageError, match=r"the ledger does not add up: .*'songs': 3"):
+    with pytest.raises(UserError, match=r"the ledger does not add up: .*'songs': 3"):
         totals([ledger_row(unit(1), songs=3)])
 
 
@@ -241,7 +241,7 @@ def test_names_that_are_no_utf8_do_not_end_an_ingest(tmp_path: Path) -> None:
 def test_units_and_limits_of_nothing_are_refused(tmp_path: Path, name: str, message: str, value: int) -> None:
     write_songs(tmp_path / "songs", [1])
     ingest(tmp_path / "w", tmp_path / "songs")
-    with pytest.raises(StageError, match=f"{message}, not {value}"):
+    with pytest.raises(UserError, match=f"{message}, not {value}"):
         ingest(tmp_path / "w", tmp_path / "songs", **{name: value})
     assert tracks(tmp_path / "w") == [track(1)]
 
@@ -249,7 +249,7 @@ def test_units_and_limits_of_nothing_are_refused(tmp_path: Path, name: str, mess
 def test_a_limit_drops_no_songs_unasked(tmp_path: Path) -> None:
     write_songs(tmp_path / "songs", range(4))
     ingest(tmp_path / "w", tmp_path / "songs", inputs_per_unit=1)
-    with pytest.raises(StageError, match="--limit would drop 2 songs of songs/"):
+    with pytest.raises(UserError, match="--limit would drop 2 songs of songs/"):
         ingest(tmp_path / "w", tmp_path / "songs", inputs_per_unit=1, limit=2)
     assert tracks(tmp_path / "w") == sorted(track(number) for number in range(4))
     ingest(tmp_path / "w", tmp_path / "songs", inputs_per_unit=1, limit=2, replace=True)

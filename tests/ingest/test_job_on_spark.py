@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import LEDGER, ROUNDED_TO_THREE_DECIMALS, SENTINELS, SONGS
 from msd_spark.core.summary import Summary
 from msd_spark.core.track_ids import song_path
@@ -313,7 +313,7 @@ def test_a_location_that_is_no_longer_named_is_not_dropped_unasked(
     other = f"{packed}/songs/[A-C]"
     ingest(uri, shelf)
     before = files(uri)
-    with pytest.raises(StageError, match=f"40 songs from {shelf}, which is not named now"):
+    with pytest.raises(UserError, match=f"40 songs from {shelf}, which is not named now"):
         ingest(uri, other)
     assert files(uri) == before
     assert Warehouse(str(uri)).is_complete("songs")

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.song_layout import ARRAYS, TABLES
 from msd_spark.ingest import listing
 from msd_spark.ingest.listing import plan_units
@@ -179,7 +179,7 @@ def test_a_relative_glob(shelves: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_glob_that_matches_nothing(shelves: Path) -> None:
     for pattern in ("Z*", "*/Z", "notes.h5/*"):
-        with pytest.raises(StageError, match=r"^ingest: nothing matches "):
+        with pytest.raises(UserError, match=r"^nothing matches "):
             planned(shelves / pattern)
 
 
@@ -216,13 +216,13 @@ def test_known_tracks_are_looked_for_and_not_listed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("locations", [(), ("/a", "/b")])
 def test_known_tracks_need_one_folder(tmp_path: Path, locations: tuple[str, ...]) -> None:
-    with pytest.raises(StageError, match="one --songs folder"):
+    with pytest.raises(UserError, match="one --songs folder"):
         planned(*locations, track_ids=str(tmp_path / "ids.txt"))
 
 
 def test_a_list_without_track_ids(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("hello\n")
-    with pytest.raises(StageError, match=r"ids\.txt has no line that begins with a track id"):
+    with pytest.raises(UserError, match=r"ids\.txt has no line that begins with a track id"):
         planned("/d", track_ids=str(tmp_path / "ids.txt"))
 
 
@@ -230,21 +230,21 @@ def test_a_list_without_track_ids(tmp_path: Path) -> None:
 
 
 def test_locations_that_are_not_there(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match=f"^ingest: {tmp_path}/nowhere is not there"):
+    with pytest.raises(UserError, match=f"^ingest: {tmp_path}/nowhere is not there"):
         planned(write_songs(tmp_path / "songs", [1])[0], tmp_path / "nowhere")
 
 
 def test_locations_without_songs(tmp_path: Path) -> None:
     touch(tmp_path / "song.h5.txt")
-    with pytest.raises(StageError, match=f"^ingest: no song file, tar or aggregate in {tmp_path}"):
+    with pytest.raises(UserError, match=f"^ingest: no song file, tar or aggregate in {tmp_path}"):
         planned(tmp_path)
 
 
 def test_no_locations() -> None:
-    with pytest.raises(StageError, match="nothing to ingest"):
+    with pytest.raises(UserError, match="nothing to ingest"):
         planned()
 
 
 def test_a_manifest_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match=r"no file .*list\.txt"):
+    with pytest.raises(UserError, match=r"no file .*list\.txt"):
         planned(manifest=str(tmp_path / "list.txt"))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest import lock
 from msd_spark.ingest.lock import DEAD_AFTER, PREFIX, exclusive
@@ -37,7 +37,7 @@ def test_the_second_is_refused_while_the_first_is_at_work(tmp_path: Path) -> Non
     warehouse = Warehouse(str(tmp_path))
     with exclusive(warehouse):
         with (
-            pytest.raises(StageError) as refused,
+            pytest.raises(UserError) as refused,
             exclusive(Warehouse(str(tmp_path))),
         ):
             pytest.fail("two at work")
@@ -81,7 +81,7 @@ def test_a_lock_that_was_not_renewed_is_removed(tmp_path: Path, host: str) -> No
 def test_a_fresh_lock_of_another_machine_is_respected(tmp_path: Path) -> None:
     warehouse = Warehouse(str(tmp_path))
     leave_lock(warehouse, "elsewhere", ended_process(), DEAD_AFTER / 2)
-    with pytest.raises(StageError, match=r"process [0-9]+ on elsewhere"), exclusive(warehouse):
+    with pytest.raises(UserError, match=r"process [0-9]+ on elsewhere"), exclusive(warehouse):
         pytest.fail("two at work")
     assert locks(warehouse) == [f"{PREFIX}other.json"]
 

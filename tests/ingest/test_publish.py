@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import fs
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import COMPLETE, Warehouse
 from msd_spark.ingest import job
 from msd_spark.ingest.publish import PLAN, Publication, choose_kept, finish_publication, in_order, repeated_tracks
@@ -247,7 +247,7 @@ def test_a_file_that_is_lost_is_named(planned: Path, tmp_path: Path) -> None:
     shutil.copytree(planned, folder)
     lost = Publication.from_json(Warehouse(str(folder)).read_json(WORK, PLAN)).moves[0]
     (folder / WORK / "parts" / lost).unlink()
-    with pytest.raises(StageError, match=f"^ingest: {lost} is lost"):
+    with pytest.raises(UserError, match=f"^ingest: {lost} is lost"):
         finish_publication(Warehouse(str(folder)))
     assert songs_as_seen(folder) is None
 

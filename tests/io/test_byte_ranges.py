@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.io.byte_ranges import LONGEST_LINE, ByteRange, cut_into_ranges, read_lines_of
 
 content_of_lines = st.lists(st.sampled_from([b"", b"a", b"bc", b"\r", b"x" * 9, b"\x85\x0b"]), max_size=12).map(
@@ -20,9 +20,9 @@ content_of_lines = st.lists(st.sampled_from([b"", b"a", b"bc", b"\r", b"x" * 9, 
 def read(path: Path, range_bytes: int, block_bytes: int) -> list[tuple[int, bytes, bool]]:
     """Return each line of a file, by its number from 1, read range by range."""
     found, before = [], 0
-    for part in cut_into_ranges("plays", str(path), range_bytes):
+    for part in cut_into_ranges(str(path), range_bytes):
         n_lines = 0
-        for lines in read_lines_of("plays", part, block_bytes):
+        for lines in read_lines_of(part, block_bytes):
             assert lines.first == n_lines
             each = lines.content.removesuffix(b"\n").split(b"\n")
             for number, line in enumerate(each, 1):
@@ -66,7 +66,7 @@ def test_a_compressed_file_is_one_range(tmp_path: Path) -> None:
         archive.writestr("train_triplets.txt", content)
     wanted = [(number, b"line %d" % (number - 1), True) for number in range(1, 2001)]
     for name in ("lines.txt.gz", "lines.txt.zip"):
-        assert cut_into_ranges("plays", str(tmp_path / name)) == [ByteRange(str(tmp_path / name), 0, 0, -1)]
+        assert cut_into_ranges(str(tmp_path / name)) == [ByteRange(str(tmp_path / name), 0, 0, -1)]
         assert read(tmp_path / name, 100, 64) == wanted
 
 
@@ -87,12 +87,12 @@ def test_damaged_and_unclear_archives_are_refused(tmp_path: Path) -> None:
         ("bad.zip", "bad.zip is damaged: Bad CRC-32"),
         ("two.zip", "two.zip holds 2 files, not one; unpack it"),
     ):
-        with pytest.raises(StageError, match=message):
+        with pytest.raises(UserError, match=message):
             read(tmp_path / name, 100, 64)
 
 
 def test_a_file_that_is_not_there_and_one_with_nothing_in_it(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match=r"plays: no file .*none\.txt"):
-        cut_into_ranges("plays", str(tmp_path / "none.txt"))
+    with pytest.raises(UserError, match=r"no file .*none\.txt"):
+        cut_into_ranges(str(tmp_path / "none.txt"))
     (tmp_path / "empty.txt").touch()
-    assert cut_into_ranges("plays", str(tmp_path / "empty.txt")) == []
+    assert cut_into_ranges(str(tmp_path / "empty.txt")) == []

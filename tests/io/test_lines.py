@@ -15,7 +15,7 @@ def lines(content: bytes) -> list[tuple[int, str, bool]]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "lines.txt")
         path.write_bytes(content)
-        return list(read_lines("lyrics", str(path)))
+        return list(read_lines(str(path)))
 
 
 @pytest.mark.parametrize(
@@ -60,4 +60,4 @@ def test_lines_longer_than_what_is_read_at_once() -> None:
 def test_a_compressed_file_is_read_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "lines.txt.gz"
     path.write_bytes(gzip.compress(b"%a,b\n"))
-    assert "%a,b" not in [text for _, text, _ in read_lines("lyrics", str(path))]
+    assert "%a,b" not in [text for _, text, _ in read_lines(str(path))]

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import LABELS, TAG_COUNTS, TAGS
 from msd_spark.core.summary import Summary
 from msd_spark.labels.job import LabelsSettings, make_labels
@@ -98,7 +98,7 @@ def test_what_becomes_of_each_line(tmp_path: Path) -> None:
     ],
 )
 def test_bad_settings_are_refused(tmp_path: Path, sources: dict[str, str], min_examples: int, message: str) -> None:
-    with pytest.raises(StageError, match=message):
+    with pytest.raises(UserError, match=message):
         make_labels(LabelsSettings(str(tmp_path), sources, min_examples))
 
 
@@ -219,7 +219,7 @@ def test_places_without_tags_are_refused(spark: SparkSession, tmp_path: Path) ->
         ("other.db", "no such table: tids"),
         ("no.txt", "is no .zip and no .db"),
     ):
-        with pytest.raises(StageError, match=message):
+        with pytest.raises(UserError, match=message):
             make_tags(spark, TagsSettings(str(tmp_path / "w"), (str(tmp_path / name),)), Summary("labels"))
     assert not (tmp_path / "w" / "tags").exists()
 

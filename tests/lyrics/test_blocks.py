@@ -17,7 +17,7 @@ HEADER = "%" + ",".join(WORDS)
 
 
 def read(path: Path) -> tuple[list[str], list[ParsedBlock]]:
-    words, blocks = read_blocks("lyrics", str(path), "train")
+    words, blocks = read_blocks(str(path), "train")
     return words, [parse_block(block, len(words)) for block in blocks]
 
 

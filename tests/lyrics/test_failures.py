@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.formats.musixmatch import parse_reverse_mapping
 from msd_spark.lyrics.blocks import ParsedBlock, parse_block, read_blocks
 from msd_spark.lyrics.corpus import take_stock
@@ -19,10 +19,10 @@ LINE = f"{track(1)},1,1:1\n"
 def refused(folder: Path, text: str) -> str:
     path = folder / "bags.txt"
     path.write_bytes(text.encode())
-    with pytest.raises(StageError) as caught:
-        read_blocks("lyrics", str(path), "train")
-    assert caught.value.message.startswith(f"{path} ")
-    return caught.value.message
+    with pytest.raises(UserError) as caught:
+        read_blocks(str(path), "train")
+    assert str(caught.value).startswith(f"{path} ")
+    return str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# comment\n", "# %i,the\n"])
@@ -47,13 +47,13 @@ def test_two_files_of_other_words_and_no_file(tmp_path: Path) -> None:
     one, other = tmp_path / "one.txt", tmp_path / "other.txt"
     one.write_text(f"%i,the\n{LINE}")
     other.write_text(f"%i,a\n{LINE}")
-    with pytest.raises(StageError, match=rf"{other} lists other words than {one}"):
+    with pytest.raises(UserError, match=rf"{other} lists other words than {one}"):
         read_bag_files(LyricsSettings("unused", str(one), str(other)))
-    with pytest.raises(StageError, match="give --train, --test or both"):
+    with pytest.raises(UserError, match="give --train, --test or both"):
         read_bag_files(LyricsSettings("unused", None, None))
-    with pytest.raises(StageError, match=f"lyrics: no file {tmp_path}/absent"):
+    with pytest.raises(UserError, match=f"lyrics: no file {tmp_path}/absent"):
         read_bag_files(LyricsSettings("unused", f"{tmp_path}/absent", None))
-    with pytest.raises(StageError, match=f"lyrics: no file {tmp_path}"):
+    with pytest.raises(UserError, match=f"lyrics: no file {tmp_path}"):
         read_bag_files(LyricsSettings("unused", str(tmp_path), None))
 
 
@@ -77,7 +77,7 @@ def test_a_reverse_mapping_gives_words_and_stems_where_it_has_none(tmp_path: Pat
 def test_reverse_mappings_that_are_none(tmp_path: Path, text: str, named: str) -> None:
     path = tmp_path / "mapping.txt"
     path.write_text(text)
-    with pytest.raises(StageError) as caught:
+    with pytest.raises(UserError) as caught:
         unstem(["babi", "danc"], str(path))
     assert str(path) in str(caught.value)
     assert named in str(caught.value)
@@ -90,7 +90,7 @@ def test_a_stem_that_is_given_the_same_word_twice_is_no_matter() -> None:
 def parsed(folder: Path, name: str, text: str) -> list[ParsedBlock]:
     path = folder / name
     path.write_text(text)
-    words, blocks = read_blocks("lyrics", str(path), "train")
+    words, blocks = read_blocks(str(path), "train")
     return [parse_block(block, len(words)) for block in blocks]
 
 

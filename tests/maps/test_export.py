@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import MAPS, NEIGHBOURS, POPULARITY
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.maps.atlas import neighbours_column
@@ -111,12 +111,12 @@ def test_one_viewer_alone_needs_what_it_shows(warehouse: Warehouse, tmp_path: Pa
         "projector_config.pbtxt",
         "vectors.tsv",
     ]
-    with pytest.raises(StageError, match=r"no whole table .*/neighbours/tiny; run jobs/neighbours.py first"):
+    with pytest.raises(UserError, match=r"no whole table .*/neighbours/tiny; run jobs/neighbours.py first"):
         export_map(ExportSettings(bare.root, "tiny", str(tmp_path / "to")))
 
 
 def test_a_map_that_is_not_there_is_named(warehouse: Warehouse, tmp_path: Path) -> None:
-    with pytest.raises(StageError, match=r"map_export: no whole table .*/maps/other; run jobs/maps.py first"):
+    with pytest.raises(UserError, match=r"map_export: no whole table .*/maps/other; run jobs/maps.py first"):
         export_map(ExportSettings(warehouse.root, "other", str(tmp_path)))
 
 

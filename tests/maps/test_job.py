@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import EMBEDDINGS, MAPS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
@@ -163,7 +163,7 @@ def test_other_embeddings_get_a_new_map(growing: tuple[Warehouse, pa.Table]) -> 
 
 
 def test_a_map_made_otherwise_is_not_changed_unasked(mapped: tuple[Warehouse, Summary]) -> None:
-    with pytest.raises(StageError, match=r"maps/tiny was made with sample 80, not 50; .* \(--refit\)"):
+    with pytest.raises(UserError, match=r"maps/tiny was made with sample 80, not 50; .* \(--refit\)"):
         run(mapped[0], sample=50)
 
 
@@ -172,10 +172,10 @@ def test_what_is_kept_is_checked(growing: tuple[Warehouse, pa.Table]) -> None:
     path = Path(warehouse.path("maps", "tiny", "_map.json"))
     said = json.loads(path.read_text())
     path.write_text(json.dumps(said | {"fingerprint": "0"}))
-    with pytest.raises(StageError, match=r"beside maps/tiny does not belong to it; make a new map \(--refit\)"):
+    with pytest.raises(UserError, match=r"beside maps/tiny does not belong to it; make a new map \(--refit\)"):
         run(warehouse)
     path.write_text("{}")
-    with pytest.raises(StageError, match=r"does not belong to it \(KeyError"):
+    with pytest.raises(UserError, match=r"does not belong to it \(KeyError"):
         run(warehouse)
 
 
@@ -211,7 +211,7 @@ def test_fewer_are_refused(everything: Warehouse, tmp_path: Path, n: int) -> Non
     warehouse.write_arrow(
         EMBEDDINGS.empty_table() if not n else embeddings(everything).slice(0, n), "embeddings", "tiny"
     )
-    with pytest.raises(StageError, match=f"maps: embeddings/tiny has {n} songs with an embedding and 0 without"):
+    with pytest.raises(UserError, match=f"maps: embeddings/tiny has {n} songs with an embedding and 0 without"):
         run(warehouse)
 
 
@@ -219,18 +219,18 @@ def test_songs_of_one_direction_are_refused(everything: Warehouse, tmp_path: Pat
     table = embeddings(everything).slice(0, 8)
     warehouse = Warehouse(str(tmp_path))
     warehouse.write_arrow(with_vectors(table, [np.ones(50, np.float32)] * 8), "embeddings", "tiny")
-    with pytest.raises(StageError, match="all point in one direction"):
+    with pytest.raises(UserError, match="all point in one direction"):
         run(warehouse)
 
 
 def test_missing_embeddings_are_named(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match=r"no whole table .*/embeddings/tiny; run jobs/score.py first"):
+    with pytest.raises(UserError, match=r"no whole table .*/embeddings/tiny; run jobs/score.py first"):
         run(Warehouse(str(tmp_path)))
 
 
 @pytest.mark.skipif(importlib.util.find_spec("umap") is not None, reason="umap-learn is installed")
 def test_umap_says_what_it_needs(everything: Warehouse) -> None:
-    with pytest.raises(StageError, match="pip install umap-learn, or --method tsne"):
+    with pytest.raises(UserError, match="pip install umap-learn, or --method tsne"):
         run(everything, method="umap", refit=True)
 
 
@@ -257,7 +257,7 @@ def test_umap_where_it_is_installed(everything: Warehouse, tmp_path: Path) -> No
     ],
 )
 def test_layouts_that_cannot_be_are_refused(wrong: dict[str, object], said: str) -> None:
-    with pytest.raises(StageError, match=said):
+    with pytest.raises(UserError, match=said):
         Layout(**wrong)  # type: ignore[arg-type]
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import FACTORS, NEIGHBOURS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.index import read_index
@@ -97,18 +97,18 @@ def test_the_index_finds_what_its_file_says(spark: SparkSession, songs: Warehous
 
 def test_missing_and_bad_embeddings_are_named(spark: SparkSession, tmp_path: Path) -> None:
     warehouse = write_embedded_songs(tmp_path, 12)
-    with pytest.raises(StageError, match=r"neighbours: no whole table .*/embeddings/other; run jobs/score.py first"):
+    with pytest.raises(UserError, match=r"no whole table .*/embeddings/other; run jobs/score.py first"):
         find_neighbours(spark, NeighbourSettings(warehouse.root, "other"))
     embeddings = pq.read_table(warehouse.path("embeddings", "tiny"))
     rows = embeddings.to_pylist()
     warehouse.write_arrow(embeddings.from_pylist([*rows, rows[0]], embeddings.schema), "embeddings", "tiny")
-    with pytest.raises(StageError, match=f"embeddings/tiny has {rows[0]['track_id']} twice"):
+    with pytest.raises(UserError, match=f"embeddings/tiny has {rows[0]['track_id']} twice"):
         find_neighbours(spark, NeighbourSettings(warehouse.root, "tiny"))
     rows[3]["embedding"][7] = float("nan")
     warehouse.write_arrow(embeddings.from_pylist(rows, embeddings.schema), "embeddings", "tiny")
-    with pytest.raises(StageError, match="1 vectors are not finite"):
+    with pytest.raises(UserError, match="1 vectors are not finite"):
         find_neighbours(spark, NeighbourSettings(warehouse.root, "tiny"))
-    with pytest.raises(StageError, match="the metric is one of cosine, euclidean, not 'manhattan'"):
+    with pytest.raises(UserError, match="the metric is one of cosine, euclidean, not 'manhattan'"):
         NeighbourSettings(warehouse.root, "tiny", metric="manhattan")
 
 
@@ -144,7 +144,7 @@ def test_the_space_is_judged_beside_chance_and_raw_features(
     said = capsys.readouterr().out
     assert "neighbours (of other artists) of the same language" in said
     assert quality["latin_songs"]["reading"] in said
-    with pytest.raises(StageError, match="labels/ has no label set magd; it has cd1"):
+    with pytest.raises(UserError, match="labels/ has no label set magd; it has cd1"):
         find_neighbours(spark, NeighbourSettings(songs.root, "tiny", label_set="magd"))
     assert songs.read_json("neighbours", "tiny", QUALITY_FILE) == quality
 
@@ -170,5 +170,5 @@ def test_factors_are_searched_and_judged_with_the_same_tools(spark: SparkSession
     quality = songs.read_json("neighbours", "listens", QUALITY_FILE)
     genre = quality["neighbours_that_share"]["all"]["genre"]["embedding"]
     assert genre["share"] > genre["chance"] + 0.3
-    with pytest.raises(StageError, match=r"no whole table .*/nowhere/factors; run jobs/factors.py first"):
+    with pytest.raises(UserError, match=r"no whole table .*/nowhere/factors; run jobs/factors.py first"):
         find_neighbours(spark, NeighbourSettings(f"{songs.root}/nowhere", "listens", space="factors"))

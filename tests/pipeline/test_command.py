@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from msd_spark.core.data_folder import DataFolder
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.pipeline.catalogue import NAMES, REPOSITORY, PipelineSettings, commands
 from msd_spark.pipeline.command import (
@@ -226,11 +226,11 @@ def test_which_stages_run() -> None:
     assert chosen("--from", "lyrics", "--to", "plays") == ("lyrics", "labels", "plays")
     assert chosen("--only", "train", "lyrics") == ("lyrics", "train")
     assert chosen("--from", "maps", "--skip", "listen", "train") == ("maps", "report")
-    with pytest.raises(StageError, match="lyrics comes before train; nothing would run"):
+    with pytest.raises(UserError, match="lyrics comes before train; nothing would run"):
         chosen("--from", "train", "--to", "lyrics")
-    with pytest.raises(StageError, match="--only names all stages"):
+    with pytest.raises(UserError, match="--only names all stages"):
         chosen("--only", "train", "--to", "report")
-    with pytest.raises(StageError, match="is skipped; nothing would run"):
+    with pytest.raises(UserError, match="is skipped; nothing would run"):
         chosen("--only", "train", "--skip", "train")
 
 
@@ -302,7 +302,7 @@ def test_a_file_of_settings_is_typed_and_the_command_line_wins(tmp_path: Path, m
 )
 def test_settings_that_do_not_fit_are_refused_with_the_nearest_name(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "s.toml").write_text(text)
-    with pytest.raises(StageError) as error:
+    with pytest.raises(UserError) as error:
         read_settings(tmp_path / "s.toml")
     assert said in str(error.value)
     assert "s.toml" in str(error.value)
@@ -310,9 +310,9 @@ def test_settings_that_do_not_fit_are_refused_with_the_nearest_name(tmp_path: Pa
 
 def test_options_that_are_set_one_by_one_have_a_form() -> None:
     for text in ("epochs=3", "train.epochs", "train.=3", "a.b.c=3"):
-        with pytest.raises(StageError, match=r"--set takes STAGE.OPTION=VALUE"):
+        with pytest.raises(UserError, match=r"--set takes STAGE.OPTION=VALUE"):
             effective_settings(parse_arguments(["--data", "d", "--set", text]))
-    with pytest.raises(StageError, match="no folder of data"):
+    with pytest.raises(UserError, match="no folder of data"):
         effective_settings(parse_arguments([]))
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import PLAYS, POPULARITY
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.plays.job import PlaysSettings, make_plays
@@ -159,7 +159,7 @@ def test_bad_inputs_are_refused_and_leave_the_tables_alone(spark: SparkSession, 
         ({"tracks": str(tmp_path / "strange.txt")}, r"no line of .*strange\.txt names a song and a track"),
         ({"tracks": None}, r"no whole table .*/songs; run jobs/ingest\.py \(or give --tracks unique_tracks\.txt\)"),
     ):
-        with pytest.raises(StageError, match=message):
+        with pytest.raises(UserError, match=message):
             make_plays(spark, PlaysSettings(**{**vars(settings), **change}))
     assert digests(settings.warehouse) == before
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.report.data.catalogue import MOST_ARTISTS, UNKNOWN, map_data, plane, sample_by, traits
 from msd_spark.report.data.details import CHUNK, chunks, detail_rows, neighbour_lists
@@ -180,13 +180,13 @@ def test_the_diagram_folds_what_only_prepares_and_shows_what_joins() -> None:
 
 def test_the_report_says_what_is_missing_and_what_is_wrong(tmp_path: Path) -> None:
     warehouse = write_page_run(tmp_path, 30)
-    with pytest.raises(StageError, match="report: no finished run models/other; finished ones: tiny"):
+    with pytest.raises(UserError, match="no finished run models/other; finished ones: tiny"):
         make_report(ReportSettings(warehouse.root, "other"))
-    with pytest.raises(StageError, match="embeddings/tiny has no track TRX"):
+    with pytest.raises(UserError, match="embeddings/tiny has no track TRX"):
         make_report(ReportSettings(warehouse.root, RUN, show=("TRX",)))
-    with pytest.raises(StageError, match="--most-songs at least 1, not 1 and 0"):
+    with pytest.raises(UserError, match="--most-songs at least 1, not 1 and 0"):
         ReportSettings(warehouse.root, RUN, 1, most_songs=0)
-    with pytest.raises(StageError, match="--users is at least 0, not -1"):
+    with pytest.raises(UserError, match="--users is at least 0, not -1"):
         ReportSettings(warehouse.root, RUN, users=-1)
     facts = make_report(ReportSettings(warehouse.root, RUN, heatmaps=3, most_songs=10)).facts
     assert facts["users with recommendations"] == N_USERS

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.features import segment_features
 from msd_spark.core.model_inputs import model_inputs
 from msd_spark.core.revision import code_revision
@@ -159,7 +159,7 @@ def test_songs_without_features_are_listed_and_not_tried_again(spark: SparkSessi
 def test_runs_of_other_targets_and_other_lyrics(spark: SparkSession, warehouse: Warehouse) -> None:
     write_songs(warehouse, [SONGS[:4]])
     write_untrained_run(warehouse, target="tags", class_names=("loud", "slow"), lyric_vectors="others")
-    with pytest.raises(StageError, match=r"score: lyrics/ has other lyric vectors \(of these words\) than run tiny"):
+    with pytest.raises(UserError, match=r"lyrics/ has other lyric vectors \(of these words\) than run tiny"):
         run_score(spark, warehouse)
     assert not warehouse.is_complete("embeddings", "tiny")
     facts = run_score(spark, warehouse, without_lyrics=True).facts
@@ -169,5 +169,5 @@ def test_runs_of_other_targets_and_other_lyrics(spark: SparkSession, warehouse: 
     assert found["entropy"].null_count == 4
     assert {len(scores) for scores in found["target_scores"].to_pylist()} == {2}
     write_songs(warehouse, [SONGS[:4], SONGS[3:5]])
-    with pytest.raises(StageError, match=f"score: songs/ has {track_id(3)} 2 times; run jobs/ingest.py again"):
+    with pytest.raises(UserError, match=f"score: songs/ has {track_id(3)} 2 times; run jobs/ingest.py again"):
         run_score(spark, warehouse, without_lyrics=True)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.features import example_columns
 from msd_spark.core.model_inputs import model_inputs
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY
@@ -101,7 +101,7 @@ def test_test_predictions_of_training_are_those_of_scoring(scored: Warehouse, em
 def test_the_run_fits_what_it_was_trained_on(scored: Warehouse) -> None:
     run = TrainedRun.read(scored, "one")
     run.check_lyrics(scored)
-    with pytest.raises(StageError, match="score: no finished run models/two; finished ones: one"):
+    with pytest.raises(UserError, match="no finished run models/two; finished ones: one"):
         TrainedRun.read(scored, "two")
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import EXAMPLES, LEDGER
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.scoring.lineage import table, trace
@@ -85,12 +85,12 @@ def test_what_changed_since_is_told(warehouse: Warehouse) -> None:
 
 
 def test_a_track_that_was_rejected_or_is_not_there_is_told_apart(warehouse: Warehouse) -> None:
-    with pytest.raises(StageError, match=r"lineage: embeddings/tiny has no TRZ; is it in songs/\?"):
+    with pytest.raises(UserError, match=r"embeddings/tiny has no TRZ; is it in songs/\?"):
         trace(warehouse, "tiny", "TRZ")
     path = Path(warehouse.path("embeddings", "tiny", "_scored.json"))
     refused = {"source": "x", "member": "TRZ", "reason": "no_segments", "detail": "0 segments"}
     path.write_text(json.dumps(json.loads(path.read_text()) | {"rejected": [refused]}))
-    with pytest.raises(StageError, match=r"has no TRZ; it was rejected \(no_segments: 0 segments\)"):
+    with pytest.raises(UserError, match=r"has no TRZ; it was rejected \(no_segments: 0 segments\)"):
         trace(warehouse, "tiny", "TRZ")
-    with pytest.raises(StageError, match="no finished run models/other; finished ones: tiny"):
+    with pytest.raises(UserError, match="no finished run models/other; finished ones: tiny"):
         trace(warehouse, "other", TRACK)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from msd_spark.catalogue.joined_tracks import NO_LYRICS
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import input_shapes
 from msd_spark.core.schemas import EMBEDDING_SIZE, GEOMETRY, LYRICS, Geometry
 from msd_spark.core.warehouse import Warehouse
@@ -59,7 +59,7 @@ def test_a_run_that_fits_is_taken_in_every_part_of_a_song() -> None:
     ],
 )
 def test_a_model_that_is_not_what_its_run_says_is_refused(model: bytes, said: str) -> None:
-    with pytest.raises(StageError, match=said):
+    with pytest.raises(UserError, match=said):
         replace(RUN, model=model).check_model()
 
 
@@ -88,32 +88,32 @@ def write_run(warehouse: Warehouse, **changes: object) -> None:
 def test_a_run_of_another_geometry_is_refused(geometry: dict[str, object], said: str, tmp_path: Path) -> None:
     warehouse = Warehouse(str(tmp_path))
     write_run(warehouse, geometry=geometry)
-    with pytest.raises(StageError, match=said):
+    with pytest.raises(UserError, match=said):
         TrainedRun.read(warehouse, "r")
 
 
 def test_lyrics_of_other_vectors_are_refused_with_what_to_do(tmp_path: Path) -> None:
     warehouse = Warehouse(str(tmp_path))
     write_run(warehouse)
-    run = TrainedRun.read(warehouse, "r", "similar")
-    with pytest.raises(StageError, match=r"score: run r was trained with lyrics and there is no lyrics/; .*--without"):
+    run = TrainedRun.read(warehouse, "r")
+    with pytest.raises(UserError, match=r"run r was trained with lyrics and there is no lyrics/; .*--without"):
         run.check_lyrics(warehouse)
     replace(run, lyric_vectors=NO_LYRICS).check_lyrics(warehouse)
     warehouse.write_arrow(LYRICS.empty_table(), "lyrics")
-    with pytest.raises(StageError, match=r"summaries/lyrics.json does not say which vectors lyrics/ has; run jobs/ly"):
+    with pytest.raises(UserError, match=r"summaries/lyrics.json does not say which vectors lyrics/ has; run jobs/ly"):
         run.check_lyrics(warehouse)
     warehouse.write_json({"vectors": {"fingerprint": "these"}}, "summaries", "lyrics.json")
     run.check_lyrics(warehouse)
-    with pytest.raises(StageError, match="trained without lyrics, which are there now"):
+    with pytest.raises(UserError, match="trained without lyrics, which are there now"):
         replace(run, lyric_vectors=NO_LYRICS).check_lyrics(warehouse)
-    with pytest.raises(StageError, match=r"similar: lyrics/ has other lyric vectors \(these\) than run r was trained"):
-        replace(run, lyric_vectors="others").check_lyrics(warehouse, "similar")
+    with pytest.raises(UserError, match=r"lyrics/ has other lyric vectors \(these\) than run r was trained"):
+        replace(run, lyric_vectors="others").check_lyrics(warehouse)
 
 
 def test_an_unknown_run_names_those_there_are(tmp_path: Path) -> None:
     warehouse = Warehouse(str(tmp_path))
-    with pytest.raises(StageError, match="score: no finished run models/two; finished ones: none yet"):
+    with pytest.raises(UserError, match="no finished run models/two; finished ones: none yet"):
         TrainedRun.read(warehouse, "two")
     write_run(warehouse)
-    with pytest.raises(StageError, match="finished ones: r"):
+    with pytest.raises(UserError, match="finished ones: r"):
         TrainedRun.read(warehouse, "two")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from tests.conftest import REPOSITORY
 from tools.deployment import cost
 from tools.deployment.archive import named_by_contents, write_archive
@@ -57,13 +57,13 @@ def test_the_code_holds_what_the_commands_name(tmp_path: Path) -> None:
 
 
 def test_code_outside_a_checkout_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match="not a git checkout"):
+    with pytest.raises(UserError, match="not a git checkout"):
         code_files(tmp_path)
 
 
 def test_pins_keep_hashes_and_take_the_names_asked_for() -> None:
     assert pins(LOCK, {"b-c", "d"}) == "b_c[x]==2 ; python_version > '3' \\\n    --hash=sha256:11\nd==3\n"
-    with pytest.raises(StageError, match="pins no e; run make lock"):
+    with pytest.raises(UserError, match="pins no e; run make lock"):
         pins(LOCK, {"a", "e"})
 
 

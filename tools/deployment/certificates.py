@@ -12,9 +12,8 @@ import subprocess
 import zipfile
 from pathlib import Path
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from tools.deployment.archive import named_by_contents
-from tools.deployment.code import STAGE
 
 DAYS = 730
 
@@ -29,14 +28,14 @@ def make_certificates(folder: Path, region: str) -> Path:
 
     Raises
     ------
-    StageError
+    UserError
         Without OpenSSL.
     """
     kept = sorted((folder / region).glob("certificates-*.zip"))
     if kept:
         return kept[0]
     if not shutil.which("openssl"):
-        raise StageError(STAGE, "openssl is needed to make the cluster's certificate: apt-get install openssl")
+        raise UserError("openssl is needed to make the cluster's certificate: apt-get install openssl")
     shelf = folder / region
     shelf.mkdir(parents=True, exist_ok=True)
     key, certificate = shelf / "privateKey.pem", shelf / "certificateChain.pem"
@@ -46,7 +45,7 @@ def make_certificates(folder: Path, region: str) -> Path:
     command += ["-addext", f"subjectAltName=DNS:{name}", "-keyout", str(key), "-out", str(certificate)]
     outcome = subprocess.run(command, capture_output=True, text=True)
     if outcome.returncode:
-        raise StageError(STAGE, f"openssl made no certificate: {outcome.stderr.strip()}")
+        raise UserError(f"openssl made no certificate: {outcome.stderr.strip()}")
     archive = shelf / "certificates.zip"
     archive.touch(mode=0o600)
     with zipfile.ZipFile(archive, "w") as target:

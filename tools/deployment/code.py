@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from tools.deployment.archive import named_by_contents, write_archive
 
 STAGE = "package"
@@ -27,15 +27,13 @@ def code_files(repository: Path) -> list[str]:
 
     Raises
     ------
-    StageError
+    UserError
         Outside a git checkout: nothing else says what belongs to the code and what lies about.
     """
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", *PARTS]
     listed = subprocess.run(command, cwd=repository, capture_output=True, text=True)
     if listed.returncode:
-        raise StageError(
-            STAGE, f"{repository} is not a git checkout ({listed.stderr.strip()}); run make package in one"
-        )
+        raise UserError(f"{repository} is not a git checkout ({listed.stderr.strip()}); run make package in one")
     return sorted(name for name in set(listed.stdout.split("\0")) if name and (repository / name).is_file())
 
 

@@ -15,10 +15,9 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.environment.doctor import PROJECT
 from tools.deployment.archive import write_archive
-from tools.deployment.code import STAGE
 
 OF_THE_CLUSTER = frozenset({"pyspark", "py4j"})
 """Not packed: Spark brings its own Python side, and another would be wrong beside it."""
@@ -35,7 +34,7 @@ def needed(project: str = PROJECT) -> set[str]:
 
     Raises
     ------
-    StageError
+    UserError
         When one of them is not installed.
     """
     found: set[str] = set()
@@ -50,7 +49,7 @@ def needed(project: str = PROJECT) -> set[str]:
         try:
             lines = distribution(name).requires or []
         except PackageNotFoundError:
-            raise StageError(STAGE, f"{name} is needed and not installed; run make setup") from None
+            raise UserError(f"{name} is needed and not installed; run make setup") from None
         for line in lines:
             requirement = Requirement(line)
             contexts = [{"extra": extra} for extra in (*sorted(extras), "")]
@@ -71,7 +70,7 @@ def pins(lock: str, names: set[str]) -> str:
 
     Raises
     ------
-    StageError
+    UserError
         When the lock has no pin for one of them.
 
     Examples
@@ -85,7 +84,7 @@ def pins(lock: str, names: set[str]) -> str:
     }
     missing = sorted(names - set(by_name))
     if missing:
-        raise StageError(STAGE, f"requirements/lock.txt pins no {', '.join(missing)}; run make lock")
+        raise UserError(f"requirements/lock.txt pins no {', '.join(missing)}; run make lock")
     return "".join(by_name[name] for name in sorted(names))
 
 
@@ -100,7 +99,7 @@ def install(requirements: Path, environment: Path) -> None:
 
     Raises
     ------
-    StageError
+    UserError
         When a package cannot be had.
     """
     shutil.rmtree(environment, ignore_errors=True)
@@ -116,7 +115,7 @@ def install(requirements: Path, environment: Path) -> None:
     for command in commands:
         outcome = subprocess.run(command, env=environ, capture_output=True, text=True)
         if outcome.returncode:
-            raise StageError(STAGE, f"this failed: {' '.join(command)}\n{outcome.stderr.strip()}")
+            raise UserError(f"this failed: {' '.join(command)}\n{outcome.stderr.strip()}")
 
 
 def members(environment: Path, python_home: str = PYTHON_HOME) -> Iterator[tuple[str, Path | bytes | str]]:

@@ -15,9 +15,9 @@ from pathlib import Path
 from pyarrow import fs
 from tqdm import tqdm
 
-from msd_spark.core.command_line import exit_with
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location
+from msd_spark.core.legacy import exit_with
 from msd_spark.core.summary import Summary
 from tools.deployment.certificates import make_certificates
 from tools.deployment.code import STAGE, pack_code
@@ -51,10 +51,10 @@ def upload(bucket: str, parts: dict[str, Path]) -> int:
 
     Raises
     ------
-    StageError
+    UserError
         When the bucket does not take it.
     """
-    filesystem, root, _ = open_location(STAGE, f"s3://{bucket}")
+    filesystem, root, _ = open_location(f"s3://{bucket}")
     sent = 0
     for part, key in keys(parts).items():
         path, target = parts[part], f"{root}/{key}"
@@ -72,7 +72,7 @@ def upload(bucket: str, parts: dict[str, Path]) -> int:
                     bar.update(len(piece))
         except OSError as error:
             reason = " ".join(str(error).split())
-            raise StageError(STAGE, f"s3://{bucket}/{key} was not written: {reason}") from None
+            raise UserError(f"s3://{bucket}/{key} was not written: {reason}") from None
         sent += path.stat().st_size
     return sent
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from training.data.predictions import Predictions
 from training.data.targets import Target
 from training.evaluation.bootstrap import Artists, Bootstrap, percentile_interval, resample
@@ -56,7 +56,7 @@ def parse_list(option: str, text: str, choices: Sequence[str]) -> list[str]:
 
     Raises
     ------
-    StageError
+    UserError
         When a name is none of the choices, or stands there twice.
 
     Examples
@@ -68,7 +68,7 @@ def parse_list(option: str, text: str, choices: Sequence[str]) -> list[str]:
     wrong = [name for name in names if name not in choices]
     if wrong or len(set(names)) < len(names):
         what = f"{wrong[0]!r} is none" if wrong else "a name stands there twice"
-        raise StageError(STAGE, f"{option} is all, or a list with commas of {', '.join(choices)}; in {text!r} {what}")
+        raise UserError(f"{option} is all, or a list with commas of {', '.join(choices)}; in {text!r} {what}")
     return names
 
 
@@ -118,16 +118,16 @@ def pool(
 
     Raises
     ------
-    StageError
+    UserError
         When runs were judged on other examples than others, or on none.
     """
     runs = {(who, seed): made.judged() for who, of in predictions.items() for seed, made in of.items()}
     first = next(iter(runs.values()))
     if not len(first):
-        raise StageError(STAGE, f"no example of the split has a {target.name} to judge by")
+        raise UserError(f"no example of the split has a {target.name} to judge by")
     for (who, seed), made in runs.items():
         if not (np.array_equal(made.track_ids, first.track_ids) and np.array_equal(made.true, first.true)):
-            raise StageError(STAGE, f"{who} with seed {seed} was judged on other examples than the first run")
+            raise UserError(f"{who} with seed {seed} was judged on other examples than the first run")
     artists = Artists.of(first.artist_groups)
     candidates = {key: candidate_of(target, made.true, made.scores, artists, {}) for key, made in runs.items()}
     names = {key: f"{key[0]}-{key[1]}" for key in runs}

@@ -35,10 +35,10 @@ class Dataset:
 
         Raises
         ------
-        StageError
+        UserError
             When it is not there, or was not written to its end.
         """
-        warehouse.require(STAGE, "dataset", name, made_by="jobs/dataset.py")
+        warehouse.require("dataset", name, made_by="jobs/dataset.py")
         return cls(warehouse, warehouse.read_json("dataset", name, METADATA))
 
     @property

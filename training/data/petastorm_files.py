@@ -15,7 +15,7 @@ from pyarrow import fs
 from msd_spark.core.filesystems import is_local, open_location
 
 
-def petastorm_paths(stage: str, addresses: Sequence[str]) -> tuple[Any, list[str]]:
+def petastorm_paths(addresses: Sequence[str]) -> tuple[Any, list[str]]:
     """Return the filesystem of some addresses, None for this machine's own, and what Petastorm is to open on it.
 
     Parameters
@@ -27,7 +27,7 @@ def petastorm_paths(stage: str, addresses: Sequence[str]) -> tuple[Any, list[str
     """
     if all(is_local(address) for address in addresses):
         return None, list(addresses)
-    opened = [open_location(stage, address) for address in addresses]
+    opened = [open_location(address) for address in addresses]
     return _old_kind(opened[0][0]), [f"file:///{path.lstrip('/')}" for _, path, _ in opened]
 
 

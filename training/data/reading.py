@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import input_shapes, model_inputs
 from msd_spark.core.schemas import PRESENCE, Geometry
 from training.data.assembly import Columns, assemble
-from training.data.dataset import STAGE
 from training.data.petastorm_files import petastorm_paths
 from training.data.plan import RankPlan
 from training.data.targets import Target
@@ -92,7 +91,7 @@ def read_row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterato
 def _read_row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[Columns]:
     from petastorm import make_batch_reader
 
-    filesystem, places = petastorm_paths(STAGE, addresses)
+    filesystem, places = petastorm_paths(addresses)
     # The dummy pool keeps the list's order, is repeatable and loses no row.
     reader = make_batch_reader(
         places,
@@ -137,7 +136,7 @@ def to_numpy(column: pa.ChunkedArray) -> np.ndarray:
 
     Raises
     ------
-    StageError
+    UserError
         When the lists are not of one width.
     """
     if not pa.types.is_list(column.type):
@@ -147,7 +146,7 @@ def to_numpy(column: pa.ChunkedArray) -> np.ndarray:
     n_rows, flat = len(array), array.flatten()
     width = len(flat) // max(n_rows, 1)
     if array.null_count or not np.array_equal(np.diff(array.offsets.to_numpy()), np.full(n_rows, width)):
-        raise StageError(STAGE, "a column of lists has rows of several lengths; write the dataset again")
+        raise UserError("a column of lists has rows of several lengths; write the dataset again")
     return flat.to_numpy(zero_copy_only=False).reshape(n_rows, width)
 
 
@@ -156,7 +155,7 @@ def to_batch(columns: Columns | None, size: int, geometry: Geometry, target: Tar
 
     Raises
     ------
-    StageError
+    UserError
         When an example's truth is none of the target's.
     """
     n_rows = 0 if columns is None else len(columns["track_id"])
@@ -186,8 +185,7 @@ def _truth(columns: Columns, target: Target) -> np.ndarray:
     else:
         fits = bool(((values >= 0) & (values < target.size))[present].all())
     if not fits:
-        raise StageError(
-            STAGE,
+        raise UserError(
             f"column {target.column} holds other values than {target.size} {target.name} outputs can stand for; "
             "write the dataset again with jobs/dataset.py",
         )
@@ -237,7 +235,7 @@ def batches(
 
     Raises
     ------
-    StageError
+    UserError
         Without a tally, when the reader gave other rows than the plan says: it lost some, or the files changed.
     """
     groups = read_row_groups([addresses[file] for file in plan.files], columns_for(target))
@@ -248,8 +246,7 @@ def batches(
         if steps <= plan.steps:
             yield to_batch(columns, batch, geometry, target)
     if tally is None and counted.read != plan.rows:
-        raise StageError(
-            STAGE,
+        raise UserError(
             f"{plan.rows} rows planned and {counted.read} read from {len(plan.files)} files; was the dataset replaced?",
         )
     for _ in range(steps, plan.steps):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import FACTOR_VECTOR, PRESENCE, TAG_VECTOR
-from training.data.dataset import STAGE, Dataset
+from training.data.dataset import Dataset
 
 GENRE, TAGS, POPULARITY, FACTORS = "genre", "tags", "popularity", "factors"
 TARGETS = (GENRE, TAGS, POPULARITY, FACTORS)
@@ -64,7 +64,7 @@ class Target:
 
         Raises
         ------
-        StageError
+        UserError
             When the dataset has no column of that target, with the command that writes one.
         """
         column = COLUMNS[name]
@@ -73,7 +73,7 @@ class Target:
                 TAGS: ("tag vector", "write one with jobs/dataset.py --tags 50"),
                 FACTORS: ("factors", "write them with jobs/factors.py and jobs/dataset.py --factors"),
             }.get(name, (f"column {column}", "write the dataset again with jobs/dataset.py"))
-            raise StageError(STAGE, f"dataset {dataset.name} has no {wanted}; {cure}")
+            raise UserError(f"dataset {dataset.name} has no {wanted}; {cure}")
         if name == GENRE:
             names = dataset.labels
         elif name == TAGS:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 
 
-class DivergedError(StageError):
+class DivergedError(UserError):
     """The settings do not train; all ranks find so at the same place, and others may.
 
     Parameters

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import Geometry
 from training.data.dataset import Dataset
 from training.data.predictions import Predictions
@@ -76,28 +76,25 @@ def fit_to(metadata: Mapping[str, Any], dataset: Dataset, found: Target, split: 
 
     Raises
     ------
-    StageError
+    UserError
         When they do not fit, with what to do.
     """
     run, name = metadata["run"], dataset.name
     trained, here = Geometry(**metadata["geometry"]), dataset.geometry
     if trained != here:
-        raise StageError(
-            STAGE,
+        raise UserError(
             f"run {run} was trained on {trained}, dataset {name} has {here}; "
             "write the dataset again with that geometry (jobs/dataset.py), or train on it",
         )
     if metadata["lyric_vectors"] != dataset.metadata["lyric_vectors"] and _sees_lyrics(metadata):
-        raise StageError(
-            STAGE,
+        raise UserError(
             f"dataset {name} has other lyric vectors than run {run} was trained on: their numbers mean other things; "
             "run jobs/lyrics.py with the vectors of then and jobs/dataset.py, or train on it",
         )
     wanted = run_target(metadata)
     if wanted.name == FACTORS:
         if found.size != wanted.size or metadata.get("factors") != factors_of(dataset):
-            raise StageError(
-                STAGE,
+            raise UserError(
                 f"dataset {name} has other factors than run {run} was trained on ({found.size} and {wanted.size} of "
                 "them); factors of two factorisations cannot be compared, train on it",
             )
@@ -110,8 +107,7 @@ def fit_to(metadata: Mapping[str, Any], dataset: Dataset, found: Target, split: 
         unknown = [label for label in unknown if by_genre[label][split]]
     if unknown:
         what = "tags" if wanted.name == TAGS else f"{wanted.name} classes in {split}"
-        raise StageError(
-            STAGE,
+        raise UserError(
             f"dataset {name} has {what} that run {run} does not know: {', '.join(unknown)}; "
             "write a dataset of the run's alone (jobs/dataset.py), or train on this one",
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from training.data.dataset import STAGE, Dataset
 from training.data.predictions import Predictions
 from training.data.targets import FACTORS, GENRE, POPULARITY, TAGS, Target
@@ -44,7 +44,7 @@ def epoch_figures(target: Target, predictions: Predictions) -> dict[str, Any]:
 
     Raises
     ------
-    StageError
+    UserError
         When a score is no number.
     """
     judged = predictions.judged()
@@ -85,7 +85,7 @@ def judge(
 
     Raises
     ------
-    StageError
+    UserError
         When a score is no number.
     """
     judged = predictions.judged()
@@ -210,9 +210,7 @@ def judge_splits(
         if linear is not None and made.present.any():
             features = read_features(dataset, split, target, inputs)
             if not np.array_equal(features.track_ids, made.judged().track_ids):
-                raise StageError(
-                    STAGE, f"{split} of dataset {dataset.name} changed while the run was trained; train again"
-                )
+                raise UserError(f"{split} of dataset {dataset.name} changed while the run was trained; train again")
             name = "linear" if target.name == FACTORS else "logistic"
             learned[name] = (linear.predict(features.values), {"fit": linear.notes})
         judged[split] = judge(target, made, None if baselines == "none" else training, learned, bootstrap)

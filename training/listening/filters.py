@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 from tqdm import tqdm
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import CHROMA, MASK, TIMBRE, model_inputs
 from msd_spark.core.schemas import FILTER_RESPONSES, SPLITS, Geometry
 from msd_spark.core.warehouse import Warehouse
@@ -63,7 +63,7 @@ def sample_songs(dataset: Dataset, size: int, seed: int) -> Columns:
 
     Raises
     ------
-    StageError
+    UserError
         When the dataset has no example.
     """
     files = [
@@ -99,7 +99,7 @@ def sample_songs(dataset: Dataset, size: int, seed: int) -> Columns:
                     rows.append(row)
             parts.append({name: values[rows] for name, values in group.items()})
     if not parts:
-        raise StageError("listen", f"dataset {dataset.name} has no examples; run jobs/dataset.py again")
+        raise UserError(f"dataset {dataset.name} has no examples; run jobs/dataset.py again")
     together = {name: np.concatenate([part[name] for part in parts]) for name in INPUT_COLUMNS}
     order = np.argsort(together["track_id"], kind="stable")
     return {name: values[order] for name, values in together.items()}

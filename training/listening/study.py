@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 from tqdm import tqdm
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import HAS_LYRICS
 from msd_spark.core.runs import read_run
 from msd_spark.core.schemas import OCCLUSION
@@ -66,7 +66,7 @@ class StudySettings:
         """Refuse what cannot be asked for."""
         for name in ("songs", "top", "batch"):
             if getattr(self, name) < 1:
-                raise StageError(STAGE, f"--{name} is at least 1, not {getattr(self, name)}")
+                raise UserError(f"--{name} is at least 1, not {getattr(self, name)}")
 
 
 def study(settings: StudySettings) -> tuple[dict[str, Any], pa.Table]:
@@ -74,13 +74,13 @@ def study(settings: StudySettings) -> tuple[dict[str, Any], pa.Table]:
 
     Raises
     ------
-    StageError
+    UserError
         When the run or its dataset is missing, or they do not fit.
     """
     warehouse = Warehouse(settings.warehouse)
-    metadata = read_run(warehouse, settings.run, STAGE)
+    metadata = read_run(warehouse, settings.run)
     name = str(metadata["dataset"]["name"])
-    warehouse.require(STAGE, "dataset", name, made_by="jobs/dataset.py")
+    warehouse.require("dataset", name, made_by="jobs/dataset.py")
     dataset = Dataset.open(warehouse, name)
     found = Target.of(run_target(metadata).name, dataset)
     fit = fit_to(metadata, dataset, found, settings.split)
@@ -161,7 +161,7 @@ def _hidden_predictions(
     bar.close()
     read = sum(len(part[0]) for part in parts)
     if read != sum(rows):
-        raise StageError(STAGE, f"{settings.split} of dataset {dataset.name}: {sum(rows)} rows planned and {read} read")
+        raise UserError(f"{settings.split} of dataset {dataset.name}: {sum(rows)} rows planned and {read} read")
     if not parts or not any(part[3].any() for part in parts):
         return None
     ids, groups, true, present, has_lyrics = (np.concatenate(column) for column in zip(*parts, strict=True))

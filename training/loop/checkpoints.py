@@ -14,10 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.runs import METADATA, RUNS
 from msd_spark.core.warehouse import Warehouse
-from training.data.dataset import STAGE
 from training.loop.state import TrainingState, from_bytes, to_bytes
 
 if TYPE_CHECKING:
@@ -63,17 +62,16 @@ class Checkpoints:
 
         Raises
         ------
-        StageError
+        UserError
             With what may be done instead.
         """
         if self.exist and resume:
             return
         if self.warehouse.exists(RUNS, self.run, METADATA):
             what = "is finished: there is nothing to resume" if resume else "is there already"
-            raise StageError(STAGE, f"{RUNS}/{self.run} {what}; name another --run, or say --overwrite")
+            raise UserError(f"{RUNS}/{self.run} {what}; name another --run, or say --overwrite")
         if self.exist:
-            raise StageError(
-                STAGE,
+            raise UserError(
                 f"{RUNS}/{self.run} was begun and not finished; go on with --run {self.run} --resume, "
                 "or begin anew with --overwrite",
             )
@@ -83,7 +81,7 @@ class Checkpoints:
 
         Raises
         ------
-        StageError
+        UserError
             When it may do neither; see `check_may_begin` and `read`.
         """
         if overwrite:
@@ -101,7 +99,7 @@ class Checkpoints:
 
         Raises
         ------
-        StageError
+        UserError
             When it cannot be written.
         """
         self._write(LAST, to_bytes(state, self.settings))
@@ -123,14 +121,14 @@ class Checkpoints:
             ):
                 sink.write(content)
         except OSError as error:
-            raise StageError(STAGE, f"checkpoint {path} cannot be written: {error}") from error
+            raise UserError(f"checkpoint {path} cannot be written: {error}") from error
 
     def read(self) -> TrainingState | None:
         """Return the last state; None where there is no checkpoint yet.
 
         Raises
         ------
-        StageError
+        UserError
             When the checkpoint is not whole, or was written with other settings.
         """
         if not self.exist:
@@ -140,14 +138,11 @@ class Checkpoints:
             with self.warehouse.filesystem.open_input_stream(path) as source:
                 state, settings = from_bytes(source.read())
         except (OSError, ValueError) as error:
-            raise StageError(
-                STAGE, f"checkpoint {path} cannot be read ({error}); begin anew with --overwrite"
-            ) from error
+            raise UserError(f"checkpoint {path} cannot be read ({error}); begin anew with --overwrite") from error
         others = differences(settings, self.settings)
         if others:
             listed = "; ".join(f"{name} was {before}, now {now}" for name, (before, now) in others.items())
-            raise StageError(
-                STAGE,
+            raise UserError(
                 f"{RUNS}/{self.run} was begun with other settings: {listed}. Resume it with those that it was begun "
                 "with, name another --run, or begin anew with --overwrite",
             )

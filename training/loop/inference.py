@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from training.data.assembly import assemble
-from training.data.dataset import STAGE, Dataset
+from training.data.dataset import Dataset
 from training.data.plan import plan_epoch
 from training.data.predictions import Predictions
 from training.data.reading import columns_for, read_row_groups, to_batch
@@ -54,7 +54,7 @@ def predict_split(
 
     Raises
     ------
-    StageError
+    UserError
         When the files hold other rows than the dataset's metadata say.
     """
     rows, addresses = dataset.rows(split), dataset.addresses(split)
@@ -81,8 +81,8 @@ def predict_split(
     # A rank that stopped here alone would leave the others waiting for it.
     n_read, planned = ranks.total(read), sum(rows)
     if n_read != planned:
-        raise StageError(
-            STAGE, f"{split} of dataset {dataset.name}: {planned} rows planned and {n_read:.0f} read; was it replaced?"
+        raise UserError(
+            f"{split} of dataset {dataset.name}: {planned} rows planned and {n_read:.0f} read; was it replaced?"
         )
     gathered = [ranks.gather(np.concatenate(part)) for part in parts]
     order = np.argsort(gathered[0], kind="stable")

@@ -9,9 +9,8 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from training.data.augmentation import AugmentationSettings
-from training.data.dataset import STAGE
 from training.data.feed import FeedSettings
 from training.data.targets import FACTORS, GENRE, TARGETS
 from training.data.truth import CLASS_WEIGHTS, NONE
@@ -151,18 +150,18 @@ def checkpoint_settings(arguments: argparse.Namespace) -> CheckpointSettings:
 
     Raises
     ------
-    StageError
+    UserError
         When the options about going on do not fit together.
     """
     for option in ("resume", "elastic"):
         if getattr(arguments, option) and not arguments.run:
-            raise StageError(STAGE, f"--{option} needs --run NAME")
+            raise UserError(f"--{option} needs --run NAME")
     if arguments.resume and arguments.overwrite:
-        raise StageError(STAGE, "--resume goes on and --overwrite begins anew; say one of them")
+        raise UserError("--resume goes on and --overwrite begins anew; say one of them")
     try:
         return CheckpointSettings(arguments.checkpoint_every, arguments.checkpoint_steps, arguments.keep_checkpoints)
     except ValueError as error:
-        raise StageError(STAGE, str(error)) from error
+        raise UserError(str(error)) from error
 
 
 def _add_augmentation(parser: argparse._ArgumentGroup) -> None:
@@ -184,22 +183,20 @@ def model_settings(arguments: argparse.Namespace) -> ModelSettings:
 
     Raises
     ------
-    StageError
+    UserError
         When a value is out of its range.
     """
     chosen = _given(arguments, "inputs", "dropout")
     if not 0 <= chosen.get("dropout", 0.0) < 1:
-        raise StageError(STAGE, f"--dropout is a share from 0 to below 1, not {chosen['dropout']}")
+        raise UserError(f"--dropout is a share from 0 to below 1, not {chosen['dropout']}")
     default = DEFAULTS[arguments.model]
     sizes: dict[str, Any] = {name: tuple(values) for name, values in _given(arguments, *SIZES).items()}
     for name, values in sizes.items():
         if min(values) < 1:
-            raise StageError(STAGE, f"--{name} are at least 1 each, not {' '.join(map(str, values))}")
+            raise UserError(f"--{name} are at least 1 each, not {' '.join(map(str, values))}")
     layers = len(sizes.get("filters", default.filters))
     if layers != len(default.pools):
-        raise StageError(
-            STAGE, f"--filters: {arguments.model} has {len(default.pools)} convolutions a stream, not {layers}"
-        )
+        raise UserError(f"--filters: {arguments.model} has {len(default.pools)} convolutions a stream, not {layers}")
     return replace(default, **chosen, **sizes)
 
 
@@ -208,13 +205,13 @@ def training_settings(arguments: argparse.Namespace) -> TrainingSettings:
 
     Raises
     ------
-    StageError
+    UserError
         When a value is out of its range, or an option has no meaning for the target.
     """
     if arguments.target == FACTORS and (arguments.class_weights != NONE or arguments.label_smoothing):
-        raise StageError(STAGE, "--class-weights and --label-smoothing are for classes; factors have none")
+        raise UserError("--class-weights and --label-smoothing are for classes; factors have none")
     if not 0 <= arguments.label_smoothing < 1:
-        raise StageError(STAGE, f"--label-smoothing is a share from 0 to below 1, not {arguments.label_smoothing}")
+        raise UserError(f"--label-smoothing is a share from 0 to below 1, not {arguments.label_smoothing}")
     changed = _given(
         arguments,
         *("crop", "time_masks", "time_share", "coefficient_masks", "transpose", "lyric_dropout", "mixup"),
@@ -241,7 +238,7 @@ def training_settings(arguments: argparse.Namespace) -> TrainingSettings:
             feed=FeedSettings(arguments.class_weights, arguments.label_smoothing, augmentation),
         )
     except ValueError as error:
-        raise StageError(STAGE, str(error)) from error
+        raise UserError(str(error)) from error
 
 
 def _given(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:

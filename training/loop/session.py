@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from msd_spark.core.command_line import exit_with, job_parser
+from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.environment.doctor import require_sound_environment
 from training.loop.options import add_options, checkpoint_settings, model_settings, training_settings
 from training.protocol_2019.options import parse_options
@@ -28,7 +28,7 @@ def training_arguments(words: Sequence[str]) -> argparse.Namespace:
 
     Raises
     ------
-    StageError
+    UserError
         When the options do not fit together.
     """
     parser = job_parser("The options of training/train.py.")

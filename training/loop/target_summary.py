@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.parquet as pq
 
-from msd_spark.core.errors import StageError
-from training.data.dataset import STAGE, Dataset
+from msd_spark.core.errors import UserError
+from training.data.dataset import Dataset
 from training.data.targets import FACTORS, POPULARITY, TAGS, Target
 from training.ranks.ranks import Ranks
 
@@ -37,7 +37,7 @@ def summarise(dataset: Dataset, target: Target, ranks: Ranks) -> TargetSummary:
 
     Raises
     ------
-    StageError
+    UserError
         When no training example has the target.
     """
     warehouse = dataset.warehouse
@@ -57,8 +57,8 @@ def summarise(dataset: Dataset, target: Target, ranks: Ranks) -> TargetSummary:
             POPULARITY: ("listens", "jobs/plays.py, then jobs/dataset.py"),
             FACTORS: ("factors", "jobs/plays.py and jobs/factors.py, then jobs/dataset.py --factors"),
         }.get(target.name, ("a genre", "jobs/labels.py, then jobs/dataset.py"))
-        raise StageError(
-            STAGE, f"dataset {dataset.name}: none of {sum(dataset.rows('train'))} training examples has {what}; {cure}"
+        raise UserError(
+            f"dataset {dataset.name}: none of {sum(dataset.rows('train'))} training examples has {what}; {cure}"
         )
     return TargetSummary(float(found[0]), found[2:], float(found[1] / found[0]))
 

@@ -21,7 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from training.data.dataset import STAGE, Dataset
 from training.data.feed import Feed
 from training.data.plan import RankPlan, plan_epoch
@@ -56,7 +56,7 @@ class Trainer:
 
     Raises
     ------
-    StageError
+    UserError
         When the train split has fewer files than there are ranks, or no example with the target.
     """
 
@@ -72,8 +72,7 @@ class Trainer:
         """Start every rank from the same weights, and from dropout of its own."""
         files = len(self.dataset.rows("train"))
         if files < self.ranks.size:
-            raise StageError(
-                "dataset",
+            raise UserError(
                 f"{files} training files for {self.ranks.size} ranks; "
                 f"write at least {self.ranks.size} (jobs/dataset.py --rows-per-file, --min-files)",
             )
@@ -136,7 +135,7 @@ class Trainer:
 
         Raises
         ------
-        StageError
+        UserError
             When the loss is no number, the files hold other rows than planned, or the state is that
             of another model.
         """
@@ -186,7 +185,7 @@ class Trainer:
             held.append((draws, tuple(of_ranks[self.ranks.rank] for of_ranks in state.draws)))
         for variables, arrays in held:
             if [tuple(variable.shape) for variable in variables] != [array.shape for array in arrays]:
-                raise StageError(STAGE, "the state to go on from is that of another model; begin anew with --overwrite")
+                raise UserError("the state to go on from is that of another model; begin anew with --overwrite")
         for variables, arrays in held:
             for variable, array in zip(variables, arrays, strict=True):
                 variable.assign(array)
@@ -264,8 +263,7 @@ class Trainer:
         """Compare the rows that each rank read with its plan, on all ranks, so that none is left waiting."""
         for rank, (wanted, found) in enumerate(self.ranks.gather(np.array([[planned, read]])).tolist()):
             if wanted != found:
-                raise StageError(
-                    STAGE,
+                raise UserError(
                     f"rank {rank} was to read {wanted:,} training examples in epoch {epoch + 1} and read {found:,}; "
                     f"was dataset {self.dataset.name} replaced?",
                 )

@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.runs import METADATA
 from msd_spark.core.schemas import SPLITS
-from training.data.dataset import STAGE, Dataset
+from training.data.dataset import Dataset
 from training.protocol_2019.examples import ARTIST_DISJOINT, HELD_OUT, TRAIN, VALIDATION, Drawn, Protocol2019, draw
 
 KEPT = ("label_set", "labels", "geometry", "segments", "normalisation", "lyric_vectors", "tags", "n_factors")
@@ -42,13 +42,12 @@ def protocol_dataset(source: Dataset, rule: Protocol2019) -> str:
 
     Raises
     ------
-    StageError
+    UserError
         When the source is not parted by artist, or has no long enough songs to draw from and to judge by.
     """
     name, warehouse = f"{source.name}-2019", source.warehouse
     if source.metadata["split_rule"].get("by") != "artist":
-        raise StageError(
-            STAGE,
+        raise UserError(
             f"--protocol 2019 parts the examples itself, and takes artists that it must not know from the test split; "
             f"dataset {source.name} is not parted by artist, see jobs/dataset.py --split artist",
         )
@@ -58,13 +57,12 @@ def protocol_dataset(source: Dataset, rule: Protocol2019) -> str:
         if before["fingerprint"] == fingerprint:
             return name
         if "protocol" not in before:
-            raise StageError(STAGE, f"dataset/{name} is there and was not made by the protocol; rename it")
+            raise UserError(f"dataset/{name} is there and was not made by the protocol; rename it")
     tracks, facts = _tracks(source)
     pool, apart = tracks[tracks["split"] != SPLITS[2]], tracks[tracks["split"] == SPLITS[2]]
     drawn = draw(pool["track_id"], pool["genre"], rule)
     if not (len(drawn.train) and len(drawn.held_out) and len(apart)):
-        raise StageError(
-            STAGE,
+        raise UserError(
             f"--protocol 2019: {facts['kept']:,} of {facts['tracks']:,} songs of dataset {source.name} have a genre "
             f"and {source.geometry.n_segments} segments, {len(apart):,} of them in test; that is too few",
         )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from msd_spark.core.errors import StageError
-from training.data.dataset import STAGE
+from msd_spark.core.errors import UserError
 from training.data.targets import GENRE
 from training.protocol_2019.examples import ORIGINAL_OPTIONS, PROTOCOLS, Protocol2019
 
@@ -41,7 +40,7 @@ def parse_options(parser: argparse.ArgumentParser, words: Sequence[str] | None =
 
     Raises
     ------
-    StageError
+    UserError
         When the protocol cannot be followed.
     """
     arguments = parser.parse_args(words)
@@ -50,9 +49,7 @@ def parse_options(parser: argparse.ArgumentParser, words: Sequence[str] | None =
     parser.set_defaults(**ORIGINAL_OPTIONS)
     arguments = parser.parse_args(words)
     if arguments.target != GENRE:
-        raise StageError(
-            STAGE, f"--protocol {arguments.protocol} draws by genre; it cannot be had for {arguments.target}"
-        )
+        raise UserError(f"--protocol {arguments.protocol} draws by genre; it cannot be had for {arguments.target}")
     protocol_settings(arguments)
     return arguments
 
@@ -62,11 +59,11 @@ def protocol_settings(arguments: argparse.Namespace) -> Protocol2019:
 
     Raises
     ------
-    StageError
+    UserError
         When a value is out of its range.
     """
     try:
         largest, others = arguments.protocol_rows
         return Protocol2019(largest, others, seed=arguments.seed)
     except ValueError as error:
-        raise StageError(STAGE, str(error)) from error
+        raise UserError(str(error)) from error

@@ -19,7 +19,7 @@ import psutil
 import tensorflow as tf
 from horovod.common.exceptions import HorovodInternalError
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from training.ranks.termination import raising_when_told_to_end
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ SECONDS_TO_VANISH = 2.0
 """How long a rank that was lost may still be listed among this machine's processes."""
 
 
-class LostRankError(StageError):
+class LostRankError(UserError):
     """Another rank ended before its time, so this one cannot go on.
 
     Parameters
@@ -88,14 +88,14 @@ class Ranks:
 
         Raises
         ------
-        StageError
+        UserError
             On rank 0, when `work` raised it; the other ranks end without a word.
         """
-        done: tuple[Any, StageError | None] = (None, None)
+        done: tuple[Any, UserError | None] = (None, None)
         if self.is_first:
             try:
                 done = (work(), None)
-            except StageError as error:
+            except UserError as error:
                 done = (None, error)
         result, failed = self.agree_on(done)
         if failed is not None:

@@ -124,8 +124,7 @@ def _metadata(run: FinishedRun) -> dict[str, Any]:
         "arguments": run.arguments,
         "git_revision": code_revision(),
         "versions": {
-            package: version(package)
-            for package in (tensorflow_package(), "keras", "horovod", "numpy", "scikit-learn")
+            package: version(package) for package in (tensorflow_package(), "keras", "horovod", "numpy", "scikit-learn")
         },
     }
 

@@ -24,7 +24,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from training.evaluation.deciding import LESS_IS_BETTER, MAIN_FIGURES
 from training.evaluation.judgement import HEADLINES
 from training.loop.checkpoints import differences
@@ -64,7 +64,7 @@ class SearchSettings:
 
     Raises
     ------
-    StageError
+    UserError
         When the target has no such figure.
     """
 
@@ -81,7 +81,7 @@ class SearchSettings:
         """Refuse a figure that is none of the target's."""
         known = (*HEADLINES[self.target], LOSS)
         if self.decides not in known:
-            raise StageError(STAGE, f"--figure for {self.target} is one of {', '.join(known)}, not {self.figure}")
+            raise UserError(f"--figure for {self.target} is one of {', '.join(known)}, not {self.figure}")
 
     @property
     def decides(self) -> str:
@@ -123,7 +123,7 @@ class Study:
 
         Raises
         ------
-        StageError
+        UserError
             When another search works on the study, the file is no study, or it was begun otherwise.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -133,9 +133,7 @@ class Study:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.close()
-            raise StageError(
-                STAGE, f"another search is at work on {path}; wait for it, or name another --name"
-            ) from None
+            raise UserError(f"another search is at work on {path}; wait for it, or name another --name") from None
         pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
         if settings.pruning:
             pruner = optuna.pruners.MedianPruner(TRIALS_BEFORE_PRUNING, EPOCHS_BEFORE_PRUNING)
@@ -149,13 +147,13 @@ class Study:
             )
         except Exception as error:  # SQLAlchemy's, alembic's and Optuna's own have no common base
             line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise StageError(STAGE, f"{path} cannot be opened as a study: {line}") from error
+            raise UserError(f"{path} cannot be opened as a study: {line}") from error
         now = json.loads(json.dumps(known))
         before = study.user_attrs.get(DECISIVE)
         others = differences(before, now) if before is not None else {}
         if others:
             listed = "; ".join(f"{name} was {then}, now {wanted}" for name, (then, wanted) in others.items())
-            raise StageError(STAGE, f"{path} was begun otherwise: {listed}. Name another --name")
+            raise UserError(f"{path} was begun otherwise: {listed}. Name another --name")
         study.set_user_attr(DECISIVE, now)
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
             study.tell(trial.number, state=TrialState.FAIL)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from training.data.dataset import Dataset
 from training.data.targets import Target
 from training.evaluation.deciding import cost_of_epoch
@@ -23,7 +23,7 @@ from training.models import MODELS
 from training.ranks.ranks import Ranks
 from training.ranks.seeds import seed_weights
 from training.searching.space import option_words
-from training.searching.study import STAGE, SearchSettings, Study
+from training.searching.study import SearchSettings, Study
 
 if TYPE_CHECKING:
     import optuna
@@ -125,8 +125,7 @@ def run_trial(
 def _figure(row: dict[str, Any], settings: SearchSettings) -> float:
     value = row.get(f"validation_{settings.decides}")
     if value is None:
-        raise StageError(
-            STAGE,
+        raise UserError(
             f"{settings.decides} is not defined on the validation split; choose another --figure, loss for example",
         )
     return float(value)

@@ -17,7 +17,7 @@ from msd_spark.neighbours.tables import read_embeddings
 from msd_spark.report.data.listeners import Listeners, unit_rows, users_data
 from msd_spark.report.data.song_vectors import song_vectors_data
 from msd_spark.report.data.sources import Sources
-from msd_spark.report.settings import STAGE, ReportSettings
+from msd_spark.report.settings import ReportSettings
 from msd_spark.report.tables import is_null
 
 PLAYS = "plays"
@@ -62,12 +62,12 @@ def read_recommendation_data(sources: Sources, shown: pd.DataFrame, settings: Re
 
     Raises
     ------
-    StageError
+    UserError
         When ``factors/`` is not whole.
     """
     embedded, factored = (
-        read_embeddings(sources.warehouse, sources.name, STAGE),
-        read_track_factors(sources.warehouse, STAGE),
+        read_embeddings(sources.warehouse, sources.name),
+        read_track_factors(sources.warehouse),
     )
     tracks = np.union1d(embedded.track_ids, factored.track_ids)
     directions = _at(tracks, embedded.track_ids, unit_rows(embedded.vectors))

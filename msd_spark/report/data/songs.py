@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.runs import RUNS
 from msd_spark.neighbours.tables import read_embeddings, read_table
 from msd_spark.report.data.catalogue import PLANE, plane
 from msd_spark.report.data.sources import Sources
-from msd_spark.report.settings import STAGE
 
 DESCRIBED = ("title", "artist_name", "release", "year", "duration", "tempo", "key", "mode", "n_segments")
 """Columns of ``songs/`` that the page shows."""
@@ -42,14 +41,14 @@ def read_songs(sources: Sources) -> Songs:
 
     Raises
     ------
-    StageError
+    UserError
         When there are no embeddings.
     """
     warehouse, run = sources.warehouse, sources.name
     columns = ["track_id", "predicted_genre", "genre_probabilities", "has_lyrics"]
     table = read_table(warehouse, columns, "embeddings", run).to_pandas().sort_values("track_id", ignore_index=True)
     if table.empty:
-        raise StageError(STAGE, f"embeddings/{run} has no songs; run jobs/score.py again")
+        raise UserError(f"embeddings/{run} has no songs; run jobs/score.py again")
     table = _joined(table, sources.table(["track_id", *DESCRIBED], "songs"), DESCRIBED)
     labels = sources.table(["track_id", "genre", "label_set"], "labels")
     if labels is not None:
@@ -98,7 +97,7 @@ def _placed(table: pd.DataFrame, sources: Sources) -> Songs:
             made_by = f"the run's own map, fitted on {fitted:,} of them; the others were placed into it"
             return Songs(placed, made_by if fitted < len(placed) else "the run's own map, fitted on all of them", None)
         why = f"maps/{run} lacks {lacking:,} of the {len(table):,} songs; run jobs/maps.py again"
-    embedded = read_embeddings(sources.warehouse, run, STAGE)
+    embedded = read_embeddings(sources.warehouse, run)
     numbers = pd.Series(np.arange(len(embedded)), index=embedded.track_ids)[table["track_id"]]
     xy = plane(embedded.vectors)[numbers.to_numpy()]
     return Songs(table.assign(x=xy[:, 0], y=xy[:, 1]), PLANE, why)

@@ -12,12 +12,11 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
 from msd_spark.catalogue.songs import table_files
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.runs import HISTORY, METADATA, METRICS, RUNS, read_run
 from msd_spark.core.summary import SUMMARIES
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.tables import read_table
-from msd_spark.report.settings import STAGE
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,11 @@ class Sources:
 
         Raises
         ------
-        StageError
+        UserError
             When there is no such run, or it was not scored.
         """
-        run = read_run(warehouse, name, STAGE)
-        warehouse.require(STAGE, "embeddings", name, made_by="jobs/score.py")
+        run = read_run(warehouse, name)
+        warehouse.require("embeddings", name, made_by="jobs/score.py")
         return cls(warehouse, name, run)
 
     @property
@@ -76,13 +75,13 @@ class Sources:
 
         Raises
         ------
-        StageError
+        UserError
             When there is another dataset of this name now.
         """
         known = self.run.get("dataset")
         found = self.json("dataset", known["name"], METADATA) if known else None
         if known and found and found["fingerprint"] != known["fingerprint"]:
-            raise StageError(STAGE, f"dataset/{known['name']} was made anew since the run was trained; train again")
+            raise UserError(f"dataset/{known['name']} was made anew since the run was trained; train again")
         return dict(found or {})
 
     @cached_property

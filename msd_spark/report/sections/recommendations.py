@@ -18,7 +18,6 @@ from msd_spark.report.data.recommended import names_of, why_absent
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Intervals
 from msd_spark.report.section import Absent, Section
-from msd_spark.report.settings import STAGE
 from msd_spark.report.tables import Table
 
 KEY = "recommendations"
@@ -134,7 +133,7 @@ def _why_no_neighbours(sources: Sources) -> str | None:
     if not sources.warehouse.is_complete(NEIGHBOURS, FACTORS):
         return f"there is no {NEIGHBOURS}/{FACTORS}"
     search = sources.json(NEIGHBOURS, FACTORS, SEARCH_FILE) or {}
-    if search.get("embeddings") != read_track_factors(sources.warehouse, STAGE).fingerprint():
+    if search.get("embeddings") != read_track_factors(sources.warehouse).fingerprint():
         return f"{NEIGHBOURS}/{FACTORS} is of other factors"
     return None
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from training.compare import parse_arguments, plan_runs
 from training.comparing.comparison import Combination, combinations, compare, parse_list, pool
 from training.comparing.table import comparison_table, findings, markdown
@@ -126,7 +126,7 @@ def test_the_table_says_all_that_there_is() -> None:
 def test_runs_on_other_examples_are_not_compared() -> None:
     made = two_models()
     made[BAD][0] = predictions(0.5, 1).take(np.arange(100))
-    with pytest.raises(StageError, match="dense-both with seed 0 was judged on other examples"):
+    with pytest.raises(UserError, match="dense-both with seed 0 was judged on other examples"):
         pool(TARGET, made, FIGURES, BOOTSTRAP)
 
 
@@ -149,9 +149,9 @@ def test_kept_predictions_come_back_as_they_were(name: str) -> None:
 def test_lists_name_what_there_is() -> None:
     assert parse_list("--inputs", "all", ("audio", "both")) == ["audio", "both"]
     assert combinations(["cnn"], ["both", "audio"]) == [Combination("cnn", "both"), Combination("cnn", "audio")]
-    with pytest.raises(StageError, match=r"--inputs is all, or a list .* in 'audio,video' 'video' is none"):
+    with pytest.raises(UserError, match=r"--inputs is all, or a list .* in 'audio,video' 'video' is none"):
         parse_list("--inputs", "audio,video", ("audio", "both"))
-    with pytest.raises(StageError, match="a name stands there twice"):
+    with pytest.raises(UserError, match="a name stands there twice"):
         parse_list("--inputs", "audio,audio", ("audio", "both"))
 
 
@@ -162,5 +162,5 @@ def test_runs_are_planned_seed_by_seed_with_the_options_of_a_training() -> None:
     assert [run.arguments.seed for run in runs] == [0, 0, 1, 1]
     assert {run.arguments.epochs for run in runs} == {3}
     for words, message in (("--seed 4", "--seed is the comparison's to set"), ("--seeds 0", "--seeds is at least 1")):
-        with pytest.raises(StageError, match=message):
+        with pytest.raises(UserError, match=message):
             parse_arguments(words.split())

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import GEOMETRY, Geometry
 from tests.support.tiny_dataset import LABELS, examples, write_tiny_dataset
 from training.data.assembly import Columns
@@ -156,7 +156,7 @@ def test_lists_become_a_matrix_without_a_copy(sliced: bool) -> None:
 
 @pytest.mark.parametrize("rows", [[[1.0], [1.0, 2.0]], [[1.0, 2.0], None], [[], [1.0, 2.0]]])
 def test_lists_of_several_lengths_are_refused(rows: list[list[float] | None]) -> None:
-    with pytest.raises(StageError, match="rows of several lengths"):
+    with pytest.raises(UserError, match="rows of several lengths"):
         to_numpy(pa.chunked_array([pa.array(rows, pa.list_(pa.float32()))]))
 
 

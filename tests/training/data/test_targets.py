@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from tests.support.tiny_dataset import FACTOR_SIZE, LABELS, TAGS, write_tiny_dataset
 from training.data.dataset import Dataset
 from training.data.targets import TARGETS, Target
@@ -50,7 +50,7 @@ def test_a_target_is_as_the_dataset_has_it(dataset: Dataset) -> None:
     ],
 )
 def test_a_dataset_without_the_column_is_an_error_with_its_cure(plain: Dataset, name: str, message: str) -> None:
-    with pytest.raises(StageError) as caught:
+    with pytest.raises(UserError) as caught:
         Target.of(name, plain)
     assert str(caught.value) == message
 
@@ -79,5 +79,5 @@ def test_a_summary_counts_the_examples_that_have_the_target(dataset: Dataset, na
 
 
 def test_a_column_in_which_no_example_has_the_target_is_an_error(plain: Dataset) -> None:
-    with pytest.raises(StageError, match=r"^train: dataset tiny: none of 22 training examples has listens; jobs/plays"):
+    with pytest.raises(UserError, match=r"^dataset tiny: none of 22 training examples has listens; jobs/plays"):
         summarise(plain, Target.of("popularity", plain), Ranks.join())

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import GEOMETRY
 from tests.support.predictions import predictions, target
 from tests.support.tiny_dataset import LABELS, write_tiny_dataset
@@ -141,7 +141,7 @@ def test_examples_without_the_target_are_not_judged() -> None:
 def test_scores_that_are_no_numbers_are_an_error_and_no_figure() -> None:
     made = predictions("genre", 30, 3)
     made.scores[4, 1] = np.nan
-    with pytest.raises(StageError, match="1 of 30 examples have scores that are no numbers"):
+    with pytest.raises(UserError, match="1 of 30 examples have scores that are no numbers"):
         judge(target("genre", 3), made)
 
 
@@ -292,5 +292,5 @@ def test_a_track_that_was_copied_to_balance_genres_counts_once(dataset: Dataset)
 def test_predictions_of_other_examples_are_refused(dataset: Dataset) -> None:
     genre = Target("genre", 3, tuple(LABELS))
     made = {"test": made_for(dataset, "test", genre).take(np.arange(20))}
-    with pytest.raises(StageError, match="test of dataset tiny changed while the run was trained"):
+    with pytest.raises(UserError, match="test of dataset tiny changed while the run was trained"):
         judge_splits(dataset, genre, made, read_training_truths(dataset, genre), bootstrap=FAST)

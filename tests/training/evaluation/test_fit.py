@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.runs import read_run
 from msd_spark.core.schemas import GEOMETRY
 from msd_spark.core.warehouse import Warehouse
@@ -59,7 +59,7 @@ def test_genres_are_placed_by_name(tmp_path: Path) -> None:
 
 def test_a_genre_that_the_run_does_not_know_is_refused_unless_nothing_is_of_it(tmp_path: Path) -> None:
     with pytest.raises(
-        StageError, match=r"genre classes in test that run cnn does not know: Polka; .*train on this one"
+        UserError, match=r"genre classes in test that run cnn does not know: Polka; .*train on this one"
     ):
         fit(RUN, dataset(tmp_path, ["A", "Polka"], [5, 1]), "genre", ["A", "Polka"])
     assert fit(RUN, dataset(tmp_path, ["A", "Polka"], [5, 0]), "genre", ["A", "Polka"]).places.tolist() == [0, -1]
@@ -67,13 +67,13 @@ def test_a_genre_that_the_run_does_not_know_is_refused_unless_nothing_is_of_it(t
 
 def test_other_geometry_is_refused(tmp_path: Path) -> None:
     other = dataset(tmp_path, ["A"], geometry=asdict(GEOMETRY) | {"n_segments": 200})
-    with pytest.raises(StageError, match=r"evaluate: run cnn was trained on .*n_segments=300.*has .*n_segments=200"):
+    with pytest.raises(UserError, match=r"run cnn was trained on .*n_segments=300.*has .*n_segments=200"):
         fit(RUN, other, "genre", ["A"])
 
 
 def test_other_lyric_vectors_are_refused_where_the_model_sees_them(tmp_path: Path) -> None:
     other = dataset(tmp_path, ["A"], lyric_vectors="v2")
-    with pytest.raises(StageError, match="other lyric vectors than run cnn was trained on"):
+    with pytest.raises(UserError, match="other lyric vectors than run cnn was trained on"):
         fit(RUN, other, "genre", ["A"])
     assert fit(RUN | {"arguments": {"inputs": "audio"}}, other, "genre", ["A"]).places.tolist() == [0]
 
@@ -86,7 +86,7 @@ def test_the_datasets_tags_alone_are_judged(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.align(made).scores, made.scores[:, [2, 0]])
     training = TrainingTruths.of(made.track_ids, made.artist_groups, made.true, made.present, 3)
     assert found.training(training).prior.tolist() == training.prior[[2, 0]].tolist()
-    with pytest.raises(StageError, match="tags that run cnn does not know: bright"):
+    with pytest.raises(UserError, match="tags that run cnn does not know: bright"):
         fit(run, dataset(tmp_path, ["A"]), "tags", ["odd", "bright"])
 
 
@@ -100,7 +100,7 @@ def test_factors_of_another_factorisation_are_refused(tmp_path: Path) -> None:
         fit(run, dataset(tmp_path, ["A"], inputs=made_of("f1")), "factors", ["factor 0", "factor 1"]).target.size == 2
     )
     for other, names in (("f2", ["factor 0", "factor 1"]), ("f1", ["factor 0"])):
-        with pytest.raises(StageError, match="other factors than run cnn"):
+        with pytest.raises(UserError, match="other factors than run cnn"):
             fit(run, dataset(tmp_path, ["A"], inputs=made_of(other)), "factors", names)
 
 
@@ -142,16 +142,16 @@ def test_predictions_of_tags_and_factors_are_lists() -> None:
 
 def test_an_unknown_run_is_named_with_those_there_are(tmp_path: Path) -> None:
     warehouse = Warehouse(str(tmp_path))
-    with pytest.raises(StageError, match="evaluate: no finished run models/a; finished ones: none yet"):
-        read_run(warehouse, "a", "evaluate")
+    with pytest.raises(UserError, match="no finished run models/a; finished ones: none yet"):
+        read_run(warehouse, "a")
     warehouse.write_json({}, "models", "b", "metadata.json")
     warehouse.write_json({}, "models", "unfinished", "metrics.json")
-    with pytest.raises(StageError, match=r"finished ones: b$"):
-        read_run(warehouse, "a", "evaluate")
+    with pytest.raises(UserError, match=r"finished ones: b$"):
+        read_run(warehouse, "a")
 
 
 def test_a_run_of_another_version_is_told(tmp_path: Path) -> None:
     warehouse = Warehouse(str(tmp_path))
     warehouse.write_json({"target": {}, "dataset": {}, "geometry": {}}, "models", "old", "metadata.json")
-    with pytest.raises(StageError, match="says nothing of normalisation, lyric_vectors; another version wrote it"):
-        read_run(warehouse, "old", "evaluate")
+    with pytest.raises(UserError, match="says nothing of normalisation, lyric_vectors; another version wrote it"):
+        read_run(warehouse, "old")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
 from msd_spark.core.beats import BeatTimes
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import input_shapes
 from msd_spark.core.schemas import FILTER_RESPONSES, GEOMETRY, OCCLUSION, Geometry
 from msd_spark.core.warehouse import Warehouse
@@ -347,5 +347,5 @@ def test_a_study_says_what_it_cannot_tell(warehouse: Warehouse) -> None:
     ("wrong", "said"), [({"run": "other"}, "no finished run models/other"), ({"top": 0}, "--top is at least 1, not 0")]
 )
 def test_what_cannot_be_studied_is_named(warehouse: Warehouse, wrong: dict[str, Any], said: str) -> None:
-    with pytest.raises(StageError, match=said):
+    with pytest.raises(UserError, match=said):
         study(StudySettings(**{"warehouse": warehouse.root, "run": "cnn", **wrong}))

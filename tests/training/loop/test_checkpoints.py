@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
 from training.loop.checkpoints import Checkpoints
 from training.loop.state import Best, TrainingState
@@ -49,7 +49,7 @@ def test_a_write_that_fails_leaves_the_one_before(
 
     real = checkpoints.warehouse.filesystem
     monkeypatch.setattr(checkpoints.warehouse, "filesystem", Full())
-    with pytest.raises(StageError, match=r"checkpoint .*last\.npz cannot be written: No space left"):
+    with pytest.raises(UserError, match=r"checkpoint .*last\.npz cannot be written: No space left"):
         checkpoints.write(state(2))
     found = checkpoints.read()
     assert found is not None
@@ -66,7 +66,7 @@ def test_a_write_that_fails_leaves_the_one_before(
 )
 def test_other_settings_are_refused_by_name(checkpoints: Checkpoints, others: dict[str, object], told: str) -> None:
     checkpoints.write(state(1))
-    with pytest.raises(StageError, match=rf"models/r was begun with other settings: {told}\. .*--overwrite"):
+    with pytest.raises(UserError, match=rf"models/r was begun with other settings: {told}\. .*--overwrite"):
         Checkpoints(checkpoints.warehouse, "r", others).read()
     assert Checkpoints(checkpoints.warehouse, "r", dict(reversed(SETTINGS.items()))).read() is not None
 
@@ -75,7 +75,7 @@ def test_half_a_checkpoint_is_told(checkpoints: Checkpoints, tmp_path: Path) -> 
     checkpoints.write(state(1))
     whole = (tmp_path / LAST).read_bytes()
     (tmp_path / LAST).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(StageError, match=r"last\.npz cannot be read \(.*begin anew with --overwrite"):
+    with pytest.raises(UserError, match=r"last\.npz cannot be read \(.*begin anew with --overwrite"):
         checkpoints.read()
 
 
@@ -84,16 +84,16 @@ def test_who_may_begin(checkpoints: Checkpoints, tmp_path: Path) -> None:
         checkpoints.check_may_begin(resume=resume)
     checkpoints.write(state(1))
     checkpoints.check_may_begin(resume=True)
-    with pytest.raises(StageError, match="models/r was begun and not finished; go on with --run r --resume"):
+    with pytest.raises(UserError, match="models/r was begun and not finished; go on with --run r --resume"):
         checkpoints.check_may_begin(resume=False)
     # A finished run is being overwritten, and that was interrupted.
     (tmp_path / "models" / "r" / "metadata.json").write_text("{}")
     checkpoints.check_may_begin(resume=True)
-    with pytest.raises(StageError, match="models/r is there already; name another --run, or say --overwrite"):
+    with pytest.raises(UserError, match="models/r is there already; name another --run, or say --overwrite"):
         checkpoints.check_may_begin(resume=False)
     checkpoints.remove()
     assert not checkpoints.exist
-    with pytest.raises(StageError, match="models/r is finished: there is nothing to resume"):
+    with pytest.raises(UserError, match="models/r is finished: there is nothing to resume"):
         checkpoints.check_may_begin(resume=True)
 
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from tests.conftest import REPOSITORY
 from training.data.augmentation import AugmentationSettings
 from training.loop.options import add_options, model_settings, training_settings
@@ -71,12 +71,12 @@ def test_what_is_said_arrives() -> None:
     ],
 )
 def test_what_makes_no_sense_is_refused(words: str, message: str) -> None:
-    with pytest.raises(StageError, match=message):
+    with pytest.raises(UserError, match=message):
         training_settings(parsed(*words.split()))
 
 
 def test_a_dropout_that_is_no_share_is_refused() -> None:
-    with pytest.raises(StageError, match=r"--dropout is a share from 0 to below 1, not 1\.0"):
+    with pytest.raises(UserError, match=r"--dropout is a share from 0 to below 1, not 1\.0"):
         model_settings(parsed("--dropout", "1"))
 
 

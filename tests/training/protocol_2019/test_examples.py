@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from training.loop.options import add_options
 from training.protocol_2019.examples import Protocol2019, draw
 from training.protocol_2019.options import parse_options
@@ -67,7 +67,7 @@ def test_the_originals_options_hold_unless_others_are_said() -> None:
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:
-    with pytest.raises(StageError, match="draws by genre; it cannot be had for tags"):
+    with pytest.raises(UserError, match="draws by genre; it cannot be had for tags"):
         parsed("--protocol", "2019", "--target", "tags")
-    with pytest.raises(StageError, match="at least 1 row of each genre is drawn, not 0 and 5"):
+    with pytest.raises(UserError, match="at least 1 row of each genre is drawn, not 0 and 5"):
         parsed("--protocol", "2019", "--protocol-rows", "0", "5")

@@ -29,9 +29,9 @@ def test_a_lost_rank_is_named_or_told_to_be_elsewhere(monkeypatch: pytest.Monkey
     monkeypatch.setattr(ranks, "SECONDS_TO_VANISH", 0.0)
     there = ended()
     known = Ranks(0, 2)._loss([HERE, (HERE[0], there)], "go on with --resume")
-    assert known.message == f"rank 1 (process {there} on {HERE[0]}) was lost; go on with --resume"
+    assert str(known) == f"rank 1 (process {there} on {HERE[0]}) was lost; go on with --resume"
     unknown = Ranks(0, 2)._loss([HERE, ("elsewhere", 1)], "start again")
-    assert unknown.message == "a rank on another machine was lost; start again"
+    assert str(unknown) == "a rank on another machine was lost; start again"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.core.errors import StageError
+from msd_spark.core.errors import UserError
 from training.loop.options import model_settings, training_settings
 from training.loop.session import training_arguments
 from training.models.settings import DEFAULTS
@@ -64,7 +64,7 @@ def test_sizes_are_shares_of_the_models_own() -> None:
     ],
 )
 def test_what_cannot_be_searched_is_refused_before_anything_starts(words: str, message: str) -> None:
-    with pytest.raises(StageError, match=message):
+    with pytest.raises(UserError, match=message):
         parse_arguments(words.split())
 
 
