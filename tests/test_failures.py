@@ -359,8 +359,8 @@ def test_tables_that_are_not_there_or_not_whole(tmp_path: Path, left: tuple[str,
     for name in left:
         (tmp_path / "songs" / name).touch()
     with pytest.raises(UserError) as caught:
-        Warehouse(str(tmp_path)).require("songs", made_by="jobs/ingest.py")
-    assert str(caught.value) == f"dataset: no whole table {tmp_path}/songs; run jobs/ingest.py first"
+        Warehouse(str(tmp_path)).require("songs")
+    assert str(caught.value) == f"table {tmp_path}/songs is missing or incomplete; run msd-spark ingest first"
 
 
 def test_json_that_is_not_there(tmp_path: Path) -> None:
@@ -424,7 +424,7 @@ def test_command_lines_that_are_wrong(words: list[str], capsys: pytest.CaptureFi
 def test_a_dataset_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         Dataset.open(Warehouse(str(tmp_path)), "genre")
-    assert str(caught.value) == f"train: no whole table {tmp_path}/dataset/genre; run jobs/dataset.py first"
+    assert str(caught.value) == f"table {tmp_path}/dataset/genre is missing or incomplete; run msd-spark dataset first"
 
 
 @pytest.mark.parametrize("planned", [4, 6, 12])

@@ -132,7 +132,7 @@ def test_the_readme_names_every_job() -> None:
 def test_a_stage_that_lacks_its_input_says_which_and_what_to_run(tmp_path: Path) -> None:
     done = run("spark-submit", "jobs/dataset.py", "--warehouse", tmp_path)
     assert done.returncode == 2
-    assert f"dataset: no whole table {tmp_path}/songs; run jobs/ingest.py first" in done.stdout + done.stderr
+    assert f"table {tmp_path}/songs is missing or incomplete; run msd-spark ingest first" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 

@@ -65,7 +65,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     warehouse = Warehouse(arguments.warehouse)
     metadata = read_run(warehouse, arguments.run)
     name, split = arguments.dataset or metadata["dataset"]["name"], arguments.split
-    warehouse.require("dataset", name, made_by="jobs/dataset.py")
+    warehouse.require("dataset", name)
     dataset = Dataset.open(warehouse, name)
     found = Target.of(run_target(metadata).name, dataset)
     fit = fit_to(metadata, dataset, found, split)

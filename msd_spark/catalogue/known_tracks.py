@@ -81,7 +81,7 @@ def known_tracks(warehouse: Warehouse, track_ids: pa.Array, size: int, *, lyrics
         found = _places(table["track_id"], track_ids)
         table, found = table.filter(pa.array(found != ABSENT)), found[found != ABSENT]
         if len(np.unique(found)) < len(found):
-            raise UserError("lyrics/ has a track twice; run jobs/lyrics.py again")
+            raise UserError("lyrics/ has a track twice; run msd-spark lyrics again")
         sizes = pc.unique(pc.list_value_length(table["lyric_vector"])).to_pylist()
         if sizes not in ([], [size]):
             raise UserError(f"lyrics/ has vectors of {sizes} numbers, the model takes {size}; train again")

@@ -17,17 +17,7 @@ from msd_spark.catalogue.songs import table_files
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import ABSENT
 from msd_spark.core.summary import SUMMARIES
-from msd_spark.core.warehouse import Warehouse
-
-MADE_BY = {
-    "lyrics": "jobs/lyrics.py",
-    "labels": "jobs/labels.py",
-    "tags": "jobs/labels.py",
-    "tag_counts": "jobs/labels.py",
-    "popularity": "jobs/plays.py",
-    "factors": "jobs/factors.py",
-}
-"""The job that writes each table."""
+from msd_spark.core.warehouse import Warehouse, command_for
 
 
 class SideTables:
@@ -56,7 +46,7 @@ class SideTables:
             When it is needed and missing, with the job that writes it.
         """
         if table in self.needed:
-            self.warehouse.require(table, made_by=MADE_BY[table])
+            self.warehouse.require(table)
         if not self.warehouse.is_complete(table):
             return None
         files = list(table_files(self.warehouse, table).paths)
@@ -74,7 +64,7 @@ class SideTables:
         counts = np.bincount(found[found != ABSENT], minlength=1)
         if counts.max() > 1:
             track = self.track_ids[int(counts.argmax())].as_py()
-            raise UserError(f"{table}/ has {track} {counts.max()} times; run {MADE_BY[table]} again")
+            raise UserError(f"{table}/ has {track} {counts.max()} times; run {command_for(table)} again")
         return found
 
     def scalars(self, table: pa.Table, name: str, columns: list[str]) -> list[np.ndarray]:
@@ -105,7 +95,7 @@ class SideTables:
             values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], table[column].type)
         lengths = np.unique(_to_numpy(pc.list_value_length(values)))
         if len(lengths) > 1 or values.flatten().null_count:
-            raise UserError(f"{name}/ has vectors of {lengths.tolist()} numbers; run {MADE_BY[name]} again")
+            raise UserError(f"{name}/ has vectors of {lengths.tolist()} numbers; run {command_for(name)} again")
         place = np.full(len(self.track_ids), ABSENT, np.int64)
         place[found] = np.arange(len(found))
         return Vectors(place, values), int(lengths[0]) if len(lengths) else 0
@@ -158,7 +148,7 @@ class SideTables:
             fingerprint = str(self.warehouse.read_json(SUMMARIES, "lyrics.json")["vectors"]["fingerprint"])
         except (OSError, KeyError, ValueError):
             message = f"{SUMMARIES}/lyrics.json does not say which word vectors lyrics/ is made of"
-            raise UserError(f"{message}; run {MADE_BY['lyrics']} again") from None
+            raise UserError(f"{message}; run {command_for('lyrics')} again") from None
         return vectors, fingerprint
 
     def factors(self) -> tuple[Vectors, int]:

@@ -64,7 +64,7 @@ def read_songs(warehouse: Warehouse) -> tuple[pd.DataFrame, SongFiles]:
     UserError
         When the table is not whole, or has a track twice.
     """
-    warehouse.require("songs", made_by="jobs/ingest.py")
+    warehouse.require("songs")
     files = table_files(warehouse, "songs")
     with ThreadPoolExecutor(READERS) as pool:
         parts = list(pool.map(lambda path: _read_file(warehouse, path), files.paths))

@@ -56,7 +56,7 @@ def read_traits(
     UserError
         When ``songs/`` is missing, or the label set that was asked for.
     """
-    warehouse.require("songs", made_by="jobs/ingest.py")
+    warehouse.require("songs")
     songs = read_table(warehouse, ["track_id", *NAMES, *NUMBERS], "songs").to_pandas().drop_duplicates("track_id")
     songs = songs.set_index("track_id").reindex(track_ids).rename_axis("track_id").reset_index()
     table = songs[["track_id", *NUMBERS]].assign(artist=group_artists(songs)).set_index("track_id")
@@ -92,7 +92,7 @@ def read_genres(warehouse: Warehouse, label_set: str | None, *, asked_for: bool 
     empty = pd.Series(dtype=object)
     if label_set is None or not (asked_for or warehouse.is_complete("labels")):
         return empty
-    warehouse.require("labels", made_by="jobs/labels.py")
+    warehouse.require("labels")
     labels = read_table(warehouse, ["track_id", "genre", "label_set"], "labels").to_pandas()
     ours = labels[labels["label_set"] == label_set].drop_duplicates("track_id")
     if asked_for and not len(ours):

@@ -23,6 +23,28 @@ from pyarrow import fs
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import is_local, open_location
 
+MADE_BY = {
+    "songs": "ingest",
+    "rejected": "ingest",
+    "ledger": "ingest",
+    "lyrics": "lyrics",
+    "lyric_words": "lyrics",
+    "labels": "labels",
+    "tags": "labels",
+    "tag_counts": "labels",
+    "plays": "plays",
+    "popularity": "plays",
+    "factors": "factors",
+    "recommendations": "factors",
+    "dataset": "dataset",
+    "models": "train",
+    "embeddings": "score",
+    "neighbours": "neighbours",
+    "maps": "maps",
+    "reports": "report",
+}
+"""The verb of ``msd-spark`` that writes each table or folder of the warehouse."""
+
 DEFAULT_WAREHOUSE = "./warehouse"
 """The warehouse if no other is given."""
 
@@ -74,16 +96,16 @@ class Warehouse:
         """Whether the table was written to its end."""
         return self.exists(*names, COMPLETE)
 
-    def require(self, *names: str, made_by: str) -> str:
-        """Return the address of a table that `stage` is about to read.
+    def require(self, *names: str) -> str:
+        """Return the address of a table.
 
         Raises
         ------
         UserError
-            When the table is not there, or was not written to its end.
+            If the table is missing or incomplete, with the command that writes it.
         """
         if not self.is_complete(*names):
-            raise UserError(f"no whole table {self.path(*names)}; run {made_by} first")
+            raise UserError(f"table {self.path(*names)} is missing or incomplete; run {command_for(names[0])} first")
         return self.address(*names)
 
     @contextmanager
@@ -200,3 +222,8 @@ class Warehouse:
         """
         with self.filesystem.open_input_stream(self.path(*names)) as source:
             return json.loads(source.read())
+
+
+def command_for(table: str) -> str:
+    """Return the command that writes a table of the warehouse."""
+    return f"msd-spark {MADE_BY[table]}"

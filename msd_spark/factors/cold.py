@@ -45,7 +45,7 @@ def part(warehouse: Warehouse, listens: Listens, dataset: str) -> Parted:
         When there is no such dataset, or nobody listens to its train tracks.
     """
     train, *others = SPLITS
-    warehouse.require("dataset", dataset, made_by=f"jobs/dataset.py --name {dataset}")
+    warehouse.require("dataset", dataset)
     flags = {}
     for name in SPLITS:
         ids = read_table(warehouse, ["track_id"], "dataset", dataset, name)["track_id"]

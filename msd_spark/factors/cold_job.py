@@ -148,7 +148,7 @@ def _content(
     session: SparkSession, warehouse: Warehouse, ids: np.ndarray, warm: Listens, settings: ColdSettings
 ) -> dict[str, Places]:
     """Return the recommenders that know how songs sound: by raw features, and by a run's embeddings."""
-    warehouse.require("songs", made_by="jobs/ingest.py")
+    warehouse.require("songs")
     tracks = np.union1d(ids, warm.tracks)
     with progress(session, "cold: raw features"):
         raw, _ = read_raw_features(session.read.parquet(warehouse.address("songs")), tracks)

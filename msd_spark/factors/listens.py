@@ -71,7 +71,7 @@ def read_listens(warehouse: Warehouse) -> Listens:
     TooFewListensError
         When the table is empty.
     """
-    warehouse.require("plays", made_by="jobs/plays.py")
+    warehouse.require("plays")
     files = list(table_files(warehouse, "plays").paths)
     options = pads.ParquetReadOptions(dictionary_columns=["user_id", "track_id"])
     dataset = pads.dataset(files, filesystem=warehouse.filesystem, format=pads.ParquetFileFormat(options))

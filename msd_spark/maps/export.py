@@ -66,7 +66,7 @@ def export_map(settings: ExportSettings) -> Summary:
     songs, vectors, not_mapped = read_mapped_songs(warehouse, settings.run)
     summary.facts |= {"run": settings.run, "songs": len(songs), "songs that are not on the map": not_mapped}
     if ATLAS in settings.viewers:
-        warehouse.require("neighbours", settings.run, made_by="jobs/neighbours.py")
+        warehouse.require("neighbours", settings.run)
         found = read_table(warehouse, NEIGHBOURS.names, "neighbours", settings.run)
         column, left_out = atlas.neighbours_column(pa.array(songs["track_id"]), found)
         target.filesystem.create_dir(target.root, recursive=True)
@@ -101,8 +101,8 @@ def read_mapped_songs(warehouse: Warehouse, run: str) -> tuple[pd.DataFrame, np.
     UserError
         When a table is missing, or the map and the embeddings have no song in common.
     """
-    warehouse.require(TABLE, run, made_by="jobs/maps.py")
-    warehouse.require("songs", made_by="jobs/ingest.py")
+    warehouse.require(TABLE, run)
+    warehouse.require("songs")
     embedded, _ = read_songs(warehouse, run)
     places = read_table(warehouse, MAPS.names, TABLE, run).to_pandas().set_index("track_id")
     mapped = np.isin(embedded.track_ids, places.index.to_numpy().astype(str))

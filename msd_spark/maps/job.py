@@ -112,7 +112,7 @@ def read_songs(warehouse: Warehouse, run: str) -> tuple[Embedded, list[Rejection
     UserError
         When there is no such table, or too few songs in it.
     """
-    warehouse.require(EMBEDDINGS_TABLE, run, made_by="jobs/score.py")
+    warehouse.require(EMBEDDINGS_TABLE, run)
     table = read_table(warehouse, list(EMBEDDED_COLUMNS), EMBEDDINGS_TABLE, run)
     null = pc.is_null(table["embedding"])
     refused = [(track, NO_EMBEDDING, "the embedding is null") for track in table.filter(null)["track_id"].to_pylist()]

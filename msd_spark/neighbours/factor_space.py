@@ -21,7 +21,7 @@ def read_track_factors(warehouse: Warehouse) -> Embedded:
     UserError
         When the table is missing, has no tracks, or has one twice.
     """
-    warehouse.require(FACTORS, made_by="jobs/factors.py")
+    warehouse.require(FACTORS)
     table = read_table(warehouse, ["kind", "id", "factors"], FACTORS)
     table = table.filter(pc.equal(table["kind"], TRACK)).sort_by("id")
     track_ids = table["id"].to_numpy().astype(str)

@@ -110,7 +110,7 @@ def _space(embedded: Embedded, settings: NeighbourSettings) -> Space:
         if settings.space == FACTORS:
             raise UserError(f"factors/, by track id: {error}; run jobs/factors.py again") from None
         raise UserError(
-            f"embeddings/{settings.run}, by track id: {error}; run jobs/score.py again, or train again"
+            f"embeddings/{settings.run}, by track id: {error}; run msd-spark score again, or train again"
         ) from None
 
 

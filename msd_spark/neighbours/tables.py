@@ -65,7 +65,7 @@ def read_embeddings(warehouse: Warehouse, run: str) -> Embedded:
     UserError
         When the table is missing or empty, has a track twice, or embeddings of several sizes.
     """
-    warehouse.require(EMBEDDINGS_TABLE, run, made_by="jobs/score.py")
+    warehouse.require(EMBEDDINGS_TABLE, run)
     return embedded_songs(read_table(warehouse, list(EMBEDDED_COLUMNS), EMBEDDINGS_TABLE, run), run)
 
 
@@ -78,15 +78,15 @@ def embedded_songs(table: pa.Table, run: str) -> Embedded:
         As `read_embeddings` does.
     """
     if not table.num_rows:
-        raise UserError(f"embeddings/{run} has no songs; run jobs/score.py again")
+        raise UserError(f"embeddings/{run} has no songs; run msd-spark score again")
     table = table.sort_by("track_id")
     track_ids = table["track_id"].to_numpy().astype(str)
     twice = track_ids[1:][track_ids[1:] == track_ids[:-1]]
     if len(twice):
-        raise UserError(f"embeddings/{run} has {twice[0]} twice; run jobs/score.py again")
+        raise UserError(f"embeddings/{run} has {twice[0]} twice; run msd-spark score again")
     sizes = pc.unique(pc.list_value_length(table["embedding"])).to_pylist()
     if len(sizes) != 1 or not sizes[0]:
-        raise UserError(f"embeddings/{run} has vectors of {sizes} numbers; run jobs/score.py again")
+        raise UserError(f"embeddings/{run} has vectors of {sizes} numbers; run msd-spark score again")
     vectors = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     return Embedded(
         track_ids,
@@ -111,7 +111,7 @@ def read_names(warehouse: Warehouse, track_ids: np.ndarray) -> pd.DataFrame:
     UserError
         When there is no whole table ``songs/``.
     """
-    warehouse.require("songs", made_by="jobs/ingest.py")
+    warehouse.require("songs")
     songs = read_table(warehouse, ["track_id", *NAMES], "songs").to_pandas().drop_duplicates("track_id")
     return songs.set_index("track_id").reindex(track_ids)
 

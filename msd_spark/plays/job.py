@@ -172,7 +172,7 @@ def catalogue_pairs(warehouse: Warehouse, tracks: str | None, refused: list[Reje
     """Return the tracks of songs, from a list of tracks if one is given, from ``songs/`` otherwise."""
     if tracks is not None:
         return read_pairs(tracks, parse_unique_track, refused)
-    warehouse.require("songs", made_by="jobs/ingest.py (or give --tracks unique_tracks.txt)")
+    warehouse.require("songs")
     songs = pq.read_table(warehouse.path("songs"), columns=PAIR, filesystem=warehouse.filesystem)
     return songs.to_pandas().dropna()
 

@@ -69,7 +69,7 @@ def trace(warehouse: Warehouse, run: str, track_id: str) -> Lineage:
         When the run or its embeddings are missing, or have no such track; then with the reason, where one is known.
     """
     metadata = read_run(warehouse, run)
-    warehouse.require(TABLE, run, made_by="jobs/score.py")
+    warehouse.require(TABLE, run)
     state = ScoreState.read(warehouse, run)
     row = _find(warehouse, track_id, ["has_lyrics"], TABLE, run)
     if row is None:

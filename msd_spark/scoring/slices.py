@@ -105,7 +105,7 @@ def slice_songs(warehouse: Warehouse, most: int = SONGS_PER_SLICE) -> SlicedSong
     UserError
         When ``songs/`` is not whole, or has a track twice.
     """
-    warehouse.require("songs", made_by="jobs/ingest.py")
+    warehouse.require("songs")
     files = table_files(warehouse, "songs")
     root = warehouse.path("songs") + "/"
 

@@ -203,5 +203,5 @@ def lyrics_fingerprint(warehouse: Warehouse) -> str:
         return str(warehouse.read_json(SUMMARIES, "lyrics.json")["vectors"]["fingerprint"])
     except (OSError, KeyError, ValueError):
         raise UserError(
-            f"{SUMMARIES}/lyrics.json does not say which vectors lyrics/ has; run jobs/lyrics.py again"
+            f"{SUMMARIES}/lyrics.json does not say which vectors lyrics/ has; run msd-spark lyrics again"
         ) from None

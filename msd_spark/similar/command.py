@@ -60,7 +60,7 @@ class Catalogue:
     def read(cls, warehouse: Warehouse, run: str) -> Catalogue:
         """Read the embeddings of a run, and names and labels."""
         embedded = read_embeddings(warehouse, run)
-        warehouse.require("songs", made_by="jobs/ingest.py")
+        warehouse.require("songs")
         songs = _described(warehouse, embedded)
         return cls(songs, embedded.vectors, embedded.fingerprint())
 

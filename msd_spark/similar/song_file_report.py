@@ -55,7 +55,7 @@ def nearest_tables(warehouse: Warehouse, run: str, songs: Sequence[LooseSong], k
         try:
             found = search(warehouse, among, row, run, k, None, ())
         except ValueError as error:
-            raise UserError(f"{error}; run jobs/score.py again") from None
+            raise UserError(f"{error}; run msd-spark score again") from None
         rows = []
         for place, distance in zip(found.places[0], found.distances[0], strict=True):
             if place != NONE:

@@ -139,7 +139,7 @@ def test_folders_of_any_name_hold_a_warehouse(tmp_path: Path, name: str) -> None
     warehouse = Warehouse(str(tmp_path / name))
     warehouse.write_arrow(numbers(1), "songs")
     assert (tmp_path / name / "songs" / "part-0.parquet").is_file()
-    assert warehouse.require("songs", made_by="x") == f"file://{tmp_path}/{name}/songs"
+    assert warehouse.require("songs") == f"file://{tmp_path}/{name}/songs"
 
 
 def test_a_path_and_a_file_address_are_one_warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

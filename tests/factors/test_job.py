@@ -172,12 +172,12 @@ def test_cold_tracks_are_fitted_to_users_who_never_heard_them(spark: SparkSessio
     # The users' factors are those of the warm tracks alone, and the cold tracks' are those of these users.
     assert user_factors == pytest.approx(fit_rows(ours[:, warm], track_factors[warm], PARAMETERS), abs=1e-4)
     assert track_factors[~warm] == pytest.approx(fit_rows(ours[:, ~warm].T.tocsr(), user_factors, PARAMETERS), abs=1e-4)
-    with pytest.raises(UserError, match=r"no whole table .*dataset/other; run jobs/dataset.py --name other"):
+    with pytest.raises(UserError, match=r"table .*dataset/other is missing or incomplete; run msd-spark dataset"):
         make_factors(spark, FactorSettings(plays.root, PARAMETERS, cold_dataset="other"))
 
 
 def test_what_is_missing_is_told_and_leaves_the_table_alone(spark: SparkSession, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no whole table .*/plays; run jobs/plays.py first"):
+    with pytest.raises(UserError, match=r"table .*/plays is missing or incomplete; run msd-spark plays first"):
         make_factors(spark, FactorSettings(str(tmp_path)))
     warehouse = write_plays(tmp_path)
     Warehouse(str(tmp_path)).write_arrow(FACTORS.empty_table(), "factors")

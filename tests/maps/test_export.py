@@ -111,12 +111,14 @@ def test_one_viewer_alone_needs_what_it_shows(warehouse: Warehouse, tmp_path: Pa
         "projector_config.pbtxt",
         "vectors.tsv",
     ]
-    with pytest.raises(UserError, match=r"no whole table .*/neighbours/tiny; run jobs/neighbours.py first"):
+    with pytest.raises(
+        UserError, match=r"table .*/neighbours/tiny is missing or incomplete; run msd-spark neighbours first"
+    ):
         export_map(ExportSettings(bare.root, "tiny", str(tmp_path / "to")))
 
 
 def test_a_map_that_is_not_there_is_named(warehouse: Warehouse, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"map_export: no whole table .*/maps/other; run jobs/maps.py first"):
+    with pytest.raises(UserError, match=r"table .*/maps/other is missing or incomplete; run msd-spark maps"):
         export_map(ExportSettings(warehouse.root, "other", str(tmp_path)))
 
 

@@ -224,7 +224,9 @@ def test_songs_of_one_direction_are_refused(everything: Warehouse, tmp_path: Pat
 
 
 def test_missing_embeddings_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no whole table .*/embeddings/tiny; run jobs/score.py first"):
+    with pytest.raises(
+        UserError, match=r"table .*/embeddings/tiny is missing or incomplete; run msd-spark score first"
+    ):
         run(Warehouse(str(tmp_path)))
 
 

@@ -97,7 +97,9 @@ def test_the_index_finds_what_its_file_says(spark: SparkSession, songs: Warehous
 
 def test_missing_and_bad_embeddings_are_named(spark: SparkSession, tmp_path: Path) -> None:
     warehouse = write_embedded_songs(tmp_path, 12)
-    with pytest.raises(UserError, match=r"no whole table .*/embeddings/other; run jobs/score.py first"):
+    with pytest.raises(
+        UserError, match=r"table .*/embeddings/other is missing or incomplete; run msd-spark score first"
+    ):
         find_neighbours(spark, NeighbourSettings(warehouse.root, "other"))
     embeddings = pq.read_table(warehouse.path("embeddings", "tiny"))
     rows = embeddings.to_pylist()
@@ -170,5 +172,7 @@ def test_factors_are_searched_and_judged_with_the_same_tools(spark: SparkSession
     quality = songs.read_json("neighbours", "listens", QUALITY_FILE)
     genre = quality["neighbours_that_share"]["all"]["genre"]["embedding"]
     assert genre["share"] > genre["chance"] + 0.3
-    with pytest.raises(UserError, match=r"no whole table .*/nowhere/factors; run jobs/factors.py first"):
+    with pytest.raises(
+        UserError, match=r"table .*/nowhere/factors is missing or incomplete; run msd-spark factors first"
+    ):
         find_neighbours(spark, NeighbourSettings(f"{songs.root}/nowhere", "listens", space="factors"))

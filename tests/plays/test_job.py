@@ -157,7 +157,7 @@ def test_bad_inputs_are_refused_and_leave_the_tables_alone(spark: SparkSession, 
         ({"triplets": str(tmp_path / "unknown.txt")}, r"no triplet of .* without a track 1.*; see --tracks"),
         ({"triplets": str(tmp_path / "empty.txt")}, r"no triplet of .*empty\.txt is of a track: lines 0"),
         ({"tracks": str(tmp_path / "strange.txt")}, r"no line of .*strange\.txt names a song and a track"),
-        ({"tracks": None}, r"no whole table .*/songs; run jobs/ingest\.py \(or give --tracks unique_tracks\.txt\)"),
+        ({"tracks": None}, r"table .*/songs is missing or incomplete; run msd-spark ingest"),
     ):
         with pytest.raises(UserError, match=message):
             make_plays(spark, PlaysSettings(**{**vars(settings), **change}))

@@ -38,7 +38,7 @@ class Dataset:
         UserError
             When it is not there, or was not written to its end.
         """
-        warehouse.require("dataset", name, made_by="jobs/dataset.py")
+        warehouse.require("dataset", name)
         return cls(warehouse, warehouse.read_json("dataset", name, METADATA))
 
     @property

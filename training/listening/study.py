@@ -80,7 +80,7 @@ def study(settings: StudySettings) -> tuple[dict[str, Any], pa.Table]:
     warehouse = Warehouse(settings.warehouse)
     metadata = read_run(warehouse, settings.run)
     name = str(metadata["dataset"]["name"])
-    warehouse.require("dataset", name, made_by="jobs/dataset.py")
+    warehouse.require("dataset", name)
     dataset = Dataset.open(warehouse, name)
     found = Target.of(run_target(metadata).name, dataset)
     fit = fit_to(metadata, dataset, found, settings.split)

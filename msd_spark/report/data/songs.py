@@ -48,7 +48,7 @@ def read_songs(sources: Sources) -> Songs:
     columns = ["track_id", "predicted_genre", "genre_probabilities", "has_lyrics"]
     table = read_table(warehouse, columns, "embeddings", run).to_pandas().sort_values("track_id", ignore_index=True)
     if table.empty:
-        raise UserError(f"embeddings/{run} has no songs; run jobs/score.py again")
+        raise UserError(f"embeddings/{run} has no songs; run msd-spark score again")
     table = _joined(table, sources.table(["track_id", *DESCRIBED], "songs"), DESCRIBED)
     labels = sources.table(["track_id", "genre", "label_set"], "labels")
     if labels is not None:

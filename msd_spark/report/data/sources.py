@@ -46,7 +46,7 @@ class Sources:
             When there is no such run, or it was not scored.
         """
         run = read_run(warehouse, name)
-        warehouse.require("embeddings", name, made_by="jobs/score.py")
+        warehouse.require("embeddings", name)
         return cls(warehouse, name, run)
 
     @property
