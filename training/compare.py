@@ -162,11 +162,11 @@ def compare_runs(warehouse: Warehouse, arguments: argparse.Namespace, runs: Sequ
     """Return what ``comparison.json`` holds, from the folders of the runs."""
     import numpy as np
 
+    from msd_spark.core.bootstrap import Bootstrap
     from training.comparing.comparison import compare, pool
     from training.data.dataset import Dataset
     from training.data.predictions import Predictions
     from training.data.targets import Target
-    from training.evaluation.bootstrap import Bootstrap
     from training.runs.predictions_table import read_predictions
 
     dataset = Dataset.open(warehouse, arguments.dataset)

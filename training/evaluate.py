@@ -45,9 +45,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
     import horovod.tensorflow as hvd
     import pyarrow.parquet as pq
 
+    from msd_spark.core.bootstrap import Bootstrap
     from training.data.dataset import Dataset
     from training.data.targets import Target
-    from training.evaluation.bootstrap import Bootstrap
     from training.evaluation.fit import fit_to, run_target
     from training.evaluation.judgement import HEADLINES, judge
     from training.evaluation.leaks import find_leak

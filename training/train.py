@@ -87,9 +87,9 @@ def train_with(
     started = time.monotonic()
     import keras
 
+    from msd_spark.core.bootstrap import Bootstrap
     from training.data.dataset import Dataset
     from training.data.targets import Target
-    from training.evaluation.bootstrap import Bootstrap
     from training.evaluation.judgement import judge_splits, read_training_truths
     from training.loop.checkpoints import Checkpoints
     from training.loop.journal import Journal

@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from msd_spark.core.bootstrap import Bootstrap, percentile_interval
 from msd_spark.core.errors import UserError
 from training.data.predictions import Predictions
 from training.data.targets import Target
-from training.evaluation.bootstrap import Artists, Bootstrap, percentile_interval, resample
+from training.evaluation.bootstrap import Artists, resample
 from training.evaluation.judgement import candidate_of
 
 STAGE = "compare"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from training.evaluation.bootstrap import Artists, Bootstrap, Statistic, percentile_interval, resample
+from msd_spark.core.bootstrap import Bootstrap, percentile_interval
+from training.evaluation.bootstrap import Artists, Statistic, resample
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from msd_spark.core.bootstrap import Bootstrap
 from msd_spark.core.errors import UserError
 from training.data.dataset import STAGE, Dataset
 from training.data.predictions import Predictions
 from training.data.targets import FACTORS, GENRE, POPULARITY, TAGS, Target
 from training.evaluation.baselines import TrainingTruths, artist_mean_scores, prior_scores, stratified_random
-from training.evaluation.bootstrap import Artists, Bootstrap
+from training.evaluation.bootstrap import Artists
 from training.evaluation.candidate import Candidate, with_intervals
 from training.evaluation.classification import classification_figures, classifier
 from training.evaluation.divergence import DivergedError

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from msd_spark.core.bootstrap import Bootstrap, percentile_interval
 from msd_spark.core.model_inputs import CHROMA, HAS_LYRICS, LYRIC_VECTOR, MASK, TIMBRE
 from msd_spark.core.schemas import OCCLUSION
 from training.data.predictions import Predictions
-from training.evaluation.bootstrap import Artists, Bootstrap, Statistic, percentile_interval, resample
+from training.evaluation.bootstrap import Artists, Statistic, resample
 from training.evaluation.classification import as_probabilities
 from training.evaluation.confusion import confusion_figures
 from training.models.settings import Normalisation

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 from tqdm import tqdm
 
+from msd_spark.core.bootstrap import Bootstrap
 from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import HAS_LYRICS
 from msd_spark.core.runs import read_run
@@ -22,7 +23,6 @@ from training.data.dataset import Dataset
 from training.data.predictions import Predictions
 from training.data.reading import columns_for, read_row_groups, to_batch
 from training.data.targets import GENRE, POPULARITY, Target
-from training.evaluation.bootstrap import Bootstrap
 from training.evaluation.fit import Fit, fit_to, run_target
 from training.listening.filters import filter_responses, responses_table, sample_songs
 from training.listening.occlusion import FULL, HIDDEN, hide, occlusion_table

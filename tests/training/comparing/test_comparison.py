@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+from msd_spark.core.bootstrap import Bootstrap
 from msd_spark.core.errors import UserError
 from training.compare import parse_arguments, plan_runs
 from training.comparing.comparison import Combination, combinations, compare, parse_list, pool
 from training.comparing.table import comparison_table, findings, markdown
 from training.data.predictions import Predictions
 from training.data.targets import FACTORS, GENRE, POPULARITY, TAGS, Target
-from training.evaluation.bootstrap import Bootstrap
 from training.runs.predictions_table import from_table
 from training.runs.run_folder import predictions_table
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from msd_spark.core.bootstrap import Bootstrap
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import GEOMETRY
 from tests.support.predictions import predictions, target
@@ -16,7 +17,7 @@ from training.data.dataset import Dataset
 from training.data.predictions import Predictions
 from training.data.targets import Target
 from training.evaluation.baselines import TrainingTruths, artist_mean_scores, prior_scores, stratified_random
-from training.evaluation.bootstrap import Artists, Bootstrap
+from training.evaluation.bootstrap import Artists
 from training.evaluation.classification import classification_figures
 from training.evaluation.judgement import judge, judge_splits, read_training_truths
 from training.evaluation.linear import fit_linear

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from msd_spark.core.bootstrap import Bootstrap, percentile_interval
 from tests.support.predictions import predictions, target
 from training.data.predictions import Predictions
 from training.data.targets import TARGETS
-from training.evaluation.bootstrap import Artists, Bootstrap, mean_statistic, percentile_interval, resample
+from training.evaluation.bootstrap import Artists, mean_statistic, resample
 from training.evaluation.judgement import HEADLINES, candidate_of, epoch_figures, judge
 from training.evaluation.ranking import RankedScores
 
@@ -29,7 +30,7 @@ def test_every_resample_has_the_figures_of_its_songs_written_out(name: str, seed
     if artists.count < 2:
         return
     made_candidate = candidate_of(what, made.true, made.scores, artists, {})
-    for drawn in artists.draws(Bootstrap(resamples=4, seed=seed)):
+    for drawn in Bootstrap(resamples=4, seed=seed).draws(artists.count):
         fast = made_candidate.statistic(drawn)
         assert set(HEADLINES[name]) <= set(fast)
         for column in range(drawn.shape[1]):
@@ -65,7 +66,7 @@ def test_weighted_ranking_figures_are_sklearns(seed: int, n: int, n_scores: int)
 def test_whole_artists_are_drawn_as_many_as_there_are() -> None:
     artists = Artists.of(np.array(["b", "a", "b", "c"]))
     assert artists.index.tolist() == [1, 0, 1, 2]
-    drawn = np.hstack(list(artists.draws(Bootstrap(resamples=500, seed=3))))
+    drawn = np.hstack(list(Bootstrap(resamples=500, seed=3).draws(artists.count)))
     assert drawn.shape == (3, 500)
     assert (drawn.sum(axis=0) == 3).all()
     assert drawn.mean(axis=1) == pytest.approx([1, 1, 1], abs=0.15)
@@ -123,18 +124,6 @@ def test_an_interval_by_artist_is_wider_than_by_track_where_artists_are_alike() 
     assert widths[0] / widths[1] == pytest.approx(np.sqrt(10), rel=0.15)
 
 
-def test_the_percentile_interval_by_hand() -> None:
-    # 0 … 1000: the 2.5th percentile is 25, the 97.5th 975.
-    assert percentile_interval(np.arange(1001.0), 0.95) == pytest.approx([25, 975])
-
-
-def test_no_interval_is_claimed_where_a_figure_is_mostly_undefined_or_there_is_one_artist() -> None:
-    assert percentile_interval(np.array([1.0, np.nan, np.nan]), 0.95) is None
+def test_no_interval_is_claimed_for_one_artist() -> None:
     made = predictions("genre", 10, 2, n_artists=1)
     assert judge(target("genre", 2), made)["model"]["intervals"] == {}
-
-
-@pytest.mark.parametrize(("resamples", "level"), [(1, 0.95), (100, 1.0), (100, 0.0)])
-def test_settings_that_give_no_interval_are_refused(resamples: int, level: float) -> None:
-    with pytest.raises(ValueError, match="give no interval"):
-        Bootstrap(resamples, level)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
 from msd_spark.core.beats import BeatTimes
+from msd_spark.core.bootstrap import Bootstrap
 from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import input_shapes
 from msd_spark.core.schemas import FILTER_RESPONSES, GEOMETRY, OCCLUSION, Geometry
@@ -23,7 +24,7 @@ from tests.support.tiny_dataset import LABELS, write_tiny_dataset
 from training.data.dataset import Dataset
 from training.data.predictions import Predictions
 from training.data.targets import Target
-from training.evaluation.bootstrap import Artists, Bootstrap
+from training.evaluation.bootstrap import Artists
 from training.evaluation.judgement import read_training_truths
 from training.listening.filters import filter_responses, responses_table
 from training.listening.occlusion import FULL, hide, occlusion_statistic, occlusion_table
