@@ -23,7 +23,7 @@ from msd_spark.core.schemas import SPLITS
 from msd_spark.core.warehouse import Warehouse
 from training.comparing.comparison import Combination, combinations, parse_list
 from training.comparing.table import NOTE, comparison_table, findings, markdown
-from training.evaluation.deciding import MAIN_FIGURES
+from training.evaluation.deciding import MAIN_METRICS
 from training.loop.checkpoints import differences
 from training.loop.options import model_settings, training_settings
 from training.loop.session import forget_models, join_ranks, run_command, training_arguments
@@ -177,7 +177,7 @@ def compare_runs(warehouse: Warehouse, arguments: argparse.Namespace, runs: Sequ
         if made is None:
             raise UserError(f"{arguments.split} of dataset {dataset.name} is empty; see --split")
         predictions.setdefault(run.combination, {})[run.seed] = made
-    figures = MAIN_FIGURES[target.name]
+    figures = MAIN_METRICS[target.name]
     rows = compare(pool(target, predictions, figures, bootstrap), figures, arguments.reference, bootstrap)
     for row in rows:
         mine = [run for run in runs if (run.combination.model, run.combination.inputs) == (row["model"], row["inputs"])]

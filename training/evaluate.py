@@ -51,7 +51,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     from training.evaluation.fit import fit_to, run_target
     from training.evaluation.judgement import HEADLINES, judge
     from training.evaluation.leaks import find_leak
-    from training.evaluation.table import figures_table
+    from training.evaluation.table import metrics_table
     from training.loop.inference import compile_inference, predict_split
     from training.ranks.devices import keep_to_own_cores, use_own_accelerator
     from training.ranks.ranks import Ranks
@@ -106,7 +106,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         ("seconds", f"{time.monotonic() - started:.1f}"),
     ]
     print(tabulate(facts, headers=["evaluate", ""], tablefmt="simple", colalign=("left", "right")))
-    print(f"\n{figures_table({split: judged}, HEADLINES[fit.target.name])}")
+    print(f"\n{metrics_table({split: judged}, HEADLINES[fit.target.name])}")
     print(f"\nwritten: {folder}/{place[-1]}.json", flush=True)
     warning = leak.warning(arguments.run)
     if warning:

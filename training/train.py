@@ -186,11 +186,11 @@ def report(
 ) -> None:
     """Print what was trained, the figures beside the baselines', and what to type next."""
     from training.evaluation.judgement import HEADLINES
-    from training.evaluation.table import figures_table
+    from training.evaluation.table import metrics_table
 
     facts = [("model", arguments.model), ("ranks", n_ranks), ("epochs", len(history)), ("seconds", f"{seconds:.1f}")]
     print(tabulate(facts, headers=["train", ""], tablefmt="simple", colalign=("left", "right")))
-    print(f"\n{figures_table(metrics, HEADLINES[arguments.target])}")
+    print(f"\n{metrics_table(metrics, HEADLINES[arguments.target])}")
     print(f"\nnext: spark-submit jobs/score.py --warehouse {arguments.warehouse} --run {run}", flush=True)
 
 

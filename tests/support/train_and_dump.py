@@ -12,7 +12,7 @@ import numpy as np
 from msd_spark.core.warehouse import Warehouse
 from training.data.dataset import Dataset
 from training.data.targets import Target
-from training.evaluation.judgement import epoch_figures
+from training.evaluation.judgement import epoch_metrics
 from training.loop.settings import TrainingSettings
 from training.loop.trainer import Trainer
 from training.models import MODELS
@@ -34,6 +34,6 @@ predictions = trainer.predict("test")
 assert predictions is not None
 np.savez(output / f"weights-{ranks.size}-{ranks.rank}.npz", *model.get_weights())
 if ranks.is_first:
-    metrics = epoch_figures(target, predictions)
+    metrics = epoch_metrics(target, predictions)
     found = {"history": history, "metrics": metrics, "track_ids": predictions.track_ids.tolist()}
     (output / f"result-{ranks.size}.json").write_text(json.dumps(found))

@@ -9,7 +9,7 @@ import numpy as np
 
 from training.evaluation.bootstrap import Artists, mean_statistic, together
 from training.evaluation.candidate import Candidate
-from training.evaluation.confusion import confusion_figures, expected_confusion_statistic
+from training.evaluation.confusion import confusion_metrics, expected_confusion_statistic
 
 BASELINES = ("none", "simple", "all")
 """What ``--baselines`` takes: ``simple`` ones know the train split's truths alone, ``all`` adds a linear model."""
@@ -95,7 +95,7 @@ def stratified_random(
     """
     support = np.bincount(true, minlength=len(shares))
     confusion = support[:, None] * shares
-    figures = {name: float(value) for name, value in confusion_figures(confusion).items()}
+    figures = {name: float(value) for name, value in confusion_metrics(confusion).items()}
     by_class = {
         name: {
             "support": int(support[place]),

@@ -10,7 +10,7 @@ BINS = 15
 """As in Guo et al., whose figures one compares with."""
 
 
-def calibration_figures(true: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+def calibration_metrics(true: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     """Return the expected calibration error, and the table that a reliability diagram is drawn from.
 
     The confidence of a prediction is its highest probability. Confidences are cut into 15 bins of equal

@@ -24,7 +24,7 @@ from sklearn.metrics import (
 )
 
 from training.evaluation.bootstrap import Artists, mean_statistic, together
-from training.evaluation.calibration import calibration_figures
+from training.evaluation.calibration import calibration_metrics
 from training.evaluation.candidate import Candidate
 from training.evaluation.confusion import confusion_statistic
 from training.evaluation.ranking import macro_average_precision_statistic
@@ -61,7 +61,7 @@ def classifier(
         macro_average_precision_statistic(positive, probabilities, artists, "macro_average_precision"),
         mean_statistic(means, artists),
     )
-    return Candidate(classification_figures(true, scores, classes, ordinal=ordinal), statistic)
+    return Candidate(classification_metrics(true, scores, classes, ordinal=ordinal), statistic)
 
 
 def as_probabilities(scores: np.ndarray) -> np.ndarray:
@@ -75,7 +75,7 @@ def losses(true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return -np.log(np.maximum(probabilities[np.arange(len(true)), true], SMALLEST_PROBABILITY))
 
 
-def classification_figures(
+def classification_metrics(
     true: np.ndarray, scores: np.ndarray, classes: Sequence[str], *, ordinal: bool = False
 ) -> dict[str, Any]:
     """Return the figures of a classifier on at least one example.
@@ -89,7 +89,7 @@ def classification_figures(
     classes : sequence of str
         Names by index.
     ordinal : bool
-        Adds `ordinal_figures`.
+        Adds `ordinal_metrics`.
 
     Returns
     -------
@@ -127,14 +127,14 @@ def classification_figures(
         "micro_average_precision": float(average_precision_score(positive.ravel(), probabilities.ravel())),
         "macro_roc_auc": mean_of_defined([row["roc_auc"] for row in by_class.values()]),
         "log_loss": float(losses(true, probabilities).mean()),
-        **(ordinal_figures(true, probabilities) if ordinal else {}),
-        **calibration_figures(true, probabilities),
+        **(ordinal_metrics(true, probabilities) if ordinal else {}),
+        **calibration_metrics(true, probabilities),
         "by_class": by_class,
         "confusion_matrix": confusion_matrix(true, predicted, labels=indices).tolist(),
     }
 
 
-def ordinal_figures(true: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+def ordinal_metrics(true: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     """Return what the order of classes allows to say.
 
     Parameters

@@ -7,7 +7,7 @@ import numpy as np
 from training.evaluation.bootstrap import Artists, Statistic
 
 
-def confusion_figures(confusion: np.ndarray) -> dict[str, np.ndarray]:
+def confusion_metrics(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """Return accuracy, balanced accuracy, macro and weighted F1 of confusion matrices.
 
     Balanced accuracy and macro F1 are means over the classes that have an example.
@@ -39,7 +39,7 @@ def confusion_figures(confusion: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def confusion_statistic(true: np.ndarray, predicted: np.ndarray, n_classes: int, artists: Artists) -> Statistic:
-    """Return the statistic of `confusion_figures`.
+    """Return the statistic of `confusion_metrics`.
 
     Parameters
     ----------
@@ -51,13 +51,13 @@ def confusion_statistic(true: np.ndarray, predicted: np.ndarray, n_classes: int,
     cells = artists.matrix(true.astype(np.int64) * n_classes + predicted, n_classes**2)
 
     def figures(drawn: np.ndarray) -> dict[str, np.ndarray]:
-        return confusion_figures((cells @ drawn).T.reshape(-1, n_classes, n_classes))
+        return confusion_metrics((cells @ drawn).T.reshape(-1, n_classes, n_classes))
 
     return figures
 
 
 def expected_confusion_statistic(true: np.ndarray, shares: np.ndarray, artists: Artists) -> Statistic:
-    """Return the statistic of guessing at random by shares: `confusion_figures` of the expected matrix.
+    """Return the statistic of guessing at random by shares: `confusion_metrics` of the expected matrix.
 
     Parameters
     ----------
@@ -70,6 +70,6 @@ def expected_confusion_statistic(true: np.ndarray, shares: np.ndarray, artists: 
     support = artists.matrix(true, len(shares))
 
     def figures(drawn: np.ndarray) -> dict[str, np.ndarray]:
-        return confusion_figures((support @ drawn).T[:, :, None] * shares)
+        return confusion_metrics((support @ drawn).T[:, :, None] * shares)
 
     return figures

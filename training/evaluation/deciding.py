@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from training.data.targets import FACTORS, GENRE, POPULARITY, TAGS
 
-MAIN_FIGURES = {
+MAIN_METRICS = {
     GENRE: ("macro_f1", "accuracy"),
     POPULARITY: ("macro_f1", "off_by_one_accuracy"),
     TAGS: ("macro_roc_auc", "macro_pr_auc"),
@@ -15,9 +15,9 @@ MAIN_FIGURES = {
 }
 """The first one decides; the second is shown beside it. By target."""
 
-FIGURE, LOSS = "figure", "loss"
-BEST_BY = (FIGURE, LOSS)
-"""What an epoch is judged by: the target's first figure in `MAIN_FIGURES`, or the loss."""
+METRIC, LOSS = "metric", "loss"
+BEST_BY = (METRIC, LOSS)
+"""What an epoch is judged by: the target's first figure in `MAIN_METRICS`, or the loss."""
 
 LESS_IS_BETTER = frozenset({LOSS, "log_loss", "mean_squared_error"})
 """Figures of which less is better."""
@@ -40,10 +40,10 @@ def cost_of_epoch(row: Mapping[str, float], target: str, by: str) -> float:
     Examples
     --------
     >>> row = {"epoch": 3, "validation_loss": 0.5, "validation_macro_f1": 0.25}
-    >>> [cost_of_epoch(row, GENRE, by) for by in ("loss", "figure")], cost_of_epoch({"epoch": 3}, GENRE, "loss")
+    >>> [cost_of_epoch(row, GENRE, by) for by in ("loss", "metric")], cost_of_epoch({"epoch": 3}, GENRE, "loss")
     ([0.5, -0.25], -3.0)
     """
-    name = LOSS if by == LOSS else MAIN_FIGURES[target][0]
+    name = LOSS if by == LOSS else MAIN_METRICS[target][0]
     value = row.get(f"validation_{name}")
     # Whether a figure is defined depends on the split alone: it is in every epoch or in none.
     if value is None or math.isnan(value):

@@ -9,17 +9,17 @@ import numpy as np
 
 from msd_spark.core.bootstrap import Bootstrap
 from msd_spark.core.errors import UserError
-from training.data.dataset import STAGE, Dataset
+from training.data.dataset import Dataset
 from training.data.predictions import Predictions
 from training.data.targets import FACTORS, GENRE, POPULARITY, TAGS, Target
 from training.evaluation.baselines import TrainingTruths, artist_mean_scores, prior_scores, stratified_random
 from training.evaluation.bootstrap import Artists
 from training.evaluation.candidate import Candidate, with_intervals
-from training.evaluation.classification import classification_figures, classifier
+from training.evaluation.classification import classification_metrics, classifier
 from training.evaluation.divergence import DivergedError
 from training.evaluation.linear import TRAINING_EXAMPLES, Linear, fit_linear
-from training.evaluation.multilabel import multilabel_figures, tagger
-from training.evaluation.regression import regression_figures, regressor
+from training.evaluation.multilabel import multilabel_metrics, tagger
+from training.evaluation.regression import regression_metrics, regressor
 from training.evaluation.song_features import read_columns, read_features
 
 HEADLINES = {
@@ -34,7 +34,7 @@ PRIOR_NAME = {GENRE: "majority", POPULARITY: "majority", TAGS: "prior", FACTORS:
 """What the baseline that says the same of every song is called, by target."""
 
 
-def epoch_figures(target: Target, predictions: Predictions) -> dict[str, Any]:
+def epoch_metrics(target: Target, predictions: Predictions) -> dict[str, Any]:
     """Return the figures of a model's predictions, without intervals; none where no example has the target.
 
     Parameters
@@ -53,10 +53,10 @@ def epoch_figures(target: Target, predictions: Predictions) -> dict[str, Any]:
         return {}
     check_finite(judged.scores)
     if target.name == TAGS:
-        return multilabel_figures(judged.true, judged.scores, target.class_names)
+        return multilabel_metrics(judged.true, judged.scores, target.class_names)
     if target.name == FACTORS:
-        return regression_figures(judged.true, judged.scores, target.class_names)
-    return classification_figures(judged.true, judged.scores, target.class_names, ordinal=target.name == POPULARITY)
+        return regression_metrics(judged.true, judged.scores, target.class_names)
+    return classification_metrics(judged.true, judged.scores, target.class_names, ordinal=target.name == POPULARITY)
 
 
 def judge(
@@ -150,8 +150,7 @@ def check_finite(scores: np.ndarray) -> None:
     wrong = int((~np.isfinite(scores)).any(axis=1).sum())
     if wrong:
         raise DivergedError(
-            STAGE,
-            f"{wrong} of {len(scores)} examples have scores that are no numbers; a lower --learning-rate may help",
+            f"{wrong} of {len(scores)} examples have scores that are not finite; a lower --learning-rate may help"
         )
 
 

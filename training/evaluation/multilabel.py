@@ -30,7 +30,7 @@ def tagger(true: np.ndarray, scores: np.ndarray, tags: Sequence[str], artists: A
         macro_ranking_statistic(true > 0, scores.astype(np.float64), artists),
         mean_statistic({"log_loss": tag_losses(true, scores)}, artists),
     )
-    return Candidate(multilabel_figures(true, scores, tags), statistic)
+    return Candidate(multilabel_metrics(true, scores, tags), statistic)
 
 
 def tag_losses(true: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -40,7 +40,7 @@ def tag_losses(true: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return -np.log(np.maximum(given, SMALLEST_PROBABILITY)).mean(axis=1)
 
 
-def multilabel_figures(true: np.ndarray, scores: np.ndarray, tags: Sequence[str]) -> dict[str, Any]:
+def multilabel_metrics(true: np.ndarray, scores: np.ndarray, tags: Sequence[str]) -> dict[str, Any]:
     """Return the figures of a tagger on at least one example.
 
     Parameters

@@ -27,7 +27,7 @@ def regressor(true: np.ndarray, scores: np.ndarray, names: Sequence[str], artist
     wide, said = true.astype(np.float64), scores.astype(np.float64)
     means = {"mean_squared_error": np.square(wide - said).mean(axis=1), "cosine": cosines(wide, said)}
     statistic = together(mean_statistic(means, artists), _r2_statistic(wide, said, artists))
-    return Candidate(regression_figures(true, scores, names), statistic)
+    return Candidate(regression_metrics(true, scores, names), statistic)
 
 
 def cosines(true: np.ndarray, said: np.ndarray) -> np.ndarray:
@@ -36,7 +36,7 @@ def cosines(true: np.ndarray, said: np.ndarray) -> np.ndarray:
     return np.divide((true * said).sum(axis=1), length, out=np.zeros(len(true)), where=length > 0)
 
 
-def regression_figures(true: np.ndarray, scores: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+def regression_metrics(true: np.ndarray, scores: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
     """Return the figures of a regression on at least one example.
 
     Parameters

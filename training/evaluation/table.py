@@ -26,7 +26,7 @@ SHORT = {
 """What a figure is called at the head of a column."""
 
 
-def figures_table(metrics: Mapping[str, Mapping[str, Mapping[str, Any]]], names: tuple[str, ...]) -> str:
+def metrics_table(metrics: Mapping[str, Mapping[str, Mapping[str, Any]]], names: tuple[str, ...]) -> str:
     """Return the figures of each split's candidates as a table.
 
     Parameters

@@ -21,7 +21,7 @@ from msd_spark.core.schemas import OCCLUSION
 from training.data.predictions import Predictions
 from training.evaluation.bootstrap import Artists, Statistic, resample
 from training.evaluation.classification import as_probabilities
-from training.evaluation.confusion import confusion_figures
+from training.evaluation.confusion import confusion_metrics
 from training.models.settings import Normalisation
 
 LYRICS, AUDIO = "lyrics", "audio"
@@ -85,7 +85,7 @@ def occlusion_statistic(true: np.ndarray, scores: np.ndarray, artists: Artists) 
         with np.errstate(invalid="ignore", divide="ignore"):
             f1 = np.where(support > 0, 2 * np.diagonal(confusion, axis1=1, axis2=2) / (support + predicted), np.nan)
             probability = np.where(support > 0, gained / support, np.nan)
-            overall = confusion_figures(confusion)
+            overall = confusion_metrics(confusion)
             made = {name: overall[name] for name in OF_ALL if name != PROBABILITY}
             made[PROBABILITY] = gained.sum(axis=1) / support.sum(axis=1)
         for number in range(n_classes):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from training.data.feed import FeedSettings
-from training.evaluation.deciding import BEST_BY, FIGURE
+from training.evaluation.deciding import BEST_BY, METRIC
 from training.loop.optimizers import OptimizerSettings
 from training.loop.schedule import Schedule
 
@@ -36,7 +36,7 @@ class TrainingSettings:
     epochs: int = 30
     batch: int = 32
     patience: int = 6
-    best_by: str = FIGURE
+    best_by: str = METRIC
     shuffle_window: int = 4
     seed: int = 0
     schedule: Schedule = field(default_factory=Schedule)

@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from msd_spark.core.errors import UserError
-from training.data.dataset import STAGE, Dataset
+from training.data.dataset import Dataset
 from training.data.feed import Feed
 from training.data.plan import RankPlan, plan_epoch
 from training.data.predictions import Predictions
@@ -30,7 +30,7 @@ from training.data.reading import Batch, Tally, batches
 from training.data.targets import TAGS, Target
 from training.evaluation.deciding import cost_of_epoch
 from training.evaluation.divergence import DivergedError
-from training.evaluation.judgement import HEADLINES, check_finite, epoch_figures
+from training.evaluation.judgement import HEADLINES, check_finite, epoch_metrics
 from training.loop.inference import compile_inference, predict_split
 from training.loop.optimizers import make_optimizer
 from training.loop.progress import Progress, someone_watches
@@ -201,7 +201,7 @@ class Trainer:
         check_finite(predictions.judged().scores)
         figures: dict[str, float] = {}
         if self.ranks.is_first:
-            found = epoch_figures(self.target, predictions)
+            found = epoch_metrics(self.target, predictions)
             figures = {f"validation_{name}": found[name] for name in HEADLINES[self.target.name]}
             figures["validation_loss"] = self._loss.of_predictions(predictions)
         return dict(self.ranks.agree_on(figures))
@@ -256,7 +256,7 @@ class Trainer:
         self._check_rows(epoch, plan.rows, tally.read)
         mean = _mean([self.ranks.total(value) for value in sums])
         if not np.isfinite(mean):
-            raise DivergedError(STAGE, f"the loss of epoch {epoch + 1} is {mean}; a lower --learning-rate may help")
+            raise DivergedError(f"the loss of epoch {epoch + 1} is {mean}; a lower --learning-rate may help")
         return mean
 
     def _check_rows(self, epoch: int, planned: int, read: int) -> None:

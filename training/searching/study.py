@@ -25,7 +25,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from msd_spark.core.errors import UserError
-from training.evaluation.deciding import LESS_IS_BETTER, MAIN_FIGURES
+from training.evaluation.deciding import LESS_IS_BETTER, MAIN_METRICS
 from training.evaluation.judgement import HEADLINES
 from training.loop.checkpoints import differences
 from training.searching.space import SearchSpace
@@ -86,7 +86,7 @@ class SearchSettings:
     @property
     def decides(self) -> str:
         """The figure that trials are judged by."""
-        return self.figure or MAIN_FIGURES[self.target][0]
+        return self.figure or MAIN_METRICS[self.target][0]
 
     @property
     def minimises(self) -> bool:

@@ -18,7 +18,7 @@ from training.data.predictions import Predictions
 from training.data.targets import Target
 from training.evaluation.baselines import TrainingTruths, artist_mean_scores, prior_scores, stratified_random
 from training.evaluation.bootstrap import Artists
-from training.evaluation.classification import classification_figures
+from training.evaluation.classification import classification_metrics
 from training.evaluation.judgement import judge, judge_splits, read_training_truths
 from training.evaluation.linear import fit_linear
 from training.evaluation.song_features import Features, read_features, song_features
@@ -36,7 +36,7 @@ def truths(groups: list[str], classes: list[int], size: int) -> TrainingTruths:
 def test_the_majority_by_hand() -> None:
     # Shares 1/4, 3/4, 0: B each time. Precision of B 3/5, recall 1: F1 = 2 (3/5) / (8/5) = 3/4; A's is 0.
     training = truths(list("wxyz"), [0, 1, 1, 1], 3)
-    figures = classification_figures(TRUE, prior_scores(training.prior, 5), ["A", "B", "C"])
+    figures = classification_metrics(TRUE, prior_scores(training.prior, 5), ["A", "B", "C"])
     expected = {
         "accuracy": 3 / 5,
         "balanced_accuracy": 1 / 2,
@@ -79,7 +79,7 @@ def test_guessing_by_shares_is_what_many_draws_give() -> None:
     true = generator.choice(3, 3000, p=[0.2, 0.3, 0.5])
     expected = stratified_random(true, shares, ["A", "B", "C"], Artists(np.arange(3000), 3000)).figures
     draws = [
-        classification_figures(true, np.eye(3)[generator.choice(3, 3000, p=shares)], ["A", "B", "C"]) for _ in range(40)
+        classification_metrics(true, np.eye(3)[generator.choice(3, 3000, p=shares)], ["A", "B", "C"]) for _ in range(40)
     ]
     for name in ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1"):
         assert expected[name] == pytest.approx(np.mean([draw[name] for draw in draws]), abs=0.006)
@@ -142,7 +142,7 @@ def test_examples_without_the_target_are_not_judged() -> None:
 def test_scores_that_are_no_numbers_are_an_error_and_no_figure() -> None:
     made = predictions("genre", 30, 3)
     made.scores[4, 1] = np.nan
-    with pytest.raises(UserError, match="1 of 30 examples have scores that are no numbers"):
+    with pytest.raises(UserError, match="1 of 30 examples have scores that are not finite"):
         judge(target("genre", 3), made)
 
 

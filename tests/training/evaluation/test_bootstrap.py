@@ -11,7 +11,7 @@ from tests.support.predictions import predictions, target
 from training.data.predictions import Predictions
 from training.data.targets import TARGETS
 from training.evaluation.bootstrap import Artists, mean_statistic, resample
-from training.evaluation.judgement import HEADLINES, candidate_of, epoch_figures, judge
+from training.evaluation.judgement import HEADLINES, candidate_of, epoch_metrics, judge
 from training.evaluation.ranking import RankedScores
 
 
@@ -34,7 +34,7 @@ def test_every_resample_has_the_figures_of_its_songs_written_out(name: str, seed
         fast = made_candidate.statistic(drawn)
         assert set(HEADLINES[name]) <= set(fast)
         for column in range(drawn.shape[1]):
-            slow = epoch_figures(what, drawn_directly(made, artists, drawn[:, column]))
+            slow = epoch_metrics(what, drawn_directly(made, artists, drawn[:, column]))
             for figure, values in fast.items():
                 if figure not in slow:
                     continue

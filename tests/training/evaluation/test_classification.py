@@ -11,8 +11,8 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.metrics import log_loss as log_loss_of_sklearn
 
 from tests.support.predictions import predictions
-from training.evaluation.calibration import calibration_figures
-from training.evaluation.classification import classification_figures, ordinal_figures
+from training.evaluation.calibration import calibration_metrics
+from training.evaluation.classification import classification_metrics, ordinal_metrics
 
 CLASSES = ["A", "B", "C"]
 TRUE = np.array([0, 0, 1, 1, 1])
@@ -21,7 +21,7 @@ SCORES = np.array([[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8,
 
 def test_five_examples_by_hand() -> None:
     # Predicted: A B B B A. A: 1 right of 2 predicted and 2 true. B: 2 right of 3 predicted and 3 true. C: no example.
-    figures = classification_figures(TRUE, SCORES, CLASSES)
+    figures = classification_metrics(TRUE, SCORES, CLASSES)
     f1_a, f1_b = 1 / 2, 2 / 3
     # Sorted by A's probability: A B A B B, precision 1/1 and 2/3 at the As. By B's: B B A B A, 1/1, 2/2 and 3/4.
     ap_a, ap_b = (1 + 2 / 3) / 2, (1 + 1 + 3 / 4) / 3
@@ -60,7 +60,7 @@ def test_five_examples_by_hand() -> None:
 
 def test_an_absent_class_that_is_predicted_costs_recall_and_no_macro_figure_counts_it() -> None:
     # Predicted: C A. A has one right of two: recall 1/2, precision 1, F1 2/3.
-    figures = classification_figures(np.array([0, 0]), np.array([[0.1, 0.1, 0.8], [0.8, 0.1, 0.1]]), CLASSES)
+    figures = classification_metrics(np.array([0, 0]), np.array([[0.1, 0.1, 0.8], [0.8, 0.1, 0.1]]), CLASSES)
     assert figures["macro_f1"] == pytest.approx(2 / 3)
     assert figures["balanced_accuracy"] == pytest.approx(1 / 2)
     assert figures["by_class"]["C"]["precision"] == 0
@@ -73,13 +73,13 @@ def test_an_absent_class_that_is_predicted_costs_recall_and_no_macro_figure_coun
 @given(st.integers(0, 99), st.integers(1, 8), st.integers(2, 6))
 def test_figures_hold_no_nan_however_few_the_examples(seed: int, n: int, size: int) -> None:
     made = predictions("genre", n, size, seed)
-    json.dumps(classification_figures(made.true, made.scores, [str(k) for k in range(size)]), allow_nan=False)
+    json.dumps(classification_metrics(made.true, made.scores, [str(k) for k in range(size)]), allow_nan=False)
 
 
 @given(st.integers(0, 999), st.integers(0, 60), st.integers(2, 6))
 def test_figures_are_sklearns_where_every_class_has_an_example(seed: int, more: int, size: int) -> None:
     made = predictions("genre", size + more, size, seed)
-    figures = classification_figures(made.true, made.scores, [str(k) for k in range(size)])
+    figures = classification_metrics(made.true, made.scores, [str(k) for k in range(size)])
     wide = made.scores.astype(float) / made.scores.astype(float).sum(axis=1, keepdims=True)
     assert figures["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(made.true, wide.argmax(axis=1)))
     assert figures["log_loss"] == pytest.approx(log_loss_of_sklearn(made.true, wide, labels=list(range(size))))
@@ -92,7 +92,7 @@ def test_the_order_of_examples_does_not_matter(seed: int, n: int, size: int) -> 
     made = predictions("genre", n, size, seed)
     other = made.take(np.random.default_rng(seed).permutation(n))
     names = [str(k) for k in range(size)]
-    first, second = (classification_figures(item.true, item.scores, names) for item in (made, other))
+    first, second = (classification_metrics(item.true, item.scores, names) for item in (made, other))
     assert first["confusion_matrix"] == second["confusion_matrix"]
     for name in ("accuracy", "macro_f1", "weighted_f1", "macro_average_precision", "micro_average_precision"):
         assert first[name] == pytest.approx(second[name], rel=1e-12)
@@ -101,13 +101,13 @@ def test_the_order_of_examples_does_not_matter(seed: int, n: int, size: int) -> 
 
 def test_a_class_held_impossible_costs_much_and_not_everything() -> None:
     # log loss of one example in two held at 0, taken as 1e-12: 12 ln 10 / 2.
-    figures = classification_figures(np.array([0, 1]), np.array([[1.0, 0.0], [1.0, 0.0]], np.float32), ["A", "B"])
+    figures = classification_metrics(np.array([0, 1]), np.array([[1.0, 0.0], [1.0, 0.0]], np.float32), ["A", "B"])
     assert figures["log_loss"] == pytest.approx(12 * log(10) / 2, rel=1e-6)
 
 
 def test_perfect_predictions_are_perfect() -> None:
     made = predictions("genre", 20, 4)
-    figures = classification_figures(made.true, np.eye(4, dtype=np.float32)[made.true], list("ABCD"))
+    figures = classification_metrics(made.true, np.eye(4, dtype=np.float32)[made.true], list("ABCD"))
     ones = ("accuracy", "balanced_accuracy", "macro_f1", "micro_f1", "weighted_f1", "macro_roc_auc")
     assert [figures[name] for name in ones] == [1] * len(ones)
     assert figures["log_loss"] == figures["expected_calibration_error"] == 0
@@ -115,7 +115,7 @@ def test_perfect_predictions_are_perfect() -> None:
 
 def test_calibration_bins_are_open_below_and_closed_above() -> None:
     # Confidence 9/15 is the top of the ninth bin (8/15, 9/15]; .7 is in the eleventh (10/15, 11/15].
-    found = calibration_figures(np.array([0, 0, 1]), np.array([[9 / 15, 6 / 15], [0.7, 0.3], [0.7, 0.3]]))
+    found = calibration_metrics(np.array([0, 0, 1]), np.array([[9 / 15, 6 / 15], [0.7, 0.3], [0.7, 0.3]]))
     assert [(row["examples"], row["accuracy"]) for row in found["reliability"]] == [(1, 1.0), (2, 0.5)]
     assert found["reliability"][0]["up_to"] == pytest.approx(9 / 15)
     assert found["expected_calibration_error"] == pytest.approx((1 * (1 - 9 / 15) + 2 * (0.7 - 0.5)) / 3)
@@ -125,19 +125,19 @@ def test_the_error_of_a_calibrated_classifier_is_small_and_of_a_boaster_large() 
     generator = np.random.default_rng(0)
     confidence = generator.uniform(0.5, 1, 20_000)
     true = (generator.random(20_000) > confidence).astype(int)
-    honest = calibration_figures(true, np.column_stack([confidence, 1 - confidence]))
+    honest = calibration_metrics(true, np.column_stack([confidence, 1 - confidence]))
     assert honest["expected_calibration_error"] < 0.02
-    boasting = calibration_figures(true, np.tile([1.0, 0.0], (20_000, 1)))
+    boasting = calibration_metrics(true, np.tile([1.0, 0.0], (20_000, 1)))
     assert boasting["expected_calibration_error"] == pytest.approx(0.25, abs=0.02)
 
 
 def test_ordinal_figures_by_hand() -> None:
     # Predicted 0, 2, 1, 3 for true 0, 1, 3, 2: off by 0, 1, 2, 1. Ranks differ by 0, 1, 2, 1:
     # Spearman 1 - 6 (0 + 1 + 4 + 1) / (4 (16 - 1)) = 1 - 36 / 60 = .4.
-    found = ordinal_figures(np.array([0, 1, 3, 2]), np.eye(4)[[0, 2, 1, 3]])
+    found = ordinal_metrics(np.array([0, 1, 3, 2]), np.eye(4)[[0, 2, 1, 3]])
     assert found == pytest.approx({"off_by_one_accuracy": 3 / 4, "spearman": 0.4})
 
 
 def test_no_correlation_is_claimed_where_nothing_changes() -> None:
-    assert ordinal_figures(np.array([0, 1]), np.tile([0.2, 0.8], (2, 1)))["spearman"] is None
-    assert ordinal_figures(np.array([1]), np.array([[0.2, 0.8]]))["spearman"] is None
+    assert ordinal_metrics(np.array([0, 1]), np.tile([0.2, 0.8], (2, 1)))["spearman"] is None
+    assert ordinal_metrics(np.array([1]), np.array([[0.2, 0.8]]))["spearman"] is None

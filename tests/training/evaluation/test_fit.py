@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.runs import read_run
 from msd_spark.core.schemas import GEOMETRY
 from msd_spark.core.warehouse import Warehouse
 from tests.support.predictions import predictions
@@ -138,20 +137,3 @@ def test_predictions_of_tags_and_factors_are_lists() -> None:
     factors = predictions_table(made, Target("factors", 2, ("factor 0", "factor 1"))).to_pydict()
     assert list(factors) == ["track_id", "artist_group", "true", "predicted"]
     assert factors["true"] == [[1, 0], [1, 1], None]
-
-
-def test_an_unknown_run_is_named_with_those_there_are(tmp_path: Path) -> None:
-    warehouse = Warehouse(str(tmp_path))
-    with pytest.raises(UserError, match="no finished run models/a; finished ones: none yet"):
-        read_run(warehouse, "a")
-    warehouse.write_json({}, "models", "b", "metadata.json")
-    warehouse.write_json({}, "models", "unfinished", "metrics.json")
-    with pytest.raises(UserError, match=r"finished ones: b$"):
-        read_run(warehouse, "a")
-
-
-def test_a_run_of_another_version_is_told(tmp_path: Path) -> None:
-    warehouse = Warehouse(str(tmp_path))
-    warehouse.write_json({"target": {}, "dataset": {}, "geometry": {}}, "models", "old", "metadata.json")
-    with pytest.raises(UserError, match="says nothing of normalisation, lyric_vectors; another version wrote it"):
-        read_run(warehouse, "old")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from training.evaluation.table import figures_table
+from training.evaluation.table import metrics_table
 
 
 def test_a_row_a_candidate_with_its_intervals() -> None:
@@ -12,7 +12,7 @@ def test_a_row_a_candidate_with_its_intervals() -> None:
             "artist_mean": {"examples": 61, "accuracy": 0.25, "macro_f1": None, "intervals": {"macro_f1": [0, 1]}},
         }
     }
-    lines = figures_table(metrics, ("accuracy", "macro_f1")).splitlines()
+    lines = metrics_table(metrics, ("accuracy", "macro_f1")).splitlines()
     assert lines[0].split() == ["split", "examples", "accuracy", "macro", "F1"]
     assert lines[2].split() == ["test", "model", "61", ".626", "[.571,", ".672]", ".500"]
     assert lines[3].split() == ["test", "artist", "mean", "61", ".250", "–"]

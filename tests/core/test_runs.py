@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from msd_spark.core.errors import UserError
+from msd_spark.core.runs import newest_run, read_run
+from msd_spark.core.warehouse import Warehouse
+
+
+def test_an_unknown_run_is_refused_with_a_list_of_finished_runs(tmp_path: Path) -> None:
+    warehouse = Warehouse(str(tmp_path))
+    with pytest.raises(UserError, match="no finished run models/a; finished: none; run msd-spark train first"):
+        read_run(warehouse, "a")
+    with pytest.raises(UserError, match=r"no finished run in .*models; run msd-spark train first"):
+        newest_run(warehouse)
+    warehouse.write_json({}, "models", "b", "metadata.json")
+    warehouse.write_json({}, "models", "unfinished", "metrics.json")
+    with pytest.raises(UserError, match=r"no finished run models/a; finished: b$"):
+        read_run(warehouse, "a")
+    assert newest_run(warehouse) == "b"
+
+
+def test_incomplete_metadata_are_refused(tmp_path: Path) -> None:
+    warehouse = Warehouse(str(tmp_path))
+    warehouse.write_json({"target": {}, "dataset": {}, "geometry": {}}, "models", "old", "metadata.json")
+    with pytest.raises(UserError, match="lacks normalisation, lyric_vectors; another version wrote it"):
+        read_run(warehouse, "old")
