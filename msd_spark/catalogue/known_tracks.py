@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from msd_spark.catalogue.songs import table_files
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import ABSENT, LYRICS
 from msd_spark.core.warehouse import Warehouse
@@ -100,7 +99,7 @@ def has_row_in(warehouse: Warehouse, track_ids: pa.Array, table: str) -> np.ndar
 
 def _rows_of(warehouse: Warehouse, track_ids: pa.Array, table: str, columns: list[str]) -> pa.Table | None:
     """Return columns of a table, of these tracks alone where they are few; None where the table is not there."""
-    files = list(table_files(warehouse, table).paths) if warehouse.is_complete(table) else []
+    files = list(warehouse.table_files(table).paths) if warehouse.is_complete(table) else []
     if not files:
         return None
     opened = pads.dataset(files, filesystem=warehouse.filesystem, format="parquet", partitioning=None)

@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from msd_spark.catalogue.joined_tracks import NO_LYRICS, Vectors
-from msd_spark.catalogue.songs import table_files
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import ABSENT
 from msd_spark.core.summary import SUMMARIES
@@ -49,7 +48,7 @@ class SideTables:
             self.warehouse.require(table)
         if not self.warehouse.is_complete(table):
             return None
-        files = list(table_files(self.warehouse, table).paths)
+        files = list(self.warehouse.table_files(table).paths)
         return pads.dataset(files, filesystem=self.warehouse.filesystem, format="parquet") if files else None
 
     def places(self, ids: pa.ChunkedArray | pa.Array, table: str) -> np.ndarray:

@@ -8,7 +8,6 @@ are grouped.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -17,39 +16,20 @@ import pyarrow.parquet as pq
 
 from msd_spark.catalogue.artist_groups import group_artists
 from msd_spark.core.errors import UserError
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.warehouse import TableFiles, Warehouse
 
 STAGE = "dataset"
 LIGHT = ("track_id", "song_id", "artist_id", "artist_name", "title", "n_segments")
 """Columns of ``songs/`` that decide where a song goes."""
 
+NAMES = ("song_id", "artist_id", "artist_name", "title")
+"""Columns of ``songs/`` that identify a song and its artist."""
+
 READERS = 8
 """Files that are read at a time; on an object store most of the time is waiting."""
 
 
-@dataclass(frozen=True)
-class SongFiles:
-    """The files of ``songs/`` as they were read.
-
-    Attributes
-    ----------
-    paths : tuple of str
-        For the warehouse's filesystem; tracks refer to them by their place here.
-    sizes : tuple of int
-        Bytes.
-    """
-
-    paths: tuple[str, ...]
-    sizes: tuple[int, ...]
-
-
-def table_files(warehouse: Warehouse, *names: str) -> SongFiles:
-    """Return the data files of a table of the warehouse."""
-    found = [info for info in warehouse.list_files(warehouse.path(*names)) if not info.base_name.startswith(("_", "."))]
-    return SongFiles(tuple(info.path for info in found), tuple(info.size for info in found))
-
-
-def read_songs(warehouse: Warehouse) -> tuple[pd.DataFrame, SongFiles]:
+def read_songs(warehouse: Warehouse) -> tuple[pd.DataFrame, TableFiles]:
     """Return every song of ``songs/`` with its artist group and its place.
 
     Returns
@@ -57,7 +37,7 @@ def read_songs(warehouse: Warehouse) -> tuple[pd.DataFrame, SongFiles]:
     tracks : pandas.DataFrame
         ``track_id``, ``song_id``, ``artist_group``, ``n_segments``, and ``source_file`` (place in the
         list of files), ``row_group`` and ``source_row`` (row within the row group); sorted by track id.
-    files : SongFiles
+    files : TableFiles
 
     Raises
     ------
@@ -65,7 +45,7 @@ def read_songs(warehouse: Warehouse) -> tuple[pd.DataFrame, SongFiles]:
         When the table is not whole, or has a track twice.
     """
     warehouse.require("songs")
-    files = table_files(warehouse, "songs")
+    files = warehouse.table_files("songs")
     with ThreadPoolExecutor(READERS) as pool:
         parts = list(pool.map(lambda path: _read_file(warehouse, path), files.paths))
     places = [part.num_rows for part in parts]
@@ -87,3 +67,16 @@ def _read_file(warehouse: Warehouse, path: str) -> pa.Table:
     rows = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes]) if sizes else np.empty(0, np.int32)
     table = table.append_column("row_group", pa.array(row_groups))
     return table.append_column("source_row", pa.array(rows))
+
+
+def read_names(warehouse: Warehouse, track_ids: np.ndarray) -> pd.DataFrame:
+    """Return the `NAMES` of tracks, in their order; null for a track that ``songs/`` does not have.
+
+    Raises
+    ------
+    UserError
+        If ``songs/`` is missing or incomplete.
+    """
+    warehouse.require("songs")
+    songs = warehouse.read_table(["track_id", *NAMES], "songs").to_pandas().drop_duplicates("track_id")
+    return songs.set_index("track_id").reindex(track_ids)

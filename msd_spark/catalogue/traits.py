@@ -12,10 +12,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from msd_spark.catalogue.artist_groups import group_artists
 from msd_spark.catalogue.languages import lyric_language
+from msd_spark.catalogue.songs import NAMES
 from msd_spark.core.errors import UserError
 from msd_spark.core.runs import METADATA, RUNS
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.neighbours.tables import NAMES, read_table
 
 NUMBERS = ("year", "tempo", "loudness", "key")
 LANGUAGE_SCHEMA = "track_id string, language string"
@@ -57,7 +57,7 @@ def read_traits(
         When ``songs/`` is missing, or the label set that was asked for.
     """
     warehouse.require("songs")
-    songs = read_table(warehouse, ["track_id", *NAMES, *NUMBERS], "songs").to_pandas().drop_duplicates("track_id")
+    songs = warehouse.read_table(["track_id", *NAMES, *NUMBERS], "songs").to_pandas().drop_duplicates("track_id")
     songs = songs.set_index("track_id").reindex(track_ids).rename_axis("track_id").reset_index()
     table = songs[["track_id", *NUMBERS]].assign(artist=group_artists(songs)).set_index("track_id")
     table["decade"] = table["year"] // 10 * 10
@@ -77,7 +77,7 @@ def run_label_set(warehouse: Warehouse, run: str) -> str | None:
                 return str(trained_on)
     if not warehouse.is_complete("labels"):
         return None
-    sets = read_table(warehouse, ["label_set"], "labels")["label_set"].unique().to_pylist()
+    sets = warehouse.read_table(["label_set"], "labels")["label_set"].unique().to_pylist()
     return min(sets) if sets else None
 
 
@@ -93,7 +93,7 @@ def read_genres(warehouse: Warehouse, label_set: str | None, *, asked_for: bool 
     if label_set is None or not (asked_for or warehouse.is_complete("labels")):
         return empty
     warehouse.require("labels")
-    labels = read_table(warehouse, ["track_id", "genre", "label_set"], "labels").to_pandas()
+    labels = warehouse.read_table(["track_id", "genre", "label_set"], "labels").to_pandas()
     ours = labels[labels["label_set"] == label_set].drop_duplicates("track_id")
     if asked_for and not len(ours):
         known = ", ".join(sorted(labels["label_set"].unique())) or "none"
@@ -105,7 +105,7 @@ def _languages(session: SparkSession, warehouse: Warehouse, track_ids: np.ndarra
     """Return the language of the lyrics of songs; empty where there are no lyrics or no list of words."""
     if not (warehouse.is_complete("lyrics") and warehouse.is_complete("lyric_words")):
         return pd.Series(dtype=object)
-    listed = read_table(warehouse, ["index", "word"], "lyric_words").to_pandas()
+    listed = warehouse.read_table(["index", "word"], "lyric_words").to_pandas()
     words = listed.set_index("index")["word"].to_dict()
     wanted = session.createDataFrame(pd.DataFrame({"track_id": track_ids.astype(object)}), "track_id string")
     lyrics = session.read.parquet(warehouse.address("lyrics")).select("track_id", "word_indices", "word_counts")

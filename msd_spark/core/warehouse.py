@@ -11,12 +11,14 @@ import contextlib
 import json
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from pyarrow import fs
 
@@ -58,6 +60,22 @@ STAGING = "_staging"
 
 UNFINISHED = "_unfinished-"
 """How the name of a file begins while a worker is writing it."""
+
+
+@dataclass(frozen=True)
+class TableFiles:
+    """The data files of a table.
+
+    Attributes
+    ----------
+    paths : tuple of str
+        For the warehouse's filesystem.
+    sizes : tuple of int
+        Bytes.
+    """
+
+    paths: tuple[str, ...]
+    sizes: tuple[int, ...]
 
 
 class Warehouse:
@@ -198,6 +216,20 @@ class Warehouse:
         selector = fs.FileSelector(path, recursive=True, allow_not_found=True)
         found = [info for info in self.filesystem.get_file_info(selector) if info.type == fs.FileType.File]
         return sorted(found, key=lambda info: info.path)
+
+    def table_files(self, *names: str) -> TableFiles:
+        """Return the data files of a table."""
+        files = [info for info in self.list_files(self.path(*names)) if not info.base_name.startswith(("_", "."))]
+        return TableFiles(tuple(info.path for info in files), tuple(info.size for info in files))
+
+    def open_table(self, *names: str) -> pads.Dataset:
+        """Return a table as a pyarrow dataset, without partition columns."""
+        paths = list(self.table_files(*names).paths)
+        return pads.dataset(paths, filesystem=self.filesystem, format="parquet", partitioning=None)
+
+    def read_table(self, columns: Sequence[str] | None, *names: str, filter: pads.Expression | None = None) -> pa.Table:
+        """Return columns of a table, all if None, for the rows that pass a filter."""
+        return self.open_table(*names).to_table(None if columns is None else list(columns), filter=filter)
 
     def write_arrow(self, table: pa.Table, *names: str) -> None:
         """Write a table that fits in memory as the warehouse's table `names`, replacing the one that is there."""

@@ -20,12 +20,12 @@ from pyspark.sql import SparkSession
 
 from msd_spark.catalogue.artist_groups import moves_since
 from msd_spark.catalogue.joined_tracks import Joined
-from msd_spark.catalogue.songs import STAGE, SongFiles, read_songs, table_files
+from msd_spark.catalogue.songs import STAGE, read_songs
 from msd_spark.core.errors import UserError
 from msd_spark.core.runs import METADATA
 from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS, TAG_VECTOR, examples_schema
 from msd_spark.core.summary import Summary
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.warehouse import TableFiles, Warehouse
 from msd_spark.dataset.files import PLANNED, with_widths
 from msd_spark.dataset.metadata import DatasetSummary, describe, fingerprint_of_files
 from msd_spark.dataset.plan import plan_examples
@@ -78,7 +78,7 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
         metadata = describe(plan, written, vocabulary, joined, settings)
         metadata |= {"funnel": funnel.counts(), "funnel_steps": funnel.to_json(), "rare_genres": rare}
         metadata["inputs"] = {
-            name: fingerprint_of_files(warehouse, table_files(warehouse, name))
+            name: fingerprint_of_files(warehouse, warehouse.table_files(name))
             for name in ("songs", *sorted({*TABLES_OF.values(), "tag_counts"}))
             if warehouse.is_complete(name)
         }
@@ -99,7 +99,7 @@ def compare_with_previous(
         return
     parts = []
     for split in SPLITS:
-        files = list(table_files(warehouse, "dataset", settings.name, split).paths)
+        files = list(warehouse.table_files("dataset", settings.name, split).paths)
         if files:
             opened = pads.dataset(files, filesystem=warehouse.filesystem, format="parquet")
             parts.append(opened.to_table(["track_id", "artist_group"]).to_pandas().assign(split=split))
@@ -114,7 +114,7 @@ def compare_with_previous(
 
 
 def write(
-    session: SparkSession, warehouse: Warehouse, plan: pd.DataFrame, files: SongFiles, joined: Joined, target: Target
+    session: SparkSession, warehouse: Warehouse, plan: pd.DataFrame, files: TableFiles, joined: Joined, target: Target
 ) -> pd.DataFrame:
     """Write the planned examples and check that all are there; return a row a file."""
     rows, columns = target.geometry.segments_shape

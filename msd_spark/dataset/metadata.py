@@ -13,11 +13,10 @@ from typing import Any
 import pandas as pd
 
 from msd_spark.catalogue.joined_tracks import Joined
-from msd_spark.catalogue.songs import SongFiles
 from msd_spark.core.moments import Moments
 from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS
 from msd_spark.core.summary import Summary
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.warehouse import TableFiles, Warehouse
 from msd_spark.dataset.files import normalisation, part_name
 from msd_spark.dataset.funnel import Funnel, genre_table
 from msd_spark.dataset.plan import count_by_genre
@@ -130,7 +129,7 @@ def _fingerprint(plan: pd.DataFrame, metadata: dict[str, Any]) -> str:
     return digest.hexdigest()[:32]
 
 
-def fingerprint_of_files(warehouse: Warehouse, files: SongFiles) -> dict[str, Any]:
+def fingerprint_of_files(warehouse: Warehouse, files: TableFiles) -> dict[str, Any]:
     """Return how many files and bytes a table has, and a name for it by the names and sizes of its files."""
     root = warehouse.root + "/"
     names = [f"{path.removeprefix(root)}\t{size}" for path, size in zip(files.paths, files.sizes, strict=True)]

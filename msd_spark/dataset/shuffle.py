@@ -19,10 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
-from msd_spark.catalogue.songs import SongFiles
 from msd_spark.core.features import segment_columns, song_columns
 from msd_spark.core.schemas import SPLITS, Geometry
-from msd_spark.core.warehouse import UNFINISHED, Warehouse
+from msd_spark.core.warehouse import UNFINISHED, TableFiles, Warehouse
 from msd_spark.dataset.files import PLANNED, assemble, feature_moments, part_name, write_file
 
 BUNDLE_BYTES = 64 << 20
@@ -125,7 +124,7 @@ def bundle_files(plan: pd.DataFrame, row_bytes: int) -> tuple[np.ndarray, list[l
     return np.repeat(np.arange(len(bundles)), rows_of_bundle), bundles
 
 
-def reading_tasks(plan: pd.DataFrame, bundle: np.ndarray, files: SongFiles) -> list[list[Wanted]]:
+def reading_tasks(plan: pd.DataFrame, bundle: np.ndarray, files: TableFiles) -> list[list[Wanted]]:
     """Return what each task reads: row groups in the order of the files, about `SONGS_PER_TASK` songs each.
 
     Parameters
@@ -134,7 +133,7 @@ def reading_tasks(plan: pd.DataFrame, bundle: np.ndarray, files: SongFiles) -> l
         ``track_id``, ``source_file``, ``row_group`` and ``source_row`` of every example, in its order.
     bundle : numpy.ndarray
         Of each.
-    files : SongFiles
+    files : TableFiles
     """
     slots = np.arange(len(plan)) - np.searchsorted(bundle, bundle)
     places = plan[["source_file", "row_group", "source_row"]].to_numpy()

@@ -16,7 +16,6 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.confidence import fit_rows
 from msd_spark.factors.listens import Listens
 from msd_spark.factors.settings import AlsParameters
-from msd_spark.neighbours.tables import read_table
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def part(warehouse: Warehouse, listens: Listens, dataset: str) -> Parted:
     warehouse.require("dataset", dataset)
     flags = {}
     for name in SPLITS:
-        ids = read_table(warehouse, ["track_id"], "dataset", dataset, name)["track_id"]
+        ids = warehouse.read_table(["track_id"], "dataset", dataset, name)["track_id"]
         flags[name] = np.isin(listens.tracks, ids.to_numpy().astype(str))
     cold = np.logical_or.reduce([flags[name] for name in others])
     if not flags[train].any():

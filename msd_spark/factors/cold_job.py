@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 from scipy import sparse
 
+from msd_spark.catalogue.embeddings import read_embeddings
 from msd_spark.catalogue.raw_features import read_raw_features, standardise
 from msd_spark.core.errors import UserError
 from msd_spark.core.runs import RUNS
@@ -24,7 +25,6 @@ from msd_spark.factors.held_out import places
 from msd_spark.factors.listens import Listens, read_listens
 from msd_spark.factors.settings import METADATA_FILE, TABLE, USER
 from msd_spark.neighbours.factor_space import read_track_factors
-from msd_spark.neighbours.tables import read_embeddings, read_table
 from msd_spark.spark.session import progress
 
 STAGE = "cold"
@@ -120,7 +120,7 @@ def _check_truth(ids: np.ndarray, true: np.ndarray, tracks: np.ndarray, factors:
 
 
 def _user_factors(warehouse: Warehouse) -> tuple[np.ndarray, np.ndarray]:
-    found = read_table(warehouse, ["kind", "id", "factors"], TABLE)
+    found = warehouse.read_table(["kind", "id", "factors"], TABLE)
     found = found.filter(np.asarray(found["kind"].to_numpy() == USER)).sort_by("id")
     vectors = found["factors"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     return found["id"].to_numpy().astype(str), vectors.reshape(found.num_rows, -1)

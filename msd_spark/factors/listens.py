@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 from scipy import sparse
 
-from msd_spark.catalogue.songs import table_files
 from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.settings import STAGE
@@ -72,7 +71,7 @@ def read_listens(warehouse: Warehouse) -> Listens:
         When the table is empty.
     """
     warehouse.require("plays")
-    files = list(table_files(warehouse, "plays").paths)
+    files = list(warehouse.table_files("plays").paths)
     options = pads.ParquetReadOptions(dictionary_columns=["user_id", "track_id"])
     dataset = pads.dataset(files, filesystem=warehouse.filesystem, format=pads.ParquetFileFormat(options))
     table = dataset.to_table(["user_id", "track_id", "plays"]).unify_dictionaries().combine_chunks()

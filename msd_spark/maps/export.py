@@ -24,7 +24,6 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.maps import atlas, projector
 from msd_spark.maps.job import read_songs
 from msd_spark.maps.settings import TABLE
-from msd_spark.neighbours.tables import read_table
 
 STAGE = "map_export"
 
@@ -67,7 +66,7 @@ def export_map(settings: ExportSettings) -> Summary:
     summary.facts |= {"run": settings.run, "songs": len(songs), "songs that are not on the map": not_mapped}
     if ATLAS in settings.viewers:
         warehouse.require("neighbours", settings.run)
-        found = read_table(warehouse, NEIGHBOURS.names, "neighbours", settings.run)
+        found = warehouse.read_table(NEIGHBOURS.names, "neighbours", settings.run)
         column, left_out = atlas.neighbours_column(pa.array(songs["track_id"]), found)
         target.filesystem.create_dir(target.root, recursive=True)
         with target.finished_file(target.path(atlas.ATLAS_FILE)) as unfinished:
@@ -104,13 +103,13 @@ def read_mapped_songs(warehouse: Warehouse, run: str) -> tuple[pd.DataFrame, np.
     warehouse.require(TABLE, run)
     warehouse.require("songs")
     embedded, _ = read_songs(warehouse, run)
-    places = read_table(warehouse, MAPS.names, TABLE, run).to_pandas().set_index("track_id")
+    places = warehouse.read_table(MAPS.names, TABLE, run).to_pandas().set_index("track_id")
     mapped = np.isin(embedded.track_ids, places.index.to_numpy().astype(str))
     if not mapped.any():
         raise UserError(f"maps/{run} and embeddings/{run} have no song in common; run jobs/maps.py again")
     ids = pd.Index(embedded.track_ids[mapped], name="track_id")
     named = ["track_id", "title", "artist_name", "year"]
-    known = read_table(warehouse, named, "songs").to_pandas().drop_duplicates("track_id").set_index("track_id")
+    known = warehouse.read_table(named, "songs").to_pandas().drop_duplicates("track_id").set_index("track_id")
     songs = places.reindex(ids).join(known.rename(columns={"artist_name": "artist"}))
     songs["year"] = songs["year"].astype("Int32")
     songs["genre"] = read_genres(warehouse, run_label_set(warehouse, run)).reindex(ids)
@@ -124,7 +123,7 @@ def _popularity(warehouse: Warehouse) -> pd.DataFrame:
     columns = ["plays", "popularity_decile"]
     if not warehouse.is_complete("popularity"):
         return pd.DataFrame(columns=columns)
-    return read_table(warehouse, ["track_id", *columns], "popularity").to_pandas().set_index("track_id")
+    return warehouse.read_table(["track_id", *columns], "popularity").to_pandas().set_index("track_id")
 
 
 def _write(target: Warehouse, name: str, pieces: Iterable[bytes]) -> None:

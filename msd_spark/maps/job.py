@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
+from msd_spark.catalogue.embeddings import EMBEDDED_COLUMNS, EMBEDDINGS_TABLE, Embedded, embedded_songs
 from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection, write_rejections
 from msd_spark.core.summary import Summary
@@ -20,7 +21,6 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.maps.kept import KeptMap, Songs, directions, same_directions
 from msd_spark.maps.sample import stratified_sample
 from msd_spark.maps.settings import FEWEST_SONGS, STAGE, UMAP, Layout, MapSettings
-from msd_spark.neighbours.tables import EMBEDDED_COLUMNS, EMBEDDINGS_TABLE, Embedded, embedded_songs, read_table
 
 NO_EMBEDDING, NOT_FINITE = "no_embedding", "not_finite"
 """Reasons for which a song is not on the map."""
@@ -113,7 +113,7 @@ def read_songs(warehouse: Warehouse, run: str) -> tuple[Embedded, list[Rejection
         When there is no such table, or too few songs in it.
     """
     warehouse.require(EMBEDDINGS_TABLE, run)
-    table = read_table(warehouse, list(EMBEDDED_COLUMNS), EMBEDDINGS_TABLE, run)
+    table = warehouse.read_table(list(EMBEDDED_COLUMNS), EMBEDDINGS_TABLE, run)
     null = pc.is_null(table["embedding"])
     refused = [(track, NO_EMBEDDING, "the embedding is null") for track in table.filter(null)["track_id"].to_pylist()]
     embedded = embedded_songs(table.filter(pc.invert(null)), run) if len(refused) < table.num_rows else None

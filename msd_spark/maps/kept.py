@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from msd_spark.catalogue.embeddings import Embedded
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import MAPS, VECTOR
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.maps.settings import FITTED_FILE, MAP_FILE, TABLE, VECTORS_FILE, Layout
 from msd_spark.neighbours.space import unit
-from msd_spark.neighbours.tables import Embedded, read_table
 
 HALF = np.dtype("<f2")
 
@@ -90,7 +90,7 @@ class KeptMap:
                 pq.read_table(warehouse.path(TABLE, run, name), filesystem=warehouse.filesystem)
                 for name in (FITTED_FILE, VECTORS_FILE)
             )
-            table = read_table(warehouse, MAPS.names, TABLE, run)
+            table = warehouse.read_table(MAPS.names, TABLE, run)
             size = int(said["size"])
             reference = Embedded(
                 _ids(fitted),

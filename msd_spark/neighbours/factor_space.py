@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow.compute as pc
 
+from msd_spark.catalogue.embeddings import Embedded
 from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.neighbours.tables import Embedded, read_table
 
 FACTORS = "factors"
 TRACK = "track"
@@ -22,7 +22,7 @@ def read_track_factors(warehouse: Warehouse) -> Embedded:
         When the table is missing, has no tracks, or has one twice.
     """
     warehouse.require(FACTORS)
-    table = read_table(warehouse, ["kind", "id", "factors"], FACTORS)
+    table = warehouse.read_table(["kind", "id", "factors"], FACTORS)
     table = table.filter(pc.equal(table["kind"], TRACK)).sort_by("id")
     track_ids = table["id"].to_numpy().astype(str)
     sizes = pc.unique(pc.list_value_length(table["factors"])).to_pylist()

@@ -12,6 +12,8 @@ import pandas as pd
 import psutil
 from pyspark.sql import SparkSession
 
+from msd_spark.catalogue.embeddings import Embedded, read_embeddings
+from msd_spark.catalogue.songs import NAMES, read_names
 from msd_spark.core.errors import UserError
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
@@ -30,7 +32,6 @@ from msd_spark.neighbours.settings import (
     NeighbourSettings,
 )
 from msd_spark.neighbours.space import Space
-from msd_spark.neighbours.tables import NAMES, Embedded, read_embeddings, read_names
 from msd_spark.neighbours.work import block_writer, ship
 from msd_spark.spark.session import progress
 

@@ -10,6 +10,7 @@ import numpy as np
 from pyspark.sql import SparkSession
 from tabulate import tabulate
 
+from msd_spark.catalogue.embeddings import Embedded
 from msd_spark.catalogue.raw_features import read_raw_features, standardise
 from msd_spark.catalogue.traits import Traits, read_traits
 from msd_spark.core.warehouse import Warehouse
@@ -19,7 +20,6 @@ from msd_spark.neighbours.language_question import LATIN, SPANISH, Songs, langua
 from msd_spark.neighbours.settings import NeighbourSettings
 from msd_spark.neighbours.space import Space
 from msd_spark.neighbours.space_metrics import agreement, as_json, clusters, probe
-from msd_spark.neighbours.tables import Embedded
 from msd_spark.spark.session import progress
 
 QUERIES = 10_000

@@ -17,7 +17,6 @@ from pyspark.sql import SparkSession
 
 from msd_spark.catalogue.joined_tracks import NO_LYRICS
 from msd_spark.catalogue.known_tracks import known_tracks
-from msd_spark.catalogue.songs import table_files
 from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import write_rejections
 from msd_spark.core.revision import code_revision
@@ -92,7 +91,7 @@ def state_of_now(warehouse: Warehouse, run: TrainedRun, songs: SlicedSongs, *, w
     """Return what a scoring sees now, without the songs that it will refuse."""
     lyrics = NO_LYRICS
     if with_lyrics:
-        lyrics = str(fingerprint_of_files(warehouse, table_files(warehouse, "lyrics"))["fingerprint"])
+        lyrics = str(fingerprint_of_files(warehouse, warehouse.table_files("lyrics"))["fingerprint"])
     return ScoreState(run.digest, lyrics, {item.file: item.size for item in songs.slices})
 
 

@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tabulate import tabulate
 
-from msd_spark.catalogue.songs import table_files
 from msd_spark.core.errors import UserError
 from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.runs import METADATA, MODEL, RUNS, read_run
@@ -100,7 +99,7 @@ def trace(warehouse: Warehouse, run: str, track_id: str) -> Lineage:
 
 def _find(warehouse: Warehouse, track_id: str, columns: list[str], *table: str) -> dict[str, Any] | None:
     """Return a track's row of a table, and the name of the file that it is in."""
-    for path in table_files(warehouse, *table).paths:
+    for path in warehouse.table_files(*table).paths:
         with warehouse.filesystem.open_input_file(path) as source:
             file = pq.ParquetFile(source)
             ids = file.read(["track_id"])["track_id"]
@@ -113,7 +112,7 @@ def _find(warehouse: Warehouse, track_id: str, columns: list[str], *table: str) 
 
 def _unit(warehouse: Warehouse, file: str) -> dict[str, Any]:
     columns = ["unit", "kind", "location", "inputs"]
-    for path in table_files(warehouse, "ledger").paths:
+    for path in warehouse.table_files("ledger").paths:
         table = pq.read_table(path, columns=[*columns, "files"], filesystem=warehouse.filesystem, partitioning=None)
         for number, files in enumerate(table["files"].to_pylist()):
             if file in files:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from msd_spark.catalogue.songs import READERS, table_files
+from msd_spark.catalogue.songs import READERS
 from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
 
@@ -106,7 +106,7 @@ def slice_songs(warehouse: Warehouse, most: int = SONGS_PER_SLICE) -> SlicedSong
         When ``songs/`` is not whole, or has a track twice.
     """
     warehouse.require("songs")
-    files = table_files(warehouse, "songs")
+    files = warehouse.table_files("songs")
     root = warehouse.path("songs") + "/"
 
     def read(path: str, size: int) -> tuple[list[Slice], pa.Table]:

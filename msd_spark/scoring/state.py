@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from msd_spark.catalogue.songs import READERS, table_files
+from msd_spark.catalogue.songs import READERS
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import EMBEDDING_FLAGS, EMBEDDINGS
 from msd_spark.core.warehouse import Warehouse
@@ -81,7 +81,7 @@ class ScoredRows:
     @classmethod
     def read(cls, warehouse: Warehouse, run: str) -> ScoredRows | None:
         """Read them; None where the table has other columns than this version writes."""
-        paths = table_files(warehouse, TABLE, run).paths
+        paths = warehouse.table_files(TABLE, run).paths
         columns = ["track_id", *EMBEDDING_FLAGS]
 
         def read(path: str) -> pa.Table | None:

@@ -18,7 +18,9 @@ import pandas as pd
 from tabulate import tabulate
 
 from msd_spark.catalogue.artist_groups import normalise_name
+from msd_spark.catalogue.embeddings import Embedded, read_embeddings
 from msd_spark.catalogue.names import Unknown, display_name, find_song
+from msd_spark.catalogue.songs import NAMES
 from msd_spark.core.errors import UserError
 from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.track_ids import SONG_FILE_SUFFIX
@@ -28,7 +30,6 @@ from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.index import nearest_by_index, read_index
 from msd_spark.neighbours.settings import EXCLUSIONS, INDEX_FILE, METRICS, SEARCH_FILE, TABLE
 from msd_spark.neighbours.space import Space
-from msd_spark.neighbours.tables import NAMES, Embedded, read_embeddings, read_table
 from msd_spark.similar.playlist import BALANCE, Entry, choose_songs, m3u, one_line
 from msd_spark.similar.song_files import LooseSong, embed_song_file
 
@@ -92,11 +93,11 @@ class Catalogue:
 
 
 def _described(warehouse: Warehouse, embedded: Embedded) -> pd.DataFrame:
-    names = read_table(warehouse, ["track_id", *NAMES, "duration"], "songs").to_pandas()
+    names = warehouse.read_table(["track_id", *NAMES, "duration"], "songs").to_pandas()
     songs = names.drop_duplicates("track_id").set_index("track_id").reindex(embedded.track_ids)
     genre = pd.Series(None, index=songs.index, dtype=object)
     if warehouse.is_complete("labels"):
-        labels = read_table(warehouse, ["track_id", "genre", "label_set"], "labels").to_pandas()
+        labels = warehouse.read_table(["track_id", "genre", "label_set"], "labels").to_pandas()
         first = labels.sort_values("label_set", kind="stable").drop_duplicates("track_id")
         genre = first.set_index("track_id")["genre"].reindex(songs.index)
     songs = songs.assign(genre=genre, predicted_genre=embedded.predicted_genre)

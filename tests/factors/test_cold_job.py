@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from msd_spark.catalogue.embeddings import read_embeddings
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import PLAYS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.cold_job import ColdSettings, judge_cold_songs
 from msd_spark.factors.job import make_factors
 from msd_spark.factors.settings import AlsParameters, FactorSettings
-from msd_spark.neighbours.tables import read_embeddings
 from tests.support.embedded_songs import GENRES, write_embedded_songs
 
 N_USERS = 300

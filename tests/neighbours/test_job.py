@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from msd_spark.catalogue.embeddings import read_embeddings
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import FACTORS, NEIGHBOURS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.index import read_index
 from msd_spark.neighbours.job import find_neighbours
 from msd_spark.neighbours.settings import INDEX_FILE, QUALITY_FILE, SEARCH_FILE, NeighbourSettings
-from msd_spark.neighbours.tables import read_embeddings
 from tests.support.embedded_songs import write_embedded_songs
 
 N = 240

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
+from msd_spark.catalogue.embeddings import read_embeddings
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.ranking import NONE
 from msd_spark.neighbours.factor_space import read_track_factors
-from msd_spark.neighbours.tables import read_embeddings
 from msd_spark.report.data.listeners import LENGTH, Listeners, by_content, by_listens, unit_rows, users_data
 from msd_spark.report.data.recommended import RecommendationData, names_of, read_recommendation_data
 from msd_spark.report.data.song_vectors import quantised, restored

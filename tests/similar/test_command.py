@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from msd_spark.catalogue.embeddings import read_embeddings
 from msd_spark.core.runs import METADATA, MODEL, RUNS
 from msd_spark.core.schemas import EMBEDDING_LAYER, GEOMETRY
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.neighbours.tables import read_embeddings
 from tests.conftest import REPOSITORY
 from tests.support.embedded_songs import write_embedded_songs
 

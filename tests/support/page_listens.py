@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy import sparse
 
+from msd_spark.catalogue.embeddings import read_embeddings
 from msd_spark.core.schemas import FACTORS, PLAYS, SONGS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.confidence import fit_rows
@@ -18,7 +19,7 @@ from msd_spark.neighbours.exact import nearest_of_all
 from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.factor_space import read_track_factors
 from msd_spark.neighbours.space import Space
-from msd_spark.neighbours.tables import neighbour_rows, read_embeddings
+from msd_spark.neighbours.tables import neighbour_rows
 
 PARAMETERS = AlsParameters(rank=6)
 N_USERS = 12

@@ -14,13 +14,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from msd_spark.catalogue.embeddings import read_embeddings
 from msd_spark.core.runs import RUNS
 from msd_spark.core.schemas import GEOMETRY, LEDGER, REJECTED, SONGS, SPLITS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.exact import nearest_of_all
 from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.space import Space
-from msd_spark.neighbours.tables import neighbour_rows, read_embeddings
+from msd_spark.neighbours.tables import neighbour_rows
 from tests.support.embedded_songs import GENRES, write_embedded_songs
 from tests.support.page_listens import write_listens
 

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from msd_spark.catalogue.songs import table_files
 from msd_spark.core.schemas import GEOMETRY
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.report.scripts import packed
@@ -91,7 +90,7 @@ def read_segments(warehouse: Warehouse, track_ids: list[str]) -> Iterator[Segmen
     Only row groups that hold one of the songs are read. A song without segments is passed over.
     """
     wanted, seen = pa.array(track_ids, pa.string()), set()
-    for path in table_files(warehouse, "songs").paths if track_ids else ():
+    for path in warehouse.table_files("songs").paths if track_ids else ():
         with warehouse.filesystem.open_input_file(path) as source:
             file = pq.ParquetFile(source)
             for group in range(file.num_row_groups):

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
+from msd_spark.catalogue.embeddings import read_embeddings
 from msd_spark.factors.settings import METADATA_FILE, TABLE, USER, AlsParameters
 from msd_spark.neighbours.factor_space import read_track_factors
-from msd_spark.neighbours.tables import read_embeddings
 from msd_spark.report.data.listeners import Listeners, unit_rows, users_data
 from msd_spark.report.data.song_vectors import song_vectors_data
 from msd_spark.report.data.sources import Sources

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from msd_spark.catalogue.embeddings import read_embeddings
 from msd_spark.core.errors import UserError
 from msd_spark.core.runs import RUNS
-from msd_spark.neighbours.tables import read_embeddings, read_table
 from msd_spark.report.data.catalogue import PLANE, plane
 from msd_spark.report.data.sources import Sources
 
@@ -46,7 +46,7 @@ def read_songs(sources: Sources) -> Songs:
     """
     warehouse, run = sources.warehouse, sources.name
     columns = ["track_id", "predicted_genre", "genre_probabilities", "has_lyrics"]
-    table = read_table(warehouse, columns, "embeddings", run).to_pandas().sort_values("track_id", ignore_index=True)
+    table = warehouse.read_table(columns, "embeddings", run).to_pandas().sort_values("track_id", ignore_index=True)
     if table.empty:
         raise UserError(f"embeddings/{run} has no songs; run msd-spark score again")
     table = _joined(table, sources.table(["track_id", *DESCRIBED], "songs"), DESCRIBED)

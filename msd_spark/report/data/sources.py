@@ -11,12 +11,10 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
-from msd_spark.catalogue.songs import table_files
 from msd_spark.core.errors import UserError
 from msd_spark.core.runs import HISTORY, METADATA, METRICS, RUNS, read_run
 from msd_spark.core.summary import SUMMARIES
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.neighbours.tables import read_table
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ class Sources:
             return str(self.dataset["label_set"])
         if not self.warehouse.is_complete("labels"):
             return None
-        sets = read_table(self.warehouse, ["label_set"], "labels")["label_set"].unique().to_pylist()
+        sets = self.warehouse.read_table(["label_set"], "labels")["label_set"].unique().to_pylist()
         return min(sets) if sets else None
 
     def json(self, *names: str) -> Any:
@@ -106,11 +104,11 @@ class Sources:
         """Return columns of a whole table; None where there is none."""
         if not self.warehouse.is_complete(*names):
             return None
-        return read_table(self.warehouse, columns, *names).to_pandas()
+        return self.warehouse.read_table(columns, *names).to_pandas()
 
     def rows(self, where: pc.Expression, columns: list[str], *names: str) -> pd.DataFrame:
         """Return columns of those rows of a table, which is there, that fulfil a condition; no others are held."""
-        files = list(table_files(self.warehouse, *names).paths)
+        files = list(self.warehouse.table_files(*names).paths)
         dataset = pads.dataset(files, filesystem=self.warehouse.filesystem, format="parquet", partitioning=None)
         return dataset.to_table(columns, filter=where).to_pandas()
 

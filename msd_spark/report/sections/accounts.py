@@ -6,7 +6,6 @@ from typing import Any
 
 import pandas as pd
 
-from msd_spark.neighbours.tables import read_table
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Bars
 from msd_spark.report.section import Absent, Section
@@ -83,7 +82,7 @@ def rejected_section(sources: Sources) -> Section | Absent:
         files = warehouse.list_files(warehouse.path("rejected", f"stage={stage}"))
         if not any(info.path.endswith(".parquet") for info in files):
             continue
-        table = read_table(warehouse, columns, "rejected", f"stage={stage}").to_pandas()
+        table = warehouse.read_table(columns, "rejected", f"stage={stage}").to_pandas()
         rows += [
             (stage, reason, len(part), " ".join(filter(None, (part["source"].iloc[0], part["member"].iloc[0]))),
              part["detail"].iloc[0])

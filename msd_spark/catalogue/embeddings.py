@@ -1,0 +1,88 @@
+"""Embeddings of a run's songs, as every later stage reads them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from msd_spark.core.errors import UserError
+from msd_spark.core.warehouse import Warehouse
+
+EMBEDDINGS_TABLE = "embeddings"
+EMBEDDED_COLUMNS = ("track_id", "embedding", "predicted_genre", "has_lyrics")
+"""Columns of ``embeddings/RUN`` that `Embedded` is made of."""
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """The songs of ``embeddings/RUN``, in the order of their track ids.
+
+    Attributes
+    ----------
+    track_ids : numpy.ndarray
+        Shape ``(n,)``, str.
+    vectors : numpy.ndarray
+        Shape ``(n, size)``, float32.
+    predicted_genre : numpy.ndarray
+        Shape ``(n,)``, str; empty where the run does not tell genres.
+    has_lyrics : numpy.ndarray
+        Shape ``(n,)``, bool: whether the model saw lyrics.
+    """
+
+    track_ids: np.ndarray
+    vectors: np.ndarray
+    predicted_genre: np.ndarray
+    has_lyrics: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.track_ids)
+
+    def fingerprint(self) -> str:
+        """Return a hash of ids and vectors, by which an index knows the songs that it was made of."""
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update("\n".join(self.track_ids).encode())
+        digest.update(np.ascontiguousarray(self.vectors).data)
+        return digest.hexdigest()
+
+
+def read_embeddings(warehouse: Warehouse, run: str) -> Embedded:
+    """Return ``embeddings/RUN``.
+
+    Raises
+    ------
+    UserError
+        When the table is missing or empty, has a track twice, or embeddings of several sizes.
+    """
+    warehouse.require(EMBEDDINGS_TABLE, run)
+    return embedded_songs(warehouse.read_table(list(EMBEDDED_COLUMNS), EMBEDDINGS_TABLE, run), run)
+
+
+def embedded_songs(table: pa.Table, run: str) -> Embedded:
+    """Return the songs of rows of ``embeddings/RUN`` with `EMBEDDED_COLUMNS`, none of whose embeddings is null.
+
+    Raises
+    ------
+    UserError
+        As `read_embeddings` does.
+    """
+    if not table.num_rows:
+        raise UserError(f"embeddings/{run} has no songs; run msd-spark score again")
+    table = table.sort_by("track_id")
+    track_ids = table["track_id"].to_numpy().astype(str)
+    twice = track_ids[1:][track_ids[1:] == track_ids[:-1]]
+    if len(twice):
+        raise UserError(f"embeddings/{run} has {twice[0]} twice; run msd-spark score again")
+    sizes = pc.unique(pc.list_value_length(table["embedding"])).to_pylist()
+    if len(sizes) != 1 or not sizes[0]:
+        raise UserError(f"embeddings/{run} has vectors of {sizes} numbers; run msd-spark score again")
+    vectors = table["embedding"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    return Embedded(
+        track_ids,
+        vectors.reshape(-1, sizes[0]),
+        table["predicted_genre"].fill_null("").to_numpy().astype(str),
+        table["has_lyrics"].to_numpy() > 0,
+    )
