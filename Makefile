@@ -76,6 +76,8 @@ package: setup
 lint: setup
 	@ruff format --check .
 	@ruff check .
+	@lint-imports --no-logo | tail -n 40
+	@python -m tools.check_prose
 	@mypy
 
 BENCHMARKS = $(filter-out __init__,$(basename $(notdir $(wildcard benchmarks/*.py))))

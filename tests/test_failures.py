@@ -382,42 +382,6 @@ def test_text_files_that_are_not_there(tmp_path: Path, name: str) -> None:
 # The pipeline
 
 
-@pytest.mark.parametrize(
-    ("missing", "named"),
-    [
-        ("songs", ["songs/"]),
-        ("musixmatch", ["musixmatch/mxm_dataset_train.txt or _test.txt"]),
-        ("tagtraum", ["tagtraum/msd_tagtraum_cd1.cls"]),
-        ("everything", ["songs/", "musixmatch/mxm_dataset_train.txt", "tagtraum/msd_tagtraum_cd1.cls"]),
-    ],
-)
-def test_folders_of_data_with_something_missing(tmp_path: Path, missing: str, named: list[str]) -> None:
-    for name in ("songs/x.h5", "musixmatch/mxm_dataset_train.txt", "tagtraum/msd_tagtraum_cd1.cls"):
-        if missing not in ("everything", name.split("/")[0]):
-            (tmp_path / name).parent.mkdir()
-            (tmp_path / name).touch()
-    with pytest.raises(UserError) as caught:
-        DataFolder.find(tmp_path)
-    assert str(caught.value).startswith(f"pipeline: {tmp_path} has no ")
-    assert all(f"no {name}" in str(caught.value) for name in named)
-
-
-def test_a_folder_of_data_with_broken_songs_alone(tmp_path: Path) -> None:
-    for name in ("broken/x.h5", "musixmatch/mxm_dataset_train.txt", "tagtraum/msd_tagtraum_cd1.cls"):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).touch()
-    with pytest.raises(UserError, match="no songs/"):
-        DataFolder.find(tmp_path)
-
-
-@pytest.mark.parametrize("words", [["--data", "d", "--from", "nowhere"], ["--data", "d", "--ranks", "two"]])
-def test_command_lines_that_are_wrong(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        parse_arguments(words)
-    assert caught.value.code == 2
-    assert words[-2] in capsys.readouterr().err
-
-
 # Training
 
 

@@ -173,7 +173,8 @@ def words_of(options: Mapping[str, Any]) -> list[str]:
         elif isinstance(value, list | tuple):
             words += [f"--{name}", *map(str, value)]
         elif value is not None:
-            words += [f"--{name}", str(value)]
+            text = str(value)
+            words += [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
     return words
 
 
@@ -206,7 +207,7 @@ def _typed_class(settings: type[Settings], name: str, *, top: bool = False) -> t
         if declared.positional:
             markers.append(tyro.conf.Positional)
         fields.append((field.name, Annotated[(kind, *markers)], dataclasses.field(default=field.default)))
-    if top:
+    if top and all(field.name != SETTINGS_FILE for field in dataclasses.fields(settings)):
         text = "TOML file with options; the command line wins"
         about = tyro.conf.arg(name=SETTINGS_FILE, metavar="FILE", help=text, help_behavior_hint="")
         kind = Annotated[str | None, about, _optional(str | None, None)]

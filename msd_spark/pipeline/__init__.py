@@ -1,1 +1,1 @@
-"""The stages of the pipeline: their commands, their settings, and what says that one is up to date."""
+"""Run all stages in order, and skip those that are up to date."""

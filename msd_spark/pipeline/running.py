@@ -1,169 +1,234 @@
-"""Run stages as commands, and skip what is up to date."""
+"""Run the stages: Spark stages in one session of this process, training as Horovod ranks."""
 
 from __future__ import annotations
 
 import ctypes
+import re
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from msd_spark.core.command_line import parse, words_of
+from msd_spark.core.data_folder import DataFolder
 from msd_spark.core.errors import UserError
+from msd_spark.core.options import OptionError
 from msd_spark.core.runs import RUNS
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.pipeline.catalogue import NOTHING_TO_READ, STAGES, PipelineSettings, Stage, commands
-from msd_spark.pipeline.fingerprints import (
-    Record,
-    fingerprint,
-    out_of_sight,
-    outputs,
+from msd_spark.pipeline.records import (
+    CODE,
+    current_record,
+    digests,
     read_record,
     record_name,
     why_stale,
     write_record,
 )
+from msd_spark.pipeline.settings import Plan, resume_words
+from msd_spark.pipeline.stages import BY_NAME, Stage
 
 CHECKPOINT = ("_unfinished", "checkpoints", "last.npz")
-"""Within a run's folder: what a training that was stopped goes on from."""
+"""Within a run's folder: the checkpoint that training resumes from."""
 
-WOULD_RUN = "would run"
-BY_NAME = {stage.name: stage for stage in STAGES}
+RAN, UP_TO_DATE, SKIPPED, WOULD_RUN = "ran", "up to date", "skipped", "would run"
+
+NO_PLAYS = "the data folder has no tasteprofile/train_triplets.txt"
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+_RANK_PREFIX = re.compile(rb"^\[\d+\]<std(?:out|err)>:")
 
 
 @dataclass(frozen=True)
-class Ran:
-    """What became of a stage (``ran``, ``up to date``, ``skipped`` or ``would run``), why, and its seconds."""
+class Outcome:
+    """What became of a stage, and why."""
 
     stage: str
     outcome: str
-    why: str
-    seconds: float = 0.0
+    reason: str = ""
 
 
-@dataclass(frozen=True)
-class Choice:
-    """Which stages run, and when one counts as up to date.
-
-    Attributes
-    ----------
-    stages : tuple of str
-    force : bool
-        Run what is up to date, too.
-    ignore_code : bool
-        Let no stage run only since its code is another one.
-    dry_run : bool
-        Say what would run now, and run nothing.
-    """
-
-    stages: tuple[str, ...]
-    force: bool = False
-    ignore_code: bool = False
-    dry_run: bool = False
-
-
-def run_stages(settings: PipelineSettings, choice: Choice, go_on: Sequence[str] = ()) -> list[Ran]:
-    """Run the chosen stages, in order.
+def run_stages(plan: Plan, resume: Sequence[str] = ()) -> list[Outcome]:
+    """Run the chosen stages in order.
 
     Parameters
     ----------
-    settings : PipelineSettings
-    choice : Choice
-    go_on : sequence of str
-        The command that goes on after a failure, less ``--from STAGE``.
+    plan : Plan
+    resume : sequence of str
+        The words of the pipeline's command line, for the command that resumes after a failure.
 
     Raises
     ------
     UserError
-        When a stage fails, with the command that goes on from there.
+        If a stage fails.
     """
-    warehouse = Warehouse(settings.warehouse)
-    made = commands(settings)
-    ran: list[Ran] = []
-    chosen = [stage for stage in STAGES if stage.name in choice.stages]
+    warehouse = Warehouse(plan.options.warehouse)
+    chosen = [BY_NAME[name] for name in plan.options.stages]
+    outcomes: list[Outcome] = []
+    started = time.monotonic()
     for number, stage in enumerate(chosen, 1):
-        shown = f"[{number}/{len(chosen)}] {stage.name}"
-        would_write = {place for one in ran if one.outcome == WOULD_RUN for place in BY_NAME[one.stage].writes}
-        missing = [name for name in stage.needs if name not in would_write and not warehouse.is_complete(name)]
-        if not made[stage.name]:
-            ran.append(Ran(stage.name, "skipped", NOTHING_TO_READ[stage.name]))
-        elif missing:
-            ran.append(Ran(stage.name, "skipped", f"there is no {missing[0]}/"))
-        else:
-            why = None if choice.force else _why(stage, made[stage.name], settings, warehouse, choice)
-            if why is None and not choice.force:
-                ran.append(Ran(stage.name, "up to date", ""))
-            else:
-                command = _resumed(stage, made[stage.name], settings, warehouse, choice)
-                if choice.dry_run:
-                    print(f"\n{shown}: would run, {why or 'asked for'}\n$ {shlex.join(command)}", flush=True)
-                    ran.append(Ran(stage.name, WOULD_RUN, why or "asked for"))
-                    continue
-                said = f"\n{shown}: {why or 'asked for'}\n$ {shlex.join(command)}"
-                ran.append(
-                    Ran(stage.name, "ran", why or "asked for", _run(stage, command, settings, warehouse, said, go_on))
-                )
-                continue
-        print(f"\n{shown}: {ran[-1].outcome}" + (f", {ran[-1].why}" if ran[-1].why else ""), flush=True)
-    return ran
+        command = stage_command(stage, plan)
+        reason = skip_reason(stage, plan, warehouse, outcomes)
+        title = f"stage {number} of {len(chosen)}: {stage.name}"
+        if reason:
+            outcomes.append(Outcome(stage.name, SKIPPED, reason))
+            print(f"\n{title}: skipped, {reason}", flush=True)
+            continue
+        reason = "--force" if plan.options.force else stale_reason(stage, command, plan, warehouse)
+        if reason is None:
+            outcomes.append(Outcome(stage.name, UP_TO_DATE))
+            print(f"\n{title}: up to date", flush=True)
+            continue
+        command = resumed(stage, command, plan, warehouse)
+        outcomes.append(Outcome(stage.name, WOULD_RUN if plan.options.dry_run else RAN, reason))
+        elapsed = f"{time.monotonic() - started:.0f} s elapsed"
+        about = f"would run, {reason}" if plan.options.dry_run else f"{reason} ({elapsed})"
+        print(f"\n{title}: {about}\n$ {shlex.join(command)}", flush=True)
+        if not plan.options.dry_run:
+            try:
+                run_stage(stage, command, plan, warehouse)
+            except (UserError, OptionError) as error:
+                raise UserError(f"{stage.name}: {error}\nresume: {resume_words(list(resume), stage.name)}") from None
+    return outcomes
 
 
-def _why(
-    stage: Stage, command: list[str], settings: PipelineSettings, warehouse: Warehouse, choice: Choice
-) -> str | None:
-    unseen = out_of_sight(command, settings)
-    if unseen:
-        return f"{unseen} may have changed"
-    now = fingerprint(stage, command, settings, warehouse)
-    record = read_record(warehouse, record_name(stage, settings))
-    left = outputs(warehouse, settings.places(stage.writes))
-    return why_stale(now, record, left, ignore_code=choice.ignore_code)
+def check_stages(plan: Plan) -> None:
+    """Check the options and sources of every stage before the first one runs.
+
+    Raises
+    ------
+    UserError
+        If an option has an invalid value, or a source is missing.
+    """
+    data = DataFolder.find(plan.options.data)
+    needs = {
+        "ingest": (data.songs, "songs", "song files", "subset"),
+        "lyrics": (data.bags_train or data.bags_test, "train", "musiXmatch bags of words", "lyrics"),
+        "labels": (data.labels or data.tags, "cd1", "genre labels", "genres"),
+    }
+    for name, (source, option_name, contents, wanted_source) in needs.items():
+        if name in plan.options.stages and not source and not plan.of_stages.get(name):
+            raise data.missing(contents, wanted_source, f"--set {name}.{option_name}=FILE")
+    for stage in (BY_NAME[name] for name in plan.options.stages):
+        words = stage_words(stage, plan)
+        try:
+            parse(stage.verb.settings_class(), words, stage.verb)
+        except (OptionError, UserError) as error:
+            raise UserError(f"[{stage.name}] {error}") from None
+        except SystemExit:
+            raise UserError(f"[{stage.name}] has an invalid option, see above") from None
 
 
-def _resumed(
-    stage: Stage, command: list[str], settings: PipelineSettings, warehouse: Warehouse, choice: Choice
-) -> list[str]:
-    """Return the command that goes on with a training of the same settings that was stopped."""
-    if stage.name != "train" or choice.force or not warehouse.exists(RUNS, settings.run, *CHECKPOINT):
+def stage_words(stage: Stage, plan: Plan) -> list[str]:
+    """Return the options of a stage as typed."""
+    words = [*words_of(plan.of_stages.get(stage.name, {}))]
+    if stage.sources:
+        words += ["--data", plan.options.data]
+    words += ["--warehouse", plan.options.warehouse]
+    if stage.of_run:
+        words += ["--run", plan.options.run]
+    return [*words, *(["--overwrite"] if stage.name == "train" else [])]
+
+
+def stage_command(stage: Stage, plan: Plan) -> list[str]:
+    """Return the command of a stage as a user would type it."""
+    words = stage_words(stage, plan)
+    if stage.name == "train":
+        return ["horovodrun", "-np", str(plan.options.ranks), script_path(stage), *words]
+    script = stage.verb.script or ""
+    if plan.options.spark_submit and script.startswith("jobs/"):
+        return ["spark-submit", *shlex.split(plan.options.spark_submit), script_path(stage), *words]
+    return ["msd-spark", stage.verb.name, *words]
+
+
+def script_path(stage: Stage) -> str:
+    """Return the path of a stage's script from the current folder."""
+    script = stage.verb.script or ""
+    return script if Path.cwd() == CODE else str(CODE / script)
+
+
+def skip_reason(stage: Stage, plan: Plan, warehouse: Warehouse, outcomes: Sequence[Outcome]) -> str | None:
+    """Return why a stage has nothing to do; None if it has."""
+    if stage.needs_plays and not (
+        DataFolder.find(plan.options.data).triplets or plan.of_stages.get("plays", {}).get("triplets")
+    ):
+        return NO_PLAYS
+    planned = {place for one in outcomes if one.outcome == WOULD_RUN for place in BY_NAME[one.stage].writes}
+    if stage.needs and stage.needs not in planned and not warehouse.is_complete(stage.needs):
+        return f"there is no table {stage.needs}/"
+    return None
+
+
+def stale_reason(stage: Stage, command: list[str], plan: Plan, warehouse: Warehouse) -> str | None:
+    """Return why a stage must run; None if it is up to date."""
+    remote = [word for word in command if word != plan.options.warehouse and ("://" in word or set("*?[") & set(word))]
+    if remote:
+        return f"{remote[0]} may have changed"
+    now = current_record(stage, command, plan, warehouse)
+    last = read_record(warehouse, record_name(stage, plan))
+    outputs = digests(warehouse, plan.places(stage.writes))
+    return why_stale(now, last, outputs, ignore_code=plan.options.ignore_code)
+
+
+def resumed(stage: Stage, command: list[str], plan: Plan, warehouse: Warehouse) -> list[str]:
+    """Return the command that resumes an interrupted training with the same options and inputs."""
+    if stage.name != "train" or plan.options.force or not warehouse.exists(RUNS, plan.options.run, *CHECKPOINT):
         return command
-    record = read_record(warehouse, record_name(stage, settings))
-    if record is None or record.finished or record.fingerprint != fingerprint(stage, command, settings, warehouse):
+    last = read_record(warehouse, record_name(stage, plan))
+    if last is None or last.finished or not last.has_inputs_of(current_record(stage, command, plan, warehouse)):
         return command
     return ["--resume" if word == "--overwrite" else word for word in command]
 
 
-def _run(
-    stage: Stage,
-    command: list[str],
-    settings: PipelineSettings,
-    warehouse: Warehouse,
-    said: str,
-    go_on: Sequence[str],
-) -> float:
-    """Say what runs, run it and keep its record; return its seconds."""
-    name = record_name(stage, settings)
-    typed = commands(settings)[stage.name]
-    # What it starts from is what counts: an input that changes meanwhile makes it stale.
-    record = Record(fingerprint(stage, typed, settings, warehouse))
+def run_stage(stage: Stage, command: list[str], plan: Plan, warehouse: Warehouse) -> None:
+    """Run one stage and write its record.
+
+    Raises
+    ------
+    UserError
+        If the stage fails.
+    """
+    name = record_name(stage, plan)
+    # An input that changes while the stage runs makes the result stale.
+    record = current_record(stage, stage_command(stage, plan), plan, warehouse)
     write_record(warehouse, name, record)
-    print(said, flush=True)
     started = time.monotonic()
-    outcome = subprocess.run(command, preexec_fn=_die_with_parent)
+    if command[0] == "msd-spark":
+        stage.verb.function()(parse(stage.verb.settings_class(), command[2:], stage.verb))
+    else:
+        run_command(command)
     seconds = time.monotonic() - started
-    if outcome.returncode:
-        status = outcome.returncode
-        how = f"exit status {status}" if status > 0 else f"signal {signal.Signals(-status).name}"
-        words = shlex.join([*go_on, "--from", stage.name])
-        raise UserError(f"{stage.name} failed with {how}, see above. Go on with: {words}")
-    left = outputs(warehouse, settings.places(stage.writes))
+    outputs = digests(warehouse, plan.places(stage.writes))
     finished = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    write_record(warehouse, name, replace(record, finished=finished, seconds=round(seconds, 1), outputs=left))
-    return seconds
+    write_record(warehouse, name, replace(record, finished=finished, seconds=round(seconds, 2), outputs=outputs))
+    print(f"{stage.name}: {seconds:.1f} s", flush=True)
+
+
+def run_command(command: Sequence[str]) -> None:
+    """Run a command that ends with this process, and show its output without the ranks' prefixes.
+
+    Raises
+    ------
+    UserError
+        If it fails.
+    """
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, preexec_fn=_die_with_parent, bufsize=0
+    )
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            sys.stdout.write(_RANK_PREFIX.sub(b"", line).decode(errors="replace"))
+            sys.stdout.flush()
+    finally:
+        status = process.wait()
+    if status:
+        reason = f"exit status {status}" if status > 0 else f"signal {signal.Signals(-status).name}"
+        raise UserError(f"the command failed with {reason}")
 
 
 def _die_with_parent() -> None:
-    """Let a stage end when the pipeline is killed: the next one must not meet it at work."""
-    ctypes.CDLL(None, use_errno=True).prctl(_DIE_WITH_PARENT, signal.SIGTERM)
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGTERM)
