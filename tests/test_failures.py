@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from msd_spark.core.data_folder import DataFolder
 from msd_spark.core.errors import UserError
 from msd_spark.core.features import example_columns, segment_features
 from msd_spark.core.schemas import Geometry
@@ -23,7 +22,6 @@ from msd_spark.dataset.splits import SplitRule
 from msd_spark.formats.musixmatch import BagOfWordsError, parse_bag, parse_reverse_mapping, parse_words
 from msd_spark.formats.tagtraum import LabelError, parse_label
 from msd_spark.io.lines import read_lines
-from msd_spark.pipeline.command import parse_arguments
 from msd_spark.songfile.parse import SongFileError, parse_song
 from tests.support.song_images import TRACK_ID, refusal, replaced, song_image
 from tests.support.tiny_dataset import write_tiny_dataset
