@@ -1,11 +1,10 @@
 """Build Horovod from source once for each environment it is linked against, and keep the wheel.
 
-Horovod publishes no wheels: its extension is compiled against the very TensorFlow that it
-will be loaded beside. A build takes some minutes, so the wheel is kept outside the
-repository, in a folder named after everything that it was built against.
+Horovod publishes no wheels: its extension is compiled against the installed TensorFlow. A build takes some minutes, so
+the wheel is cached outside the repository, in a folder named after everything it was built against.
 
-Run inside the virtual environment: ``python -m tools.horovod_wheel`` prints
-the wheel's path, building it first where the cache has none.
+``python -m tools.horovod_wheel requirements/horovod.txt``, with the virtual environment active, prints the wheel's path
+and builds the wheel first if the cache has none.
 """
 
 from __future__ import annotations
@@ -31,19 +30,19 @@ BUILD_FLAGS = {
     "HOROVOD_WITH_GLOO": "1",
     "HOROVOD_CPU_OPERATIONS": "GLOO",
 }
-"""Gloo carries the collectives, so that no MPI is needed on any machine."""
+"""Collectives run over Gloo, so no MPI is needed."""
 
 BUILT_AGAINST = ("numpy", "setuptools", "wheel", "cmake")
 
 
 class HorovodBuildError(RuntimeError):
-    """Horovod did not compile; the message names the log."""
+    """Horovod did not compile; the message names the log file."""
 
 
 def cache_folder(environ: dict[str, str] | None = None) -> Path:
-    """Return the folder, outside any repository, where built wheels are kept.
+    """Return the folder of cached wheels, outside any repository.
 
-    ``MSD_SPARK_CACHE`` names it; else ``msd-spark`` under the user's cache folder.
+    It is ``MSD_SPARK_CACHE``, or ``msd-spark`` in the user's cache folder.
     """
     environ = dict(os.environ) if environ is None else environ
     if environ.get("MSD_SPARK_CACHE"):
@@ -57,16 +56,16 @@ def cache_key(requirement: str, facts: dict[str, str]) -> str:
     Parameters
     ----------
     requirement : str
-        The pinned requirement with its hash, as it stands in ``requirements/horovod.txt``.
+        The pinned requirement with its hash, as in ``requirements/horovod.txt``.
     facts : dict
-        Everything else that decides what the compiler makes.
+        Everything else that decides the result of the build.
     """
     lines = [requirement.strip(), *(f"{name}={facts[name]}" for name in sorted(facts))]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def build_facts() -> dict[str, str]:
-    """Return what a wheel built by this interpreter would be linked against."""
+    """Return the versions and flags that a wheel built by this interpreter depends on."""
     compiler = subprocess.run(["g++", "-dumpfullversion"], capture_output=True, text=True, check=True).stdout.strip()
     facts = {name: version(name) for name in (tensorflow_package(), *BUILT_AGAINST)}
     facts |= {"python": sys.implementation.cache_tag, "platform": sysconfig.get_platform(), "g++": compiler}
@@ -74,19 +73,19 @@ def build_facts() -> dict[str, str]:
 
 
 def find_or_build(requirements: Path, cache: Path) -> Path:
-    """Return the path of a Horovod wheel for this environment, building it where `cache` has none.
+    """Return the path of a Horovod wheel for this environment; build it if `cache` has none.
 
     Parameters
     ----------
     requirements : Path
-        The pinned requirement with the hash of its source archive.
+        File with the pinned requirement and the hash of its source archive.
     cache : Path
-        Where wheels are kept; see `cache_folder`.
+        See `cache_folder`.
 
     Raises
     ------
     HorovodBuildError
-        When the compilation fails.
+        If the compilation fails.
     """
     shelf = cache / "horovod" / cache_key(requirements.read_text(), build_facts())
     kept = sorted(shelf.glob("horovod-*.whl"))
@@ -116,10 +115,8 @@ def find_or_build(requirements: Path, cache: Path) -> Path:
             outcome = subprocess.run(command, env=environ, stdout=sink, stderr=subprocess.STDOUT)
         built = sorted(Path(scratch).glob("horovod-*.whl"))
         if outcome.returncode or not built:
-            raise HorovodBuildError(
-                f"setup: Horovod did not build (exit {outcome.returncode}); the compiler's words are in {log}"
-            )
-        # The folder appears with the wheel in it or not at all, whoever else builds at the same time.
+            raise HorovodBuildError(f"setup: Horovod did not build (exit {outcome.returncode}); see {log}")
+        # Atomic, so that concurrent builds never see a folder without its wheel.
         ready = Path(tempfile.mkdtemp(dir=shelf.parent))
         shutil.move(str(built[0]), ready / built[0].name)
         try:

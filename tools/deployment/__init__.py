@@ -1,1 +1,1 @@
-"""What a cluster needs from this repository: packed code, a packed environment, certificates; and what it costs."""
+"""Build a release for a cluster: packed code, packed environment, certificate; estimate its cost."""

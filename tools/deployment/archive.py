@@ -1,4 +1,4 @@
-"""Archives whose bytes depend on their contents alone, so that what has not changed is not uploaded again."""
+"""Write archives whose bytes depend only on their contents, so that unchanged ones are not uploaded again."""
 
 from __future__ import annotations
 
@@ -19,15 +19,13 @@ def write_archive(path: Path, members: Iterable[tuple[str, Path | bytes | str]])
     Parameters
     ----------
     path : Path
-        Where the archive goes.
     members : iterable of (str, Path or bytes or str)
-        Name in the archive, and what it is: a file to copy (with its executable bit), the
-        file's bytes, or, as text, what a symbolic link points to.
+        Name in the archive, and its content: a file to copy with its executable bit, the bytes of a file, or
+        the target of a symbolic link as text.
 
     Notes
     -----
-    Times, owners and permissions are settled: two archives of the same contents are the same
-    to the byte, on whichever machine they are made.
+    Times, owners and permissions are fixed: archives with the same contents are identical on every machine.
     """
     with (
         path.open("wb") as raw,
@@ -59,6 +57,6 @@ def checksum(path: Path) -> str:
 
 
 def named_by_contents(path: Path) -> Path:
-    """Give an archive the start of its checksum into its name; return where it is now."""
+    """Rename an archive to include the start of its checksum; return its new path."""
     stem, suffix = path.name.split(".", 1)
     return path.rename(path.with_name(f"{stem}-{checksum(path)[:16]}.{suffix}"))

@@ -1,8 +1,7 @@
-"""The certificate by which a cluster's nodes encrypt what they send one another.
+"""Make the certificate by which a cluster's nodes encrypt their traffic.
 
-EMR takes a zip of PEM files from S3. The certificate signs itself and is for nodes that know
-one another: it says nothing to anybody else. Its key goes to the bucket and nowhere else; it is
-in no Terraform state.
+EMR reads a zip of PEM files from S3. The certificate is self-signed and used between the nodes only. Its key goes to
+the bucket and nowhere else, so it is not in Terraform's state.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ DAYS = 730
 
 
 def node_names(region: str) -> str:
-    """Return the wildcard under which a region's private nodes are known."""
+    """Return the wildcard host name of a region's private nodes."""
     return "*.ec2.internal" if region == "us-east-1" else f"*.{region}.compute.internal"
 
 
 def make_certificates(folder: Path, region: str) -> Path:
-    """Write ``certificates-CHECKSUM.zip`` to `folder` and return its path; one that is there already is kept.
+    """Write ``certificates-CHECKSUM.zip`` to `folder`, unless it exists, and return its path.
 
     Raises
     ------
     UserError
-        Without OpenSSL.
+        If OpenSSL is missing.
     """
     kept = sorted((folder / region).glob("certificates-*.zip"))
     if kept:

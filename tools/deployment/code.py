@@ -1,4 +1,4 @@
-"""The code as an archive: jobs, packages and what a worker builds its environment from."""
+"""Pack the code: jobs, packages, and the requirements that a GPU worker installs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def code_files(repository: Path) -> list[str]:
     Raises
     ------
     UserError
-        Outside a git checkout: nothing else says what belongs to the code and what lies about.
+        Outside a git checkout, where the files of the code cannot be distinguished from others.
     """
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", *PARTS]
     listed = subprocess.run(command, cwd=repository, capture_output=True, text=True)

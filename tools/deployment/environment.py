@@ -1,4 +1,4 @@
-"""The cluster's Python environment: the lock's pins in a virtual environment that runs wherever it is unpacked."""
+"""Pack the cluster's Python environment: the locked packages in a relocatable virtual environment."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from msd_spark.environment.doctor import PROJECT
 from tools.deployment.archive import write_archive
 
 OF_THE_CLUSTER = frozenset({"pyspark", "py4j"})
-"""Not packed: Spark brings its own Python side, and another would be wrong beside it."""
+"""Packages that are not packed: the cluster's Spark has its own."""
 
 PYTHON_HOME = "/usr/bin"
-"""Where EMR 7 has its Python 3.11."""
+"""Folder of Python 3.11 on EMR 7."""
 
 PYTHON = "python3.11"
 LEFT_OUT = re.compile(r"(^|/)(__pycache__/|bin/activate|bin/Activate|\.lock$|\.gitignore$|CACHEDIR\.TAG$)")
 
 
 def needed(project: str = PROJECT) -> set[str]:
-    """Return the names of all packages that jobs need, by what the installed packages say of themselves.
+    """Return the names of all packages that jobs need, from the metadata of the installed packages.
 
     Raises
     ------
     UserError
-        When one of them is not installed.
+        If one of them is not installed.
     """
     found: set[str] = set()
-    open_names = [(project, frozenset[str]())]
+    open_names = [(project, frozenset({"cpu"}))]
     seen: set[tuple[str, frozenset[str]]] = set()
     while open_names:
         name, extras = open_names.pop()
@@ -59,7 +59,7 @@ def needed(project: str = PROJECT) -> set[str]:
 
 
 def pins(lock: str, names: set[str]) -> str:
-    r"""Return the lines of a lock file, hashes included, for some packages alone.
+    r"""Return the lines of a lock file for some packages, with their hashes.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def pins(lock: str, names: set[str]) -> str:
     Raises
     ------
     UserError
-        When the lock has no pin for one of them.
+        If the lock has no pin for one of them.
 
     Examples
     --------
@@ -89,18 +89,18 @@ def pins(lock: str, names: set[str]) -> str:
 
 
 def environment_key(requirements: str) -> str:
-    """Return a short name for the environment that some pins make."""
-    recipe = Path(__file__).read_bytes()  # another way of packing makes another environment
+    """Return a short name for the environment that the requirements and this module produce."""
+    recipe = Path(__file__).read_bytes()
     return hashlib.sha256(requirements.encode() + recipe).hexdigest()[:16]
 
 
 def install(requirements: Path, environment: Path) -> None:
-    """Make a virtual environment of pinned packages, hashes checked.
+    """Make a virtual environment of pinned packages, with their hashes checked.
 
     Raises
     ------
     UserError
-        When a package cannot be had.
+        If a package cannot be installed.
     """
     shutil.rmtree(environment, ignore_errors=True)
     uv = [sys.executable, "-m", "uv"]
@@ -119,7 +119,7 @@ def install(requirements: Path, environment: Path) -> None:
 
 
 def members(environment: Path, python_home: str = PYTHON_HOME) -> Iterator[tuple[str, Path | bytes | str]]:
-    """Yield what of a virtual environment is packed, its Python being the one that is at `python_home` over there."""
+    """Yield the packed members of a virtual environment whose Python is in `python_home` on the cluster."""
     names = sorted(path.relative_to(environment).as_posix() for path in environment.rglob("*") if not path.is_dir())
     for name in names:
         path = environment / name
@@ -137,7 +137,7 @@ def members(environment: Path, python_home: str = PYTHON_HOME) -> Iterator[tuple
 
 
 def pack_environment(repository: Path, folder: Path) -> Path:
-    """Write ``environment-KEY.tar.gz`` to `folder` and return its path; one that is there already is kept."""
+    """Write ``environment-KEY.tar.gz`` to `folder`, unless it exists, and return its path."""
     requirements = pins((repository / "requirements" / "lock.txt").read_text(), needed())
     archive = folder / f"environment-{environment_key(requirements)}.tar.gz"
     if archive.exists():

@@ -1,8 +1,8 @@
-"""Build what the cluster needs and put it into the artefacts bucket: ``make package BUCKET=... REGION=...``.
+"""Build a release for a cluster and upload it to the artefacts bucket: ``make package BUCKET=... REGION=...``.
 
-Three things: the code, the Python environment that Spark's executors unpack, and the
-certificate that nodes encrypt by. Each is named by its contents; what the bucket has already is
-not sent again. The names go to ``infra/release.auto.tfvars.json``, which Terraform reads.
+A release is the code, the Python environment that Spark executors unpack, and the certificate by which nodes encrypt
+their traffic. Each file is named by its content, so that unchanged files are not uploaded again. Terraform reads the
+names from ``infra/release.auto.tfvars.json``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pathlib import Path
 from pyarrow import fs
 from tqdm import tqdm
 
+from msd_spark.core.command_line import reported
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location
-from msd_spark.core.legacy import exit_with
 from msd_spark.core.summary import Summary
 from tools.deployment.certificates import make_certificates
 from tools.deployment.code import STAGE, pack_code
@@ -30,7 +30,7 @@ PIECE = 8 << 20
 
 
 def build(region: str, folder: Path) -> dict[str, Path]:
-    """Build every part in `folder`; return the files by what they are."""
+    """Build every part in `folder`; return the paths by part."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("code-*.tar.gz"):
         old.unlink()
@@ -42,17 +42,17 @@ def build(region: str, folder: Path) -> dict[str, Path]:
 
 
 def keys(parts: dict[str, Path]) -> dict[str, str]:
-    """Return where each part lies in the artefacts bucket."""
+    """Return the key of each part in the artefacts bucket."""
     return {part: f"{part}/{path.name}" for part, path in parts.items()}
 
 
 def upload(bucket: str, parts: dict[str, Path]) -> int:
-    """Put what is missing into the bucket; return how many bytes that were.
+    """Upload the missing parts; return the number of bytes sent.
 
     Raises
     ------
     UserError
-        When the bucket does not take it.
+        If the bucket refuses a part.
     """
     filesystem, root, _ = open_location(f"s3://{bucket}")
     sent = 0
@@ -78,12 +78,12 @@ def upload(bucket: str, parts: dict[str, Path]) -> int:
 
 
 def main() -> None:
-    """Run ``make package`` with the arguments of the command line."""
+    """Run ``make package``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bucket", help="the artefacts bucket (terraform output buckets); built only when left out")
-    parser.add_argument("--region", default="us-east-1", help="the cluster's region, for its certificate")
-    parser.add_argument("--folder", type=Path, default=BUILT, help="where the parts are built and kept")
-    parser.add_argument("--release", type=Path, default=RELEASE, help="the file that Terraform reads the names from")
+    parser.add_argument("--bucket", help="artefacts bucket (terraform output buckets); if omitted, nothing is uploaded")
+    parser.add_argument("--region", default="us-east-1", help="region of the cluster, for its certificate")
+    parser.add_argument("--folder", type=Path, default=BUILT, help="folder for the built parts")
+    parser.add_argument("--release", type=Path, default=RELEASE, help="file with the names, which Terraform reads")
     arguments = parser.parse_args()
     summary = Summary(STAGE)
     parts = build(arguments.region, arguments.folder)
@@ -96,4 +96,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    with reported(STAGE):
+        main()
