@@ -1,11 +1,11 @@
-# make demo and make test are all that a newcomer types; both set the environment up first.
+# A newcomer types make demo and make test; both set up the environment first. make setup GPU=1 installs CUDA's TensorFlow.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-# The virtual environment's programs come first for every recipe, as if it were active.
+# Programs of the virtual environment come first in every recipe, as if it were active.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-# horovodrun loads TensorFlow too, before any of our code can quieten it.
+# horovodrun itself imports TensorFlow, which logs to the console unless this is set.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export VIRTUAL_ENV := $(CURDIR)/.venv
-# Where bytecode is not kept, each of the many Python processes compiles what it imports anew: 5 s for TensorFlow.
+# Without bytecode files every Python process compiles its imports again: 5 s for TensorFlow.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup
@@ -14,9 +14,9 @@ setup:
 
 .PHONY: doctor
 doctor: setup
-	@python -m msd_spark.environment.doctor
+	@msd-spark doctor
 
-# Resolves the pins of pyproject.toml anew; what it writes names no index.
+# Resolve the pins of pyproject.toml again; the result names no index.
 .PHONY: lock
 lock:
 	@test -x .venv/bin/uv || .venv/bin/python -m pip install --quiet --require-hashes -r requirements/installer.txt
@@ -27,32 +27,31 @@ lock:
 LOCK_OPTIONS = --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 
 DATA ?=
-WAREHOUSE ?= build/demo
-DEMO_DATA = build/demo-data
+WAREHOUSE ?= warehouse
 
-# From song files to an embedding for every song: on generated data, or on a folder laid out as the README says.
+# From song files to a report: on generated data in ./data, or on a folder laid out as docs/data.md says.
 .PHONY: demo
 demo: setup
 ifeq ($(DATA),)
-	@python -m msd_spark.synthetic.command --songs 1000 --seed 7 --output $(DEMO_DATA) --overwrite
-	@python -m msd_spark.pipeline.command --data $(DEMO_DATA) --warehouse $(WAREHOUSE)
+	@msd-spark synthetic --songs 1000 --seed 7 --output data --overwrite
+	@msd-spark pipeline --data data --warehouse $(WAREHOUSE)
 else
-	@python -m msd_spark.pipeline.command --data $(DATA) --warehouse $(WAREHOUSE)
+	@msd-spark pipeline --data $(DATA) --warehouse $(WAREHOUSE)
 endif
 
-# A file's tests stay in one process, so that what they share is made once; long files begin first.
+# All tests of a file run in one process, so that they share fixtures; long files start first.
 ON_ALL_CORES = -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
 test: setup $(if $(shell command -v terraform),infra-tools)
 	@python -m pytest $(ON_ALL_CORES) --durations 12 $(TESTS)
 
-# The infrastructure's tests alone: offline, on an emulated AWS; ends with a table. The longest file goes first.
+# Tests of the infrastructure only, offline, on an emulated AWS.
 .PHONY: test-infra
 test-infra: setup infra-tools
 	@python -m pytest $(ON_ALL_CORES) tests/infra/test_stack.py tests/infra tests/tools/test_deployment.py
 
-# Their checkers, in an environment of their own: checkov's pins and ours do not agree. The stamp is the lock's checksum.
+# checkov's pins conflict with ours, so its environment is separate. The stamp's name has the lock's checksum.
 INFRA_STAMP = .venv-infra/made-from-$(shell sha256sum requirements/infra.txt | cut -c1-16)
 .PHONY: infra-tools
 infra-tools: $(INFRA_STAMP)
@@ -64,7 +63,7 @@ $(INFRA_STAMP): | setup
 		|| .venv-infra/bin/python -m pip install --quiet --require-hashes -r requirements/infra.txt
 	@touch $@
 
-# What the cluster needs, built and put into the artefacts bucket (README, "On AWS"); without BUCKET it is only built.
+# Build a release for a cluster and upload it to the artefacts bucket (docs/aws.md); without BUCKET it is only built.
 # PACKAGE_OPTIONS: further options of tools.deployment.package.
 BUCKET ?=
 REGION ?= us-east-1
@@ -76,13 +75,13 @@ package: setup
 lint: setup
 	@ruff format --check .
 	@ruff check .
-	@lint-imports --no-logo | tail -n 40
+	@lint-imports --no-logo
 	@python -m tools.check_prose
 	@mypy
 
 BENCHMARKS = $(filter-out __init__,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
-# Each prints one table and writes build/bench/NAME.json.
+# Each benchmark prints one table and writes build/bench/NAME.json.
 .PHONY: bench $(addprefix bench-,$(BENCHMARKS))
 bench: $(addprefix bench-,$(BENCHMARKS))
 

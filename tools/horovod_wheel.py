@@ -69,7 +69,8 @@ def build_facts() -> dict[str, str]:
     compiler = subprocess.run(["g++", "-dumpfullversion"], capture_output=True, text=True, check=True).stdout.strip()
     facts = {name: version(name) for name in (tensorflow_package(), *BUILT_AGAINST)}
     facts |= {"python": sys.implementation.cache_tag, "platform": sysconfig.get_platform(), "g++": compiler}
-    return facts | {"libc": "-".join(platform.libc_ver())} | BUILD_FLAGS
+    own_flags = {name: value for name, value in os.environ.items() if name.startswith("HOROVOD_")}
+    return facts | {"libc": "-".join(platform.libc_ver())} | BUILD_FLAGS | own_flags
 
 
 def find_or_build(requirements: Path, cache: Path) -> Path:
