@@ -45,10 +45,8 @@ def links(page: Path) -> list[tuple[Path, str]]:
 
 
 def test_anchors_are_named_as_github_names_them() -> None:
-    text = (
-        "# `python -m msd_spark.similar.command`\n## Runs: killed, resumed\n## [Links](a.md) too\n## Twice\n## Twice\n"
-    )
-    assert anchors(text) == {"python--m-msd_sparksimilar", "runs-killed-resumed", "links-too", "twice", "twice-1"}
+    text = "# `msd-spark similar`\n## Runs: killed, resumed\n## [Links](a.md) too\n## Twice\n## Twice\n"
+    assert anchors(text) == {"msd-spark-similar", "runs-killed-resumed", "links-too", "twice", "twice-1"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(REPOSITORY)))

@@ -5,48 +5,46 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 import pyarrow.parquet as pq
 import pytest
 
-from msd_spark.core.legacy import parser_of
+from msd_spark.core.command_line import parse
+from msd_spark.core.verbs import VERBS
 from tests.conftest import REPOSITORY
+from tests.support.launched import launched
 from tools.reference_docs import pages as reference_pages
-from tools.reference_docs import scripts
 
 BINARIES = str(Path(sys.executable).parent)
 
 
-def run(*words: str | Path, timeout: int = 500) -> subprocess.CompletedProcess[str]:
-    environ = os.environ | {"PATH": f"{BINARIES}{os.pathsep}{os.environ['PATH']}"}
-    return subprocess.run(
-        [str(word) for word in words], cwd=REPOSITORY, env=environ, capture_output=True, text=True, timeout=timeout
-    )
+def run(*words: str | Path, folder: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
+    path = f"{BINARIES}{os.pathsep}{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.run([str(word) for word in words], cwd=folder, env=environment, capture_output=True, text=True)
 
 
 def readme_commands() -> list[list[str]]:
-    """Return the stages' commands as the README gives them."""
-    section = (REPOSITORY / "README.md").read_text().split("## The stages, one by one")[1].split("\n## ")[0]
-    blocks = re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [shlex.split(line, comments=True) for line in lines if line.strip() and not line.startswith("#")]
+    """Return the commands of the README's quick tour."""
+    section = (REPOSITORY / "README.md").read_text().split("## Quick tour")[1].split("\n## ")[0]
+    lines = [line for block in re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL) for line in lines_of(block)]
+    return [words for line in lines if (words := shlex.split(line, comments=True))[0] != "."]
 
 
 @pytest.fixture(scope="module")
 def typed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every command of the README's stages in order, on smaller data and in a folder of the test's own."""
+    """Run every command of the quick tour in a folder of its own, on fewer songs."""
     folder = tmp_path_factory.mktemp("typed")
-    places = {"build/data": str(folder / "data"), "build/warehouse": str(folder / "warehouse"), "2000": "150"}
+    for name in ("jobs", "training", "docs"):
+        (folder / name).symlink_to(REPOSITORY / name)
     for command in readme_commands():
-        words = [re.sub("|".join(map(re.escape, places)), lambda found: places[found[0]], word) for word in command]
+        words = ["150" if word == "2000" else word for word in command]
         if words[0] == "horovodrun":
             words += ["--epochs", "2", "--batch", "8"]
-        done = run(*words)
+        done = run(*words, folder=folder)
         assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}"
     return folder
 
@@ -75,7 +73,7 @@ def test_every_command_of_the_documentation_works(page: Path, typed: Path) -> No
         if language == "toml":
             assert block.split("\n", 1)[1] == (REPOSITORY / block.split()[1]).read_text()
         elif language == "python":
-            done = run("python", "-c", block)
+            done = run("python", "-c", block, folder=typed)
             assert done.returncode == 0, done.stderr[-3000:]
         elif needs:
             assert needs in NEEDS
@@ -83,40 +81,22 @@ def test_every_command_of_the_documentation_works(page: Path, typed: Path) -> No
                 check_options(line)
         elif language == "sh":
             for line in lines_of(block):
-                # Places go to the test's folder; what is no data, to a place of its own within it.
-                command = re.sub(r"TR[A-Z0-9]{16}", tracks[0].as_py(), line).replace("build/", f"{typed}/")
-                if "msd_spark.pipeline.command" in command and "--dry-run" not in command:
+                command = re.sub(r"TR[A-Z0-9]{16}", tracks[0].as_py(), line)
+                if "msd-spark pipeline" in command and "--dry-run" not in command:
                     command += " --dry-run"
-                done = run("bash", "-c", command)
+                done = run("bash", "-c", command, folder=typed)
                 assert done.returncode == 0, f"{command}\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}"
 
 
-PASS_ON = {"training/compare.py", "training/search.py"}
-"""Commands that hand what they do not know to ``training/train.py``."""
-
-
 def check_options(line: str) -> None:
-    """Hold a command that is not run to what its script takes, if it is one of ours."""
-
-    def refuse(message: str) -> NoReturn:
-        raise AssertionError(f"{line}: {message}")
-
-    def parse(typed_as: str, words: list[str]) -> None:
-        parser = parser_of(scripts()[typed_as])
-        parser.error = refuse  # type: ignore[method-assign]
-        if typed_as in PASS_ON:
-            parse("training/train.py", parser.parse_known_args(words)[1])
-        else:
-            parser.parse_args(words)
-
-    for typed_as in scripts():
-        launcher = typed_as.split()[-1]
-        place = line.find(launcher)
-        after = line[place + len(launcher) :]
-        if place >= 0 and after[:1] in ("", " "):
-            parse(typed_as, shlex.split(after, comments=True))
-            return
-    assert not re.search(r"jobs/|training/\w+\.py", line), f"no such command: {line}"
+    """Check that a command that is not run exists and has its options, if it is one of ours."""
+    for verb in VERBS.values():
+        for name in (f"msd-spark {verb.name}", verb.script):
+            before, launcher, after = line.partition(name or "\0")
+            if launcher and after[:1] in ("", " "):
+                parse(verb.settings_class(), shlex.split(after, comments=True), verb)
+                return
+    assert not re.search(r"jobs/|training/\w+\.py|msd-spark ", line), f"no such command: {line}"
 
 
 def test_the_reference_is_what_the_code_says() -> None:
@@ -136,71 +116,53 @@ def test_a_stage_that_lacks_its_input_says_which_and_what_to_run(tmp_path: Path)
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_a_failing_stage_of_the_pipeline_says_how_to_go_on(tmp_path: Path) -> None:
+def test_a_failing_stage_of_the_pipeline_prints_the_command_that_resumes_it(tmp_path: Path) -> None:
     for name in ("songs", "musixmatch", "tagtraum"):
         (tmp_path / name).mkdir()
     (tmp_path / "musixmatch" / "mxm_dataset_train.txt").write_text("# no words\n")
     (tmp_path / "tagtraum" / "msd_tagtraum_cd1.cls").write_text("# no labels\n")
-    words = (
-        "python",
-        "-m",
-        "msd_spark.pipeline.command",
-        "--data",
-        tmp_path,
-        "--warehouse",
-        tmp_path / "w",
-        "--from",
-        "labels",
-    )
-    done = run(*words)
+    options = ("--data", tmp_path, "--warehouse", tmp_path / "w")
+    done = run("msd-spark", "pipeline", *options, "--from", "labels")
     assert done.returncode == 2
-    assert "labels: " in done.stderr
-    assert "holds no label" in done.stderr
-    assert f"--data {tmp_path} --warehouse {tmp_path / 'w'} --from labels" in done.stderr
+    assert "pipeline: labels: " in done.stderr
+    assert f"resume: msd-spark pipeline --data {tmp_path} --warehouse {tmp_path / 'w'} --from labels" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
-def test_a_pipeline_that_was_killed_goes_on_and_does_nothing_twice(generated: Path, tmp_path: Path) -> None:
-    command = [
-        "python",
-        "-m",
-        "msd_spark.pipeline.command",
-        "--data",
-        str(generated),
-        "--warehouse",
-        str(tmp_path / "w"),
-    ]
-    environ = os.environ | {"PATH": f"{BINARIES}{os.pathsep}{os.environ['PATH']}"}
-    killed = subprocess.Popen(
-        [*command, "--to", "lyrics"], cwd=REPOSITORY, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    assert killed.stdout is not None
-    said = iter(killed.stdout.readline, b"")
-    assert any(line.startswith(b"[2/2] lyrics") for line in said)
-    assert b"jobs/lyrics.py" in next(said)
-    killed.kill()
-    # The stage ends with it: whoever holds its output has let go of it.
-    killed.stdout.read()
-    assert killed.wait(60) == -signal.SIGKILL
+@pytest.mark.timeout(900)
+def test_a_pipeline_that_was_killed_resumes_and_does_nothing_twice(generated: Path, tmp_path: Path) -> None:
+    command = ["msd-spark", "pipeline", "--data", str(generated), "--warehouse", str(tmp_path / "w"), "--to", "lyrics"]
+    with launched(*command, log=tmp_path / "first") as pipeline:
+        pipeline.wait_until(lambda: "stage 2 of 2: lyrics" in pipeline.said())
+        pipeline.kill()
     songs = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "w" / "songs").iterdir()}
-    done = run(*command, "--to", "lyrics")
+    done = run(*command)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert "[1/2] ingest: up to date" in done.stdout
-    assert "[2/2] lyrics: it did not come to its end" in done.stdout
+    assert "stage 1 of 2: ingest: up to date" in done.stdout
+    assert "stage 2 of 2: lyrics: the last run did not finish" in done.stdout
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "w" / "songs").iterdir()} == songs
-    done = run(*command, "--to", "lyrics")
+    done = run(*command)
     assert done.stdout.count(": up to date") == 2
-    assert "spark-submit" not in done.stdout
+    assert "$ msd-spark" not in done.stdout
     assert (tmp_path / "w" / "pipeline" / "demo.toml").read_text().count("[train]") == 1
 
 
-def test_a_folder_that_lacks_sources_is_refused(tmp_path: Path) -> None:
-    done = run("python", "-m", "msd_spark.pipeline.command", "--data", tmp_path)
+def test_a_missing_data_folder_is_refused(tmp_path: Path) -> None:
+    done = run("msd-spark", "pipeline", folder=tmp_path)
     assert done.returncode == 2
-    assert "has no songs/, no musixmatch/" in done.stderr
+    assert "no song files in data; run msd-spark fetch subset --to data" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_every_command_explains_itself() -> None:
-    for script in [*sorted((REPOSITORY / "jobs").glob("*.py")), REPOSITORY / "training" / "train.py"]:
-        done = run("python", script, "--help")
-        assert done.returncode == 0
-        assert "--warehouse" in done.stdout
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str) -> None:
+    done = run("msd-spark", verb, "--help")
+    assert done.returncode == 0
+    assert f"usage: msd-spark {verb}" in done.stdout
+
+
+@pytest.mark.parametrize("script", sorted({verb.script for verb in VERBS.values() if verb.script}))
+def test_every_script_is_its_verb(script: str) -> None:
+    done = run("python", script, "--help")
+    assert done.returncode == 0
+    assert f"usage: msd-spark {Path(script).stem}" in done.stdout

@@ -90,7 +90,7 @@ def parse(settings: type[S], words: Sequence[str], verb: Verb) -> S:
     """
     import tyro
 
-    from_file = words_of(read_settings(settings_path(words), settings, verb.name)) if settings_path(words) else []
+    from_file = words_of(read_settings(settings_path(words), settings, verb.name), settings)
     prog = f"msd-spark {verb.name}"
     typed: Any = tyro.cli(
         _typed_class(settings, verb.name, top=True),
@@ -164,12 +164,15 @@ def check_names(options: Mapping[str, Any], names: typing.Collection[str], place
             raise UserError(f"{place} {name} is a table; write one value or a list")
 
 
-def words_of(options: Mapping[str, Any]) -> list[str]:
-    """Return options as the words of a command line: lists as several values, booleans as flags."""
+def words_of(options: Mapping[str, Any], settings: type[Settings]) -> list[str]:
+    """Return options of a settings class as the words of a command line."""
+    repeated = {one.name for one in declared_options(settings) if one.option.repeat}
     words: list[str] = []
     for name, value in options.items():
         if isinstance(value, bool):
             words.append(f"--{name}" if value else f"--no-{name}")
+        elif isinstance(value, list | tuple) and name in repeated:
+            words += [word for item in value for word in (f"--{name}", str(item))]
         elif isinstance(value, list | tuple):
             words += [f"--{name}", *map(str, value)]
         elif value is not None:

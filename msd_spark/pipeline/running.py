@@ -124,7 +124,7 @@ def check_stages(plan: Plan) -> None:
 
 def stage_words(stage: Stage, plan: Plan) -> list[str]:
     """Return the options of a stage as typed."""
-    words = [*words_of(plan.of_stages.get(stage.name, {}))]
+    words = words_of(plan.of_stages.get(stage.name, {}), stage.verb.settings_class())
     if stage.sources:
         words += ["--data", plan.options.data]
     words += ["--warehouse", plan.options.warehouse]

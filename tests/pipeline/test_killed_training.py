@@ -28,7 +28,7 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
     warehouse, data = tmp_path / "warehouse", lay_out(tmp_path / "data")
     write_tiny_dataset(warehouse, {"train": [9, 8, 8, 7], "validation": [6, 3], "test": [5, 4]})
     options = {"model": "dense", "epochs": str(EPOCHS), "batch": "2", "baselines": "none", "patience": str(EPOCHS)}
-    words = ["python", "-m", "msd_spark.pipeline.command", "--data", str(data), "--warehouse", str(warehouse)]
+    words = ["msd-spark", "pipeline", "--data", str(data), "--warehouse", str(warehouse)]
     words += ["--run", "killed", "--only", "train", "--set", "dataset.name=tiny"]
     words += [word for name, value in options.items() for word in ("--set", f"train.{name}={value}")]
     last = warehouse / "models" / "killed" / "_unfinished" / "checkpoints" / "last.npz"
@@ -40,7 +40,7 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
         # Launcher and ranks end with it, so that the next ones do not meet them.
         _, left = psutil.wait_procs(stage, timeout=Launched.longest)
         assert not left
-    assert "[1/1] train: not run by the pipeline yet" in pipeline.said()
+    assert "stage 1 of 1: train: first run" in pipeline.said()
     reached = checkpoint(last)
     assert reached is not None
     assert 1 <= reached.epoch < EPOCHS
@@ -48,7 +48,7 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
     with launched(*words, log=tmp_path / "second") as pipeline:
         pipeline.succeed()
         said = pipeline.said()
-    assert "[1/1] train: it did not come to its end" in said
+    assert "stage 1 of 1: train: the last run did not finish" in said
     assert "--run killed --resume" in said
     assert f"killed: goes on after {reached.place}" in said
     history = json.loads((warehouse / "models" / "killed" / "history.json").read_text())
@@ -56,4 +56,4 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
 
     with launched(*words, log=tmp_path / "third") as pipeline:
         pipeline.succeed()
-        assert "[1/1] train: up to date" in pipeline.said()
+        assert "stage 1 of 1: train: up to date" in pipeline.said()
