@@ -92,7 +92,7 @@ def check_options(line: str) -> None:
     """Check that a command that is not run exists and has its options, if it is one of ours."""
     for verb in VERBS.values():
         for name in (f"msd-spark {verb.name}", verb.script):
-            before, launcher, after = line.partition(name or "\0")
+            _, launcher, after = line.partition(name or "\0")
             if launcher and after[:1] in ("", " "):
                 parse(verb.settings_class(), shlex.split(after, comments=True), verb)
                 return
