@@ -130,7 +130,7 @@ def pool(
         if not (np.array_equal(made.track_ids, first.track_ids) and np.array_equal(made.true, first.true)):
             raise UserError(f"{who} with seed {seed} was judged on other examples than the first run")
     artists = Artists.of(first.artist_groups)
-    candidates = {key: candidate_of(target, made.true, made.scores, artists, {}) for key, made in runs.items()}
+    candidates = {key: candidate_of(target, made.true, made.scores, artists) for key, made in runs.items()}
     names = {key: f"{key[0]}-{key[1]}" for key in runs}
     drawn: dict[str, Any] = {}
     if artists.count > 1:
@@ -144,7 +144,7 @@ def pool(
         for figure in figures if drawn else ():
             by_seed = np.column_stack([drawn[names[who, seed]][figure] for seed in seeds])
             resampled[figure] = by_seed[rows, chosen].mean(axis=1)
-        values = {figure: [candidates[who, seed].figures[figure] for seed in seeds] for figure in figures}
+        values = {figure: [candidates[who, seed].metrics[figure] for seed in seeds] for figure in figures}
         pooled[who] = Pooled(values, resampled)
     return pooled
 

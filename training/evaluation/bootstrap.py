@@ -21,20 +21,20 @@ from scipy import sparse
 from msd_spark.core.bootstrap import Bootstrap
 
 Statistic = Callable[[np.ndarray], dict[str, np.ndarray]]
-"""From how often each artist was drawn, shape ``(n_artists, m)``, to figures of shape ``(m,)`` by name; NaN where a
-figure is not defined on a resample."""
+"""From how often each artist is drawn, shape ``(n_artists, m)``, to metrics of shape ``(m,)`` by name; NaN where a
+metric is undefined on a resample."""
 
 
 @dataclass(frozen=True)
 class Artists:
-    """Which artist group each example is of.
+    """The artist group of each example.
 
     Attributes
     ----------
     index : numpy.ndarray
-        Shape ``(n,)``: the group's number for each example.
+        Shape ``(n,)``: number of the group of each example.
     count : int
-        Groups.
+        Number of groups.
     """
 
     index: np.ndarray
@@ -42,88 +42,65 @@ class Artists:
 
     @classmethod
     def of(cls, groups: np.ndarray) -> Artists:
-        """Give the groups numbers by their sorted names, so that the examples' order does not matter.
-
-        Parameters
-        ----------
-        groups : numpy.ndarray
-            Shape ``(n,)``: names.
-        """
+        """Index the groups by their sorted names, so that the order of the examples does not matter."""
         names, index = np.unique(groups, return_inverse=True)
         return cls(index, len(names))
 
     def sums(self, values: np.ndarray) -> np.ndarray:
-        """Return the sums of values of shape ``(n, k)`` by artist: shape ``(n_artists, k)``, float64."""
+        """Return the sums of values of shape ``(n, k)`` per artist: shape ``(n_artists, k)``, float64."""
         wide = np.asarray(values, np.float64)
         return self.matrix(np.arange(len(wide)), len(wide)).T @ wide
 
     def matrix(self, rows: np.ndarray, n_rows: int, chosen: np.ndarray | None = None) -> sparse.csr_matrix:
-        """Return how many examples of each artist fall into each row.
+        """Return the number of examples per row and artist: shape ``(n_rows, n_artists)``.
+
+        Multiplied by how often each artist is drawn, it is the weight of each row in a resample.
 
         Parameters
         ----------
         rows : numpy.ndarray
-            Shape ``(n_chosen,)``: the row of each chosen example.
-        n_rows : int
+            Shape ``(n_chosen,)``: row of each chosen example.
         chosen : numpy.ndarray, optional
-            Which examples, as indices; all of them when left out.
-
-        Returns
-        -------
-        scipy.sparse.csr_matrix
-            Shape ``(n_rows, n_artists)``. Times how often artists were drawn, it gives what each row weighs.
+            Indices of the examples; all by default.
         """
         columns = self.index if chosen is None else self.index[chosen]
         return sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(n_rows, self.count))
 
 
 def resample(statistics: Mapping[str, Statistic], artists: Artists, bootstrap: Bootstrap) -> dict[str, Any]:
-    """Return every resample's figures, for several candidates on the same resamples.
+    """Return the metrics of every resample, the same resamples for all candidates.
 
     Parameters
     ----------
     statistics : mapping
-        By candidate (the model, a baseline).
-    artists : Artists
-    bootstrap : Bootstrap
+        By candidate: the model, or a baseline.
 
     Returns
     -------
     dict
-        By candidate, a dict of arrays of shape ``(resamples,)`` by figure.
+        By candidate, then by metric: arrays of shape ``(resamples,)``.
     """
     parts: dict[str, list[dict[str, np.ndarray]]] = {name: [] for name in statistics}
     for drawn in bootstrap.draws(artists.count):
         for name, statistic in statistics.items():
             parts[name].append(statistic(drawn))
     return {
-        name: {figure: np.concatenate([part[figure] for part in found]) for figure in found[0]}
-        for name, found in parts.items()
+        name: {metric: np.concatenate([chunk[metric] for chunk in chunks]) for metric in chunks[0]}
+        for name, chunks in parts.items()
     }
 
 
 def mean_statistic(values: Mapping[str, np.ndarray], artists: Artists) -> Statistic:
-    """Return the statistic of plain means over examples.
-
-    Parameters
-    ----------
-    values : mapping
-        By figure, shape ``(n,)``: a number for each example.
-    artists : Artists
-    """
+    """Return the statistic of means over examples, from one value per example and metric."""
     sums = artists.sums(np.column_stack([np.ones(len(artists.index)), *values.values()])).T
 
-    def figures(drawn: np.ndarray) -> dict[str, np.ndarray]:
+    def means(drawn: np.ndarray) -> dict[str, np.ndarray]:
         examples, *totals = sums @ drawn
         return {name: total / examples for name, total in zip(values, totals, strict=True)}
 
-    return figures
+    return means
 
 
 def together(*statistics: Statistic) -> Statistic:
-    """Return the statistic of several ones' figures."""
-
-    def figures(drawn: np.ndarray) -> dict[str, np.ndarray]:
-        return {name: values for statistic in statistics for name, values in statistic(drawn).items()}
-
-    return figures
+    """Return one statistic with the metrics of several."""
+    return lambda drawn: {name: values for one in statistics for name, values in one(drawn).items()}

@@ -1,10 +1,9 @@
-"""Figures of a classifier from its probabilities.
+"""Metrics of a classifier from its probabilities.
 
-What "macro" means here: the plain mean over the classes that have an example in the split that is judged.
-A class without one has no recall, F1, average precision or ROC-AUC; they are null in its row and it is left
-out of every macro figure, whether it was predicted or not (that costs the precision of nobody, but the
-recall of the classes that it was taken for). ROC-AUC needs another class beside. "Micro" takes every pair
-of an example and a class as one decision; micro F1 equals accuracy. "Weighted" is by the classes' examples.
+"Macro" is the plain mean over the classes that have an example in the split. A class without one has no recall, F1,
+average precision or ROC-AUC (null in its row) and is left out of macro metrics even if it was predicted; the classes it
+was predicted for lose recall. ROC-AUC also needs an example of another class. "Micro" counts each (example, class) pair
+as one decision; micro F1 equals accuracy. "Weighted" is by the number of examples per class.
 """
 
 from __future__ import annotations
@@ -23,62 +22,47 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from training.evaluation.bootstrap import Artists, mean_statistic, together
+from training.evaluation.bootstrap import Artists, Statistic, mean_statistic, together
 from training.evaluation.calibration import calibration_metrics
-from training.evaluation.candidate import Candidate
 from training.evaluation.confusion import confusion_statistic
 from training.evaluation.ranking import macro_average_precision_statistic
 
 SMALLEST_PROBABILITY = 1e-12
-"""A model that rules out what is true pays for it, but not infinitely."""
-
-
-def classifier(
-    true: np.ndarray, scores: np.ndarray, classes: Sequence[str], artists: Artists, *, ordinal: bool = False
-) -> Candidate:
-    """Return a classifier to be judged with intervals.
-
-    Parameters
-    ----------
-    true : numpy.ndarray
-        Shape ``(n,)``: classes.
-    scores : numpy.ndarray
-        Shape ``(n, n_classes)``: probabilities.
-    classes : sequence of str
-        Names by index.
-    artists : Artists
-    ordinal : bool
-        Whether the classes have an order, as deciles do.
-    """
-    probabilities = as_probabilities(scores)
-    predicted = probabilities.argmax(axis=1)
-    means = {"log_loss": losses(true, probabilities)}
-    if ordinal:
-        means["off_by_one_accuracy"] = np.abs(predicted - true) <= 1
-    positive = true[:, None] == np.arange(len(classes))
-    statistic = together(
-        confusion_statistic(true, predicted, len(classes), artists),
-        macro_average_precision_statistic(positive, probabilities, artists, "macro_average_precision"),
-        mean_statistic(means, artists),
-    )
-    return Candidate(classification_metrics(true, scores, classes, ordinal=ordinal), statistic)
+"""Bound that keeps the log loss finite."""
 
 
 def as_probabilities(scores: np.ndarray) -> np.ndarray:
-    """Return float32 scores as float64 rows that add up to 1 to the last digit."""
+    """Return float32 scores as float64 rows that sum to 1."""
     wide = scores.astype(np.float64)
     return wide / wide.sum(axis=1, keepdims=True)
 
 
 def losses(true: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return each example's negative log probability of its class: shape ``(n,)``, in nats."""
+    """Return the negative log probability of each example's class: shape ``(n,)``, in nats."""
     return -np.log(np.maximum(probabilities[np.arange(len(true)), true], SMALLEST_PROBABILITY))
+
+
+def classification_statistic(
+    true: np.ndarray, scores: np.ndarray, artists: Artists, *, ordinal: bool = False
+) -> Statistic:
+    """Return the statistic of a classifier's main metrics; see `classification_metrics`."""
+    probabilities = as_probabilities(scores)
+    n_classes, predicted = scores.shape[1], probabilities.argmax(axis=1)
+    means = {"log_loss": losses(true, probabilities)}
+    if ordinal:
+        means["off_by_one_accuracy"] = np.abs(predicted - true) <= 1
+    positive = true[:, None] == np.arange(n_classes)
+    return together(
+        confusion_statistic(true, predicted, n_classes, artists),
+        macro_average_precision_statistic(positive, probabilities, artists),
+        mean_statistic(means, artists),
+    )
 
 
 def classification_metrics(
     true: np.ndarray, scores: np.ndarray, classes: Sequence[str], *, ordinal: bool = False
 ) -> dict[str, Any]:
-    """Return the figures of a classifier on at least one example.
+    """Return the metrics of a classifier on at least one example.
 
     Parameters
     ----------
@@ -89,32 +73,32 @@ def classification_metrics(
     classes : sequence of str
         Names by index.
     ordinal : bool
-        Adds `ordinal_metrics`.
+        Add `ordinal_metrics`, for ordered classes such as deciles.
 
     Returns
     -------
     dict
-        ``examples``, the figures over all classes, ``reliability``, ``by_class`` (a row a class) and
-        ``confusion_matrix`` (rows are true classes).
+        ``examples``, metrics over all classes, ``reliability``, ``by_class`` (one row per class) and
+        ``confusion_matrix`` (one row per true class).
     """
     indices = np.arange(len(classes))
     probabilities = as_probabilities(scores)
     predicted = probabilities.argmax(axis=1)
     positive = true[:, None] == indices
     precision, recall, f1, support = precision_recall_fscore_support(true, predicted, labels=indices, zero_division=0)
-    guessed = np.bincount(predicted, minlength=len(classes))
+    n_predicted = np.bincount(predicted, minlength=len(classes))
     present = support > 0
-    by_class = {}
-    for index, name in enumerate(classes):
-        some = bool(present[index])
-        by_class[name] = {
+    by_class = {
+        name: {
             "support": int(support[index]),
-            "precision": float(precision[index]) if guessed[index] else None,
-            "recall": float(recall[index]) if some else None,
-            "f1": float(f1[index]) if some else None,
+            "precision": float(precision[index]) if n_predicted[index] else None,
+            "recall": float(recall[index]) if present[index] else None,
+            "f1": float(f1[index]) if present[index] else None,
             "average_precision": _average_precision(positive[:, index], probabilities[:, index]),
             "roc_auc": _roc_auc(positive[:, index], probabilities[:, index]),
         }
+        for index, name in enumerate(classes)
+    }
     return {
         "examples": len(true),
         "classes_without_examples": int((~present).sum()),
@@ -135,29 +119,22 @@ def classification_metrics(
 
 
 def ordinal_metrics(true: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
-    """Return what the order of classes allows to say.
-
-    Parameters
-    ----------
-    true : numpy.ndarray
-        Shape ``(n,)``: classes.
-    probabilities : numpy.ndarray
-        Shape ``(n, n_classes)``.
+    """Return the metrics that depend on the order of the classes.
 
     Returns
     -------
     dict
-        ``off_by_one_accuracy``: share of examples whose predicted class is the true one or its neighbour.
-        ``spearman``: rank correlation of the true class with the expected one, ``sum_k k p_k``; None where
-        one of the two never changes.
+        ``off_by_one_accuracy``: share of examples predicted as their class or a neighbour of it.
+        ``spearman``: rank correlation of the true class and the expected class ``sum_k k p_k``; None if one of them is
+        constant.
     """
     predicted = probabilities.argmax(axis=1)
-    # Rounded, so that the last digit of a sum does not make ranks of what is equal.
+    # Rounded, so that rounding errors of the sum do not break ties.
     expected = np.round(probabilities @ np.arange(probabilities.shape[1]), 9)
-    changes = len(true) > 1 and np.ptp(true) > 0 and np.ptp(expected) > 0
+    varies = len(true) > 1 and np.ptp(true) > 0 and np.ptp(expected) > 0
     return {
         "off_by_one_accuracy": float((np.abs(predicted - true) <= 1).mean()),
-        "spearman": float(spearmanr(true, expected).statistic) if changes else None,
+        "spearman": float(spearmanr(true, expected).statistic) if varies else None,
     }
 
 
@@ -170,6 +147,6 @@ def _roc_auc(positive: np.ndarray, scores: np.ndarray) -> float | None:
 
 
 def mean_of_defined(values: Sequence[float | None]) -> float | None:
-    """Return the mean of the values that are not None; None where there is none."""
+    """Return the mean of the values that are not None; None if all are."""
     defined = [value for value in values if value is not None]
     return float(np.mean(defined)) if defined else None

@@ -1,4 +1,4 @@
-"""The figures that models are compared and chosen by."""
+"""The metrics by which models are compared and epochs chosen."""
 
 from __future__ import annotations
 
@@ -13,27 +13,24 @@ MAIN_METRICS = {
     TAGS: ("macro_roc_auc", "macro_pr_auc"),
     FACTORS: ("cosine", "mean_squared_error"),
 }
-"""The first one decides; the second is shown beside it. By target."""
+"""By target: the metric that decides, and one that is shown with it."""
 
 METRIC, LOSS = "metric", "loss"
 BEST_BY = (METRIC, LOSS)
-"""What an epoch is judged by: the target's first figure in `MAIN_METRICS`, or the loss."""
+"""Values of ``--best-by``: the first of the target's `MAIN_METRICS`, or the loss."""
 
 LESS_IS_BETTER = frozenset({LOSS, "log_loss", "mean_squared_error"})
-"""Figures of which less is better."""
 
 
 def cost_of_epoch(row: Mapping[str, float], target: str, by: str) -> float:
-    """Return what an epoch is judged by, so that less is better.
+    """Return the cost of an epoch: the best epoch has the lowest.
 
-    Without a validation split, or one that leaves the figure undefined, the last epoch is the best.
+    If there is no validation split, or its metric is undefined, the last epoch is the best.
 
     Parameters
     ----------
     row : mapping
-        The epoch's row of the history: ``epoch``, and ``validation_…`` figures where there is a validation split.
-    target : str
-        One of `training.data.targets.TARGETS`.
+        A row of the history: ``epoch``, and ``validation_…`` metrics if there is a validation split.
     by : str
         One of `BEST_BY`.
 
@@ -45,7 +42,7 @@ def cost_of_epoch(row: Mapping[str, float], target: str, by: str) -> float:
     """
     name = LOSS if by == LOSS else MAIN_METRICS[target][0]
     value = row.get(f"validation_{name}")
-    # Whether a figure is defined depends on the split alone: it is in every epoch or in none.
+    # Whether a metric is defined depends only on the split, so it is the same in all epochs.
     if value is None or math.isnan(value):
         return -float(row["epoch"])
     return float(value) if name in LESS_IS_BETTER else -float(value)

@@ -1,4 +1,4 @@
-"""When a training has run away: a loss, or scores, that are no numbers any more."""
+"""The error of a training whose loss or scores are not finite."""
 
 from __future__ import annotations
 
@@ -6,10 +6,4 @@ from msd_spark.core.errors import UserError
 
 
 class DivergedError(UserError):
-    """The settings do not train; all ranks find so at the same place, and others may.
-
-    Parameters
-    ----------
-    stage : str
-    message : str
-    """
+    """A training diverged with these settings; every rank raises it at the same step."""

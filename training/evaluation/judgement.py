@@ -1,8 +1,9 @@
-"""A split's predictions judged: the model's figures, and every baseline's beside them."""
+"""Evaluate the predictions of a split: the metrics of the model and of the baselines."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,14 @@ from msd_spark.core.errors import UserError
 from training.data.dataset import Dataset
 from training.data.predictions import Predictions
 from training.data.targets import FACTORS, GENRE, POPULARITY, TAGS, Target
-from training.evaluation.baselines import TrainingTruths, artist_mean_scores, prior_scores, stratified_random
-from training.evaluation.bootstrap import Artists
+from training.evaluation.baselines import TrainingTruths, artist_mean_scores, stratified_random
+from training.evaluation.bootstrap import Artists, Statistic
 from training.evaluation.candidate import Candidate, with_intervals
-from training.evaluation.classification import classification_metrics, classifier
+from training.evaluation.classification import classification_metrics, classification_statistic
 from training.evaluation.divergence import DivergedError
 from training.evaluation.linear import TRAINING_EXAMPLES, Linear, fit_linear
-from training.evaluation.multilabel import multilabel_metrics, tagger
-from training.evaluation.regression import regression_metrics, regressor
+from training.evaluation.multilabel import multilabel_metrics, multilabel_statistic
+from training.evaluation.regression import regression_metrics, regression_statistic
 from training.evaluation.song_features import read_columns, read_features
 
 HEADLINES = {
@@ -28,120 +29,51 @@ HEADLINES = {
     TAGS: ("macro_roc_auc", "macro_pr_auc", "log_loss"),
     FACTORS: ("cosine", "mean_squared_error", "r2"),
 }
-"""Figures with intervals that tables show, by target."""
+"""Metrics with intervals that tables show, by target."""
+
+METRICS: dict[str, tuple[Callable[..., dict[str, Any]], Callable[..., Statistic]]] = {
+    GENRE: (classification_metrics, classification_statistic),
+    POPULARITY: (partial(classification_metrics, ordinal=True), partial(classification_statistic, ordinal=True)),
+    TAGS: (multilabel_metrics, multilabel_statistic),
+    FACTORS: (regression_metrics, regression_statistic),
+}
+"""Functions that return the metrics and the statistic of resamples, by target."""
 
 PRIOR_NAME = {GENRE: "majority", POPULARITY: "majority", TAGS: "prior", FACTORS: "mean"}
-"""What the baseline that says the same of every song is called, by target."""
+"""Name of the baseline that predicts the prior for every song, by target."""
 
 
 def epoch_metrics(target: Target, predictions: Predictions) -> dict[str, Any]:
-    """Return the figures of a model's predictions, without intervals; none where no example has the target.
-
-    Parameters
-    ----------
-    target : Target
-    predictions : Predictions
-        Of at least the examples that have the target.
+    """Return the metrics of a model without intervals; empty if no example has the target.
 
     Raises
     ------
-    UserError
-        When a score is no number.
+    DivergedError
+        If a score is not finite.
     """
-    judged = predictions.judged()
-    if not len(judged):
+    with_truth = predictions.judged()
+    if not len(with_truth):
         return {}
-    check_finite(judged.scores)
-    if target.name == TAGS:
-        return multilabel_metrics(judged.true, judged.scores, target.class_names)
-    if target.name == FACTORS:
-        return regression_metrics(judged.true, judged.scores, target.class_names)
-    return classification_metrics(judged.true, judged.scores, target.class_names, ordinal=target.name == POPULARITY)
+    check_finite(with_truth.scores)
+    metrics, _ = METRICS[target.name]
+    return metrics(with_truth.true, with_truth.scores, target.class_names)
 
 
-def judge(
-    target: Target,
-    predictions: Predictions,
-    training: TrainingTruths | None = None,
-    learned: Mapping[str, tuple[np.ndarray, dict[str, Any]]] | None = None,
-    bootstrap: Bootstrap | None = None,
-) -> dict[str, Any]:
-    """Return the figures of the model and the baselines on one split.
-
-    Parameters
-    ----------
-    target : Target
-    predictions : Predictions
-        Of the whole split, sorted by track id; examples without the target are not judged.
-    training : TrainingTruths, optional
-        For the simple baselines; without it there are none.
-    learned : mapping, optional
-        Scores of other baselines, of the examples that have the target, and what to note of each, by name.
-    bootstrap : Bootstrap, optional
-
-    Returns
-    -------
-    dict
-        By candidate, ``model`` first. Empty where no example has the target.
+def candidate_of(target: Target, true: np.ndarray, scores: np.ndarray, artists: Artists) -> Candidate:
+    """Return the metrics and the statistic of scores of shape ``(n, size)``.
 
     Raises
     ------
-    UserError
-        When a score is no number.
+    DivergedError
+        If a score is not finite.
     """
-    judged = predictions.judged()
-    if not len(judged):
-        return {}
-    artists = Artists.of(judged.artist_groups)
-
-    def candidate(scores: np.ndarray, notes: dict[str, Any] | None = None) -> Candidate:
-        check_finite(scores)
-        return candidate_of(target, judged.true, scores, artists, notes or {})
-
-    candidates = {"model": candidate(judged.scores)}
-    if training is not None:
-        candidates[PRIOR_NAME[target.name]] = candidate(prior_scores(training.prior, len(judged)))
-        if not target.is_vector:
-            candidates["stratified"] = stratified_random(
-                judged.true, training.prior, target.class_names, artists, ordinal=target.name == POPULARITY
-            )
-        if target.name == POPULARITY:
-            scores, known = artist_mean_scores(judged.artist_groups, training)
-            candidates["artist_mean"] = candidate(scores, {"examples_of_known_artists": known})
-    for name, (scores, notes) in (learned or {}).items():
-        candidates[name] = candidate(scores, notes)
-    for item in candidates.values():
-        item.figures["artists"] = artists.count
-    return with_intervals(candidates, artists, bootstrap or Bootstrap())
-
-
-def candidate_of(
-    target: Target, true: np.ndarray, scores: np.ndarray, artists: Artists, notes: dict[str, Any]
-) -> Candidate:
-    """Return scores to be judged with intervals, by what the target is.
-
-    Parameters
-    ----------
-    target : Target
-    true : numpy.ndarray
-        Shape ``(n,)``: classes; or ``(n, size)``: tags or factors.
-    scores : numpy.ndarray
-        Shape ``(n, size)``.
-    artists : Artists
-    notes : dict
-        What one must know of how the scores came about.
-    """
-    if target.name == TAGS:
-        made = tagger(true, scores, target.class_names, artists)
-    elif target.name == FACTORS:
-        made = regressor(true, scores, target.class_names, artists)
-    else:
-        made = classifier(true, scores, target.class_names, artists, ordinal=target.name == POPULARITY)
-    return Candidate(made.figures, made.statistic, notes)
+    check_finite(scores)
+    metrics, statistic = METRICS[target.name]
+    return Candidate(metrics(true, scores, target.class_names), statistic(true, scores, artists))
 
 
 def check_finite(scores: np.ndarray) -> None:
-    """Refuse scores that are no numbers.
+    """Check that all scores are finite.
 
     Raises
     ------
@@ -154,21 +86,66 @@ def check_finite(scores: np.ndarray) -> None:
         )
 
 
-def read_training_truths(dataset: Dataset, target: Target) -> TrainingTruths:
-    """Read what is true of a dataset's train split, from its light columns.
-
-    A track that stands there several times, to balance genres, counts once.
+def judge(
+    target: Target,
+    predictions: Predictions,
+    training: TrainingTruths | None = None,
+    learned: Mapping[str, tuple[np.ndarray, dict[str, Any]]] | None = None,
+    bootstrap: Bootstrap | None = None,
+) -> dict[str, Any]:
+    """Return the metrics of the model and the baselines on one split.
 
     Parameters
     ----------
-    dataset : Dataset
-    target : Target
+    predictions : Predictions
+        Of the entire split, sorted by track id; examples without the target are left out.
+    training : TrainingTruths, optional
+        Input of the simple baselines; without it there are none.
+    learned : mapping, optional
+        Other baselines by name: scores of the examples that have the target, and notes for ``metrics.json``.
+
+    Returns
+    -------
+    dict
+        By candidate, ``model`` first. Empty if no example has the target.
+
+    Raises
+    ------
+    DivergedError
+        If a score is not finite.
     """
+    with_truth = predictions.judged()
+    if not len(with_truth):
+        return {}
+    true, artists = with_truth.true, Artists.of(with_truth.artist_groups)
+    candidates: dict[str, Candidate] = {}
+
+    def add(name: str, scores: np.ndarray, notes: Mapping[str, Any]) -> None:
+        candidates[name] = candidate_of(target, true, scores, artists)
+        candidates[name].metrics.update(notes)
+
+    add("model", with_truth.scores, {})
+    if training is not None:
+        add(PRIOR_NAME[target.name], np.tile(training.prior, (len(true), 1)), {})
+        if not target.is_vector:
+            candidates["stratified"] = stratified_random(
+                true, training.prior, target.class_names, artists, ordinal=target.name == POPULARITY
+            )
+        if target.name == POPULARITY:
+            scores, known = artist_mean_scores(with_truth.artist_groups, training)
+            add("artist_mean", scores, {"examples_of_known_artists": known})
+    for name, (scores, notes) in (learned or {}).items():
+        add(name, scores, notes)
+    return with_intervals(candidates, artists, bootstrap or Bootstrap())
+
+
+def read_training_truths(dataset: Dataset, target: Target) -> TrainingTruths:
+    """Read the truths of a dataset's train split; a track that is repeated to balance genres counts once."""
     names = ["track_id", "artist_group", target.column, target.presence]
     parts = list(read_columns(dataset, "train", names))
     track_ids, groups, true, present = (np.concatenate([part[name] for part in parts]) for name in names)
-    tracks, once = np.unique(track_ids.astype(str), return_index=True)
-    return TrainingTruths.of(tracks, groups[once].astype(str), true[once], present[once] > 0, target.size)
+    tracks, first = np.unique(track_ids.astype(str), return_index=True)
+    return TrainingTruths.of(tracks, groups[first].astype(str), true[first], present[first] > 0, target.size)
 
 
 def judge_splits(
@@ -181,22 +158,18 @@ def judge_splits(
     inputs: str = "both",
     bootstrap: Bootstrap | None = None,
 ) -> dict[str, Any]:
-    """Judge the predictions of a run's splits beside the baselines that are wanted, as ``metrics.json`` holds it.
+    """Return the content of ``metrics.json``: by split, the metrics of the model and the baselines.
 
     Parameters
     ----------
     dataset : Dataset
-        What the run was trained on.
-    target : Target
+        The dataset that the run was trained on.
     predictions : mapping
         By split.
-    training : TrainingTruths
-        As `read_training_truths` gives them.
     baselines : str
         One of `training.evaluation.baselines.BASELINES`.
     inputs : str
-        What the model sees, ``audio``, ``lyrics`` or ``both``; the linear baseline sees no more.
-    bootstrap : Bootstrap, optional
+        Inputs of the model and of the linear baseline: ``audio``, ``lyrics`` or ``both``.
     """
     linear: Linear | None = None
     if baselines == "all" and any(made.present.any() for made in predictions.values()):
@@ -204,14 +177,16 @@ def judge_splits(
         if len(train.track_ids):
             linear = fit_linear(target, train, read_features(dataset, "validation", target, inputs))
         del train
-    judged = {}
+    metrics = {}
     for split, made in predictions.items():
         learned = {}
         if linear is not None and made.present.any():
             features = read_features(dataset, split, target, inputs)
             if not np.array_equal(features.track_ids, made.judged().track_ids):
-                raise UserError(f"{split} of dataset {dataset.name} changed while the run was trained; train again")
+                raise UserError(
+                    f"{split} of dataset {dataset.name} changed during the training; run msd-spark train again"
+                )
             name = "linear" if target.name == FACTORS else "logistic"
             learned[name] = (linear.predict(features.values), {"fit": linear.notes})
-        judged[split] = judge(target, made, None if baselines == "none" else training, learned, bootstrap)
-    return {split: figures for split, figures in judged.items() if figures}
+        metrics[split] = judge(target, made, None if baselines == "none" else training, learned, bootstrap)
+    return {split: by_candidate for split, by_candidate in metrics.items() if by_candidate}

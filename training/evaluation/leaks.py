@@ -1,4 +1,4 @@
-"""Whether a run was trained on what it is judged on."""
+"""Overlap of evaluated examples and training examples."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Leak:
-    """What examples have in common with the ones a run was trained on.
+    """Number of evaluated examples, and of those that overlap with the training examples of a run.
 
     Attributes
     ----------
-    examples : int
-        Examples that are judged.
     same_tracks : int
-        Those that the run was trained on.
+        Evaluated tracks that are training examples.
     known_artists : int
-        Artist groups among the judged ones that the run was trained on.
+        Evaluated artist groups that have training examples.
     examples_of_known_artists : int
     """
 
@@ -28,30 +26,29 @@ class Leak:
     examples_of_known_artists: int
 
     def warning(self, run: str) -> str | None:
-        """Return what to say of it, None where there is nothing in common."""
+        """Return a warning, None if nothing overlaps."""
         if not self.same_tracks and not self.known_artists:
             return None
         return (
             f"WARNING: {self.examples_of_known_artists} of {self.examples} examples are by {self.known_artists} "
-            f"artists that run {run} was trained on, and {self.same_tracks} are the very tracks; "
-            "these figures say little about artists it never heard"
+            f"artists that run {run} was trained on, and {self.same_tracks} are training examples; "
+            "these metrics say little about unknown artists"
         )
 
 
 def find_leak(
     track_ids: np.ndarray, artist_groups: np.ndarray, trained_tracks: np.ndarray, trained_groups: np.ndarray
 ) -> Leak:
-    """Compare judged examples with those a run was trained on, by track id and by artist group.
+    """Compare evaluated examples with training examples, by track id and by artist group.
 
-    A group bears the name of the first artist in it; datasets of other catalogues may link artists
-    otherwise and so name a group otherwise. Tracks are found all the same.
+    Datasets of different catalogues may name the same artist group differently; tracks are compared by id.
 
     Parameters
     ----------
     track_ids, artist_groups : numpy.ndarray
-        Shape ``(n,)``: of the examples that are judged.
+        Shape ``(n,)``: of the evaluated examples.
     trained_tracks, trained_groups : numpy.ndarray
-        Shape ``(n_trained,)``: of the run's training examples.
+        Shape ``(n_trained,)``: of the training examples.
     """
     known = np.isin(artist_groups, trained_groups)
     return Leak(

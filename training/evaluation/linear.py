@@ -1,15 +1,14 @@
-"""The honest simple baseline: a linear model of a song's 153 numbers.
+"""The linear baseline, on the 153 numbers of `song_features`.
 
-Multinomial logistic regression for classes, one logistic regression a tag for tags, ridge regression for
-factors, over features at mean 0 and deviation 1 on the train split. How strongly it is regularised is
-chosen on the validation split, never on the test split.
+Multinomial logistic regression for classes, one logistic regression per tag, ridge regression for factors. Features are
+standardised on the train split; the regularisation strength is chosen on the validation split, never on the test split.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,20 +16,19 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
-from training.data.targets import Target
+from training.data.targets import TAGS, Target
 from training.evaluation.classification import losses
 from training.evaluation.multilabel import tag_losses
 from training.evaluation.song_features import Features
 
 STRENGTHS = (1.0, 0.1, 0.01, 0.001, 0.0001)
-"""Penalties on the squared weights that are tried, a training example: the objective is the mean loss plus
-strength / 2 times the sum of squares."""
+"""Regularisation strengths: the objective is the mean loss plus strength / 2 times the sum of squared weights."""
 
 DEFAULT_STRENGTH = 0.01
-"""The penalty where there is no validation split to choose it on."""
+"""The strength if there is no validation split."""
 
 TRAINING_EXAMPLES = 50_000
-"""More than these change a model of 153 numbers little; the rest of the train split is left out."""
+"""Training examples to read; more change a model of 153 numbers little."""
 
 ITERATIONS = 300
 
@@ -46,83 +44,69 @@ class Linear:
     ----------
     predict : callable
     notes : dict
-        ``strength`` chosen, validation loss at each one tried, training examples.
+        The chosen ``strength``, the validation loss of each strength, and the number of training examples.
     """
 
     predict: Predict
-    notes: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any]
 
 
 def fit_linear(target: Target, train: Features, validation: Features) -> Linear:
-    """Fit at several strengths and keep the one with the lowest validation loss.
+    """Fit at several strengths and keep the model with the lowest validation loss.
 
-    The strengths are tried from the strongest on; the search ends when two in a row did worse.
+    Strengths are tried from the strongest; the search stops after two in a row without improvement.
 
     Parameters
     ----------
-    target : Target
     train, validation : Features
         The train split has at least one example.
     """
     scaler = StandardScaler().fit(train.values)
-    values = scaler.transform(train.values).astype(np.float64)
-    fitter = _fitter(target)
-    judged = len(validation.track_ids) > 0
-    tried: dict[str, float] = {}
-    best: tuple[float, float, Predict] | None = None
-    worse = 0
-    for strength in STRENGTHS if judged else (DEFAULT_STRENGTH,):
-        predict = fitter(values, train.true, strength)
-        loss = float(_loss(target, validation.true, predict(scaler.transform(validation.values)))) if judged else 0.0
-        tried[str(strength)] = loss
-        if best is None or loss < best[0]:
-            best, worse = (loss, strength, predict), 0
-        else:
-            worse += 1
-        if worse == 2:
+    values, has_validation = scaler.transform(train.values).astype(np.float64), len(validation.track_ids) > 0
+    tried: dict[float, tuple[float, Predict]] = {}
+    for strength in STRENGTHS if has_validation else (DEFAULT_STRENGTH,):
+        predict = _fit(target, values, train.true, strength)
+        scores = predict(scaler.transform(validation.values)) if has_validation else None
+        tried[strength] = (0.0 if scores is None else float(_loss(target, validation.true, scores)), predict)
+        best = min(tried, key=lambda one: tried[one][0])
+        if best in list(tried)[:-2]:
             break
-    assert best is not None  # STRENGTHS is not empty
-    _, strength, chosen = best
-    notes: dict[str, Any] = {"strength": strength, "training_examples": len(values)}
-    if judged:
-        notes["validation_loss_by_strength"] = tried
-    return Linear(lambda features: chosen(scaler.transform(features)), notes)
+    notes: dict[str, Any] = {"strength": best, "training_examples": len(values)}
+    if has_validation:
+        notes["validation_loss_by_strength"] = {str(strength): loss for strength, (loss, _) in tried.items()}
+    return Linear(lambda features: tried[best][1](scaler.transform(features)), notes)
 
 
 def _loss(target: Target, true: np.ndarray, scores: np.ndarray) -> float:
     if not target.is_vector:
         return losses(true, scores).mean()
-    if target.name == "tags":
-        return tag_losses(true, scores).mean()
-    return np.square(true - scores).mean()
+    return (tag_losses(true, scores) if target.name == TAGS else np.square(true - scores)).mean()
 
 
-def _fitter(target: Target) -> Callable[[np.ndarray, np.ndarray, float], Predict]:
+def _fit(target: Target, values: np.ndarray, true: np.ndarray, strength: float) -> Predict:
     if not target.is_vector:
-        return lambda values, true, strength: _multinomial(values, true, strength, target.size)
-    return _a_tag_each if target.name == "tags" else _ridge
+        return _fit_classes(values, true, strength, target.size)
+    return (_fit_tags if target.name == TAGS else _fit_factors)(values, true, strength)
 
 
-def _multinomial(values: np.ndarray, true: np.ndarray, strength: float, size: int) -> Predict:
-    """Fit classes; those without a training example get no probability."""
-    there = np.unique(true)
-    if len(there) < 2:
-        return lambda features: np.tile(np.eye(size)[there[0]], (len(features), 1))
+def _fit_classes(values: np.ndarray, true: np.ndarray, strength: float, size: int) -> Predict:
+    """Fit classes; those without a training example have probability 0."""
+    classes = np.unique(true)
+    if len(classes) < 2:
+        return lambda features: np.tile(np.eye(size)[classes[0]], (len(features), 1))
     fitted = _logistic(values, true, strength)
 
     def predict(features: np.ndarray) -> np.ndarray:
         scores = np.zeros((len(features), size))
-        scores[:, there] = fitted.predict_proba(features)
+        scores[:, classes] = fitted.predict_proba(features)
         return scores
 
     return predict
 
 
-def _a_tag_each(values: np.ndarray, true: np.ndarray, strength: float) -> Predict:
-    """Fit each tag by itself; one that all or none of the training examples have is always or never given."""
-    fitted = [
-        _logistic(values, mine, strength) if np.ptp(mine) else float(mine[0]) for mine in (true > 0).T.astype(int)
-    ]
+def _fit_tags(values: np.ndarray, true: np.ndarray, strength: float) -> Predict:
+    """Fit each tag separately; a tag that all or no training examples have is constant."""
+    fitted = [_logistic(values, own, strength) if np.ptp(own) else float(own[0]) for own in (true > 0).T.astype(int)]
 
     def predict(features: np.ndarray) -> np.ndarray:
         columns = [
@@ -134,13 +118,13 @@ def _a_tag_each(values: np.ndarray, true: np.ndarray, strength: float) -> Predic
     return predict
 
 
-def _ridge(values: np.ndarray, true: np.ndarray, strength: float) -> Predict:
+def _fit_factors(values: np.ndarray, true: np.ndarray, strength: float) -> Predict:
     fitted = Ridge(alpha=strength * len(values)).fit(values, true)
     return lambda features: fitted.predict(features).reshape(len(features), -1)
 
 
 def _logistic(values: np.ndarray, true: np.ndarray, strength: float) -> Any:
     with warnings.catch_warnings():
-        # At weak penalties the last digits of the weights take long and change no figure.
+        # At weak regularisation the last digits of the weights converge slowly and change no metric.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return LogisticRegression(C=1 / (strength * len(values)), max_iter=ITERATIONS).fit(values, true)

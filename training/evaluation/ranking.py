@@ -1,7 +1,7 @@
-"""Average precision and ROC-AUC of scores, for many weightings of the examples at once.
+"""Average precision and ROC-AUC for many weightings of the same examples.
 
-The bootstrap needs them 1,000 times on the same scores with other weights. Sorting is done once; what is
-left of a weighting are sums over the examples between two positives, a sparse product.
+The bootstrap computes them 1,000 times on the same scores. The examples are sorted once; each weighting then takes sums
+over the examples between two positives, a sparse product.
 """
 
 from __future__ import annotations
@@ -16,19 +16,18 @@ from training.evaluation.bootstrap import Artists, Statistic
 
 @dataclass(frozen=True)
 class RankedScores:
-    """One class's examples, sorted by score and summed up by artist.
+    """Examples of one class, counted per artist and threshold.
 
-    The examples are cut where a threshold lets positives pass: row `k` stands for the k-th distinct score,
-    from the highest, that a positive has.
+    Row `k` is the k-th highest distinct score that a positive has.
 
     Attributes
     ----------
     passed : scipy.sparse.csr_matrix
-        Shape ``(k, n_artists)``: examples whose score is at least this threshold and below the one before.
+        Shape ``(k, n_artists)``: examples that score at least this threshold and less than the one before.
     positives : scipy.sparse.csr_matrix
-        Shape ``(k, n_artists)``: the positives among them; all have the threshold's score.
+        Shape ``(k, n_artists)``: the positives among them; all score the threshold.
     tied_negatives : scipy.sparse.csr_matrix
-        Shape ``(k, n_artists)``: negatives with the very score of the threshold.
+        Shape ``(k, n_artists)``: negatives that score the threshold.
     negatives : numpy.ndarray
         Shape ``(n_artists,)``: all negatives.
     """
@@ -40,19 +39,10 @@ class RankedScores:
 
     @classmethod
     def of(cls, positive: np.ndarray, scores: np.ndarray, artists: Artists) -> RankedScores:
-        """Sort the examples of one class.
-
-        Parameters
-        ----------
-        positive : numpy.ndarray
-            Shape ``(n,)``, bool.
-        scores : numpy.ndarray
-            Shape ``(n,)``; higher means rather positive.
-        artists : Artists
-        """
+        """Rank the examples of one class by their scores; both arrays have shape ``(n,)``."""
         thresholds = np.unique(scores[positive])
         k = len(thresholds)
-        # Row of each example: the highest threshold that it passes; k where it passes none.
+        # Row of each example: the highest threshold that it passes, k if it passes none.
         row = k - np.searchsorted(thresholds, scores, side="right")
         inside = np.flatnonzero(row < k)
         true = np.flatnonzero(positive)
@@ -68,8 +58,8 @@ class RankedScores:
     def average_precision(self, drawn: np.ndarray) -> np.ndarray:
         """Return the average precision of each weighting, NaN where no positive has weight.
 
-        The sum over thresholds of precision times the step in recall, without interpolation, as scikit-learn's
-        `average_precision_score` has it.
+        The sum over thresholds of precision times the step in recall, without interpolation, as in scikit-learn's
+        `average_precision_score`.
 
         Parameters
         ----------
@@ -78,15 +68,14 @@ class RankedScores:
         """
         positives = self.positives @ drawn
         passed = np.cumsum(self.passed @ drawn, axis=0)
-        found = np.cumsum(positives, axis=0)
-        precision = np.divide(found, passed, out=np.zeros_like(found), where=passed > 0)
+        true = np.cumsum(positives, axis=0)
+        precision = np.divide(true, passed, out=np.zeros_like(true), where=passed > 0)
         return _ratio((positives * precision).sum(axis=0), positives.sum(axis=0))
 
     def roc_auc(self, drawn: np.ndarray) -> np.ndarray:
         """Return the area under the ROC curve of each weighting, NaN where positives or negatives have no weight.
 
-        The share of pairs of a positive and a negative in which the positive has the higher score, ties
-        counted half.
+        The share of (positive, negative) pairs in which the positive has the higher score; ties count half.
         """
         positives = self.positives @ drawn
         false = np.cumsum(self.passed @ drawn - positives, axis=0)
@@ -94,47 +83,42 @@ class RankedScores:
         return 1 - _ratio(wrong, positives.sum(axis=0) * (self.negatives @ drawn))
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+def _ratio(part: np.ndarray, total: np.ndarray) -> np.ndarray:
+    return np.divide(part, total, out=np.full(len(total), np.nan), where=total > 0)
 
 
-def macro(by_class: list[np.ndarray], m: int) -> np.ndarray:
-    """Return the mean over the classes on which a figure is defined, NaN where there is none: shape ``(m,)``."""
+def _macro(by_class: list[np.ndarray], m: int) -> np.ndarray:
+    """Return the mean over the classes on which a metric is defined, NaN if there is none: shape ``(m,)``."""
     values = np.array(by_class).reshape(-1, m)
     defined = np.isfinite(values)
     return _ratio(np.where(defined, values, 0).sum(axis=0), defined.sum(axis=0).astype(np.float64))
 
 
-def macro_average_precision_statistic(
-    positive: np.ndarray, scores: np.ndarray, artists: Artists, name: str
-) -> Statistic:
-    """Return the statistic of the average precision's mean over classes, under the name `name`.
+def _ranked(positive: np.ndarray, scores: np.ndarray, artists: Artists) -> list[RankedScores]:
+    return [RankedScores.of(*columns, artists) for columns in zip(positive.T, scores.T, strict=True)]
 
-    Parameters
-    ----------
-    positive, scores : numpy.ndarray
-        Shape ``(n, n_classes)``.
-    artists : Artists
-    name : str
-    """
-    ranked = [RankedScores.of(positive[:, place], scores[:, place], artists) for place in range(scores.shape[1])]
 
-    def figures(drawn: np.ndarray) -> dict[str, np.ndarray]:
-        return {name: macro([item.average_precision(drawn) for item in ranked], drawn.shape[1])}
+def macro_average_precision_statistic(positive: np.ndarray, scores: np.ndarray, artists: Artists) -> Statistic:
+    """Return the statistic of ``macro_average_precision``; both arrays have shape ``(n, n_classes)``."""
+    ranked = _ranked(positive, scores, artists)
 
-    return figures
+    def average_precision(drawn: np.ndarray) -> dict[str, np.ndarray]:
+        by_class = [item.average_precision(drawn) for item in ranked]
+        return {"macro_average_precision": _macro(by_class, drawn.shape[1])}
+
+    return average_precision
 
 
 def macro_ranking_statistic(positive: np.ndarray, scores: np.ndarray, artists: Artists) -> Statistic:
     """Return the statistic of ``macro_roc_auc`` and ``macro_pr_auc``, over classes with a positive and a negative."""
-    ranked = [RankedScores.of(positive[:, place], scores[:, place], artists) for place in range(scores.shape[1])]
+    ranked = _ranked(positive, scores, artists)
 
-    def figures(drawn: np.ndarray) -> dict[str, np.ndarray]:
-        areas = [item.roc_auc(drawn) for item in ranked]
-        precisions = [
+    def areas(drawn: np.ndarray) -> dict[str, np.ndarray]:
+        roc = [item.roc_auc(drawn) for item in ranked]
+        precision = [
             np.where(np.isfinite(area), item.average_precision(drawn), np.nan)
-            for item, area in zip(ranked, areas, strict=True)
+            for item, area in zip(ranked, roc, strict=True)
         ]
-        return {"macro_roc_auc": macro(areas, drawn.shape[1]), "macro_pr_auc": macro(precisions, drawn.shape[1])}
+        return {"macro_roc_auc": _macro(roc, drawn.shape[1]), "macro_pr_auc": _macro(precision, drawn.shape[1])}
 
-    return figures
+    return areas

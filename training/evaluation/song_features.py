@@ -1,8 +1,7 @@
-"""A song in 153 numbers: what the linear baselines know of it.
+"""The features of the linear baselines: 153 numbers per song.
 
-Mean and covariance of timbre and mean of chroma over the song's segments, its lyric vector, and whether it
-has lyrics. The mean and covariance of timbre are what the dataset's authors took for a first genre
-classifier.
+Mean and covariance of timbre and mean of chroma over the segments, the lyric vector, and whether the song has lyrics.
+The authors of the dataset used the mean and covariance of timbre in their genre classifier [1]_.
 
 References
 ----------
@@ -15,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from msd_spark.core.schemas import Geometry
@@ -22,12 +22,12 @@ from training.data.dataset import Dataset
 from training.data.targets import Target
 
 COLUMNS = ("chroma", "timbre", "n_segments", "lyric_vector", "has_lyrics")
-"""Columns of the examples that the features are made of."""
+"""Columns of the examples that the features are computed from."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """The songs of a split that have the target.
+    """Features and truths of the examples of a split that have the target.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Features:
     values : numpy.ndarray
         Shape ``(n, n_features)``, float32.
     true : numpy.ndarray
-        Shape ``(n,)``: classes; or ``(n, size)``: tags or factors.
+        Shape ``(n,)`` for classes, ``(n, size)`` for tags and factors.
     """
 
     track_ids: np.ndarray
@@ -45,22 +45,21 @@ class Features:
 
 
 def song_features(columns: Mapping[str, np.ndarray], geometry: Geometry, inputs: str = "both") -> np.ndarray:
-    """Return the features of some songs.
+    """Return the features of songs.
 
     Parameters
     ----------
     columns : mapping
-        `COLUMNS`: ``chroma`` and ``timbre`` as flat rows, ``lyric_vector`` of shape ``(n, lyric_size)``, the others
-        ``(n,)``.
-    geometry : Geometry
+        `COLUMNS`: ``chroma`` and ``timbre`` as flat rows, ``lyric_vector`` of shape ``(n, lyric_size)``, the others of
+        shape ``(n,)``.
     inputs : str
         ``audio``, ``lyrics`` or ``both``.
 
     Returns
     -------
     numpy.ndarray
-        Shape ``(n, n_features)``, float32: 12 means of timbre, 78 covariances, 12 means of chroma, 50 numbers
-        of the lyric vector and 1 flag; a song without a segment has zeros for the first three.
+        Shape ``(n, n_features)``, float32: 12 means of timbre, 78 covariances, 12 means of chroma, 50 numbers of the
+        lyric vector and 1 flag; the first three are 0 for a song without segments.
     """
     parts = []
     if inputs != "lyrics":
@@ -82,58 +81,51 @@ def song_features(columns: Mapping[str, np.ndarray], geometry: Geometry, inputs:
 def read_columns(
     dataset: Dataset, split: str, names: list[str], limit: int | None = None
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Give columns of a split's examples, a file at a time; list columns as arrays of shape ``(n, width)``.
+    """Yield columns of a split's examples, one file at a time; list columns as arrays of shape ``(n, width)``.
 
     Parameters
     ----------
-    dataset : Dataset
-    split : str
-    names : list of str
     limit : int, optional
-        Files are left out from where this many examples were given. Examples stand in the files in the order of
-        a hash of their track ids, so the first files are a fair sample.
+        Stop after the file that reaches this number of examples. Examples are in the order of a hash of their track
+        ids, so the first files are a random sample.
     """
-    given = 0
+    n_read = 0
     for file in dataset.metadata["files"][split]:
-        if limit is not None and given >= limit:
+        if limit is not None and n_read >= limit:
             return
         path = dataset.warehouse.path("dataset", dataset.name, split, file["name"])
         table = pq.read_table(path, columns=names, filesystem=dataset.warehouse.filesystem, partitioning=None)
-        given += table.num_rows
-        if not table.num_rows:
-            continue
-        columns = {name: table[name].combine_chunks() for name in names}
-        yield {
-            name: column.flatten().to_numpy(zero_copy_only=False).reshape(table.num_rows, -1)
-            if hasattr(column, "flatten") and hasattr(column.type, "value_type")
-            else column.to_numpy(zero_copy_only=False)
-            for name, column in columns.items()
-        }
+        n_read += table.num_rows
+        if table.num_rows:
+            yield {name: _array(table[name].combine_chunks()) for name in names}
+
+
+def _array(column: pa.Array) -> np.ndarray:
+    if pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type):
+        return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)
+    return column.to_numpy(zero_copy_only=False)
 
 
 def read_features(
     dataset: Dataset, split: str, target: Target, inputs: str = "both", limit: int | None = None
 ) -> Features:
-    """Return the features and truths of the songs of a split that have the target.
+    """Return the features and truths of the examples of a split that have the target.
 
-    Holds one file's examples at a time beside the features, 612 bytes a song.
+    Memory: the examples of one file, and 612 bytes per example.
 
     Parameters
     ----------
-    dataset : Dataset
-    split : str
-    target : Target
     inputs : str
         ``audio``, ``lyrics`` or ``both``.
     limit : int, optional
-        As in `read_columns`.
+        See `read_columns`.
     """
     track_ids, values, truths = [], [], []
     for columns in read_columns(dataset, split, ["track_id", target.column, target.presence, *COLUMNS], limit):
-        there = columns[target.presence] > 0
-        track_ids.append(columns["track_id"][there].astype(str))
-        values.append(song_features(columns, dataset.geometry, inputs)[there])
-        truths.append(columns[target.column][there])
+        present = columns[target.presence] > 0
+        track_ids.append(columns["track_id"][present].astype(str))
+        values.append(song_features(columns, dataset.geometry, inputs)[present])
+        truths.append(columns[target.column][present])
     if not track_ids:
         return Features(np.empty(0, str), np.empty((0, 0), np.float32), np.empty(0, np.int32))
     names = np.concatenate(track_ids)

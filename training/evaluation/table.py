@@ -1,4 +1,4 @@
-"""Figures as people read them: a row a candidate, each figure with its interval."""
+"""Tables of metrics with their intervals."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ SHORT = {
     "mean_squared_error": "MSE",
     "r2": "R²",
 }
-"""What a figure is called at the head of a column."""
+"""Column headings."""
 
 
 def metrics_table(metrics: Mapping[str, Mapping[str, Mapping[str, Any]]], names: tuple[str, ...]) -> str:
-    """Return the figures of each split's candidates as a table.
+    """Return a table with one row per split and candidate.
 
     Parameters
     ----------
     metrics : mapping
-        As ``metrics.json`` holds them: by split, by candidate.
+        Content of ``metrics.json``: by split, then by candidate.
     names : tuple of str
-        The figures shown.
+        The metrics to show.
     """
     rows = [
-        (split, who.replace("_", " "), figures["examples"], *(with_interval(figures, name) for name in names))
+        (split, candidate.replace("_", " "), own["examples"], *(with_interval(own, name) for name in names))
         for split, candidates in metrics.items()
-        for who, figures in candidates.items()
+        for candidate, own in candidates.items()
     ]
-    heads = ["split", "", "examples", *(SHORT[name] for name in names)]
-    return tabulate(rows, headers=heads, tablefmt="simple", disable_numparse=True)
+    headings = ["split", "", "examples", *(SHORT[name] for name in names)]
+    return tabulate(rows, headers=headings, tablefmt="simple", disable_numparse=True)

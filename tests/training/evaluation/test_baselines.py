@@ -16,7 +16,7 @@ from tests.support.tiny_dataset import LABELS, write_tiny_dataset
 from training.data.dataset import Dataset
 from training.data.predictions import Predictions
 from training.data.targets import Target
-from training.evaluation.baselines import TrainingTruths, artist_mean_scores, prior_scores, stratified_random
+from training.evaluation.baselines import TrainingTruths, artist_mean_scores, stratified_random
 from training.evaluation.bootstrap import Artists
 from training.evaluation.classification import classification_metrics
 from training.evaluation.judgement import judge, judge_splits, read_training_truths
@@ -36,7 +36,7 @@ def truths(groups: list[str], classes: list[int], size: int) -> TrainingTruths:
 def test_the_majority_by_hand() -> None:
     # Shares 1/4, 3/4, 0: B each time. Precision of B 3/5, recall 1: F1 = 2 (3/5) / (8/5) = 3/4; A's is 0.
     training = truths(list("wxyz"), [0, 1, 1, 1], 3)
-    figures = classification_metrics(TRUE, prior_scores(training.prior, 5), ["A", "B", "C"])
+    figures = classification_metrics(TRUE, np.tile(training.prior, (5, 1)), ["A", "B", "C"])
     expected = {
         "accuracy": 3 / 5,
         "balanced_accuracy": 1 / 2,
@@ -52,7 +52,7 @@ def test_the_majority_by_hand() -> None:
 
 def test_guessing_by_shares_by_hand() -> None:
     # Shares 1/4, 3/4, 0. Expected matrix: A: 2/4, 6/4; B: 3/4, 9/4. Right: (2 + 9) / 4 of 5.
-    found = stratified_random(TRUE, np.array([1 / 4, 3 / 4, 0]), ["A", "B", "C"], Artists(np.arange(5), 5)).figures
+    found = stratified_random(TRUE, np.array([1 / 4, 3 / 4, 0]), ["A", "B", "C"], Artists(np.arange(5), 5)).metrics
     assert found["accuracy"] == pytest.approx(11 / 20)
     assert found["balanced_accuracy"] == pytest.approx((1 / 4 + 3 / 4) / 2)
     # Precision is the class's share of the split: 2/5 and 3/5.
@@ -68,7 +68,7 @@ def test_guessing_an_ordered_class_by_shares_by_hand() -> None:
     # Shares .5 .3 .2. The neighbourhood of 0 has .8 of them, that of 1 all, that of 2 .5.
     shares = np.array([0.5, 0.3, 0.2])
     found = stratified_random(np.array([0, 1, 2, 2]), shares, list("ABC"), Artists(np.arange(4), 4), ordinal=True)
-    assert found.figures["off_by_one_accuracy"] == pytest.approx((0.8 + 1 + 0.5 + 0.5) / 4)
+    assert found.metrics["off_by_one_accuracy"] == pytest.approx((0.8 + 1 + 0.5 + 0.5) / 4)
     twice_the_last = found.statistic(np.array([[0.0], [0], [0], [2]]))
     assert twice_the_last["off_by_one_accuracy"] == pytest.approx([0.5])
 
@@ -77,7 +77,7 @@ def test_guessing_by_shares_is_what_many_draws_give() -> None:
     generator = np.random.default_rng(0)
     shares = np.array([0.5, 0.3, 0.2])
     true = generator.choice(3, 3000, p=[0.2, 0.3, 0.5])
-    expected = stratified_random(true, shares, ["A", "B", "C"], Artists(np.arange(3000), 3000)).figures
+    expected = stratified_random(true, shares, ["A", "B", "C"], Artists(np.arange(3000), 3000)).metrics
     draws = [
         classification_metrics(true, np.eye(3)[generator.choice(3, 3000, p=shares)], ["A", "B", "C"]) for _ in range(40)
     ]
@@ -293,5 +293,5 @@ def test_a_track_that_was_copied_to_balance_genres_counts_once(dataset: Dataset)
 def test_predictions_of_other_examples_are_refused(dataset: Dataset) -> None:
     genre = Target("genre", 3, tuple(LABELS))
     made = {"test": made_for(dataset, "test", genre).take(np.arange(20))}
-    with pytest.raises(UserError, match="test of dataset tiny changed while the run was trained"):
+    with pytest.raises(UserError, match="test of dataset tiny changed during the training; run msd-spark train again"):
         judge_splits(dataset, genre, made, read_training_truths(dataset, genre), bootstrap=FAST)

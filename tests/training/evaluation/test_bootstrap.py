@@ -29,7 +29,7 @@ def test_every_resample_has_the_figures_of_its_songs_written_out(name: str, seed
     artists = Artists.of(made.artist_groups)
     if artists.count < 2:
         return
-    made_candidate = candidate_of(what, made.true, made.scores, artists, {})
+    made_candidate = candidate_of(what, made.true, made.scores, artists)
     for drawn in Bootstrap(resamples=4, seed=seed).draws(artists.count):
         fast = made_candidate.statistic(drawn)
         assert set(HEADLINES[name]) <= set(fast)

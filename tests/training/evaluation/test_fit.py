@@ -58,7 +58,7 @@ def test_genres_are_placed_by_name(tmp_path: Path) -> None:
 
 def test_a_genre_that_the_run_does_not_know_is_refused_unless_nothing_is_of_it(tmp_path: Path) -> None:
     with pytest.raises(
-        UserError, match=r"genre classes in test that run cnn does not know: Polka; .*train on this one"
+        UserError, match=r"genre classes in test that run cnn does not have: Polka; .*train on this one"
     ):
         fit(RUN, dataset(tmp_path, ["A", "Polka"], [5, 1]), "genre", ["A", "Polka"])
     assert fit(RUN, dataset(tmp_path, ["A", "Polka"], [5, 0]), "genre", ["A", "Polka"]).places.tolist() == [0, -1]
@@ -85,7 +85,7 @@ def test_the_datasets_tags_alone_are_judged(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.align(made).scores, made.scores[:, [2, 0]])
     training = TrainingTruths.of(made.track_ids, made.artist_groups, made.true, made.present, 3)
     assert found.training(training).prior.tolist() == training.prior[[2, 0]].tolist()
-    with pytest.raises(UserError, match="tags that run cnn does not know: bright"):
+    with pytest.raises(UserError, match="tags that run cnn does not have: bright"):
         fit(run, dataset(tmp_path, ["A"]), "tags", ["odd", "bright"])
 
 
