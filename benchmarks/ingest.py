@@ -78,7 +78,7 @@ def job_rate(session: SparkSession, source: Path, warehouse: Path) -> tuple[floa
     """Ingest a folder into a new warehouse; return songs a second and the largest worker's MiB."""
     with PeakMemory() as peak:
         started = time.perf_counter()
-        summary = ingest(session, IngestSettings((str(source),), str(warehouse)))
+        summary = ingest(session, IngestSettings((str(source),), warehouse=str(warehouse)))
         spent = time.perf_counter() - started
     shutil.rmtree(warehouse)
     return summary.facts["songs"] / spent, peak.mebibytes

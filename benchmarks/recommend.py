@@ -34,7 +34,8 @@ from msd_spark.factors.listens import Listens, keep_frequent, make_listens, read
 from msd_spark.factors.ranking import Recommender
 from msd_spark.factors.search import search
 from msd_spark.factors.settings import AlsParameters, BaselineSettings, FactorSettings
-from msd_spark.plays.job import PlaysSettings, make_plays
+from msd_spark.plays.job import make_plays, read_inputs
+from msd_spark.plays.settings import PlaysSettings
 from msd_spark.spark.session import start_spark
 from msd_spark.synthetic.catalogue import make_catalogue
 from msd_spark.synthetic.listens import draw_listens, heard_songs
@@ -69,7 +70,8 @@ def real_listens(session: SparkSession, folder: str) -> Listens:
     profile = SAMPLE / "tasteprofile"
     files = (str(profile / "train_triplets.txt"), str(profile / "sid_mismatches.txt"))
     tracks = str(SAMPLE / "additional" / "subset_unique_tracks.txt")
-    print(make_plays(session, PlaysSettings(folder, *files, tracks)).table(), end="\n\n", flush=True)
+    plays = PlaysSettings(*files, tracks=tracks, warehouse=folder)
+    print(make_plays(session, plays, read_inputs(plays)).table(), end="\n\n", flush=True)
     return read_listens(Warehouse(folder))
 
 

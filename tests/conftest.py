@@ -12,6 +12,7 @@ from hypothesis import settings as hypothesis
 from tabulate import tabulate
 
 from msd_spark.core.data_folder import DataFolder
+from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.plan import FileRule
 from msd_spark.dataset.settings import DatasetSettings
@@ -103,16 +104,19 @@ def warehouse(spark: SparkSession, generated: Path, tmp_path_factory: pytest.Tem
     from msd_spark.dataset.job import make_dataset
     from msd_spark.ingest.job import ingest
     from msd_spark.ingest.settings import IngestSettings
-    from msd_spark.labels.job import LabelsSettings, make_labels
+    from msd_spark.labels.job import make_labels
+    from msd_spark.labels.settings import LabelsSettings
     from msd_spark.lyrics.job import LyricsSettings, make_lyrics
 
     uri = str(tmp_path_factory.mktemp("warehouse"))
     data = DataFolder.find(generated)
     target = Warehouse(uri)
-    ingest(spark, IngestSettings(tuple(map(str, data.songs)), uri, inputs_per_unit=50)).finish(target)
+    ingest(spark, IngestSettings(tuple(map(str, data.songs)), warehouse=uri, inputs_per_unit=50)).finish(target)
     bags = LyricsSettings(uri, str(data.bags_train), str(data.bags_test), str(data.reverse_mapping))
     make_lyrics(spark, bags).finish(target)
-    make_labels(LabelsSettings(uri, {"cd1": str(data.labels)}, min_examples=4)).finish(target)
+    labels = Summary("labels")
+    make_labels(LabelsSettings(cd1=str(data.labels["cd1"]), min_examples=4, warehouse=uri), labels)
+    labels.finish(target)
     dataset = DatasetSettings(uri, min_examples=4, file_rule=FileRule(rows_per_file=16), require=("genre",))
     make_dataset(spark, dataset).finish(target)
     return target

@@ -1,7 +1,7 @@
-"""Label sets: what each is called, the 18-label union of several, and leaving out rare genres. Pure functions.
+"""The 18-genre union of several label sets, and removal of rare genres. Pure functions.
 
-Frames of labels have the columns ``track_id``, ``genre`` and ``minority_genre`` (None where there is none),
-a row a track.
+Frames of labels have one row per track, with the columns ``track_id``, ``genre`` and ``minority_genre`` (None if there
+is no second genre).
 
 References
 ----------
@@ -14,41 +14,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 
 import pandas as pd
-
-LABEL_FILES = {
-    "cd1": "tagtraum's CD1 (msd_tagtraum_cd1.cls)",
-    "cd2": "tagtraum's CD2 (msd_tagtraum_cd2.cls)",
-    "cd2c": "tagtraum's CD2C, the consensus of CD2 (msd_tagtraum_cd2c.cls)",
-    "magd": "the MSD Allmusic Genre Dataset (msd-MAGD-genreAssignment.cls)",
-    "topmagd": "its 13 largest genres (msd-topMAGD-genreAssignment.cls)",
-    "masd": "the MSD Allmusic Style Dataset (msd-MASD-styleAssignment.cls)",
-}
-"""Label sets that are a source each, and the file they come from."""
-
-UNION = "2019"
-"""Name of the label set that is made of the others."""
 
 UNION_GENRES = (
     "Vocal", "Punk", "Rock", "Country", "Blues", "New Age", "World", "Reggae", "Jazz", "Folk", "RnB", "International",
     "Pop_Rock", "Electronic", "Metal", "Rap", "Pop", "Latin",
 )  # fmt: skip
-"""The genres of `UNION`: those of CD1 and of CD2 together."""
+"""The genres of the union: those of CD1 and of CD2 together."""
 
 PRECEDENCE = ("cd2c", "cd2", "cd1", "topmagd", "magd", "masd")
-"""Whose genre a track gets in `UNION`: the first of these that has one for it. A consensus comes before a majority,
-CD2, which tells Rock, Pop, Metal and Punk apart, before CD1, and both, which draw on several sources, before MAGD,
-which is one of CD1's; styles come last."""
+"""Label sets in the order in which the union uses them. A consensus comes before a majority; CD2, which separates Rock,
+Pop, Metal and Punk, before CD1; both, which combine several sources, before MAGD, one of CD1's sources; styles last."""
 
 _ALIASES = {"rb": "RnB"}  # R&B
 _BY_KEY = {re.sub(r"[\W_]", "", genre).casefold(): genre for genre in UNION_GENRES} | _ALIASES
 
 
+@cache
 def union_genre(name: str) -> str | None:
-    """Return the genre of `UNION_GENRES` that a source's name means, None where it is none of them.
+    """Return the genre of `UNION_GENRES` that a source calls `name`; None if there is none.
 
-    Upper and lower case, blanks, underscores and signs make no difference.
+    Case, spaces, underscores and punctuation are ignored.
 
     Examples
     --------
@@ -59,61 +47,56 @@ def union_genre(name: str) -> str | None:
 
 
 def unite(sources: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.Series]:
-    """Return the labels of `UNION`, and what the sources say that is none of its genres.
+    """Return the union of label sets, and the labels outside its 18 genres.
 
-    A track has the genre of the first source of `PRECEDENCE` that gives it one of the 18, and that source's
-    second genre if it is another one of the 18.
+    A track has the genre of the first source of `PRECEDENCE` in which its genre is one of the 18, and the second genre
+    of that source if it is another one of the 18.
 
     Parameters
     ----------
     sources : mapping of str to pandas.DataFrame
-        Labels by label set; sets that are not in `PRECEDENCE` take no part.
+        Labels by label set; sets that are not in `PRECEDENCE` are ignored.
 
     Returns
     -------
     labels : pandas.DataFrame
         Sorted by track.
     dropped : pandas.Series of int
-        Labels outside the 18 genres, by source and genre (a MultiIndex).
+        Number of labels outside the 18 genres, by source and genre (a MultiIndex).
     """
     columns = ["track_id", "genre", "minority_genre"]
     frames = [pd.DataFrame({name: pd.Series(dtype=object) for name in (*columns, "source")})]
     frames += [sources[name].assign(source=name) for name in PRECEDENCE if name in sources]
     everything = pd.concat(frames, ignore_index=True)
-    genres = everything["genre"].map({name: union_genre(name) for name in everything["genre"].unique()})
-    minority = everything["minority_genre"].map(
-        {name: union_genre(name) for name in everything["minority_genre"].dropna().unique()}
-    )
-    outside = genres.isna()
-    dropped = everything[outside].groupby(["source", "genre"]).size()
-    everything = everything.assign(genre=genres, minority_genre=minority.where(minority != genres))
-    # The frames stand in the order of precedence: the first of a track's rows is the one that counts.
-    labels = everything[~outside].drop_duplicates("track_id").sort_values("track_id", ignore_index=True)
-    return with_none(labels[columns]), dropped
+    genres, seconds = (everything[name].map(union_genre, na_action="ignore") for name in ("genre", "minority_genre"))
+    dropped = everything[genres.isna()].groupby(["source", "genre"]).size()
+    everything = everything.assign(genre=genres, minority_genre=seconds.where(seconds != genres))
+    # Frames are in the order of precedence, so that the first row of a track has its genre.
+    labels = everything[genres.notna()].drop_duplicates("track_id").sort_values("track_id", ignore_index=True)
+    return _with_none(labels[columns]), dropped
 
 
 def remove_rare(labels: pd.DataFrame, min_examples: int) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Leave out the tracks of genres that fewer than `min_examples` tracks have.
+    """Remove the tracks of genres with fewer than `min_examples` tracks.
 
-    Tracks are counted by their first genre. A second genre that is removed becomes None; its track stays.
+    Tracks are counted by their first genre. A rare second genre becomes None; its track stays.
 
     Returns
     -------
     labels : pandas.DataFrame
-        Without the rare genres.
     removed : dict of str to int
-        Each genre that was left out and its tracks, the largest first. A genre that is only ever the second one has 0.
+        Number of tracks of each removed genre, largest first; 0 for a genre that is only ever a second one.
     """
     counts = labels["genre"].value_counts()
     common = set(counts[counts >= min_examples].index)
     seconds = set(labels["minority_genre"].dropna())
     rare = {str(genre): int(counts.get(genre, 0)) for genre in (set(counts.index) | seconds) - common}
-    kept = labels[labels["genre"].isin(common)]
-    kept = kept.assign(minority_genre=kept["minority_genre"].where(kept["minority_genre"].isin(common)))
-    return with_none(kept), dict(sorted(rare.items(), key=lambda item: (-item[1], item[0])))
+    remaining = labels[labels["genre"].isin(common)]
+    remaining = remaining.assign(
+        minority_genre=remaining["minority_genre"].where(remaining["minority_genre"].isin(common))
+    )
+    return _with_none(remaining), dict(sorted(rare.items(), key=lambda item: (-item[1], item[0])))
 
 
-def with_none(labels: pd.DataFrame) -> pd.DataFrame:
-    """Return labels with None for a second genre that is not there, whatever pandas put there."""
-    seconds = [None if pd.isna(genre) else genre for genre in labels["minority_genre"]]
-    return labels.assign(minority_genre=pd.Series(seconds, labels.index, object)).reset_index(drop=True)
+def _with_none(labels: pd.DataFrame) -> pd.DataFrame:
+    return labels.where(labels.notna(), None).reset_index(drop=True)

@@ -3,7 +3,7 @@
 References
 ----------
 .. [1] http://millionsongdataset.com/lastfm: tables ``tids(tid)``, ``tags(tag)`` and ``tid_tag(tid, tag, val)``, where
-   the last one's ``tid`` and ``tag`` are numbers of rows of the others.
+   ``tid_tag.tid`` and ``tid_tag.tag`` are row numbers of the other tables.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import quote
@@ -20,10 +20,10 @@ from urllib.parse import quote
 from pyarrow import fs
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.filesystems import open_location
+from msd_spark.core.filesystems import is_local, open_location
 from msd_spark.core.track_ids import TRACK_ID
 from msd_spark.formats.lastfm import EntryError, normalise_tag, parse_score
-from msd_spark.labels.lastfm_rows import Reading, entry_reading, refused, tag_reading
+from msd_spark.labels.lastfm_rows import Reading, entry_row, rejected_row, tag_row
 
 _ROWS = (
     "SELECT tid_tag.rowid, tids.tid, tags.tag, tid_tag.val FROM tid_tag"
@@ -32,50 +32,51 @@ _ROWS = (
 
 
 def read_database(location: str) -> Iterator[Reading]:
-    """Give a row a track and a row a tag of a track, as they stand there.
+    """Yield one row per track and one per (track, tag).
 
     Raises
     ------
     UserError
-        When the file is no such database.
+        If the file is not such a database.
     """
     with _opened(location) as database:
         try:
             for row, track_id in database.execute("SELECT rowid, tid FROM tids"):
-                place = f"tids row {row}"
+                member = f"tids row {row}"
                 if _is_track_id(track_id):
-                    yield entry_reading(location, place, track_id)
+                    yield entry_row(location, member, track_id)
                 else:
-                    yield refused(location, place, EntryError("bad_track_id", repr(track_id)[:80]), entries=1)
+                    yield rejected_row(location, member, EntryError("bad_track_id", repr(track_id)[:80]), entries=1)
             yield from _read_tags(location, database)
         except sqlite3.Error as error:
-            raise UserError(f"{location} is no whole lastfm_tags.db (tables tids, tags and tid_tag): {error}") from None
+            raise UserError(
+                f"{location} is not a complete lastfm_tags.db (tables tids, tags and tid_tag): {error}"
+            ) from None
 
 
 def check_database(location: str) -> None:
-    """Refuse a file that is no such database, as far as its beginning tells.
+    """Read the first row of a local database; a remote one is copied only by the worker that reads it.
 
     Raises
     ------
     UserError
-        When it is none.
+        If the file is not such a database.
     """
-    filesystem, _, _ = open_location(location)
-    if isinstance(filesystem, fs.LocalFileSystem):  # a remote one is copied once, by the worker that reads it
+    if is_local(location):
         next(read_database(location), None)
 
 
 def _read_tags(location: str, database: sqlite3.Connection) -> Iterator[Reading]:
-    spell = lru_cache(1 << 18)(normalise_tag)
+    normalise = lru_cache(1 << 18)(normalise_tag)
     for row, track_id, tag, value in database.execute(_ROWS):
         try:
             if not _is_track_id(track_id):
                 raise EntryError("bad_track_id", repr(track_id)[:80])
             if not isinstance(tag, str):
                 raise EntryError("no_such_tag", repr(tag)[:80])
-            yield tag_reading(track_id, spell(tag), parse_score(value), given=1)
+            yield tag_row(track_id, normalise(tag), parse_score(value), given=1)
         except EntryError as error:
-            yield refused(location, f"tid_tag row {row}", error, given=1)
+            yield rejected_row(location, f"tid_tag row {row}", error, given=1)
 
 
 def _is_track_id(value: object) -> bool:
@@ -84,7 +85,7 @@ def _is_track_id(value: object) -> bool:
 
 @contextmanager
 def _opened(location: str) -> Iterator[sqlite3.Connection]:
-    """Give the open database, read only; a remote one is copied to a temporary file first."""
+    """Open a database read-only; a remote one is first copied to a temporary file."""
     filesystem, path, _ = open_location(location)
     with tempfile.TemporaryDirectory() as folder:
         if not isinstance(filesystem, fs.LocalFileSystem):
@@ -92,9 +93,6 @@ def _opened(location: str) -> Iterator[sqlite3.Connection]:
             with filesystem.open_input_stream(path, compression=None) as source, copy.open("wb") as sink:
                 shutil.copyfileobj(source, sink, 1 << 22)
             path = str(copy)
-        database = sqlite3.connect(f"file:{quote(path)}?mode=ro&immutable=1", uri=True)
-        database.text_factory = lambda text: text.decode("utf-8", "replace")
-        try:
+        with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro&immutable=1", uri=True)) as database:
+            database.text_factory = lambda text: text.decode("utf-8", "replace")
             yield database
-        finally:
-            database.close()

@@ -1,8 +1,6 @@
-"""Last.fm's tags into ``tags/`` and ``tag_counts/``: a track's tags, and how many tracks have each."""
+"""Write Last.fm's tags to ``tags/`` and ``tag_counts/``."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,66 +14,41 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import REJECTED, TAG_COUNTS, TAGS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.labels.lastfm_archives import read_tags
-from msd_spark.labels.lastfm_rows import STAGE
+from msd_spark.labels.lastfm_archives import Task, read_tags
+from msd_spark.labels.settings import LabelsSettings
 from msd_spark.spark.parts import Sums, write_parts
-from msd_spark.spark.session import last_words, progress
+from msd_spark.spark.session import progress, worker_errors
 
+REJECTED_TAGS = ("rejected", "stage=tags")
 TAGS_PER_PART = 2_000_000
-"""Rows a file of ``tags/``, about."""
+"""Approximate rows per file of ``tags/``."""
 
 
-@dataclass(frozen=True)
-class TagsSettings:
-    """What to read.
+def make_tags(session: SparkSession, settings: LabelsSettings, tasks: list[Task], summary: Summary) -> None:
+    """Read tags, write the tables and add the counts to the summary.
 
-    Attributes
+    Parameters
     ----------
-    warehouse : str
-    locations : tuple of str
-        Folders of JSON files, zips of them and ``lastfm_tags.db``; what they say of a track comes together.
-    top_tags : int
-        How many tags the summary lists.
-    """
-
-    warehouse: str
-    locations: tuple[str, ...]
-    top_tags: int = 50
-
-
-def make_tags(session: SparkSession, settings: TagsSettings, summary: Summary) -> Summary:
-    """Read tags and write ``tags/`` and ``tag_counts/``; note what was read in the summary and return it.
+    tasks : list of Task
+        From `plan_tasks` for ``settings.tags``.
 
     Raises
     ------
     UserError
-        When a location cannot be read or holds no entry, or the counts do not add up.
+        If there is no entry, an input cannot be read, or the counts do not add up.
     """
-    if settings.top_tags < 1:
-        raise UserError(f"the summary lists at least 1 tag, not {settings.top_tags} (--top-tags)")
-    warehouse = Warehouse(settings.warehouse)
-    try:
-        # Read once: a tree has a million files.
-        readings = read_tags(session, settings.locations).persist(StorageLevel.DISK_ONLY)
+    locations = ", ".join(settings.tags)
+    with worker_errors(f"reading {locations}"):
+        # Kept on disk, because a folder may have a million files to read.
+        readings = read_tags(session, tasks).persist(StorageLevel.DISK_ONLY)
         try:
             with progress(session, "tags: reading"):
                 facts = count(readings)
             if not facts["entries"]:
-                raise UserError(f"no entry of a track in {', '.join(settings.locations)}")
-            with warehouse.replacing("tags") as staging, warehouse.replacing("tag_counts") as beside:
-                with progress(session, "tags: writing"):
-                    counts, facts["tracks with tags"] = write_tags(readings, warehouse, staging, facts["given"])
-                table = pa.Table.from_pandas(counts[TAG_COUNTS.names], TAG_COUNTS, preserve_index=False)
-                pq.write_table(table, f"{beside}/part-0.parquet", filesystem=warehouse.filesystem, compression="zstd")
-                with warehouse.replacing("rejected", f"stage={STAGE}") as third:
-                    write_rejected(readings, warehouse, third, facts["rejected"])
+                raise UserError(f"no entry of a track in {locations}; --tags takes the files of the Last.fm dataset")
+            counts, n_tagged = write_tables(session, readings, Warehouse(settings.warehouse), facts)
         finally:
             readings.unpersist()
-    except UserError:
-        raise
-    except Exception as error:  # whatever Spark wraps a worker's failure in
-        said = last_words(error).rpartition(f"{UserError.__name__}: {STAGE}: ")[2]
-        raise UserError(f"reading {', '.join(settings.locations)} failed: {said}") from error
     written = int(counts["tracks"].sum())
     merged = facts["given"] - facts["empty"] - facts["rejected tags"] - written
     if merged < 0 or facts["read"] != facts["entries"] - facts["rejected entries"]:
@@ -83,9 +56,9 @@ def make_tags(session: SparkSession, settings: TagsSettings, summary: Summary) -
     summary.facts |= {
         "entries of tags": facts["entries"],
         "entries rejected": facts["rejected entries"],
-        "entries of a track that had one": facts["read"] - facts["tracks"],
-        "tracks with tags": facts["tracks with tags"],
-        "tracks without tags": facts["tracks"] - facts["tracks with tags"],
+        "repeated entries of a track": facts["read"] - facts["tracks"],
+        "tracks with tags": n_tagged,
+        "tracks without tags": facts["tracks"] - n_tagged,
         "tags given": facts["given"],
         "empty tags": facts["empty"],
         "tags rejected": facts["rejected tags"],
@@ -97,28 +70,44 @@ def make_tags(session: SparkSession, settings: TagsSettings, summary: Summary) -
     if len(top):
         summary.facts[f"tracks with the tag of rank {len(top)}"] = int(top["tracks"].iloc[-1])
     summary.details["top_tags"] = top[["tag", "tracks"]].to_dict("records")
-    return summary
 
 
 def count(readings: DataFrame) -> dict[str, int]:
-    """Return the numbers of entries, of tags and of what was refused."""
-    refused = sf.col("reason").isNotNull()
+    """Return the numbers of entries, tags and rejections, and of tracks."""
+    rejected = sf.col("reason").isNotNull()
     sums = {
         "entries": sf.sum("entries"),
-        "rejected entries": sf.sum(sf.when(refused, sf.col("entries"))),
-        "rejected": sf.sum(refused.cast("long")),
+        "rejected entries": sf.sum(sf.when(rejected, sf.col("entries"))),
+        "rejected": sf.sum(rejected.cast("long")),
         "given": sf.sum("given"),
-        "rejected tags": sf.sum(sf.when(refused, sf.col("given"))),
+        "rejected tags": sf.sum(sf.when(rejected, sf.col("given"))),
         "empty": sf.sum("empty"),
     }
     row = readings.agg(*(sf.coalesce(total, sf.lit(0)).alias(name) for name, total in sums.items())).collect()[0]
-    read = readings.where(~refused & (sf.col("entries") == 1)).groupBy("track_id").agg(sf.sum("entries").alias("times"))
-    tracks = read.agg(sf.count("times"), sf.coalesce(sf.sum("times"), sf.lit(0))).collect()[0]
-    return {name: int(row[name]) for name in sums} | {"tracks": int(tracks[0]), "read": int(tracks[1])}
+    accepted = readings.where(~rejected & (sf.col("entries") == 1)).select("track_id")
+    tracks = accepted.agg(sf.count("track_id").alias("read"), sf.countDistinct("track_id").alias("tracks")).collect()[0]
+    return {name: int(value) for name, value in (row.asDict() | tracks.asDict()).items()}
+
+
+def write_tables(
+    session: SparkSession, readings: DataFrame, warehouse: Warehouse, facts: dict[str, int]
+) -> tuple[pd.DataFrame, int]:
+    """Write tags, their counts and rejections; return the ranked tags and the number of tracks with tags."""
+    with (
+        warehouse.replacing("tags") as tags,
+        warehouse.replacing("tag_counts") as tag_counts,
+        warehouse.replacing(*REJECTED_TAGS) as rejected,
+    ):
+        with progress(session, "tags: writing"):
+            counts, n_tagged = write_tags(readings, warehouse, tags, facts["given"])
+        table = pa.Table.from_pandas(counts[TAG_COUNTS.names], TAG_COUNTS, preserve_index=False)
+        pq.write_table(table, f"{tag_counts}/part-0.parquet", filesystem=warehouse.filesystem, compression="zstd")
+        write_rejected(readings, warehouse, rejected, facts["rejected"])
+    return counts, n_tagged
 
 
 def write_tags(readings: DataFrame, warehouse: Warehouse, staging: str, n_given: int) -> tuple[pd.DataFrame, int]:
-    """Write ``tags/``; return the ranked tags and the number of tracks that have any."""
+    """Write ``tags/``; return the ranked tags and the number of tracks with tags."""
     n_parts = max(1, -(-n_given // TAGS_PER_PART))
     merged = readings.where("tag is not null").groupBy("track_id", "tag").agg(sf.max("score").alias("score"))
     of_track = sf.row_number().over(Window.partitionBy("track_id").orderBy("tag"))
@@ -127,27 +116,26 @@ def write_tags(readings: DataFrame, warehouse: Warehouse, staging: str, n_given:
     )
     sums = Sums("tag", ("tracks", "first"))
     counts = write_parts(rows.sortWithinPartitions("track_id", "tag"), warehouse, staging, TAGS, sums)
-    return rank_tags(counts), int(counts["first"].sum())
-
-
-def rank_tags(counts: pd.DataFrame) -> pd.DataFrame:
-    """Return tags with their rank: by the tracks that have them, the most first, and then by their letters.
-
-    Parameters
-    ----------
-    counts : pandas.DataFrame
-        A row a tag: ``tag``, ``tracks``.
-    """
     ranked = counts.sort_values(["tracks", "tag"], ascending=[False, True], ignore_index=True)
-    return ranked.assign(rank=np.arange(1, len(ranked) + 1, dtype=np.int32))
+    return ranked.assign(rank=np.arange(1, len(ranked) + 1, dtype=np.int32)), int(counts["first"].sum())
 
 
 def write_rejected(readings: DataFrame, warehouse: Warehouse, staging: str, n_rejected: int) -> None:
-    """Write what was refused."""
-    columns = {name: sf.col(name) for name in ("source", "member", "reason", "detail")}
+    """Write the rejections.
+
+    Raises
+    ------
+    UserError
+        If their number is not the one counted.
+    """
     rows = readings.where("reason is not null").select(
-        *columns.values(), sf.lit(None).cast("string").alias("unit"), sf.lit(1).cast("long").alias("rows")
+        "source",
+        "member",
+        "reason",
+        "detail",
+        sf.lit(None).cast("string").alias("unit"),
+        sf.lit(1).cast("long").alias("rows"),
     )
-    written = write_parts(rows, warehouse, staging, REJECTED, Sums("reason", ("rows",)))
-    if int(written["rows"].sum()) != n_rejected:
-        raise UserError(f"{n_rejected:,} rows rejected and {int(written['rows'].sum()):,} of them written")
+    written = int(write_parts(rows, warehouse, staging, REJECTED, Sums("reason", ("rows",)))["rows"].sum())
+    if written != n_rejected:
+        raise UserError(f"{n_rejected:,} rows rejected and {written:,} of them written")

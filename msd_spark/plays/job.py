@@ -1,17 +1,16 @@
-"""Listens of the Taste Profile into ``plays/`` and ``popularity/``.
+"""Read Taste Profile triplets into ``plays/`` and ``popularity/``.
 
-The file is read twice, in ranges of bytes at the same time. The first reading counts: the lines of each range, which
-gives every line its number, and the triplets of each song, which is all that is needed to say what becomes of them.
-The second one takes the triplets of the songs that have a track, brings each user's together and writes them.
-What was written has to agree with what was counted.
+The file is read twice, in byte ranges in parallel. The first pass counts the lines of each range, which numbers every
+line, and the triplets of each song, which decides what becomes of them. The second pass writes the triplets of songs
+that have a track, grouped by user. The rows written must agree with those counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -19,118 +18,116 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as sf
 
+from msd_spark.core.data_folder import DataFolder
 from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import PLAYS, POPULARITY, REJECTED
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.formats.unique_tracks import choose_tracks, parse_mismatch, parse_unique_track
-from msd_spark.io.byte_ranges import RANGE_BYTES, ByteRange, cut_into_ranges
+from msd_spark.formats.unique_tracks import Pair, choose_tracks, parse_mismatch, parse_unique_track
+from msd_spark.io.byte_ranges import ByteRange, cut_into_ranges
 from msd_spark.io.lines import read_lines
 from msd_spark.plays.popularity import rank_tracks
 from msd_spark.plays.ranges import count_triplets, read_rejected, read_triplets
+from msd_spark.plays.settings import PlaysSettings
 from msd_spark.spark.parts import Sums, write_parts
-from msd_spark.spark.session import last_words, progress
+from msd_spark.spark.session import progress, start_spark, worker_errors
 
-STAGE = "plays"
+VERB = "plays"
 PAIR = ["song_id", "track_id"]
 LISTED = 20
-"""Songs without a track that the summary lists, those with the most triplets."""
+"""Songs without a track that the summary lists, by triplets."""
 
 TRIPLETS_PER_PART = 2_000_000
-"""Triplets a file of ``plays/``, about."""
+"""Approximate triplets per file of ``plays/``; independent of the cores, so that the files are the same anywhere."""
 
-TRIPLETS_OF_A_TRACK = Sums("track_id", ("plays", "listeners", "triplets", "users"))
-
-
-@dataclass(frozen=True)
-class PlaysSettings:
-    """What to read.
-
-    Attributes
-    ----------
-    warehouse : str
-    triplets : str
-        The Taste Profile's file: text, or a .zip or .gz of it.
-    mismatches : str or None
-        ``sid_mismatches.txt``.
-    tracks : str or None
-        ``unique_tracks.txt``, which says what tracks a song has; the table ``songs/`` says it where this is None.
-    keep_mismatches : bool
-        Keep the listens of songs all of whose tracks are mismatches.
-    range_bytes : int
-        Bytes that a task reads.
-    """
-
-    warehouse: str
-    triplets: str
-    mismatches: str | None = None
-    tracks: str | None = None
-    keep_mismatches: bool = False
-    range_bytes: int = RANGE_BYTES
+TRACK_SUMS = Sums("track_id", ("plays", "listeners", "triplets", "users"))
 
 
 @dataclass(frozen=True)
-class Counted:
-    """What the first reading found.
+class Inputs:
+    """What is known before the triplets are read.
 
     Attributes
     ----------
-    ranges : pandas.DataFrame
-        A row a range, by its number: ``lines`` and ``rejected``.
-    songs : pandas.DataFrame
-        A row a song of the file: ``song_id``, ``triplets``, ``plays``.
+    tracks : pandas.DataFrame
+        The track of each song, as from `choose_tracks`.
+    ranges : list of ByteRange
+        Of the triplets.
+    n_mismatches : int
+    rejected : list of Rejection
+        Lines of the side files that name no song and track.
     """
 
-    ranges: pd.DataFrame
-    songs: pd.DataFrame
+    tracks: pd.DataFrame
+    ranges: list[ByteRange]
+    n_mismatches: int
+    rejected: list[Rejection]
 
 
-def make_plays(session: SparkSession, settings: PlaysSettings) -> Summary:
-    """Read triplets and write ``plays/`` and ``popularity/``; return the summary.
+def run(settings: PlaysSettings) -> None:
+    """Run ``msd-spark plays``."""
+    if settings.triplets is None:
+        data = DataFolder.find(settings.data)
+        if data.triplets is None:
+            raise data.missing("play counts", "listens", "--triplets")
+        # Absolute, because executors run in other folders.
+        mismatches = settings.mismatches or (data.mismatches and str(data.mismatches.absolute()))
+        settings = dataclasses.replace(settings, triplets=str(data.triplets.absolute()), mismatches=mismatches)
+    inputs = read_inputs(settings)
+    session = start_spark("msd-spark plays")
+    make_plays(session, settings, inputs).finish(Warehouse(settings.warehouse))
+
+
+def read_inputs(settings: PlaysSettings) -> Inputs:
+    """Read the side files and split the file of triplets into ranges.
 
     Raises
     ------
     UserError
-        When a file or table is missing, no triplet is left, or the counts do not add up.
+        If a file or table is missing, or a side file names no song and track.
     """
-    summary = Summary(STAGE)
+    rejected: list[Rejection] = []
+    ranges = cut_into_ranges(settings.triplets or "", settings.range_bytes)
+    if not ranges:
+        raise UserError(f"{settings.triplets} is empty; fetch it again by msd-spark fetch listens")
+    mismatches = read_pairs(settings.mismatches, parse_mismatch, rejected).drop_duplicates()
+    if settings.tracks is not None:
+        pairs = read_pairs(settings.tracks, parse_unique_track, rejected)
+    else:
+        warehouse = Warehouse(settings.warehouse)
+        warehouse.require("songs")
+        pairs = pq.read_table(warehouse.path("songs"), columns=PAIR, filesystem=warehouse.filesystem).to_pandas()
+    return Inputs(choose_tracks(pairs.dropna(), mismatches), ranges, len(mismatches), rejected)
+
+
+def make_plays(session: SparkSession, settings: PlaysSettings, inputs: Inputs) -> Summary:
+    """Write ``plays/`` and ``popularity/``; return the summary.
+
+    Raises
+    ------
+    UserError
+        If no triplet has a track, or the counts do not add up.
+    """
+    summary = Summary(VERB)
     warehouse = Warehouse(settings.warehouse)
-    refused: list[Rejection] = []
-    mismatches = read_pairs(settings.mismatches, parse_mismatch, refused)
-    chosen = choose_tracks(catalogue_pairs(warehouse, settings.tracks, refused), mismatches)
-    ranges = cut_into_ranges(settings.triplets, settings.range_bytes)
-    try:
+    with worker_errors(f"reading {settings.triplets}"):
         with progress(session, "plays: counting"):
-            counted = count(session, ranges)
-        songs = counted.songs.merge(chosen, "left", on="song_id")
-        songs["mismatched"] = songs["mismatched"].eq(True)
+            lines, songs = count(session, inputs)
         has_track = songs["track_id"].notna()
         left_out = songs["mismatched"] & (not settings.keep_mismatches)
         kept, wrong, unknown = songs[has_track & ~left_out], songs[has_track & left_out], songs[~has_track]
         facts = {
-            "lines": int(counted.ranges["lines"].sum()),
+            "lines": int(lines["lines"].sum()),
             "triplets of tracks": int(kept["triplets"].sum()),
-            "rejected": int(counted.ranges["rejected"].sum()),
+            "rejected": int(lines["rejected"].sum()),
             "of songs without a track": int(unknown["triplets"].sum()),
             "of mismatched songs": int(wrong["triplets"].sum()),
         }
         check_lines(facts)
         if kept.empty:
-            raise UserError(f"no triplet of {settings.triplets} is of a track: {_spell(facts)}; see --tracks")
-        with warehouse.replacing("plays") as staging, warehouse.replacing("popularity") as beside:
-            with progress(session, "plays: writing"):
-                tracks = write_plays(session, ranges, kept, warehouse, staging)
-            check_written(kept, tracks)
-            popularity = pa.Table.from_pandas(rank_tracks(tracks)[POPULARITY.names], POPULARITY, preserve_index=False)
-            pq.write_table(popularity, f"{beside}/part-0.parquet", filesystem=warehouse.filesystem, compression="zstd")
-            with warehouse.replacing("rejected", f"stage={STAGE}") as third, progress(session, "plays: rejected lines"):
-                write_rejected(session, ranges, counted, refused, warehouse, third)
-    except UserError:
-        raise
-    except Exception as error:  # whatever Spark wraps a worker's failure in
-        said = last_words(error).rpartition(f"{UserError.__name__}: {STAGE}: ")[2]
-        raise UserError(f"reading {settings.triplets} failed: {said}") from error
+            raise UserError(f"no triplet of {settings.triplets} has a track: {_listed(facts)}; check --tracks")
+        tracks = write_tables(session, inputs, lines, kept, warehouse)
     pairs = int(tracks["listeners"].sum())
     summary.facts |= facts | {
         "pairs of user and track": pairs,
@@ -139,12 +136,12 @@ def make_plays(session: SparkSession, settings: PlaysSettings) -> Summary:
         "tracks": len(tracks),
         "songs": len(songs),
         "songs without a track": len(unknown),
-        "songs of several tracks": int((songs["tracks"] > 1).sum()),
+        "songs with several tracks": int((songs["tracks"] > 1).sum()),
         "mismatched songs left out": len(wrong),
-        "mismatches listed": len(mismatches.drop_duplicates()),
+        "mismatches listed": inputs.n_mismatches,
     }
-    if refused:
-        summary.facts["lines of side files rejected"] = len(refused)
+    if inputs.rejected:
+        summary.facts["lines of side files rejected"] = len(inputs.rejected)
     most = unknown.sort_values(["triplets", "song_id"], ascending=[False, True]).head(LISTED)
     summary.details |= {
         "keep_mismatches": settings.keep_mismatches,
@@ -153,8 +150,8 @@ def make_plays(session: SparkSession, settings: PlaysSettings) -> Summary:
     return summary
 
 
-def read_pairs(location: str | None, parse: Any, refused: list[Rejection]) -> pd.DataFrame:
-    """Return the pairs of song and track that a side file names; lines without any are added to `refused`."""
+def read_pairs(location: str | None, parse: Callable[[str], Pair | None], rejected: list[Rejection]) -> pd.DataFrame:
+    """Return the pairs of song and track that a side file names; add other lines to `rejected`."""
     pairs = []
     for number, text, _ in read_lines(location) if location else ():
         if text.strip():
@@ -162,94 +159,94 @@ def read_pairs(location: str | None, parse: Any, refused: list[Rejection]) -> pd
             if pair:
                 pairs.append(pair)
             else:
-                refused.append(Rejection(str(location), "no_song_and_track", repr(text[:80])[1:-1], f"line {number}"))
+                rejected.append(Rejection(str(location), "no_song_and_track", repr(text[:80])[1:-1], f"line {number}"))
     if location and not pairs:
         raise UserError(f"no line of {location} names a song and a track; is it the right file?")
     return pd.DataFrame(pairs, columns=PAIR, dtype=object)
 
 
-def catalogue_pairs(warehouse: Warehouse, tracks: str | None, refused: list[Rejection]) -> pd.DataFrame:
-    """Return the tracks of songs, from a list of tracks if one is given, from ``songs/`` otherwise."""
-    if tracks is not None:
-        return read_pairs(tracks, parse_unique_track, refused)
-    warehouse.require("songs")
-    songs = pq.read_table(warehouse.path("songs"), columns=PAIR, filesystem=warehouse.filesystem)
-    return songs.to_pandas().dropna()
+def count(session: SparkSession, inputs: Inputs) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the triplets for the first time.
 
-
-def count(session: SparkSession, ranges: list[ByteRange]) -> Counted:
-    """Read the file for the first time."""
-    if not ranges:
-        return Counted(
-            pd.DataFrame({"lines": [], "rejected": []}, dtype="int64"),
-            pd.DataFrame({"song_id": [], "triplets": [], "plays": []}).astype({"triplets": "int64", "plays": "int64"}),
-        )
-    tallied = count_triplets(session, ranges)
-    totals = tallied.groupBy("number", "song_id").agg(
-        *(sf.sum(name).alias(name) for name in ("lines", "rejected", "triplets", "plays"))
+    Returns
+    -------
+    lines : pandas.DataFrame
+        One row per range, in order: ``lines`` and ``rejected``.
+    songs : pandas.DataFrame
+        One row per song: ``song_id``, ``triplets``, ``plays``, and its track as in `Inputs.tracks`.
+    """
+    per_range = count_triplets(session, inputs.ranges).groupBy("number", "song_id")
+    columns = ("lines", "rejected", "triplets", "plays")
+    counts = per_range.agg(*(sf.coalesce(sf.sum(name), sf.lit(0)).alias(name) for name in columns)).toPandas()
+    lines = counts[counts["number"].notna()].sort_values("number", ignore_index=True)
+    songs = counts[counts["song_id"].notna()][["song_id", "triplets", "plays"]].merge(
+        inputs.tracks, "left", on="song_id"
     )
-    counts = totals.toPandas()
-    of_ranges = counts[counts["number"].notna()].astype({"number": "int64"}).set_index("number").sort_index()
-    of_songs = counts[counts["song_id"].notna()].sort_values("song_id", ignore_index=True)
-    return Counted(of_ranges[["lines", "rejected"]], of_songs[["song_id", "triplets", "plays"]])
+    return lines[["lines", "rejected"]], songs.assign(mismatched=songs["mismatched"].eq(True))
+
+
+def write_tables(
+    session: SparkSession, inputs: Inputs, lines: pd.DataFrame, kept: pd.DataFrame, warehouse: Warehouse
+) -> pd.DataFrame:
+    """Write ``plays/``, ``popularity/`` and the rejected lines; return one row per track, with `TRACK_SUMS`."""
+    with warehouse.replacing("plays") as plays, warehouse.replacing("popularity") as popularity:
+        with progress(session, "plays: writing"):
+            tracks = write_plays(session, inputs.ranges, kept, warehouse, plays)
+        check_written(kept, tracks)
+        ranked = pa.Table.from_pandas(rank_tracks(tracks)[POPULARITY.names], POPULARITY, preserve_index=False)
+        pq.write_table(ranked, f"{popularity}/part-0.parquet", filesystem=warehouse.filesystem, compression="zstd")
+        with warehouse.replacing("rejected", f"stage={VERB}") as rejected, progress(session, "plays: rejected lines"):
+            write_rejected(session, inputs, lines, warehouse, rejected)
+    return tracks
 
 
 def write_plays(
     session: SparkSession, ranges: list[ByteRange], kept: pd.DataFrame, warehouse: Warehouse, staging: str
 ) -> pd.DataFrame:
-    """Read the file for the second time and write ``plays/``; return a row a track, as in `TRIPLETS_OF_A_TRACK`.
+    """Read the triplets for the second time and write ``plays/``; return one row per track, with `TRACK_SUMS`.
 
-    A user's triplets come together in one part; a track's are only ever added up, part by part, so that it makes no
-    difference how many of them a track has.
+    The triplets of one user are in one part. Those of a track are only added up, part by part, so that a track may
+    have any number of them.
     """
-    triplets = read_triplets(session, ranges)
-    known = session.createDataFrame(kept[PAIR])
-    # So many as the triplets ask for, and no others for a machine with other cores: the files are the same anywhere.
+    tracks = session.createDataFrame(kept[PAIR])
     n_parts = -(-int(kept["triplets"].sum()) // TRIPLETS_PER_PART)
-    by_user = triplets.join(sf.broadcast(known), "song_id").repartition(n_parts, "user_id")
+    by_user = read_triplets(session, ranges).join(sf.broadcast(tracks), "song_id").repartition(n_parts, "user_id")
     pairs: DataFrame = by_user.groupBy("user_id", "track_id").agg(
         sf.sum("plays").alias("plays"), sf.count("plays").alias("triplets")
     )
     of_user = sf.row_number().over(Window.partitionBy("user_id").orderBy("track_id"))
     counted = pairs.withColumn("users", (of_user == 1).cast("long")).withColumn("listeners", sf.lit(1).cast("long"))
     ordered = counted.sortWithinPartitions("user_id", "track_id")
-    return write_parts(ordered, warehouse, staging, PLAYS, TRIPLETS_OF_A_TRACK)
+    return write_parts(ordered, warehouse, staging, PLAYS, TRACK_SUMS)
 
 
 def write_rejected(
-    session: SparkSession,
-    ranges: list[ByteRange],
-    counted: Counted,
-    refused: list[Rejection],
-    warehouse: Warehouse,
-    staging: str,
+    session: SparkSession, inputs: Inputs, lines: pd.DataFrame, warehouse: Warehouse, staging: str
 ) -> None:
-    """Write the lines that are no triplets, with their numbers in the file, and what was refused of side files."""
-    lines, rejected = counted.ranges["lines"].tolist(), counted.ranges["rejected"].tolist()
-    before = [0, *accumulate(lines)]
-    with_rejected = {part: before[part.number] for part in ranges if rejected[part.number]}
+    """Write the lines that are not triplets, with their numbers in the file, and the rejected lines of side files."""
+    lines_before = [0, *accumulate(lines["lines"].tolist())]
+    with_rejected = {part: lines_before[part.number] for part in inputs.ranges if lines["rejected"][part.number]}
     if with_rejected:
         frame = read_rejected(session, with_rejected)
         written = write_parts(frame, warehouse, staging, REJECTED, Sums("reason", ("lines",)))
-        if int(written["lines"].sum()) != sum(rejected):
+        if int(written["lines"].sum()) != int(lines["rejected"].sum()):
             raise UserError("the file changed while it was read; run the job again")
-    rows = [{"source": one.source, "member": one.member, "reason": one.reason, "detail": one.detail} for one in refused]
-    if rows or not with_rejected:
-        table = pa.Table.from_pylist(rows, REJECTED)
+    if inputs.rejected or not with_rejected:
+        table = pa.Table.from_pylist([dataclasses.asdict(line) for line in inputs.rejected], REJECTED)
         pq.write_table(table, f"{staging}/side-files.parquet", filesystem=warehouse.filesystem, compression="zstd")
 
 
 def check_lines(facts: Mapping[str, int]) -> None:
-    """Check that each line is kept, rejected, of a song without a track or mismatched.
+    """Check that every line is kept, rejected, of a song without a track, or of a mismatched song.
 
     Raises
     ------
     UserError
-        When the counts do not add up.
+        If the counts do not add up.
     """
     lines, *parts = facts.values()
     if lines != sum(parts):
-        raise UserError(f"the lines do not add up: {_spell(facts)}; nothing was changed")
+        raise UserError(f"the lines do not add up: {_listed(facts)}; nothing was changed")
 
 
 def check_written(kept: pd.DataFrame, tracks: pd.DataFrame) -> None:
@@ -258,16 +255,16 @@ def check_written(kept: pd.DataFrame, tracks: pd.DataFrame) -> None:
     Raises
     ------
     UserError
-        When it has not.
+        If it has not.
     """
     counted = kept.groupby("track_id")[["triplets", "plays"]].sum()
     written = tracks.set_index("track_id")[["triplets", "plays"]].sort_index()
     if not counted.sort_index().equals(written):
         raise UserError(
             f"{counted['triplets'].sum():,} triplets counted and {written['triplets'].sum():,} written; "
-            "did the file change while it was read? Nothing was changed, run the job again",
+            "did the file change while it was read? Nothing was changed, run the job again"
         )
 
 
-def _spell(facts: Mapping[str, int]) -> str:
+def _listed(facts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in facts.items())

@@ -1,4 +1,4 @@
-"""How popular tracks are: their rank by plays, and the tenth of all tracks that they are in. Pure functions."""
+"""Popularity of tracks: ranks by plays, and deciles."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ DECILES = 10
 
 
 def rank_tracks(tracks: pd.DataFrame) -> pd.DataFrame:
-    """Return tracks with their popularity, the most played one first.
+    """Sort tracks by plays and add their rank and decile.
 
-    Tracks with as many plays stand in the order of their listeners, the most first, and then of their ids.
+    Equal plays are ordered by listeners, and then by track id.
 
     Parameters
     ----------
     tracks : pandas.DataFrame
-        A row a track: ``track_id``, ``plays``, ``listeners``.
+        One row per track: ``track_id``, ``plays``, ``listeners``.
 
     Returns
     -------
@@ -29,10 +29,9 @@ def rank_tracks(tracks: pd.DataFrame) -> pd.DataFrame:
 
 
 def deciles(ranks: np.ndarray, n_tracks: int) -> np.ndarray:
-    """Return the decile of each rank among `n_tracks`: 9 for the first tenth, 0 for the last.
+    """Return the decile of each rank: 9 for the first tenth of the tracks, 0 for the last.
 
-    Where the tracks cannot be parted into ten equal parts, a rank `r` is in the part into which the share
-    ``(r - 1) / n_tracks`` of the tracks before it falls.
+    Rank `r` is in tenth number ``10 * (r - 1) // n_tracks``, so that tenths differ by one track at most.
     """
-    before = (np.asarray(ranks, dtype=np.int64) - 1) * DECILES // max(n_tracks, 1)
-    return (DECILES - 1 - before).astype(np.int32)
+    tenths = (np.asarray(ranks, dtype=np.int64) - 1) * DECILES // max(n_tracks, 1)
+    return (DECILES - 1 - tenths).astype(np.int32)

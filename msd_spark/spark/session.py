@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pyspark.sql import DataFrame, SparkSession
 from tqdm import tqdm
 
+from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
 
 T = TypeVar("T")
@@ -143,3 +144,15 @@ def last_words(error: Exception) -> str:
     said = [line for line in lines if line and not line.startswith(("at ", "File ", "^", "Traceback", "Caused by"))]
     python = [line for line in said if line.split(":")[0].endswith(("Error", "Exception", "Exit"))]
     return (python or said or [type(error).__name__])[0]
+
+
+@contextmanager
+def worker_errors(action: str, remedy: str = "") -> Iterator[None]:
+    """Turn whatever Spark raises for a worker's failure into a `UserError`: ACTION failed, the reason, the remedy."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # Spark wraps a worker's failure in errors of many kinds
+        reason = last_words(error).rpartition(f"{UserError.__name__}: ")[2]
+        raise UserError(f"{action} failed: {reason}{remedy and '; '}{remedy}") from error

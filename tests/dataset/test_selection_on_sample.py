@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 
 from msd_spark.catalogue.songs import read_songs
+from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.selection import join, narrow
 from msd_spark.dataset.settings import DatasetSettings
-from msd_spark.labels.job import LabelsSettings, make_labels
+from msd_spark.labels.job import make_labels
+from msd_spark.labels.settings import LabelsSettings
 from msd_spark.songfile.batches import songs_to_batch, songs_writer
 from msd_spark.songfile.parse import parse_song
 from tests.support.song_tables import write_lyrics, write_popularity
@@ -28,7 +30,8 @@ def real(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     ]
     with warehouse.replacing("songs") as staging, songs_writer(f"{staging}/part-0.parquet") as writer:
         writer.write_batch(songs_to_batch(songs))
-    make_labels(LabelsSettings(warehouse.root, {"cd1": str(sample / "tagtraum" / "msd_tagtraum_cd1.cls")}))
+    cd1 = str(sample / "tagtraum" / "msd_tagtraum_cd1.cls")
+    make_labels(LabelsSettings(cd1=cd1, warehouse=warehouse.root), Summary("labels"))
     bags = set()
     for name in ("mxm_dataset_train.txt", "mxm_dataset_test.truncated.txt"):
         *lines, _ = (sample / "musixmatch" / name).read_text().split("\n")  # after the last line feed: nothing whole

@@ -28,7 +28,7 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def uninterrupted(spark: SparkSession, songs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     uri = tmp_path_factory.mktemp("uninterrupted")
-    ingest(spark, IngestSettings((str(songs),), str(uri), inputs_per_unit=20))
+    ingest(spark, IngestSettings((str(songs),), warehouse=str(uri), inputs_per_unit=20))
     return uri
 
 

@@ -77,7 +77,7 @@ def test_units_that_left_out_a_track_go_as_soon_as_anything_changes() -> None:
 
 
 def settings(**given: Any) -> IngestSettings:
-    return IngestSettings(("/d",), "/w", **given)
+    return IngestSettings(("/d",), warehouse="/w", **given)
 
 
 def test_a_location_that_is_not_named_any_more_is_not_dropped_unasked() -> None:
@@ -263,9 +263,9 @@ def test_a_dry_run_says_what_the_ingest_then_does(tmp_path: Path) -> None:
     write_songs(songs / "b", [7, 8])
     (songs / "b" / f"{track(9)}.h5").symlink_to(tmp_path / "nowhere")
     first.unlink()
-    said = dry_run(SESSION, IngestSettings((str(songs),), str(warehouse), inputs_per_unit=1)).facts
+    said = dry_run(SESSION, IngestSettings((str(songs),), warehouse=str(warehouse), inputs_per_unit=1)).facts
     assert (said["units to do"], said["units done before"], said["units to drop"]) == (3, 3, 1)
     done = ingest(warehouse, songs, inputs_per_unit=1).facts
     assert (done["units"] - done["units done before"], done["units dropped"]) == (3, 1)
-    again = dry_run(SESSION, IngestSettings((str(songs),), str(warehouse), inputs_per_unit=1)).facts
+    again = dry_run(SESSION, IngestSettings((str(songs),), warehouse=str(warehouse), inputs_per_unit=1)).facts
     assert again["units to do"] == 1  # the one that could not be read

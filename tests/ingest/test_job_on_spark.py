@@ -32,7 +32,7 @@ def ingest(spark: SparkSession) -> Ingest:
     """The job, by warehouse, locations and settings."""
 
     def run(uri: Path, *locations: Path | str, **settings: Any) -> Summary:
-        return job.ingest(spark, IngestSettings(tuple(map(str, locations)), str(uri), **settings))
+        return job.ingest(spark, IngestSettings(tuple(map(str, locations)), warehouse=str(uri), **settings))
 
     return run
 
@@ -53,7 +53,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def loose(spark: SparkSession, packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The warehouse of the loose files."""
     uri = tmp_path_factory.mktemp("loose")
-    job.ingest(spark, IngestSettings((str(packed / "songs"),), str(uri), inputs_per_unit=20))
+    job.ingest(spark, IngestSettings((str(packed / "songs"),), warehouse=str(uri), inputs_per_unit=20))
     return uri
 
 
@@ -77,7 +77,7 @@ def song_files(packed: Path) -> list[Path]:
 @pytest.fixture(scope="module")
 def real(spark: SparkSession, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     uri = tmp_path_factory.mktemp("real")
-    settings = IngestSettings((str(sample / "songs"), str(sample / "broken")), str(uri))
+    settings = IngestSettings((str(sample / "songs"), str(sample / "broken")), warehouse=str(uri))
     job.ingest(spark, settings).finish(Warehouse(str(uri)))
     return uri
 
@@ -255,7 +255,7 @@ def test_a_limit_takes_so_many_songs(ingest: Ingest, packed: Path, loose: Path, 
 
 def test_a_dry_run_writes_nothing(spark: SparkSession, packed: Path, tmp_path: Path) -> None:
     locations = tuple(str(packed / name) for name in ("songs", "tar", "aggregate"))
-    facts = job.dry_run(spark, IngestSettings(locations, str(tmp_path / "w"))).facts
+    facts = job.dry_run(spark, IngestSettings(locations, warehouse=str(tmp_path / "w"))).facts
     assert (facts["songs in files"], facts["songs in aggregate"]) == (N_SONGS, N_SONGS)
     assert facts["units of tar"] == len(list((packed / "tar").iterdir()))
     assert facts["bytes to read"] > 0

@@ -18,7 +18,7 @@ from tests.support.without_spark import SESSION, image, track, write_songs
 
 
 def planned(*locations: Path | str, **settings: Any) -> list[Unit]:
-    return plan_units(SESSION.sparkContext, IngestSettings(tuple(map(str, locations)), "/w", **settings))
+    return plan_units(SESSION.sparkContext, IngestSettings(tuple(map(str, locations)), warehouse="/w", **settings))
 
 
 def sources(*locations: Path | str, **settings: Any) -> list[str]:

@@ -35,7 +35,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def local(spark: SparkSession, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The warehouse of the same songs on this machine's disk."""
     uri = tmp_path_factory.mktemp("local")
-    ingest(spark, IngestSettings((str(data / "songs"),), str(uri)))
+    ingest(spark, IngestSettings((str(data / "songs"),), warehouse=str(uri)))
     return uri
 
 

@@ -11,15 +11,30 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from msd_spark.core.command_line import run_verb
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import LABELS, TAG_COUNTS, TAGS
 from msd_spark.core.summary import Summary
-from msd_spark.labels.job import LabelsSettings, make_labels
-from msd_spark.labels.tags import TagsSettings, make_tags
+from msd_spark.labels import job, tags
+from msd_spark.labels.lastfm_archives import plan_tasks
+from msd_spark.labels.settings import LabelsSettings
 
 
 def track(number: int) -> str:
     return f"TR{number:016}"
+
+
+def make_labels(uri: Path, **settings: Any) -> Summary:
+    summary = Summary("labels")
+    job.make_labels(LabelsSettings(warehouse=str(uri), **settings), summary)
+    return summary
+
+
+def make_tags(spark: SparkSession, uri: Path, location: Path, **settings: Any) -> Summary:
+    summary = Summary("labels")
+    options = LabelsSettings(warehouse=str(uri), tags=(str(location),), **settings)
+    tags.make_tags(spark, options, plan_tasks(options.tags), summary)
+    return summary
 
 
 def rows(uri: Path, table: str) -> list[tuple[Any, ...]]:
@@ -32,11 +47,10 @@ def rejected(uri: Path, stage: str) -> list[tuple[str, str]]:
 
 
 def test_the_full_official_label_files_are_read(sample: Path, tmp_path: Path) -> None:
-    sources = {
-        "cd1": str(sample / "tagtraum" / "msd_tagtraum_cd1.cls"),
-        "magd": str(sample / "magd" / "magd_subset_4011.tsv"),
-    }
-    summary = make_labels(LabelsSettings(str(tmp_path), sources))
+    cd1_file, magd_file = (
+        str(sample / name) for name in ("tagtraum/msd_tagtraum_cd1.cls", "magd/magd_subset_4011.tsv")
+    )
+    summary = make_labels(tmp_path, cd1=cd1_file, magd=magd_file)
     facts, details = summary.facts, summary.details["label_sets"]
     assert (facts["tracks in cd1"], facts["rejected"]) == (133_676, 0)
     table = pq.read_table(tmp_path / "labels").to_pandas()
@@ -68,7 +82,7 @@ def test_what_becomes_of_each_line(tmp_path: Path) -> None:
         "a line",
     ]
     file.write_text("\n".join(lines), newline="")
-    summary = make_labels(LabelsSettings(str(tmp_path), {"cd2": str(file)}, min_examples=2))
+    summary = make_labels(tmp_path, cd2=str(file), min_examples=2)
     assert rows(tmp_path, "labels") == [
         *((track(number), "Metal", None, "cd2") for number in range(3)),
         # One New Age, one New_Age and one Stage: as the source has it, each is rare.
@@ -89,17 +103,46 @@ def test_what_becomes_of_each_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sources", "min_examples", "message"),
+    ("words", "message"),
     [
-        ({"2019": "a.cls"}, 10, "the label set 2019 is made of the others"),
-        ({"cd1": "none.cls"}, 10, "labels: no file none.cls"),
-        ({}, 10, "no label file to read; give --cd1"),
-        ({"cd1": "a.cls"}, 0, "at least 1 track, not 0"),
+        (["--source", "2019=a.cls"], "--source 2019=… names the label set computed from the others; rename it"),
+        (["--source", "moods"], "--source is 'moods'; allowed: NAME=FILE"),
+        (["--source", "cd1=b.cls", "--cd1", "a.cls"], "2 files for label set cd1; name one file, or rename a --source"),
+        (["--min-examples", "0"], "--min-examples is 0; allowed: 1 or more"),
+        (["--cd1", "none.cls"], "no file none.cls"),
+        (["--tags", "none"], "no none; --tags takes folders of JSON files, .zip and .db files"),
+        (
+            [],
+            "no label files or tags in data; run msd-spark fetch genres tags --to data, "
+            "or give --cd1, --source or --tags",
+        ),
     ],
 )
-def test_bad_settings_are_refused(tmp_path: Path, sources: dict[str, str], min_examples: int, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        make_labels(LabelsSettings(str(tmp_path), sources, min_examples))
+def test_invalid_options_are_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as refused:
+        run_verb("labels", words)
+    assert refused.value.code == 2
+    assert capsys.readouterr().err.strip() == f"labels: {message}"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bare_command_reads_every_label_file_and_the_tags_of_the_data_folder(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("msd_spark.spark.session.start_spark", lambda _: spark)
+    for name in ("cd1", "cd2"):
+        (tmp_path / "data" / "tagtraum").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / "tagtraum" / f"msd_tagtraum_{name}.cls").write_text(f"{track(1)}\tRock\n")
+    for name, content in files().items():
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).write_bytes(content)
+    run_verb("labels", ["--min-examples", "1"])
+    assert [row[3] for row in rows(tmp_path / "warehouse", "labels")] == ["cd1", "cd2", "2019"]
+    assert rows(tmp_path / "warehouse", "tags") == TAGS_OF_ENTRIES
 
 
 ENTRIES = {
@@ -141,7 +184,7 @@ def test_tags_of_a_tree_and_of_a_zip_are_the_same(spark: SparkSession, tmp_path:
     digests = []
     for place in ("lastfm", "lastfm.zip", "lastfm"):
         uri = tmp_path / "warehouse"
-        summary = make_tags(spark, TagsSettings(str(uri), (str(tmp_path / place),), 2), Summary("labels"))
+        summary = make_tags(spark, uri, tmp_path / place, top_tags=2)
         assert rows(uri, "tags") == TAGS_OF_ENTRIES
         assert rows(uri, "tag_counts") == COUNTS_OF_ENTRIES
         assert [reason for _, reason in rejected(uri, "tags")] == (
@@ -150,7 +193,7 @@ def test_tags_of_a_tree_and_of_a_zip_are_the_same(spark: SparkSession, tmp_path:
         assert summary.facts == {
             "entries of tags": 7,
             "entries rejected": 2,
-            "entries of a track that had one": 1,
+            "repeated entries of a track": 1,
             "tracks with tags": 3,
             "tracks without tags": 1,
             "tags given": 9,
@@ -187,7 +230,7 @@ def test_tags_of_the_database(spark: SparkSession, tmp_path: Path) -> None:
     database.commit()
     database.close()
     uri = tmp_path / "warehouse"
-    summary = make_tags(spark, TagsSettings(str(uri), (str(path),)), Summary("labels"))
+    summary = make_tags(spark, uri, path)
     assert rows(uri, "tags") == TAGS_OF_ENTRIES
     assert rows(uri, "tag_counts") == COUNTS_OF_ENTRIES
     assert rejected(uri, "tags") == [
@@ -212,21 +255,21 @@ def test_places_without_tags_are_refused(spark: SparkSession, tmp_path: Path) ->
     (tmp_path / "no.txt").touch()
     sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE a (b)").connection.close()
     for name, message in (
-        ("none", "tags: .*none is not there; --tags takes a folder"),
+        ("none", "no .*none; --tags takes folders"),
         ("empty", "no entry of a track in"),
         ("no.zip", "it is no zip, or its end is missing"),
-        ("no.db", "is no whole lastfm_tags.db .*: file is not a database"),
+        ("no.db", "is not a complete lastfm_tags.db .*: file is not a database"),
         ("other.db", "no such table: tids"),
-        ("no.txt", "is no .zip and no .db"),
+        ("no.txt", "is neither a .zip nor a .db"),
     ):
         with pytest.raises(UserError, match=message):
-            make_tags(spark, TagsSettings(str(tmp_path / "w"), (str(tmp_path / name),)), Summary("labels"))
+            make_tags(spark, tmp_path / "w", tmp_path / name)
     assert not (tmp_path / "w" / "tags").exists()
 
 
 def test_the_real_tags(spark: SparkSession, sample: Path, tmp_path: Path) -> None:
     archive = sample / "lastfm" / "lastfm_test_sample.zip"
-    summary = make_tags(spark, TagsSettings(str(tmp_path), (str(archive),)), Summary("labels"))
+    summary = make_tags(spark, tmp_path, archive)
     facts = summary.facts
     assert (facts["entries of tags"], facts["entries rejected"]) == (3_450, 0)
     with zipfile.ZipFile(archive) as opened:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from msd_spark.core.command_line import run_verb
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import PLAYS, POPULARITY
+from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.plays.job import PlaysSettings, make_plays
+from msd_spark.plays import job
+from msd_spark.plays.job import read_inputs
+from msd_spark.plays.settings import PlaysSettings
 
 U1, U2, U3 = ("1" * 40, "2" * 40, "3" * 40)
 
@@ -28,8 +33,12 @@ def track(number: int) -> str:
     return f"TR{number:016}"
 
 
+def make_plays(spark: SparkSession, settings: PlaysSettings) -> Summary:
+    return job.make_plays(spark, settings, read_inputs(settings))
+
+
 def write_sources(folder: Path, lines: list[str]) -> PlaysSettings:
-    """Songs 1 to 4 have tracks 10, 20, …; song 1 has 11 too; 10 is a mismatch, as is 40, song 4's only one."""
+    """Songs 1 to 4 have tracks 10, 20, …; song 1 also has 11; 10 is a mismatch, as is 40, the only track of song 4."""
     (folder / "train_triplets.txt").write_text("".join(f"{line}\n" for line in lines), newline="")
     pairs = [(11, 1), (10, 1), (20, 2), (30, 3), (40, 4)]
     tracks = [f"{track(one)}<SEP>{song(of)}<SEP>artist<SEP>title\n" for one, of in pairs]
@@ -37,10 +46,10 @@ def write_sources(folder: Path, lines: list[str]) -> PlaysSettings:
     wrong = [f"ERROR: <{song(of)} {track(one)}> a  -  t  !=  b  -  u\n" for one, of in ((10, 1), (40, 4), (40, 4))]
     (folder / "sid_mismatches.txt").write_text("".join(wrong))
     return PlaysSettings(
-        str(folder / "warehouse"),
         str(folder / "train_triplets.txt"),
         str(folder / "sid_mismatches.txt"),
-        str(folder / "unique_tracks.txt"),
+        tracks=str(folder / "unique_tracks.txt"),
+        warehouse=str(folder / "warehouse"),
         range_bytes=100,
     )
 
@@ -104,7 +113,7 @@ def test_every_line_is_accounted_for(spark: SparkSession, tmp_path: Path) -> Non
         "tracks": 3,
         "songs": 6,
         "songs without a track": 2,
-        "songs of several tracks": 1,
+        "songs with several tracks": 1,
         "mismatched songs left out": 1,
         "mismatches listed": 2,
     }
@@ -123,7 +132,7 @@ def test_every_line_is_accounted_for(spark: SparkSession, tmp_path: Path) -> Non
 
 def test_mismatches_are_kept_by_a_switch(spark: SparkSession, tmp_path: Path) -> None:
     settings = write_sources(tmp_path, LINES)
-    kept = PlaysSettings(**{**vars(settings), "keep_mismatches": True})
+    kept = replace(settings, keep_mismatches=True)
     summary = make_plays(spark, kept)
     assert (U1, track(40), 9) in rows(settings.warehouse, "plays")
     # Song 1 keeps the track that is no mismatch.
@@ -136,8 +145,8 @@ def test_an_archive_gives_what_its_file_gives(spark: SparkSession, tmp_path: Pat
     make_plays(spark, settings)
     wanted = {name: rows(settings.warehouse, name) for name in ("plays", "popularity")}
     with zipfile.ZipFile(tmp_path / "train_triplets.txt.zip", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.write(settings.triplets, "train_triplets.txt")
-    zipped = PlaysSettings(**{**vars(settings), "triplets": f"{settings.triplets}.zip"})
+        archive.write(str(settings.triplets), "train_triplets.txt")
+    zipped = replace(settings, triplets=f"{settings.triplets}.zip")
     make_plays(spark, zipped)
     assert {name: rows(settings.warehouse, name) for name in wanted} == wanted
     assert rejected(settings.warehouse) == [("line 4", "wrong_fields"), ("line 7", "bad_count")]
@@ -151,17 +160,43 @@ def test_bad_inputs_are_refused_and_leave_the_tables_alone(spark: SparkSession, 
     (tmp_path / "strange.zip").write_text("no zip")
     (tmp_path / "unknown.txt").write_text(f"{U1}\t{song(9)}\t1\n")
     (tmp_path / "empty.txt").touch()
-    for change, message in (
-        ({"triplets": str(tmp_path / "none.txt")}, r"plays: no file .*none\.txt"),
+    changes: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"triplets": str(tmp_path / "none.txt")}, r"^no file .*none\.txt"),
         ({"triplets": str(tmp_path / "strange.zip")}, r"strange\.zip is damaged: File is not a zip file"),
-        ({"triplets": str(tmp_path / "unknown.txt")}, r"no triplet of .* without a track 1.*; see --tracks"),
-        ({"triplets": str(tmp_path / "empty.txt")}, r"no triplet of .*empty\.txt is of a track: lines 0"),
+        ({"triplets": str(tmp_path / "unknown.txt")}, r"no triplet of .* without a track 1.*; check --tracks"),
+        ({"triplets": str(tmp_path / "empty.txt")}, r"empty\.txt is empty; fetch it again"),
         ({"tracks": str(tmp_path / "strange.txt")}, r"no line of .*strange\.txt names a song and a track"),
         ({"tracks": None}, r"table .*/songs is missing or incomplete; run msd-spark ingest"),
-    ):
+    )
+    for change, message in changes:
         with pytest.raises(UserError, match=message):
-            make_plays(spark, PlaysSettings(**{**vars(settings), **change}))
+            make_plays(spark, replace(settings, **change))
     assert digests(settings.warehouse) == before
+
+
+def test_without_data_it_names_the_command_that_fetches_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(job, "start_spark", lambda _: pytest.fail("Spark was started"))
+    with pytest.raises(SystemExit):
+        run_verb("plays", [])
+    assert capsys.readouterr().err.strip() == (
+        "plays: no play counts in data; run msd-spark fetch listens --to data, or give --triplets"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bare_command_reads_the_data_folder(
+    spark: SparkSession, generated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(job, "start_spark", lambda _: spark)
+    (tmp_path / "data").symlink_to(generated)
+    run_verb("plays", ["--tracks", "data/additional/unique_tracks.txt"])
+    facts = Warehouse("./warehouse").read_json("summaries", "plays.json")["facts"]
+    assert facts["mismatches listed"] > 0
+    assert len(rows("warehouse", "popularity")) == facts["tracks"]
 
 
 def test_generated_listens_by_the_catalogues_own_pairs(spark: SparkSession, generated: Path, tmp_path: Path) -> None:
@@ -170,7 +205,7 @@ def test_generated_listens_by_the_catalogues_own_pairs(spark: SparkSession, gene
     Warehouse(str(tmp_path)).write_arrow(pairs, "songs")
     profile = generated / "tasteprofile"
     triplets = str(profile / "train_triplets.txt")
-    summary = make_plays(spark, PlaysSettings(str(tmp_path), triplets, str(profile / "sid_mismatches.txt")))
+    summary = make_plays(spark, PlaysSettings(triplets, str(profile / "sid_mismatches.txt"), warehouse=str(tmp_path)))
     # The same by plain Python.
     wrong = {tuple(line.split("<")[1].split(">")[0].split()) for line in (profile / "sid_mismatches.txt").open()}
     tracks = dict[str, str]()
@@ -194,7 +229,8 @@ def test_the_real_listens(spark: SparkSession, sample: Path, tmp_path: Path) -> 
     profile = sample / "tasteprofile"
     files = (str(profile / "train_triplets.txt"), str(profile / "sid_mismatches.txt"))
     tracks = str(sample / "additional" / "subset_unique_tracks.txt")
-    summary = make_plays(spark, PlaysSettings(str(tmp_path), *files, tracks, keep_mismatches=True, range_bytes=1 << 20))
+    settings = PlaysSettings(*files, tracks=tracks, warehouse=str(tmp_path), keep_mismatches=True, range_bytes=1 << 20)
+    summary = make_plays(spark, settings)
     facts = summary.facts
     assert (facts["lines"], facts["triplets of tracks"], facts["rejected"]) == (39_017, 39_017, 0)
     assert (facts["users"], facts["songs"], facts["tracks"]) == (10_000, 2_036, 2_036)
@@ -205,7 +241,7 @@ def test_the_real_listens(spark: SparkSession, sample: Path, tmp_path: Path) -> 
     assert (heard["plays_x"] == heard["plays_y"]).all()
     assert (heard["listeners"] == heard["n_users"]).all()
 
-    summary = make_plays(spark, PlaysSettings(str(tmp_path), *files, tracks))
+    summary = make_plays(spark, PlaysSettings(*files, tracks=tracks, warehouse=str(tmp_path)))
     facts = summary.facts
     assert facts["lines"] == 39_017 == facts["triplets of tracks"] + facts["of mismatched songs"]
     # The mismatches of the catalogue and the lines that name one of their songs, counted in plain Python.

@@ -64,7 +64,7 @@ SESSION = cast(Any, _Session())
 
 def ingest(warehouse: Path, *locations: Path | str, **settings: Any) -> Summary:
     """Ingest without Spark."""
-    return job.ingest(SESSION, IngestSettings(tuple(map(str, locations)), str(warehouse), **settings))
+    return job.ingest(SESSION, IngestSettings(tuple(map(str, locations)), warehouse=str(warehouse), **settings))
 
 
 def track(number: int) -> str:

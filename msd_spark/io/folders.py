@@ -1,0 +1,92 @@
+"""List folders and read many files, local or remote."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import NamedTuple, TypeVar
+
+from pyarrow import fs
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+READS_AT_ONCE = 16
+"""Concurrent requests per task for remote files."""
+
+
+class File(NamedTuple):
+    """A file in a folder.
+
+    Attributes
+    ----------
+    path : str
+        For the filesystem that was listed.
+    size : int
+        Bytes; -1 if unknown, as for a broken link.
+    modified : int
+        Nanoseconds since 1970; 0 if unknown.
+    """
+
+    path: str
+    size: int
+    modified: int
+
+
+def list_folder(filesystem: fs.FileSystem, folder: str) -> list[tuple[str, bool]]:
+    """Return the names in a folder, sorted, and whether each is a folder; none if there is no such folder."""
+    if isinstance(filesystem, fs.LocalFileSystem):  # pyarrow cannot represent names that are not UTF-8
+        if not os.path.isdir(folder):
+            return []
+        with os.scandir(folder) as entries:
+            return sorted((entry.name, entry.is_dir()) for entry in entries)
+    below = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+    return sorted((info.base_name, not info.is_file) for info in below)
+
+
+def walk(filesystem: fs.FileSystem, folder: str, suffixes: tuple[str, ...], *, deep: bool = True) -> Iterator[File]:
+    """Yield the files of a folder whose names have one of the suffixes; `deep` includes all folders below it."""
+    if isinstance(filesystem, fs.LocalFileSystem):
+        yield from _walk_local(folder, suffixes, deep, frozenset())
+        return
+    for info in filesystem.get_file_info(fs.FileSelector(folder, recursive=deep)):
+        if info.is_file and info.path.endswith(suffixes):
+            yield File(info.path, info.size, info.mtime_ns or 0)
+
+
+def _walk_local(folder: str, suffixes: tuple[str, ...], deep: bool, above: frozenset[str]) -> Iterator[File]:
+    here = os.path.realpath(folder)
+    if here in above:
+        return  # a link to a folder above
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.is_dir():
+                if deep:
+                    yield from _walk_local(entry.path, suffixes, deep, above | {here})
+            elif entry.name.endswith(suffixes):
+                try:
+                    status = entry.stat()
+                except OSError:  # a broken link
+                    yield File(entry.path, -1, 0)
+                else:
+                    yield File(entry.path, status.st_size, status.st_mtime_ns)
+
+
+def read_in_order(read: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
+    """Yield each item with what `read` returns for it, in order, with several reads at once and few results held."""
+    remaining = iter(items)
+    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+        pending = deque((item, pool.submit(read, item)) for item in islice(remaining, 2 * READS_AT_ONCE))
+        while pending:
+            item, future = pending.popleft()
+            result = future.result()
+            pending.extend((following, pool.submit(read, following)) for following in islice(remaining, 1))
+            yield item, result
+
+
+def printable(name: str) -> str:
+    """Return a file name as valid text; bytes that are not UTF-8 become escapes."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,29 @@
+"""Settings of plays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msd_spark.core.data_folder import DEFAULT_DATA
+from msd_spark.core.options import Settings, option
+from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
+
+
+@dataclass(frozen=True)
+class PlaysSettings(Settings):
+    """Settings of plays; each field is an option of ``msd-spark plays`` unless it has no help text."""
+
+    triplets: str | None = option(None, "train_triplets.txt, plain or as a .zip or .gz file", metavar="FILE")
+    mismatches: str | None = option(None, "sid_mismatches.txt: tracks matched to a wrong song", metavar="FILE")
+    keep_mismatches: bool = option(False, "keep the plays of songs whose every track is a mismatch")
+    tracks: str | None = option(
+        None, "unique_tracks.txt, for the tracks of each song; the table songs/ if omitted", metavar="FILE"
+    )
+    data: str = option(
+        DEFAULT_DATA,
+        "data folder, as msd-spark fetch lays it out; used unless --triplets names a file",
+        metavar="DIR",
+    )
+    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    range_bytes: int = 32 << 20
+    """Bytes that each task reads."""
