@@ -76,7 +76,7 @@ def in_memory(warehouse: Warehouse, n_songs: int) -> dict[str, np.ndarray]:
         if sum(table.num_rows for table in tables) < n_songs:
             tables.append(pq.read_table(path, columns=columns))
     songs = pa.concat_tables(tables).slice(0, n_songs).combine_chunks().to_batches()[0]
-    lyrics = known_tracks(warehouse, songs.column("track_id"), GEOMETRY.lyric_size).vectors(slice(None))
+    lyrics = known_tracks(warehouse, songs.column("track_id"), GEOMETRY.lyric_size).lyrics.take(slice(None))
     return model_inputs(segment_columns(songs, GEOMETRY) | lyric_columns(lyrics, GEOMETRY), GEOMETRY)
 
 

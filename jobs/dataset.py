@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Join songs with lyrics, labels, tags and listens into a dataset of examples, parted by artist."""
 
-from msd_spark.catalogue.joined_tracks import REQUIREMENTS
+from msd_spark.catalogue.known_tracks import REQUIREMENTS
 from msd_spark.core.errors import UserError
 from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.schemas import SEGMENT_MODES, Geometry

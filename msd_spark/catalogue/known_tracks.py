@@ -1,112 +1,318 @@
-"""What the warehouse knows of tracks besides their sound: lyric vectors, and whether they have a genre or listens."""
+"""What the tables besides ``songs/`` know about tracks: lyrics, genre, tags, listens and factors.
+
+Each table may be missing; a track that a table does not have lacks only what that table holds.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
+from msd_spark.catalogue.genres import read_labels
 from msd_spark.core.errors import UserError
-from msd_spark.core.schemas import ABSENT, LYRICS
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.schemas import ABSENT
+from msd_spark.core.summary import SUMMARIES
+from msd_spark.core.warehouse import Warehouse, command_for
+
+LYRICS, GENRE, TAGS, LISTENS, FACTORS = "lyrics", "genre", "tags", "listens", "factors"
+REQUIREMENTS = (LYRICS, GENRE, TAGS, LISTENS, FACTORS)
+"""What ``--require`` can demand of a track."""
+
+NO_LYRICS = "none"
+"""Fingerprint of the word vectors if there are no lyrics."""
 
 FEW = 10_000
-"""Tracks up to which a table is searched for them instead of read."""
+"""Up to this many tracks, a table is filtered while reading."""
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """One list of numbers per track, for some of the tracks.
+
+    Attributes
+    ----------
+    place : numpy.ndarray
+        Shape ``(n_tracks,)``, int64: index into `values`; `ABSENT` for a track without a vector.
+    values : pyarrow.Array
+        Lists: floats of one length, or tag indices of the vocabulary.
+    """
+
+    place: np.ndarray
+    values: pa.Array
+
+    @classmethod
+    def none(cls, n_tracks: int) -> Vectors:
+        """Return the vectors of tracks that have none."""
+        return cls(np.full(n_tracks, ABSENT, np.int64), pa.array([], pa.list_(pa.float32())))
+
+    @property
+    def present(self) -> np.ndarray:
+        """Shape ``(n_tracks,)``, bool: which tracks have a vector."""
+        return self.place != ABSENT
+
+    def take(self, tracks: np.ndarray | slice) -> pa.Array:
+        """Return the vectors of tracks by their numbers, null for a track without one."""
+        place = self.place[tracks]
+        return self.values.take(pa.array(place, pa.int64(), mask=place == ABSENT))
+
+
+@dataclass
+class Joined:
+    """What a dataset knows about each track, in the order of the tracks.
+
+    Attributes
+    ----------
+    genre : pandas.Series
+        Null for a track without a genre.
+    popularity_rank, popularity_decile : numpy.ndarray
+        `ABSENT` for a track without listens.
+    lyric_fingerprint : str
+        Of the word vectors that the lyric vectors are made from.
+    """
+
+    genre: pd.Series
+    popularity_rank: np.ndarray
+    popularity_decile: np.ndarray
+    lyrics: Vectors
+    tags: Vectors
+    factors: Vectors
+    lyric_fingerprint: str = NO_LYRICS
+    tag_vocabulary: list[str] = field(default_factory=list)
+    n_factors: int = 0
+
+    def has(self, requirement: str) -> np.ndarray:
+        """Return which tracks meet one of the `REQUIREMENTS`: shape ``(n_tracks,)``, bool."""
+        present: dict[str, np.ndarray] = {
+            LYRICS: self.lyrics.present,
+            GENRE: self.genre.notna().to_numpy(),
+            TAGS: self.tags.present,
+            LISTENS: self.popularity_rank != ABSENT,
+            FACTORS: self.factors.present,
+        }
+        return present[requirement]
 
 
 @dataclass(frozen=True)
 class KnownTracks:
-    """What is known of some tracks, in their order.
+    """What scoring knows about each track besides its song, in the order of the tracks.
 
     Attributes
     ----------
-    lyric_place : numpy.ndarray
-        Shape ``(n,)``: which of `lyric_vectors` is a track's; `ABSENT` where it has none.
-    lyric_vectors : pyarrow.Array
-        Lists of float32.
     has_genre, has_listens : numpy.ndarray
-        Shape ``(n,)``, bool: whether ``labels/``, in any label set, and ``popularity/`` have the track.
+        Shape ``(n_tracks,)``, bool: whether ``labels/`` (any label set) and ``popularity/`` have the track.
     """
 
-    lyric_place: np.ndarray
-    lyric_vectors: pa.Array
+    lyrics: Vectors
     has_genre: np.ndarray
     has_listens: np.ndarray
 
     @property
     def flags(self) -> dict[str, np.ndarray]:
-        """By the names of `msd_spark.core.schemas.EMBEDDING_FLAGS`: shape ``(n,)``, bool."""
-        return {
-            "has_lyrics": self.lyric_place != ABSENT,
-            "has_genre": self.has_genre,
-            "has_listens": self.has_listens,
-        }
-
-    def vectors(self, tracks: np.ndarray | slice) -> pa.Array:
-        """Return the lyric vectors of some tracks by their numbers, null where one has none."""
-        place = self.lyric_place[tracks]
-        return self.lyric_vectors.take(pa.array(place, pa.int64(), mask=place == ABSENT))
+        """Shape ``(n_tracks,)``, bool, by the names of `msd_spark.core.schemas.EMBEDDING_FLAGS`."""
+        return {"has_lyrics": self.lyrics.present, "has_genre": self.has_genre, "has_listens": self.has_listens}
 
 
 def known_tracks(warehouse: Warehouse, track_ids: pa.Array, size: int, *, lyrics: bool = True) -> KnownTracks:
-    """Look tracks up in the tables that are there.
+    """Look tracks up in the tables that exist.
 
     Parameters
     ----------
-    warehouse : Warehouse
     track_ids : pyarrow.Array
-        Each once.
+        Without repetitions.
     size : int
-        Of a lyric vector.
+        Length of a lyric vector.
     lyrics : bool
-        Whether to look for lyrics.
-    stage : str
-        Who asks, for the error.
+        Whether to read lyric vectors.
 
     Raises
     ------
     UserError
-        When ``lyrics/`` has a track twice, or vectors of another size.
+        If ``lyrics/`` has a track twice, or vectors of another length.
     """
-    genre, listens = (has_row_in(warehouse, track_ids, table) for table in ("labels", "popularity"))
-    vectors = pa.array([], LYRICS.field("lyric_vector").type)
-    place = np.full(len(track_ids), ABSENT, np.int64)
-    table = _rows_of(warehouse, track_ids, "lyrics", ["track_id", "lyric_vector"]) if lyrics else None
-    if table is not None:
-        table = table.filter(pc.is_valid(table["lyric_vector"]))
-        found = _places(table["track_id"], track_ids)
-        table, found = table.filter(pa.array(found != ABSENT)), found[found != ABSENT]
-        if len(np.unique(found)) < len(found):
-            raise UserError("lyrics/ has a track twice; run msd-spark lyrics again")
-        sizes = pc.unique(pc.list_value_length(table["lyric_vector"])).to_pylist()
-        if sizes not in ([], [size]):
-            raise UserError(f"lyrics/ has vectors of {sizes} numbers, the model takes {size}; train again")
-        place[found] = np.arange(len(found))
-        vectors = pa.concat_arrays([vectors, *table["lyric_vector"].cast(vectors.type).chunks])
-    return KnownTracks(place, vectors, genre, listens)
+    tables = SideTables(warehouse, track_ids)
+    vectors = tables.lyric_vectors(size) if lyrics else Vectors.none(len(track_ids))
+    return KnownTracks(vectors, tables.has_row_in("labels"), tables.has_row_in("popularity"))
 
 
-def has_row_in(warehouse: Warehouse, track_ids: pa.Array, table: str) -> np.ndarray:
-    """Return which tracks a table has: shape ``(n,)``, bool; none where the table is not there."""
-    rows = _rows_of(warehouse, track_ids, table, ["track_id"])
-    if rows is None:
-        return np.zeros(len(track_ids), bool)
-    return np.asarray(pc.is_in(track_ids, value_set=rows["track_id"]).to_numpy(zero_copy_only=False), bool)
+class SideTables:
+    """Reads the tables besides ``songs/`` for given tracks.
+
+    Parameters
+    ----------
+    track_ids : pandas.Series or pyarrow.Array
+        Without repetitions; results are in their order.
+    needed : collection of str
+        Tables that must exist; any other missing table is treated as empty.
+    """
+
+    def __init__(
+        self, warehouse: Warehouse, track_ids: pd.Series | pa.Array, needed: frozenset[str] = frozenset()
+    ) -> None:
+        self.warehouse = warehouse
+        self.track_ids = pa.array(track_ids, pa.string())
+        self.needed = needed
+
+    def exists(self, table: str) -> bool:
+        """Return whether a table exists.
+
+        Raises
+        ------
+        UserError
+            If it is needed and missing.
+        """
+        if table in self.needed:
+            self.warehouse.require(table)
+        return self.warehouse.is_complete(table) and bool(self.warehouse.table_files(table).paths)
+
+    def read(
+        self, columns: list[str], table: str, *, key: str = "track_id", filter: pads.Expression | None = None
+    ) -> pa.Table | None:
+        """Return columns of a table, of only the given tracks if these are few; None if it does not exist."""
+        if not self.exists(table):
+            return None
+        if len(self.track_ids) <= FEW:
+            of_tracks = pads.field(key).isin(self.track_ids)
+            filter = of_tracks if filter is None else filter & of_tracks
+        return self.warehouse.read_table(columns, table, filter=filter)
+
+    def places(self, ids: pa.ChunkedArray | pa.Array, table: str) -> np.ndarray:
+        """Return the number of each id among the tracks, `ABSENT` for other tracks.
+
+        Raises
+        ------
+        UserError
+            If one of the tracks is repeated.
+        """
+        place = _indices(ids, self.track_ids)
+        counts = np.bincount(place[place != ABSENT], minlength=1)
+        if counts.max() > 1:
+            track = self.track_ids[int(counts.argmax())].as_py()
+            raise UserError(f"{table}/ has {track} {counts.max()} times; run {command_for(table)} again")
+        return place
+
+    def has_row_in(self, table: str) -> np.ndarray:
+        """Return which tracks a table has: shape ``(n_tracks,)``, bool."""
+        rows = self.read(["track_id"], table)
+        if rows is None:
+            return np.zeros(len(self.track_ids), bool)
+        return np.asarray(pc.is_in(self.track_ids, value_set=rows["track_id"]).to_numpy(zero_copy_only=False), bool)
+
+    def genre(self, label_set: str) -> pd.Series:
+        """Return each track's genre in a label set, null for a track without one.
+
+        Raises
+        ------
+        UserError
+            If ``labels/`` does not have the label set.
+        """
+        genres = np.full(len(self.track_ids), None, object)
+        if self.exists("labels"):
+            table = read_labels(self.warehouse, label_set)
+            place = self.places(table["track_id"], "labels")
+            genres[place[place != ABSENT]] = table["genre"].to_numpy()[place != ABSENT]
+        return pd.Series(genres, dtype=object)
+
+    def popularity(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return each track's popularity rank and decile, `ABSENT` for a track without listens."""
+        columns = ["popularity_rank", "popularity_decile"]
+        rank, decile = (np.full(len(self.track_ids), ABSENT, np.int64) for _ in columns)
+        table = self.read(["track_id", *columns], "popularity")
+        if table is not None:
+            place = self.places(table["track_id"], "popularity")
+            for column, values in zip(columns, (rank, decile), strict=True):
+                values[place[place != ABSENT]] = table[column].to_numpy()[place != ABSENT]
+        return rank, decile
+
+    def lyrics(self, size: int) -> tuple[Vectors, str]:
+        """Return each track's lyric vector, and the fingerprint of the word vectors they are made from.
+
+        Raises
+        ------
+        UserError
+            If the vectors are not of `size` numbers, or the summary of the lyrics job is missing.
+        """
+        if not self.exists("lyrics"):
+            return Vectors.none(len(self.track_ids)), NO_LYRICS
+        vectors = self.lyric_vectors(size)
+        try:
+            fingerprint = str(self.warehouse.read_json(SUMMARIES, "lyrics.json")["vectors"]["fingerprint"])
+        except (OSError, KeyError, ValueError):
+            message = f"{SUMMARIES}/lyrics.json does not name the word vectors of lyrics/"
+            raise UserError(f"{message}; run {command_for('lyrics')} again") from None
+        return vectors, fingerprint
+
+    def lyric_vectors(self, size: int) -> Vectors:
+        """Return each track's lyric vector; none if ``lyrics/`` does not exist.
+
+        Raises
+        ------
+        UserError
+            If the vectors are not of `size` numbers.
+        """
+        table = self.read(["track_id", "lyric_vector"], "lyrics")
+        if table is None:
+            return Vectors.none(len(self.track_ids))
+        vectors, width = self._vectors(table, "lyrics", "lyric_vector")
+        if width not in (0, size):
+            raise UserError(f"lyrics/ has vectors of {width} numbers, not {size}; run {command_for('lyrics')} again")
+        return vectors
+
+    def factors(self) -> tuple[Vectors, int]:
+        """Return each track's factors, and their number."""
+        table = self.read(["id", "factors"], "factors", key="id", filter=pads.field("kind") == "track")
+        if table is None:
+            return Vectors.none(len(self.track_ids)), 0
+        return self._vectors(table, "factors", "factors", key="id")
+
+    def _vectors(self, table: pa.Table, name: str, column: str, key: str = "track_id") -> tuple[Vectors, int]:
+        """Return a column of vectors by track, and their common length (0 without vectors)."""
+        table = table.filter(pc.is_valid(table[column]))
+        place = self.places(table[key], name)
+        table = table.filter(pa.array(place != ABSENT))
+        values = pa.concat_arrays([pa.array([], table[column].type), *table[column].chunks])
+        lengths = pc.unique(pc.list_value_length(values)).to_pylist()
+        if len(lengths) > 1 or values.flatten().null_count:
+            raise UserError(f"{name}/ has vectors of {sorted(lengths)} numbers; run {command_for(name)} again")
+        rows = np.full(len(self.track_ids), ABSENT, np.int64)
+        rows[place[place != ABSENT]] = np.arange(len(values))
+        return Vectors(rows, values), lengths[0] if lengths else 0
+
+    def tag_vocabulary(self, size: int) -> list[str]:
+        """Return the `size` most common tags."""
+        if not size or not self.exists("tag_counts"):
+            return []
+        table = self.warehouse.read_table(["tag", "rank"], "tag_counts")
+        table = table.sort_by([("rank", "ascending"), ("tag", "ascending")])
+        return [str(tag) for tag in table["tag"].slice(0, size).to_pylist()]
+
+    def tags(self, vocabulary: list[str]) -> Vectors:
+        """Return each track's tags as indices into the vocabulary.
+
+        A track whose tags are all outside the vocabulary has an empty list; an untagged track has none.
+        The table is read in batches: that of Last.fm has 8.6 million rows.
+        """
+        if not self.exists("tags"):
+            return Vectors.none(len(self.track_ids))
+        pairs, tagged = [np.empty((0, 2), np.int64)], np.zeros(len(self.track_ids), bool)
+        for batch in self.warehouse.open_table("tags").to_batches(columns=["track_id", "tag"]):
+            track = _indices(batch["track_id"], self.track_ids)
+            tag = _indices(batch["tag"], pa.array(vocabulary, pa.string()))
+            tagged[track[track != ABSENT]] = True
+            both = (track != ABSENT) & (tag != ABSENT)
+            pairs.append(np.column_stack([track[both], tag[both]]))
+        together = np.unique(np.concatenate(pairs), axis=0)
+        counts = np.bincount(together[:, 0], minlength=len(self.track_ids))[tagged]
+        offsets = np.r_[0, np.cumsum(counts)].astype(np.int32)
+        place = np.full(len(self.track_ids), ABSENT, np.int64)
+        place[tagged] = np.arange(int(tagged.sum()))
+        return Vectors(place, pa.ListArray.from_arrays(pa.array(offsets), pa.array(together[:, 1].astype(np.int32))))
 
 
-def _rows_of(warehouse: Warehouse, track_ids: pa.Array, table: str, columns: list[str]) -> pa.Table | None:
-    """Return columns of a table, of these tracks alone where they are few; None where the table is not there."""
-    files = list(warehouse.table_files(table).paths) if warehouse.is_complete(table) else []
-    if not files:
-        return None
-    opened = pads.dataset(files, filesystem=warehouse.filesystem, format="parquet", partitioning=None)
-    wanted = pads.field("track_id").isin(track_ids) if len(track_ids) <= FEW else None
-    return opened.to_table(columns, filter=wanted)
-
-
-def _places(ids: pa.ChunkedArray, track_ids: pa.Array) -> np.ndarray:
-    """Return where each id stands among the tracks, `ABSENT` where it is none of them."""
-    return np.asarray(pc.fill_null(pc.index_in(ids, value_set=track_ids), ABSENT).to_numpy(), np.int64)
+def _indices(values: pa.Array | pa.ChunkedArray, value_set: pa.Array) -> np.ndarray:
+    """Return the index of each value in a set, `ABSENT` for other values."""
+    return np.asarray(pc.fill_null(pc.index_in(values, value_set=value_set), ABSENT)).astype(np.int64)

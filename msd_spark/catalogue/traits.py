@@ -11,10 +11,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from msd_spark.catalogue.artist_groups import group_artists
+from msd_spark.catalogue.genres import displayed_genres, label_set_of
 from msd_spark.catalogue.languages import lyric_language
 from msd_spark.catalogue.songs import NAMES
-from msd_spark.core.errors import UserError
-from msd_spark.core.runs import METADATA, RUNS
 from msd_spark.core.warehouse import Warehouse
 
 NUMBERS = ("year", "tempo", "loudness", "key")
@@ -61,44 +60,9 @@ def read_traits(
     songs = songs.set_index("track_id").reindex(track_ids).rename_axis("track_id").reset_index()
     table = songs[["track_id", *NUMBERS]].assign(artist=group_artists(songs)).set_index("track_id")
     table["decade"] = table["year"] // 10 * 10
-    name = label_set or run_label_set(warehouse, run)
-    table["genre"] = read_genres(warehouse, name, asked_for=label_set is not None).reindex(table.index)
+    table["genre"] = displayed_genres(warehouse, run, label_set).reindex(table.index)
     table["language"] = _languages(session, warehouse, track_ids).reindex(table.index)
-    return Traits(table, name)
-
-
-def run_label_set(warehouse: Warehouse, run: str) -> str | None:
-    """Return the label set that a run was trained on, or the first one that there is."""
-    if warehouse.exists(RUNS, run, METADATA):
-        name = str(warehouse.read_json(RUNS, run, METADATA).get("dataset", {}).get("name"))
-        if warehouse.exists("dataset", name, METADATA):
-            trained_on = warehouse.read_json("dataset", name, METADATA).get("label_set")
-            if trained_on:
-                return str(trained_on)
-    if not warehouse.is_complete("labels"):
-        return None
-    sets = warehouse.read_table(["label_set"], "labels")["label_set"].unique().to_pylist()
-    return min(sets) if sets else None
-
-
-def read_genres(warehouse: Warehouse, label_set: str | None, *, asked_for: bool = False) -> pd.Series:
-    """Return the genre of each track of a label set, by track id; none where there are no labels.
-
-    Raises
-    ------
-    UserError
-        When the set was asked for by name and is not there.
-    """
-    empty = pd.Series(dtype=object)
-    if label_set is None or not (asked_for or warehouse.is_complete("labels")):
-        return empty
-    warehouse.require("labels")
-    labels = warehouse.read_table(["track_id", "genre", "label_set"], "labels").to_pandas()
-    ours = labels[labels["label_set"] == label_set].drop_duplicates("track_id")
-    if asked_for and not len(ours):
-        known = ", ".join(sorted(labels["label_set"].unique())) or "none"
-        raise UserError(f"labels/ has no label set {label_set}; it has {known} (--label-set)")
-    return ours.set_index("track_id")["genre"]
+    return Traits(table, label_set or label_set_of(warehouse, run))
 
 
 def _languages(session: SparkSession, warehouse: Warehouse, track_ids: np.ndarray) -> pd.Series:

@@ -19,7 +19,7 @@ import pyarrow.dataset as pads
 from pyspark.sql import SparkSession
 
 from msd_spark.catalogue.artist_groups import moves_since
-from msd_spark.catalogue.joined_tracks import Joined
+from msd_spark.catalogue.known_tracks import Joined
 from msd_spark.catalogue.songs import STAGE, read_songs
 from msd_spark.core.errors import UserError
 from msd_spark.core.runs import METADATA

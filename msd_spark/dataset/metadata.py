@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from msd_spark.catalogue.joined_tracks import Joined
+from msd_spark.catalogue.known_tracks import Joined
 from msd_spark.core.moments import Moments
 from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS
 from msd_spark.core.summary import Summary
@@ -115,7 +115,7 @@ def describe(
 def factor_moments(plan: pd.DataFrame, joined: Joined) -> dict[str, dict[str, list[float]]]:
     """Return mean and deviation of the factors of the train split's tracks, each track once."""
     tracks = plan.loc[(plan["split"] == SPLITS[0]) & (plan["copy"] == 0), "number"].to_numpy()
-    held = joined.factors.take(tracks[joined.factors.has[tracks]])
+    held = joined.factors.take(tracks[joined.factors.present[tracks]])
     rows = held.flatten().to_numpy(zero_copy_only=False).reshape(-1, joined.n_factors)
     mean, deviation = Moments.of(rows).mean_and_deviation()
     return {FACTOR_VECTOR: {"mean": mean.tolist(), "deviation": deviation.tolist()}}

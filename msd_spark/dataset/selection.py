@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from msd_spark.catalogue.joined_tracks import FACTORS, GENRE, LISTENS, LYRICS, TAGS, Joined
-from msd_spark.catalogue.side_tables import SideTables
+from msd_spark.catalogue.known_tracks import FACTORS, GENRE, LISTENS, LYRICS, TAGS, Joined, SideTables, Vectors
 from msd_spark.catalogue.songs import STAGE
 from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection, write_rejections
@@ -25,9 +24,9 @@ def join(warehouse: Warehouse, track_ids: pd.Series, settings: DatasetSettings) 
     lyrics, lyric_fingerprint = side.lyrics(settings.geometry.lyric_size)
     rank, decile = side.popularity()
     wants_factors = settings.factors or FACTORS in settings.require
-    factors, n_factors = side.factors() if wants_factors else (side.none(), 0)
+    factors, n_factors = side.factors() if wants_factors else (Vectors.none(len(track_ids)), 0)
     vocabulary = side.tag_vocabulary(settings.tags)
-    tags = side.tags(vocabulary) if settings.tags or TAGS in settings.require else side.none()
+    tags = side.tags(vocabulary) if settings.tags or TAGS in settings.require else Vectors.none(len(track_ids))
     if settings.tags > len(vocabulary):
         raise UserError(f"tag_counts/ has {len(vocabulary)} tags, --tags {settings.tags} are wanted")
     return Joined(

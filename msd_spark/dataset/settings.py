@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from msd_spark.catalogue.joined_tracks import FACTORS, GENRE, LISTENS, LYRICS, REQUIREMENTS, TAGS
+from msd_spark.catalogue.known_tracks import FACTORS, GENRE, LISTENS, LYRICS, REQUIREMENTS, TAGS
 from msd_spark.core.schemas import GEOMETRY, Geometry
 from msd_spark.dataset.balance import BalanceRule
 from msd_spark.dataset.plan import FileRule
@@ -32,7 +32,7 @@ class DatasetSettings:
     file_rule : FileRule
     geometry : Geometry
     require : tuple of str
-        What a song must have, of `msd_spark.catalogue.side_tables.REQUIREMENTS`, besides segments.
+        What a song must have, of `msd_spark.catalogue.known_tracks.REQUIREMENTS`, besides segments.
     balance : BalanceRule
         Of the train split.
     tags : int

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from msd_spark.catalogue.traits import read_genres, run_label_set
+from msd_spark.catalogue.genres import displayed_genres
 from msd_spark.core.errors import UserError
 from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.schemas import MAPS, NEIGHBOURS
@@ -112,7 +112,7 @@ def read_mapped_songs(warehouse: Warehouse, run: str) -> tuple[pd.DataFrame, np.
     known = warehouse.read_table(named, "songs").to_pandas().drop_duplicates("track_id").set_index("track_id")
     songs = places.reindex(ids).join(known.rename(columns={"artist_name": "artist"}))
     songs["year"] = songs["year"].astype("Int32")
-    songs["genre"] = read_genres(warehouse, run_label_set(warehouse, run)).reindex(ids)
+    songs["genre"] = displayed_genres(warehouse, run).reindex(ids)
     predicted = pd.Series(embedded.predicted_genre[mapped], ids, dtype=object)
     songs["predicted_genre"] = predicted.mask(predicted == "")
     songs[["plays", "popularity_decile"]] = _popularity(warehouse).reindex(ids).astype("Int64")

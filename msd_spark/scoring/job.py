@@ -15,8 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
-from msd_spark.catalogue.joined_tracks import NO_LYRICS
-from msd_spark.catalogue.known_tracks import known_tracks
+from msd_spark.catalogue.known_tracks import NO_LYRICS, known_tracks
 from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import write_rejections
 from msd_spark.core.revision import code_revision

@@ -68,7 +68,7 @@ class ScorePlan:
                 "track_id": self.songs.track_ids.take(pa.array(songs)),
                 "row": pa.array(rows),
                 "keep": pa.array(self.keep[songs]),
-                "lyric_vector": self.known.vectors(songs),
+                "lyric_vector": self.known.lyrics.take(songs),
             } | {name: pa.array(flags[name][songs]) for name in EMBEDDING_FLAGS}
             yield pa.Table.from_arrays([columns[item.name].cast(item.type) for item in PLANNED], schema=PLANNED)
 

@@ -16,7 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
-from msd_spark.catalogue.joined_tracks import NO_LYRICS
+from msd_spark.catalogue.known_tracks import NO_LYRICS
 from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import input_shapes
 from msd_spark.core.runs import METADATA, MODEL, RUNS, read_run

@@ -19,6 +19,7 @@ from tabulate import tabulate
 
 from msd_spark.catalogue.artist_groups import normalise_name
 from msd_spark.catalogue.embeddings import Embedded, read_embeddings
+from msd_spark.catalogue.genres import displayed_genres
 from msd_spark.catalogue.names import Unknown, display_name, find_song
 from msd_spark.catalogue.songs import NAMES
 from msd_spark.core.errors import UserError
@@ -62,7 +63,7 @@ class Catalogue:
         """Read the embeddings of a run, and names and labels."""
         embedded = read_embeddings(warehouse, run)
         warehouse.require("songs")
-        songs = _described(warehouse, embedded)
+        songs = _described(warehouse, run, embedded)
         return cls(songs, embedded.vectors, embedded.fingerprint())
 
     def with_song(self, song: LooseSong) -> tuple[Catalogue, int]:
@@ -92,14 +93,10 @@ class Catalogue:
         return {name: None if pd.isna(value) else value for name, value in values.items()}
 
 
-def _described(warehouse: Warehouse, embedded: Embedded) -> pd.DataFrame:
+def _described(warehouse: Warehouse, run: str, embedded: Embedded) -> pd.DataFrame:
     names = warehouse.read_table(["track_id", *NAMES, "duration"], "songs").to_pandas()
     songs = names.drop_duplicates("track_id").set_index("track_id").reindex(embedded.track_ids)
-    genre = pd.Series(None, index=songs.index, dtype=object)
-    if warehouse.is_complete("labels"):
-        labels = warehouse.read_table(["track_id", "genre", "label_set"], "labels").to_pandas()
-        first = labels.sort_values("label_set", kind="stable").drop_duplicates("track_id")
-        genre = first.set_index("track_id")["genre"].reindex(songs.index)
+    genre = displayed_genres(warehouse, run).reindex(songs.index)
     songs = songs.assign(genre=genre, predicted_genre=embedded.predicted_genre)
     return songs.rename_axis("track_id").reset_index()
 

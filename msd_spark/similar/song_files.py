@@ -11,8 +11,7 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from msd_spark.catalogue.joined_tracks import NO_LYRICS
-from msd_spark.catalogue.known_tracks import known_tracks
+from msd_spark.catalogue.known_tracks import NO_LYRICS, known_tracks
 from msd_spark.core.errors import UserError
 from msd_spark.core.features import lyric_columns
 from msd_spark.core.filesystems import open_location
@@ -120,7 +119,7 @@ def embed_song_files(
     track_ids = pa.array([song["track_id"] for _, song in songs], pa.string())
     with_lyrics = not without_lyrics and trained.lyric_vectors != NO_LYRICS
     known = known_tracks(warehouse, track_ids, trained.geometry.lyric_size, lyrics=with_lyrics)
-    columns |= lyric_columns(known.vectors(slice(None)), trained.geometry)
+    columns |= lyric_columns(known.lyrics.take(slice(None)), trained.geometry)
     scores = model_of_process(trained, SONGS_PER_CALL, len(os.sched_getaffinity(0)))(columns)
     finite = np.isfinite(scores.embeddings).all(axis=1) & np.isfinite(scores.outputs).all(axis=1)
     if not finite.all():

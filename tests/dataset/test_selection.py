@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from msd_spark.catalogue.joined_tracks import REQUIREMENTS
+from msd_spark.catalogue.known_tracks import REQUIREMENTS
 from msd_spark.catalogue.songs import read_songs
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import LABELS
@@ -101,7 +101,7 @@ def test_tables_that_cannot_be_joined_are_refused(warehouse: Warehouse) -> None:
     with pytest.raises(UserError, match=r"factors/ has vectors of \[1, 2\] numbers"):
         join(warehouse, TRACKS, settings(warehouse, factors=True))
     write_lyrics(warehouse, {track(0): np.ones(3)})
-    with pytest.raises(UserError, match="lyrics/ has vectors of 3 numbers, an example has room for 50"):
+    with pytest.raises(UserError, match="lyrics/ has vectors of 3 numbers, not 50"):
         join(warehouse, TRACKS, settings(warehouse))
 
 

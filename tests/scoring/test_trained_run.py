@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from msd_spark.catalogue.joined_tracks import NO_LYRICS
+from msd_spark.catalogue.known_tracks import NO_LYRICS
 from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import input_shapes
 from msd_spark.core.schemas import EMBEDDING_SIZE, GEOMETRY, LYRICS, Geometry

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from msd_spark.catalogue.joined_tracks import NO_LYRICS
+from msd_spark.catalogue.known_tracks import NO_LYRICS
 from msd_spark.core.model_inputs import input_shapes
 from msd_spark.core.runs import METADATA, MODEL, RUNS
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY, Geometry

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from msd_spark.catalogue.embeddings import read_embeddings
+from msd_spark.catalogue.genres import displayed_genres
 from msd_spark.core.errors import UserError
 from msd_spark.core.runs import RUNS
 from msd_spark.report.data.catalogue import PLANE, plane
@@ -50,10 +51,7 @@ def read_songs(sources: Sources) -> Songs:
     if table.empty:
         raise UserError(f"embeddings/{run} has no songs; run msd-spark score again")
     table = _joined(table, sources.table(["track_id", *DESCRIBED], "songs"), DESCRIBED)
-    labels = sources.table(["track_id", "genre", "label_set"], "labels")
-    if labels is not None:
-        labels = labels[labels["label_set"] == sources.label_set]
-    table = _joined(table, labels, ("genre",))
+    table["genre"] = displayed_genres(warehouse, run).reindex(table["track_id"]).to_numpy(object)
     popularity = ("plays", "listeners", "popularity_decile")
     table = _joined(table, sources.table(["track_id", *popularity], "popularity"), popularity)
     table["split"] = _splits(sources).reindex(table["track_id"]).to_numpy(object)

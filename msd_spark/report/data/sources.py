@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 
+from msd_spark.catalogue.genres import label_set_of
 from msd_spark.core.errors import UserError
 from msd_spark.core.runs import HISTORY, METADATA, METRICS, RUNS, read_run
 from msd_spark.core.summary import SUMMARIES
@@ -84,13 +85,8 @@ class Sources:
 
     @cached_property
     def label_set(self) -> str | None:
-        """Whose genres are shown: the dataset's, or the first of ``labels/``."""
-        if self.dataset.get("label_set"):
-            return str(self.dataset["label_set"])
-        if not self.warehouse.is_complete("labels"):
-            return None
-        sets = self.warehouse.read_table(["label_set"], "labels")["label_set"].unique().to_pylist()
-        return min(sets) if sets else None
+        """The label set of the displayed genres; None without labels."""
+        return label_set_of(self.warehouse, self.name)
 
     def json(self, *names: str) -> Any:
         """Return the content of a JSON file of the warehouse; None where it is not there."""

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from msd_spark.catalogue.genres import displayed_genres
 from msd_spark.factors.metrics import FIGURES
 from msd_spark.factors.settings import METADATA_FILE, TABLE
 from msd_spark.neighbours.factor_space import FACTORS, read_track_factors
@@ -155,16 +156,8 @@ def _neighbours_to_read(sources: Sources) -> Table:
     mine = sources.rows(where, columns, NEIGHBOURS, FACTORS).sort_values("rank", kind="stable")
     ids = sorted({*mine["track_id"], *mine["neighbour_id"]})
     names = {str(track): _named(artist, song, str(track)) for track, artist, song in names_of(sources, ids)}
-    return read_table(list(chosen.values()), mine, names, _genres(sources, ids))
-
-
-def _genres(sources: Sources, ids: list[str]) -> dict[str, str]:
-    if not sources.warehouse.is_complete("labels"):
-        return {}
-    of_tracks = pc.field("track_id").isin(pa.array(ids, pa.string()))
-    labels = sources.rows(of_tracks, ["track_id", "genre", "label_set"], "labels")
-    labels = labels[labels["label_set"] == sources.label_set]
-    return dict(zip(labels["track_id"], labels["genre"], strict=True))
+    genres = {str(track): str(genre) for track, genre in displayed_genres(sources.warehouse, sources.name).items()}
+    return read_table(list(chosen.values()), mine, names, genres)
 
 
 def _named(artist: str | None, song: str | None, track: str) -> str:

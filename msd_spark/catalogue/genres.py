@@ -1,0 +1,65 @@
+"""Genres of ``labels/``, and which of them is displayed for a track."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.dataset as pads
+
+from msd_spark.core.errors import UserError
+from msd_spark.core.runs import DATASETS, METADATA, RUNS
+from msd_spark.core.warehouse import Warehouse
+
+
+def displayed_genres(warehouse: Warehouse, run: str, label_set: str | None = None) -> pd.Series:
+    """Return the genre displayed for each track, by track id; empty without labels.
+
+    Parameters
+    ----------
+    label_set : str or None
+        None for the label set of the run (`label_set_of`).
+
+    Raises
+    ------
+    UserError
+        If `label_set` is not None and ``labels/`` does not have it.
+    """
+    name = label_set or label_set_of(warehouse, run)
+    if name is None or (label_set is None and name not in label_sets(warehouse)):
+        return pd.Series(dtype=object)
+    labels = read_labels(warehouse, name).to_pandas().drop_duplicates("track_id")
+    return labels.set_index("track_id")["genre"]
+
+
+def label_set_of(warehouse: Warehouse, run: str) -> str | None:
+    """Return the label set of the dataset that a run was trained on, otherwise the first label set."""
+    if warehouse.exists(RUNS, run, METADATA):
+        dataset = str(warehouse.read_json(RUNS, run, METADATA).get("dataset", {}).get("name"))
+        if warehouse.exists(DATASETS, dataset, METADATA):
+            name = warehouse.read_json(DATASETS, dataset, METADATA).get("label_set")
+            if name:
+                return str(name)
+    return min(label_sets(warehouse), default=None)
+
+
+def label_sets(warehouse: Warehouse) -> list[str]:
+    """Return the names of the label sets of ``labels/``, sorted; none if the table is missing."""
+    if not warehouse.is_complete("labels"):
+        return []
+    return sorted(warehouse.read_table(["label_set"], "labels")["label_set"].unique().to_pylist())
+
+
+def read_labels(warehouse: Warehouse, label_set: str) -> pa.Table:
+    """Return the columns ``track_id`` and ``genre`` of a label set.
+
+    Raises
+    ------
+    UserError
+        If ``labels/`` is missing or does not have the label set.
+    """
+    warehouse.require("labels")
+    table = warehouse.read_table(["track_id", "genre"], "labels", filter=pads.field("label_set") == label_set)
+    if not table.num_rows:
+        names = ", ".join(label_sets(warehouse)) or "none"
+        raise UserError(f"labels/ has no label set {label_set}; it has {names} (--label-set)")
+    return table
