@@ -18,7 +18,8 @@ from msd_spark.ingest.job import ingest
 from msd_spark.ingest.settings import IngestSettings
 from msd_spark.songfile.parse import parse_song
 from msd_spark.spark.session import start_spark
-from msd_spark.synthetic.command import SyntheticSettings, generate
+from msd_spark.synthetic.run import generate
+from msd_spark.synthetic.settings import SyntheticSettings
 
 SIZES = (1_000, 5_000, 20_000)
 PACKAGINGS = {"loose": "songs", "tar": "tar"}

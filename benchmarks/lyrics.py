@@ -20,8 +20,8 @@ from msd_spark.lyrics.weights import SHARE, SIF
 from msd_spark.lyrics.word_vectors import train_word_vectors
 from msd_spark.spark.session import start_spark
 from msd_spark.synthetic.catalogue import make_catalogue
-from msd_spark.synthetic.command import SyntheticSettings
 from msd_spark.synthetic.lyrics import REVERSE_MAPPING, TRAIN, write_lyrics
+from msd_spark.synthetic.settings import SyntheticSettings
 
 SIZES = (20_000, 80_000)
 DRAWN = 4_000

@@ -16,7 +16,8 @@ from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.plan import FileRule
 from msd_spark.dataset.settings import DatasetSettings
-from msd_spark.synthetic.command import SyntheticSettings, generate
+from msd_spark.synthetic.run import generate
+from msd_spark.synthetic.settings import SyntheticSettings
 from tests.support.object_store import ObjectStore, served_store
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The analysis group of a song: segments, bars, beats, tatums, sections and the table's row."""
+"""The analysis group of a song file: segments, bars, beats, tatums, sections and the row of its table."""
 
 from __future__ import annotations
 
@@ -18,62 +18,52 @@ _TIME_SIGNATURES = np.array([1, 3, 4, 5, 7])
 _TIME_SIGNATURE_SHARES = np.cumsum([0.18, 0.12, 0.63, 0.04, 0.03])
 
 
+Row = dict[str, int | float | bytes]
+"""Values of a table's columns; missing columns are 0 or empty."""
+
+
 @dataclass(frozen=True)
 class Contents:
-    """Contents of one group of a song file, or a part of them.
+    """Contents of one group of a song file, or part of them.
 
     Attributes
     ----------
-    row : dict of str to int, float or bytes
-        Values of the table's columns; a column that is missing is 0 or empty.
+    row : Row
     arrays : dict of str to numpy.ndarray
-        Arrays by path, (n,) or (n, 12); an array that is missing is empty.
+        Arrays of shape ``(n,)`` or ``(n, 12)`` by path; missing ones are empty.
     """
 
-    row: dict[str, int | float | bytes]
+    row: Row
     arrays: dict[str, AnyArray]
 
 
 def _confidence(random: np.random.Generator, count: int) -> Floats:
-    """Draw confidences: (count,), in [0, 1] and often 1, three decimals."""
+    """Draw confidences in [0, 1], often 1: shape ``(count,)``, three decimals."""
     return three_decimals(np.clip(random.normal(0.6, 0.33, count), 0, 1))
 
 
 def _times(values: Floats) -> Floats:
-    """Round times to the dataset's five decimals."""
+    """Round times to five decimals, as the dataset does."""
     rounded: Floats = np.rint(values * 1e5) / 1e5
     return rounded
 
 
 def _grid(random: np.random.Generator, first: float, period: float, duration: float) -> Floats:
-    """Draw times that follow each other every `period` seconds or so, within the song."""
+    """Draw times within the song, about `period` seconds apart."""
     count = max(int((duration - first) / period), 0)
     grid = first + period * (np.arange(count) + random.uniform(-0.05, 0.05, count))
     return _times(grid[(grid >= 0) & (grid < duration)])
 
 
 def _loudness(timbre: Floats, random: np.random.Generator) -> tuple[Floats, Floats]:
-    """Draw loudness at start and at its maximum, dB, from the first timbre coefficient, which goes with it."""
+    """Draw the loudness in dB at the start and at the maximum, correlated with the first timbre coefficient."""
     loudest = np.clip(timbre[:, 0] - 56.5 + random.normal(0, 1.2, len(timbre)), -60, 3)
     start = np.clip(loudest - random.gamma(2.2, 4, len(timbre)), -60, None)
     return three_decimals(start), three_decimals(loudest)
 
 
 def analysis(catalogue: Catalogue, track: int) -> Contents:
-    """Draw the analysis of a track.
-
-    Parameters
-    ----------
-    catalogue : Catalogue
-        Knows the track's genre, artist and number of segments.
-    track : int
-        Number of the track; the result depends on it, on the seed and on its artist alone.
-
-    Returns
-    -------
-    Contents
-        All arrays of the group and its row.
-    """
+    """Draw the analysis of a track; it depends only on the seed, the track and its artist."""
     settings = catalogue.settings
     song, count = int(catalogue.song[track]), int(catalogue.segments[track])
     sound = song_sound(settings.seed, song, int(catalogue.genre[track]), int(catalogue.artist[track]), settings.signal)
@@ -122,10 +112,8 @@ def analysis(catalogue: Catalogue, track: int) -> Contents:
     return Contents(row, {f"{ANALYSIS}/{name}": values for name, values in arrays.items()})
 
 
-def _rhythm(
-    random: np.random.Generator, duration: float, track: int
-) -> tuple[dict[str, AnyArray], dict[str, int | float | bytes]]:
-    """Draw bars, beats, tatums and sections, with tempo and time signature; some songs lack some."""
+def _rhythm(random: np.random.Generator, duration: float, track: int) -> tuple[dict[str, AnyArray], Row]:
+    """Draw bars, beats, tatums, sections, tempo and time signature; some songs lack some of them."""
     tempo = float(np.clip(random.normal(121, 33), 40, 255))
     signature = int(_TIME_SIGNATURES[np.searchsorted(_TIME_SIGNATURE_SHARES[:-1], random.random(), side="right")])
     first, chance = float(random.uniform(0.05, 1.0)), float(random.random())
@@ -136,7 +124,7 @@ def _rhythm(
     empty = np.zeros(0)
     beats = empty if has_no_beats else _grid(random, first, 60 / tempo, duration)
     tatums = empty
-    if len(beats):  # every beat, and the middle between two
+    if len(beats):  # every beat, and the midpoint between two beats
         tatums = np.empty(2 * len(beats) - 1)
         tatums[::2], tatums[1::2] = beats, _times((beats[1:] + beats[:-1]) / 2)
     bars = empty if has_no_bars else beats[int(random.integers(signature)) :: signature]

@@ -1,4 +1,4 @@
-"""What a song file says about its artist: place, ids, terms, tags and similar artists."""
+"""Artist metadata of a song file: place, ids, terms, tags and similar artists."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from msd_spark.core.song_layout import METADATA, MUSICBRAINZ
 from msd_spark.synthetic import names
-from msd_spark.synthetic.analysis import Contents
+from msd_spark.synthetic.analysis import Contents, Row
 from msd_spark.synthetic.catalogue import artist_genres
 from msd_spark.synthetic.draws import Stream, generator
 from msd_spark.synthetic.signal import GENRES
@@ -18,7 +18,7 @@ from msd_spark.synthetic.signal import GENRES
 Strings = NDArray[np.bytes_]
 
 N_SIMILAR = 100
-_KNOWN_ARTISTS = 4096  # similar artists come from these, whether the catalogue reaches them or not
+_KNOWN_ARTISTS = 4096  # candidates for similar artists, whatever the size of the catalogue
 
 GENRE_TERMS = {
     "Pop_Rock": ("rock", "pop", "alternative rock", "indie rock", "classic rock", "hard rock", "pop rock"),
@@ -48,13 +48,7 @@ COMMON_TERMS = (
 
 @dataclass(frozen=True)
 class Artist:
-    """What every song file of one artist says.
-
-    Attributes
-    ----------
-    metadata, musicbrainz : Contents
-        The artist's columns and arrays of the two groups.
-    """
+    """Columns and arrays that all song files of one artist share, for two groups."""
 
     metadata: Contents
     musicbrainz: Contents
@@ -62,13 +56,13 @@ class Artist:
 
 @lru_cache(maxsize=4)
 def _known_artists(seed: int) -> tuple[NDArray[np.intp], Strings]:
-    """Genres and ids of the artists that can be similar to others."""
+    """Return the genres and ids of the candidates for similar artists."""
     ids = [names.artist_id(seed, artist).encode() for artist in range(_KNOWN_ARTISTS)]
     return artist_genres(seed, 0, _KNOWN_ARTISTS), np.array(ids, dtype="S20")
 
 
 def _similar(seed: int, genre: str, random: np.random.Generator) -> Strings:
-    """Draw the ids of 100 similar artists, most of the same genre."""
+    """Draw the ids of 100 similar artists, at least half of them of the same genre if possible."""
     genres, ids = _known_artists(seed)
     near = np.flatnonzero(genres == GENRES.index(genre))
     chosen = np.concatenate([random.permutation(near)[: N_SIMILAR // 2], random.permutation(_KNOWN_ARTISTS)])
@@ -78,10 +72,10 @@ def _similar(seed: int, genre: str, random: np.random.Generator) -> Strings:
 
 
 def _terms(genre: str, random: np.random.Generator) -> tuple[Strings, NDArray[np.float64], NDArray[np.float64]]:
-    """Draw 2 to 57 terms with frequency and weight, heaviest first."""
+    """Draw 2 to 57 terms with frequency and weight, by descending weight."""
     own = [GENRE_TERMS[genre][place] for place in random.permutation(len(GENRE_TERMS[genre]))]
     common = [COMMON_TERMS[place] for place in random.permutation(len(COMMON_TERMS))]
-    # One artist in a hundred has few.
+    # One in a hundred artists has few.
     fewest = 2 if random.random() < 0.01 else 10
     count = int(np.clip(random.normal(27 if fewest > 2 else 5, 11), fewest, min(57, len(own) + len(common))))
     weight = np.sort(random.beta(2, 1.5, count))[::-1]
@@ -100,18 +94,9 @@ def _tags(genre: str, random: np.random.Generator) -> tuple[Strings, NDArray[np.
 
 @lru_cache(maxsize=2048)  # about 20 kB each
 def make_artist(seed: int, artist: int) -> Artist:
-    """Draw what the song files say about an artist.
+    """Draw the metadata of an artist, with the real shares of missing values.
 
-    Parameters
-    ----------
-    seed, artist : int
-        The result depends on nothing else.
-
-    Returns
-    -------
-    Artist
-        With the real catalogue's shares of missing places (63 % without coordinates, 32 % without a
-        name of the place), MusicBrainz ids (2 %) and play.me ids (-1).
+    Of the artists, 63 % have no coordinates, 32 % no place name, 2 % no MusicBrainz id and 55 % no play.me id (-1).
     """
     random = generator(seed, Stream.ARTIST, artist)
     genre = GENRES[int(artist_genres(seed, artist, artist + 1)[0])]
@@ -120,7 +105,7 @@ def make_artist(seed: int, artist: int) -> Artist:
     has_name, has_coordinates = where >= 0.32, where >= 0.63
     terms, frequency, weight = _terms(genre, random)
     tags, counts = _tags(genre, random)
-    row: dict[str, int | float | bytes] = {
+    row: Row = {
         "artist_7digitalid": int(random.integers(1, 800_000)),
         "artist_familiarity": 0.0 if random.random() < 0.002 else float(np.clip(random.normal(0.7, 0.12), 0.01, 0.95)),
         "artist_hotttnesss": float(np.clip(random.normal(0.5, 0.13), 0, 1.08)),

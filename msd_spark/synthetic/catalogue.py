@@ -1,9 +1,8 @@
-"""Who made which song, in which genre, and which sources know it: the catalogue's columns.
+"""The catalogue's columns: artist, song and genre of each track, and the sources that contain it.
 
-Every column's first entries stay as they are when the catalogue grows. A track's artist comes from
-Simon's process: each track either brings a new artist (one in four) or is by the artist of an
-earlier track, drawn at random. The rich get richer, as in the real catalogue: a few artists have
-scores of tracks and half of them have one.
+The first entries of every column stay the same as the catalogue grows. Artists follow Simon's process: a track
+has a new artist (one in four) or the artist of a random earlier track. As in the real catalogue, a few artists
+have very many tracks and half of them have one.
 
 References
 ----------
@@ -27,31 +26,31 @@ from msd_spark.synthetic.signal import GENRE_PRIOR, GENRES
 Integers = NDArray[np.intp]
 Flags = NDArray[np.bool_]
 
-_NEW_ARTIST = 0.25  # four tracks an artist
-_FIRST_ARTISTS = 40  # these many tracks have an artist each, so that no artist takes over the catalogue
+_NEW_ARTIST = 0.25  # four tracks per artist
+_FIRST_ARTISTS = 40  # the first tracks have one artist each, so that no artist dominates the catalogue
 _DUPLICATE, _RETITLED = 0.02, 0.03
 _GOLDEN = 0.6180339887498949
 
-# Quantiles of the number of segments of 2,564 real songs, and between the known ones a straight line.
+# Quantiles of the number of segments of 2,564 real songs, interpolated linearly.
 _SEGMENT_QUANTILES = ((0, 4), (0.01, 158), (0.05, 330), (0.25, 590), (0.5, 745.5), (0.75, 960), (0.95, 1430))
 _SEGMENT_QUANTILES_HIGH = ((0.99, 1958), (1, 3303))
 
 SHORTEST, LONGEST, SILENT = 11, 17, 23
-"""Tracks that carry the rarest quirks in every catalogue that reaches them: four segments and no
-beats; most segments; tempo and time signature 0, with nothing but segments."""
+"""Tracks with rare properties in every catalogue: four segments and no beats; the most segments; segments only,
+with tempo and time signature 0."""
 
 CD1_SHARE, MINORITY_SHARE, CD2_SHARE, CONSENSUS_SHARE, MAGD_SHARE = 0.85, 0.27, 0.75, 0.65, 0.7
 HEARD_SHARE, MISMATCH_SHARE = 0.7, 0.015
 
 
 def segment_counts(uniform: Floats) -> Integers:
-    """Turn uniform numbers into numbers of segments, with the real catalogue's quantiles."""
+    """Map uniform numbers to numbers of segments, with the quantiles of the real catalogue."""
     shares, counts = np.array(_SEGMENT_QUANTILES + _SEGMENT_QUANTILES_HIGH).T
     return np.rint(np.interp(uniform, shares, counts)).astype(np.intp)
 
 
 def follow(pointers: Integers) -> Integers:
-    """Follow pointers to earlier entries until one that points at itself."""
+    """Follow pointers to earlier entries up to one that points at itself."""
     while True:
         further = pointers[pointers]
         if np.array_equal(further, pointers):
@@ -60,27 +59,26 @@ def follow(pointers: Integers) -> Integers:
 
 
 def draw_genres(uniform: Floats) -> Integers:
-    """Turn uniform numbers into indices of genres, by their prior."""
+    """Map uniform numbers to indices of genres, distributed by `GENRE_PRIOR`."""
     return np.minimum(np.searchsorted(np.cumsum(GENRE_PRIOR), uniform, side="right"), len(GENRES) - 1)
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All tracks, a column each.
+    """All tracks, as columns of shape ``(songs,)``.
 
     Attributes
     ----------
     settings : SyntheticSettings
-        What it was made from.
-    artist : numpy.ndarray of int, (songs,)
-        Number of a track's artist.
-    song : numpy.ndarray of int, (songs,)
-        The first track of the same song: itself but for duplicates, which share its song id.
-    titled : numpy.ndarray of int, (songs,)
-        The first track of the same artist and title: also other recordings, with a song id of their own.
-    genre : numpy.ndarray of int, (songs,)
+    artist : numpy.ndarray
+        Number of each track's artist.
+    song : numpy.ndarray
+        The first track of the same song; it differs from the track itself only for duplicates, which share its id.
+    titled : numpy.ndarray
+        The first track of the same artist and title, including other recordings with their own song id.
+    genre : numpy.ndarray
         Planted genre, index into `GENRES`.
-    segments : numpy.ndarray of int, (songs,)
+    segments : numpy.ndarray
         Number of segments.
     """
 
@@ -92,30 +90,29 @@ class Catalogue:
     segments: Integers
 
     def __len__(self) -> int:
-        """Count the tracks."""
         return self.settings.songs
 
     def uniform(self, name: Column) -> Floats:
-        """Give a column of uniform numbers, (songs,)."""
+        """Return a column of uniform numbers, shape ``(songs,)``."""
         return column(self.settings.seed, name, len(self))
 
     def flag(self, name: Column, share: float) -> Flags:
-        """Give a column that is true for so large a share of the tracks, (songs,)."""
+        """Return a column that is true for a share of the tracks, shape ``(songs,)``."""
         return self.uniform(name) < share
 
     @cached_property
     def track_ids(self) -> Sequence[str]:
-        """Track ids, in the catalogue's order."""
+        """Track ids, in the order of the catalogue."""
         return [names.track_id(self.settings.seed, track) for track in range(len(self))]
 
     @cached_property
     def has_lyrics(self) -> Flags:
-        """Whether musiXmatch knows the track."""
+        """Whether musiXmatch has the track."""
         return self.flag(Column.HAS_LYRICS, self.settings.lyrics_share)
 
     @cached_property
     def is_heard(self) -> Flags:
-        """Whether anyone listens to the track's song; duplicates go with their song."""
+        """Whether the track's song has listeners; the same for all tracks of one song."""
         return self.flag(Column.IS_HEARD, HEARD_SHARE)[self.song]
 
     @cached_property
@@ -124,34 +121,34 @@ class Catalogue:
         return self.flag(Column.IN_CD1, CD1_SHARE)
 
     def track_id(self, track: int) -> str:
-        """Give a track's id."""
+        """Return a track's id."""
         return names.track_id(self.settings.seed, track)
 
     def song_id(self, track: int) -> str:
-        """Give the id of a track's song."""
+        """Return the id of a track's song."""
         return names.song_id(self.settings.seed, int(self.song[track]))
 
     def artist_name(self, track: int) -> str:
-        """Name a track's artist."""
+        """Return the name of a track's artist."""
         return names.artist_name(self.settings.seed, int(self.artist[track]))
 
     def title(self, track: int) -> str:
-        """Give a track's title."""
+        """Return a track's title."""
         return names.title(self.settings.seed, int(self.titled[track]))
 
 
 def artist_genres(seed: int, first: int, end: int) -> Integers:
-    """Give the main genres of the artists from `first` to before `end`.
+    """Return the main genres of the artists from `first` up to, but excluding, `end`.
 
-    Steps of the golden ratio around the genres' prior give every genre its share of the artists in
-    any run of them, where independent draws would leave small catalogues without the rare ones.
+    Steps of the golden ratio yield every genre's share in any range of artists; independent draws would leave
+    small catalogues without the rare genres.
     """
     start = column(seed, Column.GENRE, 1)[0]
     return draw_genres((start + np.arange(first, end) * _GOLDEN) % 1)
 
 
 def make_catalogue(settings: SyntheticSettings) -> Catalogue:
-    """Draw the catalogue's columns; about 0.1 s and 50 MB a million tracks for each."""
+    """Draw the catalogue's columns; each takes about 0.1 s and 50 MB per million tracks."""
     size, seed = settings.songs, settings.seed
     everyone = np.arange(size)
     is_new = column(seed, Column.NEW_ARTIST, size) < _NEW_ARTIST

@@ -1,4 +1,4 @@
-"""Chunks of a dataset as they stand in the file: bytes shuffled, then deflated, and rows appended by them."""
+"""Dataset chunks as stored in the file: bytes shuffled, then deflated."""
 
 from __future__ import annotations
 
@@ -12,66 +12,64 @@ from msd_spark.synthetic.template import DEFLATE
 
 
 def compressed_chunks(values: AnyArray, rows: int) -> list[bytes]:
-    """Cut an array into chunks, shuffle their bytes and deflate them.
+    """Split an array into chunks, shuffle their bytes and deflate them.
 
-    ISA-L deflates several times as fast as the library behind HDF5, to streams that any inflates.
+    ISA-L deflates several times as fast as the library behind HDF5, into ordinary zlib streams.
 
     Parameters
     ----------
-    values : numpy.ndarray, (n, ...)
-        Of the file's own type.
+    values : numpy.ndarray
+        Shape ``(n, ...)``, of the dataset's type.
     rows : int
-        Rows a chunk; the last one is filled up with zeros.
-
-    Returns
-    -------
-    list of bytes
-        The chunks, first row first.
+        Rows per chunk; the last chunk is padded with zeros.
     """
     count = -(-len(values) // rows)
-    whole = np.zeros((count * rows, *values.shape[1:]), values.dtype)
-    whole[: len(values)] = values
-    # HDF5 shuffles by element; a row of a two-dimensional array is several.
-    octets = whole.view(np.uint8).reshape(count, -1, values.dtype.itemsize)
+    padded = np.zeros((count * rows, *values.shape[1:]), values.dtype)
+    padded[: len(values)] = values
+    # HDF5 shuffles by element; a row of a two-dimensional array has several.
+    octets = padded.view(np.uint8).reshape(count, -1, values.dtype.itemsize)
     shuffled = np.ascontiguousarray(octets.transpose(0, 2, 1))
     return [isal_zlib.compress(chunk, DEFLATE) for chunk in shuffled]
 
 
 class Appender:
-    """Appends rows to one dataset of an open file, a whole chunk at a time.
+    """Append rows to one dataset of an open file, one chunk at a time.
 
-    Memory holds less than a chunk and what is being appended.
+    Memory holds less than one chunk besides the rows that are appended.
 
     Parameters
     ----------
     file : h5py.File
         Open for writing, with the layout and no rows.
     item : Table or Array
-        Which dataset.
+
+    Attributes
+    ----------
+    count : int
+        Rows appended so far.
     """
 
     def __init__(self, file: h5py.File, item: Table | Array) -> None:
         self.count = 0
-        """Rows appended so far."""
         self._dataset = file[item.path].id
         self._chunk = item.chunk
         self._written = 0
-        self._waiting: list[AnyArray] = []
+        self._pending: list[AnyArray] = []
 
     def append(self, rows: AnyArray) -> None:
         """Append rows of the dataset's type."""
-        self._waiting.append(rows)
+        self._pending.append(rows)
         self.count += len(rows)
         if self.count - self._written >= self._chunk:
-            waiting = np.concatenate(self._waiting)
-            whole = len(waiting) // self._chunk * self._chunk
-            self._write(waiting[:whole])
-            self._waiting = [waiting[whole:]]
+            pending = np.concatenate(self._pending)
+            complete = len(pending) // self._chunk * self._chunk
+            self._write(pending[:complete])
+            self._pending = [pending[complete:]]
 
     def finish(self) -> None:
-        """Write the rows that fill no whole chunk; nothing can be appended afterwards."""
+        """Write the last, incomplete chunk; nothing can be appended afterwards."""
         if self.count > self._written:
-            self._write(np.concatenate(self._waiting))
+            self._write(np.concatenate(self._pending))
 
     def _write(self, rows: AnyArray) -> None:
         self._dataset.set_extent((self._written + len(rows), *rows.shape[1:]))

@@ -1,8 +1,7 @@
-"""Random numbers that depend on a name and an index alone, whoever draws them and in which order.
+"""Random numbers that depend only on a name and an index, not on who draws them or in which order.
 
-Three kinds, by need: columns over a whole catalogue whose first entries do not change as the
-catalogue grows; a generator for one thing (a song, an artist); and digests, for names and ids,
-which are quicker to make than a generator.
+There are three kinds: columns over the catalogue, whose first entries stay the same as the catalogue grows;
+one generator per song or artist; and digests for names and ids, which are faster to make than a generator.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ AnyArray = NDArray[Any]
 
 
 class Stream(IntEnum):
-    """What a generator is for; two streams never share numbers."""
+    """Purpose of a generator; two streams never share numbers."""
 
     WORLD = 1
     SONG_SOUND = 2
@@ -57,39 +56,20 @@ class Column(IntEnum):
     IS_HEARD = 16
     POPULARITY = 17
     MISMATCH = 18
-    YEAR = 19
     CD2_STYLE = 20
     MINORITY_GENRE = 21
 
 
 def generator(seed: int, stream: Stream, index: int) -> np.random.Generator:
-    """Give the generator of one thing.
-
-    Parameters
-    ----------
-    seed : int
-        The catalogue's seed.
-    stream : Stream
-        What it is for.
-    index : int
-        Number of the song, artist or block.
-
-    Returns
-    -------
-    numpy.random.Generator
-        SFC64, numpy's quickest.
-    """
+    """Return the generator of one song, artist or block: SFC64, the fastest of numpy."""
     return np.random.Generator(np.random.SFC64([seed, int(stream), index]))
 
 
 def column(seed: int, name: Column, size: int) -> Floats:
-    """Give a catalogue's column of uniform numbers, float64 (size,) in [0, 1).
-
-    A larger `size` only adds numbers at the end.
-    """
+    """Return uniform numbers in [0, 1), shape ``(size,)``; a larger `size` only adds numbers at the end."""
     return generator(seed, Stream.COLUMNS, int(name)).random(size)
 
 
 def digest(seed: int, kind: str, index: int) -> bytes:
-    """Give 64 bytes for a thing's name or id."""
+    """Return 64 bytes for a name or id."""
     return blake2b(f"{seed}/{kind}/{index}".encode()).digest()

@@ -1,4 +1,4 @@
-"""Last.fm's tags and similar tracks: one JSON a track, in a zip."""
+"""Last.fm tags and similar tracks: one JSON file per track, in a zip."""
 
 from __future__ import annotations
 
@@ -16,19 +16,13 @@ from msd_spark.synthetic.signal import GENRES
 
 ARCHIVE = "lastfm/lastfm_sample.zip"
 _FOLDER = "lastfm"
-_BLOCK = 256  # tracks a generator: one each would cost more than the rest
+_BLOCK = 256  # tracks per generator; one generator per track would take most of the time
 _NO_TAGS, _NO_SIMILARS, _MOST_SIMILARS = 0.5, 0.45, 12
 _ZIP_TIME = (2011, 9, 14, 11, 28, 58)
 
 
 def write_lastfm(catalogue: Catalogue, output: Path) -> dict[str, int]:
-    """Write ``lastfm/A/B/C/TRABC….json`` into one zip.
-
-    Returns
-    -------
-    dict of str to int
-        Tracks, and those with tags.
-    """
+    """Write ``lastfm/A/B/C/TRABC….json`` to one zip; return the number of tracks, and of those with tags."""
     path = output / ARCHIVE
     path.parent.mkdir(parents=True, exist_ok=True)
     by_genre = [np.flatnonzero(catalogue.genre == genre) for genre in range(len(GENRES))]
@@ -55,7 +49,7 @@ def write_lastfm(catalogue: Catalogue, output: Path) -> dict[str, int]:
 
 
 def _tags(genre: str, random: np.random.Generator) -> list[list[str]]:
-    """Draw tags with scores "100" to "0", heaviest first; none for half of the tracks."""
+    """Draw tags with scores "100" to "0", in descending order; half of the tracks have none."""
     if random.random() < _NO_TAGS:
         return []
     count = 1 + int(min(random.geometric(0.18), 25))
@@ -67,7 +61,7 @@ def _tags(genre: str, random: np.random.Generator) -> list[list[str]]:
 
 
 def _places(n_own: int, count: int, random: np.random.Generator) -> list[int]:
-    """Draw different places among `n_own` own tags, which come up more often, and the common ones."""
+    """Draw distinct places among `n_own` tags of the genre, half of the draws, and the common tags."""
     drawn = random.random(2 * count)
     places = np.where(drawn < 0.5, drawn * 2 * n_own, n_own + (drawn - 0.5) * 2 * len(COMMON_TERMS)).astype(int)
     return list(dict.fromkeys(places.tolist()))[:count]
@@ -76,7 +70,7 @@ def _places(n_own: int, count: int, random: np.random.Generator) -> list[int]:
 def _similars(
     catalogue: Catalogue, track: int, by_genre: list[Integers], random: np.random.Generator
 ) -> list[list[str | float]]:
-    """Draw similar tracks of the same genre with falling scores; none for many."""
+    """Draw similar tracks of the same genre with descending scores; many tracks have none."""
     alike = by_genre[catalogue.genre[track]]
     if random.random() < _NO_SIMILARS:
         return []

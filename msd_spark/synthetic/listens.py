@@ -1,6 +1,6 @@
-"""The Taste Profile's triplets: who listened to which song, how often.
+"""The Taste Profile triplets: listener, song and play count.
 
-A user has favourite genres and favourite artists, and for the rest follows the charts.
+A listener draws songs from favourite genres, from favourite artists and from all songs, always by popularity.
 
 References
 ----------
@@ -19,26 +19,27 @@ from msd_spark.synthetic import names
 from msd_spark.synthetic.catalogue import Catalogue, Integers
 from msd_spark.synthetic.draws import Column, Floats, Stream, generator
 from msd_spark.synthetic.signal import GENRE_PRIOR, GENRES
+from msd_spark.synthetic.text_files import write_lines
 
 TRIPLETS = "tasteprofile/train_triplets.txt"
-_BLOCK = 2048  # users at a time: bounds memory, whatever their number
+_BLOCK = 2048  # users per draw, which bounds memory
 _MEDIAN_SONGS, _SONGS_SPREAD, _MOST_SONGS = 14, 0.8, 400
-_GENRES_A_USER, _ARTISTS_A_USER = 2, 3
+_USER_GENRES, _USER_ARTISTS = 2, 3
 _MOST_PLAYS = 800
 
 
 @dataclass(frozen=True)
 class _Charts:
-    """Songs to draw from, by popularity: all, and sorted by a group (genre or artist).
+    """Songs to draw by popularity within a group, for example a genre.
 
     Attributes
     ----------
-    songs : numpy.ndarray of int, (heard,)
-        Numbers of songs, those of one group beside each other.
-    cumulative : numpy.ndarray of float64, (heard,)
-        Cumulative popularity in that order.
-    start, end : numpy.ndarray of float64, (groups,)
-        Cumulative popularity before and after each group.
+    songs : numpy.ndarray
+        Shape ``(heard,)``, songs sorted by group.
+    cumulative : numpy.ndarray
+        Shape ``(heard,)``, cumulative popularity in that order.
+    start, end : numpy.ndarray
+        Shape ``(groups,)``, cumulative popularity before and after each group.
     """
 
     songs: Integers
@@ -47,7 +48,7 @@ class _Charts:
     end: Floats
 
     def draw(self, groups: Integers, uniform: Floats) -> Integers:
-        """Draw a song of each group, by popularity."""
+        """Draw one song per entry of `groups`."""
         target = self.start[groups] + uniform * (self.end[groups] - self.start[groups])
         places = np.searchsorted(self.cumulative, target, side="right")
         songs: Integers = self.songs[np.minimum(places, len(self.songs) - 1)]
@@ -63,49 +64,35 @@ def _charts(songs: Integers, popularity: Floats, group: Integers, n_groups: int)
 
 
 class Taste:
-    """Draws what users listen to.
-
-    Parameters
-    ----------
-    catalogue : Catalogue
-        Knows the songs' genres and artists, and how strong tastes are.
-    songs : numpy.ndarray of int, (heard,)
-        Numbers of the songs that anyone listens to; at least one.
-    """
+    """Draw the songs that users listen to, from at least one song."""
 
     def __init__(self, catalogue: Catalogue, songs: Integers) -> None:
-        popularity = (1 - catalogue.uniform(Column.POPULARITY)[songs]) ** -0.7  # Pareto: a few hits, a long tail
+        popularity = (1 - catalogue.uniform(Column.POPULARITY)[songs]) ** -0.7  # Pareto: few hits, long tail
         self.signal = catalogue.settings.signal
         self.genre_of, artists = catalogue.genre[songs], catalogue.artist[songs]
         _, self.artist_of = np.unique(artists, return_inverse=True)
         self.by_genre = _charts(songs, popularity, self.genre_of, len(GENRES))
         self.by_artist = _charts(songs, popularity, self.artist_of, int(self.artist_of.max()) + 1)
         self.all = _charts(songs, popularity, np.zeros(len(songs), dtype=np.intp), 1)
-        # Genres that nobody plays cannot be anyone's favourite.
+        # A genre without songs cannot be a favourite.
         share = GENRE_PRIOR * (np.bincount(self.genre_of, minlength=len(GENRES)) > 0)
         self.genre_cumulative = np.cumsum(share / share.sum())
-        # Favourite artists are found by way of a favourite genre: the artists of the genre's songs.
+        # Favourite artists are drawn through songs of the favourite genre.
         self.artist_of_song = np.full(len(catalogue), -1, dtype=np.intp)
         self.artist_of_song[songs] = self.artist_of
 
     def draw(self, users: int, random: np.random.Generator) -> tuple[Integers, Integers, Integers]:
-        """Draw the listens of a block of users.
-
-        Returns
-        -------
-        user, song, plays : numpy.ndarray of int, (listens,)
-            Number of the user in the block, rising; number of the song, none twice; plays, from 1.
-        """
-        uniform = random.random((users, _GENRES_A_USER))
+        """Draw the listens of a block of users: user, ascending, song and plays, each pair once."""
+        uniform = random.random((users, _USER_GENRES))
         genres = np.minimum(np.searchsorted(self.genre_cumulative, uniform, side="right"), len(GENRES) - 1)
-        liked = np.repeat(genres[:, :1], _ARTISTS_A_USER, axis=1)
+        liked = np.repeat(genres[:, :1], _USER_ARTISTS, axis=1)
         artists = self.artist_of_song[self.by_genre.draw(liked, random.random(liked.shape))]
 
         counts = np.exp(np.log(_MEDIAN_SONGS) + _SONGS_SPREAD * random.standard_normal(users))
         user = np.repeat(np.arange(users), np.clip(counts, 1, _MOST_SONGS).astype(np.intp))
         kind, chance = random.random(len(user)), random.random(len(user))
-        genre = genres[user, random.integers(_GENRES_A_USER, size=len(user))]
-        artist = artists[user, random.integers(_ARTISTS_A_USER, size=len(user))]
+        genre = genres[user, random.integers(_USER_GENRES, size=len(user))]
+        artist = artists[user, random.integers(_USER_ARTISTS, size=len(user))]
         song = self.all.draw(np.zeros(len(user), dtype=np.intp), chance)
         by_genre, by_artist = self.signal.listener_genre_share, self.signal.listener_artist_share
         song = np.where(kind < by_genre + by_artist, self.by_artist.draw(artist, chance), song)
@@ -118,25 +105,22 @@ class Taste:
 
 
 def heard_songs(catalogue: Catalogue) -> Integers:
-    """Return the numbers of the songs that anyone may listen to, rising."""
+    """Return the songs with listeners, ascending."""
     songs: Integers = np.flatnonzero(catalogue.is_heard & (catalogue.song == np.arange(len(catalogue))))
     return songs
 
 
 def draw_listens(catalogue: Catalogue, songs: Integers) -> Iterator[tuple[Integers, Integers, Integers]]:
-    """Draw the listens of all users, a block of users at a time, without writing anything.
+    """Yield the listens of one block of users at a time: user, ascending, song and plays, from 1.
 
     Parameters
     ----------
     catalogue : Catalogue
-    songs : numpy.ndarray of int, (heard,)
-        As `heard_songs` gives them; at least one.
-
-    Yields
-    ------
-    user, song, plays : numpy.ndarray of int, (listens,)
-        Number of the user, rising; number of the song; plays, from 1.
+    songs : numpy.ndarray
+        From `heard_songs`; if there are none, nothing is yielded.
     """
+    if not len(songs):
+        return
     taste = Taste(catalogue, songs)
     n_users = catalogue.settings.user_count
     for first in range(0, n_users, _BLOCK):
@@ -146,27 +130,14 @@ def draw_listens(catalogue: Catalogue, songs: Integers) -> Iterator[tuple[Intege
 
 
 def write_listens(catalogue: Catalogue, output: Path) -> dict[str, int]:
-    """Write ``user<TAB>song<TAB>count``, sorted by user.
-
-    Returns
-    -------
-    dict of str to int
-        Lines, and the songs that anyone may listen to.
-    """
+    """Write ``user<TAB>song<TAB>count`` sorted by user; return the number of lines and of songs with listeners."""
     settings = catalogue.settings
-    path = output / TRIPLETS
-    path.parent.mkdir(parents=True, exist_ok=True)
     songs = heard_songs(catalogue)
     song_ids = {song: catalogue.song_id(song) for song in songs.tolist()}
     user_ids = sorted(names.user_id(settings.seed, user) for user in range(settings.user_count))
-    lines = 0
-    with path.open("w", encoding="ascii", newline="\n") as file:
-        if not len(songs):
-            return {"triplets": 0, "songs heard": 0}
-        for listens in draw_listens(catalogue, songs):
-            file.writelines(
-                f"{user_ids[user]}\t{song_ids[song]}\t{plays}\n"
-                for user, song, plays in zip(*(part.tolist() for part in listens), strict=True)
-            )
-            lines += len(listens[0])
-    return {"triplets": lines, "songs heard": len(songs)}
+    lines = (
+        f"{user_ids[user]}\t{song_ids[song]}\t{plays}"
+        for listens in draw_listens(catalogue, songs)
+        for user, song, plays in zip(*(part.tolist() for part in listens), strict=True)
+    )
+    return {"triplets": write_lines(output / TRIPLETS, lines), "songs heard": len(songs)}

@@ -1,4 +1,4 @@
-"""musiXmatch's files: bags of words of a train and a test set, and the mapping of stems to words.
+"""The musiXmatch files: bags of words of a train and a test set, and the mapping from stems to words.
 
 References
 ----------
@@ -8,6 +8,7 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,21 +16,22 @@ import numpy as np
 
 from msd_spark.synthetic.catalogue import Catalogue, Integers
 from msd_spark.synthetic.draws import Column, Stream, generator
-from msd_spark.synthetic.vocabulary import VOCABULARY_SIZE, vocabulary
+from msd_spark.synthetic.text_files import write_lines
+from msd_spark.synthetic.vocabulary import VOCABULARY_SIZE, Vocabulary, vocabulary
 
 TRAIN, TEST, REVERSE_MAPPING = (
     "musixmatch/mxm_dataset_train.txt", "musixmatch/mxm_dataset_test.txt", "musixmatch/mxm_reverse_mapping.txt",
 )  # fmt: skip
 TEST_SHARE = 0.1
 
-_MEDIAN_TOKENS, _TOKEN_SPREAD = 190, 0.6  # words a song, and the standard deviation of their logarithm
+_MEDIAN_TOKENS, _TOKEN_SPREAD = 190, 0.6  # words per song, and the standard deviation of their logarithm
 _ARTIST_WORDS, _CHORUS_WORDS = 40, 8
-_ARTIST_COMMONEST = 100  # an artist's favourites are none of the commonest words
+_ARTIST_COMMONEST = 100  # an artist's favourites exclude the commonest words
 
 _HEADER = """# {which} SET
 # MusiXmatch dataset, the official lyrics dataset
 # of the Million Song Dataset
-#    (this one is made up: python -m msd_spark.synthetic.command)
+#    (this one is made up: msd-spark synthetic)
 # FORMAT:
 #     #   - comment, to ignore
 #     %   - list of top words, comma-separated
@@ -38,8 +40,7 @@ _HEADER = """# {which} SET
 #           word count is in sparse format -> ...,<word idx>:<cnt>,...
 #           <word idx> starts at 1 (not zero!)
 # All our work is done using UTF-8 encoding.
-# enjoy!
-"""
+# enjoy!"""
 
 
 @lru_cache(maxsize=8192)
@@ -50,19 +51,12 @@ def _artist_words(seed: int, artist: int) -> Integers:
 
 
 def bag_of_words(catalogue: Catalogue, track: int) -> tuple[Integers, Integers]:
-    """Draw a track's bag of words.
-
-    Parameters
-    ----------
-    catalogue : Catalogue
-        Knows genre and artist.
-    track : int
-        Number of the track; all tracks of one song have the same words.
+    """Draw a track's bag of words; all tracks of one song have the same.
 
     Returns
     -------
-    places, counts : numpy.ndarray of int, (words,)
-        Places in the vocabulary, from 0, rising, and how often each word is sung, from 1.
+    places, counts : numpy.ndarray
+        Shape ``(words,)``: places in the vocabulary, from 0, ascending, and occurrences, from 1.
     """
     settings, song = catalogue.settings, int(catalogue.song[track])
     signal = settings.signal
@@ -86,34 +80,23 @@ def bag_of_words(catalogue: Catalogue, track: int) -> tuple[Integers, Integers]:
 
 
 def write_lyrics(catalogue: Catalogue, output: Path) -> dict[str, int]:
-    """Write the three files.
-
-    Returns
-    -------
-    dict of str to int
-        Tracks with lyrics, in the train and in the test file.
-    """
+    """Write the three files; return the number of tracks in the train and in the test file."""
     words = vocabulary(catalogue.settings.signal.word_genre_share)
     in_test = catalogue.flag(Column.LYRICS_TEST, TEST_SHARE)
-    folder = (output / TRAIN).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    counts = {}
-    for name, which, chosen in (
-        (TRAIN, "TRAINING", catalogue.has_lyrics & ~in_test),
-        (TEST, "TESTING", catalogue.has_lyrics & in_test),
-    ):
-        with (output / name).open("w", encoding="utf-8", newline="\n") as file:
-            file.write(_HEADER.format(which=which))
-            file.write(f"%{','.join(words.stems)}\n")
-            for track in chosen.nonzero()[0]:
-                places, times = bag_of_words(catalogue, track)
-                pairs = zip((places + 1).tolist(), times.tolist(), strict=True)
-                bag = ",".join([f"{place}:{count}" for place, count in pairs])
-                # musiXmatch's own ids have nothing to do with the dataset's.
-                file.write(f"{catalogue.track_id(track)},{100_000 + 37 * int(track)},{bag}\n")
-        counts["lyrics train" if name == TRAIN else "lyrics test"] = int(chosen.sum())
-    with (output / REVERSE_MAPPING).open("w", encoding="utf-8", newline="\n") as file:
-        # The real file is in no order; every seventh word in turn mixes this one the same way every time.
-        for place in (7 * np.arange(VOCABULARY_SIZE) + 3) % VOCABULARY_SIZE:
-            file.write(f"{words.stems[place]}<SEP>{words.words[place]}\n")
-    return counts
+    train, test = catalogue.has_lyrics & ~in_test, catalogue.has_lyrics & in_test
+    write_lines(output / TRAIN, _bag_lines(catalogue, "TRAINING", words, train.nonzero()[0]))
+    write_lines(output / TEST, _bag_lines(catalogue, "TESTING", words, test.nonzero()[0]))
+    # Steps of seven mix the words the same way every time; the real file is in no order.
+    order = (7 * np.arange(VOCABULARY_SIZE) + 3) % VOCABULARY_SIZE
+    write_lines(output / REVERSE_MAPPING, (f"{words.stems[place]}<SEP>{words.words[place]}" for place in order))
+    return {"lyrics train": int(train.sum()), "lyrics test": int(test.sum())}
+
+
+def _bag_lines(catalogue: Catalogue, which: str, words: Vocabulary, tracks: Integers) -> Iterator[str]:
+    yield _HEADER.format(which=which)
+    yield f"%{','.join(words.stems)}"
+    for track in tracks.tolist():
+        places, counts = bag_of_words(catalogue, track)
+        bag = ",".join(f"{place}:{count}" for place, count in zip((places + 1).tolist(), counts.tolist(), strict=True))
+        # musiXmatch's ids are unrelated to those of the dataset.
+        yield f"{catalogue.track_id(track)},{100_000 + 37 * track},{bag}"

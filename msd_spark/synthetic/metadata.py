@@ -1,21 +1,20 @@
-"""All contents of a song file: its analysis, and what is known about song and artist."""
+"""The contents of a song file: its analysis and the metadata of song and artist."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from msd_spark.core.song_layout import ANALYSIS, METADATA, MUSICBRAINZ, TABLES
 from msd_spark.synthetic import names
-from msd_spark.synthetic.analysis import Contents, analysis
+from msd_spark.synthetic.analysis import Contents, Row, analysis
 from msd_spark.synthetic.artists import make_artist
 from msd_spark.synthetic.catalogue import Catalogue
 from msd_spark.synthetic.draws import AnyArray, Stream, generator
 
-_YEARLESS, _HOTLESS_NAN, _HOTLESS_ZERO = 0.31, 0.31, 0.07  # shares of the real songs
-_RELEASES = 6  # records an artist
+_NO_YEAR, _NAN_HOTNESS, _ZERO_HOTNESS = 0.31, 0.31, 0.07  # shares of the real songs
+_RELEASES = 6  # per artist
 
 
 @dataclass(frozen=True)
@@ -25,9 +24,9 @@ class SongFile:
     Attributes
     ----------
     rows : dict of str to numpy.ndarray
-        One-row structured array of each group's table, by group.
+        By group, its table's one row as a structured array.
     arrays : dict of str to numpy.ndarray
-        Arrays by path; those that are missing are empty.
+        Arrays by path; missing ones are empty.
     """
 
     rows: dict[str, AnyArray]
@@ -35,11 +34,11 @@ class SongFile:
 
 
 def song_file(catalogue: Catalogue, track: int) -> SongFile:
-    """Draw all contents of a track's file; they depend on seed, track and artist alone."""
+    """Draw the contents of a track's file; they depend only on seed, track and artist."""
     seed = catalogue.settings.seed
     artist = make_artist(seed, int(catalogue.artist[track]))
     random = generator(seed, Stream.SONG_METADATA, track)
-    year = 0 if random.random() < _YEARLESS else 1960 + int(50 * random.beta(3, 1.2))
+    year = 0 if random.random() < _NO_YEAR else 1960 + int(50 * random.beta(3, 1.2))
     contents = {
         ANALYSIS: analysis(catalogue, track),
         METADATA: Contents(artist.metadata.row | _song_row(catalogue, track, random), artist.metadata.arrays),
@@ -54,21 +53,16 @@ def song_file(catalogue: Catalogue, track: int) -> SongFile:
     return SongFile(rows, arrays)
 
 
-def song_files(catalogue: Catalogue, tracks: range | list[int]) -> Iterator[SongFile]:
-    """Draw the contents of several tracks' files, one at a time."""
-    return (song_file(catalogue, track) for track in tracks)
-
-
-def _song_row(catalogue: Catalogue, track: int, random: np.random.Generator) -> dict[str, int | float | bytes]:
+def _song_row(catalogue: Catalogue, track: int, random: np.random.Generator) -> Row:
     """Draw the song's own columns of the metadata table."""
     seed = catalogue.settings.seed
     artist = int(catalogue.artist[track])
     record = int(random.integers(_RELEASES))
-    kind = random.random()
+    chance = random.random()
     hotness = float(np.clip(random.normal(0.45, 0.15), 0.05, 1.0))
-    if kind < _HOTLESS_NAN:
+    if chance < _NAN_HOTNESS:
         hotness = np.nan
-    elif kind < _HOTLESS_NAN + _HOTLESS_ZERO:
+    elif chance < _NAN_HOTNESS + _ZERO_HOTNESS:
         hotness = 0.0
     return {
         "release": names.release(seed, artist, record).encode(),

@@ -1,6 +1,9 @@
-"""Names and ids that look like the dataset's: pronounceable, in several scripts, some of them hostile."""
+"""Names and ids like those of the dataset: pronounceable, in several scripts, some of them hostile to HTML."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
 
 from msd_spark.synthetic.draws import digest
 
@@ -26,21 +29,21 @@ _FOREIGN_TITLES = ("¿Dónde va el niño?", "Ágætis Söngur", "Тихая но
 HOSTILE_NAMES = ('<script>alert("artist")</script>', "Salt & Sugar", 'O\'Mally "The Ear"', "Tab\u00a0Less; DROP")
 HOSTILE_TITLES = ("<script>alert(1)</script>", 'She Said "No" & Left', "It's <b>Loud</b>", "100% {{ jinja }} $HOME")
 _RARE = 64
-"""One name in so many is foreign, and one in so many hostile."""
+"""One in this many names is foreign, and one in this many hostile."""
 
 
 def place(byte: int) -> tuple[str, float, float]:
-    """Pick a place: its name, latitude and longitude in degrees."""
+    """Return a place: name, latitude and longitude in degrees."""
     return _PLACES[byte % len(_PLACES)]
 
 
 def word(octets: bytes) -> str:
-    """Spell a word: a syllable a byte."""
+    """Spell a word with one syllable per byte."""
     return "".join(SYLLABLES[octet % len(SYLLABLES)] for octet in octets)
 
 
 def _words(octets: bytes, most: int) -> str:
-    """Spell 1 to `most` capitalised words of two or three syllables (needs 1 + 4 × most bytes)."""
+    """Spell 1 to `most` capitalised words of two or three syllables from 1 + 4 × most bytes."""
     count = 1 + octets[0] % most
     return " ".join(
         word(octets[start : start + 2 + octets[start + 3] % 2]).capitalize() for start in range(1, 1 + 4 * count, 4)
@@ -48,36 +51,34 @@ def _words(octets: bytes, most: int) -> str:
 
 
 def artist_name(seed: int, artist: int) -> str:
-    """Name an artist, UTF-8; one in 32 is foreign or hostile.
-
-    The first artists of every catalogue are hostile, then foreign, so that the smallest has some.
-    """
+    """Return the name of an artist; one in 32 is foreign or hostile."""
     octets = digest(seed, "artist name", artist)
     plain = _words(octets, 2)
-    if artist in range(len(HOSTILE_NAMES)):
-        return HOSTILE_NAMES[artist]
-    if octets[60] % _RARE == 0 or artist in range(4, 4 + len(_FOREIGN_NAMES)):
-        return f"{_FOREIGN_NAMES[(artist - 4) % len(_FOREIGN_NAMES)]} {plain}"
-    if octets[60] % _RARE == 1:
-        return f"{HOSTILE_NAMES[octets[61] % len(HOSTILE_NAMES)]} {plain}"
-    return f"The {plain}" if octets[62] % 5 == 0 else plain
+    rare = _rare_text(artist, octets, plain, HOSTILE_NAMES, _FOREIGN_NAMES)
+    return rare or (f"The {plain}" if octets[62] % 5 == 0 else plain)
 
 
 def title(seed: int, song: int) -> str:
-    """Title a song, UTF-8; one in 32 is foreign or hostile, and so are the first ones."""
+    """Return the title of a song; one in 32 is foreign or hostile."""
     octets = digest(seed, "title", song)
     plain = _words(octets, 4)
-    if song in range(len(HOSTILE_TITLES)):
-        return HOSTILE_TITLES[song]
-    if octets[60] % _RARE == 0 or song in range(4, 4 + len(_FOREIGN_TITLES)):
-        return f"{_FOREIGN_TITLES[(song - 4) % len(_FOREIGN_TITLES)]} {plain}"
+    rare = _rare_text(song, octets, plain, HOSTILE_TITLES, _FOREIGN_TITLES)
+    return rare or (f"{plain} (Album Version)" if octets[62] % 12 == 0 else plain)
+
+
+def _rare_text(number: int, octets: bytes, plain: str, hostile: Sequence[str], foreign: Sequence[str]) -> str | None:
+    """Return a hostile or foreign text for a few numbers, always for the first, and None for the others."""
+    if number < len(hostile):
+        return hostile[number]
+    if octets[60] % _RARE == 0 or number < len(hostile) + len(foreign):
+        return f"{foreign[(number - len(hostile)) % len(foreign)]} {plain}"
     if octets[60] % _RARE == 1:
-        return f"{HOSTILE_TITLES[octets[61] % len(HOSTILE_TITLES)]} {plain}"
-    return f"{plain} (Album Version)" if octets[62] % 12 == 0 else plain
+        return f"{hostile[octets[61] % len(hostile)]} {plain}"
+    return None
 
 
 def release(seed: int, artist: int, number: int) -> str:
-    """Title one of an artist's records."""
+    """Return the title of one of an artist's records."""
     return _words(digest(seed, "release", artist * 64 + number), 3)
 
 
@@ -86,38 +87,37 @@ def _letters(octets: bytes) -> str:
 
 
 def _unique_hex(seed: int, index: int) -> str:
-    """Seven hex digits, different for every index below 16**7 of one seed."""
+    """Return seven hex digits, unique for every index below 16**7 of one seed."""
     return f"{(index * 0x9E3779B + seed * 0x85EBCA7 + 0x2F429D5) % 16**7:07X}"
 
 
 def track_id(seed: int, track: int) -> str:
-    """Give a track's id: 18 characters, ``TR``, five letters, ``128F`` and seven hex digits."""
+    """Return a track id: ``TR``, five letters, ``128F`` and seven hex digits."""
     return f"TR{_letters(digest(seed, 'track', track)[:5])}128F{_unique_hex(seed, track)}"
 
 
 def song_id(seed: int, song: int) -> str:
-    """Give a song's id: 18 characters, ``SO``, five letters, ``12A8`` and seven hex digits."""
+    """Return a song id: ``SO``, five letters, ``12A8`` and seven hex digits."""
     return f"SO{_letters(digest(seed, 'song', song)[:5])}12A8{_unique_hex(seed, song)}"
 
 
 def artist_id(seed: int, artist: int) -> str:
-    """Give an artist's id: 18 characters, ``AR``, five letters or digits, ``1187`` and seven hex digits."""
+    """Return an artist id: ``AR``, five letters or digits, ``1187`` and seven hex digits."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
     start = "".join(alphabet[octet % len(alphabet)] for octet in digest(seed, "artist", artist)[:5])
     return f"AR{start}1187{_unique_hex(seed, artist)}"
 
 
 def user_id(seed: int, user: int) -> str:
-    """Give a listener's id: 40 hex digits."""
+    """Return a listener's id: 40 hex digits."""
     return digest(seed, "user", user)[:20].hex()
 
 
 def artist_mbid(seed: int, artist: int) -> str:
-    """Give an artist's MusicBrainz id: a UUID."""
-    text = digest(seed, "mbid", artist)[:16].hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    """Return an artist's MusicBrainz id, a UUID."""
+    return str(UUID(bytes=digest(seed, "mbid", artist)[:16]))
 
 
 def song_path(track: str) -> str:
-    """Give a song file's path in the dataset's folder layout, ``A/B/C/TRABC….h5``."""
+    """Return a song file's path in the folder layout of the dataset, ``A/B/C/TRABC….h5``."""
     return f"{track[2]}/{track[3]}/{track[4]}/{track}.h5"

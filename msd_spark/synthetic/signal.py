@@ -1,23 +1,22 @@
-"""The planted signal: how a genre sounds, how an artist leans, and how noisy a song is.
+"""The planted signal: the sound of a genre, an artist and a song.
 
-Pure numpy. A song's sound has two parts, both in units of the real catalogue's spreads:
+A song's sound has two parts, in units of the standard deviations of the real catalogue:
 
-*Level* (what averaging over a song keeps). Mean timbre, spread of timbre and mean chroma of a
-song are ``sqrt(g) genre + sqrt(a) artist + sqrt(1 - g - a) song``, each term standard normal:
-``g`` is small, so that averages give a genre away at times only, and ``a`` is large, so that
-whoever has heard the artist before does visibly better. A split that leaks artists shows.
+*Level*, which averaging over a song keeps. Mean timbre, standard deviation of timbre and mean chroma of a song are
+``sqrt(g) genre + sqrt(a) artist + sqrt(1 - g - a) song``, each term standard normal. ``g`` is small, so that averages
+predict the genre only sometimes; ``a`` is large, so that a split that leaks artists scores visibly better.
 
-*Motion* (what averaging destroys). Every song walks around one circle of states, each a timbre and
-a chord. All genres have the same states, and differ in their order alone, like chord progressions:
-mean and covariance tell them nothing, a model that looks at neighbouring segments everything. A
-song starts anywhere on the circle, and stays in a state for one segment or a few.
+*Motion*, which averaging destroys. Every song moves around a circle of states, each a timbre and a chord. All genres
+have the same states in different orders, like chord progressions: mean and covariance do not depend on the genre,
+the order of neighbouring segments does. A song starts anywhere on the circle and stays in a state for one or a few
+segments.
 
-Noise is a moving average with the real catalogue's correlation of neighbouring segments.
-Genres sound the same in every catalogue, whatever its seed; artists and songs do not.
+Noise is a moving average with the correlation of neighbouring segments of the real catalogue. Genres sound the same
+in every catalogue; artists and songs depend on the seed.
 
 References
 ----------
-.. [1] Means and spreads: read off 2,564 files of the real catalogue.
+.. [1] Means and standard deviations: 2,564 files of the real catalogue.
 .. [2] Genres: H. Schreiber, "Improving genre annotations for the Million Song Dataset", ISMIR 2015.
 """
 
@@ -41,55 +40,55 @@ GENRES = (
 """The genres of CD1."""
 
 GENRE_PRIOR = np.array([26, 12, 10, 8, 7, 7, 6, 6, 5, 4.5, 4, 2.5, 2]) / 100
-"""Shares of the genres: the real order, tempered so that a thousand songs have some of each."""
+"""Shares of the genres: in the real order, levelled so that a thousand songs have some of each."""
 
 _WORLD = 2011
-"""Genres sound alike in all catalogues: their seed is not the catalogue's."""
+"""Seed of the genres, which sound the same in all catalogues."""
 
 TIMBRE_MEAN = np.array([43.7, 8.2, 7.1, -0.4, -5.5, -6.4, -4.9, -1.8, 3.9, 2.6, -1.1, 2.6])
 TIMBRE_SPREAD_OF_SONGS = np.array([6.3, 43.5, 32, 13, 22, 14, 13, 8, 10, 7, 4.5, 8])
 TIMBRE_SPREAD_IN_SONG = np.array([5.6, 46, 42, 40, 30, 30, 25, 23, 20, 19, 18, 17])
 TIMBRE_NEIGHBOURS = np.array([0.75, 0.46, 0.5, 0.0, 0.45, 0.13, 0.4, 0.0, 0.39, 0.05, -0.07, 0.39])
-"""Correlation of neighbouring segments' noise, a coefficient each."""
+"""Correlation of the noise of neighbouring segments, per coefficient."""
 
 TIMBRE_LIMIT = 490.0
 _CEILING, _CROWDING = 58.5, 4.0  # of the first coefficient
 SILENCE = np.array([0.0, 171, 9, -28, 57, -50, 15, 5, -27, 1, -12, -7])
-"""Timbre of the silence that many songs begin with."""
+"""Timbre of the silence at the start of many songs."""
 
-_CHROMA_SPREAD = 0.77  # of log energies: gives the real mean (0.36) and order statistics of a chroma vector
+_CHROMA_SPREAD = 0.77  # of log energies; reproduces the real mean (0.36) and order statistics of a chroma vector
 _CHROMA_NEIGHBOURS = 0.3
-_NOISE_TAPS = 8  # weights of the moving average; the rest of the geometric series is below 1 % of the variance
+_NOISE_TAPS = 8  # weights of the moving average; further ones add less than 1 % of the variance
 
 
 @dataclass(frozen=True)
 class SignalParameters:
-    """How strong the planted signal is, and how noisy.
+    """Strength and noise of the planted signal.
 
     Attributes
     ----------
     genre_share, artist_share : float
-        Of the variance between songs' levels, what the genre and the artist make up (``g``, ``a``).
+        Shares of genre and artist (``g``, ``a``) in the variance of levels between songs.
     spread_range : float
         Standard deviation of the logarithm of a song's timbre spread.
     chroma_level_share : float
-        Of the variance of log chroma, what differs between songs rather than within one.
+        Share of the variance of log chroma that lies between songs.
     motion_timbre_share, motion_chroma_share : float
-        Of the variance within a song, what the walk around the genre's circle makes up.
+        Share of motion in the variance within a song.
     states : int
-        States on the circle, the same for all genres.
+        States on the circle.
     advance : float
-        Probability of going on to the next state at the next segment.
+        Probability of moving to the next state at each segment.
     artist_loyalty : float
-        Share of an artist's songs in the artist's own genre.
+        Share of an artist's songs in the artist's main genre.
     label_noise : float
         Share of CD1 labels that differ from the planted genre.
     word_genre_share, word_artist_share, word_chorus_share : float
-        Of a song's words, what comes from the genre's, the artist's and the song's own favourites.
+        Shares of a song's words drawn from the favourites of the genre, the artist and the song.
     listener_genre_share, listener_artist_share : float
-        Of a user's listens, what comes from the favourite genres and the favourite artists; the rest follows the
-        charts. Taste still says less than it does of the real listens, where factors rank more than four times as
-        well as popularity (H. Steck, "Embarrassingly shallow autoencoders", WWW 2019, table 2: NDCG@100).
+        Shares of a user's listens drawn from favourite genres and artists; the rest follows popularity. Taste matters
+        less than in the real listens, where factors have more than four times the NDCG@100 of popularity (H. Steck,
+        "Embarrassingly shallow autoencoders", WWW 2019, table 2).
     """
 
     genre_share: float = 0.10
@@ -111,16 +110,16 @@ class SignalParameters:
 
 @dataclass(frozen=True)
 class World:
-    """What the genres of all catalogues are like.
+    """The sound of the genres.
 
     Attributes
     ----------
-    levels : numpy.ndarray of float64, (genres, 3, 12)
-        Mean timbre, spread of timbre, mean log chroma; standard normal.
-    orders : numpy.ndarray of int, (genres, states)
-        Each genre's way around the circle.
-    states : numpy.ndarray of float32, (states, 24)
-        Timbre and log chroma of a state; over the states, each column has mean 0 and variance 1.
+    levels : numpy.ndarray
+        Shape ``(genres, 3, 12)``: mean timbre, spread of timbre and mean log chroma; standard normal.
+    orders : numpy.ndarray
+        Shape ``(genres, states)``: each genre's order of the states.
+    states : numpy.ndarray
+        Shape ``(states, 24)``, float32: timbre and log chroma of each state; columns have mean 0 and variance 1.
     """
 
     levels: Floats
@@ -130,9 +129,9 @@ class World:
 
 @lru_cache(maxsize=4)
 def world(states: int) -> World:
-    """Make the genres: prototypes, and ways around a circle of so many states.
+    """Draw the levels and the states of the genres.
 
-    Each genre takes, of many shuffled circles, the one that shares the fewest steps with those before it.
+    The order of each genre is the one of 200 random orders that shares the fewest steps with earlier genres.
     """
     random = generator(_WORLD, Stream.WORLD, states)
     levels = random.standard_normal((len(GENRES), 3, N_PITCHES))
@@ -150,24 +149,24 @@ def world(states: int) -> World:
 
 @lru_cache(maxsize=65536)
 def artist_levels(seed: int, artist: int) -> Floats:
-    """Give an artist's own lean: standard normal float64 (3, 12), as `World.levels`."""
+    """Return an artist's part of the levels: standard normal, shape ``(3, 12)``."""
     return generator(seed, Stream.ARTIST_SOUND, artist).standard_normal((3, N_PITCHES))
 
 
 @dataclass(frozen=True)
 class SongSound:
-    """What a song's segments scatter around.
+    """Parameters from which a song's segments are drawn.
 
     Attributes
     ----------
-    timbre_mean, timbre_spread : numpy.ndarray of float64, (12,)
-        In the dataset's units.
-    chroma_mean : numpy.ndarray of float64, (12,)
-        Log energy of each pitch class, standardised.
+    timbre_mean, timbre_spread : numpy.ndarray
+        Shape ``(12,)``, in the units of the dataset.
+    chroma_mean : numpy.ndarray
+        Shape ``(12,)``: standardised log energy of each pitch class.
     genre : int
-        Index into `GENRES`: which way the song goes around the circle.
+        Index into `GENRES`.
     start : int
-        Where on the circle it starts.
+        Position on the circle at the start.
     """
 
     timbre_mean: Floats
@@ -178,24 +177,7 @@ class SongSound:
 
 
 def song_sound(seed: int, song: int, genre: int, artist: int, parameters: SignalParameters) -> SongSound:
-    """Draw a song's sound from its genre's and its artist's.
-
-    Parameters
-    ----------
-    seed, song : int
-        Two tracks of one song have one sound.
-    genre : int
-        Index into `GENRES`.
-    artist : int
-        Number of the artist.
-    parameters : SignalParameters
-        Shares of genre and artist.
-
-    Returns
-    -------
-    SongSound
-        Levels, and the start of the walk.
-    """
+    """Draw a song's sound; all tracks of one song have the same."""
     random = generator(seed, Stream.SONG_SOUND, song)
     own = 1 - parameters.genre_share - parameters.artist_share
     levels = (
@@ -213,7 +195,7 @@ def song_sound(seed: int, song: int, genre: int, artist: int, parameters: Signal
 
 
 def _noise_taps() -> Floats32:
-    """Weights (taps, 24) of a unit-variance moving average with the wanted correlation of neighbours."""
+    """Return the weights of the noise's moving average, which has unit variance: shape ``(taps, 24)``."""
     neighbours = np.concatenate([TIMBRE_NEIGHBOURS, np.full(N_PITCHES, _CHROMA_NEIGHBOURS)])
     taps = neighbours[None, :] ** np.arange(_NOISE_TAPS)[:, None]
     unit: Floats32 = (taps / np.sqrt((taps**2).sum(axis=0))).astype(np.float32)
@@ -228,23 +210,12 @@ def segment_sounds(
 ) -> tuple[Floats, Floats]:
     """Draw a song's segments.
 
-    Parameters
-    ----------
-    sound : SongSound
-        What they scatter around.
-    n_segments : int
-        How many.
-    parameters : SignalParameters
-        Shares of motion and noise.
-    random : numpy.random.Generator
-        Noise and lingering come from here.
-
     Returns
     -------
-    timbre : numpy.ndarray of float64, (n_segments, 12)
-        Within ±490, three decimals.
-    pitches : numpy.ndarray of float64, (n_segments, 12)
-        In [0, 1] with a maximum of exactly 1 in every segment, three decimals.
+    timbre : numpy.ndarray
+        Shape ``(n_segments, 12)``, within ±490, three decimals.
+    pitches : numpy.ndarray
+        Shape ``(n_segments, 12)``, in [0, 1] with a maximum of exactly 1 per segment, three decimals.
     """
     white = random.standard_normal((n_segments + _NOISE_TAPS - 1, 2 * N_PITCHES), dtype=np.float32)
     noise = _TAPS[0] * white[_NOISE_TAPS - 1 :]
@@ -257,11 +228,11 @@ def segment_sounds(
     shares = np.repeat([parameters.motion_timbre_share, parameters.motion_chroma_share], N_PITCHES)
     inner = np.sqrt(1 - shares).astype(np.float32) * noise + np.sqrt(shares).astype(np.float32) * motion
 
-    # A few segments (attacks, noise bursts) lie far out, as the real ones do.
+    # Some segments are outliers, as attacks and noise bursts are in the real data.
     bursts = np.where(random.random(n_segments) < 0.02, 2.5, 1.0)[:, None]
     timbre = sound.timbre_mean + sound.timbre_spread * bursts * inner[:, :N_PITCHES]
     np.clip(timbre, -TIMBRE_LIMIT, TIMBRE_LIMIT, out=timbre)
-    # The first coefficient goes with loudness, which mastering crowds against a ceiling.
+    # The first coefficient follows loudness, which mastering compresses below a ceiling.
     timbre[:, 0] = _CEILING - _CROWDING * np.log1p(np.exp((_CEILING - timbre[:, 0]) / _CROWDING))
     np.maximum(timbre[:, 0], 0, out=timbre[:, 0])
 
@@ -273,6 +244,6 @@ def segment_sounds(
 
 
 def three_decimals(values: Floats) -> Floats:
-    """Round as the dataset does: the float64 nearest to a number of three decimals."""
+    """Round to three decimals, as the dataset does."""
     rounded: Floats = np.rint(values * 1000) / 1000
     return rounded

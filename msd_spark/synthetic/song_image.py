@@ -1,9 +1,8 @@
-"""Song files as bytes: a template with the layout, and the song's chunks put behind it.
+"""Song files as bytes: a template with the layout, followed by the chunks of the song.
 
-HDF5 makes the template, with every group, dataset and attribute and no data. What a song adds to
-it is little, and written here: the datasets' lengths, the chunks, and for each dataset the index
-of its chunks, a B-tree of one leaf. The library takes two and a half times
-as long, most of it to open datasets.
+The template, written by the HDF5 library, has every group, dataset and attribute and no data. This module adds the
+lengths of the datasets, the chunks and, for each dataset, their index: a B-tree of one leaf. Writing whole files with
+the library takes two and a half times as long, mostly for opening datasets.
 
 References
 ----------
@@ -26,16 +25,16 @@ from msd_spark.synthetic.chunks import compressed_chunks
 from msd_spark.synthetic.metadata import SongFile
 from msd_spark.synthetic.template import create_layout, set_row_count
 
-_END_OF_FILE = 40  # where superblock 0 has the file's size
-_UNDEFINED = b"\xff" * 8  # the address of what is not there
+_END_OF_FILE = 40  # offset of the file size in superblock 0
+_UNDEFINED = b"\xff" * 8  # a missing address
 _MOST_CHUNKS = 64  # entries of a leaf: twice the default rank of a superblock 0 file
-_MARK = 0x5EED << 40  # a length that no dataset has, to find where the lengths stand
+_MARK = 0x5EED << 40  # a length that no dataset has, to find the offsets of the lengths
 _CHUNKED_LAYOUT = b"\x03\x02"  # version and class of the data layout message
 
 
 @dataclass(frozen=True)
 class _Slot:
-    """Where the template has a dataset's length and the address of its chunks' index."""
+    """Offsets in the template of a dataset's length and of the address of its chunk index."""
 
     item: Table | Array
     length_at: int
@@ -50,7 +49,7 @@ class _Template:
 
 @cache
 def _template() -> _Template:
-    """Make the template: an image of a file without rows, and where to write into it."""
+    """Return an image of a file without rows, and the offsets to fill in."""
     items: list[Table | Array] = [*TABLES, *ARRAYS]
     with h5py.File("template", "w", driver="core", backing_store=False, libver=("earliest", "latest")) as file:
         create_layout(file)
@@ -75,20 +74,20 @@ def _row_shape(item: Table | Array) -> tuple[int, ...]:
 
 
 def _leaf_size(width: tuple[int, ...]) -> int:
-    """Give the size of a leaf with room for 64 chunks: a header, and keys with addresses between them."""
+    """Return the size in bytes of a leaf for 64 chunks: a header, and keys with addresses between them."""
     key, address = 24 + 8 * len(width), 8
     return 24 + _MOST_CHUNKS * (key + address) + key
 
 
 def _index(chunks: list[bytes], rows: int, width: tuple[int, ...], first: int) -> bytes:
-    """Give the B-tree leaf of a dataset's chunks.
+    """Return the B-tree leaf of a dataset's chunks.
 
     Parameters
     ----------
     chunks : list of bytes
-        As they follow each other in the file.
+        In the order of the file.
     rows : int
-        Rows a chunk.
+        Rows per chunk.
     width : tuple of int
         Shape of a row.
     first : int
@@ -106,17 +105,7 @@ def _index(chunks: list[bytes], rows: int, width: tuple[int, ...], first: int) -
 
 
 def song_image(song: SongFile) -> bytes:
-    """Give a song file's bytes.
-
-    Parameters
-    ----------
-    song : SongFile
-        Rows and arrays.
-
-    Returns
-    -------
-    bytes
-        An HDF5 file.
+    """Return the bytes of a song file.
 
     Raises
     ------

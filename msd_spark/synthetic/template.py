@@ -1,4 +1,4 @@
-"""Files with the dataset's HDF5 layout and no rows: groups, datasets and attributes as PyTables wrote them."""
+"""HDF5 files with the layout of the dataset and no rows: groups, datasets and attributes as PyTables wrote them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from msd_spark.core.song_layout import ARRAYS, GROUP_TITLES, TABLES, Array, Tabl
 _FILE_TITLE = "H5 Song File"
 _PYTABLES_FILTERS = 65793  # PyTables' code for zlib at level 1 with shuffle
 DEFLATE = 1
-"""Level of compression."""
+"""Compression level."""
 
 
 def _text_attribute(owner: h5py.HLObject, name: str, text: str, spare: int) -> None:
-    """Write a fixed-length, null-terminated ASCII attribute as PyTables does: `spare` bytes longer than its text."""
+    """Write a fixed-length ASCII attribute as PyTables does, `spare` bytes longer than its text."""
     kind = h5t.C_S1.copy()
     kind.set_size(max(len(text) + spare, 1))
     attribute = h5a.create(owner.id, name.encode(), kind, h5s.create(h5s.SCALAR))
@@ -44,14 +44,14 @@ def _dataset(file: h5py.File, item: Table | Array, dtype: np.dtype[Any], row_sha
     creation.set_shuffle()
     creation.set_deflate(DEFLATE)
     creation.set_fill_time(h5d.FILL_TIME_ALLOC)
-    creation.set_obj_track_times(False)  # else the file would hold the time of writing
+    creation.set_obj_track_times(False)  # otherwise the file would contain the time of writing
     space = h5s.create_simple((0, *row_shape), (h5s.UNLIMITED, *row_shape))
     name = item.path.rsplit("/", 1)[1].encode()
     return h5py.Dataset(h5d.create(file[item.group].id, name, _file_type(dtype), space, creation))
 
 
 def _file_type(dtype: np.dtype[Any]) -> h5t.TypeID:
-    """Translate a type to HDF5, with null-terminated strings as PyTables declares them."""
+    """Return the HDF5 type, with null-terminated strings as PyTables declares them."""
     if dtype.names:
         compound = h5t.create(h5t.COMPOUND, dtype.itemsize)
         for name in dtype.names:
@@ -80,14 +80,14 @@ def _table_attributes(dataset: h5py.Dataset, table: Table) -> None:
 
 
 def create_layout(file: h5py.File, with_arrays: bool = True) -> None:
-    """Create every group, dataset and attribute of the dataset's layout in an empty file, without rows.
+    """Create every group, dataset and attribute of the layout in an empty file, without rows.
 
     Parameters
     ----------
     file : h5py.File
-        Open for writing, made with ``libver="earliest"``.
+        Open for writing, created with ``libver="earliest"``.
     with_arrays : bool
-        False for a summary file: the tables alone.
+        False for a summary file, which has tables only.
     """
     _group_attributes(file, _FILE_TITLE)
     _text_attribute(file, "PYTABLES_FORMAT_VERSION", "2.0", 0)
@@ -100,11 +100,11 @@ def create_layout(file: h5py.File, with_arrays: bool = True) -> None:
         _text_attribute(dataset, "CLASS", "EARRAY", 1)
         _text_attribute(dataset, "VERSION", "1.0", 1)
         _text_attribute(dataset, "TITLE", array.title, 1)
-        # In the real files a count of the objects that their writer had made so far.
+        # In the real files, the number of objects that the writer had created so far.
         _number_attribute(dataset, "EXTDIM", np.int32(counter))
 
 
 def set_row_count(file: h5py.File, rows: int) -> None:
-    """Set the row counts that PyTables reads from the tables' attributes."""
+    """Set the row counts, which PyTables reads from attributes of the tables."""
     for table in TABLES:
         h5a.open(file[table.path].id, b"NROWS").write(np.array(rows, dtype=np.int64))

@@ -1,6 +1,6 @@
-"""The 5,000 words of the lyrics: real function words, made-up stems, and the real list's oddities.
+"""The 5,000 words of the lyrics: real function words, invented stems and irregular words of the real list.
 
-The same in every catalogue, whatever its seed, so that a word means the same everywhere.
+They do not depend on the seed, so that a word means the same in every catalogue.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from msd_spark.synthetic.signal import GENRE_PRIOR, GENRES
 
 VOCABULARY_SIZE = 5000
 _WORLD = 2011
-_TOPIC_WORDS, _TOPICAL_WORDS = 60, 400  # words of a topic, and words that topics are made of
+_TOPIC_WORDS, _TOPICAL_WORDS = 60, 400  # words per topic, and words that topics are drawn from
 
 ENGLISH = (
     "i the you to and a me it not in my is of your that do on are we am will all for no be have love so know this but "
     "with what just when like now can come there go up oh la one they out down get she was see if got never from he "
     "feel want let make way say take would as ca day at babi away life yeah back by her heart here how could night"
 ).split()
-"""The commonest stems, in the order of the real list or so."""
+"""The commonest stems, approximately in the order of the real list."""
 
 SPANISH = "que de y en el un la tu te mi se yo es por con una los más corazón amor día qué está sin para como".split()
 
@@ -34,7 +34,7 @@ ODDITIES = (
     "donâ\x80\x99t", "youâ\x80\x99r", "â\x96", "c\x9cur", "\x96", "no\x85", "n\x85on",  # UTF-8 read as Latin-1, and C1
     "été", "größe", "señor", "går", "się", "perché", "não", "mãe", "für", "déjà", "мир", "愛",
 )  # fmt: skip
-"""Words that break careless readers: some of their characters are line ends to Python's `splitlines`."""
+"""Words that some readers split or misread: `str.splitlines` splits lines at some of their characters."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Vocabulary:
     Attributes
     ----------
     stems : tuple of str
-        5,000 different stems, as the ``%`` line has them.
+        5,000 unique stems, as in the ``%`` line.
     words : tuple of str
-        For each stem, its commonest word.
-    cumulative : numpy.ndarray of float64, (genres, 5000)
-        Cumulative probabilities of the words in each genre.
+        The commonest word of each stem.
+    cumulative : numpy.ndarray
+        Shape ``(genres, 5000)``, cumulative probabilities of the words in each genre.
     """
 
     stems: tuple[str, ...]
@@ -57,7 +57,7 @@ class Vocabulary:
 
 
 def _made_up(count: int, taken: set[str]) -> list[tuple[str, str]]:
-    """Spell stems and their words: a third of the words are longer than their stem."""
+    """Spell stems with their words; about 28 % of the words differ from their stem, as in the real list."""
     pairs: list[tuple[str, str]] = []
     number = 0
     while len(pairs) < count:
@@ -68,8 +68,8 @@ def _made_up(count: int, taken: set[str]) -> list[tuple[str, str]]:
             continue
         taken.add(stem)
         ending = ("e", "s", "ing", "ed", "y")[octets[60] % 5]
-        if octets[59] % 7 < 2:  # 28 % in the real list
-            # Stemmers turn a final y into i: "babi" stands for "baby".
+        if octets[59] % 7 < 2:
+            # Stemmers turn a final y into i: the stem of "baby" is "babi".
             swaps = ending == "y" and f"{stem}i" not in taken
             pairs.append((f"{stem}i", f"{stem}y") if swaps else (stem, stem + ending))
             taken.add(pairs[-1][0])
@@ -80,23 +80,18 @@ def _made_up(count: int, taken: set[str]) -> list[tuple[str, str]]:
 
 @lru_cache(maxsize=4)
 def vocabulary(genre_share: float) -> Vocabulary:
-    """Make the vocabulary.
+    """Return the vocabulary, sorted by frequency over all genres.
 
     Parameters
     ----------
     genre_share : float
-        Of the words of a song, those from its genre's topic.
-
-    Returns
-    -------
-    Vocabulary
-        Words sorted by their frequency over all genres.
+        Share of a song's words that come from the topic of its genre.
     """
     real = list(dict.fromkeys([*ENGLISH, *SPANISH]))
     pairs = [(stem, STEMMED.get(stem, stem)) for stem in real]
     invented = _made_up(VOCABULARY_SIZE - len(real) - len(ODDITIES), set(real) | set(ODDITIES))
     spread = len(invented) // len(ODDITIES)
-    for place, odd in enumerate(ODDITIES):  # scattered over the list, as they are in the real one
+    for place, odd in enumerate(ODDITIES):  # distributed over the list, as in the real one
         invented.insert(place * spread + 40, (odd, odd))
     pairs += invented
 
@@ -110,7 +105,7 @@ def vocabulary(genre_share: float) -> Vocabulary:
 
 
 def _topics(n_real: int, pairs: list[tuple[str, str]]) -> Floats:
-    """Give each genre's topic, (genres, 5000): 60 words of 400 common made-up ones; half of Latin's are Spanish."""
+    """Return word probabilities per genre: 60 of 400 invented words; half of Latin is Spanish."""
     random = np.random.Generator(np.random.SFC64(_WORLD))
     topics = np.zeros((len(GENRES), VOCABULARY_SIZE))
     weights = 1 / (np.arange(_TOPIC_WORDS) + 5.0)

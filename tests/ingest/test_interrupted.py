@@ -10,7 +10,8 @@ from pyspark.sql import SparkSession
 
 from msd_spark.ingest.job import ingest
 from msd_spark.ingest.settings import OUTCOMES, WORK, IngestSettings
-from msd_spark.synthetic.command import SyntheticSettings, generate
+from msd_spark.synthetic.run import generate
+from msd_spark.synthetic.settings import SyntheticSettings
 from tests.support.submitted import Submitted, facts, submitted
 from tests.support.tables import assert_same_songs, files, sums
 

@@ -20,7 +20,8 @@ from msd_spark.core.track_ids import song_path
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest import job
 from msd_spark.ingest.settings import WORK, IngestSettings
-from msd_spark.synthetic.command import SyntheticSettings, generate
+from msd_spark.synthetic.run import generate
+from msd_spark.synthetic.settings import SyntheticSettings
 from tests.support.tables import assert_same_songs, files, ledger, rejected, songs, sums
 
 N_SONGS = 90

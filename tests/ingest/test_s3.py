@@ -14,7 +14,8 @@ from pyspark.sql import SparkSession
 from msd_spark.core import filesystems as locations
 from msd_spark.ingest.job import ingest
 from msd_spark.ingest.settings import IngestSettings
-from msd_spark.synthetic.command import SyntheticSettings, generate
+from msd_spark.synthetic.run import generate
+from msd_spark.synthetic.settings import SyntheticSettings
 from tests.support.object_store import REGION, ObjectStore
 from tests.support.submitted import submitted
 from tests.support.tables import assert_same_songs, rejected, songs, sums

@@ -17,7 +17,8 @@ from msd_spark.io import paged as pages
 from msd_spark.io.paged import MOST_PAGES, PAGE, PagedFile, open_seekable
 from msd_spark.songfile.aggregate import describe, read_songs
 from msd_spark.songfile.song import SongFileError
-from msd_spark.synthetic.command import SyntheticSettings, generate
+from msd_spark.synthetic.run import generate
+from msd_spark.synthetic.settings import SyntheticSettings
 
 
 class Counted:

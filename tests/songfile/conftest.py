@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from msd_spark.synthetic.command import SyntheticSettings, generate
+from msd_spark.synthetic.run import generate
+from msd_spark.synthetic.settings import SyntheticSettings
 
 REAL_SAMPLE = Path(__file__).parents[3] / "shared" / "msd-sample"
 

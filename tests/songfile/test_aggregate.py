@@ -11,7 +11,8 @@ import pytest
 from msd_spark.songfile.aggregate import describe, read_songs
 from msd_spark.songfile.parse import parse_song, same_song
 from msd_spark.songfile.song import Song, SongFileError
-from msd_spark.synthetic.command import SyntheticSettings, generate
+from msd_spark.synthetic.run import generate
+from msd_spark.synthetic.settings import SyntheticSettings
 
 N_SONGS = 12
 

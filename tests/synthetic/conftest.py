@@ -1,4 +1,4 @@
-"""Catalogues that the generator's tests read, each written once."""
+"""Catalogues shared by the tests, each written once."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from msd_spark.core.summary import Summary
 from msd_spark.synthetic.catalogue import Catalogue, make_catalogue
-from msd_spark.synthetic.command import Summary, SyntheticSettings, generate
+from msd_spark.synthetic.run import generate
+from msd_spark.synthetic.settings import SyntheticSettings
 
 REAL_SAMPLE = Path(__file__).parents[3] / "shared" / "msd-sample"
 
@@ -23,7 +25,7 @@ PACKED = SyntheticSettings(
 
 @pytest.fixture(scope="session")
 def real_sample() -> Path:
-    """Give the folder of real files, which most machines do not have."""
+    """The folder of real files, which most machines lack."""
     if not REAL_SAMPLE.is_dir():
         pytest.skip(f"no real sample at {REAL_SAMPLE}")
     return REAL_SAMPLE
@@ -31,32 +33,32 @@ def real_sample() -> Path:
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Summary]:
-    """Write 300 songs as loose files, with everything beside them."""
+    """300 songs as song files, with all other files."""
     output = tmp_path_factory.mktemp("synthetic") / "catalogue"
     return output, generate(SETTINGS, output)
 
 
 @pytest.fixture(scope="session")
 def folder(written: tuple[Path, Summary]) -> Path:
-    """Give the folder of the 300 songs."""
+    """The folder of the 300 songs."""
     return written[0]
 
 
 @pytest.fixture(scope="session")
 def catalogue() -> Catalogue:
-    """Give the plan of the 300 songs."""
+    """The catalogue of the 300 songs."""
     return make_catalogue(SETTINGS)
 
 
 @pytest.fixture(scope="session")
 def packed_settings() -> SyntheticSettings:
-    """Give what the folder in every packaging is made from."""
+    """The settings of the 45 songs in every packaging."""
     return PACKED
 
 
 @pytest.fixture(scope="session")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write 45 songs in every packaging."""
+    """45 songs in every packaging."""
     output = tmp_path_factory.mktemp("packed")
     generate(PACKED, output)
     return output

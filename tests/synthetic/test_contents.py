@@ -10,8 +10,8 @@ import pytest
 
 from msd_spark.synthetic.analysis import analysis
 from msd_spark.synthetic.catalogue import Catalogue, make_catalogue, segment_counts
-from msd_spark.synthetic.command import SyntheticSettings
 from msd_spark.synthetic.draws import AnyArray
+from msd_spark.synthetic.settings import SyntheticSettings
 
 Song = dict[str, AnyArray]
 """A song file's datasets by path."""

@@ -1,4 +1,4 @@
-"""The files beside the songs, read again by small readers written for these tests alone."""
+"""The other files of a catalogue, read by small readers written for these tests."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from msd_spark.synthetic.command import Summary
-from msd_spark.synthetic.labels import CD2_GENRES, MAGD_OTHERS
+from msd_spark.core.summary import Summary
+from msd_spark.synthetic.labels import MAGD_OTHERS
 from msd_spark.synthetic.signal import GENRES
+
+CD2_GENRES = (
+    "Rock", "Pop", "Metal", "Punk", "Blues", "Country", "Electronic", "Folk", "Jazz", "Latin", "New Age", "RnB",
+    "Rap", "Reggae", "World",
+)  # fmt: skip
 
 
 def lines(path: Path) -> list[str]:
-    """Read lines that end with LF alone; the file must end with one."""
+    """Read lines ended by LF only; the file must end with one."""
     text = path.read_bytes().decode("utf-8")
     assert text.endswith("\n")
     return text[:-1].split("\n")
@@ -92,7 +97,7 @@ def genres(path: Path) -> dict[str, list[str]]:
     return read
 
 
-def test_labels_have_their_vocabularies_and_gaps(folder: Path, truth: dict[str, dict[str, str]]) -> None:
+def test_labels_have_their_vocabularies_and_missing_tracks(folder: Path, truth: dict[str, dict[str, str]]) -> None:
     cd1, cd2, cd2c = (genres(folder / f"tagtraum/msd_tagtraum_{name}.cls") for name in ("cd1", "cd2", "cd2c"))
     assert {name for names in cd1.values() for name in names} <= set(GENRES)
     assert {name for names in (*cd2.values(), *cd2c.values()) for name in names} <= set(CD2_GENRES)
@@ -106,7 +111,7 @@ def test_labels_have_their_vocabularies_and_gaps(folder: Path, truth: dict[str, 
     assert cd2.keys() - cd1.keys()
 
 
-def test_cd1_is_wrong_now_and_then(folder: Path, truth: dict[str, dict[str, str]]) -> None:
+def test_some_cd1_labels_are_wrong(folder: Path, truth: dict[str, dict[str, str]]) -> None:
     cd1 = genres(folder / "tagtraum/msd_tagtraum_cd1.cls")
     wrong = sum(names[0] != truth[track]["genre"] for track, names in cd1.items()) / len(cd1)
     assert 0.03 < wrong < 0.15
@@ -121,23 +126,23 @@ def test_label_files_begin_with_the_official_comment(folder: Path, real_sample: 
     assert comment(folder / name) == comment(real_sample / name)
 
 
-def test_magd_has_genres_of_its_own(folder: Path) -> None:
+def test_magd_has_additional_genres(folder: Path) -> None:
     found = {name for names in genres(folder / "magd/msd_magd_genreassignment.tsv").values() for name in names}
     assert found & set(MAGD_OTHERS)
     assert found <= set(MAGD_OTHERS) | set(GENRES)
     assert "Stage " in MAGD_OTHERS
 
 
-def test_triplets_are_sorted_and_lean_to_favourite_genres(folder: Path, truth: dict[str, dict[str, str]]) -> None:
+def test_triplets_are_sorted_and_favour_genres(folder: Path, truth: dict[str, dict[str, str]]) -> None:
     heard = {row["song_id"]: row["genre"] for row in truth.values() if row["is_heard"] == "1"}
-    deaf = {row["song_id"] for row in truth.values() if row["is_heard"] == "0"}
+    unheard = {row["song_id"] for row in truth.values() if row["is_heard"] == "0"}
     rows = [line.split("\t") for line in lines(folder / "tasteprofile/train_triplets.txt")]
     users = [user for user, _, _ in rows]
     assert users == sorted(users)
     assert all(re.fullmatch("[0-9a-f]{40}", user) for user in set(users))
     assert len({(user, song) for user, song, _ in rows}) == len(rows)
     assert {song for _, song, _ in rows} <= heard.keys()
-    assert 0.2 < len(deaf) / (len(heard) + len(deaf)) < 0.4
+    assert 0.2 < len(unheard) / (len(heard) + len(unheard)) < 0.4
     plays = sorted(int(count) for _, _, count in rows)
     assert plays[0] == 1
     assert plays[len(plays) // 2] <= 2
@@ -152,7 +157,7 @@ def test_triplets_are_sorted_and_lean_to_favourite_genres(folder: Path, truth: d
     assert top / len(rows) > common + 0.15
 
 
-def test_mismatches_are_in_the_official_form(folder: Path, truth: dict[str, dict[str, str]]) -> None:
+def test_mismatches_have_the_official_format(folder: Path, truth: dict[str, dict[str, str]]) -> None:
     pattern = re.compile(r"ERROR: <(SO\w{16}) (TR\w{16})> (.*)  -  (.*)  !=  (.*)  -  (.*)")
     tracks: Counter[str] = Counter()
     for line in lines(folder / "tasteprofile/sid_mismatches.txt"):
@@ -172,7 +177,7 @@ def test_unique_tracks_name_every_track(folder: Path, truth: dict[str, dict[str,
     assert all(artist and title for _, _, artist, title in rows)
 
 
-def test_lastfm_is_one_json_a_track(folder: Path, truth: dict[str, dict[str, str]]) -> None:
+def test_lastfm_has_one_json_file_per_track(folder: Path, truth: dict[str, dict[str, str]]) -> None:
     scores: list[str] = []
     untagged = 0
     with zipfile.ZipFile(folder / "lastfm/lastfm_sample.zip") as archive:
@@ -200,7 +205,7 @@ def test_a_duplicate_shares_song_genre_and_artist(truth: dict[str, dict[str, str
         assert all(row[name] == first[name] for name in ("song_id", "genre", "artist_id"))
 
 
-def test_broken_files_are_no_songs(folder: Path, truth: dict[str, dict[str, str]]) -> None:
+def test_broken_files_are_not_songs(folder: Path, truth: dict[str, dict[str, str]]) -> None:
     paths = sorted((folder / "broken").glob("TR*.h5"))
     assert len(paths) == 3
     assert not {path.stem for path in paths} & truth.keys()
@@ -209,8 +214,11 @@ def test_broken_files_are_no_songs(folder: Path, truth: dict[str, dict[str, str]
 
 def test_summary_counts_what_was_written(written: tuple[Path, Summary], truth: dict[str, dict[str, str]]) -> None:
     folder, summary = written
-    assert summary.songs == len(truth) == 300
-    assert summary.counts["triplets"] == len(lines(folder / "tasteprofile/train_triplets.txt"))
-    assert summary.counts["labels cd1"] == len(genres(folder / "tagtraum/msd_tagtraum_cd1.cls"))
-    assert summary.counts["lyrics train"] == len(bags(folder / "musixmatch/mxm_dataset_train.txt")[1])
-    assert summary.bytes == sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    facts = summary.facts
+    assert facts["songs"] == len(truth) == 300
+    assert facts["triplets"] == len(lines(folder / "tasteprofile/train_triplets.txt"))
+    assert facts["labels cd1"] == len(genres(folder / "tagtraum/msd_tagtraum_cd1.cls"))
+    assert facts["lyrics train"] == len(bags(folder / "musixmatch/mxm_dataset_train.txt")[1])
+    assert facts["sid mismatches"] == len(lines(folder / "tasteprofile/sid_mismatches.txt"))
+    assert facts["broken files"] == 3
+    assert facts["bytes"] == sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -17,10 +17,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from msd_spark.synthetic.catalogue import Catalogue, make_catalogue
-from msd_spark.synthetic.command import SyntheticSettings
 from msd_spark.synthetic.draws import Stream, generator
 from msd_spark.synthetic.labels import noisy_genres
 from msd_spark.synthetic.lyrics import bag_of_words
+from msd_spark.synthetic.settings import SyntheticSettings
 from msd_spark.synthetic.signal import GENRE_PRIOR, GENRES, SignalParameters, segment_sounds, song_sound, world
 from msd_spark.synthetic.vocabulary import VOCABULARY_SIZE
 
