@@ -35,7 +35,8 @@ from msd_spark.scoring.job import score
 from msd_spark.scoring.settings import ScoreSettings
 from msd_spark.spark.session import start_spark
 from training.data.targets import Target
-from training.models import MODELS, ModelSettings
+from training.models.build import MODELS
+from training.models.settings import ModelSettings
 
 RUN = "cnn"
 SIZES = (2_000, 50_000)

@@ -227,7 +227,7 @@ def epoch(what: str, folder: Path) -> None:
     from training.data.targets import Target
     from training.loop.settings import TrainingSettings
     from training.loop.trainer import Trainer
-    from training.models import MODELS
+    from training.models.build import MODELS
     from training.models.settings import DEFAULTS
     from training.ranks.devices import keep_to_own_cores
     from training.ranks.ranks import Ranks

@@ -13,11 +13,11 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.legacy import job_parser
+from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.runs import HISTORY, METADATA, METRICS, RUNS
 from msd_spark.core.schemas import SPLITS
 from msd_spark.core.warehouse import Warehouse
@@ -25,8 +25,8 @@ from training.comparing.comparison import Combination, combinations, parse_list
 from training.comparing.table import NOTE, comparison_table, findings, markdown
 from training.evaluation.deciding import MAIN_METRICS
 from training.loop.checkpoints import differences
-from training.loop.options import model_settings, training_settings
-from training.loop.session import forget_models, join_ranks, run_command, training_arguments
+from training.loop.options import TrainOptions
+from training.loop.session import forget_models, join_ranks, parsed
 from training.models.settings import DEFAULTS, INPUTS
 
 if TYPE_CHECKING:
@@ -48,14 +48,13 @@ class Run:
     name : str
     combination : Combination
     seed : int
-    arguments : argparse.Namespace
-        As ``training/train.py`` would have them.
+    arguments : TrainOptions
     """
 
     name: str
     combination: Combination
     seed: int
-    arguments: argparse.Namespace
+    arguments: TrainOptions
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> tuple[argparse.Namespace, list[str]]:
@@ -91,7 +90,7 @@ def plan_runs(arguments: argparse.Namespace, others: Sequence[str]) -> list[Run]
             words = ["--warehouse", arguments.warehouse, "--dataset", arguments.dataset, "--baselines", "simple"]
             # The comparison's own words come last: they are the ones that count.
             words += [*others, "--model", who.model, "--inputs", who.inputs, "--seed", str(seed), "--run", name]
-            runs.append(Run(name, who, seed, training_arguments(words)))
+            runs.append(Run(name, who, seed, parsed(words)))
     return runs
 
 
@@ -109,10 +108,10 @@ def is_done(warehouse: Warehouse, run: Run, fingerprint: str) -> bool:
     kept = metadata["arguments"]
     before = {name: kept.get(name) for name in ("model", "target", "model_settings", "training_settings")}
     now = {
-        "model": run.arguments.model,
+        "model": run.arguments.model.name,
         "target": run.arguments.target,
-        "model_settings": asdict(model_settings(run.arguments)),
-        "training_settings": asdict(training_settings(run.arguments)),
+        "model_settings": asdict(run.arguments.model_settings()),
+        "training_settings": asdict(run.arguments.training_settings()),
     }
     pairs = ({**before, "dataset": metadata["dataset"]["fingerprint"]}, {**now, "dataset": fingerprint})
     others = differences(*json.loads(json.dumps(pairs)))
@@ -125,7 +124,7 @@ def is_done(warehouse: Warehouse, run: Run, fingerprint: str) -> bool:
 def train_all(warehouse: Warehouse, arguments: argparse.Namespace, runs: Sequence[Run], ranks: Ranks) -> None:
     """Train the runs that are not finished, one after the other."""
     from training.data.dataset import Dataset
-    from training.train import train_with
+    from training.train import train
 
     fingerprint = Dataset.open(warehouse, arguments.dataset).metadata["fingerprint"]
 
@@ -142,9 +141,8 @@ def train_all(warehouse: Warehouse, arguments: argparse.Namespace, runs: Sequenc
             print(f"\n[{number}/{len(runs)}] {run.combination}, seed {run.seed}", file=sys.stderr, flush=True)
         began = ranks.agree_on(not _is_begun(warehouse, run))
         # A run of this comparison that was killed goes on from its checkpoint.
-        run.arguments.resume = not run.arguments.overwrite
         started = time.monotonic()
-        train_with(run.arguments, ranks)
+        train(replace(run.arguments, resume=not run.arguments.overwrite), ranks)
         forget_models()
         if ranks.is_first:
             seconds = round(time.monotonic() - started, 2) if began else None
@@ -200,7 +198,7 @@ def compare_runs(warehouse: Warehouse, arguments: argparse.Namespace, runs: Sequ
         "figures": list(figures),
         "reference": arguments.reference,
         "bootstrap": asdict(bootstrap),
-        "training_settings": asdict(training_settings(runs[0].arguments)),
+        "training_settings": asdict(runs[0].arguments.training_settings()),
         "rows": rows,
         "baselines": {name: baselines[name] for name in baselines if name != "model"},
     }
@@ -231,4 +229,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    exit_with(main)

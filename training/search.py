@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.legacy import job_parser
+from msd_spark.core.legacy import exit_with, job_parser
 from msd_spark.core.warehouse import Warehouse
 from training.loop.optimizers import OPTIMIZERS
-from training.loop.session import join_ranks, run_command, training_arguments
+from training.loop.session import join_ranks, parsed
 from training.models.settings import BOTH, DEFAULTS, INPUTS
 from training.searching.space import Range, SearchSpace
 from training.searching.study import SEARCHES, SearchSettings, Study
@@ -98,7 +98,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> tuple[argparse.Namesp
         arguments.model,
         tuple(fixed),
         space,
-        training_arguments(fixed).target,
+        parsed(fixed).target,
         arguments.figure,
         arguments.seed,
         not arguments.no_pruning,
@@ -149,4 +149,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    exit_with(main)

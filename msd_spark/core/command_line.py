@@ -17,9 +17,12 @@ from msd_spark.core.options import (
     OptionError,
     Settings,
     declared_options,
+    default_of,
     is_settings,
+    left_out,
     option_of,
     typed_name,
+    value_at,
 )
 from msd_spark.core.verbs import STAGES, VERBS, Verb
 
@@ -88,15 +91,26 @@ def parse(settings: type[S], words: Sequence[str], verb: Verb) -> S:
     OptionError
         If a value is not allowed.
     """
+    from_file = words_of(read_settings(settings_path(words), settings, verb.name), settings)
+    parsed = _parsed(settings, [*from_file, *words], verb)
+    presets = [
+        preset
+        for declared in declared_options(settings)
+        if (preset := declared.option.presets.get(value_at(parsed, declared.path)))
+    ]
+    for preset in presets:
+        parsed = _parsed(settings, [*words_of(preset, settings), *from_file, *words], verb)
+    return parsed
+
+
+def _parsed(settings: type[S], words: Sequence[str], verb: Verb) -> S:
     import tyro
 
-    from_file = words_of(read_settings(settings_path(words), settings, verb.name), settings)
-    prog = f"msd-spark {verb.name}"
     typed: Any = tyro.cli(
         _typed_class(settings, verb.name, top=True),
-        prog=prog,
+        prog=f"msd-spark {verb.name}",
         description=f"{verb.help[0].upper()}{verb.help[1:]}.",
-        args=[*from_file, *words],
+        args=words,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
     )
     return _settings_from(settings, typed)
@@ -181,18 +195,27 @@ def words_of(options: Mapping[str, Any], settings: type[Settings]) -> list[str]:
     return words
 
 
-def _typed_class(settings: type[Settings], name: str, *, top: bool = False) -> type:
+def _typed_class(
+    settings: type[Settings],
+    name: str,
+    defaults: Settings | None = None,
+    without: frozenset[str] = frozenset(),
+    *,
+    top: bool = False,
+) -> type:
     """Return a class that tyro turns into a parser with the options of a settings class."""
     import tyro
 
     hints = typing.get_type_hints(settings)
     fields: list[tuple[str, Any, Any]] = []
     for field in dataclasses.fields(settings):
-        declared, kind = option_of(field), hints[field.name]
+        declared, kind, default = option_of(field), hints[field.name], default_of(field, defaults)
         if declared is None:
             if is_settings(kind):
-                nested = _typed_class(kind, field.name)
+                nested = _typed_class(kind, field.name, default, without | left_out(field))
                 fields.append((field.name, nested, dataclasses.field(default_factory=nested)))
+            continue
+        if typed_name(field) in without:
             continue
         if declared.choices is not None and type(None) not in typing.get_args(kind):
             kind = _with_choices(kind, declared.choices)
@@ -200,7 +223,7 @@ def _typed_class(settings: type[Settings], name: str, *, top: bool = False) -> t
             name=typed_name(field),
             metavar=declared.metavar,
             help=declared.help,
-            help_behavior_hint=_hint(field.default),
+            help_behavior_hint=_hint(default),
         )
         markers: list[Any] = [about]
         if type(None) in typing.get_args(kind):
@@ -209,7 +232,7 @@ def _typed_class(settings: type[Settings], name: str, *, top: bool = False) -> t
             markers.append(tyro.conf.UseAppendAction)
         if declared.positional:
             markers.append(tyro.conf.Positional)
-        fields.append((field.name, Annotated[(kind, *markers)], dataclasses.field(default=field.default)))
+        fields.append((field.name, Annotated[(kind, *markers)], dataclasses.field(default=default)))
     if top and all(field.name != SETTINGS_FILE for field in dataclasses.fields(settings)):
         text = "TOML file with options; the command line wins"
         about = tyro.conf.arg(name=SETTINGS_FILE, metavar="FILE", help=text, help_behavior_hint="")
@@ -238,7 +261,7 @@ def _optional(kind: Any, choices: tuple[Any, ...] | None) -> Any:
 
     return PrimitiveConstructorSpec(
         nargs="*" if several else size,
-        metavar=element.__name__.upper(),
+        metavar=f"{{{','.join(map(str, choices))}}}" if choices else element.__name__.upper(),
         instance_from_str=read,
         is_instance=lambda value: True,
         str_from_instance=lambda value: [str(value)],
@@ -255,12 +278,16 @@ def _hint(default: Any) -> str:
     return f"(default: {shown})"
 
 
-def _settings_from(settings: type[S], typed: Any) -> S:
+def _settings_from(settings: type[S], typed: Any, defaults: S | None = None) -> S:
     values = {}
     hints = typing.get_type_hints(settings)
     for field in dataclasses.fields(settings):
-        if option_of(field) is not None:
+        kind, default = hints[field.name], default_of(field, defaults)
+        if not hasattr(typed, field.name):
+            if defaults is not None:
+                values[field.name] = default
+        elif is_settings(kind) and option_of(field) is None:
+            values[field.name] = _settings_from(kind, getattr(typed, field.name), default)
+        else:
             values[field.name] = getattr(typed, field.name)
-        elif is_settings(hints[field.name]):
-            values[field.name] = _settings_from(hints[field.name], getattr(typed, field.name))
     return settings(**values)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+S = TypeVar("S", bound="Settings")
 
 _KEY = "option"
+_WITHOUT = "without"
 
 
 class OptionError(ValueError):
@@ -71,6 +73,8 @@ class Option:
         Whether each occurrence of the option adds one value.
     positional : bool
         Whether the values are typed without the option's name.
+    presets : mapping
+        Defaults of other options, by name, for each value of this one.
     """
 
     help: str
@@ -80,6 +84,7 @@ class Option:
     check: Check | None = None
     repeat: bool = False
     positional: bool = False
+    presets: Mapping[Any, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
 
 def option(
@@ -92,10 +97,25 @@ def option(
     check: Check | None = None,
     repeat: bool = False,
     positional: bool = False,
+    presets: Mapping[Any, Mapping[str, Any]] | None = None,
 ) -> T:
     """Return a dataclass field that is an option; see `Option` for the parameters."""
-    declared = Option(help, name, metavar, tuple(choices) if choices is not None else None, check, repeat, positional)
+    allowed = tuple(choices) if choices is not None else None
+    declared = Option(help, name, metavar, allowed, check, repeat, positional, presets or {})
     return dataclasses.field(default=default, metadata={_KEY: declared})
+
+
+def nested(default: S, *, without: typing.Iterable[str] = ()) -> S:
+    """Return a dataclass field of nested settings, with other defaults or fewer options than their class.
+
+    Parameters
+    ----------
+    default : Settings
+        Its values are the options' defaults.
+    without : iterable of str
+        Names, as typed, of options that the command line does not offer; they keep the value of `default`.
+    """
+    return dataclasses.field(default=default, metadata={_WITHOUT: frozenset(without)})
 
 
 @dataclass(frozen=True)
@@ -137,16 +157,53 @@ class Declared:
     option: Option
 
 
-def declared_options(settings: type[Settings], prefix: tuple[str, ...] = ()) -> Iterator[Declared]:
-    """Yield the options of a settings class, those of nested settings in place of their field."""
+def declared_options(
+    settings: type[Settings],
+    prefix: tuple[str, ...] = (),
+    defaults: Settings | None = None,
+    without: frozenset[str] = frozenset(),
+) -> Iterator[Declared]:
+    """Yield the options of a settings class, those of nested settings in place of their field.
+
+    Parameters
+    ----------
+    prefix : tuple of str
+        Attribute names that lead to the class.
+    defaults : Settings, optional
+        An instance whose values replace the declared defaults.
+    without : frozenset of str
+        Names of options to leave out.
+    """
     hints = typing.get_type_hints(settings)
     for field in dataclasses.fields(settings):
-        path = (*prefix, field.name)
+        path, default = (*prefix, field.name), default_of(field, defaults)
         if _KEY in field.metadata:
-            declared = field.metadata[_KEY]
-            yield Declared(typed_name(field), path, hints[field.name], field.default, declared)
+            if typed_name(field) not in without:
+                yield Declared(typed_name(field), path, hints[field.name], default, field.metadata[_KEY])
         elif is_settings(hints[field.name]):
-            yield from declared_options(hints[field.name], path)
+            yield from declared_options(hints[field.name], path, default, without | left_out(field))
+
+
+def default_of(field: dataclasses.Field[Any], defaults: Settings | None = None) -> Any:
+    """Return a field's default; for nested settings None if the class has required options."""
+    if defaults is not None:
+        return getattr(defaults, field.name)
+    if _KEY in field.metadata or field.default is not dataclasses.MISSING:
+        return field.default
+    return None
+
+
+def left_out(field: dataclasses.Field[Any]) -> frozenset[str]:
+    """Return the names of the options of nested settings that the command line does not offer."""
+    return field.metadata.get(_WITHOUT, frozenset())
+
+
+def value_at(settings: Settings, path: tuple[str, ...]) -> Any:
+    """Return the value at the end of attribute names, as in `Declared.path`."""
+    value: Any = settings
+    for name in path:
+        value = getattr(value, name)
+    return value
 
 
 def typed_name(field: dataclasses.Field[Any]) -> str:

@@ -27,7 +27,7 @@ from msd_spark.core.warehouse import Warehouse
 from tests.conftest import REPOSITORY
 from tests.infra.conftest import STEPS, Packaged
 from tests.infra.tools import CHECKERS, INFRA, Terraform, client_environment, run, succeeds
-from training.loop.session import training_arguments
+from training.loop.session import parsed
 
 ACCOUNT = "123456789012"
 NAME = "msd-spark-dev"
@@ -179,8 +179,8 @@ def test_printed_commands_are_ones_that_the_jobs_take(
     )
     launcher, words = outputs["horovodrun"].split(" training/train.py ")
     assert launcher == "horovodrun -np 4"
-    found = training_arguments(shlex.split(words))
-    assert (found.warehouse, found.model, found.run) == (warehouse, "cnn", "cnn")
+    found = parsed(shlex.split(words))
+    assert (found.warehouse, found.model.name, found.run) == (warehouse, "cnn", "cnn")
 
 
 def test_make_package_puts_there_what_the_stack_names(

@@ -15,7 +15,7 @@ from training.data.targets import Target
 from training.evaluation.judgement import epoch_metrics
 from training.loop.settings import TrainingSettings
 from training.loop.trainer import Trainer
-from training.models import MODELS
+from training.models.build import MODELS
 from training.models.settings import ModelSettings
 from training.ranks.ranks import Ranks
 

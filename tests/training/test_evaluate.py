@@ -38,7 +38,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from training.data.dataset import Dataset
     from training.data.targets import Target
     from training.evaluation.judgement import read_training_truths
-    from training.models import MODELS
+    from training.models.build import MODELS
     from training.models.settings import ModelSettings
     from training.runs.run_folder import FinishedRun, write_run
 

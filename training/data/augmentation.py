@@ -9,57 +9,54 @@ normalises to 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from msd_spark.core.model_inputs import CHROMA, HAS_LYRICS, LYRIC_VECTOR, MASK, TIMBRE
+from msd_spark.core.options import Check, Settings, at_least, between, option
 
 Inputs = dict[str, np.ndarray]
 
 
-@dataclass(frozen=True)
-class AugmentationSettings:
-    """What may happen to a training example.
+SHARE = Check(lambda value: 0 <= value < 1, "0 to below 1")
 
-    Attributes
-    ----------
-    crop : float
-        Share of a song that is at most cut away at its ends; what is left moves to the front.
-    time_masks : int
-        Spans of segments that are masked [1]_.
-    time_share : float
-        Share of a song that one span covers at most.
-    coefficient_masks : int
-        Neighbouring coefficients that are masked at most, of chroma and of timbre each [1]_.
-    transpose : int
-        Semitones by which chroma is turned at most, up or down: a song in another key.
-    lyric_dropout : float
-        Probability that lyrics are taken away, flag and all.
-    mixup : float
-        ``a`` of the Beta(a, a) that says in which parts two examples are mixed [2]_; 0 mixes none.
+
+@dataclass(frozen=True)
+class AugmentationSettings(Settings):
+    """Augmentation of training examples; None leaves a value to the model.
 
     References
     ----------
-    .. [1] D. S. Park et al., "SpecAugment", Interspeech 2019.
+    .. [1] D. S. Park et al., "SpecAugment", Interspeech 2019: the masks.
     .. [2] H. Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018.
     """
 
-    crop: float = 0.0
-    time_masks: int = 0
-    time_share: float = 0.1
-    coefficient_masks: int = 0
-    transpose: int = 0
-    lyric_dropout: float = 0.0
-    mixup: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuse what is below 0, and shares above 1."""
-        for item in fields(self):
-            if getattr(self, item.name) < 0:
-                raise ValueError(f"{item.name} is not below 0: {getattr(self, item.name)}")
-        if self.crop >= 1 or self.time_share > 1 or self.lyric_dropout > 1:
-            raise ValueError("crop is below 1, time_share and lyric_dropout not above it")
+    crop: float = option(0.0, "cut up to this share of a song off its ends", metavar="SHARE", check=SHARE)
+    time_masks: int | None = option(
+        None, "spans of segments to mask; depends on the model", metavar="N", check=at_least(0)
+    )
+    time_share: float = option(
+        0.1, "longest span to mask, as a share of the song", metavar="SHARE", check=between(0, 1)
+    )
+    coefficient_masks: int | None = option(
+        None,
+        "most coefficients to mask in chroma, and in timbre; depends on the model",
+        metavar="N",
+        check=at_least(0),
+    )
+    transpose: int = option(
+        0, "rotate chroma by up to this many semitones, up or down", metavar="SEMITONES", check=at_least(0)
+    )
+    lyric_dropout: float | None = option(
+        None,
+        "share of the examples with lyrics whose lyrics are dropped; depends on the model",
+        metavar="SHARE",
+        check=between(0, 1),
+    )
+    mixup: float = option(
+        0.0, "mix pairs of examples in shares from Beta(ALPHA, ALPHA); 0: off", metavar="ALPHA", check=at_least(0)
+    )
 
 
 def uniforms(track_ids: np.ndarray, n: int, *key: int) -> np.ndarray:
@@ -130,7 +127,7 @@ def augment(
         n_pitches = changed[CHROMA].shape[2]
         places = (np.arange(n_pitches) - (turns - settings.transpose)[:, None]) % n_pitches
         changed[CHROMA] = np.take_along_axis(changed[CHROMA], places[:, None, :], axis=2)
-    for number in range(settings.time_masks):
+    for number in range(settings.time_masks or 0):
         hidden = _spans(changed[MASK], settings.time_share, uniforms(track_ids, 2, *key, 3, number))
         for name in (CHROMA, TIMBRE):
             changed[name] = np.where(hidden[:, :, None], mean[name].astype(np.float32), changed[name])

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from msd_spark.core.model_inputs import CHROMA, LYRIC_VECTOR, TIMBRE
-from training.data.augmentation import AugmentationSettings, augment, mix
+from msd_spark.core.options import Settings, nested, option
+from training.data.augmentation import SHARE, AugmentationSettings, augment, mix
 from training.data.dataset import Dataset
 from training.data.prefetch import prefetched
 from training.data.reading import Batch
 from training.data.targets import Target
-from training.data.truth import NONE, class_weights, example_weights, soft_truth
+from training.data.truth import CLASS_WEIGHTS, NONE, class_weights, example_weights, soft_truth
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -27,20 +28,14 @@ TrainingBatch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class FeedSettings:
-    """What becomes of examples on their way into a training step.
+class FeedSettings(Settings):
+    """Truths, weights and augmentation of training examples."""
 
-    Attributes
-    ----------
-    class_weights : str
-        One of `training.data.truth.CLASS_WEIGHTS`.
-    label_smoothing : float
-    augmentation : AugmentationSettings
-    """
-
-    class_weights: str = NONE
-    label_smoothing: float = 0.0
-    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    class_weights: str = option(NONE, "rule for weighting rare classes up", choices=CLASS_WEIGHTS)
+    label_smoothing: float = option(
+        0.0, "share of each truth that is spread over all classes", metavar="SHARE", check=SHARE
+    )
+    augmentation: AugmentationSettings = nested(AugmentationSettings())
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msd_spark.core.options import Settings, at_least, option
 from training.loop.checkpoints import Checkpoints
 from training.loop.state import TrainingState
 from training.loop.tensorboard_log import TensorBoardLog
@@ -14,27 +15,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class CheckpointSettings:
-    """When checkpoints are written, and whether they outlive the training.
+class CheckpointSettings(Settings):
+    """When checkpoints are written, and whether the finished run keeps the last ones."""
 
-    Attributes
-    ----------
-    every : int
-        Epochs from one to the next; 0 writes none.
-    steps : int
-        Steps from one to the next within an epoch; 0 writes none there.
-    keep : bool
-        Whether the finished run keeps the last ones, in ``models/RUN/checkpoints/``.
-    """
-
-    every: int = 1
-    steps: int = 0
-    keep: bool = False
-
-    def __post_init__(self) -> None:
-        """Refuse what is below 0."""
-        if min(self.every, self.steps) < 0:
-            raise ValueError("checkpoints are written every so many epochs and steps; 0 writes none")
+    every: int = option(
+        1,
+        "epochs from one checkpoint to the next; 0: none",
+        name="checkpoint-every",
+        metavar="EPOCHS",
+        check=at_least(0),
+    )
+    steps: int = option(
+        0,
+        "steps from one checkpoint to the next within an epoch; 0: none",
+        name="checkpoint-steps",
+        metavar="STEPS",
+        check=at_least(0),
+    )
+    keep: bool = option(False, "keep the last checkpoints in the finished run's folder", name="keep-checkpoints")
 
 
 class Journal:

@@ -5,41 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msd_spark.core.options import Settings, at_least, option
+
 if TYPE_CHECKING:
     import keras
 
 ADAM, SGD, ADAMW = "adam", "sgd", "adamw"
 OPTIMIZERS = (ADAM, SGD, ADAMW)
-"""Every optimizer by the name that ``--optimizer`` takes."""
 
 FLOAT32, MIXED = "float32", "mixed"
 PRECISIONS = (FLOAT32, MIXED)
-"""How layers compute, by the name that ``--precision`` takes."""
 
 
 @dataclass(frozen=True)
-class OptimizerSettings:
-    """Which optimizer.
+class OptimizerSettings(Settings):
+    """The optimizer, gradient clipping and precision."""
 
-    Attributes
-    ----------
-    name : str
-        One of `OPTIMIZERS`.
-    momentum : float
-        Of SGD.
-    weight_decay : float
-        Of AdamW: share of a kernel, times the learning rate, that each step takes off.
-    clip_norm : float
-        Greatest length of the gradient of all weights together; 0 does not clip.
-    precision : str
-        One of `PRECISIONS`. ``mixed`` computes in float16 and keeps weights in float32.
-    """
-
-    name: str = ADAM
-    momentum: float = 0.9
-    weight_decay: float = 1e-2
-    clip_norm: float = 0.0
-    precision: str = FLOAT32
+    name: str = option(ADAM, "optimizer", name="optimizer", choices=OPTIMIZERS)
+    momentum: float = option(0.9, "momentum of sgd", check=at_least(0))
+    weight_decay: float = option(1e-2, "weight decay of adamw, multiplied by the learning rate", check=at_least(0))
+    clip_norm: float = option(0.0, "largest norm of the gradient over all ranks; 0: no clipping", check=at_least(0))
+    precision: str = option(
+        FLOAT32,
+        "mixed: layers compute in float16 with loss scaling, for GPUs; the saved model is float32",
+        choices=PRECISIONS,
+    )
 
     @property
     def dtype_policy(self) -> str:

@@ -1,35 +1,23 @@
-"""The learning rate along a training, as a pure function."""
+"""The learning rate schedule."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
+from msd_spark.core.options import Check, Settings, at_least, option
+
 NONE, COSINE, LINEAR, STEPS = "none", "cosine", "linear", "steps"
 DECAYS = (NONE, COSINE, LINEAR, STEPS)
-"""How the rate falls, by the name that ``--decay`` takes."""
-
 SCALINGS = ("none", "linear", "sqrt")
-"""How the rate grows with the ranks, by the name that ``--scale-learning-rate`` takes."""
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """How the learning rate goes.
+class Schedule(Settings):
+    """The learning rate over a training.
 
-    Attributes
-    ----------
-    learning_rate : float
-        At the top, on one rank.
-    scaling : str
-        ``none``: ranks change nothing, so that 2 ranks with half the batch train as 1 rank with all
-        of it. ``linear`` multiplies by the ranks [1]_, for as many times larger a global batch with
-        SGD; ``sqrt`` by their square root, which suits Adam [2]_.
-    warm_up : float
-        Epochs in which the rate climbs from 0 to the top, in a straight line.
-    decay : str
-        After that, to the last epoch: ``none`` stays at the top, ``cosine`` and ``linear`` fall to 0,
-        ``steps`` divides by 10 at one half and again at three quarters of the way.
+    After the warm-up, ``cosine`` and ``linear`` fall to 0 at the last epoch; ``steps`` divides the rate by 10 at one
+    half and again at three quarters of the remaining epochs. ``linear`` scaling suits SGD [1]_, ``sqrt`` Adam [2]_.
 
     References
     ----------
@@ -37,34 +25,33 @@ class Schedule:
     .. [2] S. Malladi et al., "On the SDEs and scaling rules for adaptive gradient algorithms", 2022.
     """
 
-    learning_rate: float = 1e-3
-    scaling: str = "none"
-    warm_up: float = 0.0
-    decay: str = NONE
-
-    def __post_init__(self) -> None:
-        """Refuse what is no schedule."""
-        if not self.learning_rate > 0 or not math.isfinite(self.learning_rate) or self.warm_up < 0:
-            raise ValueError(
-                f"a learning rate is above 0 and a warm-up is not below it: {self.learning_rate}, {self.warm_up}"
-            )
-        if self.scaling not in SCALINGS or self.decay not in DECAYS:
-            raise ValueError(f"no schedule is scaled by {self.scaling!r} and decays by {self.decay!r}")
+    learning_rate: float = option(
+        1e-3, "peak learning rate on one rank", check=Check(lambda value: 0 < value < math.inf, "a number above 0")
+    )
+    scaling: str = option(
+        "none",
+        "growth of the learning rate with the number of ranks; none: 2 ranks train as 1 rank with twice the batch",
+        name="scale-learning-rate",
+        choices=SCALINGS,
+    )
+    warm_up: float = option(
+        0.0, "epochs of linear warm-up to the peak learning rate", metavar="EPOCHS", check=at_least(0)
+    )
+    decay: str = option(NONE, "decay of the learning rate after the warm-up, to the last epoch", choices=DECAYS)
 
     def peak(self, ranks: int) -> float:
-        """Return the highest rate, on so many ranks."""
+        """Return the peak learning rate on a number of ranks."""
         return self.learning_rate * {"none": 1.0, "linear": float(ranks), "sqrt": math.sqrt(ranks)}[self.scaling]
 
     def at(self, progress: float, epochs: int, ranks: int = 1) -> float:
-        """Return the rate of a step.
+        """Return the learning rate of a step.
 
         Parameters
         ----------
         progress : float
-            Epochs trained when the step is done: 2.25 at the end of a quarter of the third one.
+            Epochs trained at the end of the step, 2.25 after a quarter of the third epoch.
         epochs : int
-            Epochs in all.
-        ranks : int
+            Number of epochs of the training.
 
         Examples
         --------
@@ -75,7 +62,7 @@ class Schedule:
         peak = self.peak(ranks)
         if progress < self.warm_up:
             return peak * progress / self.warm_up
-        # What is left after the warm-up, from 0 to 1.
+        # Progress after the warm-up, from 0 to 1.
         done = min(1.0, (progress - self.warm_up) / max(epochs - self.warm_up, 1e-9))
         if self.decay == COSINE:
             return peak * (1 + math.cos(math.pi * done)) / 2

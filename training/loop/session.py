@@ -1,73 +1,223 @@
-"""What every command that trains does first: read the options of a training, and join the other ranks.
+"""Train a model and write its run: what ``train``, ``compare`` and ``search`` share.
 
-No engine is imported before the ranks are joined.
+TensorFlow and Horovod are imported only inside the functions, so that options are checked before they start.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
+import sys
+import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
-from msd_spark.core.legacy import exit_with, job_parser
-from msd_spark.environment.doctor import require_sound_environment
-from training.loop.options import add_options, checkpoint_settings, model_settings, training_settings
-from training.protocol_2019.options import parse_options
+from tabulate import tabulate
+
+from msd_spark.core.command_line import parse
+from msd_spark.core.errors import UserError
+from msd_spark.core.options import declared_options, value_at
+from msd_spark.core.runs import only_dataset
+from msd_spark.core.verbs import VERBS
+from msd_spark.core.warehouse import Warehouse
+from training.loop.options import TrainOptions
 
 if TYPE_CHECKING:
-    from training.ranks.ranks import Ranks
+    import keras
 
-# TensorFlow reads these as it is imported.
+    from training.data.dataset import Dataset
+    from training.data.targets import Target
+    from training.loop.state import TrainingState
+    from training.ranks.ranks import Ranks
+    from training.runs.run_folder import FinishedRun
+
+# TensorFlow reads these when it is imported.
 for _name, _value in {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}.items():
     os.environ.setdefault(_name, _value)
 
+NOT_RECORDED = ("warehouse", "overwrite", "resume")
+"""Options that do not change a run, so its metadata omits them."""
 
-def training_arguments(words: Sequence[str]) -> argparse.Namespace:
-    """Return what ``training/train.py`` makes of the words of its command line.
+
+def parsed(words: Sequence[str]) -> TrainOptions:
+    """Return the options of ``msd-spark train`` from the words of a command line."""
+    options = parse(TrainOptions, words, VERBS["train"])
+    options.model_settings()
+    return options
+
+
+def checked(options: TrainOptions) -> TrainOptions:
+    """Return the options with the name of the dataset; check everything that needs no TensorFlow.
 
     Raises
     ------
     UserError
-        When the options do not fit together.
+        If the dataset is missing.
+    OptionError
+        If an option does not fit the model.
     """
-    parser = job_parser("The options of training/train.py.")
-    parser.prog = "training/train.py"
-    add_options(parser)
-    arguments = parse_options(parser, list(words))
-    checkpoint_settings(arguments), training_settings(arguments), model_settings(arguments)
-    return arguments
+    options.model_settings()
+    warehouse = Warehouse(options.warehouse)
+    dataset = options.dataset or only_dataset(warehouse)
+    warehouse.require("dataset", dataset)
+    return replace(options, dataset=dataset)
 
 
 def join_ranks() -> Ranks:
-    """Join the other ranks, with this one's share of the machine's cores and accelerators."""
+    """Join the other ranks and take this rank's share of the machine's cores and GPUs."""
     import horovod.tensorflow as hvd
 
     from training.ranks.devices import keep_to_own_cores, use_own_accelerator
     from training.ranks.ranks import Ranks
 
     ranks = Ranks.join()
-    # Before anything else of TensorFlow: its threads and devices cannot be changed once it runs.
+    # TensorFlow fixes its threads and devices with the first operation.
     keep_to_own_cores(hvd.local_rank(), hvd.local_size())
     use_own_accelerator(hvd.local_rank())
     return ranks
 
 
+def train(
+    options: TrainOptions,
+    dataset: Dataset,
+    ranks: Ranks,
+    begin: TrainingState | None = None,
+    commit: Callable[[TrainingState], None] | None = None,
+) -> FinishedRun | None:
+    """Train and evaluate; return the run on rank 0 and None on the others.
+
+    Parameters
+    ----------
+    begin : TrainingState, optional
+        State to resume from, instead of a checkpoint.
+    commit : callable, optional
+        Called with the state after every epoch.
+    """
+    from training.data.targets import Target
+    from training.loop.checkpoints import Checkpoints
+    from training.loop.journal import Journal
+    from training.loop.trainer import Trainer
+
+    settings = options.training_settings()
+    target = Target.of(options.target, dataset)
+    run = options.run or ranks.agree_on(f"{options.model.name}-{time.strftime('%Y%m%d-%H%M%S')}")
+    checkpoints = Checkpoints(Warehouse(options.warehouse), run, _fixed_settings(options, dataset, ranks))
+    with ranks.noticing_losses(how_to_go_on=f"go on with the same command, --run {run} --resume"):
+        if begin is None:
+            begin = ranks.first_does(lambda: checkpoints.begin(resume=options.resume, overwrite=options.overwrite))
+        model = build_model(options, dataset, target, settings.optimizer.dtype_policy)
+        trainer = Trainer(model, dataset, target, settings, ranks)
+        journal = Journal(checkpoints, options.checkpoints, trainer.model, begin) if ranks.is_first else None
+        if begin is not None and ranks.is_first:
+            print(f"{run}: goes on after {begin.place}", file=sys.stderr, flush=True)
+
+        def keep(state: TrainingState) -> None:
+            if journal is not None:
+                journal.keep(state)
+            if commit is not None:
+                commit(state)
+
+        history = trainer.fit(begin, keep, options.checkpoints.steps)
+        if settings.optimizer.precision != "float32":
+            # The saved model computes in full precision: scoring runs on CPUs.
+            trainer.use(build_model(options, dataset, target, "float32"))
+        if not ranks.identical(trainer.model.get_weights()):
+            raise UserError("the ranks ended with different weights; the run was not written")
+        splits = [split for split in dataset.metadata["files"] if split != "train"]
+        predictions = {split: made for split in splits if (made := trainer.predict(split)) is not None}
+    if journal is None:
+        return None
+    return _evaluated(options, run, dataset, target, ranks.size, trainer.model, history, predictions, journal.copy_to)
+
+
+def _fixed_settings(options: TrainOptions, dataset: Dataset, ranks: Ranks) -> dict[str, Any]:
+    """Return the settings that must not change when a run is resumed."""
+    return {
+        "model": options.model.name,
+        "target": options.target,
+        "dataset": {"name": dataset.name, "fingerprint": dataset.metadata["fingerprint"]},
+        "ranks": "elastic" if options.elastic else ranks.size,
+        "model_settings": asdict(options.model_settings()),
+        "training_settings": asdict(options.training_settings()),
+    }
+
+
+def build_model(options: TrainOptions, dataset: Dataset, target: Target, dtype_policy: str) -> keras.Model:
+    """Return a model with the same initial weights on every rank."""
+    import keras
+
+    from training.models.build import MODELS
+    from training.ranks.seeds import seed_weights
+
+    keras.config.set_dtype_policy(dtype_policy)
+    seed_weights(options.training.seed)
+    normalisation = dataset.metadata["normalisation"]
+    return MODELS[options.model.name](dataset.geometry, target, normalisation, options.model_settings())
+
+
+def _evaluated(
+    options: TrainOptions,
+    run: str,
+    dataset: Dataset,
+    target: Target,
+    n_ranks: int,
+    model: keras.Model,
+    history: list[dict[str, Any]],
+    predictions: dict[str, Any],
+    add_to: Callable[[str], None],
+) -> FinishedRun:
+    from msd_spark.core.bootstrap import Bootstrap
+    from training.evaluation.judgement import judge_splits, read_training_truths
+    from training.runs.run_folder import FinishedRun
+
+    training = read_training_truths(dataset, target)
+    metrics = judge_splits(
+        dataset,
+        target,
+        predictions,
+        training,
+        baselines=options.baselines,
+        inputs=options.model.inputs,
+        bootstrap=Bootstrap(seed=options.training.seed),
+    )
+    recorded = recorded_options(options) | {"run": run, "ranks": n_ranks}
+    return FinishedRun(run, model, dataset, target, recorded, history, metrics, predictions, training, add_to)
+
+
+def recorded_options(options: TrainOptions) -> dict[str, Any]:
+    """Return the options as a run's metadata records them, with the settings of the model and the loop."""
+    values = {
+        declared.name.replace("-", "_"): value_at(options, declared.path)
+        for declared in declared_options(TrainOptions)
+        if declared.name not in NOT_RECORDED
+    }
+    return {name: value for name, value in values.items() if value is not None} | {
+        "model_settings": asdict(options.model_settings()),
+        "training_settings": asdict(options.training_settings()),
+    }
+
+
+def report(options: TrainOptions, run: FinishedRun, seconds: float) -> None:
+    """Print a summary, the metrics of the model and its baselines, and the next command."""
+    from training.evaluation.judgement import HEADLINES
+    from training.evaluation.table import metrics_table
+
+    facts = [
+        ("model", options.model.name),
+        ("ranks", run.arguments["ranks"]),
+        ("epochs", len(run.history)),
+        ("seconds", f"{seconds:.1f}"),
+    ]
+    print(tabulate(facts, headers=["train", ""], tablefmt="simple", colalign=("left", "right")))
+    print(f"\n{metrics_table(run.metrics, HEADLINES[options.target])}")
+    print(f"\nnext: spark-submit jobs/score.py --warehouse {options.warehouse} --run {run.name}", flush=True)
+
+
 def forget_models() -> None:
-    """Let go of what Keras and TensorFlow hold of the models so far; a process that trains many would grow."""
+    """Release the models that Keras and TensorFlow hold; a process that trains many would grow."""
     import gc
 
     import keras
 
     keras.backend.clear_session()
     gc.collect()
-
-
-def run_command(work: Callable[[], None]) -> None:
-    """Check the environment, then work; an error that was foreseen is one line and exit status 2."""
-
-    def checked() -> None:
-        require_sound_environment()
-        work()
-
-    exit_with(checked)

@@ -1,9 +1,10 @@
-"""How a model is trained."""
+"""Settings of the training loop."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from msd_spark.core.options import Settings, at_least, nested, option
 from training.data.feed import FeedSettings
 from training.evaluation.deciding import BEST_BY, METRIC
 from training.loop.optimizers import OptimizerSettings
@@ -11,41 +12,17 @@ from training.loop.schedule import Schedule
 
 
 @dataclass(frozen=True)
-class TrainingSettings:
-    """How a model is trained.
+class TrainingSettings(Settings):
+    """Settings of the training loop; ``training_settings`` in a run's metadata."""
 
-    Attributes
-    ----------
-    epochs : int
-        At most; training stops early after `patience` epochs without a better one.
-    batch : int
-        Examples a rank takes a step.
-    patience : int
-        0 never stops early.
-    best_by : str
-        One of `BEST_BY`: what says on the validation split which epoch is the best. Its weights are kept.
-    shuffle_window : int
-        Row groups within which examples are shuffled.
-    seed : int
-        Of the reading order, the augmentation and dropout.
-    schedule : Schedule
-    optimizer : OptimizerSettings
-    feed : FeedSettings
-    """
-
-    epochs: int = 30
-    batch: int = 32
-    patience: int = 6
-    best_by: str = METRIC
-    shuffle_window: int = 4
-    seed: int = 0
-    schedule: Schedule = field(default_factory=Schedule)
-    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
-    feed: FeedSettings = field(default_factory=FeedSettings)
-
-    def __post_init__(self) -> None:
-        """Refuse counts below what they can be."""
-        if self.best_by not in BEST_BY:
-            raise ValueError(f"the best epoch is judged by one of {', '.join(BEST_BY)}, not {self.best_by}")
-        if min(self.epochs, self.batch) < 1 or min(self.patience, self.shuffle_window) < 0:
-            raise ValueError("epochs and batch are at least 1, patience and shuffle window at least 0")
+    epochs: int = option(30, "largest number of epochs", check=at_least(1))
+    batch: int = option(32, "examples per rank per step", check=at_least(1))
+    patience: int = option(6, "stop after this many epochs without improvement; 0: never", check=at_least(0))
+    best_by: str = option(
+        METRIC, "choose the best epoch by the target's main metric on validation, or by the loss there", choices=BEST_BY
+    )
+    shuffle_window: int = option(4, "row groups to shuffle together; 0: keep the order", check=at_least(0))
+    seed: int = option(0, "random seed for weights, dropout, augmentation, reading order and bootstrap")
+    schedule: Schedule = nested(Schedule())
+    optimizer: OptimizerSettings = nested(OptimizerSettings())
+    feed: FeedSettings = nested(FeedSettings())

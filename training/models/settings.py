@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+from msd_spark.core.options import Check, OptionError, Settings, at_least, option
 from training.data.augmentation import AugmentationSettings
 
 Normalisation = Mapping[str, Mapping[str, Sequence[float]]]
@@ -85,7 +87,53 @@ DEFAULTS: dict[str, ModelSettings] = {
 }
 """Each model's settings where nothing else is said, by the name that ``--model`` takes."""
 
-AUGMENTATION: dict[str, AugmentationSettings] = {
-    "attention": AugmentationSettings(time_masks=2, coefficient_masks=2, lyric_dropout=0.1),
-}
-"""What happens to the training examples of a model where nothing else is said; nothing, where it is not named."""
+AUGMENTATION: dict[str, dict[str, Any]] = {"attention": {"time_masks": 2, "coefficient_masks": 2, "lyric_dropout": 0.1}}
+"""Augmentation of each model; other models have none."""
+
+NO_AUGMENTATION: dict[str, Any] = {"time_masks": 0, "coefficient_masks": 0, "lyric_dropout": 0.0}
+
+
+@dataclass(frozen=True)
+class ModelOptions(Settings):
+    """The model, its inputs and sizes; None leaves a value to the model."""
+
+    name: str = option("cnn", "model", name="model", choices=sorted(DEFAULTS))
+    inputs: str = option(BOTH, "inputs that the model uses", choices=INPUTS)
+    dropout: float | None = option(
+        None,
+        "share of units dropped before each dense layer; depends on the model",
+        metavar="SHARE",
+        check=Check(lambda value: 0 <= value < 1, "0 to below 1"),
+    )
+    filters: tuple[int, ...] | None = option(
+        None, "filters of each convolution of a stream; depends on the model", metavar="N", check=at_least(1)
+    )
+    units: tuple[int, ...] | None = option(
+        None, "units of each recurrent layer of a stream; depends on the model", metavar="N", check=at_least(1)
+    )
+    hidden: tuple[int, ...] | None = option(
+        None, "units of each dense layer before the embedding; depends on the model", metavar="N", check=at_least(1)
+    )
+
+    def settings(self) -> ModelSettings:
+        """Return the model's settings with the values that were chosen.
+
+        Raises
+        ------
+        OptionError
+            If the model has another number of convolutions.
+        """
+        own = DEFAULTS[self.name]
+        chosen = {name: getattr(self, name) for name in ("dropout", "filters", "units", "hidden")}
+        made = replace(own, inputs=self.inputs, **{name: value for name, value in chosen.items() if value is not None})
+        if len(made.filters) != len(made.pools):
+            raise OptionError(
+                f"--filters has {len(made.filters)} values; allowed: {len(made.pools)}, one for each convolution of "
+                f"{self.name}"
+            )
+        return made
+
+    def augmentation(self, chosen: AugmentationSettings) -> AugmentationSettings:
+        """Return augmentation settings with the model's values where none was chosen."""
+        own = AUGMENTATION.get(self.name, NO_AUGMENTATION)
+        return replace(chosen, **{name: value for name, value in own.items() if getattr(chosen, name) is None})

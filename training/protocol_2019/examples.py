@@ -19,19 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PROTOCOLS = ("2019",)
-"""Every protocol by the name that ``--protocol`` takes."""
-
-ORIGINAL_OPTIONS = {
-    "batch": 10,
-    "epochs": 20,
-    "patience": 0,
-    "learning_rate": 1e-3,
-    "optimizer": "adam",
-    "best_by": "loss",
-}
-"""What the options of a training stand at under the protocol, where nothing else is said."""
-
 TRAIN, VALIDATION, HELD_OUT, ARTIST_DISJOINT = "train", "validation", "test", "artist_disjoint"
 """The splits of a dataset made by the protocol."""
 

@@ -54,6 +54,8 @@ class FinishedRun:
     predictions : dict
         By split.
     training : TrainingTruths
+    add_to : callable, optional
+        Adds files to the run's folder, given the path of its staging folder.
     """
 
     name: str
@@ -65,18 +67,11 @@ class FinishedRun:
     metrics: dict[str, Any]
     predictions: dict[str, Predictions]
     training: TrainingTruths
+    add_to: Callable[[str], None] | None = None
 
 
-def write_run(warehouse: Warehouse, run: FinishedRun, add_to: Callable[[str], None] | None = None) -> None:
-    """Write a finished run to ``models/RUN``, replacing what stood there.
-
-    Parameters
-    ----------
-    warehouse : Warehouse
-    run : FinishedRun
-    add_to : callable, optional
-        Adds more to the folder, whose staging path it is given.
-    """
+def write_run(warehouse: Warehouse, run: FinishedRun) -> None:
+    """Write a finished run to ``models/RUN``; a run of that name is replaced."""
     with warehouse.replacing(RUNS, run.name) as staging:
         with tempfile.TemporaryDirectory() as scratch:
             local = Path(scratch, MODEL)
@@ -91,8 +86,8 @@ def write_run(warehouse: Warehouse, run: FinishedRun, add_to: Callable[[str], No
         warehouse.filesystem.create_dir(f"{staging}/predictions")
         for name, table in tables.items():
             pq.write_table(table, f"{staging}/{name}", filesystem=warehouse.filesystem, compression="zstd")
-        if add_to is not None:
-            add_to(staging)
+        if run.add_to is not None:
+            run.add_to(staging)
         name = staging.removeprefix(warehouse.root + "/")
         warehouse.write_json(run.history, name, HISTORY)
         warehouse.write_json(run.metrics, name, METRICS)

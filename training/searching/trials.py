@@ -8,20 +8,15 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import keras
-
 from msd_spark.core.errors import UserError
 from training.data.dataset import Dataset
 from training.data.targets import Target
 from training.evaluation.deciding import cost_of_epoch
 from training.evaluation.divergence import DivergedError
-from training.loop.options import model_settings, training_settings
-from training.loop.session import forget_models, training_arguments
+from training.loop.session import build_model, forget_models, parsed
 from training.loop.state import TrainingState
 from training.loop.trainer import Trainer
-from training.models import MODELS
 from training.ranks.ranks import Ranks
-from training.ranks.seeds import seed_weights
 from training.searching.space import option_words
 from training.searching.study import SearchSettings, Study
 
@@ -97,13 +92,9 @@ def run_trial(
     tuple
         The figure at that epoch; None where the trial was given up, and then why.
     """
-    arguments = training_arguments([*settings.fixed, *words])
-    how, target = training_settings(arguments), Target.of(arguments.target, dataset)
-    keras.config.set_dtype_policy(how.optimizer.dtype_policy)
-    seed_weights(arguments.seed)
-    model = MODELS[arguments.model](
-        dataset.geometry, target, dataset.metadata["normalisation"], model_settings(arguments)
-    )
+    options = parsed([*settings.fixed, *words])
+    how, target = options.training_settings(), Target.of(options.target, dataset)
+    model = build_model(options, dataset, target, how.optimizer.dtype_policy)
     trainer = Trainer(model, dataset, target, how, ranks)
 
     def watch(state: TrainingState) -> None:

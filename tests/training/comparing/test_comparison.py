@@ -159,8 +159,8 @@ def test_runs_are_planned_seed_by_seed_with_the_options_of_a_training() -> None:
     arguments, others = parse_arguments("--models cnn,lstm --inputs both --seeds 2 --name x --epochs 3".split())
     runs = plan_runs(arguments, others)
     assert [run.name for run in runs] == ["x-cnn-both-0", "x-lstm-both-0", "x-cnn-both-1", "x-lstm-both-1"]
-    assert [run.arguments.seed for run in runs] == [0, 0, 1, 1]
-    assert {run.arguments.epochs for run in runs} == {3}
+    assert [run.arguments.training.seed for run in runs] == [0, 0, 1, 1]
+    assert {run.arguments.training.epochs for run in runs} == {3}
     for words, message in (("--seed 4", "--seed is the comparison's to set"), ("--seeds 0", "--seeds is at least 1")):
         with pytest.raises(UserError, match=message):
             parse_arguments(words.split())

@@ -32,7 +32,7 @@ from training.listening.receptive_field import ReceptiveField, receptive_fields
 from training.listening.song_times import row_times
 from training.listening.study import StudySettings, study
 from training.listening.top_segments import TopSegments
-from training.models import MODELS
+from training.models.build import MODELS
 from training.models.settings import ModelSettings
 from training.runs.run_folder import FinishedRun, write_run
 

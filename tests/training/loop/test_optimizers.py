@@ -16,7 +16,7 @@ from training.loop.optimizers import OPTIMIZERS, OptimizerSettings, make_optimiz
 from training.loop.schedule import Schedule
 from training.loop.settings import TrainingSettings
 from training.loop.trainer import Trainer
-from training.models import MODELS
+from training.models.build import MODELS
 from training.models.settings import ModelSettings
 from training.ranks.ranks import Ranks
 from training.ranks.seeds import seed_dropout, seed_weights

@@ -1,86 +1,94 @@
 from __future__ import annotations
 
-import argparse
+import dataclasses
 import subprocess
 import sys
 
 import pytest
 
-from msd_spark.core.errors import UserError
+from msd_spark.core.command_line import parse
+from msd_spark.core.options import OptionError, declared_options
+from msd_spark.core.verbs import VERBS
 from tests.conftest import REPOSITORY
 from training.data.augmentation import AugmentationSettings
-from training.loop.options import add_options, model_settings, training_settings
-from training.loop.settings import TrainingSettings
-from training.models.settings import AUGMENTATION, DEFAULTS
+from training.loop.options import TrainOptions
+from training.models.settings import AUGMENTATION, DEFAULTS, NO_AUGMENTATION
 
 
-def parsed(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    add_options(parser)
-    return parser.parse_args(words)
+def parsed(words: str = "") -> TrainOptions:
+    return parse(TrainOptions, words.split(), VERBS["train"])
 
 
 @pytest.mark.parametrize("model", sorted(DEFAULTS))
-def test_nothing_said_means_the_defaults(model: str) -> None:
-    arguments = parsed("--model", model)
-    settings = training_settings(arguments)
-    assert model_settings(arguments) == DEFAULTS[model]
-    assert settings.feed.augmentation == AUGMENTATION.get(model, AugmentationSettings())
-    plain = training_settings(parsed("--model", "dense"))
-    assert plain == TrainingSettings()
+def test_a_bare_command_has_the_defaults_of_its_model(model: str) -> None:
+    options = parsed(f"--model {model}")
+    assert options.model_settings() == DEFAULTS[model]
+    expected = AugmentationSettings(**(NO_AUGMENTATION | AUGMENTATION.get(model, {})))
+    assert options.training_settings().feed.augmentation == expected
+    assert dataclasses.replace(options, model=TrainOptions().model) == TrainOptions()
 
 
-def test_what_is_said_arrives() -> None:
+def test_every_option_reaches_its_setting() -> None:
     words = "--model attention --inputs audio --dropout 0.4 --epochs 3 --batch 5 --patience 0 --shuffle-window 2"
-    words += (
-        " --learning-rate 0.5 --scale-learning-rate sqrt --warm-up 1.5 --decay cosine --optimizer sgd --momentum 0.8"
-    )
-    words += " --clip-norm 2 --precision mixed --class-weights sqrt --label-smoothing 0.1 --seed 9"
-    words += " --mixup 0.3 --time-masks 0 --crop 0.2 --transpose 1"
-    arguments = parsed(*words.split())
-    sizes, settings = model_settings(arguments), training_settings(arguments)
+    words += " --learning-rate 0.5 --scale-learning-rate sqrt --warm-up 1.5 --decay cosine"
+    words += " --optimizer sgd --momentum 0.8 --clip-norm 2 --precision mixed"
+    words += " --class-weights sqrt --label-smoothing 0.1 --seed 9 --mixup 0.3 --time-masks 0 --crop 0.2 --transpose 1"
+    words += " --checkpoint-every 2 --checkpoint-steps 7 --keep-checkpoints"
+    options = parsed(words)
+    sizes, settings = options.model_settings(), options.training_settings()
     assert (sizes.inputs, sizes.dropout, sizes.filters) == ("audio", 0.4, DEFAULTS["attention"].filters)
-    assert (settings.epochs, settings.batch, settings.patience, settings.shuffle_window, settings.seed) == (
-        3,
-        5,
-        0,
-        2,
-        9,
-    )
+    assert (settings.epochs, settings.batch, settings.patience) == (3, 5, 0)
+    assert (settings.shuffle_window, settings.seed) == (2, 9)
     schedule, optimizer, feed = settings.schedule, settings.optimizer, settings.feed
     assert (schedule.learning_rate, schedule.scaling, schedule.warm_up, schedule.decay) == (0.5, "sqrt", 1.5, "cosine")
     assert (optimizer.name, optimizer.momentum, optimizer.clip_norm) == ("sgd", 0.8, 2.0)
     assert optimizer.dtype_policy == "mixed_float16"
     assert (feed.class_weights, feed.label_smoothing) == ("sqrt", 0.1)
-    made = feed.augmentation
-    assert (made.mixup, made.time_masks, made.crop, made.transpose) == (0.3, 0, 0.2, 1)
-    assert made.coefficient_masks == AUGMENTATION["attention"].coefficient_masks
+    chosen = feed.augmentation
+    assert (chosen.mixup, chosen.time_masks, chosen.crop, chosen.transpose) == (0.3, 0, 0.2, 1)
+    assert chosen.coefficient_masks == AUGMENTATION["attention"]["coefficient_masks"]
+    checkpoints = options.checkpoints
+    assert (checkpoints.every, checkpoints.steps, checkpoints.keep) == (2, 7, True)
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--target factors --class-weights balanced", "factors have none"),
-        ("--target factors --label-smoothing 0.1", "factors have none"),
-        ("--label-smoothing 1", "--label-smoothing is a share from 0 to below 1, not 1.0"),
-        ("--learning-rate 0", "a learning rate is above 0"),
-        ("--batch 0", "epochs and batch are at least 1"),
-        ("--epochs -1", "epochs and batch are at least 1"),
-        ("--crop 1", "crop is below 1"),
-        ("--mixup -1", "mixup is not below 0"),
+        ("--target factors --class-weights balanced", "factors has none"),
+        ("--target factors --label-smoothing 0.1", "factors has none"),
+        ("--label-smoothing 1", r"--label-smoothing is 1\.0; allowed: 0 to below 1"),
+        ("--learning-rate 0", r"--learning-rate is 0\.0; allowed: a number above 0"),
+        ("--learning-rate inf", "--learning-rate is inf; allowed: a number above 0"),
+        ("--warm-up -1", r"--warm-up is -1\.0; allowed: 0 or more"),
+        ("--batch 0", "--batch is 0; allowed: 1 or more"),
+        ("--epochs -1", "--epochs is -1; allowed: 1 or more"),
+        ("--crop 1", r"--crop is 1\.0; allowed: 0 to below 1"),
+        ("--mixup -1", r"--mixup is -1\.0; allowed: 0 or more"),
+        ("--dropout 1", r"--dropout is 1\.0; allowed: 0 to below 1"),
+        ("--hidden 8 0", "--hidden is 0; allowed: 1 or more"),
+        ("--checkpoint-every -1", "--checkpoint-every is -1; allowed: 0 or more"),
+        ("--resume", "--resume needs --run NAME"),
+        ("--elastic", "--elastic needs --run NAME"),
+        ("--run one --resume --overwrite", "--resume and --overwrite exclude each other"),
     ],
 )
-def test_what_makes_no_sense_is_refused(words: str, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        training_settings(parsed(*words.split()))
+def test_an_invalid_value_is_rejected(words: str, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        parsed(words)
 
 
-def test_a_dropout_that_is_no_share_is_refused() -> None:
-    with pytest.raises(UserError, match=r"--dropout is a share from 0 to below 1, not 1\.0"):
-        model_settings(parsed("--dropout", "1"))
+def test_a_wrong_number_of_convolutions_is_rejected() -> None:
+    with pytest.raises(OptionError, match="--filters has 2 values; allowed: 3, one for each convolution of cnn"):
+        parsed("--filters 4 4").model_settings()
+    assert parsed("--model attention --filters 4 4").model_settings().filters == (4, 4)
 
 
-def test_options_are_known_before_any_engine_has_started() -> None:
+def test_no_option_has_two_names() -> None:
+    names = [declared.name for declared in declared_options(TrainOptions)]
+    assert len(names) == len(set(names))
+
+
+def test_options_need_no_engine() -> None:
     script = (
         "import sys, training.loop.options; print(*{'tensorflow', 'keras', 'horovod', 'pyspark'} & set(sys.modules))"
     )

@@ -12,7 +12,7 @@ import pytest
 from msd_spark.core.model_inputs import input_shapes
 from msd_spark.core.schemas import Geometry
 from training.data.targets import Target
-from training.models import MODELS
+from training.models.build import MODELS
 from training.models.settings import DEFAULTS, ModelSettings
 
 GEOMETRY = Geometry(n_segments=40, n_pitches=12, lyric_size=6)

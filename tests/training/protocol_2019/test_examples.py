@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.core.errors import UserError
-from training.loop.options import add_options
+from msd_spark.core.command_line import parse
+from msd_spark.core.options import OptionError
+from msd_spark.core.verbs import VERBS
+from training.loop.options import TrainOptions
 from training.protocol_2019.examples import Protocol2019, draw
-from training.protocol_2019.options import parse_options
 
 GENRES = st.lists(st.integers(0, 3), min_size=10, max_size=60)
 
@@ -52,22 +51,20 @@ def test_the_leak_is_counted() -> None:
     assert set(drawn.validation.tolist()) <= set(drawn.train.tolist())
 
 
-def parsed(*words: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser()
-    add_options(parser)
-    return parse_options(parser, words)
+def parsed(*words: str) -> TrainOptions:
+    return parse(TrainOptions, words, VERBS["train"])
 
 
-def test_the_originals_options_hold_unless_others_are_said() -> None:
-    original = parsed("--protocol", "2019")
-    assert (original.batch, original.epochs, original.learning_rate, original.optimizer) == (10, 20, 1e-3, "adam")
-    assert original.patience == 0
-    assert parsed("--protocol", "2019", "--batch", "7").batch == 7
-    assert parsed().batch == 32
+def test_the_protocol_changes_defaults_that_other_options_override() -> None:
+    original = parsed("--protocol", "2019").training
+    assert (original.batch, original.epochs, original.patience, original.best_by) == (10, 20, 0, "loss")
+    assert (original.schedule.learning_rate, original.optimizer.name) == (1e-3, "adam")
+    assert parsed("--protocol", "2019", "--batch", "7").training.batch == 7
+    assert parsed().training.batch == 32
 
 
-def test_what_cannot_be_drawn_is_refused() -> None:
-    with pytest.raises(UserError, match="draws by genre; it cannot be had for tags"):
+def test_a_target_without_genres_and_too_few_rows_are_rejected() -> None:
+    with pytest.raises(OptionError, match="draws by genre; it does not work with --target tags"):
         parsed("--protocol", "2019", "--target", "tags")
-    with pytest.raises(UserError, match="at least 1 row of each genre is drawn, not 0 and 5"):
+    with pytest.raises(OptionError, match="--protocol-rows is 0; allowed: 1 or more"):
         parsed("--protocol", "2019", "--protocol-rows", "0", "5")

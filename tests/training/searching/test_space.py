@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msd_spark.core.errors import UserError
-from training.loop.options import model_settings, training_settings
-from training.loop.session import training_arguments
+from msd_spark.core.options import OptionError
+from training.loop.session import parsed
 from training.models.settings import DEFAULTS
 from training.search import parse_arguments
 from training.searching.space import Range, SearchSpace, option_words
@@ -32,8 +32,8 @@ class Draws:
 @given(st.sampled_from(sorted(DEFAULTS)), st.floats(0, 1))
 def test_a_choice_is_what_a_training_is_given(model: str, share: float) -> None:
     chosen = SearchSpace().suggest(Draws(share), model)
-    arguments = training_arguments(["--model", model, *option_words(chosen)])
-    settings, sizes = training_settings(arguments), model_settings(arguments)
+    options = parsed(["--model", model, *option_words(chosen)])
+    settings, sizes = options.training_settings(), options.model_settings()
     assert settings.schedule.learning_rate == chosen["learning-rate"]
     assert (settings.batch, settings.optimizer.name) == (chosen["batch"], chosen["optimizer"])
     for name in {"filters", "hidden", "units"} & set(chosen):
@@ -60,11 +60,11 @@ def test_sizes_are_shares_of_the_models_own() -> None:
         ("--batch 5", "--batch is the search's to set"),
         ("--learning-rate=0.1", "--learning-rate is the search's to set"),
         ("--figure f2", "--figure for genre is one of accuracy, .*loss, not f2"),
-        ("--label-smoothing 2", "--label-smoothing is a share"),
+        ("--label-smoothing 2", r"--label-smoothing is 2\.0; allowed: 0 to below 1"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_before_anything_starts(words: str, message: str) -> None:
-    with pytest.raises(UserError, match=message):
+    with pytest.raises((UserError, OptionError), match=message):
         parse_arguments(words.split())
 
 
@@ -74,7 +74,9 @@ def test_a_range_of_one_number_is_a_range() -> None:
 
 def test_other_options_are_those_of_every_trial() -> None:
     _, settings = parse_arguments("--model lstm --epochs 3 --class-weights sqrt --seed 4".split())
-    arguments = training_arguments(settings.fixed)
-    assert (arguments.epochs, arguments.class_weights, arguments.seed, arguments.model) == (3, "sqrt", 4, "lstm")
+    options = parsed(settings.fixed)
+    training = options.training
+    assert (training.epochs, training.feed.class_weights) == (3, "sqrt")
+    assert (training.seed, options.model.name) == (4, "lstm")
     assert (settings.decides, settings.minimises, settings.name) == ("macro_f1", False, "lstm-both")
     assert parse_arguments(["--figure", "loss"])[1].minimises

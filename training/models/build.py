@@ -1,0 +1,30 @@
+"""Keras models: from chroma, timbre and lyrics to a target's scores, by way of a 50-dimensional embedding.
+
+Every model is functional and made of Keras's own layers and operations alone, so that plain
+Keras loads it in safe mode. All take the inputs of `msd_spark.core.model_inputs.input_shapes` and
+carry a layer named ``embedding`` before the head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+
+from msd_spark.core.schemas import Geometry
+from training.data.targets import Target
+from training.models.attention import attention
+from training.models.cnn import cnn
+from training.models.dense import dense
+from training.models.logistic import logistic
+from training.models.lstm import lstm
+from training.models.settings import ModelSettings, Normalisation
+
+MODELS: dict[str, Callable[[Geometry, Target, Normalisation, ModelSettings], keras.Model]] = {
+    "attention": attention,
+    "cnn": cnn,
+    "dense": dense,
+    "logistic": logistic,
+    "lstm": lstm,
+}
+"""The function that builds each model, by the name that ``--model`` takes."""
