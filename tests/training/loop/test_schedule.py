@@ -46,5 +46,5 @@ def test_rates_climb_then_fall_and_never_pass_the_top(
 
 @pytest.mark.parametrize("wrong", [{"learning_rate": 0.0}, {"learning_rate": float("nan")}, {"warm_up": -1.0}])
 def test_what_is_no_schedule_is_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="--(learning-rate|warm-up) is .*; allowed: "):
+    with pytest.raises(ValueError, match=r"--(learning-rate|warm-up) is .*; allowed: "):
         Schedule(**wrong)  # type: ignore[arg-type]
