@@ -27,13 +27,13 @@ from pyspark.sql import SparkSession
 from benchmarks import publish
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors import metrics
-from msd_spark.factors.fitting import Fitter
+from msd_spark.factors.evaluation import Evaluation, als_recommender, baseline_makers, evaluate
 from msd_spark.factors.held_out import Split, split
-from msd_spark.factors.judging import Judged, als_recommender, baseline_makers, judge, over
 from msd_spark.factors.listens import Listens, keep_frequent, make_listens, read_listens
 from msd_spark.factors.ranking import Recommender
 from msd_spark.factors.search import search
 from msd_spark.factors.settings import AlsParameters, BaselineSettings, FactorSettings
+from msd_spark.factors.spark_als import Fitter
 from msd_spark.plays.job import make_plays, read_inputs
 from msd_spark.plays.settings import PlaysSettings
 from msd_spark.spark.session import start_spark
@@ -120,23 +120,22 @@ def measure(
     # EASE takes the longest by far: what else there is stands before it is begun.
     beside = baseline_makers(parts.train.plays, BASELINES, 0)
     makers: dict[str, Callable[[], Recommender]] = {"ALS": als, **beside}
-    rows, judged, figures = [], dict[str, Judged](), dict[str, float]()
+    rows, results, figures = [], dict[str, Evaluation](), dict[str, float]()
     for recommender, make in makers.items():
         peak: list[float] = []
         with peak_memory(peak):
-            judged[recommender] = one = judge(make, parts.test)
-        values = one.as_json(0)
-        shown = [
-            f"{values[figure][0]:.4f} ({values[figure][1]:.4f}–{values[figure][2]:.4f})" for figure in metrics.FIGURES
-        ]
-        times = [f"{one.fit_seconds:.1f}", f"{one.judge_seconds:.1f}", f"{peak[0]:,.0f}"]
-        rows.append([name, recommender, *shown, f"{one.coverage:.3f}", *times])
+            results[recommender] = result = evaluate(make, parts.test)
+        values = result.as_json(0)
+        shown = [metrics.shown(values[metric]) for metric in metrics.METRICS]
+        times = [f"{result.fit_seconds:.1f}", f"{result.judge_seconds:.1f}", f"{peak[0]:,.0f}"]
+        rows.append([name, recommender, *shown, f"{result.coverage:.3f}", *times])
         print(rows[-1], flush=True)
         key = f"{name}_{recommender}".lower().replace("-", "_")
         figures |= {f"{key}_ndcg_at_100": values["ndcg@100"][0], f"{key}_peak_mebibytes": peak[0]}
-        figures[f"{key}_fit_seconds"] = one.fit_seconds
+        figures[f"{key}_fit_seconds"] = result.fit_seconds
     for other in ("popularity", "item-kNN", "EASE"):
-        ratio, low, high = over(judged["ALS"], judged[other], "ndcg@100", 0)
+        first, second = (results[name].by_user["ndcg@100"] for name in ("ALS", other))
+        ratio, low, high = metrics.ratio_with_interval(first, second, 0)
         if ratio is not None and low is not None and high is not None:
             prefix = "" if name == "generated" else f"{name}_"
             key = f"{prefix}als_over_{other}".lower().replace("-", "_")
@@ -151,9 +150,9 @@ def find_parameters(session: SparkSession, folder: str, trials: int) -> None:
 
     def value_of(parameters: AlsParameters) -> float:
         factors = fitter.fit("train", parts.train, parameters)
-        found = judge(lambda: als_recommender(factors.track_factors, parameters), parts.validation).mean("ndcg@100")
-        print(f"{found:.4f} {parameters}", flush=True)
-        return found
+        ndcg = evaluate(lambda: als_recommender(factors.track_factors, parameters), parts.validation).mean("ndcg@100")
+        print(f"{ndcg:.4f} {parameters}", flush=True)
+        return ndcg
 
     print(search(GENERATED, trials, 0, value_of)[0])
 
@@ -177,7 +176,7 @@ def main() -> None:
         if SAMPLE.is_dir():
             real, more = measure(session, folder, "real", real_listens(session, folder), AlsParameters())
             rows, figures = rows + real, figures | more
-    headers = ["listens", "recommender", *metrics.FIGURES, "coverage", "fit s", "judge s", "peak MiB"]
+    headers = ["listens", "recommender", *metrics.METRICS, "coverage", "fit s", "judge s", "peak MiB"]
     publish("recommend", headers, rows, figures)
 
 

@@ -1,5 +1,1 @@
-"""Recommending from listens: implicit ALS, what stands beside it, and how all of them are judged by their ranking.
-
-The pure core (`metrics`, `held_out`, `confidence`, `baselines`, `ranking`) is numpy and scipy; `spark_als` and
-`recommendations` call Spark, `job` puts them together.
-"""
+"""Collaborative filtering: implicit ALS on play counts, baseline recommenders, and their evaluation by ranking."""

@@ -1,10 +1,10 @@
-"""Recommenders that ALS is set beside: chance, popularity, item-kNN and EASE. They know who heard what, not how often.
+"""Baseline recommenders: chance, popularity, item-kNN and EASE; they use which tracks were heard, not how often.
 
 References
 ----------
 .. [1] H. Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, algorithm 1.
 .. [2] F. Ricci, L. Rokach, B. Shapira (editors), "Recommender Systems Handbook", 2nd edition 2015, chapter 2: item
-   neighbourhoods, the cosine and its shrinkage.
+   neighbourhoods, cosine and shrinkage.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ COLUMNS_AT_ONCE = 512
 
 
 def heard(plays: sparse.csr_matrix) -> sparse.csr_matrix:
-    """Return plays as ones, float32."""
+    """Return plays as binary values, float32."""
     return sparse.csr_matrix((np.ones(plays.nnz, np.float32), plays.indices, plays.indptr), shape=plays.shape)
 
 
 def chance(seed: int) -> Recommender:
-    """Return a recommender that scores at random, each user by an own draw."""
+    """Return a recommender with independent random scores per user."""
     generator = np.random.default_rng(seed)
     return lambda history: generator.random(history.shape, np.float32)
 
 
 def popularity(train: sparse.csr_matrix) -> Recommender:
-    """Return a recommender that scores each track by its listeners, for everybody alike."""
+    """Return a recommender that scores each track by its number of listeners."""
     listeners = np.bincount(train.indices, minlength=train.shape[1]).astype(np.float32)
     return lambda history: np.tile(listeners, (history.shape[0], 1))
 
 
 def similar_tracks(train: sparse.csr_matrix, neighbours: int, shrinkage: float) -> sparse.csr_matrix:
-    """Return the shrunk cosine of each track to its nearest ones [2]_.
+    """Return the shrunk cosine between each track and its nearest tracks [2]_.
 
-    ``n_ij / (sqrt(n_i n_j) + shrinkage)``, with n_ij the listeners that two tracks share.
+    It is ``n_ij / (sqrt(n_i n_j) + shrinkage)``, with n_ij the number of shared listeners.
 
     Returns
     -------
     scipy.sparse.csr_matrix
-        Shape ``(tracks, tracks)``, float32: a row has its track's `neighbours` nearest, itself not among them.
+        Shape ``(tracks, tracks)``, float32: the `neighbours` nearest of each row's track, without the track itself.
     """
     ones = heard(train)
     across = ones.T.tocsr()
@@ -63,21 +63,21 @@ def similar_tracks(train: sparse.csr_matrix, neighbours: int, shrinkage: float) 
 
 
 def item_knn(train: sparse.csr_matrix, neighbours: int, shrinkage: float) -> Recommender:
-    """Return a recommender that adds up, for a track, its similarity to each track of the history."""
+    """Return a recommender that sums a track's similarities to the tracks of the history."""
     across = similar_tracks(train, neighbours, shrinkage).T.tocsr()
     return lambda history: np.asarray((heard(history) @ across).toarray(), np.float32)
 
 
 def ease_weights(train: sparse.csr_matrix, regularisation: float) -> np.ndarray:
-    """Return EASE's weights, the exact answer [1]_: shape ``(tracks, tracks)``, zero on the diagonal.
+    """Return EASE's exact weights [1]_: shape ``(tracks, tracks)``, zero on the diagonal.
 
-    With ``P = (X'X + lambda I)^-1`` they are ``-P_ij / P_jj``. One matrix of float32 is held and inverted in place, by
-    its Cholesky factor: 1.6 GB for 20,000 tracks.
+    With ``P = (X'X + lambda I)^-1`` they are ``-P_ij / P_jj``. One float32 matrix is inverted in place by its Cholesky
+    factor: 1.6 GB for 20,000 tracks.
 
     Raises
     ------
     UserError
-        When float32 does not tell the matrix from a singular one.
+        If the matrix is singular in float32.
     """
     ones = heard(train)
     across = ones.T.tocsr()
@@ -90,13 +90,13 @@ def ease_weights(train: sparse.csr_matrix, regularisation: float) -> np.ndarray:
     for step in (lapack.spotrf, lapack.spotri):
         gram, failed = step(gram, lower=1, **{"overwrite_a" if step is lapack.spotrf else "overwrite_c": 1})
         if failed:
-            raise UserError(f"EASE's matrix cannot be inverted in float32 (lambda {regularisation:g}); raise it")
-    for start in range(0, n_tracks, COLUMNS_AT_ONCE):  # LAPACK leaves the upper triangle as it was
+            raise UserError(f"EASE's matrix is singular in float32; raise --ease-regularisation ({regularisation:g})")
+    for start in range(0, n_tracks, COLUMNS_AT_ONCE):  # LAPACK fills the lower triangle only
         stop = min(start + COLUMNS_AT_ONCE, n_tracks)
         corner = np.tril(gram[start:stop, start:stop])
         gram[start:stop, start:stop] = corner + np.tril(corner, -1).T
         gram[start:stop, stop:] = gram[stop:, start:stop].T
-    # Symmetric: the transposed view is the same matrix, row after row, which a sparse history multiplies uncopied.
+    # The matrix is symmetric; its transposed view is in C order, which a sparse history multiplies without a copy.
     weights = gram.T
     weights /= -weights.diagonal()
     weights.ravel("K")[:: n_tracks + 1] = 0
@@ -104,6 +104,6 @@ def ease_weights(train: sparse.csr_matrix, regularisation: float) -> np.ndarray:
 
 
 def ease(train: sparse.csr_matrix, regularisation: float) -> Recommender:
-    """Return a recommender that adds up EASE's weights from each track of the history."""
+    """Return a recommender that sums EASE's weights from the tracks of the history."""
     across = ease_weights(train, regularisation)
     return lambda history: np.asarray(heard(history) @ across, np.float32)

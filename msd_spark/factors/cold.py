@@ -1,7 +1,7 @@
-"""Songs that no fit may see: those of a dataset's validation and test splits, whose artists are in no other split.
+"""Cold songs: tracks of a dataset's validation and test splits, kept out of the fit.
 
-Users' factors then come from train tracks alone, and so do the factors that a model is trained towards. What the cold
-tracks' true factors are is asked afterwards, of users' factors that stay as they are.
+Splits share no artist. User factors come from train tracks alone; the factors of cold tracks are then fitted to these
+users, whose factors stay unchanged, and are the truth that a model's predictions are compared with.
 """
 
 from __future__ import annotations
@@ -19,15 +19,13 @@ from msd_spark.factors.settings import AlsParameters
 
 
 @dataclass(frozen=True)
-class Parted:
-    """Listens to tracks that are fitted, and to those that are not.
+class WarmAndCold:
+    """Listens of the same users to train tracks and to cold tracks.
 
     Attributes
     ----------
-    warm, cold : Listens
-        Of the same users.
     elsewhere : int
-        Tracks that the dataset does not have; nobody's listens to them count.
+        Tracks that the dataset lacks; listens to them are dropped.
     """
 
     warm: Listens
@@ -35,13 +33,13 @@ class Parted:
     elsewhere: int
 
 
-def part(warehouse: Warehouse, listens: Listens, dataset: str) -> Parted:
-    """Part listens by the splits of a dataset: train tracks are warm, validation and test tracks are cold.
+def split_tracks(warehouse: Warehouse, listens: Listens, dataset: str) -> WarmAndCold:
+    """Split listens by a dataset: train tracks are warm, validation and test tracks cold.
 
     Raises
     ------
     UserError
-        When there is no such dataset, or nobody listens to its train tracks.
+        If the dataset is missing, or no user listens to its train tracks.
     """
     train, *others = SPLITS
     warehouse.require("dataset", dataset)
@@ -51,29 +49,24 @@ def part(warehouse: Warehouse, listens: Listens, dataset: str) -> Parted:
         flags[name] = np.isin(listens.tracks, ids.to_numpy().astype(str))
     cold = np.logical_or.reduce([flags[name] for name in others])
     if not flags[train].any():
-        raise UserError(f"plays/ has no track of dataset/{dataset}/{train}; is it of this catalogue?")
-    return Parted(listens.of_tracks(flags[train]), listens.of_tracks(cold), int((~(flags[train] | cold)).sum()))
+        raise UserError(
+            f"no track of plays/ is in dataset/{dataset}/{train}; name a dataset of the same songs by --cold"
+        )
+    return WarmAndCold(listens.of_tracks(flags[train]), listens.of_tracks(cold), int((~(flags[train] | cold)).sum()))
 
 
 def cold_factors(
     cold: Listens, users: np.ndarray, user_factors: np.ndarray, parameters: AlsParameters, min_listeners: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the ids and factors of cold tracks of at least so many listeners among users that have factors.
+    """Return ids and factors of cold tracks with enough listeners among the users with factors.
 
     Parameters
     ----------
-    cold : Listens
     users : numpy.ndarray
-        Ids of the users that have factors, sorted, some of `cold`'s.
+        Sorted ids of the users with factors, a subset of `cold`'s.
     user_factors : numpy.ndarray
         Shape ``(len(users), rank)``.
-    parameters : AlsParameters
-    min_listeners : int
-
-    Returns
-    -------
-    tracks, factors : numpy.ndarray
     """
-    ours = cold.of_users(np.searchsorted(cold.users, users))
-    ours = ours.of_tracks(np.bincount(ours.plays.indices, minlength=len(ours.tracks)) >= min_listeners)
-    return ours.tracks, fit_rows(ours.plays.T.tocsr(), user_factors, parameters)
+    known = cold.of_users(np.searchsorted(cold.users, users))
+    known = known.of_tracks(np.bincount(known.plays.indices, minlength=len(known.tracks)) >= min_listeners)
+    return known.tracks, fit_rows(known.plays.T.tocsr(), user_factors, parameters)

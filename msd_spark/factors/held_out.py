@@ -1,10 +1,10 @@
-"""Strong generalisation: users of whom training sees nothing, each with a history and with songs held out of it.
+"""Strong generalisation: held-out users, unseen in training, with some of their tracks to predict.
 
 References
 ----------
 .. [1] D. Liang, R. Krishnan, M. Hoffman, T. Jebara, "Variational Autoencoders for Collaborative Filtering", WWW 2018,
-   section 4.1 and the paper's own code: held-out users, 80 % of whose songs a recommender is told; users of fewer
-   than five songs are not judged.
+   section 4.1 and the paper's code: a recommender sees 80 % of a held-out user's songs; users with fewer than five
+   songs are skipped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from scipy import sparse
 from msd_spark.factors.listens import Listens, TooFewListensError
 
 LEAST_TRACKS = 5
-"""Tracks that a judged user has at least, and of as many one is held out."""
+"""Fewest tracks of an evaluated user; one in five is held out."""
 TRAIN, VALIDATION, TEST = 0, 1, 2
 
 
@@ -29,11 +29,11 @@ class HeldOut:
     Attributes
     ----------
     history : scipy.sparse.csr_matrix
-        Shape ``(users, tracks)``, plays: what a recommender is told of them.
+        Shape ``(users, tracks)``: plays that a recommender sees.
     held : scipy.sparse.csr_matrix
-        Shape ``(users, tracks)``, plays: what it is to find. Each user has at least one.
+        Shape ``(users, tracks)``: plays to predict, at least one per user.
     too_few : int
-        Users who are not among them because training knows fewer than `LEAST_TRACKS` of their tracks.
+        Users skipped because they have fewer than `LEAST_TRACKS` tracks that occur in training.
     """
 
     history: sparse.csr_matrix
@@ -42,22 +42,20 @@ class HeldOut:
 
     @property
     def n_held(self) -> np.ndarray:
-        """Songs held out of each user, shape ``(users,)``."""
+        """Tracks to predict per user, shape ``(users,)``."""
         return np.diff(self.held.indptr)
 
 
 @dataclass(frozen=True)
 class Split:
-    """Users parted three ways.
+    """Users split into train, validation and test.
 
     Attributes
     ----------
-    tracks : numpy.ndarray
-        Ids of the tracks that anybody in training listens to: no other can be recommended.
     train : Listens
-    validation, test : HeldOut
+        Its tracks are the only ones that can be recommended.
     unknown_pairs : int
-        Listens of held-out users to other tracks, which are left out.
+        Listens of held-out users to tracks that do not occur in training; they are dropped.
     """
 
     train: Listens
@@ -65,21 +63,16 @@ class Split:
     test: HeldOut
     unknown_pairs: int
 
-    @property
-    def tracks(self) -> np.ndarray:
-        """Ids of the tracks that can be recommended."""
-        return self.train.tracks
 
-
-def places(keys: np.ndarray, seed: int) -> np.ndarray:
-    """Return a number in [0, 1) for each key, by a seeded hash: shape ``(n,)``, float64."""
+def uniform_hash(keys: np.ndarray, seed: int) -> np.ndarray:
+    """Return a number in [0, 1) per key by a seeded hash: shape ``(n,)``, float64."""
     digests = [hashlib.blake2b(f"{seed}:{key}".encode(), digest_size=8).digest() for key in keys.tolist()]
     return np.frombuffer(b"".join(digests), ">u8") / 2.0**64
 
 
 def parts_of(users: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Return the part of each user (`TRAIN`, `VALIDATION`, `TEST`); it depends on the user's id and the seed alone."""
-    place = places(users, seed)
+    """Return the part of each user (`TRAIN`, `VALIDATION`, `TEST`), from the user's id and the seed alone."""
+    place = uniform_hash(users, seed)
     return np.where(place < share, TEST, np.where(place < 2 * share, VALIDATION, TRAIN))
 
 
@@ -89,43 +82,45 @@ def split(listens: Listens, share: float, seed: int) -> Split:
     Raises
     ------
     TooFewListensError
-        When a part has no users to train on or to judge by.
+        If a part has no users.
     """
     part = parts_of(listens.users, share, seed)
     train = listens.of_users(part == TRAIN)
     known = np.bincount(train.plays.indices, minlength=len(listens.tracks)) > 0
-    train = train.of_tracks(known)
     n_unknown = 0
-    judged = {}
+    parts = {}
     for name in (VALIDATION, TEST):
-        ours = listens.of_users(part == name)
-        inside = ours.of_tracks(known)
-        n_unknown += ours.plays.nnz - inside.plays.nnz
-        judged[name] = hold_out(inside, seed)
-    if not len(train.users) or not judged[VALIDATION].held.nnz or not judged[TEST].held.nnz:
-        sizes = f"{len(train.users)}, {judged[VALIDATION].held.shape[0]} and {judged[TEST].held.shape[0]}"
-        message = f"{sizes} users to train, validate and test on, of {len(listens.users)}"
-        raise TooFewListensError(f"{message}; give more listens or a greater --held-out, or 0 not to judge")
-    return Split(train, judged[VALIDATION], judged[TEST], n_unknown)
+        of_part = listens.of_users(part == name)
+        inside = of_part.of_tracks(known)
+        n_unknown += of_part.plays.nnz - inside.plays.nnz
+        parts[name] = hold_out(inside, seed)
+    sizes = [len(train.users), *(len(users.n_held) for users in parts.values())]
+    if not all(sizes):
+        raise TooFewListensError(
+            f"the train, validation and test parts have {sizes[0]}, {sizes[1]} and {sizes[2]} of {len(listens.users)} "
+            "users; read more triplets, raise --held-out, or set it to 0 to skip the evaluation"
+        )
+    return Split(train.of_tracks(known), parts[VALIDATION], parts[TEST], n_unknown)
 
 
 def hold_out(listens: Listens, seed: int) -> HeldOut:
-    """Hold a fifth of each user's tracks out, rounded down; which ones, a hash of user, track and seed says."""
+    """Hold out a fifth of each user's tracks, rounded down, by a seeded hash of user and track."""
     enough = np.diff(listens.plays.indptr) >= LEAST_TRACKS
     chosen = listens.of_users(enough)
     plays = chosen.plays
     sizes = np.diff(plays.indptr)
     user = np.repeat(np.arange(len(sizes)), sizes)
     keys = np.char.add(np.char.add(chosen.users[user], " "), chosen.tracks[plays.indices])
-    order = np.lexsort((places(keys, seed), user))
+    order = np.lexsort((uniform_hash(keys, seed), user))
     place = np.empty(len(user), np.int64)
     place[order] = np.arange(len(user)) - plays.indptr[user]
-    # In integers, since a float share of a fifth would round 5 songs' one down now and then.
+    # Integer division: with a float share of 0.2, five songs can round down to none.
     out = place < (sizes // LEAST_TRACKS)[user]
-    return HeldOut(_where(plays, user, ~out), _where(plays, user, out), int((~enough).sum()))
+    return HeldOut(_masked(plays, user, ~out), _masked(plays, user, out), int((~enough).sum()))
 
 
-def _where(matrix: sparse.csr_matrix, row: np.ndarray, chosen: np.ndarray) -> sparse.csr_matrix:
-    found = sparse.coo_matrix((matrix.data[chosen], (row[chosen], matrix.indices[chosen])), shape=matrix.shape).tocsr()
-    found.sort_indices()
-    return found
+def _masked(matrix: sparse.csr_matrix, row: np.ndarray, mask: np.ndarray) -> sparse.csr_matrix:
+    entries = (matrix.data[mask], (row[mask], matrix.indices[mask]))
+    masked = sparse.coo_matrix(entries, shape=matrix.shape).tocsr()
+    masked.sort_indices()
+    return masked

@@ -1,4 +1,4 @@
-"""Write ``factors/`` and ``recommendations/``: take the listens, search, fit, judge, write."""
+"""Write ``factors/`` and ``recommendations/``: read listens, search, fit, evaluate, write."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
+from msd_spark.core.bootstrap import Bootstrap
+from msd_spark.core.runs import newest_run
 from msd_spark.core.schemas import FACTORS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors import metrics
-from msd_spark.factors.cold import Parted, cold_factors, part
+from msd_spark.factors.cold import WarmAndCold, cold_factors, split_tracks
+from msd_spark.factors.cold_evaluation import evaluate_cold_songs, read_predictions
 from msd_spark.factors.confidence import fit_rows
-from msd_spark.factors.fitting import Factors, Fitter
+from msd_spark.factors.evaluation import als_recommender, baseline_makers, evaluate, table
 from msd_spark.factors.held_out import Split, split
-from msd_spark.factors.judging import als_recommender, baseline_makers, judge, over, table
 from msd_spark.factors.listens import Filtered, Listens, TooFewListensError, keep_frequent, read_listens
 from msd_spark.factors.recommendations import block_writer, ship, write_recommendations
 from msd_spark.factors.search import SEARCHED_BY, search
@@ -27,159 +29,165 @@ from msd_spark.factors.settings import (
     METADATA_FILE,
     RECOMMENDATIONS,
     SEARCH_FILE,
-    STAGE,
     TABLE,
     TRACK,
     USER,
     AlsParameters,
     FactorSettings,
 )
-from msd_spark.factors.spark_als import part_path
+from msd_spark.factors.spark_als import Factors, Fitter, part_path
+from msd_spark.spark.session import start_spark
 
 ALS = "ALS"
 SCRATCH = "_listens"
-"""Folder within the staging folder for listens that Spark's workers read; gone before the table is there."""
+"""Folder in the staging folder for the listens that Spark's workers read; removed before the table is published."""
+
+
+def run(settings: FactorSettings) -> None:
+    """Run ``msd-spark factors``."""
+    warehouse = Warehouse(settings.warehouse)
+    if settings.cold.evaluate:
+        warehouse.require(TABLE)
+        run_name = settings.cold.run or newest_run(warehouse)
+        read_predictions(warehouse, run_name)
+        evaluate_cold_songs(start_spark("msd-spark factors"), settings, run_name).finish(warehouse)
+        return
+    warehouse.require("plays")
+    if settings.cold_dataset:
+        warehouse.require("dataset", settings.cold_dataset)
+    make_factors(start_spark("msd-spark factors"), settings).finish(warehouse)
 
 
 def make_factors(session: SparkSession, settings: FactorSettings) -> Summary:
-    """Fit factors to ``plays/``, judge them, write them; return the summary.
+    """Fit factors to ``plays/``, evaluate and write them; return the summary.
 
     Raises
     ------
     UserError
-        When tables are missing, or too few listens are left to do what was asked and that is not allowed.
+        If a table is missing, or too few listens are left and `allow_too_few` is not set.
     """
-    summary = Summary(STAGE)
+    summary = Summary(TABLE)
     warehouse = Warehouse(settings.warehouse)
     try:
-        parted, filtered, parts = _take_listens(warehouse, settings, summary)
+        tracks, filtered, users = _read(warehouse, settings, summary)
     except TooFewListensError as error:
         if not settings.allow_too_few:
             raise
         for name in (TABLE, RECOMMENDATIONS):
-            warehouse.remove(name)  # what an earlier run wrote there came from other listens
+            warehouse.remove(name)  # an earlier run wrote it from other listens
         summary.facts |= {"tracks with factors": 0, "too few listens": str(error)}
         return summary
     with warehouse.replacing(TABLE) as staging:
+        inner = staging.removeprefix(f"{warehouse.root}/")
         fitter = Fitter(session, warehouse, f"{staging}/{SCRATCH}", settings)
-        parameters = settings.parameters
-        tried: list[dict[str, Any]] = []
-        if parts and settings.search:
-            parameters, tried = _search(fitter, parts, settings)
-        started = time.monotonic()
-        factors = fitter.fit("train" if parts else "all", parts.train if parts else filtered.listens, parameters)
-        fit_seconds = time.monotonic() - started
-        quality = _judge(factors, fit_seconds, parts, parameters, settings) if parts else None
-        if quality:
-            print(table(quality["recommenders"]), end="\n\n")
-        listens = filtered.listens
-        if parts and settings.refit:
-            factors = fitter.fit("all", listens, parameters)
-        elif parts:
-            listens, factors = _with_everybody(listens, factors, parameters)
+        parameters, trials = settings.als, list[dict[str, Any]]()
+        if users and settings.search:
+            parameters, trials = _search(fitter, users, settings)
+        listens, factors, quality = _fit(fitter, filtered.listens, users, parameters, settings)
         summary.facts |= {"users with factors": len(factors.users), "tracks with factors": len(factors.tracks)}
         cold = None
-        if parted:
-            cold = cold_factors(parted.cold, factors.users, factors.user_factors, parameters, settings.min_listeners)
+        if tracks:
+            cold = cold_factors(tracks.cold, factors.users, factors.user_factors, parameters, settings.min_listeners)
             summary.facts["cold tracks with factors"] = len(cold[0])
         _write(warehouse, staging, factors, cold, settings.users_per_task)
-        inner = staging.removeprefix(f"{warehouse.root}/")
         metadata = {
             "parameters": asdict(parameters),
             "settings": {
                 name: value
                 for name, value in asdict(settings).items()
-                if name not in ("warehouse", "parameters", "users_per_task")
+                if name not in ("warehouse", "als", "users_per_task", "cold")
             },
             "counts": summary.facts.copy(),
             "rounds": list(filtered.rounds),
             "judged": quality,
         }
         warehouse.write_json(metadata, inner, METADATA_FILE)
-        if tried:
-            warehouse.write_json({"by": SEARCHED_BY, "trials": tried}, inner, SEARCH_FILE)
-        if settings.recommendations:
-            with warehouse.replacing(RECOMMENDATIONS) as beside:
-                rows, short = _recommend(session, fitter, listens, factors, staging, beside, settings)
-                warehouse.remove(*inner.split("/"), SCRATCH)
-            summary.facts |= {"recommendations": rows, "users with fewer": short}
-        else:
-            # What an earlier run wrote there came from other factors.
-            warehouse.remove(RECOMMENDATIONS)
-            warehouse.remove(*inner.split("/"), SCRATCH)
+        if trials:
+            warehouse.write_json({"by": SEARCHED_BY, "trials": trials}, inner, SEARCH_FILE)
+        _recommend(fitter, listens, factors, staging, summary)
     summary.facts |= {name: value for name, value in asdict(parameters).items() if name != "iterations"}
     if quality:
         summary.facts["NDCG@100 on test users"] = round(quality["recommenders"][ALS]["ndcg@100"][0], 4)
         summary.facts["als over popularity"] = quality["als_over_popularity"][0]
-    summary.details |= {"judged": quality, "search": tried}
+    summary.details |= {"judged": quality, "search": trials}
     return summary
 
 
-def _take_listens(
+def _read(
     warehouse: Warehouse, settings: FactorSettings, summary: Summary
-) -> tuple[Parted | None, Filtered, Split | None]:
-    """Return the listens that take part, and who is held out; note how many there are."""
+) -> tuple[WarmAndCold | None, Filtered, Split | None]:
+    """Read, filter and split the listens; add their counts to the summary."""
     everything = read_listens(warehouse)
-    parted = part(warehouse, everything, settings.cold_dataset) if settings.cold_dataset else None
-    filtered = keep_frequent(parted.warm if parted else everything, settings.min_tracks, settings.min_listeners)
-    parts = split(filtered.listens, settings.held_out, settings.seed) if settings.held_out else None
-    _tell_counts(summary, everything, parted, filtered, parts)
-    return parted, filtered, parts
-
-
-def _tell_counts(
-    summary: Summary, everything: Listens, parted: Parted | None, filtered: Filtered, parts: Split | None
-) -> None:
-    facts = {f"{name} in plays/": count for name, count in everything.counts().items()}
-    if parted:
+    tracks = split_tracks(warehouse, everything, settings.cold_dataset) if settings.cold_dataset else None
+    filtered = keep_frequent(tracks.warm if tracks else everything, settings.min_tracks, settings.min_listeners)
+    users = split(filtered.listens, settings.held_out, settings.seed) if settings.held_out else None
+    facts = summary.facts
+    facts |= {f"{name} in plays/": count for name, count in everything.counts().items()}
+    if tracks:
         facts |= {
-            "tracks outside the dataset": parted.elsewhere,
-            "cold tracks": len(parted.cold.tracks),
-            "cold pairs": parted.cold.plays.nnz,
+            "tracks outside the dataset": tracks.elsewhere,
+            "cold tracks": len(tracks.cold.tracks),
+            "cold pairs": tracks.cold.plays.nnz,
         }
-    kept = filtered.listens.counts()
-    facts |= {f"{name} kept": count for name, count in kept.items()}
+    facts |= {f"{name} kept": count for name, count in filtered.listens.counts().items()}
     facts["rounds of filtering"] = len(filtered.rounds)
-    if parts:
+    if users:
         facts |= {
-            "users trained on": len(parts.train.users),
-            "validation users": parts.validation.held.shape[0],
-            "test users": parts.test.held.shape[0],
-            "held-out users with too few tracks": parts.validation.too_few + parts.test.too_few,
-            "held-out pairs of unknown tracks": parts.unknown_pairs,
+            "users trained on": len(users.train.users),
+            "validation users": len(users.validation.n_held),
+            "test users": len(users.test.n_held),
+            "held-out users with too few tracks": users.validation.too_few + users.test.too_few,
+            "held-out pairs of unknown tracks": users.unknown_pairs,
         }
-    summary.facts |= facts
+    return tracks, filtered, users
 
 
-def _search(fitter: Fitter, parts: Split, settings: FactorSettings) -> tuple[AlsParameters, list[dict[str, Any]]]:
+def _search(fitter: Fitter, users: Split, settings: FactorSettings) -> tuple[AlsParameters, list[dict[str, Any]]]:
     def value_of(parameters: AlsParameters) -> float:
-        factors = fitter.fit("train", parts.train, parameters)
-        judged = judge(lambda: als_recommender(factors.track_factors, parameters), parts.validation)
-        print(f"NDCG@100 {judged.mean(SEARCHED_BY):.4f} on validation users: {asdict(parameters)}", flush=True)
-        return judged.mean(SEARCHED_BY)
+        factors = fitter.fit("train", users.train, parameters)
+        value = evaluate(lambda: als_recommender(factors.track_factors, parameters), users.validation).mean(SEARCHED_BY)
+        print(f"NDCG@100 {value:.4f} on validation users: {asdict(parameters)}", flush=True)
+        return value
 
-    return search(settings.parameters, settings.search, settings.seed, value_of)
+    return search(settings.als, settings.search, settings.seed, value_of)
 
 
-def _judge(
-    factors: Factors, fit_seconds: float, parts: Split, parameters: AlsParameters, settings: FactorSettings
+def _fit(
+    fitter: Fitter, listens: Listens, users: Split | None, parameters: AlsParameters, settings: FactorSettings
+) -> tuple[Listens, Factors, dict[str, Any] | None]:
+    """Fit and evaluate; return the listens and factors of all users, and the metrics."""
+    if not users:
+        return listens, fitter.fit("all", listens, parameters), None
+    started = time.monotonic()
+    factors = fitter.fit("train", users.train, parameters)
+    quality = _evaluate(factors, time.monotonic() - started, users, parameters, settings)
+    print(table(quality["recommenders"]), end="\n\n")
+    if settings.refit:
+        return listens, fitter.fit("all", listens, parameters), quality
+    return *_fold_in(listens, factors, parameters), quality
+
+
+def _evaluate(
+    factors: Factors, fit_seconds: float, users: Split, parameters: AlsParameters, settings: FactorSettings
 ) -> dict[str, Any]:
-    """Judge all recommenders on the test users, and ALS on the validation users too."""
-    makers = baseline_makers(parts.train.plays, settings.baselines, settings.seed)
-    judged = {name: judge(make, parts.test) for name, make in makers.items()}
+    """Evaluate all recommenders on the test users, and ALS on the validation users too."""
+    makers = baseline_makers(users.train.plays, settings.baselines, settings.seed)
+    results = {name: evaluate(make, users.test) for name, make in makers.items()}
     als = als_recommender(factors.track_factors, parameters)
-    judged[ALS] = replace(judge(lambda: als, parts.test), fit_seconds=fit_seconds)
+    results[ALS] = replace(evaluate(lambda: als, users.test), fit_seconds=fit_seconds)
+    als_ndcg, popularity_ndcg = (results[name].by_user[SEARCHED_BY] for name in (ALS, "popularity"))
+    bootstrap = Bootstrap()
     return {
-        "users": len(parts.test.n_held),
-        "recommenders": {name: one.as_json(settings.seed) for name, one in judged.items()},
-        "als_over_popularity": over(judged[ALS], judged["popularity"], SEARCHED_BY, settings.seed),
-        f"validation_{SEARCHED_BY}": judge(lambda: als, parts.validation).mean(SEARCHED_BY),
-        "interval": f"{metrics.LEVEL:.0%}, {metrics.RESAMPLES} resamples of users, percentile method",
+        "users": len(users.test.n_held),
+        "recommenders": {name: result.as_json(settings.seed) for name, result in results.items()},
+        "als_over_popularity": metrics.ratio_with_interval(als_ndcg, popularity_ndcg, settings.seed),
+        f"validation_{SEARCHED_BY}": evaluate(lambda: als, users.validation).mean(SEARCHED_BY),
+        "interval": f"{bootstrap.level:.0%}, {bootstrap.resamples} resamples of users, percentile method",
     }
 
 
-def _with_everybody(listens: Listens, factors: Factors, parameters: AlsParameters) -> tuple[Listens, Factors]:
-    """Fit the users that training did not see to the tracks' factors, with all their listens."""
+def _fold_in(listens: Listens, factors: Factors, parameters: AlsParameters) -> tuple[Listens, Factors]:
+    """Add held-out users, fitted to the track factors with all their listens."""
     listens = listens.of_tracks(np.isin(listens.tracks, factors.tracks))
     listens = listens.of_users(np.diff(listens.plays.indptr) > 0)
     known = np.isin(listens.users, factors.users)
@@ -196,7 +204,7 @@ def _write(
     cold: tuple[np.ndarray, np.ndarray] | None,
     users_per_part: int,
 ) -> None:
-    """Write tracks as one file, users as a file a block."""
+    """Write tracks as one file, users as one file per block."""
     tracks, track_factors = factors.tracks, factors.track_factors
     if cold:
         tracks, track_factors = np.concatenate([tracks, cold[0]]), np.concatenate([track_factors, cold[1]])
@@ -204,8 +212,8 @@ def _write(
         tracks, track_factors = tracks[order], track_factors[order]
     _write_rows(warehouse, f"{staging}/tracks.parquet", TRACK, tracks, track_factors)
     for number, start in enumerate(range(0, len(factors.users), users_per_part)):
-        ours = slice(start, start + users_per_part)
-        _write_rows(warehouse, part_path(staging, number), USER, factors.users[ours], factors.user_factors[ours])
+        block = slice(start, start + users_per_part)
+        _write_rows(warehouse, part_path(staging, number), USER, factors.users[block], factors.user_factors[block])
 
 
 def _write_rows(warehouse: Warehouse, path: str, kind: str, ids: np.ndarray, factors: np.ndarray) -> None:
@@ -215,17 +223,19 @@ def _write_rows(warehouse: Warehouse, path: str, kind: str, ids: np.ndarray, fac
     pq.write_table(rows, path, filesystem=warehouse.filesystem, compression="zstd")
 
 
-def _recommend(
-    session: SparkSession,
-    fitter: Fitter,
-    listens: Listens,
-    factors: Factors,
-    staging: str,
-    beside: str,
-    settings: FactorSettings,
-) -> tuple[int, int]:
-    prefix = ship(session.sparkContext, factors.track_factors, factors.tracks)
-    folder = fitter.stage("recommended", listens)
-    size, k = settings.users_per_task, settings.recommendations
-    work = block_writer(prefix, settings.warehouse, folder, staging, beside, size, k)
-    return write_recommendations(session, work, fitter.staged["recommended"])
+def _recommend(fitter: Fitter, listens: Listens, factors: Factors, staging: str, summary: Summary) -> None:
+    """Write or remove ``recommendations/``; remove the staged listens."""
+    session, warehouse, settings = fitter.session, fitter.warehouse, fitter.settings
+    scratch = fitter.folder.removeprefix(f"{warehouse.root}/")
+    if not settings.recommendations:
+        warehouse.remove(RECOMMENDATIONS)  # an earlier run wrote it from other factors
+        warehouse.remove(scratch)
+        return
+    with warehouse.replacing(RECOMMENDATIONS) as beside:
+        prefix = ship(session.sparkContext, factors.track_factors, factors.tracks)
+        folder = fitter.stage("recommended", listens)
+        size, k = settings.users_per_task, settings.recommendations
+        work = block_writer(prefix, settings.warehouse, folder, staging, beside, size, k)
+        rows, short = write_recommendations(session, work, fitter.staged["recommended"])
+        warehouse.remove(scratch)
+    summary.facts |= {"recommendations": rows, "users with fewer": short}

@@ -1,66 +1,64 @@
-"""Figures of ranked lists: recall, NDCG, truncated average precision, coverage, AUC, and their bootstrap intervals.
+"""Ranking metrics: recall, NDCG, truncated average precision, coverage and AUC.
 
-All take whether each place of a list holds a song that was held out, ``hits`` of shape ``(users, places)``, best place
-first, and how many songs of each user were held out. They are a number a user; a figure is their mean.
+``hits`` of shape ``(users, places)`` marks the places of each ranked list that have a held-out song, best place first;
+``n_held`` counts the held-out songs of each user. A metric has one value per user; its mean over users is reported.
 
 References
 ----------
 .. [1] D. Liang, R. Krishnan, M. Hoffman, T. Jebara, "Variational Autoencoders for Collaborative Filtering", WWW 2018,
-   section 4.2: Recall@R and NDCG@R as they are here.
+   section 4.2: the same Recall@R and NDCG@R.
 .. [2] B. McFee, T. Bertin-Mahieux, D. Ellis, G. Lanckriet, "The Million Song Dataset Challenge", AdMIRe 2012,
-   section 3: the truncated mean average precision, at 500.
-.. [3] B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13: the percentile method.
+   section 3: truncated mean average precision at 500.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import rankdata
 
-RESAMPLES = 1000
-LEVEL = 0.95
+from msd_spark.core.bootstrap import Bootstrap, percentile_interval
+
 PLACES = 500
-"""Places of a list that figures look at: as many as the MSD Challenge's average precision."""
+"""Places per list that metrics use, as in the average precision of the MSD Challenge."""
 
-FIGURES = ("recall@20", "recall@50", "ndcg@100", "map@500")
-"""Figures of `of_users`."""
+METRICS = ("recall@20", "recall@50", "ndcg@100", "map@500")
+"""Metrics of `of_users`."""
 
 COVERED_PLACES = 100
-"""Places of a list that count for coverage."""
+"""Places per list that count for coverage."""
 
 
 def recall_at(hits: np.ndarray, n_held: np.ndarray, places: int) -> np.ndarray:
-    """Return Recall@R of each user: held-out songs in the first `places`, over as many as could be there [1]_.
+    """Return Recall@R per user: held-out songs in the first `places`, over the most possible [1]_.
 
     Parameters
     ----------
     hits : numpy.ndarray
         Shape ``(users, k)``, bool.
     n_held : numpy.ndarray
-        Shape ``(users,)``: songs held out of each user, at least 1.
-    places : int
+        Shape ``(users,)``, at least 1.
     """
     return hits[:, :places].sum(axis=1) / np.minimum(n_held, places)
 
 
 def ndcg_at(hits: np.ndarray, n_held: np.ndarray, places: int) -> np.ndarray:
-    """Return NDCG@R of each user with gains of 0 and 1: ``sum 1/log2(place + 1)`` over hits, over its best [1]_."""
+    """Return NDCG@R per user with binary gains: ``sum 1/log2(place + 1)`` over hits, over the best sum [1]_."""
     discounts = 1 / np.log2(np.arange(2, places + 2))
     gained = hits[:, :places] @ discounts[: hits.shape[1]]
     return np.asarray(gained / np.cumsum(discounts)[np.minimum(n_held, places) - 1])
 
 
 def average_precision_at(hits: np.ndarray, n_held: np.ndarray, places: int) -> np.ndarray:
-    """Return the truncated average precision of each user: precision at each hit's place, over the most hits [2]_."""
+    """Return truncated average precision per user: summed precision at each hit, over the most hits [2]_."""
     hits = hits[:, :places]
     precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
     return (precision * hits).sum(axis=1) / np.minimum(n_held, places)
 
 
 def of_users(hits: np.ndarray, n_held: np.ndarray) -> dict[str, np.ndarray]:
-    """Return each of `FIGURES` for every user, shape ``(users,)``."""
+    """Return each of `METRICS` per user, shape ``(users,)``."""
     return {
         "recall@20": recall_at(hits, n_held, 20),
         "recall@50": recall_at(hits, n_held, 50),
@@ -70,86 +68,63 @@ def of_users(hits: np.ndarray, n_held: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def coverage(lists: np.ndarray, n_tracks: int, places: int = COVERED_PLACES) -> float:
-    """Return the share of the tracks that stand in the first `places` of anybody's list.
+    """Return the share of tracks in the first `places` of any list.
 
     Parameters
     ----------
     lists : numpy.ndarray
-        Shape ``(users, k)``: tracks by number; below 0 for an empty place.
-    n_tracks : int
+        Shape ``(users, k)``: track numbers, negative for empty places.
     """
     shown = np.unique(lists[:, :places])
     return float((shown >= 0).sum() / n_tracks)
 
 
 def auc(scores: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """Return the area under each user's ROC curve: the chance that a held-out song beats another; ties count half.
+    """Return the area under the ROC curve per user; ties count half.
 
     Parameters
     ----------
     scores : numpy.ndarray
         Shape ``(users, tracks)``.
     held : numpy.ndarray
-        Shape ``(users, tracks)``, bool.
+        Shape ``(users, tracks)``, bool: the positive tracks.
 
     Returns
     -------
     numpy.ndarray
-        Shape ``(users,)``; NaN for a user of whom all tracks or none are held out.
+        Shape ``(users,)``; NaN for a user whose tracks are all positive or all negative.
     """
     n_tracks = scores.shape[1]
-    result = np.full(len(scores), np.nan)
+    areas = np.full(len(scores), np.nan)
     for user, (row, positive) in enumerate(zip(scores, held, strict=True)):
         n_positive = int(positive.sum())
         if 0 < n_positive < n_tracks:
-            order = np.sort(row)
-            # The rank from 1 of a score is the mean of the places that its ties take up (Mann and Whitney).
-            ranks = (np.searchsorted(order, row[positive]) + np.searchsorted(order, row[positive], "right") + 1) / 2
-            above = ranks.sum() - n_positive * (n_positive + 1) / 2
-            result[user] = above / (n_positive * (n_tracks - n_positive))
-    return result
+            above = rankdata(row)[positive].sum() - n_positive * (n_positive + 1) / 2  # the Mann-Whitney U
+            areas[user] = above / (n_positive * (n_tracks - n_positive))
+    return areas
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A mean over users and its 95 % interval.
-
-    Attributes
-    ----------
-    value, low, high : float
-    """
-
-    value: float
-    low: float
-    high: float
-
-    def as_list(self) -> list[float]:
-        """Return value, low and high."""
-        return [self.value, self.low, self.high]
-
-
-def resampled_means(values: np.ndarray, seed: int) -> np.ndarray:
-    """Return the means of `RESAMPLES` resamples of users: shape ``(RESAMPLES, n)`` for values ``(users, n)``.
-
-    Columns are resampled together, so that their differences and ratios are those of the same users.
-    """
-    generator = np.random.default_rng(seed)
-    n_users = len(values)
-    means = np.empty((RESAMPLES, values.shape[1]))
-    for number in range(RESAMPLES):
-        drawn = np.bincount(generator.integers(0, n_users, n_users), minlength=n_users)
-        means[number] = drawn @ values / n_users
-    return means
-
-
-def with_intervals(by_user: Mapping[str, np.ndarray], seed: int) -> dict[str, Figure]:
-    """Return the mean over users of each figure, with an interval by resampling users [3]_."""
+def with_intervals(by_user: Mapping[str, np.ndarray], seed: int) -> dict[str, list[float]]:
+    """Return mean, lower and upper bound of each metric, by resampling users."""
+    bootstrap = Bootstrap(seed=seed)
     values = np.column_stack(list(by_user.values()))
-    low, high = interval(resampled_means(values, seed))
-    means = values.mean(axis=0)
-    return {name: Figure(float(means[at]), float(low[at]), float(high[at])) for at, name in enumerate(by_user)}
+    columns = zip(by_user, values.mean(axis=0), bootstrap.means(values).T, strict=True)
+    return {
+        name: [float(mean), *(percentile_interval(resampled, bootstrap.level) or ())]
+        for name, mean, resampled in columns
+    }
 
 
-def interval(resampled: np.ndarray) -> np.ndarray:
-    """Return the lower and upper bound of resampled figures, shape ``(2, …)``, by the percentile method."""
-    return np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+def ratio_with_interval(first: np.ndarray, second: np.ndarray, seed: int) -> list[float | None]:
+    """Return the ratio of two means over the same users with its interval; None where the second mean is 0."""
+    bootstrap = Bootstrap(seed=seed)
+    means = bootstrap.means(np.column_stack([first, second]))
+    if not second.any() or not means[:, 1].all():
+        return [None, None, None]
+    interval = percentile_interval(means[:, 0] / means[:, 1], bootstrap.level)
+    return [float(first.mean() / second.mean()), *(interval or (None, None))]
+
+
+def shown(metric: list[float]) -> str:
+    """Return mean and interval as text."""
+    return f"{metric[0]:.4f} ({metric[1]:.4f}–{metric[2]:.4f})"

@@ -1,4 +1,4 @@
-"""Several lists of recommendations made one, by reciprocal-rank fusion.
+"""Merge ranked lists by reciprocal-rank fusion.
 
 References
 ----------
@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item", bound=Hashable)
 
 OFFSET = 60
-"""The constant k of [1]_, found there by a pilot and kept for all their collections."""
+"""The constant k of [1]_."""
 
 
 @dataclass(frozen=True)
@@ -24,34 +24,30 @@ class Fused(Generic[Item]):
 
     Attributes
     ----------
-    item : hashable
     ranks : tuple of int or None
-        Its rank from 1 in each of the lists; None where it is not in it.
+        Rank in each list, from 1; None for a list without the item.
     """
 
     item: Item
     ranks: tuple[int | None, ...]
 
     def score(self, offset: float = OFFSET) -> float:
-        """Return the sum of ``1 / (offset + rank)`` over the lists that have the item."""
+        """Return the sum of ``1 / (offset + rank)`` over the lists with the item."""
         return sum(1 / (offset + rank) for rank in self.ranks if rank is not None)
 
 
 def fuse(lists: Sequence[Sequence[Item]], k: int, offset: float = OFFSET) -> list[Fused[Item]]:
     """Return the k best of several ranked lists by reciprocal-rank fusion [1]_.
 
-    Only ranks count, so that scores of different kinds need no common scale. An item that a list does not have gets
-    nothing from it. Of equal sums the one with the better best rank comes first, then the one that has it in the
-    earlier list.
+    Only ranks count, so scores need no common scale. A list without an item adds nothing to its score. Ties go to the
+    item with the better best rank, then to the one that has it in an earlier list.
 
     Parameters
     ----------
     lists : sequence of sequences
-        Each the best first, without an item twice.
-    k : int
-        Items wanted; all where there are no more.
+        Best item first, without repeated items.
     offset : float
-        Above -1; the greater, the less the first places count.
+        Above -1; a greater offset gives the first places less weight.
 
     Examples
     --------
@@ -62,7 +58,7 @@ def fuse(lists: Sequence[Sequence[Item]], k: int, offset: float = OFFSET) -> lis
     for number, items in enumerate(lists):
         for rank, item in enumerate(items, 1):
             ranks.setdefault(item, [None] * len(lists))[number] = rank
-    fused = [Fused(item, tuple(found)) for item, found in ranks.items()]
+    fused = [Fused(item, tuple(places)) for item, places in ranks.items()]
 
     def order(one: Fused[Item]) -> tuple[float, int, int]:
         best = min(rank for rank in one.ranks if rank is not None)

@@ -1,7 +1,7 @@
-"""Write ``recommendations/``: each user's best tracks that the user has not heard, by the product of factors.
+"""Write ``recommendations/``: each user's best unheard tracks, by the product of factors.
 
-All tracks' factors reach a machine once, as a file that its workers map into memory. A task is told the number of a
-block of users, reads their listens and factors, and holds the scores of some of them at a time, whatever their number.
+Track factors reach each machine once, as a file that its workers map into memory. A task reads the listens and factors
+of one block of users, and computes scores in blocks of limited size.
 """
 
 from __future__ import annotations
@@ -38,22 +38,16 @@ def rows_of(
     track_factors: np.ndarray,
     k: int,
 ) -> pa.Table:
-    """Return the rows of some users.
+    """Return the rows of some users: k tracks each, or fewer if there are no more.
 
     Parameters
     ----------
-    users : numpy.ndarray
-        Ids, shape ``(m,)``.
-    user_factors : numpy.ndarray
-        Shape ``(m, rank)``, float32.
+    users, tracks : numpy.ndarray
+        Ids, shape ``(m,)`` and ``(n,)``, str or UTF-8 bytes.
+    user_factors, track_factors : numpy.ndarray
+        Shape ``(m, rank)`` and ``(n, rank)``, float32.
     heard : scipy.sparse.csr_matrix
-        Shape ``(m, tracks)``: what is left out.
-    tracks : numpy.ndarray
-        Ids, shape ``(n,)``, str or UTF-8 bytes.
-    track_factors : numpy.ndarray
-        Shape ``(n, rank)``, float32.
-    k : int
-        Tracks a user; fewer where there are no more.
+        Shape ``(m, n)``: tracks to leave out.
     """
     lists, values = np.full((len(users), k), NONE, np.int32), np.zeros((len(users), k), np.float32)
     for block in in_blocks(len(users), len(tracks)):
@@ -62,15 +56,15 @@ def rows_of(
         values[block] = np.take_along_axis(scores, np.maximum(lists[block], 0), axis=1)
     user, place = np.nonzero(lists != NONE)
     columns = [users[user], place + 1, tracks[lists[user, place]], values[user, place]]
-    arrays = [pa.array(column).cast(one.type) for column, one in zip(columns, SCHEMA, strict=True)]
+    arrays = [pa.array(column).cast(field.type) for column, field in zip(columns, SCHEMA, strict=True)]
     return pa.table(arrays, schema=SCHEMA)
 
 
 def ship(context: SparkContext, track_factors: np.ndarray, tracks: np.ndarray) -> str:
-    """Send the tracks' factors and ids to every machine, once; return how the files' names begin."""
+    """Send the tracks' factors and ids to every machine; return the prefix of the file names."""
     folder = Path(tempfile.mkdtemp(prefix="msd-spark-recommendations-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # a machine that joins later fetches them too
-    prefix = uuid.uuid4().hex  # Spark puts the files of all calls into one folder on each machine
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # a machine that joins later still fetches them
+    prefix = uuid.uuid4().hex  # Spark puts the files of all calls into one folder per machine
     for name, values in ((FACTORS_FILE, track_factors), (TRACKS_FILE, np.char.encode(tracks, "utf-8"))):
         np.save(folder / f"{prefix}-{name}", values, allow_pickle=False)
         context.addFile(str(folder / f"{prefix}-{name}"))
@@ -80,20 +74,18 @@ def ship(context: SparkContext, track_factors: np.ndarray, tracks: np.ndarray) -
 def block_writer(
     prefix: str, warehouse: str, listens: str, users: str, staging: str, size: int, k: int
 ) -> Callable[[int], tuple[int, int]]:
-    """Return what a task does with a block's number: write its rows, and say how many, and how many users have fewer.
+    """Return the function of a task: write the rows of a block; return their number and the users with fewer than k.
 
     Parameters
     ----------
     prefix : str
-        As `ship` gives it.
-    warehouse : str
+        See `ship`.
     listens, users : str
-        Folders with a file a block: listens, see `msd_spark.factors.spark_als.write_listens`, and the users' rows
-        of ``factors/``.
+        Folders with one file per block: listens, see `msd_spark.factors.spark_als.write_listens`, and user factors.
     staging : str
         Folder for the table's files.
-    size, k : int
-        Users a block; tracks a user.
+    size : int
+        Users per block.
     """
 
     def work(block: int) -> tuple[int, int]:
@@ -103,18 +95,18 @@ def block_writer(
             np.load(folder / f"{prefix}-{name}", mmap_mode="r", allow_pickle=False)
             for name in (FACTORS_FILE, TRACKS_FILE)
         )
-        ours = pq.read_table(part_path(users, block), filesystem=target.filesystem)
-        ids = ours["id"].to_numpy()
-        own = ours["factors"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(len(ids), -1)
+        rows = pq.read_table(part_path(users, block), filesystem=target.filesystem)
+        ids = rows["id"].to_numpy()
+        own = rows["factors"].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(len(ids), -1)
         played = pq.read_table(part_path(listens, block), filesystem=target.filesystem)
-        where = (played["user"].to_numpy() - block * size, played["track"].to_numpy())
-        heard = sparse.csr_matrix((played["plays"].to_numpy(), where), shape=(len(ids), len(tracks)))
+        entries = (played["user"].to_numpy() - block * size, played["track"].to_numpy())
+        heard = sparse.csr_matrix((played["plays"].to_numpy(), entries), shape=(len(ids), len(tracks)))
         with threadpool_limits(1):
-            rows = rows_of(ids, own, heard, tracks, factors, k)
+            recommended = rows_of(ids, own, heard, tracks, factors, k)
         with target.finished_file(part_path(staging, block)) as unfinished:
-            pq.write_table(rows, unfinished, filesystem=target.filesystem, compression="zstd")
-        n_full = int((rows["rank"].to_numpy() == k).sum())
-        return rows.num_rows, len(ids) - n_full
+            pq.write_table(recommended, unfinished, filesystem=target.filesystem, compression="zstd")
+        n_full = int((recommended["rank"].to_numpy() == k).sum())
+        return recommended.num_rows, len(ids) - n_full
 
     return work
 
@@ -122,7 +114,7 @@ def block_writer(
 def write_recommendations(
     session: SparkSession, work: Callable[[int], tuple[int, int]], n_blocks: int
 ) -> tuple[int, int]:
-    """Let Spark's workers write all blocks; return the rows, and the users with fewer than were asked for."""
+    """Write all blocks on Spark's workers; return the number of rows and of users with too few."""
     with progress(session, "factors: recommendations"):
         written = session.sparkContext.parallelize(range(n_blocks), n_blocks).map(work).collect()
     return sum(rows for rows, _ in written), sum(short for _, short in written)

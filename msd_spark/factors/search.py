@@ -1,4 +1,4 @@
-"""Search the parameters of ALS by NDCG@100 on validation users, of whom the test sees nothing."""
+"""Search the hyperparameters of ALS by NDCG@100 on validation users."""
 
 from __future__ import annotations
 
@@ -18,31 +18,28 @@ SEARCHED_BY = "ndcg@100"
 def search(
     start: AlsParameters, trials: int, seed: int, value_of: Callable[[AlsParameters], float]
 ) -> tuple[AlsParameters, list[dict[str, Any]]]:
-    """Try settings and return the best, with all that were tried.
+    """Return the best of several settings, and all trials.
 
-    The first trial is `start`; the others are drawn by a tree-structured Parzen estimator (Bergstra et al. 2011,
-    optuna's), seeded: the same values give the same trials. Iterations stay as they are. Of equal values the first is
-    the best.
+    The first trial is `start`; the others are drawn by optuna's seeded tree-structured Parzen estimator (Bergstra et
+    al. 2011). Iterations are not searched. Of equal values the first is the best.
 
     Parameters
     ----------
-    start : AlsParameters
-    trials : int
-        At least 1.
-    seed : int
     value_of : callable
-        From parameters to NDCG@100 on validation users.
+        Maps parameters to NDCG@100 on validation users.
     """
     tried: list[dict[str, Any]] = []
 
     def objective(trial: optuna.Trial) -> float:
+        def log_uniform(name: str, bounds: tuple[float, float]) -> float:
+            first = getattr(start, name)
+            return trial.suggest_float(name, min(bounds[0], first), max(bounds[1], first), log=True)
+
         parameters = AlsParameters(
             rank=int(trial.suggest_categorical("rank", sorted({*RANKS, start.rank}))),
-            alpha=trial.suggest_float("alpha", *_around(ALPHA, start.alpha), log=True),
-            epsilon=trial.suggest_float("epsilon", *_around(EPSILON, start.epsilon), log=True),
-            regularisation=trial.suggest_float(
-                "regularisation", *_around(REGULARISATION, start.regularisation), log=True
-            ),
+            alpha=log_uniform("alpha", ALPHA),
+            epsilon=log_uniform("epsilon", EPSILON),
+            regularisation=log_uniform("regularisation", REGULARISATION),
             iterations=start.iterations,
         )
         value = value_of(parameters)
@@ -53,9 +50,5 @@ def search(
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     study.enqueue_trial({name: value for name, value in asdict(start).items() if name != "iterations"})
     study.optimize(objective, n_trials=trials)
-    best = max(tried, key=lambda one: one[SEARCHED_BY])
+    best = max(tried, key=lambda trial: trial[SEARCHED_BY])
     return AlsParameters(**{name: value for name, value in best.items() if name != SEARCHED_BY}), tried
-
-
-def _around(bounds: tuple[float, float], value: float) -> tuple[float, float]:
-    return min(bounds[0], value), max(bounds[1], value)

@@ -1,12 +1,13 @@
-"""Spark ML's implicit ALS on listens that lie as Parquet parts where its workers can read them.
+"""Fit factors by Spark ML's implicit ALS to listens staged as Parquet files.
 
-Users are parted into blocks of consecutive numbers, a file each; a worker reads a file through the warehouse's own
-filesystem, so that it makes no difference where the warehouse is.
+Each file has a block of users with consecutive numbers. Workers read it through the warehouse's filesystem, so the
+warehouse can be local or remote.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -18,33 +19,116 @@ from scipy import sparse
 from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.confidence import log_scaled
-from msd_spark.factors.settings import AlsParameters
+from msd_spark.factors.listens import Listens
+from msd_spark.factors.settings import AlsParameters, FactorSettings
 from msd_spark.spark.session import last_words, progress
 
 TRIPLETS = pa.schema([("user", pa.int32()), ("track", pa.int32()), ("plays", pa.float32())])
 RATED = "user int, track int, rating float"
 
 
+@dataclass(frozen=True)
+class Factors:
+    """Factors of users and tracks.
+
+    Attributes
+    ----------
+    users, tracks : numpy.ndarray
+        Sorted ids.
+    user_factors, track_factors : numpy.ndarray
+        Shape ``(n, rank)``, float32.
+    """
+
+    users: np.ndarray
+    tracks: np.ndarray
+    user_factors: np.ndarray
+    track_factors: np.ndarray
+
+
+class Fitter:
+    """Stages listens in a folder of the warehouse and fits factors to them.
+
+    Attributes
+    ----------
+    staged : dict of str to int
+        Number of files by name of the staged listens.
+    """
+
+    def __init__(self, session: SparkSession, warehouse: Warehouse, folder: str, settings: FactorSettings) -> None:
+        self.session, self.warehouse, self.folder, self.settings = session, warehouse, folder, settings
+        self.staged: dict[str, int] = {}
+
+    def stage(self, name: str, listens: Listens) -> str:
+        """Write listens unless they are written already; return the folder."""
+        folder = f"{self.folder}/{name}"
+        if name not in self.staged:
+            self.staged[name] = write_listens(self.warehouse, folder, listens.plays, self.settings.users_per_task)
+        return folder
+
+    def fit(self, name: str, listens: Listens, parameters: AlsParameters) -> Factors:
+        """Fit factors of users and tracks, each of which has listens.
+
+        Equal seeds, blocks and listens start from equal factors. Spark sums in the order in which rows reach a block,
+        in float64, and keeps factors as float32: two fits differ by rounding at most.
+
+        Raises
+        ------
+        UserError
+            If Spark fails, or a user or track has no finite factors.
+        """
+        folder = self.stage(name, listens)
+        als = ALS(
+            rank=parameters.rank,
+            maxIter=parameters.iterations,
+            regParam=parameters.regularisation,
+            alpha=parameters.alpha,
+            implicitPrefs=True,
+            userCol="user",
+            itemCol="track",
+            ratingCol="rating",
+            seed=self.settings.seed,
+            numUserBlocks=self.settings.blocks,
+            numItemBlocks=self.settings.blocks,
+        )
+        try:
+            with progress(self.session, f"factors: ALS of rank {parameters.rank}"):
+                ratings = read_ratings(self.session, self.warehouse, folder, self.staged[name], parameters.epsilon)
+                model = als.fit(ratings)
+                try:
+                    users, tracks = (
+                        _dense(frame, len(ids))
+                        for frame, ids in ((model.userFactors, listens.users), (model.itemFactors, listens.tracks))
+                    )
+                finally:
+                    model.userFactors.unpersist()
+                    model.itemFactors.unpersist()
+        except UserError:
+            raise
+        except Exception as error:  # Spark wraps a worker's failure in several types
+            raise UserError(f"ALS failed: {last_words(error)}") from error
+        return Factors(listens.users, listens.tracks, users, tracks)
+
+
 def part_path(folder: str, number: int) -> str:
-    """Return the path of the listens of a block of users."""
+    """Return the path of the file of a block of users."""
     return f"{folder}/part-{number:06d}.parquet"
 
 
 def write_listens(warehouse: Warehouse, folder: str, plays: sparse.csr_matrix, users_per_part: int) -> int:
-    """Write the listens of blocks of users as files; return how many there are."""
+    """Write one file per block of users; return the number of files."""
     warehouse.filesystem.create_dir(folder, recursive=True)
     n_parts = -(-plays.shape[0] // users_per_part)
     for number in range(n_parts):
         first, stop = number * users_per_part, min((number + 1) * users_per_part, plays.shape[0])
-        ours = slice(plays.indptr[first], plays.indptr[stop])
+        inside = slice(plays.indptr[first], plays.indptr[stop])
         user = np.repeat(np.arange(first, stop, dtype=np.int32), np.diff(plays.indptr[first : stop + 1]))
-        table = pa.table([user, plays.indices[ours].astype(np.int32), plays.data[ours]], schema=TRIPLETS)
+        table = pa.table([user, plays.indices[inside].astype(np.int32), plays.data[inside]], schema=TRIPLETS)
         pq.write_table(table, part_path(folder, number), filesystem=warehouse.filesystem, compression="zstd")
     return n_parts
 
 
 def read_ratings(session: SparkSession, warehouse: Warehouse, folder: str, n_parts: int, epsilon: float) -> DataFrame:
-    """Return what `write_listens` wrote as ratings, see `msd_spark.factors.confidence.log_scaled`."""
+    """Return listens written by `write_listens` as ratings, see `msd_spark.factors.confidence.log_scaled`."""
     uri = warehouse.address()
 
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -60,73 +144,14 @@ def read_ratings(session: SparkSession, warehouse: Warehouse, folder: str, n_par
     return session.range(0, n_parts, 1, tasks).mapInArrow(read, RATED)
 
 
-def fit(
-    session: SparkSession,
-    warehouse: Warehouse,
-    folder: str,
-    shape: tuple[int, int],
-    n_parts: int,
-    parameters: AlsParameters,
-    blocks: int,
-    seed: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Fit factors of users and tracks.
-
-    The same seed, blocks and listens start from the same factors. Spark adds up a row's listens in the order in which
-    they reach a block, in float64, and keeps factors as float32: two fits differ by roundings, not more.
-
-    Parameters
-    ----------
-    folder : str
-        Where `write_listens` wrote `n_parts` files.
-    shape : tuple of int
-        Users and tracks; each has listens.
-
-    Returns
-    -------
-    users, tracks : numpy.ndarray
-        Shape ``(n_users, rank)`` and ``(n_tracks, rank)``, float32.
-
-    Raises
-    ------
-    UserError
-        When Spark fails, or a user or track has no factors.
-    """
-    als = ALS(
-        rank=parameters.rank,
-        maxIter=parameters.iterations,
-        regParam=parameters.regularisation,
-        alpha=parameters.alpha,
-        implicitPrefs=True,
-        userCol="user",
-        itemCol="track",
-        ratingCol="rating",
-        seed=seed,
-        numUserBlocks=blocks,
-        numItemBlocks=blocks,
-    )
-    try:
-        with progress(session, f"factors: ALS of rank {parameters.rank}"):
-            model = als.fit(read_ratings(session, warehouse, folder, n_parts, parameters.epsilon))
-            try:
-                return _dense(model.userFactors, shape[0]), _dense(model.itemFactors, shape[1])
-            finally:
-                model.userFactors.unpersist()
-                model.itemFactors.unpersist()
-    except UserError:
-        raise
-    except Exception as error:  # whatever Spark wraps a worker's failure in
-        raise UserError(f"ALS failed: {last_words(error)}") from error
-
-
-def _dense(factors: DataFrame, n: int) -> np.ndarray:
-    """Return factors in the order of their numbers."""
-    table = pa.Table.from_batches(factors._collect_as_arrow())
+def _dense(frame: DataFrame, n: int) -> np.ndarray:
+    """Return factors as an array, in the order of their numbers."""
+    table = pa.Table.from_batches(frame._collect_as_arrow())
     values = table["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     if table.num_rows != n:
-        raise UserError(f"ALS gave {table.num_rows} factors for {n}; run the job again")
-    found = np.empty((n, len(values) // n), np.float32)
-    found[table["id"].to_numpy()] = values.reshape(n, -1)
-    if not np.isfinite(found).all():
-        raise UserError("ALS gave factors that are not finite; raise --regularisation or lower --alpha")
-    return found
+        raise UserError(f"ALS returned factors for {table.num_rows} of {n} rows; run msd-spark factors again")
+    factors = np.empty((n, len(values) // n), np.float32)
+    factors[table["id"].to_numpy()] = values.reshape(n, -1)
+    if not np.isfinite(factors).all():
+        raise UserError("ALS returned factors that are not finite; raise --regularisation or lower --alpha")
+    return factors

@@ -1,8 +1,10 @@
-"""Factors, figures and recommendations of a few hundred listeners, through Spark."""
+"""Factors, metrics and recommendations of a few hundred users, through Spark."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -16,10 +18,10 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import FACTORS, PLAYS, RECOMMENDATIONS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.confidence import fit_rows
+from msd_spark.factors.evaluation import als_recommender, evaluate
 from msd_spark.factors.held_out import TRAIN, parts_of, split
 from msd_spark.factors.job import make_factors
-from msd_spark.factors.judging import als_recommender, judge
-from msd_spark.factors.listens import keep_frequent, read_listens
+from msd_spark.factors.listens import TooFewListensError, keep_frequent, read_listens
 from msd_spark.factors.settings import METADATA_FILE, SEARCH_FILE, AlsParameters, FactorSettings
 
 PARAMETERS = AlsParameters(rank=6, alpha=8.0, epsilon=0.5, regularisation=0.05, iterations=6)
@@ -27,7 +29,7 @@ USERS, TRACKS, GROUPS = 500, 120, 6
 
 
 def write_plays(folder: Path) -> Warehouse:
-    """Write listens of users who each like one of six groups of tracks, and a few that are too rare."""
+    """Write plays of users who each prefer one of six groups of tracks, and a few rare ones."""
     generator = np.random.default_rng(4)
     user, track = np.divmod(np.arange(USERS * TRACKS), TRACKS)
     popular = generator.random(TRACKS) + 0.2
@@ -51,12 +53,12 @@ def plays(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
 
 def factors_of(warehouse: Warehouse, kind: str) -> tuple[np.ndarray, np.ndarray]:
     table = pq.read_table(warehouse.path("factors")).to_pandas()
-    ours = table[table["kind"] == kind].sort_values("id")
-    assert ours["id"].is_unique
-    return ours["id"].to_numpy(str), np.stack(ours["factors"].tolist())
+    rows = table[table["kind"] == kind].sort_values("id")
+    assert rows["id"].is_unique
+    return rows["id"].to_numpy(str), np.stack(rows["factors"].tolist())
 
 
-def test_factors_are_judged_and_recommend(
+def test_factors_are_evaluated_and_recommend_tracks(
     spark: SparkSession, plays: Warehouse, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = FactorSettings(
@@ -66,22 +68,22 @@ def test_factors_are_judged_and_recommend(
     listens = keep_frequent(read_listens(plays), 5, 5).listens
     assert summary.facts["pairs in plays/"] - summary.facts["pairs kept"] >= 3
     parts = split(listens, 0.2, 2)
-    assert (listens.tracks == parts.tracks).all()
+    assert (listens.tracks == parts.train.tracks).all()
     users, user_factors = factors_of(plays, "user")
     tracks, track_factors = factors_of(plays, "track")
     assert users.tolist() == listens.users.tolist()
     assert tracks.tolist() == listens.tracks.tolist()
     assert {field.name for field in pq.read_schema(plays.path("factors", "tracks.parquet"))} == set(FACTORS.names)
 
-    # Spark's last half-step is the users': theirs are what the tracks' factors give, whether training saw them or not.
-    wanted = fit_rows(listens.plays, track_factors, PARAMETERS)
-    assert user_factors == pytest.approx(wanted, abs=1e-4)
+    # Spark's last half-step fits users; held-out users are folded in by the same half-step.
+    expected = fit_rows(listens.plays, track_factors, PARAMETERS)
+    assert user_factors == pytest.approx(expected, abs=1e-4)
 
     metadata = plays.read_json("factors", METADATA_FILE)
     judged = metadata["judged"]["recommenders"]
     assert list(judged) == ["random", "popularity", "item-kNN", "EASE", "ALS"]
     assert metadata["judged"]["users"] == summary.facts["test users"] == parts.test.held.shape[0]
-    again = judge(lambda: als_recommender(track_factors, PARAMETERS), parts.test)
+    again = evaluate(lambda: als_recommender(track_factors, PARAMETERS), parts.test)
     for name, values in again.by_user.items():
         value, low, high = judged["ALS"][name]
         assert value == pytest.approx(values.mean())
@@ -100,19 +102,19 @@ def test_factors_are_judged_and_recommend(
     scores[listens.plays.nonzero()] = -np.inf
     order = np.argsort(-scores, axis=1, kind="stable")[:, :15]
     assert table["score"].to_numpy() == pytest.approx(np.take_along_axis(scores, order, 1).ravel(), rel=1e-5)
-    assert (table["track_id"].to_numpy(str) == tracks[order].ravel()).mean() > 0.999  # but for roundings of a product
+    assert (table["track_id"].to_numpy(str) == tracks[order].ravel()).mean() > 0.999  # except for rounding of a product
     heard = read_listens(plays)
     pairs = set(zip(heard.users[heard.plays.nonzero()[0]], heard.tracks[heard.plays.nonzero()[1]], strict=True))
     assert not pairs & set(zip(table["user_id"], table["track_id"], strict=True))
 
-    # Again: the same but for the order in which Spark adds up. Without recommendations the old ones go.
+    # A second fit differs by Spark's order of summation only; without recommendations the old ones are removed.
     without = FactorSettings(plays.root, PARAMETERS, held_out=0.2, users_per_task=120, blocks=3, seed=2)
     make_factors(spark, without)
     assert factors_of(plays, "track")[1] == pytest.approx(track_factors, abs=1e-4)
     assert not plays.is_complete("recommendations")
 
 
-def test_a_full_run_ranks_as_the_package_implicit_does(spark: SparkSession, plays: Warehouse) -> None:
+def test_ranking_quality_equals_the_package_implicit(spark: SparkSession, plays: Warehouse) -> None:
     from implicit.als import AlternatingLeastSquares
     from implicit.evaluation import ranking_metrics_at_k
 
@@ -124,7 +126,7 @@ def test_a_full_run_ranks_as_the_package_implicit_does(spark: SparkSession, play
         data = 1 + PARAMETERS.alpha * np.log1p(matrix.data / PARAMETERS.epsilon)
         return sparse.csr_matrix((data, matrix.indices, matrix.indptr), matrix.shape, dtype=np.float32)
 
-    # Its penalty is one for all rows: that of a user or track of as many listens as they have in the mean.
+    # Its penalty is the same for all rows: that of a mean number of listens.
     penalty = PARAMETERS.regularisation * parts.train.plays.nnz / np.mean(parts.train.plays.shape)
     ndcg = []
     for seed in range(3):
@@ -140,7 +142,7 @@ def test_a_full_run_ranks_as_the_package_implicit_does(spark: SparkSession, play
     assert judged["ndcg@100"][0] == pytest.approx(np.mean(ndcg), abs=0.03)
 
 
-def test_a_search_takes_what_validation_users_like_best(spark: SparkSession, plays: Warehouse) -> None:
+def test_search_selects_the_best_on_validation_users(spark: SparkSession, plays: Warehouse) -> None:
     start = AlsParameters(rank=1, alpha=0.1, regularisation=1.0, iterations=2)
     summary = make_factors(spark, FactorSettings(plays.root, start, held_out=0.2, blocks=2, search=3, refit=True))
     tried = plays.read_json("factors", SEARCH_FILE)["trials"]
@@ -153,7 +155,7 @@ def test_a_search_takes_what_validation_users_like_best(spark: SparkSession, pla
     assert summary.facts["users with factors"] == summary.facts["users kept"]
 
 
-def test_cold_tracks_are_fitted_to_users_who_never_heard_them(spark: SparkSession, plays: Warehouse) -> None:
+def test_cold_tracks_do_not_affect_the_factors_of_users(spark: SparkSession, plays: Warehouse) -> None:
     listens = read_listens(plays)
     cold = listens.tracks[::5]
     train = np.setdiff1d(listens.tracks, [*cold, listens.tracks[1]])
@@ -169,19 +171,35 @@ def test_cold_tracks_are_fitted_to_users_who_never_heard_them(spark: SparkSessio
     assert listens.tracks[1] not in tracks
     warm = ~np.isin(tracks, cold)
     ours = listens.plays[np.searchsorted(listens.users, users)][:, np.searchsorted(listens.tracks, tracks)]
-    # The users' factors are those of the warm tracks alone, and the cold tracks' are those of these users.
+    # Users are fitted to the warm tracks alone, and cold tracks to these users.
     assert user_factors == pytest.approx(fit_rows(ours[:, warm], track_factors[warm], PARAMETERS), abs=1e-4)
     assert track_factors[~warm] == pytest.approx(fit_rows(ours[:, ~warm].T.tocsr(), user_factors, PARAMETERS), abs=1e-4)
     with pytest.raises(UserError, match=r"table .*dataset/other is missing or incomplete; run msd-spark dataset"):
         make_factors(spark, FactorSettings(plays.root, PARAMETERS, cold_dataset="other"))
 
 
-def test_what_is_missing_is_told_and_leaves_the_table_alone(spark: SparkSession, tmp_path: Path) -> None:
+def test_missing_or_rare_plays_leave_the_table_unchanged(spark: SparkSession, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"table .*/plays is missing or incomplete; run msd-spark plays first"):
         make_factors(spark, FactorSettings(str(tmp_path)))
     warehouse = write_plays(tmp_path)
     Warehouse(str(tmp_path)).write_arrow(FACTORS.empty_table(), "factors")
-    with pytest.raises(UserError, match="no user has 5 tracks that have 900 listeners"):
+    with pytest.raises(UserError, match="no user has 5 tracks with 900 listeners"):
         make_factors(spark, FactorSettings(str(tmp_path), min_listeners=900))
     assert not pq.read_table(warehouse.path("factors")).num_rows
     assert (parts_of(read_listens(warehouse).users, 0.0, 0) == TRAIN).all()
+
+
+def test_too_few_plays_remove_the_table_only_if_allowed(tmp_path: Path) -> None:
+    warehouse = Warehouse(str(tmp_path))
+    columns = {"user_id": ["u", "u", "v"], "track_id": ["TRA", "TRB", "TRA"], "plays": [1, 2, 3]}
+    warehouse.write_arrow(pa.Table.from_pydict(columns, PLAYS), "plays")
+    older = pa.table({"kind": ["track"], "id": ["TRA"], "factors": [[1.0]]}, FACTORS)
+    warehouse.write_arrow(older, "factors")
+    settings = FactorSettings(warehouse.root)
+    with pytest.raises(TooFewListensError, match="no user has 5 tracks with 5 listeners each; lower --min-tracks"):
+        make_factors(cast(SparkSession, None), settings)
+    assert warehouse.is_complete("factors")
+    summary = make_factors(cast(SparkSession, None), replace(settings, allow_too_few=True))
+    assert summary.facts["tracks with factors"] == 0
+    assert "no user has 5 tracks" in summary.facts["too few listens"]
+    assert not warehouse.exists("factors")

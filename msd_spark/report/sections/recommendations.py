@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from msd_spark.catalogue.genres import displayed_genres
-from msd_spark.factors.metrics import FIGURES
+from msd_spark.factors.metrics import METRICS
 from msd_spark.factors.settings import METADATA_FILE, TABLE
 from msd_spark.neighbours.factor_space import FACTORS, read_track_factors
 from msd_spark.neighbours.settings import QUALITY_FILE, SEARCH_FILE
@@ -94,25 +94,25 @@ def judged_table(recommenders: Mapping[str, Mapping[str, Any]], n_users: int) ->
     rows = tuple(
         (
             name,
-            *(f"{of[figure][0]:.4f} [{of[figure][1]:.4f}, {of[figure][2]:.4f}]" for figure in FIGURES),
+            *(f"{of[figure][0]:.4f} [{of[figure][1]:.4f}, {of[figure][2]:.4f}]" for figure in METRICS),
             of["coverage"],
             of["fit_seconds"],
             of["judge_seconds"],
         )
         for name, of in recommenders.items()
     )
-    heads = ("recommender", *map(readable, FIGURES), "coverage", "seconds to fit", "seconds to judge")
+    heads = ("recommender", *map(readable, METRICS), "coverage", "seconds to fit", "seconds to judge")
     return Table("recommenders", _on_users(n_users), heads, rows)
 
 
 def judged_chart(recommenders: Mapping[str, Mapping[str, Any]], n_users: int) -> Intervals:
     """Return the same figures to see."""
     series = {
-        name: tuple((of[figure][0], of[figure][1], of[figure][2]) for figure in FIGURES)
+        name: tuple((of[figure][0], of[figure][1], of[figure][2]) for figure in METRICS)
         for name, of in recommenders.items()
     }
     title = f"{_on_users(n_users)}, with 95 % intervals"
-    return Intervals("recommenders", title, "", "", tuple(map(readable, FIGURES)), series, zero=True)
+    return Intervals("recommenders", title, "", "", tuple(map(readable, METRICS)), series, zero=True)
 
 
 def agreement_table(quality: Mapping[str, Any]) -> Table:

@@ -1,4 +1,4 @@
-"""Judge recommenders by the lists that they give to held-out users."""
+"""Evaluate recommenders by the lists that they recommend to held-out users."""
 
 from __future__ import annotations
 
@@ -19,15 +19,13 @@ from msd_spark.factors.settings import EASE_UP_TO, AlsParameters, BaselineSettin
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What came out for a recommender.
+class Evaluation:
+    """Metrics of a recommender.
 
     Attributes
     ----------
     by_user : dict
-        Figures of `metrics.FIGURES`, shape ``(users,)`` each.
-    coverage : float
-    fit_seconds, judge_seconds : float
+        Each of `metrics.METRICS`, shape ``(users,)``.
     """
 
     by_user: dict[str, np.ndarray]
@@ -35,15 +33,14 @@ class Judged:
     fit_seconds: float
     judge_seconds: float
 
-    def mean(self, figure: str) -> float:
-        """Return a figure's mean over users."""
-        return float(self.by_user[figure].mean())
+    def mean(self, metric: str) -> float:
+        """Return a metric's mean over users."""
+        return float(self.by_user[metric].mean())
 
     def as_json(self, seed: int) -> dict[str, Any]:
-        """Return figures with their intervals, coverage and times."""
-        figures = metrics.with_intervals(self.by_user, seed)
+        """Return metrics with their intervals, coverage and times."""
         return {
-            **{name: figure.as_list() for name, figure in figures.items()},
+            **metrics.with_intervals(self.by_user, seed),
             "coverage": self.coverage,
             "fit_seconds": round(self.fit_seconds, 2),
             "judge_seconds": round(self.judge_seconds, 2),
@@ -55,21 +52,21 @@ def als_recommender(track_factors: np.ndarray, parameters: AlsParameters) -> Rec
     return lambda history: fit_rows(history, track_factors, parameters) @ track_factors.T
 
 
-def judge(make: Callable[[], Recommender], users: HeldOut) -> Judged:
-    """Make a recommender and judge it."""
+def evaluate(make: Callable[[], Recommender], users: HeldOut) -> Evaluation:
+    """Fit a recommender and evaluate it."""
     started = time.monotonic()
     recommender = make()
-    made = time.monotonic()
+    fitted = time.monotonic()
     lists = recommend(recommender, users.history, metrics.PLACES)
     by_user = metrics.of_users(hits_of(lists, users.held), users.n_held)
     covered = metrics.coverage(lists, users.history.shape[1])
-    return Judged(by_user, covered, made - started, time.monotonic() - made)
+    return Evaluation(by_user, covered, fitted - started, time.monotonic() - fitted)
 
 
 def baseline_makers(
     train: sparse.csr_matrix, settings: BaselineSettings, seed: int
 ) -> dict[str, Callable[[], Recommender]]:
-    """Return how to make each baseline that was asked for; EASE only where its matrix is not too large."""
+    """Return a function that fits each selected baseline; EASE only up to `EASE_UP_TO` tracks."""
     makers: dict[str, Callable[[], Recommender]] = {
         "random": lambda: baselines.chance(seed),
         "popularity": lambda: baselines.popularity(train),
@@ -81,25 +78,16 @@ def baseline_makers(
     return makers
 
 
-def over(first: Judged, second: Judged, figure: str, seed: int) -> list[float | None]:
-    """Return the ratio of two recommenders' figure and its interval, on the same resamples of users.
-
-    None where the second one's is 0.
-    """
-    values = np.column_stack([first.by_user[figure], second.by_user[figure]])
-    means = metrics.resampled_means(values, seed)
-    if not values[:, 1].any() or not means[:, 1].all():
-        return [None, None, None]
-    low, high = metrics.interval(means[:, 0] / means[:, 1])
-    return [float(values[:, 0].mean() / values[:, 1].mean()), float(low), float(high)]
-
-
-def table(judged: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return recommenders and their figures, as `Judged.as_json` gives them, as a table for people."""
+def table(recommenders: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the results of `Evaluation.as_json` as a printed table."""
     rows = [
-        [name]
-        + [f"{row[figure][0]:.4f} ({row[figure][1]:.4f}–{row[figure][2]:.4f})" for figure in metrics.FIGURES]
-        + [f"{row['coverage']:.3f}", f"{row['fit_seconds']:.1f}", f"{row['judge_seconds']:.1f}"]
-        for name, row in judged.items()
+        [
+            name,
+            *(metrics.shown(row[metric]) for metric in metrics.METRICS),
+            f"{row['coverage']:.3f}",
+            f"{row['fit_seconds']:.1f}",
+            f"{row['judge_seconds']:.1f}",
+        ]
+        for name, row in recommenders.items()
     ]
-    return tabulate(rows, ["recommender", *metrics.FIGURES, "coverage", "fit s", "judge s"], "simple")
+    return tabulate(rows, ["recommender", *metrics.METRICS, "coverage", "fit s", "rank s"], "simple")

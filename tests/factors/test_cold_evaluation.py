@@ -1,4 +1,4 @@
-"""Songs that no fit saw, ranked for users by factors that a model predicts, through the two jobs."""
+"""Cold songs ranked by predicted factors, through both jobs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
+from scipy import sparse
 
 from msd_spark.catalogue.embeddings import read_embeddings
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import PLAYS
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.factors.cold_job import ColdSettings, judge_cold_songs
+from msd_spark.factors.cold_evaluation import (
+    RANDOM,
+    Vectors,
+    evaluate_cold_songs,
+    evaluate_recommenders,
+    profiles,
+    table,
+)
 from msd_spark.factors.job import make_factors
-from msd_spark.factors.settings import AlsParameters, FactorSettings
+from msd_spark.factors.settings import AlsParameters, ColdSettings, FactorSettings
 from tests.support.embedded_songs import GENRES, write_embedded_songs
 
 N_USERS = 300
@@ -60,18 +68,18 @@ def write_predictions(warehouse: Warehouse, noise: float) -> None:
     pq.write_table(pa.Table.from_pylist(rows), folder / "test.parquet")
 
 
-def test_cold_songs_are_ranked_beside_chance_and_the_true_factors(spark: SparkSession, heard: Warehouse) -> None:
+def test_predicted_factors_are_compared_with_chance_and_the_true_factors(spark: SparkSession, heard: Warehouse) -> None:
     make_factors(spark, FactorSettings(heard.root, PARAMETERS, held_out=0, blocks=2))
     write_predictions(heard, 0.1)
-    settings = ColdSettings(heard.root, "audio", genre_run="tiny")
-    with pytest.raises(UserError, match=r"cold: factors/ is fitted to all songs, the cold ones too; .* --cold"):
-        judge_cold_songs(spark, settings)
+    settings = FactorSettings(heard.root, cold=ColdSettings(genre_run="tiny"))
+    with pytest.raises(UserError, match=r"factors/ is fitted to all songs, including the cold ones; .* --cold"):
+        evaluate_cold_songs(spark, settings, "audio")
 
     make_factors(spark, FactorSettings(heard.root, PARAMETERS, held_out=0, cold_dataset="base", blocks=2))
-    with pytest.raises(UserError, match="factors/ are not those that the run was judged by"):
-        judge_cold_songs(spark, settings)
+    with pytest.raises(UserError, match="factors/ differs from the run's true factors"):
+        evaluate_cold_songs(spark, settings, "audio")
     write_predictions(heard, 0.1)
-    summary = judge_cold_songs(spark, settings)
+    summary = evaluate_cold_songs(spark, settings, "audio")
     written = heard.read_json("evaluations", "audio", "cold-songs.json")["cold_songs"]
     assert written == summary.details["cold_songs"]
     auc = {name: figures["auc"] for name, figures in written.items()}
@@ -87,11 +95,50 @@ def test_cold_songs_are_ranked_beside_chance_and_the_true_factors(spark: SparkSe
     assert written["predicted from audio"]["over_random"]["auc"][1] > 0
     assert summary.facts["users"] > 200
 
-    # Test songs that were fitted are refused.
+    # Test songs that took part in the fit are rejected.
     with heard.replacing("dataset", "base") as staging:
         for name in ("train", "validation", "test"):
             Path(staging, name).mkdir()
             tracks = pq.read_table(heard.path("dataset", "base", "test" if name == "train" else "train"))
             pq.write_table(tracks, f"{staging}/{name}/part-000000.parquet")
     with pytest.raises(UserError, match=r"test songs of audio are train songs of dataset/base"):
-        judge_cold_songs(spark, settings)
+        evaluate_cold_songs(spark, settings, "audio")
+
+
+def test_profiles_by_hand() -> None:
+    # The songs' unit vectors are (1, 0), (0, 1) and (0.6, 0.8); the third user has no plays.
+    features = np.array([[2.0, 0], [0, 5], [3, 4]])
+    history = sparse.csr_matrix(np.array([[7, 1, 0], [0, 0, 1], [0, 0, 0]], np.float32))
+    assert profiles(history, features) == pytest.approx(np.array([[0.5, 0.5], [0.6, 0.8], [0, 0]]))
+
+
+def test_metrics_of_one_user_by_hand() -> None:
+    # Scores are 3, 2, 1; songs 1 and 2 are played. NDCG: (1/log2(3) + 1/2) / (1 + 1/log2(3)) = 1.130930 / 1.630930.
+    # Neither pair with song 0 is in order: AUC 0.
+    results = evaluate_recommenders(
+        {"one": Vectors(np.ones((1, 1), np.float32), np.array([[3], [2], [1]], np.float32))},
+        sparse.csr_matrix(np.array([[0, 1, 4]], np.float32)),
+        seed=0,
+    )
+    assert results["one"]["ndcg@100"][0] == pytest.approx(1.130930 / 1.630930, rel=1e-5)
+    assert results["one"]["auc"] == [0, 0, 0]
+
+
+def test_true_vectors_beat_chance_and_noise_does_not() -> None:
+    generator = np.random.default_rng(0)
+    users, songs = (generator.normal(size=(n, 4)).astype(np.float32) for n in (400, 150))
+    heard = sparse.csr_matrix(users @ songs.T > 3)
+    enough = np.diff(heard.indptr) > 0
+    users, heard = users[enough], heard[enough]
+    nothing = generator.normal(size=songs.shape).astype(np.float32)
+    results = evaluate_recommenders({"true": Vectors(users, songs), "noise": Vectors(users, nothing)}, heard, seed=1)
+    assert results["true"]["auc"] == pytest.approx([1, 1, 1])
+    assert results["true"]["ndcg@100"] == pytest.approx([1, 1, 1])
+    value, low, high = results[RANDOM]["auc"]
+    assert low < 0.5 < high
+    assert low < value < high
+    lead = results["true"]["over_random"]["auc"]
+    assert lead[0] == pytest.approx(1 - value)
+    assert lead[1] > 0.4
+    assert "over_random" not in results[RANDOM]
+    assert len(table(results).splitlines()) == 5
