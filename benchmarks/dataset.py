@@ -26,7 +26,8 @@ from msd_spark.core.features import PITCHES, TIMBRE
 from msd_spark.core.schemas import ARRAY_COLUMNS, LABELS, LYRICS, SONGS
 from msd_spark.core.summary import SUMMARIES
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.dataset.job import DatasetSettings, make_dataset
+from msd_spark.dataset.job import make_dataset
+from msd_spark.dataset.settings import DatasetSettings
 from msd_spark.songfile.batches import songs_writer
 from msd_spark.spark.session import start_spark
 

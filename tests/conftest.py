@@ -14,7 +14,6 @@ from tabulate import tabulate
 from msd_spark.core.data_folder import DataFolder
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.dataset.plan import FileRule
 from msd_spark.dataset.settings import DatasetSettings
 from msd_spark.synthetic.run import generate
 from msd_spark.synthetic.settings import SyntheticSettings
@@ -118,6 +117,6 @@ def warehouse(spark: SparkSession, generated: Path, tmp_path_factory: pytest.Tem
     labels = Summary("labels")
     make_labels(LabelsSettings(cd1=str(data.labels["cd1"]), min_examples=4, warehouse=uri), labels)
     labels.finish(target)
-    dataset = DatasetSettings(uri, min_examples=4, file_rule=FileRule(rows_per_file=16), require=("genre",))
+    dataset = DatasetSettings(uri, min_examples=4, rows_per_file=16, require=("genre",))
     make_dataset(spark, dataset).finish(target)
     return target

@@ -8,7 +8,6 @@ from typing import Any
 
 import h5py
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,8 +16,6 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.features import example_columns, segment_features
 from msd_spark.core.schemas import Geometry
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.dataset.plan import FileRule, plan_examples
-from msd_spark.dataset.splits import SplitRule
 from msd_spark.formats.musixmatch import BagOfWordsError, parse_bag, parse_reverse_mapping, parse_words
 from msd_spark.formats.tagtraum import LabelError, parse_label
 from msd_spark.io.lines import read_lines
@@ -308,38 +305,6 @@ def test_lyric_vectors_of_another_size() -> None:
     )
     with pytest.raises(ValueError, match="49"):
         example_columns(batch, Geometry())
-
-
-@pytest.mark.parametrize(
-    "shares", [(0.7, 0.1, 0.1), (0.7, 0.3), (0.5, 0.2, 0.2, 0.1), (1.2, -0.1, -0.1), (), (float("inf"), 0.0, 0.0)]
-)
-def test_shares_that_are_no_parts_of_a_whole(shares: tuple[float, ...]) -> None:
-    with pytest.raises(ValueError, match="shares of train, validation, test") as caught:
-        SplitRule(shares)
-    assert str(shares) in str(caught.value)
-
-
-@pytest.mark.parametrize("shares", [(NAN, 0.5, 0.5), (0.5, 0.5, NAN)])
-def test_shares_that_are_no_numbers(shares: tuple[float, ...]) -> None:
-    with pytest.raises(ValueError, match="shares of train, validation, test"):
-        SplitRule(shares)
-
-
-def test_a_split_by_something_else() -> None:
-    with pytest.raises(ValueError, match="by artist or by track, not by 'album'"):
-        SplitRule(by="album")
-
-
-@pytest.mark.parametrize(("rows_per_file", "min_files"), [(0, 8), (256, 0), (-1, 8)])
-def test_files_of_no_rows(rows_per_file: int, min_files: int) -> None:
-    with pytest.raises(ValueError, match=f"at least 1, not {rows_per_file} and {min_files}"):
-        FileRule(rows_per_file, min_files)
-
-
-def test_a_genre_that_is_not_in_the_vocabulary() -> None:
-    tracks = pd.DataFrame({"track_id": ["TR1"], "artist_group": ["AR1"], "genre": ["Polka"]})
-    with pytest.raises(KeyError, match="Polka"):
-        plan_examples(tracks, ["Jazz"], SplitRule(), FileRule())
 
 
 @pytest.mark.parametrize(("ranks", "batch"), [(0, 1), (1, 0), (-2, 4)])

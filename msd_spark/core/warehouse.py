@@ -8,6 +8,7 @@ begin with an underscore or a dot are invisible to Spark, pandas and pyarrow ali
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shutil
 import uuid
@@ -221,6 +222,13 @@ class Warehouse:
         """Return the data files of a table."""
         files = [info for info in self.list_files(self.path(*names)) if not info.base_name.startswith(("_", "."))]
         return TableFiles(tuple(info.path for info in files), tuple(info.size for info in files))
+
+    def fingerprint(self, *names: str) -> dict[str, Any]:
+        """Return how many files and bytes a table has, and a hash of the names and sizes of its files."""
+        files, start = self.table_files(*names), len(self.root) + 1
+        lines = [f"{path[start:]}\t{size}" for path, size in zip(files.paths, files.sizes, strict=True)]
+        digest = hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:32]
+        return {"files": len(lines), "bytes": sum(files.sizes), "fingerprint": digest}
 
     def open_table(self, *names: str) -> pads.Dataset:
         """Return a table as a pyarrow dataset, without partition columns."""

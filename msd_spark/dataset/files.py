@@ -1,8 +1,9 @@
-"""The files of a dataset: what a worker puts into one, how it writes it, and what it says of it."""
+"""Assemble and write the files of a dataset, and compute the normalisation of its features."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from typing import Any
@@ -10,15 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from msd_spark.core.arrow import rows_to_lists, write_row_group
 from msd_spark.core.features import lyric_columns
 from msd_spark.core.moments import Moments
-from msd_spark.core.schemas import ABSENT, FACTOR_VECTOR, PRESENCE, SPLITS, TAG_VECTOR, Geometry
+from msd_spark.core.schemas import ABSENT, FACTOR_VECTOR, PRESENCE, SPLITS, TAG_VECTOR, Geometry, examples_schema
 from msd_spark.core.warehouse import Warehouse
 
 NORMALISED = ("chroma", "timbre", "lyric_vector")
-"""Columns of an example whose mean and deviation are kept."""
+"""Columns of an example whose mean and standard deviation are recorded."""
 
 PLANNED = pa.schema(
     [
@@ -33,13 +34,34 @@ PLANNED = pa.schema(
         pa.field(FACTOR_VECTOR, pa.list_(pa.float32())),
     ]
 )
-"""The planned rows of a file, in their order: all of an example but its segments. ``tags`` are places in the
-vocabulary; vectors are null where a track has none."""
+"""The planned rows of a file: everything in an example except its segments. ``tags`` are indices into the vocabulary;
+lists are null for a track without tags, lyrics or factors."""
 
-# Measured on files of 256 rows: chroma has a thousand values, so that a dictionary takes a third of its bytes and makes
-# it quicker to read; zstd takes 5 % less room than snappy, and 15 % more time to write.
+# Measured on files of 256 rows: chroma has about a thousand distinct values, so a dictionary takes a third of the bytes
+# and is faster to read. zstd takes 5 % less space than snappy and 15 % more time to write.
 COMPRESSION = "snappy"
 DICTIONARY_COLUMNS = ("track_id", "song_id", "artist_group", "chroma.list.element")
+
+
+@dataclass(frozen=True)
+class ExampleForm:
+    """Form of a dataset's examples.
+
+    Attributes
+    ----------
+    geometry : Geometry
+    n_tags, n_factors : int
+        Length of the tag vector and of the factors; 0 for a dataset without these columns.
+    """
+
+    geometry: Geometry
+    n_tags: int = 0
+    n_factors: int = 0
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Schema of the examples."""
+        return examples_schema(tags=self.n_tags > 0, factors=self.n_factors > 0)
 
 
 def part_name(file: int) -> str:
@@ -47,7 +69,7 @@ def part_name(file: int) -> str:
     return f"part-{file:06d}.parquet"
 
 
-def assemble(planned: pa.Table, segments: Mapping[str, np.ndarray], schema: pa.Schema, geometry: Geometry) -> pa.Table:
+def assemble(planned: pa.Table, segments: Mapping[str, np.ndarray], form: ExampleForm) -> pa.Table:
     """Return the examples of a file.
 
     Parameters
@@ -55,23 +77,21 @@ def assemble(planned: pa.Table, segments: Mapping[str, np.ndarray], schema: pa.S
     planned : pyarrow.Table
         In the schema `PLANNED`.
     segments : mapping
-        ``chroma`` and ``timbre`` of shape ``(n, …)`` and ``n_segments`` ``(n,)``, in the same order.
-    schema : pyarrow.Schema
-        Of the examples, as `msd_spark.core.schemas.examples_schema` makes it.
-    geometry : Geometry
+        ``chroma`` and ``timbre`` of shape ``(n, …)`` and ``n_segments`` ``(n,)``, in the order of `planned`.
+    form : ExampleForm
     """
-    n_rows = planned.num_rows
+    schema = form.schema
     columns: dict[str, Any] = {name: planned[name] for name in planned.column_names if name in schema.names}
-    columns |= {**segments, **lyric_columns(planned["lyric_vector"].combine_chunks(), geometry)}
+    columns |= {**segments, **lyric_columns(planned["lyric_vector"].combine_chunks(), form.geometry)}
     for name in ("genre_index", "popularity_decile"):
         columns[PRESENCE[name]] = (planned[name].to_numpy() != ABSENT).astype(np.float32)
-    columns["weight"] = np.ones(n_rows, np.float32)
-    for name, source in ((TAG_VECTOR, "tags"), (FACTOR_VECTOR, FACTOR_VECTOR)):
-        if name in schema.names:
-            lists = planned[source].combine_chunks()
-            width = int((schema.field(name).metadata or {})[WIDTH])
-            columns[name] = _one_hot(lists, width) if name == TAG_VECTOR else _dense(lists, width)
-            columns[PRESENCE[name]] = lists.is_valid().to_numpy(zero_copy_only=False).astype(np.float32)
+    columns["weight"] = np.ones(planned.num_rows, np.float32)
+    if form.n_tags:
+        tags = planned["tags"].combine_chunks()
+        columns |= {TAG_VECTOR: _one_hot(tags, form.n_tags), PRESENCE[TAG_VECTOR]: _present(tags)}
+    if form.n_factors:
+        factors = planned[FACTOR_VECTOR].combine_chunks()
+        columns |= {FACTOR_VECTOR: _dense(factors, form.n_factors), PRESENCE[FACTOR_VECTOR]: _present(factors)}
     arrays = []
     for item in schema:
         column = columns[item.name]
@@ -81,57 +101,33 @@ def assemble(planned: pa.Table, segments: Mapping[str, np.ndarray], schema: pa.S
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-WIDTH = b"width"
-"""Key of a field's metadata: how many numbers its vectors have."""
-
-
-def with_widths(schema: pa.Schema, widths: Mapping[str, int]) -> pa.Schema:
-    """Return a schema whose fields of these names say how long their vectors are."""
-    for name, width in widths.items():
-        place = schema.get_field_index(name)
-        schema = schema.set(place, schema.field(place).with_metadata({WIDTH: str(width).encode()}))
-    return schema
+def _present(lists: pa.ListArray) -> np.ndarray:
+    return lists.is_valid().to_numpy(zero_copy_only=False).astype(np.float32)
 
 
 def _one_hot(lists: pa.ListArray, width: int) -> np.ndarray:
-    """Return 1 in the places that each row lists, 0 elsewhere: shape ``(n, width)``, float32."""
-    made = np.zeros((len(lists), width), np.float32)
-    for row, places in enumerate(lists):
-        if places.is_valid:
-            made[row, places.values.to_numpy()] = 1
-    return made
+    """Return 1 at the indices that each row lists, 0 elsewhere: shape ``(n, width)``, float32."""
+    vectors = np.zeros((len(lists), width), np.float32)
+    for row, indices in enumerate(lists):
+        if indices.is_valid:
+            vectors[row, indices.values.to_numpy()] = 1
+    return vectors
 
 
 def _dense(lists: pa.ListArray, width: int) -> np.ndarray:
-    """Return each row's vector, zeros where it is null: shape ``(n, width)``, float32."""
-    made = np.zeros((len(lists), width), np.float32)
-    made[lists.is_valid().to_numpy(zero_copy_only=False)] = lists.drop_null().flatten().to_numpy().reshape(-1, width)
-    return made
-
-
-def rows_to_lists(rows: np.ndarray, kind: pa.ListType) -> pa.ListArray:
-    """Return an array of shape ``(n, …)`` as `n` lists of its flattened rows."""
-    width = int(np.prod(rows.shape[1:]))
-    offsets = np.arange(len(rows) + 1, dtype=np.int32) * np.int32(width)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(rows.reshape(-1)), type=kind)
+    """Return each row's vector, zeros if it is null: shape ``(n, width)``, float32."""
+    vectors = np.zeros((len(lists), width), np.float32)
+    vectors[_present(lists) > 0] = lists.drop_null().flatten().to_numpy().reshape(-1, width)
+    return vectors
 
 
 def write_file(warehouse: Warehouse, examples: pa.Table, path: str) -> None:
-    """Write examples to a file of one row group; it appears whole."""
-    with warehouse.finished_file(path) as unfinished:
-        pq.write_table(
-            examples,
-            unfinished,
-            filesystem=warehouse.filesystem,
-            row_group_size=max(1, examples.num_rows),
-            compression=COMPRESSION,
-            use_dictionary=list(DICTIONARY_COLUMNS),
-            write_statistics=["track_id"],
-        )
+    """Write examples to a file of one row group."""
+    write_row_group(warehouse, examples, path, compression=COMPRESSION, dictionary=DICTIONARY_COLUMNS)
 
 
-def feature_moments(examples: pa.Table, geometry: Geometry) -> dict[str, list[float]]:
-    """Return the moments of examples' features, segments of padding and absent lyrics left out."""
+def feature_moments(examples: pa.Table, geometry: Geometry) -> dict[str, Moments]:
+    """Return the moments of each of `NORMALISED`, without padding and absent lyrics."""
     lengths = examples["n_segments"].to_numpy()
     inside = geometry.mask(lengths).astype(bool)
     values = {}
@@ -140,8 +136,7 @@ def feature_moments(examples: pa.Table, geometry: Geometry) -> dict[str, list[fl
         values[name] = rows.reshape(-1, geometry.n_pitches) if inside.all() else rows[inside]
     present = examples["has_lyrics"].to_numpy() > 0
     values["lyric_vector"] = _flat(examples["lyric_vector"]).reshape(len(lengths), geometry.lyric_size)[present]
-    moments = {name: Moments.of(rows) for name, rows in values.items()}
-    return {name: [item.count, *item.mean, *item.squares] for name, item in moments.items()}
+    return {name: Moments.of(rows) for name, rows in values.items()}
 
 
 def _flat(column: pa.ChunkedArray) -> np.ndarray:
@@ -149,23 +144,19 @@ def _flat(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def normalisation(written: pd.DataFrame) -> dict[str, dict[str, list[float]]]:
-    """Return mean and deviation of the features in the train split, by column, as lists of numbers.
+    """Return the mean and standard deviation of each of `NORMALISED` in the train split.
 
     Parameters
     ----------
     written : pandas.DataFrame
-        A row a file: ``split``, ``file`` and, for files of the train split, the moments that
-        `feature_moments` gave of the first copy of each of its tracks. A track that is repeated
-        to balance genres so counts once: repeating it tells nothing new about chroma and timbre.
+        One row per file: ``split``, ``file`` and, for files of the train split, the `feature_moments` of the first
+        copy of each track. A track repeated to balance genres counts once.
     """
     train = written[written["split"] == SPLITS[0]].sort_values("file")
-    found = {}
-    for name in NORMALISED:
-        mean, deviation = reduce(add, (_moments(np.asarray(row, float)) for row in train[name])).mean_and_deviation()
-        found[name] = {"mean": mean.tolist(), "deviation": deviation.tolist()}
-    return found
+    return {name: statistics(reduce(add, train[name])) for name in NORMALISED}
 
 
-def _moments(row: np.ndarray) -> Moments:
-    mean, squares = row[1:].reshape(2, -1)
-    return Moments(float(row[0]), mean, squares)
+def statistics(moments: Moments) -> dict[str, list[float]]:
+    """Return mean and standard deviation as the dataset's metadata records them."""
+    mean, deviation = moments.mean_and_deviation()
+    return {"mean": mean.tolist(), "deviation": deviation.tolist()}

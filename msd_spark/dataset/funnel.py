@@ -1,9 +1,8 @@
-"""What became of every song on its way into a dataset: steps that add up, each with its counts a genre. Pure."""
+"""Count the songs that each selection step keeps and drops, per genre."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -20,11 +19,11 @@ class Step:
     ----------
     name : str
     tracks : int
-        Those still there that have what the step is about.
+        Remaining tracks that meet the condition of the step.
     left_out : int
-        Those that went with this step: the others, where the step is required; else none.
+        Tracks that the step dropped; 0 if the condition is not required.
     by_genre : dict
-        Of `tracks`, by the genre that their labels give them; those without a genre are in none.
+        `tracks` by genre; tracks without a genre are not counted.
     """
 
     name: str
@@ -34,12 +33,12 @@ class Step:
 
 
 class Funnel:
-    """Narrows a catalogue down, step by step, and keeps count.
+    """Narrows a catalogue step by step and counts the tracks.
 
     Parameters
     ----------
     genres : pandas.Series
-        The genre of every song, null where it has none.
+        The genre of every song, null if it has none.
     """
 
     def __init__(self, genres: pd.Series) -> None:
@@ -48,18 +47,18 @@ class Funnel:
         self.steps: list[Step] = []
         self.note("songs", self.kept, required=False)
 
-    def note(self, name: str, has: np.ndarray, *, required: bool) -> None:
+    def note(self, name: str, condition: np.ndarray, *, required: bool) -> None:
         """Add a step.
 
         Parameters
         ----------
         name : str
-        has : numpy.ndarray
-            Shape ``(n_songs,)``, bool: which songs have what the step is about.
+        condition : numpy.ndarray
+            Shape ``(n_songs,)``, bool.
         required : bool
-            Whether the others leave.
+            Whether songs that do not meet the condition are dropped.
         """
-        inside = self.kept & has
+        inside = self.kept & condition
         left_out = int(self.kept.sum() - inside.sum()) if required else 0
         counts = self.genres[inside].value_counts()
         by_genre = {str(genre): int(counts[genre]) for genre in sorted(counts.index)}
@@ -68,20 +67,17 @@ class Funnel:
             self.kept = inside
 
     def close(self, splits: pd.Series) -> None:
-        """Add the splits, as the last steps: which split each song went to, null where it went to none."""
-        self.note("examples", np.ones(len(self.genres), bool), required=False)
-        for split in SPLITS:
-            self.note(split, (splits == split).to_numpy(), required=False)
-
-    def check(self) -> None:
-        """Check that every song is in a split, or was left out by one step.
+        """Add the splits as the last steps, from the split of each song, null if it is in none.
 
         Raises
         ------
         ValueError
-            When the counts do not add up.
+            If a song is neither in a split nor dropped by a step.
         """
-        tracks = {step.name: step.tracks for step in self.steps}
+        self.note("examples", np.ones(len(self.genres), bool), required=False)
+        for split in SPLITS:
+            self.note(split, (splits == split).to_numpy(), required=False)
+        tracks = self.counts()
         left_out = sum(step.left_out for step in self.steps)
         in_splits = sum(tracks[split] for split in SPLITS)
         if not tracks["songs"] - left_out == tracks["examples"] == in_splits:
@@ -94,10 +90,6 @@ class Funnel:
         """Return the tracks of each step, by its name."""
         return {step.name: step.tracks for step in self.steps}
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """Return the steps as JSON can hold them."""
-        return [asdict(step) for step in self.steps]
-
     def table(self) -> str:
         """Return the steps as text."""
         return tabulate(
@@ -109,7 +101,7 @@ class Funnel:
 
 
 def genre_table(steps: list[Step], rows_by_genre: dict[str, dict[str, int]]) -> str:
-    """Return each genre's way as text: its tracks after every step, and its rows in every split."""
+    """Return the tracks per genre after every step, and the rows per genre and split, as text."""
     genres = sorted({genre for step in steps for genre in step.by_genre} | set(rows_by_genre))
     if not genres:
         return ""

@@ -1,41 +1,65 @@
-"""Songs joined with all that is known of them into ``dataset/NAME/{train,validation,test}/``, model-ready.
+"""Join songs with lyrics, labels, tags and play counts into train, validation and test examples.
 
-Which example goes where is settled first, on light columns (`msd_spark.dataset.selection`,
-`msd_spark.dataset.plan`); the heavy columns then travel once, to the
-worker that writes the example's file (`msd_spark.dataset.shuffle`).
+The split and the file of each example are decided first, from light columns (`msd_spark.dataset.selection`,
+`msd_spark.dataset.plan`). The segments then move once, to the worker that writes the example's file
+(`msd_spark.dataset.shuffle`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as pads
 from pyspark.sql import SparkSession
 
 from msd_spark.catalogue.artist_groups import moves_since
+from msd_spark.catalogue.genres import read_labels
 from msd_spark.catalogue.known_tracks import Joined
-from msd_spark.catalogue.songs import STAGE, read_songs
+from msd_spark.catalogue.songs import read_songs
 from msd_spark.core.errors import UserError
-from msd_spark.core.runs import METADATA
-from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS, TAG_VECTOR, examples_schema
+from msd_spark.core.runs import DATASETS, METADATA
+from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import TableFiles, Warehouse
-from msd_spark.dataset.files import PLANNED, with_widths
-from msd_spark.dataset.metadata import DatasetSummary, describe, fingerprint_of_files
+from msd_spark.dataset.files import PLANNED, ExampleForm
+from msd_spark.dataset.metadata import DatasetSummary, describe
 from msd_spark.dataset.plan import plan_examples
 from msd_spark.dataset.selection import join, narrow, read_lists
-from msd_spark.dataset.settings import TABLES_OF, DatasetSettings
+from msd_spark.dataset.settings import STAGE, TABLES_OF, DatasetSettings
 from msd_spark.dataset.shuffle import Target, bundle_files, reading_tasks, write_examples, write_plan
 from msd_spark.dataset.splits import SplitRule
-from msd_spark.spark.session import progress
+from msd_spark.io.lines import read_lines
+from msd_spark.spark.session import progress, start_spark
 
-__all__ = ["DatasetSettings", "make_dataset"]
+
+def run(settings: DatasetSettings) -> None:
+    """Run ``msd-spark dataset``."""
+    warehouse = Warehouse(settings.warehouse)
+    check_inputs(warehouse, settings)
+    make_dataset(start_spark("msd-spark dataset"), settings).finish(warehouse)
+
+
+def check_inputs(warehouse: Warehouse, settings: DatasetSettings) -> None:
+    """Check, before Spark starts, that the inputs are there and that the dataset will have a target.
+
+    Raises
+    ------
+    UserError
+        With the command that makes what is missing.
+    """
+    for table in ("songs", *sorted(settings.needed_tables())):
+        warehouse.require(table)
+    if not (settings.tags or settings.factors or warehouse.is_complete("popularity")):
+        warehouse.require("labels")
+    if warehouse.is_complete("labels"):
+        read_labels(warehouse, settings.label_set)
+    for location in settings.split_lists or ():
+        next(iter(read_lines(location)), None)
 
 
 def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
@@ -44,7 +68,7 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
     Raises
     ------
     UserError
-        When a table is missing, or no song is left.
+        If a table is missing, or no song is left.
     """
     summary = DatasetSummary(STAGE)
     warehouse = Warehouse(settings.warehouse)
@@ -52,35 +76,30 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
     joined = join(warehouse, tracks["track_id"], settings)
     tracks["genre"] = joined.genre
     if settings.split_lists is not None:
-        settings = replace(settings, split_rule=replace(settings.split_rule, by="lists"))
         tracks["listed"] = read_lists(warehouse, settings, tracks, summary)
     funnel, vocabulary, rare = narrow(tracks, joined, settings)
     tracks["genre"] = funnel.genres
     tracks["number"] = np.arange(len(tracks))
-    plan = plan_examples(tracks[funnel.kept], vocabulary, settings.split_rule, settings.file_rule, settings.balance)
+    plan = plan_examples(
+        tracks[funnel.kept], vocabulary, settings.split_rule, settings.file_rule, settings.balance_rule
+    )
     first_copies = plan[plan["copy"] == 0]
     split_of_track = dict(zip(first_copies["number"], first_copies["split"], strict=True))
     funnel.close(tracks["number"].map(split_of_track))
-    funnel.check()
     if not (plan["split"] == SPLITS[0]).any():
-        raise UserError(f"none of {len(first_copies)} examples is in the train split; see --shares, --seed")
+        raise UserError(f"none of {len(first_copies)} examples is in the train split; change --shares or --seed")
     compare_with_previous(warehouse, settings, first_copies, summary)
-    schema = with_widths(
-        examples_schema(tags=bool(settings.tags), factors=settings.factors),
-        ({TAG_VECTOR: len(joined.tag_vocabulary)} if settings.tags else {})
-        | ({FACTOR_VECTOR: joined.n_factors} if settings.factors else {}),
-    )
-    with warehouse.replacing("dataset", settings.name) as staging:
+    form = ExampleForm(settings.geometry, settings.tags, joined.n_factors if settings.factors else 0)
+    with warehouse.replacing(DATASETS, settings.name) as staging:
         for split in SPLITS:
             warehouse.filesystem.create_dir(f"{staging}/{split}")
-        target = Target(settings.warehouse, staging, settings.geometry, schema)
-        written = write(session, warehouse, plan, files, joined, target)
+        written = write(session, warehouse, plan, files, joined, Target(settings.warehouse, staging, form))
         metadata = describe(plan, written, vocabulary, joined, settings)
-        metadata |= {"funnel": funnel.counts(), "funnel_steps": funnel.to_json(), "rare_genres": rare}
+        metadata |= {"funnel": funnel.counts(), "funnel_steps": list(map(asdict, funnel.steps)), "rare_genres": rare}
         metadata["inputs"] = {
-            name: fingerprint_of_files(warehouse, warehouse.table_files(name))
-            for name in ("songs", *sorted({*TABLES_OF.values(), "tag_counts"}))
-            if warehouse.is_complete(name)
+            table: warehouse.fingerprint(table)
+            for table in ("songs", *sorted({*TABLES_OF.values(), "tag_counts"}))
+            if warehouse.is_complete(table)
         }
         with warehouse.filesystem.open_output_stream(f"{staging}/{METADATA}") as sink:
             sink.write(json.dumps(metadata, indent=2, ensure_ascii=False).encode())
@@ -91,33 +110,32 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
 def compare_with_previous(
     warehouse: Warehouse, settings: DatasetSettings, examples: pd.DataFrame, summary: DatasetSummary
 ) -> None:
-    """Note which songs are in another split than in the dataset that is replaced, if it was parted by the same rule."""
-    if not warehouse.is_complete("dataset", settings.name):
+    """Report the tracks that change their split compared with the replaced dataset, if its split rule is the same."""
+    if not warehouse.is_complete(DATASETS, settings.name):
         return
-    rule = warehouse.read_json("dataset", settings.name, METADATA)["split_rule"]
+    previous = warehouse.read_json(DATASETS, settings.name, METADATA)
+    rule = previous["split_rule"]
     if SplitRule(**{**rule, "shares": tuple(rule["shares"])}) != settings.split_rule:
         return
     parts = []
-    for split in SPLITS:
-        files = list(warehouse.table_files("dataset", settings.name, split).paths)
-        if files:
-            opened = pads.dataset(files, filesystem=warehouse.filesystem, format="parquet")
-            parts.append(opened.to_table(["track_id", "artist_group"]).to_pandas().assign(split=split))
+    for split in filter(previous["rows"].get, SPLITS):
+        table = warehouse.read_table(["track_id", "artist_group"], DATASETS, settings.name, split)
+        parts.append(table.to_pandas().assign(split=split))
     before = pd.concat(parts).drop_duplicates("track_id")
     moves = moves_since(before, examples[["track_id", "artist_group", "split"]])
     summary.facts |= {f"since the last dataset: {name}": count for name, count in moves.items()}
     if moves["tracks moved"]:
         summary.warn(
-            f"{moves['tracks moved']} tracks are in another split than in the dataset that is replaced, because "
-            f"{moves['groups joined']} artist groups were joined by new songs"
+            f"{moves['tracks moved']} tracks are in another split than in the replaced dataset, because new songs "
+            f"joined {moves['groups joined']} artist groups"
         )
 
 
 def write(
     session: SparkSession, warehouse: Warehouse, plan: pd.DataFrame, files: TableFiles, joined: Joined, target: Target
 ) -> pd.DataFrame:
-    """Write the planned examples and check that all are there; return a row a file."""
-    rows, columns = target.geometry.segments_shape
+    """Write the planned examples, check that none is missing, and return one row per file."""
+    rows, columns = target.form.geometry.segments_shape
     bundle, bundles = bundle_files(plan, 2 * rows * columns * np.dtype(np.float32).itemsize)
     write_plan(warehouse, planned_tables(plan, bundle, joined), target.staging)
     with progress(session, "dataset: examples"):
@@ -127,7 +145,7 @@ def write(
 
 
 def planned_tables(plan: pd.DataFrame, bundle: np.ndarray, joined: Joined) -> Iterator[pa.Table]:
-    """Give each bundle's planned rows, in the schema `msd_spark.dataset.files.PLANNED`."""
+    """Yield the planned rows of each bundle, in the schema `msd_spark.dataset.files.PLANNED`."""
     borders = np.searchsorted(bundle, np.arange(bundle[-1] + 2))
     for start, stop in pairwise(borders.tolist()):
         rows = plan.iloc[start:stop]
@@ -143,19 +161,19 @@ def planned_tables(plan: pd.DataFrame, bundle: np.ndarray, joined: Joined) -> It
 
 
 def check_written(plan: pd.DataFrame, written: pd.DataFrame) -> None:
-    """Check that every planned row was written, repeats included.
+    """Check that every planned row was written, including repeats.
 
     Raises
     ------
     UserError
-        When a file lacks rows: ``songs/`` is not what it was when the plan was made.
+        If a file lacks rows, because ``songs/`` changed after the plan was made.
     """
     planned = plan.groupby(["split", "file"]).size()
-    found = written.set_index(["split", "file"])["rows"].reindex(planned.index, fill_value=0)
-    wrong = planned[planned != found]
+    rows = written.set_index(["split", "file"])["rows"].reindex(planned.index, fill_value=0)
+    wrong = planned[planned != rows]
     if len(wrong) or len(written) != len(planned):
         split, file = wrong.index[0] if len(wrong) else ("?", -1)
         raise UserError(
-            f"{len(plan)} rows planned and {int(written['rows'].sum())} written, first at {split} file {file}; "
-            "did songs/ change meanwhile? Run again when nothing writes to it",
+            f"{len(plan)} rows planned and {int(written['rows'].sum())} written, first difference in {split} "
+            f"file {file}; songs/ changed meanwhile, run msd-spark dataset again when nothing writes to it",
         )

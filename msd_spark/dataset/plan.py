@@ -1,4 +1,4 @@
-"""Where each example of a dataset goes: its split, its file and its place there. Pure, on light columns."""
+"""Plan the split, file and row of every example from its light columns."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ NO_BALANCE = BalanceRule()
 
 @dataclass(frozen=True)
 class FileRule:
-    """How a split is cut into files.
+    """How a split is divided into files.
 
     Attributes
     ----------
     rows_per_file : int
-        Examples a file, one row group each; a split's last file may have fewer.
+        Examples per file, in one row group; the last file of a split may have fewer.
     min_files : int
-        A split too small for this many files of `rows_per_file` gets smaller ones, so that
-        as many ranks can share it (as long as it has an example for each file).
+        A split too small for this many files of `rows_per_file` gets smaller files, so that as many ranks can share
+        it, down to one example per file.
     seed : int
         Of the order of the examples.
     """
@@ -35,15 +35,8 @@ class FileRule:
     min_files: int = 8
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        """Refuse sizes below one."""
-        if self.rows_per_file < 1 or self.min_files < 1:
-            raise ValueError(
-                f"rows a file and files a split are at least 1, not {self.rows_per_file} and {self.min_files}"
-            )
-
     def rows_for(self, n_examples: int) -> int:
-        """Return the rows a file of a split with `n_examples` examples.
+        """Return the rows per file of a split with `n_examples` examples.
 
         Examples
         --------
@@ -54,7 +47,7 @@ class FileRule:
 
 
 def keep_common_genres(genres: pd.Series, min_examples: int) -> tuple[list[str], dict[str, int]]:
-    """Return the genres that have enough songs, sorted, and those that do not with their counts."""
+    """Return the genres with at least `min_examples` songs, sorted, and the counts of the others."""
     counts = genres.value_counts()
     common = sorted(str(genre) for genre in counts.index[counts >= min_examples])
     return common, {str(genre): int(n) for genre, n in counts[counts < min_examples].sort_index().items()}
@@ -67,36 +60,34 @@ def plan_examples(
     file_rule: FileRule,
     balance: BalanceRule = NO_BALANCE,
 ) -> pd.DataFrame:
-    """Give every example its split, its file and its row.
+    """Assign a split, a file and a row to every example.
 
     Parameters
     ----------
     tracks : pandas.DataFrame
         Columns ``track_id``, ``artist_group``, ``genre`` (in `vocabulary`, or null), and ``listed``
-        where the split rule is by lists. Other columns are kept.
+        if the split rule is by lists. Other columns are kept.
     vocabulary : sequence of str
         Genres by index.
-    split_rule : SplitRule
-    file_rule : FileRule
+    split_rule, file_rule
     balance : BalanceRule
-        Applied to the train split, once every track has its split.
+        Applied to the train split.
 
     Returns
     -------
     pandas.DataFrame
         With ``genre_index``, ``split``, ``copy`` (0 for a track's first row, 1 for its second …),
-        ``file`` (number of the file within its split) and ``row`` added, sorted by split, file and
-        row. The order within a split is a seeded shuffle that does not depend on the order of
-        `tracks`.
+        ``file`` (number within the split) and ``row`` added, sorted by split, file and row. The order within a split
+        is a seeded shuffle that does not depend on the order of `tracks`.
     """
     plan = tracks.copy()
     index = {genre: number for number, genre in enumerate(vocabulary)}
     genres = zip(tracks["genre"], tracks["genre"].notna(), strict=True)
-    plan["genre_index"] = [index[genre] if there else ABSENT for genre, there in genres]
+    plan["genre_index"] = [index[genre] if present else ABSENT for genre, present in genres]
     plan["split"] = split_of_tracks(plan, split_rule)
     plan = _repeated(plan, balance)
     plan["order"] = [
-        _place(file_rule.seed, track, number) for track, number in zip(plan["track_id"], plan["copy"], strict=True)
+        _draw(file_rule.seed, track, copy) for track, copy in zip(plan["track_id"], plan["copy"], strict=True)
     ]
     plan = plan.sort_values(["split", "order", "track_id", "copy"], ignore_index=True)
     place = plan.groupby("split").cumcount()
@@ -106,14 +97,14 @@ def plan_examples(
     return plan.drop(columns="order")
 
 
-def _place(seed: int, track: str, number: int) -> bytes:
-    """Return what the rows of a split are sorted by."""
-    name = f"{seed}:{track}:{number}" if number else f"{seed}:{track}"
+def _draw(seed: int, track: str, copy: int) -> bytes:
+    """Return the sort key of a row within its split."""
+    name = f"{seed}:{track}:{copy}" if copy else f"{seed}:{track}"
     return hashlib.blake2b(name.encode(), digest_size=8).digest()
 
 
 def _repeated(plan: pd.DataFrame, balance: BalanceRule) -> pd.DataFrame:
-    """Repeat each row of the train split as often as the balance says; number its copies."""
+    """Repeat the rows of the train split according to the balance, and number the copies."""
     times = np.ones(len(plan), np.int64)
     train = (plan["split"] == SPLITS[0]).to_numpy()
     times[train] = resample(plan[train], balance)
@@ -123,6 +114,6 @@ def _repeated(plan: pd.DataFrame, balance: BalanceRule) -> pd.DataFrame:
 
 
 def count_by_genre(plan: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Return the rows of each genre in each split; examples without a genre are in none."""
+    """Return the number of rows per genre and split, without examples that have no genre."""
     table = pd.crosstab(plan["genre"], plan["split"]).reindex(columns=list(SPLITS), fill_value=0)
     return {str(genre): {split: int(row[split]) for split in SPLITS} for genre, row in table.iterrows()}

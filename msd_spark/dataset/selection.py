@@ -1,11 +1,10 @@
-"""Which songs become examples of a dataset: what is known of them, what is asked of them, and who is left out."""
+"""Join the tables and select the songs that become examples."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from msd_spark.catalogue.known_tracks import FACTORS, GENRE, LISTENS, LYRICS, TAGS, Joined, SideTables, Vectors
-from msd_spark.catalogue.songs import STAGE
 from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection, write_rejections
 from msd_spark.core.schemas import ABSENT, SPLITS
@@ -13,22 +12,24 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.funnel import Funnel
 from msd_spark.dataset.metadata import DatasetSummary
 from msd_spark.dataset.plan import keep_common_genres
-from msd_spark.dataset.settings import DatasetSettings
+from msd_spark.dataset.settings import STAGE, DatasetSettings
 from msd_spark.dataset.splits import groups_in_several_splits, listed_splits, read_split_list
 from msd_spark.io.lines import read_lines
 
 
 def join(warehouse: Warehouse, track_ids: pd.Series, settings: DatasetSettings) -> Joined:
-    """Return what the other tables know of each track."""
-    side = SideTables(warehouse, track_ids, settings.needed_tables())
+    """Look each track up in the tables besides ``songs/``."""
+    side, required = SideTables(warehouse, track_ids, settings.needed_tables()), settings.requirements
+    nothing = Vectors.none(len(track_ids))
     lyrics, lyric_fingerprint = side.lyrics(settings.geometry.lyric_size)
     rank, decile = side.popularity()
-    wants_factors = settings.factors or FACTORS in settings.require
-    factors, n_factors = side.factors() if wants_factors else (Vectors.none(len(track_ids)), 0)
+    factors, n_factors = side.factors() if settings.factors or FACTORS in required else (nothing, 0)
+    if settings.factors and not n_factors:
+        raise UserError("factors/ has no track of songs/; run msd-spark factors again, or drop --factors")
     vocabulary = side.tag_vocabulary(settings.tags)
-    tags = side.tags(vocabulary) if settings.tags or TAGS in settings.require else Vectors.none(len(track_ids))
+    tags = side.tags(vocabulary) if settings.tags or TAGS in required else nothing
     if settings.tags > len(vocabulary):
-        raise UserError(f"tag_counts/ has {len(vocabulary)} tags, --tags {settings.tags} are wanted")
+        raise UserError(f"--tags is {settings.tags}, but tag_counts/ has only {len(vocabulary)} tags")
     return Joined(
         side.genre(settings.label_set), rank, decile, lyrics, tags, factors, lyric_fingerprint, vocabulary, n_factors
     )
@@ -37,39 +38,45 @@ def join(warehouse: Warehouse, track_ids: pd.Series, settings: DatasetSettings) 
 def read_lists(
     warehouse: Warehouse, settings: DatasetSettings, tracks: pd.DataFrame, summary: DatasetSummary
 ) -> pd.Series:
-    """Return the split of each track by the official lists, null where it is in none."""
+    """Return the split of each track according to ``--split-lists``, null for tracks in no list.
+
+    Raises
+    ------
+    UserError
+        If a track is in two lists.
+    """
     lists: dict[str, list[str]] = {}
     rejections: list[Rejection] = []
     for split, location in zip(SPLITS, settings.split_lists or (), strict=True):
         lists[split], refused = read_split_list(line for _, line, _ in read_lines(location))
         rejections += [Rejection(location, reason, text, f"line {number}") for number, reason, text in refused]
     try:
-        found = listed_splits(tracks, lists)
+        splits = listed_splits(tracks, lists)
     except ValueError as error:
-        raise UserError(f"--split-lists: {error}; a track belongs to one list") from None
+        raise UserError(f"--split-lists: {error}; remove it from one of them") from None
     write_rejections(warehouse, STAGE, rejections)
     known = {*tracks["track_id"], *tracks["song_id"].dropna()}
-    crossing = groups_in_several_splits(tracks.assign(split=found).dropna(subset="split"))
+    leaking = groups_in_several_splits(tracks.assign(split=splits).dropna(subset="split"))
     summary.facts |= {
         "ids in the lists": sum(map(len, lists.values())),
-        "of these not in songs/": sum(name not in known for ids in lists.values() for name in ids),
+        "ids of the lists not in songs/": sum(name not in known for ids in lists.values() for name in ids),
         "lines of the lists rejected": len(rejections),
-        "artist groups in several lists": crossing,
+        "artist groups in several lists": leaking,
     }
-    if crossing:
-        summary.warn(f"{crossing} artist groups have tracks in several of the lists: the splits leak artists")
-    return found
+    if leaking:
+        summary.warn(f"{leaking} artist groups have tracks in several of the lists: the splits leak artists")
+    return splits
 
 
 def narrow(tracks: pd.DataFrame, joined: Joined, settings: DatasetSettings) -> tuple[Funnel, list[str], dict[str, int]]:
-    """Decide which songs become examples; return the funnel, the genres by index, and the rare ones.
+    """Select the songs that become examples; return the funnel, the genres by index, and counts of rare genres.
 
     Raises
     ------
     UserError
-        When no song is left, with the step that took the last ones.
+        If no song remains, with the tracks after each step.
     """
-    require = settings.require
+    required = settings.requirements
     funnel = Funnel(joined.genre)
     funnel.note("with segments", (tracks["n_segments"] > 0).to_numpy(), required=True)
     if settings.most_popular is not None:
@@ -77,19 +84,19 @@ def narrow(tracks: pd.DataFrame, joined: Joined, settings: DatasetSettings) -> t
         funnel.note(f"the {settings.most_popular:,} most popular", popular, required=True)
     if settings.split_lists is not None:
         funnel.note("in the lists", tracks["listed"].notna().to_numpy(), required=True)
-    funnel.note("with lyrics", joined.has(LYRICS), required=LYRICS in require)
+    funnel.note("with lyrics", joined.has(LYRICS), required=LYRICS in required)
     for name in (TAGS, LISTENS, FACTORS):
-        if name in require or joined.has(name).any():
-            funnel.note(f"with {name}", joined.has(name), required=name in require)
-    funnel.note("labelled", joined.has(GENRE), required=GENRE in require)
+        if name in required or joined.has(name).any():
+            funnel.note(f"with {name}", joined.has(name), required=name in required)
+    funnel.note("labelled", joined.has(GENRE), required=GENRE in required)
     vocabulary, rare = keep_common_genres(joined.genre[funnel.kept], settings.min_examples)
     common = joined.genre.isin(vocabulary)
-    funnel.note("after rare genres", common.to_numpy(), required=GENRE in require)
+    funnel.note("after rare genres", common.to_numpy(), required=GENRE in required)
     funnel.genres = joined.genre.mask(~common)
     if not funnel.kept.any():
         steps = ", ".join(f"{step.tracks} {step.name}" for step in funnel.steps)
         raise UserError(
             f"no song is left: {steps} (label set {settings.label_set}, genres of at least {settings.min_examples}); "
-            "see --require, --label-set, --min-examples",
+            "change --require, --label-set or --min-examples",
         )
     return funnel, vocabulary, rare

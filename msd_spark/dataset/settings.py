@@ -1,79 +1,109 @@
-"""What a dataset is made of, and how it is parted: the settings of the job."""
+"""Settings of the dataset job."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from msd_spark.catalogue.known_tracks import FACTORS, GENRE, LISTENS, LYRICS, REQUIREMENTS, TAGS
-from msd_spark.core.schemas import GEOMETRY, Geometry
-from msd_spark.dataset.balance import BalanceRule
+from msd_spark.core.options import Check, OptionError, Settings, at_least, option
+from msd_spark.core.schemas import SEGMENT_MODES, Geometry
+from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
+from msd_spark.dataset.balance import RULE, RULES, BalanceRule
 from msd_spark.dataset.plan import FileRule
 from msd_spark.dataset.splits import SplitRule
 
-DEFAULT_NAME = "genre"
-
 TABLES_OF = {LYRICS: "lyrics", GENRE: "labels", TAGS: "tags", LISTENS: "popularity", FACTORS: "factors"}
-"""The table that says whether a track has what ``--require`` names."""
+"""The table that holds what ``--require`` names."""
+
+STAGE = "dataset"
+
+PER_SPLIT = "TRAIN VALIDATION TEST"
 
 
 @dataclass(frozen=True)
-class DatasetSettings:
-    """What to join, and how to part it.
+class DatasetSettings(Settings):
+    """Settings of the dataset; each field is an option of ``msd-spark dataset``."""
 
-    Attributes
-    ----------
-    warehouse, name : str
-        The dataset is written to ``dataset/NAME`` of the warehouse.
-    label_set : str
-    min_examples : int
-        Genres with fewer songs are removed, and listed: their songs are left out where genres are
-        required, and are songs without a genre where they are not.
-    split_rule : SplitRule
-    file_rule : FileRule
-    geometry : Geometry
-    require : tuple of str
-        What a song must have, of `msd_spark.catalogue.known_tracks.REQUIREMENTS`, besides segments.
-    balance : BalanceRule
-        Of the train split.
-    tags : int
-        Tags of the vocabulary, those that most tracks have; 0 for no tag columns.
-    factors : bool
-        Whether examples have the factors of their listens.
-    most_popular : int or None
-        Only tracks of at most this popularity rank.
-    split_lists : tuple of str or None
-        A file of track ids or song ids for each split, instead of the split rule.
-    """
-
-    warehouse: str
-    name: str = DEFAULT_NAME
-    label_set: str = "cd1"
-    min_examples: int = 10
-    split_rule: SplitRule = field(default_factory=SplitRule)
-    file_rule: FileRule = field(default_factory=FileRule)
-    geometry: Geometry = GEOMETRY
-    require: tuple[str, ...] = ()
-    balance: BalanceRule = field(default_factory=BalanceRule)
-    tags: int = 0
-    factors: bool = False
-    most_popular: int | None = None
-    split_lists: tuple[str, ...] | None = None
+    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    name: str = option(
+        "genre",
+        "name of the dataset; it is written to dataset/NAME",
+        check=Check(
+            lambda name: bool(name) and "/" not in name and name[0] not in "._",
+            "the name of one folder, without / and without . or _ at its start",
+        ),
+    )
+    require: tuple[str, ...] = option(
+        (),
+        f"what a song needs besides segments, separated by commas: {', '.join(REQUIREMENTS)}; "
+        "other songs without it are included and marked",
+        metavar="LIST",
+        check=Check(lambda names: set(names.split(",")) <= {*REQUIREMENTS, ""}, ", ".join(REQUIREMENTS)),
+    )
+    label_set: str = option("cd1", "label set of the genres in labels/")
+    min_examples: int = option(10, "remove genres with fewer songs", check=at_least(0))
+    tags: int = option(0, "add columns for the N most frequent tags", metavar="N", check=at_least(0))
+    factors: bool = option(False, "add a column with the ALS factors of each track")
+    most_popular: int | None = option(None, "use only the N most played tracks", metavar="N", check=at_least(1))
+    segments: str = option(
+        "first", "which part of a song its example holds: first segments, centre, or beats", choices=SEGMENT_MODES
+    )
+    split: str = option(
+        "artist", "keep all tracks of an artist in one split, or split by track", choices=("artist", "track")
+    )
+    shares: tuple[float, float, float] = option(SplitRule.shares, "fraction of each split", metavar=PER_SPLIT)
+    split_lists: tuple[str, str, str] | None = option(
+        None,
+        "text files with the track or song ids of each split, one per line, instead of --split and --shares; "
+        "tracks in no file are left out",
+        metavar=PER_SPLIT,
+    )
+    balance: str = option(
+        "none",
+        f"resample the train split by genre: {RULES}; N:M are the rows of the largest genre and of every other",
+        metavar="RULE",
+        check=Check(lambda rule: RULE.fullmatch(rule) is not None, f"{RULES}, with N and M of at least 1"),
+    )
+    rows_per_file: int = option(FileRule.rows_per_file, "examples per file, one row group each", check=at_least(1))
+    min_files: int = option(
+        FileRule.min_files, "minimum number of files per split, so that as many ranks can share it", check=at_least(1)
+    )
+    seed: int = option(0, "random seed of the split, the order of the examples and --balance")
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be asked for."""
-        unknown = sorted(set(self.require) - set(REQUIREMENTS))
-        if unknown:
-            raise ValueError(f"what can be required is {', '.join(REQUIREMENTS)}, not {', '.join(unknown)}")
-        if self.tags < 0 or (self.most_popular is not None and self.most_popular < 1):
-            raise ValueError(
-                f"--tags is at least 0 and --most-popular at least 1, not {self.tags}, {self.most_popular}"
-            )
-        if not self.name or "/" in self.name or self.name.startswith((".", "_")):
-            raise ValueError(f"a dataset's name is one folder, not {self.name!r}")
+        """Check each option, and that the shares add up to 1."""
+        super().__post_init__()
+        if len(self.shares) != 3 or min(self.shares) < 0 or not abs(sum(self.shares) - 1) <= 1e-9:
+            raise OptionError(f"--shares is {self.shares}; allowed: three fractions that add up to 1")
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """What a song needs, sorted; an option that is typed once can name several."""
+        return tuple(sorted({name for names in self.require for name in names.split(",") if name}))
+
+    @property
+    def split_rule(self) -> SplitRule:
+        """How tracks are assigned to splits."""
+        return SplitRule(self.shares, self.seed, "lists" if self.split_lists else self.split)
+
+    @property
+    def file_rule(self) -> FileRule:
+        """How a split is divided into files."""
+        return FileRule(self.rows_per_file, self.min_files, self.seed)
+
+    @property
+    def balance_rule(self) -> BalanceRule:
+        """How the train split is resampled."""
+        return BalanceRule.parse(self.balance, self.seed)
+
+    @property
+    def geometry(self) -> Geometry:
+        """Shape of the features of an example."""
+        return Geometry(segments=self.segments)
 
     def needed_tables(self) -> frozenset[str]:
-        """Return the tables beside ``songs/`` that must be there."""
-        needed = {TABLES_OF[name] for name in self.require}
+        """Return the tables besides ``songs/`` that the settings need."""
+        needed = {TABLES_OF[name] for name in self.requirements}
         needed |= {"tags", "tag_counts"} if self.tags else set()
         needed |= {"factors"} if self.factors else set()
         needed |= {"popularity"} if self.most_popular is not None else set()

@@ -1,10 +1,9 @@
-"""The examples' way from the files of ``songs/`` to the files of a dataset, in one shuffle.
+"""Move the segments of the examples from the files of ``songs/`` to the files of a dataset, in one Spark shuffle.
 
-A worker reads row groups of ``songs/`` and takes of each song what its example needs. Rows that go to the
-same bundle of files travel as one message of raw bytes through Spark's shuffle, which so moves a few large
-values instead of lists of floats. The worker at the other end puts them in their places and writes the
-bundle's files. All it needs besides stands in the plan, a file beside them with a row group a bundle. Both
-read and write through the warehouse's own filesystem. Neither holds more than a batch or a bundle.
+A task reads row groups of ``songs/`` and computes the features of each example. Rows for the same bundle of files
+travel as one message of raw bytes, so Spark moves a few large values instead of lists of floats. The receiving worker
+puts the rows in order and writes the files of the bundle; the other columns come from the plan, a Parquet file with one
+row group per bundle. Workers read and write through the warehouse's filesystem and hold one batch or bundle at a time.
 """
 
 from __future__ import annotations
@@ -22,43 +21,40 @@ from pyspark.sql import SparkSession
 from msd_spark.core.features import segment_columns, song_columns
 from msd_spark.core.schemas import SPLITS, Geometry
 from msd_spark.core.warehouse import UNFINISHED, TableFiles, Warehouse
-from msd_spark.dataset.files import PLANNED, assemble, feature_moments, part_name, write_file
+from msd_spark.dataset.files import PLANNED, ExampleForm, assemble, feature_moments, part_name, write_file
 
 BUNDLE_BYTES = 64 << 20
-"""What the segments of a bundle of files take at most in a worker, unless one file takes more."""
+"""Maximum bytes of the segments of a bundle, unless one file has more."""
 
 SONGS_PER_TASK = 512
 SONGS_PER_BATCH = 64
-"""Songs that a worker reads, and that it holds at a time while it does."""
+"""Songs that a worker reads at a time."""
 
 PLAN = f"{UNFINISHED}plan.parquet"
-"""The plan's name in the staging folder; it goes when the dataset is whole."""
+"""Name of the plan in the staging folder; it is removed when the dataset is complete."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where examples go, and their form.
+    """Where examples are written, and their form.
 
     Attributes
     ----------
     warehouse : str
         Address of the warehouse.
     staging : str
-        Folder, on the warehouse's filesystem, with a folder a split.
-    geometry : Geometry
-    schema : pyarrow.Schema
-        Of the examples.
+        Folder on the warehouse's filesystem, with one folder per split.
+    form : ExampleForm
     """
 
     warehouse: str
     staging: str
-    geometry: Geometry
-    schema: pa.Schema
+    form: ExampleForm
 
 
 @dataclass(frozen=True)
 class File:
-    """A file of a bundle: the rows `start` to `stop` of it."""
+    """A file of a bundle: its rows `start` to `stop`."""
 
     split: str
     number: int
@@ -67,19 +63,19 @@ class File:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a task takes from a row group of ``songs/``.
+class Reading:
+    """The rows that a task reads from a row group of ``songs/``.
 
     Attributes
     ----------
     path : str
     row_group : int
     track_ids : list of str
-        Of each row that is to be made, with repeats; in the order of the rows.
+        Of each example, with repeats, in the order of the rows.
     rows : numpy.ndarray
-        Where it stands in the row group, increasing.
+        Rows of the row group, in increasing order.
     bundles, slots : numpy.ndarray
-        Where it goes: the bundle, and the row within it.
+        The bundle of each example, and its row within the bundle.
     """
 
     path: str
@@ -91,25 +87,25 @@ class Wanted:
 
 
 Message = tuple[int, tuple[bytes, bytes, bytes, bytes]]
-"""A bundle, and rows for it: their slots, their lengths, their chroma and timbre."""
+"""A bundle, and the slots, lengths, chroma and timbre of rows for it."""
 
 
 def bundle_files(plan: pd.DataFrame, row_bytes: int) -> tuple[np.ndarray, list[list[File]]]:
-    """Put files that follow each other into bundles of at most `BUNDLE_BYTES`.
+    """Group consecutive files into bundles of at most `BUNDLE_BYTES`.
 
     Parameters
     ----------
     plan : pandas.DataFrame
         ``split`` and ``file`` of every example, sorted.
     row_bytes : int
-        What the segments of an example take.
+        Bytes of the segments of an example.
 
     Returns
     -------
     bundle : numpy.ndarray
-        Shape ``(n_examples,)``: the bundle of each.
+        Shape ``(n_examples,)``: the bundle of each example.
     files : list of lists of File
-        Of each bundle.
+        The files of each bundle.
     """
     sizes = plan.groupby(["split", "file"], sort=False).size()
     bundles: list[list[File]] = []
@@ -124,16 +120,17 @@ def bundle_files(plan: pd.DataFrame, row_bytes: int) -> tuple[np.ndarray, list[l
     return np.repeat(np.arange(len(bundles)), rows_of_bundle), bundles
 
 
-def reading_tasks(plan: pd.DataFrame, bundle: np.ndarray, files: TableFiles) -> list[list[Wanted]]:
-    """Return what each task reads: row groups in the order of the files, about `SONGS_PER_TASK` songs each.
+def reading_tasks(plan: pd.DataFrame, bundle: np.ndarray, files: TableFiles) -> list[list[Reading]]:
+    """Return what each task reads: consecutive row groups with about `SONGS_PER_TASK` songs.
 
     Parameters
     ----------
     plan : pandas.DataFrame
-        ``track_id``, ``source_file``, ``row_group`` and ``source_row`` of every example, in its order.
+        ``track_id``, ``source_file``, ``row_group`` and ``source_row`` of every example.
     bundle : numpy.ndarray
-        Of each.
+        Of every example.
     files : TableFiles
+        Of ``songs/``.
     """
     slots = np.arange(len(plan)) - np.searchsorted(bundle, bundle)
     places = plan[["source_file", "row_group", "source_row"]].to_numpy()
@@ -141,125 +138,120 @@ def reading_tasks(plan: pd.DataFrame, bundle: np.ndarray, files: TableFiles) -> 
     places, bundle, slots = places[order], bundle[order].astype(np.int32), slots[order].astype(np.int32)
     track_ids = plan["track_id"].to_numpy(object)[order]
     starts = np.flatnonzero(np.r_[True, (places[1:, :2] != places[:-1, :2]).any(axis=1)])
-    tasks: list[list[Wanted]] = []
-    held = SONGS_PER_TASK
+    tasks: list[list[Reading]] = []
+    n_songs = SONGS_PER_TASK
     for start, stop in zip(starts, [*starts[1:], len(places)], strict=True):
-        if held >= SONGS_PER_TASK:
+        if n_songs >= SONGS_PER_TASK:
             tasks.append([])
-            held = 0
+            n_songs = 0
         file, row_group, _ = places[start]
-        inside = slice(start, stop)
-        rows = places[inside, 2].astype(np.int32)
-        wanted = Wanted(
-            files.paths[file], int(row_group), track_ids[inside].tolist(), rows, bundle[inside], slots[inside]
+        part = slice(start, stop)
+        rows = places[part, 2].astype(np.int32)
+        tasks[-1].append(
+            Reading(files.paths[file], int(row_group), track_ids[part].tolist(), rows, bundle[part], slots[part])
         )
-        tasks[-1].append(wanted)
-        held += stop - start
+        n_songs += stop - start
     return tasks
 
 
 def write_plan(warehouse: Warehouse, planned: Iterable[pa.Table], staging: str) -> None:
-    """Write the planned rows, in the schema `PLANNED`, with a row group for each of the bundles given in turn."""
+    """Write the planned rows of each bundle, in the schema `PLANNED`, as one row group."""
     with pq.ParquetWriter(f"{staging}/{PLAN}", PLANNED, filesystem=warehouse.filesystem) as writer:
         for bundle in planned:
             writer.write_table(bundle, row_group_size=max(1, bundle.num_rows))
 
 
 def write_examples(
-    session: SparkSession, tasks: list[list[Wanted]], bundles: list[list[File]], target: Target
+    session: SparkSession, tasks: list[list[Reading]], bundles: list[list[File]], target: Target
 ) -> pd.DataFrame:
     """Write every planned example to its file.
 
     Returns
     -------
     pandas.DataFrame
-        A row a file: ``split``, ``file``, ``rows`` (those that came) and, for the train split, the
-        moments of its features, as `msd_spark.dataset.files.normalisation` takes them.
+        One row per file: ``split``, ``file``, ``rows`` (those that arrived) and, for the train split,
+        the moments that `msd_spark.dataset.files.normalisation` takes.
     """
     context = session.sparkContext
     messages = context.parallelize(tasks, max(1, len(tasks))).flatMap(lambda task: read_task(task, target))
-    # A bundle's number is the partition that it goes to.
-    arrived = messages.partitionBy(len(bundles), int)
+    # The number of a bundle is also the partition it is sent to.
+    by_bundle = messages.partitionBy(len(bundles), int)
     shared = context.broadcast(bundles)
-    written = arrived.mapPartitionsWithIndex(
-        lambda number, found: write_bundle(number, shared.value[number], found, target)
+    written = by_bundle.mapPartitionsWithIndex(
+        lambda number, rows: write_bundle(number, shared.value[number], rows, target)
     ).collect()
     return pd.DataFrame(written)
 
 
-def read_task(task: list[Wanted], target: Target) -> Iterator[Message]:
-    """Make the segments of a task's examples; give them as messages to the bundles that they go to.
+def read_task(task: list[Reading], target: Target) -> Iterator[Message]:
+    """Compute the segments of a task's examples, and yield them as messages to their bundles.
 
-    A row that does not hold the track that it held when the plan was made gives nothing: the job
-    finds it missing.
+    A row that no longer holds the planned track is skipped; the job reports it as missing.
     """
-    warehouse = Warehouse(target.warehouse)
-    columns = ["track_id", *song_columns(target.geometry)]
+    warehouse, geometry = Warehouse(target.warehouse), target.form.geometry
+    columns = ["track_id", *song_columns(geometry)]
     path, file = "", None
-    for wanted in task:
-        if file is None or wanted.path != path:
-            path = wanted.path
+    for reading in task:
+        if file is None or reading.path != path:
+            path = reading.path
             file = pq.ParquetFile(path, filesystem=warehouse.filesystem, pre_buffer=not warehouse.is_local)
         start = 0
-        for batch in file.iter_batches(SONGS_PER_BATCH, [wanted.row_group], columns, use_threads=False):
-            first, last = np.searchsorted(wanted.rows, [start, start + batch.num_rows])
+        for batch in file.iter_batches(SONGS_PER_BATCH, [reading.row_group], columns, use_threads=False):
+            first, last = np.searchsorted(reading.rows, [start, start + batch.num_rows])
             if first < last:
-                yield from _messages(batch, wanted, slice(first, last), start, target.geometry)
+                yield from _messages(batch, reading, slice(first, last), start, geometry)
             start += batch.num_rows
 
 
 def _messages(
-    batch: pa.RecordBatch, wanted: Wanted, inside: slice, start: int, geometry: Geometry
+    batch: pa.RecordBatch, reading: Reading, part: slice, start: int, geometry: Geometry
 ) -> Iterator[Message]:
-    rows, bundles, slots = wanted.rows[inside] - start, wanted.bundles[inside], wanted.slots[inside]
-    there = batch.column("track_id").to_numpy(zero_copy_only=False)
-    same = there[rows] == np.array(wanted.track_ids[inside], object)
+    rows, bundles, slots = reading.rows[part] - start, reading.bundles[part], reading.slots[part]
+    track_ids = batch.column("track_id").to_numpy(zero_copy_only=False)
+    same = track_ids[rows] == np.array(reading.track_ids[part], object)
     rows, bundles, slots = rows[same], bundles[same], slots[same]
     if not len(rows):
         return
-    once, back = np.unique(rows, return_inverse=True)
-    songs = batch if len(once) == batch.num_rows else batch.take(pa.array(once))
-    made = segment_columns(songs, geometry)
+    unique, inverse = np.unique(rows, return_inverse=True)
+    songs = batch if len(unique) == batch.num_rows else batch.take(pa.array(unique))
+    segments = segment_columns(songs, geometry)
     order = np.argsort(bundles, kind="stable")
     for places in np.split(order, np.flatnonzero(np.diff(bundles[order])) + 1):
-        parts = (slots[places], *(made[name][back[places]] for name in ("n_segments", "chroma", "timbre")))
+        parts = (slots[places], *(segments[name][inverse[places]] for name in ("n_segments", "chroma", "timbre")))
         yield int(bundles[places[0]]), tuple(part.tobytes() for part in parts)
 
 
 def write_bundle(
     number: int, files: list[File], messages: Iterable[Message], target: Target
 ) -> Iterator[dict[str, Any]]:
-    """Put the rows that came into their places and write the bundle's files; say what each holds.
+    """Put the rows of a bundle in order and write its files; yield one row of `write_examples` per file.
 
-    A file to which not all of its rows came is not written.
+    A file with missing rows is not written.
     """
-    warehouse, geometry = Warehouse(target.warehouse), target.geometry
+    warehouse, geometry = Warehouse(target.warehouse), target.form.geometry
     n_rows = files[-1].stop
     segments = {
         "chroma": np.zeros((n_rows, *geometry.segments_shape), np.float32),
         "timbre": np.zeros((n_rows, *geometry.segments_shape), np.float32),
         "n_segments": np.zeros(n_rows, np.int32),
     }
-    came = np.zeros(n_rows, np.int32)
+    received = np.zeros(n_rows, np.int32)
     for _, (slots, lengths, chroma, timbre) in messages:
         places = np.frombuffer(slots, np.int32)
-        came[places] += 1
+        received[places] += 1
         segments["n_segments"][places] = np.frombuffer(lengths, np.int32)
         for name, content in (("chroma", chroma), ("timbre", timbre)):
             segments[name][places] = np.frombuffer(content, np.float32).reshape(-1, *geometry.segments_shape)
     plan = pq.ParquetFile(f"{target.staging}/{PLAN}", filesystem=warehouse.filesystem).read_row_group(number)
     for file in files:
         rows = slice(file.start, file.stop)
-        said: dict[str, Any] = {"split": file.split, "file": file.number, "rows": int((came[rows] == 1).sum())}
-        if (came[rows] == 1).all():
+        once = received[rows] == 1
+        outcome: dict[str, Any] = {"split": file.split, "file": file.number, "rows": int(once.sum())}
+        if once.all():
             planned = plan.slice(file.start, file.stop - file.start)
-            examples = assemble(
-                planned, {name: values[rows] for name, values in segments.items()}, target.schema, geometry
-            )
+            examples = assemble(planned, {name: values[rows] for name, values in segments.items()}, target.form)
             write_file(warehouse, examples, f"{target.staging}/{file.split}/{part_name(file.number)}")
             if file.split == SPLITS[0]:
-                first_copies = planned["copy"].to_numpy() == 0
-                said |= feature_moments(
-                    examples if first_copies.all() else examples.filter(pa.array(first_copies)), geometry
-                )
-        yield said
+                first_copies = pa.array(planned["copy"].to_numpy() == 0)
+                outcome |= feature_moments(examples.filter(first_copies), geometry)
+        yield outcome

@@ -1,7 +1,7 @@
-"""Which split a track belongs to: a seeded hash of its artist group, or what an official list says.
+"""Assign tracks to splits: by a seeded hash of the artist group, or by lists of ids.
 
-So a track's split does not depend on which other artists are in the catalogue, and no
-artist is in two splits (`msd_spark.catalogue.artist_groups` says which artists are one).
+With the hash, a track's split does not depend on the other artists of the catalogue, and no artist group is in two
+splits (`msd_spark.catalogue.artist_groups`).
 """
 
 from __future__ import annotations
@@ -14,39 +14,27 @@ import pandas as pd
 
 from msd_spark.core.schemas import SPLITS
 
-IDS = ["track_id", "song_id"]
-"""What a list can name a track by: its own id, or that of its song."""
-
-BY = ("artist", "track", "lists")
-
 
 @dataclass(frozen=True)
 class SplitRule:
-    """How tracks are parted.
+    """How tracks are assigned to splits.
 
     Attributes
     ----------
     shares : tuple of float
-        Of train, validation and test; they add up to 1.
+        Fractions of train, validation and test; they add up to 1.
     seed : int
     by : str
-        ``artist``; ``track`` for comparison with work that leaks artists; ``lists`` where official
-        lists say it, and shares and seed play no part.
+        ``artist``; ``track`` for comparison with work that leaks artists; ``lists`` if lists of ids
+        decide, without regard to shares and seed.
     """
 
-    shares: tuple[float, ...] = (0.7, 0.1, 0.2)
+    shares: tuple[float, float, float] = (0.7, 0.1, 0.2)
     seed: int = 0
     by: str = "artist"
 
-    def __post_init__(self) -> None:
-        """Refuse shares that are not three parts of a whole."""
-        if len(self.shares) != len(SPLITS) or min(self.shares) < 0 or not abs(sum(self.shares) - 1) <= 1e-9:
-            raise ValueError(f"shares of {', '.join(SPLITS)} are three numbers that add up to 1, not {self.shares}")
-        if self.by not in BY:
-            raise ValueError(f"a split is by artist or by track, not by {self.by!r}")
-
     def split_of(self, group: str) -> str:
-        """Return the split of an artist group (or of a track id, where the split is by track)."""
+        """Return the split of an artist group, or of a track id if the split is by track."""
         digest = hashlib.blake2b(f"{self.seed}:{group}".encode(), digest_size=8).digest()
         place = int.from_bytes(digest, "big") / 2**64
         limit = 0.0
@@ -63,7 +51,7 @@ def split_of_tracks(tracks: pd.DataFrame, rule: SplitRule) -> pd.Series:
     Parameters
     ----------
     tracks : pandas.DataFrame
-        ``track_id`` and ``artist_group``; where the rule is by lists, ``listed`` with the split of each.
+        ``track_id`` and ``artist_group``; if lists decide, ``listed`` with the split of each track.
     rule : SplitRule
     """
     if rule.by == "lists":
@@ -73,20 +61,19 @@ def split_of_tracks(tracks: pd.DataFrame, rule: SplitRule) -> pd.Series:
 
 
 def read_split_list(lines: Iterable[str]) -> tuple[list[str], list[tuple[int, str, str]]]:
-    """Return the ids of a list, and what of it is none.
+    """Return the ids of a list, and the lines without one.
 
     Parameters
     ----------
     lines : iterable of str
-        A track id or a song id a line; what follows a tab is left alone, and so are empty lines
-        and those that begin with ``#``.
+        One track id or song id per line. Text after a tab, empty lines and lines that start with ``#`` are ignored.
 
     Returns
     -------
     ids : list of str
-        In the list's order.
+        In the order of the list.
     refused : list of (int, str, str)
-        Number of the line, the reason (``bad_id`` or ``repeated_id``), and the text.
+        Line number, reason (``bad_id`` or ``repeated_id``) and text.
     """
     ids: dict[str, None] = {}
     refused: list[tuple[int, str, str]] = []
@@ -104,35 +91,36 @@ def read_split_list(lines: Iterable[str]) -> tuple[list[str], list[tuple[int, st
 
 
 def listed_splits(tracks: pd.DataFrame, lists: Mapping[str, Iterable[str]]) -> pd.Series:
-    """Return the split that official lists give each track, null where none has it.
+    """Return the split of each track according to lists of ids; null for tracks in no list.
 
     Parameters
     ----------
     tracks : pandas.DataFrame
         ``track_id`` and ``song_id``.
     lists : mapping
-        Split to ids of tracks or songs. A song's id stands for all its tracks.
+        Split to track ids and song ids. A song id selects all tracks of the song.
 
     Raises
     ------
     ValueError
-        When a track is in two lists, by whichever of its ids.
+        If a track is in two lists, by either of its ids.
     """
-    found = pd.Series(None, index=tracks.index, dtype=object)
+    splits = pd.Series(None, index=tracks.index, dtype=object)
     for split, ids in lists.items():
-        wanted = set(ids)
-        here = tracks["track_id"].isin(wanted) | tracks["song_id"].isin(wanted)
-        twice = here & found.notna()
-        if twice.any():
-            track, song, other = min(zip(*(tracks[twice][name] for name in IDS), found[twice], strict=True))
+        listed = set(ids)
+        members = tracks["track_id"].isin(listed) | tracks["song_id"].isin(listed)
+        repeated = members & splits.notna()
+        if repeated.any():
+            columns = tracks["track_id"], tracks["song_id"], splits
+            track, song, other = min(zip(*(column[repeated] for column in columns), strict=True))
             raise ValueError(
-                f"{int(twice.sum())} tracks are in two lists: {track} (song {song}) is in {other} and {split}"
+                f"{int(repeated.sum())} tracks are in two lists: {track} (song {song}) is in {other} and {split}"
             )
-        found[here] = split
-    return found
+        splits[members] = split
+    return splits
 
 
 def groups_in_several_splits(tracks: pd.DataFrame) -> int:
-    """Return how many artist groups have tracks in more than one split, of ``artist_group`` and ``split``."""
-    once = tracks[["artist_group", "split"]].drop_duplicates()
-    return int(once.loc[once["artist_group"].duplicated(), "artist_group"].nunique())
+    """Return the number of artist groups with tracks in several splits, from ``artist_group`` and ``split``."""
+    pairs = tracks[["artist_group", "split"]].drop_duplicates()
+    return int(pairs.loc[pairs["artist_group"].duplicated(), "artist_group"].nunique())

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
+from msd_spark.core.arrow import rows_to_lists
 from msd_spark.core.schemas import EMBEDDING_FLAGS, EMBEDDINGS
-from msd_spark.dataset.files import rows_to_lists
 from msd_spark.scoring.model import Scores
 from msd_spark.scoring.trained_run import TrainedRun
 

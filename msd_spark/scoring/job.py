@@ -22,7 +22,6 @@ from msd_spark.core.revision import code_revision
 from msd_spark.core.schemas import EMBEDDINGS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.dataset.metadata import fingerprint_of_files
 from msd_spark.scoring.plan import PLANNED, ScorePlan, plan_scores
 from msd_spark.scoring.settings import REVISIONS_FILE, STAGE, STATE_FILE, TABLE, ScoreSettings
 from msd_spark.scoring.slices import SONGS_PER_SLICE, Slice, SlicedSongs, slice_songs
@@ -90,7 +89,7 @@ def state_of_now(warehouse: Warehouse, run: TrainedRun, songs: SlicedSongs, *, w
     """Return what a scoring sees now, without the songs that it will refuse."""
     lyrics = NO_LYRICS
     if with_lyrics:
-        lyrics = str(fingerprint_of_files(warehouse, warehouse.table_files("lyrics"))["fingerprint"])
+        lyrics = str(warehouse.fingerprint("lyrics")["fingerprint"])
     return ScoreState(run.digest, lyrics, {item.file: item.size for item in songs.slices})
 
 

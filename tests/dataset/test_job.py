@@ -13,9 +13,8 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import EXAMPLES, GEOMETRY, SPLITS, Geometry, examples_schema
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.dataset.balance import BalanceRule
-from msd_spark.dataset.job import DatasetSettings, make_dataset
-from msd_spark.dataset.plan import FileRule
+from msd_spark.dataset.job import make_dataset
+from msd_spark.dataset.settings import DatasetSettings
 from msd_spark.dataset.splits import SplitRule
 from tests.support.object_store import ObjectStore
 from tests.support.song_tables import (
@@ -171,16 +170,16 @@ def test_everything_that_can_be_asked_for_at_once(spark: SparkSession, small: Wa
         "require": ("lyrics", "tags"),
         "tags": 2,
         "factors": True,
-        "geometry": Geometry(segments="beats"),
-        "balance": BalanceRule("counts", 20, 9),
-        "file_rule": FileRule(rows_per_file=7),
+        "segments": "beats",
+        "balance": "20:9",
+        "rows_per_file": 7,
     }
     summary, metadata, rows = make(spark, small, **wanted)
     # Of 60 songs 30 have lyrics, and of these all but song 0 have tags.
     assert (metadata["funnel"]["songs"], metadata["funnel"]["examples"]) == (60, 29)
     assert metadata["tags"] == ["loud", "slow"]
     assert (metadata["n_factors"], metadata["segments"], metadata["require"]) == (2, "beats", ["lyrics", "tags"])
-    assert Geometry(**metadata["geometry"]) == wanted["geometry"]
+    assert Geometry(**metadata["geometry"]) == Geometry(segments="beats")
     first = metadata["files"]["train"][0]["name"]
     assert pq.read_schema(small.path("dataset", "genre", "train", first)) == examples_schema(tags=True, factors=True)
     once = rows[(rows["split"] == "train") & (rows["has_factors"] == 1)].drop_duplicates("track_id")
@@ -233,7 +232,7 @@ def test_only_audio_is_required_unless_more_is(
     assert (metadata["labels"], metadata["lyric_vectors"]) == ([], "none")
     assert summary.facts["with segments"] == 20
     write_labels(bare, {track(1): "Rap", track(2): "Rap"})
-    make(spark, bare, require=("genre",), split_rule=SplitRule((1.0, 0.0, 0.0)))
+    make(spark, bare, require=("genre",), shares=(1.0, 0.0, 0.0))
     assert "dataset: no example of Rap in validation, test" in capsys.readouterr().err
 
 
@@ -256,7 +255,7 @@ def test_a_song_that_joins_artists_moves_them_alone_and_is_reported(spark: Spark
     assert changed == set(before["track_id"][before["artist_group"] == moved])
     assert summary.facts["since the last dataset: groups joined"] == 1
     assert summary.facts["since the last dataset: tracks moved"] == len(changed)
-    assert any("were joined by new songs" in text for text in summary.details["warnings"])
+    assert any("new songs joined" in text for text in summary.details["warnings"])
 
 
 def test_official_lists_say_the_splits(spark: SparkSession, small: Warehouse, tmp_path: Path) -> None:
@@ -271,7 +270,7 @@ def test_official_lists_say_the_splits(spark: SparkSession, small: Warehouse, tm
     assert {step["name"]: step["left_out"] for step in metadata["funnel_steps"]}["in the lists"] == 10
     assert metadata["split_rule"]["by"] == "lists"
     assert metadata["split_lists"] == ["train.txt", "validation.txt", "test.txt"]
-    assert (summary.facts["of these not in songs/"], summary.facts["lines of the lists rejected"]) == (3, 3)
+    assert (summary.facts["ids of the lists not in songs/"], summary.facts["lines of the lists rejected"]) == (3, 3)
     # Artists 0-19 have three songs each, 0-59; the lists cut them at 30, 35 and 50.
     assert summary.facts["artist groups in several lists"] == 20
     assert any("leak artists" in text for text in summary.details["warnings"])

@@ -111,6 +111,12 @@ def test_no_tracks_make_an_empty_plan() -> None:
     assert count_by_genre(plan) == {}
 
 
+def test_a_genre_that_is_not_in_the_vocabulary() -> None:
+    tracks = pd.DataFrame({"track_id": ["TR1"], "artist_group": ["AR1"], "genre": ["Polka"]})
+    with pytest.raises(KeyError, match="Polka"):
+        plan_examples(tracks, ["Jazz"], SplitRule(), FileRule())
+
+
 @pytest.mark.parametrize(
     ("n_examples", "rows"),
     # 256 rows where 8 files of 256 can be filled (2,048 examples); else an eighth of them; never none.
