@@ -18,7 +18,6 @@ from msd_spark.catalogue.artist_groups import group_artists
 from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import TableFiles, Warehouse
 
-STAGE = "dataset"
 LIGHT = ("track_id", "song_id", "artist_id", "artist_name", "title", "n_segments")
 """Columns of ``songs/`` that decide where a song goes."""
 
