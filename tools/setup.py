@@ -169,7 +169,7 @@ def main() -> None:
         make_virtual_environment()
     if not has_java():
         install_java()
-    run(PYTHON, "-m", "msd_spark.environment.doctor")
+    run(PYTHON.with_name("msd-spark"), "doctor")
     STAMP.write_text(wanted)
     print(f"setup: ready in {time.monotonic() - started:.0f} s", file=sys.stderr)
 

@@ -1,5 +1,5 @@
-"""What the project needs on a machine: setting it up, and checking that it is as it was proved to work.
+"""The environment that the project needs: installed versions and Java.
 
-The modules that run before the virtual environment exists (``setup``, ``java``,
-``horovod_wheel``) use the standard library alone.
+These modules import the standard library and light modules of `msd_spark.core` alone, because `tools/setup.py` imports
+them before the virtual environment exists.
 """

@@ -10,20 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REQUIRED_MAJOR = 17
-"""Spark 3.5 runs on Java 8, 11 and 17; 17 is the one that the stack was proved on."""
+"""Spark 3.5 runs on Java 8, 11 and 17; the project is tested with 17."""
 
 
 @dataclass(frozen=True)
 class Java:
-    """A Java runtime.
-
-    Attributes
-    ----------
-    executable : str
-        Path of the ``java`` launcher.
-    version : str
-        Its full version, ``17.0.15`` for example.
-    """
+    """A Java runtime: path of the ``java`` launcher, and full version."""
 
     executable: str
     version: str
@@ -36,23 +28,23 @@ class Java:
 
 
 def parse_version(text: str) -> str | None:
-    """Return the version that ``java -version`` names in `text`, or None if it names none."""
-    found = re.search(r'version "(\d[^"]*)"', text)
-    return found[1] if found else None
+    """Return the version in the output of ``java -version``; None if there is none."""
+    match = re.search(r'version "(\d[^"]*)"', text)
+    return match[1] if match else None
 
 
 def find_java(environ: dict[str, str] | None = None) -> Java | None:
-    """Return the Java that ``spark-submit`` would start: of ``JAVA_HOME``, else the first on ``PATH``.
+    """Return the Java that ``spark-submit`` starts: that of ``JAVA_HOME``, else the first on ``PATH``.
 
     Parameters
     ----------
     environ : dict, optional
-        The environment to look in; that of this process when left out.
+        Environment variables; those of this process by default.
 
     Returns
     -------
     Java or None
-        None where there is no Java, or none that answers.
+        None if there is no Java, or it cannot be run.
     """
     environ = dict(os.environ) if environ is None else environ
     home = environ.get("JAVA_HOME")
@@ -60,8 +52,8 @@ def find_java(environ: dict[str, str] | None = None) -> Java | None:
     if not executable or not Path(executable).exists():
         return None
     try:
-        answer = subprocess.run([executable, "-version"], capture_output=True, text=True, timeout=60, env=environ)
+        process = subprocess.run([executable, "-version"], capture_output=True, text=True, timeout=60, env=environ)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    version = parse_version(answer.stderr + answer.stdout)
-    return Java(executable, version) if answer.returncode == 0 and version else None
+    version = parse_version(process.stderr + process.stdout)
+    return Java(executable, version) if process.returncode == 0 and version else None

@@ -1,1 +1,1 @@
-"""Download the dataset's public files from where they are published, and put them where the stages expect them."""
+"""Download the public files of the Million Song Dataset into a data folder."""

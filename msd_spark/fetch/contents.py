@@ -1,4 +1,4 @@
-"""Whether a file is what it should be, by reading it: its first line, its rows, its end."""
+"""Check the content of fetched files: first line, number of rows, end."""
 
 from __future__ import annotations
 
@@ -30,25 +30,19 @@ _TRACK = re.compile(rf"{TRACK_ID.pattern}<SEP>SO[A-Z0-9]{{16}}<SEP>.*<SEP>.*".en
 
 
 def check_contents(source: Source, path: Path) -> int:
-    """Read what was fetched, and return its rows.
-
-    Parameters
-    ----------
-    source : Source
-    path : Path
-        The file, or the folder of songs.
+    """Read a fetched file, or a folder of songs, and return its number of rows.
 
     Raises
     ------
     MirrorError
-        When it is not what it should be; with what was seen.
+        If the content is not that of the source.
     """
     try:
         count = _READERS[source.contents](path)
     except UserError as error:
         raise MirrorError(str(error)) from None
     if source.count is not None and count != source.count:
-        raise MirrorError(f"{path.name} has {count:,} {source.contents} and should have {source.count:,}")
+        raise MirrorError(f"{path.name} has {count:,} {source.contents} instead of {source.count:,}")
     if not count:
         raise MirrorError(f"{path.name} has no {source.contents}")
     return count
@@ -59,12 +53,12 @@ def _count_songs(folder: Path) -> int:
     for file in files:
         with file.open("rb") as opened:
             if opened.read(len(_HDF5)) != _HDF5:
-                raise MirrorError(f"{file.name} is no HDF5 file")
+                raise MirrorError(f"{file.name} is not an HDF5 file")
     if files:
         try:
             parse_song(files[0].read_bytes(), files[0].stem)
         except SongFileError as error:
-            raise MirrorError(f"{files[0].name} is no song file ({error})") from None
+            raise MirrorError(f"{files[0].name} is not a song file ({error})") from None
     return len(files)
 
 
@@ -77,14 +71,14 @@ def _count_bags(path: Path) -> int:
         text = line.decode("utf-8", "replace")
         if words is None:
             if not text.startswith(WORDS):
-                raise MirrorError(f"{path.name} has no line of words (it begins with {WORDS}) but {text[:_SHOWN]!r}")
+                raise MirrorError(f"{path.name} begins with {text[:_SHOWN]!r} instead of a list of words ({WORDS}…)")
             words = parse_words(text)
             continue
         if not count:
             try:
                 parse_bag(text, len(words))
             except BagOfWordsError as error:
-                raise MirrorError(f"the first bag of {path.name} is none ({error.detail[:_SHOWN]})") from None
+                raise MirrorError(f"{path.name} does not begin with a bag of words ({error.detail[:_SHOWN]})") from None
         count += 1
     return count
 
@@ -92,15 +86,15 @@ def _count_bags(path: Path) -> int:
 def _count_tags(path: Path) -> int:
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)) as database:
-            # Reads every page: a file that was cut off is found out here.
+            # Reads every page, which detects a truncated file.
             (count,) = database.execute("SELECT count(*) FROM tids").fetchone()
             database.execute("SELECT max(length(tag)) FROM tags").fetchone()
             database.execute("SELECT max(val) FROM tid_tag").fetchone()
             first = database.execute("SELECT tid FROM tids LIMIT 1").fetchone()
     except sqlite3.Error as error:
-        raise MirrorError(f"{path.name} is no whole lastfm_tags.db ({error})") from None
+        raise MirrorError(f"{path.name} is not a complete lastfm_tags.db ({error})") from None
     if first and not (isinstance(first[0], str) and TRACK_ID.fullmatch(first[0])):
-        raise MirrorError(f"{path.name} names tracks like {first[0]!r}")
+        raise MirrorError(f"{path.name} has {first[0]!r} as a track id")
     return int(count)
 
 
@@ -108,7 +102,7 @@ def _count_triplets(path: Path) -> int:
     for line in _lines(path):
         reason = reason_of(line)
         if reason:
-            raise MirrorError(f"the first line of {path.name} is no triplet ({reason}): {line[:_SHOWN]!r}")
+            raise MirrorError(f"{path.name} does not begin with a triplet ({reason}): {line[:_SHOWN]!r}")
         break
     count, last = 0, b""
     with path.open("rb", buffering=0) as file:
@@ -119,7 +113,7 @@ def _count_triplets(path: Path) -> int:
 
 
 def _rows(form: re.Pattern[bytes]) -> Callable[[Path], int]:
-    """Return a reader of lines in one form; comments and empty lines are none."""
+    """Return a function that counts lines, without comments and empty lines, and checks the format of the first."""
 
     def count(path: Path) -> int:
         n_rows = 0
@@ -127,9 +121,8 @@ def _rows(form: re.Pattern[bytes]) -> Callable[[Path], int]:
             if not line or line.startswith(b"#"):
                 continue
             if not n_rows and not form.fullmatch(line):
-                raise MirrorError(
-                    f"{path.name} does not begin as it should: {line[:_SHOWN].decode('utf-8', 'replace')!r}"
-                )
+                text = line[:_SHOWN].decode("utf-8", "replace")
+                raise MirrorError(f"{path.name} begins with {text!r}, which is not the expected format")
             n_rows += 1
         return n_rows
 
@@ -137,13 +130,13 @@ def _rows(form: re.Pattern[bytes]) -> Callable[[Path], int]:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """Give a file's lines without their ends."""
+    """Yield the lines of a file without their ends."""
     n_read = 0
     with open_unpacked(str(path), ".txt") as stream:
         while line := stream.readline(_LONGEST_LINE):
             n_read += len(line)
             if len(line) == _LONGEST_LINE or n_read > _MOST_TEXT:
-                raise MirrorError(f"{path.name} is no text file of this kind: a line, or all of it, is far too long")
+                raise MirrorError(f"{path.name} is not such a text file: a line, or the file, is far too long")
             yield line.rstrip(b"\r\n")
 
 

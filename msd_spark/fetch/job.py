@@ -1,207 +1,222 @@
-"""Fetch sources into a folder of data: what is there stays, what is not is downloaded, checked and put in place."""
+"""Fetch sources into a data folder: download the missing files, check them, and move them into place."""
 
 from __future__ import annotations
 
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import requests
+from tabulate import tabulate
 
 from msd_spark.core.errors import UserError
 from msd_spark.fetch.contents import check_contents
 from msd_spark.fetch.failures import MirrorError
-from msd_spark.fetch.lock_file import LOCK_FILE, Entry, LockFile, Seen, is_there, only_one, see
+from msd_spark.fetch.lock_file import LOCK_FILE, Entry, LockFile, Seen, exclusive, is_unchanged, see
 from msd_spark.fetch.part_file import PartFile, sha256_of
-from msd_spark.fetch.sources import Source
-from msd_spark.fetch.transfer import TransferSettings, download
+from msd_spark.fetch.settings import ALL, FetchSettings
+from msd_spark.fetch.sources import SOURCES, Source
+from msd_spark.fetch.transfer import Patience, download
 from msd_spark.fetch.unpack import unpack
 
 TERMS_FILE = "terms-of-use.txt"
 
 
 @dataclass(frozen=True)
-class FetchSettings:
-    """What is fetched, and where to.
+class Outcome:
+    """Result for a source.
 
     Attributes
     ----------
-    sources : tuple of Source
-    folder : Path
-        Of the data.
-    mirrors : tuple of str
-        Addresses under which a source's file is looked for first, by its own name.
-    accept : frozenset of str
-        Names of sources whose new version is taken for the first one seen.
-    check : bool
-        Whether what is there is read again and compared with its checksum.
-    transfer : TransferSettings
+    action : str
+        ``fetched``, ``present``, ``present, checked`` or ``adopted``.
     """
 
-    sources: tuple[Source, ...]
-    folder: Path
-    mirrors: tuple[str, ...] = ()
-    accept: frozenset[str] = frozenset()
-    check: bool = False
-    transfer: TransferSettings = field(default_factory=TransferSettings)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a source: ``fetched``, ``there already`` or ``found there``."""
-
     source: Source
-    how: str
+    action: str
     entry: Entry
     seconds: float
 
-    @property
-    def note(self) -> str:
-        """What a reader should know: a count that is not the published one."""
-        published = self.source.published
-        return "" if published in (None, self.entry.count) else f"published: {published:,}"
+
+def run(settings: FetchSettings) -> None:
+    """Run ``msd-spark fetch``."""
+    if not settings.names:
+        print(list_sources())
+        return
+    names = set(settings.names)
+    sources = [source for source in SOURCES if ALL in names or names & set(source.groups)]
+    print(f"\n{list_outcomes(fetch(settings, sources))}")
+    print(f"\ndata folder: {settings.to}; next: msd-spark pipeline --data {settings.to}")
 
 
-def fetch(settings: FetchSettings) -> list[Outcome]:
-    """Fetch what is not there yet.
+def list_sources() -> str:
+    """Return a table of all sources."""
+    rows = [
+        (", ".join(source.groups), source.name, source.what, source.target, source.mirrors[0]) for source in SOURCES
+    ]
+    return tabulate(rows, headers=["name", "source", "contents", "in the data folder", "address"], tablefmt="simple")
+
+
+def list_outcomes(outcomes: Sequence[Outcome]) -> str:
+    """Return a table of what was done, with published counts that differ from the counts of the files."""
+    rows = []
+    for outcome in outcomes:
+        source, entry = outcome.source, outcome.entry
+        megabytes = sum(seen.size for seen in entry.places.values()) / 1e6
+        note = "" if source.published in (None, entry.count) else f"published: {source.published:,}"
+        count = f"{entry.count:,} {source.contents}"
+        rows.append((source.name, outcome.action, count, f"{megabytes:,.1f}", f"{outcome.seconds:.1f}", note))
+    headers = ["fetch", "", "rows", "MB", "seconds", ""]
+    return tabulate(rows, headers=headers, tablefmt="simple", disable_numparse=True)
+
+
+def fetch(settings: FetchSettings, sources: Sequence[Source], patience: Patience | None = None) -> list[Outcome]:
+    """Fetch the sources that are not present.
 
     Raises
     ------
     UserError
-        When no mirror gives a source as it should be. What was fetched before stays.
+        If no mirror has the right file for a source. Files fetched before stay.
     """
-    settings.folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(settings.to)
+    folder.mkdir(parents=True, exist_ok=True)
     outcomes = []
-    with only_one(settings.folder) as scratch, requests.Session() as session:
+    with exclusive(folder) as scratch, requests.Session() as session:
         session.max_redirects = 8
-        lock = LockFile(settings.folder)
-        show_terms(settings.sources, settings.folder)
-        for source in settings.sources:
+        fetcher = _Fetcher(settings, folder, scratch, LockFile(folder), session, patience or Patience())
+        show_terms(sources, folder)
+        for source in sources:
             started = time.monotonic()
-            how = _fetch_one(session, source, settings, lock, scratch)
-            outcome = Outcome(source, how, lock.entries[source.name], time.monotonic() - started)
-            print(f"{source.name}: {how}, {outcome.entry.count:,} {source.contents}", flush=True)
+            action = fetcher.fetch(source)
+            outcome = Outcome(source, action, fetcher.lock.entries[source.name], time.monotonic() - started)
+            print(f"{source.name}: {action}, {outcome.entry.count:,} {source.contents}", flush=True)
             outcomes.append(outcome)
     return outcomes
 
 
 def show_terms(sources: Sequence[Source], folder: Path) -> None:
-    """Print the terms of use that this folder does not have yet, and keep them in it."""
+    """Print the terms of use that were not shown for this folder before, and save them in it."""
     path = folder / TERMS_FILE
     known = path.read_text() if path.exists() else ""
     terms = dict.fromkeys(source.terms for source in sources)
     new = [f"{one.of}\n  {one.gist}\n  {one.address}\n" for one in terms if f"{one.of}\n" not in known]
     if new:
-        print("Terms of use (kept in", f"{path}):\n\n" + "\n".join(new), flush=True)
+        print(f"Terms of use (saved in {path}):\n\n" + "\n".join(new), flush=True)
         path.write_text(known + ("\n" if known else "") + "\n".join(new))
 
 
-def _fetch_one(
-    session: requests.Session, source: Source, settings: FetchSettings, lock: LockFile, scratch: Path
-) -> str:
-    folder, entry = settings.folder, lock.entries.get(source.name)
-    if entry and all(not (folder / place).exists() for place in entry.places):
-        pass  # removed, to be fetched again
-    elif entry and source.name not in settings.accept:
+@dataclass(frozen=True)
+class _Fetcher:
+    settings: FetchSettings
+    folder: Path
+    scratch: Path
+    lock: LockFile
+    session: requests.Session
+    patience: Patience
+
+    def fetch(self, source: Source) -> str:
+        """Fetch a source unless it is present; return what was done."""
+        entry = self.lock.entries.get(source.name)
+        target = self.folder / source.target
+        removed = entry and not any((self.folder / place).exists() for place in entry.places)
+        if entry and not removed and source.name not in self.settings.accept:
+            return self._verify(entry)
+        if not entry and target.exists():
+            return self._adopt(source, target)
+        return self._download(source)
+
+    def _verify(self, entry: Entry) -> str:
         for place, seen in entry.places.items():
-            path = folder / place
-            if not is_there(path, seen) or (settings.check and see(path) != seen):
+            path = self.folder / place
+            if not is_unchanged(path, seen) or (self.settings.check and see(path) != seen):
                 raise UserError(
-                    f"{path} is not what was fetched ({LOCK_FILE}: {seen.files:,} files, {seen.size:,} bytes); "
-                    f"remove all of {', '.join(entry.places)} to fetch it again",
+                    f"{path} was changed after it was fetched ({LOCK_FILE}: {seen.files:,} files, {seen.size:,} bytes);"
+                    f" remove {', '.join(entry.places)} to fetch it again"
                 )
-        return "there already, checked" if settings.check else "there already"
-    elif (target := folder / source.target).exists() and not entry:
-        return _adopt(source, target, lock)
-    return _download_one(session, source, settings, lock, scratch)
+        return "present, checked" if self.settings.check else "present"
 
-
-def _adopt(source: Source, target: Path, lock: LockFile) -> str:
-    """Take up a file that was put there by other means, if it is what it should be."""
-    try:
-        count = check_contents(source, target)
-        seen = see(target)
-        _compare(target.name, seen.sha256, source.target_sha256, "the known one's")
-    except MirrorError as error:
-        raise UserError(f"{target} was there before and is not it: {error}; move it away") from None
-    lock.put(source.name, Entry(None, None, None, count, {source.target: seen}))
-    return "found there"
-
-
-def _download_one(
-    session: requests.Session, source: Source, settings: FetchSettings, lock: LockFile, scratch: Path
-) -> str:
-    part = PartFile(scratch / f"{source.file_name}.part")
-    addresses = [f"{base.rstrip('/')}/{source.file_name}" for base in settings.mirrors]
-    seen_there: list[str] = []
-    for address in [*addresses, *source.mirrors]:
-        print(f"{source.name}: {address}" + (f", from byte {part.size:,} on" if part.size else ""), flush=True)
+    def _adopt(self, source: Source, target: Path) -> str:
+        """Record a file that was put in its place by other means, if it is the right one."""
         try:
-            download(session, address, part, settings.transfer, size=source.size, spare=source.unpacked)
-            try:
-                _put_in_place(source, settings, lock, part, address, scratch)
-            except MirrorError:
-                part.clear()  # whole, and not the file: nothing to go on from
-                raise
-            return "fetched"
+            count = check_contents(source, target)
+            seen = see(target)
+            _compare(target.name, seen.sha256, source.target_sha256, "the known checksum")
         except MirrorError as error:
-            print(f"{source.name}: not from there: {error}", flush=True)
-            seen_there.append(f"{address}: {error}")
-    raise UserError(f"{source.name} could not be fetched.\n  " + "\n  ".join(seen_there))
+            raise UserError(f"{target} exists and is not the published file: {error}; move it elsewhere") from None
+        self.lock.put(source.name, Entry(None, None, None, count, {source.target: seen}))
+        return "adopted"
 
+    def _download(self, source: Source) -> str:
+        part = PartFile(self.scratch / f"{source.file_name}.part")
+        addresses = [f"{base.rstrip('/')}/{source.file_name}" for base in self.settings.mirror]
+        failures: list[str] = []
+        for address in [*addresses, *source.mirrors]:
+            print(f"{source.name}: {address}" + (f", from byte {part.size:,}" if part.size else ""), flush=True)
+            try:
+                download(self.session, address, part, self.patience, size=source.size, spare=source.unpacked)
+                try:
+                    self._put_in_place(source, part, address)
+                except MirrorError:
+                    part.clear()  # complete, but the wrong file: nothing to resume
+                    raise
+                return "fetched"
+            except MirrorError as error:
+                print(f"{source.name}: skipped this address: {error}", flush=True)
+                failures.append(f"{address}: {error}")
+        raise UserError(
+            f"{source.name} could not be fetched; run the command again, or give --mirror.\n  " + "\n  ".join(failures)
+        )
 
-def _put_in_place(
-    source: Source, settings: FetchSettings, lock: LockFile, part: PartFile, address: str, scratch: Path
-) -> None:
-    folder, entry = settings.folder, lock.entries.get(source.name)
-    checksum, size = sha256_of(part.path), part.path.stat().st_size
-    _compare("it", checksum, source.sha256, "the known one's")
-    if source.name not in settings.accept and entry:
-        _compare("it", checksum, entry.sha256, f"the first one's ({LOCK_FILE}; --accept {source.name} takes the new)")
-    try:
-        if source.members:
-            count, places = _unpack_in_place(source, part.path, folder, scratch / f"{source.name}.unpacking")
-        else:
-            count, places = check_contents(source, part.path), {source.target: see(part.path)}
-            part.finish(folder / source.target)
-    except OSError as error:
-        raise UserError(f"{source.name} cannot be put into {folder}: {error}") from None
-    lock.put(source.name, Entry(address, checksum, size, count, places))
-    part.clear()
+    def _put_in_place(self, source: Source, part: PartFile, address: str) -> None:
+        entry = self.lock.entries.get(source.name)
+        checksum, size = sha256_of(part.path), part.path.stat().st_size
+        _compare("the file", checksum, source.sha256, "the known checksum")
+        if entry and source.name not in self.settings.accept:
+            first = f"the checksum of the first download ({LOCK_FILE}; --accept {source.name} takes the new file)"
+            _compare("the file", checksum, entry.sha256, first)
+        try:
+            if source.members:
+                count, places = self._unpack(source, part.path)
+            else:
+                count, places = check_contents(source, part.path), {source.target: see(part.path)}
+                part.finish(self.folder / source.target)
+        except OSError as error:
+            raise UserError(f"{source.name} cannot be written to {self.folder}: {error}") from None
+        self.lock.put(source.name, Entry(address, checksum, size, count, places))
+        part.clear()
 
-
-def _unpack_in_place(source: Source, archive: Path, folder: Path, staging: Path) -> tuple[int, dict[str, Seen]]:
-    """Unpack aside, check, and move what came of it; return its rows and what it is."""
-    shutil.rmtree(staging, ignore_errors=True)
-    try:
-        unpack(archive, source, staging)
-        count = check_contents(source, staging / source.target)
-        seen = {place: see(staging / place) for place in _places(source, staging)}
-        _compare(source.target, seen[source.target].sha256, source.target_sha256, "the known one's")
-        for place in seen:
-            _replace(staging / place, folder / place)
-        return count, seen
-    finally:
+    def _unpack(self, source: Source, archive: Path) -> tuple[int, dict[str, Seen]]:
+        """Unpack into a scratch folder, check, and move the files into place; return their rows and what they are."""
+        staging = self.scratch / f"{source.name}.unpacking"
         shutil.rmtree(staging, ignore_errors=True)
+        try:
+            unpack(archive, source, staging)
+            count = check_contents(source, staging / source.target)
+            seen = {place: see(staging / place) for place in _places(source, staging)}
+            _compare(source.target, seen[source.target].sha256, source.target_sha256, "the known checksum")
+            for place in seen:
+                _move(staging / place, self.folder / place)
+            return count, seen
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def _places(source: Source, staging: Path) -> list[str]:
-    """Return what is moved as one: the target first, be it a file or a folder, then other files."""
+    """Return the paths that are moved as one: the target, a file or folder, and the files outside it."""
     files = (path.relative_to(staging).as_posix() for path in sorted(staging.rglob("*")) if path.is_file())
     return [source.target, *(f for f in files if f != source.target and not f.startswith(f"{source.target}/"))]
 
 
-def _replace(made: Path, target: Path) -> None:
+def _move(path: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.is_dir():
-        # Only a folder that fetch itself made comes here: one that it did not make is taken up or refused before.
-        old = made.with_name(f"{made.name}.old")
-        target.replace(old)
-    made.replace(target)
+        # Only a folder that fetch itself wrote: others are adopted or refused before the download.
+        target.replace(path.with_name(f"{path.name}.old"))
+    path.replace(target)
 
 
-def _compare(what: str, found: str, wanted: str | None, whose: str) -> None:
-    if wanted is not None and found != wanted:
-        raise MirrorError(f"{what} has the SHA-256 {found}, which is not {whose}, {wanted}")
+def _compare(what: str, checksum: str, expected: str | None, name: str) -> None:
+    if expected is not None and checksum != expected:
+        raise MirrorError(f"{what} has the SHA-256 {checksum}, which is not {name}, {expected}")

@@ -1,4 +1,4 @@
-"""``fetch.lock.json``: what was fetched into a folder, and what it was when it was first seen."""
+"""``fetch.lock.json``: the files fetched into a folder, with their checksums when first seen."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from msd_spark.fetch.part_file import sha256_of
 
 LOCK_FILE = "fetch.lock.json"
 SCRATCH = ".fetch"
-"""Folder of parts and of what is being unpacked; gone when there is nothing unfinished."""
+"""Folder of partial downloads and of archives being unpacked; removed when nothing is unfinished."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A file or a folder as it was put there.
+    """State of a file or folder.
 
     Attributes
     ----------
     files, size : int
-        How many files it is, and their bytes.
+        Number of files, and their bytes.
     sha256 : str
-        Of the file; of a folder, of the lines ``path size`` of its files.
+        Of the file; for a folder, of the lines ``path size`` of its files.
     """
 
     files: int
@@ -38,20 +38,20 @@ class Seen:
 
 @dataclass(frozen=True)
 class Entry:
-    """What the lock file says of a source.
+    """Record of a source in the lock file.
 
     Attributes
     ----------
     address : str or None
-        Where it came from; None where the file stood in the folder before.
+        None if the file was put there by other means.
     sha256 : str or None
-        Of the download, as it was first seen; of a packed one, of the archive.
+        Of the first download; of the archive, if it is one.
     size : int or None
         Bytes of the download.
     count : int
-        Its rows.
+        Rows.
     places : dict of str to Seen
-        What it gave, by path in the folder.
+        Files and folders, by path in the data folder.
     """
 
     address: str | None
@@ -62,7 +62,7 @@ class Entry:
 
 
 class LockFile:
-    """The lock file of a folder; every change is written at once, and whole."""
+    """The lock file of a folder; every change is written at once, atomically."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / LOCK_FILE
@@ -73,12 +73,10 @@ class LockFile:
                     places = {path: Seen(**seen) for path, seen in entry.pop("places").items()}
                     self.entries[name] = Entry(**entry, places=places)
             except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise UserError(
-                    f"{self.path} cannot be read ({error}); put it right, or remove it to begin a new one"
-                ) from None
+                raise UserError(f"{self.path} cannot be read ({error}); correct it, or remove it") from None
 
     def put(self, name: str, entry: Entry) -> None:
-        """Note a source; the first download's checksum stays, whatever comes of its files later."""
+        """Record a source; the checksum of its first download stays when its files are adopted later."""
         before = self.entries.get(name)
         if before and entry.sha256 is None:
             entry = replace(entry, sha256=before.sha256, size=before.size, address=before.address)
@@ -93,34 +91,35 @@ class LockFile:
 
 
 def see(path: Path) -> Seen:
-    """Return what a file or folder is now."""
+    """Return the state of a file or folder."""
     if path.is_file():
         return Seen(1, path.stat().st_size, sha256_of(path))
-    files = sorted((file.relative_to(path).as_posix(), file.stat().st_size) for file in _files(path))
-    lines = "".join(f"{name} {size}\n" for name, size in files)
-    return Seen(len(files), sum(size for _, size in files), hashlib.sha256(lines.encode()).hexdigest())
+    sizes = sorted(_sizes(path).items())
+    lines = "".join(f"{name} {size}\n" for name, size in sizes)
+    return Seen(len(sizes), sum(size for _, size in sizes), hashlib.sha256(lines.encode()).hexdigest())
 
 
-def is_there(path: Path, seen: Seen) -> bool:
-    """Return whether a file or folder is as large as it was; nothing is read for that."""
+def is_unchanged(path: Path, seen: Seen) -> bool:
+    """Return whether a file or folder has the same size as before; its content is not read."""
     if path.is_file():
         return path.stat().st_size == seen.size
-    sizes = [file.stat().st_size for file in _files(path)] if path.is_dir() else []
-    return (len(sizes), sum(sizes)) == (seen.files, seen.size)
+    sizes = _sizes(path)
+    return (len(sizes), sum(sizes.values())) == (seen.files, seen.size)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    return (file for file in folder.rglob("*") if file.is_file())
+def _sizes(folder: Path) -> dict[str, int]:
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return {file.relative_to(folder).as_posix(): file.stat().st_size for file in files}
 
 
 @contextmanager
-def only_one(folder: Path) -> Iterator[Path]:
-    """Hold a folder for one command at a time; give its folder for unfinished things.
+def exclusive(folder: Path) -> Iterator[Path]:
+    """Lock a folder for one command at a time; yield its scratch folder.
 
     Raises
     ------
     UserError
-        When another one is at work.
+        If another command has the lock.
     """
     scratch = folder / SCRATCH
     scratch.mkdir(parents=True, exist_ok=True)
@@ -128,7 +127,7 @@ def only_one(folder: Path) -> Iterator[Path]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise UserError(f"another fetch is at work in {folder}; wait for it to end") from None
+            raise UserError(f"another fetch is running in {folder}; wait until it ends") from None
         yield scratch
         if [path.name for path in scratch.iterdir()] == ["lock"]:
             (scratch / "lock").unlink()

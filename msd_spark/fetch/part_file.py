@@ -1,4 +1,4 @@
-"""A download that is not finished: its bytes so far, and what is known of the file that they are the beginning of."""
+"""A partial download: its bytes, and the version of the file that they belong to."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Version:
-    """Which version of a file a server gives.
+    """Version of a file on a server.
 
     Attributes
     ----------
     address : str
     etag : str or None
-        Its entity tag, a strong one; a weak one does not say that two answers are alike byte by byte.
+        Strong entity tag; a weak one does not imply equal bytes.
     modified : str or None
-        ``Last-Modified``, as it came.
+        ``Last-Modified``, verbatim.
     size : int or None
-        Bytes of the whole file.
+        Bytes of the complete file.
     """
 
     address: str
@@ -31,62 +31,53 @@ class Version:
 
 
 class PartFile:
-    """``NAME.part``, and ``NAME.part.json`` with its version.
-
-    Parameters
-    ----------
-    path : Path
-        Of the bytes.
-    """
+    """``NAME.part`` with the bytes, and ``NAME.part.json`` with the version."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._facts = path.with_name(f"{path.name}.json")
-        self.version = self._read()
-
-    def _read(self) -> Version | None:
+        self._version_file = path.with_name(f"{path.name}.json")
+        self.version: Version | None
         try:
-            return Version(**json.loads(self._facts.read_text()))
+            self.version = Version(**json.loads(self._version_file.read_text()))
         except (OSError, ValueError, TypeError):
-            return None
+            self.version = None
 
     @property
     def size(self) -> int:
-        """Bytes that are there; 0 where it is not known of what."""
+        """Bytes received; 0 if their version is unknown."""
         return self.path.stat().st_size if self.version and self.path.is_file() else 0
 
     @property
-    def is_whole(self) -> bool:
-        """Whether all bytes are there, so that only the renaming is left."""
+    def is_complete(self) -> bool:
+        """Whether all bytes were received, so that only the renaming is left."""
         return bool(self.version and self.version.size and self.size == self.version.size)
 
     def condition(self, address: str) -> str | None:
-        """Return what goes into ``If-Range`` to go on from an address; None where one must begin anew.
+        """Return the ``If-Range`` value for resuming from an address; None to start from the beginning.
 
-        A mirror's entity tag says nothing to another one. Its time of change does, where mirrors are true copies;
-        the sizes are compared, too.
+        An entity tag is valid on its own server only. ``Last-Modified`` also identifies the file on mirrors that are
+        true copies; the sizes are compared as well.
         """
         if not self.version or not self.size:
             return None
-        same = self.version.address == address
-        return (self.version.etag if same else None) or self.version.modified
+        return (self.version.etag if self.version.address == address else None) or self.version.modified
 
     def begin(self, version: Version) -> None:
-        """Drop what there is, and note what comes."""
+        """Empty the file and record the version of the bytes to come."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # The bytes go first: with the facts of another version they would be taken for a part of it.
+        # The bytes go first: with the record of another version they would be taken for a part of it.
         self.path.write_bytes(b"")
-        self._facts.write_text(json.dumps(asdict(version)))
+        self._version_file.write_text(json.dumps(asdict(version)))
         self.version = version
 
     def clear(self) -> None:
-        """Drop it all."""
+        """Remove both files."""
         self.path.unlink(missing_ok=True)
-        self._facts.unlink(missing_ok=True)
+        self._version_file.unlink(missing_ok=True)
         self.version = None
 
     def finish(self, target: Path) -> None:
-        """Give the whole file its name."""
+        """Move the complete file to `target`."""
         with self.path.open("rb+") as file:
             os.fsync(file.fileno())
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -95,6 +86,6 @@ class PartFile:
 
 
 def sha256_of(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,7 @@
-"""Where the public files are published: the only place in the project that knows their addresses.
+"""The published files and their addresses.
 
-What is pinned was seen whole: the checksum and count of tagtraum's CD1. Counts in `Source.published` are those of the
-files' own pages; they were not seen here, and a file that differs from them is told of and not refused.
+The checksum and count of tagtraum's CD1 are pinned, from the file itself. Counts in `Source.published` are from the web
+pages of the files; a file with another count is accepted with a note.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 GROUPS = ("subset", "lyrics", "genres", "tags", "listens", "lists")
-"""What can be asked for, in the order in which it is fetched."""
+"""Names on the command line, in the order in which their files are fetched."""
 
 _MSD = "http://millionsongdataset.com/sites/default/files"
 _LABROSA = "http://labrosa.ee.columbia.edu/millionsong/sites/default/files"
@@ -21,7 +21,7 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
 
 class Contents(StrEnum):
-    """What a file holds, which says how it is checked; see `msd_spark.fetch.contents`."""
+    """Kind of content, which determines how `msd_spark.fetch.contents` checks it."""
 
     SONGS = "songs"
     BAGS = "bags of words"
@@ -35,7 +35,7 @@ class Contents(StrEnum):
 
 @dataclass(frozen=True)
 class Terms:
-    """Terms of use, in short, and where they are told in full."""
+    """Terms of use in short, and the address of their full text."""
 
     of: str
     gist: str
@@ -71,14 +71,14 @@ TAGTRAUM = Terms(
 
 @dataclass(frozen=True)
 class MemberRule:
-    r"""Which members of an archive are taken, and what they are called here.
+    """Members of an archive to extract, and their paths in the data folder.
 
     Attributes
     ----------
     pattern : str
-        Regular expression that a member's whole name must match. Its groups admit no separator.
+        Regular expression for the complete name of a member. Its groups match no separator.
     target : str
-        Path below the folder, with ``{0}``, ``{1}`` for the groups: a member's name never becomes a path.
+        Path with ``{0}``, ``{1}`` for the groups, so that a member's name never becomes a path.
     """
 
     pattern: str
@@ -92,32 +92,27 @@ class Source:
     Attributes
     ----------
     name : str
-        By which the lock file and messages know it.
+        Its name in the lock file and in messages.
     groups : tuple of str
-        Of `GROUPS`: what it belongs to.
+        Members of `GROUPS`.
     mirrors : tuple of str
         Addresses, tried in turn.
-    what : str
-    terms : Terms
     target : str
-        Where it, or the main thing in it, stands in the folder.
-    contents : Contents
-    size : int or None
-        Bytes of the download, where known.
-    sha256 : str or None
-        Of the download, where known.
+        Path in the data folder of the file, or of the main file or folder of an archive.
+    size, sha256 : int, str or None
+        Of the download, if known.
     target_sha256 : str or None
-        Of the file at `target`, where known: of what was in the archive.
+        Of the file at `target`, if known.
     count : int or None
-        Rows, exactly, of a file that was seen whole.
+        Exact number of rows, if known.
     published : int or None
-        Rows, by the file's page.
+        Number of rows according to the web page.
     members : tuple of MemberRule
-        Of an archive: what is taken out of it. A file without any stays as it is published, packed or not.
+        What to extract from an archive; if empty, the file stays as published, compressed or not.
     most_unpacked : int
-        Bytes that an archive may give; more is a bomb.
+        Bytes that the archive may contain; a larger one is refused.
     unpacked : int
-        Bytes that it needs about, for the question whether the disk has room.
+        Approximate bytes of the extracted files, for the check of the disk space.
     """
 
     name: str
@@ -138,7 +133,7 @@ class Source:
 
     @property
     def file_name(self) -> str:
-        """Name of the file as it is published."""
+        """Name of the published file."""
         return self.mirrors[0].rpartition("/")[2]
 
 
@@ -148,7 +143,7 @@ def _labels(name: str, **known: object) -> Source:
         name,
         ("genres",),
         (f"{_TAGTRAUM}/{file}.zip",),
-        f"tagtraum's genre labels {name.upper()}",
+        f"tagtraum genre labels {name.upper()}",
         TAGTRAUM,
         f"tagtraum/{file}",
         Contents.LABELS,
@@ -165,9 +160,9 @@ def _bags(name: str, published: int) -> Source:
         f"lyrics-{name}",
         ("lyrics",),
         (f"{_MSD}/AdditionalFiles/{file}", f"{_LABROSA}/AdditionalFiles/{file}"),
-        f"musiXmatch's bags of words, its {name} part",
+        f"musiXmatch bags of words, {name} part",
         MUSIXMATCH,
-        f"musixmatch/{file}",  # read as it is
+        f"musixmatch/{file}",  # read without unpacking
         Contents.BAGS,
         published=published,
     )
@@ -178,7 +173,7 @@ SOURCES = (
         "subset",
         ("subset",),
         (f"{_ELLIS}/millionsongsubset.tar.gz", f"{_MSD}/AdditionalFiles/millionsongsubset.tar.gz"),
-        "10,000 song files, drawn at random from the million",
+        "10,000 song files, a random sample of the million",
         ECHO_NEST,
         "songs",
         Contents.SONGS,
@@ -196,7 +191,7 @@ SOURCES = (
         "stems",
         ("lyrics",),
         (f"{_MSD}/mxm_reverse_mapping.txt", f"{_LABROSA}/mxm_reverse_mapping.txt"),
-        "musiXmatch's mapping from stems to words",
+        "musiXmatch mapping from stems to words",
         MUSIXMATCH,
         "musixmatch/mxm_reverse_mapping.txt",
         Contents.STEMS,
@@ -209,7 +204,7 @@ SOURCES = (
         "tags",
         ("tags",),
         (f"{_MSD}/lastfm/lastfm_tags.db", f"{_ELLIS}/lastfm_tags.db"),
-        "Last.fm's tags",
+        "Last.fm tags",
         LASTFM,
         "lastfm/lastfm_tags.db",
         Contents.TAGS,
@@ -219,12 +214,12 @@ SOURCES = (
         "triplets",
         ("listens",),
         (f"{_MSD}/challenge/train_triplets.txt.zip", f"{_ELLIS}/train_triplets.txt.zip"),
-        "who played which song, how often",
+        "play counts per user and song",
         TASTE_PROFILE,
         "tasteprofile/train_triplets.txt",
         Contents.TRIPLETS,
         published=48_373_586,
-        # Unpacked, since a plain file is read by all workers at the same time and a zip by one.
+        # Unpacked, because a plain file is read by all workers in parallel and a zip file by one.
         members=(MemberRule(r"(?:[^/]+/)*train_triplets\.txt", "tasteprofile/train_triplets.txt"),),
         most_unpacked=8 * GIB,
         unpacked=3 * GIB,
@@ -233,7 +228,7 @@ SOURCES = (
         "mismatches",
         ("listens", "lists"),
         (f"{_MSD}/tasteprofile/sid_mismatches.txt", f"{_LABROSA}/tasteprofile/sid_mismatches.txt"),
-        "songs that were matched to a wrong track",
+        "tracks matched to a wrong song",
         TASTE_PROFILE,
         "tasteprofile/sid_mismatches.txt",
         Contents.MISMATCHES,
@@ -250,4 +245,4 @@ SOURCES = (
         published=1_000_000,
     ),
 )
-"""All that can be fetched, in the order in which it is."""
+"""All sources, in the order in which they are fetched."""

@@ -1,4 +1,4 @@
-"""One file over HTTP: resumed where it broke off, tried again with back-off, checked against what the server says.
+"""Download one file over HTTP: resume after interruptions, retry with back-off, verify what the server declares.
 
 References
 ----------
@@ -19,38 +19,52 @@ from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
 from urllib3.util import Retry
 
 from msd_spark.core.errors import UserError
-from msd_spark.fetch.failures import InterruptedTransferError, MirrorError
+from msd_spark.fetch.failures import MirrorError
 from msd_spark.fetch.part_file import PartFile, Version
 
-TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Answers that may be another one a little later."""
+TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Status codes that are worth another request."""
 
 SPARE_BYTES = 64 << 20
-"""Of the disk, left free."""
+"""Disk space to leave free."""
 
 _CHUNK = 1 << 18
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-_UNSATISFIED = re.compile(r"bytes \*/(\d+)")
 _PAGE = re.compile(rb"\s*(<!doctype html|<html|<head|<\?xml[^>]*>\s*<!doctype html)", re.IGNORECASE)
 
 
+class InterruptedTransferError(Exception):
+    """One request did not complete the file; another one may.
+
+    Parameters
+    ----------
+    message : str
+    wait : float, optional
+        Seconds that the server asked to wait.
+    """
+
+    def __init__(self, message: str, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
 @dataclass(frozen=True)
-class TransferSettings:
-    """How patient a download is.
+class Patience:
+    """Retries of a download.
 
     Attributes
     ----------
     attempts : int
-        Attempts in a row that may bring nothing before the next mirror has its turn.
+        Consecutive requests that may bring no byte before the next mirror is tried.
     backoff, longest_backoff : float
-        Seconds: the second attempt is made at once; before the third it waits for twice `backoff` and for up to
-        `backoff` more, drawn at random; then the wait doubles each time.
+        Seconds: the second request follows at once, the third after twice `backoff` and a random part of it; then the
+        wait doubles each time.
     longest_wait : float
-        Seconds that a server may ask for (``Retry-After``); one that asks for more is given up.
+        Seconds that a server may ask to wait (``Retry-After``).
     timeouts : (float, float)
-        Seconds: to connect, and between two answers.
+        Seconds to connect, and between two answers.
     pause : callable
-        Waits for some seconds.
+        Waits for a number of seconds.
     """
 
     attempts: int = 6
@@ -74,165 +88,158 @@ def download(
     session: requests.Session,
     address: str,
     part: PartFile,
-    settings: TransferSettings,
+    patience: Patience,
     *,
     size: int | None = None,
     spare: int = 0,
 ) -> None:
-    """Bring a file whole into its part file, going on from what is there.
+    """Download a file completely, resuming from the bytes in `part`.
 
     Parameters
     ----------
-    session : requests.Session
-    address : str
-    part : PartFile
-    settings : TransferSettings
     size : int, optional
-        Bytes that the file is known to have.
+        Bytes of the file, if known.
     spare : int
-        Bytes that will be needed beside it.
+        Bytes of disk space needed besides the file.
 
     Raises
     ------
     MirrorError
-        When this address does not give the file.
+        If this address does not have the file.
     UserError
-        When the disk has no room for it.
+        If the disk has no room for it.
     """
-    retry = settings.retry()
-    while not part.is_whole or (size is not None and part.size != size):
+    retry = patience.retry()
+    while not part.is_complete or (size is not None and part.size != size):
         before = part.size
         try:
-            _attempt(session, address, part, settings, size, spare)
+            _request(session, address, part, patience, size, spare)
             return
         except InterruptedTransferError as error:
             if part.size > before:
-                retry = settings.retry()  # something came: only attempts in vain are counted
+                retry = patience.retry()  # only requests without progress are counted
             try:
                 retry = retry.increment("GET", address, error=error)
             except MaxRetryError:
-                raise MirrorError(f"{error}, {settings.attempts} times") from None
-            if error.wait is not None and error.wait > settings.longest_wait:
-                raise MirrorError(f"{error}; it asks to wait for {error.wait:.0f} seconds") from None
-            settings.pause(retry.get_backoff_time() if error.wait is None else error.wait)
+                raise MirrorError(f"{error}, {patience.attempts} times") from None
+            if error.wait is not None and error.wait > patience.longest_wait:
+                raise MirrorError(f"{error}; the server asks to wait for {error.wait:.0f} seconds") from None
+            patience.pause(retry.get_backoff_time() if error.wait is None else error.wait)
 
 
-def _attempt(
+def _request(
     session: requests.Session,
     address: str,
     part: PartFile,
-    settings: TransferSettings,
+    patience: Patience,
     size: int | None,
     spare: int,
 ) -> None:
     condition = part.condition(address)
-    # Lengths and ranges are of the bytes as they are published, so that they must not be packed for the way.
+    # Lengths and ranges refer to the published bytes, so these must not be compressed in transit.
     headers = {"Accept-Encoding": "identity", "User-Agent": "msd-spark"}
     if condition:
         headers |= {"Range": f"bytes={part.size}-", "If-Range": condition}
     try:
-        with session.get(address, headers=headers, stream=True, timeout=settings.timeouts) as response:
-            _begin(response, address, part, asked=condition is not None)
-            known = part.version.size if part.version else None
-            if size is not None and known is not None and known != size:
+        with session.get(address, headers=headers, stream=True, timeout=patience.timeouts) as response:
+            _begin(response, address, part, resuming=condition is not None)
+            declared = part.version.size if part.version else None
+            if size is not None and declared is not None and declared != size:
                 part.clear()
-                raise MirrorError(f"it has {known:,} bytes there and should have {size:,}")
-            need_room(part, spare + (known or size or part.size) - part.size)
-            _receive(response, part, known)
-    except requests.exceptions.RequestException as error:
-        if isinstance(error, requests.exceptions.ConnectionError | requests.exceptions.Timeout):
-            raise InterruptedTransferError(_said(error)) from None
-        raise MirrorError(_said(error)) from None  # an address of no known kind, too many redirections
-    except HTTPError as error:
-        raise InterruptedTransferError(_said(error)) from None
+                raise MirrorError(f"the file there has {declared:,} bytes instead of {size:,}")
+            require_room(part, spare + (declared or size or part.size) - part.size)
+            _receive(response, part, declared)
+    except (requests.exceptions.ConnectionError, requests.exceptions.Timeout, HTTPError) as error:
+        raise InterruptedTransferError(_reason(error)) from None
+    except requests.exceptions.RequestException as error:  # an unknown kind of address, or too many redirects
+        raise MirrorError(_reason(error)) from None
 
 
-def _begin(response: requests.Response, address: str, part: PartFile, *, asked: bool) -> None:
-    """Look at an answer before its body; leave the part file as it should be for that."""
+def _begin(response: requests.Response, address: str, part: PartFile, *, resuming: bool) -> None:
+    """Check the headers of a response, and prepare the part file for its body."""
     status, headers = response.status_code, response.headers
-    if status in TRY_AGAIN:
-        raise InterruptedTransferError(f"answer {status} {response.reason}", _asked_wait(response))
-    if status == 416 and asked:
+    if status in TEMPORARY:
+        raise InterruptedTransferError(f"status {status} {response.reason}", _requested_wait(response))
+    if status == 416 and resuming:
         part.clear()
-        raise InterruptedTransferError("the file there has become shorter than what was fetched of it")
+        raise InterruptedTransferError("the file there is now shorter than what was fetched of it")
     if status not in (200, 206):
-        raise MirrorError(f"answer {status} {response.reason}")
+        raise MirrorError(f"status {status} {response.reason}")
     if headers.get("Content-Encoding", "identity") != "identity":
-        raise MirrorError(f"it is sent as {headers['Content-Encoding']}, which was not asked for")
+        raise MirrorError(f"sent with Content-Encoding {headers['Content-Encoding']}, which was not requested")
     if headers.get("Content-Type", "").startswith("text/html"):
-        raise MirrorError("it is an HTML page there, not the file")
+        raise MirrorError("an HTML page instead of the file")
     if status == 200:
         etag = headers.get("ETag")
         strong = etag if etag and not etag.startswith("W/") else None
         length = headers.get("Content-Length", "")
-        whole = int(length) if length.isdigit() else None
-        if whole is None and headers.get("Transfer-Encoding") != "chunked":
-            raise MirrorError("it does not say how long the file is, so that a part could be taken for the whole")
-        part.begin(Version(address, strong, headers.get("Last-Modified"), whole))
+        size = int(length) if length.isdigit() else None
+        if size is None and headers.get("Transfer-Encoding") != "chunked":
+            raise MirrorError("no length declared, so that a part could not be distinguished from the complete file")
+        part.begin(Version(address, strong, headers.get("Last-Modified"), size))
         return
-    found = _RANGE.fullmatch(headers.get("Content-Range", ""))
+    content_range = _RANGE.fullmatch(headers.get("Content-Range", ""))
     expected = part.version.size if part.version else None
-    if (
-        not asked
-        or not found
-        or int(found[1]) != part.size
-        or (found[3] != "*" and (int(found[2]) != int(found[3]) - 1 or expected not in (None, int(found[3]))))
-    ):
+    if not resuming or not content_range or not _continues(content_range, part.size, expected):
         part.clear()
-        raise InterruptedTransferError(f"another range than was asked for ({headers.get('Content-Range')})")
+        raise InterruptedTransferError(f"another range than requested ({headers.get('Content-Range')})")
 
 
-def _receive(response: requests.Response, part: PartFile, whole: int | None) -> None:
-    at = part.size
-    with (
-        tqdm(
-            total=whole,
-            initial=at,
-            unit="B",
-            unit_scale=True,
-            unit_divisor=1024,
-            desc=part.path.stem,
-            disable=None,
-            leave=False,
-        ) as bar,
-        part.path.open("ab") as file,
-    ):
+def _continues(content_range: re.Match[str], start: int, size: int | None) -> bool:
+    """Return whether a range goes from `start` to the end of a file of `size` bytes, as far as these are known."""
+    first, last, total = content_range.groups()
+    return int(first) == start and (total == "*" or (int(last) == int(total) - 1 and size in (None, int(total))))
+
+
+def _receive(response: requests.Response, part: PartFile, size: int | None) -> None:
+    received = part.size
+    bar = tqdm(
+        total=size,
+        initial=received,
+        unit="B",
+        unit_scale=True,
+        unit_divisor=1024,
+        desc=part.path.stem,
+        disable=None,
+        leave=False,
+    )
+    with bar, part.path.open("ab") as file:
         for chunk in response.raw.stream(_CHUNK, decode_content=False):
-            if at == 0 and _PAGE.match(chunk):
+            if received == 0 and _PAGE.match(chunk):
                 file.close()
                 part.clear()
-                raise MirrorError("it is an HTML page there, not the file")
+                raise MirrorError("an HTML page instead of the file")
             try:
                 file.write(chunk)
             except OSError as error:
                 raise UserError(f"{part.path} cannot be written: {error.strerror}") from None
-            at += len(chunk)
+            received += len(chunk)
             bar.update(len(chunk))
-    if whole is not None and at != whole:
-        if at > whole:
+    if size is not None and received != size:
+        if received > size:
             part.clear()
-        raise InterruptedTransferError(f"{at:,} bytes came of {whole:,}")
+        raise InterruptedTransferError(f"{received:,} of {size:,} bytes received")
 
 
-def need_room(part: PartFile, wanted: int) -> None:
-    """Refuse to begin what the disk has no room for.
+def require_room(part: PartFile, n_bytes: int) -> None:
+    """Check the free disk space.
 
     Raises
     ------
     UserError
-        With what is needed and what there is.
+        With the space needed and the space free.
     """
     folder = part.path.parent
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
-    if wanted + SPARE_BYTES > free:
+    if n_bytes + SPARE_BYTES > free:
         raise UserError(
-            f"{part.path.stem} needs {(wanted + SPARE_BYTES) / 1e6:,.0f} MB on the disk of {folder}, which has "
-            f"{free / 1e6:,.0f} MB free; make room, or give another folder (--to)",
+            f"{part.path.stem} needs {(n_bytes + SPARE_BYTES) / 1e6:,.0f} MB on the disk of {folder}, which has "
+            f"{free / 1e6:,.0f} MB free; free some space, or give another folder by --to"
         )
 
 
-def _asked_wait(response: requests.Response) -> float | None:
+def _requested_wait(response: requests.Response) -> float | None:
     text = response.headers.get("Retry-After")
     try:
         return Retry().parse_retry_after(text) if text else None
@@ -240,10 +247,9 @@ def _asked_wait(response: requests.Response) -> float | None:
         return None
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     # The innermost reason: the outer ones repeat addresses and object names.
     inner: BaseException = error
-    while following := inner.__cause__ or inner.__context__:
-        inner = following
-    text = " ".join(str(inner).split()) or type(inner).__name__
-    return text[:200]
+    while cause := inner.__cause__ or inner.__context__:
+        inner = cause
+    return " ".join(str(inner).split())[:200] or type(inner).__name__

@@ -1,8 +1,7 @@
-"""Take out of an archive what is wanted, and trust it in nothing.
+"""Extract the needed members of an archive that is not trusted.
 
-A member's name never becomes a path: the names wanted are matched by a pattern, and paths are made of its groups.
-An archive that has links, devices, or names that lead out of a folder is refused whole, as is one that gives more
-than it should: nobody publishes such a file on purpose.
+A member's name never becomes a path: names are matched by a pattern, and paths are built from its groups. An archive
+with links, devices, names outside its folder, or more content than expected is refused completely.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from msd_spark.fetch.sources import Source
 
 MOST_MEMBERS = 100_000
 LONGEST_HEADER = 1 << 16
-"""Bytes of a tar's long name or extended header, which are read into memory."""
+"""Bytes of the long name or extended header of a tar member, which tarfile reads into memory."""
 
 _CHUNK = 1 << 20
 _ENCRYPTED = 0x1
@@ -39,22 +38,21 @@ _IN_MEMORY = (
 
 
 Entry = tuple[str, int, IO[bytes] | None]
-"""A member's name, size and content; no content for a folder."""
+"""Name, size and content of a member; None as the content of a folder."""
 
 
 class HostileArchiveError(MirrorError):
-    """An archive that holds what no published archive should."""
+    """An archive with content that no published archive should have."""
 
 
 def unpack(archive: Path, source: Source, folder: Path) -> list[str]:
-    """Write the wanted members of an archive below a folder.
+    """Extract the members that a source needs.
 
     Parameters
     ----------
     archive : Path
-        A zip, a tar or a tar.gz; known by its content.
+        A zip, tar or tar.gz file; recognised by its content.
     source : Source
-        Whose members are wanted.
     folder : Path
         An empty folder.
 
@@ -66,7 +64,7 @@ def unpack(archive: Path, source: Source, folder: Path) -> list[str]:
     Raises
     ------
     MirrorError
-        When it is no archive, is damaged, hostile, or has nothing that is wanted.
+        If it is not an archive, is damaged or hostile, or lacks the needed members.
     """
     zipped = zipfile.is_zipfile(archive)
     entries = _zip_entries(archive) if zipped else _tar_entries(archive, source.most_unpacked)
@@ -85,29 +83,29 @@ def unpack(archive: Path, source: Source, folder: Path) -> list[str]:
                 if target is None or opened is None:
                     continue
                 if target in written:
-                    raise HostileArchiveError(f"the archive has {target} twice")
+                    raise HostileArchiveError(f"the archive contains {target} twice")
                 written.add(target)
                 _write(opened, folder / target, size)
                 bar.update(size)
     except (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise MirrorError(f"the archive is damaged ({error})") from None
     if not any(path == source.target or path.startswith(f"{source.target}/") for path in written):
-        raise MirrorError(f"the archive has nothing for {source.target}")
+        raise MirrorError(f"the archive does not contain {source.target}")
     return sorted(written)
 
 
 def target_of(name: str, source: Source) -> str | None:
-    """Return where a member belongs; None for one that is not wanted."""
+    """Return the path at which a member is extracted; None if it is not needed."""
     for rule in source.members:
-        if found := re.fullmatch(rule.pattern, name.removeprefix("./")):
-            return rule.target.format(*found.groups())
+        if match := re.fullmatch(rule.pattern, name.removeprefix("./")):
+            return rule.target.format(*match.groups())
     return None
 
 
 def _check_name(name: str) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or "\0" in name or re.match(r"[A-Za-z]:", name):
-        raise HostileArchiveError(f"the archive has a member that leads out of its folder, {name[:80]!r}")
+        raise HostileArchiveError(f"the archive has a member outside its folder, {name[:80]!r}")
 
 
 def _write(opened: IO[bytes], path: Path, size: int) -> None:
@@ -117,7 +115,7 @@ def _write(opened: IO[bytes], path: Path, size: int) -> None:
         while chunk := opened.read(_CHUNK):
             n_written += len(chunk)
             if n_written > size:
-                raise HostileArchiveError(f"a member is larger than the archive says, {path.name}")
+                raise HostileArchiveError(f"{path.name} is larger than the archive declares")
             file.write(chunk)
     if n_written != size:
         raise MirrorError(f"the archive is damaged ({path.name} has {n_written:,} bytes of {size:,})")
@@ -128,7 +126,7 @@ def _zip_entries(archive: Path) -> Generator[Entry, None, None]:
         for info in opened.infolist():
             kind = stat.S_IFMT(info.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise HostileArchiveError(f"the archive has a link or a device, {info.filename[:80]!r}")
+                raise HostileArchiveError(f"the archive has a link or device, {info.filename[:80]!r}")
             if info.flag_bits & _ENCRYPTED:
                 raise HostileArchiveError(f"the archive has an encrypted member, {info.filename[:80]!r}")
             if info.is_dir():
@@ -143,7 +141,7 @@ def _tar_entries(archive: Path, most: int) -> Generator[Entry, None, None]:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         stream: IO[bytes] = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if packed else raw
-        # Headers and padding are some ten per cent of small members.
+        # Headers and padding add about ten per cent to small members.
         limited = cast(IO[bytes], _Limited(stream, most + most // 2))
         with tarfile.open(fileobj=limited, mode="r|", tarinfo=_CheckedHeader) as opened:
             for info in opened:
@@ -151,14 +149,14 @@ def _tar_entries(archive: Path, most: int) -> Generator[Entry, None, None]:
                     yield info.name, 0, None
                     continue
                 if not info.isreg() or info.issparse():
-                    raise HostileArchiveError(f"the archive has a link or a device, {info.name[:80]!r}")
+                    raise HostileArchiveError(f"the archive has a link or device, {info.name[:80]!r}")
                 yield info.name, info.size, opened.extractfile(info)
         while limited.read(_CHUNK):
-            pass  # to the end, where the packing's checksum stands
+            pass  # to the end, where gzip has its checksum
 
 
 class _CheckedHeader(tarfile.TarInfo):
-    """A tar's header; one that would fill the memory is refused."""
+    """Header of a tar member; one that would fill the memory is refused."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -169,7 +167,7 @@ class _CheckedHeader(tarfile.TarInfo):
 
 
 class _Limited:
-    """A stream that ends in an error after some bytes, however they are asked for."""
+    """A stream that raises an error after a number of bytes."""
 
     def __init__(self, stream: IO[bytes], most: int) -> None:
         self._stream, self._most, self._left = stream, most, most

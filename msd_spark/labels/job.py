@@ -108,7 +108,10 @@ def united(label_sets: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, dict[s
     return union, {
         "tracks_in_any_source": int(n_tracks),
         "tracks_of_other_genres": int(n_tracks - len(union)),
-        "labels_of_other_genres": {f"{source}: {genre}": int(count) for (source, genre), count in dropped.items()},
+        "labels_of_other_genres": {
+            f"{source}: {genre}": count
+            for source, genre, count in dropped.reset_index(name="labels").to_numpy().tolist()
+        },
     }
 
 

@@ -99,4 +99,4 @@ def remove_rare(labels: pd.DataFrame, min_examples: int) -> tuple[pd.DataFrame, 
 
 
 def _with_none(labels: pd.DataFrame) -> pd.DataFrame:
-    return labels.where(labels.notna(), None).reset_index(drop=True)
+    return labels.astype(object).replace({float("nan"): None}).reset_index(drop=True)

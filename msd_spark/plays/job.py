@@ -72,8 +72,10 @@ def run(settings: PlaysSettings) -> None:
         if data.triplets is None:
             raise data.missing("play counts", "listens", "--triplets")
         # Absolute, because executors run in other folders.
-        mismatches = settings.mismatches or (data.mismatches and str(data.mismatches.absolute()))
-        settings = dataclasses.replace(settings, triplets=str(data.triplets.absolute()), mismatches=mismatches)
+        mismatches = str(data.mismatches.absolute()) if data.mismatches else None
+        settings = dataclasses.replace(
+            settings, triplets=str(data.triplets.absolute()), mismatches=settings.mismatches or mismatches
+        )
     inputs = read_inputs(settings)
     session = start_spark("msd-spark plays")
     make_plays(session, settings, inputs).finish(Warehouse(settings.warehouse))

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from msd_spark.environment.doctor import COMPONENTS, REBUILD, compare, installed, pins
+from msd_spark.core.command_line import run_verb
+from msd_spark.environment import doctor
+from msd_spark.environment.doctor import COMPONENTS, SETUP, Finding, compare, installed, pins
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -22,29 +24,43 @@ def test_every_component_has_a_pin_in_this_project() -> None:
     assert {package for package in COMPONENTS.values() if package not in found} == set()
 
 
-def test_the_version_that_was_proved_is_sound() -> None:
+def test_a_pinned_version_is_ok() -> None:
     finding = compare("numpy", "1.26.4", "1.26.4")
-    assert finding.sound
-    assert str(finding) == "ok  numpy                1.26.4"
+    assert not finding.remedy
+    assert str(finding) == "ok      numpy              1.26.4"
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found", "line"),
+    ("pin", "version", "line"),
     [
-        ("1.26.4", "2.0.0", "OFF numpy                2.0.0  wanted 1.26.4; cure: make setup"),
-        ("1.26.4", "1.26.40", "OFF numpy                1.26.40  wanted 1.26.4; cure: make setup"),
-        ("1.26.4", None, "OFF numpy                not installed  wanted 1.26.4; cure: make setup"),
-        (None, "1.26.4", "OFF numpy                1.26.4  wanted a pin in pyproject.toml; cure: make setup"),
-        (None, None, "OFF numpy                not installed  wanted a pin in pyproject.toml; cure: make setup"),
+        ("1.26.4", "2.0.0", "differs numpy              2.0.0  required: 1.26.4; run make setup"),
+        ("1.26.4", "1.26.40", "differs numpy              1.26.40  required: 1.26.4; run make setup"),
+        ("1.26.4", None, "differs numpy              not installed  required: 1.26.4; run make setup"),
+        (None, "1.26.4", "differs numpy              1.26.4  required: a pin in pyproject.toml; run make setup"),
+        (None, None, "differs numpy              not installed  required: a pin in pyproject.toml; run make setup"),
     ],
 )
-def test_anything_else_is_off_with_a_cure(wanted: str | None, found: str | None, line: str) -> None:
-    finding = compare("numpy", wanted, found)
-    assert not finding.sound
-    assert finding.cure == REBUILD
+def test_any_other_version_differs_and_has_a_remedy(pin: str | None, version: str | None, line: str) -> None:
+    finding = compare("numpy", pin, version)
+    assert finding.remedy == SETUP
     assert str(finding) == line
 
 
-def test_what_is_installed() -> None:
+def test_installed_versions() -> None:
     assert installed("pytest") == pytest.__version__
     assert installed("no-such-package-anywhere") is None
+
+
+def test_the_command_prints_every_component_and_fails_if_one_differs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    findings = [Finding("Python", "3.11", "3.11.7"), compare("numpy", "1.26.4", "2.0.0")]
+    monkeypatch.setattr(doctor, "check", lambda: findings)
+    with pytest.raises(SystemExit) as failed:
+        run_verb("doctor", [])
+    assert failed.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == [str(finding) for finding in findings]
+    assert printed.err == "doctor: 1 of 2 components differ from the pins; run the commands above\n"
+    monkeypatch.setattr(doctor, "check", lambda: findings[:1])
+    run_verb("doctor", [])

@@ -1,4 +1,4 @@
-"""A server of files on this machine that does what it is told to, once for each request."""
+"""A local HTTP server of files, with one prepared reply per request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ETAG = '"v1"'
 
 @dataclass
 class Reply:
-    """How one request is answered; what is left out is as a good server does it."""
+    """Reply to one request; whatever is not set is as from a correct server."""
 
     status: int | None = None
     headers: dict[str, str | None] = field(default_factory=dict)
@@ -27,7 +27,7 @@ class Reply:
 
 @dataclass
 class Server:
-    """Files by path; replies by path, the first for the first request; what was asked."""
+    """Files by path; prepared replies by path, in order; the requests received."""
 
     address: str
     files: dict[str, bytes] = field(default_factory=dict)

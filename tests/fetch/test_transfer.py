@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msd_spark.core.errors import UserError
 from msd_spark.fetch.failures import MirrorError
 from msd_spark.fetch.part_file import PartFile, Version
-from msd_spark.fetch.transfer import TransferSettings, download
+from msd_spark.fetch.transfer import Patience, download
 from tests.fetch.conftest import Reply, Server
 
 CONTENT = bytes(range(256)) * 1000
@@ -21,17 +21,17 @@ PATH = "file.bin"
 
 
 class Fetched:
-    """A part file, and a download into it that notes its waits."""
+    """A part file, and a download into it that records its waits."""
 
     def __init__(self, folder: Path, attempts: int = 4) -> None:
         self.part = PartFile(folder / "file.bin.part")
         self.waits: list[float] = []
-        self.settings = TransferSettings(attempts=attempts, timeouts=(5, 5), pause=self.waits.append)
+        self.patience = Patience(attempts=attempts, timeouts=(5, 5), pause=self.waits.append)
 
     def __call__(self, address: str, **known: int) -> bytes:
         with requests.Session() as session:
             session.max_redirects = 3
-            download(session, address, self.part, self.settings, **known)
+            download(session, address, self.part, self.patience, **known)
         return self.part.path.read_bytes()
 
 
@@ -46,20 +46,20 @@ def serve(server: Server, *replies: Reply) -> str:
     return server.url(PATH)
 
 
-def test_a_file_comes_whole_by_one_request_that_asks_for_no_packing(server: Server, fetched: Fetched) -> None:
+def test_a_file_comes_by_one_request_without_compression(server: Server, fetched: Fetched) -> None:
     assert fetched(serve(server), size=len(CONTENT)) == CONTENT
     assert (server.ranges, fetched.waits) == ([None], [])
     assert server.asked[0][1]["Accept-Encoding"] == "identity"
 
 
-def test_a_download_that_breaks_off_goes_on_where_it_stopped(server: Server, fetched: Fetched) -> None:
+def test_an_interrupted_download_resumes_where_it_stopped(server: Server, fetched: Fetched) -> None:
     address = serve(server, Reply(stop_after=100_000), Reply(stop_after=50_000))
     assert fetched(address) == CONTENT
     assert server.ranges == [None, "bytes=100000-", "bytes=150000-"]
     assert {headers.get("If-Range") for _, headers in server.asked[1:]} == {'"v1"'}
 
 
-def test_a_later_command_goes_on_where_an_earlier_one_was_killed(server: Server, tmp_path: Path) -> None:
+def test_a_later_command_resumes_where_an_earlier_one_was_killed(server: Server, tmp_path: Path) -> None:
     address = serve(server, Reply(stop_after=9_000))
     with pytest.raises(MirrorError):
         Fetched(tmp_path, attempts=1)(address)
@@ -67,14 +67,14 @@ def test_a_later_command_goes_on_where_an_earlier_one_was_killed(server: Server,
     assert server.ranges == [None, "bytes=9000-"]
 
 
-def test_a_whole_part_is_not_asked_for_again(server: Server, fetched: Fetched, tmp_path: Path) -> None:
+def test_a_complete_part_is_not_requested_again(server: Server, fetched: Fetched, tmp_path: Path) -> None:
     address = serve(server)
     fetched(address)
     assert Fetched(tmp_path)(address) == CONTENT
     assert len(server.asked) == 1
 
 
-def test_a_file_that_changed_meanwhile_is_begun_anew(server: Server, fetched: Fetched) -> None:
+def test_a_file_that_changed_meanwhile_starts_from_the_beginning(server: Server, fetched: Fetched) -> None:
     address = serve(server, Reply(stop_after=1_000))
     with pytest.raises(MirrorError):
         Fetched(fetched.part.path.parent, attempts=1)(address)
@@ -92,33 +92,31 @@ def test_a_file_that_changed_meanwhile_is_begun_anew(server: Server, fetched: Fe
         Reply(headers={"Content-Range": None}),
         Reply(status=416, body=b"", headers={"Content-Range": "bytes */10"}),
     ],
-    ids=["another start", "ignored", "another size", "another end", "no range said", "past the end"],
+    ids=["another start", "ignored", "another size", "another end", "no range declared", "past the end"],
 )
-def test_a_range_that_is_not_the_one_asked_for_is_never_glued_on(
-    server: Server, fetched: Fetched, wrong: Reply
-) -> None:
+def test_a_range_other_than_the_requested_one_is_never_appended(server: Server, fetched: Fetched, wrong: Reply) -> None:
     assert fetched(serve(server, Reply(stop_after=100_000), wrong)) == CONTENT
     assert server.ranges[:2] == [None, "bytes=100000-"]
 
 
-def test_without_a_strong_tag_or_a_date_it_begins_anew(server: Server, fetched: Fetched) -> None:
+def test_without_a_strong_tag_or_a_date_it_starts_from_the_beginning(server: Server, fetched: Fetched) -> None:
     weak: dict[str, str | None] = {"ETag": 'W/"v1"'}
     assert fetched(serve(server, Reply(stop_after=100_000, headers=weak), Reply(headers=weak))) == CONTENT
     assert server.ranges == [None, None]
 
 
-def test_a_mirror_of_the_same_date_goes_on_with_the_others_bytes(server: Server, fetched: Fetched) -> None:
+def test_a_mirror_of_the_same_date_continues_the_bytes_of_another(server: Server, fetched: Fetched) -> None:
     date = "Tue, 29 Mar 2011 04:28:44 GMT"
     address = serve(server, Reply(stop_after=60_000, headers={"Last-Modified": date}))
     with pytest.raises(MirrorError):
         Fetched(fetched.part.path.parent, attempts=1)(address)
-    server.files["mirror/file.bin"], server.etags["mirror/file.bin"] = CONTENT, date  # it answers to this condition
+    server.files["mirror/file.bin"], server.etags["mirror/file.bin"] = CONTENT, date  # accepts this condition
     assert Fetched(fetched.part.path.parent)(server.url("mirror/file.bin")) == CONTENT
     assert (server.ranges[-1], server.asked[-1][1]["If-Range"]) == ("bytes=60000-", date)
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_an_answer_that_may_pass_is_waited_for_as_long_as_it_says(
+def test_a_temporary_failure_is_waited_for_as_long_as_the_server_asks(
     server: Server, fetched: Fetched, status: int
 ) -> None:
     busy = Reply(status=status, body=b"busy", headers={"Retry-After": "17"})
@@ -126,10 +124,10 @@ def test_an_answer_that_may_pass_is_waited_for_as_long_as_it_says(
     assert fetched.waits == [17]
 
 
-def test_waits_double_and_vary_and_end(server: Server, tmp_path: Path) -> None:
+def test_waits_double_and_vary_and_are_limited(server: Server, tmp_path: Path) -> None:
     fetched = Fetched(tmp_path, attempts=6)
     address = serve(server, *[Reply(status=500, body=b"")] * 9)
-    with pytest.raises(MirrorError, match="answer 500 Internal Server Error, 6 times"):
+    with pytest.raises(MirrorError, match="status 500 Internal Server Error, 6 times"):
         fetched(address)
     assert len(server.asked) == 6
     assert fetched.waits[0] == 0
@@ -139,12 +137,12 @@ def test_waits_double_and_vary_and_end(server: Server, tmp_path: Path) -> None:
 
 
 def test_a_server_that_asks_for_hours_is_given_up(server: Server, fetched: Fetched) -> None:
-    with pytest.raises(MirrorError, match="it asks to wait for 7200 seconds"):
+    with pytest.raises(MirrorError, match="the server asks to wait for 7200 seconds"):
         fetched(serve(server, Reply(status=503, body=b"", headers={"Retry-After": "7200"})))
     assert fetched.waits == []
 
 
-def test_only_attempts_in_vain_are_counted(server: Server, tmp_path: Path) -> None:
+def test_only_requests_without_progress_are_counted(server: Server, tmp_path: Path) -> None:
     fetched = Fetched(tmp_path, attempts=2)
     assert fetched(serve(server, *[Reply(stop_after=20_000)] * 8)) == CONTENT
 
@@ -152,17 +150,17 @@ def test_only_attempts_in_vain_are_counted(server: Server, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("reply", "seen"),
     [
-        (Reply(status=404), "answer 404 Not Found"),
-        (Reply(status=403), "answer 403 Forbidden"),
-        (Reply(headers={"Content-Type": "text/html; charset=utf-8"}), "an HTML page there"),
-        (Reply(body=b"\n <!DOCTYPE html><p>moved</p>"), "an HTML page there"),
-        (Reply(headers={"Content-Encoding": "gzip"}), "sent as gzip"),
-        (Reply(headers={"Content-Length": None}), "does not say how long"),
+        (Reply(status=404), "status 404 Not Found"),
+        (Reply(status=403), "status 403 Forbidden"),
+        (Reply(headers={"Content-Type": "text/html; charset=utf-8"}), "an HTML page instead"),
+        (Reply(body=b"\n <!DOCTYPE html><p>moved</p>"), "an HTML page instead"),
+        (Reply(headers={"Content-Encoding": "gzip"}), "Content-Encoding gzip"),
+        (Reply(headers={"Content-Length": None}), "no length declared"),
         (Reply(status=302, headers={"Location": "/file.bin"}), "Exceeded 3 redirects"),
         (Reply(status=302, headers={"Location": "file:///etc/passwd"}), "No connection adapters"),
     ],
 )
-def test_what_will_not_pass_is_not_tried_again(server: Server, fetched: Fetched, reply: Reply, seen: str) -> None:
+def test_a_permanent_failure_is_not_retried(server: Server, fetched: Fetched, reply: Reply, seen: str) -> None:
     with pytest.raises(MirrorError, match=re.escape(seen)):
         fetched(serve(server, *[reply] * 5))
     assert fetched.part.size == 0
@@ -175,19 +173,19 @@ def test_redirections_are_followed(server: Server, fetched: Fetched) -> None:
     assert fetched(server.url("old")) == CONTENT
 
 
-def test_a_file_of_another_size_than_the_known_one_is_not_taken(server: Server, fetched: Fetched) -> None:
-    with pytest.raises(MirrorError, match="it has 256,000 bytes there and should have 300,000"):
+def test_a_file_of_another_size_than_the_known_one_is_refused(server: Server, fetched: Fetched) -> None:
+    with pytest.raises(MirrorError, match="the file there has 256,000 bytes instead of 300,000"):
         fetched(serve(server), size=300_000)
     assert fetched.part.size == 0
 
 
-def test_a_server_that_is_not_there_is_tried_again_and_given_up(fetched: Fetched) -> None:
+def test_an_unreachable_server_is_retried_and_given_up(fetched: Fetched) -> None:
     with pytest.raises(MirrorError, match=r"refused.*, 4 times"):
         fetched("http://127.0.0.1:9/file.bin")
     assert len(fetched.waits) == 3
 
 
-def test_a_disk_without_room_is_told_of_before_a_byte_comes(
+def test_a_full_disk_is_reported_before_a_byte_is_received(
     server: Server, fetched: Fetched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(".")._replace(free=100_000_000)
@@ -199,20 +197,20 @@ def test_a_disk_without_room_is_told_of_before_a_byte_comes(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stops=st.lists(st.integers(0, 255_999), max_size=5), lost=st.booleans())
-def test_wherever_it_breaks_off_the_bytes_are_those_of_the_file(
+def test_wherever_it_is_interrupted_the_bytes_are_those_of_the_file(
     server: Server, tmp_path_factory: pytest.TempPathFactory, stops: list[int], lost: bool
 ) -> None:
     fetched = Fetched(tmp_path_factory.mktemp("any"), attempts=8)
-    if lost and stops:  # bytes of nobody knows what
+    if lost and stops:  # bytes of an unknown version
         fetched.part.path.write_bytes(b"x" * stops[0])
     assert fetched(serve(server, *(Reply(stop_after=stop) for stop in stops))) == CONTENT
 
 
-def test_a_part_whose_facts_cannot_be_read_counts_for_nothing(tmp_path: Path) -> None:
+def test_a_part_with_an_unreadable_version_is_ignored(tmp_path: Path) -> None:
     part = PartFile(tmp_path / "a.part")
     part.begin(Version("http://x/a", '"1"', None, 5))
     part.path.write_bytes(b"12345")
-    assert PartFile(part.path).is_whole
+    assert PartFile(part.path).is_complete
     assert PartFile(part.path).version == replace(part.version or Version(""), address="http://x/a")
     (tmp_path / "a.part.json").write_text('{"address": 1, "more"')
     assert PartFile(part.path).size == 0
