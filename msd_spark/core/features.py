@@ -120,21 +120,3 @@ def lyric_columns(vectors: pa.Array, geometry: Geometry) -> dict[str, np.ndarray
     lyric = np.zeros((len(vectors), geometry.lyric_size), np.float32)
     lyric[present] = vectors.drop_null().flatten().to_numpy().reshape(-1, geometry.lyric_size)
     return {"lyric_vector": lyric, "has_lyrics": present.astype(np.float32)}
-
-
-def example_columns(batch: pa.RecordBatch, geometry: Geometry) -> dict[str, np.ndarray]:
-    """Return songs, joined with lyrics where they have any, as columns of examples.
-
-    Parameters
-    ----------
-    batch : pyarrow.RecordBatch
-        With the columns that `song_columns` names and ``lyric_vector``, null where a song has none.
-    geometry : Geometry
-
-    Returns
-    -------
-    dict
-        ``chroma`` and ``timbre`` of shape ``(n, 300, 12)``, ``lyric_vector`` ``(n, 50)``,
-        ``n_segments`` and ``has_lyrics`` ``(n,)``.
-    """
-    return segment_columns(batch, geometry) | lyric_columns(batch.column("lyric_vector"), geometry)

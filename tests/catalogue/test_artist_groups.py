@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.catalogue.artist_groups import artist_groups, group_artists, moves_since, normalise_name
+from msd_spark.catalogue.artist_groups import group_artists, moves_since, normalise_name
 from msd_spark.dataset.splits import SplitRule, split_of_tracks
 
 LETTERS = st.characters(exclude_categories=["Cs"])
@@ -49,21 +49,34 @@ def test_words_are_kept_whatever_parts_them(words: list[str]) -> None:
     assert normalise_name("... - ".join(words)).split() == [word.casefold() for word in words]
 
 
+def songs(*rows: tuple[str | None, ...]) -> pd.DataFrame:
+    columns = ["track_id", "song_id", "artist_id", "artist_name", "title"]
+    return pd.DataFrame(rows, columns=columns, dtype=object)
+
+
+def groups_of_links(linked: list[list[str]]) -> dict[str, str]:
+    """Return the group of each artist, where the artists of each list share one song."""
+    catalogue = songs(
+        *((f"TR{n}{artist}", f"SO{n}", artist, None, None) for n, artists in enumerate(linked) for artist in artists)
+    )
+    return dict(zip(catalogue["artist_id"], group_artists(catalogue), strict=True))
+
+
 def groups_by_walking(linked: list[list[str]]) -> dict[str, str]:
-    """Return each linked artist's group by walking from artist to artist, the plain way."""
+    """Return the group of each artist by walking from artist to artist."""
     neighbours: dict[str, set[str]] = {}
     for artists in linked:
-        for artist in artists if len(artists) > 1 else ():
+        for artist in artists:
             neighbours.setdefault(artist, set()).update(artists)
-    found = {}
+    groups = {}
     for artist in neighbours:
         seen, waiting = {artist}, [artist]
         while waiting:
             new = neighbours[waiting.pop()] - seen
             seen |= new
             waiting += new
-        found[artist] = min(seen)
-    return found
+        groups[artist] = min(seen)
+    return groups
 
 
 links = st.lists(st.lists(st.sampled_from([f"AR{number:02d}" for number in range(25)]), max_size=4), max_size=25)
@@ -71,7 +84,7 @@ links = st.lists(st.lists(st.sampled_from([f"AR{number:02d}" for number in range
 
 @given(links)
 def test_groups_are_the_connected_artists(linked: list[list[str]]) -> None:
-    assert artist_groups(linked) == groups_by_walking(linked)
+    assert groups_of_links(linked) == groups_by_walking(linked)
 
 
 @given(links, st.randoms(use_true_random=False))
@@ -80,22 +93,14 @@ def test_groups_do_not_depend_on_the_order_of_links(linked: list[list[str]], ran
     random.shuffle(shuffled)
     for artists in shuffled:
         random.shuffle(artists)
-    assert artist_groups(shuffled) == artist_groups(linked)
+    assert groups_of_links(shuffled) == groups_of_links(linked)
 
 
 def test_a_long_chain_is_one_group() -> None:
-    chain = [(f"AR{number:06d}", f"AR{number + 1:06d}") for number in range(5000)]
-    assert set(artist_groups(reversed(chain)).values()) == {"AR000000"}
-    assert len(artist_groups(chain)) == 5001
-
-
-def test_artists_without_a_link_are_not_listed() -> None:
-    assert artist_groups([["AR1"], [], ["AR2", "AR3"]]) == {"AR2": "AR2", "AR3": "AR2"}
-
-
-def songs(*rows: tuple[str | None, ...]) -> pd.DataFrame:
-    columns = ["track_id", "song_id", "artist_id", "artist_name", "title"]
-    return pd.DataFrame(rows, columns=columns, dtype=object)
+    chain = [[f"AR{number:06d}", f"AR{number + 1:06d}"] for number in range(5000)]
+    groups = groups_of_links(chain[::-1])
+    assert set(groups.values()) == {"AR000000"}
+    assert len(groups) == 5001
 
 
 def test_songs_link_artists_by_id_or_by_name_and_title() -> None:

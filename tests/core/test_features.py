@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msd_spark.core.beats import BeatTimes
-from msd_spark.core.features import example_columns, segment_features, song_columns
+from msd_spark.core.features import lyric_columns, segment_columns, segment_features, song_columns
 from msd_spark.core.schemas import GEOMETRY, Geometry
 
 SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=2)
@@ -47,6 +47,10 @@ def test_the_song_is_not_changed_and_not_shared() -> None:
     made = segment_features(pitches, timbre, SMALL)
     made.chroma[:] = 7
     assert pitches.tolist() == timbre.tolist() == [1.0] * 6
+
+
+def example_columns(batch: pa.RecordBatch, geometry: Geometry) -> dict[str, np.ndarray]:
+    return segment_columns(batch, geometry) | lyric_columns(batch.column("lyric_vector"), geometry)
 
 
 def joined(lengths: list[int], lyrics: list[list[float] | None], geometry: Geometry) -> pa.RecordBatch:
@@ -160,3 +164,14 @@ def test_another_part_of_a_song_is_refused() -> None:
     with pytest.raises(ValueError, match="segments are one of first, centre, beats, not 'last'"):
         Geometry(segments="last")
     assert Geometry(n_segments=300, n_pitches=12, lyric_size=50) == GEOMETRY
+
+
+@pytest.mark.parametrize(("pitches", "timbre"), [(24, 12), (12, 0), (13, 13), (0, 1)])
+def test_chroma_and_timbre_that_do_not_go_together(pitches: int, timbre: int) -> None:
+    with pytest.raises(ValueError, match=f"chroma has {pitches} numbers and timbre {timbre}; .* multiple of 12"):
+        segment_features(np.zeros(pitches), np.zeros(timbre), Geometry())
+
+
+def test_lyric_vectors_of_another_size() -> None:
+    with pytest.raises(ValueError, match="49"):
+        lyric_columns(pa.array([[0.0] * 49], pa.list_(pa.float32())), Geometry())

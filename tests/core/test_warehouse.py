@@ -180,3 +180,18 @@ def test_a_folder_that_petastorm_cannot_read_is_refused(tmp_path: Path, name: st
 def test_an_unknown_scheme_is_refused() -> None:
     with pytest.raises(UserError, match="gopher://x/y cannot be opened"):
         Warehouse("gopher://x/y")
+
+
+@pytest.mark.parametrize("left", [(), ("part-0.parquet",)])
+def test_tables_that_are_not_there_or_not_whole(tmp_path: Path, left: tuple[str, ...]) -> None:
+    (tmp_path / "songs").mkdir()
+    for name in left:
+        (tmp_path / "songs" / name).touch()
+    with pytest.raises(UserError) as caught:
+        Warehouse(str(tmp_path)).require("songs")
+    assert str(caught.value) == f"table {tmp_path}/songs is missing or incomplete; run msd-spark ingest first"
+
+
+def test_json_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.json"):
+        Warehouse(str(tmp_path)).read_json("nowhere.json")

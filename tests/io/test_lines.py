@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msd_spark.core.errors import UserError
 from msd_spark.io.lines import read_lines
 
 
@@ -61,3 +62,11 @@ def test_a_compressed_file_is_read_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "lines.txt.gz"
     path.write_bytes(gzip.compress(b"%a,b\n"))
     assert "%a,b" not in [text for _, text, _ in read_lines(str(path))]
+
+
+@pytest.mark.parametrize("name", ["nowhere.txt", "."])
+def test_text_files_that_are_not_there(tmp_path: Path, name: str) -> None:
+    location = f"{tmp_path}/{name}"
+    with pytest.raises(UserError) as caught:
+        list(read_lines(location))
+    assert str(caught.value) == f"no file {location}"

@@ -18,7 +18,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.features import example_columns
+from msd_spark.core.features import lyric_columns, segment_columns
 from msd_spark.core.model_inputs import model_inputs
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY
 from msd_spark.core.warehouse import Warehouse
@@ -66,7 +66,8 @@ def test_scores_equal_the_models_own_predictions(scored: Warehouse, embeddings: 
     joined = _join(songs, lyrics)
     trained = keras.models.load_model(scored.path("models", "one", "model.keras"), compile=False)
     model = keras.Model(trained.input, [trained.get_layer(EMBEDDING_LAYER).output, trained.output])
-    inputs = model_inputs(example_columns(joined, GEOMETRY), GEOMETRY)
+    columns = segment_columns(joined, GEOMETRY) | lyric_columns(joined.column("lyric_vector"), GEOMETRY)
+    inputs = model_inputs(columns, GEOMETRY)
     together, _ = model.predict(inputs, verbose=0, batch_size=64)
     alone = np.concatenate(
         [

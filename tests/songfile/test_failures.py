@@ -1,136 +1,171 @@
+"""Files that the parser rejects: the reason, and that the detail names the object."""
+
 from __future__ import annotations
 
-from collections import Counter
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
-from msd_spark.core.schemas import ARRAY_COLUMNS, SENTINELS, SONGS
 from msd_spark.songfile.parse import SongFileError, parse_song
 from tests.support.song_images import TRACK_ID, refusal, replaced, song_image
 
+TRACK = "TRAAAAV128F421A322"
 NAN = float("nan")
 
 
-def parsed(name: str, value: Any) -> Any:
-    """Return what a scalar of a song file is read as."""
-    fields: dict[str, Any] = {name: value}
-    return parse_song(song_image(**fields))[name]
+def shortened(name: str) -> Callable[[h5py.File], None]:
+    return replaced(
+        f"analysis/{name}", np.zeros((4, 12)) if name in ("segments_pitches", "segments_timbre") else np.zeros(4)
+    )
 
 
-def test_a_song_has_every_column_but_where_it_was() -> None:
-    song = parse_song(song_image())
-    assert set(song) == set(SONGS.names) - {"source", "member"}
-    assert song["track_id"] == TRACK_ID
-    assert song["n_segments"] == 5
+def with_value(path: str, value: float) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        file[path][2] = value
+
+    return change
 
 
-def test_scalars_are_plain_values() -> None:
-    song = parse_song(song_image(title=b"So", year=1999, tempo=120.5, key=11, duration=1.25, artist_latitude=-0.5))
-    wanted = {"title": "So", "year": 1999, "tempo": 120.5, "key": 11, "duration": 1.25, "artist_latitude": -0.5}
-    assert {name: song[name] for name in wanted} == wanted
-    assert {type(value) for name, value in song.items() if name not in ARRAY_COLUMNS} <= {str, int, float, type(None)}
+def without_column(file: h5py.File) -> None:
+    row = file["metadata/songs"][:]
+    del file["metadata/songs"]
+    file["metadata/songs"] = row[[name for name in row.dtype.names if name not in ("title", "artist_id")]]
 
 
-@pytest.mark.parametrize(("name", "sentinel"), [(name, value) for name, some in SENTINELS.items() for value in some])
-def test_sentinels_are_null(name: str, sentinel: float) -> None:
-    assert parsed(name, sentinel) is None
-    assert parsed(name, 3) == 3
+def declared_huge(file: h5py.File) -> None:
+    del file["analysis/bars_start"]
+    file.create_dataset("analysis/bars_start", shape=(2_000_000,), dtype="f8", chunks=(1024,))
 
 
-@pytest.mark.parametrize("name", ["song_hotttnesss", "artist_latitude", "artist_familiarity", "tempo"])
-def test_nan_in_a_scalar_is_null(name: str) -> None:
-    assert parsed(name, NAN) is None
+def doubled(file: h5py.File) -> None:
+    rows = file["metadata/songs"][:]
+    del file["metadata/songs"]
+    file["metadata/songs"] = np.repeat(rows, 2)
 
 
-@pytest.mark.parametrize("name", ["artist_mbid", "artist_location", "genre", "title"])
-def test_an_empty_string_is_null(name: str) -> None:
-    assert parsed(name, b"") is None
+def corrupted(file: h5py.File) -> None:
+    del file["analysis/bars_start"]
+    bars = file.create_dataset("analysis/bars_start", shape=(10,), dtype="f8", chunks=(10,), compression=1)
+    bars.id.write_direct_chunk((0,), b"this is no deflated chunk")
 
 
-@pytest.mark.parametrize("name", ["loudness", "mode", "key", "artist_latitude", "key_confidence"])
-def test_zero_is_a_value_where_it_is_no_sentinel(name: str) -> None:
-    assert parsed(name, 0) == 0
+def foreign(file: h5py.File) -> None:
+    for group in list(file):
+        del file[group]
+    file["mine"] = np.arange(3)
 
 
 @pytest.mark.parametrize(
-    ("stored", "read"),
+    ("change", "reason", "named"),
     [
-        ("Bj\u00f6rk \u2013 \u6771\u4eac".encode(), "Bj\u00f6rk \u2013 \u6771\u4eac"),
-        (b"Bj\xf6rk", "Bj\u00f6rk"),
-        (b" a\tb ", " a\tb "),
-        (b"x" * 1024, "x" * 1024),
+        (foreign, "missing_data", "analysis/songs"),
+        (replaced("analysis/bars_start", h5py.SoftLink("/nowhere")), "wrong_layout", "analysis/bars_start"),
+        (replaced("analysis/bars_start", h5py.SoftLink("/analysis/bars_start")), "wrong_layout", "analysis/bars_start"),
+        (replaced("analysis/bars_start", np.dtype("f8")), "missing_data", "analysis/bars_start"),
+        (replaced("analysis/bars_start", 3.0), "wrong_layout", "analysis/bars_start has shape ()"),
+        (replaced("analysis/bars_start", h5py.Empty("f8")), "wrong_layout", "analysis/bars_start"),
+        (replaced("analysis/bars_start", np.zeros((3, 2))), "wrong_layout", "(3, 2)"),
+        (replaced("analysis/segments_pitches", np.zeros((5, 11))), "wrong_layout", "(5, 11)"),
+        (replaced("analysis/segments_timbre", np.zeros(60)), "wrong_layout", "(60,)"),
+        (without_column, "wrong_layout", "metadata/songs lacks artist_id, title"),
+        (replaced("metadata/songs", np.zeros(1)), "wrong_layout", "metadata/songs lacks"),
+        (doubled, "not_one_song", "metadata/songs has shape (2,)"),
+        (replaced("analysis/songs", h5py.Empty("f8")), "not_one_song", "analysis/songs"),
+        (declared_huge, "implausible_size", "2000000"),
+        (corrupted, "unreadable_data", "analysis/bars_start"),
+        (replaced("analysis/bars_start", np.array([b"x"])), "unreadable_data", "analysis/bars_start"),
+        (shortened("segments_timbre"), "length_mismatch", "segments_timbre has 4 rows, segments_start 5"),
+        (shortened("segments_loudness_max"), "length_mismatch", "segments_loudness_max has 4 rows"),
+        (with_value("analysis/segments_pitches", NAN), "not_finite", "segments_pitches"),
+        (with_value("analysis/segments_timbre", np.inf), "not_finite", "segments_timbre"),
+        (with_value("analysis/segments_loudness_start", 1e300), "not_finite", "segments_loudness_start"),
     ],
 )
-def test_strings_are_utf8_and_else_latin1(stored: bytes, read: str) -> None:
-    song = parse_song(song_image(title=stored, arrays={"artist_terms": np.array([stored[:256]], "S256")}))
-    assert song["title"] == read
-    assert song["artist_terms"].tolist() == [read[:256]]
+def test_hdf5_files_that_are_no_song(change: Callable[[h5py.File], None], reason: str, named: str) -> None:
+    seen, detail = refusal(song_image(change), TRACK_ID)
+    assert seen == reason
+    assert named in detail
+    assert "\n" not in detail
 
 
-def test_arrays_are_flat_and_of_their_columns_type() -> None:
-    pitches = np.linspace(0, 1, 36).reshape(3, 12).round(3)
-    starts = np.array([0, 0.12345, 1000.98765])
-    song = parse_song(song_image(n_segments=3, arrays={"segments_pitches": pitches, "segments_start": starts}))
-    assert song["segments_pitches"].dtype == np.float32
-    assert song["segments_pitches"].astype(float).round(3).tolist() == pitches.ravel().tolist()
-    assert song["segments_start"].dtype == np.float64
-    assert song["segments_start"].tolist() == starts.tolist()
-    assert song["artist_mbtags_count"].dtype == np.int32
-    for name in ARRAY_COLUMNS:
-        assert song[name].ndim == 1
-        assert len(song[name]) == (0 if not name.startswith("segments_") else 36 if song[name].size > 3 else 3)
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        (b"", "empty_file"),
+        (b"hello", "not_hdf5"),
+        (b"\0" * 5000, "not_hdf5"),
+        (b"\x89HDF\r\n\x1a\n", "not_hdf5"),
+        (b"\x89HDF\r\n\x1a\n" + b"\xff" * 5000, "not_hdf5"),
+    ],
+)
+def test_bytes_that_are_no_hdf5(image: bytes, reason: str) -> None:
+    seen, detail = refusal(image)
+    assert seen == reason
+    assert detail
 
 
-def test_a_name_that_is_no_track_id_is_not_held_against_a_song() -> None:
-    assert parse_song(song_image(), None)["track_id"] == parse_song(song_image(), TRACK_ID)["track_id"]
+def test_a_song_without_a_track_id() -> None:
+    reason, detail = refusal(song_image(track_id=b""))
+    assert reason == "no_track_id"
+    assert "track_id" in detail
 
 
-def test_compressed_and_big_endian_files_give_the_same_song() -> None:
-    starts = np.arange(5.0)
+def test_a_song_under_another_songs_name() -> None:
+    reason, detail = refusal(song_image(), TRACK)
+    assert reason == "track_id_mismatch"
+    assert TRACK in detail
+    assert TRACK_ID in detail
 
+
+def secret(folder: Path) -> Path:
+    path = folder / "secret.h5"
+    with h5py.File(path, "w") as file:
+        file["words"] = np.array([b"a secret"], "S256")
+        file.create_group("metadata")
+    return path
+
+
+def external_storage(path: Path) -> Callable[[h5py.File], None]:
     def change(file: h5py.File) -> None:
-        del file["analysis/segments_start"]
-        file.create_dataset(
-            "analysis/segments_start", data=starts.astype(">f4"), chunks=(2,), shuffle=True, compression=1
-        )
+        del file["metadata/artist_terms"]
+        file.create_dataset("metadata/artist_terms", shape=(1,), dtype="S256", external=[(str(path), 0, 256)])
 
-    assert parse_song(song_image(change))["segments_start"].tolist() == starts.tolist()
+    return change
 
 
-def test_groups_that_are_not_of_the_dataset_are_passed_over() -> None:
+def virtual(path: Path) -> Callable[[h5py.File], None]:
     def change(file: h5py.File) -> None:
-        file["mine/anything"] = np.arange(3)
+        del file["metadata/artist_terms"]
+        layout = h5py.VirtualLayout((1,), "S256")
+        layout[:] = h5py.VirtualSource(str(path), "words", (1,))
+        file.create_virtual_dataset("metadata/artist_terms", layout)
 
-    assert set(parse_song(song_image(change))) == set(parse_song(song_image()))
-
-
-def test_a_song_leaves_no_file_open() -> None:
-    before = h5py.h5f.get_obj_count(h5py.h5f.OBJ_ALL)
-    parse_song(song_image())
-    assert refusal(song_image(replaced("analysis/bars_start", 3.0)))[0] == "wrong_layout"
-    assert h5py.h5f.get_obj_count(h5py.h5f.OBJ_ALL) == before
+    return change
 
 
-def test_bytes_changed_at_random_never_give_another_error() -> None:
-    sound = song_image()
-    generator = np.random.default_rng(0)
-    reasons: Counter[str] = Counter()
-    for _ in range(300):
-        image = bytearray(sound)
-        for place in generator.integers(len(image), size=generator.integers(1, 20)):
-            image[place] = generator.integers(256)
-        try:
-            assert set(parse_song(bytes(image))) == set(SONGS.names) - {"source", "member"}
-            reasons["none"] += 1
-        except SongFileError as error:
-            reasons[error.reason] += 1
-    assert len(reasons) >= 4
+@pytest.mark.parametrize("make", [external_storage, virtual])
+def test_a_song_file_cannot_read_other_files(
+    tmp_path: Path, make: Callable[[Path], Callable[[h5py.File], None]]
+) -> None:
+    reason, detail = refusal(song_image(make(secret(tmp_path))))
+    assert reason == "wrong_layout"
+    assert detail == "metadata/artist_terms has its data in other files"
 
 
-def test_a_file_that_was_cut_off_is_refused_wherever_it_was_cut() -> None:
-    image = song_image()
-    for length in range(1, len(image), 499):
-        assert refusal(image[:length])[0] in ("not_hdf5", "truncated")
+def test_a_song_file_cannot_link_to_other_files(tmp_path: Path) -> None:
+    reason, detail = refusal(
+        song_image(replaced("metadata/artist_terms", h5py.ExternalLink(str(secret(tmp_path)), "/words")))
+    )
+    assert reason in ("missing_data", "wrong_layout")
+    assert "metadata/artist_terms" in detail
+
+
+def test_an_error_that_is_kept_does_not_change_what_the_next_files_hold() -> None:
+    with pytest.raises(SongFileError, match="wrong_layout") as kept:
+        parse_song(song_image(replaced("analysis/bars_start", 3.0), track_id=TRACK.encode()))
+    assert parse_song(song_image())["track_id"] == TRACK_ID
+    assert refusal(b"hello")[0] == "not_hdf5"
+    assert kept.value.reason == "wrong_layout"
