@@ -90,7 +90,7 @@ def test_a_store_that_does_not_answer_is_no_damaged_aggregate(
         def open_input_file(self, _path: str) -> Counted:
             return Counted(aggregate, fails_at)
 
-    monkeypatch.setattr(reading, "open_location", lambda _stage, location: (Store(), location, ""))
+    monkeypatch.setattr(reading, "open_location", lambda location: (Store(), location, ""))
     found = list(read_unit(Unit.of(Kind.AGGREGATE, "s3://b", [SongInput("s3://b/a.h5", len(aggregate), 1)], 0, 12)))
     assert len(found) == 12
     refused = [item for item in found if isinstance(item, Rejection)]
