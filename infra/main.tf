@@ -1,5 +1,5 @@
-# One rule for names: PROJECT-ENVIRONMENT, then what it is. One for tags: Project, Environment and ManagedBy on
-# everything, by the provider, and Name.
+# Names are PROJECT-ENVIRONMENT-PURPOSE. The provider tags every resource with Project, Environment and ManagedBy;
+# modules add Name.
 
 locals {
   name = "${var.project}-${var.environment}"

@@ -1,30 +1,30 @@
 output "buckets" {
-  description = "Each bucket's name, by what it is for."
+  description = "Name of each bucket, by purpose."
   value       = { for role, bucket in module.storage.buckets : role => bucket.id }
 }
 
 output "warehouse" {
-  description = "What --warehouse is on AWS."
+  description = "Value of --warehouse on AWS."
   value       = local.warehouse
 }
 
 output "songs" {
-  description = "What --songs is on AWS."
+  description = "Value of --songs on AWS."
   value       = local.songs
 }
 
 output "emr_cluster_id" {
-  description = "The Spark cluster; null while there is none."
+  description = "Spark cluster; null if there is none."
   value       = one(module.emr[*].cluster_id)
 }
 
 output "gpu_group" {
-  description = "The GPU workers' Auto Scaling group; null while there is none."
+  description = "Auto Scaling group of the GPU workers; null if there is none."
   value       = one(module.gpu_workers[*].group)
 }
 
 output "ingest_instance_id" {
-  description = "The instance that copies the snapshot; null unless ingest.enabled."
+  description = "Instance that copies the snapshot; null unless ingest.enabled."
   value       = one(module.ingest[*].instance_id)
 }
 
@@ -52,19 +52,19 @@ locals {
 }
 
 output "spark_submit" {
-  description = "Each stage's command, as it is typed on the primary node (see commands.primary)."
+  description = "Command of each stage, as typed on the primary node (see commands.primary)."
   value = local.has_cluster ? {
     for job, arguments in local.jobs : job => join(" ", concat(["spark-submit", "jobs/${job}.py"], arguments, ["--warehouse", local.warehouse]))
   } : {}
 }
 
 output "horovodrun" {
-  description = "Training's command, as it is typed on a GPU worker (see commands.worker); null while there are no workers."
+  description = "Command of training, as typed on a GPU worker (see commands.worker); null if there are no workers."
   value       = local.has_workers ? local.train : null
 }
 
 output "steps" {
-  description = "The same stages as EMR steps, sent from your own machine."
+  description = "The same stages as EMR steps, submitted from your own machine."
   value = local.has_cluster ? {
     for job, arguments in local.jobs : job => join("", [
       "${local.aws} emr add-steps --cluster-id ${local.cluster} --steps '",
@@ -81,7 +81,7 @@ output "steps" {
 }
 
 output "commands" {
-  description = "What else is typed on your own machine, ready to be pasted."
+  description = "Further commands for your own machine."
   value = merge(
     { package = "make package BUCKET=${module.storage.buckets["artefacts"].id} REGION=${var.region}" },
     local.has_cluster ? {

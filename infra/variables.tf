@@ -1,5 +1,5 @@
 variable "project" {
-  description = "First word of every name, and the tag Project."
+  description = "First part of every name, and the tag Project."
   type        = string
   default     = "msd-spark"
 
@@ -10,7 +10,7 @@ variable "project" {
 }
 
 variable "environment" {
-  description = "Second word of every name, and the tag Environment; two stacks of one account differ in it."
+  description = "Second part of every name, and the tag Environment; different for each stack of an account."
   type        = string
   default     = "dev"
 
@@ -32,18 +32,18 @@ variable "region" {
 }
 
 variable "tags" {
-  description = "Further tags of everything, for example an owner or a cost centre."
+  description = "Further tags of every resource, for example an owner or a cost centre."
   type        = map(string)
   default     = {}
 
   validation {
     condition     = length(setintersection(keys(var.tags), ["Project", "Environment", "ManagedBy", "Name"])) == 0
-    error_message = "tags may not hold Project, Environment, ManagedBy or Name: the stack sets these by its own rule."
+    error_message = "tags may not hold Project, Environment, ManagedBy or Name: the stack sets these."
   }
 }
 
 variable "release" {
-  description = "What `make package` uploaded; it writes this into release.auto.tfvars.json. Without it there are buckets and a network, and neither a cluster nor GPU workers."
+  description = "Release uploaded by `make package`, which writes this into release.auto.tfvars.json. Without a release there are buckets and a network, but no cluster and no GPU workers."
   type = object({
     code         = string
     environment  = string
@@ -62,7 +62,7 @@ variable "release" {
 }
 
 variable "songs_location" {
-  description = "Where the songs are, when a bucket of your own holds them: s3://BUCKET/PREFIX, read only. Null: the raw bucket, which `ingest` fills."
+  description = "Location of the songs in a bucket of your own, s3://BUCKET/PREFIX, read only. Null: the raw bucket, which `ingest` fills."
   type        = string
   default     = null
 
@@ -73,7 +73,7 @@ variable "songs_location" {
 }
 
 variable "network" {
-  description = "The network: its addresses, and in how many zones EMR may look for capacity."
+  description = "Network: its addresses, and the number of zones in which EMR looks for capacity."
   type = object({
     cidr  = optional(string, "10.42.0.0/16")
     zones = optional(number, 2)
@@ -82,7 +82,7 @@ variable "network" {
 
   validation {
     condition     = can(regex("/(1[6-9]|20)$", var.network.cidr)) && can(cidrsubnet(var.network.cidr, 8, 255))
-    error_message = "network.cidr must be an IPv4 range between /16 and /20, for example 10.42.0.0/16: a subnet a zone is cut from it."
+    error_message = "network.cidr must be an IPv4 range between /16 and /20, for example 10.42.0.0/16: it is divided into one subnet per zone."
   }
 
   validation {
@@ -92,7 +92,7 @@ variable "network" {
 }
 
 variable "storage" {
-  description = "The buckets. force_destroy lets `terraform destroy` take songs, tables and models along."
+  description = "Buckets. With force_destroy, `terraform destroy` also deletes songs, tables and models."
   type = object({
     force_destroy       = optional(bool, false)
     previous_versions   = optional(number, 14)
@@ -103,17 +103,17 @@ variable "storage" {
 
   validation {
     condition     = var.storage.infrequent_raw_days == 0 || var.storage.infrequent_raw_days >= 30
-    error_message = "storage.infrequent_raw_days must be 0 (never) or 30 at least: S3 moves nothing younger to infrequent access."
+    error_message = "storage.infrequent_raw_days must be 0 (never) or 30 or more, S3's minimum for infrequent access."
   }
 
   validation {
     condition     = var.storage.previous_versions >= 1 && var.storage.log_days >= 1
-    error_message = "storage.previous_versions and storage.log_days are days, 1 at least."
+    error_message = "storage.previous_versions and storage.log_days are days, 1 or more."
   }
 }
 
 variable "emr" {
-  description = "The Spark cluster. Fleets count in vCPUs; core nodes are On-Demand, task nodes Spot."
+  description = "Spark cluster. Capacity is in vCPUs; core nodes are On-Demand, task nodes Spot."
   type = object({
     enabled                = optional(bool, true)
     release_label          = optional(string, "emr-7.13.0")
@@ -134,7 +134,7 @@ variable "emr" {
 
   validation {
     condition     = can(regex("^emr-7\\.([5-9]|[1-9][0-9])\\.[0-9]+$", var.emr.release_label))
-    error_message = "emr.release_label must be emr-7.5.0 or a later 7.x: the jobs are proved on Spark 3.5, and their environment needs the Python 3.11 of these releases."
+    error_message = "emr.release_label must be emr-7.5.0 or a later 7.x: the jobs are tested on Spark 3.5, and their environment needs the Python 3.11 of these releases."
   }
 
   validation {
@@ -150,7 +150,7 @@ variable "emr" {
       for type in concat(var.emr.core_instance_types, var.emr.task_instance_types) :
       can(regex("^[a-z0-9-]+\\.((2|3|4|6|8|12|16|24|32|48)?xlarge)$", type))
     ])
-    error_message = "emr: core and task instance types must be an xlarge size (for example m6i.2xlarge): smaller ones hold no executor, and metal has no fixed number of vCPUs."
+    error_message = "emr: core and task instance types must be an xlarge size (for example m6i.2xlarge): smaller ones fit no executor, and metal has no fixed number of vCPUs."
   }
 
   validation {
@@ -163,12 +163,12 @@ variable "emr" {
 
   validation {
     condition     = var.emr.core_vcpus >= 4 && var.emr.task_vcpus >= 0 && floor(var.emr.core_vcpus) == var.emr.core_vcpus && floor(var.emr.task_vcpus) == var.emr.task_vcpus
-    error_message = "emr.core_vcpus must be a whole number, 4 at least; emr.task_vcpus a whole number, 0 for no Spot nodes."
+    error_message = "emr.core_vcpus must be a whole number, 4 or more; emr.task_vcpus a whole number, 0 for no Spot nodes."
   }
 
   validation {
     condition     = var.emr.idle_minutes >= 1 && var.emr.idle_minutes <= 10080
-    error_message = "emr.idle_minutes must be between 1 and 10080 (a week), which is what EMR takes."
+    error_message = "emr.idle_minutes must be between 1 and 10080 (a week), EMR's limits."
   }
 
   validation {
@@ -178,7 +178,7 @@ variable "emr" {
 }
 
 variable "gpu" {
-  description = "Workers for Horovod. They sleep until they are woken, and sleep again when they have been idle."
+  description = "Workers for Horovod. The group is scaled up by hand and scales to none when idle."
   type = object({
     enabled       = optional(bool, true)
     instance_type = optional(string, "g5.12xlarge")
@@ -204,7 +204,7 @@ variable "gpu" {
 
   validation {
     condition     = var.gpu.volume_gb >= 100
-    error_message = "gpu.volume_gb must be 100 at least: the image alone takes 60 GB."
+    error_message = "gpu.volume_gb must be 100 or more: the image alone takes 60 GB."
   }
 
   validation {
@@ -214,7 +214,7 @@ variable "gpu" {
 }
 
 variable "ingest" {
-  description = "The instance that copies the dataset's public snapshot to the raw bucket and stops itself. Off unless asked for."
+  description = "Instance that copies the dataset's public snapshot to the raw bucket and stops itself. Off by default."
   type = object({
     enabled       = optional(bool, false)
     snapshot_id   = optional(string, "snap-5178cf30")
@@ -233,12 +233,12 @@ variable "ingest" {
 
   validation {
     condition     = !var.ingest.enabled || var.ingest.snapshot_id != "snap-5178cf30" || var.region == "us-east-1"
-    error_message = "ingest: the dataset's public snapshot is in us-east-1; set region to that, or name a copy of it by ingest.snapshot_id."
+    error_message = "ingest: the dataset's public snapshot is in us-east-1; set region to us-east-1, or name a copy of it by ingest.snapshot_id."
   }
 
   validation {
     condition     = !var.ingest.enabled || var.songs_location == null
-    error_message = "ingest fills the raw bucket, and songs_location says that the songs are elsewhere: leave out one of the two."
+    error_message = "ingest fills the raw bucket, but songs_location names another place: omit one of the two."
   }
 
   validation {
@@ -248,7 +248,7 @@ variable "ingest" {
 }
 
 variable "observability" {
-  description = "Who is told, and from how much money on; monthly_budget_usd = 0 makes no budget."
+  description = "Address for alarms, and the monthly budget; monthly_budget_usd = 0 creates no budget."
   type = object({
     email              = optional(string)
     monthly_budget_usd = optional(number, 200)
@@ -268,6 +268,6 @@ variable "observability" {
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096], var.observability.log_days)
-    error_message = "observability.log_days must be one that CloudWatch takes: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731 or 1096."
+    error_message = "observability.log_days must be one that CloudWatch accepts: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731 or 1096."
   }
 }

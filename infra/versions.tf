@@ -1,5 +1,5 @@
 terraform {
-  # 1.10 brought the lock file that the example of remote state uses.
+  # The example of remote state uses the lock file of 1.10.
   required_version = ">= 1.10, < 2.0"
 
   required_providers {

@@ -3,12 +3,12 @@
 #
 #   copy_snapshot.sh FOLDER s3://BUCKET/PREFIX
 #
-# A shard is one folder of the second level (A/A.tar to Z/Z.tar: 676 shards of some 400 MB for the whole dataset). The
-# same songs make the same shard, to the byte. What was copied and read back is noted under copied/ and not copied
-# again, so after an interruption the same command goes on. When every song of the folder is in a shard, manifest.tsv
-# (shard, songs, bytes, SHA-256) is written; its presence says that the copy is whole.
+# A shard is one second-level folder (A/A.tar to Z/Z.tar: 676 shards of about 400 MB for the complete dataset). The same
+# songs produce the same bytes. Shards that were copied and read back are recorded under copied/ and not copied again, so
+# the same command resumes an interrupted copy. manifest.tsv (shard, songs, bytes, SHA-256) is written when every song of
+# the folder is in a shard; its presence means that the copy is complete.
 #
-# Environment: COPY_JOBS, shards at a time (a core each unless given); TMPDIR, with room for one shard a job.
+# Environment: COPY_JOBS, shards copied at a time (default: one per core); TMPDIR, with room for one shard per job.
 set -euo pipefail
 
 if [[ $# -ne 2 || ! $2 =~ ^s3://[^/]+/.+ ]]; then
@@ -33,7 +33,7 @@ copy_shard() { # SHARD, as A/B
     local shard=$1 name=${1//\//-} songs size sum back
     songs_of "$shard" >"$scratch/$name.songs"
     songs=$(count <"$scratch/$name.songs")
-    # Names, times and owners are settled, so that the bytes depend on the songs alone.
+    # Names, times and owners are fixed, so that the bytes depend only on the songs.
     tar --create --file "$scratch/$name.tar" --directory "$folder" --format=ustar --mtime=@0 --owner=0 --group=0 \
         --numeric-owner --mode=0644 --no-recursion --null --verbatim-files-from --files-from "$scratch/$name.songs"
     size=$(stat --format=%s "$scratch/$name.tar")

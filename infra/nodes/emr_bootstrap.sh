@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# EMR bootstrap action: puts the code, and an environment for the driver, on the primary node.
+# EMR bootstrap action: installs the code, and an environment for the driver, on the primary node.
 #
 #   emr_bootstrap.sh BUCKET CODE_KEY ENVIRONMENT_KEY HOME [INSTANCE_FACTS]
 #
 # Executors get both through spark.archives, so the other nodes need nothing. In client mode, which is spark-submit's
-# default, the driver is a process of the primary node and finds them here.
+# default, the driver runs on the primary node and uses these.
 set -euo pipefail
 
 bucket=$1 code=$2 environment=$3 home=$4 facts=${5:-/mnt/var/lib/info/instance.json}

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stands before horovodrun on the path of GPU workers: on one worker it changes nothing, on several it adds the hosts
+# Precedes horovodrun on the PATH of GPU workers: with one worker it changes nothing, with several it adds the hosts
 # file, so that `horovodrun -np 8 training/train.py ...` works on two workers as `-np 4` does on one.
 #
 # Environment: MSD_ENVIRONMENT (the virtual environment), MSD_HOSTS, MSD_MEMBERS (the script that writes MSD_HOSTS).

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# How Horovod's workers find one another and are let in by one another.
+# Let Horovod workers find each other and log in to each other.
 #
-#   gpu_members.sh publish   shows this worker's slots and public keys, once it is ready
-#   gpu_members.sh sync      writes the hosts file, and the keys of every ready worker, from what they show
+#   gpu_members.sh publish   publishes this worker's slots and public keys, once it is ready
+#   gpu_members.sh sync      writes the hosts file, and the keys of every ready worker, from what they published
 #
-# A worker makes its private keys itself, and they never leave it. What is shown lies in the artefacts bucket under
-# workers/GROUP/INSTANCE; only workers may write there. An instance that does not run any more is no member.
+# A worker creates its private keys itself, and they never leave it. The published part is in the artefacts bucket under
+# workers/GROUP/INSTANCE, where only workers may write. Instances that do not run are ignored.
 #
 # Environment: MSD_ARTEFACTS, MSD_GROUP; MSD_HOME (whose .ssh, default ~), MSD_HOSTS (hosts file), MSD_HOST_KEY
-# (this machine's public key), MSD_INSTANCE and MSD_SLOTS (asked of the machine unless given).
+# (this machine's public key), MSD_INSTANCE and MSD_SLOTS (default: read from the machine).
 set -euo pipefail
 
 : "${MSD_ARTEFACTS:?}" "${MSD_GROUP:?}"

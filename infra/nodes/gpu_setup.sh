@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes a GPU worker ready: system packages, the code, the locked Python environment with Horovod on NCCL, and the
-# keys by which workers know one another. Called as root by the user data, at the first start.
+# Set up a GPU worker: system packages, the code, the locked Python environment with Horovod on NCCL, and the keys of
+# the workers. The user data calls this as root at the first start.
 #
 # Horovod has no wheels. The first worker builds it against this image's CUDA and keeps the wheel in the artefacts
-# bucket, under a name made of everything it was built from; later workers take it from there.
+# bucket, under a name derived from everything it was built from; later workers download it.
 #
-# Environment: /etc/msd-spark.conf, as the user data writes it.
+# Environment: /etc/msd-spark.conf, written by the user data.
 set -euo pipefail
 
 : "${MSD_ARTEFACTS:?}" "${MSD_LOGS:?}" "${MSD_GROUP:?}" "${MSD_CODE:?}"
@@ -37,7 +37,7 @@ python3.11 -m venv --clear "$environment"
 export PATH=$environment/bin:$PATH VIRTUAL_ENV=$environment
 python -m pip install --quiet --require-hashes -r "$code/requirements/gpu.txt"
 
-# NCCL comes with TensorFlow's packages; the linker looks for it under a name that the package leaves out.
+# NCCL is part of TensorFlow's packages, without the unversioned name that the linker looks for.
 nccl=$(python -c 'import importlib.util as find; print(find.find_spec("nvidia.nccl").submodule_search_locations[0])')
 ln -sf libnccl.so.2 "$nccl/lib/libnccl.so"
 
@@ -80,7 +80,7 @@ export PYSPARK_PYTHON=$environment/bin/python
 EOF
 echo "cd $code" >>"/home/$user/.bash_profile"
 
-# The others' keys once a minute, so that a worker lets in who joins later; horovodrun asks again by itself.
+# Fetch the other workers' keys every minute, so that workers that join later can log in.
 cat >/etc/systemd/system/msd-members.service <<EOF
 [Service]
 Type=oneshot

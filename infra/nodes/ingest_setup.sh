@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Has the ingest instance copy the snapshot at this and every later start, and stop when it is done or cannot go on.
-# Called as root by the user data, at the first start.
+# Make the ingest instance copy the snapshot at every start, and stop itself when the copy is complete or has failed.
+# The user data calls this as root at the first start.
 #
-# Environment: /etc/msd-spark.conf, as the user data writes it.
+# Environment: /etc/msd-spark.conf, written by the user data.
 set -euo pipefail
 
 : "${MSD_LOGS:?}" "${MSD_DEVICE:?}" "${MSD_FOLDER:?}" "${MSD_TARGET:?}"
@@ -10,11 +10,11 @@ bin=/opt/msd-spark/bin
 
 cat >"$bin/ingest.sh" <<'EOF'
 #!/usr/bin/env bash
-# Mounts the songs read only, copies them, keeps the log and stops the instance, whatever came of it.
+# Mount the songs read-only, copy them, upload the log, and stop the instance in any case.
 set -uo pipefail
 mount=/mnt/songs
 
-# An EBS volume shows itself by its id as an NVMe disk's serial number.
+# An EBS volume has its ID as the serial number of an NVMe disk.
 link=/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_${MSD_DEVICE/-/}
 for _ in $(seq 120); do
     [[ -e $link ]] && break
@@ -22,14 +22,14 @@ for _ in $(seq 120); do
 done
 mkdir -p "$mount"
 {
-    # The file system lies on the disk itself or on its first partition.
+    # The file system is on the disk itself or on its first partition.
     mountpoint -q "$mount" || mount -o ro,noatime "$link" "$mount" || mount -o ro,noatime "$link-part1" "$mount"
 } && TMPDIR=/dev/shm /opt/msd-spark/bin/copy_snapshot.sh "$mount/$MSD_FOLDER" "$MSD_TARGET"
 status=$?
 echo "ingest: ended with status $status"
 journalctl --unit msd-ingest --output cat >/tmp/ingest.log
 aws s3 cp --only-show-errors /tmp/ingest.log "s3://$MSD_LOGS/ingest/$(date -u +%Y%m%dT%H%M%SZ)-status-$status.log"
-# Ten minutes for whoever started the instance to look at it.
+# Ten minutes to inspect the instance before it stops.
 [[ -e /run/msd-keep-running ]] || shutdown -h +10
 exit "$status"
 EOF

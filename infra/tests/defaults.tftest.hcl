@@ -21,17 +21,17 @@ run "without_a_release_nothing_costly" {
 
   assert {
     condition     = length(module.emr) == 0 && length(module.gpu_workers) == 0 && length(module.ingest) == 0
-    error_message = "before `make package` there must be neither a cluster nor workers"
+    error_message = "without a release there must be no cluster and no workers"
   }
 
   assert {
     condition     = sort(keys(module.storage.buckets)) == tolist(["artefacts", "logs", "raw", "warehouse"])
-    error_message = "the buckets must be there for `make package` to fill"
+    error_message = "the buckets must exist for `make package` to fill"
   }
 
   assert {
     condition     = output.horovodrun == null && length(output.spark_submit) == 0
-    error_message = "no command may be printed that cannot run"
+    error_message = "commands that cannot run must not be printed"
   }
 }
 
@@ -40,22 +40,22 @@ run "defaults" {
 
   assert {
     condition     = length(module.emr) == 1 && length(module.gpu_workers) == 1 && length(module.ingest) == 0
-    error_message = "a cluster and workers, and no ingest unless it is asked for"
+    error_message = "a release must create a cluster and workers, and no ingest instance by default"
   }
 
   assert {
     condition     = startswith(output.horovodrun, "horovodrun -np 4 training/train.py ")
-    error_message = "the default is four GPUs, so that the README's command works as it reads"
+    error_message = "the default must have four GPUs, for horovodrun -np 4"
   }
 
   assert {
     condition     = startswith(output.spark_submit["ingest"], "spark-submit jobs/ingest.py --songs s3://")
-    error_message = "the stage's command must be the README's"
+    error_message = "the command of the stage must be the documented one"
   }
 
   assert {
     condition     = output.ingest_instance_id == null
-    error_message = "ingest is off unless it is asked for"
+    error_message = "ingest must be off by default"
   }
 }
 
@@ -68,12 +68,12 @@ run "workers_by_number" {
 
   assert {
     condition     = startswith(output.horovodrun, "horovodrun -np 8 ")
-    error_message = "two workers of four GPUs are eight ranks"
+    error_message = "two workers with four GPUs must have eight ranks"
   }
 
   assert {
     condition     = endswith(output.commands.wake, "--desired-capacity 2")
-    error_message = "waking wakes all of them"
+    error_message = "waking must start all workers"
   }
 }
 
@@ -88,7 +88,7 @@ run "everything_off" {
 
   assert {
     condition     = output.emr_cluster_id == null && output.gpu_group == null && join(",", keys(output.commands)) == "package"
-    error_message = "what is off must not be made, nor its commands printed"
+    error_message = "a disabled part must not be created, nor its commands printed"
   }
 }
 
@@ -101,7 +101,7 @@ run "ingest_on" {
 
   assert {
     condition     = output.ingest_instance_id != null && contains(keys(output.commands), "copied")
-    error_message = "ingest.enabled must make the instance"
+    error_message = "ingest.enabled must create the instance"
   }
 }
 

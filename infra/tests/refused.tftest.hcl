@@ -1,5 +1,5 @@
-# Bad input is refused before anything is planned. A run starts the provider anew, which takes its time: a run is wrong in
-# one thing of several variables, and each of these must be refused. What is said of each: tests/infra/test_checks.py.
+# Invalid input is refused before planning. Each run starts the provider, which is slow, so each run has one invalid value
+# in several variables, and all must be refused. The messages are tested in tests/infra/test_checks.py.
 
 mock_provider "aws" {
   source = "./tests/mocks"

@@ -1,12 +1,12 @@
-# A bucket for Terraform's state, so that several people work on one stack and never at the same time.
+# A bucket for Terraform's state, so that several people can work on one stack, one at a time.
 #
 #   terraform -chdir=infra/examples/remote_state init
 #   terraform -chdir=infra/examples/remote_state apply
 #   terraform -chdir=infra/examples/remote_state output -raw backend > infra/backend.tf
 #   terraform -chdir=infra init -migrate-state
 #
-# The lock is a file beside the state (use_lockfile), which S3 lets only one of several callers create: no table in
-# DynamoDB is needed.
+# The lock is an object next to the state (use_lockfile), which S3 lets only one caller create, so DynamoDB is not
+# needed.
 
 terraform {
   required_version = ">= 1.10, < 2.0"
@@ -20,13 +20,13 @@ terraform {
 }
 
 variable "region" {
-  description = "Where the state is kept."
+  description = "Region of the state's bucket."
   type        = string
   default     = "us-east-1"
 }
 
 variable "name" {
-  description = "First words of the bucket's name; the account's number follows."
+  description = "Prefix of the bucket's name; the account number follows."
   type        = string
   default     = "msd-spark-state"
 }
@@ -42,9 +42,9 @@ provider "aws" {
 data "aws_caller_identity" "current" {}
 
 resource "aws_s3_bucket" "state" {
-  # checkov:skip=CKV_AWS_18: who touched the state is in CloudTrail; a second bucket for it would need a third.
-  # checkov:skip=CKV_AWS_144: a state that is lost can be imported again; the stack it is about is in one region.
-  # checkov:skip=CKV2_AWS_62: nothing is started by a new state.
+  # checkov:skip=CKV_AWS_18: CloudTrail records access to the state; a bucket for access logs would need another one.
+  # checkov:skip=CKV_AWS_144: a lost state can be imported again; the stack is in one region.
+  # checkov:skip=CKV2_AWS_62: a new state triggers nothing.
   bucket = "${var.name}-${data.aws_caller_identity.current.account_id}"
 
   lifecycle {
@@ -128,7 +128,7 @@ resource "aws_s3_bucket_policy" "state" {
 }
 
 output "backend" {
-  description = "What infra/backend.tf holds."
+  description = "Content of infra/backend.tf."
   value       = <<-EOF
     terraform {
       backend "s3" {

@@ -1,4 +1,4 @@
-# Two roles: EMR's own, and that of the nodes, which is what jobs may do.
+# Two roles: the service role of EMR, and the role of the nodes, which limits what jobs may do.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -109,7 +109,7 @@ data "aws_iam_policy_document" "node" {
     resources = ["${var.buckets["warehouse"].arn}/*"]
   }
 
-  # What training finds out is scored and reported here, and made elsewhere.
+  # Training writes these folders on the GPU workers; jobs only read them.
   statement {
     sid     = "LeaveRunsToTraining"
     effect  = "Deny"

@@ -1,18 +1,18 @@
 locals {
-  # EMR's managed service policy touches only what carries this tag.
+  # EMR's managed service policy applies only to resources with this tag.
   emr_tag = { "for-use-with-amazon-emr-managed-policies" = "true" }
 
   home      = "/opt/msd-spark" # where the bootstrap action puts the code, and the driver's environment
   artefacts = "s3://${var.buckets["artefacts"].id}"
 
-  # Fleets count in vCPUs, so that types of any size serve one target.
+  # Fleet capacity is in vCPUs, so that instance types of different sizes can be mixed.
   vcpus_by_size = merge({ large = 2, xlarge = 4 }, { for n in [2, 3, 4, 6, 8, 12, 16, 24, 32, 48] : "${n}xlarge" => 4 * n })
   vcpus = {
     for type in distinct(concat(var.settings.core_instance_types, var.settings.task_instance_types)) :
     type => local.vcpus_by_size[split(".", type)[1]]
   }
 
-  # S3 by its regional name: the global one lies outside the endpoint everywhere but in us-east-1.
+  # The regional name of S3: the global one bypasses the VPC endpoint outside us-east-1.
   python_environment = {
     AWS_REGION          = data.aws_region.current.name
     AWS_ENDPOINT_URL_S3 = "https://s3.${data.aws_region.current.name}.amazonaws.com"
@@ -24,23 +24,23 @@ locals {
 
   spark_defaults = merge(
     {
-      # Unpacked in the working folder of every executor (and of the driver, in cluster mode).
+      # Unpacked into the working folder of every executor, and of the driver in cluster mode.
       "spark.archives" = join(",", [
         "${local.artefacts}/${var.release.environment}#environment",
         "${local.artefacts}/${var.release.code}#code",
       ])
       "spark.dynamicAllocation.enabled" = "true"
-      # Most of a task's memory is Python's: Arrow batches, HDF5 images, a Keras model.
+      # Most memory of a task is used by Python: Arrow batches, HDF5 images, a Keras model.
       "spark.driver.memory"           = "4g"
       "spark.executor.cores"          = "4"
       "spark.executor.memory"         = "5g"
       "spark.executor.memoryOverhead" = "5g"
       "spark.sql.adaptive.enabled"    = "true"
-      # A Spot node that is taken away hands its shuffle files and cached blocks on first.
+      # A Spot node that is reclaimed first migrates its shuffle files and cached blocks.
       "spark.decommission.enabled" = "true"
     },
     { for name, value in local.executor_environment : "spark.executorEnv.${name}" => value },
-    # In cluster mode alone; in client mode, which is the default, spark-env below holds.
+    # For cluster mode only; in client mode, the default, spark-env below applies.
     { for name, value in local.executor_environment : "spark.yarn.appMasterEnv.${name}" => value },
     { "spark.yarn.appMasterEnv.PYSPARK_DRIVER_PYTHON" = local.executor_environment.PYSPARK_PYTHON },
   )
@@ -59,7 +59,7 @@ locals {
         })
       }]
     },
-    # An application master on a Spot node would take its job along.
+    # An application master on a Spot node would end its job when the node is reclaimed.
     {
       Classification = "yarn-site"
       Properties = {
@@ -167,8 +167,8 @@ resource "aws_emr_cluster" "this" {
   }
 
   lifecycle {
-    # Steps are added to a running cluster, and fleets are scaled, by hand or by managed scaling. Neither is a
-    # difference to undo, and undoing it would mean another cluster.
+    # Steps are added to a running cluster, and fleets are scaled, by hand or by managed scaling. Reverting either
+    # would replace the cluster.
     ignore_changes = [
       step,
       core_instance_fleet[0].target_on_demand_capacity,
@@ -192,7 +192,7 @@ resource "aws_emr_instance_fleet" "task" {
   cluster_id                = aws_emr_cluster.this.id
   name                      = "task-spot"
   target_on_demand_capacity = 0
-  # One node to begin with: managed scaling takes it from there, up to the limit below and back.
+  # One node at first; managed scaling adds and removes nodes up to the limit below.
   target_spot_capacity = min(var.settings.task_vcpus, min([for type in var.settings.task_instance_types : local.vcpus[type]]...))
 
   dynamic "instance_type_configs" {
@@ -226,7 +226,7 @@ resource "aws_emr_instance_fleet" "task" {
 resource "aws_emr_managed_scaling_policy" "this" {
   cluster_id = aws_emr_cluster.this.id
 
-  # Core nodes stay as they are (they hold HDFS and application masters); what comes and goes is Spot.
+  # Core nodes are fixed (they hold HDFS and application masters); only Spot task nodes are scaled.
   compute_limits {
     unit_type                       = "InstanceFleetUnits"
     minimum_capacity_units          = var.settings.core_vcpus

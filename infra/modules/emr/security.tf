@@ -1,4 +1,4 @@
-# Encryption on disks, in S3 and between nodes; IMDSv2; and who may speak to whom.
+# Encryption on disks, in S3 and between nodes; IMDSv2; security groups.
 
 resource "aws_emr_security_configuration" "this" {
   name = var.name
@@ -17,7 +17,7 @@ resource "aws_emr_security_configuration" "this" {
           EnableEbsEncryption       = true
         }
       }
-      # `make package` makes the certificate; its key is in the bucket alone, never in Terraform's state.
+      # `make package` creates the certificate; its key is only in the bucket, never in Terraform's state.
       InTransitEncryptionConfiguration = {
         TLSCertificateConfiguration = {
           CertificateProviderType = "PEM"
@@ -33,7 +33,7 @@ resource "aws_emr_security_configuration" "this" {
 }
 
 resource "aws_security_group" "this" {
-  # checkov:skip=CKV2_AWS_5: the cluster's ec2_attributes carry all three; checkov does not look there.
+  # checkov:skip=CKV2_AWS_5: the cluster's ec2_attributes use all three; checkov does not check there.
   for_each = {
     primary = "EMR primary node"
     worker  = "EMR core and task nodes"
@@ -46,7 +46,7 @@ resource "aws_security_group" "this" {
   tags                   = merge(local.emr_tag, { Name = "${var.name}-emr-${each.key}" })
 }
 
-# EMR asks for these two ports between its service group and nodes without public addresses.
+# EMR requires these two ports between its service group and nodes in private subnets.
 resource "aws_vpc_security_group_ingress_rule" "service" {
   security_group_id            = aws_security_group.this["service"].id
   description                  = "The primary node reports to EMR"
@@ -69,7 +69,7 @@ resource "aws_vpc_security_group_egress_rule" "service" {
 }
 
 locals {
-  # Traffic among the nodes, which EMR opens inwards; outwards it is opened here.
+  # Traffic among the nodes: EMR adds the ingress rules, this adds the egress rules.
   among = {
     for pair in setproduct(["primary", "worker"], ["primary", "worker"]) : join("-to-", pair) => { from = pair[0], to = pair[1] }
   }

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "What every name begins with."
+  description = "Prefix of every name."
   type        = string
 }
 
@@ -23,7 +23,7 @@ variable "settings" {
 }
 
 variable "release" {
-  description = "Keys in the artefacts bucket of what `make package` built."
+  description = "Keys of the release in the artefacts bucket, written by `make package`."
   type        = object({ code = string, environment = string, certificates = string })
 }
 
@@ -33,23 +33,23 @@ variable "vpc_id" {
 }
 
 variable "subnet_ids" {
-  description = "Private subnets; EMR takes the one with the capacity it looks for."
+  description = "Private subnets; EMR chooses the one with capacity."
   type        = list(string)
 }
 
 variable "buckets" {
-  description = "Each bucket's id and arn, by what it is for."
+  description = "ID and ARN of each bucket, by purpose."
   type        = map(object({ id = string, arn = string }))
 }
 
 variable "songs_bucket_arn" {
-  description = "A bucket of the user's own that holds songs, read only; null for none."
+  description = "A bucket of the user's own with songs, read only; null for none."
   type        = string
   default     = null
 }
 
 variable "kms_key_arn" {
-  description = "The key that encrypts everything."
+  description = "KMS key that encrypts everything."
   type        = string
 }
 

@@ -13,7 +13,7 @@ data "aws_iam_policy_document" "this" {
     resources = [for folder in ["dataset", "songs"] : "${var.buckets["warehouse"].arn}/${folder}/*"]
   }
 
-  # A run, or what was found out about runs, is staged and then put in place. The protocol of 2019 makes a dataset.
+  # Runs, comparisons, searches and studies are staged and then moved. The 2019 protocol also writes a dataset.
   statement {
     sid     = "ReadAndWriteRuns"
     actions = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
@@ -23,7 +23,7 @@ data "aws_iam_policy_document" "this" {
     ]
   }
 
-  # The empty object by which Arrow marks a folder before it puts something there.
+  # Arrow marks a folder with an empty object before it writes into it.
   statement {
     sid       = "MarkFolderOfDatasets"
     actions   = ["s3:PutObject"]
@@ -36,7 +36,7 @@ data "aws_iam_policy_document" "this" {
     resources = [for folder in ["code", "nodes"] : "${var.buckets["artefacts"].arn}/${folder}/*"]
   }
 
-  # Horovod, built for the image by the first worker, and the public keys that workers show one another.
+  # The Horovod wheel, built by the first worker, and the workers' public keys.
   statement {
     sid       = "ShareAmongWorkers"
     actions   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
@@ -61,7 +61,7 @@ data "aws_iam_policy_document" "this" {
     }
   }
 
-  # Describing takes no resource: this is how workers find one another.
+  # Workers find each other by these actions, which accept no resource.
   statement {
     sid       = "FindWorkers"
     actions   = ["ec2:DescribeInstances"]
@@ -76,8 +76,8 @@ module "node_role" {
   policy = data.aws_iam_policy_document.this.json
 }
 
-# Auto Scaling launches with a service role that IAM lets nobody give rights to. This group has a role of its own,
-# and the key's grant names it: without the grant no instance with an encrypted disk ever starts.
+# IAM does not allow adding permissions to the service role of Auto Scaling. This group has its own role, which the
+# key's grant names: without the grant no instance with an encrypted disk starts.
 resource "aws_iam_service_linked_role" "autoscaling" {
   aws_service_name = "autoscaling.amazonaws.com"
   custom_suffix    = var.name

@@ -1,4 +1,4 @@
-# Workers for Horovod: none until they are woken, and none again when they have been idle for a while.
+# Workers for Horovod. The group has none until it is scaled up, and scales to none when idle.
 
 data "aws_ssm_parameter" "ami" {
   count = var.settings.ami_id == null ? 1 : 0
@@ -15,7 +15,7 @@ locals {
   gpus   = sum(concat([0], [for gpu in data.aws_ec2_instance_type.this.gpus : gpu.count]))
   vcpus  = data.aws_ec2_instance_type.this.default_vcpus
 
-  # setup.sh is fetched first and fetches the others; each by its checksum.
+  # setup.sh is fetched first and fetches the other scripts; each is verified by its checksum.
   scripts = {
     for name in ["gpu_setup.sh", "gpu_members.sh", "gpu_horovodrun.sh"] : name => filesha256("${var.scripts}/${name}")
   }
@@ -39,12 +39,12 @@ resource "aws_placement_group" "this" {
 
 resource "aws_security_group" "this" {
   name        = local.group
-  description = "Horovod workers: anything among themselves, HTTPS to the outside, nothing from it"
+  description = "Horovod workers: all traffic among themselves, HTTPS outwards, nothing inwards"
   vpc_id      = var.vpc_id
   tags        = { Name = local.group }
 }
 
-# EFA works only where the group lets all traffic to and from itself; Gloo and NCCL choose their ports as they like.
+# EFA requires that the group allows all traffic to and from itself; Gloo and NCCL use arbitrary ports.
 resource "aws_vpc_security_group_ingress_rule" "among" {
   security_group_id            = aws_security_group.this.id
   description                  = "From the other workers"
@@ -144,12 +144,12 @@ resource "aws_launch_template" "this" {
   lifecycle {
     precondition {
       condition     = local.gpus > 0
-      error_message = "gpu.instance_type ${var.settings.instance_type} has no GPU; take one that has, for example g5.12xlarge (4) or g5.xlarge (1)."
+      error_message = "gpu.instance_type ${var.settings.instance_type} has no GPU; choose for example g5.12xlarge (4) or g5.xlarge (1)."
     }
 
     precondition {
       condition     = !var.settings.efa || data.aws_ec2_instance_type.this.efa_supported
-      error_message = "gpu.efa: ${var.settings.instance_type} has no Elastic Fabric Adapter; leave efa out, or take for example g5.48xlarge or p4d.24xlarge."
+      error_message = "gpu.efa: ${var.settings.instance_type} has no Elastic Fabric Adapter; omit efa, or choose for example g5.48xlarge or p4d.24xlarge."
     }
   }
 
@@ -188,7 +188,7 @@ resource "aws_autoscaling_group" "this" {
   depends_on = [aws_kms_grant.autoscaling]
 }
 
-# ---- asleep when idle -------------------------------------------------------------------------------------------
+# ---- scale to none when idle -------------------------------------------------------------------------------------------
 
 resource "aws_autoscaling_policy" "sleep" {
   name                   = "${local.group}-sleep"
@@ -199,10 +199,10 @@ resource "aws_autoscaling_policy" "sleep" {
   cooldown               = 300
 }
 
-# Idle is less than half a core in use on every worker: a rank that trains keeps one busy, an idle system does not.
+# Idle means less than half a core in use on every worker: a training rank keeps at least one core busy.
 resource "aws_cloudwatch_metric_alarm" "idle" {
   alarm_name          = "${local.group}-idle"
-  alarm_description   = "No worker has had work for ${var.settings.idle_minutes} minutes; the group goes to 0."
+  alarm_description   = "No worker has been busy for ${var.settings.idle_minutes} minutes; the group scales to 0."
   namespace           = "AWS/EC2"
   metric_name         = "CPUUtilization"
   dimensions          = { AutoScalingGroupName = aws_autoscaling_group.this.name }

@@ -4,6 +4,6 @@ output "group" {
 }
 
 output "gpus" {
-  description = "GPUs of all workers, which is how many ranks there are."
+  description = "GPUs of all workers, which is the number of ranks."
   value       = local.gpus * var.settings.workers
 }

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "What every name begins with."
+  description = "Prefix of every name."
   type        = string
 }
 
@@ -18,12 +18,12 @@ variable "settings" {
 }
 
 variable "release" {
-  description = "Keys in the artefacts bucket of what `make package` built."
+  description = "Keys of the release in the artefacts bucket, written by `make package`."
   type        = object({ code = string })
 }
 
 variable "tags" {
-  description = "Tags of what Auto Scaling launches, which the provider's default tags do not reach."
+  description = "Tags of the instances launched by Auto Scaling, which do not get the provider's default tags."
   type        = map(string)
 }
 
@@ -33,17 +33,17 @@ variable "vpc_id" {
 }
 
 variable "subnet_id" {
-  description = "One private subnet: a cluster placement group lies in one zone."
+  description = "One private subnet: a cluster placement group is in one zone."
   type        = string
 }
 
 variable "buckets" {
-  description = "Each bucket's id and arn, by what it is for."
+  description = "ID and ARN of each bucket, by purpose."
   type        = map(object({ id = string, arn = string }))
 }
 
 variable "kms_key_arn" {
-  description = "The key that encrypts everything."
+  description = "KMS key that encrypts everything."
   type        = string
 }
 

@@ -1,5 +1,5 @@
 # One instance with the dataset's public snapshot as a disk. It copies the songs to S3 as tar shards, reads them back,
-# and stops itself. Started again, it goes on where it was.
+# and stops itself. Started again, it resumes.
 
 data "aws_region" "current" {}
 
@@ -25,7 +25,7 @@ resource "aws_s3_object" "script" {
 
 resource "aws_security_group" "this" {
   name        = local.node
-  description = "The ingest instance: HTTPS to the outside, nothing from it"
+  description = "Ingest instance: HTTPS outwards, nothing inwards"
   vpc_id      = var.vpc_id
   tags        = { Name = local.node }
 }
@@ -121,14 +121,14 @@ resource "aws_instance" "this" {
   })
 
   lifecycle {
-    # A newer Amazon Linux is no reason to begin anew.
+    # A newer Amazon Linux does not replace a running copy.
     ignore_changes = [ami]
   }
 
   depends_on = [aws_s3_object.script]
 }
 
-# The public snapshot is not encrypted; the disk made of it is. Throughput is paid for the hours of the copy.
+# The public snapshot is not encrypted; the disk created from it is. Throughput is paid for the hours of the copy.
 resource "aws_ebs_volume" "songs" {
   availability_zone = var.zone
   snapshot_id       = var.settings.snapshot_id

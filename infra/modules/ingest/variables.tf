@@ -1,5 +1,5 @@
 variable "name" {
-  description = "What every name begins with."
+  description = "Prefix of every name."
   type        = string
 }
 
@@ -16,7 +16,7 @@ variable "settings" {
 }
 
 variable "tags" {
-  description = "Tags of the disks, which the provider's default tags do not reach."
+  description = "Tags of the disks, which do not get the provider's default tags."
   type        = map(string)
 }
 
@@ -36,17 +36,17 @@ variable "zone" {
 }
 
 variable "buckets" {
-  description = "Each bucket's id and arn, by what it is for."
+  description = "ID and ARN of each bucket, by purpose."
   type        = map(object({ id = string, arn = string }))
 }
 
 variable "target" {
-  description = "Where the shards go."
+  description = "S3 URI of the shards."
   type        = string
 }
 
 variable "kms_key_arn" {
-  description = "The key that encrypts everything."
+  description = "KMS key that encrypts everything."
   type        = string
 }
 

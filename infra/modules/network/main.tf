@@ -1,11 +1,11 @@
-# Nodes live in private subnets and have no public address. S3 is reached through a gateway endpoint, which costs
-# nothing and keeps the dataset's 280 GB off the NAT; the rest (AWS APIs, EMR's metrics for managed scaling, Python
-# packages for GPU workers) leaves through one NAT gateway.
+# Nodes are in private subnets without public addresses. S3 traffic uses a gateway endpoint, which is free and keeps the
+# dataset's 280 GB off the NAT; other traffic (AWS APIs, EMR's metrics for managed scaling, Python packages for GPU
+# workers) uses one NAT gateway.
 
 data "aws_region" "current" {}
 
 data "aws_availability_zones" "available" {
-  # checkov:skip=CKV_AWS_394: names are sorted and only the first few are taken; a new zone comes after them.
+  # checkov:skip=CKV_AWS_394: names are sorted and only the first few are used; a new zone sorts after them.
   state = "available"
 
   filter {
@@ -16,7 +16,7 @@ data "aws_availability_zones" "available" {
 
 locals {
   zones = slice(data.aws_availability_zones.available.names, 0, var.settings.zones)
-  # EMR's managed service policy touches only what carries this tag.
+  # EMR's managed service policy applies only to resources with this tag.
   emr_tag = { "for-use-with-amazon-emr-managed-policies" = "true" }
 }
 
@@ -27,7 +27,7 @@ resource "aws_vpc" "this" {
   tags                 = merge(local.emr_tag, { Name = var.name })
 }
 
-# Without rules: nothing works by the default group, so nothing uses it by accident.
+# The default group has no rules, so that nothing uses it by accident.
 resource "aws_default_security_group" "this" {
   vpc_id = aws_vpc.this.id
   tags   = { Name = "${var.name}-unused" }
@@ -41,7 +41,7 @@ resource "aws_subnet" "private" {
   tags              = merge(local.emr_tag, { Name = "${var.name}-private-${each.key}" })
 }
 
-# Holds the NAT gateway and nothing else.
+# Contains only the NAT gateway.
 resource "aws_subnet" "nat" {
   vpc_id                  = aws_vpc.this.id
   cidr_block              = cidrsubnet(var.settings.cidr, 8, 0)
@@ -101,10 +101,10 @@ resource "aws_route_table_association" "private" {
   route_table_id = aws_route_table.private.id
 }
 
-# A node that was taken over cannot carry data to a stranger's bucket: of S3, the endpoint opens the stack's own
-# buckets, and for reading those that Amazon serves the nodes' packages, agents and EMR's software from.
+# The endpoint allows the stack's own buckets, and reading those from which Amazon serves packages, agents and EMR's
+# software. It limits traffic through the endpoint only: the NAT gateway reaches any address.
 data "aws_iam_policy_document" "s3_endpoint" {
-  # checkov:skip=CKV_AWS_283: an endpoint's policy grants nothing; it narrows what the callers' own policies allow.
+  # checkov:skip=CKV_AWS_283: an endpoint's policy grants nothing; it restricts what the callers' own policies allow.
   statement {
     sid       = "OwnBuckets"
     actions   = ["s3:*"]
@@ -149,7 +149,7 @@ resource "aws_vpc_endpoint" "s3" {
   tags              = { Name = "${var.name}-s3" }
 }
 
-# ---- who was turned away ----------------------------------------------------------------------------------------
+# ---- rejected traffic ----------------------------------------------------------------------------------------
 
 resource "aws_cloudwatch_log_group" "flow" {
   name              = "/${var.name}/network"

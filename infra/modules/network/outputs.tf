@@ -4,11 +4,11 @@ output "vpc_id" {
 }
 
 output "private_subnet_ids" {
-  description = "A private subnet a zone, in the zones' order."
+  description = "Private subnets, one per zone, in the order of the zones."
   value       = [for zone in local.zones : aws_subnet.private[zone].id]
 }
 
 output "zones" {
-  description = "The zones, in the subnets' order."
+  description = "Zones, in the order of the subnets."
   value       = local.zones
 }

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "What every name begins with."
+  description = "Prefix of every name."
   type        = string
 }
 
@@ -12,16 +12,16 @@ variable "settings" {
 }
 
 variable "bucket_arns" {
-  description = "The stack's buckets, which the S3 endpoint lets through."
+  description = "Buckets of the stack, which the S3 endpoint allows."
   type        = list(string)
 }
 
 variable "kms_key_arn" {
-  description = "Encrypts the flow log."
+  description = "KMS key of the flow log."
   type        = string
 }
 
 variable "log_days" {
-  description = "How long the flow log is kept."
+  description = "Retention of the flow log, in days."
   type        = number
 }

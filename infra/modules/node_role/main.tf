@@ -1,4 +1,4 @@
-# What the instances of one kind may do: a role that EC2 alone takes on, its rights, and the profile that instances carry.
+# Permissions of one kind of instance: a role that only EC2 assumes, its policies, and the instance profile.
 
 data "aws_iam_policy_document" "trust" {
   statement {
@@ -12,12 +12,12 @@ data "aws_iam_policy_document" "trust" {
 }
 
 data "aws_iam_policy_document" "this" {
-  # checkov:skip=CKV_AWS_111: these actions take no resource (Service Authorization Reference, ssmmessages, ec2messages).
+  # checkov:skip=CKV_AWS_111: these actions accept no resource (Service Authorization Reference, ssmmessages, ec2messages).
   # checkov:skip=CKV_AWS_356: as above.
   source_policy_documents = [var.policy]
 
-  # What the Session Manager's agent asks for; sessions are the only way in. AWS's own policy for it also lets a node
-  # read every SSM parameter.
+  # Required by the Session Manager agent; sessions are the only access. AWS's managed policy would also allow reading
+  # every SSM parameter.
   statement {
     sid = "SessionManager"
     actions = [

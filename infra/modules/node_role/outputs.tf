@@ -4,14 +4,14 @@ output "role_arn" {
 }
 
 output "profile_arn" {
-  description = "The instance profile; who starts instances with it finds the role's rights in place."
+  description = "Instance profile; depends on the role's policies, so that instances start with them attached."
   value       = aws_iam_instance_profile.this.arn
 
   depends_on = [aws_iam_role_policy.this]
 }
 
 output "profile_name" {
-  description = "The same profile's name."
+  description = "Name of the instance profile."
   value       = aws_iam_instance_profile.this.name
 
   depends_on = [aws_iam_role_policy.this]

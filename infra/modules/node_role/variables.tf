@@ -4,6 +4,6 @@ variable "name" {
 }
 
 variable "policy" {
-  description = "What the nodes may do besides letting Session Manager in: the policy's JSON."
+  description = "Policy of the nodes besides Session Manager, as JSON."
   type        = string
 }

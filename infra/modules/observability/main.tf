@@ -1,4 +1,4 @@
-# Tells somebody: when nodes are unwell, when steps fail, when something costly runs for no reason, when money runs out.
+# Alarms for unhealthy nodes, failed steps, costly resources that run idle, and the budget.
 
 data "aws_caller_identity" "current" {}
 
@@ -71,7 +71,7 @@ locals {
       metric = "AppsFailed", statistic = "Maximum", comparison = "GreaterThanThreshold", threshold = 0, periods = 1
       says   = "A Spark application failed."
     }
-    # It ends by itself when it is idle; what does not is worth a look.
+    # An idle cluster terminates itself; one that does not should be checked.
     idle = {
       metric = "IsIdle", statistic = "Minimum", comparison = "GreaterThanOrEqualToThreshold", threshold = 1, periods = 24
       says   = "The cluster has been idle for two hours and has not ended."
@@ -96,7 +96,7 @@ resource "aws_cloudwatch_metric_alarm" "cluster" {
   tags                = { Name = "${var.name}-spark-${each.key}" }
 }
 
-# The group goes to sleep when it is idle; this one tells of a training that nobody expected to take a day.
+# The group scales to none when idle; this alarm reports a training that takes longer than a day.
 resource "aws_cloudwatch_metric_alarm" "workers_awake" {
   count               = var.has_workers ? 1 : 0
   alarm_name          = "${var.name}-gpu-awake"
@@ -161,7 +161,7 @@ resource "aws_budgets_budget" "monthly" {
   time_unit    = "MONTHLY"
   tags         = { Name = "${var.name}-monthly" }
 
-  # Counts once the tag is activated for cost allocation.
+  # Effective once the tag is activated for cost allocation.
   cost_filter {
     name   = "TagKeyValue"
     values = [format("user:Project$%s", var.project)]

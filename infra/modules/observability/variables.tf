@@ -1,5 +1,5 @@
 variable "name" {
-  description = "What every name begins with."
+  description = "Prefix of every name."
   type        = string
 }
 
@@ -12,22 +12,22 @@ variable "settings" {
 }
 
 variable "project" {
-  description = "Value of the tag Project, by which the budget counts."
+  description = "Value of the tag Project, by which the budget filters."
   type        = string
 }
 
 variable "region" {
-  description = "Where the dashboard's figures come from."
+  description = "Region of the dashboard's metrics."
   type        = string
 }
 
 variable "kms_key_arn" {
-  description = "The key that encrypts everything."
+  description = "KMS key that encrypts everything."
   type        = string
 }
 
 variable "has_cluster" {
-  description = "Whether there is a Spark cluster, known before it is made."
+  description = "Whether there is a Spark cluster, known at plan time."
   type        = bool
 }
 
@@ -37,7 +37,7 @@ variable "cluster_id" {
 }
 
 variable "has_workers" {
-  description = "Whether there is a group of GPU workers, known before it is made."
+  description = "Whether there is a group of GPU workers, known at plan time."
   type        = bool
 }
 

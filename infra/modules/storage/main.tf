@@ -5,7 +5,7 @@ data "aws_region" "current" {}
 locals {
   account = data.aws_caller_identity.current.account_id
 
-  # What each bucket is for, and its housekeeping in days; 0: never.
+  # Lifecycle of each bucket in days, by purpose; 0 means never.
   buckets = {
     raw       = { infrequent_after = var.settings.infrequent_raw_days, expire_after = 0 } # song files, as tar shards
     warehouse = { infrequent_after = 0, expire_after = 0 }                                # the tables, models, reports
@@ -17,7 +17,7 @@ locals {
 # ---- the key ----------------------------------------------------------------------------------------------------
 
 data "aws_iam_policy_document" "key" {
-  # checkov:skip=CKV_AWS_109: a key's policy names no resource but its key; "*" is the key itself.
+  # checkov:skip=CKV_AWS_109: in a key policy "*" is the key itself.
   # checkov:skip=CKV_AWS_111: as above.
   # checkov:skip=CKV_AWS_356: as above.
   statement {
@@ -85,14 +85,14 @@ resource "aws_kms_alias" "this" {
 
 resource "aws_s3_bucket" "this" {
   # checkov:skip=CKV_AWS_144: songs can be copied again and tables computed again; a second region doubles the cost.
-  # checkov:skip=CKV2_AWS_62: nothing is started by what arrives in a bucket.
-  # checkov:skip=CKV_AWS_18: all buckets but the one that receives the log log their accesses; a log of the log has no end.
+  # checkov:skip=CKV2_AWS_62: new objects trigger nothing.
+  # checkov:skip=CKV_AWS_18: all buckets except the log bucket itself have access logs.
   for_each      = local.buckets
   bucket        = "${var.name}-${each.key}-${local.account}"
   force_destroy = var.settings.force_destroy
   tags          = { Name = "${var.name}-${each.key}" }
 
-  # A bucket that cannot be destroyed because it holds something keeps its key: without it the songs are noise.
+  # A bucket that is kept because it is not empty keeps its key, without which its objects cannot be read.
   depends_on = [aws_kms_key.this]
 }
 

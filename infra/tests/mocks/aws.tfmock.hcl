@@ -1,4 +1,4 @@
-# Values where the provider's own checks, or jsondecode, would refuse a mock's random text.
+# Values for attributes where the provider's checks, or jsondecode, refuse the mock's random text.
 
 mock_data "aws_caller_identity" {
   defaults = { account_id = "123456789012" }
