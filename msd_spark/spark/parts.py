@@ -1,6 +1,6 @@
-"""Write a Spark frame as Parquet parts by its workers, and add up numbers of its rows on the way.
+"""Write a Spark frame as Parquet files from the workers, and sum columns of its rows in the same pass.
 
-Workers write through pyarrow, which reaches what the warehouse reaches; one pass gives the files and the sums.
+Workers write through pyarrow, so that every filesystem of the warehouse is supported.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.spark.session import ArrowFunction
 
 ROWS_PER_GROUP = 1 << 18
-"""Rows that a worker holds, and that a row group has."""
+"""Rows per row group; a worker holds one row group in memory."""
 
 
 @dataclass(frozen=True)
 class Sums:
-    """What is added up while a table is written.
+    """Sums over the rows of a table, computed while it is written.
 
     Attributes
     ----------
     key : str
-        Column whose values the sums are for.
+        Column to group by.
     columns : tuple of str
-        Columns of int64 that are added up; they need not be columns of the table.
+        Columns of int64 to sum; they may be missing from the table's schema.
     """
 
     key: str
@@ -41,32 +41,23 @@ class Sums:
 
     @property
     def schema(self) -> pa.Schema:
-        """Columns of the sums."""
+        """Schema of the sums."""
         return pa.schema([pa.field(self.key, pa.string()), *(pa.field(name, pa.int64()) for name in self.columns)])
 
 
 def write_parts(frame: DataFrame, warehouse: Warehouse, staging: str, schema: pa.Schema, sums: Sums) -> pd.DataFrame:
-    """Write a frame's partitions as they are, a Parquet file each, and return sums over its rows.
+    """Write each partition of a frame as one Parquet file; return the sums, one row per value of the key.
 
     Parameters
     ----------
     frame : pyspark.sql.DataFrame
-        Sorted as the files are to be; has the columns of `schema` and of `sums`.
-    warehouse : Warehouse
+        In the row order of the files, with the columns of `schema` and of `sums`.
     staging : str
-        Folder for the files, as `Warehouse.replacing` gives it.
-    schema : pyarrow.Schema
-        Of the files.
-    sums : Sums
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row a value of the key: the key and the sums. It has to fit in memory, the frame has not.
+        Folder for the files, from `Warehouse.replacing`.
     """
-    wanted = list(dict.fromkeys([*schema.names, *sums.schema.names]))
+    columns = list(dict.fromkeys([*schema.names, *sums.schema.names]))
     writer = _part_writer(warehouse.address(), staging, schema, sums)
-    tallied = frame.select(*wanted).mapInArrow(writer, spark_schema(sums.schema))
+    tallied = frame.select(*columns).mapInArrow(writer, spark_schema(sums.schema))
     totals = tallied.groupBy(sums.key).agg(*(sf.sum(name).alias(name) for name in sums.columns)).toPandas()
     if not any(info.path.endswith(".parquet") for info in warehouse.list_files(staging)):
         pq.write_table(schema.empty_table(), f"{staging}/{part_name(0)}", filesystem=warehouse.filesystem)
@@ -74,12 +65,12 @@ def write_parts(frame: DataFrame, warehouse: Warehouse, staging: str, schema: pa
 
 
 def part_name(number: int) -> str:
-    """Return the name of a table's part."""
+    """Return the name of a table's file."""
     return f"part-{number:05d}.parquet"
 
 
 def _part_writer(uri: str, staging: str, schema: pa.Schema, sums: Sums) -> ArrowFunction:
-    """Return the function that writes a partition and gives its sums."""
+    """Return the function that writes a partition and yields its sums."""
 
     def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         context = TaskContext.get()
@@ -102,22 +93,22 @@ def _part_writer(uri: str, staging: str, schema: pa.Schema, sums: Sums) -> Arrow
 
 
 def _in_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Give the rows in tables of `ROWS_PER_GROUP`; the last one may have fewer."""
-    held: list[pa.RecordBatch] = []
+    """Yield the rows in tables of `ROWS_PER_GROUP`; the last one may have fewer."""
+    pending: list[pa.RecordBatch] = []
     n_rows = 0
     for batch in batches:
         while n_rows + batch.num_rows >= ROWS_PER_GROUP:
             room = ROWS_PER_GROUP - n_rows
-            yield pa.Table.from_batches([*held, batch.slice(0, room)])
-            held, n_rows, batch = [], 0, batch.slice(room)
+            yield pa.Table.from_batches([*pending, batch.slice(0, room)])
+            pending, n_rows, batch = [], 0, batch.slice(room)
         if batch.num_rows:
-            held.append(batch)
+            pending.append(batch)
             n_rows += batch.num_rows
-    if held:
-        yield pa.Table.from_batches(held)
+    if pending:
+        yield pa.Table.from_batches(pending)
 
 
 def _add(totals: pa.Table, rows: pa.Table, sums: Sums) -> pa.Table:
-    together = pa.concat_tables([totals, rows.select(sums.schema.names).cast(sums.schema)])
-    grouped = together.group_by(sums.key).aggregate([(name, "sum") for name in sums.columns])
+    both = pa.concat_tables([totals, rows.select(sums.schema.names).cast(sums.schema)])
+    grouped = both.group_by(sums.key).aggregate([(name, "sum") for name in sums.columns])
     return grouped.select([sums.key, *(f"{name}_sum" for name in sums.columns)]).rename_columns(sums.schema.names)

@@ -1,7 +1,8 @@
-"""The Spark session that every job runs in, and writing a frame as a warehouse table."""
+"""The Spark session that every job runs in, its progress bar and its errors."""
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -9,30 +10,30 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from tqdm import tqdm
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.warehouse import Warehouse
 
 T = TypeVar("T")
 
 ArrowFunction = Callable[[Iterable[Any]], Iterable[Any]]
-"""What `DataFrame.mapInArrow` takes: record batches in, record batches out."""
-
+"""Argument of `DataFrame.mapInArrow`: from record batches to record batches."""
 
 TASKS_LEFT_PER_CORE = 2
-"""A task takes such a part of what is left that this many of its size would remain for each core."""
+"""A task is sized so that the remaining units would make this many tasks of its size per core."""
 
 MOST_UNITS_PER_TASK = 8
-"""What a task has done is counted when it ends: progress should not have to wait long."""
+"""Progress is counted when a task ends, so tasks must not be too long."""
+
+SECONDS_BETWEEN_UPDATES = {True: 0.5, False: 30.0}
+"""Refresh interval of the progress bar, by whether standard error is a terminal; a log gets one line per update."""
 
 
 def start_spark(application: str) -> SparkSession:
-    """Return the Spark session, quiet and with Python workers of this interpreter.
+    """Return the Spark session, with few log messages and with Python workers of this interpreter.
 
-    What ``spark-submit`` was told (master, memory, archives) is kept; outside of it Spark
-    runs on all cores of this machine.
+    Settings of ``spark-submit`` (master, memory, archives) are kept; without it Spark uses all cores of this machine.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
@@ -49,22 +50,11 @@ def start_spark(application: str) -> SparkSession:
 
 
 def share_out(units: Sequence[T], cores: int) -> list[list[T]]:
-    """Share units of work out to tasks: several a task at first, one at the end.
+    """Divide units of work among tasks, in order: several units per task first, one per task at the end.
 
-    Between two tasks a Python worker reads the tables of contents of Spark's zip files again and collects garbage,
-    0.1 to 0.3 s in all: as long as it needs for dozens or hundreds of songs. The last tasks are small, so that no core
-    waits long for another one (guided self-scheduling; Polychronopoulos and Kuck 1987).
-
-    Parameters
-    ----------
-    units : sequence
-        In the order in which they are to be begun.
-    cores : int
-
-    Returns
-    -------
-    list of list
-        Every unit once, in order.
+    Between two tasks a Python worker rereads the directories of Spark's zip files and collects garbage, which takes
+    0.1 to 0.3 s: as long as dozens or hundreds of songs. The last tasks are small, so that no core waits long for
+    another (guided self-scheduling; Polychronopoulos and Kuck 1987).
     """
     tasks: list[list[T]] = []
     start = 0
@@ -76,53 +66,50 @@ def share_out(units: Sequence[T], cores: int) -> list[list[T]]:
     return tasks
 
 
-def write_table(frame: DataFrame, warehouse: Warehouse, *names: str) -> None:
-    """Write `frame` as the warehouse's table `names`, replacing the one that is there."""
-    with warehouse.replacing(*names) as staging:
-        inner = f"{staging}/{names[-1]}"
-        frame.write.mode("overwrite").parquet((warehouse.scheme or "file://") + inner)
-        for info in warehouse.list_files(inner):
-            name = info.path.rsplit("/", 1)[-1]
-            if not name.startswith(("_", ".")):
-                warehouse.filesystem.move(info.path, f"{staging}/{name}")
-        warehouse.filesystem.delete_dir(inner)
-
-
 @contextmanager
 def progress(
     session: SparkSession, description: str, count: Callable[[], int] | None = None, total: int | None = None
 ) -> Iterator[None]:
-    """Show a bar on the driver while Spark works.
+    """Show a progress bar on standard error while Spark works.
+
+    A terminal shows one line that is updated; a log gets one line every 30 seconds and one at the end. A bar that has
+    counted nothing prints nothing.
 
     Parameters
     ----------
-    session : SparkSession
-    description : str
-        What is being done.
     count, total : callable and int, optional
-        How many things are done so far, and how many there are. Left out, the bar counts
-        the tasks of the stages that Spark is running.
+        Number of songs done so far, and of all songs. By default the bar counts the tasks of Spark's active stages.
     """
     stop = threading.Event()
+    terminal = sys.stderr.isatty()
     unit = "task" if count is None else "song"
-    bar = tqdm(desc=description, total=total, unit=unit, file=sys.stderr, mininterval=1.0)
+    bar = tqdm(
+        desc=description, total=total, unit=unit, file=sys.stderr, delay=math.inf
+    )  # printed below, once it has counted
     tasks: dict[int, tuple[int, int]] = {}
 
-    def follow() -> None:
-        # A terminal redraws one line; a log would get a line each time.
-        while not stop.wait(0.5 if sys.stderr.isatty() else 10.0):
-            show()
-
-    def show() -> None:
+    def count_done() -> None:
         if count is not None:
             bar.n = count()
+            return
+        tracker = session.sparkContext.statusTracker()
+        for stage in map(tracker.getStageInfo, tracker.getActiveStageIds()):
+            if stage is not None:
+                tasks[stage.stageId] = (stage.numCompletedTasks, stage.numTasks)
+        bar.n, bar.total = (sum(column) for column in zip((0, 0), *tasks.values(), strict=True))
+
+    def show() -> None:
+        if not bar.n:
+            return
+        if terminal:
+            bar.refresh()
         else:
-            tracker = session.sparkContext.statusTracker()
-            for stage in map(tracker.getStageInfo, tracker.getActiveStageIds()):
-                if stage is not None:
-                    tasks[stage.stageId] = (stage.numCompletedTasks, stage.numTasks)
-            bar.n, bar.total = (sum(column) for column in zip((0, 0), *tasks.values(), strict=True))
-        bar.refresh()
+            print(bar, file=sys.stderr, flush=True)
+
+    def follow() -> None:
+        while not stop.wait(SECONDS_BETWEEN_UPDATES[terminal]):
+            count_done()
+            show()
 
     follower = threading.Thread(target=follow, name="progress", daemon=True)
     follower.start()
@@ -130,25 +117,28 @@ def progress(
         yield
         if count is not None:
             bar.n = count()
-        elif tasks:
-            bar.n = bar.total = sum(total_tasks for _, total_tasks in tasks.values())
+        else:  # every stage has ended, whatever the last look at it found
+            bar.n = bar.total = sum(n_tasks for _, n_tasks in tasks.values())
     finally:
         stop.set()
         follower.join()
+        show()
+        if terminal and bar.n:
+            print(file=sys.stderr)
         bar.close()
 
 
 def last_words(error: Exception) -> str:
-    """Return the line of a worker's traceback that says what happened."""
+    """Return the line of a worker's traceback that states the error."""
     lines = [line.strip() for line in str(error).splitlines()]
-    said = [line for line in lines if line and not line.startswith(("at ", "File ", "^", "Traceback", "Caused by"))]
-    python = [line for line in said if line.split(":")[0].endswith(("Error", "Exception", "Exit"))]
-    return (python or said or [type(error).__name__])[0]
+    texts = [line for line in lines if line and not line.startswith(("at ", "File ", "^", "Traceback", "Caused by"))]
+    python = [line for line in texts if line.split(":")[0].endswith(("Error", "Exception", "Exit"))]
+    return (python or texts or [type(error).__name__])[0]
 
 
 @contextmanager
 def worker_errors(action: str, remedy: str = "") -> Iterator[None]:
-    """Turn whatever Spark raises for a worker's failure into a `UserError`: ACTION failed, the reason, the remedy."""
+    """Convert any error that Spark raises for a failed worker to a `UserError`: "ACTION failed: REASON; REMEDY"."""
     try:
         yield
     except UserError:
