@@ -1,124 +1,125 @@
 #!/usr/bin/env python
-"""Judge a finished run on a split of any dataset: ``training/evaluate.py --warehouse W --run RUN --split test``.
-
-Under ``horovodrun`` the ranks share the files; the figures are the same.
-"""
+"""``training/evaluate.py``: the same as ``msd-spark evaluate``; under ``horovodrun`` the ranks share the files."""
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 import time
 from dataclasses import asdict
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
+from msd_spark.core.command_line import run_verb
 from msd_spark.core.errors import UserError
-from msd_spark.core.legacy import exit_with, job_parser
-from msd_spark.core.runs import read_run
-from msd_spark.core.schemas import SPLITS
+from msd_spark.core.runs import newest_run, read_run
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.environment.doctor import require_sound_environment
+from training.evaluation.options import EvaluateOptions
+from training.loop.session import join_ranks
+
+if TYPE_CHECKING:
+    from training.data.predictions import Predictions
+    from training.evaluation.fit import Fit
+    from training.ranks.ranks import Ranks
 
 EVALUATIONS = "evaluations"
-"""Folder of the warehouse: ``evaluations/RUN/DATASET-SPLIT.json`` and ``.parquet``. A run's own folder is finished."""
+"""Folder of the warehouse for ``RUN/DATASET-SPLIT.json`` and ``.parquet``; the folder of a run is not changed."""
 
 
-def parse_arguments() -> argparse.Namespace:
-    """Return the arguments of the command line."""
-    parser = job_parser(__doc__)
-    parser.add_argument("--run", required=True, metavar="NAME", help="the run in models/NAME")
-    parser.add_argument("--dataset", metavar="NAME", help="dataset/NAME; the one of the training when left out")
-    parser.add_argument("--split", default="test", choices=SPLITS, help="which split")
-    parser.add_argument("--batch", type=int, default=64, help="examples a call of the model")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    return parser.parse_args()
-
-
-def evaluate(arguments: argparse.Namespace) -> None:
-    """Score, judge, write and print."""
+def run(options: EvaluateOptions) -> None:
+    """Run ``msd-spark evaluate``."""
     started = time.monotonic()
-    import horovod.tensorflow as hvd
-    import pyarrow.parquet as pq
-
-    from msd_spark.core.bootstrap import Bootstrap
-    from training.data.dataset import Dataset
-    from training.data.targets import Target
-    from training.evaluation.fit import fit_to, run_target
-    from training.evaluation.judgement import HEADLINES, judge
-    from training.evaluation.leaks import find_leak
-    from training.evaluation.table import metrics_table
-    from training.loop.inference import compile_inference, predict_split
-    from training.ranks.devices import keep_to_own_cores, use_own_accelerator
-    from training.ranks.ranks import Ranks
-    from training.runs.run_folder import predictions_table, read_model, read_training
-
-    hvd.init()
-    # Before anything else of TensorFlow: its threads and devices cannot be changed once it runs.
-    keep_to_own_cores(hvd.local_rank(), hvd.local_size())
-    use_own_accelerator(hvd.local_rank())
-    ranks = Ranks.joined()
-    warehouse = Warehouse(arguments.warehouse)
-    metadata = read_run(warehouse, arguments.run)
-    name, split = arguments.dataset or metadata["dataset"]["name"], arguments.split
-    warehouse.require("dataset", name)
-    dataset = Dataset.open(warehouse, name)
-    found = Target.of(run_target(metadata).name, dataset)
-    fit = fit_to(metadata, dataset, found, split)
-    model = read_model(warehouse, arguments.run)
-    outputs = int(model.output_shape[-1])
-    with ranks.noticing_losses():
-        made = predict_split(compile_inference(model), outputs, dataset, split, found, arguments.batch, ranks)
-    if made is None or not made.present.any():
-        raise UserError(f"no example in {split} of dataset {name} has a {found.name} to judge by; see --split")
+    warehouse = Warehouse(options.warehouse)
+    metadata = read_run(warehouse, options.run or newest_run(warehouse))
+    dataset = options.dataset or metadata["dataset"]["name"]
+    warehouse.require("dataset", dataset)
+    require_sound_environment()
+    ranks = join_ranks()
+    fit, predictions, fingerprint = predict(options, metadata, dataset, ranks)
     if not ranks.is_first:
         return
-    predictions, training = fit.align(made), read_training(warehouse, metadata)
-    judged = judge(fit.target, predictions, fit.training(training), bootstrap=Bootstrap(seed=arguments.seed))
-    of = predictions.judged()
-    leak = find_leak(of.track_ids, of.artist_groups, training.track_ids, training.artist_groups)
-    place = (EVALUATIONS, arguments.run, f"{name}-{split}")
-    folder = warehouse.path(*place[:-1])
-    warehouse.filesystem.create_dir(folder, recursive=True)
-    with warehouse.finished_file(f"{folder}/{place[-1]}.parquet") as unfinished:
-        table = predictions_table(predictions, fit.target)
-        pq.write_table(table, unfinished, filesystem=warehouse.filesystem, compression="zstd")
-    content = {
-        "run": arguments.run,
-        "dataset": {"name": name, "fingerprint": dataset.metadata["fingerprint"]},
-        "split": split,
-        "target": fit.target.name,
-        "leak": asdict(leak),
-        "figures": judged,
-    }
-    warehouse.write_json(content, *place[:-1], f"{place[-1]}.json")
+    content, warning = evaluate(options, warehouse, metadata, fit, predictions)
+    content["dataset"] = {"name": dataset, "fingerprint": fingerprint}
+    path = write(warehouse, f"{dataset}-{options.split}", content, predictions, fit)
+    from training.evaluation.judgement import HEADLINES
+    from training.evaluation.table import metrics_table
+
     facts = [
-        ("run", arguments.run),
-        ("dataset", name),
+        ("run", content["run"]),
+        ("dataset", dataset),
         ("examples", f"{len(predictions):,}"),
-        ("with what is judged", f"{int(predictions.present.sum()):,}"),
-        ("artists", f"{judged['model']['artists']:,}"),
+        (f"with a {fit.target.name}", f"{int(predictions.present.sum()):,}"),
+        ("artists", f"{content['figures']['model']['artists']:,}"),
         ("ranks", ranks.size),
         ("seconds", f"{time.monotonic() - started:.1f}"),
     ]
     print(tabulate(facts, headers=["evaluate", ""], tablefmt="simple", colalign=("left", "right")))
-    print(f"\n{metrics_table({split: judged}, HEADLINES[fit.target.name])}")
-    print(f"\nwritten: {folder}/{place[-1]}.json", flush=True)
-    warning = leak.warning(arguments.run)
+    print(f"\n{metrics_table({options.split: content['figures']}, HEADLINES[fit.target.name])}")
+    print(f"\nwritten: {path}", flush=True)
     if warning:
         print(f"\n{warning}", file=sys.stderr, flush=True)
 
 
-def main() -> None:
-    """Check the environment, then evaluate."""
-    arguments = parse_arguments()
-    require_sound_environment()
-    evaluate(arguments)
+def predict(
+    options: EvaluateOptions, metadata: dict[str, Any], name: str, ranks: Ranks
+) -> tuple[Fit, Predictions, str]:
+    """Return the predictions of a split on all ranks, aligned to the run's target, and the dataset's fingerprint."""
+    from training.data.dataset import Dataset
+    from training.data.targets import Target
+    from training.evaluation.fit import fit_to, run_target
+    from training.loop.inference import compile_inference, predict_split
+    from training.runs.run_folder import read_model
+
+    warehouse = Warehouse(options.warehouse)
+    dataset = Dataset.open(warehouse, name)
+    target = Target.of(run_target(metadata).name, dataset)
+    fit = fit_to(metadata, dataset, target, options.split)
+    model = read_model(warehouse, metadata["run"])
+    n_outputs, infer = int(model.output_shape[-1]), compile_inference(model)
+    with ranks.noticing_losses():
+        predictions = predict_split(infer, n_outputs, dataset, options.split, target, options.batch, ranks)
+    if predictions is None or not predictions.present.any():
+        raise UserError(f"no example in {options.split} of dataset {name} has a {target.name}; choose another --split")
+    return fit, fit.align(predictions), dataset.metadata["fingerprint"]
+
+
+def evaluate(
+    options: EvaluateOptions, warehouse: Warehouse, metadata: dict[str, Any], fit: Fit, predictions: Predictions
+) -> tuple[dict[str, Any], str | None]:
+    """Return the metrics of the model and its simple baselines, and a warning if training examples are evaluated."""
+    from msd_spark.core.bootstrap import Bootstrap
+    from training.evaluation.judgement import judge
+    from training.evaluation.leaks import find_leak
+    from training.runs.run_folder import read_training
+
+    training, with_truth = read_training(warehouse, metadata), predictions.judged()
+    metrics = judge(fit.target, predictions, fit.training(training), bootstrap=Bootstrap(seed=options.seed))
+    leak = find_leak(with_truth.track_ids, with_truth.artist_groups, training.track_ids, training.artist_groups)
+    content = {
+        "run": metadata["run"],
+        "split": options.split,
+        "target": fit.target.name,
+        "leak": asdict(leak),
+        "figures": metrics,
+    }
+    return content, leak.warning(metadata["run"])
+
+
+def write(warehouse: Warehouse, name: str, content: dict[str, Any], predictions: Predictions, fit: Fit) -> str:
+    """Write ``evaluations/RUN/NAME.json`` and ``.parquet``; return the path of the first."""
+    import pyarrow.parquet as pq
+
+    from training.runs.run_folder import predictions_table
+
+    place = (EVALUATIONS, content["run"])
+    warehouse.filesystem.create_dir(warehouse.path(*place), recursive=True)
+    table = predictions_table(predictions, fit.target)
+    with warehouse.finished_file(warehouse.path(*place, f"{name}.parquet")) as unfinished:
+        pq.write_table(table, unfinished, filesystem=warehouse.filesystem, compression="zstd")
+    warehouse.write_json(content, *place, f"{name}.json")
+    return warehouse.path(*place, f"{name}.json")
 
 
 if __name__ == "__main__":
-    exit_with(main)
+    run_verb("evaluate")

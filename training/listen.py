@@ -1,63 +1,44 @@
 #!/usr/bin/env python
-"""Find what a finished run listens to: ``training/listen.py --warehouse W --run RUN``.
-
-Which segments its filters respond to, and what its figures lose when lyrics, audio, chroma or timbre are hidden.
-"""
+"""``training/listen.py``: the same as ``msd-spark listen``."""
 
 from __future__ import annotations
 
 import os
 import time
+from typing import TYPE_CHECKING, Any
 
+from tabulate import tabulate
+
+from msd_spark.core.command_line import run_verb
+from msd_spark.core.runs import newest_run, read_run
+from msd_spark.core.warehouse import Warehouse
+from msd_spark.environment.doctor import require_sound_environment
+from training.listening.options import ListenOptions
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# TensorFlow reads these when it is imported.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
-from typing import Any
 
-import pyarrow as pa
-from tabulate import tabulate
-
-from msd_spark.core.legacy import exit_with, job_parser
-from msd_spark.core.schemas import SPLITS
-from msd_spark.environment.doctor import require_sound_environment
-
-
-def occlusion_text(occlusion: pa.Table) -> str:
-    """Return how much the right genre's probability loses by what is hidden, a row a genre, and macro F1 last."""
-    by_genre: dict[str, dict[str, Any]] = {}
-    for row in occlusion.to_pylist():
-        if row["figure"] in ("probability", "macro_f1") and (row["genre"] is None) == (row["figure"] == "macro_f1"):
-            name = row["genre"] or "macro F1 of all"
-            shown = by_genre.setdefault(name, {"": name, "songs": row["examples"], "as it is": f"{row['full']:.3f}"})
-            certain = row["low"] is not None and row["low"] * row["high"] > 0
-            shown[f"no {row['hidden']}"] = f"{row['change']:+.3f}{' *' if certain else ''}"
-    last = by_genre.pop("macro F1 of all", None)
-    return tabulate([*by_genre.values(), *([last] if last else [])], headers="keys", tablefmt="simple")
-
-
-def main() -> None:
-    """Check the environment, then study."""
-    parser = job_parser(__doc__)
-    add = parser.add_argument
-    add("--run", required=True, metavar="NAME", help="the run in models/NAME")
-    add("--songs", type=int, default=2000, help="of the dataset, a seeded sample that filters are tried on")
-    add("--top", type=int, default=8, help="songs a filter")
-    add("--split", default="test", choices=SPLITS, help="which occlusion is judged on")
-    add("--batch", type=int, default=64, help="examples a call of the model")
-    add("--seed", type=int, default=0, help="of the sample and the bootstrap")
-    arguments = parser.parse_args()
+def run(options: ListenOptions) -> None:
+    """Run ``msd-spark listen``."""
+    warehouse = Warehouse(options.warehouse)
+    name = options.run or newest_run(warehouse)
+    warehouse.require("dataset", read_run(warehouse, name)["dataset"]["name"])
     require_sound_environment()
     started = time.monotonic()
-    from training.listening.study import STUDIES, StudySettings, study
+    from training.listening.study import STUDIES, study
     from training.ranks.devices import use_own_accelerator
 
     use_own_accelerator(0)
-    settings = StudySettings(**vars(arguments))
-    summary, occlusion = study(settings)
+    summary, occlusion = study(options, name)
     facts = [
-        ("run", summary["run"]),
+        ("run", name),
         ("model", summary["model"]),
-        ("songs that filters were tried on", f"{summary['songs_sampled']:,}"),
+        ("songs sampled for filter responses", f"{summary['songs_sampled']:,}"),
         *(
             (
                 f"{item['layer']}: {item['segments_seen']} segments of {item['stream']}",
@@ -65,17 +46,30 @@ def main() -> None:
             )
             for item in summary["convolutions"]
         ),
-        ("written", f"{STUDIES}/{settings.run}"),
+        ("written", f"{STUDIES}/{name}"),
         ("seconds", f"{time.monotonic() - started:.1f}"),
     ]
     print(tabulate(facts, headers=["listen", ""], tablefmt="simple", colalign=("left", "right"), disable_numparse=True))
     if occlusion.num_rows:
-        print(f"\nprobability of the right {summary['target']} on {summary['split']}, and its change")
+        print(f"\nmean probability of the true {summary['target']} on {summary['split']}, and its change")
         print(occlusion_text(occlusion))
-        print("* the 95 % interval, by artist, has one sign")
+        print("* the 95 % interval of the change, by artist, excludes 0")
     for note in summary["notes"]:
         print(f"\n{note}")
 
 
+def occlusion_text(occlusion: pa.Table) -> str:
+    """Return a table of changes when a part is hidden: probability per genre, then macro F1 over all."""
+    rows: dict[str | None, dict[str, Any]] = {}
+    for row in occlusion.to_pylist():
+        if row["figure"] == ("macro_f1" if row["genre"] is None else "probability"):
+            first = {"": row["genre"] or "macro F1", "songs": row["examples"], "full": f"{row['full']:.3f}"}
+            excludes_0 = row["low"] is not None and row["low"] * row["high"] > 0
+            change = f"{row['change']:+.3f}{' *' if excludes_0 else ''}"
+            rows.setdefault(row["genre"], first)[f"no {row['hidden']}"] = change
+    overall = rows.pop(None, None)
+    return tabulate([*rows.values(), *([overall] if overall else [])], headers="keys", tablefmt="simple")
+
+
 if __name__ == "__main__":
-    exit_with(main)
+    run_verb("listen")

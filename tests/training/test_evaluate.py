@@ -1,4 +1,4 @@
-"""``training/evaluate.py`` as typed, alone and on real ranks, on a model of random weights."""
+"""``training/evaluate.py`` on one and several ranks, with a model of random weights."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from msd_spark.core.command_line import parse, run_verb
+from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
 from tests.conftest import REPOSITORY
 from tests.support.tiny_dataset import LABELS, write_tiny_dataset
+from training.evaluation.options import EvaluateOptions
 
 ROWS = {"train": [9, 8], "validation": [], "test": [7, 1, 5]}
-"""Three files, of which none is a multiple of a batch: the fourth rank has none."""
+"""Three test files, none a multiple of the batch; a fourth rank has none."""
 
 
 def evaluate(folder: Path, *words: str, n_ranks: int = 1) -> subprocess.CompletedProcess[str]:
@@ -27,12 +30,12 @@ def evaluate(folder: Path, *words: str, n_ranks: int = 1) -> subprocess.Complete
     environ = os.environ | {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(REPOSITORY)}
     launcher = ["horovodrun", "-np", str(n_ranks)] if n_ranks > 1 else []
     command = [*launcher, "training/evaluate.py", "--warehouse", str(folder), "--batch", "4", *words]
-    return subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True, timeout=400)
+    return subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A dataset, a run on it, and a dataset of the same examples whose genres stand in another order."""
+    """A dataset, a run on it, and a dataset of the same examples with the genres in another order."""
     import keras
 
     from training.data.dataset import Dataset
@@ -81,15 +84,15 @@ def content(folder: Path, name: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def alone(warehouse: Path) -> tuple[dict[str, Any], bytes, str, str]:
-    """What one rank finds, and what it says."""
-    done = evaluate(warehouse, "--run", "one")
+    """The results and output of one rank."""
+    done = evaluate(warehouse)
     assert done.returncode == 0, done.stderr[-3000:]
     table = (warehouse / "evaluations" / "one" / "tiny-test.parquet").read_bytes()
     return content(warehouse, "tiny-test"), table, done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("n_ranks", [2, 3, 4])
-def test_figures_and_scores_do_not_depend_on_the_number_of_ranks(
+def test_metrics_and_scores_do_not_depend_on_the_number_of_ranks(
     warehouse: Path, alone: tuple[dict[str, Any], bytes, str, str], n_ranks: int
 ) -> None:
     for path in (warehouse / "evaluations" / "one").glob("tiny-test.*"):
@@ -101,7 +104,7 @@ def test_figures_and_scores_do_not_depend_on_the_number_of_ranks(
     assert done.stdout.count("macro F1") == 1
 
 
-def test_every_example_is_judged_once_and_the_figures_are_those_of_the_predictions(
+def test_every_example_is_evaluated_once_and_the_metrics_match_the_predictions(
     warehouse: Path, alone: tuple[dict[str, Any], bytes, str, str]
 ) -> None:
     table = pq.read_table(pa_buffer(alone[1])).to_pandas()
@@ -122,7 +125,7 @@ def pa_buffer(content: bytes) -> Any:
     return pa.BufferReader(content)
 
 
-def test_artists_of_the_training_are_warned_of(alone: tuple[dict[str, Any], bytes, str, str]) -> None:
+def test_artists_of_the_training_cause_a_warning(alone: tuple[dict[str, Any], bytes, str, str]) -> None:
     # Artists of this dataset are numbered anew in each file: AR0 to AR8 in train, AR0 to AR6 in test.
     found, _, _, said = alone
     assert found["leak"] == {
@@ -145,5 +148,28 @@ def test_genres_are_found_by_name(warehouse: Path, alone: tuple[dict[str, Any], 
 def test_a_split_without_an_example_is_named(warehouse: Path) -> None:
     done = evaluate(warehouse, "--run", "one", "--split", "validation")
     assert done.returncode == 2
-    assert "evaluate: no example in validation of dataset tiny has a genre to judge by; see --split" in done.stderr
+    assert "evaluate: no example in validation of dataset tiny has a genre; choose another --split" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--split", "all"], "invalid choice"),
+        (["--batch", "0"], "evaluate: --batch is 0; allowed: 1 or more"),
+        (["--run", "two"], "evaluate: no finished run models/two; finished: one"),
+        (["--dataset", "other"], "run msd-spark dataset first"),
+        (["--warehouse", "nowhere"], "run msd-spark train first"),
+    ],
+)
+def test_wrong_options_are_refused_before_the_ranks_join(
+    warehouse: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run_verb("evaluate", ["--warehouse", str(warehouse), *words])
+    assert message in capsys.readouterr().err
+    assert not Path("nowhere").exists()
+
+
+def test_a_bare_command_has_all_defaults() -> None:
+    assert parse(EvaluateOptions, [], VERBS["evaluate"]) == EvaluateOptions()

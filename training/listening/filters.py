@@ -1,8 +1,8 @@
-"""Which segments of which songs each filter of a model responds to most."""
+"""The segments that each filter of a model responds to most."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,19 +25,19 @@ from training.listening.song_times import read_row_times
 from training.listening.top_segments import TopSegments
 
 BOTH = "segments"
-"""What a filter hears that hears chroma and timbre."""
+"""Stream of a filter with both chroma and timbre as input."""
 
 
 @dataclass(frozen=True)
 class Responses:
-    """What the filters of one convolution respond to.
+    """The highest responses of the filters of one convolution.
 
     Attributes
     ----------
-    layer, stream : str
-    field : ReceptiveField
+    stream : str
+        ``chroma``, ``timbre`` or `BOTH`.
     top : TopSegments
-        Its songs are places in the sample.
+        Its song numbers are indices of the sample.
     """
 
     layer: str
@@ -47,14 +47,7 @@ class Responses:
 
 
 def sample_songs(dataset: Dataset, size: int, seed: int) -> Columns:
-    """Return a seeded sample of a dataset's tracks from all splits, each once, by track id.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    size : int
-        Tracks at most.
-    seed : int
+    """Return a seeded sample of at most `size` tracks of all splits, sorted by track id.
 
     Returns
     -------
@@ -64,109 +57,95 @@ def sample_songs(dataset: Dataset, size: int, seed: int) -> Columns:
     Raises
     ------
     UserError
-        When the dataset has no example.
+        If the dataset has no examples.
     """
-    files = [
-        (split, address, file["name"])
-        for split in SPLITS
-        for address, file in zip(dataset.addresses(split), dataset.metadata["files"][split], strict=True)
-    ]
-    filesystem = dataset.warehouse.filesystem
-    held = [
-        pq.read_table(
-            dataset.warehouse.path("dataset", dataset.name, split, name),
-            columns=["track_id"],
-            filesystem=filesystem,
-            partitioning=None,
-        )["track_id"].to_pylist()
-        for split, _, name in files
-    ]
-    tracks = np.unique(np.array([track for part in held for track in part], dtype=str))
+    warehouse = dataset.warehouse
+    addresses, tracks_of_file = [], []
+    for split in SPLITS:
+        addresses += dataset.addresses(split)
+        for file in dataset.metadata["files"][split]:
+            path = warehouse.path("dataset", dataset.name, split, file["name"])
+            table = pq.read_table(path, columns=["track_id"], filesystem=warehouse.filesystem, partitioning=None)
+            tracks_of_file.append(table["track_id"].to_pylist())
+    tracks = np.unique(np.array([track for part in tracks_of_file for track in part], dtype=str))
+    if not len(tracks):
+        raise UserError(f"dataset {dataset.name} has no examples; run msd-spark dataset again")
     if len(tracks) > size:
         tracks = tracks[np.random.default_rng(seed).choice(len(tracks), size, replace=False)]
-    wanted = set(tracks.tolist())
+    remaining = set(tracks.tolist())
     parts: list[Columns] = []
-    for (_, address, _), part in zip(tqdm(files, desc="listen: songs", unit="file"), held, strict=True):
-        if wanted.isdisjoint(part):
+    for address, in_file in zip(tqdm(addresses, desc="listen: songs", unit="file"), tracks_of_file, strict=True):
+        if remaining.isdisjoint(in_file):
             continue
         for group in read_row_groups([address], INPUT_COLUMNS):
-            ids = np.asarray(group["track_id"]).astype(str)
-            # A resampled dataset repeats tracks: the first copy is taken.
             rows = []
-            for row, track in enumerate(ids.tolist()):
-                if track in wanted:
-                    wanted.remove(track)
+            for row, track in enumerate(np.asarray(group["track_id"]).astype(str).tolist()):
+                # A balanced dataset repeats tracks; only the first copy is used.
+                if track in remaining:
+                    remaining.remove(track)
                     rows.append(row)
             parts.append({name: values[rows] for name, values in group.items()})
-    if not parts:
-        raise UserError(f"dataset {dataset.name} has no examples; run jobs/dataset.py again")
-    together = {name: np.concatenate([part[name] for part in parts]) for name in INPUT_COLUMNS}
-    order = np.argsort(together["track_id"], kind="stable")
-    return {name: values[order] for name, values in together.items()}
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in INPUT_COLUMNS}
+    order = np.argsort(columns["track_id"], kind="stable")
+    return {name: values[order] for name, values in columns.items()}
 
 
 def convolution_outputs(model: keras.Model, names: list[str]) -> Callable[[Mapping[str, Any]], dict[str, np.ndarray]]:
-    """Return what gives the outputs of some layers, by name, for a batch of inputs."""
+    """Return a function from a batch of inputs to the outputs of layers, by name."""
     inputs = {tensor.name: tensor for tensor in model.inputs}
     part = keras.Model(inputs, {name: model.get_layer(name).output for name in names})
     graph = tf.function(lambda values: part(values, training=False), jit_compile=False)
     return lambda values: {
-        name: np.asarray(found, np.float32)
-        for name, found in graph({key: tf.constant(value) for key, value in values.items()}).items()
+        name: np.asarray(output, np.float32)
+        for name, output in graph({key: tf.constant(value) for key, value in values.items()}).items()
     }
 
 
 def filter_responses(
     model: keras.Model, songs: Columns, geometry: Geometry, top: int, batch: int
 ) -> tuple[list[Responses], list[str]]:
-    """Return what each convolution's filters respond to, and convolutions that see whole songs at once.
+    """Return the responses of each convolution, and the convolutions whose positions depend on the entire song.
 
     Parameters
     ----------
-    model : keras.Model
     songs : dict
-        As `sample_songs` gives them.
-    geometry : Geometry
+        Result of `sample_songs`.
     top : int
-        Songs a filter.
+        Songs per filter.
     batch : int
-        Songs a call of the model.
+        Songs per call of the model.
     """
     fields = receptive_fields(model.get_config())
     mixed = [
         layer.name for layer in model.layers if isinstance(layer, keras.layers.Conv1D) and layer.name not in fields
     ]
-    heard = {name: heard_by(seen) for name, seen in fields.items()}
-    found = {
-        name: Responses(name, stream, field, TopSegments(model.get_layer(name).filters, top))
-        for name, (stream, field) in ((name, pair) for name, pair in heard.items() if pair is not None)
+    responses = {
+        name: Responses(name, *stream, TopSegments(model.get_layer(name).filters, top))
+        for name, by_input in fields.items()
+        if (stream := stream_of(by_input)) is not None
     }
-    if not found:
+    if not responses:
         return [], mixed
-    outputs = convolution_outputs(model, list(found))
-    for rows in tqdm(list(_batches(len(songs["track_id"]), batch)), desc="listen: filters", unit="batch"):
+    outputs, n_songs = convolution_outputs(model, list(responses)), len(songs["track_id"])
+    for start in tqdm(range(0, n_songs, batch), desc="listen: filters", unit="batch"):
+        rows = np.arange(start, min(start + batch, n_songs))
         inputs = model_inputs({name: values[rows] for name, values in songs.items()}, geometry)
         lengths = inputs[MASK].sum(axis=1)
         for name, activations in outputs(inputs).items():
-            starts = np.arange(activations.shape[1]) * found[name].field.jump
-            found[name].top.add(rows, activations, starts < lengths[:, None])
-    return list(found.values()), mixed
+            starts = np.arange(activations.shape[1]) * responses[name].field.jump
+            responses[name].top.add(rows, activations, starts < lengths[:, None])
+    return list(responses.values()), mixed
 
 
-def heard_by(fields: Fields) -> tuple[str, ReceptiveField] | None:
-    """Return what a filter hears and what it sees of it; None for one that hears neither chroma nor timbre."""
-    seen = {name: field for name, field in fields.items() if name in (CHROMA, TIMBRE)}
-    if not seen:
+def stream_of(fields: Fields) -> tuple[str, ReceptiveField] | None:
+    """Return the stream and receptive field of a filter; None if it has neither chroma nor timbre as input."""
+    own = {name: field for name, field in fields.items() if name in (CHROMA, TIMBRE)}
+    if not own:
         return None
-    field, *others = seen.values()
+    field, *others = own.values()
     for other in others:
         field = field.joined(other) or field
-    return (BOTH if others else next(iter(seen))), field
-
-
-def _batches(n: int, size: int) -> Iterator[np.ndarray]:
-    for start in range(0, n, size):
-        yield np.arange(start, min(start + size, n))
+    return (BOTH if others else next(iter(own))), field
 
 
 def responses_table(responses: list[Responses], songs: Columns, geometry: Geometry, warehouse: Warehouse) -> pa.Table:
@@ -178,8 +157,7 @@ def responses_table(responses: list[Responses], songs: Columns, geometry: Geomet
         for number, rank in zip(*np.nonzero(item.top.activations > 0), strict=True):
             song = int(item.top.songs[number, rank])
             track = str(songs["track_id"][song])
-            length = int(songs["n_segments"][song])
-            first, count = item.field.within(int(item.top.places[number, rank]), length)
+            first, count = item.field.within(int(item.top.places[number, rank]), int(songs["n_segments"][song]))
             start, end = times[track].span(first, count) if track in times else (None, None)
             patches = {
                 name: songs[name][song].reshape(geometry.segments_shape)[first : first + count].ravel()

@@ -1,4 +1,4 @@
-"""Which segments each place of a convolution sees, from the description of a Keras model. No TensorFlow."""
+"""Receptive fields of the convolutions of a Keras model, from its configuration; without TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 CONVOLUTION = "Conv1D"
 
 WINDOWED = {"MaxPooling1D": "pool_size", "AveragePooling1D": "pool_size", CONVOLUTION: "kernel_size"}
-"""Layers that slide along the segments, and what their width is called."""
+"""Layers with a window along the segments, and the name of its width."""
 
-PLACE_BY_PLACE = frozenset(
+POINTWISE = frozenset(
     {
         "Activation",
         "Add",
@@ -28,18 +28,18 @@ PLACE_BY_PLACE = frozenset(
         "Subtract",
     }
 )
-"""Layers of which a place sees the same place of what they are given."""
+"""Layers whose output at a position depends only on their inputs at that position."""
 
 
 class ReceptiveField(NamedTuple):
-    """What a place of a layer sees of an input.
+    """Segments of an input that the positions of a layer depend on.
 
     Attributes
     ----------
     jump : int
-        Segments from one place to the next.
+        Segments between neighbouring positions.
     first, last : int
-        Segments that place 0 sees, both included; the first may lie before the song's beginning.
+        Segments that position 0 depends on, both included; negative in the padding before the song.
     """
 
     jump: int
@@ -47,26 +47,18 @@ class ReceptiveField(NamedTuple):
     last: int
 
     def slid(self, width: int, stride: int, dilation: int, before: int) -> ReceptiveField:
-        """Return the field of a layer that slides over this one.
-
-        Parameters
-        ----------
-        width, stride, dilation : int
-            Of the layer.
-        before : int
-            Places of padding before the first one.
-        """
+        """Return the field of a windowed layer on top of this one, padded by `before` positions at the start."""
         first = self.first - self.jump * before
         return ReceptiveField(self.jump * stride, first, self.last + self.jump * (dilation * (width - 1) - before))
 
     def joined(self, other: ReceptiveField) -> ReceptiveField | None:
-        """Return the field of what sees both; None where the two go along the song at different speeds."""
+        """Return the union of two fields; None if their jumps differ."""
         if self.jump != other.jump:
             return None
         return ReceptiveField(self.jump, min(self.first, other.first), max(self.last, other.last))
 
     def within(self, place: int, length: int) -> tuple[int, int]:
-        """Return the first segment that a place sees and how many, of a song with `length` segments."""
+        """Return the first segment and the number of segments of a position, in a song of `length` segments."""
         first = max(0, self.first + place * self.jump)
         return first, min(length, self.last + place * self.jump + 1) - first
 
@@ -76,17 +68,14 @@ Fields = Mapping[str, ReceptiveField]
 
 
 def receptive_fields(config: Mapping[str, Any]) -> dict[str, Fields]:
-    """Return what the places of each convolution see, by the convolution's name, in the model's order.
+    """Return the receptive fields [1]_ of each convolution, by its name, in the model's order.
+
+    Convolutions behind a layer that mixes all positions (attention, recurrence) are left out.
 
     Parameters
     ----------
     config : mapping
-        Of a functional model: ``model.get_config()``.
-
-    Returns
-    -------
-    dict
-        Convolutions that see through a layer which mixes all places (attention, recurrence) are left out.
+        ``model.get_config()`` of a functional model.
 
     References
     ----------
@@ -95,34 +84,29 @@ def receptive_fields(config: Mapping[str, Any]) -> dict[str, Fields]:
     layers = {layer["name"]: layer for layer in config["layers"]}
 
     @cache
-    def fields(name: str) -> tuple[tuple[str, ReceptiveField], ...] | None:
+    def fields(name: str) -> Fields | None:
         layer = layers[name]
-        kind, said = layer["class_name"], layer["config"]
+        kind, options, inputs = layer["class_name"], layer["config"], _inputs(layer)
         if kind == "InputLayer":
-            return ((name, ReceptiveField(1, 0, 0)),)
-        given = _given(layer)
-        if not given:
+            return {name: ReceptiveField(1, 0, 0)}
+        if not inputs:
             return None
         if kind in WINDOWED:
-            (source, shape), *_ = given
-            seen = fields(source)
-            return (
-                None
-                if seen is None
-                else tuple((stream, field.slid(*_window(said, kind, shape))) for stream, field in seen)
-            )
+            source, shape = inputs[0]
+            below, window = fields(source), _window(options, kind, shape)
+            return None if below is None else {stream: field.slid(*window) for stream, field in below.items()}
         if kind == "Reshape":
-            keeps_places = said["target_shape"][0] == given[0][1][1]
+            pointwise = options["target_shape"][0] == inputs[0][1][1]
         else:
-            keeps_places = kind in PLACE_BY_PLACE and _number(said.get("axis", -1)) in (-1, 2)
-        return _together([fields(source) for source, _ in given]) if keeps_places else None
+            pointwise = kind in POINTWISE and _number(options.get("axis", -1)) in (-1, 2)
+        return _union([fields(source) for source, _ in inputs]) if pointwise else None
 
-    found = {name: fields(name) for name, layer in layers.items() if layer["class_name"] == CONVOLUTION}
-    return {name: dict(seen) for name, seen in found.items() if seen is not None}
+    by_convolution = {name: fields(name) for name, layer in layers.items() if layer["class_name"] == CONVOLUTION}
+    return {name: known for name, known in by_convolution.items() if known is not None}
 
 
-def _given(layer: Mapping[str, Any]) -> list[tuple[str, Sequence[int]]]:
-    """Return the name and shape of what a layer is called with, once."""
+def _inputs(layer: Mapping[str, Any]) -> list[tuple[str, Sequence[int]]]:
+    """Return the names and shapes of the inputs of a layer that is called once."""
     nodes = layer["inbound_nodes"]
     return _tensors(nodes[0]["args"]) if len(nodes) == 1 else []
 
@@ -131,34 +115,32 @@ def _tensors(value: Any) -> list[tuple[str, Sequence[int]]]:
     if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
         return [(value["config"]["keras_history"][0], value["config"]["shape"])]
     if isinstance(value, (list, tuple)):
-        return [found for item in value for found in _tensors(item)]
+        return [tensor for item in value for tensor in _tensors(item)]
     return []
 
 
-def _window(said: Mapping[str, Any], kind: str, shape: Sequence[int]) -> tuple[int, int, int, int]:
-    """Return width, stride, dilation and the places of padding before the first one."""
-    width, stride, dilation = (_number(said.get(name, 1)) for name in (WINDOWED[kind], "strides", "dilation_rate"))
+def _window(options: Mapping[str, Any], kind: str, shape: Sequence[int]) -> tuple[int, int, int, int]:
+    """Return width, stride, dilation and the positions of padding at the start."""
+    width, stride, dilation = (_number(options.get(name, 1)) for name in (WINDOWED[kind], "strides", "dilation_rate"))
     reach = dilation * (width - 1) + 1
-    if said["padding"] == "same":
-        # As TensorFlow pads: the smaller half comes first.
+    if options["padding"] == "same":
+        # TensorFlow puts the smaller half of the padding at the start.
         return width, stride, dilation, max(0, (-(-shape[1] // stride) - 1) * stride + reach - shape[1]) // 2
-    return width, stride, dilation, reach - 1 if said["padding"] == "causal" else 0
+    return width, stride, dilation, reach - 1 if options["padding"] == "causal" else 0
 
 
 def _number(value: Any) -> int:
     return int(value[0] if isinstance(value, (list, tuple)) else value)
 
 
-def _together(
-    parts: Sequence[tuple[tuple[str, ReceptiveField], ...] | None],
-) -> tuple[tuple[str, ReceptiveField], ...] | None:
-    joined: dict[str, ReceptiveField] = {}
+def _union(parts: Sequence[Fields | None]) -> Fields | None:
+    union: dict[str, ReceptiveField] = {}
     for part in parts:
         if part is None:
             return None
-        for stream, field in part:
-            both = joined[stream].joined(field) if stream in joined else field
-            if both is None:
+        for stream, field in part.items():
+            joined = union[stream].joined(field) if stream in union else field
+            if joined is None:
                 return None
-            joined[stream] = both
-    return tuple(joined.items())
+            union[stream] = joined
+    return union

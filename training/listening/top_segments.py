@@ -1,4 +1,4 @@
-"""The songs to which filters respond most, and the place in each: one place a song, found batch by batch."""
+"""The songs with the highest activation of each filter, updated batch by batch."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import numpy as np
 
 
 class TopSegments:
-    """Keeps, for each filter of a layer, the songs with the highest activations seen so far.
+    """The highest activations of each filter of a layer, at most one per song.
 
-    At the same activation the song with the smaller number comes first, and within a song the first place, so that the
-    result does not depend on the batches. An activation of 0 or less is none.
+    Ties are resolved in favour of the lower song number and the earlier position, so that the result does not depend on
+    the batches. Activations of 0 or less are ignored.
 
     Parameters
     ----------
     n_filters : int
     top : int
-        Songs to keep of each filter.
+        Songs per filter.
 
     Attributes
     ----------
     activations : numpy.ndarray
-        Shape ``(n_filters, top)``, float32, highest first; 0 where there are no more.
+        Shape ``(n_filters, top)``, float32, in descending order; 0 where there are fewer songs.
     songs, places : numpy.ndarray
-        Shape ``(n_filters, top)``, int64: which song, and which place of the layer in it.
+        Shape ``(n_filters, top)``, int64: number of the song, and position of the layer's output.
     """
 
     def __init__(self, n_filters: int, top: int) -> None:
@@ -30,25 +30,25 @@ class TopSegments:
         self.songs = np.full((n_filters, top), np.iinfo(np.int64).max)
         self.places = np.zeros((n_filters, top), np.int64)
 
-    def add(self, songs: np.ndarray, activations: np.ndarray, there: np.ndarray) -> None:
-        """Take in the activations of some songs, each of which comes once.
+    def add(self, songs: np.ndarray, activations: np.ndarray, inside: np.ndarray) -> None:
+        """Add songs, each of which is added once.
 
         Parameters
         ----------
         songs : numpy.ndarray
-            Shape ``(n,)``: the songs' numbers.
+            Shape ``(n,)``: numbers of the songs.
         activations : numpy.ndarray
             Shape ``(n, n_places, n_filters)``.
-        there : numpy.ndarray
-            Shape ``(n, n_places)``, bool: places that lie within the song; the others count for nothing.
+        inside : numpy.ndarray
+            Shape ``(n, n_places)``, bool: positions within the song; others are ignored.
         """
-        heard = np.where(there[:, :, None], activations, -np.inf)
-        places = heard.argmax(axis=1)
-        best = np.take_along_axis(heard, places[:, None], axis=1)[:, 0]
-        best = np.where(best > 0, best, 0).astype(np.float32)
+        masked = np.where(inside[:, :, None], activations, -np.inf)
+        places = masked.argmax(axis=1)
+        highest = np.take_along_axis(masked, places[:, None], axis=1)[:, 0]
+        highest = np.where(highest > 0, highest, 0).astype(np.float32)
         columns = (
-            np.hstack([self.activations, best.T]),
-            np.hstack([self.songs, np.broadcast_to(songs, best.T.shape)]),
+            np.hstack([self.activations, highest.T]),
+            np.hstack([self.songs, np.broadcast_to(songs, highest.T.shape)]),
             np.hstack([self.places, places.T]),
         )
         order = np.lexsort((columns[1], -columns[0]), axis=1)[:, : self.activations.shape[1]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -16,9 +15,12 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from msd_spark.core.beats import BeatTimes
 from msd_spark.core.bootstrap import Bootstrap
+from msd_spark.core.command_line import parse, run_verb
 from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import input_shapes
+from msd_spark.core.runs import newest_run
 from msd_spark.core.schemas import FILTER_RESPONSES, GEOMETRY, OCCLUSION, Geometry
+from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
 from tests.support.tiny_dataset import LABELS, write_tiny_dataset
 from training.data.dataset import Dataset
@@ -26,11 +28,13 @@ from training.data.predictions import Predictions
 from training.data.targets import Target
 from training.evaluation.bootstrap import Artists
 from training.evaluation.judgement import read_training_truths
+from training.listen import run
 from training.listening.filters import filter_responses, responses_table
 from training.listening.occlusion import FULL, hide, occlusion_statistic, occlusion_table
+from training.listening.options import ListenOptions
 from training.listening.receptive_field import ReceptiveField, receptive_fields
 from training.listening.song_times import row_times
-from training.listening.study import StudySettings, study
+from training.listening.study import study
 from training.listening.top_segments import TopSegments
 from training.models.build import MODELS
 from training.models.settings import ModelSettings
@@ -295,7 +299,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory, cnn: keras.Model) -> War
 
 
 def test_a_study_of_a_run(warehouse: Warehouse, cnn: keras.Model) -> None:
-    summary, occlusion = study(StudySettings(warehouse.root, "cnn", songs=20, top=2, batch=4))
+    summary, occlusion = study(ListenOptions(warehouse.root, songs=20, top=2, batch=4), "cnn")
     assert (summary["songs_sampled"], summary["notes"]) == (20, [])
     filters = pq.read_table(warehouse.path("studies", "cnn", "filters.parquet"))
     assert filters.schema.equals(FILTER_RESPONSES)
@@ -333,20 +337,36 @@ def test_a_study_of_a_run(warehouse: Warehouse, cnn: keras.Model) -> None:
 
 
 def test_a_study_says_what_it_cannot_tell(warehouse: Warehouse) -> None:
-    summary, occlusion = study(StudySettings(warehouse.root, "tags", songs=5))
+    summary, occlusion = study(ListenOptions(warehouse.root, songs=5), "tags")
     assert summary["notes"] == [
-        "logistic has no convolution along the segments: there are no filters to tell of",
-        "occlusion is told of genres and deciles, not of tags",
+        "logistic has no convolution along the segments, so there are no filters to study",
+        "occlusion is for genres and deciles, not for tags",
     ]
     assert occlusion.num_rows == 0
     assert pq.read_table(warehouse.path("studies", "tags", "filters.parquet")).num_rows == 0
-    empty, _ = study(StudySettings(warehouse.root, "cnn", songs=5, top=1, split="validation"))
-    assert empty["notes"] == ["no example in validation has a genre: there is no occlusion to tell of"]
+    empty, _ = study(ListenOptions(warehouse.root, songs=5, top=1, split="validation"), "cnn")
+    assert empty["notes"] == ["no example in validation has a genre, so there is no occlusion"]
 
 
-@pytest.mark.parametrize(
-    ("wrong", "said"), [({"run": "other"}, "no finished run models/other"), ({"top": 0}, "--top is at least 1, not 0")]
-)
-def test_what_cannot_be_studied_is_named(warehouse: Warehouse, wrong: dict[str, Any], said: str) -> None:
-    with pytest.raises(UserError, match=said):
-        study(StudySettings(**{"warehouse": warehouse.root, "run": "cnn", **wrong}))
+def test_a_missing_run_is_refused(warehouse: Warehouse) -> None:
+    with pytest.raises(UserError, match="no finished run models/other; finished: "):
+        study(ListenOptions(warehouse.root), "other")
+
+
+def test_the_newest_run_is_studied_by_default(warehouse: Warehouse, capsys: pytest.CaptureFixture[str]) -> None:
+    run(ListenOptions(warehouse.root, songs=9, top=1, split="validation"))
+    shown = capsys.readouterr().out
+    assert "written" in shown
+    assert f"studies/{newest_run(warehouse)}" in shown
+
+
+def test_options_of_listen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse(ListenOptions, [], VERBS["listen"]) == ListenOptions()
+    for words, message in (
+        (["--top", "0"], "listen: --top is 0; allowed: 1 or more"),
+        (["--warehouse", str(tmp_path / "none")], "run msd-spark train first"),
+    ):
+        with pytest.raises(SystemExit):
+            run_verb("listen", words)
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
