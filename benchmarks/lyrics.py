@@ -15,8 +15,8 @@ from benchmarks import publish
 from msd_spark.core.schemas import GEOMETRY
 from msd_spark.lyrics.bags import Bags
 from msd_spark.lyrics.blocks import parse_block, read_blocks
-from msd_spark.lyrics.job import LyricsSettings, make_lyrics
-from msd_spark.lyrics.weights import SHARE, SIF
+from msd_spark.lyrics.job import make_lyrics, read_inputs
+from msd_spark.lyrics.settings import SHARE, SIF, LyricsSettings
 from msd_spark.lyrics.word_vectors import train_word_vectors
 from msd_spark.spark.session import start_spark
 from msd_spark.synthetic.catalogue import make_catalogue
@@ -67,19 +67,16 @@ def parse_alone(path: Path) -> Bags:
 
 
 def job_seconds(session: SparkSession, folder: Path, bags: Path, weights: str) -> float:
-    """Return how long the job takes with vectors that are at hand."""
+    """Return the seconds of the job with word vectors from a file."""
     started = time.perf_counter()
-    make_lyrics(
-        session,
-        LyricsSettings(
-            str(folder / "warehouse"),
-            str(bags),
-            None,
-            str(folder / REVERSE_MAPPING),
-            vectors=str(folder / "vectors.txt"),
-            weights=weights,
-        ),
+    settings = LyricsSettings(
+        train=str(bags),
+        reverse_mapping=str(folder / REVERSE_MAPPING),
+        warehouse=str(folder / "warehouse"),
+        vectors=str(folder / "vectors.txt"),
+        weights=weights,
     )
+    make_lyrics(session, settings, read_inputs(settings))
     return time.perf_counter() - started
 
 

@@ -106,14 +106,15 @@ def warehouse(spark: SparkSession, generated: Path, tmp_path_factory: pytest.Tem
     from msd_spark.ingest.settings import IngestSettings
     from msd_spark.labels.job import make_labels
     from msd_spark.labels.settings import LabelsSettings
-    from msd_spark.lyrics.job import LyricsSettings, make_lyrics
+    from msd_spark.lyrics.job import make_lyrics, read_inputs
+    from msd_spark.lyrics.settings import LyricsSettings
 
     uri = str(tmp_path_factory.mktemp("warehouse"))
     data = DataFolder.find(generated)
     target = Warehouse(uri)
     ingest(spark, IngestSettings(tuple(map(str, data.songs)), warehouse=uri, inputs_per_unit=50)).finish(target)
-    bags = LyricsSettings(uri, str(data.bags_train), str(data.bags_test), str(data.reverse_mapping))
-    make_lyrics(spark, bags).finish(target)
+    lyrics = LyricsSettings(data=str(generated), warehouse=uri)
+    make_lyrics(spark, lyrics, read_inputs(lyrics)).finish(target)
     labels = Summary("labels")
     make_labels(LabelsSettings(cd1=str(data.labels["cd1"]), min_examples=4, warehouse=uri), labels)
     labels.finish(target)

@@ -1,4 +1,4 @@
-"""Many bags of words as a few arrays: a hundredth of the objects, and a matrix product away from their vectors."""
+"""Bags of words packed into a few arrays, with far fewer objects than one per bag."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Bags:
     track_ids : numpy.ndarray
         Shape ``(n_bags,)``, 18 bytes each.
     musixmatch_ids : numpy.ndarray
-        Shape ``(n_bags,)``, int64; 0 where it is not known.
+        Shape ``(n_bags,)``, int64; 0 if unknown.
     offsets : numpy.ndarray
         Shape ``(n_bags + 1,)``, int64: bag ``i`` is ``indices[offsets[i]:offsets[i + 1]]``.
     indices : numpy.ndarray
@@ -43,7 +43,7 @@ class Bags:
 
     @classmethod
     def of(cls, bags: Sequence[BagOfWords]) -> Bags:
-        """Return bags, packed, in the order given."""
+        """Pack bags in the given order."""
         lengths = [len(bag.indices) for bag in bags]
         return cls(
             np.array([bag.track_id for bag in bags], _TRACK_ID),
@@ -56,26 +56,26 @@ class Bags:
     @classmethod
     def concatenate(cls, parts: Iterable[Bags]) -> Bags:
         """Return the bags of all parts, in order."""
-        held = [cls.of([]), *parts]
-        starts = np.cumsum([0, *(len(part.indices) for part in held)])
+        parts = [cls.of([]), *parts]
+        starts = np.cumsum([0, *(len(part.indices) for part in parts)])
         return cls(
-            np.concatenate([part.track_ids for part in held]),
-            np.concatenate([part.musixmatch_ids for part in held]),
-            np.concatenate([[0], *(part.offsets[1:] + start for part, start in zip(held, starts[:-1], strict=True))]),
-            np.concatenate([part.indices for part in held]),
-            np.concatenate([part.counts for part in held]),
+            np.concatenate([part.track_ids for part in parts]),
+            np.concatenate([part.musixmatch_ids for part in parts]),
+            np.concatenate([[0], *(part.offsets[1:] + start for part, start in zip(parts, starts[:-1], strict=True))]),
+            np.concatenate([part.indices for part in parts]),
+            np.concatenate([part.counts for part in parts]),
         )
 
     def without(self, places: Sequence[int]) -> Bags:
-        """Return the bags but for those at some places."""
+        """Return the bags except those at some places."""
         if not len(places):
             return self
-        kept = np.ones(len(self), bool)
-        kept[list(places)] = False
+        keep = np.ones(len(self), bool)
+        keep[list(places)] = False
         lengths = np.diff(self.offsets)
-        pairs = np.repeat(kept, lengths)
-        offsets = np.fromiter(chain([0], np.cumsum(lengths[kept])), np.int64)
-        return Bags(self.track_ids[kept], self.musixmatch_ids[kept], offsets, self.indices[pairs], self.counts[pairs])
+        pairs = np.repeat(keep, lengths)
+        offsets = np.fromiter(chain([0], np.cumsum(lengths[keep])), np.int64)
+        return Bags(self.track_ids[keep], self.musixmatch_ids[keep], offsets, self.indices[pairs], self.counts[pairs])
 
     def matrix(self, n_words: int) -> csr_matrix:
         """Return the occurrences as a sparse matrix of shape ``(n_bags, n_words)``, float64."""

@@ -1,7 +1,4 @@
-"""A musiXmatch file cut into blocks of whole lines on the driver, and a block parsed in a worker.
-
-The text is handed out as it was read, some megabytes at a time; lines become bags where the cores are.
-"""
+"""Split a musiXmatch file into blocks of complete lines on the driver, and parse a block on a worker."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ from msd_spark.io.unpacked import open_unpacked
 from msd_spark.lyrics.bags import Bags
 
 BLOCK_BYTES = 1 << 22
-"""Text of a block, but for its last line: about 8,000 bags, which is a file of ``lyrics/``."""
+"""Size of a block without its last line: about 8,000 bags, one file of ``lyrics/``."""
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MEMBER_ENDING = ".txt"
@@ -34,20 +31,20 @@ _SHOWN = 60
 
 @dataclass(frozen=True)
 class TextBlock:
-    """Whole lines of a file, one after another.
+    """Consecutive complete lines of a file.
 
     Attributes
     ----------
     source : str
-        The file.
+        Path or address of the file.
     official_split : str
         ``train`` or ``test``.
     first_line : int
         Number of the first line in the file, from 1.
     text : bytes
-        Each line with its line feed, but for the last line of a file that was cut off.
+        Lines with their line feeds; only the last line of a truncated file has none.
     carriage_returns : bool
-        Whether the file ends its lines in carriage return and line feed, as its line of words does.
+        Whether lines end with a carriage return and a line feed, as the line of words does.
     """
 
     source: str
@@ -57,28 +54,28 @@ class TextBlock:
     carriage_returns: bool = False
 
     def lines(self) -> Iterator[tuple[int, str, bool]]:
-        """Give each line's number, its text without its end, and whether a line feed ended it."""
-        *whole, rest = self.text.decode("utf-8", "replace").split(LINE_FEED.decode())
-        for number, line in enumerate(whole, self.first_line):
+        """Yield each line's number, its text without its end, and whether a line feed ended it."""
+        *complete, rest = self.text.decode("utf-8", "replace").split(LINE_FEED.decode())
+        for number, line in enumerate(complete, self.first_line):
             yield number, line.removesuffix(CARRIAGE_RETURN) if self.carriage_returns else line, True
         if rest:
-            yield self.first_line + len(whole), rest, False
+            yield self.first_line + len(complete), rest, False
 
 
 @dataclass(frozen=True)
 class ParsedBlock:
-    """What the lines of a block gave: ``n_lines = len(bags) + len(rejections)``.
+    """Bags and rejected lines of a block: ``n_lines = len(bags) + len(rejections)``.
 
     Attributes
     ----------
     source, official_split : str
     n_lines : int
-        Lines that should hold a bag; comments, empty lines and the line of words are none.
+        Lines except comments, empty lines and the line of words.
     bags : Bags
     bag_lines : numpy.ndarray
-        Shape ``(n_bags,)``, int64: each bag's line in the file.
+        Shape ``(n_bags,)``, int64: line number of each bag.
     rejections : list of (int, Rejection)
-        With their lines.
+        With their line numbers.
     """
 
     source: str
@@ -94,54 +91,51 @@ def read_blocks(location: str, official_split: str) -> tuple[list[str], list[Tex
 
     Parameters
     ----------
-    stage : str
-        Who asks, for the error.
     location : str
-        Path or address of the file, plain or as it was downloaded (zip), or gzipped.
+        Path or address of the file, plain, gzipped or zipped.
     official_split : str
 
     Raises
     ------
     UserError
-        When the file is not there, has no line of words before its first bag, ends within that
-        line, or has another list of words further down.
+        If the file is missing, has no line of words before its first bag, ends within that line, or lists
+        different words in another line.
     """
     words: list[str] | None = None
     blocks: list[TextBlock] = []
     first_line, carriage_returns = 1, False
-    for text in _whole_lines(location):
+    for text in _complete_lines(location):
         block = TextBlock(location, official_split, first_line, text, carriage_returns)
         for number, line, ended in _leading_lines(block) if words is None else _word_lines(block):
             if not line.startswith(WORDS):
                 raise UserError(
-                    f"{location} has no line of words (it begins with {WORDS}) before line {number}, "
-                    f"{line[:_SHOWN]!r}; is it a musiXmatch file?",
+                    f"{location} has no line of words, starting with {WORDS}, before line {number}: "
+                    f"{line[:_SHOWN]!r}; is it a musiXmatch file?"
                 )
             if not ended:
-                raise UserError(f"{location} ends within its line of words, line {number}; fetch it again")
-            found = parse_words(line.removesuffix(CARRIAGE_RETURN))
-            if words is not None and found != words:
-                raise UserError(f"{location} has another list of words in line {number}; give files of one release")
-            words, carriage_returns = found, carriage_returns or line.endswith(CARRIAGE_RETURN)
+                raise UserError(f"{location} is truncated in its line of words, line {number}; download it again")
+            listed = parse_words(line.removesuffix(CARRIAGE_RETURN))
+            if words is not None and listed != words:
+                raise UserError(f"{location} lists different words in line {number}; give files of one release")
+            words, carriage_returns = listed, carriage_returns or line.endswith(CARRIAGE_RETURN)
         blocks.append(TextBlock(location, official_split, first_line, text, carriage_returns))
         first_line += text.count(LINE_FEED)
     if words is None:
-        raise UserError(f"{location} has no line of words (it begins with {WORDS}); is it a musiXmatch file?")
+        raise UserError(f"{location} has no line of words, starting with {WORDS}; is it a musiXmatch file?")
     return words, blocks
 
 
-def _whole_lines(location: str) -> Iterator[bytes]:
-    """Give a file's bytes in pieces that end with a line, without the byte order mark that editors add."""
+def _complete_lines(location: str) -> Iterator[bytes]:
+    """Yield a file's bytes in pieces of complete lines, without a byte order mark."""
     with open_unpacked(location, _MEMBER_ENDING) as stream:
-        held = stream.read(BLOCK_BYTES).removeprefix(_BYTE_ORDER_MARK)
-        while held:
-            held += stream.readline()
-            yield held
-            held = stream.read(BLOCK_BYTES)
+        piece = stream.read(BLOCK_BYTES).removeprefix(_BYTE_ORDER_MARK)
+        while piece:
+            yield piece + stream.readline()
+            piece = stream.read(BLOCK_BYTES)
 
 
 def _leading_lines(block: TextBlock) -> Iterator[tuple[int, str, bool]]:
-    """Give a file's first line that is neither empty nor a comment, and all other lines of words in the block."""
+    """Yield the first line that is neither empty nor a comment, and all further lines of words."""
     for number, line, ended in block.lines():
         if line.strip() and not line.startswith(COMMENT):
             yield number, line, ended
@@ -152,22 +146,22 @@ def _leading_lines(block: TextBlock) -> Iterator[tuple[int, str, bool]]:
 
 
 def _word_lines(block: TextBlock) -> Iterator[tuple[int, str, bool]]:
-    """Give the lines of words of a block, found without looking at every line."""
+    """Yield the lines of words of a block, without splitting it into lines."""
     mark, at, number = WORDS.encode(), 0, block.first_line
     while True:
         if block.text.startswith(mark, at):
             end = block.text.find(LINE_FEED, at)
             line = block.text[at:] if end < 0 else block.text[at:end]
             yield number, line.decode("utf-8", "replace"), end >= 0
-        following = block.text.find(LINE_FEED + mark, at)
-        if following < 0:
+        previous = block.text.find(LINE_FEED + mark, at)
+        if previous < 0:
             return
-        number += block.text.count(LINE_FEED, at, following + 1)
-        at = following + 1
+        number += block.text.count(LINE_FEED, at, previous + 1)
+        at = previous + 1
 
 
 def parse_block(block: TextBlock, n_words: int) -> ParsedBlock:
-    """Return a block's bags, and why other lines have none; a line that was cut off is never guessed."""
+    """Parse the lines of a block; a truncated line is rejected even if it is valid."""
     bags, bag_lines, rejections = [], [], []
     for number, line, ended in block.lines():
         if not line or line.startswith((COMMENT, WORDS)):

@@ -1,4 +1,4 @@
-"""All blocks of bags together: the tracks that stand twice, and every line accounted for."""
+"""Repeated tracks and rejected lines of all blocks together."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from msd_spark.lyrics.blocks import ParsedBlock
 
 @dataclass(frozen=True)
 class Corpus:
-    """What the driver knows of all blocks together.
+    """Facts about all blocks together.
 
     Attributes
     ----------
     n_lines, n_tracks : int
     repeats : dict of int to list of int
-        By block, the places of bags whose track stood before.
+        By block, the places of bags whose track occurred earlier.
     rejections : list of Rejection
-        In the order of the files and their lines.
+        In the order of files and lines.
     """
 
     n_lines: int
@@ -31,18 +31,18 @@ class Corpus:
 
 
 def without_words(block: ParsedBlock) -> ParsedBlock:
-    """Return a parsed block with its tracks alone, which is all the driver needs to find repeated ones."""
+    """Return a block with only its track ids, which suffice to find repeated tracks."""
     none = np.zeros(0, np.int32)
     return replace(block, bags=replace(block.bags, offsets=none, indices=none, counts=none))
 
 
-def take_stock(blocks: Sequence[ParsedBlock]) -> Corpus:
-    """Find the tracks that stand twice, of which the first one counts, and put all rejections in order.
+def find_repeats(blocks: Sequence[ParsedBlock]) -> Corpus:
+    """Reject all but the first bag of each track, and collect all rejections.
 
     Parameters
     ----------
     blocks : sequence of ParsedBlock
-        In the order of the files and their lines.
+        In the order of files and lines.
     """
     track_ids = np.concatenate([block.bags.track_ids for block in blocks])
     starts = np.cumsum([0, *(len(block.bags) for block in blocks)])
@@ -55,13 +55,13 @@ def take_stock(blocks: Sequence[ParsedBlock]) -> Corpus:
         return block, row - int(starts[block])
 
     for row in np.flatnonzero(first[group] != np.arange(len(track_ids))).tolist():
-        block, here = place(row)
-        kept_block, kept = place(int(first[group[row]]))
-        repeats.setdefault(block, []).append(here)
-        line = int(blocks[block].bag_lines[here])
+        block, bag = place(row)
+        first_block, first_bag = place(int(first[group[row]]))
+        repeats.setdefault(block, []).append(bag)
+        line = int(blocks[block].bag_lines[bag])
         detail = (
-            f"{track_ids[row].decode()} stands in line {blocks[kept_block].bag_lines[kept]} "
-            f"of {blocks[kept_block].source} already"
+            f"{track_ids[row].decode()} occurs earlier, in line {blocks[first_block].bag_lines[first_bag]} "
+            f"of {blocks[first_block].source}"
         )
         rejections[block].append((line, Rejection(blocks[block].source, "repeated_track", detail, f"line {line}")))
     ordered = [rejection for part in rejections for _, rejection in sorted(part, key=lambda entry: entry[0])]

@@ -1,4 +1,4 @@
-"""Rows of ``lyrics/`` and ``lyric_words/``: blocks of bags and their vectors as Arrow tables, written by workers."""
+"""Build the tables ``lyrics/`` and ``lyric_words/`` and write them from workers."""
 
 from __future__ import annotations
 
@@ -18,17 +18,16 @@ from msd_spark.lyrics.word_vectors import known
 
 @dataclass(frozen=True)
 class WrittenBlock:
-    """What a block added to ``lyrics/``.
+    """Counts of one block of ``lyrics/``.
 
     Attributes
     ----------
-    tracks, without_vector : int
-        Rows, and how many of them have no word with a vector.
+    without_vector : int
+        Rows without any known word.
     coverage : float
         Sum over the rows.
     """
 
-    tracks: int
     without_vector: int
     coverage: float
 
@@ -52,7 +51,7 @@ def lyrics_table(block: ParsedBlock, lyrics: LyricVectors) -> pa.Table:
 def words_table(
     stems: Sequence[str], words: Sequence[str], statistics: WordStatistics, transform: LyricTransform
 ) -> pa.Table:
-    """Return ``lyric_words/``: the header's words in order, with all that a lyric vector is made of."""
+    """Return ``lyric_words/``: one row per word of the header, in order."""
     columns = {
         "index": pa.array(np.arange(1, len(stems) + 1)),
         "stem": pa.array(stems, pa.string()),
@@ -66,7 +65,7 @@ def words_table(
 
 
 def vectors_or_null(vectors: np.ndarray, present: np.ndarray) -> pa.ListArray:
-    """Return vectors of shape ``(n, size)`` as lists of float32, null where they are not present."""
+    """Return vectors of shape ``(n, size)`` as lists of float32, null for missing ones."""
     offsets = np.concatenate([[0], np.cumsum(present) * vectors.shape[1]]).astype(np.int32)
     values = pa.array(vectors[present].astype(np.float32).reshape(-1))
     return pa.ListArray.from_arrays(pa.array(offsets), values, mask=pa.array(~present))
@@ -75,7 +74,7 @@ def vectors_or_null(vectors: np.ndarray, present: np.ndarray) -> pa.ListArray:
 def write_block(
     block: ParsedBlock, transform: LyricTransform, warehouse: str, staging: str, number: int
 ) -> WrittenBlock:
-    """Write a block's rows to its file of the table that is being staged.
+    """Write one file of ``lyrics/`` to the staging folder.
 
     Parameters
     ----------
@@ -83,13 +82,13 @@ def write_block(
         Without repeated tracks.
     transform : LyricTransform
     warehouse, staging : str
-        The warehouse's address, and the folder in it.
+        Address of the warehouse, and a folder in it.
     number : int
-        Of the block; the first one is written even if it is empty, so that the table has a schema.
+        Number of the block; the first is written even if empty, so that the table has a schema.
     """
     target = Warehouse(warehouse)
     lyrics = transform(block.bags)
     if len(block.bags) or not number:
         with target.finished_file(f"{staging}/part-{number:05d}.parquet") as unfinished:
             pq.write_table(lyrics_table(block, lyrics), unfinished, filesystem=target.filesystem, compression="zstd")
-    return WrittenBlock(len(block.bags), int((~lyrics.present).sum()), float(lyrics.coverage.sum()))
+    return WrittenBlock(int((~lyrics.present).sum()), float(lyrics.coverage.sum()))

@@ -1,17 +1,17 @@
-"""How a bag of words becomes a lyric vector: the words' weights, and the part that all bags have in common.
+"""Turn bags of words into lyric vectors: weighted sums of word vectors.
 
-A bag with the occurrences ``c(w)`` of its words becomes the sum of their word vectors ``v(w)``,
-words without a vector left out of every sum:
+With ``c(w)`` the occurrences of a word in a bag and ``v(w)`` its vector, the vector of a bag is one of the following;
+sums ignore words without a vector.
 
 ``share``
-    ``sum c(w) v(w) / sum c(w)``: each word by its share of the known words' occurrences.
+    ``sum c(w) v(w) / sum c(w)``.
 ``idf``
-    ``sum c(w) idf(w) v(w) / sum c(w) idf(w)`` with ``idf(w) = ln((1 + N) / (1 + n(w))) + 1``, `N` bags of
-    which `n(w)` have the word; the form without zeros that scikit-learn has too [1]_.
+    ``sum c(w) idf(w) v(w) / sum c(w) idf(w)`` with ``idf(w) = ln((1 + N) / (1 + n(w))) + 1``, where ``n(w)`` of ``N``
+    bags contain the word: the smooth form of scikit-learn [1]_.
 ``sif``
-    Smooth inverse frequency [2]_: ``sum c(w) a / (a + p(w)) v(w) / sum c(w)`` with ``p(w)`` the word's share of
-    all occurrences in all bags, less the projection on the common component: the first singular vector of
-    all bags' vectors as they are, not centred.
+    Smooth inverse frequency [2]_: ``sum c(w) a / (a + p(w)) v(w) / sum c(w)``, where ``p(w)`` is the word's share of
+    all occurrences, minus its projection on the common component: the first singular vector of the uncentred vectors
+    of all bags.
 
 References
 ----------
@@ -28,22 +28,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from msd_spark.lyrics.bags import Bags
-
-SHARE, IDF, SIF = "share", "idf", "sif"
-WEIGHTS = (SHARE, IDF, SIF)
-SIF_A = 1e-3
-"""The weight of a word falls by half where its share of all occurrences is this."""
+from msd_spark.lyrics.settings import IDF, SHARE, SIF, SIF_A
+from msd_spark.lyrics.word_vectors import known
 
 
 @dataclass(frozen=True)
 class WordStatistics:
-    """How often the words of a header occur in a corpus; those of two corpora add up.
+    """Frequencies of the words of a header in a corpus; statistics of two corpora can be added.
 
     Attributes
     ----------
     n_bags : int
     document_frequency, occurrences : numpy.ndarray
-        Shape ``(n_words,)``, int64: bags that have the word, and occurrences in all of them.
+        Shape ``(n_words,)``, int64: number of bags with the word, and its occurrences in all bags.
     """
 
     n_bags: int
@@ -73,22 +70,14 @@ def word_weights(kind: str, statistics: WordStatistics, a: float = SIF_A) -> np.
     ----------
     kind : {'share', 'idf', 'sif'}
     statistics : WordStatistics
-        Of the corpus.
     a : float
-        The parameter of smooth inverse frequency.
-
-    Raises
-    ------
-    ValueError
-        When the kind is none of these.
+        Parameter of smooth inverse frequency.
     """
     if kind == SHARE:
         return np.ones(len(statistics.occurrences))
     if kind == IDF:
         return np.log((1 + statistics.n_bags) / (1 + statistics.document_frequency)) + 1
-    if kind == SIF:
-        return a / (a + statistics.occurrences / max(1, statistics.occurrences.sum()))
-    raise ValueError(f"{kind!r} is none of {', '.join(WEIGHTS)}")
+    return a / (a + statistics.occurrences / max(1, statistics.occurrences.sum()))
 
 
 @dataclass(frozen=True)
@@ -98,9 +87,9 @@ class LyricVectors:
     Attributes
     ----------
     vectors : numpy.ndarray
-        Shape ``(n_bags, size)``, float64; zero where no word of the bag has a vector.
+        Shape ``(n_bags, size)``, float64; zero if no word of the bag has a vector.
     known_occurrences, occurrences : numpy.ndarray
-        Shape ``(n_bags,)``, float64: those of words that have a vector, and those of all words.
+        Shape ``(n_bags,)``, float64: occurrences of words with a vector, and of all words.
     """
 
     vectors: np.ndarray
@@ -114,27 +103,27 @@ class LyricVectors:
 
     @property
     def coverage(self) -> np.ndarray:
-        """Share of each bag's occurrences whose word has a vector: shape ``(n_bags,)``, float64, in [0, 1]."""
+        """Share of each bag's occurrences with a word vector: shape ``(n_bags,)``, in [0, 1]."""
         return self.known_occurrences / np.maximum(self.occurrences, 1)
 
     def second_moment(self) -> np.ndarray:
-        """Return the sum of the vectors' outer products with themselves: shape ``(size, size)``."""
+        """Return the sum of the outer products of the vectors with themselves: shape ``(size, size)``."""
         return self.vectors.T @ self.vectors
 
 
 @dataclass(frozen=True)
 class LyricTransform:
-    """From bags to lyric vectors.
+    """Map bags to lyric vectors.
 
     Attributes
     ----------
     kind : {'share', 'idf', 'sif'}
     vectors : numpy.ndarray
-        Shape ``(n_words, size)``, float32; a row with NaN is a word without a vector.
+        Shape ``(n_words, size)``, float32; rows with NaN are words without a vector.
     weights : numpy.ndarray
-        Shape ``(n_words,)``, float64: see `word_weights`.
+        Shape ``(n_words,)``, float64, from `word_weights`.
     component : numpy.ndarray or None
-        Shape ``(size,)``, float32, of length 1: what is removed from each vector.
+        Shape ``(size,)``, float32, of norm 1: direction to remove from each vector.
     """
 
     kind: str
@@ -145,11 +134,11 @@ class LyricTransform:
     def __call__(self, bags: Bags) -> LyricVectors:
         """Return the bags' lyric vectors."""
         n_words = len(self.weights)
-        known = np.isfinite(self.vectors).all(axis=1)
-        weights = np.where(known, self.weights, 0.0)
-        rows = np.where(known[:, None], self.vectors, 0.0).astype(np.float64)
+        has_vector = known(self.vectors)
+        weights = np.where(has_vector, self.weights, 0.0)
+        rows = np.where(has_vector[:, None], self.vectors, 0.0).astype(np.float64)
         occurrences = bags.matrix(n_words)
-        of_known = occurrences @ known.astype(np.float64)
+        of_known = occurrences @ has_vector.astype(np.float64)
         total = of_known if self.kind == SIF else occurrences @ weights
         summed = occurrences @ (weights[:, None] * rows)
         vectors = np.divide(summed, total[:, None], out=np.zeros_like(summed), where=of_known[:, None] > 0)
@@ -159,11 +148,11 @@ class LyricTransform:
         return LyricVectors(vectors, of_known, occurrences @ np.ones(n_words))
 
     def without_common_component(self, second_moment: np.ndarray) -> LyricTransform:
-        """Return this transform with the first component of a corpus removed from what it gives."""
+        """Return a transform that removes the common component of a corpus."""
         return replace(self, component=common_component(second_moment))
 
     def fingerprint(self, words: Iterable[str]) -> str:
-        """Return a name for words, vectors, weights and component: equal names, equal lyric vectors."""
+        """Return a digest of words, vectors, weights and component, which determine all lyric vectors."""
         digest = hashlib.sha256("\n".join(words).encode())
         for part in (self.vectors, self.weights, self.component):
             digest.update(b"\0" if part is None else np.ascontiguousarray(part).tobytes())
@@ -172,17 +161,17 @@ class LyricTransform:
 
 
 def common_component(second_moment: np.ndarray) -> np.ndarray:
-    """Return the direction that the vectors of a corpus share most.
+    """Return the first singular vector of a corpus.
 
     Parameters
     ----------
     second_moment : numpy.ndarray
-        Shape ``(size, size)``: the sum of all vectors' outer products with themselves.
+        Shape ``(size, size)``: the sum of the outer products of all vectors with themselves.
 
     Returns
     -------
     numpy.ndarray
-        Shape ``(size,)``, float32, of length 1, its greatest number positive; zero where all vectors are.
+        Shape ``(size,)``, float32, of norm 1, its largest absolute element positive; zero if all vectors are zero.
     """
     if not second_moment.any():
         return np.zeros(len(second_moment), np.float32)

@@ -1,4 +1,4 @@
-"""A vector for each word of a header: trained on the bags of words themselves, or looked up."""
+"""Vectors of the words in a header, trained on the bags of words or looked up."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from msd_spark.core.schemas import GEOMETRY
 from msd_spark.lyrics.bags import Bags
 
 MAX_REPEATS = 5
-"""A word's occurrences in a bag that training sees; a chorus would drown the rest otherwise."""
+"""Occurrences of a word per bag that training uses; a chorus would dominate otherwise."""
 
 
 class _ShuffledBags:
-    """The bags as gensim's sentences: each pass draws another order of every bag's words, the same in every run."""
+    """The bags as gensim sentences, with the words of every bag shuffled reproducibly in each pass."""
 
     def __init__(self, bags: Bags, n_words: int, seed: int, bar: tqdm) -> None:
         self.bags, self.seed, self.bar, self.passes = bags, seed, bar, 0
@@ -25,15 +25,15 @@ class _ShuffledBags:
         self.tokens = [str(index) for index in range(n_words + 1)]
 
     def frequencies(self) -> dict[str, int]:
-        """Return how often each word that occurs is seen in a pass."""
-        seen = np.bincount(self.bags.indices, self.repeats, len(self.tokens)).astype(int)
-        return {token: int(count) for token, count in zip(self.tokens, seen, strict=True) if count}
+        """Return the occurrences per pass of each word that occurs."""
+        counts = np.bincount(self.bags.indices, self.repeats, len(self.tokens)).astype(int)
+        return {token: int(count) for token, count in zip(self.tokens, counts, strict=True) if count}
 
     def __iter__(self) -> Iterator[list[str]]:
         self.passes += 1
         generator = np.random.default_rng([self.seed, self.passes])
         for start, end in pairwise(self.bags.offsets.tolist()):
-            # gensim cuts a sentence at 10,000 words; no bag comes near it.
+            # gensim truncates sentences to 10,000 words; all bags are far smaller.
             words = np.repeat(self.bags.indices[start:end], self.repeats[start:end])
             generator.shuffle(words)
             yield [self.tokens[index] for index in words.tolist()]
@@ -43,9 +43,9 @@ class _ShuffledBags:
 def train_word_vectors(
     bags: Bags, n_words: int, seed: int = 0, size: int = GEOMETRY.lyric_size, epochs: int = 5
 ) -> np.ndarray:
-    """Train vectors for the words of a header on bags of words.
+    """Train word2vec on bags of words.
 
-    A bag has no order, so its words are shuffled; what stands near a word is then a random draw of its bag.
+    Bags have no order, so their words are shuffled: the context of a word is a random sample of its bag.
 
     Parameters
     ----------
@@ -60,8 +60,8 @@ def train_word_vectors(
     Returns
     -------
     numpy.ndarray
-        Shape ``(n_words, size)``, float32; a row of NaN for a word that no bag has. The same
-        for the same arguments, whatever the machine's number of cores.
+        Shape ``(n_words, size)``, float32; NaN for words without occurrences. The same arguments return the same
+        vectors on any number of cores.
     """
     from gensim.models import Word2Vec
 
@@ -70,7 +70,7 @@ def train_word_vectors(
         return vectors
     with tqdm(desc="lyrics: word vectors", total=len(bags) * epochs, unit="bag", mininterval=5.0) as bar:
         sentences = _ShuffledBags(bags, n_words, seed, bar)
-        # With one worker the order of updates, and so the result, is always the same.
+        # One worker keeps the order of updates, and so the result, reproducible.
         model = Word2Vec(vector_size=size, window=10, min_count=1, negative=5, seed=seed, workers=1)
         model.build_vocab_from_freq(sentences.frequencies(), corpus_count=len(bags))
         model.train(sentences, total_examples=len(bags), epochs=epochs)
@@ -91,9 +91,9 @@ class HeaderVectors:
     Attributes
     ----------
     vectors : numpy.ndarray
-        Shape ``(n_words, size)``, float32; a row of NaN for a word without a vector.
+        Shape ``(n_words, size)``, float32; NaN for words without a vector.
     by_stem : int
-        Words whose own vector was not to be had, so that the stem's stands for it.
+        Number of words with the vector of their stem.
     """
 
     vectors: np.ndarray
@@ -101,24 +101,14 @@ class HeaderVectors:
 
 
 def header_vectors(
-    stems: Sequence[str], words: Sequence[str], found: Mapping[str, np.ndarray], size: int = GEOMETRY.lyric_size
+    stems: Sequence[str], words: Sequence[str], vectors: Mapping[str, np.ndarray], size: int = GEOMETRY.lyric_size
 ) -> HeaderVectors:
-    """Return each word's vector, or its stem's where the word has none.
-
-    Parameters
-    ----------
-    stems, words : sequence of str
-        The header as it is, and un-stemmed.
-    found : mapping of str to numpy.ndarray
-        Vectors of shape ``(size,)``, by word.
-    size : int
-    """
-    vectors = np.full((len(stems), size), np.nan, np.float32)
+    """Return the vector of each word, or of its stem if the word has none."""
+    rows = np.full((len(stems), size), np.nan, np.float32)
     by_stem = 0
     for row, (stem, word) in enumerate(zip(stems, words, strict=True)):
-        vector = found.get(word)
-        if vector is None and stem in found:
-            vector, by_stem = found[stem], by_stem + 1
-        if vector is not None:
-            vectors[row] = vector
-    return HeaderVectors(vectors, by_stem)
+        if word in vectors:
+            rows[row] = vectors[word]
+        elif stem in vectors:
+            rows[row], by_stem = vectors[stem], by_stem + 1
+    return HeaderVectors(rows, by_stem)

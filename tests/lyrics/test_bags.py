@@ -19,7 +19,7 @@ def contents(packed: Bags) -> list[tuple[bytes, dict[int, int]]]:
 
 
 @given(CONTENTS)
-def test_bags_come_back_as_they_were_packed(words: list[dict[int, int]]) -> None:
+def test_packed_bags_can_be_unpacked(words: list[dict[int, int]]) -> None:
     packed = bags(*words)
     assert contents(packed) == [(track(number).encode(), item) for number, item in enumerate(words)]
     assert packed.indices.dtype == packed.counts.dtype == np.int32
@@ -27,7 +27,7 @@ def test_bags_come_back_as_they_were_packed(words: list[dict[int, int]]) -> None
 
 
 @given(CONTENTS, st.integers(0, 8), st.integers(0, 8))
-def test_parts_put_together_are_the_whole(words: list[dict[int, int]], one: int, other: int) -> None:
+def test_concatenated_parts_equal_the_whole(words: list[dict[int, int]], one: int, other: int) -> None:
     first, second = sorted((one, other))
     items = [bag(item, track(number)) for number, item in enumerate(words)]
     parts = [Bags.of(items[:first]), Bags.of(items[first:second]), Bags.of(items[second:])]
@@ -35,15 +35,13 @@ def test_parts_put_together_are_the_whole(words: list[dict[int, int]], one: int,
 
 
 @given(CONTENTS, st.sets(st.integers(0, 7)))
-def test_bags_that_are_left_out_are_gone_and_the_others_as_they_were(
-    words: list[dict[int, int]], out: set[int]
-) -> None:
+def test_without_removes_only_the_given_bags(words: list[dict[int, int]], out: set[int]) -> None:
     places = sorted(place for place in out if place < len(words))
     whole = contents(bags(*words))
     kept = bags(*words).without(places)
     assert contents(kept) == [item for place, item in enumerate(whole) if place not in places]
 
 
-def test_the_matrix_has_a_row_a_bag_and_a_column_a_word() -> None:
+def test_the_matrix_has_one_row_per_bag_and_one_column_per_word() -> None:
     packed = bags({3: 2, 1: 7}, {}, {2: 1})
     assert packed.matrix(4).toarray().tolist() == [[7, 0, 2, 0], [0, 0, 0, 0], [0, 1, 0, 0]]

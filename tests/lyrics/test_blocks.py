@@ -35,7 +35,7 @@ def rejected(blocks: list[ParsedBlock]) -> list[tuple[str, str | None]]:
     return [(rejection.reason, rejection.member) for block in blocks for _, rejection in block.rejections]
 
 
-def test_comments_and_empty_lines_are_no_bags_and_words_keep_what_looks_like_a_line_end(tmp_path: Path) -> None:
+def test_comments_and_empty_lines_are_skipped_and_words_keep_unusual_line_separators(tmp_path: Path) -> None:
     text = f"# one\n\n# two\n{HEADER}\n{track(1)},5,1:2,3:1\n\n# three\n{track(2)},0,5:9\n"
     words, blocks = read(written(tmp_path, text))
     assert words == WORDS
@@ -45,7 +45,7 @@ def test_comments_and_empty_lines_are_no_bags_and_words_keep_what_looks_like_a_l
     assert (blocks[0].n_lines, rejected(blocks)) == (2, [])
 
 
-def test_a_last_line_that_was_cut_off_is_rejected_even_where_it_reads_well(tmp_path: Path) -> None:
+def test_a_truncated_last_line_is_rejected_even_if_it_is_valid(tmp_path: Path) -> None:
     text = f"{HEADER}\n{track(1)},5,1:2\n{track(2)},5,1:2,3:1"
     for cut in range(1, len(f"{track(2)},5,1:2,3:1") + 1):
         end = len(text) - len(f"{track(2)},5,1:2,3:1") + cut
@@ -54,7 +54,7 @@ def test_a_last_line_that_was_cut_off_is_rejected_even_where_it_reads_well(tmp_p
         assert rejected(blocks) == [("truncated_line", "line 3")]
 
 
-def test_lines_that_end_in_carriage_return_and_line_feed_are_read_as_in_the_original(tmp_path: Path) -> None:
+def test_lines_may_end_with_carriage_return_and_line_feed(tmp_path: Path) -> None:
     text = f"# one\n\n{HEADER}\n{track(1)},5,1:2\n\n{track(2)},0,5:9\n{track(3)},0,6:9\n"
     words, blocks = read(written(tmp_path, text.replace("\n", "\r\n")))
     assert words == WORDS
@@ -62,32 +62,32 @@ def test_lines_that_end_in_carriage_return_and_line_feed_are_read_as_in_the_orig
     assert rejected(blocks) == [("unknown_word", "line 7")]
 
 
-def test_a_carriage_return_in_a_file_without_them_is_no_line_end(tmp_path: Path) -> None:
+def test_a_single_carriage_return_does_not_end_a_line(tmp_path: Path) -> None:
     _, blocks = read(written(tmp_path, f"{HEADER}\n{track(1)},5,1:2\r\n"))
     assert rejected(blocks) == [("bad_count", "line 2")]
 
 
-def test_a_byte_order_mark_is_none_of_the_text(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     words, blocks = read(written(tmp_path, b"\xef\xbb\xbf" + f"{HEADER}\n{track(1)},5,1:2\n".encode()))
     assert words == WORDS
     assert tracks(blocks) == [track(1)]
 
 
-def test_bytes_that_are_not_utf_8_cost_their_line_and_no_more(tmp_path: Path) -> None:
+def test_bytes_that_are_not_utf_8_reject_only_their_line(tmp_path: Path) -> None:
     text = f"{HEADER}\n{track(1)},5,1:2\n".encode() + b"\xff\xfe,5,1:2\n" + f"{track(2)},5,1:2\n".encode()
     _, blocks = read(written(tmp_path, text))
     assert tracks(blocks) == [track(1), track(2)]
     assert rejected(blocks) == [("bad_track_id", "line 3")]
 
 
-def test_files_laid_one_after_another_are_one_file_if_they_list_the_same_words(tmp_path: Path) -> None:
+def test_concatenated_files_with_the_same_words_are_read_as_one(tmp_path: Path) -> None:
     part = f"# part\n{HEADER}\n{track(1)},5,1:2\n"
     _, blocks = read(written(tmp_path, part + part.replace(track(1), track(2))))
     assert tracks(blocks) == [track(1), track(2)]
 
 
 @pytest.mark.parametrize("packing", ["plain", "gzip", "zip"])
-def test_a_file_is_read_as_it_was_downloaded(tmp_path: Path, packing: str) -> None:
+def test_packed_files_are_read(tmp_path: Path, packing: str) -> None:
     text = f"{HEADER}\n{track(1)},5,1:2\n".encode()
     path = written(tmp_path, gzip.compress(text) if packing == "gzip" else text, "mxm_dataset_train.txt.zip")
     if packing == "zip":
@@ -103,7 +103,7 @@ LINES = st.lists(
 
 @given(LINES, st.integers(1, 90), st.booleans(), st.sampled_from(["\n", "\r\n"]))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_blocks_of_any_size_give_the_same_lines(
+def test_the_size_of_blocks_does_not_change_the_result(
     tmp_path: Path, lines: list[str], size: int, ended: bool, end: str
 ) -> None:
     text = end.join(["# first", HEADER, *lines, f"{track(9)},1,1:1"]) + end * ended

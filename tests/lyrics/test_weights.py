@@ -11,16 +11,8 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfTransformer
 
 from msd_spark.lyrics.bags import Bags
-from msd_spark.lyrics.weights import (
-    IDF,
-    SHARE,
-    SIF,
-    WEIGHTS,
-    LyricTransform,
-    WordStatistics,
-    common_component,
-    word_weights,
-)
+from msd_spark.lyrics.settings import IDF, SHARE, SIF, WEIGHTS
+from msd_spark.lyrics.weights import LyricTransform, WordStatistics, common_component, word_weights
 from tests.support.lyric_samples import bags
 
 NAN = np.nan
@@ -38,30 +30,30 @@ def random_vectors(n_words: int = 12, size: int = 4) -> np.ndarray:
     return vectors
 
 
-def test_share_weighs_each_word_by_its_share_of_the_known_occurrences() -> None:
+def test_share_averages_over_the_known_occurrences() -> None:
     # Words 1 and 2 are known, 3 + 1 = 4 of 8 occurrences: 3/4 (1, 0) + 1/4 (0, 2) = (0.75, 0.5).
     corpus = bags({1: 3, 2: 1, 3: 4})
-    found = transform(SHARE, corpus, VECTORS)(corpus)
-    assert found.vectors.tolist() == [[0.75, 0.5]]
-    assert found.coverage.tolist() == [4 / 8]
+    lyrics = transform(SHARE, corpus, VECTORS)(corpus)
+    assert lyrics.vectors.tolist() == [[0.75, 0.5]]
+    assert lyrics.coverage.tolist() == [4 / 8]
 
 
-def test_idf_weighs_by_how_few_bags_have_the_word_too() -> None:
+def test_idf_gives_rare_words_more_weight() -> None:
     # Three bags; word 1 is in all of them, word 2 in one: idf(1) = ln(4/4) + 1 = 1, idf(2) = ln(4/2) + 1.
     corpus = bags({1: 3, 2: 1, 3: 4}, {1: 1}, {1: 2})
     rare = log(2) + 1  # 1.6931
     weighed = transform(IDF, corpus, VECTORS)
     assert weighed.weights[:2] == pytest.approx([1, rare])
-    found = weighed(corpus)
+    lyrics = weighed(corpus)
     # First bag: (3 · 1 · (1, 0) + 1 · rare · (0, 2)) / (3 + rare) = (0.6392, 0.7216).
-    assert found.vectors[0] == pytest.approx([3 / (3 + rare), 2 * rare / (3 + rare)])
-    assert found.vectors[0] == pytest.approx([0.63923, 0.72154], abs=1e-5)
+    assert lyrics.vectors[0] == pytest.approx([3 / (3 + rare), 2 * rare / (3 + rare)])
+    assert lyrics.vectors[0] == pytest.approx([0.63923, 0.72154], abs=1e-5)
     # A bag of one word is that word, whatever its weight; coverage counts occurrences, not weights.
-    assert found.vectors[1:].tolist() == [[1, 0], [1, 0]]
-    assert found.coverage.tolist() == [4 / 8, 1, 1]
+    assert lyrics.vectors[1:].tolist() == [[1, 0], [1, 0]]
+    assert lyrics.coverage.tolist() == [4 / 8, 1, 1]
 
 
-def test_sif_weighs_by_frequency_in_the_corpus_and_removes_what_all_bags_share() -> None:
+def test_sif_weights_by_corpus_frequency_and_removes_the_common_component() -> None:
     # Ten occurrences: p(1) = 6/10, p(2) = 2/10, p(3) = 2/10. With a = 0.2 the weights are
     # 0.2/0.8 = 1/4, 0.2/0.4 = 1/2, 1/2. Word 3 has no vector.
     corpus = bags({1: 4, 3: 2}, {1: 2, 2: 2})
@@ -85,28 +77,23 @@ def test_sif_weighs_by_frequency_in_the_corpus_and_removes_what_all_bags_share()
     assert after(corpus).vectors[0] == pytest.approx([0.22609, -0.07352], abs=1e-5)
 
 
-def test_idf_is_scikit_learns() -> None:
+def test_idf_equals_scikit_learn() -> None:
     corpus = bags({1: 3, 2: 1}, {1: 1, 4: 2}, {1: 2, 3: 5}, {3: 1})
-    theirs = TfidfTransformer(smooth_idf=True).fit(corpus.matrix(5)).idf_
-    assert word_weights(IDF, WordStatistics.of(corpus, 5)) == pytest.approx(theirs)
+    expected = TfidfTransformer(smooth_idf=True).fit(corpus.matrix(5)).idf_
+    assert word_weights(IDF, WordStatistics.of(corpus, 5)) == pytest.approx(expected)
 
 
 def test_the_common_component_is_the_first_singular_vector() -> None:
     rows = np.random.default_rng(8).normal(size=(40, 6)) + 0.5
-    theirs = TruncatedSVD(1, algorithm="arpack", random_state=0).fit(rows).components_[0]
-    ours = common_component(rows.T @ rows)
-    assert abs(ours @ theirs) == pytest.approx(1, abs=1e-6)
-    assert ours[np.argmax(np.abs(ours))] > 0
-    assert np.array_equal(ours, common_component((-rows).T @ -rows))
+    expected = TruncatedSVD(1, algorithm="arpack", random_state=0).fit(rows).components_[0]
+    component = common_component(rows.T @ rows)
+    assert abs(component @ expected) == pytest.approx(1, abs=1e-6)
+    assert component[np.argmax(np.abs(component))] > 0
+    assert np.array_equal(component, common_component((-rows).T @ -rows))
 
 
-def test_nothing_in_common_is_nothing_to_remove() -> None:
+def test_the_common_component_of_zeros_is_zero() -> None:
     assert common_component(np.zeros((3, 3))).tolist() == [0, 0, 0]
-
-
-def test_unknown_weights_are_named() -> None:
-    with pytest.raises(ValueError, match="'tf' is none of share, idf, sif"):
-        word_weights("tf", WordStatistics.of(bags({1: 1}), 2))
 
 
 @given(BAGS, st.integers(0, 8))
@@ -120,25 +107,25 @@ def test_statistics_of_parts_add_up(words: list[dict[int, int]], cut: int) -> No
 
 @pytest.mark.parametrize("kind", WEIGHTS)
 @given(words=BAGS)
-def test_every_weighting_is_the_sum_that_it_says(kind: str, words: list[dict[int, int]]) -> None:
+def test_every_weighting_equals_its_formula(kind: str, words: list[dict[int, int]]) -> None:
     corpus, vectors = bags(*words), random_vectors()
     weighed = transform(kind, corpus, vectors, a=0.01)
-    found = weighed(corpus)
-    assert (found.coverage >= 0).all()
-    assert (found.coverage <= 1).all()
+    lyrics = weighed(corpus)
+    assert (lyrics.coverage >= 0).all()
+    assert (lyrics.coverage <= 1).all()
     for row, content in enumerate(words):
         known = {index: count for index, count in content.items() if np.isfinite(vectors[index - 1]).all()}
-        assert found.coverage[row] == pytest.approx(sum(known.values()) / sum(content.values()))
-        assert found.present[row] == bool(known)
+        assert lyrics.coverage[row] == pytest.approx(sum(known.values()) / sum(content.values()))
+        assert lyrics.present[row] == bool(known)
         total = sum(count * (1 if kind == SIF else weighed.weights[index - 1]) for index, count in known.items())
         expected = np.zeros(4)
         for index, count in known.items():
             expected += count * weighed.weights[index - 1] * vectors[index - 1].astype(float) / total
-        assert found.vectors[row] == pytest.approx(expected, abs=1e-9)
+        assert lyrics.vectors[row] == pytest.approx(expected, abs=1e-9)
 
 
 @given(BAGS)
-def test_a_removed_component_is_gone_from_every_vector(words: list[dict[int, int]]) -> None:
+def test_vectors_have_no_removed_component(words: list[dict[int, int]]) -> None:
     corpus = bags(*words)
     weighed = transform(SIF, corpus, random_vectors())
     after = weighed.without_common_component(weighed(corpus).second_moment())
@@ -147,7 +134,7 @@ def test_a_removed_component_is_gone_from_every_vector(words: list[dict[int, int
 
 
 @given(BAGS)
-def test_a_bag_alone_gets_the_vector_that_it_gets_among_others(words: list[dict[int, int]]) -> None:
+def test_the_vector_of_a_bag_does_not_depend_on_other_bags(words: list[dict[int, int]]) -> None:
     corpus = bags(*words)
     weighed = transform(IDF, corpus, random_vectors())
     assert weighed(bags(words[0])).vectors[0] == pytest.approx(weighed(corpus).vectors[0])
@@ -155,13 +142,13 @@ def test_a_bag_alone_gets_the_vector_that_it_gets_among_others(words: list[dict[
 
 def test_a_word_with_half_a_vector_is_unknown() -> None:
     corpus = bags({4: 1, 1: 1}, {3: 2}, {3: 1, 4: 9}, {})
-    found = transform(SHARE, corpus, VECTORS)(corpus)
-    assert found.vectors.tolist() == [[1, 0], [0, 0], [0, 0], [0, 0]]
-    assert found.present.tolist() == [True, False, False, False]
-    assert found.coverage.tolist() == [0.5, 0, 0, 0]
+    lyrics = transform(SHARE, corpus, VECTORS)(corpus)
+    assert lyrics.vectors.tolist() == [[1, 0], [0, 0], [0, 0], [0, 0]]
+    assert lyrics.present.tolist() == [True, False, False, False]
+    assert lyrics.coverage.tolist() == [0.5, 0, 0, 0]
 
 
-def test_the_fingerprint_names_all_that_a_lyric_vector_depends_on() -> None:
+def test_the_fingerprint_depends_on_everything_that_determines_a_vector() -> None:
     vectors = np.arange(6, dtype=np.float32).reshape(2, 3)
     transform = LyricTransform(SHARE, vectors, np.ones(2))
     changed = vectors.copy()

@@ -32,7 +32,7 @@ def test_word_vectors_of_a_topic_are_nearer_to_each_other_than_to_another_topic(
     assert within.min() > cosine[:4, 4:].max()
 
 
-def test_word_vectors_depend_on_the_seed_and_on_nothing_else() -> None:
+def test_word_vectors_depend_only_on_the_seed() -> None:
     first = train_word_vectors(two_topics(), N_WORDS, seed=1, size=4, epochs=1)
     again = train_word_vectors(two_topics(), N_WORDS, seed=1, size=4, epochs=1)
     other = train_word_vectors(two_topics(), N_WORDS, seed=2, size=4, epochs=1)
@@ -56,7 +56,7 @@ def test_word_vectors_are_the_same_in_another_process_with_another_hash_seed() -
     assert bytes.fromhex(answer.stdout.strip()) == here.tobytes()
 
 
-def test_a_chorus_counts_only_so_often() -> None:
+def test_repeats_of_a_word_are_limited() -> None:
     often = bags({1: 4000, 2: MAX_REPEATS}, {2: 1, 3: 2})
     capped = bags({1: MAX_REPEATS, 2: MAX_REPEATS}, {2: 1, 3: 2})
     first, second = (train_word_vectors(corpus, 3, size=4, epochs=1) for corpus in (often, capped))
@@ -69,7 +69,7 @@ def test_without_bags_no_word_has_a_vector() -> None:
     assert not known(vectors).any()
 
 
-def test_a_word_without_a_vector_takes_its_stems() -> None:
+def test_a_word_without_a_vector_uses_that_of_its_stem() -> None:
     found = {"babies": np.array([1, 2], np.float32), "danc": np.array([3, 4], np.float32)}
     found |= {"go": np.array([5, 6], np.float32), "going": np.array([7, 8], np.float32)}
     stems, words = ["babi", "danc", "go", "xyz", "going"], ["babies", "dancing", "going", "xyzzy", "going"]
