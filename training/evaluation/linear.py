@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from training.data.targets import TAGS, Target
 from training.evaluation.classification import losses
@@ -31,6 +32,9 @@ TRAINING_EXAMPLES = 50_000
 """Training examples to read; more change a model of 153 numbers little."""
 
 ITERATIONS = 300
+
+ONE_THREAD_BELOW = 2_000_000
+"""Size of a feature matrix below which several BLAS threads cost more than they save, up to 15 times."""
 
 Predict = Callable[[np.ndarray], np.ndarray]
 """From features of shape ``(n, n_features)`` to scores of shape ``(n, size)``."""
@@ -124,7 +128,7 @@ def _fit_factors(values: np.ndarray, true: np.ndarray, strength: float) -> Predi
 
 
 def _logistic(values: np.ndarray, true: np.ndarray, strength: float) -> Any:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threadpool_limits(1 if values.size < ONE_THREAD_BELOW else None):
         # At weak regularisation the last digits of the weights converge slowly and change no metric.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return LogisticRegression(C=1 / (strength * len(values)), max_iter=ITERATIONS).fit(values, true)

@@ -1,4 +1,4 @@
-"""Progress of a training, on rank 0 alone: a bar where people watch, a line now and then in a log."""
+"""Console output of a training, from rank 0 only: one line per epoch, and a bar on a terminal."""
 
 from __future__ import annotations
 
@@ -14,142 +14,124 @@ import psutil
 from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 60.0
-"""How often a log gets a line within an epoch."""
+"""A log gets a line this often within an epoch."""
 
-LAUNCHER = "horovodrun"
-
-
-def duration(seconds: float) -> str:
-    """Return a time to go, in its two largest units.
-
-    Examples
-    --------
-    >>> [duration(seconds) for seconds in (4.4, 75, 3600 * 5 + 60)]
-    ['4 s', '1 min 15 s', '5 h 01 min']
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+LAUNCHERS = ("horovodrun", "launch.py")
 
 
-def figures_line(figures: Mapping[str, Any]) -> str:
-    """Return the figures of an epoch as one line; those that an epoch has not are left out.
-
-    Examples
-    --------
-    >>> figures_line({"epoch": 2, "loss": 1.23456})
-    'epoch 2  loss 1.235'
-    """
-    return "  ".join(f"{name} {value:.4g}" for name, value in figures.items() if value is not None)
-
-
-def someone_watches(stream: TextIO) -> bool:
-    """Whether a stream ends in a terminal, also where ``horovodrun`` passes on what ranks of its own machine say."""
+def is_terminal(stream: TextIO) -> bool:
+    """Return whether a stream is a terminal, or is passed on to one by ``horovodrun`` on this machine."""
     if stream.isatty():
         return True
     if "HOROVOD_RANK" not in os.environ:
         return False
     try:
         for process in psutil.Process().parents():
-            if any(Path(word).name == LAUNCHER for word in process.cmdline()):
+            if any(Path(word).name in LAUNCHERS for word in process.cmdline()):
                 return Path(os.readlink(f"/proc/{process.pid}/fd/2")).is_relative_to("/dev/pts")
     except (psutil.Error, OSError):
         pass
     return False
 
 
+def epoch_line(row: Mapping[str, Any], epochs: int, metric: str, rate: float, seconds: float) -> str:
+    """Return an epoch as one line; metrics that the history lacks are left out.
+
+    Parameters
+    ----------
+    row : mapping
+        The epoch's row of the history.
+    epochs : int
+        Number of epochs of the training.
+    metric : str
+        The validation metric that the target is judged by.
+    rate : float
+        Rows per second.
+    seconds : float
+        Time of the epoch, with validation.
+
+    Examples
+    --------
+    >>> row = {"epoch": 2, "loss": 2.17, "validation_loss": 2.5291, "validation_macro_f1": 0.0623}
+    >>> epoch_line(row, 20, "macro_f1", 340.2, 1.25)
+    'epoch  2/20  loss 2.1700  validation loss 2.5291  macro F1 0.0623  340 rows/s  1.2 s'
+    """
+    shown = {"loss": row["loss"], "validation loss": row.get("validation_loss")}
+    shown[metric.replace("_", " ").replace(" f1", " F1")] = row.get(f"validation_{metric}")
+    values = [f"{name} {value:.4f}" for name, value in shown.items() if value is not None]
+    number = f"{row['epoch']:>{len(str(epochs))}}/{epochs}"
+    return "  ".join([f"epoch {number}", *values, f"{rate:,.0f} rows/s", f"{seconds:.1f} s"])
+
+
 @dataclass
 class Progress:
-    """Shows how a training goes.
+    """Progress of a training.
 
     Attributes
     ----------
     epochs : int
-        Epochs in all.
-    steps : int
-        Steps of an epoch.
+        Number of epochs.
+    metric : str
+        The validation metric that the target is judged by.
     shown : bool
-        Whether anything is said at all: on rank 0.
+        False on all ranks but rank 0: nothing is printed.
     bar : bool
-        A bar that is drawn again and again, or lines.
-    stream : file
+        Whether to draw a bar; else a long epoch gets a line from time to time.
     clock : callable
-        Gives seconds.
+        Returns seconds.
     """
 
     epochs: int
-    steps: int
+    metric: str
     shown: bool = True
     bar: bool = False
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     clock: Callable[[], float] = time.monotonic
 
-    def __post_init__(self) -> None:
-        """Start the clock."""
+    def begin(self, epoch: int, step: int, steps: int) -> None:
+        """Begin an epoch of `steps` steps, counted from 0, of which `step` are done."""
+        self._epoch, self._steps, self._first, self._done, self._rows = epoch, steps, step, step, 0
+        self._began = self._printed = self.clock()
         self._bar: tqdm | None = None
-        self._epoch = self._first = self._done = self._examples = 0
-        self._steps_seen = self._steps_before = 0
-        self._began = self._said = self.clock()
-
-    def begin(self, epoch: int, step: int = 0, steps: int | None = None) -> None:
-        """Begin an epoch, counted from 0, at a step of it."""
-        self.steps = self.steps if steps is None else steps
-        self._epoch, self._done, self._first, self._examples = epoch, step, step, 0
-        self._began = self._said = self.clock()
         if self.shown and self.bar:
-            self._bar = tqdm(
-                desc=f"epoch {epoch + 1}/{self.epochs}",
-                total=self.steps,
-                initial=step,
-                unit="step",
-                file=self.stream,
-                mininterval=0.5,
-                leave=False,
-            )
+            title = f"epoch {epoch + 1}/{self.epochs}"
+            self._bar = tqdm(desc=title, total=steps, initial=step, unit="step", file=self.stream, leave=False)
 
-    def step(self, examples: int, loss: Callable[[], float]) -> None:
-        """Count a step, over so many examples of all ranks; `loss` is asked for only when it is shown."""
+    def step(self, rows: int, loss: Callable[[], float]) -> None:
+        """Count a step over `rows` rows of all ranks; `loss` is called only if it is shown."""
         self._done += 1
-        self._examples += examples
+        self._rows += rows
         if not self.shown:
             return
         if self._bar is not None:
             if self._bar.update():
-                self._bar.set_postfix_str(f"loss {loss():.4f}, {self.rate:,.0f} examples/s, {self.left} left")
-        elif self.clock() - self._said >= SECONDS_BETWEEN_LINES:
-            self._said = self.clock()
-            self._print(
-                f"epoch {self._epoch + 1}/{self.epochs}  step {self._done:,} of {self.steps:,}  loss {loss():.4f}  "
-                f"{self.rate:,.0f} examples/s  {self.left} left"
-            )
-
-    @property
-    def rate(self) -> float:
-        """Examples a second over all ranks, in this epoch."""
-        return self._examples / max(self.clock() - self._began, 1e-9)
+                self._bar.set_postfix_str(f"loss {loss():.4f}, {self.left} left")
+        elif self.clock() - self._printed >= SECONDS_BETWEEN_LINES:
+            self._printed = self.clock()
+            place = f"epoch {self._epoch + 1}/{self.epochs}  step {self._done:,}/{self._steps:,}"
+            self._print(f"{place}  loss {loss():.4f}  {self._rate(self._printed):,.0f} rows/s  {self.left} left")
 
     @property
     def left(self) -> str:
-        """Time to the last epoch's end at the pace of this one; early stopping may make it less."""
-        done = self._done - self._first
-        steps = self.steps - self._done + self.steps * (self.epochs - self._epoch - 1)
-        return duration((self.clock() - self._began) / max(done, 1) * steps)
+        """Time to the end of the last epoch at the pace of this one, as hours:minutes:seconds."""
+        pace = (self.clock() - self._began) / max(self._done - self._first, 1)
+        return tqdm.format_interval(pace * (self._steps * (self.epochs - self._epoch) - self._done))
+
+    def _rate(self, end: float) -> float:
+        return self._rows / max(end - self._began, 1e-9)
 
     def end(self) -> None:
-        """End an epoch's steps."""
+        """End the steps of an epoch."""
+        self._ended = self.clock()
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
-    def say(self, figures: Mapping[str, Any]) -> None:
-        """Show the figures of an epoch, with the time left."""
-        if not self.shown:
-            return
-        line = f"{figures_line(figures)}  {self.rate:,.0f} examples/s"
-        self._print(line)
+    def report(self, row: Mapping[str, Any]) -> None:
+        """Print an epoch's row of the history."""
+        if self.shown:
+            seconds = self.clock() - self._began
+            self._print(epoch_line(row, self.epochs, self.metric, self._rate(self._ended), seconds))
 
     def _print(self, line: str) -> None:
         tqdm.write(line, file=self.stream)

@@ -1,10 +1,8 @@
-"""Train a model on all ranks and predict with it exactly.
+"""Train a model on all ranks, and predict with it.
 
-The gradient of a step is that of the weighted mean loss over the global batch: each rank
-contributes its sum of weighted losses over the weight of all ranks, and the sums are added
-(`grouped_allreduce`). So two ranks with half the batch do what one rank does with all of it,
-whatever the weights: class weights and mixing change them before the step, and a rank whose
-batch holds padding or examples without the target adds nothing for those.
+The gradient of a step is that of the weighted mean loss over the global batch: each rank divides its sum of weighted
+losses by the weight of all ranks, and `grouped_allreduce` adds the gradients. So two ranks with half the batch train
+exactly as one rank with the whole batch. Padding and examples without the target have weight 0.
 """
 
 from __future__ import annotations
@@ -28,12 +26,12 @@ from training.data.plan import RankPlan, plan_epoch
 from training.data.predictions import Predictions
 from training.data.reading import Batch, Tally, batches
 from training.data.targets import TAGS, Target
-from training.evaluation.deciding import cost_of_epoch
+from training.evaluation.deciding import MAIN_METRICS, cost_of_epoch
 from training.evaluation.divergence import DivergedError
 from training.evaluation.judgement import HEADLINES, check_finite, epoch_metrics
 from training.loop.inference import compile_inference, predict_split
 from training.loop.optimizers import make_optimizer
-from training.loop.progress import Progress, someone_watches
+from training.loop.progress import Progress, is_terminal
 from training.loop.settings import TrainingSettings
 from training.loop.state import Best, TrainingState
 from training.loop.target_summary import summarise
@@ -46,18 +44,10 @@ from training.ranks.seeds import drawing_states, seed_dropout
 class Trainer:
     """A model, its optimizer and the ranks that train it.
 
-    Attributes
-    ----------
-    model : keras.Model
-    dataset : Dataset
-    target : Target
-    settings : TrainingSettings
-    ranks : Ranks
-
     Raises
     ------
     UserError
-        When the train split has fewer files than there are ranks, or no example with the target.
+        If the train split has fewer files than there are ranks, or no example with the target.
     """
 
     model: keras.Model
@@ -69,12 +59,12 @@ class Trainer:
     feed: Feed = field(init=False)
 
     def __post_init__(self) -> None:
-        """Start every rank from the same weights, and from dropout of its own."""
+        """Give every rank the same weights and its own dropout."""
         files = len(self.dataset.rows("train"))
         if files < self.ranks.size:
             raise UserError(
-                f"{files} training files for {self.ranks.size} ranks; "
-                f"write at least {self.ranks.size} (jobs/dataset.py --rows-per-file, --min-files)",
+                f"dataset {self.dataset.name} has {files} training files for {self.ranks.size} ranks; use fewer ranks, "
+                f"or write it with msd-spark dataset --min-files {self.ranks.size}"
             )
         settings = self.settings
         summary = summarise(self.dataset, self.target, self.ranks)
@@ -93,14 +83,14 @@ class Trainer:
 
         @tf.function(autograph=False, jit_compile=False)
         def step(inputs: dict[str, tf.Tensor], truth: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-            """Take a step; return this rank's sum of weighted losses, and of weights."""
+            """Take a step; return this rank's sum of weighted losses and its sum of weights."""
             weight = tf.reduce_sum(weights)
             total_weight = hvd.allreduce(weight, op=hvd.Sum, name="weight")
             variables = model.trainable_variables
             with tf.GradientTape() as tape:
                 losses = loss.of_examples(truth, model(inputs, training=True))
                 lost = tf.reduce_sum(losses * weights)
-                # A global batch without any weight moves the weights by their penalties alone.
+                # If no example of the global batch has a weight, only the penalties change the model.
                 objective = tf.math.divide_no_nan(lost, total_weight)
                 objective += tf.add_n([tf.constant(0.0), *model.losses]) / n_ranks
                 scaled = optimizer.scale_loss(objective)
@@ -111,7 +101,7 @@ class Trainer:
         return step
 
     def use(self, model: keras.Model) -> None:
-        """Predict with another model from now on, that has this one's weights: the same in full precision."""
+        """Replace the model by one with the same layers, in another precision; it gets this one's weights."""
         model.set_weights(self.model.get_weights())
         self.model = model
         self._infer = compile_inference(self.model)
@@ -122,40 +112,37 @@ class Trainer:
         keep: Callable[[TrainingState], None] | None = None,
         keep_steps: int = 0,
     ) -> list[dict[str, Any]]:
-        """Train; the model ends with the weights of its best epoch. Returns a row of figures an epoch.
+        """Train, restore the weights of the best epoch, and return the history: one row per epoch.
 
         Parameters
         ----------
         begin : TrainingState, optional
-            Where an earlier training stood, to go on from there.
+            State to resume from.
         keep : callable, optional
-            Is given the state after every epoch, on every rank.
+            Called on every rank with the state after every epoch.
         keep_steps : int
-            And after so many steps within an epoch; 0: not there.
+            Also call `keep` every so many steps within an epoch; 0: never.
 
         Raises
         ------
         UserError
-            When the loss is no number, the files hold other rows than planned, or the state is that
-            of another model.
+            If the loss is not finite, the files have other rows than planned, or the state is of another model.
         """
-        settings = self.settings
-        progress = Progress(
-            settings.epochs, self._plan(0).steps, shown=self.ranks.is_first, bar=someone_watches(sys.stderr)
-        )
+        settings, main_metric = self.settings, MAIN_METRICS[self.target.name][0]
+        progress = Progress(settings.epochs, main_metric, shown=self.ranks.is_first, bar=is_terminal(sys.stderr))
         best = Best(weights=tuple(self.model.get_weights()))
         state = begin or TrainingState(0, 0, (), (), (), np.zeros((self.ranks.size, 2)), best=best)
         if begin is not None:
             self._restore(begin)
         while state.epoch < settings.epochs and not state.best.stalled(state.epoch, settings.patience):
             epoch = state.epoch
-            figures: dict[str, Any] = {"epoch": epoch + 1, "loss": self._run_epoch(state, progress, keep, keep_steps)}
-            figures["learning_rate"] = float(self.optimizer.learning_rate)
-            figures |= self._validate()
-            progress.say(figures)
-            judged = cost_of_epoch(figures, self.target.name, settings.best_by)
-            best = state.best.after(epoch + 1, judged, self.model.get_weights())
-            state = self._state(epoch + 1, 0, np.zeros(2), [*state.history, figures], best)
+            row: dict[str, Any] = {"epoch": epoch + 1, "loss": self._run_epoch(state, progress, keep, keep_steps)}
+            row["learning_rate"] = float(self.optimizer.learning_rate)
+            row |= self._validate()
+            progress.report(row)
+            cost = cost_of_epoch(row, self.target.name, settings.best_by)
+            best = state.best.after(epoch + 1, cost, self.model.get_weights())
+            state = self._state(epoch + 1, 0, np.zeros(2), [*state.history, row], best)
             if keep is not None:
                 keep(state)
         self.model.set_weights(list(state.best.weights))
@@ -164,7 +151,7 @@ class Trainer:
     def _state(
         self, epoch: int, step: int, sums: np.ndarray, history: list[dict[str, Any]], best: Best
     ) -> TrainingState:
-        """Return where the training stands, on every rank the same."""
+        """Return the state of the training, the same on every rank."""
         return TrainingState(
             epoch,
             step,
@@ -177,34 +164,34 @@ class Trainer:
         )
 
     def _restore(self, state: TrainingState) -> None:
-        """Take up a state, also one of another number of ranks when it is that of an epoch's end."""
-        held = [(self.model.weights, state.weights), (self.optimizer.variables, state.optimizer)]
+        """Restore a state; after a whole epoch it may come from another number of ranks."""
+        pairs = [(self.model.weights, state.weights), (self.optimizer.variables, state.optimizer)]
         draws = drawing_states(self.model)
         same_ranks = len(state.sums) == self.ranks.size
         if same_ranks:
-            held.append((draws, tuple(of_ranks[self.ranks.rank] for of_ranks in state.draws)))
-        for variables, arrays in held:
+            pairs.append((draws, tuple(of_ranks[self.ranks.rank] for of_ranks in state.draws)))
+        for variables, arrays in pairs:
             if [tuple(variable.shape) for variable in variables] != [array.shape for array in arrays]:
-                raise UserError("the state to go on from is that of another model; begin anew with --overwrite")
-        for variables, arrays in held:
+                raise UserError("the state to resume from is of another model; start over with --overwrite")
+        for variables, arrays in pairs:
             for variable, array in zip(variables, arrays, strict=True):
                 variable.assign(array)
         if not same_ranks:
             seed_dropout(self.model, self.settings.seed, self.ranks.rank, state.epoch)
 
     def _validate(self) -> dict[str, float]:
-        """Return the loss and the figures on the validation split, the same on every rank; none where it is empty."""
+        """Return the loss and the metrics on the validation split, the same on every rank; empty without one."""
         predictions = self.predict("validation")
         if predictions is None or not predictions.present.any():
             return {}
-        # On every rank: one that stopped alone would leave the others waiting.
+        # Every rank checks: if only one stopped, the others would wait for it.
         check_finite(predictions.judged().scores)
-        figures: dict[str, float] = {}
+        row: dict[str, float] = {}
         if self.ranks.is_first:
-            found = epoch_metrics(self.target, predictions)
-            figures = {f"validation_{name}": found[name] for name in HEADLINES[self.target.name]}
-            figures["validation_loss"] = self._loss.of_predictions(predictions)
-        return dict(self.ranks.agree_on(figures))
+            metrics = epoch_metrics(self.target, predictions)
+            row = {f"validation_{name}": metrics[name] for name in HEADLINES[self.target.name]}
+            row["validation_loss"] = self._loss.of_predictions(predictions)
+        return dict(self.ranks.agree_on(row))
 
     def _plan(self, epoch: int) -> RankPlan:
         return plan_epoch(
@@ -222,12 +209,12 @@ class Trainer:
         keep: Callable[[TrainingState], None] | None,
         keep_steps: int,
     ) -> float:
-        """Train to the end of an epoch; return the weighted mean loss over the examples of all ranks."""
+        """Train to the end of an epoch; return the weighted mean loss over all ranks."""
         settings, epoch, plan = self.settings, begin.epoch, self._plan(begin.epoch)
         addresses, tally = self.dataset.addresses("train"), Tally()
 
         def read() -> Iterator[Batch]:
-            given = batches(
+            all_batches = batches(
                 addresses,
                 plan,
                 settings.batch,
@@ -237,9 +224,9 @@ class Trainer:
                 seed=(settings.seed, epoch, self.ranks.rank),
                 tally=tally,
             )
-            return islice(given, begin.step, None)
+            return islice(all_batches, begin.step, None)
 
-        # Losses stay on the device until somebody looks: a GPU must not wait for every step's number.
+        # Losses stay on the device until they are needed: a GPU must not wait after every step.
         losses: list[tf.Tensor] = []
         sums = begin.sums[self.ranks.rank].copy() if begin.step else np.zeros(2)
         progress.begin(epoch, begin.step, plan.steps)
@@ -260,23 +247,23 @@ class Trainer:
         return mean
 
     def _check_rows(self, epoch: int, planned: int, read: int) -> None:
-        """Compare the rows that each rank read with its plan, on all ranks, so that none is left waiting."""
-        for rank, (wanted, found) in enumerate(self.ranks.gather(np.array([[planned, read]])).tolist()):
-            if wanted != found:
+        """Compare the rows that each rank read with its plan; every rank raises the same error."""
+        for rank, (expected, actual) in enumerate(self.ranks.gather(np.array([[planned, read]])).tolist()):
+            if expected != actual:
                 raise UserError(
-                    f"rank {rank} was to read {wanted:,} training examples in epoch {epoch + 1} and read {found:,}; "
-                    f"was dataset {self.dataset.name} replaced?",
+                    f"rank {rank} read {actual:,} instead of {expected:,} training examples in epoch {epoch + 1}; "
+                    f"was dataset {self.dataset.name} replaced?"
                 )
 
     def predict(self, split: str) -> Predictions | None:
-        """Return the predictions on a split, gathered from all ranks; None where the split is empty."""
+        """Return the predictions on a split, gathered from all ranks; None if the split is empty."""
         return predict_split(
             self._infer, self.target.size, self.dataset, split, self.target, self.settings.batch, self.ranks
         )
 
 
 def _added(sums: np.ndarray, losses: list[tf.Tensor]) -> np.ndarray:
-    """Add the losses and weights of steps one after the other: in the same order, whenever a checkpoint was written."""
+    """Add the losses and weights step by step: checkpoints must not change the order of the sum."""
     for pair in losses:
         sums = sums + np.asarray(pair, np.float64)
     return sums

@@ -1,4 +1,4 @@
-"""A machine's cores and GPUs, shared among its ranks."""
+"""Share a machine's cores and GPUs among its ranks."""
 
 from __future__ import annotations
 
@@ -6,17 +6,11 @@ import os
 from collections.abc import Sequence
 
 CORES = tuple(sorted(os.sched_getaffinity(0)))
-"""The cores that this process was given, before it kept to its share of them."""
+"""The cores of this process before it was limited to its share."""
 
 
 def own_cores(cores: Sequence[int], local_rank: int, local_ranks: int) -> tuple[int, ...]:
-    """Return the cores of one of a machine's ranks: neighbours, and as many for each as there are.
-
-    Parameters
-    ----------
-    cores : sequence of int
-        Of all ranks together.
-    local_rank, local_ranks : int
+    """Return the cores of one of a machine's ranks: adjacent, and equally many for each rank.
 
     Examples
     --------
@@ -32,23 +26,26 @@ def own_cores(cores: Sequence[int], local_rank: int, local_ranks: int) -> tuple[
 
 
 def keep_to_own_cores(local_rank: int, local_ranks: int) -> None:
-    """Share this machine's cores among its ranks: each computes and decodes on its own, and is not moved to another's.
+    """Limit this rank to its own cores.
 
-    Ranks wait for each other at every step, so that one that is moved or crowded out slows them all.
+    Ranks wait for each other at every step, so one that another crowds out slows them all.
     """
     import pyarrow as pa
     import tensorflow as tf
+    from threadpoolctl import threadpool_limits
 
     cores = own_cores(CORES, local_rank, local_ranks)
-    # The threads of TensorFlow and Arrow inherit this: they are not started yet.
+    # The threads of TensorFlow and Arrow inherit this: they start later.
     os.sched_setaffinity(0, cores)
     tf.config.threading.set_intra_op_parallelism_threads(len(cores))
     tf.config.threading.set_inter_op_parallelism_threads(1)
     pa.set_cpu_count(len(cores))
+    # More threads of BLAS than cores spin: the linear baseline then takes ten times as long.
+    threadpool_limits(len(cores))
 
 
 def use_own_accelerator(local_rank: int) -> None:
-    """Give each rank of a machine one of its GPUs, where it has any."""
+    """Assign one of the machine's GPUs, if it has any, to this rank."""
     import tensorflow as tf
 
     devices = tf.config.list_physical_devices("GPU")

@@ -4,10 +4,10 @@ import io
 import os
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from training.loop.progress import Progress, duration, someone_watches
+from training.loop.progress import Progress, epoch_line, is_terminal
+
+ROW = {"epoch": 1, "loss": 0.25, "learning_rate": 0.001, "validation_loss": 0.5, "validation_accuracy": 0.1}
 
 
 class Clock:
@@ -18,74 +18,77 @@ class Clock:
 
 
 def never() -> float:
-    raise AssertionError("the loss was asked for, and nobody is shown it")
+    raise AssertionError("the loss was computed although it is not shown")
 
 
-def test_a_log_gets_a_line_a_minute() -> None:
+def test_a_log_has_one_line_per_minute_and_one_per_epoch() -> None:
     clock, log = Clock(), io.StringIO()
-    progress = Progress(3, 1_000, stream=log, clock=clock)
-    progress.begin(0)
+    progress = Progress(3, "macro_f1", stream=log, clock=clock)
+    progress.begin(0, 0, 1_000)
     for step in range(1_000):
         clock.now += 0.125
         progress.step(20, lambda step=step: 1 / (step + 1))  # type: ignore[misc]
     progress.end()
-    progress.say({"epoch": 1, "loss": 0.25})
-    # 480 steps a minute, of 20 examples; what is left: 520 and 2,000 steps of 0.125 s, then 480 fewer.
+    clock.now += 5
+    progress.report(ROW | {"validation_macro_f1": 0.0624})
+    # 480 steps per minute, of 20 rows; left after the first line: 520 and 2,000 steps of 0.125 s.
     assert log.getvalue().splitlines() == [
-        "epoch 1/3  step 480 of 1,000  loss 0.0021  160 examples/s  5 min 15 s left",
-        "epoch 1/3  step 960 of 1,000  loss 0.0010  160 examples/s  4 min 15 s left",
-        "epoch 1  loss 0.25  160 examples/s",
+        "epoch 1/3  step 480/1,000  loss 0.0021  160 rows/s  05:15 left",
+        "epoch 1/3  step 960/1,000  loss 0.0010  160 rows/s  04:15 left",
+        "epoch 1/3  loss 0.2500  validation loss 0.5000  macro F1 0.0624  160 rows/s  130.0 s",
     ]
 
 
-def test_a_resumed_epoch_counts_its_own_steps_for_its_pace() -> None:
+def test_the_line_of_an_epoch_fits_120_columns_with_the_prefix_of_horovodrun() -> None:
+    row = {"epoch": 1000, "loss": 1234.5678, "validation_loss": 1234.5678, "validation_macro_roc_auc": -0.1234}
+    line = epoch_line(row, 1000, "macro_roc_auc", 1_234_567, 12_345.6)
+    assert len(f"[0]<stderr>:{line}") <= 120
+
+
+def test_metrics_that_an_epoch_lacks_are_left_out() -> None:
+    assert epoch_line({"epoch": 1, "loss": 2.0}, 1, "macro_f1", 10, 1) == "epoch 1/1  loss 2.0000  10 rows/s  1.0 s"
+
+
+def test_the_pace_of_a_resumed_epoch_counts_only_its_own_steps() -> None:
     clock = Clock()
-    progress = Progress(1, 100, shown=False, clock=clock)
-    progress.begin(0, step=90)
+    progress = Progress(1, "macro_f1", shown=False, clock=clock)
+    progress.begin(0, 90, 100)
     for _ in range(5):
         clock.now += 2
         progress.step(8, never)
-    assert progress.rate == pytest.approx(4)
-    assert progress.left == "10 s"
+    assert progress.left == "00:10"
 
 
-def test_other_ranks_say_nothing() -> None:
+def test_other_ranks_print_nothing() -> None:
     clock, log = Clock(), io.StringIO()
-    progress = Progress(1, 10, shown=False, bar=True, stream=log, clock=clock)
-    progress.begin(0)
+    progress = Progress(1, "macro_f1", shown=False, bar=True, stream=log, clock=clock)
+    progress.begin(0, 0, 10)
     for _ in range(10):
         clock.now += 1_000
         progress.step(1, never)
     progress.end()
-    progress.say({"epoch": 1})
+    progress.report(ROW)
     assert log.getvalue() == ""
 
 
-def test_a_bar_shows_loss_pace_and_time_left() -> None:
+def test_a_bar_shows_the_loss_and_the_time_left() -> None:
     log = io.StringIO()
-    progress = Progress(2, 3, bar=True, stream=log)
-    progress.begin(0)
-    clock = progress.clock
-    while clock() - progress._began < 0.6:  # a bar is drawn twice a second
+    progress = Progress(2, "macro_f1", bar=True, stream=log)
+    progress.begin(0, 0, 3)
+    while progress.clock() - progress._began < 0.2:  # tqdm draws at most ten times per second
         pass
     progress.step(4, lambda: 0.5)
     progress.end()
     assert "epoch 1/2" in log.getvalue()
     assert "loss 0.5000, " in log.getvalue()
-    assert "examples/s, " in log.getvalue()
     assert " left" in log.getvalue()
 
 
-@given(st.floats(0, 1e6))
-def test_durations_never_show_60_of_anything(seconds: float) -> None:
-    assert not any(part.startswith("60") for part in duration(seconds).replace("min", " ").split() if part.isdigit())
-
-
-def test_a_file_is_not_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOROVOD_RANK", raising=False)
-    assert not someone_watches(io.StringIO())
+    assert not is_terminal(io.StringIO())
     monkeypatch.setenv("HOROVOD_RANK", "0")
-    assert not someone_watches(io.StringIO())  # no launcher above us
-    ours, _ = os.openpty()
-    with os.fdopen(ours, "w") as terminal:
-        assert someone_watches(terminal)
+    assert not is_terminal(io.StringIO())  # started by no launcher
+    own_end, _ = os.openpty()
+    with os.fdopen(own_end, "w") as terminal:
+        assert is_terminal(terminal)
