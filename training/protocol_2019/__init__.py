@@ -1,1 +1,1 @@
-"""Repeat the 2019 experiment, with its leaks, for comparison."""
+"""Repeat the 2019 experiment, including its leaks, for comparison."""

@@ -1,13 +1,13 @@
-"""A dataset as the protocol of 2019 makes it, ``dataset/NAME-2019``, written from the examples of ``dataset/NAME``.
+"""Write ``dataset/NAME-2019``, the dataset of the 2019 protocol, from the examples of ``dataset/NAME``.
 
-It is read, trained on and judged like any other. Normalisation is that of the dataset it is made from.
+Any command can read it like another dataset. Its normalisation is that of the source dataset.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -21,35 +21,30 @@ from msd_spark.core.schemas import SPLITS
 from training.data.dataset import Dataset
 from training.protocol_2019.examples import ARTIST_DISJOINT, HELD_OUT, TRAIN, VALIDATION, Drawn, Protocol2019, draw
 
-KEPT = ("label_set", "labels", "geometry", "segments", "normalisation", "lyric_vectors", "tags", "n_factors")
-"""Metadata that holds for the examples wherever they stand."""
+COPIED = ("label_set", "labels", "geometry", "segments", "normalisation", "lyric_vectors", "tags", "n_factors")
+"""Metadata of the source that hold for any choice of its examples."""
 
 ROWS_PER_FILE = 256
 FILES = 8
-"""Files of a split at least, so that ranks can share it; fewer where it has fewer examples."""
+"""Files per split, so that ranks can share it; fewer if it has fewer examples."""
 
-LIGHT = ["track_id", "artist_group", "n_segments", "genre_index", "has_genre"]
+LIGHT = ["track_id", "n_segments", "genre_index", "has_genre"]
+"""Columns that decide whether a track is used."""
 
 
 def protocol_dataset(source: Dataset, rule: Protocol2019) -> str:
-    """Write the protocol's dataset, if it is not there; return its name.
-
-    Parameters
-    ----------
-    source : Dataset
-        Parted by artist.
-    rule : Protocol2019
+    """Write the protocol's dataset if it is missing or outdated; return its name.
 
     Raises
     ------
     UserError
-        When the source is not parted by artist, or has no long enough songs to draw from and to judge by.
+        If the source is not split by artist, or has too few usable songs.
     """
     name, warehouse = f"{source.name}-2019", source.warehouse
     if source.metadata["split_rule"].get("by") != "artist":
         raise UserError(
-            f"--protocol 2019 parts the examples itself, and takes artists that it must not know from the test split; "
-            f"dataset {source.name} is not parted by artist, see jobs/dataset.py --split artist",
+            f"--protocol 2019 needs unknown artists in the test split, but dataset {source.name} is not split by "
+            "artist; run msd-spark dataset --split artist"
         )
     fingerprint = _fingerprint(source, rule)
     if warehouse.is_complete("dataset", name):
@@ -57,16 +52,33 @@ def protocol_dataset(source: Dataset, rule: Protocol2019) -> str:
         if before["fingerprint"] == fingerprint:
             return name
         if "protocol" not in before:
-            raise UserError(f"dataset/{name} is there and was not made by the protocol; rename it")
-    tracks, facts = _tracks(source)
-    pool, apart = tracks[tracks["split"] != SPLITS[2]], tracks[tracks["split"] == SPLITS[2]]
+            raise UserError(f"dataset/{name} was not written by --protocol 2019; rename it")
+    tracks, counts = _tracks(source)
+    in_test = tracks["split"] == SPLITS[2]
+    pool, apart = tracks[~in_test], tracks[in_test]
     drawn = draw(pool["track_id"], pool["genre"], rule)
     if not (len(drawn.train) and len(drawn.held_out) and len(apart)):
         raise UserError(
-            f"--protocol 2019: {facts['kept']:,} of {facts['tracks']:,} songs of dataset {source.name} have a genre "
-            f"and {source.geometry.n_segments} segments, {len(apart):,} of them in test; that is too few",
+            f"--protocol 2019: {counts['kept']:,} of {counts['tracks']:,} songs of dataset {source.name} have a genre "
+            f"and {source.geometry.n_segments} segments, {len(apart):,} of them in test; these are too few"
         )
-    _write(source, name, rule, fingerprint, pool, apart, drawn, facts)
+    chosen = {
+        TRAIN: pool[drawn.train],
+        VALIDATION: pool[drawn.validation],
+        HELD_OUT: pool[np.sort(drawn.held_out)],
+        ARTIST_DISJOINT: apart,
+    }
+    metadata = {key: source.metadata[key] for key in COPIED if key in source.metadata} | {
+        "name": name,
+        "split_rule": {"by": "protocol 2019", "source": source.name},
+        "protocol": asdict(rule) | counts | _leak(source, drawn, len(pool)),
+        "examples_by_genre": {
+            label: {split: int((rows["genre"] == index).sum()) for split, rows in chosen.items()}
+            for index, label in enumerate(source.labels)
+        },
+        "fingerprint": fingerprint,
+    }
+    _write(source, name, chosen, metadata)
     return name
 
 
@@ -75,24 +87,30 @@ def _fingerprint(source: Dataset, rule: Protocol2019) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
-def _light(source: Dataset) -> Iterator[tuple[str, int, pa.Table]]:
-    for split in SPLITS:
-        for number, file in enumerate(source.metadata["files"][split]):
-            yield split, number, _read(source, split, file["name"], LIGHT)
+def _leak(source: Dataset, drawn: Drawn, n_tracks: int) -> dict[str, Any]:
+    distinct = len(np.unique(np.concatenate([drawn.train, drawn.validation])))
+    return {
+        "source": {"name": source.name, "fingerprint": source.metadata["fingerprint"]},
+        "drawn_tracks": distinct,
+        "tracks_never_drawn": n_tracks - len(drawn.held_out) - distinct,
+        "validation_rows_trained_on": drawn.validation_rows_trained_on,
+    }
 
 
-def _read(source: Dataset, split: str, name: str, columns: list[str] | None = None) -> pa.Table:
-    path = source.warehouse.path("dataset", source.name, split, name)
+def _read(source: Dataset, split: str, file: int, columns: list[str] | None = None) -> pa.Table:
+    path = source.warehouse.path("dataset", source.name, split, source.metadata["files"][split][file]["name"])
     return pq.read_table(path, columns=columns, filesystem=source.warehouse.filesystem, partitioning=None)
 
 
 def _tracks(source: Dataset) -> tuple[np.ndarray, dict[str, int]]:
-    """Return where every track stands that takes part, each once, and how many do not."""
-    kept, seen, short, unlabelled = [], set(), 0, 0
-    for split, file, table in _light(source):
+    """Return the file and row of each usable track, once, and the numbers of usable and other tracks."""
+    usable, seen, short, unlabelled = [], set(), 0, 0
+    files = [(split, number) for split in SPLITS for number in range(len(source.metadata["files"][split]))]
+    for split, file in files:
+        table = _read(source, split, file, LIGHT)
         columns = (table[name].to_pylist() for name in LIGHT)
-        for row, (track, _, segments, genre, has_genre) in enumerate(zip(*columns, strict=True)):
-            if track in seen:  # copies that balance genres
+        for row, (track, segments, genre, has_genre) in enumerate(zip(*columns, strict=True)):
+            if track in seen:  # a copy that balances genres
                 continue
             seen.add(track)
             if not has_genre:
@@ -100,83 +118,42 @@ def _tracks(source: Dataset) -> tuple[np.ndarray, dict[str, int]]:
             elif segments < source.geometry.n_segments:
                 short += 1
             else:
-                kept.append((track, split, file, row, genre))
+                usable.append((track, split, file, row, genre))
     dtype = [("track_id", "U32"), ("split", "U16"), ("file", np.int64), ("row", np.int64), ("genre", np.int64)]
-    facts = {"tracks": len(seen), "without_genre": unlabelled, "too_short": short, "kept": len(kept)}
-    return np.array(kept, dtype=dtype), facts
+    counts = {"tracks": len(seen), "without_genre": unlabelled, "too_short": short, "kept": len(usable)}
+    return np.array(usable, dtype=dtype), counts
 
 
-def _write(
-    source: Dataset,
-    name: str,
-    rule: Protocol2019,
-    fingerprint: str,
-    pool: np.ndarray,
-    apart: np.ndarray,
-    drawn: Drawn,
-    facts: dict[str, int],
-) -> None:
-    warehouse, labels = source.warehouse, source.labels
-    wanted = {
-        TRAIN: pool[drawn.train],
-        VALIDATION: pool[drawn.validation],
-        HELD_OUT: pool[np.sort(drawn.held_out)],
-        ARTIST_DISJOINT: apart,
-    }
-    # What was drawn comes in any order, several times: it is held whole, each track once. The others pass through.
-    held = np.unique(np.concatenate([wanted[TRAIN], wanted[VALIDATION]]))
-    examples = pa.concat_tables(_examples(source, held))
+def _write(source: Dataset, name: str, chosen: Mapping[str, np.ndarray], metadata: dict[str, Any]) -> None:
+    warehouse = source.warehouse
+    # Drawn rows are in random order with repetitions, so each drawn track is in memory once; other splits are streamed.
+    examples = pa.concat_tables(_examples(source, np.unique(np.concatenate([chosen[TRAIN], chosen[VALIDATION]]))))
     place = {track: number for number, track in enumerate(examples["track_id"].to_pylist())}
-    files: dict[str, list[dict[str, Any]]] = {}
+
+    def tables(split: str) -> Iterator[pa.Table]:
+        if split in (HELD_OUT, ARTIST_DISJOINT):
+            yield from _examples(source, chosen[split])
+            return
+        places = np.array([place[track] for track in chosen[split]["track_id"]])
+        size = max(1, min(ROWS_PER_FILE, len(places) // FILES))
+        for start in range(0, len(places), size):
+            yield examples.take(places[start : start + size])
+
+    files: dict[str, list[dict[str, Any]]] = {split: [] for split in chosen}
     with warehouse.replacing("dataset", name) as staging:
-
-        def write(split: str, tables: Iterator[pa.Table]) -> None:
+        for split in chosen:
             warehouse.filesystem.create_dir(f"{staging}/{split}")
-            files[split] = []
-            for number, table in enumerate(tables):
-                file = f"part-{number:06d}.parquet"
-                pq.write_table(
-                    table, f"{staging}/{split}/{file}", filesystem=warehouse.filesystem, row_group_size=len(table)
-                )
-                files[split].append({"name": file, "rows": len(table)})
-
-        for split in (TRAIN, VALIDATION):
-            places = np.array([place[track] for track in wanted[split]["track_id"]])
-            size = _rows_per_file(len(places))
-            write(split, (examples.take(places[start : start + size]) for start in range(0, len(places), size)))
-        for split in (HELD_OUT, ARTIST_DISJOINT):
-            write(split, _examples(source, wanted[split]))
-        distinct = len(np.unique(np.concatenate([drawn.train, drawn.validation])))
-        metadata = {name: source.metadata[name] for name in KEPT if name in source.metadata} | {
-            "name": name,
-            "split_rule": {"by": "protocol 2019", "source": source.name},
-            "protocol": asdict(rule)
-            | facts
-            | {
-                "source": {"name": source.name, "fingerprint": source.metadata["fingerprint"]},
-                "drawn_tracks": distinct,
-                "tracks_never_drawn": len(pool) - len(drawn.held_out) - distinct,
-                "validation_rows_trained_on": drawn.validation_rows_trained_on,
-            },
-            "rows": {split: sum(file["rows"] for file in files[split]) for split in files},
-            "examples_by_genre": {
-                label: {split: int((rows["genre"] == index).sum()) for split, rows in wanted.items()}
-                for index, label in enumerate(labels)
-            },
-            "files": files,
-            "fingerprint": fingerprint,
-        }
-        warehouse.write_json(metadata, staging.removeprefix(warehouse.root + "/"), METADATA)
+            for number, table in enumerate(tables(split)):
+                file, rows = f"part-{number:06d}.parquet", len(table)
+                pq.write_table(table, f"{staging}/{split}/{file}", filesystem=warehouse.filesystem, row_group_size=rows)
+                files[split].append({"name": file, "rows": rows})
+        n_rows = {split: sum(file["rows"] for file in of_split) for split, of_split in files.items()}
+        content = metadata | {"rows": n_rows, "files": files}
+        warehouse.write_json(content, staging.removeprefix(warehouse.root + "/"), METADATA)
 
 
-def _rows_per_file(rows: int) -> int:
-    return max(1, min(ROWS_PER_FILE, rows // FILES))
-
-
-def _examples(source: Dataset, wanted: np.ndarray) -> Iterator[pa.Table]:
-    """Give the whole examples of some tracks, from one file of the source after the other."""
-    for split, file in sorted(
-        {(str(split), int(file)) for split, file in zip(wanted["split"], wanted["file"], strict=True)}
-    ):
-        rows = np.sort(wanted["row"][(wanted["split"] == split) & (wanted["file"] == file)])
-        yield _read(source, split, source.metadata["files"][split][file]["name"]).take(rows)
+def _examples(source: Dataset, chosen: np.ndarray) -> Iterator[pa.Table]:
+    """Yield all columns of the chosen tracks, one table per file of the source."""
+    for split, file in sorted(set(zip(chosen["split"].tolist(), chosen["file"].tolist(), strict=True))):
+        rows = np.sort(chosen["row"][(chosen["split"] == split) & (chosen["file"] == file)])
+        yield _read(source, split, file).take(rows)

@@ -1,4 +1,4 @@
-"""What the protocol of 2019 gives, beside other figures: each figure, what it is, and whether to believe it."""
+"""The table of results under the 2019 protocol, next to other runs and the original."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 from tabulate import tabulate
 
 from msd_spark.core.formatting import number, with_interval
-from msd_spark.core.runs import METADATA, METRICS, RUNS
+from msd_spark.core.runs import METADATA, METRICS, RUNS, finished_runs
 from msd_spark.core.warehouse import Warehouse
 from training.data.predictions import Predictions
+from training.data.targets import GENRE
 from training.evaluation.leaks import find_leak
 from training.protocol_2019.examples import ARTIST_DISJOINT, HELD_OUT, VALIDATION
 
@@ -20,126 +21,115 @@ ORIGINAL = (
     ("CNN", ".50 to .55", "“validation/test”"),
     ("CNN", ".376", "held out"),
 )
-"""Accuracies that the original project gave, and what it called them; on its own songs, so no more than beside ours."""
+"""Accuracies of the original project and its names for the splits; on other songs, so not directly comparable."""
 
-HEADS = ("figure", "believe it", "accuracy", "macro F1", "examples", "why")
+HEADS = ("result", "reliable", "accuracy", "macro F1", "examples", "reason")
+
+OTHER_RUNS = 3
+"""Ordinary runs to list, the first by name."""
 
 
 def protocol_rows(
     warehouse: Warehouse, dataset: Mapping[str, Any], run: Mapping[str, Any], predictions: Mapping[str, Predictions]
 ) -> list[dict[str, Any]]:
-    """Return the table of a run under the protocol.
+    """Return the rows of the table of a run, with the columns `HEADS`.
 
     Parameters
     ----------
-    warehouse : Warehouse
     dataset : mapping
-        Metadata of the dataset that the protocol made.
+        Metadata of the protocol's dataset.
     run : mapping
         ``model``, ``inputs``, ``metrics`` and ``training``, the run's `TrainingTruths`.
     predictions : mapping
         By split.
-
-    Returns
-    -------
-    list of dict
-        By the names of `HEADS`.
     """
-    protocol, metrics, rows = dataset["protocol"], run["metrics"], []
+    protocol, model, training = dataset["protocol"], run["model"], run["training"]
     shares = {}
     for split in (HELD_OUT, ARTIST_DISJOINT):
-        of = predictions[split].judged()
-        leak = find_leak(of.track_ids, of.artist_groups, run["training"].track_ids, run["training"].artist_groups)
+        with_genre = predictions[split].judged()
+        leak = find_leak(with_genre.track_ids, with_genre.artist_groups, training.track_ids, training.artist_groups)
         shares[split] = leak.examples_of_known_artists / max(leak.examples, 1)
     copies = protocol["validation_rows_trained_on"] / max(dataset["rows"][VALIDATION], 1)
-    reasons = {
-        VALIDATION: ("validation, cut off after resampling", "no", f"{copies:.0%} of its rows are tracks trained on"),
+    held_out, apart = f"{shares[HELD_OUT]:.0%}", f"{shares[ARTIST_DISJOINT]:.0%}"
+    splits = {
+        VALIDATION: ("validation, split off after resampling", "no", f"{copies:.0%} of its tracks are training tracks"),
         HELD_OUT: (
-            "held-out tracks, parted by track",
+            "held-out tracks, split by track",
             "partly",
-            f"no track was trained on; {shares[HELD_OUT]:.0%} are by artists that were",
+            f"no training tracks, but {held_out} are by training artists",
         ),
         ARTIST_DISJOINT: (
             "tracks of other artists",
-            "yes" if not shares[ARTIST_DISJOINT] else "partly",
-            f"{shares[ARTIST_DISJOINT]:.0%} are by artists that were trained on",
+            "partly" if shares[ARTIST_DISJOINT] else "yes",
+            f"{apart} are by training artists",
         ),
     }
-    for split, (figure, believe, why) in reasons.items():
-        rows.append(_row(f"{run['model']}, 2019: {figure}", believe, metrics[split]["model"], why))
-    for name, figures in own_runs(warehouse, protocol["source"], run["model"], run["inputs"]):
-        why = "parted by artist first; nothing is resampled across the splits"
-        rows.append(_row(f"{run['model']}, ours: test of run {name}", "yes", figures, why))
-    for model, accuracy, called in ORIGINAL:
-        believed = called == "held out"
-        why = "no track was trained on; artists were" if believed else "cut off after resampling, as above"
-        texts = (
-            f"{model}, the original: {called}",
-            "partly" if believed else "no",
-            accuracy,
-            "",
-            "",
-            f"{why}; its songs",
+    rows = [
+        _row(f"{model}, 2019: {result}", reliable, run["metrics"][split]["model"], reason)
+        for split, (result, reliable, reason) in splits.items()
+    ]
+    for name, metrics in own_runs(warehouse, protocol["source"], model, run["inputs"]):
+        reason = "split by artist; nothing is resampled across splits"
+        rows.append(_row(f"{model}: test split of run {name}", "yes", metrics, reason))
+    for original, accuracy, split in ORIGINAL:
+        reliable, reason = (
+            ("partly", "no training tracks, but training artists")
+            if split == "held out"
+            else ("no", "split off after resampling, as above")
         )
+        texts = (f"{original}, original: {split}", reliable, accuracy, "", "", f"{reason}; other songs")
         rows.append(dict(zip(HEADS, texts, strict=True)))
     return rows
 
 
-def _row(figure: str, believe: str, figures: Mapping[str, Any], why: str) -> dict[str, Any]:
-    told = (with_interval(figures, "accuracy"), with_interval(figures, "macro_f1"), f"{figures['examples']:,}")
-    return dict(zip(HEADS, (figure, believe, *told, why), strict=True))
+def _row(result: str, reliable: str, metrics: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    values = (with_interval(metrics, "accuracy"), with_interval(metrics, "macro_f1"), f"{metrics['examples']:,}")
+    return dict(zip(HEADS, (result, reliable, *values, reason), strict=True))
 
 
 def own_runs(
-    warehouse: Warehouse, source: Mapping[str, str], model: str, inputs: str, at_most: int = 3
+    warehouse: Warehouse, source: Mapping[str, str], model: str, inputs: str
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Return test figures of ordinary runs of the same model on the dataset that the protocol's was made from.
+    """Return the test metrics of ordinary runs of the same model on the source dataset, by name of the run.
 
     Parameters
     ----------
-    warehouse : Warehouse
     source : mapping
-        ``name`` and ``fingerprint``.
-    model, inputs : str
-    at_most : int
-        Runs, the first by name.
+        ``name`` and ``fingerprint`` of the dataset.
     """
-    prefix, suffix = warehouse.path(RUNS) + "/", f"/{METADATA}"
-    found: list[tuple[str, dict[str, Any]]] = []
-    for info in warehouse.list_files(warehouse.path(RUNS)):
-        name = info.path.removeprefix(prefix).removesuffix(suffix)
-        if not info.path.endswith(suffix) or "/" in name or len(found) == at_most:
-            continue
+    runs: list[tuple[str, dict[str, Any]]] = []
+    for name in sorted(finished_runs(warehouse)):
         metadata = warehouse.read_json(RUNS, name, METADATA)
         arguments = metadata["arguments"]
-        same = metadata["dataset"]["fingerprint"] == source["fingerprint"] and metadata["target"]["name"] == "genre"
-        if same and (arguments.get("model"), arguments.get("inputs")) == (model, inputs):
-            test = warehouse.read_json(RUNS, name, METRICS).get("test")
-            if test:
-                found.append((name, test["model"]))
-    return found
+        if (
+            metadata["dataset"]["fingerprint"] == source["fingerprint"]
+            and metadata["target"]["name"] == GENRE
+            and (arguments.get("model"), arguments.get("inputs")) == (model, inputs)
+            and (test := warehouse.read_json(RUNS, name, METRICS).get("test"))
+        ):
+            runs.append((name, test["model"]))
+    return runs[:OTHER_RUNS]
 
 
 def protocol_table(rows: list[dict[str, Any]], dataset: Mapping[str, Any]) -> str:
-    """Return the rows as text, with what was drawn above them."""
-    protocol, by_split = dataset["protocol"], dataset["rows"]
+    """Return the numbers of tracks and the rows of results as text."""
+    protocol, n_rows = dataset["protocol"], dataset["rows"]
     facts = [
-        ("tracks", protocol["tracks"]),
-        ("without a genre", protocol["without_genre"]),
-        ("too short", protocol["too_short"]),
-        ("taking part", protocol["kept"]),
-        ("held out", by_split[HELD_OUT]),
-        ("of other artists", by_split[ARTIST_DISJOINT]),
-        ("drawn", protocol["drawn_tracks"]),
-        ("never drawn", protocol["tracks_never_drawn"]),
-        ("rows of train and validation", f"{by_split['train']:,} + {by_split[VALIDATION]:,}"),
+        ("tracks", f"{protocol['tracks']:,}"),
+        ("without a genre", f"{protocol['without_genre']:,}"),
+        ("too short", f"{protocol['too_short']:,}"),
+        ("used", f"{protocol['kept']:,}"),
+        ("held out", f"{n_rows[HELD_OUT]:,}"),
+        ("by other artists", f"{n_rows[ARTIST_DISJOINT]:,}"),
+        ("drawn", f"{protocol['drawn_tracks']:,}"),
+        ("never drawn", f"{protocol['tracks_never_drawn']:,}"),
+        ("rows of train and validation", f"{n_rows['train']:,} + {n_rows[VALIDATION]:,}"),
     ]
-    texts = [(name, value if isinstance(value, str) else f"{value:,}") for name, value in facts]
-    first = tabulate(texts, headers=["protocol 2019", ""], tablefmt="simple", colalign=("left", "right"))
+    first = tabulate(facts, headers=["protocol 2019", ""], tablefmt="simple", colalign=("left", "right"))
     return f"{first}\n\n{tabulate(rows, headers='keys', tablefmt='simple', disable_numparse=True)}"
 
 
 def inflation(metrics: Mapping[str, Any]) -> str:
-    """Return in a line by how much the validation figure is above the honest one."""
+    """Return by how much validation accuracy exceeds that on other artists."""
     shown, honest = (metrics[split]["model"]["accuracy"] for split in (VALIDATION, ARTIST_DISJOINT))
-    return f"validation accuracy is {number(shown - honest)} above that on other artists"
+    return f"validation accuracy is {number(shown - honest)} above accuracy on other artists"

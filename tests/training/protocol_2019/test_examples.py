@@ -1,4 +1,4 @@
-"""Which tracks the protocol of 2019 draws."""
+"""The tracks that the 2019 protocol draws."""
 
 from __future__ import annotations
 
