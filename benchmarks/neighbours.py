@@ -1,10 +1,9 @@
-"""Exact neighbours beside the bare products, and the index beside the exact search, in one process.
+"""Exact neighbours next to faiss's flat index and bare matrix products, and the index next to the exact search.
 
-All run on one core, as a Spark worker does. The bare products are numpy's, of the same tiles as the exact search: tiles
-that stay in the cache, which is as fast as products get. Products written out as one writes them
-(``queries @ songs.T``) take up to 1.4 times as long. faiss's flat index stands beside both.
-Of 1,000,000 songs the exact search is timed on a sample of queries. Each figure is the best of some rounds, in which
-what is compared takes turns, since a busy machine slows now one and now the other.
+All run on one core, as a Spark worker does. The bare products are numpy's, in tiles that stay in the cache, which is as
+fast as products get. The flat index searches in float32 without proof and includes the song itself. Of 1,000,000 songs
+the exact search is timed for a sample. Each time is the best of several rounds in which the candidates take
+turns, since a busy machine slows each of them at times.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import publish
 from msd_spark.core.schemas import EMBEDDING_SIZE
-from msd_spark.neighbours.candidates import TILE_QUERIES, TILE_ROWS
 from msd_spark.neighbours.exact import nearest_of_all
 from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.index import build_index, nearest_by_index, recall, tune
@@ -34,6 +32,7 @@ EXACT_QUERIES = 20_000
 
 SAMPLED_QUERIES = 2_048
 WANTED = 0.97
+TILE_ROWS, TILE_QUERIES = 2048, 512
 ROUNDS = 3
 
 
@@ -48,7 +47,7 @@ def clustered(n: int, seed: int) -> np.ndarray:
 
 
 def bare_products(space: Space, rows: np.ndarray) -> None:
-    """Multiply queries with all songs in the tiles of the exact search, and look at nothing."""
+    """Multiply queries with all songs in tiles, and discard the scores."""
     with threadpool_limits(1):
         for start in range(0, len(rows), TILE_QUERIES):
             across = np.ascontiguousarray(space.scaled[rows[start : start + TILE_QUERIES]].T)
@@ -59,7 +58,7 @@ def bare_products(space: Space, rows: np.ndarray) -> None:
 
 
 def flat_search(space: Space, rows: np.ndarray) -> None:
-    """Search for the same neighbours by faiss's flat index: float32 alone, without proof, the song itself included."""
+    """Search by faiss's flat index."""
     index = faiss.IndexFlatIP(space.scaled.shape[1])
     index.add(space.scaled)
     faiss.omp_set_num_threads(1)

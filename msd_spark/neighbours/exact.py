@@ -1,10 +1,9 @@
-"""Exact neighbours: candidates by float32, put in order in float64, with proof that none is missing.
+"""Exact neighbours: candidates by faiss in float32, sorted in float64, with proof that none is missing.
 
-A query's candidates are its greatest float32 scores, a few more than wanted. What is no candidate has
-a float32 score of at most the floor, hence a true score of at most the floor and the rounding
-margin. So when k allowed candidates lie above that, they are the neighbours, in the order of
-float64 distances and, among equal ones, of track ids. Queries without such proof (near ties, or many songs that
-are left out) get more candidates, and in the end all songs, in float64.
+A query's candidates have the greatest float32 scores, a few more than k. The float32 score of every other song is at
+most the floor, so its true score is at most the floor plus the rounding margin. If k allowed candidates lie above
+that, they are the neighbours, sorted by float64 distance and then by track id. Queries without this proof (near ties,
+many songs left out) get more candidates, and finally all songs, in float64.
 """
 
 from __future__ import annotations
@@ -13,10 +12,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import faiss
 import numpy as np
+import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from msd_spark.neighbours.candidates import TILE_QUERIES, greatest
+from msd_spark.core.schemas import NEIGHBOURS
 from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.space import Space, unit
 
@@ -24,31 +25,30 @@ SPARE_CANDIDATES = 3
 """Candidates besides the k neighbours and the song itself."""
 
 MORE = 4
-"""How many times as many candidates a query gets that needs more."""
+"""Factor by which the candidates of an unproven query grow."""
 
 MOST_CANDIDATES = 512
 
-SCORES_AT_ONCE = 1 << 23
-"""float64 scores at a time where all songs are looked at."""
+QUERIES_AT_ONCE = 2048
+VALUES_AT_ONCE = 1 << 23
+"""float64 numbers in the largest array in memory: 64 MB."""
 
 ROUNDING = 2.0**-51
 """Four times float64's unit roundoff."""
 
 NONE = -1
 
-FindCandidates = Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]]
-
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The neighbours of some queries, nearest first.
+    """The neighbours of queries, nearest first.
 
     Attributes
     ----------
     places : numpy.ndarray
-        Shape ``(m, k)``, int64: numbers of songs; `NONE` where there are no more.
+        Shape ``(m, k)``, int64: numbers of songs; `NONE` for empty places.
     distances : numpy.ndarray
-        Shape ``(m, k)``, float64; infinity where there are no more.
+        Shape ``(m, k)``, float64; infinity for empty places.
     """
 
     places: np.ndarray
@@ -56,12 +56,36 @@ class Neighbours:
 
     @classmethod
     def empty(cls, n_queries: int, k: int) -> Neighbours:
-        """Make room for the neighbours of `n_queries`."""
+        """Return empty places for `n_queries`."""
         return cls(np.full((n_queries, k), NONE), np.full((n_queries, k), np.inf))
 
     def put(self, rows: np.ndarray, other: Neighbours) -> None:
-        """Take over the neighbours of some of the queries."""
+        """Copy the neighbours of some queries from `other`."""
         self.places[rows], self.distances[rows] = other.places, other.distances
+
+    def rows(self, track_ids: np.ndarray, first: int) -> pa.Table:
+        """Return rows of ``neighbours/RUN``.
+
+        Parameters
+        ----------
+        track_ids : numpy.ndarray
+            Ids of all songs, shape ``(n,)``, str or UTF-8 bytes.
+        first : int
+            Number of the first query's song; the others follow in order.
+        """
+        filled = self.places != NONE
+        query, rank = np.nonzero(filled)
+        columns = {
+            "track_id": pa.array(track_ids[first + query]),
+            "rank": pa.array(rank + 1),
+            "neighbour_id": pa.array(track_ids[self.places[filled]]),
+            "distance": pa.array(self.distances[filled]),
+        }
+        return pa.table([columns[field.name].cast(field.type) for field in NEIGHBOURS], schema=NEIGHBOURS)
+
+
+Search = Callable[[np.ndarray, int], tuple[Neighbours, np.ndarray]]
+"""Maps rows of queries and a number of candidates to neighbours, and to which of the queries are finished."""
 
 
 def nearest(space: Space, vectors: np.ndarray, own: np.ndarray, k: int, exclusions: Exclusions) -> Neighbours:
@@ -69,49 +93,89 @@ def nearest(space: Space, vectors: np.ndarray, own: np.ndarray, k: int, exclusio
 
     Parameters
     ----------
-    space : Space
     vectors : numpy.ndarray
         Shape ``(m, size)``: the queries.
     own : numpy.ndarray
-        Shape ``(m,)``: which of the songs each query is, and so none of its neighbours; `NONE` where it is another.
-    k : int
-    exclusions : Exclusions
+        Shape ``(m,)``: the number of each query's own song, which is left out; `NONE` for a song from outside.
     """
-    found = Neighbours.empty(len(vectors), k)
-    waiting = np.arange(len(vectors))
+
+    def search(rows: np.ndarray, count: int) -> tuple[Neighbours, np.ndarray]:
+        queries = vectors[rows]
+        places, floor = greatest(space.queries(queries), space.scaled, count)
+        neighbours = in_order(space, queries, own[rows], places, k, exclusions)
+        last = space.scores(queries, neighbours.distances[:, -1:])[:, 0]
+        return neighbours, (floor == -np.inf) | (last > floor + space.margin(queries))
+
+    def search_all(rows: np.ndarray) -> Neighbours:
+        return _among_all(space, vectors[rows], own[rows], k, exclusions)
+
+    return widening(search, search_all, space, len(vectors), k)
+
+
+def greatest(queries: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows with the greatest scores ``rows @ query`` of each query, by faiss.
+
+    Parameters
+    ----------
+    queries, rows : numpy.ndarray
+        Shapes ``(m, size)`` and ``(n, size)``, float32.
+
+    Returns
+    -------
+    places : numpy.ndarray
+        Shape ``(m, min(count, n))``.
+    floor : numpy.ndarray
+        Shape ``(m,)``: no other row has a greater score; minus infinity if there is no other row.
+    """
+    scores, places = faiss.knn(queries, rows, min(count, len(rows)), metric=faiss.METRIC_INNER_PRODUCT)
+    return places, scores[:, -1] if count < len(rows) else np.full(len(queries), -np.inf)
+
+
+def widening(
+    search: Search, fallback: Callable[[np.ndarray], Neighbours], space: Space, n_queries: int, k: int
+) -> Neighbours:
+    """Search with more and more candidates for the queries that are not finished, and by `fallback` in the end.
+
+    The number of queries per call is limited so that their candidates fit in `VALUES_AT_ONCE` numbers.
+    """
+    neighbours = Neighbours.empty(n_queries, k)
+    waiting = np.arange(n_queries)
     count = k + 1 + SPARE_CANDIDATES
     while len(waiting) and count <= MOST_CANDIDATES:
-        _, places, floor = greatest(space.queries(vectors[waiting]), space.scaled, count)
-        ordered = in_order(space, vectors[waiting], own[waiting], places, k, exclusions)
-        last = space.scores(vectors[waiting], ordered.distances[:, -1:])[:, 0]
-        proved = (floor == -np.inf) | (last > floor + space.margin(vectors[waiting]))
-        found.put(waiting[proved], Neighbours(ordered.places[proved], ordered.distances[proved]))
-        waiting = waiting[~proved]
+        unfinished = []
+        for rows in _blocks(waiting, count * space.vectors.shape[1]):
+            part, finished = search(rows, count)
+            neighbours.put(rows[finished], Neighbours(part.places[finished], part.distances[finished]))
+            unfinished.append(rows[~finished])
+        waiting = np.concatenate(unfinished)
         count *= MORE
-    step = max(1, SCORES_AT_ONCE // max(1, len(space)))
-    for start in range(0, len(waiting), step):
-        part = waiting[start : start + step]
-        found.put(part, _among_all(space, vectors[part], own[part], k, exclusions))
-    return found
+    for rows in _blocks(waiting, len(space)):
+        neighbours.put(rows, fallback(rows))
+    return neighbours
+
+
+def _blocks(rows: np.ndarray, values_per_row: int) -> list[np.ndarray]:
+    step = min(QUERIES_AT_ONCE, max(1, VALUES_AT_ONCE // max(1, values_per_row)))
+    return [rows[start : start + step] for start in range(0, len(rows), step)]
 
 
 def in_order(
     space: Space, vectors: np.ndarray, own: np.ndarray, places: np.ndarray, k: int, exclusions: Exclusions
 ) -> Neighbours:
-    """Return the k nearest of each query's candidates, of shape ``(m, count)``; below 0 stands for none."""
+    """Return the k nearest of each query's candidates, of shape ``(m, count)``; negative for none."""
     distances = space.distances(vectors, places)
     distances[~exclusions.allowed(own, places)] = np.inf
     order = np.lexsort((places, distances), axis=1)[:, :k]
-    result = Neighbours.empty(len(vectors), k)
+    neighbours = Neighbours.empty(len(vectors), k)
     width = order.shape[1]
-    result.distances[:, :width] = np.take_along_axis(distances, order, axis=1)
-    result.places[:, :width] = np.take_along_axis(places, order, axis=1)
-    result.places[np.isinf(result.distances)] = NONE
-    return result
+    neighbours.distances[:, :width] = np.take_along_axis(distances, order, axis=1)
+    neighbours.places[:, :width] = np.take_along_axis(places, order, axis=1)
+    neighbours.places[np.isinf(neighbours.distances)] = NONE
+    return neighbours
 
 
 def _among_all(space: Space, vectors: np.ndarray, own: np.ndarray, k: int, exclusions: Exclusions) -> Neighbours:
-    """Look at all songs in float64; those that may be among the k nearest are put in order."""
+    """Compute the scores of all songs in float64, and sort those that may be among the k nearest."""
     everyone = np.arange(len(space))
     if space.metric == "cosine":
         scores = unit(vectors) @ unit(space.vectors).T
@@ -122,35 +186,32 @@ def _among_all(space: Space, vectors: np.ndarray, own: np.ndarray, k: int, exclu
         lengths = np.linalg.norm(queries, axis=1) * space.reach + space.reach**2
         margin = (vectors.shape[1] + 2) * ROUNDING * lengths
     scores[~exclusions.allowed(own, everyone)] = -np.inf
-    found = Neighbours.empty(len(vectors), k)
+    neighbours = Neighbours.empty(len(vectors), k)
     place = max(0, len(space) - k)
     for row, values in enumerate(scores):
         least = np.partition(values, place)[place] - 2 * margin[row]
         among = np.flatnonzero((values >= least) & (values > -np.inf))
         one = slice(row, row + 1)
-        found.put(np.array([row]), in_order(space, vectors[one], own[one], among[None], k, exclusions))
-    return found
+        neighbours.put(np.array([row]), in_order(space, vectors[one], own[one], among[None], k, exclusions))
+    return neighbours
 
 
 def nearest_of_all(space: Space, k: int, exclusions: Exclusions, rows: np.ndarray, threads: int = 1) -> Neighbours:
-    """Return the neighbours of some of the songs themselves, with several threads of one BLAS thread each.
+    """Return the neighbours of some of the songs, with several threads of one BLAS thread each.
 
     Parameters
     ----------
-    space : Space
-    k : int
-    exclusions : Exclusions
     rows : numpy.ndarray
         Shape ``(m,)``: numbers of songs.
-    threads : int
     """
-    found = Neighbours.empty(len(rows), k)
-    size = 4 * TILE_QUERIES
+    neighbours = Neighbours.empty(len(rows), k)
 
     def search(start: int) -> None:
-        part = np.arange(start, min(start + size, len(rows)))
-        found.put(part, nearest(space, space.vectors[rows[part]], rows[part], k, exclusions))
+        part = np.arange(start, min(start + QUERIES_AT_ONCE, len(rows)))
+        neighbours.put(part, nearest(space, space.vectors[rows[part]], rows[part], k, exclusions))
 
-    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        list(pool.map(search, range(0, len(rows), size)))
-    return found
+    # OpenMP's number of threads is set per thread, so in each of the pool.
+    pool = ThreadPoolExecutor(threads, initializer=faiss.omp_set_num_threads, initargs=(1,))
+    with threadpool_limits(1), pool:
+        list(pool.map(search, range(0, len(rows), QUERIES_AT_ONCE)))
+    return neighbours

@@ -1,4 +1,4 @@
-"""Songs that are left out of a song's neighbours: itself, and, where wished, its artist's and its doubles."""
+"""Songs to leave out of a song's neighbours: itself, and optionally its artist's songs and its duplicates."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ FILE = "codes.npy"
 
 @dataclass(frozen=True)
 class Exclusions:
-    """What two songs must not share.
+    """Keys that two neighbours must not share.
 
     Attributes
     ----------
     codes : numpy.ndarray
-        Shape ``(n_keys, n)``, int32: a number for each artist, name or title; `UNKNOWN` is shared with nobody.
+        Shape ``(n_keys, n)``, int32: one code per artist, name or title; `UNKNOWN` matches no other code.
     """
 
     codes: np.ndarray
 
     @classmethod
     def of(cls, songs: pd.DataFrame, names: Collection[str]) -> Self:
-        """Return the numbers of what songs must not share.
+        """Return the codes of songs.
 
         Parameters
         ----------
         songs : pandas.DataFrame
-            ``song_id``, ``artist_id``, ``artist_name`` and ``title``, null where they are not known.
+            ``song_id``, ``artist_id``, ``artist_name`` and ``title``; null if unknown.
         names : collection of str
-            Of `msd_spark.neighbours.settings.EXCLUSIONS`. ``same-artist``: the same artist id, or the same name
-            once case, width and punctuation are made alike. ``duplicates``: the same song id, or the same such
-            name of artist and title.
+            Of `msd_spark.neighbours.settings.EXCLUSIONS`. ``same-artist``: the same artist id or normalised name
+            (ignoring case, width and punctuation). ``duplicates``: the same song id, or the same normalised artist
+            name and title.
         """
         keys: list[pd.Series] = []
         if names:
@@ -57,29 +57,28 @@ class Exclusions:
         Parameters
         ----------
         own : numpy.ndarray
-            Shape ``(m,)``: the number of each query's song; below 0 where it is none of the songs.
+            Shape ``(m,)``: the number of each query's song; negative for a song from outside.
         places : numpy.ndarray
-            Shape ``(m, count)``, or ``(count,)`` for the same songs for each query; below 0 stands for none.
+            Shape ``(m, count)``, or ``(count,)`` if all queries share them; negative for none.
 
         Returns
         -------
         numpy.ndarray
             Shape ``(m, count)``, bool.
         """
-        here = own[:, None]
-        allowed = (places >= 0) & (places != here)
+        allowed = (places >= 0) & (places != own[:, None])
         for codes in self.codes:
             mine = np.where(own < 0, UNKNOWN, codes[own])[:, None]
             allowed &= (mine == UNKNOWN) | (codes[places] != mine)
         return allowed
 
     def save(self, folder: Path) -> None:
-        """Write the numbers as a file that workers map into memory."""
+        """Write the codes as a file that workers map into memory."""
         np.save(folder / FILE, self.codes, allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path, prefix: str = "") -> Self:
-        """Open what `save` wrote."""
+        """Open a file written by `save`."""
         return cls(np.load(folder / f"{prefix}{FILE}", mmap_mode="r", allow_pickle=False))
 
 

@@ -1,33 +1,35 @@
-"""The tracks of ``factors/`` as a space that is searched and judged like a run's embeddings."""
+"""The tracks of ``factors/`` as a space that is searched and evaluated like a run's embeddings."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow.compute as pc
+import pyarrow.dataset as pads
 
 from msd_spark.catalogue.embeddings import Embedded
 from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.neighbours.settings import FACTORS
 
-FACTORS = "factors"
 TRACK = "track"
 
 
 def read_track_factors(warehouse: Warehouse) -> Embedded:
-    """Return the tracks of ``factors/``; no lyrics went into their places, and no genre is predicted of them.
+    """Return the tracks of ``factors/``, without predicted genres or lyrics.
 
     Raises
     ------
     UserError
-        When the table is missing, has no tracks, or has one twice.
+        If the table is missing, has no tracks, or has a track twice.
     """
     warehouse.require(FACTORS)
-    table = warehouse.read_table(["kind", "id", "factors"], FACTORS)
-    table = table.filter(pc.equal(table["kind"], TRACK)).sort_by("id")
+    table = warehouse.read_table(["id", "factors"], FACTORS, filter=pads.field("kind") == TRACK).sort_by("id")
     track_ids = table["id"].to_numpy().astype(str)
     sizes = pc.unique(pc.list_value_length(table["factors"])).to_pylist()
     if len(sizes) != 1 or len(np.unique(track_ids)) != len(track_ids):
-        raise UserError(f"factors/ has {len(track_ids)} tracks of {sizes} factors; run jobs/factors.py again")
+        raise UserError(
+            f"factors/ has {len(track_ids)} tracks with {sizes} factors, or a track twice; run msd-spark factors again"
+        )
     vectors = table["factors"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     n_tracks = len(track_ids)
     return Embedded(

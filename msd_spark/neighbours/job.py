@@ -1,69 +1,85 @@
-"""Write ``neighbours/RUN``: every song's nearest songs, the index beside them, and how good both are."""
+"""Write ``neighbours/RUN``: the nearest songs of every song, an index, and quality metrics of the space."""
 
 from __future__ import annotations
 
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import faiss
 import numpy as np
 import pandas as pd
 import psutil
 from pyspark.sql import SparkSession
 
-from msd_spark.catalogue.embeddings import Embedded, read_embeddings
+from msd_spark.catalogue.embeddings import EMBEDDINGS_TABLE, Embedded, read_embeddings
 from msd_spark.catalogue.songs import NAMES, read_names
 from msd_spark.core.errors import UserError
+from msd_spark.core.runs import newest_run
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.exact import nearest_of_all
 from msd_spark.neighbours.exclusions import Exclusions
-from msd_spark.neighbours.factor_space import FACTORS, read_track_factors
+from msd_spark.neighbours.factor_space import read_track_factors
 from msd_spark.neighbours.index import build_index, nearest_by_index, recall, tune, write_index
-from msd_spark.neighbours.quality import judge, table
+from msd_spark.neighbours.quality import measure, table
 from msd_spark.neighbours.settings import (
+    APPROXIMATE,
+    AUTO,
+    EXACT,
     EXACT_UP_TO,
+    FACTORS,
     INDEX_FILE,
     QUALITY_FILE,
     SEARCH_FILE,
-    STAGE,
     TABLE,
     NeighbourSettings,
 )
 from msd_spark.neighbours.space import Space
 from msd_spark.neighbours.work import block_writer, ship
-from msd_spark.spark.session import progress
-
-if TYPE_CHECKING:
-    import faiss
+from msd_spark.spark.session import progress, start_spark
 
 MEBIBYTE = 2**20
 
 
-def find_neighbours(session: SparkSession, settings: NeighbourSettings) -> Summary:
-    """Write ``neighbours/RUN``, print how good the space is; return the summary.
+def run(settings: NeighbourSettings) -> None:
+    """Run ``msd-spark neighbours``."""
+    warehouse = Warehouse(settings.warehouse)
+    if settings.space == FACTORS:
+        run_name = settings.run or FACTORS
+        warehouse.require(FACTORS)
+    else:
+        run_name = settings.run or newest_run(warehouse)
+        warehouse.require(EMBEDDINGS_TABLE, run_name)
+    if settings.exclude or settings.quality:
+        warehouse.require("songs")
+    find_neighbours(start_spark("msd-spark neighbours"), settings, run_name).finish(warehouse)
+
+
+def find_neighbours(session: SparkSession, settings: NeighbourSettings, run_name: str) -> Summary:
+    """Write ``neighbours/RUN`` and print the quality metrics; return the summary.
 
     Raises
     ------
     UserError
-        When the embeddings are missing or cannot be searched, or names are missing by which songs are left out.
+        If the embeddings are missing or invalid, or ``songs/`` is missing but needed.
     """
-    summary = Summary(STAGE)
+    summary = Summary(TABLE)
     warehouse = Warehouse(settings.warehouse)
     from_factors = settings.space == FACTORS
-    embedded = read_track_factors(warehouse) if from_factors else read_embeddings(warehouse, settings.run)
-    space = _space(embedded, settings)
+    embedded = read_track_factors(warehouse) if from_factors else read_embeddings(warehouse, run_name)
+    space = _space(embedded, settings, run_name)
     names = read_names(warehouse, embedded.track_ids) if settings.exclude else pd.DataFrame(columns=list(NAMES))
     exclusions = Exclusions.of(names.reindex(embedded.track_ids), settings.exclude)
     indexed = _index(space, exclusions, settings)
-    exact = settings.method == "exact" or (settings.method == "auto" and len(space) <= EXACT_UP_TO)
+    exact = settings.method == EXACT or (settings.method == AUTO and len(space) <= EXACT_UP_TO)
     search = {
-        "run": settings.run,
+        "run": run_name,
         "space": settings.space,
         "k": settings.k,
         "metric": settings.metric,
-        "method": "exact" if exact else "approximate",
+        "method": EXACT if exact else APPROXIMATE,
         "excluded": list(settings.exclude),
         "songs": len(space),
         "embeddings": embedded.fingerprint(),
@@ -76,7 +92,7 @@ def find_neighbours(session: SparkSession, settings: NeighbourSettings) -> Summa
             "seed": settings.seed,
         },
     }
-    with warehouse.replacing(TABLE, settings.run) as staging:
+    with warehouse.replacing(TABLE, run_name) as staging:
         started = time.monotonic()
         rows, short = _write_blocks(session, space, exclusions, embedded, indexed, exact, settings, staging)
         spent = time.monotonic() - started
@@ -85,49 +101,48 @@ def find_neighbours(session: SparkSession, settings: NeighbourSettings) -> Summa
         inner = staging.removeprefix(f"{warehouse.root}/")
         warehouse.write_json(search, inner, SEARCH_FILE)
         if settings.quality:
-            quality = judge(session, warehouse, embedded, space, settings)
-            warehouse.write_json({"run": settings.run, **quality}, inner, QUALITY_FILE)
+            quality = measure(session, warehouse, embedded, space, settings, run_name)
+            warehouse.write_json({"run": run_name, **quality}, inner, QUALITY_FILE)
             print(table(quality), end="\n\n")
     summary.facts |= {
-        "run": settings.run,
+        "run": run_name,
         "songs": len(space),
         "rows": rows,
         "songs with fewer than k": short,
         "method": search["method"],
-        "songs a second": round(len(space) / spent),
+        "songs per second": round(len(space) / spent),
         "index: seconds to build": round(indexed.seconds, 2),
         "index: MiB of its file": round(index_bytes / MEBIBYTE, 1),
-        "index: MiB of memory, building": round(indexed.mebibytes, 1),
+        "index: MiB of memory to build": round(indexed.mebibytes, 1),
         f"index: recall@{settings.k}": round(indexed.recall, 4),
     }
     summary.details["search"] = search
     return summary
 
 
-def _space(embedded: Embedded, settings: NeighbourSettings) -> Space:
+def _space(embedded: Embedded, settings: NeighbourSettings, run_name: str) -> Space:
     try:
         return Space.of(embedded.vectors, settings.metric)
     except ValueError as error:
         if settings.space == FACTORS:
-            raise UserError(f"factors/, by track id: {error}; run jobs/factors.py again") from None
+            raise UserError(f"factors/ by track id: {error}; run msd-spark factors again") from None
         raise UserError(
-            f"embeddings/{settings.run}, by track id: {error}; run msd-spark score again, or train again"
+            f"embeddings/{run_name} by track id: {error}; run msd-spark score again, or msd-spark train"
         ) from None
 
 
 @dataclass(frozen=True)
 class Indexed:
-    """An index, and what is known of it.
+    """An index and its measurements.
 
     Attributes
     ----------
-    index : faiss.IndexIVFFlat
     recall : float
-        On songs that it was not tuned by.
+        On songs that it was not tuned on.
     measured_on : int
-        How many.
+        Number of these songs.
     seconds, mebibytes : float
-        What building it took.
+        Time and memory to build it.
     """
 
     index: faiss.IndexIVFFlat
@@ -138,21 +153,22 @@ class Indexed:
 
 
 def _index(space: Space, exclusions: Exclusions, settings: NeighbourSettings) -> Indexed:
-    """Build and tune an index; measure it on other songs than it was tuned by, where there are enough."""
+    """Build and tune an index; measure its recall on other songs than those of the tuning, if there are enough."""
     threads = len(os.sched_getaffinity(0))
-    held = psutil.Process().memory_info().rss
+    before = psutil.Process().memory_info().rss
     started = time.monotonic()
     index = build_index(space, settings.seed, threads)
     seconds = time.monotonic() - started
-    mebibytes = max(0, psutil.Process().memory_info().rss - held) / MEBIBYTE
+    mebibytes = max(0, psutil.Process().memory_info().rss - before) / MEBIBYTE
     generator = np.random.default_rng(settings.seed)
     sample = generator.choice(len(space), min(len(space), 2 * settings.recall_queries), replace=False)
-    by, on = (sample[: len(sample) // 2], sample[len(sample) // 2 :]) if len(sample) > 1 else (sample, sample)
-    exact = nearest_of_all(space, settings.k, exclusions, by, threads)
-    tune(space, index, by, exact, exclusions, settings.recall)
-    exact = nearest_of_all(space, settings.k, exclusions, on, threads)
-    found = nearest_by_index(space, index, space.vectors[on], on, settings.k, exclusions)
-    return Indexed(index, recall(found, exact), len(on), seconds, mebibytes)
+    half = len(sample) // 2
+    tuned_on, measured_on = (sample[:half], sample[half:]) if half else (sample, sample)
+    exact = nearest_of_all(space, settings.k, exclusions, tuned_on, threads)
+    tune(space, index, tuned_on, exact, exclusions, settings.recall)
+    exact = nearest_of_all(space, settings.k, exclusions, measured_on, threads)
+    approximate = nearest_by_index(space, index, space.vectors[measured_on], measured_on, settings.k, exclusions)
+    return Indexed(index, recall(approximate, exact), len(measured_on), seconds, mebibytes)
 
 
 def _write_blocks(
@@ -165,7 +181,7 @@ def _write_blocks(
     settings: NeighbourSettings,
     staging: str,
 ) -> tuple[int, int]:
-    """Let Spark's workers write the table; return its rows and the songs with fewer than k of them."""
+    """Write the table on Spark's workers; return the number of rows, and of songs with fewer than k."""
     context = session.sparkContext
     shipped = ship(context, space, exclusions, embedded.track_ids, None if exact else indexed.index)
     size = min(settings.queries_per_task, max(1, -(-len(space) // context.defaultParallelism)))

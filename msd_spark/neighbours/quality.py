@@ -1,4 +1,4 @@
-"""Judge a run's space: neighbours' shared traits, clusters and probes, beside chance and beside raw features."""
+"""Quality metrics of a space: shared traits of neighbours, clusters and probes, next to chance and raw features."""
 
 from __future__ import annotations
 
@@ -16,132 +16,95 @@ from msd_spark.catalogue.traits import Traits, read_traits
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.exact import nearest_of_all
 from msd_spark.neighbours.exclusions import Exclusions
-from msd_spark.neighbours.language_question import LATIN, SPANISH, Songs, language_question
 from msd_spark.neighbours.settings import NeighbourSettings
 from msd_spark.neighbours.space import Space
 from msd_spark.neighbours.space_metrics import agreement, as_json, clusters, probe
 from msd_spark.spark.session import progress
 
 QUERIES = 10_000
-"""Songs of the seeded sample whose neighbours are judged; they are sought among all songs."""
+"""Songs of the seeded sample whose neighbours, among all songs, are evaluated."""
 
 SHARED = ("genre", "artist", "decade", "language")
 PROBED = {"genre": True, "language": True, "key": True, "tempo": False, "loudness": False, "year": False}
-"""Traits that a linear model is asked for, and whether they are classes."""
+"""Traits for linear probes, and whether they are classes."""
 
 EMBEDDING, RAW = "embedding", "raw"
 
 
-def judge(
-    session: SparkSession, warehouse: Warehouse, embedded: Embedded, space: Space, settings: NeighbourSettings
+def measure(
+    session: SparkSession,
+    warehouse: Warehouse,
+    embedded: Embedded,
+    space: Space,
+    settings: NeighbourSettings,
+    run_name: str,
 ) -> dict[str, Any]:
-    """Return the figures of a run's space for ``_quality.json``."""
+    """Return the metrics of a run's space for ``_quality.json``."""
     with progress(session, "neighbours: traits and raw features"):
-        traits = read_traits(session, warehouse, embedded.track_ids, settings.run, settings.label_set)
+        traits = read_traits(session, warehouse, embedded.track_ids, run_name, settings.label_set)
         songs = session.read.parquet(warehouse.address("songs"))
         raw, present = read_raw_features(songs, embedded.track_ids)
     spaces = {EMBEDDING: space, RAW: Space.of(standardise(raw), "euclidean")}
-    return figures(spaces, traits, embedded.has_lyrics, settings) | {
+    return metrics_of(spaces, traits, settings.k, settings.seed) | {
         "label_set": traits.label_set,
         "songs_without_raw_features": int((~present).sum()),
     }
 
 
-def figures(
-    spaces: Mapping[str, Space], traits: Traits, has_lyrics: np.ndarray, settings: NeighbourSettings
-) -> dict[str, Any]:
-    """Return the figures of spaces of the same songs.
-
-    Parameters
-    ----------
-    spaces : mapping
-        Name to space.
-    traits : Traits
-    has_lyrics : numpy.ndarray
-        Shape ``(n,)``, bool: whether the model saw lyrics.
-    settings : NeighbourSettings
-        Its `k` and `seed` count here.
-    """
-    n = len(has_lyrics)
+def metrics_of(spaces: Mapping[str, Space], traits: Traits, k: int, seed: int) -> dict[str, Any]:
+    """Return the metrics of several spaces of the same songs."""
+    n = len(traits.table)
     queries = np.arange(n)
     if n > QUERIES:
-        queries = np.sort(np.random.default_rng(settings.seed).choice(n, QUERIES, replace=False))
+        queries = np.sort(np.random.default_rng(seed).choice(n, QUERIES, replace=False))
     codes = {trait: traits.codes(trait) for trait in SHARED}
-    others = Exclusions(codes["artist"][None].astype(np.int32))
-    found = {
-        kind: {name: _places(space, settings.k, exclusions, queries) for name, space in spaces.items()}
-        for kind, exclusions in (("all", Exclusions(np.empty((0, n), np.int32))), ("of other artists", others))
-    }
-    shared = {
-        kind: {
-            trait: {name: as_json(agreement(codes[trait], queries, places)) for name, places in by_space.items()}
+    threads = len(os.sched_getaffinity(0))
+    shared: dict[str, dict[str, Any]] = {}
+    for kind, excluded in (("all", codes["artist"][:0]), ("of other artists", codes["artist"])):
+        exclusions = Exclusions(excluded.astype(np.int32).reshape(-1, n))
+        places = {name: nearest_of_all(space, k, exclusions, queries, threads).places for name, space in spaces.items()}
+        shared[kind] = {
+            trait: {name: as_json(agreement(codes[trait], queries, of_space)) for name, of_space in places.items()}
             for trait in SHARED
-            if not (kind == "of other artists" and trait == "artist")
+            if kind == "all" or trait != "artist"
         }
-        for kind, by_space in found.items()
-    }
-    probes = {
-        trait: {
-            name: as_json(
-                probe(
-                    space.vectors,
-                    traits.codes(trait) if of_classes else traits.numbers(trait),
-                    codes["artist"],
-                    settings.seed,
-                )
-            )
-            for name, space in spaces.items()
-        }
-        for trait, of_classes in PROBED.items()
+    values = {
+        trait: traits.codes(trait) if of_classes else traits.numbers(trait) for trait, of_classes in PROBED.items()
     }
     return {
-        "k": settings.k,
+        "k": k,
         "queries": len(queries),
         "neighbours_that_share": shared,
         "genre_clusters": {
-            name: as_json(clusters(space.vectors, codes["genre"], settings.seed)) for name, space in spaces.items()
+            name: as_json(clusters(space.vectors, codes["genre"], seed)) for name, space in spaces.items()
         },
-        "probes": probes,
-        "latin_songs": language_question(
-            Songs(
-                codes["genre"],
-                codes["language"],
-                (traits.table["genre"] == LATIN).to_numpy(bool),
-                (traits.table["language"] == SPANISH).to_numpy(bool),
-                has_lyrics,
-            ),
-            queries,
-            found["of other artists"],
-        ),
+        "probes": {
+            trait: {
+                name: as_json(probe(space.vectors, values[trait], codes["artist"], seed))
+                for name, space in spaces.items()
+            }
+            for trait in PROBED
+        },
     }
 
 
-def _places(space: Space, k: int, exclusions: Exclusions, queries: np.ndarray) -> np.ndarray:
-    return nearest_of_all(space, k, exclusions, queries, len(os.sched_getaffinity(0))).places
-
-
 def table(quality: Mapping[str, Any]) -> str:
-    """Return the figures as a table for people."""
+    """Return the metrics as a printed table."""
     rows: list[list[Any]] = []
 
-    def add(what: str, by_space: Mapping[str, Any], value: str, chance: str | None) -> None:
-        known = [figure for figure in by_space.values() if figure is not None and figure[value] is not None]
+    def add(label: str, by_space: Mapping[str, Any], value: str, chance: str | None) -> None:
+        known = [metric for metric in by_space.values() if metric is not None and metric[value] is not None]
         if known:
-            rows.append(
-                [what]
-                + [figure and figure[value] for figure in (by_space[EMBEDDING], by_space[RAW])]
-                + [known[0][chance] if chance else None]
-            )
+            values = [metric and metric[value] for metric in (by_space[EMBEDDING], by_space[RAW])]
+            rows.append([label, *values, known[0][chance] if chance else None])
 
     for kind, by_trait in quality["neighbours_that_share"].items():
         for trait, by_space in by_trait.items():
-            add(f"neighbours ({kind}) of the same {trait}", by_space, "share", "chance")
+            add(f"neighbours ({kind}) with the same {trait}", by_space, "share", "chance")
     for value in ("silhouette", "v_measure"):
         add(f"genres: {value.replace('_', '-')}", quality["genre_clusters"], value, None)
     for trait, by_space in quality["probes"].items():
-        measure = next((figure["measure"] for figure in by_space.values() if figure), "")
+        measure = next((metric["measure"] for metric in by_space.values() if metric), "")
         add(f"linear probe of {trait}: {measure}", by_space, "value", "chance")
-    shown = tabulate(
-        rows, ["the space", "embedding", "raw features", "chance"], "simple", floatfmt=".3f", missingval="-"
-    )
-    return f"{shown}\n\n{quality['latin_songs']['reading']}"
+    heads = ["embedding quality", "embedding", "raw features", "chance"]
+    return tabulate(rows, heads, "simple", floatfmt=".3f", missingval="-")

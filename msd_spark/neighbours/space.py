@@ -1,10 +1,9 @@
-"""The space that is searched: every song's vector, two distances, and how far float32 can be off.
+"""The vectors to search, two distances, and a bound of float32's rounding error.
 
-Searching is done on scores in float32, of which a greater one means nearer, so that one matrix
-product serves both distances: for the cosine the vectors are scaled to length 1 and a score is
-their product; for the Euclidean distance they are centred and get one more dimension, so that the
-score is ``x·y - |y|²/2``, which is ``(|x|² - |x - y|²) / 2``. Distances that are reported, and the
-order of neighbours, are computed from the vectors in float64.
+The search uses float32 scores, greater for nearer songs, so that one matrix product serves both distances. For the
+cosine the vectors are scaled to length 1 and multiplied. For the Euclidean distance they are centred and get one more
+dimension, so that the score is ``x·y - |y|²/2 = (|x|² - |x - y|²) / 2``. Reported distances, and the order of
+neighbours, are computed from the vectors in float64.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ ROWS_AT_ONCE = 65_536
 
 @dataclass(frozen=True)
 class Space:
-    """Vectors that are searched, in the order of track ids.
+    """Vectors to search, in the order of track ids.
 
     Attributes
     ----------
@@ -36,12 +35,11 @@ class Space:
     vectors : numpy.ndarray
         Shape ``(n, size)``, float32.
     scaled : numpy.ndarray
-        Shape ``(n, size)``, or ``(n, size + 1)`` for the Euclidean distance, float32: what is multiplied with
-        scaled queries.
+        Shape ``(n, size)``, or ``(n, size + 1)`` for the Euclidean distance, float32: the factors of scaled queries.
     centre : numpy.ndarray
-        Shape ``(size,)``, float64: what is taken off before scaling; zero for the cosine.
+        Shape ``(size,)``, float64: subtracted before scaling; zero for the cosine.
     reach : float
-        The greatest length of a centred vector; 1 for the cosine.
+        Greatest length of a centred vector; 1 for the cosine.
     """
 
     metric: str
@@ -60,7 +58,7 @@ class Space:
         Raises
         ------
         ValueError
-            When a number is not finite, or its square is not.
+            If a number or its square is not finite.
         """
         vectors = np.ascontiguousarray(vectors, np.float32)
         bad = ~np.isfinite(vectors).all(axis=1)
@@ -79,24 +77,24 @@ class Space:
             centred = vectors[start : start + ROWS_AT_ONCE] - centre
             squares = np.einsum("ij,ij->i", centred, centred)
             scaled[start : start + ROWS_AT_ONCE, :size] = centred
-            with np.errstate(over="ignore"):  # it is looked for below
+            with np.errstate(over="ignore"):  # checked below
                 scaled[start : start + ROWS_AT_ONCE, size] = squares / -2
             reach = max(reach, float(np.sqrt(squares.max())))
         if not np.isfinite(scaled).all():
-            raise ValueError(f"vectors of a length of {reach:.3g} have squares that float32 cannot hold")
+            raise ValueError(f"vectors of a length of {reach:.3g} have squares beyond the range of float32")
         return cls(metric, vectors, scaled, centre, reach)
 
     def queries(self, vectors: np.ndarray) -> np.ndarray:
-        """Return queries of shape ``(m, size)`` scaled, float32: ``scaled @ queries.T`` are their scores."""
+        """Scale queries of shape ``(m, size)``, float32; ``scaled @ queries.T`` are their scores."""
         if self.metric == "cosine":
             return unit(vectors).astype(np.float32)
         centred = np.asarray(vectors, np.float64) - self.centre
         return np.hstack([centred, np.ones((len(centred), 1))]).astype(np.float32)
 
     def margin(self, vectors: np.ndarray) -> np.ndarray:
-        """Return how far the float32 scores of queries can be off: shape ``(m,)``.
+        """Return a bound of the rounding error of float32 scores per query: shape ``(m,)``.
 
-        A float32 sum of n products is within n roundings of the sum of their magnitudes [1]_.
+        The error of a float32 sum of n products is at most n roundings of the sum of their magnitudes [1]_.
 
         References
         ----------
@@ -109,33 +107,33 @@ class Space:
         return (self.vectors.shape[1] + SPARE_ROUNDINGS) * ROUNDING * magnitude
 
     def distances(self, vectors: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Return the distances of queries to some of the songs.
+        """Return the distances from queries to some of the songs.
 
         Parameters
         ----------
         vectors : numpy.ndarray
             Shape ``(m, size)``.
         places : numpy.ndarray
-            Shape ``(m, count)``: songs of each query by number; those below 0 give infinity.
+            Shape ``(m, count)``: numbers of songs; a negative one has an infinite distance.
 
         Returns
         -------
         numpy.ndarray
-            Shape ``(m, count)``, float64: 1 less the cosine (a vector of zeros is 1 away from all),
-            or the Euclidean distance. The same two vectors give the same number wherever they stand.
+            Shape ``(m, count)``, float64: 1 minus the cosine (1 for a vector of zeros), or the Euclidean distance.
+            Equal vectors have equal distances, bit for bit, in any row.
         """
-        found = self.vectors[np.maximum(places, 0)].astype(np.float64)
+        songs = self.vectors[np.maximum(places, 0)].astype(np.float64)
         queries = np.asarray(vectors, np.float64)
         if self.metric == "cosine":
-            cosine = np.einsum("mcd,md->mc", unit(found), unit(queries))
+            cosine = np.einsum("mcd,md->mc", unit(songs), unit(queries))
             distances = np.clip(1 - cosine, 0, 2)
         else:
-            found -= queries[:, None]
-            distances = np.sqrt(np.einsum("mcd,mcd->mc", found, found))
+            songs -= queries[:, None]
+            distances = np.sqrt(np.einsum("mcd,mcd->mc", songs, songs))
         return np.where(places < 0, np.inf, distances)
 
     def scores(self, vectors: np.ndarray, distances: np.ndarray) -> np.ndarray:
-        """Return the scores, in float64, that belong to distances of shape ``(m, count)``."""
+        """Return the float64 scores of distances of shape ``(m, count)``."""
         if self.metric == "cosine":
             return 1 - distances
         lengths = np.linalg.norm(np.asarray(vectors, np.float64) - self.centre, axis=1)
@@ -148,13 +146,13 @@ class Space:
 
     @classmethod
     def load(cls, folder: Path, metric: str, reach: float, prefix: str = "") -> Self:
-        """Open what `save` wrote; workers of one machine share its memory."""
+        """Open files written by `save`; the workers of a machine share their memory."""
         arrays = {name: np.load(folder / f"{prefix}{name}.npy", mmap_mode="r", allow_pickle=False) for name in FILES}
         return cls(metric, **arrays, reach=reach)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """Return vectors, along the last axis, scaled to length 1 in float64; one of zeros stays as it is."""
+    """Scale vectors along the last axis to length 1, in float64; a vector of zeros stays unchanged."""
     values = np.asarray(vectors, np.float64)
     lengths = np.sqrt(np.einsum("...d,...d->...", values, values))[..., None]
     return values / np.where(lengths == 0, 1, lengths)

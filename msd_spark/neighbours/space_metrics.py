@@ -1,7 +1,4 @@
-"""Figures that say whether a space of songs is good: neighbours that share a trait, clusters, linear probes.
-
-Each stands beside what chance would give, and can be had of several spaces of the same songs alike.
-"""
+"""Quality metrics of a space of songs: neighbours that share a trait, clusters, linear probes; each next to chance."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from typing import Any
 import numpy as np
 
 UNKNOWN = -1
-"""The code of a trait that is not known of a song."""
+"""Code of an unknown trait."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +19,9 @@ class Agreement:
     Attributes
     ----------
     share : float or None
-        Of the pairs of a song and its neighbour of whom both have the trait, those in which it is the same; None where
-        there are no such pairs.
+        Share of equal traits among the pairs of a song and a neighbour with known traits; None without such pairs.
     chance : float or None
-        The same share, had each song's neighbours been drawn at random from all other songs with the trait.
-    pairs : int
+        Expected share for neighbours drawn at random from all other songs with a known trait.
     """
 
     share: float | None
@@ -34,25 +29,19 @@ class Agreement:
     pairs: int
 
 
-def agreement(
-    codes: np.ndarray, queries: np.ndarray, neighbours: np.ndarray, among: np.ndarray | None = None
-) -> Agreement:
+def agreement(codes: np.ndarray, queries: np.ndarray, neighbours: np.ndarray) -> Agreement:
     """Return how often songs and their neighbours share a trait.
 
     Parameters
     ----------
     codes : numpy.ndarray
-        Shape ``(n,)``: the trait of each song as a number; `UNKNOWN` where it has none.
+        Shape ``(n,)``: code of each song's trait, or `UNKNOWN`.
     queries : numpy.ndarray
         Shape ``(m,)``: numbers of songs.
     neighbours : numpy.ndarray
-        Shape ``(m, k)``: numbers of their neighbours; below 0 where there are no more.
-    among : numpy.ndarray, optional
-        Shape ``(n,)``, bool: queries that count; all where it is left out.
+        Shape ``(m, k)``: numbers of their neighbours; negative for empty places.
     """
     mine = codes[queries].astype(np.int64)
-    if among is not None:
-        mine = np.where(among[queries], mine, UNKNOWN)
     theirs = np.where(neighbours >= 0, codes[neighbours], UNKNOWN)
     known = (mine[:, None] != UNKNOWN) & (theirs != UNKNOWN)
     pairs = int(known.sum())
@@ -68,15 +57,14 @@ def agreement(
 
 @dataclass(frozen=True)
 class Clusters:
-    """How well genres are apart.
+    """How well genres are separated.
 
     Attributes
     ----------
     silhouette : float
-        Of genres, from -1 to 1 [1]_: how much nearer a song is to its own genre than to the next.
+        Of genres, from -1 to 1 [1]_.
     v_measure : float
         Of as many k-means clusters as genres, from 0 to 1 [2]_.
-    songs, genres : int
 
     References
     ----------
@@ -93,16 +81,16 @@ class Clusters:
 def clusters(
     vectors: np.ndarray, codes: np.ndarray, seed: int, most: int = 20_000, silhouettes: int = 5_000
 ) -> Clusters | None:
-    """Judge how well genres are apart, on a seeded sample; None with fewer than two genres or too few songs.
+    """Measure how well genres are separated, on a seeded sample; None for fewer than two genres or too few songs.
 
     Parameters
     ----------
     vectors : numpy.ndarray
         Shape ``(n, size)``.
     codes : numpy.ndarray
-        Shape ``(n,)``: genres; `UNKNOWN` where a song has none.
-    seed, most, silhouettes : int
-        Of the sample: its seed, its songs, and its songs for the silhouette, whose work grows with the square.
+        Shape ``(n,)``: genres, or `UNKNOWN`.
+    most, silhouettes : int
+        Largest samples for the clusters and for the silhouette, whose work grows with the square.
     """
     from sklearn.cluster import KMeans
     from sklearn.metrics import silhouette_score, v_measure_score
@@ -113,27 +101,26 @@ def clusters(
     if not 2 <= genres < len(rows):
         return None
     values = np.asarray(vectors[rows], np.float64)
-    found = KMeans(genres, n_init=3, random_state=seed).fit_predict(values)
+    assigned = KMeans(genres, n_init=3, random_state=seed).fit_predict(values)
     few = _sample(np.arange(len(rows)), silhouettes, generator)
     if not 2 <= len(np.unique(codes[rows[few]])) < len(few):
         return None
     silhouette = silhouette_score(values[few], codes[rows[few]])
-    return Clusters(float(silhouette), float(v_measure_score(codes[rows], found)), len(rows), genres)
+    return Clusters(float(silhouette), float(v_measure_score(codes[rows], assigned)), len(rows), genres)
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What a linear model reads off the vectors, on artists that it was not fitted on.
+    """Metrics of a linear model of a trait, on artists that it was not fitted on.
 
     Attributes
     ----------
     measure : str
         ``accuracy``, or ``mean absolute error`` in the unit of the trait.
     value, chance : float
-        Of the linear model, and of always saying the commonest class or the median.
-    songs : int
+        Of the linear model, and of always predicting the most frequent class or the median.
     r_squared : float, optional
-        Of a number: the share of its variance that is explained; may be negative.
+        Coefficient of determination of a number; may be negative.
     """
 
     measure: str
@@ -147,29 +134,29 @@ FOLDS = 5
 FEWEST_SONGS = 50
 
 MOST_DEVIATIONS = 10.0
-"""Beyond so many standard deviations a number is cut before a probe sees it."""
+"""Features are clipped to this many standard deviations."""
 
 
 def probe(vectors: np.ndarray, trait: np.ndarray, groups: np.ndarray, seed: int, most: int = 20_000) -> Probe | None:
-    """Fit a linear model to a trait, on five parts of the songs in turn that share no artist.
+    """Fit a linear model to a trait by five-fold cross-validation, split by artist.
 
     Parameters
     ----------
     vectors : numpy.ndarray
         Shape ``(n, size)``.
     trait : numpy.ndarray
-        Shape ``(n,)``: codes (whole numbers; `UNKNOWN` for none), for which logistic regression is taken, or numbers
-        (floats; NaN for none), for which ridge regression is.
+        Shape ``(n,)``: codes (integers, or `UNKNOWN`) for logistic regression, or numbers (floats, or NaN) for ridge
+        regression.
     groups : numpy.ndarray
         Shape ``(n,)``: the artist of each song.
-    seed, most : int
-        Of the sample.
+    most : int
+        Largest sample.
 
     Returns
     -------
     Probe or None
-        None for fewer than `FEWEST_SONGS` songs with the trait or five artists, or where it does not vary in
-        each four of the five parts.
+        None for fewer than `FEWEST_SONGS` songs with the trait or five artists, or if it is constant in the training
+        part of a fold.
     """
     from sklearn.dummy import DummyClassifier, DummyRegressor
     from sklearn.exceptions import ConvergenceWarning
@@ -190,26 +177,26 @@ def probe(vectors: np.ndarray, trait: np.ndarray, groups: np.ndarray, seed: int,
         return None
     model = LogisticRegression(max_iter=300) if of_classes else Ridge()
     guess = DummyClassifier(strategy="prior") if of_classes else DummyRegressor(strategy="median")
-    # A song far outside of all that a probe was fitted on says which way, not that its year is 60,000.
+    # An outlier beyond the training data should not predict a year of 60,000.
     cut = FunctionTransformer(np.clip, kw_args={"a_min": -MOST_DEVIATIONS, "a_max": MOST_DEVIATIONS})
-    said = []
+    predicted = []
     for candidate in (make_pipeline(StandardScaler(), cut, model), guess):
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # a probe that is nearly there tells as much
-            said.append(cross_val_predict(candidate, values, true, cv=parts))
+            warnings.simplefilter("ignore", ConvergenceWarning)  # nearly converged is good enough
+            predicted.append(cross_val_predict(candidate, values, true, cv=parts))
     score = accuracy_score if of_classes else mean_absolute_error
     return Probe(
         "accuracy" if of_classes else "mean absolute error",
-        float(score(true, said[0])),
-        float(score(true, said[1])),
+        float(score(true, predicted[0])),
+        float(score(true, predicted[1])),
         len(rows),
-        None if of_classes else float(r2_score(true, said[0])),
+        None if of_classes else float(r2_score(true, predicted[0])),
     )
 
 
-def as_json(figure: Agreement | Clusters | Probe | None) -> dict[str, Any] | None:
-    """Return a figure for a JSON file; None where there is none."""
-    return None if figure is None else asdict(figure)
+def as_json(metric: Agreement | Clusters | Probe | None) -> dict[str, Any] | None:
+    """Return a metric for a JSON file; None stays None."""
+    return None if metric is None else asdict(metric)
 
 
 def _sample(rows: np.ndarray, most: int, generator: np.random.Generator) -> np.ndarray:

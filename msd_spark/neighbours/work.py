@@ -1,7 +1,7 @@
-"""What Spark's workers do: find the neighbours of a block of songs and write them.
+"""The work of Spark's workers: find the neighbours of a block of songs and write them.
 
-All songs reach a machine once, as files that its workers map into memory, so that they share
-them; a task is told the number of a block, and holds a block's neighbours and a tile of scores.
+All songs reach each machine once, as files that its workers map into memory and so share. A task gets the number of a
+block, and needs memory for the block's neighbours and candidates only.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import faiss
 import numpy as np
 import pyarrow.parquet as pq
 from pyspark import SparkContext, SparkFiles
@@ -26,27 +27,22 @@ from msd_spark.neighbours.exact import nearest
 from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.index import nearest_by_index
 from msd_spark.neighbours.space import Space
-from msd_spark.neighbours.tables import neighbour_rows
-
-if TYPE_CHECKING:
-    import faiss
 
 IDS, INDEX = "track_ids.npy", "index.faiss"
 
 
 @dataclass(frozen=True)
 class Shipped:
-    """Where workers find the songs.
+    """The songs as files on every machine.
 
     Attributes
     ----------
     prefix : str
-        How the names of the files begin that were sent to every machine.
-    metric : str
-    reach : float
-        As of `msd_spark.neighbours.space.Space`.
+        Prefix of the file names.
+    metric, reach
+        See `msd_spark.neighbours.space.Space`.
     approximate : bool
-        Whether they search by the index.
+        Whether there is an index to search by.
     """
 
     prefix: str
@@ -62,19 +58,15 @@ def ship(
     track_ids: np.ndarray,
     index: faiss.IndexIVFFlat | None,
 ) -> Shipped:
-    """Send the songs to every machine, once."""
+    """Send the songs to every machine."""
     folder = Path(tempfile.mkdtemp(prefix="msd-spark-neighbours-"))
-    # A machine that joins later fetches them too.
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # a machine that joins later still fetches them
     space.save(folder)
     exclusions.save(folder)
     np.save(folder / IDS, np.char.encode(track_ids, "utf-8"), allow_pickle=False)
     if index is not None:
-        import faiss
-
         faiss.write_index(index, str(folder / INDEX))
-    # Spark puts the files of all calls into one folder on each machine.
-    prefix = uuid.uuid4().hex
+    prefix = uuid.uuid4().hex  # Spark puts the files of all calls into one folder per machine
     for path in sorted(folder.iterdir()):
         context.addFile(str(path.rename(folder / f"{prefix}-{path.name}")))
     return Shipped(prefix, space.metric, space.reach, index is not None)
@@ -85,9 +77,6 @@ def _received(shipped: Shipped) -> tuple[Space, Exclusions, np.ndarray, faiss.In
     folder, prefix = Path(SparkFiles.getRootDirectory()), f"{shipped.prefix}-"
     index: Any = None
     if shipped.approximate:
-        import faiss
-
-        faiss.omp_set_num_threads(1)
         index = faiss.read_index(str(folder / f"{prefix}{INDEX}"), faiss.IO_FLAG_MMAP)
     space = Space.load(folder, shipped.metric, shipped.reach, prefix)
     track_ids = np.load(folder / f"{prefix}{IDS}", mmap_mode="r", allow_pickle=False)
@@ -95,36 +84,30 @@ def _received(shipped: Shipped) -> tuple[Space, Exclusions, np.ndarray, faiss.In
 
 
 def block_writer(shipped: Shipped, warehouse: str, staging: str, size: int, k: int) -> Callable[[int], tuple[int, int]]:
-    """Return what a task does with a block's number.
+    """Return the function of a task: write a block; return its number of rows and of songs with fewer than k.
 
     Parameters
     ----------
-    shipped : Shipped
-    warehouse, staging : str
-        The folder, for the warehouse's filesystem, that the files go to.
+    staging : str
+        Folder for the files, for the warehouse's filesystem.
     size : int
-        Songs a block.
-    k : int
-
-    Returns
-    -------
-    callable
-        Number of a block to the rows that it wrote and the songs that have fewer than k neighbours.
+        Songs per block.
     """
 
     def work(block: int) -> tuple[int, int]:
-        space, exclusions, encoded, index = _received(shipped)
+        space, exclusions, track_ids, index = _received(shipped)
         rows = np.arange(block * size, min((block + 1) * size, len(space)))
+        faiss.omp_set_num_threads(1)
         with threadpool_limits(1):
             vectors = np.asarray(space.vectors[rows])
             if index is None:
-                found = nearest(space, vectors, rows, k, exclusions)
+                neighbours = nearest(space, vectors, rows, k, exclusions)
             else:
-                found = nearest_by_index(space, index, vectors, rows, k, exclusions)
-        table = neighbour_rows(encoded, block * size, found)
+                neighbours = nearest_by_index(space, index, vectors, rows, k, exclusions)
+        table = neighbours.rows(track_ids, block * size)
         target = Warehouse(warehouse)
         with target.finished_file(f"{staging}/part-{block:06d}.parquet") as unfinished:
             pq.write_table(table, unfinished, filesystem=target.filesystem, compression="zstd")
-        return table.num_rows, int((found.places[:, -1] < 0).sum())
+        return table.num_rows, int((neighbours.places[:, -1] < 0).sum())
 
     return work

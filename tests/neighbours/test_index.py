@@ -1,5 +1,3 @@
-"""The index: what it finds, how it is tuned, and its file."""
-
 from __future__ import annotations
 
 from pathlib import Path
@@ -25,35 +23,37 @@ def space(request: pytest.FixtureRequest) -> Space:
     return Space.of(vectors.astype(np.float32), request.param)
 
 
-def test_it_is_tuned_until_it_finds_what_is_wanted(space: Space) -> None:
+def test_tuning_reaches_the_required_recall(space: Space) -> None:
     index, rows = build_index(space, seed=1), np.arange(0, N, 20)
     exact = nearest_of_all(space, 10, NOTHING, rows)
-    low, high = (tune(space, index, rows, exact, NOTHING, wanted) for wanted in (0.5, 0.98))
-    assert low.lists_looked_into < high.lists_looked_into < n_lists(N)
-    assert high.recall >= 0.98
-    found = nearest_by_index(space, index, space.vectors[rows], rows, 10, NOTHING)
-    counted = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found.places, exact.places, strict=True)])
-    assert recall(found, exact) == pytest.approx(counted) == high.recall
+    assert tune(space, index, rows, exact, NOTHING, 0.5) >= 0.5
+    few = index.nprobe
+    reached = tune(space, index, rows, exact, NOTHING, 0.98)
+    assert few < index.nprobe < n_lists(N)
+    neighbours = nearest_by_index(space, index, space.vectors[rows], rows, 10, NOTHING)
+    counted = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(neighbours.places, exact.places, strict=True)])
+    assert recall(neighbours, exact) == pytest.approx(counted) == reached
+    assert reached >= 0.98
     tune(space, index, rows, exact, NOTHING, 1.0)
     assert (nearest_by_index(space, index, space.vectors[rows], rows, 10, NOTHING).places == exact.places).mean() > 0.99
 
 
-def test_what_is_left_out_is_left_out_and_k_others_remain(space: Space) -> None:
+def test_excluded_songs_are_replaced_by_others(space: Space) -> None:
     codes = (np.arange(N) % 2).astype(np.int32)[None]
     index = build_index(space, seed=0)
     rows = np.arange(50)
-    found = nearest_by_index(space, index, space.vectors[rows], rows, 10, Exclusions(codes))
-    assert (found.places != NONE).all()
-    assert ((found.places % 2) != (rows % 2)[:, None]).all()
-    # Of two songs at most that are not the same artist's, the index alone would hardly find any.
+    neighbours = nearest_by_index(space, index, space.vectors[rows], rows, 10, Exclusions(codes))
+    assert (neighbours.places != NONE).all()
+    assert ((neighbours.places % 2) != (rows % 2)[:, None]).all()
+    # Only two songs are of other artists; the index alone would rarely find them.
     rare = np.zeros((1, N), np.int32)
     rare[0, [7, 4000]] = 1
-    found = nearest_by_index(space, index, space.vectors[rows[:3]], rows[:3], 3, Exclusions(rare))
-    assert [sorted(row[:2]) for row in found.places.tolist()] == [[7, 4000]] * 3
-    assert (found.places[:, 2] == NONE).all()
+    neighbours = nearest_by_index(space, index, space.vectors[rows[:3]], rows[:3], 3, Exclusions(rare))
+    assert [sorted(row[:2]) for row in neighbours.places.tolist()] == [[7, 4000]] * 3
+    assert (neighbours.places[:, 2] == NONE).all()
 
 
-def test_the_same_songs_give_the_same_file_and_it_can_be_read(space: Space, tmp_path: Path) -> None:
+def test_index_file_is_reproducible_and_readable(space: Space, tmp_path: Path) -> None:
     local = fs.LocalFileSystem()
     for name in ("one", "two"):
         index = build_index(space, seed=3, threads=2)
@@ -62,12 +62,12 @@ def test_the_same_songs_give_the_same_file_and_it_can_be_read(space: Space, tmp_
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     read = read_index(local, str(tmp_path / "one"))
     assert (read.ntotal, read.d, read.nprobe) == (N, 20, 5)
-    (tmp_path / "bad").write_bytes(b"nothing that is an index")
-    with pytest.raises(ValueError, match="bad is no index"):
+    (tmp_path / "bad").write_bytes(b"not an index")
+    with pytest.raises(ValueError, match="bad is not an index"):
         read_index(local, str(tmp_path / "bad"))
 
 
-def test_recall_counts_songs_as_near_as_the_last() -> None:
+def test_recall_counts_ties_with_the_last_neighbour() -> None:
     exact = Neighbours(np.array([[1, 2]]), np.array([[0.1, 0.2]]))
     assert recall(Neighbours(np.array([[1, 5]]), np.array([[0.1, 0.2]])), exact) == 1
     assert recall(Neighbours(np.array([[1, 5]]), np.array([[0.1, 0.3]])), exact) == 0.5
@@ -75,5 +75,5 @@ def test_recall_counts_songs_as_near_as_the_last() -> None:
 
 
 @pytest.mark.parametrize(("songs", "lists"), [(1, 1), (100, 2), (10_000, 256), (100_000, 512), (1_000_000, 2048)])
-def test_lists_grow_with_the_root_of_the_songs(songs: int, lists: int) -> None:
+def test_number_of_lists_grows_with_the_square_root(songs: int, lists: int) -> None:
     assert n_lists(songs) == lists

@@ -19,7 +19,6 @@ from msd_spark.neighbours.exact import nearest_of_all
 from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.factor_space import read_track_factors
 from msd_spark.neighbours.space import Space
-from msd_spark.neighbours.tables import neighbour_rows
 
 PARAMETERS = AlsParameters(rank=6)
 N_USERS = 12
@@ -64,7 +63,7 @@ def write_listens(warehouse: Warehouse, run: str, hostile: tuple[str, ...]) -> N
     warehouse.write_json(metadata, "factors", "_factors.json")
     space = Space.of(factors[:-2], "cosine")
     found = nearest_of_all(space, 5, Exclusions(np.empty((0, len(own)), np.int32)), np.arange(len(own)), 1)
-    warehouse.write_arrow(neighbour_rows(tracks[:-2], 0, found), "neighbours", "factors")
+    warehouse.write_arrow(found.rows(tracks[:-2], 0), "neighbours", "factors")
     search = {"embeddings": read_track_factors(warehouse).fingerprint()}
     warehouse.write_json(search, "neighbours", "factors", "_search.json")
     warehouse.write_json(quality(len(own)), "neighbours", "factors", "_quality.json")

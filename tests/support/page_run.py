@@ -21,7 +21,6 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.exact import nearest_of_all
 from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.space import Space
-from msd_spark.neighbours.tables import neighbour_rows
 from tests.support.embedded_songs import GENRES, write_embedded_songs
 from tests.support.page_listens import write_listens
 
@@ -47,7 +46,7 @@ def write_page_run(folder: Path, n: int = 120) -> Warehouse:
     embedded = read_embeddings(warehouse, RUN)
     space = Space.of(embedded.vectors, "cosine")
     found = nearest_of_all(space, 10, Exclusions(np.empty((0, n), np.int32)), np.arange(n), 1)
-    warehouse.write_arrow(neighbour_rows(embedded.track_ids, 0, found), "neighbours", RUN)
+    warehouse.write_arrow(found.rows(embedded.track_ids, 0), "neighbours", RUN)
     run = Path(warehouse.path(RUNS, RUN))
     (run / "predictions").mkdir(parents=True)
     genres = pq.read_table(warehouse.path("labels")).to_pandas().set_index("track_id")["genre"]

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from msd_spark.catalogue.genres import displayed_genres
 from msd_spark.factors.metrics import METRICS
 from msd_spark.factors.settings import METADATA_FILE, TABLE
-from msd_spark.neighbours.factor_space import FACTORS, read_track_factors
-from msd_spark.neighbours.settings import QUALITY_FILE, SEARCH_FILE
+from msd_spark.neighbours.factor_space import read_track_factors
+from msd_spark.neighbours.settings import FACTORS, QUALITY_FILE, SEARCH_FILE
 from msd_spark.neighbours.settings import TABLE as NEIGHBOURS
 from msd_spark.report.data.recommended import names_of, why_absent
 from msd_spark.report.data.sources import Sources
