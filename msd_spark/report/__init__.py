@@ -1,6 +1,5 @@
-"""The page of a run: what it is made of, from tables of the warehouse to files that a browser opens from disk.
+"""Write the report of a run: tables of the warehouse in, a folder that a browser opens from disk out.
 
-`sections` say what stands on the page, `charts` and `tables` what figures and tables are, `plotly_charts` and
-`paper` draw the figures for the page and for papers, `catalogue`, `details` and `heatmaps` hold what the map shows,
-and `scripts` how data gets into a page that may read no other files than scripts.
+``data`` reads the tables, ``sections`` turns them into texts, tables and charts, ``draw`` makes the charts, and
+``assets`` holds the scripts, the style and the template.
 """

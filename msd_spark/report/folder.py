@@ -1,4 +1,4 @@
-"""The files of a page's folder, as they are written into the warehouse's staging folder."""
+"""Files of a report, written into a staging folder of the warehouse."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.report.scripts import as_script
 
 PLOTLY = "assets/plotly.min.js"
+STYLE = "assets/report.css"
 SCRIPTS = (
-    "page",
+    "base",
     "colours",
     "points",
     "map",
@@ -26,20 +27,20 @@ SCRIPTS = (
     "charts",
     "start",
 )
-"""Of ``assets/``, in the order in which the page runs them."""
+"""Scripts of ``assets/``, in the order in which the report runs them."""
+
+ON_DEMAND = ("data/details-", "data/heatmap-", "data/recommend", "figures/", "tables/", "metrics.json")
+"""How the names of files begin that a browser does not read at first."""
 
 
 @dataclass
 class Folder:
-    """A folder that is being written.
+    """A folder with the sizes of the files written so far, in bytes by name.
 
     Attributes
     ----------
-    warehouse : Warehouse
     path : str
-        For its filesystem.
-    sizes : dict
-        Bytes of each file written, by name.
+        For the filesystem of the warehouse.
     """
 
     warehouse: Warehouse
@@ -47,7 +48,7 @@ class Folder:
     sizes: dict[str, int] = field(default_factory=dict)
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file; the folders in its name are made."""
+        """Write a file and the folders in its name."""
         if "/" in name:
             self.warehouse.filesystem.create_dir(f"{self.path}/{name.rsplit('/', 1)[0]}", recursive=True)
         with self.warehouse.filesystem.open_output_stream(f"{self.path}/{name}") as sink:
@@ -55,21 +56,19 @@ class Folder:
         self.sizes[name] = len(content)
 
     def write_data(self, name: str, content: object) -> None:
-        """Write what the page's scripts read under a name."""
+        """Write a data file for the report's scripts."""
         self.write(f"data/{name}.js", as_script(name, content))
 
     def write_assets(self) -> list[str]:
-        """Write the page's scripts, its style and Plotly; return the scripts that the page loads, in order."""
-        ours = package_files("msd_spark.report") / "assets"
-        self.write("assets/page.css", (ours / "page.css").read_bytes())
-        for name in SCRIPTS:
-            self.write(f"assets/{name}.js", (ours / f"{name}.js").read_bytes())
+        """Write scripts, style and Plotly; return the scripts that the report loads first, in order."""
+        assets = package_files("msd_spark.report") / "assets"
+        scripts = [f"assets/{name}.js" for name in SCRIPTS]
+        for name in (STYLE, *scripts):
+            self.write(name, (assets / name.removeprefix("assets/")).read_bytes())
         self.write(PLOTLY, get_plotlyjs().encode())
-        first, *others = [f"assets/{name}.js" for name in SCRIPTS]
-        # Plotly, five megabytes of it, is read when the map is there.
-        return [first, "data/page.js", "data/songs.js", *others]
+        # The five megabytes of Plotly are loaded after the map.
+        return [scripts[0], "data/report.js", "data/songs.js", *scripts[1:]]
 
-    def data_bytes(self) -> int:
-        """Return the bytes that a browser reads to show the page, before anything is clicked."""
-        later = ("data/details-", "data/heatmap-", "data/recommend", "figures/", "tables/", "metrics.json")
-        return sum(size for name, size in self.sizes.items() if not name.startswith(later))
+    def opening_bytes(self) -> int:
+        """Return the bytes that a browser reads to open the report."""
+        return sum(size for name, size in self.sizes.items() if not name.startswith(ON_DEMAND))

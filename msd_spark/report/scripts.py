@@ -1,8 +1,7 @@
-"""Data as scripts: a page opened from disk may not fetch files, but it may run scripts that lie beside it.
+"""Write data as scripts: a page opened from disk must not fetch files, but may run scripts beside it.
 
-A data file is one call, ``msd.receive(NAME, CONTENT)``. Its content is JSON in ASCII without ``<``, ``>`` and ``&``, so
-that no text in it ends a script element, opens a comment or holds one of the line ends (U+2028, U+2029) that JSON
-allows and JavaScript once did not. Arrays of numbers are packed: their bytes, little endian, in base64.
+A data file is one call, ``msd.receive(NAME, CONTENT)``. CONTENT is ASCII JSON without ``<``, ``>`` and ``&``, so no text
+can end the script element. Arrays of numbers are packed as little-endian bytes in base64.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from typing import Any
 import numpy as np
 
 ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
-"""Of JSON, these stand in strings alone, where an escape means the same."""
+"""These characters occur in JSON only within strings, where the escape is equivalent."""
 
 PACKED_TYPES = {"uint8": "u1", "int16": "i2", "uint16": "u2", "uint32": "u4", "float32": "f4"}
-"""Element types that the page's scripts can read."""
+"""Element types that the report's scripts read."""
 
 
 def as_json(content: Any) -> str:
@@ -26,7 +25,7 @@ def as_json(content: Any) -> str:
     Raises
     ------
     ValueError
-        When a number is not finite.
+        If a number is not finite.
 
     Examples
     --------
@@ -37,7 +36,7 @@ def as_json(content: Any) -> str:
 
 
 def as_script(name: str, content: Any) -> bytes:
-    r"""Return a data file that hands its content to the page.
+    r"""Return a data file.
 
     Examples
     --------
@@ -48,12 +47,12 @@ def as_script(name: str, content: Any) -> bytes:
 
 
 def packed(values: np.ndarray) -> dict[str, str]:
-    """Return an array as its element type and its bytes.
+    """Return the element type and the bytes of an array, in row-major order.
 
-    Parameters
-    ----------
-    values : numpy.ndarray
-        Of a type of `PACKED_TYPES`; any shape, taken flat, row after row.
+    Raises
+    ------
+    TypeError
+        If its type is not in `PACKED_TYPES`.
 
     Examples
     --------
@@ -62,11 +61,6 @@ def packed(values: np.ndarray) -> dict[str, str]:
     """
     kind = values.dtype.name
     if kind not in PACKED_TYPES:
-        raise TypeError(f"the page reads {', '.join(PACKED_TYPES)}, not {kind}")
+        raise TypeError(f"the report's scripts read {', '.join(PACKED_TYPES)}, not {kind}")
     content = np.ascontiguousarray(values, np.dtype(f"<{PACKED_TYPES[kind]}")).tobytes()
     return {"type": kind, "bytes": base64.b64encode(content).decode("ascii")}
-
-
-def unpacked(content: dict[str, str]) -> np.ndarray:
-    """Return the array that `packed` was given, flat."""
-    return np.frombuffer(base64.b64decode(content["bytes"]), np.dtype(f"<{PACKED_TYPES[content['type']]}"))

@@ -1,4 +1,4 @@
-"""A section of the page: what it says, its figures and its tables."""
+"""A section of the report: texts, charts and tables."""
 
 from __future__ import annotations
 
@@ -10,44 +10,26 @@ from msd_spark.report.draw.charts import Chart
 from msd_spark.report.tables import Table
 
 
+class Absent(Exception):
+    """A section without content; the message is the reason and what to run."""
+
+
 @dataclass(frozen=True)
 class Section:
-    """A section.
+    """Content of a section.
 
     Attributes
     ----------
-    key : str
-        Its anchor.
-    title : str
     text : tuple of str
         Paragraphs, as plain text.
-    charts : tuple of Chart
-    tables : tuple of Table
     drawing : Markup or None
-        A figure that is markup already; whoever makes it escapes what is in it.
+        Escaped SVG.
     filled : str or None
-        Id of a box that the page's scripts fill; none where it is None.
+        Id of an element that the report's scripts fill.
     """
 
-    key: str
-    title: str
     text: tuple[str, ...] = ()
     charts: tuple[Chart, ...] = ()
     tables: tuple[Table, ...] = ()
     drawing: Markup | None = None
     filled: str | None = None
-
-
-@dataclass(frozen=True)
-class Absent:
-    """A section that has nothing to show.
-
-    Attributes
-    ----------
-    title : str
-    why : str
-        In a line, with what to run.
-    """
-
-    title: str
-    why: str

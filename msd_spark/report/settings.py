@@ -1,48 +1,32 @@
-"""What is asked of a report, and names that its parts share."""
+"""Settings of the report."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.errors import UserError
+from msd_spark.core.options import Settings, at_least, option
+from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 
 STAGE = "report"
 REPORTS = "reports"
-"""Folder of the warehouse: ``reports/RUN/index.html`` and what it needs."""
+"""Folder of the warehouse: ``reports/RUN/index.html`` and its files."""
 
 
 @dataclass(frozen=True)
-class ReportSettings:
-    """Which run is shown, and how much of its catalogue.
+class ReportSettings(Settings):
+    """Settings of the report; each field is an option of ``msd-spark report``."""
 
-    Attributes
-    ----------
-    warehouse, run : str
-    heatmaps : int
-        Songs whose chroma and timbre are shipped with the page, drawn at random, each genre in its share.
-    show : tuple of str
-        Track ids of songs that have heatmaps whatever is drawn.
-    most_songs : int
-        Songs on the map; of a larger catalogue a seeded sample.
-    seed : int
-        Of all samples.
-    users : int
-        Users whose recommendations are shown, drawn at random from those with factors.
-    """
-
-    warehouse: str
-    run: str
-    heatmaps: int = 400
-    show: tuple[str, ...] = ()
-    most_songs: int = 100_000
-    seed: int = 0
-    users: int = 50
-
-    def __post_init__(self) -> None:
-        """Refuse numbers that make no page."""
-        if self.users < 0:
-            raise UserError(f"--users is at least 0, not {self.users}")
-        if self.heatmaps < 0 or self.most_songs < 1:
-            raise UserError(
-                f"--heatmaps is at least 0 and --most-songs at least 1, not {self.heatmaps} and {self.most_songs}",
-            )
+    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    run: str | None = option(None, "run in models/ that the report shows; by default the newest", metavar="NAME")
+    heatmaps: int = option(
+        400, "number of songs with chroma and timbre, sampled by genre", metavar="N", check=at_least(0)
+    )
+    show: tuple[str, ...] = option(
+        (), "further tracks that get chroma and timbre, by track id", metavar="TRACK_ID"
+    )
+    most_songs: int = option(
+        100_000, "songs on the map at most; a larger catalogue is sampled by genre", metavar="N", check=at_least(1)
+    )
+    users: int = option(50, "number of sampled users whose recommendations are shown", metavar="N", check=at_least(0))
+    seed: int = option(0, "random seed of all samples")
+    figures: bool = option(False, "also save every chart as SVG and PNG in figures/; needs Chromium or Chrome")

@@ -1,10 +1,9 @@
-"""What a table of the page is: texts for people, and the same figures unrounded as CSV."""
+"""Tables of the report: formatted for readers, and unrounded as CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 LONG = 40
-"""Characters that a figure with its interval never has."""
+"""More characters than a metric with its interval has."""
 
 
 @dataclass(frozen=True)
@@ -22,18 +21,17 @@ class Table:
     Attributes
     ----------
     name : str
-        Of its CSV file.
+        File name without suffix.
     title : str
-        A caption.
-    heads : tuple of str
+        Caption.
     rows : tuple
-        Of texts and numbers, a row as long as `heads`.
+        Rows of texts and numbers, as long as `heads`.
     shown : int
-        Rows on the page; all are in the CSV file.
+        Rows in the report; the CSV file has all.
     texts : int
-        Columns from the left that hold texts and stand flush left.
+        Number of columns from the left that are left-aligned.
     folded : bool
-        Whether the page shows it only when it is asked for.
+        Whether the table is collapsed at first.
     """
 
     name: str
@@ -45,28 +43,19 @@ class Table:
     folded: bool = False
 
     def cells(self) -> list[list[str]]:
-        """Return what the page shows."""
+        """Return the formatted cells."""
         return [[cell(value) for value in row] for row in self.rows[: self.shown]]
 
-    def text_columns(self) -> set[int]:
-        """Return the places of columns that hold a long text, which may need several lines."""
-        return {
-            place
-            for row in self.rows[: self.shown]
-            for place, value in enumerate(row)
-            if isinstance(value, str) and len(value) > LONG
-        }
-
     def classes(self) -> list[str]:
-        """Return how each column stands: a long ``text``, ``flush`` left, or as a number."""
-        long, shown = self.text_columns(), self.rows[: self.shown]
-        worded = {
-            place for row in shown for place, value in enumerate(row) if isinstance(value, str) and is_worded(value)
-        }
-        return [
-            "text" if place in long else "flush" if place < self.texts or place in worded else "figure"
-            for place in range(len(self.heads))
-        ]
+        """Return the style of each column: ``text`` (long), ``flush`` (left-aligned) or ``figure``."""
+        styles = []
+        for place in range(len(self.heads)):
+            texts = [row[place] for row in self.rows[: self.shown] if isinstance(row[place], str)]
+            if any(len(text) > LONG for text in texts):
+                styles.append("text")
+            else:
+                styles.append("flush" if place < self.texts or any(map(has_letters, texts)) else "figure")
+        return styles
 
     def as_csv(self) -> bytes:
         """Return the table as CSV in UTF-8."""
@@ -74,30 +63,30 @@ class Table:
 
 
 def rows_of(table: pd.DataFrame, columns: Sequence[str]) -> tuple[tuple[Any, ...], ...]:
-    """Return a data frame's rows; None for what is null."""
+    """Return the rows of a data frame, with None for null."""
     lists = (table[name].astype(object).tolist() for name in columns)
     rows = zip(*lists, strict=True)
     return tuple(tuple(None if is_null(value) else value for value in row) for row in rows)
 
 
-def is_worded(text: str) -> bool:
-    """Return whether a text has letters: figures with intervals have none.
+def has_letters(text: str) -> bool:
+    """Return whether a text has letters; metrics with intervals have none.
 
     Examples
     --------
-    >>> is_worded("Rap"), is_worded(".565 [.429, .708]")
+    >>> has_letters("Rap"), has_letters(".565 [.429, .708]")
     (True, False)
     """
     return any(letter.isalpha() for letter in text)
 
 
 def is_null(value: Any) -> bool:
-    """Return whether a value is None, NaN or pandas' own null."""
-    return value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value))
+    """Return whether a scalar is None, NaN or pandas' null."""
+    return bool(pd.isna(value)) if pd.api.types.is_scalar(value) else False
 
 
 def cell(value: Any) -> str:
-    """Return a value as people read it.
+    """Return a value for readers.
 
     Examples
     --------
@@ -116,9 +105,7 @@ def cell(value: Any) -> str:
 
 
 def as_csv(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
-    """Return rows as CSV in UTF-8, lines ended as RFC 4180 says."""
+    """Return rows as CSV in UTF-8, with the line ends of RFC 4180."""
     sink = io.StringIO(newline="")
-    writer = csv.writer(sink)
-    writer.writerow(heads)
-    writer.writerows(rows)
+    csv.writer(sink).writerows([heads, *rows])
     return sink.getvalue().encode("utf-8", "replace")

@@ -22,8 +22,8 @@ from msd_spark.report.draw.model_diagram import depths, diagram, layers_of
 from msd_spark.report.job import make_report
 from msd_spark.report.scripts import PACKED_TYPES, as_json, as_script, packed, unpacked
 from msd_spark.report.settings import ReportSettings
-from tests.support.page_listens import N_USERS
-from tests.support.page_run import HOSTILE, RUN, keras_file, write_page_run
+from tests.support.report_listens import N_USERS
+from tests.support.report_run import HOSTILE, RUN, keras_file, write_report_run
 from tests.support.song_tables import song, write_songs
 
 TEXTS = st.text(st.characters(), max_size=30) | st.sampled_from(HOSTILE)
@@ -179,7 +179,7 @@ def test_the_diagram_folds_what_only_prepares_and_shows_what_joins() -> None:
 
 
 def test_the_report_says_what_is_missing_and_what_is_wrong(tmp_path: Path) -> None:
-    warehouse = write_page_run(tmp_path, 30)
+    warehouse = write_report_run(tmp_path, 30)
     with pytest.raises(UserError, match="no finished run models/other; finished ones: tiny"):
         make_report(ReportSettings(warehouse.root, "other"))
     with pytest.raises(UserError, match="embeddings/tiny has no track TRX"):
@@ -209,7 +209,7 @@ def test_the_report_says_what_is_missing_and_what_is_wrong(tmp_path: Path) -> No
 
 
 def test_a_map_that_lacks_songs_is_not_shown(tmp_path: Path) -> None:
-    warehouse = write_page_run(tmp_path, 30)
+    warehouse = write_report_run(tmp_path, 30)
     tracks = pd.Series([f"TR{number:06d}{'A' * 10}" for number in range(30)])
     place = np.arange(30, dtype=np.float32)
     table = pd.DataFrame({"track_id": tracks, "x": place, "y": -place, "fitted": [True] * 20 + [False] * 10})

@@ -25,8 +25,8 @@ from msd_spark.report.scripts import unpacked
 from msd_spark.report.section import Absent, Section
 from msd_spark.report.sections.recommendations import recommendations_section
 from msd_spark.report.settings import ReportSettings
-from tests.support.page_listens import ELSEWHERE, N_USERS, UNKNOWN
-from tests.support.page_run import HOSTILE, RUN, write_page_run
+from tests.support.report_listens import ELSEWHERE, N_USERS, UNKNOWN
+from tests.support.report_run import HOSTILE, RUN, write_report_run
 
 NAN = float("nan")
 
@@ -69,7 +69,7 @@ def test_a_vectors_bytes_are_wrong_by_half_a_step_at_most(rows: list[list[float]
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    return write_page_run(tmp_path_factory.mktemp("page"), 60)
+    return write_report_run(tmp_path_factory.mktemp("page"), 60)
 
 
 def data_of(warehouse: Warehouse, rows: slice = slice(None), **more: Any) -> RecommendationData:
@@ -157,7 +157,7 @@ def test_the_section_has_recommenders_and_neighbours_beside_chance(warehouse: Wa
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
-    warehouse = write_page_run(tmp_path, 30)
+    warehouse = write_report_run(tmp_path, 30)
     sources = Sources.open(warehouse, RUN)
     warehouse.write_json({"embeddings": "others"}, "neighbours", "factors", "_search.json")
     metadata = warehouse.read_json("factors", "_factors.json")

@@ -1,12 +1,13 @@
-// The other figures, by Plotly, drawn when they come into sight, in the colours of the page.
+// Charts by Plotly, drawn when they scroll into view, in the colours of the report; each can be saved as SVG and PNG.
 'use strict';
 
 msd.charts = (() => {
   const drawn = new Set();
-  const CONFIG = { displaylogo: false, displayModeBar: window.matchMedia('(hover: hover)').matches ? 'hover' : false, responsive: true, modeBarButtons: [['zoom2d', 'pan2d', 'resetScale2d', 'toImage']], toImageButtonOptions: { format: 'svg' } };
+  const CONFIG = { displaylogo: false, displayModeBar: window.matchMedia('(hover: hover)').matches ? 'hover' : false, responsive: true, modeBarButtons: [['zoom2d', 'pan2d', 'resetScale2d']] };
+  const PRINT = { paper: '#ffffff', ink: '#1c1c1a', quiet: '#63635e', line: '#d9d9d4' };
+  const SIZES = { svg: { format: 'svg', width: 800 }, png: { format: 'png', width: 800, scale: 3 } };
 
-  function themed(layout) {
-    const { ink, line, paper, quiet } = msd.theme();
+  function themed(layout, { ink, line, paper, quiet }) {
     const axis = { gridcolor: line, linecolor: line, zerolinecolor: quiet, tickcolor: line };
     return {
       margin: { l: 56, r: 14, t: 14, b: 50 }, legend: { orientation: 'h', yref: 'container', y: 0, yanchor: 'bottom', x: 0 }, ...layout,
@@ -16,25 +17,48 @@ msd.charts = (() => {
     };
   }
 
-  async function plot(box, figure) {
-    box.figure = figure;
+  // A chart on white, whatever the theme of the report.
+  const printed = ({ data, layout }) => ({ data, layout: { ...themed(layout, PRINT), paper_bgcolor: PRINT.paper } });
+
+  // The address of every chart's SVG and PNG, by file name; see msd_spark/report/draw/files.py.
+  async function images(charts) {
+    const all = {};
+    for (const [name, chart] of Object.entries(charts)) {
+      for (const [format, size] of Object.entries(SIZES)) all[`${name}.${format}`] = await Plotly.toImage(printed(chart), { ...size, height: chart.layout.height });
+    }
+    return all;
+  }
+
+  function addButtons(box, chart) {
+    const caption = box.parentElement.querySelector('figcaption');
+    if (!caption || caption.querySelector('button')) return;
+    for (const format of Object.keys(SIZES)) {
+      const save = () => Plotly.downloadImage(printed(chart), { ...SIZES[format], height: chart.layout.height, filename: box.dataset.chart });
+      const title = `Save as ${format.toUpperCase()}`;
+      caption.append(' ', msd.element('button', { type: 'button', title, 'aria-label': title, onclick: save }, format.toUpperCase()));
+    }
+  }
+
+  async function plot(box, chart) {
+    box.chart = chart;
     drawn.add(box);
     await msd.run('assets/plotly.min.js');
-    return Plotly.react(box, figure.data, themed(figure.layout), CONFIG);
+    addButtons(box, chart);
+    return Plotly.react(box, chart.data, themed(chart.layout, msd.theme()), CONFIG);
   }
 
   async function start() {
-    const figures = await msd.load('charts');
+    const charts = await msd.load('charts');
     const watch = new IntersectionObserver((entries) => {
       for (const { isIntersecting, target } of entries) {
         if (!isIntersecting) continue;
         watch.unobserve(target);
-        plot(target, figures[target.dataset.chart]);
+        plot(target, charts[target.dataset.chart]);
       }
     }, { rootMargin: '300px' });
     document.querySelectorAll('[data-chart]').forEach((box) => watch.observe(box));
-    msd.onTheme(() => drawn.forEach((box) => (box.isConnected ? plot(box, box.figure) : drawn.delete(box))));
+    msd.onTheme(() => drawn.forEach((box) => (box.isConnected ? plot(box, box.chart) : drawn.delete(box))));
   }
 
-  return { plot, start };
+  return { plot, start, images };
 })();

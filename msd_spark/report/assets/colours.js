@@ -1,4 +1,4 @@
-// Colours and shapes of the map's groups: Okabe and Ito's for names, Cividis for what has an order, grey for the rest.
+// Colours and shapes of groups: Okabe and Ito's palette for names, Cividis for ordered traits, grey for the rest.
 'use strict';
 
 msd.colours = (() => {
@@ -16,20 +16,20 @@ msd.colours = (() => {
     return '#' + a.map((value, i) => Math.round(value + (b[i] - value) * (at - low)).toString(16).padStart(2, '0')).join('');
   }
 
-  // The look of each group of a trait, and last that of songs that are in none.
+  // The look of each group of a trait; the last is for songs without a group.
   function looks(trait) {
     const n = trait.names.length;
-    // The largest groups have a colour each; smaller ones share it and differ by shape.
+    // The largest groups have their own colour; smaller ones differ by shape.
     const bySize = trait.names.map((_, i) => i).sort((a, b) => trait.counts[b] - trait.counts[a]);
     const rank = new Map(bySize.map((i, place) => [i, place]));
-    const made = trait.names.map((_, i) =>
+    const named = trait.names.map((_, i) =>
       trait.ordered
         ? { colour: along(CIVIDIS, n > 1 ? 0.12 + 0.88 * (i / (n - 1)) : 0.5), shape: 'circle' }
         : { colour: NAMED[rank.get(i) % NAMED.length], shape: SHAPES[Math.floor(rank.get(i) / NAMED.length) % SHAPES.length] });
-    return [...made, { colour: OTHER, shape: 'circle' }];
+    return [...named, { colour: OTHER, shape: 'circle' }];
   }
 
-  // Whether a place lies within a shape of radius 1.
+  // Whether a point is inside a shape of radius 1.
   const INSIDE = {
     circle: (x, y) => x * x + y * y <= 0.92,
     diamond: (x, y) => Math.abs(x) + Math.abs(y) <= 1.15,

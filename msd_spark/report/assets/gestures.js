@@ -1,8 +1,8 @@
-// What mouse, fingers and keys do on the map.
+// Mouse, touch and keyboard on the map.
 'use strict';
 
 msd.gestures = (map, canvas) => {
-  const CLICK = 5; // pixels that a press may move and still be a click
+  const CLICK = 5; // maximum movement of a click, in pixels
   const pointers = new Map();
   let pressed = null, moved = 0, spread = 0;
 

@@ -1,4 +1,4 @@
-// The songs within the lasso: how many, of which groups, which ones; to take away as CSV.
+// Songs within the lasso: their number, groups and names, with an export to CSV.
 'use strict';
 
 msd.lassoed = (map, box) => {
@@ -13,9 +13,7 @@ msd.lassoed = (map, box) => {
       ...map.traits.filter((trait) => trait.key !== 'artist').map((trait) => trait.names[trait.codes[row]]),
     ]);
     const text = [heads, ...lines].map((line) => line.map(quote).join(',')).join('\r\n');
-    const url = URL.createObjectURL(new Blob(['\ufeff', text, '\r\n'], { type: 'text/csv' }));
-    element('a', { href: url, download: 'songs.csv' }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 10000);
+    msd.download(new Blob(['\ufeff', text, '\r\n'], { type: 'text/csv' }), 'songs.csv');
   }
 
   map.on('lasso', (rows) => {

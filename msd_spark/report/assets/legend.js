@@ -1,4 +1,4 @@
-// What colours mean: a choice of traits, and the groups of the chosen one, each of which can be seen alone.
+// Legend of the map: selects the trait that colours it; each group can be isolated.
 'use strict';
 
 msd.legend = (map, select, list) => {

@@ -1,9 +1,9 @@
-// The map: where songs are, what is pointed at, what is chosen. Pan, zoom, lasso, by mouse, finger or keyboard.
+// The map: positions, hover, selection, pan, zoom and lasso.
 'use strict';
 
 msd.createMap = (() => {
-  const SLACK = 12; // pixels within which a point is meant
-  const MOST = 400; // of zoom, against the whole map
+  const SLACK = 12; // pixels between pointer and point
+  const MOST = 400; // maximum zoom, relative to the whole map
 
   function create(songs, canvas, tip) {
     const x = msd.unpack(songs.x), y = msd.unpack(songs.y), n = x.length;
@@ -13,7 +13,7 @@ msd.createMap = (() => {
     const find = msd.points.finder(x, y, bounds);
     const painter = msd.points.painter(canvas);
     const state = { trait: traits[0] || plain, only: null, chosen: -1, neighbours: [], marked: -1, hovered: -1, lassoed: null, lasso: null, mode: 'pan', focused: false };
-    const view = { cx: 0, cy: 0, scale: 1 }; // the middle, and CSS pixels of a unit
+    const view = { cx: 0, cy: 0, scale: 1 }; // centre, and CSS pixels per unit
     let wide = 1, high = 1, ratio = 1, radius = 3, whole = 1, asked = false;
     const listeners = { choose: [], lasso: [], leave: [] };
     const tell = (event, ...values) => listeners[event].forEach((act) => act(...values));
@@ -65,7 +65,7 @@ msd.createMap = (() => {
     function paint() {
       const theme = msd.theme();
       const { trait, only, lassoed } = state;
-      // Fewer points, and points seen from nearer, are larger.
+      // Points are larger if there are few, or after zooming in.
       const base = n > 20000 ? 1.9 : n > 3000 ? 2.5 : 3.6;
       radius = Math.min(7, base * Math.pow(view.scale / whole, 0.3)) * ratio;
       radius = Math.round(radius * 2) / 2;
@@ -78,7 +78,7 @@ msd.createMap = (() => {
         const chosen = trait.looks.map((look, code) => (code === only ? look : null));
         passes = [{ looks: faint.map((look, code) => (code === only ? null : look)), radius, opacity: 0.7 }, { looks: chosen, radius, opacity: 0.95 }];
       } else {
-        const last = trait.looks.length - 1; // songs of no group lie beneath the others
+        const last = trait.looks.length - 1; // songs without a group are below the others
         const rest = trait.looks.map((look, code) => (code === last && trait.names.length ? look : null));
         const others = trait.looks.map((look, code) => (code === last && trait.names.length ? null : look));
         passes = [{ looks: rest, radius, opacity: 0.4 }, { looks: others, radius, opacity: 0.8 }];
@@ -165,7 +165,7 @@ msd.createMap = (() => {
       tell('choose', i);
     }
 
-    // Show which song is chosen; the view moves only where the song is out of sight.
+    // Mark the selected song; the view moves only if the song is outside.
     function show(i, neighbours = []) {
       Object.assign(state, { chosen: i, neighbours, marked: -1 });
       if (i >= 0) {

@@ -1,13 +1,13 @@
-// Tens of thousands of points, painted into a buffer of pixels: no WebGL, no eval, a frame in milliseconds.
+// Paint tens of thousands of points into a pixel buffer, in milliseconds, without WebGL and eval.
 'use strict';
 
 msd.points = (() => {
-  const SAMPLES = 4; // along each side of a pixel, for smooth edges
+  const SAMPLES = 4; // per side of a pixel, for antialiasing
 
-  // Which pixels a shape covers around its middle, and how much of each (0 to 256).
+  // The pixels that a shape covers around its centre, and the coverage of each (0 to 256).
   function sprite(inside, radius, opacity) {
     const reach = Math.ceil(radius);
-    const found = { x: [], y: [], cover: [] };
+    const covered = { x: [], y: [], cover: [] };
     for (let y = -reach; y <= reach; y++) {
       for (let x = -reach; x <= reach; x++) {
         let hits = 0;
@@ -16,22 +16,22 @@ msd.points = (() => {
           hits += inside(at(x, i % SAMPLES), at(y, Math.floor(i / SAMPLES)));
         }
         if (!hits) continue;
-        found.x.push(x);
-        found.y.push(y);
-        found.cover.push(Math.round((256 * opacity * hits) / (SAMPLES * SAMPLES)));
+        covered.x.push(x);
+        covered.y.push(y);
+        covered.cover.push(Math.round((256 * opacity * hits) / (SAMPLES * SAMPLES)));
       }
     }
-    return found;
+    return covered;
   }
 
   // A painter for a canvas; `size` must be called before `paint`.
   function painter(canvas) {
-    // Its pixels are made by the processor, so the canvas need not live on the graphics card.
+    // The CPU computes the pixels, so the canvas need not be on the GPU.
     const context = canvas.getContext('2d', { willReadFrequently: true });
     let image, pixels, width, height, margin, sprites = new Map();
 
     function size(wide, high, radius) {
-      margin = Math.ceil(radius) + 2; // so that points at the rim need no check a pixel
+      margin = Math.ceil(radius) + 2; // points at the border need no check per pixel
       [width, height] = [wide + 2 * margin, high + 2 * margin];
       image = context.createImageData(width, height);
       pixels = new Uint32Array(image.data.buffer);
@@ -47,7 +47,7 @@ msd.points = (() => {
       return sprites.get(key);
     }
 
-    // What a point adds to each pixel that it covers, and what share of the pixel (of 256) shows through.
+    // What a point adds to each covered pixel, and the share of the pixel (of 256) that shows through.
     function brushOf(look, radius, opacity) {
       const { offsets, cover } = spriteOf(look.shape, radius, opacity);
       const [r, g, b] = msd.colours.channels(look.colour);
@@ -59,8 +59,8 @@ msd.points = (() => {
       };
     }
 
-    // Paint the points; passes say which codes are painted, in which order, and how.
-    // view: {x0, y0, scale}: the pixel of a place (x, y) is ((x - x0) * scale, (y0 - y) * scale).
+    // Paint the points in passes, each with its looks by code.
+    // view: {x0, y0, scale}: the pixel of (x, y) is ((x - x0) * scale, (y0 - y) * scale).
     function paint(x, y, codes, view, paper, passes) {
       const [r, g, b] = msd.colours.channels(paper);
       pixels.fill(((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
@@ -79,7 +79,7 @@ msd.points = (() => {
           const { offsets, under, outer, inner } = brush;
           for (let j = 0; j < offsets.length; j++) {
             const at = base + offsets[j], old = pixels[at];
-            // Red and blue are eight bits apart, so that one multiplication does for both.
+            // One multiplication for red and blue, which are eight bits apart.
             pixels[at] = 0xff000000
               | (((Math.imul(old & 0xff00ff, under[j]) >>> 8) & 0xff00ff) + outer[j])
               | (((Math.imul(old & 0xff00, under[j]) >>> 8) & 0xff00) + inner[j]);
@@ -93,7 +93,7 @@ msd.points = (() => {
     return { size, paint, context };
   }
 
-  // Finds the point nearest to a place, by cells of a grid.
+  // Find the nearest point with a grid of cells.
   function finder(x, y, bounds) {
     const n = x.length;
     const side = Math.max(1, Math.ceil(Math.sqrt(n / 2)));
@@ -122,7 +122,7 @@ msd.points = (() => {
     return { nearest };
   }
 
-  // Whether a place lies within a polygon [[x, y], ...] (even-odd rule).
+  // Whether a point is inside a polygon [[x, y], ...] (even-odd rule).
   function within(polygon, px, py) {
     let inside = false;
     for (let i = 0, j = polygon.length - 1; i < polygon.length; j = i++) {

@@ -1,12 +1,12 @@
-// Recommendations for a user of the sample, and from songs that are chosen here, on the map or by the lasso.
+// Recommendations for a sampled user, and from songs selected here, on the map or with the lasso.
 'use strict';
 
 msd.recommendations = (() => {
   const { element } = msd;
-  const SHOWN = 30; // chosen songs that are named
+  const SHOWN = 30; // selected songs that are listed
   const NOTHING = {
-    als: 'None: ALS knows none of these songs (too few listened to them).',
-    content: 'None: there is no embedding of these songs.',
+    als: 'None: these songs have no ALS factors (too few listeners).',
+    content: 'None: these songs have no embedding.',
     mixed: 'None.',
   };
 
@@ -16,7 +16,7 @@ msd.recommendations = (() => {
     if (ref < 0) {
       const [id, artist, title] = others[-1 - ref];
       return element('li', {}, element('div', { class: 'neighbour elsewhere' }, element('span', { class: 'name' }, title === null ? id : title),
-        element('span', { class: 'quiet' }, artist === null ? 'artist not known' : artist), beside));
+        element('span', { class: 'quiet' }, artist === null ? 'unknown artist' : artist), beside));
     }
     const mark = (row) => () => map.mark(row);
     const trait = map.traits.find((one) => one.key === 'genre') || map.traits.find((one) => one.key === 'predicted');
@@ -37,15 +37,15 @@ msd.recommendations = (() => {
   }
 
   function columns({ als, content, mixed }, others) {
-    const ranks = (first, second) => [first && `listens ${first}`, second && `content ${second}`].filter(Boolean).join(', ');
+    const ranks = (first, second) => [first && `plays ${first}`, second && `content ${second}`].filter(Boolean).join(', ');
     return [
-      column('als', 'By listens (ALS)', als.map((ref) => songItem(ref, others))),
+      column('als', 'By plays (ALS)', als.map((ref) => songItem(ref, others))),
       column('content', 'By content', content.map((ref) => songItem(ref, others))),
       column('mixed', 'Mixed', mixed.map(([ref, first, second]) => songItem(ref, others, ranks(first, second)))),
     ];
   }
 
-  const told = (error) => element('p', { role: 'alert' }, error.message);
+  const alert = (error) => element('p', { role: 'alert' }, error.message);
 
   function forUsers() {
     const select = element('select', { id: 'user' }), lists = element('div', { class: 'lists', 'aria-live': 'polite' });
@@ -57,11 +57,11 @@ msd.recommendations = (() => {
       const show = () => {
         const user = users[select.value];
         const played = user.played.map(([ref, plays]) => songItem(ref, others, `${plays.toLocaleString('en')} ×`));
-        lists.replaceChildren(column('played', 'Played most', played), ...columns(user, others));
+        lists.replaceChildren(column('played', 'Most played', played), ...columns(user, others));
       };
       select.addEventListener('change', show);
       if (users.length) show();
-    }, (error) => lists.replaceChildren(told(error)));
+    }, (error) => lists.replaceChildren(alert(error)));
     return box;
   }
 
@@ -74,16 +74,16 @@ msd.recommendations = (() => {
     const status = element('span', { class: 'search-status', role: 'status' });
     const list = element('ul', { class: 'chosen', 'aria-label': 'Recommended from' }), lists = element('div', { class: 'lists', 'aria-live': 'polite' });
     const box = element('div', { id: 'from-songs' }, element('h3', {}, 'From songs'),
-      element('p', { class: 'quiet' }, 'Add songs here, from the panel of a chosen song, or all of a lasso. Candidates are the songs of this page.'),
+      element('p', { class: 'quiet' }, 'Add songs here, from the panel of a selected song, or from the lasso. Candidates are the songs of this report.'),
       element('div', { class: 'search' }, element('label', { for: 'add-song', class: 'quiet' }, 'Add a song'), input, found, status), list, lists);
 
     async function change() {
       const mine = ++version;
       const named = chosen.slice(0, SHOWN).map((row) => element('li', {}, element('button',
-        { type: 'button', 'aria-label': `Leave out ${songs.title(row)}`, onclick: () => { chosen.splice(chosen.indexOf(row), 1); change(); } },
+        { type: 'button', 'aria-label': `Remove ${songs.title(row)}`, onclick: () => { chosen.splice(chosen.indexOf(row), 1); change(); } },
         element('span', {}, songs.title(row)), ' ', element('span', { class: 'quiet' }, songs.artist(row)), ' ×')));
       if (chosen.length > SHOWN) named.push(element('li', { class: 'quiet' }, `and ${(chosen.length - SHOWN).toLocaleString('en')} more`));
-      if (chosen.length) named.push(element('li', {}, element('button', { type: 'button', onclick: () => { chosen.length = 0; change(); } }, 'Leave out all')));
+      if (chosen.length) named.push(element('li', {}, element('button', { type: 'button', onclick: () => { chosen.length = 0; change(); } }, 'Remove all')));
       list.replaceChildren(...named);
       if (!chosen.length) {
         lists.replaceChildren();
@@ -92,14 +92,14 @@ msd.recommendations = (() => {
       try {
         recommend = recommend || msd.recommenders.create(await msd.load('recommend-songs'));
       } catch (error) {
-        lists.replaceChildren(told(error));
+        lists.replaceChildren(alert(error));
         return;
       }
-      if (mine !== version) return; // the choice changed meanwhile
+      if (mine !== version) return; // the selection changed meanwhile
       const result = recommend(chosen);
       lists.replaceChildren(...columns(result, []));
-      if (result.heard && result.heard < chosen.length) {
-        lists.prepend(element('p', { class: 'quiet' }, `ALS knows ${result.heard.toLocaleString('en')} of the ${chosen.length.toLocaleString('en')} songs.`));
+      if (result.known && result.known < chosen.length) {
+        lists.prepend(element('p', { class: 'quiet' }, `${result.known.toLocaleString('en')} of the ${chosen.length.toLocaleString('en')} songs have ALS factors.`));
       }
     }
 
@@ -118,7 +118,7 @@ msd.recommendations = (() => {
 
   let from = null;
 
-  // Fill the section's box, where the page has one.
+  // Fill the section, if the report has one.
   function start(box) {
     if (!box) return;
     from = fromSongs();
@@ -132,7 +132,7 @@ msd.recommendations = (() => {
     box.append(from.box);
   }
 
-  // A button that recommends from rows; none where the page has no recommendations.
+  // A button that recommends from rows; null without recommendations.
   function button(text, rows) {
     return from && element('button', {
       type: 'button',

@@ -1,10 +1,10 @@
-// Search as one types: a combobox (WAI-ARIA) over titles and artists, blind to case and accents.
+// Search while typing: a combobox (WAI-ARIA) over titles and artists that ignores case and accents.
 'use strict';
 
 msd.search = (() => {
   const MOST = 12;
 
-  // What is searched: for each song " artist title", folded; made when it is first needed.
+  // Normalised text of each song, built on first use.
   function index(songs) {
     const artists = new Map();
     const folded = new Array(songs.n);
@@ -16,15 +16,15 @@ msd.search = (() => {
     return folded;
   }
 
-  // The rows that have every word, best first: the whole text, then beginnings of words, then words in between.
-  function find(folded, ids, wanted) {
-    const text = msd.fold(wanted.trim());
+  // The rows with every word, best first: equal text, start of the text, starts of words, anywhere.
+  function find(folded, ids, query) {
+    const text = msd.fold(query.trim());
     if (!text) return [];
-    const byId = ids.indexOf(wanted.trim().toUpperCase());
+    const byId = ids.indexOf(query.trim().toUpperCase());
     if (byId >= 0) return [byId];
     const words = text.split(/[\s]+/).filter((word) => /[\p{L}\p{N}]/u.test(word));
     const needles = words.length ? words : [text];
-    const found = [[], [], [], []];
+    const ranked = [[], [], [], []];
     for (let i = 0; i < folded.length; i++) {
       const song = folded[i];
       if (!needles.every((word) => song.includes(word))) continue;
@@ -32,9 +32,9 @@ msd.search = (() => {
       const rank = title === ` ${text}` || artist === ` ${text}` ? 0
         : title.startsWith(` ${text}`) || artist.startsWith(` ${text}`) ? 1
         : needles.every((word) => song.includes(` ${word}`)) ? 2 : 3;
-      found[rank].push(i);
+      ranked[rank].push(i);
     }
-    return found.flat();
+    return ranked.flat();
   }
 
   function attach(input, list, status, songs, choose) {
@@ -49,7 +49,7 @@ msd.search = (() => {
       list.hidden = !rows.length;
       input.setAttribute('aria-expanded', String(rows.length > 0));
       input.removeAttribute('aria-activedescendant');
-      status.textContent = !input.value.trim() ? '' : all === 0 ? 'no song' : all > rows.length ? `${rows.length} of ${all.toLocaleString('en')} songs` : `${all} song${all > 1 ? 's' : ''}`;
+      status.textContent = !input.value.trim() ? '' : all === 0 ? 'no songs' : all > rows.length ? `${rows.length} of ${all.toLocaleString('en')} songs` : `${all} song${all > 1 ? 's' : ''}`;
     }
 
     const close = () => open([], 0);

@@ -1,4 +1,4 @@
-// The chosen song: facts, the genres that the model sees in it, its neighbours, its chroma and timbre.
+// The selected song: metadata, predicted genres, neighbours, chroma and timbre.
 'use strict';
 
 msd.song = (() => {
@@ -10,23 +10,23 @@ msd.song = (() => {
   function facts(row, detail) {
     const { map, songs } = msd;
     const trait = (key) => {
-      const found = map.traits.find((one) => one.key === key);
-      return found && found.names[found.codes[row]];
+      const one = map.traits.find((other) => other.key === key);
+      return one && one.names[one.codes[row]];
     };
-    const told = [
+    const rows = [
       ['album', detail.album],
       ['year', detail.year],
       ['length', detail.seconds === undefined ? null : minutes(detail.seconds)],
-      ['tempo', detail.tempo === undefined ? null : `${detail.tempo} beats a minute`],
+      ['tempo', detail.tempo === undefined ? null : `${detail.tempo} bpm`],
       ['key', detail.key],
       ['genre', trait('genre')],
       ['predicted', trait('predicted')],
-      ['listens', detail.plays === undefined ? null : `${detail.plays.toLocaleString('en')} by ${(detail.listeners || 0).toLocaleString('en')} listeners`],
-      ['lyrics', detail.lyrics ? 'yes' : 'none known'],
-      ['in training', trait('split') || 'no part'],
+      ['plays', detail.plays === undefined ? null : `${detail.plays.toLocaleString('en')} by ${(detail.listeners || 0).toLocaleString('en')} listeners`],
+      ['lyrics', detail.lyrics ? 'yes' : 'no'],
+      ['split', trait('split') || 'none'],
       ['track', songs.ids[row]],
     ].filter(([, value]) => value !== null && value !== undefined);
-    return element('dl', {}, ...told.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, String(value))]));
+    return element('dl', {}, ...rows.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, String(value))]));
   }
 
   function probabilities(detail) {
@@ -35,12 +35,12 @@ msd.song = (() => {
       element('th', { scope: 'row' }, name),
       element('td', {}, element('meter', { min: 0, max: 1, value: share, 'aria-label': name })),
       element('td', { class: 'number' }, share.toFixed(2))));
-    return element('table', { class: 'likeliest' }, element('caption', {}, 'The model says'), ...rows);
+    return element('table', { class: 'likeliest' }, element('caption', {}, 'Predicted probabilities'), ...rows);
   }
 
   function neighbours(detail) {
     const { songs, map } = msd;
-    if (detail.neighbours === undefined) return element('p', { class: 'quiet' }, 'Neighbours are not known: jobs/neighbours.py was not run.');
+    if (detail.neighbours === undefined) return element('p', { class: 'quiet' }, 'No neighbours; run msd-spark neighbours.');
     const trait = map.traits.find((one) => one.key === 'genre') || map.traits.find((one) => one.key === 'predicted');
     const items = detail.neighbours.map(([row, distance]) => {
       const mark = (i) => () => map.mark(i);
@@ -50,11 +50,11 @@ msd.song = (() => {
         element('span', { class: 'name' }, songs.title(row)), element('span', { class: 'quiet' }, songs.artist(row)),
         genre ? element('span', { class: 'genre' }, genre) : null, element('span', { class: 'number' }, distance.toFixed(4))));
     });
-    return element('div', {}, element('h3', {}, 'Nearest songs'), items.length
-      ? element('ol', { class: 'neighbours' }, ...items) : element('p', { class: 'quiet' }, 'None of them is on this page.'));
+    return element('div', {}, element('h3', {}, 'Nearest neighbours'), items.length
+      ? element('ol', { class: 'neighbours' }, ...items) : element('p', { class: 'quiet' }, 'None of them is in this report.'));
   }
 
-  function heat(content, part, names, title, note) {
+  function heat(track, content, part, names, title, note) {
     const edges = msd.unpack(content.edges), levels = msd.unpack(content[part].levels), n = edges.length - 1;
     const z = [], values = [];
     names.forEach((_, row) => {
@@ -63,7 +63,7 @@ msd.song = (() => {
       z.push(mine);
       values.push(mine.map((level) => (level === null ? null : low[row] + (level / content.levels) * (high[row] - low[row]))));
     });
-    const box = element('div', { class: 'heat', role: 'img', 'aria-label': `${title} against seconds` });
+    const box = element('div', { class: 'heat', role: 'img', 'aria-label': `${title} over time in seconds`, 'data-chart': `${part}_${track}` });
     const figure = element('figure', {}, element('figcaption', {}, title, ' ', element('span', { class: 'quiet' }, note)), box);
     const draw = () => msd.charts.plot(box, {
       data: [{ type: 'heatmap', x: Array.from(edges), y: names, z, customdata: values, colorscale: 'Cividis', showscale: false, zmin: 0, zmax: content.levels,
@@ -75,37 +75,37 @@ msd.song = (() => {
 
   async function show(panel, row) {
     const { songs, map } = msd;
-    const page = await msd.load('page');
+    const report = await msd.load('report');
     map.show(row, []);
-    const link = document.getElementById('to-song'); // on a narrow screen the song stands below the map
+    const link = document.getElementById('to-song'); // on a narrow screen the song is below the map
     link.hidden = false;
     link.firstElementChild.textContent = `${songs.artist(row)} – ${songs.title(row)} ↓`;
     let detail;
     try {
-      detail = (await msd.load(`details-${Math.floor(row / page.chunk)}`))[row % page.chunk];
+      detail = (await msd.load(`details-${Math.floor(row / report.chunk)}`))[row % report.chunk];
     } catch (error) {
       panel.replaceChildren(element('p', { role: 'alert' }, error.message));
       return;
     }
-    if (map.state.chosen !== row) return; // another one was chosen meanwhile
+    if (map.state.chosen !== row) return; // another song was selected meanwhile
     map.show(row, (detail.neighbours || []).map(([other]) => other));
     const heats = element('div', { class: 'heats' });
     panel.replaceChildren(
       element('h2', { tabindex: -1, id: 'song-title' }, songs.title(row)),
       element('p', { class: 'artist' }, songs.artist(row)),
       facts(row, detail), ...[msd.recommendations.button('Recommend from this song', [row]), probabilities(detail), neighbours(detail)].filter(Boolean), heats);
-    if (!page.heatmaps.includes(row)) {
-      heats.append(element('p', { class: 'quiet' }, `Chroma and timbre of ${page.heatmaps.length.toLocaleString('en')} songs are shipped with this page, not of this one (jobs/report.py --show ${songs.ids[row]}).`));
+    if (!report.heatmaps.includes(row)) {
+      heats.append(element('p', { class: 'quiet' }, `No chroma and timbre: the report has those of ${report.heatmaps.length.toLocaleString('en')} songs. Add this one by msd-spark report --show ${songs.ids[row]}.`));
       return;
     }
     const content = await msd.load(`heatmap-${row}`);
     if (map.state.chosen !== row) return;
-    const made = [
-      heat(content, 'chroma', PITCHES, 'Chroma', 'how present each pitch class is'),
-      heat(content, 'timbre', COEFFICIENTS, 'Timbre', 'each coefficient between its least and greatest value in the song'),
+    const heatmaps = [
+      heat(songs.ids[row], content, 'chroma', PITCHES, 'Chroma', 'relative strength of each pitch class'),
+      heat(songs.ids[row], content, 'timbre', COEFFICIENTS, 'Timbre', 'each coefficient scaled to its range in the song'),
     ];
-    heats.append(...made.map(({ figure }) => figure));
-    made.forEach(({ draw }) => draw());
+    heats.append(...heatmaps.map(({ figure }) => figure));
+    heatmaps.forEach(({ draw }) => draw());
   }
 
   return { show };

@@ -1,4 +1,4 @@
-// Puts the page together.
+// Assemble the report.
 'use strict';
 
 (async () => {
@@ -9,8 +9,8 @@
   msd.songs = {
     n: songs.ids.length,
     ids: songs.ids,
-    title: (row) => (songs.titles[row] === null ? 'title not known' : songs.titles[row]),
-    artist: (row) => (artists[row] ? songs.artists.names[artists[row] - 1] : 'artist not known'),
+    title: (row) => (songs.titles[row] === null ? 'unknown title' : songs.titles[row]),
+    artist: (row) => (artists[row] ? songs.artists.names[artists[row] - 1] : 'unknown artist'),
   };
   const map = msd.createMap(songs, canvas, byId('tip'));
   msd.map = map;
@@ -28,6 +28,7 @@
   byId('zoom-in').addEventListener('click', () => map.zoom(1.5));
   byId('zoom-out').addEventListener('click', () => map.zoom(1 / 1.5));
   byId('zoom-reset').addEventListener('click', () => map.reset());
+  byId('save-map').addEventListener('click', () => canvas.toBlob((blob) => msd.download(blob, 'map.png')));
   byId('lasso').addEventListener('click', (event) => {
     const on = map.state.mode !== 'lasso';
     map.setMode(on ? 'lasso' : 'pan');
@@ -42,5 +43,5 @@
   const asked = /^#song=(TR\w+)$/.exec(location.hash);
   const row = asked ? songs.ids.indexOf(asked[1]) : -1;
   if (row >= 0) msd.show(row);
-  document.documentElement.dataset.page = 'ready';
+  document.documentElement.dataset.report = 'ready';
 })();

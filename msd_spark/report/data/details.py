@@ -1,4 +1,4 @@
-"""What a click on a song shows: facts and neighbours, in chunks that the page loads when they are wanted."""
+"""Details of songs: facts and neighbours, in chunks that the report loads on demand."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 import pandas as pd
 
 CHUNK = 500
-"""Songs of a chunk."""
+"""Songs per chunk."""
 
 PITCH_NAMES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
-"""Names of the 12 pitch classes in the order of chroma and of ``key`` (0 is C)."""
+"""Pitch classes in the order of chroma and of ``key``."""
 
 MOST_LIKELY = 3
-"""Genres of which a song's probability is told."""
+"""Genres per song whose probability is shown."""
 
 
 def key_name(key: float | None, mode: float | None) -> str | None:
-    """Return a key as musicians write it; None where it is not known.
+    """Return the name of a key; None if unknown.
 
     Examples
     --------
@@ -32,7 +32,7 @@ def key_name(key: float | None, mode: float | None) -> str | None:
 
 
 def likeliest(probabilities: np.ndarray | None, class_names: list[str]) -> list[list[Any]]:
-    """Return the likeliest classes and their probabilities, the most likely one first.
+    """Return the most likely classes with their probabilities, in descending order.
 
     Examples
     --------
@@ -45,41 +45,41 @@ def likeliest(probabilities: np.ndarray | None, class_names: list[str]) -> list[
     return [[class_names[place], round(float(probabilities[place]), 3)] for place in order]
 
 
-def neighbour_lists(neighbours: pd.DataFrame, track_ids: pd.Series) -> tuple[list[list[list[Any]]], int]:
-    """Return each song's neighbours as the page's numbers and distances, and how many are not on the page.
+def neighbour_lists(neighbours: pd.DataFrame, track_ids: pd.Series) -> list[list[list[Any]]]:
+    """Return [row, distance] of each song's neighbours that are in the report.
 
     Parameters
     ----------
     neighbours : pandas.DataFrame
         Rows of ``neighbours/RUN``.
     track_ids : pandas.Series
-        Of the page's songs, in their order.
+        Songs of the report, in their order.
     """
     numbers = pd.Series(np.arange(len(track_ids)), index=track_ids.to_numpy())
-    mine = neighbours[neighbours["track_id"].isin(numbers.index)].sort_values(["track_id", "rank"])
-    there = mine[mine["neighbour_id"].isin(numbers.index)]
+    both = neighbours["track_id"].isin(numbers.index) & neighbours["neighbour_id"].isin(numbers.index)
+    inside = neighbours[both].sort_values(["track_id", "rank"])
     lists: list[list[list[Any]]] = [[] for _ in range(len(track_ids))]
-    rows = zip(numbers[there["track_id"]], numbers[there["neighbour_id"]], there["distance"], strict=True)
+    rows = zip(numbers[inside["track_id"]], numbers[inside["neighbour_id"]], inside["distance"], strict=True)
     for song, neighbour, distance in rows:
         lists[song].append([int(neighbour), round(float(distance), 4)])
-    return lists, len(mine) - len(there)
+    return lists
 
 
 def detail_rows(songs: pd.DataFrame, class_names: list[str]) -> list[dict[str, Any]]:
-    """Return the facts of each song; what is not known is left out.
+    """Return the facts of each song, without those that are unknown.
 
     Parameters
     ----------
     songs : pandas.DataFrame
-        ``release``, ``year``, ``duration`` (seconds), ``tempo`` (beats a minute), ``key``, ``mode``, ``plays``,
-        ``listeners``, ``genre_probabilities``, ``has_lyrics`` and ``n_segments``; null where not known.
+        ``release``, ``year``, ``duration`` in seconds, ``tempo`` in beats per minute, ``key``, ``mode``, ``plays``,
+        ``listeners``, ``genre_probabilities``, ``has_lyrics`` and ``n_segments``; null if unknown.
     class_names : list of str
-        What the probabilities are of.
+        Classes of the probabilities.
     """
     rows = []
     for song in songs.to_dict("records"):
         facts = {
-            "album": song["release"],
+            "album": None if pd.isna(song["release"]) else song["release"],
             "year": _whole(song["year"]),
             "seconds": _whole(song["duration"]),
             "tempo": _whole(song["tempo"]),
@@ -90,7 +90,7 @@ def detail_rows(songs: pd.DataFrame, class_names: list[str]) -> list[dict[str, A
             "lyrics": bool(song["has_lyrics"]),
             "likeliest": likeliest(song["genre_probabilities"], class_names),
         }
-        rows.append({name: value for name, value in facts.items() if value is not None and not _is_nan(value)})
+        rows.append({name: value for name, value in facts.items() if value is not None})
     return rows
 
 
@@ -98,14 +98,8 @@ def _whole(value: Any) -> int | None:
     return None if pd.isna(value) else round(float(value))
 
 
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and np.isnan(value)
-
-
 def chunks(facts: list[dict[str, Any]], neighbours: list[list[list[Any]]] | None) -> list[list[dict[str, Any]]]:
-    """Return the songs' facts and neighbours, `CHUNK` songs together."""
-    whole = [
-        song | ({"neighbours": neighbours[number]} if neighbours is not None else {})
-        for number, song in enumerate(facts)
-    ]
-    return [whole[first : first + CHUNK] for first in range(0, len(whole), CHUNK)]
+    """Return the facts and neighbours of songs in chunks of `CHUNK` songs."""
+    if neighbours is not None:
+        facts = [song | {"neighbours": near} for song, near in zip(facts, neighbours, strict=True)]
+    return [facts[first : first + CHUNK] for first in range(0, len(facts), CHUNK)]

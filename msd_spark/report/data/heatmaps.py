@@ -1,4 +1,4 @@
-"""Chroma and timbre of chosen songs, a byte a value, against the seconds at which segments begin."""
+"""Chroma and timbre of sampled songs, one byte per value, against the start times of segments."""
 
 from __future__ import annotations
 
@@ -17,18 +17,17 @@ from msd_spark.report.scripts import packed
 
 COLUMNS = ("segments_start", "segments_pitches", "segments_timbre", "duration")
 LEVELS = 254
-"""Steps of a byte between the least and the greatest value."""
+"""Steps of a byte between minimum and maximum."""
 
 
 @dataclass(frozen=True)
 class Segments:
-    """The segments of a song.
+    """Segments of a song.
 
     Attributes
     ----------
-    track_id : str
     edges : numpy.ndarray
-        Shape ``(n_segments + 1,)``, seconds: where each segment begins, and where the last one ends.
+        Shape ``(n_segments + 1,)``, in seconds: the start of each segment and the end of the last.
     chroma, timbre : numpy.ndarray
         Shape ``(n_segments, 12)``, float32.
     """
@@ -40,7 +39,7 @@ class Segments:
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Segments | None:
-        """Return the segments of a row of ``songs/``; None where its arrays are not of one length, or empty."""
+        """Return the segments of a row of ``songs/``; None if its arrays are empty or differ in length."""
         starts = np.asarray(row["segments_start"], np.float64)
         matrices = [np.asarray(row[name], np.float32) for name in ("segments_pitches", "segments_timbre")]
         if not len(starts) or any(len(flat) != len(starts) * GEOMETRY.n_pitches for flat in matrices):
@@ -51,20 +50,15 @@ class Segments:
 
 
 def quantised(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return a matrix with a byte a value, and each column's least and greatest value.
-
-    Parameters
-    ----------
-    values : numpy.ndarray
-        Shape ``(n, columns)``.
+    """Quantise a matrix of shape ``(n, columns)`` to one byte per value, column by column.
 
     Returns
     -------
     bytes : numpy.ndarray
-        Shape ``(columns, n)``, uint8: a value is ``low + byte / LEVELS * (high - low)``, wrong by half a step at most;
-        not a number is 255.
+        Shape ``(columns, n)``, uint8. The value is ``low + byte / LEVELS * (high - low)`` with an error of at most half
+        a step; 255 is NaN.
     low, high : numpy.ndarray
-        Shape ``(columns,)``, float32.
+        Shape ``(columns,)``, float32: minimum and maximum.
     """
     finite = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
     known = np.isfinite(finite).any(axis=0)
@@ -76,30 +70,37 @@ def quantised(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def heatmap_data(segments: Segments) -> dict[str, Any]:
-    """Return the page's data of a song's heatmaps."""
+    """Return the data of a song's heat maps."""
     content: dict[str, Any] = {"edges": packed(segments.edges.astype(np.float32)), "levels": LEVELS}
     for name, values in (("chroma", segments.chroma), ("timbre", segments.timbre)):
         levels, low, high = quantised(values)
-        content[name] = {"levels": packed(levels), "low": [float(v) for v in low], "high": [float(v) for v in high]}
+        content[name] = {"levels": packed(levels), "low": low.tolist(), "high": high.tolist()}
     return content
 
 
 def read_segments(warehouse: Warehouse, track_ids: list[str]) -> Iterator[Segments]:
-    """Yield the segments of songs of ``songs/``, in the order in which they lie there.
+    """Yield the segments of tracks, in the order of ``songs/``; a track without segments is skipped.
 
-    Only row groups that hold one of the songs are read. A song without segments is passed over.
+    Only row groups with one of the tracks are read.
     """
-    wanted, seen = pa.array(track_ids, pa.string()), set()
-    for path in warehouse.table_files("songs").paths if track_ids else ():
+    remaining = set(track_ids)
+    for path in warehouse.table_files("songs").paths:
+        if not remaining:
+            return
         with warehouse.filesystem.open_input_file(path) as source:
             file = pq.ParquetFile(source)
             for group in range(file.num_row_groups):
                 ids = file.read_row_group(group, columns=["track_id"])["track_id"]
-                rows = np.flatnonzero(pc.is_in(ids, value_set=wanted).to_numpy())
+                rows = np.flatnonzero(pc.is_in(ids, value_set=pa.array(remaining, pa.string())).to_numpy())
                 if not len(rows):
                     continue
-                for row in file.read_row_group(group, columns=["track_id", *COLUMNS]).take(rows).to_pylist():
-                    found = Segments.of(row) if row["track_id"] not in seen else None
-                    if found is not None:
-                        seen.add(found.track_id)
-                        yield found
+                table = file.read_row_group(group, columns=["track_id", *COLUMNS])
+                for row in rows:
+                    # Arrow's own conversion to Python makes one object per number, which takes ten times as long.
+                    values = {name: table[name][int(row)] for name in ("track_id", *COLUMNS)}
+                    arrays = {name: values[name].values.to_numpy() for name in COLUMNS[:3]}
+                    scalars = {name: values[name].as_py() for name in ("track_id", "duration")}
+                    segments = Segments.of(arrays | scalars) if scalars["track_id"] in remaining else None
+                    if segments is not None:
+                        remaining.discard(segments.track_id)
+                        yield segments

@@ -1,4 +1,4 @@
-"""What some users played and what is recommended to them, as the page's data. No file is read here."""
+"""Plays of sampled users and their recommendations. Reads no files."""
 
 from __future__ import annotations
 
@@ -13,27 +13,26 @@ from msd_spark.factors.mixed import fuse
 from msd_spark.factors.ranking import NONE, best, without
 
 LENGTH = 10
-"""Songs of a list on the page."""
+"""Songs per list."""
 
 DEPTH = 100
-"""Places of the lists that are mixed."""
+"""Songs per list that are mixed."""
 
 
 @dataclass(frozen=True)
 class Listeners:
-    """Some users, their listens and their factors.
+    """Users, their plays and their factors.
 
     Attributes
     ----------
-    users : sequence of str
     plays : sparse matrix
-        Shape ``(users, tracks)``: how often each played each track that has factors or an embedding.
+        Shape ``(users, tracks)``: play counts.
     user_factors : numpy.ndarray
         Shape ``(users, rank)``.
     track_factors : numpy.ndarray
-        Shape ``(tracks, rank)``; NaN in the rows of tracks without factors.
+        Shape ``(tracks, rank)``; NaN for tracks without factors.
     directions : numpy.ndarray
-        Shape ``(tracks, size)``: embeddings of length 1; NaN in the rows of tracks without one.
+        Shape ``(tracks, size)``: embeddings of length 1; NaN for tracks without embedding.
     """
 
     users: Sequence[str]
@@ -44,77 +43,73 @@ class Listeners:
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Return vectors of length 1, float32; NaN for those that have no direction or are NaN themselves."""
+    """Scale vectors to length 1, as float32; NaN for zero vectors."""
     lengths = np.linalg.norm(np.asarray(vectors, np.float64), axis=1, keepdims=True)
     return (vectors / np.where(lengths > 0, lengths, np.nan)).astype(np.float32)
 
 
-def by_listens(listeners: Listeners) -> np.ndarray:
-    """Return each user's `DEPTH` best tracks by the product of factors, without what the user played.
+def by_plays(listeners: Listeners) -> np.ndarray:
+    """Return each user's `DEPTH` best unplayed tracks by the product of factors.
 
     Returns
     -------
     numpy.ndarray
-        Shape ``(users, DEPTH)``, places of tracks; `NONE` where there are fewer.
+        Shape ``(users, DEPTH)``: track numbers, `NONE` if there are fewer.
     """
     scores = listeners.user_factors.astype(np.float32) @ listeners.track_factors.T.astype(np.float32)
     return _best(scores, listeners.plays)
 
 
 def by_content(listeners: Listeners) -> np.ndarray:
-    """Return each user's `DEPTH` tracks of greatest cosine to the mean direction of what the user played.
+    """Return each user's `DEPTH` unplayed tracks with the greatest cosine similarity to the mean of the played ones.
 
-    Each track counts once, however often it was played; a user none of whose tracks has an embedding gets none.
+    Each played track counts once. A user without a played track that has an embedding gets none.
 
     Returns
     -------
     numpy.ndarray
-        As `by_listens`.
+        See `by_plays`.
     """
     known = np.isfinite(listeners.directions).all(axis=1)
     directions = np.where(known[:, None], listeners.directions, 0)
-    played = (listeners.plays > 0).astype(np.float32)
-    centroids = played @ directions
-    scores = centroids @ directions.T  # the centroid's length is the same for all of a user's tracks
+    centroids = (listeners.plays > 0).astype(np.float32) @ directions
+    scores = centroids @ directions.T  # the length of the centroid does not change the order
     scores[:, ~known] = np.nan
     scores[~centroids.any(axis=1)] = np.nan
     return _best(scores, listeners.plays)
 
 
 def _best(scores: np.ndarray, plays: sparse.csr_matrix) -> np.ndarray:
-    scores = np.where(np.isnan(scores), -np.inf, scores)
-    return best(without(scores, plays), DEPTH)
+    return best(without(np.where(np.isnan(scores), -np.inf, scores), plays), DEPTH)
 
 
 def users_data(listeners: Listeners, refer: Callable[[int], int]) -> list[dict[str, Any]]:
-    """Return what the page shows of each user.
+    """Return the lists of each user.
 
     Parameters
     ----------
-    listeners : Listeners
     refer : callable
-        From a track's place to what names it in the page's data.
+        From a track number to the reference that the report's scripts use.
 
     Returns
     -------
     list of dict
-        ``id``; ``tracks``, how many the user played; ``played``, the most played ones as [track, plays];
-        ``als`` and ``content``, tracks; ``mixed``, [track, rank by listens, rank by content].
+        ``id``; ``tracks``, the number of played tracks; ``played``, [track, plays] of the most played; ``als`` and
+        ``content``, tracks; ``mixed``, [track, rank by plays, rank by content].
     """
-    found = []
-    lists = zip(by_listens(listeners), by_content(listeners), strict=True)
-    for number, (als, content) in enumerate(lists):
-        ours = listeners.plays[[number]]
-        most = np.lexsort((ours.indices, -ours.data))[:LENGTH]
-        als, content = als[als != NONE].tolist(), content[content != NONE].tolist()
-        found.append(
+    users = []
+    for number, (als_row, content_row) in enumerate(zip(by_plays(listeners), by_content(listeners), strict=True)):
+        row = listeners.plays[[number]]
+        most = np.lexsort((row.indices, -row.data))[:LENGTH]
+        als, content = als_row[als_row != NONE].tolist(), content_row[content_row != NONE].tolist()
+        users.append(
             {
                 "id": str(listeners.users[number]),
-                "tracks": int(ours.nnz),
-                "played": [[refer(int(ours.indices[at])), int(ours.data[at])] for at in most],
+                "tracks": int(row.nnz),
+                "played": [[refer(int(row.indices[at])), int(row.data[at])] for at in most],
                 "als": [refer(track) for track in als[:LENGTH]],
                 "content": [refer(track) for track in content[:LENGTH]],
                 "mixed": [[refer(one.item), *one.ranks] for one in fuse([als, content], LENGTH)],
             }
         )
-    return found
+    return users

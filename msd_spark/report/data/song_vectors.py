@@ -1,4 +1,4 @@
-"""Vectors of the page's songs, a byte a number, and what the page needs to recommend songs by them."""
+"""Vectors of the report's songs, one byte per number, for recommendations computed in the browser."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from msd_spark.report.data.listeners import DEPTH, LENGTH
 from msd_spark.report.scripts import packed
 
 ZERO = 128
-"""The byte that stands for 0."""
+"""Byte of the number 0."""
 
 STEPS = 127
-"""Bytes above and below it."""
+"""Bytes on either side of `ZERO`."""
 
 
 def quantised(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return vectors as bytes and each vector's step: a number is ``(byte - ZERO) * step``, half a step off at most.
+    """Quantise vectors; a number is ``(byte - ZERO) * step`` with an error of at most half a step.
 
     Parameters
     ----------
     vectors : numpy.ndarray
-        Shape ``(n, size)``; NaN throughout in the rows of songs that have none.
+        Shape ``(n, size)``; NaN rows for songs without a vector.
 
     Returns
     -------
     levels : numpy.ndarray
         Shape ``(n, size)``, uint8.
     steps : numpy.ndarray
-        Shape ``(n,)``, float32; 0 for a vector that is none, or zero.
+        Shape ``(n,)``, float32; 0 for a missing or zero vector.
     """
     known = np.nan_to_num(np.asarray(vectors, np.float64))
     steps = (np.abs(known).max(axis=1, initial=0) / STEPS).astype(np.float32)
@@ -39,15 +39,10 @@ def quantised(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (np.clip(np.rint(scaled), -STEPS, STEPS) + ZERO).astype(np.uint8), steps
 
 
-def restored(levels: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Return vectors from `quantised`, float64; zero where there were none."""
-    return (levels.astype(np.float64) - ZERO) * steps[:, None].astype(np.float64)
-
-
 def song_vectors_data(
     factors: np.ndarray, directions: np.ndarray, gram: np.ndarray, parameters: AlsParameters
 ) -> dict[str, Any]:
-    """Return what recommends songs from songs on the page.
+    """Return the data for recommendations from songs.
 
     Parameters
     ----------
@@ -56,14 +51,13 @@ def song_vectors_data(
     directions : numpy.ndarray
         Shape ``(songs, size)``: embeddings of length 1.
     gram : numpy.ndarray
-        Shape ``(rank, rank)``: of all tracks' factors, on the page or not.
-    parameters : AlsParameters
+        Shape ``(rank, rank)``: Gram matrix of the factors of all tracks, in the report or not.
     """
     return {
         "factors": _packed(factors),
         "directions": _packed(directions),
         "gram": packed(np.asarray(gram, np.float32)),
-        # What one play adds to the confidence of 1.
+        # Increase of the confidence, which is 1 without plays, by one play.
         "beyond": parameters.alpha * float(np.log1p(1 / parameters.epsilon)),
         "regularisation": parameters.regularisation,
         "length": LENGTH,

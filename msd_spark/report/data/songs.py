@@ -1,4 +1,4 @@
-"""Gather what is known of every embedded song from the tables that are there."""
+"""Join what the tables have of every embedded song."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from msd_spark.catalogue.embeddings import read_embeddings
-from msd_spark.catalogue.genres import displayed_genres
+from msd_spark.catalogue.embeddings import EMBEDDINGS_TABLE, read_embeddings
 from msd_spark.core.errors import UserError
 from msd_spark.core.runs import RUNS
-from msd_spark.report.data.catalogue import PLANE, plane
+from msd_spark.report.data.map_data import PLANE, plane
 from msd_spark.report.data.sources import Sources
 
 DESCRIBED = ("title", "artist_name", "release", "year", "duration", "tempo", "key", "mode", "n_segments")
-"""Columns of ``songs/`` that the page shows."""
+"""Columns of ``songs/`` in the report."""
 
 
 @dataclass(frozen=True)
@@ -25,33 +24,34 @@ class Songs:
     Attributes
     ----------
     table : pandas.DataFrame
-        By track id: what `msd_spark.report.data.catalogue` and `msd_spark.report.data.details` want.
-    map_made_by : str
-        What the places are, for people.
-    why : str or None
-        Why they are no map of ``maps/RUN``; None where they are.
+        By track id, with the columns of `msd_spark.report.data.map_data` and `msd_spark.report.data.details`.
+    map_source : str
+        Origin of the places, for readers.
+    map_missing : str or None
+        Why the places are not those of ``maps/RUN``; None if they are.
     """
 
     table: pd.DataFrame
-    map_made_by: str
-    why: str | None
+    map_source: str
+    map_missing: str | None
 
 
 def read_songs(sources: Sources) -> Songs:
-    """Return every embedded song with its names, label, popularity and place on the map.
+    """Return every embedded song with its names, genre, popularity, split and place on the map.
 
     Raises
     ------
     UserError
-        When there are no embeddings.
+        If there are no embeddings.
     """
-    warehouse, run = sources.warehouse, sources.name
+    run = sources.name
     columns = ["track_id", "predicted_genre", "genre_probabilities", "has_lyrics"]
-    table = warehouse.read_table(columns, "embeddings", run).to_pandas().sort_values("track_id", ignore_index=True)
+    table = sources.warehouse.read_table(columns, EMBEDDINGS_TABLE, run).to_pandas()
     if table.empty:
         raise UserError(f"embeddings/{run} has no songs; run msd-spark score again")
+    table = table.sort_values("track_id", ignore_index=True)
     table = _joined(table, sources.table(["track_id", *DESCRIBED], "songs"), DESCRIBED)
-    table["genre"] = displayed_genres(warehouse, run).reindex(table["track_id"]).to_numpy(object)
+    table["genre"] = pd.Series(sources.genres, dtype=object).reindex(table["track_id"]).to_numpy(object)
     popularity = ("plays", "listeners", "popularity_decile")
     table = _joined(table, sources.table(["track_id", *popularity], "popularity"), popularity)
     table["split"] = _splits(sources).reindex(table["track_id"]).to_numpy(object)
@@ -61,41 +61,40 @@ def read_songs(sources: Sources) -> Songs:
 def _joined(table: pd.DataFrame, other: pd.DataFrame | None, columns: tuple[str, ...]) -> pd.DataFrame:
     if other is None:
         return table.assign(**dict.fromkeys(columns))
-    wanted = other[["track_id", *columns]].drop_duplicates("track_id")
-    return table.merge(wanted, on="track_id", how="left", validate="one_to_one")
+    unique = other[["track_id", *columns]].drop_duplicates("track_id")
+    return table.merge(unique, on="track_id", how="left", validate="one_to_one")
 
 
 def _splits(sources: Sources) -> pd.Series:
-    """Return each track's part in the run's training, for those that had one."""
+    """Return the split of each track that took part in training or evaluation."""
     files = {
-        "train": (RUNS, sources.name, "training_examples.parquet"),
-        "validation": (RUNS, sources.name, "predictions", "validation.parquet"),
-        "test": (RUNS, sources.name, "predictions", "test.parquet"),
+        "train": ("training_examples.parquet",),
+        "validation": ("predictions", "validation.parquet"),
+        "test": ("predictions", "test.parquet"),
     }
-    parts = []
+    parts = [pd.Series(dtype=object)]
     for split, names in files.items():
-        found = sources.parquet(["track_id"], *names)
-        if found is not None:
-            parts.append(pd.Series(split, index=found["track_id"].unique(), dtype=object))
-    together = pd.concat(parts) if parts else pd.Series(dtype=object)
-    return together[~together.index.duplicated()]
+        tracks = sources.parquet(["track_id"], RUNS, sources.name, *names)
+        if tracks is not None:
+            parts.append(pd.Series(split, index=tracks["track_id"].unique(), dtype=object))
+    splits = pd.concat(parts)
+    return splits[~splits.index.duplicated()]
 
 
 def _placed(table: pd.DataFrame, sources: Sources) -> Songs:
-    """Give every song its place: that of ``maps/RUN``, or the plane of most variance where there is none."""
+    """Add the places of ``maps/RUN``, or of the first two principal components if it lacks a song."""
     run = sources.name
     places = sources.table(["track_id", "x", "y", "fitted"], "maps", run)
-    if places is None:
-        why: str | None = f"there is no maps/{run} (jobs/maps.py)"
-    else:
+    missing = f"maps/{run} is missing (run msd-spark maps)"
+    if places is not None:
         placed = _joined(table, places, ("x", "y", "fitted"))
-        lacking = int((~np.isfinite(placed[["x", "y"]].to_numpy(float))).any(axis=1).sum())
-        if not lacking:
-            fitted = int(placed["fitted"].astype(bool).sum())
-            made_by = f"the run's own map, fitted on {fitted:,} of them; the others were placed into it"
-            return Songs(placed, made_by if fitted < len(placed) else "the run's own map, fitted on all of them", None)
-        why = f"maps/{run} lacks {lacking:,} of the {len(table):,} songs; run jobs/maps.py again"
+        n_missing = int((~np.isfinite(placed[["x", "y"]].to_numpy(float))).any(axis=1).sum())
+        if not n_missing:
+            n_fitted = int(placed["fitted"].astype(bool).sum())
+            rest = f"{n_fitted:,} songs, with the others added later" if n_fitted < len(placed) else "all songs"
+            return Songs(placed, f"t-SNE map of the run, fitted on {rest}", None)
+        missing = f"maps/{run} lacks {n_missing:,} of the {len(table):,} songs (run msd-spark maps again)"
     embedded = read_embeddings(sources.warehouse, run)
     numbers = pd.Series(np.arange(len(embedded)), index=embedded.track_ids)[table["track_id"]]
     xy = plane(embedded.vectors)[numbers.to_numpy()]
-    return Songs(table.assign(x=xy[:, 0], y=xy[:, 1]), PLANE, why)
+    return Songs(table.assign(x=xy[:, 0], y=xy[:, 1]), PLANE, missing)

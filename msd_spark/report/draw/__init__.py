@@ -1,1 +1,1 @@
-"""Charts, tables and the model diagram of the report."""
+"""Charts, the diagram of the model, and chart files."""

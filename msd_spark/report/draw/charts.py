@@ -1,32 +1,72 @@
-"""What a figure is, whoever draws it: `plotly_charts` for the page, `paper` for PNG and SVG.
+"""Charts of the report, as Plotly figures.
 
-Names in a figure may come from files (genres, titles): whoever draws them shows them to the letter.
+Names in a chart may come from files (genres, titles); `literal` keeps Plotly from reading them as markup. The report's
+scripts set the colours of text and grid, for light and dark mode.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from html import escape
+from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-"""Okabe and Ito's palette, safe for the colour-blind, without black and yellow, of which one cannot be seen on a dark
-page and the other not on a light one [1]_. More series than colours differ by dash or marker.
+"""Palette of Okabe and Ito, safe for the colour-blind, without black and yellow [1]_.
+
+Black is invisible in dark mode, yellow in light mode. More series than colours differ by dash or marker.
 
 .. [1] M. Okabe, K. Ito, "Color Universal Design", 2008, https://jfly.uni-koeln.de/color/
 """
 
 DASHES = ("solid", "dash", "dot")
-MARKERS = ("circle", "diamond", "square", "triangle", "cross")
+MARKERS = ("circle", "diamond", "square", "triangle-up", "cross")
 NEUTRAL = "#8A8A8A"
+UNIT_AXIS = {"range": [-0.02, 1.02], "tickformat": ".1f"}
+"""Axis of a metric between 0 and 1."""
 
 Numbers = Sequence[float | None]
+Interval = tuple[float | None, float | None, float | None]
+"""Value, lower and upper end; None if not defined."""
 
 
-def marker(number: int) -> str:
-    """Return the marker of a series of points: each of the first five has its own."""
-    return MARKERS[number % len(MARKERS)]
+@dataclass(frozen=True)
+class Chart:
+    """A chart.
+
+    Attributes
+    ----------
+    name : str
+        File name without suffix.
+    title : str
+        Caption.
+    """
+
+    name: str
+    title: str
+    figure: go.Figure
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The figure as plain data for the report's scripts."""
+        return self.figure.to_dict()
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line; None in `y` leaves a gap."""
+
+    name: str
+    x: Numbers
+    y: Numbers
+
+
+def literal(value: object) -> str:
+    """Escape a text for Plotly, which reads tags but not the entity for quotes."""
+    return escape(str(value), quote=False)
 
 
 def look(number: int) -> tuple[str, str, str]:
@@ -41,102 +81,201 @@ def look(number: int) -> tuple[str, str, str]:
     return COLOURS[number % len(COLOURS)], DASHES[turn % len(DASHES)], MARKERS[turn % len(MARKERS)]
 
 
-@dataclass(frozen=True)
-class Line:
-    """A series; a y that is None leaves a gap."""
+def curves(
+    name: str,
+    title: str,
+    x_label: str,
+    y_label: str,
+    lines: Sequence[Line],
+    *,
+    markers: bool = False,
+    steps: bool = False,
+    unit_y: bool = False,
+    epochs: bool = False,
+    diagonal: bool = False,
+) -> Chart:
+    """Return a chart of lines over a common x.
 
-    name: str
-    x: Numbers
-    y: Numbers
-
-
-@dataclass(frozen=True)
-class Chart:
-    """What all figures have.
-
-    Attributes
+    Parameters
     ----------
-    name : str
-        Of its files.
-    title : str
-        What it shows, as a caption.
-    x_label, y_label : str
+    steps : bool
+        Whether the height stays constant from each x to the next.
+    unit_y : bool
+        Whether y is between 0 and 1; so is x, except for `epochs`.
+    epochs : bool
+        Whether x counts epochs.
+    diagonal : bool
+        Whether to draw the line y = x.
     """
-
-    name: str
-    title: str
-    x_label: str
-    y_label: str
-
-
-@dataclass(frozen=True)
-class Curves(Chart):
-    """Lines over a common x; `steps` goes from each x to the next at the height of the first."""
-
-    lines: tuple[Line, ...]
-    shares: bool = False
-    steps: bool = False
-    diagonal: bool = False
-    markers: bool = False
-    whole_x: bool = False
-
-
-@dataclass(frozen=True)
-class Bars(Chart):
-    """Bars beside each other for each category."""
-
-    categories: tuple[str, ...]
-    series: Mapping[str, Sequence[float]]
-    horizontal: bool = False
+    traces = []
+    for number, line in enumerate(lines):
+        colour, dash, symbol = look(number)
+        traces.append(
+            go.Scatter(
+                mode="lines+markers" if markers else "lines",
+                name=literal(line.name),
+                x=list(line.x),
+                y=list(line.y),
+                line={"color": colour, "dash": dash, "width": 2, "shape": "hv" if steps else "linear"},
+                marker={"symbol": symbol, "size": 6},
+            )
+        )
+    x_axis: dict[str, Any] = UNIT_AXIS if unit_y else {}
+    if epochs:
+        x_axis = {"tickformat": "d", "dtick": max(1, round(len(lines[0].x) / 10))}
+    line = {"type": "line", "x0": 0, "y0": 0, "x1": 1, "y1": 1, "line": {"color": NEUTRAL, "dash": "dot"}}
+    return _chart(
+        name, title, traces, x_label, y_label, x_axis, UNIT_AXIS if unit_y else {},
+        hovermode="x unified" if epochs else "closest", shapes=[line] if diagonal else [],
+    )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Intervals(Chart):
-    """Points with intervals, a row of them for each category.
+def bars(
+    name: str,
+    title: str,
+    label: str,
+    categories: Sequence[str],
+    series: Mapping[str, Sequence[float]],
+    *,
+    horizontal: bool = False,
+) -> Chart:
+    """Return a chart of grouped bars; `label` is the axis of their lengths."""
+    names = [literal(category) for category in categories]
+    traces = [
+        go.Bar(
+            name=literal(key),
+            x=list(lengths) if horizontal else names,
+            y=names if horizontal else list(lengths),
+            orientation="h" if horizontal else "v",
+            marker={"color": look(number)[0]},
+        )
+        for number, (key, lengths) in enumerate(series.items())
+    ]
+    labels = (label, "") if horizontal else ("", label)
+    return _chart(
+        name, title, traces, *labels, {}, {"autorange": "reversed"} if horizontal else {},
+        height=max(320, 110 + 26 * len(names)) if horizontal else 420, barmode="group", bargap=0.25,
+    )  # fmt: skip
 
-    Attributes
+
+def intervals(
+    name: str,
+    title: str,
+    x_label: str,
+    categories: Sequence[str],
+    series: Mapping[str, Sequence[Interval]],
+    *,
+    zero: bool = False,
+) -> Chart:
+    """Return a chart with one row per category and one point with its interval per series.
+
+    Parameters
     ----------
     series : mapping
-        By name, a (value, low, high) for each category; low and high may be None, and so may all three.
+        One `Interval` per category by name.
+    zero : bool
+        Whether to emphasise the line x = 0.
     """
+    traces = []
+    # Points of one category are drawn side by side, so the axis is numeric and its labels are the categories.
+    offsets = [0.5 * ((place + 0.5) / len(series) - 0.5) for place in range(len(series))]
+    for number, ((key, points), offset) in enumerate(zip(series.items(), offsets, strict=True)):
+        defined = [(row + offset, *point) for row, point in enumerate(points) if point[0] is not None]
+        above = [0 if high is None else high - value for _, value, _, high in defined]  # type: ignore[operator]
+        below = [0 if low is None else value - low for _, value, low, _ in defined]  # type: ignore[operator]
+        error = {"type": "data", "symmetric": False, "array": above, "arrayminus": below, "thickness": 1.5, "width": 4}
+        traces.append(
+            go.Scatter(
+                mode="markers",
+                name=literal(key),
+                x=[value for _, value, _, _ in defined],
+                y=[row for row, _, _, _ in defined],
+                marker={"color": look(number)[0], "size": 9, "symbol": MARKERS[number % len(MARKERS)]},
+                error_x={**error, "color": look(number)[0]},
+                hovertemplate="%{x:.3f}",
+            )
+        )
+    rows = len(categories)
+    ticks = {"tickmode": "array", "tickvals": list(range(rows)), "ticktext": [literal(one) for one in categories]}
+    return _chart(
+        name, title, traces, x_label, "", {"zeroline": True, "zerolinewidth": 2} if zero else {},
+        {**ticks, "range": [rows - 0.5, -0.5], "zeroline": False},
+        height=max(320, 130 + (14 + 12 * len(series)) * rows),
+    )  # fmt: skip
 
-    categories: tuple[str, ...]
-    series: Mapping[str, Sequence[tuple[float | None, float | None, float | None]]]
-    zero: bool = False
+
+def confusion_matrix(
+    name: str, title: str, classes: Sequence[str], shares: np.ndarray, texts: Sequence[Sequence[str]]
+) -> Chart:
+    """Return a confusion matrix with true classes in rows, coloured by `shares` and labelled with `texts`."""
+    names = [literal(one) for one in classes]
+    heat = go.Heatmap(
+        z=shares.tolist(),
+        x=names,
+        y=names,
+        text=[list(row) for row in texts],
+        texttemplate="%{text}",
+        hovertemplate="true %{y}<br>predicted %{x}<br>%{text}<extra></extra>",
+        colorscale="Cividis",
+        zmin=0,
+        zmax=1,
+        xgap=1,
+        ygap=1,
+        showscale=False,
+    )
+    return _chart(
+        name, title, [heat], "predicted", "true", {"tickangle": -40}, {"autorange": "reversed"},
+        height=max(320, 150 + 26 * len(names)),
+    )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Matrix(Chart):
-    """Cells in rows and columns, the first row on top; colour by value from 0 to 1, text as given."""
+def heatmap(name: str, title: str, y_label: str, edges: np.ndarray, rows: Sequence[str], values: np.ndarray) -> Chart:
+    """Return a matrix against seconds.
 
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    values: tuple[tuple[float, ...], ...]
-    texts: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
-class Heatmap(Chart):
-    """A matrix against seconds.
-
-    Attributes
+    Parameters
     ----------
     edges : numpy.ndarray
-        Shape ``(n + 1,)``, seconds.
-    rows : tuple of str
-        Names, the first one at the bottom.
+        Shape ``(n + 1,)``, in seconds.
     values : numpy.ndarray
-        Shape ``(rows, n)``.
+        Shape ``(rows, n)``, the first row at the bottom.
     """
-
-    edges: np.ndarray = field(repr=False)
-    rows: tuple[str, ...]
-    values: np.ndarray = field(repr=False)
+    heat = go.Heatmap(x=edges.tolist(), y=list(rows), z=values.tolist(), colorscale="Cividis")
+    return _chart(name, title, [heat], "seconds", y_label, {}, {"type": "category", "dtick": 1}, height=320)
 
 
-@dataclass(frozen=True)
-class Points(Chart):
-    """Places of songs, by group, and of those that are in none, in grey beneath."""
+def points(name: str, title: str, groups: Mapping[str, np.ndarray], others: np.ndarray) -> Chart:
+    """Return a scatter plot of groups of places, shape ``(n, 2)`` each; `others` are grey and below."""
+    n = len(others) + sum(map(len, groups.values()))
+    size = 5 if n < 2000 else 3
 
-    groups: dict[str, np.ndarray] = field(repr=False)
-    others: np.ndarray = field(repr=False)
+    def trace(key: str, places: np.ndarray, colour: str, symbol: str) -> go.Scatter:
+        x, y = places.astype(float).round(3).T.tolist()
+        marker = {"color": colour, "symbol": symbol, "size": size, "opacity": 0.7}
+        return go.Scatter(mode="markers", name=literal(key), x=x, y=y, marker=marker)
+
+    traces = [trace("unknown", others, NEUTRAL, "circle")] if len(others) else []
+    for number, (key, places) in enumerate(groups.items()):
+        colour, _, symbol = look(number)
+        traces.append(trace(key, places, colour, symbol))
+    hidden = {"visible": False}
+    return _chart(name, title, traces, "", "", hidden, {**hidden, "scaleanchor": "x"}, height=600)
+
+
+def _chart(
+    name: str,
+    title: str,
+    traces: Sequence[go.Bar | go.Heatmap | go.Scatter],
+    x_label: str,
+    y_label: str,
+    x_axis: Mapping[str, Any],
+    y_axis: Mapping[str, Any],
+    *,
+    height: int = 420,
+    **layout: Any,
+) -> Chart:
+    def axis(label: str, more: Mapping[str, Any]) -> dict[str, Any]:
+        return {"title": {"text": literal(label), "standoff": 12}, "automargin": True, **more}
+
+    axes = {"xaxis": axis(x_label, x_axis), "yaxis": axis(y_label, y_axis)}
+    # Plotly's default template would set colours that are wrong in dark mode.
+    return Chart(name, title, go.Figure(list(traces), {"template": {}, "height": height, **axes, **layout}))

@@ -1,6 +1,6 @@
-"""The sections of the page below the map, each a function from the run's sources.
+"""Sections of the report below the map.
 
-A further section is a further function in `SECTIONS`: it returns a `Section`, or `Absent` with the reason.
+A further section is one line in `SECTIONS`: its function returns a `Section`, or raises `Absent` with the reason.
 """
 
 from __future__ import annotations
@@ -20,22 +20,35 @@ from msd_spark.report.sections.space import space_section
 from msd_spark.report.sections.studies import filters_section, occlusion_section
 from msd_spark.report.sections.training import training_section
 
-SECTIONS: tuple[Callable[[Sources], Section | Absent], ...] = (
-    results_section,
-    confusion_section,
-    precision_recall_section,
-    space_section,
-    recommendations_section,
-    training_section,
-    model_section,
-    occlusion_section,
-    filters_section,
-    examples_section,
-    funnel_section,
-    ingest_section,
-    rejected_section,
-    comparison_section,
-    protocol_section,
-    runs_section,
-)
-"""In the order of the page."""
+RECOMMENDATIONS = "recommendations"
+
+SECTIONS: dict[str, tuple[str, Callable[[Sources], Section]]] = {
+    "results": ("Results", results_section),
+    "confusion": ("Confusion matrix", confusion_section),
+    "precision-recall": ("Precision and recall", precision_recall_section),
+    "embedding": ("Embedding quality", space_section),
+    RECOMMENDATIONS: ("Recommendations", recommendations_section),
+    "training": ("Training", training_section),
+    "model": ("Model", model_section),
+    "occlusion": ("Occlusion", occlusion_section),
+    "filters": ("Filters", filters_section),
+    "examples": ("Examples by genre", examples_section),
+    "funnel": ("From songs to examples", funnel_section),
+    "ledger": ("Ingest and stages", ingest_section),
+    "rejected": ("Rejected inputs", rejected_section),
+    "comparisons": ("Model comparison", comparison_section),
+    "protocol": ("Protocol of 2019", protocol_section),
+    "runs": ("All runs", runs_section),
+}
+"""Title and function by anchor, in the order of the report."""
+
+
+def make_sections(sources: Sources) -> tuple[dict[str, tuple[str, Section]], list[tuple[str, str]]]:
+    """Return title and content of each section by anchor, and title and reason of each absent one."""
+    sections, absent = {}, []
+    for anchor, (title, make) in SECTIONS.items():
+        try:
+            sections[anchor] = (title, make(sources))
+        except Absent as reason:
+            absent.append((title, str(reason)))
+    return sections, absent

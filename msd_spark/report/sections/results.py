@@ -1,19 +1,19 @@
-"""How good the run is: figures with intervals beside baselines, by class, calibration, and what it takes for what."""
+"""Metrics with intervals beside baselines, metrics by class, calibration and confusion matrix."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from msd_spark.core.formatting import with_interval
 from msd_spark.report.data.sources import Sources
-from msd_spark.report.draw.charts import Curves, Intervals, Line, Matrix
+from msd_spark.report.draw.charts import Chart, Interval, Line, confusion_matrix, curves, intervals
 from msd_spark.report.section import Absent, Section
 from msd_spark.report.tables import Table
 
-FIGURES = (
+METRICS = (
     "accuracy",
     "balanced_accuracy",
     "off_by_one_accuracy",
@@ -29,15 +29,22 @@ FIGURES = (
     "mean_squared_error",
     "r2",
 )
-"""Figures that the page shows, in this order, where a run's target has them."""
+"""Metrics of the report, in this order, where a run's target has them."""
 
 OF_CLASSES = ("support", "precision", "recall", "f1", "average_precision", "roc_auc", "mean_squared_error", "r2")
 UNBOUNDED = {"log_loss", "mean_squared_error"}
 MODEL = "model"
+HEADLINES = {"tags": ("macro_roc_auc", "macro_pr_auc"), "factors": ("cosine", "r2")}
+"""Key metrics by target; accuracy and macro F1 for others."""
+
+
+def headlines(target: str) -> tuple[str, ...]:
+    """Return the key metrics of a target."""
+    return HEADLINES.get(target, ("accuracy", "macro_f1"))
 
 
 def readable(name: str) -> str:
-    """Return a figure's name as people read it.
+    """Return the name of a metric or baseline for readers.
 
     Examples
     --------
@@ -48,160 +55,124 @@ def readable(name: str) -> str:
     return text.replace(" f1", " F1").replace("r2", "R²").strip()
 
 
-def judged_split(metrics: Mapping[str, Any]) -> str | None:
-    """Return the split whose figures count: test, or the last one that there is."""
+def final_split(metrics: Mapping[str, Any]) -> str | None:
+    """Return the split to report: test, or otherwise the last one."""
     return "test" if "test" in metrics else next(reversed(list(metrics)), None)
 
 
-def results_section(sources: Sources) -> Section | Absent:
-    """Return figures with intervals, beside baselines."""
-    title = "Results"
-    metrics, split = sources.metrics, judged_split(sources.metrics)
+def by_class_of(model: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the metrics by class or tag; empty if there are none."""
+    return model.get("by_class") or model.get("by_tag") or {}
+
+
+def metrics_table(name: str, title: str, metrics: Mapping[str, Any], names: Sequence[str]) -> Table:
+    """Return one row per split and model or baseline, with the interval of each metric."""
+    rows = tuple(
+        (split, readable(who), one["examples"], one.get("artists"), *(with_interval(one, name) for name in names))
+        for split, by_model in metrics.items()
+        for who, one in by_model.items()
+    )
+    heads = ("split", "model or baseline", "examples", "artists", *map(readable, names))
+    return Table(name, title, heads, rows, texts=2)
+
+
+def results_section(sources: Sources) -> Section:
+    """Return metrics with intervals, beside baselines."""
+    metrics, split = sources.metrics, final_split(sources.metrics)
     if split is None:
-        return Absent(title, f"models/{sources.name} has no metrics.json")
-    names = [name for name in FIGURES if any(name in judged["model"] for judged in metrics.values())]
-    who_heads = ("split", "who", "examples", "artists")
-    rows = [
-        (
-            where,
-            who.replace("_", " "),
-            figures["examples"],
-            figures.get("artists"),
-            *(with_interval(figures, name) for name in names),
-        )
-        for where, judged in metrics.items()
-        for who, figures in judged.items()
-    ]
-    tables = [Table("results", "Every split", (*who_heads, *map(readable, names)), tuple(rows), texts=2)]
-    by_class = metrics[split][MODEL].get("by_class") or metrics[split][MODEL].get("by_tag") or {}
-    heads = [name for name in OF_CLASSES if any(name in figures for figures in by_class.values())]
+        raise Absent(f"models/{sources.name} has no metrics.json")
+    names = [name for name in METRICS if any(name in by_model[MODEL] for by_model in metrics.values())]
+    tables = [metrics_table("results", "All splits", metrics, names)]
+    model = metrics[split][MODEL]
+    by_class = by_class_of(model)
+    heads = [name for name in OF_CLASSES if any(name in one for one in by_class.values())]
     if heads:
-        told = tuple((name, *(figures.get(head) for head in heads)) for name, figures in by_class.items())
-        tables.append(Table("by_class", f"By class, {split} split", ("", *map(readable, heads)), told))
-    charts: list[Any] = [_beside_baselines(metrics[split], names, split)]
-    calibration = _calibration(metrics[split][MODEL].get("reliability") or [], split)
-    text = [
-        f"Target: {sources.target}. Brackets and bars are 95 % intervals from resamples of whole artists; "
-        "a dash marks a figure that is not defined.",
-    ]
-    remark = remark_on_chance(metrics[split], split)
-    if remark:
-        text.append(remark)
+        rows = tuple((name, *(one.get(head) for head in heads)) for name, one in by_class.items())
+        tables.append(Table("by_class", f"By class, {split} split", ("class", *map(readable, heads)), rows))
+    charts = [_beside_baselines(metrics[split], names, split), *_calibration(model.get("reliability") or [], split)]
+    text = "Brackets and bars are 95 % intervals from resamples of artists; a dash marks an undefined metric."
+    return Section((text, *split_note(sources)), tuple(charts), tuple(tables))
+
+
+def split_note(sources: Sources) -> list[str]:
+    """Return whether artists are in several splits; empty if the split rule is unknown."""
     rule = (sources.run.get("dataset") or {}).get("split_rule", {}).get("by")
-    if rule:
-        text.append(
-            "Splits are by artist: no artist of one split is in another."
-            if rule == "artist"
-            else f"Splits are by {rule}: artists may be in several, which flatters these figures."
-        )
-    return Section("results", title, tuple(text), tuple(filter(None, [*charts, calibration])), tuple(tables))
+    if not rule:
+        return []
+    if rule == "artist":
+        return ["Split by artist: no artist is in two splits."]
+    return [f"Split by {rule}: an artist may be in several splits, which makes these metrics too optimistic."]
 
 
-def remark_on_chance(judged: Mapping[str, Any], split: str) -> str | None:
-    """Return a warning where a model's accuracy is not told apart from that of guessing; None where it is.
+def chance_warning(metrics: Mapping[str, Any], split: str) -> str | None:
+    """Return a warning if the accuracy is not significantly above guessing, otherwise None.
 
     Parameters
     ----------
-    judged : mapping
-        Figures with intervals by who has them: ``model``, and ``majority`` or ``stratified`` for guessing.
-    split : str
-        Which split they are of.
+    metrics : mapping
+        Metrics with intervals of ``model``, and of ``majority`` or ``stratified`` for guessing.
 
     Examples
     --------
     >>> model = {"accuracy": 0.11, "intervals": {"accuracy": [0.07, 0.14]}}
-    >>> remark_on_chance({"model": model, "stratified": {"accuracy": 0.1}}, "test")
-    'On the test split its accuracy, .110 [.070, .140], is not told apart from guessing (.100).'
-    >>> remark_on_chance({"model": model, "stratified": {"accuracy": 0.05}}, "test") is None
+    >>> chance_warning({"model": model, "stratified": {"accuracy": 0.1}}, "test")
+    'Accuracy on the test split, .110 [.070, .140], is not significantly above guessing (.100).'
+    >>> chance_warning({"model": model, "stratified": {"accuracy": 0.05}}, "test") is None
     True
     """
-    model = judged[MODEL]
-    interval = model.get("intervals", {}).get("accuracy")
-    guesses = [
-        judged[who]["accuracy"] for who in ("majority", "stratified") if who in judged and "accuracy" in judged[who]
-    ]
+    interval = metrics[MODEL].get("intervals", {}).get("accuracy")
+    guesses = [metrics[who]["accuracy"] for who in ("majority", "stratified") if "accuracy" in metrics.get(who, {})]
     if not interval or not guesses or interval[0] > max(guesses):
         return None
     guessing = f"{max(guesses):.3f}".removeprefix("0")
-    return (
-        f"On the {split} split its accuracy, {with_interval(model, 'accuracy')}, is not told apart from guessing "
-        f"({guessing})."
-    )
+    accuracy = with_interval(metrics[MODEL], "accuracy")
+    return f"Accuracy on the {split} split, {accuracy}, is not significantly above guessing ({guessing})."
 
 
-def _beside_baselines(judged: Mapping[str, Any], names: list[str], split: str) -> Intervals:
+def _beside_baselines(metrics: Mapping[str, Any], names: Sequence[str], split: str) -> Chart:
     bounded = [name for name in names if name not in UNBOUNDED]
-    series = {}
-    for who, figures in judged.items():
-        intervals = figures.get("intervals", {})
-        series[who.replace("_", " ")] = tuple(
-            (figures.get(name), *(intervals.get(name) or (None, None))) for name in bounded
-        )
-    return Intervals(
-        "results",
-        f"The model and its baselines, {split} split, with 95 % intervals",
-        "",
-        "",
-        tuple(map(readable, bounded)),
-        series,
-    )
+
+    def point(one: Mapping[str, Any], name: str) -> Interval:
+        low, high = one.get("intervals", {}).get(name) or (None, None)
+        return one.get(name), low, high
+
+    series = {readable(who): [point(one, name) for name in bounded] for who, one in metrics.items()}
+    title = f"Model and baselines, {split} split, with 95 % intervals"
+    return intervals("results", title, "", tuple(map(readable, bounded)), series)
 
 
-def _calibration(reliability: list[dict[str, Any]], split: str) -> Curves | None:
+def _calibration(reliability: Sequence[Mapping[str, Any]], split: str) -> list[Chart]:
     if not reliability:
-        return None
+        return []
     line = Line("model", [row["confidence"] for row in reliability], [row["accuracy"] for row in reliability])
-    return Curves(
-        "calibration",
-        f"Calibration, {split} split: how often it is right, by how sure it is",
-        "mean probability of the predicted class",
-        "share that is right",
-        (line,),
-        shares=True,
-        diagonal=True,
-        markers=True,
-    )
+    title = f"Calibration, {split} split: accuracy by predicted probability"
+    labels = ("mean probability of the predicted class", "accuracy")
+    return [curves("calibration", title, *labels, [line], unit_y=True, diagonal=True, markers=True)]
 
 
-def confusion_section(sources: Sources) -> Section | Absent:
-    """Return the confusion matrix: counts, and shares of each true class."""
-    title = "What it takes for what"
-    split = judged_split(sources.metrics)
+def confusion_section(sources: Sources) -> Section:
+    """Return the confusion matrix as counts and as shares of each true class."""
+    split = final_split(sources.metrics)
     model = sources.metrics.get(split, {}).get(MODEL, {}) if split else {}
     if "confusion_matrix" not in model:
-        return Absent(title, f"a run that tells {sources.target} has no confusion matrix")
-    counts, shares = confusion(model, str(split))
-    heads = ("true \\ predicted", *counts.columns)
-    rows = tuple((name, *map(int, row)) for name, row in zip(counts.rows, model["confusion_matrix"], strict=True))
-    text = "Rows are true, columns predicted. Colour is the share of the true class in both."
-    return Section(
-        "confusion",
-        title,
-        (text,),
-        (counts, shares),
-        (Table("confusion", "Counts as a table", heads, rows, folded=True),),
-    )
+        raise Absent(f"the target {sources.target} has no confusion matrix")
+    classes, counts = tuple(model["by_class"]), model["confusion_matrix"]
+    rows = tuple((name, *map(int, row)) for name, row in zip(classes, counts, strict=True))
+    table = Table("confusion", "Counts as a table", ("true \\ predicted", *classes), rows, folded=True)
+    text = "Rows are true classes, columns predicted ones. Colour is the share of the true class in both."
+    return Section((text,), confusion_charts(classes, counts, str(split)), (table,))
 
 
-def confusion(model: Mapping[str, Any], split: str) -> tuple[Matrix, Matrix]:
-    """Return the confusion matrix as counts and as shares of each row; a class without examples has shares of 0."""
-    counts = np.array(model["confusion_matrix"], float)
+def confusion_charts(classes: Sequence[str], matrix: Sequence[Sequence[float]], split: str) -> tuple[Chart, Chart]:
+    """Return the confusion matrix as counts and as shares of each row; shares are 0 for a class without examples."""
+    counts = np.array(matrix, float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    names, values = tuple(model["by_class"]), tuple(map(tuple, shares.tolist()))
-    texts = (
-        tuple(tuple(str(int(value)) if value else "" for value in row) for row in counts),
-        tuple(tuple(f"{value:.2f}" if value else "" for value in row) for row in shares),
-    )
+
+    def chart(name: str, title: str, values: np.ndarray, form: str) -> Chart:
+        texts = [[format(value, form) if value else "" for value in row] for row in values]
+        return confusion_matrix(name, f"{title}, {split} split", classes, shares, texts)
+
     return (
-        Matrix("confusion_counts", f"Songs, {split} split", "predicted", "true", names, names, values, texts[0]),
-        Matrix(
-            "confusion_shares",
-            f"Share of the true class, {split} split",
-            "predicted",
-            "true",
-            names,
-            names,
-            values,
-            texts[1],
-        ),
+        chart("confusion_counts", "Songs", counts, ".0f"),
+        chart("confusion_shares", "Share of the true class", shares, ".2f"),
     )

@@ -1,4 +1,4 @@
-"""Whether the space is good: what neighbours share, clusters and probes, beside chance and beside raw features."""
+"""Embedding quality: traits shared by neighbours, clusters and probes, beside chance and raw features."""
 
 from __future__ import annotations
 
@@ -7,97 +7,62 @@ from typing import Any
 
 from msd_spark.neighbours.settings import QUALITY_FILE, SEARCH_FILE, TABLE
 from msd_spark.report.data.sources import Sources
-from msd_spark.report.draw.charts import Intervals
+from msd_spark.report.draw.charts import Chart, intervals
 from msd_spark.report.section import Absent, Section
 from msd_spark.report.tables import Table
 
 SPACES = {"embedding": "embedding", "raw": "raw features"}
 
 
-def space_section(sources: Sources) -> Section | Absent:
-    """Return the figures of ``neighbours/RUN/_quality.json``."""
-    title = "The space"
+def space_section(sources: Sources) -> Section:
+    """Return the metrics of ``neighbours/RUN/_quality.json``."""
     quality = sources.json(TABLE, sources.name, QUALITY_FILE)
     if not quality:
-        return Absent(title, f"there is no {TABLE}/{sources.name}/{QUALITY_FILE}; run jobs/neighbours.py")
+        raise Absent(f"{TABLE}/{sources.name}/{QUALITY_FILE} is missing; run msd-spark neighbours")
     search = sources.json(TABLE, sources.name, SEARCH_FILE) or {}
-    text = [
-        f"{quality['k']} nearest of {quality['queries']:,} songs, {search.get('metric', '')} distance. Chance is what "
-        "neighbours drawn at random would share; raw features are means and deviations of timbre and chroma.",
-    ]
-    reading = quality.get("latin_songs", {}).get("reading")
-    if reading:
-        text.append(reading)
-    rows = [*_shared(quality), *_clusters(quality), *_probes(quality)]
+    text = (
+        f"{quality['k']} nearest neighbours of {quality['queries']:,} songs, {search.get('metric', '')} distance. "
+        "Chance is the share among random pairs; raw features are means and standard deviations of timbre and chroma."
+    )
+    shared = shared_traits(quality)
+    rows = [(f"neighbours: same {name}", "share", *values) for name, values in shared.items()]
+    clusters = quality.get("genre_clusters", {})
+    for key, name in (("silhouette", "silhouette"), ("v_measure", "V-measure")):
+        rows.append(("genres as clusters", name, *_values(clusters, key), None))
+    for trait, probe in quality.get("probes", {}).items():
+        if any(probe.values()):
+            values = (*_values(probe, "value"), _first(probe, "chance"))
+            rows.append((f"linear probe: {trait}", _first(probe, "measure"), *values))
     heads = ("what", "measure", *SPACES.values(), "chance")
-    tables = [Table("space", "Neighbours, clusters and linear probes", heads, tuple(rows), texts=2)]
-    groups = _groups(quality.get("latin_songs", {}).get("groups", {}))
-    if groups:
-        tables.append(groups)
-    return Section("space", title, tuple(text), tuple(filter(None, [shared_chart(quality)])), tuple(tables))
+    table = Table("embedding_quality", "Neighbours, clusters and linear probes", heads, tuple(rows), texts=2)
+    return Section((text,), tuple(shared_chart(shared)), (table,))
 
 
-def _shared(quality: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    return [
-        (f"neighbours ({kind}): same {trait}", "share", *_values(of, "share"), _first(of, "chance"))
+def shared_traits(quality: Mapping[str, Any]) -> dict[str, tuple[Any, Any, Any]]:
+    """Return the share of neighbours with the same trait in the embedding, in raw features, and by chance."""
+    return {
+        f"{trait} ({kind})": (*_values(shares, "share"), _first(shares, "chance"))
         for kind, by_trait in quality["neighbours_that_share"].items()
-        for trait, of in by_trait.items()
-    ]
+        for trait, shares in by_trait.items()
+    }
 
 
-def _clusters(quality: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    names = {"silhouette": "silhouette", "v_measure": "V-measure"}
-    of = quality.get("genre_clusters", {})
-    return [("genres as clusters", name, *_values(of, key), None) for key, name in names.items()]
-
-
-def _probes(quality: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    return [
-        (f"linear probe: {trait}", _first(of, "measure"), *_values(of, "value"), _first(of, "chance"))
-        for trait, of in quality.get("probes", {}).items()
-        if any(of.values())
-    ]
-
-
-def _values(of: Mapping[str, Any], key: str) -> list[Any]:
-    return [(of.get(space) or {}).get(key) for space in SPACES]
-
-
-def _first(of: Mapping[str, Any], key: str) -> Any:
-    return next((figures[key] for figures in of.values() if figures and figures.get(key) is not None), None)
-
-
-def shared_chart(quality: Mapping[str, Any]) -> Intervals | None:
-    """Return the shares of neighbours with a trait in common, beside chance."""
-    names, points = [], []
-    for kind, by_trait in quality["neighbours_that_share"].items():
-        for trait, of in by_trait.items():
-            values = [*_values(of, "share"), _first(of, "chance")]
-            if values[0] is not None:
-                names.append(f"{trait} ({kind})")
-                points.append(values)
-    if not names:
-        return None
+def shared_chart(shared: Mapping[str, tuple[Any, Any, Any]]) -> list[Chart]:
+    """Return a chart of shared traits; none if no trait is known."""
+    known = {name: values for name, values in shared.items() if values[0] is not None}
+    if not known:
+        return []
     series = {
-        name: tuple((row[place], None, None) for row in points)
+        name: [(values[place], None, None) for values in known.values()]
         for place, name in enumerate([*SPACES.values(), "chance"])
     }
-    return Intervals("neighbours_share", "Share of neighbours of the same …", "share", "", tuple(names), series)
+    return [intervals("neighbours_share", "Share of neighbours with the same …", "share", tuple(known), series)]
 
 
-def _groups(groups: Mapping[str, Any]) -> Table | None:
-    of = groups.get("embedding") or {}
-    if not of:
-        return None
-    shares = ("genre", "language")
-    rows = tuple(
-        (
-            name,
-            figures["songs"],
-            *((figures.get(trait) or {}).get("share") for trait in shares),
-            *(figures.get(kind) for kind in ("latin", "spanish")),
-        )
-        for name, figures in of.items()
-    )
-    heads = ("songs that are", "songs", *(f"of the same {trait}" for trait in shares), "Latin", "in Spanish")
-    return Table("latin_songs", "Latin songs: what share of neighbours is …", heads, rows)
+def _values(spaces: Mapping[str, Any], key: str) -> tuple[Any, Any]:
+    embedding, raw = ((spaces.get(space) or {}).get(key) for space in SPACES)
+    return embedding, raw
+
+
+def _first(spaces: Mapping[str, Any], key: str) -> Any:
+    return next((one[key] for one in spaces.values() if one and one.get(key) is not None), None)

@@ -1,11 +1,11 @@
-"""What the model listens to: parts hidden from it, and the songs that its filters answer to (``studies/RUN``)."""
+"""What the model responds to: occlusion and filter responses (``studies/RUN``)."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from msd_spark.report.data.sources import Sources
-from msd_spark.report.draw.charts import Intervals
+from msd_spark.report.draw.charts import Chart, intervals
 from msd_spark.report.section import Absent, Section
 from msd_spark.report.tables import Table, rows_of
 
@@ -13,61 +13,56 @@ STUDIES = "studies"
 MOST_FILTERS = 60
 
 
-def occlusion_section(sources: Sources) -> Section | Absent:
-    """Return how each genre's figures change when a part of the song is hidden."""
-    title = "What it needs to hear"
+def _study(sources: Sources, columns: list[str], file: str) -> pd.DataFrame:
+    table = sources.parquet(columns, STUDIES, sources.name, file)
+    if table is None or table.empty:
+        raise Absent(f"{STUDIES}/{sources.name}/{file} is missing; run msd-spark listen")
+    return table
+
+
+def occlusion_section(sources: Sources) -> Section:
+    """Return the change of each genre's metrics when an input is hidden."""
     columns = ["hidden", "genre", "figure", "examples", "affected", "full", "occluded", "change", "low", "high"]
-    found = sources.parquet(columns, STUDIES, sources.name, "occlusion.parquet")
-    if found is None or found.empty:
-        return Absent(title, f"there is no {STUDIES}/{sources.name}; run training/listen.py")
-    rows = rows_of(found, columns)
-    heads = ("hidden", "genre", "figure", "songs", "of them had it", "as it is", "hidden", "change", "low", "high")
-    text = "A part of every test song is hidden from the trained model; a bar is the 95 % interval by artist."
-    tables = (
-        Table("occlusion", "Change of each figure when a part is hidden", heads, rows, 200, texts=3, folded=True),
-    )
-    return Section("occlusion", title, (text,), tuple(occlusion_charts(found)), tables)
+    table = _study(sources, columns, "occlusion.parquet")
+    heads = ("hidden", "genre", "metric", "songs", "songs with the input", "full", "hidden", "change", "low", "high")
+    text = "One input of every test song is hidden from the trained model. Bars are 95 % intervals by artist."
+    title = "Change of each metric when an input is hidden"
+    rows = Table("occlusion", title, heads, rows_of(table, columns), 200, texts=3, folded=True)
+    return Section((text,), tuple(occlusion_charts(table)), (rows,))
 
 
-def occlusion_charts(table: pd.DataFrame) -> list[Intervals]:
-    """Return each genre's change of F1 and of probability when a part is hidden; empty without genres."""
+def occlusion_charts(table: pd.DataFrame) -> list[Chart]:
+    """Return each genre's change of F1 and of probability when an input is hidden; empty without genres."""
     genres = table[table["genre"].notna()]
     charts = []
-    for figure, label in (("f1", "change of F1"), ("probability", "change of the right genre's probability")):
-        of = genres[genres["figure"] == figure]
-        if of.empty:
+    for metric, label in (("f1", "change of F1"), ("probability", "change of the true genre's probability")):
+        changes = genres[genres["figure"] == metric]
+        if changes.empty:
             continue
-        names = tuple(dict.fromkeys(of["genre"]))
-        series: dict[str, tuple[tuple[float | None, float | None, float | None], ...]] = {}
-        for hidden, part in of.groupby("hidden", sort=False):
+        names = tuple(dict.fromkeys(changes["genre"]))
+        series = {}
+        for hidden, part in changes.groupby("hidden", sort=False):
             by_genre = part.drop_duplicates("genre").set_index("genre").reindex(names)
-            known = rows_of(by_genre, ["change", "low", "high"])
-            series[f"without {hidden}"] = tuple((change, low, high) for change, low, high in known)
-        chart = Intervals(f"occlusion_{figure}", label[0].upper() + label[1:], label, "", names, series, zero=True)
-        charts.append(chart)
+            series[f"without {hidden}"] = [
+                (change, low, high) for change, low, high in rows_of(by_genre, ["change", "low", "high"])
+            ]
+        title = label[0].upper() + label[1:]
+        charts.append(intervals(f"occlusion_{metric}", title, label, names, series, zero=True))
     return charts
 
 
-def filters_section(sources: Sources) -> Section | Absent:
-    """Return the songs to which filters respond most."""
-    title = "What its filters answer to"
+def filters_section(sources: Sources) -> Section:
+    """Return the strongest filters of each layer with the song that activates them most."""
     columns = ["layer", "stream", "filter", "rank", "track_id", "activation", "start", "end"]
-    found = sources.parquet(columns, STUDIES, sources.name, "filters.parquet")
-    if found is None or found.empty:
-        return Absent(title, f"there is no {STUDIES}/{sources.name}/filters.parquet; run training/listen.py")
+    table = _study(sources, columns, "filters.parquet")
     names = sources.table(["track_id", "title", "artist_name"], "songs")
     if names is not None:
-        found = found.merge(names.drop_duplicates("track_id"), on="track_id", how="left")
-    first = found[found["rank"] == 1].sort_values("activation", ascending=False)
-    told = pd.concat(
-        [part.head(max(1, MOST_FILTERS // found["layer"].nunique())) for _, part in first.groupby("layer")]
-    )
+        table = table.merge(names.drop_duplicates("track_id"), on="track_id", how="left")
+    first = table[table["rank"] == 1].sort_values("activation", ascending=False)
+    per_layer = max(1, MOST_FILTERS // table["layer"].nunique())
+    strongest = pd.concat([part.head(per_layer) for _, part in first.groupby("layer")])
     shown = ["layer", "stream", "filter", "activation", "track_id", "start", "end"]
-    shown += [name for name in ("artist_name", "title") if name in told]
-    rows = rows_of(told, shown)
+    shown += [name for name in ("artist_name", "title") if name in strongest]
     heads = tuple({"start": "from second", "end": "to second", "artist_name": "artist"}.get(n, n) for n in shown)
-    text = (
-        "Of each layer the filters that answer most, and the place that they answer to; "
-        f"all are in {STUDIES}/{sources.name}."
-    )
-    return Section("filters", title, (text,), tables=(Table("filters", "Filters", heads, rows, 24, texts=2),))
+    text = f"The strongest filters of each layer and where they respond; all are in {STUDIES}/{sources.name}."
+    return Section((text,), tables=(Table("filters", "Filters", heads, rows_of(strongest, shown), 24, texts=2),))

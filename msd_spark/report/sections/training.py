@@ -1,4 +1,4 @@
-"""How the training went: losses and the other validation figures, epoch by epoch."""
+"""Training history: losses and validation metrics by epoch."""
 
 from __future__ import annotations
 
@@ -6,59 +6,55 @@ from collections.abc import Sequence
 from typing import Any
 
 from msd_spark.report.data.sources import Sources
-from msd_spark.report.draw.charts import Curves, Line
+from msd_spark.report.draw.charts import Chart, Line, curves
 from msd_spark.report.section import Absent, Section
 from msd_spark.report.sections.results import readable
 
 VALIDATION = "validation_"
-SHARES = ("accuracy", "balanced_accuracy", "macro_f1", "macro_average_precision", "cosine", "r2", "macro_pr_auc")
-"""Validation figures that are drawn, where the target has them; weighted ones say nearly the same."""
+DRAWN = ("accuracy", "balanced_accuracy", "macro_f1", "macro_average_precision", "cosine", "r2", "macro_pr_auc")
+"""Validation metrics with a line, where the target has them; weighted ones are nearly the same."""
+
+ARGUMENTS = ("batch", "learning_rate", "optimizer", "seed", "balance", "inputs")
 
 
-def training_section(sources: Sources) -> Section | Absent:
-    """Return the losses, and the other figures of validation."""
+def training_section(sources: Sources) -> Section:
+    """Return curves of the losses and the validation metrics."""
     if not sources.history:
-        return Absent("Training", f"models/{sources.name} has no history.json")
-    charts = training_curves(sources.history)
-    settings = {name: value for name, value in sources.run.get("arguments", {}).items() if not isinstance(value, dict)}
-    told = [
-        f"{name.replace('_', ' ')} {settings[name]}"
-        for name in ("batch", "learning_rate", "optimizer", "seed", "balance", "inputs")
-        if settings.get(name) is not None
+        raise Absent(f"models/{sources.name} has no history.json")
+    arguments = sources.run.get("arguments", {})
+    texts = [f"{len(sources.history)} epochs"]
+    texts += [
+        f"{name.replace('_', ' ')} {arguments[name]}"
+        for name in ARGUMENTS
+        if arguments.get(name) is not None and not isinstance(arguments[name], dict)
     ]
-    text = f"{len(sources.history)} epochs; {', '.join(told)}." if told else f"{len(sources.history)} epochs."
-    return Section("training", "Training", (text,), charts)
+    return Section((f"{', '.join(texts)}.",), training_curves(sources.history))
 
 
-def training_curves(history: Sequence[dict[str, Any]]) -> tuple[Curves, ...]:
-    """Return the losses of each epoch, and the other validation figures.
+def training_curves(history: Sequence[dict[str, Any]]) -> tuple[Chart, ...]:
+    """Return a chart of the losses and one of the validation metrics.
 
     Parameters
     ----------
     history : sequence of dict
-        A row an epoch; a figure that is None leaves a gap.
+        One row per epoch; a metric that is None leaves a gap.
     """
     epochs = [row["epoch"] for row in history]
 
-    def line(key: str, name: str) -> Line:
-        return Line(name, epochs, [row.get(key) for row in history])
+    def lines(names: dict[str, str]) -> list[Line]:
+        there = [name for name in names if any(name in row for row in history)]
+        return [Line(names[name], epochs, [row.get(name) for row in history]) for name in there]
 
-    losses = [line("loss", "train")] if "loss" in history[0] else []
-    names = (f"{VALIDATION}loss", f"{VALIDATION}mean_squared_error")
-    losses += [line(name, readable(name)) for name in names if name in history[0]]
-    shares = [
-        line(VALIDATION + name, readable(name)) for name in SHARES if any(VALIDATION + name in row for row in history)
-    ]
+    losses = lines(
+        {"loss": "train"} | {name: readable(name) for name in ("validation_loss", "validation_mean_squared_error")}
+    )
+    metrics = lines({VALIDATION + name: readable(name) for name in DRAWN})
     charts = []
     if losses:
+        charts.append(curves("training_loss", "Loss", "epoch", "loss", losses, markers=True, epochs=True))
+    if metrics:
+        title = "Metrics on the validation split"
         charts.append(
-            Curves("training_loss", "Loss", "epoch", "loss", tuple(losses), markers=True, whole_x=True)
-        )  # fmt: skip
-    if shares:
-        charts.append(
-            Curves(
-                "training_figures", "Figures on the validation split", "epoch", "", tuple(shares),
-                shares=True, markers=True, whole_x=True,
-            )
-        )  # fmt: skip
+            curves("training_metrics", title, "epoch", "", metrics, markers=True, epochs=True, unit_y=True)
+        )
     return tuple(charts)

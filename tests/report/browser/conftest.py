@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
 
 from msd_spark.report.job import make_report
 from msd_spark.report.settings import ReportSettings
-from tests.support.page_run import RUN, write_page_run
+from tests.support.report_run import RUN, write_report_run
 
 expect.set_options(timeout=60_000)  # a busy machine is slow, not wrong
 
@@ -24,7 +24,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 @pytest.fixture(scope="session")
 def page_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a page, away from its warehouse, in a folder whose name has a space and an accent."""
-    warehouse = write_page_run(tmp_path_factory.mktemp("page"))
+    warehouse = write_report_run(tmp_path_factory.mktemp("page"))
     make_report(ReportSettings(warehouse.root, RUN, heatmaps=20, show=("TR000015AAAAAAAAAA",)))
     folder = tmp_path_factory.mktemp("elsewhere") / "some whére"
     shutil.copytree(warehouse.path("reports", RUN), folder)

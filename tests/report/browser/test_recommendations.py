@@ -9,8 +9,8 @@ from msd_spark.factors.mixed import fuse
 from msd_spark.report.data.listeners import DEPTH, LENGTH
 from msd_spark.report.data.song_vectors import restored
 from msd_spark.report.scripts import unpacked
-from tests.support.page_listens import ELSEWHERE, N_USERS, PARAMETERS, UNKNOWN
-from tests.support.page_run import AMONG, HOSTILE
+from tests.support.report_listens import ELSEWHERE, N_USERS, PARAMETERS, UNKNOWN
+from tests.support.report_run import AMONG, HOSTILE
 
 NAMES = {"als": "By listens (ALS)", "content": "By content", "mixed": "Mixed"}
 

@@ -1,4 +1,4 @@
-"""Listens, factors and what is known of them for a page's catalogue, written straight to disk."""
+"""Write plays, factors and neighbours in factor space for a report, without Spark."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from msd_spark.neighbours.space import Space
 PARAMETERS = AlsParameters(rank=6)
 N_USERS = 12
 ELSEWHERE, UNKNOWN = "TRELSEWHERE", "TRUNKNOWN"
-"""A track of ``songs/`` that has no embedding, and one that ``songs/`` does not know."""
+"""A track of ``songs/`` without embedding, and one that is not in ``songs/``."""
 
 
 def write_listens(warehouse: Warehouse, run: str, hostile: tuple[str, ...]) -> None:
     """Write ``plays/``, ``factors/`` and ``neighbours/factors``; every third song of the run has no factors.
 
-    The first users' ids are hostile texts, and so is the title of a song that is not on the page.
+    The ids of the first users and the title of a song outside the report are hostile texts.
     """
     generator = np.random.default_rng(5)
     songs = pq.read_table(warehouse.path("songs")).to_pylist()
@@ -40,7 +40,7 @@ def write_listens(warehouse: Warehouse, run: str, hostile: tuple[str, ...]) -> N
     axes = generator.normal(size=(embedded.vectors.shape[1], PARAMETERS.rank)) / 10
     factors = (embedded.vectors[own] @ axes + 0.05 * generator.normal(size=(len(own), PARAMETERS.rank))) / 5
     tracks = np.array([*embedded.track_ids[own], ELSEWHERE, UNKNOWN])
-    factors = np.concatenate([factors, 3 * factors[:2]]).astype(np.float32)  # whoever likes those, is told these
+    factors = np.concatenate([factors, 3 * factors[:2]]).astype(np.float32)  # recommended to users who like the first two
     users = [*hostile[:2], *(f"user {number}" for number in range(N_USERS - 2))]
     plays = np.zeros((N_USERS, len(tracks)))
     for user in range(N_USERS):
@@ -62,8 +62,8 @@ def write_listens(warehouse: Warehouse, run: str, hostile: tuple[str, ...]) -> N
     metadata = {"parameters": asdict(PARAMETERS), "judged": judged(), "counts": {"test users": 3}}
     warehouse.write_json(metadata, "factors", "_factors.json")
     space = Space.of(factors[:-2], "cosine")
-    found = nearest_of_all(space, 5, Exclusions(np.empty((0, len(own)), np.int32)), np.arange(len(own)), 1)
-    warehouse.write_arrow(found.rows(tracks[:-2], 0), "neighbours", "factors")
+    nearest = nearest_of_all(space, 5, Exclusions(np.empty((0, len(own)), np.int32)), np.arange(len(own)), 1)
+    warehouse.write_arrow(nearest.rows(tracks[:-2], 0), "neighbours", "factors")
     search = {"embeddings": read_track_factors(warehouse).fingerprint()}
     warehouse.write_json(search, "neighbours", "factors", "_search.json")
     warehouse.write_json(quality(len(own)), "neighbours", "factors", "_quality.json")

@@ -1,4 +1,4 @@
-"""A run and all that a page shows of it, written straight to disk: no Spark, no TensorFlow, no training."""
+"""Write a run and everything that its report shows, without Spark, TensorFlow and training."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from msd_spark.neighbours.exact import nearest_of_all
 from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.space import Space
 from tests.support.embedded_songs import GENRES, write_embedded_songs
-from tests.support.page_listens import write_listens
+from tests.support.report_listens import write_listens
 
 HOSTILE = (
     "<script>window.hit=1</script>",
@@ -32,21 +32,21 @@ HOSTILE = (
     "$\\alpha$ {{ run }} %{x} \u2028 &lt;i&gt;",
 )
 SPELT = ("Sigur Rós", "Hoppípolla – Ágætis Þýðing")
-"""An artist and a title with letters that most keyboards lack."""
+"""An artist and a title with letters that are not on most keyboards."""
 
 RUN = "tiny"
 AMONG = 10
-"""Row of the first song, by track id, whose title is set: before it they are called "Title N"."""
+"""Row of the first song with a hostile title; those before it are called "Title N"."""
 
 
-def write_page_run(folder: Path, n: int = 120) -> Warehouse:
-    """Write a warehouse with a run, its catalogue, neighbours and all that its page may show but a map and studies."""
+def write_report_run(folder: Path, n: int = 120) -> Warehouse:
+    """Write a warehouse with everything that a report shows except a map and studies."""
     warehouse = write_embedded_songs(folder, n, run=RUN)
     _rename(warehouse)
     embedded = read_embeddings(warehouse, RUN)
     space = Space.of(embedded.vectors, "cosine")
-    found = nearest_of_all(space, 10, Exclusions(np.empty((0, n), np.int32)), np.arange(n), 1)
-    warehouse.write_arrow(found.rows(embedded.track_ids, 0), "neighbours", RUN)
+    nearest = nearest_of_all(space, 10, Exclusions(np.empty((0, n), np.int32)), np.arange(n), 1)
+    warehouse.write_arrow(nearest.rows(embedded.track_ids, 0), "neighbours", RUN)
     run = Path(warehouse.path(RUNS, RUN))
     (run / "predictions").mkdir(parents=True)
     genres = pq.read_table(warehouse.path("labels")).to_pandas().set_index("track_id")["genre"]
@@ -65,7 +65,7 @@ def write_page_run(folder: Path, n: int = 120) -> Warehouse:
 
 
 def _rename(warehouse: Warehouse) -> None:
-    """Give some songs titles to try the page with, and all of them times of segments."""
+    """Set hostile titles of some songs, and segment times of all."""
     rows = pq.read_table(warehouse.path("songs")).to_pylist()
     for row in rows:
         row["segments_start"] = np.cumsum(np.full(row["n_segments"], 0.25)).tolist()
@@ -164,7 +164,7 @@ def _write_ledger(warehouse: Warehouse, n: int) -> None:
 
 
 def keras_file() -> bytes:
-    """Return the description of a model as a ``.keras`` file has it: two streams that meet."""
+    """Return a ``.keras`` file of a model with two input streams."""
 
     def tensor(name: str) -> dict[str, Any]:
         return {"class_name": "__keras_tensor__", "config": {"keras_history": [name, 0, 0]}}

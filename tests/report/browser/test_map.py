@@ -9,7 +9,7 @@ from typing import Any
 from playwright.sync_api import Locator, Page, expect
 
 from tests.report.browser.conftest import Open
-from tests.support.page_run import AMONG, HOSTILE, SPELT
+from tests.support.report_run import AMONG, HOSTILE, SPELT
 
 ROW = AMONG + len(HOSTILE)
 """The song with the title that most keyboards cannot type."""

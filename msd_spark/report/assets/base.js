@@ -1,5 +1,5 @@
-// What all scripts of the page share: data that arrives as scripts, elements made without markup, the theme.
-// Everything hangs on one name, since scripts opened from disk cannot be modules.
+// Shared by all scripts: data loaded as scripts, elements built without markup, the theme.
+// Scripts opened from disk cannot be modules, so there is one global name.
 'use strict';
 
 window.msd = (() => {
@@ -12,7 +12,7 @@ window.msd = (() => {
     if (waiting.has(name)) waiting.get(name).resolve(content);
   }
 
-  // Run a script that lies beside the page, once.
+  // Run a script beside the report, once.
   const scripts = new Map();
 
   function run(src) {
@@ -23,7 +23,7 @@ window.msd = (() => {
         script.onload = () => resolve();
         script.onerror = () => {
           scripts.delete(src);
-          reject(new Error(`${src} cannot be read; is the whole folder here?`));
+          reject(new Error(`${src} cannot be read; copy the whole folder of the report`));
         };
         document.head.append(script);
       }));
@@ -31,7 +31,7 @@ window.msd = (() => {
     return scripts.get(src);
   }
 
-  // The content of data/NAME.js, loaded when it is first asked for.
+  // The content of data/NAME.js, loaded on first use.
   function load(name) {
     if (received.has(name)) return Promise.resolve(received.get(name));
     if (!waiting.has(name)) {
@@ -55,24 +55,30 @@ window.msd = (() => {
     return new ARRAYS[type](raw.buffer);
   }
 
-  // An element with attributes and children; texts stay texts, whatever is in them.
+  // An element with attributes and children; text is never parsed as markup.
   function element(tag, attributes = {}, ...children) {
-    const made = tag === 'svg' || tag === 'path' ? document.createElementNS('http://www.w3.org/2000/svg', tag) : document.createElement(tag);
+    const created = tag === 'svg' || tag === 'path' ? document.createElementNS('http://www.w3.org/2000/svg', tag) : document.createElement(tag);
     for (const [name, value] of Object.entries(attributes)) {
-      if (name.startsWith('on')) made.addEventListener(name.slice(2), value);
-      else if (value !== null && value !== undefined && value !== false) made.setAttribute(name, value === true ? '' : value);
+      if (name.startsWith('on')) created.addEventListener(name.slice(2), value);
+      else if (value !== null && value !== undefined && value !== false) created.setAttribute(name, value === true ? '' : value);
     }
-    made.append(...children.filter((child) => child !== null && child !== undefined));
-    return made;
+    created.append(...children.filter((child) => child !== null && child !== undefined));
+    return created;
   }
 
-  // A text as it is searched: without case and accents, letters that have no accent to lose in their usual spelling.
+  // Normalise a text for the search: without case and accents, other letters in their usual ASCII spelling.
   const LETTERS = { ß: 'ss', æ: 'ae', œ: 'oe', ø: 'o', đ: 'd', ð: 'd', ł: 'l', ı: 'i', þ: 'th', ħ: 'h', '’': "'", '‘': "'" };
 
   function fold(text) {
     // eslint-disable-next-line no-control-regex
     if (/^[\x00-\x7f]*$/.test(text)) return text.toLowerCase();
     return text.normalize('NFKD').replace(/\p{Mn}/gu, '').toLowerCase().replace(/[ßæœøđðłıþħ’‘]/g, (letter) => LETTERS[letter]);
+  }
+
+  function download(blob, name) {
+    const url = URL.createObjectURL(blob);
+    element('a', { href: url, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 10000);
   }
 
   const dark = window.matchMedia('(prefers-color-scheme: dark)');
@@ -83,5 +89,5 @@ window.msd = (() => {
     return { paper: read('--paper'), ink: read('--ink'), quiet: read('--quiet'), line: read('--line'), accent: read('--accent') };
   }
 
-  return { receive, load, run, unpack, element, fold, theme, onTheme: (act) => dark.addEventListener('change', act) };
+  return { receive, load, run, unpack, element, fold, download, theme, onTheme: (act) => dark.addEventListener('change', act) };
 })();

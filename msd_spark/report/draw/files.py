@@ -1,0 +1,92 @@
+"""Chart files: SVG and PNG of charts, made by a headless browser from the report's own scripts."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from importlib.resources import files as package_files
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+from plotly.offline import get_plotlyjs
+
+from msd_spark.core.errors import UserError
+from msd_spark.report.draw.charts import Chart
+from msd_spark.report.scripts import as_script
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--dump-dom")
+VIRTUAL_MILLISECONDS = 1_000_000
+"""Time that the browser's scripts see pass at most; the browser skips idle time."""
+
+SECONDS = 1800
+HTML = """<!doctype html><meta charset="utf-8">
+<script src="plotly.min.js"></script><script src="base.js"></script><script src="charts.js"></script>
+<script src="data.js"></script><body><script>
+msd.load('charts').then(msd.charts.images).then((images) => {
+  document.body.append(msd.element('pre', { id: 'images' }, JSON.stringify(images)));
+});
+</script>"""
+
+
+def find_browser() -> str | None:
+    """Return the path of Chromium or Chrome, or of the browser in ``MSD_SPARK_BROWSER``; None if there is none."""
+    return next(filter(None, map(shutil.which, (os.environ.get("MSD_SPARK_BROWSER", ""), *BROWSERS))), None)
+
+
+def require_browser() -> str:
+    """Return the path of a browser.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    browser = find_browser()
+    if browser is None:
+        names = ", ".join(BROWSERS)
+        raise UserError(
+            f"--figures needs a browser and there is none ({names}); run apt-get install chromium, or leave out "
+            "--figures and save charts by the buttons of the report"
+        )
+    return browser
+
+
+def chart_files(charts: Sequence[Chart], browser: str) -> dict[str, bytes]:
+    """Return the SVG and PNG files of charts, by file name.
+
+    Raises
+    ------
+    UserError
+        If the browser fails.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for script in ("base.js", "charts.js"):
+            (folder / script).write_bytes((package_files("msd_spark.report") / "assets" / script).read_bytes())
+        (folder / "plotly.min.js").write_text(get_plotlyjs())
+        (folder / "data.js").write_bytes(as_script("charts", {chart.name: chart.content for chart in charts}))
+        (folder / "index.html").write_text(HTML)
+        options = (*OPTIONS, f"--virtual-time-budget={VIRTUAL_MILLISECONDS}", f"--user-data-dir={folder / 'profile'}")
+        command = [browser, *options, (folder / "index.html").as_uri()]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise UserError(f"{browser} cannot save the charts: {error}") from None
+    images = re.search(r'<pre id="images">(.*?)</pre>', done.stdout, re.DOTALL)
+    if images is None:
+        reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        raise UserError(f"{browser} saved no charts ({reason}); leave out --figures")
+    return {name: _bytes_of(address) for name, address in json.loads(images[1]).items()}
+
+
+def _bytes_of(address: str) -> bytes:
+    """Return the content of a ``data:`` address."""
+    head, _, content = address.partition(",")
+    return base64.b64decode(content) if head.endswith(";base64") else unquote_to_bytes(content)
