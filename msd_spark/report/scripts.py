@@ -1,6 +1,6 @@
 """Write data as scripts: a page opened from disk must not fetch files, but may run scripts beside it.
 
-A data file is one call, ``msd.receive(NAME, CONTENT)``. CONTENT is ASCII JSON without ``<``, ``>`` and ``&``, so no text
+A data file is one call, ``msd.receive(NAME, CONTENT)``. CONTENT is ASCII JSON without ``<``, ``>`` and ``&``; no text
 can end the script element. Arrays of numbers are packed as little-endian bytes in base64.
 """
 

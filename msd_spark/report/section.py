@@ -10,7 +10,7 @@ from msd_spark.report.draw.charts import Chart
 from msd_spark.report.tables import Table
 
 
-class Absent(Exception):
+class NoContentError(Exception):
     """A section without content; the message is the reason and what to run."""
 
 

@@ -21,9 +21,7 @@ class ReportSettings(Settings):
     heatmaps: int = option(
         400, "number of songs with chroma and timbre, sampled by genre", metavar="N", check=at_least(0)
     )
-    show: tuple[str, ...] = option(
-        (), "further tracks that get chroma and timbre, by track id", metavar="TRACK_ID"
-    )
+    show: tuple[str, ...] = option((), "further tracks that get chroma and timbre, by track id", metavar="TRACK_ID")
     most_songs: int = option(
         100_000, "songs on the map at most; a larger catalogue is sampled by genre", metavar="N", check=at_least(1)
     )

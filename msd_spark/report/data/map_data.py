@@ -35,7 +35,7 @@ def sample_by(groups: pd.Series, size: int, seed: int) -> np.ndarray:
 
     Notes
     -----
-    Shuffled rows are ranked within their group. Those with the least rank, relative to the size of the group, are taken.
+    Shuffled rows are ranked within their group; those with the least rank relative to the size of the group are taken.
     """
     n = len(groups)
     if size >= n:

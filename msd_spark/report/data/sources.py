@@ -89,7 +89,7 @@ class Sources:
     @cached_property
     def genres(self) -> dict[str, str]:
         """Displayed genre by track id."""
-        return displayed_genres(self.warehouse, self.name).to_dict()
+        return {str(track): str(genre) for track, genre in displayed_genres(self.warehouse, self.name).items()}
 
     def json(self, *names: str) -> Any:
         """Return the content of a JSON file."""

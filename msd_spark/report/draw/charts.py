@@ -123,10 +123,10 @@ def curves(
     x_axis: dict[str, Any] = UNIT_AXIS if unit_y else {}
     if epochs:
         x_axis = {"tickformat": "d", "dtick": max(1, round(len(lines[0].x) / 10))}
-    line = {"type": "line", "x0": 0, "y0": 0, "x1": 1, "y1": 1, "line": {"color": NEUTRAL, "dash": "dot"}}
+    rising = {"type": "line", "x0": 0, "y0": 0, "x1": 1, "y1": 1, "line": {"color": NEUTRAL, "dash": "dot"}}
     return _chart(
         name, title, traces, x_label, y_label, x_axis, UNIT_AXIS if unit_y else {},
-        hovermode="x unified" if epochs else "closest", shapes=[line] if diagonal else [],
+        hovermode="x unified" if epochs else "closest", shapes=[rising] if diagonal else [],
     )  # fmt: skip
 
 

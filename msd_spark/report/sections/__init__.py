@@ -1,6 +1,6 @@
 """Sections of the report below the map.
 
-A further section is one line in `SECTIONS`: its function returns a `Section`, or raises `Absent` with the reason.
+A further section is one line in `SECTIONS`: its function returns a `Section` or raises `NoContentError`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from msd_spark.report.data.sources import Sources
-from msd_spark.report.section import Absent, Section
+from msd_spark.report.section import NoContentError, Section
 from msd_spark.report.sections.accounts import funnel_section, ingest_section, rejected_section
 from msd_spark.report.sections.curves import precision_recall_section
 from msd_spark.report.sections.examples import examples_section
@@ -49,6 +49,6 @@ def make_sections(sources: Sources) -> tuple[dict[str, tuple[str, Section]], lis
     for anchor, (title, make) in SECTIONS.items():
         try:
             sections[anchor] = (title, make(sources))
-        except Absent as reason:
+        except NoContentError as reason:
             absent.append((title, str(reason)))
     return sections, absent

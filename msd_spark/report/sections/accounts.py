@@ -8,7 +8,7 @@ import pandas as pd
 
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import bars
-from msd_spark.report.section import Absent, Section
+from msd_spark.report.section import NoContentError, Section
 from msd_spark.report.tables import Table
 
 STAGES = ("ingest", "lyrics", "labels", "plays", "dataset", "score", "neighbours", "maps")
@@ -21,7 +21,7 @@ def funnel_section(sources: Sources) -> Section:
     """Return the steps from songs to examples."""
     steps = sources.dataset.get("funnel_steps")
     if not steps:
-        raise Absent("the run's dataset is gone, or has no funnel")
+        raise NoContentError("the run's dataset is gone, or has no funnel")
     names, tracks = [step["name"] for step in steps], [step["tracks"] for step in steps]
     chart = bars("funnel", "Songs after each step", "songs", names, {"songs": tracks}, horizontal=True)
     genres = sorted({genre for step in steps for genre in step["by_genre"]})
@@ -48,7 +48,7 @@ def ingest_section(sources: Sources) -> Section:
         heads = ("stage", "fact", "value")
         tables.append(Table("stages", "Last summary of each stage", heads, tuple(rows), 200, texts=2, folded=True))
     if not tables:
-        raise Absent("ledger/ and summaries/ are missing")
+        raise NoContentError("ledger/ and summaries/ are missing")
     text = "For each unit of ingest and in total: inputs = songs + rejected + duplicates."
     return Section((text,), tables=tuple(tables))
 
@@ -83,7 +83,7 @@ def rejected_section(sources: Sources) -> Section:
             source, member, detail = part[["source", "member", "detail"]].iloc[0]
             rows.append((stage, reason, len(part), " ".join(filter(None, (source, member))), detail))
     if not rows:
-        raise Absent("nothing was rejected" if stages else "rejected/ is missing")
+        raise NoContentError("nothing was rejected" if stages else "rejected/ is missing")
     heads = ("stage", "reason", "inputs", "first input", "detail")
     return Section(tables=(Table("rejected", "By stage and reason", heads, tuple(rows)),))
 

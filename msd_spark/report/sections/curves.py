@@ -11,7 +11,7 @@ import pandas as pd
 from msd_spark.core.runs import RUNS
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Line, curves
-from msd_spark.report.section import Absent, Section
+from msd_spark.report.section import NoContentError, Section
 from msd_spark.report.sections.results import by_class_of, final_split
 
 MOST_CLASSES = 18
@@ -23,15 +23,15 @@ def precision_recall_section(sources: Sources) -> Section:
     """Return one curve per class."""
     split = final_split(sources.metrics)
     if sources.target == "factors":
-        raise Absent("the target factors has no classes")
+        raise NoContentError("the target factors has no classes")
     path = (RUNS, sources.name, "predictions", f"{split}.parquet")
     predictions = sources.parquet(["true", "probabilities"], *path) if split else None
     if split is None or predictions is None or predictions.empty:
-        raise Absent(f"models/{sources.name} has no predictions")
+        raise NoContentError(f"models/{sources.name} has no predictions")
     class_names = sources.class_names
     lines = precision_recall_curves(*truth(predictions, class_names), class_names)
     if not lines:
-        raise Absent(f"no class has an example in {split}")
+        raise NoContentError(f"no class has an example in {split}")
     by_class = by_class_of(sources.metrics[split]["model"])
     chart = curves(
         "precision_recall",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msd_spark.core.schemas import SPLITS
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import bars
-from msd_spark.report.section import Absent, Section
+from msd_spark.report.section import NoContentError, Section
 from msd_spark.report.tables import Table
 
 TRAIN = SPLITS[0]
@@ -16,7 +16,7 @@ def examples_section(sources: Sources) -> Section:
     dataset = sources.dataset
     rows = dataset.get("examples_by_genre")
     if not rows:
-        raise Absent("the run's dataset is gone, or has no genres")
+        raise NoContentError("the run's dataset is gone, or has no genres")
     tracks = dataset.get("tracks_by_genre") or rows
     balance = dataset.get("balance", {}).get("kind", "none")
     resampled = any(rows[genre].get(TRAIN) != tracks[genre].get(TRAIN) for genre in rows)

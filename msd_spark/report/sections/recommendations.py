@@ -16,7 +16,7 @@ from msd_spark.neighbours.settings import TABLE as NEIGHBOURS
 from msd_spark.report.data.recommended import missing_table, names_of
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import intervals
-from msd_spark.report.section import Absent, Section
+from msd_spark.report.section import NoContentError, Section
 from msd_spark.report.sections.space import shared_traits
 from msd_spark.report.tables import Table
 
@@ -33,7 +33,7 @@ def recommendations_section(sources: Sources) -> Section:
     """Return metrics of the recommenders and neighbours in factor space; scripts add the lists."""
     missing = missing_table(sources)
     if missing:
-        raise Absent(missing)
+        raise NoContentError(missing)
     metadata = sources.json(TABLE, METADATA_FILE)
     evaluation, n_users = metadata.get("judged"), metadata.get("counts", {}).get("test users", 0)
     text = [

@@ -10,7 +10,7 @@ import numpy as np
 from msd_spark.core.formatting import with_interval
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Chart, Interval, Line, confusion_matrix, curves, intervals
-from msd_spark.report.section import Absent, Section
+from msd_spark.report.section import NoContentError, Section
 from msd_spark.report.tables import Table
 
 METRICS = (
@@ -80,7 +80,7 @@ def results_section(sources: Sources) -> Section:
     """Return metrics with intervals, beside baselines."""
     metrics, split = sources.metrics, final_split(sources.metrics)
     if split is None:
-        raise Absent(f"models/{sources.name} has no metrics.json")
+        raise NoContentError(f"models/{sources.name} has no metrics.json")
     names = [name for name in METRICS if any(name in by_model[MODEL] for by_model in metrics.values())]
     tables = [metrics_table("results", "All splits", metrics, names)]
     model = metrics[split][MODEL]
@@ -155,7 +155,7 @@ def confusion_section(sources: Sources) -> Section:
     split = final_split(sources.metrics)
     model = sources.metrics.get(split, {}).get(MODEL, {}) if split else {}
     if "confusion_matrix" not in model:
-        raise Absent(f"the target {sources.target} has no confusion matrix")
+        raise NoContentError(f"the target {sources.target} has no confusion matrix")
     classes, counts = tuple(model["by_class"]), model["confusion_matrix"]
     rows = tuple((name, *map(int, row)) for name, row in zip(classes, counts, strict=True))
     table = Table("confusion", "Counts as a table", ("true \\ predicted", *classes), rows, folded=True)

@@ -9,7 +9,7 @@ from msd_spark.core.formatting import number, with_interval
 from msd_spark.core.runs import METADATA, METRICS, RUNS, finished_runs
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Chart, Interval, intervals
-from msd_spark.report.section import Absent, Section
+from msd_spark.report.section import NoContentError, Section
 from msd_spark.report.sections.results import MODEL, headlines, readable
 from msd_spark.report.tables import Table
 
@@ -34,7 +34,7 @@ def comparison_section(sources: Sources) -> Section:
             f"{comparison['reference']}; a difference is not significant if its interval includes 0."
         )
     if not charts:
-        raise Absent(f"{COMPARISONS}/ is empty; run msd-spark compare")
+        raise NoContentError(f"{COMPARISONS}/ is empty; run msd-spark compare")
     return Section(tuple(text), tuple(charts), tuple(tables))
 
 
@@ -93,7 +93,7 @@ def protocol_section(sources: Sources) -> Section:
             values = (with_interval(model, "accuracy"), with_interval(model, "macro_f1"), model["examples"])
             rows.append((name, split, reliable, *values, reason))
     if not rows:
-        raise Absent("no run was trained with --protocol 2019")
+        raise NoContentError("no run was trained with --protocol 2019")
     heads = ("run", "split", "reliable", "accuracy", "macro F1", "examples", "reason")
     return Section(tables=(Table("protocol_2019", "Which metrics are reliable", heads, tuple(rows)),))
 
@@ -113,7 +113,7 @@ def runs_section(sources: Sources) -> Section:
              split, model["examples"], *(with_interval(model, metric) for metric in names))
         )  # fmt: skip
     if len(rows) < 2:
-        raise Absent(f"this is the only finished run for {sources.target}")
+        raise NoContentError(f"this is the only finished run for {sources.target}")
     heads = ("run", "model", "inputs", "dataset", "split by", "evaluated on", "examples", *map(readable, names))
     text = "Metrics on different datasets or splits are not comparable."
     return Section((text,), tables=(Table("runs", "Finished runs", heads, tuple(rows), 60, texts=6),))

@@ -8,7 +8,7 @@ from typing import Any
 from msd_spark.neighbours.settings import QUALITY_FILE, SEARCH_FILE, TABLE
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Chart, intervals
-from msd_spark.report.section import Absent, Section
+from msd_spark.report.section import NoContentError, Section
 from msd_spark.report.tables import Table
 
 SPACES = {"embedding": "embedding", "raw": "raw features"}
@@ -18,7 +18,7 @@ def space_section(sources: Sources) -> Section:
     """Return the metrics of ``neighbours/RUN/_quality.json``."""
     quality = sources.json(TABLE, sources.name, QUALITY_FILE)
     if not quality:
-        raise Absent(f"{TABLE}/{sources.name}/{QUALITY_FILE} is missing; run msd-spark neighbours")
+        raise NoContentError(f"{TABLE}/{sources.name}/{QUALITY_FILE} is missing; run msd-spark neighbours")
     search = sources.json(TABLE, sources.name, SEARCH_FILE) or {}
     text = (
         f"{quality['k']} nearest neighbours of {quality['queries']:,} songs, {search.get('metric', '')} distance. "

@@ -6,7 +6,7 @@ import pandas as pd
 
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Chart, intervals
-from msd_spark.report.section import Absent, Section
+from msd_spark.report.section import NoContentError, Section
 from msd_spark.report.tables import Table, rows_of
 
 STUDIES = "studies"
@@ -16,7 +16,7 @@ MOST_FILTERS = 60
 def _study(sources: Sources, columns: list[str], file: str) -> pd.DataFrame:
     table = sources.parquet(columns, STUDIES, sources.name, file)
     if table is None or table.empty:
-        raise Absent(f"{STUDIES}/{sources.name}/{file} is missing; run msd-spark listen")
+        raise NoContentError(f"{STUDIES}/{sources.name}/{file} is missing; run msd-spark listen")
     return table
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Chart, Line, curves
-from msd_spark.report.section import Absent, Section
+from msd_spark.report.section import NoContentError, Section
 from msd_spark.report.sections.results import readable
 
 VALIDATION = "validation_"
@@ -20,7 +20,7 @@ ARGUMENTS = ("batch", "learning_rate", "optimizer", "seed", "balance", "inputs")
 def training_section(sources: Sources) -> Section:
     """Return curves of the losses and the validation metrics."""
     if not sources.history:
-        raise Absent(f"models/{sources.name} has no history.json")
+        raise NoContentError(f"models/{sources.name} has no history.json")
     arguments = sources.run.get("arguments", {})
     texts = [f"{len(sources.history)} epochs"]
     texts += [
@@ -54,7 +54,5 @@ def training_curves(history: Sequence[dict[str, Any]]) -> tuple[Chart, ...]:
         charts.append(curves("training_loss", "Loss", "epoch", "loss", losses, markers=True, epochs=True))
     if metrics:
         title = "Metrics on the validation split"
-        charts.append(
-            curves("training_metrics", title, "epoch", "", metrics, markers=True, epochs=True, unit_y=True)
-        )
+        charts.append(curves("training_metrics", title, "epoch", "", metrics, markers=True, epochs=True, unit_y=True))
     return tuple(charts)
