@@ -1,4 +1,4 @@
-"""What the page recommends, and what its section says of recommenders."""
+"""Recommendations in the report, and the section on recommenders."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from msd_spark.catalogue.embeddings import read_embeddings
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.ranking import NONE
 from msd_spark.neighbours.factor_space import read_track_factors
-from msd_spark.report.data.listeners import LENGTH, Listeners, by_content, by_listens, unit_rows, users_data
-from msd_spark.report.data.recommended import RecommendationData, names_of, read_recommendation_data
-from msd_spark.report.data.song_vectors import quantised, restored
+from msd_spark.report.data.listeners import LENGTH, Listeners, by_content, by_plays, unit_rows, users_data
+from msd_spark.report.data.recommended import names_of, recommendation_data
+from msd_spark.report.data.song_vectors import quantised
 from msd_spark.report.data.songs import read_songs
 from msd_spark.report.data.sources import Sources
-from msd_spark.report.scripts import unpacked
-from msd_spark.report.section import Absent, Section
+from msd_spark.report.section import NoContentError
 from msd_spark.report.sections.recommendations import recommendations_section
 from msd_spark.report.settings import ReportSettings
+from tests.support.report_data import restored, unpacked
 from tests.support.report_listens import ELSEWHERE, N_USERS, UNKNOWN
 from tests.support.report_run import HOSTILE, RUN, write_report_run
 
@@ -40,7 +40,7 @@ def by_hand() -> Listeners:
 
 
 def test_lists_by_hand() -> None:
-    als = by_listens(by_hand())
+    als = by_plays(by_hand())
     # The first user: 2 has 2, 3 has 1.5. The second: 2 has 2, 0 has 1, 1 has 0. 4 has no factors.
     assert [row[row != NONE].tolist() for row in als] == [[2, 3], [2, 0, 1]]
     # The first user's centroid points along (1, 1), as 4 does; the second user's only track has no embedding.
@@ -48,17 +48,17 @@ def test_lists_by_hand() -> None:
     assert [row[row != NONE].tolist() for row in content] == [[4, 2], []]
 
 
-def test_what_the_page_shows_of_a_user_by_hand() -> None:
+def test_lists_of_a_user_by_hand() -> None:
     first, second = users_data(by_hand(), lambda track: 10 * track)
     assert first["played"] == [[10, 7], [0, 1]]
     assert (first["id"], first["tracks"], first["als"], first["content"]) == ("one", 2, [20, 30], [40, 20])
-    # 20 stands in both: 1/61 + 1/62; 40 has 1/61, 30 has 1/62.
+    # 20 is in both: 1/61 + 1/62; 40 has 1/61, 30 has 1/62.
     assert first["mixed"] == [[20, 1, 2], [40, None, 1], [30, 2, None]]
     assert second["mixed"] == [[20, 1, None], [0, 2, None], [10, 3, None]]
 
 
 @given(st.lists(st.lists(st.floats(-1e6, 1e6, width=32), min_size=3, max_size=3), min_size=1, max_size=8))
-def test_a_vectors_bytes_are_wrong_by_half_a_step_at_most(rows: list[list[float]]) -> None:
+def test_the_error_of_a_vector_is_at_most_half_a_step(rows: list[list[float]]) -> None:
     vectors = np.array([*rows, [NAN] * 3])
     levels, steps = quantised(vectors)
     assert steps[-1] == 0
@@ -72,15 +72,14 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     return write_report_run(tmp_path_factory.mktemp("page"), 60)
 
 
-def data_of(warehouse: Warehouse, rows: slice = slice(None), **more: Any) -> RecommendationData:
+def data_of(warehouse: Warehouse, rows: slice = slice(None), **more: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     sources = Sources.open(warehouse, RUN)
     shown = read_songs(sources).table.iloc[rows].reset_index(drop=True)
-    return read_recommendation_data(sources, shown, ReportSettings(warehouse.root, RUN, **more))
+    return recommendation_data(sources, shown, ReportSettings(warehouse.root, RUN, **more))
 
 
 def test_lists_of_a_report_are_those_of_the_tables(warehouse: Warehouse) -> None:
-    found = data_of(warehouse)
-    data = found.users
+    data, songs = data_of(warehouse)
     assert len(data["users"]) == N_USERS
     sources = Sources.open(warehouse, RUN)
     embedded, factored = read_embeddings(warehouse, RUN), read_track_factors(warehouse)
@@ -105,44 +104,42 @@ def test_lists_of_a_report_are_those_of_the_tables(warehouse: Warehouse) -> None
         ]
         assert [names[ref] for ref in user["content"]] == close[:LENGTH]
         assert user["tracks"] == len(played)
-    songs = found.songs
     levels = unpacked(songs["factors"]["levels"]).reshape(60, songs["factors"]["size"])
     steps = unpacked(songs["factors"]["steps"])
     known = np.isin(embedded.track_ids, factored.track_ids)
     np.testing.assert_array_equal(steps > 0, known)
     for row in np.flatnonzero(known):
-        wanted = vectors["track", str(embedded.track_ids[row])]
-        assert restored(levels, steps)[row] == pytest.approx(wanted, abs=0.51 * steps[row])
+        vector = vectors["track", str(embedded.track_ids[row])]
+        assert restored(levels, steps)[row] == pytest.approx(vector, abs=0.51 * steps[row])
     gram = unpacked(songs["gram"]).reshape(6, 6)
     np.testing.assert_allclose(gram, factored.vectors.T @ factored.vectors, rtol=1e-4, atol=1e-5)
 
 
-def test_a_sample_of_users_is_seeded_and_songs_off_the_page_keep_their_names(warehouse: Warehouse) -> None:
+def test_a_sample_of_users_is_seeded_and_songs_outside_the_report_have_names(warehouse: Warehouse) -> None:
     def users(**more: Any) -> list[str]:
-        return [user["id"] for user in data_of(warehouse, **more).users["users"]]
+        return [user["id"] for user in data_of(warehouse, **more)[0]["users"]]
 
     assert users(users=0) == []
     first = users(users=5)
     assert len(set(first)) == 5
     assert users(users=5) == first != users(users=5, seed=1)
-    others = data_of(warehouse, slice(50, 60)).users["others"]
+    others = data_of(warehouse, slice(50, 60))[0]["others"]
     assert len(others) > 10
     assert others == names_of(Sources.open(warehouse, RUN), [track for track, *_ in others])
 
 
-def test_tracks_that_nobody_named_have_no_names(warehouse: Warehouse) -> None:
-    found = names_of(Sources.open(warehouse, RUN), [UNKNOWN, ELSEWHERE])
-    assert found == [[UNKNOWN, None, None], [ELSEWHERE, HOSTILE[0], HOSTILE[1]]]
+def test_tracks_that_are_not_in_songs_have_no_names(warehouse: Warehouse) -> None:
+    names = names_of(Sources.open(warehouse, RUN), [UNKNOWN, ELSEWHERE])
+    assert names == [[UNKNOWN, None, None], [ELSEWHERE, HOSTILE[0], HOSTILE[1]]]
 
 
 def test_the_section_has_recommenders_and_neighbours_beside_chance(warehouse: Warehouse) -> None:
     section = recommendations_section(Sources.open(warehouse, RUN))
-    assert isinstance(section, Section)
     tables = {table.name: table for table in section.tables}
     assert tables["recommenders"].rows[2][:2] == ("ALS", "0.2500 [0.1250, 0.5000]")
     assert tables["recommenders"].heads[1:5] == ("Recall@20", "Recall@50", "NDCG@100", "mAP@500")
     assert tables["recommenders"].title == "Recommenders on 3 held-out users"
-    assert "2.00 [1.50, 2.50] times popularity's NDCG@100" in section.text[1]
+    assert "NDCG@100 of ALS is 2.00 [1.50, 2.50] times that of popularity" in section.text[1]
     assert tables["factor_space"].rows == (
         ("genre (all)", 0.75, 0.5, 0.25),
         ("artist (all)", 0.125, 0.5, 0.25),
@@ -156,23 +153,23 @@ def test_the_section_has_recommenders_and_neighbours_beside_chance(warehouse: Wa
     assert all(one[5] <= other[5] for one, other in pairwise(read[:5]))
 
 
-def test_what_is_missing_is_said(tmp_path: Path) -> None:
+def test_missing_tables_are_named(tmp_path: Path) -> None:
     warehouse = write_report_run(tmp_path, 30)
     sources = Sources.open(warehouse, RUN)
     warehouse.write_json({"embeddings": "others"}, "neighbours", "factors", "_search.json")
     metadata = warehouse.read_json("factors", "_factors.json")
     warehouse.write_json(metadata | {"judged": None}, "factors", "_factors.json")
     section = recommendations_section(sources)
-    assert isinstance(section, Section)
     assert not section.tables
     assert not section.charts
-    assert "not judged (jobs/factors.py --held-out 0)" in section.text[1]
-    assert "neighbours/factors is of other factors; run jobs/neighbours.py --space factors" in section.text[2]
+    assert "not evaluated (msd-spark factors --held-out 0)" in section.text[1]
+    assert "neighbours/factors is of other factors; run msd-spark neighbours --space factors" in section.text[2]
     warehouse.remove("neighbours", "factors")
     section = recommendations_section(sources)
-    assert isinstance(section, Section)
-    assert "there is no neighbours/factors; run" in section.text[2]
+    assert "neighbours/factors is missing; run" in section.text[2]
     warehouse.remove("plays")
-    assert recommendations_section(sources) == Absent("Recommendations", "there is no plays/; run jobs/plays.py")
+    with pytest.raises(NoContentError, match="plays/ is missing; run msd-spark plays"):
+        recommendations_section(sources)
     warehouse.remove("factors")
-    assert recommendations_section(sources) == Absent("Recommendations", "there is no factors/; run jobs/factors.py")
+    with pytest.raises(NoContentError, match="factors/ is missing; run msd-spark factors"):
+        recommendations_section(sources)

@@ -131,10 +131,10 @@ def test_song_files_are_placed_as_the_songs_of_the_warehouse(
     assert all(genre in done.stdout for genre in loose["predicted_genre"])
 
 
-def test_the_page_holds_every_song_and_escapes_its_title(scored: Warehouse) -> None:
+def test_the_report_has_every_song_and_escapes_titles(scored: Warehouse) -> None:
     summary = make_report(ReportSettings(scored.root, "one", heatmaps=5))
     folder = Path(scored.path("reports", "one"))
-    assert summary.facts["songs"] == summary.facts["songs on the page"] == 160
+    assert summary.facts["songs"] == summary.facts["songs in the report"] == 160
     titles = pq.read_table(scored.path("songs"), columns=["track_id", "title"]).to_pandas()
     shipped = (folder / "data" / "songs.js").read_text()
     songs = json.loads(shipped.removeprefix('msd.receive("songs",').removesuffix(");\n"))

@@ -23,8 +23,9 @@ def plane(vectors: np.ndarray) -> np.ndarray:
     places = np.zeros((len(vectors), 2), np.float32)
     centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
     values, axes = np.linalg.eigh(centred.T @ centred)
-    main = np.argsort(-values)[:2]
-    places[:, : len(main)] = centred @ axes[:, main]
+    axes = axes[:, np.argsort(-values)[:2]]
+    axes *= np.sign(np.take_along_axis(axes, np.abs(axes).argmax(axis=0, keepdims=True), axis=0))  # one of two signs
+    places[:, : axes.shape[1]] = centred @ axes
     return places
 
 

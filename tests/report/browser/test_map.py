@@ -1,8 +1,7 @@
-"""The page as people use it: from disk, in a real browser, by mouse and by keyboard."""
+"""The report from disk in a browser, by mouse and by keyboard."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,11 @@ from tests.report.browser.conftest import Open
 from tests.support.report_run import AMONG, HOSTILE, SPELT
 
 ROW = AMONG + len(HOSTILE)
-"""The song with the title that most keyboards cannot type."""
+"""The song of `SPELT`."""
 
 
 def scroll_through(page: Page) -> None:
-    """See the whole page, so that every figure is drawn."""
+    """Scroll through the report, so that every chart is drawn."""
     boxes = page.locator("[data-chart]")
     for place in range(boxes.count()):
         boxes.nth(place).scroll_into_view_if_needed()
@@ -24,13 +23,13 @@ def scroll_through(page: Page) -> None:
 
 
 def neighbours_of(page: Page, row: int) -> list[int]:
-    """Return the rows that the page's own data name as a song's nearest."""
-    found: list[list[Any]] = page.evaluate("(row) => msd.load('details-0').then((songs) => songs[row].neighbours)", row)
-    return [neighbour for neighbour, _ in found]
+    """Return the rows of a song's neighbours in the report's data."""
+    pairs: list[list[Any]] = page.evaluate("(row) => msd.load('details-0').then((songs) => songs[row].neighbours)", row)
+    return [neighbour for neighbour, _ in pairs]
 
 
 def place_of(page: Page, row: int) -> tuple[float, float]:
-    """Return where on the screen a song is painted."""
+    """Return the position of a song on the screen."""
     box = page.locator("#map").bounding_box()
     assert box is not None
     x, y = page.evaluate("(row) => msd.map.toPixels(row)", row)
@@ -38,12 +37,12 @@ def place_of(page: Page, row: int) -> tuple[float, float]:
 
 
 def options_of(page: Page) -> Locator:
-    """Return what the search offers."""
+    """Return the suggestions of the search."""
     return page.get_by_role("listbox", name="Songs found").get_by_role("option")
 
 
 def lonely_row(page: Page) -> int:
-    """Return the song that is farthest from all others on the screen."""
+    """Return the song with the greatest distance to all others on the screen."""
     return int(
         page.evaluate(
             """() => {
@@ -56,26 +55,44 @@ def lonely_row(page: Page) -> int:
     )
 
 
-def until(page: Page, script: str, wanted: object) -> None:
-    """Wait until a script gives a value; the page lets no script be made of text, which Playwright's own way needs."""
+def until(page: Page, script: str, value: object) -> None:
+    """Wait for the value of a script; Playwright's own way needs eval, which the report forbids."""
     for _ in range(600):
-        if page.evaluate(script) == wanted:
+        if page.evaluate(script) == value:
             return
         page.wait_for_timeout(100)
-    raise AssertionError(f"{script} is {page.evaluate(script)}, not {wanted}")
+    raise AssertionError(f"{script} is {page.evaluate(script)}, not {value}")
 
 
-def test_every_figure_is_drawn_without_a_complaint_or_a_request_off_the_disk(page: Page, page_folder: Path) -> None:
+def test_every_chart_is_drawn_without_problems_or_network(page: Page, report_folder: Path) -> None:
     scroll_through(page)
     names = page.locator("[data-chart]").evaluate_all("(boxes) => boxes.map((box) => box.dataset.chart)")
     assert {"results", "calibration", "confusion_counts", "confusion_shares", "precision_recall"} <= set(names)
-    assert {"training_loss", "training_figures", "genres_train", "genres_by_split", "funnel"} <= set(names)
+    assert {"training_loss", "training_metrics", "genres_train", "genres_by_split", "funnel"} <= set(names)
     expect(page.locator("svg.diagram rect")).to_have_count(6)
     for link in page.locator("main a[href]").evaluate_all("(links) => links.map((a) => a.getAttribute('href'))"):
-        assert link.startswith("#") or (page_folder / link).is_file(), link
-    expect(page.get_by_text("Neighbours", exact=False).first).to_be_attached()
-    assert "maps/tiny (jobs/maps.py)" in page.locator("#map-note").inner_text()
-    assert re.search(r"The space: there is no neighbours/tiny/_quality.json", page.locator("#files").inner_text())
+        assert link.startswith("#") or (report_folder / link).is_file(), link
+    assert "maps/tiny is missing (run msd-spark maps)" in page.locator("#map-note").inner_text()
+    assert "Embedding quality: neighbours/tiny/_quality.json is missing" in page.locator("#files").inner_text()
+    summary = page.locator("#summary")
+    expect(summary).to_contain_text("120 songs")
+    expect(summary).to_contain_text("cnn (inputs: both), target: genre, 1,234 parameters, 3 epochs")
+    expect(summary.get_by_role("row", name="test model")).to_contain_text(".750 [.500, .875]")
+    expect(summary.get_by_role("row", name="test majority")).to_contain_text(".250")
+
+
+def test_charts_and_the_map_are_saved_as_files(opened: Open) -> None:
+    page = opened().page
+    figure = page.locator("figure", has=page.locator('[data-chart="confusion_counts"]'))
+    figure.scroll_into_view_if_needed()
+    for label, name, start in (("SVG", "confusion_counts.svg", b"<svg"), ("PNG", "confusion_counts.png", b"\x89PNG")):
+        with page.expect_download() as download:
+            figure.get_by_role("button", name=f"Save as {label}").click()
+        assert download.value.suggested_filename == name
+        assert Path(download.value.path()).read_bytes().startswith(start)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save the map as PNG").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
 
 
 def test_search_finds_a_song_by_its_ascii_spelling_and_shows_its_neighbours_by_keyboard_alone(page: Page) -> None:
@@ -100,19 +117,19 @@ def test_search_finds_a_song_by_its_ascii_spelling_and_shows_its_neighbours_by_k
     expect(shown).to_have_count(10)
     rows = shown.evaluate_all("(buttons) => buttons.map((button) => Number(button.dataset.row))")
     assert rows == neighbours_of(page, ROW)
-    expect(page.locator("#song .heat .main-svg").first).to_be_visible()  # it was asked for by --show
+    expect(page.locator("#song .heat .main-svg").first).to_be_visible()  # --show has it
     shown.nth(2).focus()
     page.keyboard.press("Enter")
     expect(page.locator("#song dl")).to_contain_text(page.evaluate("(row) => msd.songs.ids[row]", rows[2]))
 
 
-def test_search_tells_how_many_there_are_and_forgets_on_escape(page: Page) -> None:
+def test_search_counts_matches_and_clears_on_escape(page: Page) -> None:
     search = page.locator("#search")
     search.fill("title 1")
     expect(page.locator("#search-status")).to_contain_text("of")
     assert options_of(page).count() == 12
     search.fill("no such song")
-    expect(page.locator("#search-status")).to_have_text("no song")
+    expect(page.locator("#search-status")).to_have_text("no songs")
     search.fill("tr000007aaaaaaaaaa")
     expect(options_of(page)).to_have_count(1)
     page.keyboard.press("Escape")
@@ -133,7 +150,7 @@ def test_a_click_on_the_map_shows_the_song_and_its_address_opens_it_again(page: 
     expect(again.locator("#song h2")).to_have_text(title)
 
 
-def test_the_map_is_moved_and_songs_are_chosen_by_keyboard(page: Page) -> None:
+def test_the_map_pans_and_songs_are_selected_by_keyboard(page: Page) -> None:
     canvas = page.locator("#map")
     canvas.focus()
     before = page.evaluate("msd.map.toPixels(0)")
@@ -150,7 +167,7 @@ def test_the_map_is_moved_and_songs_are_chosen_by_keyboard(page: Page) -> None:
     expect(page.locator("#song h2")).to_have_text(page.evaluate("(row) => msd.songs.title(row)", row))
 
 
-def test_wheel_zooms_where_it_points_and_a_drag_moves(page: Page) -> None:
+def test_the_wheel_zooms_at_the_pointer_and_dragging_pans(page: Page) -> None:
     x, y = place_of(page, 5)
     page.mouse.move(x, y)
     page.mouse.wheel(0, -200)
@@ -172,7 +189,7 @@ def test_wheel_zooms_where_it_points_and_a_drag_moves(page: Page) -> None:
     assert page.evaluate(apart) < wide
 
 
-def test_a_lasso_gathers_songs_to_take_away(page: Page) -> None:
+def test_a_lasso_selects_songs_to_save(page: Page) -> None:
     page.get_by_role("button", name="Lasso").click()
     box = page.locator("#map").bounding_box()
     assert box is not None
@@ -197,9 +214,9 @@ def test_a_lasso_gathers_songs_to_take_away(page: Page) -> None:
     expect(page.locator("#lassoed")).to_be_hidden()
 
 
-def test_the_map_is_coloured_by_another_trait_and_a_group_can_be_seen_alone(page: Page) -> None:
+def test_the_map_is_coloured_by_another_trait_and_a_group_is_isolated(page: Page) -> None:
     options = page.locator("#colour-by option").evaluate_all("(options) => options.map((option) => option.value)")
-    assert options == ["genre", "predicted", "artist", "decade", "split"]  # no popularity table, no such colour
+    assert options == ["genre", "predicted", "artist", "decade", "split"]  # no popularity without its table
     page.select_option("#colour-by", "decade")
     names = page.locator("#legend button span:first-of-type").all_inner_texts()
     assert names == sorted(names)
@@ -212,7 +229,7 @@ def test_the_map_is_coloured_by_another_trait_and_a_group_can_be_seen_alone(page
     assert page.evaluate("msd.map.state.only") is None
 
 
-def test_hostile_names_are_shown_to_the_letter_and_do_nothing(page: Page) -> None:
+def test_hostile_names_are_shown_literally(page: Page) -> None:
     for place, title in enumerate(HOSTILE):
         page.evaluate("(row) => msd.show(row)", AMONG + place)
         expect(page.locator("#song .neighbours button")).to_have_count(10)
@@ -229,7 +246,7 @@ def test_hostile_names_are_shown_to_the_letter_and_do_nothing(page: Page) -> Non
     assert page.locator("main img, #song b, #song i, main script").count() == 0
 
 
-def test_dark_mode_changes_paper_ink_and_figures(page: Page) -> None:
+def test_dark_mode_changes_background_text_and_charts(page: Page) -> None:
     page.locator('[data-chart="training_loss"]').scroll_into_view_if_needed()
     label = page.locator('[data-chart="training_loss"] .xtick text').first
     corner = "(() => Array.from(document.querySelector('#map').getContext('2d').getImageData(1, 1, 1, 1).data))()"

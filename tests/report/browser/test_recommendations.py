@@ -1,4 +1,4 @@
-"""Recommendations as people ask for them: for a user of the sample, and from songs that they choose."""
+"""Recommendations in a browser: for a sampled user, and from selected songs."""
 
 from __future__ import annotations
 
@@ -7,34 +7,33 @@ from playwright.sync_api import Locator, Page, expect
 
 from msd_spark.factors.mixed import fuse
 from msd_spark.report.data.listeners import DEPTH, LENGTH
-from msd_spark.report.data.song_vectors import restored
-from msd_spark.report.scripts import unpacked
+from tests.support.report_data import restored, unpacked
 from tests.support.report_listens import ELSEWHERE, N_USERS, PARAMETERS, UNKNOWN
 from tests.support.report_run import AMONG, HOSTILE
 
-NAMES = {"als": "By listens (ALS)", "content": "By content", "mixed": "Mixed"}
+NAMES = {"als": "By plays (ALS)", "content": "By content", "mixed": "Mixed"}
 
 
 def shown(part: Locator, key: str) -> list[int]:
-    """Return the rows of a list's songs; -1 for those that are not on the page."""
-    items = part.get_by_role("group", name=NAMES.get(key, "Played most")).locator("li > *")
+    """Return the rows of a list's songs; -1 for those outside the report."""
+    items = part.get_by_role("group", name=NAMES.get(key, "Most played")).locator("li > *")
     expect(items.first).to_be_visible()
     return [int(row or -1) for row in items.evaluate_all("(items) => items.map((item) => item.dataset.row || -1)")]
 
 
 def expected(page: Page, chosen: list[int]) -> dict[str, list[int]]:
-    """Return the lists that numpy finds from what the page was given."""
+    """Return the lists that NumPy computes from the report's data."""
     content = page.evaluate("msd.load('recommend-songs')")
     vectors, known = {}, {}
     for name in ("factors", "directions"):
         steps = unpacked(content[name]["steps"])
         vectors[name] = restored(unpacked(content[name]["levels"]).reshape(len(steps), -1), steps)
         known[name] = steps > 0
-    ours = vectors["factors"][[row for row in chosen if known["factors"][row]]]
+    rated = vectors["factors"][[row for row in chosen if known["factors"][row]]]
     beyond = PARAMETERS.alpha * np.log(1 + 1 / PARAMETERS.epsilon)
-    left = unpacked(content["gram"]).reshape(PARAMETERS.rank, -1).astype(float) + beyond * ours.T @ ours
-    left += PARAMETERS.regularisation * len(ours) * np.eye(PARAMETERS.rank)
-    listener = np.linalg.solve(left, (1 + beyond) * ours.sum(axis=0))
+    left = unpacked(content["gram"]).reshape(PARAMETERS.rank, -1).astype(float) + beyond * rated.T @ rated
+    left += PARAMETERS.regularisation * len(rated) * np.eye(PARAMETERS.rank)
+    listener = np.linalg.solve(left, (1 + beyond) * rated.sum(axis=0))
     against = {"factors": listener, "directions": vectors["directions"][chosen].sum(axis=0)}
     lists = []
     for name in ("factors", "directions"):
@@ -46,7 +45,7 @@ def expected(page: Page, chosen: list[int]) -> dict[str, list[int]]:
     return {"als": lists[0][:LENGTH], "content": lists[1][:LENGTH], "mixed": mixed}
 
 
-def test_a_user_is_chosen_and_has_three_lists_beside_what_was_played(page: Page) -> None:
+def test_a_user_has_three_lists_beside_the_most_played_songs(page: Page) -> None:
     page.locator("#recommend").scroll_into_view_if_needed()
     part = page.locator("#for-user")
     expect(part.locator("option")).to_have_count(N_USERS)
@@ -72,7 +71,7 @@ def test_a_user_is_chosen_and_has_three_lists_beside_what_was_played(page: Page)
     expect(page.locator("#song h2")).to_be_in_viewport()
 
 
-def test_songs_are_chosen_and_lists_are_those_that_numpy_finds(page: Page) -> None:
+def test_lists_from_songs_are_those_that_numpy_computes(page: Page) -> None:
     page.evaluate("(row) => msd.show(row)", AMONG)
     page.get_by_role("button", name="Recommend from this song").click()
     part = page.locator("#from-songs")
@@ -85,28 +84,28 @@ def test_songs_are_chosen_and_lists_are_those_that_numpy_finds(page: Page) -> No
         expect(part.get_by_role("option")).to_have_count(1)
         search.press("Enter")
         chosen.append(AMONG + HOSTILE.index(title))
-        expect(part.get_by_role("button", name="Leave out")).to_have_count(len(chosen) + 1)
+        expect(part.get_by_role("button", name="Remove")).to_have_count(len(chosen) + 1)
     assert {key: shown(part, key) for key in NAMES} == expected(page, chosen)
     named = part.get_by_role("list", name="Recommended from").locator("button > span:first-child").all_inner_texts()
     assert named == [HOSTILE[0], HOSTILE[1], HOSTILE[2]]
     known = [row for row in chosen if row % 3 != 2]  # every third song has no factors
-    expect(part.locator(".lists > p")).to_have_text(f"ALS knows {len(known)} of the 3 songs.")
-    part.get_by_role("button", name="Leave out").nth(0).click()
-    expect(part.get_by_role("button", name="Leave out")).to_have_count(len(chosen))
+    expect(part.locator(".lists > p")).to_have_text(f"{len(known)} of the 3 songs have ALS factors.")
+    part.get_by_role("button", name="Remove").nth(0).click()
+    expect(part.get_by_role("button", name="Remove")).to_have_count(len(chosen))
     assert {key: shown(part, key) for key in NAMES} == expected(page, chosen[1:])
     assert page.evaluate("window.hit") is None
     assert part.locator("img, script, b").count() == 0
-    part.get_by_role("button", name="Leave out all").click()
+    part.get_by_role("button", name="Remove all").click()
     expect(part.locator(".lists > *")).to_have_count(0)
 
 
-def test_a_song_that_nobody_played_has_content_alone_and_a_lasso_gives_all_its_songs(page: Page) -> None:
+def test_a_song_without_plays_has_content_only_and_a_lasso_adds_all_its_songs(page: Page) -> None:
     page.evaluate("msd.show(2)")
     page.get_by_role("button", name="Recommend from this song").click()
     part = page.locator("#from-songs")
-    expect(part.get_by_role("group", name=NAMES["als"])).to_contain_text("ALS knows none of these songs")
+    expect(part.get_by_role("group", name=NAMES["als"])).to_contain_text("these songs have no ALS factors")
     assert shown(part, "mixed") == shown(part, "content")
-    part.get_by_role("button", name="Leave out all").click()
+    part.get_by_role("button", name="Remove all").click()
     page.evaluate(
         """() => {
             const { width, height } = document.getElementById('map').getBoundingClientRect();
@@ -118,4 +117,4 @@ def test_a_song_that_nobody_played_has_content_alone_and_a_lasso_gives_all_its_s
     page.get_by_role("button", name="Recommend from these").click()
     expect(part.get_by_role("list", name="Recommended from")).to_contain_text(f"and {len(rows) - 30} more")
     assert {key: shown(part, key) for key in NAMES} == expected(page, rows)
-    part.get_by_role("button", name="Leave out all").click()
+    part.get_by_role("button", name="Remove all").click()
