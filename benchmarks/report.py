@@ -159,7 +159,7 @@ def measure(page_folder: Path, peer_folder: Path, titles: list[str]) -> dict[str
         for _ in range(ROUNDS):
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.goto((page_folder / "index.html").as_uri())
-            page.wait_for_selector("html[data-page=ready]")
+            page.wait_for_selector("html[data-report=ready]")
             note("map: ready", page.evaluate(READY))
             note("map: a frame of panning and zooming", page.evaluate(PAN, FRAMES))
             note("map: painting alone", page.evaluate(PAINT, FRAMES))

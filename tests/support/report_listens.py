@@ -40,9 +40,7 @@ def write_listens(warehouse: Warehouse, run: str, hostile: tuple[str, ...]) -> N
     axes = generator.normal(size=(embedded.vectors.shape[1], PARAMETERS.rank)) / 10
     factors = (embedded.vectors[own] @ axes + 0.05 * generator.normal(size=(len(own), PARAMETERS.rank))) / 5
     tracks = np.array([*embedded.track_ids[own], ELSEWHERE, UNKNOWN])
-    factors = np.concatenate([factors, 3 * factors[:2]]).astype(
-        np.float32
-    )  # strong: users get them
+    factors = np.concatenate([factors, 3 * factors[:2]]).astype(np.float32)  # strong: users get them
     users = [*hostile[:2], *(f"user {number}" for number in range(N_USERS - 2))]
     plays = np.zeros((N_USERS, len(tracks)))
     for user in range(N_USERS):

@@ -30,6 +30,7 @@ def neighbours_of(page: Page, row: int) -> list[int]:
 
 def place_of(page: Page, row: int) -> tuple[float, float]:
     """Return the position of a song on the screen."""
+    page.locator("#map").scroll_into_view_if_needed()
     box = page.locator("#map").bounding_box()
     assert box is not None
     x, y = page.evaluate("(row) => msd.map.toPixels(row)", row)
