@@ -26,6 +26,9 @@ TASKS_LEFT_PER_CORE = 2
 MOST_UNITS_PER_TASK = 8
 """Progress is counted when a task ends, so tasks must not be too long."""
 
+SHUFFLE = "spark.sql.shuffle.partitions"
+LOCAL_PARTITIONS_PER_CORE = 4
+
 SECONDS_BETWEEN_UPDATES = {True: 0.5, False: 30.0}
 """Refresh interval of the progress bar, by whether standard error is a terminal; a log gets one line per update."""
 
@@ -46,6 +49,9 @@ def start_spark(application: str) -> SparkSession:
     )
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    if session.sparkContext.master.startswith("local") and not session.sparkContext.getConf().contains(SHUFFLE):
+        # Spark's 200 partitions, sized for a cluster, make hundreds of tiny tasks per shuffle on one machine.
+        session.conf.set(SHUFFLE, str(LOCAL_PARTITIONS_PER_CORE * session.sparkContext.defaultParallelism))
     return session
 
 
