@@ -1,7 +1,7 @@
-"""Song files in any packaging into ``songs/``, ``rejected/`` and ``ledger/``, every input accounted for.
+"""Read song files in any packaging into ``songs/``, ``rejected/`` and ``ledger/``, accounting for every input.
 
-The work is cut into units (`units`), found by listing in parallel (`listing`). A worker reads
-a unit's songs (`reading`), writes them to files of its own and, last, an outcome that says so
-(`work`): from then on the unit is done, whatever happens to the worker or the driver. When all
-units are done, the tables are put in place from the outcomes (`publish`), under a lock (`lock`).
+The work is split into units (`units`), by listing in parallel (`listing`). A worker reads the songs of a unit
+(`reading`), writes them to files of its own and, last, an outcome (`work`): from then on the unit is done, even if the
+worker or the driver dies. When all units are done, the tables are published from the outcomes (`publish`). A lock
+prevents two ingests at once (`lock`).
 """

@@ -1,11 +1,11 @@
-"""From locations to units: folders are listed in parallel, on the executors."""
+"""List locations in parallel, on the executors, and split what is found into units."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
-from typing import IO, cast
+from functools import partial
+from typing import IO, NamedTuple, cast
 
 from pyarrow import fs
 from pyspark import SparkContext
@@ -14,7 +14,8 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location
 from msd_spark.core.track_ids import SONG_FILE_SUFFIX, TRACK_ID, song_path, track_id_of
 from msd_spark.ingest.settings import IngestSettings
-from msd_spark.ingest.units import Kind, SongInput, Unit, cut_into_units
+from msd_spark.ingest.units import Kind, SongInput, Unit, split_into_units
+from msd_spark.io.folders import list_folder, walk
 from msd_spark.io.lines import read_lines
 from msd_spark.io.paged import open_seekable
 from msd_spark.songfile.aggregate import describe
@@ -24,65 +25,80 @@ GLOB_MARKS = "*?["
 COMMENT = "#"
 LISTING_TASKS_PER_CORE = 4
 FILES_PER_TASK = 5000
-"""Files of a manifest, or known track ids, that are looked up by one task."""
+"""Files of a manifest, or track ids, per listing task."""
 
 ROWS_PER_UNIT = 1000
-"""Songs of an aggregate file a unit."""
+"""Songs of an aggregate file per unit."""
 
-LEAST_BYTES_OF_A_SONG = 32
-"""A file that says it has more songs than it has room for is no aggregate (a summary file has some hundred a song)."""
-
-Task = tuple[str, str, tuple[str, ...]]
-"""What a listing task does: ``folder``, ``top`` (a folder without those below it) or ``files``; the location; paths."""
+MIN_SONG_BYTES = 32
+"""A file with fewer bytes per declared song is not an aggregate; a summary file has some hundred per song."""
 
 
-def plan_units(context: SparkContext, settings: IngestSettings) -> list[Unit]:
-    """Return the units of everything that is to be ingested, sorted by name within a kind.
+class Task(NamedTuple):
+    """A part of the listing.
+
+    Attributes
+    ----------
+    kind : str
+        ``folder`` with all folders below it, ``top`` for a folder without those below it, ``files``, or ``known`` for
+        files whose existence is not checked.
+    location : str
+        As named by the command.
+    paths : tuple of str
+        The folder, or the files.
+    """
+
+    kind: str
+    location: str
+    paths: tuple[str, ...]
+
+
+def plan_listing(settings: IngestSettings) -> list[Task]:
+    """Return the tasks that together list everything to be ingested.
 
     Raises
     ------
     UserError
-        When a location is not there, or no song is under any of them.
+        If a location does not exist.
     """
     if settings.track_ids is not None:
-        tasks = _known_tracks(settings)
-    else:
-        locations, files = _named(settings)
-        tasks = [task for location in _without_nested(locations) for task in _listing_tasks(location)]
-        for first in range(0, len(files), FILES_PER_TASK):
-            tasks.append(("files", settings.manifest or "", tuple(files[first : first + FILES_PER_TASK])))
-    n_tasks = max(1, min(len(tasks), LISTING_TASKS_PER_CORE * context.defaultParallelism))
-    listed = context.parallelize(tasks, n_tasks).flatMap(_lister(settings)).collect()
+        base = settings.locations[0].rstrip("/")
+        lines = (text for _, text, _ in read_lines(settings.track_ids))
+        ids = sorted({text[:18] for text in lines if TRACK_ID.fullmatch(text[:18])})
+        if not ids:
+            raise UserError(f"{settings.track_ids} has no line that begins with a track id")
+        return _file_tasks("known", base, [f"{base}/{song_path(track_id)}" for track_id in ids])
+    locations, files = list(settings.locations), set[str]()
+    for _, text, _ in read_lines(settings.manifest) if settings.manifest is not None else ():
+        line = text.strip()
+        if track_id_of(line):
+            files.add(_absolute(line))
+        elif line and not line.startswith(COMMENT):
+            locations.append(line)
+    expanded = [place for location in locations for place in (_expand(location) if _is_glob(location) else [location])]
+    tasks = [task for location in _without_nested(expanded) for task in _location_tasks(location)]
+    return tasks + _file_tasks("files", settings.manifest or "", sorted(files))
+
+
+def list_units(context: SparkContext, settings: IngestSettings, tasks: list[Task]) -> list[Unit]:
+    """Carry out listing tasks and return the units of everything found, sorted by their first input.
+
+    Raises
+    ------
+    UserError
+        If there is no song.
+    """
+    n_slices = max(1, min(len(tasks), LISTING_TASKS_PER_CORE * context.defaultParallelism))
+    listed = context.parallelize(tasks, n_slices).flatMap(partial(_units, settings)).collect()
     units = {unit.name: unit for unit in listed}
     if not units:
         raise UserError(f"no song file, tar or aggregate in {', '.join(settings.locations) or settings.manifest}")
     return sorted(units.values(), key=lambda unit: unit.inputs[0])
 
 
-def _known_tracks(settings: IngestSettings) -> list[Task]:
-    if len(settings.locations) != 1 or settings.track_ids is None:
-        raise UserError("--track-ids goes with one --songs folder, under which the songs are")
-    base = settings.locations[0].rstrip("/")
-    lines = (text for _, text, _ in read_lines(settings.track_ids))
-    ids = sorted({text[:18] for text in lines if TRACK_ID.fullmatch(text[:18])})
-    if not ids:
-        raise UserError(f"{settings.track_ids} has no line that begins with a track id")
-    paths = [f"{base}/{song_path(track_id)}" for track_id in ids]
-    return [("known", base, tuple(paths[at : at + FILES_PER_TASK])) for at in range(0, len(paths), FILES_PER_TASK)]
-
-
-def _named(settings: IngestSettings) -> tuple[list[str], list[str]]:
-    """Return the locations to look into, and the song files that the manifest names one by one."""
-    locations, files = list(settings.locations), list[str]()
-    if settings.manifest is not None:
-        for _, text, _ in read_lines(settings.manifest):
-            line = text.strip()
-            if line and not line.startswith(COMMENT):
-                (files if track_id_of(line) else locations).append(line)
-    expanded = [found for location in locations for found in (_expand(location) if _is_glob(location) else [location])]
-    if not expanded and not files:
-        raise UserError("nothing to ingest; name --songs, --manifest or both")
-    return expanded, sorted({_absolute(file) for file in files})
+def _file_tasks(kind: str, location: str, paths: list[str]) -> list[Task]:
+    starts = range(0, len(paths), FILES_PER_TASK)
+    return [Task(kind, location, tuple(paths[start : start + FILES_PER_TASK])) for start in starts]
 
 
 def _is_glob(location: str) -> bool:
@@ -90,43 +106,32 @@ def _is_glob(location: str) -> bool:
 
 
 def _expand(pattern: str) -> list[str]:
-    """Return what a glob matches, level by level; only folders that match so far are listed."""
+    """Return the matches of a glob, level by level; only folders that match so far are listed."""
     filesystem, path, prefix = open_location(pattern)
     if filesystem.get_file_info(path).type != fs.FileType.NotFound:
         return [pattern]  # the marks are part of a name
     root = "/" if path.startswith("/") else ""
-    found = [""]
+    matches = [""]
     for part in path.removeprefix(root).split("/"):
         if _is_glob(part):
-            below = [(base, name) for base in found for name, _ in _entries(filesystem, root + base)]
-            found = sorted(f"{base}/{name}".lstrip("/") for base, name in below if fnmatch(name, part))
+            below = [(base, name) for base in matches for name, _ in list_folder(filesystem, root + base)]
+            matches = sorted(f"{base}/{name}".lstrip("/") for base, name in below if fnmatch(name, part))
         else:
-            found = [f"{base}/{part}".lstrip("/") for base in found]
-    paths = [root + name for name in found]
-    there = [prefix + info.path for info in filesystem.get_file_info(paths) if info.type != fs.FileType.NotFound]
-    if not there:
+            matches = [f"{base}/{part}".lstrip("/") for base in matches]
+    infos = filesystem.get_file_info([root + name for name in matches])
+    existing = [prefix + info.path for info in infos if info.type != fs.FileType.NotFound]
+    if not existing:
         raise UserError(f"nothing matches {pattern}")
-    return there
-
-
-def _entries(filesystem: fs.FileSystem, folder: str) -> list[tuple[str, bool]]:
-    """Return what is in a folder, by name, and whether it is a folder; nothing where there is no such folder."""
-    if isinstance(filesystem, fs.LocalFileSystem):  # which cannot spell names that are no UTF-8
-        if not os.path.isdir(folder):
-            return []
-        with os.scandir(folder) as entries:
-            return sorted((entry.name, entry.is_dir()) for entry in entries)
-    below = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
-    return sorted((info.base_name, not info.is_file) for info in below)
+    return existing
 
 
 def _without_nested(locations: Iterable[str]) -> list[str]:
-    """Leave out a location that lies in another one, so that no file is listed twice."""
-    kept: list[str] = []
+    """Remove locations that lie in another one, so that no file is listed twice."""
+    outer: list[str] = []
     for location in sorted({_absolute(item) for item in locations}):
-        if not any(location == other or location.startswith(f"{other}/") for other in kept):
-            kept.append(location)
-    return kept
+        if not any(location == other or location.startswith(f"{other}/") for other in outer):
+            outer.append(location)
+    return outer
 
 
 def _absolute(location: str) -> str:
@@ -134,99 +139,71 @@ def _absolute(location: str) -> str:
     return prefix + path
 
 
-def _listing_tasks(location: str) -> list[Task]:
-    """Return the tasks that together list a location: one for each folder of its first level that has several."""
+def _location_tasks(location: str) -> list[Task]:
+    """Return the tasks that list a location: one per folder of the first level that has several."""
     filesystem, path, prefix = open_location(location)
     info = filesystem.get_file_info(path)
     if info.type == fs.FileType.NotFound:
-        raise UserError(f"{location} is not there; --songs takes folders, song files, tars, aggregates and globs")
+        raise UserError(f"no {location}; --songs takes folders, song files, tars, aggregates and globs of them")
     if info.is_file:
-        return [("files", location, (location,))]
-    at = path
+        return [Task("files", location, (location,))]
+    folder = path
     while True:
-        below = _entries(filesystem, at)
-        folders = [f"{at}/{name}" for name, is_folder in below if is_folder]
+        below = list_folder(filesystem, folder)
+        folders = [f"{folder}/{name}" for name, is_folder in below if is_folder]
         if len(folders) != 1 or len(below) > 1:
             break
-        at = folders[0]
-    return [("top", location, (prefix + at,)), *(("folder", location, (prefix + folder,)) for folder in folders)]
+        folder = folders[0]
+    tasks = [Task("top", location, (prefix + folder,))]
+    return tasks + [Task("folder", location, (prefix + folder,)) for folder in folders]
 
 
-class _lister:  # noqa: N801 - used as a function; a class so that it pickles with its settings
-    """The function that a listing task runs."""
-
-    def __init__(self, settings: IngestSettings) -> None:
-        self.inputs_per_unit, self.summaries = settings.inputs_per_unit, settings.summaries
-
-    def __call__(self, task: Task) -> Iterator[Unit]:
-        how, location, paths = task
-        loose: list[SongInput] = []
-        for item in _found(how, paths):
-            if item.source.endswith(TAR_SUFFIXES):
-                yield Unit.of(Kind.TAR, location, [item])
-            elif how == "known" or track_id_of(item.source) or item.size < 0:
-                loose.append(item)
-            else:
-                yield from self._aggregate(location, item, loose)
-        yield from cut_into_units(location, loose, self.inputs_per_unit)
-
-    def _aggregate(self, location: str, item: SongInput, loose: list[SongInput]) -> Iterator[Unit]:
-        """Give the units of a file that is not named like a song: one with many songs, or a song all the same."""
-        filesystem, path, _ = open_location(item.source)
-        try:
-            with open_seekable(filesystem, path) as file:
-                found = describe(cast(IO[bytes], file))
-        except OSError:
-            found = None
-        if found is None or found == (1, True) or not 0 < found[0] <= item.size // LEAST_BYTES_OF_A_SONG:
+def _units(settings: IngestSettings, task: Task) -> Iterator[Unit]:
+    loose: list[SongInput] = []
+    for item in _inputs(task):
+        if item.source.endswith(TAR_SUFFIXES):
+            yield Unit.of(Kind.TAR, task.location, [item])
+        elif task.kind == "known" or track_id_of(item.source) or item.size < 0:
             loose.append(item)
-            return
-        n_songs, has_arrays = found
-        if not has_arrays and self.summaries == "refuse":
-            yield Unit.of(Kind.SUMMARY, location, [item], 0, 1)
-            return
-        for start in range(0, n_songs, ROWS_PER_UNIT):
-            yield Unit.of(Kind.AGGREGATE, location, [item], start, min(start + ROWS_PER_UNIT, n_songs))
+        else:
+            units = list(_aggregate_units(settings, task.location, item))
+            yield from units
+            if not units:
+                loose.append(item)
+    yield from split_into_units(task.location, loose, settings.inputs_per_unit)
 
 
-def _found(how: str, paths: tuple[str, ...]) -> Iterator[SongInput]:
-    """Give the song files, tars and aggregates among some paths or under a folder."""
-    if how == "known":
-        yield from (SongInput(path, -1, 0) for path in paths)
-    elif how == "files":
-        for path in paths:
+def _aggregate_units(settings: IngestSettings, location: str, item: SongInput) -> Iterator[Unit]:
+    """Yield the units of a file that is not named like a song; none if it has one song, or cannot be read."""
+    filesystem, path, _ = open_location(item.source)
+    try:
+        with open_seekable(filesystem, path) as file:
+            description = describe(cast(IO[bytes], file))
+    except OSError:
+        return
+    if description in (None, (1, True)):
+        return
+    n_songs, has_arrays = description
+    if not 0 < n_songs <= item.size // MIN_SONG_BYTES:
+        return
+    if not has_arrays and settings.summaries == "refuse":
+        yield Unit.of(Kind.SUMMARY, location, [item], 0, 1)
+        return
+    for start in range(0, n_songs, ROWS_PER_UNIT):
+        yield Unit.of(Kind.AGGREGATE, location, [item], start, min(start + ROWS_PER_UNIT, n_songs))
+
+
+def _inputs(task: Task) -> Iterator[SongInput]:
+    """Yield the song files, tars and aggregates of a task."""
+    if task.kind == "known":
+        yield from (SongInput(path, -1, 0) for path in task.paths)
+    elif task.kind == "files":
+        for path in task.paths:
             filesystem, inner, _ = open_location(path)
             info = filesystem.get_file_info(inner)
-            # What is not there is an input all the same: reading it will say so in rejected/.
-            yield _input(path, info) if info.is_file else SongInput(path, -1, 0)
+            # A missing file is an input too: reading it rejects it.
+            yield SongInput(path, info.size, info.mtime_ns or 0) if info.is_file else SongInput(path, -1, 0)
     else:
-        filesystem, inner, prefix = open_location(paths[0])
-        if isinstance(filesystem, fs.LocalFileSystem):
-            yield from _walk(inner, deep=how == "folder")
-            return
-        for info in filesystem.get_file_info(fs.FileSelector(inner, recursive=how == "folder")):
-            if info.is_file and info.path.endswith((SONG_FILE_SUFFIX, *TAR_SUFFIXES)):
-                yield _input(prefix + info.path, info)
-
-
-def _input(source: str, info: fs.FileInfo) -> SongInput:
-    return SongInput(source, info.size, info.mtime_ns or 0)
-
-
-def _walk(folder: str, deep: bool, above: frozenset[str] = frozenset()) -> Iterator[SongInput]:
-    """Give the files under a local folder; a link that leads back to a folder above it is not followed."""
-    here = os.path.realpath(folder)
-    if here in above:
-        return
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.is_dir():
-                if deep:
-                    yield from _walk(entry.path, deep, above | {here})
-            elif entry.name.endswith((SONG_FILE_SUFFIX, *TAR_SUFFIXES)):
-                try:
-                    status = entry.stat()
-                except OSError:  # a link to nowhere: reading it will say so in rejected/
-                    yield SongInput(entry.path, -1, 0)
-                else:
-                    yield SongInput(entry.path, status.st_size, status.st_mtime_ns)
+        filesystem, inner, prefix = open_location(task.paths[0])
+        for file in walk(filesystem, inner, (SONG_FILE_SUFFIX, *TAR_SUFFIXES), deep=task.kind == "folder"):
+            yield SongInput(prefix + file.path, file.size, file.modified)

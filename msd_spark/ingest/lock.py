@@ -1,8 +1,8 @@
-"""One ingest at a time on a warehouse, wherever the warehouse is.
+"""A lock that prevents two ingests at once on a warehouse, local or remote.
 
-Each ingest writes a file of its own name and then looks whether there is another one that
-is alive. Whoever sees another gives way, so two that start at the same instant may both do
-so, but never both go on. A file is alive while its time is renewed.
+Each ingest writes a lock file of its own and then looks for another one that is alive. An ingest that sees another one
+is refused; two that start at the same instant may both be refused, but never both run. A lock file is alive while its
+time is renewed.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest.settings import WORK
 
-RENEWED_EVERY = 15.0
+RENEWAL_INTERVAL = 15.0
 """Seconds."""
 
 DEAD_AFTER = 90.0
-"""Seconds without a sign of life."""
+"""Seconds without renewal."""
 
 PREFIX = "lock-"
 
 
 @contextmanager
 def exclusive(warehouse: Warehouse) -> Iterator[None]:
-    """Hold the warehouse's ingest lock.
+    """Hold the ingest lock of a warehouse.
 
     Raises
     ------
     UserError
-        When another ingest holds it, with where it runs.
+        If another ingest holds it, with its process and host.
     """
     name = f"{PREFIX}{uuid.uuid4().hex}.json"
     _renew(warehouse, name)
@@ -44,11 +44,13 @@ def exclusive(warehouse: Warehouse) -> Iterator[None]:
     try:
         others = _alive(warehouse, name)
         if others:
-            raise UserError(f"another ingest is at work on {warehouse.root} ({others[0]}); wait for it, or stop it")
+            raise UserError(
+                f"another ingest is running on {warehouse.root} ({others[0]}); wait until it ends, or stop it"
+            )
 
         def keep_alive() -> None:
-            while not stop.wait(RENEWED_EVERY):
-                with suppress(OSError):  # a store that does not answer; there is time to try again
+            while not stop.wait(RENEWAL_INTERVAL):
+                with suppress(OSError):  # a store that does not respond; there is time for another attempt
                     _renew(warehouse, name)
 
         renewer = threading.Thread(target=keep_alive, name="ingest lock", daemon=True)
@@ -59,8 +61,7 @@ def exclusive(warehouse: Warehouse) -> Iterator[None]:
             stop.set()
             renewer.join()
     finally:
-        if warehouse.exists(WORK, name):
-            warehouse.filesystem.delete_file(warehouse.path(WORK, name))
+        warehouse.remove(WORK, name)
         warehouse.remove_if_empty(WORK)
 
 
@@ -68,11 +69,11 @@ def _renew(warehouse: Warehouse, name: str) -> None:
     warehouse.write_json({"host": socket.gethostname(), "process": os.getpid(), "time": time.time()}, WORK, name)
 
 
-def _alive(warehouse: Warehouse, mine: str) -> list[str]:
-    """Return where other ingests run; what is left of dead ones is removed."""
-    found = []
+def _alive(warehouse: Warehouse, own_name: str) -> list[str]:
+    """Return where other ingests run; remove the lock files of dead ones."""
+    others = []
     for info in warehouse.list_files(warehouse.path(WORK)):
-        if not info.base_name.startswith(PREFIX) or info.base_name == mine:
+        if not info.base_name.startswith(PREFIX) or info.base_name == own_name:
             continue
         try:
             holder = warehouse.read_json(WORK, info.base_name)
@@ -81,12 +82,12 @@ def _alive(warehouse: Warehouse, mine: str) -> list[str]:
         if time.time() - holder["time"] > DEAD_AFTER or _is_dead(holder["host"], holder["process"]):
             warehouse.filesystem.delete_file(info.path)
         else:
-            found.append(f"process {holder['process']} on {holder['host']}")
-    return found
+            others.append(f"process {holder['process']} on {holder['host']}")
+    return others
 
 
 def _is_dead(host: str, process: int) -> bool:
-    """Whether a process is known to have ended: only this machine's are known."""
+    """Return whether a process is known to have ended; that is known only on this machine."""
     if host != socket.gethostname():
         return False
     try:
@@ -94,5 +95,5 @@ def _is_dead(host: str, process: int) -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        return False
+        pass
     return False

@@ -1,19 +1,20 @@
-"""Put the tables in place from the units' outcomes.
+"""Publish the tables from the outcomes of the units.
 
-First everything that is to happen is written down (`Publication`), then it is done, each step
-so that doing it twice does no harm. A driver that dies in between leaves the list, and the
-next ingest goes on with it. Until the last step ``songs/`` has no marker of completeness, so
-no stage reads half a change.
+All changes are first written down (`Publication`) and then carried out, in steps that may be repeated. If the driver
+dies in between, the next ingest completes the list. Until the last step ``songs/`` has no completion marker, so that no
+stage reads an unfinished change.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -22,23 +23,26 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection, write_rejections
 from msd_spark.core.schemas import LEDGER, SONGS
 from msd_spark.core.warehouse import COMPLETE, Warehouse
-from msd_spark.ingest.settings import OUTCOMES, PARTS, STAGE, WORK
+from msd_spark.ingest.settings import OUTCOMES, PARTS, VERB, WORK
 from msd_spark.ingest.work import DUPLICATE, Outcome
 from msd_spark.songfile.batches import songs_writer
 
 TABLE = "songs"
 PLAN = "publication.json"
-NOTHING = "nothing.parquet"
+EMPTY = "nothing.parquet"
+
+Place = tuple[str, str, str]
+"""Source, member and unit of a song."""
 
 
 @dataclass(frozen=True)
 class Rewrite:
-    """A file of songs that is written again without some tracks.
+    """A file of songs to rewrite without some tracks.
 
     Attributes
     ----------
     name, becomes : str
-        Its name, and the new one.
+        Present and new file name.
     drop : list of str
         Track ids.
     """
@@ -50,15 +54,15 @@ class Rewrite:
 
 @dataclass
 class Publication:
-    """Everything that putting the tables in place consists of.
+    """All changes of the tables.
 
     Attributes
     ----------
     moves : list of str
-        Files that go from the work folder to ``songs/`` as they are.
+        Files to move from the work folder to ``songs/``.
     rewrites : list of Rewrite
     ledger : list of dict
-        Rows of `msd_spark.core.schemas.LEDGER`; other files of ``songs/`` than theirs are no longer part of it.
+        Rows of `msd_spark.core.schemas.LEDGER`; files of ``songs/`` that they do not name are removed.
     rejected : list of Rejection
     """
 
@@ -69,44 +73,35 @@ class Publication:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Publication:
-        """Return what `dataclasses.asdict` made of a publication."""
+        """Return the publication from the content of `dataclasses.asdict`."""
         rewrites = [Rewrite(**item) for item in content["rewrites"]]
         rejected = [Rejection(**item) for item in content["rejected"]]
         return cls(**{**content, "rewrites": rewrites, "rejected": rejected})
 
 
 def repeated_tracks(units: Sequence[str], track_ids: Sequence[Sequence[str]]) -> dict[str, list[str]]:
-    """Return the tracks that several units have, with these units.
+    """Return the units of each track that several units have.
 
     Parameters
     ----------
     units : sequence of str
     track_ids : sequence of sequences of str
-        Of each unit; none twice in one unit.
+        Tracks of each unit, each once.
     """
-    if not units:
-        return {}
-    together = np.concatenate([np.asarray([name.encode() for name in ids], dtype="S") for ids in track_ids])
-    owners = np.repeat(np.arange(len(units)), [len(ids) for ids in track_ids])
-    order = np.argsort(together, kind="stable")
-    ordered = together[order]
-    equal = ordered[1:] == ordered[:-1]
-    repeated = np.zeros(len(ordered), bool)
-    repeated[1:] |= equal
-    repeated[:-1] |= equal
-    found: dict[str, list[str]] = {}
-    for place in np.flatnonzero(repeated):
-        found.setdefault(ordered[place].decode(), []).append(units[owners[order[place]]])
-    return found
+    owners = np.repeat(np.array(units, object), [len(ids) for ids in track_ids]) if units else []
+    songs = pd.DataFrame({"track_id": pd.Series(list(chain(*track_ids)), dtype=object), "unit": owners})
+    songs = songs[songs.duplicated("track_id", keep=False)]
+    repeated: dict[str, list[str]] = {}
+    for track_id, unit in zip(songs["track_id"], songs["unit"], strict=True):
+        repeated.setdefault(track_id, []).append(unit)
+    return repeated
 
 
-def choose_kept(places: Iterable[tuple[str, str, str]]) -> tuple[str, str, str]:
-    """Return which of a track's places (source, member, unit) is kept: the one that sorts first, numbers as numbers."""
-    return min(places, key=in_order)
+def sort_key(place: Place) -> tuple[list[tuple[int, str]], ...]:
+    """Return the key that orders the places of a repeated track, of which the first is kept.
 
-
-def in_order(place: tuple[str, str, str]) -> tuple[list[tuple[int, str]], ...]:
-    """Return what a place is sorted by: ``row 5`` comes before ``row 1000``."""
+    Numbers within names are compared by value: ``row 5`` comes before ``row 1000``.
+    """
     runs = ([run for run in re.split("([0-9]+)", part) if run] for part in place)
     return tuple([(int(run), "") if run.isdecimal() else (-1, run) for run in parts] for parts in runs)
 
@@ -117,22 +112,21 @@ def plan_publication(
     outcomes: Sequence[Outcome],
     rejected: Sequence[Rejection],
 ) -> Publication:
-    """Write down how the tables come to hold the kept and the new units, and no others.
+    """Plan the changes after which the tables have the kept and the new units, and no others.
 
     Parameters
     ----------
-    warehouse : Warehouse
     kept : sequence of dict
-        Rows of the ledger as it is, of the units that stay.
+        Rows of the present ledger, of the units that stay.
     outcomes : sequence of Outcome
         Of new units.
     rejected : sequence of Rejection
-        What the kept units have in ``rejected/``.
+        Of the kept units.
     """
     files = {row["unit"]: list(row["files"]) for row in kept} | {item.unit: list(item.files) for item in outcomes}
     track_ids = {row["unit"]: row["track_ids"] for row in kept} | {item.unit: item.track_ids for item in outcomes}
     new = {item.unit for item in outcomes}
-    drops, duplicates = _settle(warehouse, files, track_ids, new)
+    drops, duplicates = _resolve_duplicates(warehouse, files, track_ids, new)
     plan = Publication(rejected=[*rejected, *(one for item in outcomes for one in (*item.rejected, *item.duplicates))])
     plan.rejected += [one for unit in sorted(duplicates) for one in duplicates[unit]]
     rows = {row["unit"]: dict(row) for row in kept} | {item.unit: _ledger_row(item) for item in outcomes}
@@ -171,13 +165,13 @@ def _ledger_row(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _settle(
+def _resolve_duplicates(
     warehouse: Warehouse, files: Mapping[str, Sequence[str]], track_ids: Mapping[str, Sequence[str]], new: set[str]
 ) -> tuple[dict[str, dict[str, set[str]]], dict[str, list[Rejection]]]:
-    """Return the tracks to drop, by unit and file, and the rejections that list them, by unit."""
+    """Return the tracks to drop, by unit and file, and their rejections, by unit."""
     units = sorted(files)
     repeated = repeated_tracks(units, [track_ids[unit] for unit in units])
-    places: dict[str, list[tuple[str, str, str]]] = {}
+    places: dict[str, list[Place]] = {}
     file_of: dict[tuple[str, str], str] = {}
     for unit in sorted({unit for owners in repeated.values() for unit in owners}):
         for name in files[unit]:
@@ -192,14 +186,12 @@ def _settle(
                 file_of[unit, row["track_id"]] = name
     drops: dict[str, dict[str, set[str]]] = {}
     duplicates: dict[str, list[Rejection]] = {}
-    for track_id, found in sorted(places.items()):
-        best = choose_kept(found)
-        for source, member, unit in sorted(found, key=in_order):
-            if (source, member, unit) != best:
-                drops.setdefault(unit, {}).setdefault(file_of[unit, track_id], set()).add(track_id)
-                where = " ".join(part for part in best[:2] if part)
-                rejection = Rejection(source, DUPLICATE, f"{track_id} is kept from {where}", member or None, unit)
-                duplicates.setdefault(unit, []).append(rejection)
+    for track_id, candidates in sorted(places.items()):
+        first, *others = sorted(candidates, key=sort_key)
+        for source, member, unit in others:
+            drops.setdefault(unit, {}).setdefault(file_of[unit, track_id], set()).add(track_id)
+            detail = f"{track_id} is kept from {' '.join(part for part in first[:2] if part)}"
+            duplicates.setdefault(unit, []).append(Rejection(source, DUPLICATE, detail, member or None, unit))
     return drops, duplicates
 
 
@@ -210,62 +202,52 @@ def publish(warehouse: Warehouse, plan: Publication) -> None:
 
 
 def finish_publication(warehouse: Warehouse) -> bool:
-    """Carry out the plan that is written down, if there is one; return whether there was.
+    """Carry out the plan that is written down; return whether there was one.
 
     Raises
     ------
     UserError
-        When a file that the plan names is nowhere.
+        If a file of the plan is missing.
     """
     if not warehouse.exists(WORK, PLAN):
         return False
     plan = Publication.from_json(warehouse.read_json(WORK, PLAN))
     filesystem = warehouse.filesystem
     filesystem.create_dir(warehouse.path(TABLE), recursive=True)
-    if warehouse.exists(TABLE, COMPLETE):
-        filesystem.delete_file(warehouse.path(TABLE, COMPLETE))
+    warehouse.remove(TABLE, COMPLETE)
     for rewrite in plan.rewrites:
         _rewrite(warehouse, rewrite)
     for name in plan.moves:
         if warehouse.exists(PARTS, name):
             filesystem.move(warehouse.path(PARTS, name), warehouse.path(TABLE, name))
         elif not warehouse.exists(TABLE, name):
-            raise UserError(f"{name} is lost from {warehouse.path(PARTS)}; remove {warehouse.path(WORK)} and run again")
-    _remove_others(warehouse, plan)
-    _fill_if_empty(warehouse, plan)
-    write_rejections(warehouse, STAGE, plan.rejected)
+            raise UserError(
+                f"no {name} in {warehouse.path(PARTS)}; remove {warehouse.path(WORK)} and run msd-spark ingest again"
+            )
+    named = {name for row in plan.ledger for name in row["files"]}
+    for info in warehouse.list_files(warehouse.path(TABLE)):
+        if info.base_name not in named:
+            filesystem.delete_file(info.path)
+    if not named:  # keeps ``songs/`` a table with a schema
+        pq.write_table(SONGS.empty_table(), warehouse.path(TABLE, EMPTY), filesystem=filesystem)
+    write_rejections(warehouse, VERB, plan.rejected)
     warehouse.write_arrow(pa.Table.from_pylist(plan.ledger, LEDGER), "ledger")
     warehouse.touch(TABLE, COMPLETE)
-    # The list goes first: what is left behind it is known to be of no use.
+    # The plan goes first: what it leaves behind is known to be unused.
     filesystem.delete_file(warehouse.path(WORK, PLAN))
     for name in (PARTS, OUTCOMES):
         warehouse.remove(name)
     return True
 
 
-def _remove_others(warehouse: Warehouse, plan: Publication) -> None:
-    """Remove the files of units that went, files that were rewritten, and what a driver that died was writing."""
-    named = {name for row in plan.ledger for name in row["files"]}
-    for info in warehouse.list_files(warehouse.path(TABLE)):
-        if info.base_name not in named:
-            warehouse.filesystem.delete_file(info.path)
-
-
-def _fill_if_empty(warehouse: Warehouse, plan: Publication) -> None:
-    """Keep ``songs/`` a table with a schema where no input gave a song."""
-    path = warehouse.path(TABLE, NOTHING)
-    if not any(row["files"] for row in plan.ledger):
-        pq.write_table(SONGS.empty_table(), path, filesystem=warehouse.filesystem)
-
-
 def _rewrite(warehouse: Warehouse, rewrite: Rewrite) -> None:
     if warehouse.exists(TABLE, rewrite.becomes):
         return
-    where = PARTS if warehouse.exists(PARTS, rewrite.name) else TABLE
+    folder = PARTS if warehouse.exists(PARTS, rewrite.name) else TABLE
     drop = pa.array(rewrite.drop, pa.string())
     with (
         warehouse.finished_file(warehouse.path(TABLE, rewrite.becomes)) as unfinished,
-        pq.ParquetFile(warehouse.filesystem.open_input_file(warehouse.path(where, rewrite.name))) as file,
+        pq.ParquetFile(warehouse.filesystem.open_input_file(warehouse.path(folder, rewrite.name))) as file,
         songs_writer(unfinished, warehouse.filesystem) as writer,
     ):
         for group in range(file.num_row_groups):

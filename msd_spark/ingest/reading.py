@@ -1,15 +1,12 @@
-"""Read a unit's songs: loose files, the members of a tar, the rows of an aggregate."""
+"""Read the songs of a unit: loose files, members of a tar, or rows of an aggregate file."""
 
 from __future__ import annotations
 
 import gzip
 import os
 import tarfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
 from typing import IO, Self, cast
 
 from isal import igzip, isal_zlib
@@ -18,43 +15,38 @@ from msd_spark.core.filesystems import is_local, open_location
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.track_ids import SONG_FILE_SUFFIX, track_id_of
 from msd_spark.ingest.units import Kind, SongInput, Unit
+from msd_spark.io.folders import printable, read_in_order
 from msd_spark.io.paged import PagedFile, open_seekable
 from msd_spark.songfile.aggregate import read_songs
-from msd_spark.songfile.parse import Song, SongFileError, parse_song
-
-LARGEST_SONG_FILE = 64 << 20
-"""Bytes; the dataset's largest song file has about 2 MiB."""
-
-GETS_AT_ONCE = 16
-"""Requests that a task has under way where files are remote."""
+from msd_spark.songfile.parse import LARGEST_SONG_FILE, Song, SongFileError, parse_song
 
 FILES_AHEAD = 8
-"""Files on a disk that the kernel is asked for before their turn."""
+"""Local files that the kernel is asked to read in advance."""
 
-PASSING = frozenset({"not_found", "denied", "cannot_be_read"})
-"""Reasons that may be gone the next time: a unit with one of these is read again by the next ingest."""
+TEMPORARY = frozenset({"not_found", "denied", "cannot_be_read"})
+"""Reasons that may not apply next time: the next ingest reads a unit with one of these again."""
 
 TAR_BUFFER = 1 << 16
-"""Bytes that tarfile holds; for every piece that it gives it copies what is left of them."""
+"""Bytes that tarfile buffers; it copies the rest of them for every piece that it returns."""
 
 LARGEST_HEADER = 1 << 20
 """Bytes of a long name or of attributes in a tar."""
 
-_HELD_IN_MEMORY = (
+_IN_MEMORY = (
     tarfile.GNUTYPE_LONGNAME,
     tarfile.GNUTYPE_LONGLINK,
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
     tarfile.SOLARIS_XHDTYPE,
 )
-"""Types of headers whose content tarfile reads as one."""
+"""Types of headers whose content tarfile reads into memory."""
 
 _DAMAGE = (tarfile.TarError, gzip.BadGzipFile, EOFError, isal_zlib.error)
-"""What a tar raises that will not be better the next time."""
+"""Permanent errors of a tar."""
 
 
 def read_unit(unit: Unit) -> Iterator[Song | Rejection]:
-    """Give every song of a unit, with its ``source`` and ``member``, or why an input is none."""
+    """Yield every song of a unit, with its ``source`` and ``member``, or why an input is not a song."""
     if unit.kind is Kind.FILES:
         yield from _read_files(unit.inputs)
     elif unit.kind is Kind.TAR:
@@ -62,13 +54,8 @@ def read_unit(unit: Unit) -> Iterator[Song | Rejection]:
     elif unit.kind is Kind.AGGREGATE:
         yield from _read_aggregate(unit.inputs[0], unit.start, unit.stop)
     else:
-        detail = "a summary file has no segments; --summaries rows takes its songs without"
+        detail = "a summary file has no segments; --summaries rows reads its songs without them"
         yield Rejection(printable(unit.inputs[0].source), "summary_file", detail)
-
-
-def printable(name: str) -> str:
-    """Return a file's name as text that any table can hold; bytes that are no UTF-8 become escapes."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _song(content: bytes, source: str, member: str | None = None) -> Song | Rejection:
@@ -79,49 +66,29 @@ def _song(content: bytes, source: str, member: str | None = None) -> Song | Reje
     return song | {"source": printable(source), "member": member}
 
 
-def _read_files(inputs: Iterable[SongInput]) -> Iterator[Song | Rejection]:
-    listed = list(inputs)
-    remote = not all(is_local(item.source) for item in listed)
-    for item, content in _in_order(listed) if remote else _in_order_on_disk(listed):
+def _read_files(inputs: list[SongInput]) -> Iterator[Song | Rejection]:
+    is_remote = not all(is_local(item.source) for item in inputs)
+    for item, content in read_in_order(_content, inputs) if is_remote else _read_ahead(inputs):
         yield content if isinstance(content, Rejection) else _song(content, item.source)
 
 
-def _in_order(inputs: Iterable[SongInput]) -> Iterator[tuple[SongInput, bytes | Rejection]]:
-    """Give the files' contents in order, with many requests under way and few contents in memory."""
-    remaining = iter(inputs)
-    with ThreadPoolExecutor(GETS_AT_ONCE) as pool:
-        waiting: deque[tuple[SongInput, Future[bytes | Rejection]]] = deque()
-        for item in islice(remaining, 2 * GETS_AT_ONCE):
-            waiting.append((item, pool.submit(_content, item)))
-        while waiting:
-            item, future = waiting.popleft()
-            content = future.result()
-            for following in islice(remaining, 1):
-                waiting.append((following, pool.submit(_content, following)))
-            yield item, content
-
-
-def _in_order_on_disk(inputs: Sequence[SongInput]) -> Iterator[tuple[SongInput, bytes | Rejection]]:
-    """Give the files' contents in order; the kernel fetches the next ones while one is parsed."""
+def _read_ahead(inputs: Sequence[SongInput]) -> Iterator[tuple[SongInput, bytes | Rejection]]:
+    """Yield the contents of local files in order; the kernel reads the next ones while one is parsed."""
     for number, item in enumerate(inputs):
         for following in inputs[number + FILES_AHEAD : number + FILES_AHEAD + 1]:
-            _fetch_ahead(following.source.removeprefix("file://"))
+            with suppress(OSError):  # reported when the file is read
+                descriptor = os.open(following.source.removeprefix("file://"), os.O_RDONLY | os.O_NONBLOCK)
+                try:
+                    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
+                finally:
+                    os.close(descriptor)
         yield item, _content(item)
 
 
-def _fetch_ahead(path: str) -> None:
-    with suppress(OSError):  # said when it is the file's turn
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
-        finally:
-            os.close(descriptor)
-
-
 def _content(item: SongInput) -> bytes | Rejection:
-    """Return a file's bytes, or why they cannot be had."""
+    """Return the bytes of a file, or why it cannot be read."""
     if item.size > LARGEST_SONG_FILE:
-        return Rejection(printable(item.source), "implausible_size", f"{item.size} bytes are no song file")
+        return Rejection(printable(item.source), "implausible_size", f"{item.size} bytes, too large for a song file")
     try:
         if is_local(item.source):
             with open(item.source.removeprefix("file://"), "rb") as file:
@@ -143,21 +110,21 @@ def _reason(error: BaseException) -> str:
 
 
 class _Bytes:
-    """A tar's bytes, whose end is an error: tarfile takes a missing end for a good one, or seeks on behind it."""
+    """The bytes of a tar, whose end raises an error: tarfile accepts a missing end, or seeks past it."""
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self._read = read
 
     def read(self, size: int) -> bytes:
-        """Return some bytes, `size` at most."""
+        """Return at most `size` bytes."""
         data = self._read(size)
         if not data:
-            raise EOFError("the file ends, without the archive's closing zeros")
+            raise EOFError("the file ends without the closing zeros of an archive")
         return data
 
 
 class _Header(tarfile.TarInfo):
-    """A member's header; a damaged one is an error, where tarfile takes it for the end of the archive."""
+    """Header of a member; a damaged one raises an error, where tarfile would end the archive."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
@@ -168,30 +135,29 @@ class _Header(tarfile.TarInfo):
             raise
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(f"a damaged header: {error}") from None
-        if header.size < 0 or (header.type in _HELD_IN_MEMORY and header.size > LARGEST_HEADER):
-            raise tarfile.ReadError(f"a header says that {header.size} bytes are behind it")
+        if header.size < 0 or (header.type in _IN_MEMORY and header.size > LARGEST_HEADER):
+            raise tarfile.ReadError(f"a header declares {header.size} bytes")
         return header
 
 
 def _read_tar(item: SongInput) -> Iterator[Song | Rejection]:
-    """Give the songs of a tar in one pass; nothing is unpacked, and a member's name is only a label."""
+    """Yield the songs of a tar in one pass; nothing is unpacked, and a member's name is only a label."""
     source = printable(item.source)
+    is_compressed = not item.source.endswith(".tar")
     member: str | None = None
     try:
         filesystem, path, _ = open_location(item.source)
         with filesystem.open_input_stream(path, compression=None) as raw:
-            # read1 gives what there is before a damaged place; read would give nothing.
-            read = raw.read if item.source.endswith(".tar") else igzip.open(raw).read1
-            stream = _Bytes(read)
-            with tarfile.open(
-                fileobj=cast(IO[bytes], stream), mode="r|", bufsize=TAR_BUFFER, tarinfo=_Header
-            ) as archive:
+            # read1 returns the bytes before a damaged place; read would return none of them.
+            read = igzip.open(raw).read1 if is_compressed else raw.read
+            stream = cast(IO[bytes], _Bytes(read))
+            with tarfile.open(fileobj=stream, mode="r|", bufsize=TAR_BUFFER, tarinfo=_Header) as archive:
                 for entry in archive:
                     member = printable(entry.name)
                     yield from _read_member(archive, entry, source, member)
-                    archive.members = []  # type: ignore[attr-defined]  # it would remember every member it has passed
-            while not item.source.endswith(".tar") and read(TAR_BUFFER):
-                pass  # gzip's checksum stands behind the end of the archive
+                    archive.members = []  # type: ignore[attr-defined]  # otherwise it keeps every header
+            while is_compressed and read(TAR_BUFFER):
+                pass  # the checksum of gzip follows the end of the archive
     except _DAMAGE as error:  # type: ignore[misc]  # isal's stub declares an instance
         reason = "not_an_archive" if member is None else "truncated_archive"
         yield Rejection(source, reason, _detail(error, member), member)
@@ -199,9 +165,9 @@ def _read_tar(item: SongInput) -> Iterator[Song | Rejection]:
         yield Rejection(source, _reason(error), _detail(error, member), member)
 
 
-def _detail(error: Exception, member: str | None) -> str:
+def _detail(error: Exception, member: str | None = None) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
-    return text if member is None else f"in or behind {member}: {text}"
+    return text if member is None else f"in or after {member}: {text}"
 
 
 def _read_member(
@@ -212,7 +178,7 @@ def _read_member(
     if not entry.isreg():
         yield Rejection(source, "not_a_file", "the member is a link or a device", member)
     elif entry.size > LARGEST_SONG_FILE:
-        yield Rejection(source, "implausible_size", f"{entry.size} bytes are no song file", member)
+        yield Rejection(source, "implausible_size", f"{entry.size} bytes, too large for a song file", member)
     else:
         file = archive.extractfile(entry)
         yield _song(file.read() if file else b"", source, member)
@@ -224,12 +190,12 @@ def _read_aggregate(item: SongInput, start: int, stop: int) -> Iterator[Song | R
         filesystem, path, _ = open_location(item.source)
         opened = open_seekable(filesystem, path)
     except OSError as error:
-        yield from (Rejection(source, _reason(error), _detail(error, None), _row(row)) for row in range(start, stop))
+        yield from (Rejection(source, _reason(error), _detail(error), _row(row)) for row in range(start, stop))
         return
     with opened as file:
         for row, song in read_songs(cast(IO[bytes], file), start, stop):
             if isinstance(song, SongFileError) and isinstance(file, PagedFile) and file.failure:
-                yield Rejection(source, _reason(file.failure), _detail(file.failure, None), _row(row))
+                yield Rejection(source, _reason(file.failure), _detail(file.failure), _row(row))
             elif isinstance(song, SongFileError):
                 yield Rejection(source, song.reason, song.detail, _row(row))
             else:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from msd_spark.core.data_folder import DATA_HELP, DEFAULT_DATA
-from msd_spark.core.options import Settings, at_least, option
+from msd_spark.core.options import OptionError, Settings, at_least, option
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 
-STAGE = "ingest"
-
-SUMMARIES = ("refuse", "rows")
-"""What to do with a summary file, which has no arrays: refuse it, or read its songs without segments."""
+VERB = "ingest"
 
 WORK = "_ingest"
-"""Folder of the warehouse for unfinished work; empty between ingests except for the lock."""
+"""Folder of the warehouse for unfinished work."""
 
 PARTS, OUTCOMES = f"{WORK}/parts", f"{WORK}/outcomes"
 
@@ -26,9 +23,8 @@ class IngestSettings(Settings):
     Attributes
     ----------
     songs_per_row_group : int
-        Songs that a worker holds in memory at a time.
+        Songs that a worker holds in memory.
     row_groups_per_file : int
-        Row groups after which a worker starts another file.
     """
 
     locations: tuple[str, ...] = option(
@@ -44,7 +40,9 @@ class IngestSettings(Settings):
         None, "read only these tracks (unique_tracks.txt) below --songs, without listing it", metavar="FILE"
     )
     summaries: str = option(
-        "refuse", "summary files have no segments: refuse them, or read their rows", choices=SUMMARIES
+        "refuse",
+        "summary files have no segments: refuse them, or read their rows",
+        choices=("refuse", "rows"),
     )
     inputs_per_unit: int = option(256, "loose song files per unit of work, approximately", check=at_least(1))
     limit: int | None = option(None, "read at most N songs", metavar="N", check=at_least(1))
@@ -52,3 +50,8 @@ class IngestSettings(Settings):
     dry_run: bool = option(False, "print the planned units and write nothing")
     songs_per_row_group: int = 128
     row_groups_per_file: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.track_ids is not None and (len(self.locations) > 1 or self.manifest):
+            raise OptionError(f"--track-ids {self.track_ids} needs one --songs folder and no --manifest")

@@ -18,11 +18,11 @@ class SongInput(NamedTuple):
     Attributes
     ----------
     source : str
-        Its path or address.
+        Path or address.
     size : int
-        Bytes; -1 where it was not asked for.
+        Bytes; -1 if unknown.
     modified : int
-        Time of its last change, in nanoseconds since 1970; 0 where it was not asked for.
+        Time of the last change, in nanoseconds since 1970; 0 if unknown.
     """
 
     source: str
@@ -31,7 +31,7 @@ class SongInput(NamedTuple):
 
 
 class Kind(StrEnum):
-    """How a unit's songs are packed."""
+    """Packaging of a unit's songs."""
 
     FILES = "files"
     TAR = "tar"
@@ -47,15 +47,15 @@ class Unit:
     ----------
     kind : Kind
     location : str
-        What the command named, under which the inputs were found.
+        Location named by the command, under which the inputs were found.
     packed : bytes
-        The inputs, compressed: the driver holds those of a million files. See `of` and `inputs`.
+        The inputs, compressed because the driver holds those of a million files. See `of` and `inputs`.
     size : int
-        Bytes of the inputs, 0 where they were not asked for.
+        Bytes of the inputs, 0 if unknown.
     start, stop : int
         Rows of an aggregate or summary file.
     n_inputs : int or None
-        Songs that are expected; None where only reading will tell (a tar).
+        Expected songs; None for a tar, where only reading shows them.
     """
 
     kind: Kind
@@ -81,56 +81,39 @@ class Unit:
 
     @cached_property
     def name(self) -> str:
-        """A name for the unit's inputs as they are now: paths, sizes, times of change, rows.
+        """Hash of the inputs: paths, sizes, times of change and rows.
 
-        A unit whose name was seen before needs no second reading.
+        A unit whose name is known needs no second reading.
         """
-        facts = (self.kind.value, self.inputs, self.start, self.stop)
-        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+        content = (self.kind.value, self.inputs, self.start, self.stop)
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
-def cut_into_units(location: str, inputs: Iterable[SongInput], inputs_per_unit: int) -> list[Unit]:
-    """Cut loose files into units of about `inputs_per_unit`, where the files' names say so.
+def split_into_units(location: str, inputs: Iterable[SongInput], inputs_per_unit: int) -> list[Unit]:
+    """Split loose files into units of about `inputs_per_unit`, at places that depend on the file names.
 
-    A unit ends behind a name whose hash falls into a fixed part of all hashes, so a file that
-    comes or goes changes the unit that it is in and leaves the others as they are. Units have
-    between half of `inputs_per_unit` and twice as many files; the last one may have fewer.
-
-    Parameters
-    ----------
-    location : str
-    inputs : iterable of SongInput
-    inputs_per_unit : int
-
-    Raises
-    ------
-    ValueError
-        When a unit is to have no input.
+    A unit ends after a name whose hash is in a fixed share of all hashes, so that a new or removed file changes only
+    the unit that it is in. Units have between half and twice `inputs_per_unit` files; the last one may have fewer.
     """
-    if inputs_per_unit < 1:
-        raise ValueError(f"a unit has at least 1 input, not {inputs_per_unit}")
-    least, most, one_in = max(1, inputs_per_unit // 2), 2 * inputs_per_unit, max(1, inputs_per_unit // 2)
+    least, most = max(1, inputs_per_unit // 2), 2 * inputs_per_unit
     units: list[Unit] = []
-    held: list[SongInput] = []
+    group: list[SongInput] = []
     for item in sorted(inputs):
-        held.append(item)
+        group.append(item)
         name = item.source.rsplit("/", 1)[-1].encode(errors="surrogateescape")
-        ends_here = len(held) >= least and zlib.crc32(name) % one_in == 0
-        if ends_here or len(held) == most:
-            units.append(Unit.of(Kind.FILES, location, held))
-            held = []
-    if held:
-        units.append(Unit.of(Kind.FILES, location, held))
+        ends_here = len(group) >= least and zlib.crc32(name) % least == 0
+        if ends_here or len(group) == most:
+            units.append(Unit.of(Kind.FILES, location, group))
+            group = []
+    if group:
+        units.append(Unit.of(Kind.FILES, location, group))
     return units
 
 
-def limit_units(units: Iterable[Unit], most: int) -> list[Unit]:
-    """Return units with `most` songs at most, for a try: the first ones, the last of them cut.
-
-    A tar is left whole, as only reading tells what is in it.
-    """
+def limit_units(units: Iterable[Unit], limit: int) -> list[Unit]:
+    """Return the first units with at most `limit` songs, shortening the last one; a tar is not shortened."""
     chosen: list[Unit] = []
-    remaining = most
+    remaining = limit
     for unit in units:
         if remaining <= 0:
             break

@@ -19,13 +19,12 @@ from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import ARRAY_COLUMNS, Geometry
 from msd_spark.core.track_ids import track_id_of
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.ingest.reading import LARGEST_SONG_FILE
 from msd_spark.scoring.embedding_rows import embedding_rows
 from msd_spark.scoring.model import model_of_process
 from msd_spark.scoring.song_features import song_features
 from msd_spark.scoring.trained_run import TrainedRun
 from msd_spark.songfile.batches import songs_to_batch
-from msd_spark.songfile.parse import Song, SongFileError, parse_song
+from msd_spark.songfile.parse import LARGEST_SONG_FILE, Song, SongFileError, parse_song
 
 SONGS_PER_CALL = 32
 """Songs a call of the model: loose songs are few."""

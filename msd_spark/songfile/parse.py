@@ -15,7 +15,10 @@ from msd_spark.songfile.direct.structure import Unfamiliar
 from msd_spark.songfile.h5py_reader import read_with_h5py
 from msd_spark.songfile.song import Song, SongFileError, check_song
 
-__all__ = ["Song", "SongFileError", "parse_song"]
+__all__ = ["LARGEST_SONG_FILE", "Song", "SongFileError", "parse_song"]
+
+LARGEST_SONG_FILE = 64 << 20
+"""Bytes; the largest song file of the dataset has about 2 MiB."""
 
 MOST_SKELETONS = 8
 """Kinds of files remembered; all files of the dataset are of one kind."""

@@ -1,4 +1,4 @@
-"""Drivers and executors that die in the middle, and ingests that meet."""
+"""Drivers and executors that die during an ingest, and simultaneous ingests."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def assert_as_if_uninterrupted(uri: Path, uninterrupted: Path) -> None:
     assert {path.name for path in uri.iterdir()} == {"ledger", "rejected", "songs", "summaries"}
 
 
-def test_a_driver_that_is_killed_is_made_up_for(songs: Path, uninterrupted: Path, tmp_path: Path) -> None:
+def test_a_killed_driver_does_not_change_the_result(songs: Path, uninterrupted: Path, tmp_path: Path) -> None:
     uri = tmp_path / "w"
     with submitted(*command(songs, uri), log=tmp_path / "first.log") as first:
         first.wait_until(lambda: n_outcomes(uri) >= 5)
@@ -73,7 +73,7 @@ def executors(job: Submitted) -> list[psutil.Process]:
     return found
 
 
-def test_an_executor_that_is_killed_is_made_up_for(songs: Path, uninterrupted: Path, tmp_path: Path) -> None:
+def test_a_killed_executor_does_not_change_the_result(songs: Path, uninterrupted: Path, tmp_path: Path) -> None:
     uri = tmp_path / "w"
     with submitted(*command(songs, uri), log=tmp_path / "log", master="local-cluster[2,1,1024]") as job:
         job.wait_until(lambda: n_outcomes(uri) >= 3)
@@ -81,26 +81,26 @@ def test_an_executor_that_is_killed_is_made_up_for(songs: Path, uninterrupted: P
         victim.kill()
         job.succeed()
         assert "Lost executor" in job.said()
-        assert "exited with code 137" in job.said()  # killed at work
+        assert "exited with code 137" in job.said()  # killed while working
     assert facts(uri)["units done before"] == 0
     assert_as_if_uninterrupted(uri, uninterrupted)
 
 
-def test_the_second_of_two_is_refused_while_the_first_is_at_work(
+def test_a_second_ingest_is_refused_while_the_first_is_running(
     songs: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     uri = tmp_path / "w"
     with submitted(*command(songs, uri), log=tmp_path / "first.log") as first:
         first.wait_until(lambda: n_outcomes(uri) >= 1)
-        standing = first.processes()
-        for process in standing:
-            process.suspend()  # it is slow, and alive
+        suspended = first.processes()
+        for process in suspended:
+            process.suspend()  # slow, but alive
         with submitted(*command(songs, uri), log=tmp_path / "second.log") as second:
             assert second.status() == 2
-        assert f"ingest: another ingest is at work on {uri} (process " in second.said()
+        assert f"ingest: another ingest is running on {uri} (process " in second.said()
         assert "Traceback" not in second.said()
         assert len(list((uri / WORK).glob("lock-*.json"))) == 1
-        for process in standing:
+        for process in suspended:
             process.resume()
         first.succeed()
     assert files(uri)

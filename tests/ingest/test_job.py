@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from msd_spark.core.command_line import run_verb
 from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.ingest.job import check_locations, check_sums, dry_run, part_ledger, totals
-from msd_spark.ingest.reading import PASSING
+from msd_spark.ingest import job
+from msd_spark.ingest.job import check_locations, check_sums, dry_run, split_ledger, totals
+from msd_spark.ingest.reading import TEMPORARY
 from msd_spark.ingest.settings import OUTCOMES, PARTS, IngestSettings
 from msd_spark.ingest.units import Kind, SongInput, Unit
 from msd_spark.ingest.work import Outcome, read_outcomes
@@ -29,7 +32,7 @@ def unit(number: int, n_songs: int = 2, location: str = "/d") -> Unit:
 
 
 def ledger_row(of: Unit, **counts: int) -> dict[str, Any]:
-    """Return a unit's row; songs that are not said to be kept elsewhere are all there."""
+    """Return the ledger row of a unit, with all of its songs unless `counts` differ."""
     n_inputs = of.n_inputs or 0
     row = {"inputs": n_inputs, "songs": n_inputs, "rejected": 0, "duplicates": 0} | counts
     track_ids = [f"TR{number}" for number in range(row["songs"] + row["duplicates"])]
@@ -46,31 +49,31 @@ def outcome(of: Unit, songs: int, rejected: int = 0, duplicates: int = 0) -> Out
 # Which units stay
 
 
-def test_units_that_are_as_they_were_stay() -> None:
+def test_unchanged_units_stay() -> None:
     units = [unit(1), unit(2)]
     ledger = [ledger_row(one) for one in units]
-    assert part_ledger(ledger, units, [BROKEN]) == (ledger, [])
-    assert part_ledger([], units, []) == ([], [])
+    assert split_ledger(ledger, units, [BROKEN]) == (ledger, [])
+    assert split_ledger([], units, []) == ([], [])
 
 
-def test_units_whose_inputs_changed_go() -> None:
+def test_units_with_changed_inputs_are_dropped() -> None:
     ledger = [ledger_row(unit(1)), ledger_row(unit(2)), ledger_row(unit(3))]
-    assert part_ledger(ledger, [unit(1), unit(3), unit(4)], []) == ([ledger[0], ledger[2]], [ledger[1]])
+    assert split_ledger(ledger, [unit(1), unit(3), unit(4)], []) == ([ledger[0], ledger[2]], [ledger[1]])
 
 
-@pytest.mark.parametrize("reason", sorted(PASSING))
-def test_units_with_an_input_that_could_not_be_had_go(reason: str) -> None:
+@pytest.mark.parametrize("reason", sorted(TEMPORARY))
+def test_units_with_an_unreadable_input_are_read_again(reason: str) -> None:
     units = [unit(1), unit(2)]
     ledger = [ledger_row(one) for one in units]
     passing = Rejection("x.h5", reason, "", unit=units[1].name)
-    assert part_ledger(ledger, units, [BROKEN, passing]) == ([ledger[0]], [ledger[1]])
+    assert split_ledger(ledger, units, [BROKEN, passing]) == ([ledger[0]], [ledger[1]])
 
 
-def test_units_that_left_out_a_track_go_as_soon_as_anything_changes() -> None:
+def test_units_that_left_out_a_track_are_read_again_as_soon_as_anything_changes() -> None:
     units = [unit(1), unit(2)]
     ledger = [ledger_row(units[0], songs=1, duplicates=1), ledger_row(units[1])]
-    assert part_ledger(ledger, units, []) == (ledger, [])
-    assert part_ledger(ledger, [*units, unit(3)], []) == ([ledger[1]], [ledger[0]])
+    assert split_ledger(ledger, units, []) == (ledger, [])
+    assert split_ledger(ledger, [*units, unit(3)], []) == ([ledger[1]], [ledger[0]])
 
 
 # Locations
@@ -80,12 +83,12 @@ def settings(**given: Any) -> IngestSettings:
     return IngestSettings(("/d",), warehouse="/w", **given)
 
 
-def test_a_location_that_is_not_named_any_more_is_not_dropped_unasked() -> None:
+def test_a_location_that_is_no_longer_named_is_not_dropped_without_replace() -> None:
     gone = [ledger_row(unit(1, 3, "/other")), ledger_row(unit(2, 2000, "/other")), ledger_row(unit(3))]
     with pytest.raises(UserError) as refused:
         check_locations(gone, [unit(4)], settings())
     assert str(refused.value) == (
-        "ingest: songs/ has 2,003 songs from /other, which is not named now; name it too, or say --replace to drop them"
+        "songs/ has 2,003 songs from /other, which is not named this time; add it to --songs, or drop them by --replace"
     )
     check_locations(gone, [unit(4)], settings(replace=True))
     check_locations(gone, [unit(4), unit(5, location="/other")], settings())
@@ -107,11 +110,12 @@ def test_a_tar_without_songs_adds_up() -> None:
 @pytest.mark.parametrize(("songs", "rejected", "duplicates"), [(4, 0, 0), (6, 0, 0), (3, 1, 0), (5, 0, 1), (0, 0, 0)])
 def test_a_unit_whose_inputs_are_not_accounted_for_is_named(songs: int, rejected: int, duplicates: int) -> None:
     one = unit(1, 5)
-    found = songs + rejected + duplicates
+    n_accounted = songs + rejected + duplicates
     with pytest.raises(UserError) as refused:
         check_sums([one], [], [outcome(one, songs, rejected, duplicates)])
     assert str(refused.value) == (
-        f"ingest: unit {one.name} (/d/1-0.h5 …) has 5 inputs, and {found} are accounted for; nothing was changed"
+        f"unit {one.name} (/d/1-0.h5 …) has 5 inputs, and {n_accounted} are accounted for; nothing was changed, "
+        "run the same command again"
     )
 
 
@@ -122,7 +126,7 @@ def test_a_unit_without_an_outcome_is_named(kind: Kind) -> None:
         check_sums([unit(1), one], [ledger_row(unit(1))], [])
 
 
-def test_songs_that_are_not_in_a_file_are_noticed() -> None:
+def test_songs_missing_from_a_file_are_detected() -> None:
     one = outcome(unit(1, 5), 5)
     one.files["a.parquet"] = 4
     with pytest.raises(UserError, match="4 are accounted for"):
@@ -165,16 +169,16 @@ rejections = st.builds(Rejection, texts, texts, texts, st.none() | texts, st.non
     )
 )
 def test_an_outcome_survives_json(one: Outcome) -> None:
-    assert Outcome.from_json(json.loads(json.dumps(one.to_json()))) == one
+    assert Outcome.from_json(json.loads(json.dumps(asdict(one)))) == one
     assert one.n_inputs == len(one.track_ids) + len(one.rejected) + len(one.duplicates)
 
 
-def test_an_outcome_whose_files_are_gone_is_none(tmp_path: Path) -> None:
+def test_an_outcome_without_its_files_is_ignored(tmp_path: Path) -> None:
     warehouse = Warehouse(str(tmp_path))
     whole, robbed, without_songs = outcome(unit(1), 2), outcome(unit(2), 2), outcome(unit(3), 0, 2)
     robbed.files["b.parquet"] = 1
     for one in (whole, robbed, without_songs):
-        warehouse.write_json(one.to_json(), OUTCOMES, f"{one.unit}.json")
+        warehouse.write_json(asdict(one), OUTCOMES, f"{one.unit}.json")
     (tmp_path / PARTS).mkdir()
     (tmp_path / PARTS / "a.parquet").touch()
     assert read_outcomes(warehouse) == {whole.unit: whole, without_songs.unit: without_songs}
@@ -188,10 +192,10 @@ def tracks(warehouse: Path) -> list[str]:
 
 
 @given(st.data())
-def test_every_track_is_kept_once_by_the_rule_however_the_files_are_cut_and_come(
+def test_every_track_is_kept_once_whatever_the_units_and_the_order(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    """Folders are ingested one after the other; what is kept depends on none of it."""
+    """Folders are ingested one after the other; their order and the units do not matter."""
     folder = tmp_path_factory.mktemp("songs")
     places = data.draw(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 4)), unique=True, min_size=1))
     named: list[Path] = []
@@ -226,7 +230,7 @@ def test_a_track_id_of_any_letters_is_ingested(tmp_path: Path) -> None:
     assert summary.facts["duplicates"] == 1
 
 
-def test_names_that_are_no_utf8_do_not_end_an_ingest(tmp_path: Path) -> None:
+def test_names_that_are_not_utf8_do_not_end_an_ingest(tmp_path: Path) -> None:
     (path,) = write_songs(tmp_path / "songs" / "A", [1])
     path.rename(path.with_name("\udcff.h5"))
     path.with_name("\udcfe.h5").write_bytes(b"no song")
@@ -236,35 +240,58 @@ def test_names_that_are_no_utf8_do_not_end_an_ingest(tmp_path: Path) -> None:
     assert {row["source"].rsplit("/", 1)[1] for row in rows(tmp_path / "w", "ledger")} == {"\\udcff.h5", "\\udcfe.h5"}
 
 
-@pytest.mark.parametrize(("name", "message"), [("inputs_per_unit", "at least 1 input"), ("limit", "at least 1 song")])
-@pytest.mark.parametrize("value", [0, -1])
-def test_units_and_limits_of_nothing_are_refused(tmp_path: Path, name: str, message: str, value: int) -> None:
-    write_songs(tmp_path / "songs", [1])
-    ingest(tmp_path / "w", tmp_path / "songs")
-    with pytest.raises(UserError, match=f"{message}, not {value}"):
-        ingest(tmp_path / "w", tmp_path / "songs", **{name: value})
-    assert tracks(tmp_path / "w") == [track(1)]
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--inputs-per-unit", "0"], "--inputs-per-unit is 0; allowed: 1 or more"),
+        (["--limit", "-1"], "--limit is -1; allowed: 1 or more"),
+        (
+            ["--songs", "nowhere"],
+            "no {folder}/nowhere; --songs takes folders, song files, tars, aggregates and globs of them",
+        ),
+        (["--manifest", "list.txt"], "no file list.txt"),
+        ([], "no song files in data; run msd-spark fetch subset --to data, or give --songs"),
+    ],
+)
+def test_invalid_options_are_refused_before_spark_starts_and_a_folder_is_created(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(job, "start_spark", lambda _: pytest.fail("Spark was started"))
+    with pytest.raises(SystemExit) as refused:
+        run_verb("ingest", words)
+    assert refused.value.code == 2
+    assert capsys.readouterr().err == f"ingest: {message.format(folder=tmp_path)}\n"
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_limit_drops_no_songs_unasked(tmp_path: Path) -> None:
+def test_a_bare_command_ingests_the_songs_of_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(job, "start_spark", lambda _: SESSION)
+    write_songs(tmp_path / "data" / "songs", [1, 2])
+    run_verb("ingest", [])
+    assert tracks(tmp_path / "warehouse") == [track(1), track(2)]
+
+
+def test_a_limit_drops_no_songs_without_replace(tmp_path: Path) -> None:
     write_songs(tmp_path / "songs", range(4))
     ingest(tmp_path / "w", tmp_path / "songs", inputs_per_unit=1)
-    with pytest.raises(UserError, match="--limit would drop 2 songs of songs/"):
+    with pytest.raises(UserError, match="--limit 2 would drop 2 songs of songs/"):
         ingest(tmp_path / "w", tmp_path / "songs", inputs_per_unit=1, limit=2)
     assert tracks(tmp_path / "w") == sorted(track(number) for number in range(4))
     ingest(tmp_path / "w", tmp_path / "songs", inputs_per_unit=1, limit=2, replace=True)
     assert len(tracks(tmp_path / "w")) == 2
 
 
-def test_a_dry_run_says_what_the_ingest_then_does(tmp_path: Path) -> None:
+def test_a_dry_run_predicts_the_ingest(tmp_path: Path) -> None:
     songs, warehouse = tmp_path / "songs", tmp_path / "w"
     first, *_ = write_songs(songs / "a", range(4))
     ingest(warehouse, songs, inputs_per_unit=1)
     write_songs(songs / "b", [7, 8])
     (songs / "b" / f"{track(9)}.h5").symlink_to(tmp_path / "nowhere")
     first.unlink()
-    said = dry_run(SESSION, IngestSettings((str(songs),), warehouse=str(warehouse), inputs_per_unit=1)).facts
-    assert (said["units to do"], said["units done before"], said["units to drop"]) == (3, 3, 1)
+    planned = dry_run(SESSION, IngestSettings((str(songs),), warehouse=str(warehouse), inputs_per_unit=1)).facts
+    assert (planned["units to do"], planned["units done before"], planned["units to drop"]) == (3, 3, 1)
     done = ingest(warehouse, songs, inputs_per_unit=1).facts
     assert (done["units"] - done["units done before"], done["units dropped"]) == (3, 1)
     again = dry_run(SESSION, IngestSettings((str(songs),), warehouse=str(warehouse), inputs_per_unit=1)).facts

@@ -8,17 +8,19 @@ import h5py
 import numpy as np
 import pytest
 
+from msd_spark.core.command_line import run_verb
 from msd_spark.core.errors import UserError
 from msd_spark.core.song_layout import ARRAYS, TABLES
 from msd_spark.ingest import listing
-from msd_spark.ingest.listing import plan_units
+from msd_spark.ingest.listing import list_units, plan_listing
 from msd_spark.ingest.settings import IngestSettings
 from msd_spark.ingest.units import Kind, SongInput, Unit
 from tests.support.without_spark import SESSION, image, track, write_songs
 
 
 def planned(*locations: Path | str, **settings: Any) -> list[Unit]:
-    return plan_units(SESSION.sparkContext, IngestSettings(tuple(map(str, locations)), warehouse="/w", **settings))
+    options = IngestSettings(tuple(map(str, locations)), warehouse="/w", **settings)
+    return list_units(SESSION.sparkContext, options, plan_listing(options))
 
 
 def sources(*locations: Path | str, **settings: Any) -> list[str]:
@@ -62,14 +64,14 @@ def test_sizes_and_times_are_those_of_the_file(tmp_path: Path) -> None:
         assert unit.inputs == [SongInput(str(path), 5, 1_234_567_890_000_000_789)]
 
 
-def test_a_unit_knows_what_the_command_named(tmp_path: Path) -> None:
+def test_a_unit_has_the_location_named_by_the_command(tmp_path: Path) -> None:
     write_songs(tmp_path / "a" / "b", [1])
     write_songs(tmp_path / "c", [2])
     assert {unit.location for unit in planned(f"{tmp_path}/a/", tmp_path / "c")} == {f"{tmp_path}/a", f"{tmp_path}/c"}
 
 
 def test_relative_locations_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Executors are at work elsewhere."""
+    """Executors run in other folders."""
     path, other = write_songs(tmp_path / "songs", [1, 2])
     (tmp_path / "list.txt").write_text(f"songs/{other.name}\n")
     monkeypatch.chdir(tmp_path)
@@ -86,14 +88,14 @@ def test_a_link_back_to_a_folder_above_is_not_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", [".", "A", "A/B"])
-def test_a_name_that_is_no_utf8_does_not_hide_the_others(tmp_path: Path, folder: str) -> None:
+def test_a_name_that_is_not_utf8_does_not_hide_the_others(tmp_path: Path, folder: str) -> None:
     (path,) = write_songs(tmp_path / folder, [1])
     odd = path.with_name("\udcff.h5")
     odd.touch()
     assert sources(tmp_path) == [str(path), str(odd)]
 
 
-def test_a_link_to_nowhere_is_an_input(tmp_path: Path) -> None:
+def test_a_broken_link_is_an_input(tmp_path: Path) -> None:
     link = tmp_path / f"{track(1)}.h5"
     link.symlink_to(tmp_path / "nowhere")
     (unit,) = planned(tmp_path)
@@ -103,7 +105,7 @@ def test_a_link_to_nowhere_is_an_input(tmp_path: Path) -> None:
 # Aggregate and summary files
 
 
-def test_an_aggregate_is_cut_by_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_aggregate_is_split_by_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "ROWS_PER_UNIT", 100)
     many_songs(tmp_path / "many.h5", 250)
     units = planned(tmp_path)
@@ -115,7 +117,7 @@ def test_an_aggregate_is_cut_by_rows(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ]
 
 
-def test_a_summary_file_is_refused_or_taken_by_rows(tmp_path: Path) -> None:
+def test_a_summary_file_is_refused_or_split_by_rows(tmp_path: Path) -> None:
     many_songs(tmp_path / "summary.h5", 250, with_arrays=False)
     (refused,) = planned(tmp_path)
     assert (refused.kind, refused.n_inputs) == (Kind.SUMMARY, 1)
@@ -130,7 +132,7 @@ def test_a_song_by_another_name_is_a_loose_file(tmp_path: Path) -> None:
 
 
 def declared(path: Path, n_songs: int) -> None:
-    """Write a file that says it has many songs, and has none of their bytes."""
+    """Write a file that declares many songs, without their data."""
     with h5py.File(path, "w") as file:
         for table in TABLES:
             file.create_dataset(table.path, (n_songs,), table.columns, chunks=(table.chunk,), maxshape=(None,))
@@ -140,7 +142,7 @@ def declared(path: Path, n_songs: int) -> None:
 
 @pytest.mark.parametrize("n_songs", [0, 10**6, 2**50])
 def test_a_file_with_an_impossible_number_of_songs_is_one_input(tmp_path: Path, n_songs: int) -> None:
-    """Neither is it passed over, nor does it become a million units."""
+    """It is neither skipped nor split into a million units."""
     declared(tmp_path / "many.h5", n_songs)
     (unit,) = planned(tmp_path)
     assert (unit.kind, unit.n_inputs) == (Kind.FILES, 1)
@@ -204,20 +206,23 @@ def test_a_manifest_names_files_folders_globs_and_tars(tmp_path: Path) -> None:
     assert {unit.location for unit in units if by_source[str(one)] in unit.inputs} == {str(manifest)}
 
 
-def test_known_tracks_are_looked_for_and_not_listed(tmp_path: Path) -> None:
+def test_known_tracks_are_not_listed(tmp_path: Path) -> None:
     (tmp_path / "unique_tracks.txt").write_text(
         f"{track(2)}<SEP>SOX<SEP>artist<SEP>title\n{track(1)}<SEP>\n{track(2)}\n# no track\n\n"
     )
     (unit,) = planned("s3://bucket/songs/", track_ids=str(tmp_path / "unique_tracks.txt"))
     assert unit.inputs == [
         SongInput(f"s3://bucket/songs/A/A/A/{track(number)}.h5", -1, 0) for number in (1, 2)
-    ]  # and nobody has asked s3
+    ]  # and nothing was requested from s3
 
 
-@pytest.mark.parametrize("locations", [(), ("/a", "/b")])
-def test_known_tracks_need_one_folder(tmp_path: Path, locations: tuple[str, ...]) -> None:
-    with pytest.raises(UserError, match="one --songs folder"):
-        planned(*locations, track_ids=str(tmp_path / "ids.txt"))
+@pytest.mark.parametrize(
+    "words", [["--songs", "/a", "/b"], ["--songs", "/a", "--manifest", "list.txt"], ["--manifest", "list.txt"]]
+)
+def test_known_tracks_need_one_folder(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run_verb("ingest", [*words, "--track-ids", "ids.txt"])
+    assert capsys.readouterr().err == "ingest: --track-ids ids.txt needs one --songs folder and no --manifest\n"
 
 
 def test_a_list_without_track_ids(tmp_path: Path) -> None:
@@ -229,22 +234,17 @@ def test_a_list_without_track_ids(tmp_path: Path) -> None:
 # Refusals
 
 
-def test_locations_that_are_not_there(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=f"^ingest: {tmp_path}/nowhere is not there"):
+def test_missing_locations(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"^no {tmp_path}/nowhere; --songs takes folders"):
         planned(write_songs(tmp_path / "songs", [1])[0], tmp_path / "nowhere")
 
 
 def test_locations_without_songs(tmp_path: Path) -> None:
     touch(tmp_path / "song.h5.txt")
-    with pytest.raises(UserError, match=f"^ingest: no song file, tar or aggregate in {tmp_path}"):
+    with pytest.raises(UserError, match=f"^no song file, tar or aggregate in {tmp_path}"):
         planned(tmp_path)
 
 
-def test_no_locations() -> None:
-    with pytest.raises(UserError, match="nothing to ingest"):
-        planned()
-
-
-def test_a_manifest_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_manifest(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no file .*list\.txt"):
         planned(manifest=str(tmp_path / "list.txt"))

@@ -33,24 +33,24 @@ def ended_process() -> int:
     return process.pid
 
 
-def test_the_second_is_refused_while_the_first_is_at_work(tmp_path: Path) -> None:
+def test_a_second_ingest_is_refused_while_the_first_is_running(tmp_path: Path) -> None:
     warehouse = Warehouse(str(tmp_path))
     with exclusive(warehouse):
         with (
             pytest.raises(UserError) as refused,
             exclusive(Warehouse(str(tmp_path))),
         ):
-            pytest.fail("two at work")
+            pytest.fail("two ingests at once")
         assert str(refused.value) == (
-            f"ingest: another ingest is at work on {tmp_path} (process {os.getpid()} on {socket.gethostname()}); "
-            "wait for it, or stop it"
+            f"another ingest is running on {tmp_path} (process {os.getpid()} on {socket.gethostname()}); "
+            "wait until it ends, or stop it"
         )
         assert len(locks(warehouse)) == 1  # the first one's
     with exclusive(warehouse):
         pass
 
 
-def test_nothing_is_left_of_a_lock(tmp_path: Path) -> None:
+def test_a_released_lock_leaves_no_files(tmp_path: Path) -> None:
     with exclusive(Warehouse(str(tmp_path))):
         assert (tmp_path / WORK).is_dir()
     assert not (tmp_path / WORK).exists()
@@ -63,7 +63,7 @@ def test_an_error_releases_the_lock(tmp_path: Path) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name == "ingest lock"]
 
 
-def test_what_a_dead_process_left_is_removed(tmp_path: Path) -> None:
+def test_the_lock_of_a_dead_process_is_removed(tmp_path: Path) -> None:
     warehouse = Warehouse(str(tmp_path))
     leave_lock(warehouse, socket.gethostname(), ended_process())
     with exclusive(warehouse):
@@ -82,13 +82,13 @@ def test_a_fresh_lock_of_another_machine_is_respected(tmp_path: Path) -> None:
     warehouse = Warehouse(str(tmp_path))
     leave_lock(warehouse, "elsewhere", ended_process(), DEAD_AFTER / 2)
     with pytest.raises(UserError, match=r"process [0-9]+ on elsewhere"), exclusive(warehouse):
-        pytest.fail("two at work")
+        pytest.fail("two ingests at once")
     assert locks(warehouse) == [f"{PREFIX}other.json"]
 
 
-def test_a_lock_is_renewed_even_after_a_failure_to_do_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store that does not answer once must not make a living ingest look dead."""
-    monkeypatch.setattr(lock, "RENEWED_EVERY", 0.01)
+def test_a_failed_renewal_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One failure of a store must not make a running ingest look dead."""
+    monkeypatch.setattr(lock, "RENEWAL_INTERVAL", 0.01)
     warehouse = Warehouse(str(tmp_path))
     written, renewed = [0], threading.Event()
     write_json = warehouse.write_json
@@ -96,7 +96,7 @@ def test_a_lock_is_renewed_even_after_a_failure_to_do_so(tmp_path: Path, monkeyp
     def failing_once(content: Any, *names: str) -> None:
         written[0] += 1
         if written[0] == 2:
-            raise OSError("the store does not answer")
+            raise OSError("no response")
         write_json(content, *names)
         if written[0] > 2:
             renewed.set()

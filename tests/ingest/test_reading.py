@@ -8,9 +8,10 @@ from pyarrow import fs
 
 from msd_spark.core.rejections import Rejection
 from msd_spark.ingest import reading
-from msd_spark.ingest.reading import GETS_AT_ONCE, LARGEST_SONG_FILE, PASSING, read_unit
+from msd_spark.ingest.reading import TEMPORARY, read_unit
 from msd_spark.ingest.units import Kind, SongInput, Unit
-from msd_spark.songfile.parse import Song
+from msd_spark.io.folders import READS_AT_ONCE
+from msd_spark.songfile.parse import LARGEST_SONG_FILE, Song
 from tests.support.without_spark import image, track, write_songs
 
 
@@ -41,7 +42,7 @@ def test_folders_of_any_name_are_read(tmp_path: Path, name: str) -> None:
         assert song["source"] == source
 
 
-def test_a_name_that_is_no_utf8_is_spelled_with_escapes(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_is_written_with_escapes(tmp_path: Path) -> None:
     path = tmp_path / "\udcff.h5"
     path.write_bytes(image(1))
     (song,) = read(path)
@@ -49,7 +50,7 @@ def test_a_name_that_is_no_utf8_is_spelled_with_escapes(tmp_path: Path) -> None:
     assert song["source"] == f"{tmp_path}/\\udcff.h5"
 
 
-def test_files_that_give_no_song_say_why(tmp_path: Path) -> None:
+def test_files_without_a_song_have_a_reason(tmp_path: Path) -> None:
     for name, content in (("1", b""), ("2", b"hello"), (track(3), image(4)), ("5", image(5)[:4000])):
         (tmp_path / f"{name}.h5").write_bytes(content)
     assert refusal(tmp_path / "1.h5") == (f"{tmp_path}/1.h5", "empty_file")
@@ -58,12 +59,12 @@ def test_files_that_give_no_song_say_why(tmp_path: Path) -> None:
     assert refusal(tmp_path / "5.h5") == (f"{tmp_path}/5.h5", "truncated")
 
 
-def test_files_that_cannot_be_had_are_tried_again_next_time(tmp_path: Path) -> None:
+def test_unreadable_files_are_retried_next_time(tmp_path: Path) -> None:
     (tmp_path / "link.h5").symlink_to(tmp_path / "nowhere")
     assert refusal(tmp_path / "gone.h5") == (f"{tmp_path}/gone.h5", "not_found")
     assert refusal(tmp_path / "link.h5") == (f"{tmp_path}/link.h5", "not_found")
     assert refusal(tmp_path) == (str(tmp_path), "cannot_be_read")
-    assert {"not_found", "cannot_be_read"} <= PASSING
+    assert {"not_found", "cannot_be_read"} <= TEMPORARY
 
 
 def test_a_file_too_large_for_a_song_is_not_opened(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_a_file_too_large_for_a_song_is_not_opened(tmp_path: Path) -> None:
 
 
 class Store:
-    """A remote store that answers each key with its song, or as the key's first letter says."""
+    """A remote store that returns the song of each key, or the error of the key's first letter."""
 
     def open_input_stream(self, path: str) -> Any:
         errors = {
@@ -88,7 +89,7 @@ class Store:
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> None:
-    def open_location(_stage: str, location: str) -> tuple[Any, str, str]:
+    def open_location(location: str) -> tuple[Any, str, str]:
         return Store(), location.removeprefix("s3://"), "s3://"
 
     monkeypatch.setattr(reading, "open_location", open_location)
@@ -99,22 +100,22 @@ def store(monkeypatch: pytest.MonkeyPatch) -> None:
     ("key", "reason"),
     [("D", "denied"), ("F", "denied"), ("P", "denied"), ("N", "not_found"), ("X", "cannot_be_read")],
 )
-def test_what_a_store_answers_becomes_a_reason_that_may_pass(key: str, reason: str) -> None:
+def test_errors_of_a_store_become_temporary_reasons(key: str, reason: str) -> None:
     assert refusal(f"s3://{key}/{track(1)}.h5") == (f"s3://{key}/{track(1)}.h5", reason)
-    assert reason in PASSING
+    assert reason in TEMPORARY
 
 
 @pytest.mark.usefixtures("store")
-def test_many_remote_files_come_in_order_whatever_some_of_them_answer(tmp_path: Path) -> None:
-    paths = write_songs(tmp_path, range(3 * GETS_AT_ONCE))
+def test_many_remote_files_come_in_order_despite_errors(tmp_path: Path) -> None:
+    paths = write_songs(tmp_path, range(3 * READS_AT_ONCE))
     sources = [f"s3://{path}" for path in paths]
     sources[5], sources[-1] = "s3://N/5.h5", "s3://D/6.h5"
     found = [item.reason if isinstance(item, Rejection) else item["source"] for item in read(*sources)]
     assert found == [*sources[:5], "not_found", *sources[6:-1], "denied"]
 
 
-def test_rows_of_a_file_that_cannot_be_had_are_all_accounted_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    def open_location(_stage: str, _location: str) -> tuple[Any, str, str]:
+def test_rows_of_an_unreadable_file_are_all_accounted_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_location(_location: str) -> tuple[Any, str, str]:
         raise PermissionError(13, "no")
 
     monkeypatch.setattr(reading, "open_location", open_location)

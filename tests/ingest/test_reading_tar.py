@@ -1,4 +1,4 @@
-"""Reading of tars: one pass, nothing unpacked, every song or what is wrong accounted for."""
+"""Reading of tars: one pass, nothing unpacked, a song or a reason for every member."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from pyarrow import fs
 
 from msd_spark.core.rejections import Rejection
 from msd_spark.ingest import reading
-from msd_spark.ingest.reading import LARGEST_SONG_FILE, PASSING, read_unit
+from msd_spark.ingest.reading import TEMPORARY, read_unit
 from msd_spark.ingest.units import Kind, SongInput, Unit
+from msd_spark.songfile.parse import LARGEST_SONG_FILE
 from tests.support.without_spark import image, track
 
 Member = tuple[str, bytes] | tarfile.TarInfo
@@ -59,7 +60,7 @@ MEMBER = ENDS[0]
 
 
 def read(folder: Path, content: bytes, file: str = "x.tar") -> list[tuple[str | None, str]]:
-    """Return each member that was read, and its track or why it gave none."""
+    """Return each member with its track id, or with the reason why it has none."""
     (folder / file).write_bytes(content)
     unit = Unit.of(Kind.TAR, str(folder), [SongInput(str(folder / file), len(content), 1)])
     found = []
@@ -92,7 +93,7 @@ def test_an_official_shard_without_songs_has_none(tmp_path: Path) -> None:
     assert read(tmp_path, tar(folder)) == []
 
 
-def test_members_that_are_no_song_files_are_passed_over(tmp_path: Path) -> None:
+def test_members_that_are_not_song_files_are_skipped(tmp_path: Path) -> None:
     folder = tarfile.TarInfo("folder.h5")
     folder.type = tarfile.DIRTYPE
     content = tar(("README", b"x" * 5000), folder, song(1), ("A/notes.h5.txt", b"x"), song(2))
@@ -124,7 +125,7 @@ def test_a_member_under_another_songs_name_is_refused(tmp_path: Path) -> None:
     ]
 
 
-def test_a_member_that_comes_twice_is_given_twice(tmp_path: Path) -> None:
+def test_a_repeated_member_is_read_twice(tmp_path: Path) -> None:
     assert read(tmp_path, tar(song(1), song(2), song(1))) == tracks(1, 2, 1)
 
 
@@ -133,14 +134,14 @@ def test_a_member_that_comes_twice_is_given_twice(tmp_path: Path) -> None:
     ("end", "whole"),
     [
         pytest.param(ENDS[1] + 100, 2, id="in a header"),
-        pytest.param(ENDS[1] + 512, 2, id="behind a header"),
+        pytest.param(ENDS[1] + 512, 2, id="after a header"),
         pytest.param(ENDS[1] + 2000, 2, id="in a member"),
         pytest.param(ENDS[0], 1, id="between members"),
         pytest.param(ENDS[2], 3, id="before the closing zeros"),
         pytest.param(ENDS[2] + 100, 3, id="in the closing zeros"),
     ],
 )
-def test_a_cut_end_is_noticed(tmp_path: Path, end: int, whole: int, packed: bool) -> None:
+def test_a_truncated_end_is_detected(tmp_path: Path, end: int, whole: int, packed: bool) -> None:
     content = gzip.compress(THREE[:end]) if packed else THREE[:end]
     *found, cut = read(tmp_path, content, "x.tar.gz" if packed else "x.tar")
     assert found == tracks(*range(1, whole + 1))
@@ -148,7 +149,7 @@ def test_a_cut_end_is_noticed(tmp_path: Path, end: int, whole: int, packed: bool
 
 
 @pytest.mark.parametrize("kept", [0.5, 0.7, 0.9])
-def test_a_gzip_stream_cut_short_is_noticed(tmp_path: Path, kept: float) -> None:
+def test_a_truncated_gzip_stream_is_detected(tmp_path: Path, kept: float) -> None:
     draw = random.Random(1)
     content = gzip.compress(tar(song(1), ("noise", draw.randbytes(5_000_000)), song(2)), 1)
     *found, cut = read(tmp_path, content[: int(kept * len(content))], "x.tar.gz")
@@ -156,13 +157,13 @@ def test_a_gzip_stream_cut_short_is_noticed(tmp_path: Path, kept: float) -> None
     assert cut[1] == "truncated_archive"
 
 
-def test_a_damaged_gzip_stream_is_noticed(tmp_path: Path) -> None:
+def test_a_damaged_gzip_stream_is_detected(tmp_path: Path) -> None:
     draw = random.Random(1)
     content = bytearray(gzip.compress(tar(song(1), ("noise", draw.randbytes(5_000_000)), song(2)), 1))
     at = len(content) - 5000
     content[at : at + 1000] = b"\xff" * 1000
     *found, cut = read(tmp_path, bytes(content), "x.tar.gz")
-    assert found[:1] == tracks(1)  # what follows may be whole: only the checksum at the end tells
+    assert found[:1] == tracks(1)  # what follows may be intact: only the checksum at the end shows it
     assert cut[1] == "truncated_archive"
 
 
@@ -187,13 +188,13 @@ def test_a_damaged_header_is_not_taken_for_the_end(tmp_path: Path) -> None:
         pytest.param(gzip.compress(b""), "x.tgz", id="packed nothing"),
     ],
 )
-def test_a_file_that_is_no_archive_is_rejected_for_good(tmp_path: Path, content: bytes, file: str) -> None:
+def test_a_file_that_is_not_an_archive_is_rejected_permanently(tmp_path: Path, content: bytes, file: str) -> None:
     assert read(tmp_path, content, file) == [(None, "not_an_archive")]
-    assert "not_an_archive" not in PASSING
+    assert "not_an_archive" not in TEMPORARY
 
 
 @pytest.mark.parametrize("file", ["x.tar", "x.tar.gz"])
-def test_an_archive_that_is_not_there_may_come_back(tmp_path: Path, file: str) -> None:
+def test_a_missing_archive_is_retried(tmp_path: Path, file: str) -> None:
     unit = Unit.of(Kind.TAR, "/d", [SongInput(str(tmp_path / file), -1, 0)])
     (item,) = read_unit(unit)
     assert isinstance(item, Rejection)
@@ -201,7 +202,7 @@ def test_an_archive_that_is_not_there_may_come_back(tmp_path: Path, file: str) -
 
 
 def declared(place: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
-    """Return a header that says how long its member is."""
+    """Return a header that declares the size of its member."""
     info = tarfile.TarInfo(place)
     info.size, info.type = size, kind
     return info.tobuf(tarfile.GNU_FORMAT)
@@ -221,17 +222,17 @@ def test_a_member_of_hostile_size_ends_the_reading_soon(tmp_path: Path, size: in
 def test_a_header_of_hostile_size_is_not_read_into_memory(
     tmp_path: Path, kind: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[int] = []
+    sizes: list[int] = []
     read_stream = tarfile._Stream.read  # type: ignore[attr-defined]
 
     def noted(stream: Any, size: int) -> Any:
-        asked.append(size)
+        sizes.append(size)
         return read_stream(stream, size)
 
     monkeypatch.setattr(tarfile._Stream, "read", noted)  # type: ignore[attr-defined]
     content = THREE[:MEMBER] + declared("long", 2**40, kind) + THREE[MEMBER:]
     assert read(tmp_path, content) == [*tracks(1), (name(1), "truncated_archive")]
-    assert max(asked) <= 1 << 20
+    assert max(sizes) <= 1 << 20
 
 
 def test_a_long_name_is_read(tmp_path: Path) -> None:
@@ -240,7 +241,7 @@ def test_a_long_name_is_read(tmp_path: Path) -> None:
         assert read(tmp_path, tar((place, image(1)), format=format)) == [(place, track(1))]
 
 
-def test_a_name_that_is_no_utf8_is_spelled_with_escapes(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_is_written_with_escapes(tmp_path: Path) -> None:
     assert read(tmp_path, tar(("\udcff.h5", image(1)))) == [("\\udcff.h5", track(1))]
 
 
@@ -251,12 +252,12 @@ def test_a_changed_byte_anywhere_ends_in_songs_and_rejections(
     content = bytearray(THREE)
     content[at] ^= change
     found = read(tmp_path_factory.mktemp("tar"), bytes(content))
-    # Every member gives a song or a reason, or the archive says where it ends.
+    # Every member has a song or a reason, or the archive is reported as damaged.
     assert len(found) >= 3 or found[-1][1] in ("truncated_archive", "not_an_archive")
 
 
 class Breaking(io.RawIOBase):
-    """A connection that breaks where its bytes end."""
+    """A connection that breaks after its bytes."""
 
     def __init__(self, content: bytes) -> None:
         self.content = io.BytesIO(content)
@@ -272,7 +273,7 @@ class Breaking(io.RawIOBase):
 
 
 @pytest.mark.parametrize(("file", "pack"), [("x.tar", bytes), ("x.tar.gz", gzip.compress)])
-def test_a_connection_that_breaks_is_no_truncated_archive(
+def test_a_broken_connection_is_not_a_truncated_archive(
     file: str, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next ingest has to read it again."""
@@ -282,7 +283,7 @@ def test_a_connection_that_breaks_is_no_truncated_archive(
         def open_input_stream(self, _path: str, compression: str | None) -> Breaking:
             return Breaking(content[: len(content) * 2 // 3])
 
-    def open_location(_stage: str, location: str) -> tuple[fs.FileSystem, str, str]:
+    def open_location(location: str) -> tuple[fs.FileSystem, str, str]:
         return Store(), location, ""
 
     monkeypatch.setattr(reading, "open_location", open_location)

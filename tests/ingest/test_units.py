@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.ingest.units import Kind, SongInput, Unit, cut_into_units, limit_units
+from msd_spark.ingest.units import Kind, SongInput, Unit, limit_units, split_into_units
 
 lists = st.lists(st.text("ab/.", min_size=1, max_size=6), unique=True, max_size=200).map(
     lambda names: [SongInput(name, 1, 1) for name in names]
@@ -23,22 +23,20 @@ def catalogue(n_songs: int) -> list[SongInput]:
 
 
 CATALOGUE, PER_UNIT = catalogue(2000), 20
-UNITS = cut_into_units("/songs", CATALOGUE, PER_UNIT)
+UNITS = split_into_units("/songs", CATALOGUE, PER_UNIT)
 
 
 @given(lists, st.integers(1, 40))
 def test_every_input_is_in_exactly_one_unit(inputs: list[SongInput], inputs_per_unit: int) -> None:
-    units = cut_into_units("/d", inputs, inputs_per_unit)
+    units = split_into_units("/d", inputs, inputs_per_unit)
     assert [item for unit in units for item in unit.inputs] == sorted(inputs)
     assert len({unit.name for unit in units}) == len(units)
     assert [unit.n_inputs for unit in units] == [len(unit.inputs) for unit in units]
 
 
 @given(lists, st.integers(1, 40))
-def test_units_have_between_half_and_twice_as_many_inputs_as_asked_for(
-    inputs: list[SongInput], inputs_per_unit: int
-) -> None:
-    sizes = [len(unit.inputs) for unit in cut_into_units("/d", inputs, inputs_per_unit)]
+def test_units_have_between_half_and_twice_the_number_of_inputs(inputs: list[SongInput], inputs_per_unit: int) -> None:
+    sizes = [len(unit.inputs) for unit in split_into_units("/d", inputs, inputs_per_unit)]
     assert all(max(1, inputs_per_unit // 2) <= size for size in sizes[:-1])
     assert all(1 <= size <= 2 * inputs_per_unit for size in sizes)
 
@@ -46,16 +44,11 @@ def test_units_have_between_half_and_twice_as_many_inputs_as_asked_for(
 @given(lists, st.randoms())
 def test_the_order_of_listing_does_not_matter(inputs: list[SongInput], draw: random.Random) -> None:
     shuffled = draw.sample(inputs, len(inputs))
-    assert cut_into_units("/d", shuffled, 5) == cut_into_units("/d", inputs, 5)
-
-
-def test_units_of_nothing_are_refused() -> None:
-    with pytest.raises(ValueError, match="at least 1 input, not 0"):
-        cut_into_units("/d", CATALOGUE, 0)
+    assert split_into_units("/d", shuffled, 5) == split_into_units("/d", inputs, 5)
 
 
 def assert_only_units_near_are_new(after: list[Unit], source: str) -> None:
-    """All units before the one where `source` falls are as they were, and nearly all of those behind it."""
+    """All units before the one with `source` are unchanged, and nearly all of those after it."""
     old = {unit.name for unit in UNITS}
     new = [place for place, unit in enumerate(after) if unit.name not in old]
     before = [unit for unit in UNITS if unit.inputs[-1].source < source]
@@ -65,24 +58,24 @@ def assert_only_units_near_are_new(after: list[Unit], source: str) -> None:
 
 
 @given(st.integers(0, len(CATALOGUE) - 1))
-def test_a_file_that_goes_changes_only_the_units_near_it(place: int) -> None:
-    after = cut_into_units("/songs", CATALOGUE[:place] + CATALOGUE[place + 1 :], PER_UNIT)
+def test_a_removed_file_changes_only_the_units_near_it(place: int) -> None:
+    after = split_into_units("/songs", CATALOGUE[:place] + CATALOGUE[place + 1 :], PER_UNIT)
     assert after != UNITS
     assert_only_units_near_are_new(after, CATALOGUE[place].source)
 
 
 @given(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=16, max_size=16))
-def test_a_file_that_comes_changes_only_the_units_near_it(name: str) -> None:
+def test_a_new_file_changes_only_the_units_near_it(name: str) -> None:
     item = SongInput(f"/songs/{'/'.join(name[:3])}/TR{name}.h5", 1, 1)
-    after = cut_into_units("/songs", [*CATALOGUE, item], PER_UNIT)
+    after = split_into_units("/songs", [*CATALOGUE, item], PER_UNIT)
     assert after != UNITS
     assert_only_units_near_are_new(after, item.source)
 
 
 @given(st.integers(0, len(CATALOGUE) - 1))
-def test_a_file_that_changes_changes_its_unit_alone(place: int) -> None:
+def test_a_changed_file_changes_only_its_unit(place: int) -> None:
     changed = [*CATALOGUE[:place], CATALOGUE[place]._replace(modified=8), *CATALOGUE[place + 1 :]]
-    after = cut_into_units("/songs", changed, PER_UNIT)
+    after = split_into_units("/songs", changed, PER_UNIT)
     different = [new for old, new in zip(UNITS, after, strict=True) if new.name != old.name]
     assert len(different) == 1
     assert changed[place] in different[0].inputs
@@ -103,7 +96,7 @@ ONE = Unit.of(Kind.AGGREGATE, "/d", [SongInput("/d/a.h5", 2, 3)], 0, 10)
     ],
     ids=["path", "size", "time", "first row", "last row", "kind"],
 )
-def test_a_units_name_tells_its_inputs_apart(other: Unit) -> None:
+def test_a_units_name_depends_on_all_of_its_inputs(other: Unit) -> None:
     assert other.name != ONE.name
 
 
@@ -111,13 +104,13 @@ def test_a_units_name_does_not_depend_on_what_the_command_named() -> None:
     assert replace(ONE, location="/").name == ONE.name
 
 
-def test_names_that_are_no_utf8_are_kept() -> None:
-    (unit,) = cut_into_units("/d", [SongInput("/d/\udcff.h5", 1, 1)], 1)
+def test_names_that_are_not_utf8_are_preserved() -> None:
+    (unit,) = split_into_units("/d", [SongInput("/d/\udcff.h5", 1, 1)], 1)
     assert unit.inputs == [SongInput("/d/\udcff.h5", 1, 1)]
     assert len(unit.name) == 32
 
 
-def test_what_was_not_asked_for_has_no_size() -> None:
+def test_unknown_sizes_count_as_zero() -> None:
     assert Unit.of(Kind.FILES, "/d", [SongInput("a", -1, 0), SongInput("b", 5, 0)]).size == 5
 
 
