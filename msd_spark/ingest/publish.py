@@ -88,7 +88,7 @@ def repeated_tracks(units: Sequence[str], track_ids: Sequence[Sequence[str]]) ->
     track_ids : sequence of sequences of str
         Tracks of each unit, each once.
     """
-    owners = np.repeat(np.array(units, object), [len(ids) for ids in track_ids]) if units else []
+    owners = np.repeat(np.array(units, object), np.array([len(ids) for ids in track_ids], int))
     songs = pd.DataFrame({"track_id": pd.Series(list(chain(*track_ids)), dtype=object), "unit": owners})
     songs = songs[songs.duplicated("track_id", keep=False)]
     repeated: dict[str, list[str]] = {}

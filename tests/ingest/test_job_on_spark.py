@@ -307,14 +307,14 @@ def test_changes_are_taken_up_and_the_rest_is_left_alone(
     assert new.stem in by_track
 
 
-def test_a_location_that_is_no_longer_named_is_not_dropped_unasked(
+def test_a_location_that_is_no_longer_named_is_not_dropped_without_replace(
     ingest: Ingest, packed: Path, shelf: Path, tmp_path: Path
 ) -> None:
     uri = tmp_path / "w"
     other = f"{packed}/songs/[A-C]"
     ingest(uri, shelf)
     before = files(uri)
-    with pytest.raises(UserError, match=f"40 songs from {shelf}, which is not named now"):
+    with pytest.raises(UserError, match=f"40 songs from {shelf}, which is not named this time"):
         ingest(uri, other)
     assert files(uri) == before
     assert Warehouse(str(uri)).is_complete("songs")
