@@ -91,6 +91,7 @@ def parse(settings: type[S], words: Sequence[str], verb: Verb) -> S:
     OptionError
         If a value is not allowed.
     """
+    check_left_out(words, settings)
     from_file = words_of(read_settings(settings_path(words), settings, verb.name), settings)
     parsed = _parsed(settings, [*from_file, *words], verb)
     presets = [
@@ -101,6 +102,22 @@ def parse(settings: type[S], words: Sequence[str], verb: Verb) -> S:
     for preset in presets:
         parsed = _parsed(settings, [*words_of(preset, settings), *from_file, *words], verb)
     return parsed
+
+
+def check_left_out(words: Sequence[str], settings: type[Settings]) -> None:
+    """Check that no option is typed that the nested settings have but the verb does not.
+
+    Raises
+    ------
+    OptionError
+        With what to do instead.
+    """
+    offered = {declared.name for declared in declared_options(settings)}
+    instead = {name: text for field in dataclasses.fields(settings) for name, text in left_out(field).items()}
+    for word in words:
+        name = word.removeprefix("--").partition("=")[0]
+        if word.startswith("--") and name in instead and name not in offered:
+            raise OptionError(f"--{name} cannot be chosen here; {instead[name]}")
 
 
 def _parsed(settings: type[S], words: Sequence[str], verb: Verb) -> S:
@@ -212,7 +229,7 @@ def _typed_class(
         declared, kind, default = option_of(field), hints[field.name], default_of(field, defaults)
         if declared is None:
             if is_settings(kind):
-                nested = _typed_class(kind, field.name, default, without | left_out(field))
+                nested = _typed_class(kind, field.name, default, without.union(left_out(field)))
                 fields.append((field.name, nested, dataclasses.field(default_factory=nested)))
             continue
         if typed_name(field) in without:

@@ -105,17 +105,18 @@ def option(
     return dataclasses.field(default=default, metadata={_KEY: declared})
 
 
-def nested(default: S, *, without: typing.Iterable[str] = ()) -> S:
+def nested(default: S, *, without: Mapping[str, str] | None = None) -> S:
     """Return a dataclass field of nested settings, with other defaults or fewer options than their class.
 
     Parameters
     ----------
     default : Settings
         Its values are the options' defaults.
-    without : iterable of str
-        Names, as typed, of options that the command line does not offer; they keep the value of `default`.
+    without : mapping of str to str
+        Names, as typed, of options that the command line does not offer, and what the user can do instead; they keep
+        the value of `default`.
     """
-    return dataclasses.field(default=default, metadata={_WITHOUT: frozenset(without)})
+    return dataclasses.field(default=default, metadata={_WITHOUT: without or {}})
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def declared_options(
             if typed_name(field) not in without:
                 yield Declared(typed_name(field), path, hints[field.name], default, field.metadata[_KEY])
         elif is_settings(hints[field.name]):
-            yield from declared_options(hints[field.name], path, default, without | left_out(field))
+            yield from declared_options(hints[field.name], path, default, without.union(left_out(field)))
 
 
 def default_of(field: dataclasses.Field[Any], defaults: Settings | None = None) -> Any:
@@ -193,9 +194,9 @@ def default_of(field: dataclasses.Field[Any], defaults: Settings | None = None) 
     return None
 
 
-def left_out(field: dataclasses.Field[Any]) -> frozenset[str]:
-    """Return the names of the options of nested settings that the command line does not offer."""
-    return field.metadata.get(_WITHOUT, frozenset())
+def left_out(field: dataclasses.Field[Any]) -> Mapping[str, str]:
+    """Return the options of nested settings that the command line does not offer, with what to do instead."""
+    return field.metadata.get(_WITHOUT, {})
 
 
 def value_at(settings: Settings, path: tuple[str, ...]) -> Any:

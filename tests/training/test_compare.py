@@ -1,4 +1,4 @@
-"""``training/compare.py`` as typed: every combination once, a table, and finished runs that are left alone."""
+"""``training/compare.py``: it trains each combination once, prints a table and keeps finished runs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ def compare(folder: Path, log: Path, *words: str) -> str:
         "training/compare.py",
         "--warehouse",
         folder / "w",
-        "--dataset",
-        "tiny",
         "--models",
         "logistic,dense",
     ]
@@ -34,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_every_combination_is_trained_once_and_told(folder: Path) -> None:
+def test_every_combination_is_trained_once_and_printed(folder: Path) -> None:
     said = compare(folder, folder / "first", "--epochs", "2")
     content = json.loads((folder / "w" / "comparisons" / "comparison" / "comparison.json").read_text())
     assert [(row["model"], row["inputs"]) for row in content["rows"]] == [("logistic", "both"), ("dense", "both")]
@@ -58,5 +56,5 @@ def test_every_combination_is_trained_once_and_told(folder: Path) -> None:
     assert json.loads((folder / "w" / "comparisons" / "comparison" / "comparison.json").read_text()) == content
 
     other = compare(folder, folder / "third", "--epochs", "3")
-    assert "training_settings.epochs was 2, now 3. Name another --name, or say --overwrite" in other
+    assert "training_settings.epochs was 2, now 3. Choose another --name, or add --overwrite" in other
     assert "Traceback" not in other

@@ -1,11 +1,8 @@
-"""Several models and inputs beside each other, each trained with several seeds: what the table of them says.
+"""Means over seeds, with intervals over artists and seeds, of several models and inputs.
 
-The figure of a combination is the mean over its seeds. Its interval is for both, which artists the split
-happens to hold and which seeds were drawn: every resample draws artist groups with replacement and, apart from
-them, seeds with replacement, and takes the mean over the drawn seeds of the figure on the drawn artists. All
-combinations are judged on the same artists and the same numbers of seeds, so the interval of a difference is that
-of the difference itself. Among n seeds the resamples vary by (n - 1) / n of what they should: with two seeds the
-seeds' part is halved, with five it is nearly whole.
+Every resample draws artist groups and, independently, seeds with replacement [1]_, and averages the metric on the drawn
+artists over the drawn seeds. All combinations share the resamples, so the interval of a difference is that of the
+difference itself. With n seeds the variance due to seeds is underestimated by a factor of (n - 1) / n.
 
 References
 ----------
@@ -16,188 +13,145 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from msd_spark.core.bootstrap import Bootstrap, percentile_interval
+from msd_spark.core.bootstrap import Bootstrap, Interval, percentile_interval
 from msd_spark.core.errors import UserError
 from training.data.predictions import Predictions
 from training.data.targets import Target
 from training.evaluation.bootstrap import Artists, resample
 from training.evaluation.judgement import candidate_of
 
-STAGE = "compare"
 
-
-@dataclass(frozen=True, order=True)
-class Combination:
-    """A model and what it looks at.
-
-    Attributes
-    ----------
-    model, inputs : str
-    """
+class Combination(NamedTuple):
+    """A model and its inputs."""
 
     model: str
     inputs: str
 
     def __str__(self) -> str:
-        """Return it as it stands in the names of runs."""
+        """Return the combination as in the names of runs."""
         return f"{self.model}-{self.inputs}"
-
-
-def combinations(models: Sequence[str], inputs: Sequence[str]) -> list[Combination]:
-    """Return every model with every input, in the order given."""
-    return [Combination(model, seen) for model in models for seen in inputs]
-
-
-def parse_list(option: str, text: str, choices: Sequence[str]) -> list[str]:
-    """Return the names of a list with commas; ``all`` stands for every choice.
-
-    Raises
-    ------
-    UserError
-        When a name is none of the choices, or stands there twice.
-
-    Examples
-    --------
-    >>> parse_list("--inputs", "both,audio", ("audio", "lyrics", "both"))
-    ['both', 'audio']
-    """
-    names = list(choices) if text == "all" else [name.strip() for name in text.split(",")]
-    wrong = [name for name in names if name not in choices]
-    if wrong or len(set(names)) < len(names):
-        what = f"{wrong[0]!r} is none" if wrong else "a name stands there twice"
-        raise UserError(f"{option} is all, or a list with commas of {', '.join(choices)}; in {text!r} {what}")
-    return names
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """A combination's figures over its seeds.
+    """Metrics of a combination over its seeds.
 
     Attributes
     ----------
     by_seed : dict
-        By figure, its values by seed, in the seeds' order.
+        By metric: one value per seed, None where it is undefined.
     resampled : dict
-        By figure, shape ``(resamples,)``: the mean over drawn seeds on drawn artists.
+        By metric, shape ``(resamples,)``; empty if there is a single artist.
     """
 
     by_seed: dict[str, list[float | None]]
     resampled: dict[str, np.ndarray]
 
-    def mean(self, figure: str) -> float | None:
-        """Return a figure's mean over the seeds; None where it is not defined for one of them."""
-        values = self.by_seed[figure]
+    def mean(self, metric: str) -> float | None:
+        """Return the mean over the seeds; None if the metric is undefined for one of them."""
+        values = self.by_seed[metric]
         defined = [value for value in values if value is not None]
         return float(np.mean(defined)) if len(defined) == len(values) else None
 
-    def deviation(self, figure: str) -> float | None:
-        """Return a figure's standard deviation over the seeds; None for a single seed."""
-        defined = [value for value in self.by_seed[figure] if value is not None]
+    def standard_deviation(self, metric: str) -> float | None:
+        """Return the standard deviation over the seeds; None for a single seed."""
+        defined = [value for value in self.by_seed[metric] if value is not None]
         return float(np.std(defined, ddof=1)) if len(defined) > 1 else None
 
 
 def pool(
     target: Target,
     predictions: Mapping[Combination, Mapping[int, Predictions]],
-    figures: Sequence[str],
+    metrics: Sequence[str],
     bootstrap: Bootstrap,
 ) -> dict[Combination, Pooled]:
-    """Judge the runs of every combination on the same resamples.
+    """Evaluate the runs of every combination on the same resamples.
 
     Parameters
     ----------
-    target : Target
     predictions : mapping
-        By combination, by seed: on the same examples. Every combination has the same seeds.
-    figures : sequence of str
-        Which of the target's figures.
-    bootstrap : Bootstrap
+        By combination, then by seed; the same examples and the same seeds for every combination.
+    metrics : sequence of str
 
     Raises
     ------
     UserError
-        When runs were judged on other examples than others, or on none.
+        If the examples differ between runs, or none has the target.
     """
-    runs = {(who, seed): made.judged() for who, of in predictions.items() for seed, made in of.items()}
+    runs = {
+        (combination, seed): made.judged()
+        for combination, by_seed in predictions.items()
+        for seed, made in by_seed.items()
+    }
     first = next(iter(runs.values()))
     if not len(first):
-        raise UserError(f"no example of the split has a {target.name} to judge by")
-    for (who, seed), made in runs.items():
+        raise UserError(f"no example of the split has a {target.name}; choose another --split")
+    for (combination, seed), made in runs.items():
         if not (np.array_equal(made.track_ids, first.track_ids) and np.array_equal(made.true, first.true)):
-            raise UserError(f"{who} with seed {seed} was judged on other examples than the first run")
+            raise UserError(
+                f"{combination} with seed {seed} was evaluated on other examples than the first run; "
+                "choose another --name, or add --overwrite"
+            )
     artists = Artists.of(first.artist_groups)
     candidates = {key: candidate_of(target, made.true, made.scores, artists) for key, made in runs.items()}
-    names = {key: f"{key[0]}-{key[1]}" for key in runs}
     drawn: dict[str, Any] = {}
     if artists.count > 1:
-        drawn = resample({names[key]: item.statistic for key, item in candidates.items()}, artists, bootstrap)
+        drawn = resample({str(key): item.statistic for key, item in candidates.items()}, artists, bootstrap)
     seeds = sorted({seed for _, seed in runs})
     chosen = np.random.default_rng([bootstrap.seed, 1]).integers(0, len(seeds), (bootstrap.resamples, len(seeds)))
     rows = np.arange(bootstrap.resamples)[:, None]
     pooled = {}
-    for who in predictions:
-        resampled = {}
-        for figure in figures if drawn else ():
-            by_seed = np.column_stack([drawn[names[who, seed]][figure] for seed in seeds])
-            resampled[figure] = by_seed[rows, chosen].mean(axis=1)
-        values = {figure: [candidates[who, seed].metrics[figure] for seed in seeds] for figure in figures}
-        pooled[who] = Pooled(values, resampled)
+    for combination in predictions:
+        keys = [(combination, seed) for seed in seeds]
+        values = {metric: [candidates[key].metrics[metric] for key in keys] for metric in metrics}
+        resampled = {
+            metric: np.column_stack([drawn[str(key)][metric] for key in keys])[rows, chosen].mean(axis=1)
+            for metric in (metrics if drawn else ())
+        }
+        pooled[combination] = Pooled(values, resampled)
     return pooled
 
 
 def compare(
-    pooled: Mapping[Combination, Pooled], figures: Sequence[str], reference: str, bootstrap: Bootstrap
+    pooled: Mapping[Combination, Pooled], metrics: Sequence[str], reference: str, bootstrap: Bootstrap
 ) -> list[dict[str, Any]]:
-    """Return a row a combination: its figures with intervals, and how far the reference model is ahead of it.
-
-    Parameters
-    ----------
-    pooled : mapping
-        As `pool` gives it.
-    figures : sequence of str
-    reference : str
-        A model; each combination is compared with this model on the same inputs, where that is there.
-    bootstrap : Bootstrap
+    """Return one row per combination: its metrics, and the difference of the reference model with the same inputs.
 
     Returns
     -------
     list of dict
-        ``model``, ``inputs``, ``figures`` (each with ``mean``, ``interval``, ``deviation`` over the seeds and
-        ``by_seed``) and ``reference_minus_this`` (each figure's ``mean`` and ``interval``; None where there is
-        nothing to compare with).
+        ``model``, ``inputs``, ``figures`` (each metric's ``mean``, ``interval``, ``deviation`` over the seeds and
+        ``by_seed``) and ``reference_minus_this`` (each metric's ``mean`` and ``interval``; None without a reference).
     """
     rows = []
-    for who, mine in pooled.items():
-        other = pooled.get(Combination(reference, who.inputs)) if who.model != reference else None
-        row: dict[str, Any] = {"model": who.model, "inputs": who.inputs, "figures": {}, "reference_minus_this": None}
-        for figure in figures:
-            row["figures"][figure] = {
-                "mean": mine.mean(figure),
-                "interval": _interval(mine.resampled.get(figure), bootstrap),
-                "deviation": mine.deviation(figure),
-                "by_seed": mine.by_seed[figure],
+    for combination, own in pooled.items():
+        row: dict[str, Any] = {**combination._asdict(), "figures": {}, "reference_minus_this": None}
+        other = pooled.get(Combination(reference, combination.inputs))
+        for metric in metrics:
+            row["figures"][metric] = {
+                "mean": own.mean(metric),
+                "interval": _interval(own.resampled.get(metric), bootstrap),
+                "deviation": own.standard_deviation(metric),
+                "by_seed": own.by_seed[metric],
             }
-        if other is not None:
-            row["reference_minus_this"] = {
-                figure: {
-                    "mean": _difference(other.mean(figure), mine.mean(figure)),
-                    "interval": _interval(
-                        other.resampled[figure] - mine.resampled[figure] if mine.resampled else None, bootstrap
-                    ),
-                }
-                for figure in figures
-            }
+        if other is not None and combination.model != reference:
+            row["reference_minus_this"] = {metric: _difference(other, own, metric, bootstrap) for metric in metrics}
         rows.append(row)
     return rows
 
 
-def _interval(resampled: np.ndarray | None, bootstrap: Bootstrap) -> list[float] | None:
+def _difference(first: Pooled, second: Pooled, metric: str, bootstrap: Bootstrap) -> dict[str, Any]:
+    minuend, subtrahend = first.mean(metric), second.mean(metric)
+    resampled = first.resampled[metric] - second.resampled[metric] if second.resampled else None
+    return {
+        "mean": None if minuend is None or subtrahend is None else minuend - subtrahend,
+        "interval": _interval(resampled, bootstrap),
+    }
+
+
+def _interval(resampled: np.ndarray | None, bootstrap: Bootstrap) -> Interval:
     return None if resampled is None else percentile_interval(resampled, bootstrap.level)
-
-
-def _difference(first: float | None, second: float | None) -> float | None:
-    return None if first is None or second is None else first - second

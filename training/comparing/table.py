@@ -1,4 +1,4 @@
-"""A comparison as people read it: one table, for a terminal and as Markdown, and what may be said of it."""
+"""The table of a comparison, for a terminal and as Markdown, and its findings."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from training.evaluation.deciding import LESS_IS_BETTER
 from training.evaluation.table import SHORT
 
 NOTE = (
-    "Means over {seeds} seeds, with {level:.0%} intervals from {resamples:,} resamples of artists and of seeds; ± is "
-    "the standard deviation over the seeds. Where the interval of a difference holds 0, the two are not told apart."
+    "Means over {seeds} seeds, with {level:.0%} intervals from {resamples:,} resamples of artists and seeds; ± is the "
+    "standard deviation over the seeds. If the interval of a difference contains 0, the difference is not significant."
 )
 
 
@@ -23,15 +23,14 @@ def comparison_table(comparison: Mapping[str, Any], style: str = "simple") -> st
     Parameters
     ----------
     comparison : mapping
-        As ``comparison.json`` holds it.
+        Content of ``comparison.json``.
     style : str
-        One of tabulate's formats.
+        A format of tabulate.
     """
     main, other = comparison["figures"]
-    reference = comparison["reference"]
-    heads = [
+    headings = [
         *("model", "inputs", SHORT[main], "±", SHORT[other]),
-        *(f"{reference} minus this ({SHORT[main]})", "parameters", "epochs", "seconds"),
+        *(f"{comparison['reference']} minus this ({SHORT[main]})", "parameters", "epochs", "seconds"),
     ]
     rows = []
     for row in comparison["rows"]:
@@ -49,15 +48,15 @@ def comparison_table(comparison: Mapping[str, Any], style: str = "simple") -> st
                 "–" if row["seconds"] is None else f"{row['seconds']:,.1f}",
             )
         )
-    for name, figures in comparison["baselines"].items():
-        known = [
-            spread({"mean": figures[figure], "interval": figures["intervals"].get(figure)}) for figure in (main, other)
-        ]
-        rows.append((name, "", known[0], "", known[1], "", "", "", ""))
-    return tabulate(rows, headers=heads, tablefmt=style, disable_numparse=True)
+    for name, metrics in comparison["baselines"].items():
+        first, second = (
+            spread({"mean": metrics[metric], "interval": metrics["intervals"].get(metric)}) for metric in (main, other)
+        )
+        rows.append((name, "", first, "", second, "", "", "", ""))
+    return tabulate(rows, headers=headings, tablefmt=style, disable_numparse=True)
 
 
-def spread(figure: Mapping[str, Any]) -> str:
+def spread(metric: Mapping[str, Any]) -> str:
     """Return a mean with its interval.
 
     Examples
@@ -65,44 +64,43 @@ def spread(figure: Mapping[str, Any]) -> str:
     >>> spread({"mean": 0.5, "interval": [0.4, 0.6]}), spread({"mean": None, "interval": None})
     ('.500 [.400, .600]', '–')
     """
-    if figure["mean"] is None or figure["interval"] is None:
-        return number(figure["mean"])
-    low, high = (number(bound) for bound in figure["interval"])
-    return f"{number(figure['mean'])} [{low}, {high}]"
+    if metric["mean"] is None or metric["interval"] is None:
+        return number(metric["mean"])
+    low, high = (number(bound) for bound in metric["interval"])
+    return f"{number(metric['mean'])} [{low}, {high}]"
 
 
 def findings(comparison: Mapping[str, Any]) -> list[str]:
-    """Return in words which models the reference is ahead of, behind, or not told apart from, on the same inputs."""
+    """Return one sentence per inputs and result: models the reference is better or worse than, or neither."""
     main, reference = comparison["figures"][0], comparison["reference"]
-    said: dict[tuple[str, str], list[str]] = {}
+    models: dict[str, dict[str, list[str]]] = {}
     for row in comparison["rows"]:
-        lead = row["reference_minus_this"]
-        if not lead:
+        if not row["reference_minus_this"]:
             continue
-        interval = lead[main]["interval"]
+        interval = row["reference_minus_this"][main]["interval"]
         if interval is None or interval[0] <= 0 <= interval[1]:
-            what = "is not told apart from"
-        elif (interval[0] > 0) is (main not in LESS_IS_BETTER):
-            what = "is better than"
+            result = "is not significantly different from"
         else:
-            what = "is worse than"
-        said.setdefault((row["inputs"], what), []).append(row["model"])
-    inputs_in_order = list(dict.fromkeys(inputs for inputs, _ in said))
-    ordered = sorted(said.items(), key=lambda item: inputs_in_order.index(item[0][0]))
-    return [f"{inputs}: {reference} {what} {', '.join(models)}" for (inputs, what), models in ordered]
+            better = (interval[0] > 0) is (main not in LESS_IS_BETTER)
+            result = "is better than" if better else "is worse than"
+        models.setdefault(row["inputs"], {}).setdefault(result, []).append(row["model"])
+    return [
+        f"{inputs}: {reference} {result} {', '.join(names)}"
+        for inputs, by_result in models.items()
+        for result, names in by_result.items()
+    ]
 
 
 def markdown(comparison: Mapping[str, Any], command: str) -> str:
-    """Return a comparison as a page of Markdown."""
-    facts = comparison["dataset"]
-    note = NOTE.format(seeds=len(comparison["seeds"]), **comparison["bootstrap"])
-    lines = [
+    """Return a comparison as a Markdown page."""
+    dataset = comparison["dataset"]
+    paragraphs = [
         f"# {comparison['name']}",
-        f"Target {comparison['target']}, {comparison['split']} split of dataset `{facts['name']}` "
-        f"(`{facts['fingerprint']}`): {comparison['examples']:,} examples by {comparison['artists']:,} artists.",
+        f"Target {comparison['target']}, {comparison['split']} split of dataset `{dataset['name']}` "
+        f"(`{dataset['fingerprint']}`): {comparison['examples']:,} examples by {comparison['artists']:,} artists.",
         f"```sh\n{command}\n```",
         comparison_table(comparison, "github"),
-        note,
-        *(f"- {line}" for line in findings(comparison)),
+        NOTE.format(seeds=len(comparison["seeds"]), **comparison["bootstrap"]),
+        "\n".join(f"- {line}" for line in findings(comparison)),
     ]
-    return "\n\n".join(lines[:5]) + "\n\n" + "\n".join(lines[5:]) + "\n"
+    return "\n\n".join(paragraphs) + "\n"

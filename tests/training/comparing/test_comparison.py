@@ -1,4 +1,4 @@
-"""A table of models beside each other: means over seeds, intervals over artists and seeds, and what may be said."""
+"""Comparisons: means over seeds, intervals over artists and seeds, findings, and the runs that are planned."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import pytest
 from sklearn.metrics import f1_score
 
 from msd_spark.core.bootstrap import Bootstrap
+from msd_spark.core.command_line import parse
 from msd_spark.core.errors import UserError
-from training.compare import parse_arguments, plan_runs
-from training.comparing.comparison import Combination, combinations, compare, parse_list, pool
+from msd_spark.core.options import OptionError
+from msd_spark.core.verbs import VERBS
+from training.comparing.comparison import Combination, compare, pool
+from training.comparing.options import CompareOptions, listed
+from training.comparing.runs import plan_runs
 from training.comparing.table import comparison_table, findings, markdown
 from training.data.predictions import Predictions
 from training.data.targets import FACTORS, GENRE, POPULARITY, TAGS, Target
@@ -18,7 +22,7 @@ from training.runs.run_folder import predictions_table
 
 TARGET = Target(GENRE, 3, ("Blues", "Jazz", "Rap"))
 BOOTSTRAP = Bootstrap(resamples=400, seed=3)
-FIGURES = ("macro_f1", "accuracy")
+METRICS = ("macro_f1", "accuracy")
 GOOD, BAD = Combination("cnn", "both"), Combination("dense", "both")
 
 
@@ -42,7 +46,7 @@ def two_models() -> dict[Combination, dict[int, Predictions]]:
 
 def test_means_are_those_over_the_seeds() -> None:
     made = two_models()
-    rows = compare(pool(TARGET, made, FIGURES, BOOTSTRAP), FIGURES, "cnn", BOOTSTRAP)
+    rows = compare(pool(TARGET, made, METRICS, BOOTSTRAP), METRICS, "cnn", BOOTSTRAP)
     for row, of in zip(rows, made.values(), strict=True):
         by_seed = [f1_score(one.true, one.scores.argmax(axis=1), average="macro") for one in of.values()]
         found = row["figures"]["macro_f1"]
@@ -77,7 +81,7 @@ def test_seeds_that_differ_widen_the_interval() -> None:
 
 
 def test_a_lead_is_claimed_only_where_its_interval_excludes_zero() -> None:
-    rows = compare(pool(TARGET, two_models(), FIGURES, BOOTSTRAP), FIGURES, "cnn", BOOTSTRAP)
+    rows = compare(pool(TARGET, two_models(), METRICS, BOOTSTRAP), METRICS, "cnn", BOOTSTRAP)
     assert rows[0]["reference_minus_this"] is None
     lead = rows[1]["reference_minus_this"]["macro_f1"]
     assert lead["mean"] == pytest.approx(
@@ -86,8 +90,8 @@ def test_a_lead_is_claimed_only_where_its_interval_excludes_zero() -> None:
     assert lead["interval"][0] > 0
     assert findings(described(rows)) == ["both: cnn is better than dense"]
     equal = {GOOD: {0: predictions(0.5, 1)}, BAD: {0: predictions(0.5, 2)}}
-    rows = compare(pool(TARGET, equal, FIGURES, BOOTSTRAP), FIGURES, "cnn", BOOTSTRAP)
-    assert findings(described(rows)) == ["both: cnn is not told apart from dense"]
+    rows = compare(pool(TARGET, equal, METRICS, BOOTSTRAP), METRICS, "cnn", BOOTSTRAP)
+    assert findings(described(rows)) == ["both: cnn is not significantly different from dense"]
     rows[1]["reference_minus_this"]["macro_f1"]["interval"] = [-0.3, -0.1]
     assert findings(described(rows)) == ["both: cnn is worse than dense"]
     assert findings(described(rows) | {"figures": ["log_loss", "accuracy"], "rows": []}) == []
@@ -103,7 +107,7 @@ def described(rows: list[dict]) -> dict:
         "examples": 120,
         "artists": 30,
         "seeds": [0, 1, 2],
-        "figures": list(FIGURES),
+        "figures": list(METRICS),
         "reference": "cnn",
         "bootstrap": {"resamples": 400, "level": 0.95},
         "rows": [row | extra for row in rows],
@@ -112,7 +116,7 @@ def described(rows: list[dict]) -> dict:
 
 
 def test_the_table_says_all_that_there_is() -> None:
-    rows = compare(pool(TARGET, two_models(), FIGURES, BOOTSTRAP), FIGURES, "cnn", BOOTSTRAP)
+    rows = compare(pool(TARGET, two_models(), METRICS, BOOTSTRAP), METRICS, "cnn", BOOTSTRAP)
     table = comparison_table(described(rows))
     assert "cnn minus this (macro F1)" in table
     assert "1,234" in table
@@ -126,8 +130,8 @@ def test_the_table_says_all_that_there_is() -> None:
 def test_runs_on_other_examples_are_not_compared() -> None:
     made = two_models()
     made[BAD][0] = predictions(0.5, 1).take(np.arange(100))
-    with pytest.raises(UserError, match="dense-both with seed 0 was judged on other examples"):
-        pool(TARGET, made, FIGURES, BOOTSTRAP)
+    with pytest.raises(UserError, match="dense-both with seed 0 was evaluated on other examples"):
+        pool(TARGET, made, METRICS, BOOTSTRAP)
 
 
 @pytest.mark.parametrize("name", [GENRE, POPULARITY, TAGS, FACTORS])
@@ -146,21 +150,48 @@ def test_kept_predictions_come_back_as_they_were(name: str) -> None:
         assert np.array_equal(getattr(read, field), getattr(made, field)), field
 
 
-def test_lists_name_what_there_is() -> None:
-    assert parse_list("--inputs", "all", ("audio", "both")) == ["audio", "both"]
-    assert combinations(["cnn"], ["both", "audio"]) == [Combination("cnn", "both"), Combination("cnn", "audio")]
-    with pytest.raises(UserError, match=r"--inputs is all, or a list .* in 'audio,video' 'video' is none"):
-        parse_list("--inputs", "audio,video", ("audio", "both"))
-    with pytest.raises(UserError, match="a name stands there twice"):
-        parse_list("--inputs", "audio,audio", ("audio", "both"))
+def test_lists_of_names() -> None:
+    assert listed("all", ("audio", "both")) == ["audio", "both"]
+    assert listed("both, audio", ("audio", "both")) == ["both", "audio"]
+    for wrong in ("audio,video", "audio,audio"):
+        with pytest.raises(OptionError, match=f"--inputs is '{wrong}'; allowed: all, or different names separated by"):
+            CompareOptions(inputs=wrong)
 
 
-def test_runs_are_planned_seed_by_seed_with_the_options_of_a_training() -> None:
-    arguments, others = parse_arguments("--models cnn,lstm --inputs both --seeds 2 --name x --epochs 3".split())
-    runs = plan_runs(arguments, others)
+def parsed(*words: str) -> CompareOptions:
+    return parse(CompareOptions, words, VERBS["compare"])
+
+
+def test_runs_are_planned_by_seed_with_the_options_of_a_training() -> None:
+    options = parsed(*"--models cnn,lstm --inputs both --seeds 2 --name x --epochs 3 --dataset d".split())
+    runs = plan_runs(options)
     assert [run.name for run in runs] == ["x-cnn-both-0", "x-lstm-both-0", "x-cnn-both-1", "x-lstm-both-1"]
-    assert [run.arguments.training.seed for run in runs] == [0, 0, 1, 1]
-    assert {run.arguments.training.epochs for run in runs} == {3}
-    for words, message in (("--seed 4", "--seed is the comparison's to set"), ("--seeds 0", "--seeds is at least 1")):
-        with pytest.raises(UserError, match=message):
-            parse_arguments(words.split())
+    assert [run.options.run for run in runs] == [run.name for run in runs]
+    assert [run.options.training.seed for run in runs] == [0, 0, 1, 1]
+    assert [run.options.model.name for run in runs] == ["cnn", "lstm", "cnn", "lstm"]
+    assert {(run.options.training.epochs, run.options.dataset, run.options.baselines) for run in runs} == {
+        (3, "d", "simple")
+    }
+    assert all(run.options.resume for run in runs)
+    assert not any(run.options.resume for run in plan_runs(parsed("--overwrite")))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--seed 4", "--seed cannot be chosen here; use --seeds"),
+        ("--model=cnn", "--model cannot be chosen here; use --models"),
+        ("--resume", "--resume cannot be chosen here; run the same command again to resume"),
+        ("--seeds 0", "--seeds is 0; allowed: 1 or more"),
+        ("--label-smoothing 2", "--label-smoothing is 2.0; allowed"),
+        ("--filters 8 8", "--filters has 2 values; allowed: 3"),
+    ],
+)
+def test_wrong_options_are_refused(words: str, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        plan_runs(parsed(*words.split(), "--models", "cnn"))
+
+
+def test_a_bare_command_compares_everything() -> None:
+    assert parsed() == CompareOptions()
+    assert len(plan_runs(parsed())) == 5 * 3 * 5

@@ -1,0 +1,68 @@
+"""The options of ``msd-spark compare``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from msd_spark.core.options import Check, Settings, at_least, nested, option
+from msd_spark.core.schemas import SPLITS
+from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
+from training.loop.options import TrainOptions
+from training.models.settings import DEFAULTS, INPUTS
+
+MODELS = sorted(DEFAULTS)
+
+
+def listed(text: str, choices: Sequence[str]) -> list[str]:
+    """Return the names in a comma-separated list; ``all`` is every choice.
+
+    Examples
+    --------
+    >>> listed("both,audio", ("audio", "lyrics", "both"))
+    ['both', 'audio']
+    """
+    return list(choices) if text == "all" else [name.strip() for name in text.split(",")]
+
+
+def _list_of(choices: Sequence[str]) -> Check:
+    def accepts(text: str) -> bool:
+        names = listed(text, choices)
+        return set(names) <= set(choices) and len(set(names)) == len(names)
+
+    return Check(accepts, f"all, or different names separated by commas: {', '.join(choices)}")
+
+
+@dataclass(frozen=True)
+class CompareOptions(Settings):
+    """Options of ``msd-spark compare``; those of the trainings are `training`."""
+
+    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    dataset: str | None = option(None, "dataset/NAME of the warehouse; the only one by default", metavar="NAME")
+    name: str = option(
+        "comparison", "write comparisons/NAME and the runs models/NAME-MODEL-INPUTS-SEED", metavar="NAME"
+    )
+    models: str = option(
+        "all", f"models to compare: all, or a list of {','.join(MODELS)}", metavar="LIST", check=_list_of(MODELS)
+    )
+    inputs: str = option(
+        "all", f"inputs to compare: all, or a list of {','.join(INPUTS)}", metavar="LIST", check=_list_of(INPUTS)
+    )
+    seeds: int = option(5, "seeds per model and inputs: 0 to N - 1", metavar="N", check=at_least(1))
+    split: str = option(SPLITS[-1], "split to evaluate on", choices=SPLITS[1:])
+    reference: str = option("cnn", "model that the others are compared with", choices=MODELS)
+    training: TrainOptions = nested(
+        TrainOptions(baselines="simple"),
+        without={
+            "warehouse": "",
+            "dataset": "",
+            "inputs": "",
+            "model": "use --models",
+            "seed": "use --seeds",
+            "run": "use --name",
+            "resume": "run the same command again to resume",
+            "elastic": "start with a fixed number of ranks",
+            "protocol": "use msd-spark train",
+            "protocol-rows": "use msd-spark train",
+        },
+    )

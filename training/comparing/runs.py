@@ -1,0 +1,175 @@
+"""The runs of a comparison: plan them, train those that are missing, read their results."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from msd_spark.core.errors import UserError
+from msd_spark.core.runs import HISTORY, METADATA, METRICS, RUNS
+from msd_spark.core.warehouse import Warehouse
+from training.comparing.options import MODELS, CompareOptions, listed
+from training.evaluation.deciding import MAIN_METRICS
+from training.loop import session
+from training.loop.checkpoints import Checkpoints, differences
+from training.loop.options import TrainOptions
+from training.models.settings import INPUTS
+
+if TYPE_CHECKING:
+    from training.data.dataset import Dataset
+    from training.ranks.ranks import Ranks
+
+COMPARISONS = "comparisons"
+"""Folder of the warehouse for ``NAME/comparison.json`` and ``.md``, and times in ``NAME/runs/RUN.json``."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a comparison: a model and its inputs with one seed."""
+
+    name: str
+    model: str
+    inputs: str
+    seed: int
+    options: TrainOptions
+
+
+def plan_runs(options: CompareOptions) -> list[Run]:
+    """Return the runs of a comparison, ordered by seed, so that a part of it is a fair comparison.
+
+    Raises
+    ------
+    OptionError
+        If an option does not fit one of the models.
+    """
+    runs = []
+    for seed in range(options.seeds):
+        for model in listed(options.models, MODELS):
+            for inputs in listed(options.inputs, INPUTS):
+                name = f"{options.name}-{model}-{inputs}-{seed}"
+                own = replace(
+                    options.training,
+                    warehouse=options.warehouse,
+                    dataset=options.dataset,
+                    run=name,
+                    # A run that was interrupted resumes from its checkpoint.
+                    resume=not options.training.overwrite,
+                    model=replace(options.training.model, name=model, inputs=inputs),
+                    training=replace(options.training.training, seed=seed),
+                )
+                own.model_settings()
+                runs.append(Run(name, model, inputs, seed, own))
+    return runs
+
+
+def is_finished(warehouse: Warehouse, run: Run, fingerprint: str) -> bool:
+    """Return whether a run is finished.
+
+    Raises
+    ------
+    UserError
+        If it was trained with other settings or on another dataset.
+    """
+    if run.options.overwrite or not warehouse.exists(RUNS, run.name, METADATA):
+        return False
+    metadata, now = warehouse.read_json(RUNS, run.name, METADATA), session.recorded_options(run.options)
+    names = ("model", "target", "model_settings", "training_settings")
+    before = {name: metadata["arguments"].get(name) for name in names}
+    changes = differences(
+        before | {"dataset": metadata["dataset"]["fingerprint"]},
+        json.loads(json.dumps({name: now[name] for name in names} | {"dataset": fingerprint})),
+    )
+    if changes:
+        changed = "; ".join(f"{name} was {first}, now {second}" for name, (first, second) in changes.items())
+        raise UserError(f"{RUNS}/{run.name} has other settings: {changed}. Choose another --name, or add --overwrite")
+    return True
+
+
+def train_missing(warehouse: Warehouse, name: str, dataset: Dataset, runs: Sequence[Run], ranks: Ranks) -> None:
+    """Train the runs that are not finished, one at a time on all ranks."""
+    from training.runs.run_folder import write_run
+
+    fingerprint = dataset.metadata["fingerprint"]
+    missing = ranks.first_does(lambda: [run.name for run in runs if not is_finished(warehouse, run, fingerprint)])
+    if ranks.is_first and len(missing) < len(runs):
+        print(f"{len(runs) - len(missing)} of {len(runs)} runs are finished", file=sys.stderr, flush=True)
+    for number, run in enumerate(runs, 1):
+        if run.name not in missing:
+            continue
+        if ranks.is_first:
+            print(f"\n[{number}/{len(runs)}] {run.model}-{run.inputs}, seed {run.seed}", file=sys.stderr, flush=True)
+        resumed = Checkpoints(warehouse, run.name, {}).exist
+        started = time.monotonic()
+        finished = session.train(run.options, dataset, ranks)
+        if finished is not None:
+            write_run(warehouse, finished)
+            seconds = time.monotonic() - started
+            session.report(run.options, finished, seconds)
+            # The time of a resumed run would be too short.
+            content = {"run": run.name, "ranks": ranks.size, "seconds": None if resumed else round(seconds, 2)}
+            warehouse.write_json(content, COMPARISONS, name, "runs", f"{run.name}.json")
+        del finished
+        session.forget_models()
+
+
+def compare_runs(
+    warehouse: Warehouse, options: CompareOptions, dataset: Dataset, runs: Sequence[Run]
+) -> dict[str, Any]:
+    """Return the content of ``comparison.json``, from the folders of the runs."""
+    import numpy as np
+
+    from msd_spark.core.bootstrap import Bootstrap
+    from training.comparing.comparison import Combination, compare, pool
+    from training.data.predictions import Predictions
+    from training.data.targets import Target
+    from training.runs.predictions_table import read_predictions
+
+    target, bootstrap = Target.of(options.training.target, dataset), Bootstrap()
+    predictions: dict[Combination, dict[int, Predictions]] = {}
+    for run in runs:
+        made = read_predictions(warehouse, run.name, options.split, target)
+        if made is None:
+            raise UserError(f"{options.split} of dataset {dataset.name} is empty; choose another --split")
+        predictions.setdefault(Combination(run.model, run.inputs), {})[run.seed] = made
+    metrics = MAIN_METRICS[target.name]
+    rows = compare(pool(target, predictions, metrics, bootstrap), metrics, options.reference, bootstrap)
+    for row in rows:
+        own = [run for run in runs if (run.model, run.inputs) == (row["model"], row["inputs"])]
+        row |= _costs(warehouse, options.name, own)
+    with_truth = made.judged()
+    baselines = warehouse.read_json(RUNS, runs[0].name, METRICS)[options.split]
+    return {
+        "name": options.name,
+        "dataset": {"name": dataset.name, "fingerprint": dataset.metadata["fingerprint"]},
+        "split": options.split,
+        "target": target.name,
+        "examples": len(with_truth),
+        "artists": len(np.unique(with_truth.artist_groups)),
+        "seeds": list(range(options.seeds)),
+        "figures": list(metrics),
+        "reference": options.reference,
+        "bootstrap": asdict(bootstrap),
+        "training_settings": asdict(runs[0].options.training_settings()),
+        "rows": rows,
+        "baselines": {name: values for name, values in baselines.items() if name != "model"},
+    }
+
+
+def _costs(warehouse: Warehouse, name: str, runs: Sequence[Run]) -> dict[str, Any]:
+    """Return parameters, mean epochs and mean seconds of the runs of a combination; seconds of known times only."""
+    seconds = []
+    for run in runs:
+        place = (COMPARISONS, name, "runs", f"{run.name}.json")
+        if warehouse.exists(*place) and (known := warehouse.read_json(*place)["seconds"]) is not None:
+            seconds.append(known)
+    epochs = [len(warehouse.read_json(RUNS, run.name, HISTORY)) for run in runs]
+    return {
+        "parameters": warehouse.read_json(RUNS, runs[0].name, METADATA)["parameters"],
+        "epochs": sum(epochs) / len(epochs),
+        "seconds": sum(seconds) / len(seconds) if seconds else None,
+        "runs": [run.name for run in runs],
+    }
