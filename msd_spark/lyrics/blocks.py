@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -26,6 +27,7 @@ BLOCK_BYTES = 1 << 22
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MEMBER_ENDING = ".txt"
+_WORD_LINE = re.compile(LINE_FEED + WORDS.encode() + rb"[^\n]*(\n?)")
 _SHOWN = 60
 
 
@@ -64,13 +66,11 @@ class TextBlock:
 
 @dataclass(frozen=True)
 class ParsedBlock:
-    """Bags and rejected lines of a block: ``n_lines = len(bags) + len(rejections)``.
+    """Bags and rejected lines of a block.
 
     Attributes
     ----------
     source, official_split : str
-    n_lines : int
-        Lines except comments, empty lines and the line of words.
     bags : Bags
     bag_lines : numpy.ndarray
         Shape ``(n_bags,)``, int64: line number of each bag.
@@ -80,7 +80,6 @@ class ParsedBlock:
 
     source: str
     official_split: str
-    n_lines: int
     bags: Bags
     bag_lines: np.ndarray
     rejections: list[tuple[int, Rejection]]
@@ -106,12 +105,16 @@ def read_blocks(location: str, official_split: str) -> tuple[list[str], list[Tex
     first_line, carriage_returns = 1, False
     for text in _complete_lines(location):
         block = TextBlock(location, official_split, first_line, text, carriage_returns)
-        for number, line, ended in _leading_lines(block) if words is None else _word_lines(block):
-            if not line.startswith(WORDS):
-                raise UserError(
-                    f"{location} has no line of words, starting with {WORDS}, before line {number}: "
-                    f"{line[:_SHOWN]!r}; is it a musiXmatch file?"
-                )
+        if words is None:
+            for number, line, _ in block.lines():
+                if line.startswith(WORDS):
+                    break
+                if line.strip() and not line.startswith(COMMENT):
+                    raise UserError(
+                        f"{location} has no line of words, starting with {WORDS}, before line {number}: "
+                        f"{line[:_SHOWN]!r}; is it a musiXmatch file?"
+                    )
+        for number, line, ended in _word_lines(block):
             if not ended:
                 raise UserError(f"{location} is truncated in its line of words, line {number}; download it again")
             listed = parse_words(line.removesuffix(CARRIAGE_RETURN))
@@ -134,30 +137,12 @@ def _complete_lines(location: str) -> Iterator[bytes]:
             piece = stream.read(BLOCK_BYTES)
 
 
-def _leading_lines(block: TextBlock) -> Iterator[tuple[int, str, bool]]:
-    """Yield the first line that is neither empty nor a comment, and all further lines of words."""
-    for number, line, ended in block.lines():
-        if line.strip() and not line.startswith(COMMENT):
-            yield number, line, ended
-            break
-    else:
-        return
-    yield from (entry for entry in _word_lines(block) if entry[0] > number)
-
-
 def _word_lines(block: TextBlock) -> Iterator[tuple[int, str, bool]]:
     """Yield the lines of words of a block, without splitting it into lines."""
-    mark, at, number = WORDS.encode(), 0, block.first_line
-    while True:
-        if block.text.startswith(mark, at):
-            end = block.text.find(LINE_FEED, at)
-            line = block.text[at:] if end < 0 else block.text[at:end]
-            yield number, line.decode("utf-8", "replace"), end >= 0
-        previous = block.text.find(LINE_FEED + mark, at)
-        if previous < 0:
-            return
-        number += block.text.count(LINE_FEED, at, previous + 1)
-        at = previous + 1
+    text = LINE_FEED + block.text
+    for match in _WORD_LINE.finditer(text):
+        number = block.first_line + text.count(LINE_FEED, 1, match.start() + 1)
+        yield number, match[0].strip(LINE_FEED).decode("utf-8", "replace"), bool(match[1])
 
 
 def parse_block(block: TextBlock, n_words: int) -> ParsedBlock:
@@ -167,19 +152,11 @@ def parse_block(block: TextBlock, n_words: int) -> ParsedBlock:
         if not line or line.startswith((COMMENT, WORDS)):
             continue
         if not ended:
-            rejected = Rejection(block.source, "truncated_line", line[-_SHOWN:], f"line {number}")
-            rejections.append((number, rejected))
+            rejections.append((number, Rejection(block.source, "truncated_line", line[-_SHOWN:], f"line {number}")))
             continue
         try:
             bags.append(parse_bag(line, n_words))
             bag_lines.append(number)
         except BagOfWordsError as error:
             rejections.append((number, Rejection(block.source, error.reason, error.detail, f"line {number}")))
-    return ParsedBlock(
-        block.source,
-        block.official_split,
-        len(bags) + len(rejections),
-        Bags.of(bags),
-        np.array(bag_lines, np.int64),
-        rejections,
-    )
+    return ParsedBlock(block.source, block.official_split, Bags.of(bags), np.array(bag_lines, np.int64), rejections)

@@ -17,7 +17,9 @@ class Corpus:
 
     Attributes
     ----------
-    n_lines, n_tracks : int
+    n_lines : int
+        Lines except comments, empty lines and lines of words.
+    n_tracks : int
     repeats : dict of int to list of int
         By block, the places of bags whose track occurred earlier.
     rejections : list of Rejection
@@ -65,4 +67,5 @@ def find_repeats(blocks: Sequence[ParsedBlock]) -> Corpus:
         )
         rejections[block].append((line, Rejection(blocks[block].source, "repeated_track", detail, f"line {line}")))
     ordered = [rejection for part in rejections for _, rejection in sorted(part, key=lambda entry: entry[0])]
-    return Corpus(sum(block.n_lines for block in blocks), len(first), repeats, ordered)
+    n_lines = sum(len(block.bags) + len(block.rejections) for block in blocks)
+    return Corpus(n_lines, len(first), repeats, ordered)

@@ -7,7 +7,7 @@ and write the bags, one file per block. Only training word vectors needs all bag
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from operator import add
@@ -28,9 +28,9 @@ from msd_spark.lyrics.blocks import ParsedBlock, TextBlock, parse_block, read_bl
 from msd_spark.lyrics.corpus import Corpus, find_repeats, without_words
 from msd_spark.lyrics.settings import SIF, STAGE, TRAIN, LyricsSettings
 from msd_spark.lyrics.tables import WrittenBlock, words_table, write_block
-from msd_spark.lyrics.vector_sources import SourcedVectors, find_vectors
-from msd_spark.lyrics.weights import LyricTransform, WordStatistics, word_weights
-from msd_spark.lyrics.word_vectors import HeaderVectors, header_vectors, known, train_word_vectors
+from msd_spark.lyrics.vector_sources import Vectors, find_vectors
+from msd_spark.lyrics.weights import LyricTransform, WordStatistics, common_component, word_weights
+from msd_spark.lyrics.word_vectors import header_vectors, known, train_word_vectors
 from msd_spark.spark.session import progress, start_spark
 
 
@@ -49,14 +49,17 @@ class Inputs:
     stems, words : list of str
         The words of the header as listed, and un-stemmed.
     blocks : list of TextBlock
-    vectors : SourcedVectors or None
-        None if they are to be trained.
+    vectors : dict of str to numpy.ndarray, or None
+        Word vectors, None if they are to be trained.
+    origin : str
+        Origin of the word vectors.
     """
 
     stems: list[str]
     words: list[str]
     blocks: list[TextBlock]
-    vectors: SourcedVectors | None
+    vectors: Vectors | None = None
+    origin: str = "word2vec trained on the bags"
 
 
 def read_inputs(settings: LyricsSettings) -> Inputs:
@@ -77,8 +80,9 @@ def read_inputs(settings: LyricsSettings) -> Inputs:
         settings = replace(settings, train=train, test=test, reverse_mapping=settings.reverse_mapping or mapping)
     stems, blocks = read_bag_files(settings)
     words = unstem(stems, settings.reverse_mapping)
-    vectors = None if settings.vectors == TRAIN else find_vectors(settings.vectors, {*stems, *words})
-    return Inputs(stems, words, blocks, vectors)
+    if settings.vectors == TRAIN:
+        return Inputs(stems, words, blocks)
+    return Inputs(stems, words, blocks, *find_vectors(settings.vectors, {*stems, *words}))
 
 
 def read_bag_files(settings: LyricsSettings) -> tuple[list[str], list[TextBlock]]:
@@ -136,30 +140,30 @@ def make_lyrics(session: SparkSession, settings: LyricsSettings, inputs: Inputs)
     )
     with progress(session, "lyrics: parsing"):
         corpus = find_repeats(parsed.mapValues(without_words).values().collect())
-    repeats = corpus.repeats
-    bags = parsed.map(lambda entry: entry[1].bags.without(repeats.get(entry[0], ())))
+    blocks = parsed.map(partial(_without_repeats, repeats=corpus.repeats))
+    bags = blocks.map(lambda entry: entry[1].bags)
     with progress(session, "lyrics: counting words"):
         statistics = reduce(add, bags.map(lambda part: WordStatistics.of(part, n_words)).collect())
-    vectors = _vectors_of_words(inputs, bags, settings.seed)
+    vectors, by_stem = _vectors_of_words(inputs, bags, settings.seed)
     weights = word_weights(settings.weights, statistics, settings.sif_a)
-    transform = LyricTransform(settings.weights, vectors.vectors, weights)
+    transform = LyricTransform(settings.weights, vectors, weights)
     # One megabyte, once per executor.
     shipped = session.sparkContext.broadcast(transform)
     if settings.weights == SIF:
         with progress(session, "lyrics: common component"):
-            transform = transform.without_common_component(second_moment(bags, shipped))
+            transform = replace(transform, component=common_component(second_moment(bags, shipped)))
     with progress(session, "lyrics: vectors"):
-        written = write_lyrics(parsed, corpus, shipped, transform.component, warehouse)
+        written = write_lyrics(blocks, shipped, transform.component, warehouse)
     parsed.unpersist()
     warehouse.write_arrow(words_table(inputs.stems, inputs.words, statistics, transform), "lyric_words")
     write_rejections(warehouse, STAGE, corpus.rejections)
 
-    sourced = inputs.vectors
-    summary.facts |= facts(corpus, vectors, written, looked_up=sourced is not None)
+    is_trained = inputs.vectors is None
+    summary.facts |= facts(corpus, vectors, None if is_trained else by_stem, written)
     summary.details["vectors"] = {
         "source": settings.vectors,
-        "method": sourced.origin if sourced else "word2vec trained on the bags",
-        "seed": None if sourced else settings.seed,
+        "method": inputs.origin,
+        "seed": settings.seed if is_trained else None,
         "weights": settings.weights,
         "sif_a": settings.sif_a if settings.weights == SIF else None,
         "component": None if transform.component is None else transform.component.tolist(),
@@ -168,19 +172,23 @@ def make_lyrics(session: SparkSession, settings: LyricsSettings, inputs: Inputs)
     return summary
 
 
-def _vectors_of_words(inputs: Inputs, bags: RDD[Bags], seed: int) -> HeaderVectors:
-    """Look up the vectors of the header's words, or train them on all bags."""
-    if inputs.vectors:
-        return header_vectors(inputs.stems, inputs.words, inputs.vectors.vectors)
-    all_bags = Bags.concatenate(bags.toLocalIterator())
-    return HeaderVectors(train_word_vectors(all_bags, len(inputs.stems), seed), by_stem=0)
+def _without_repeats(entry: tuple[int, ParsedBlock], repeats: Mapping[int, list[int]]) -> tuple[int, ParsedBlock]:
+    number, block = entry
+    return number, replace(block, bags=block.bags.without(repeats.get(number, ())))
+
+
+def _vectors_of_words(inputs: Inputs, bags: RDD[Bags], seed: int) -> tuple[np.ndarray, int]:
+    """Look up the vectors of the header's words, or train them on all bags; see `header_vectors`."""
+    if inputs.vectors is not None:
+        return header_vectors(inputs.stems, inputs.words, inputs.vectors)
+    return train_word_vectors(Bags.concatenate(bags.toLocalIterator()), len(inputs.stems), seed), 0
 
 
 def facts(
-    corpus: Corpus, vectors: HeaderVectors, written: Sequence[WrittenBlock], *, looked_up: bool
+    corpus: Corpus, vectors: np.ndarray, by_stem: int | None, written: Sequence[WrittenBlock]
 ) -> dict[str, int | float]:
     """Return the rows of the summary table: lines, tracks, rejected lines by reason, words and coverage."""
-    n_known = int(known(vectors.vectors).sum())
+    n_known = int(known(vectors).sum())
     without = sum(part.without_vector for part in written)
     per_track = 1 / max(1, corpus.n_tracks)
     counts: dict[str, int | float] = {
@@ -190,10 +198,9 @@ def facts(
     }
     reasons = Counter(rejection.reason for rejection in corpus.rejections)
     counts |= {f"rejected, {reason}": count for reason, count in sorted(reasons.items())}
-    counts |= {"words": len(vectors.vectors), "words with a vector": n_known}
-    if looked_up:
-        counts["words with a vector, by word"] = n_known - vectors.by_stem
-        counts["words with a vector, by stem"] = vectors.by_stem
+    counts |= {"words": len(vectors), "words with a vector": n_known}
+    if by_stem is not None:
+        counts |= {"words with a vector, by word": n_known - by_stem, "words with a vector, by stem": by_stem}
     return counts | {
         "mean coverage": round(sum(part.coverage for part in written) * per_track, 4),
         "tracks without a known word": without,
@@ -207,19 +214,17 @@ def second_moment(bags: RDD[Bags], transform: Broadcast[LyricTransform]) -> np.n
 
 
 def write_lyrics(
-    parsed: RDD[tuple[int, ParsedBlock]],
-    corpus: Corpus,
+    blocks: RDD[tuple[int, ParsedBlock]],
     transform: Broadcast[LyricTransform],
     component: np.ndarray | None,
     warehouse: Warehouse,
 ) -> list[WrittenBlock]:
     """Write ``lyrics/`` on the workers, one file per block with bags."""
-    address, repeats = warehouse.address(), corpus.repeats
+    address = warehouse.address()
     with warehouse.replacing("lyrics") as staging:
 
         def write(entry: tuple[int, ParsedBlock]) -> WrittenBlock:
             number, block = entry
-            unique = replace(block, bags=block.bags.without(repeats.get(number, ())))
-            return write_block(unique, replace(transform.value, component=component), address, staging, number)
+            return write_block(block, replace(transform.value, component=component), address, staging, number)
 
-        return parsed.map(write).collect()
+        return blocks.map(write).collect()

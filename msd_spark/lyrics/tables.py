@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,17 +16,8 @@ from msd_spark.lyrics.weights import LyricTransform, LyricVectors, WordStatistic
 from msd_spark.lyrics.word_vectors import known
 
 
-@dataclass(frozen=True)
-class WrittenBlock:
-    """Counts of one block of ``lyrics/``.
-
-    Attributes
-    ----------
-    without_vector : int
-        Rows without any known word.
-    coverage : float
-        Sum over the rows.
-    """
+class WrittenBlock(NamedTuple):
+    """Rows without any known word in one block of ``lyrics/``, and the sum of the coverage of all its rows."""
 
     without_vector: int
     coverage: float

@@ -6,7 +6,6 @@ import logging
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
@@ -24,24 +23,12 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _FILE_ENDINGS = (".txt", ".bin", ".gz", ".zip", ".vec", ".kv", ".model", ".npy")
 
 
-@dataclass(frozen=True)
-class SourcedVectors:
-    """Word vectors and their origin.
-
-    Attributes
-    ----------
-    vectors : dict of str to numpy.ndarray
-        Shape ``(size,)``, float32, by word.
-    origin : str
-        The kind of file, or the package and its version.
-    """
-
-    vectors: dict[str, np.ndarray]
-    origin: str
+Vectors = dict[str, np.ndarray]
+"""Vectors of shape ``(size,)``, float32, by word."""
 
 
-def find_vectors(source: str, words: Collection[str], size: int = GEOMETRY.lyric_size) -> SourcedVectors:
-    """Return the vectors of some words.
+def find_vectors(source: str, words: Collection[str], size: int = GEOMETRY.lyric_size) -> tuple[Vectors, str]:
+    """Return the vectors of some words, and their origin: the kind of file, or the package and its version.
 
     An existing file takes precedence over an installed package, and a package over gensim's downloader.
 
@@ -58,26 +45,26 @@ def find_vectors(source: str, words: Collection[str], size: int = GEOMETRY.lyric
     UserError
         If there is no such source, it cannot be read, has other dimensions or none of the words.
     """
-    sourced = _find(source, words, size)
-    if not sourced.vectors:
+    vectors, origin = _find(source, words, size)
+    if not vectors:
         raise UserError(f"{source} has none of the {len(words):,} words of the lyrics; choose another --vectors")
-    return sourced
+    return vectors, origin
 
 
-def _find(source: str, words: Collection[str], size: int) -> SourcedVectors:
+def _find(source: str, words: Collection[str], size: int) -> tuple[Vectors, str]:
     if SCHEME_MARK in source or Path(source).exists():
-        return SourcedVectors(*read_vectors(source, words, size))
+        return read_vectors(source, words, size)
     if not _NAME.fullmatch(source) or PurePosixPath(source).suffix in _FILE_ENDINGS:
         raise UserError(f"no file {source}; choose another --vectors")
     try:
         package = metadata.distribution(source)
     except metadata.PackageNotFoundError:
         vectors, form = read_vectors(_downloaded(source, size), words, size)
-        return SourcedVectors(vectors, f"{form} from gensim's downloader")
-    return SourcedVectors(_packaged(package, words, size), f"package {package.name} {package.version}")
+        return vectors, f"{form} from gensim's downloader"
+    return _packaged(package, words, size), f"package {package.name} {package.version}"
 
 
-def _packaged(package: metadata.Distribution, words: Collection[str], size: int) -> dict[str, np.ndarray]:
+def _packaged(package: metadata.Distribution, words: Collection[str], size: int) -> Vectors:
     """Look up words in a package with one matrix (.npy) and one table with a column of its words (Parquet).
 
     The matrix is memory-mapped, so that only the rows of `words` are read; no code of the package is imported.

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -88,23 +88,17 @@ class LyricVectors:
     ----------
     vectors : numpy.ndarray
         Shape ``(n_bags, size)``, float64; zero if no word of the bag has a vector.
-    known_occurrences, occurrences : numpy.ndarray
-        Shape ``(n_bags,)``, float64: occurrences of words with a vector, and of all words.
+    coverage : numpy.ndarray
+        Shape ``(n_bags,)``, in [0, 1]: share of each bag's occurrences whose word has a vector.
     """
 
     vectors: np.ndarray
-    known_occurrences: np.ndarray
-    occurrences: np.ndarray
+    coverage: np.ndarray
 
     @property
     def present(self) -> np.ndarray:
         """Which bags have a vector: shape ``(n_bags,)``, bool."""
-        return self.known_occurrences > 0
-
-    @property
-    def coverage(self) -> np.ndarray:
-        """Share of each bag's occurrences with a word vector: shape ``(n_bags,)``, in [0, 1]."""
-        return self.known_occurrences / np.maximum(self.occurrences, 1)
+        return self.coverage > 0
 
     def second_moment(self) -> np.ndarray:
         """Return the sum of the outer products of the vectors with themselves: shape ``(size, size)``."""
@@ -145,11 +139,7 @@ class LyricTransform:
         if self.component is not None:
             component = self.component.astype(np.float64)
             vectors -= np.outer(vectors @ component, component)
-        return LyricVectors(vectors, of_known, occurrences @ np.ones(n_words))
-
-    def without_common_component(self, second_moment: np.ndarray) -> LyricTransform:
-        """Return a transform that removes the common component of a corpus."""
-        return replace(self, component=common_component(second_moment))
+        return LyricVectors(vectors, of_known / np.maximum(occurrences @ np.ones(n_words), 1))
 
     def fingerprint(self, words: Iterable[str]) -> str:
         """Return a digest of words, vectors, weights and component, which determine all lyric vectors."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -84,26 +83,10 @@ def known(vectors: np.ndarray) -> np.ndarray:
     return np.isfinite(vectors).all(axis=1)
 
 
-@dataclass(frozen=True)
-class HeaderVectors:
-    """Vectors of a header's words.
-
-    Attributes
-    ----------
-    vectors : numpy.ndarray
-        Shape ``(n_words, size)``, float32; NaN for words without a vector.
-    by_stem : int
-        Number of words with the vector of their stem.
-    """
-
-    vectors: np.ndarray
-    by_stem: int
-
-
 def header_vectors(
     stems: Sequence[str], words: Sequence[str], vectors: Mapping[str, np.ndarray], size: int = GEOMETRY.lyric_size
-) -> HeaderVectors:
-    """Return the vector of each word, or of its stem if the word has none."""
+) -> tuple[np.ndarray, int]:
+    """Return the vector of each word or else of its stem, NaN for neither, and the number of stems used."""
     rows = np.full((len(stems), size), np.nan, np.float32)
     by_stem = 0
     for row, (stem, word) in enumerate(zip(stems, words, strict=True)):
@@ -111,4 +94,4 @@ def header_vectors(
             rows[row] = vectors[word]
         elif stem in vectors:
             rows[row], by_stem = vectors[stem], by_stem + 1
-    return HeaderVectors(rows, by_stem)
+    return rows, by_stem

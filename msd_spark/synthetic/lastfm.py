@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from msd_spark.core.track_ids import song_path
 from msd_spark.synthetic.artists import COMMON_TERMS, GENRE_TERMS
 from msd_spark.synthetic.catalogue import Catalogue, Integers
 from msd_spark.synthetic.draws import Stream, generator
-from msd_spark.synthetic.names import song_path
 from msd_spark.synthetic.signal import GENRES
 
 ARCHIVE = "lastfm/lastfm_sample.zip"

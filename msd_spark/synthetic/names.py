@@ -116,8 +116,3 @@ def user_id(seed: int, user: int) -> str:
 def artist_mbid(seed: int, artist: int) -> str:
     """Return an artist's MusicBrainz id, a UUID."""
     return str(UUID(bytes=digest(seed, "mbid", artist)[:16]))
-
-
-def song_path(track: str) -> str:
-    """Return a song file's path in the folder layout of the dataset, ``A/B/C/TRABC….h5``."""
-    return f"{track[2]}/{track[3]}/{track[4]}/{track}.h5"

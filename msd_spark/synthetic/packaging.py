@@ -12,10 +12,10 @@ import h5py
 from isal import igzip
 
 from msd_spark.core.song_layout import ARRAYS, TABLES
+from msd_spark.core.track_ids import song_path
 from msd_spark.synthetic.catalogue import Catalogue
 from msd_spark.synthetic.chunks import Appender
 from msd_spark.synthetic.metadata import song_file
-from msd_spark.synthetic.names import song_path
 from msd_spark.synthetic.song_image import song_image
 from msd_spark.synthetic.template import create_layout, set_row_count
 

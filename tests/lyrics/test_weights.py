@@ -68,7 +68,7 @@ def test_sif_weights_by_corpus_frequency_and_removes_the_common_component() -> N
     assert before.second_moment() == pytest.approx(np.array([[5, 4], [4, 16]]) / 64)
     direction = np.array([4, (21 + sqrt(185)) / 2 - 5])
     direction /= sqrt(direction @ direction)
-    after = weighed.without_common_component(before.second_moment())
+    after = replace(weighed, component=common_component(before.second_moment()))
     assert after.component == pytest.approx(direction, abs=1e-6)
     # √185 = 13.60147, so d = (4, 12.30073) / 12.93476 = (0.30924, 0.95098). Of the first bag 0.25 · 0.30924 d
     # goes: (0.25 - 0.07731 · 0.30924, -0.07731 · 0.95098) = (0.22609, -0.07352). What is left is along (-d2, d1).
@@ -128,7 +128,7 @@ def test_every_weighting_equals_its_formula(kind: str, words: list[dict[int, int
 def test_vectors_have_no_removed_component(words: list[dict[int, int]]) -> None:
     corpus = bags(*words)
     weighed = transform(SIF, corpus, random_vectors())
-    after = weighed.without_common_component(weighed(corpus).second_moment())
+    after = replace(weighed, component=common_component(weighed(corpus).second_moment()))
     assert after.component is not None
     assert after(corpus).vectors @ after.component.astype(float) == pytest.approx(np.zeros(len(words)), abs=1e-5)
 

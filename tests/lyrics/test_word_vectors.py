@@ -73,8 +73,8 @@ def test_a_word_without_a_vector_uses_that_of_its_stem() -> None:
     found = {"babies": np.array([1, 2], np.float32), "danc": np.array([3, 4], np.float32)}
     found |= {"go": np.array([5, 6], np.float32), "going": np.array([7, 8], np.float32)}
     stems, words = ["babi", "danc", "go", "xyz", "going"], ["babies", "dancing", "going", "xyzzy", "going"]
-    looked_up = header_vectors(stems, words, found, size=2)
-    assert looked_up.vectors[[0, 1, 2, 4]].tolist() == [[1, 2], [3, 4], [7, 8], [7, 8]]
-    assert np.isnan(looked_up.vectors[3]).all()
-    assert looked_up.by_stem == 1
-    assert looked_up.vectors.dtype == np.float32
+    vectors, by_stem = header_vectors(stems, words, found, size=2)
+    assert vectors[[0, 1, 2, 4]].tolist() == [[1, 2], [3, 4], [7, 8], [7, 8]]
+    assert np.isnan(vectors[3]).all()
+    assert by_stem == 1
+    assert vectors.dtype == np.float32
