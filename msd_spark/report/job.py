@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jinja2
@@ -26,8 +26,7 @@ from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Chart, heatmap, points
 from msd_spark.report.draw.files import chart_files, require_browser
 from msd_spark.report.folder import Folder
-from msd_spark.report.section import Section
-from msd_spark.report.sections import RECOMMENDATIONS, make_sections
+from msd_spark.report.sections import RECOMMENDATIONS, Sections, make_sections
 from msd_spark.report.sections.overview import overview
 from msd_spark.report.settings import REPORTS, STAGE, ReportSettings
 from msd_spark.report.tables import Table, rows_of
@@ -70,41 +69,25 @@ def make_report(settings: ReportSettings) -> Summary:
     sections, absent = make_sections(sources)
     with warehouse.replacing(REPORTS, name) as staging:
         folder = Folder(warehouse, staging)
-        scripts = folder.write_assets()
         segments = _write_songs(folder, sources, shown, settings)
         recommends = RECOMMENDATIONS in sections
+        n_users = _write_recommendations(folder, sources, shown, settings) if recommends else 0
         content = {"run": name, "chunk": CHUNK, "heatmaps": sorted(segments), "recommends": recommends}
         folder.write_data("report", content)
-        n_users = _write_recommendations(folder, sources, shown, settings) if recommends else 0
         charts = [chart for _, section in sections.values() for chart in section.charts]
         folder.write_data("charts", {chart.name: chart.content for chart in charts})
         if browser:
             every = [_song_map(shown), *charts, *_song_charts(list(segments.values()), settings.show)]
             for file, image in chart_files(every, browser).items():
                 folder.write(f"figures/{file}", image)
-        top = overview(sources, len(songs.table))
-        tables = [table for _, section in sections.values() for table in section.tables]
-        for table in (*tables, *filter(None, [top.table])):
-            folder.write(f"tables/{table.name}.csv", table.as_csv())
-        folder.write("metrics.json", _as_file(_metrics(sources, sections, songs)))
-        html = _template().render(
-            run=name,
-            revision=sources.run.get("git_revision"),
-            overview=top,
-            sections=sections,
-            absent=absent,
-            map_note=_map_note(songs, shown),
-            scripts=scripts,
-            has_figures=browser is not None,
-        )
-        folder.write("index.html", html.encode("utf-8", "replace"))
+        _write_html(folder, sources, songs, len(shown), sections, absent)
     summary.facts |= {
         "run": name,
         "songs": len(songs.table),
         "songs in the report": len(shown),
         "songs with chroma and timbre": len(segments),
         "users with recommendations": n_users,
-        "map": songs.map_source + (f" ({songs.map_missing})" if songs.map_missing else ""),
+        "map": songs.map_description,
         "sections": len(sections),
         "sections without content": len(absent),
         "chart files": sum(file.startswith("figures/") for file in folder.sizes),
@@ -175,13 +158,35 @@ def _song_charts(segments: Sequence[Segments], show: Sequence[str]) -> list[Char
     return charts
 
 
-def _map_note(songs: Songs, shown: pd.DataFrame) -> str:
+def _write_html(
+    folder: Folder, sources: Sources, songs: Songs, n_shown: int, sections: Sections, absent: list[tuple[str, str]]
+) -> None:
+    """Write the page with its scripts, the tables and the metrics."""
     n = len(songs.table)
-    size = f"{n:,} songs" if len(shown) == n else f"{len(shown):,} of {n:,} songs, sampled by genre"
-    return f"{size}. Map: {songs.map_source}{f' ({songs.map_missing})' if songs.map_missing else ''}."
+    top = overview(sources, n)
+    tables = [table for _, section in sections.values() for table in section.tables]
+    for table in (*tables, *filter(None, [top.table])):
+        folder.write(f"tables/{table.name}.csv", table.as_csv())
+    folder.write("metrics.json", _as_file(_metrics(sources, sections, songs)))
+    loader = jinja2.PackageLoader("msd_spark.report", "assets")
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    size = f"{n:,} songs" if n_shown == n else f"{n_shown:,} of {n:,} songs, sampled by genre"
+    html = environment.get_template("report.html").render(
+        run=sources.name,
+        revision=sources.run.get("git_revision"),
+        overview=top,
+        sections=sections,
+        absent=absent,
+        map_note=f"{size}. Map: {songs.map_description}.",
+        scripts=folder.write_assets(),
+        has_figures=any(name.startswith("figures/") for name in folder.sizes),
+    )
+    folder.write("index.html", html.encode("utf-8", "replace"))
 
 
-def _metrics(sources: Sources, sections: Mapping[str, tuple[str, Section]], songs: Songs) -> dict[str, Any]:
+def _metrics(sources: Sources, sections: Sections, songs: Songs) -> dict[str, Any]:
     """Return all numbers of the report, unrounded."""
     run = sources.run
     copied = ("run", "model", "parameters", "target", "dataset", "git_revision", "versions")
@@ -203,10 +208,3 @@ def _as_file(content: dict[str, Any]) -> bytes:
         return value.item() if isinstance(value, np.generic) else str(value)
 
     return json.dumps(content, indent=1, ensure_ascii=True, default=plain).encode() + b"\n"
-
-
-def _template() -> jinja2.Template:
-    loader = jinja2.PackageLoader("msd_spark.report", "assets")
-    return jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    ).get_template("report.html")

@@ -35,6 +35,11 @@ class Songs:
     map_source: str
     map_missing: str | None
 
+    @property
+    def map_description(self) -> str:
+        """Origin of the places, and why they are not a map."""
+        return self.map_source + (f" ({self.map_missing})" if self.map_missing else "")
+
 
 def read_songs(sources: Sources) -> Songs:
     """Return every embedded song with its names, genre, popularity, split and place on the map.

@@ -43,8 +43,12 @@ SECTIONS: dict[str, tuple[str, Callable[[Sources], Section]]] = {
 """Title and function by anchor, in the order of the report."""
 
 
-def make_sections(sources: Sources) -> tuple[dict[str, tuple[str, Section]], list[tuple[str, str]]]:
-    """Return title and content of each section by anchor, and title and reason of each absent one."""
+Sections = dict[str, tuple[str, Section]]
+"""Title and content by anchor."""
+
+
+def make_sections(sources: Sources) -> tuple[Sections, list[tuple[str, str]]]:
+    """Return the sections with content, and title and reason of each section without content."""
     sections, absent = {}, []
     for anchor, (title, make) in SECTIONS.items():
         try:
