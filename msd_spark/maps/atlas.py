@@ -1,4 +1,4 @@
-"""The map as Embedding Atlas reads it: one Parquet file, with a column of neighbours.
+"""A map as one Parquet file for Embedding Atlas, with a column of neighbours.
 
 References
 ----------
@@ -34,25 +34,25 @@ ATLAS = pa.schema(
         (NEIGHBOURS_COLUMN, NEIGHBOURS_TYPE),
     ]
 )
-"""Columns of the file; null where something is not known of a song."""
+"""Columns of the file; null if unknown."""
 
 
 def neighbours_column(track_ids: pa.Array, neighbours: pa.Table) -> tuple[pa.Array, int]:
-    """Return each song's neighbours by their rows in the file, nearest first.
+    """Return each song's neighbours as row numbers of the file, nearest first.
 
     Parameters
     ----------
     track_ids : pyarrow.Array
-        The songs in the order of the file.
+        Songs in the order of the file.
     neighbours : pyarrow.Table
         Rows of ``neighbours/RUN``, in any order.
 
     Returns
     -------
     column : pyarrow.Array
-        Of `NEIGHBOURS_TYPE`; empty lists for a song without neighbours.
+        Of `NEIGHBOURS_TYPE`; empty lists without neighbours.
     left_out : int
-        Rows left out because the song or its neighbour is not in the file.
+        Rows whose song or neighbour is not in the file.
     """
     rows, ids = (
         pc.fill_null(pc.index_in(neighbours[name].combine_chunks(), value_set=track_ids), -1).to_numpy()
@@ -73,9 +73,9 @@ def atlas_table(songs: pd.DataFrame, neighbours: pa.Array) -> pa.Table:
     Parameters
     ----------
     songs : pandas.DataFrame
-        The columns of `ATLAS` but for the neighbours; null where something is not known.
+        Columns of `ATLAS` except the neighbours.
     neighbours : pyarrow.Array
-        As `neighbours_column` gives it for the songs in this order.
+        Column of `neighbours_column`, in the order of the songs.
     """
     plain = [field for field in ATLAS if field.name != NEIGHBOURS_COLUMN]
     columns = [pa.Array.from_pandas(songs[field.name], type=field.type) for field in plain]

@@ -1,28 +1,27 @@
-"""Which songs a map is made of: a seeded sample in which every genre has its share."""
+"""Seeded stratified samples of songs."""
 
 from __future__ import annotations
 
 import numpy as np
 
 FEWEST_OF_A_STRATUM = 10
-"""Songs that a rare genre sends at least, or all it has: of fewer there is no cluster to place others into."""
+"""Fewest songs of a genre in the sample, or all of them; fewer form no cluster to place others into."""
 
 
 def stratified_sample(strata: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """Return a sample of songs in which each stratum has its share, rare ones a little more.
+    """Return a sample of songs, proportional by stratum with a minimum for rare strata.
 
     Parameters
     ----------
     strata : numpy.ndarray
         Shape ``(n,)``, str: the genre of each song.
     size : int
-        Songs to draw; all where there are no more.
-    seed : int
+        Songs to draw, or all if there are fewer.
 
     Returns
     -------
     numpy.ndarray
-        Shape ``(min(n, size),)``, int64: places of the songs, increasing.
+        Shape ``(min(n, size),)``, int64: increasing row numbers.
     """
     if len(strata) <= size:
         return np.arange(len(strata))
@@ -37,15 +36,15 @@ def stratified_sample(strata: np.ndarray, size: int, seed: int) -> np.ndarray:
 
 
 def shares(counts: np.ndarray, size: int) -> np.ndarray:
-    """Return how many songs each stratum sends.
+    """Return the number of songs to draw from each stratum.
 
-    Every stratum sends `FEWEST_OF_A_STRATUM`, or what it has, or an equal part of the sample where that is less; what
-    is left is shared in proportion to what the strata have left, by the largest remainders.
+    Each stratum has at least `FEWEST_OF_A_STRATUM` songs, or all its songs, or an equal part of a small sample.
+    The rest is proportional to the remaining songs of the strata, by the largest remainders.
 
     Parameters
     ----------
     counts : numpy.ndarray
-        Shape ``(n_strata,)``: songs of each, at least 1.
+        Shape ``(n_strata,)``, at least 1.
     size : int
         Songs to draw, at most ``counts.sum()``.
 
@@ -56,8 +55,8 @@ def shares(counts: np.ndarray, size: int) -> np.ndarray:
 
     Examples
     --------
-    Of 1000, 90 and 5 songs, 100 are drawn: 10, 10 and 5 at first; the other 75 go by 990 and 80 that are left, so
-    69.39 and 5.61, and the one that rounding leaves goes to the second.
+    100 of 1000, 90 and 5 songs: first 10, 10 and 5; the other 75 are shared by 990 to 80, so 69.39 and 5.61, and the
+    last one goes to the larger remainder.
 
     >>> shares(np.array([1000, 90, 5]), 100).tolist()
     [79, 16, 5]

@@ -1,107 +1,106 @@
-"""What is asked of a map, and the names of what lies in ``maps/RUN``."""
+"""Settings of maps, and the names of files in ``maps/RUN``."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from msd_spark.core.errors import UserError
+from msd_spark.core.options import Check, OptionError, Settings, at_least, option
+from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 
-STAGE = "maps"
 TABLE = "maps"
 
-TSNE, UMAP = "tsne", "umap"
-METHODS = (TSNE, UMAP)
+TSNE, UMAP = METHODS = ("tsne", "umap")
 
 MAP_FILE = "_map.json"
 FITTED_FILE = "_fitted.parquet"
 VECTORS_FILE = "_vectors.parquet"
-"""Files within the table's folder; Spark, pandas and pyarrow pass over them."""
+"""Files in the table's folder; Spark, pandas and pyarrow skip them."""
 
 FEWEST_SONGS = 4
-"""With fewer, perplexity 1 (one neighbour that counts) is more than a third of the others."""
+"""With fewer songs, a perplexity of 1 is more than a third of the other songs."""
+
+ATLAS, PROJECTOR = VIEWERS = ("embedding-atlas", "projector")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a map is made: two maps of the same songs and the same layout are the same.
-
-    Attributes
-    ----------
-    method : str
-        One of `METHODS`.
-    sample : int
-        Songs that the map is made of, at most; the others are placed into it.
-    perplexity : float
-        About how many neighbours of a song count. Fewer where the map is made of few songs.
-    seed : int
-    """
+    """How a map is made; equal songs and layouts have equal maps. See the options of `MapSettings`."""
 
     method: str = TSNE
     sample: int = 3000
     perplexity: float = 30.0
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        """Refuse what cannot be made.
-
-        Raises
-        ------
-        UserError
-        """
-        if self.method not in METHODS:
-            raise UserError(f"the method is one of {', '.join(METHODS)}, not {self.method!r}")
-        if self.sample < FEWEST_SONGS:
-            raise UserError(f"a map is made of at least {FEWEST_SONGS} songs, not {self.sample} (--sample)")
-        if not 1 <= self.perplexity < float("inf"):
-            raise UserError(f"a perplexity is at least 1, not {self.perplexity} (--perplexity)")
-
     def effective_perplexity(self, n_songs: int) -> float:
-        """Return the perplexity for a map of so many songs: at most a third of a song's others [1]_.
+        """Return the perplexity for a number of songs: at most a third of the other songs [1]_.
 
         References
         ----------
-        .. [1] L. van der Maaten, "Accelerating t-SNE using tree-based algorithms", JMLR 15, 2014: affinities are
-           taken over three times as many neighbours as the perplexity says.
+        .. [1] L. van der Maaten, "Accelerating t-SNE using tree-based algorithms", JMLR 15, 2014: affinities use three
+           times as many neighbours as the perplexity.
         """
         return min(self.perplexity, (n_songs - 1) / 3)
 
 
+def _of_layout(text: str, default: object) -> str:
+    return f"{text} (default: that of the existing map, or {default})"
+
+
 @dataclass(frozen=True)
-class MapSettings:
-    """Which map is made.
+class ExportSettings(Settings):
+    """Files for viewers."""
 
-    Attributes
-    ----------
-    warehouse, run : str
-    method, sample, perplexity, seed : optional
-        As of `Layout`; left out, those of the map that is there, or the defaults.
-    refit : bool
-        Make a new map even where there is one.
-    block : int
-        Songs that are placed at a time; where they come to lie does not depend on it.
-    threads : int
-        More of them help with samples of tens of thousands, on cores that nobody else uses: openTSNE's wait for each
-        other so often that on busy cores two took eight times as long as one. The map does not depend on them.
-    """
-
-    warehouse: str
-    run: str
-    method: str | None = None
-    sample: int | None = None
-    perplexity: float | None = None
-    seed: int | None = None
-    refit: bool = False
-    block: int = 8192
-    threads: int = 1
+    folder: str | None = option(
+        None, "also write the map for Embedding Atlas and TensorBoard's projector", name="export", metavar="DIR"
+    )
+    viewer: str | None = option(None, "export for one viewer only", name="export-for", choices=VIEWERS)
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be asked for."""
-        if self.block < 1 or self.threads < 1:
-            raise UserError(f"--block and --threads are at least 1, not {self.block}, {self.threads}")
+        super().__post_init__()
+        if self.viewer and not self.folder:
+            raise OptionError("--export-for needs a folder; add --export DIR")
 
     @property
-    def asked(self) -> dict[str, Any]:
-        """The parts of the layout that were said."""
-        said = {item.name: getattr(self, item.name) for item in fields(Layout)}
-        return {name: value for name, value in said.items() if value is not None}
+    def viewers(self) -> tuple[str, ...]:
+        """The viewers to write files for; none without a folder."""
+        return () if self.folder is None else (self.viewer,) if self.viewer else VIEWERS
+
+
+@dataclass(frozen=True)
+class MapSettings(Settings):
+    """Settings of maps."""
+
+    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    run: str | None = option(None, "run to map; the newest by default", metavar="RUN")
+    method: str | None = option(None, _of_layout("layout", Layout.method), choices=METHODS)
+    sample: int | None = option(
+        None, _of_layout("fit the map to N songs and place the others into it", Layout.sample), metavar="N",
+        check=at_least(FEWEST_SONGS),
+    )  # fmt: skip
+    perplexity: float | None = option(
+        None, _of_layout("effective number of neighbours in t-SNE", Layout.perplexity),
+        check=Check(lambda value: 1 <= value < float("inf"), "finite numbers of 1 or more"),
+    )  # fmt: skip
+    seed: int | None = option(None, _of_layout("random seed for sampling and layout", Layout.seed))
+    refit: bool = option(False, "make a new map even if there is one")
+    block: int = option(8192, "songs placed at a time; limits the memory, not the result", check=at_least(1))
+    threads: int = option(1, "threads; more speed up large samples on idle cores only", check=at_least(1))
+    export: ExportSettings = ExportSettings()
+
+    def layout(self, run_name: str, existing: Layout | None) -> Layout:
+        """Return the layout of the existing map, or a new one with the options.
+
+        Raises
+        ------
+        UserError
+            If an option differs from the existing map.
+        """
+        current = asdict(existing or Layout())
+        options = {name: getattr(self, name) for name in current if getattr(self, name) is not None}
+        other = [f"{name} {current[name]}, not {value}" for name, value in options.items() if current[name] != value]
+        if existing is not None and other:
+            raise UserError(
+                f"maps/{run_name} was made with {'; '.join(other)}; omit these options, or make a new map by --refit"
+            )
+        return Layout(**current | options)

@@ -1,8 +1,8 @@
-"""t-SNE by openTSNE: a map of a sample, and songs placed into a map that is there.
+"""t-SNE by openTSNE: fit a map to a sample, and place songs into an existing map.
 
-Two songs are as far apart as the cosine says, as in ``neighbours/RUN``: vectors are scaled to length 1, and the
-Euclidean distance of these is ``sqrt(2 (1 - cosine))``. Neighbours are exact. A song that is placed sees the
-fitted songs alone, so where it comes to lie depends neither on the songs placed with it nor on when.
+Distances are cosine distances, as in ``neighbours/RUN``: vectors are scaled to length 1, so their Euclidean distance
+is ``sqrt(2 (1 - cosine))``. Neighbours are exact. A placed song is attracted by the fitted songs alone, so its place
+does not depend on other placed songs or on their order.
 
 References
 ----------
@@ -32,26 +32,17 @@ METRIC = "cosine"
 ITERATIONS = 250
 MOMENTUM, LEARNING_RATE, EXAGGERATION, GREATEST_GRADIENT = 0.8, 0.1, 1.5, 0.25
 PERPLEXITY_OF_PLACING = 5.0
-"""How songs are placed, as openTSNE does by itself: from the median of three times so many neighbours."""
+"""openTSNE's defaults for placing songs: from the median of three times as many neighbours as the perplexity."""
 
 GREATEST_STEP = 0.2
-"""How far a song goes in one iteration, at most. With `ITERATIONS` it bounds how far a song gets from where it
-starts, amid the fitted songs: openTSNE reads beyond its grid of interpolation, and crashes, where a song leaves it."""
+"""Largest step per iteration. With `ITERATIONS` it bounds the distance of a song from its start among the fitted songs:
+openTSNE reads beyond its interpolation grid, and crashes, if a song leaves it."""
 
 STEPS_BETWEEN_REPORTS = 25
 
 
 class ExactIndex(KNNIndex):  # type: ignore[misc]  # openTSNE has no types
-    """The fitted songs' exact neighbours, for openTSNE.
-
-    Parameters
-    ----------
-    space : Space
-        Of the cosine.
-    k : int
-        Neighbours of each fitted song.
-    threads : int
-    """
+    """The exact cosine neighbours of the fitted songs, for openTSNE."""
 
     VALID_METRICS = (METRIC,)
 
@@ -61,18 +52,18 @@ class ExactIndex(KNNIndex):  # type: ignore[misc]  # openTSNE has no types
         self._nobody = Exclusions(np.empty((0, len(space)), np.int32))
 
     def build(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return numbers and distances of the fitted songs' neighbours, each of shape ``(n, k)``."""
+        """Return numbers and distances of the neighbours of fitted songs, each of shape ``(n, k)``."""
         everyone = np.arange(len(self.space))
         return _euclidean(nearest_of_all(self.space, self.k, self._nobody, everyone, self.n_jobs))
 
     def query(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return numbers and distances of other songs' neighbours among the fitted ones, each of shape ``(m, k)``."""
+        """Return numbers and distances of the fitted neighbours of other songs, each of shape ``(m, k)``."""
         return _euclidean(nearest(self.space, query, np.full(len(query), NONE), k, self._nobody))
 
 
-def _euclidean(found: Neighbours) -> tuple[np.ndarray, np.ndarray]:
-    """Return distances on the sphere's chord for those that are 1 less the cosine."""
-    return found.places, np.sqrt(2 * np.maximum(found.distances, 0))
+def _euclidean(neighbours: Neighbours) -> tuple[np.ndarray, np.ndarray]:
+    """Convert cosine distances to Euclidean distances of vectors of length 1."""
+    return neighbours.places, np.sqrt(2 * np.maximum(neighbours.distances, 0))
 
 
 def _affinities(vectors: np.ndarray, perplexity: float, threads: int) -> PerplexityBasedNN:
@@ -84,7 +75,7 @@ def _affinities(vectors: np.ndarray, perplexity: float, threads: int) -> Perplex
 def fit_tsne(
     vectors: np.ndarray, perplexity: float, seed: int, threads: int = 1, report: Callable[[int], object] | None = None
 ) -> np.ndarray:
-    """Make a map of songs.
+    """Fit a map; it does not depend on the number of threads.
 
     Parameters
     ----------
@@ -92,22 +83,19 @@ def fit_tsne(
         Shape ``(n, size)``, float32, at least 4 songs.
     perplexity : float
         At most ``(n - 1) / 3``.
-    seed : int
-    threads : int
-        The map does not depend on them.
     report : callable, optional
-        Is told the iterations done since the last time.
+        Called with the number of iterations since the last call.
 
     Returns
     -------
     numpy.ndarray
-        Shape ``(n, 2)``, float32, its bounding box centred at 0.
+        Shape ``(n, 2)``, float32, with its bounding box centred at 0.
     """
 
-    def tell(*_: object) -> bool:
+    def callback(*_: object) -> bool:
         if report is not None:
             report(STEPS_BETWEEN_REPORTS)
-        return False  # go on
+        return False  # continue
 
     affinities = _affinities(vectors, perplexity, threads)
     start = pca(affinities.knn_index.space.scaled.astype(np.float64), random_state=seed)
@@ -115,7 +103,7 @@ def fit_tsne(
         perplexity=perplexity,
         n_jobs=threads,
         random_state=seed,
-        callbacks=[tell],
+        callbacks=[callback],
         callbacks_every_iters=STEPS_BETWEEN_REPORTS,
     )
     places = np.asarray(model.fit(affinities=affinities, initialization=start))
@@ -123,7 +111,7 @@ def fit_tsne(
 
 
 FIT_ITERATIONS = TSNE().early_exaggeration_iter + TSNE().n_iter
-"""Iterations of a fit."""
+"""Iterations per fit."""
 
 
 class TsnePlacer:
@@ -131,13 +119,10 @@ class TsnePlacer:
 
     Parameters
     ----------
-    vectors : numpy.ndarray
-        Shape ``(n, size)``, float32: the fitted songs.
-    places : numpy.ndarray
-        Shape ``(n, 2)``, float32: where they lie, as `fit_tsne` gives it.
+    vectors, places : numpy.ndarray
+        Shapes ``(n, size)`` and ``(n, 2)``, float32: the fitted songs and their places by `fit_tsne`.
     perplexity : float
-        That they were fitted with.
-    threads : int
+        That of the fit.
     """
 
     def __init__(self, vectors: np.ndarray, places: np.ndarray, perplexity: float, threads: int = 1) -> None:
@@ -150,11 +135,11 @@ class TsnePlacer:
             n_jobs=threads,
         )
         extent = max(float(np.ptp(places)), 1.0)
-        # The padding is a share of the extent, half of it on either side.
+        # The padding is a share of the extent, half of it on each side.
         self._map.prepare_interpolation_grid(padding=2.2 * ITERATIONS * GREATEST_STEP / extent)
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
-        """Return where songs ``(m, size)`` come to lie: shape ``(m, 2)``, float32."""
+        """Return the places of songs ``(m, size)``: shape ``(m, 2)``, float32."""
         k = max(1, int(3 * self._perplexity))
         placed = self._map.prepare_partial(vectors, initialization="median", k=k, perplexity=self._perplexity)
         placed.optimize(

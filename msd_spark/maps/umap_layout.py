@@ -1,4 +1,4 @@
-"""UMAP, where umap-learn is installed: an option beside t-SNE.
+"""UMAP, as an alternative to t-SNE; needs umap-learn.
 
 References
 ----------
@@ -22,31 +22,32 @@ NEIGHBOURS = 15
 
 
 def require_umap() -> None:
-    """Check that umap-learn is there.
+    """Check that umap-learn is installed.
 
     Raises
     ------
     UserError
+        If it is not.
     """
     if importlib.util.find_spec("umap") is None:
         raise UserError(
-            "--method umap needs umap-learn, which is not installed; pip install umap-learn, or --method tsne"
+            "--method umap needs umap-learn, which is not installed; run pip install umap-learn, or use --method tsne"
         )
 
 
 def _fitted(vectors: np.ndarray, seed: int) -> Any:
     umap = importlib.import_module("umap")
     n_neighbours = min(NEIGHBOURS, len(vectors) - 1)
-    # Of few songs there is no spectral layout to start from.
+    # There is no spectral initialisation for few songs.
     start = "spectral" if len(vectors) > 4 * NEIGHBOURS else "random"
     with warnings.catch_warnings():
-        # It says that a seed means one thread, which is what we want.
+        # It warns that a seed implies one thread.
         warnings.filterwarnings("ignore", message="n_jobs value")
         return umap.UMAP(n_neighbors=n_neighbours, metric="cosine", random_state=seed, init=start).fit(vectors)
 
 
 def fit_umap(vectors: np.ndarray, seed: int) -> np.ndarray:
-    """Make a map of songs ``(n, size)``: shape ``(n, 2)``, float32, its bounding box centred at 0."""
+    """Fit a map to songs ``(n, size)``: shape ``(n, 2)``, float32, with its bounding box centred at 0."""
     places = np.asarray(_fitted(vectors, seed).embedding_, np.float64)
     return (places - (places.min(axis=0) + places.max(axis=0)) / 2).astype(np.float32)
 
@@ -54,14 +55,13 @@ def fit_umap(vectors: np.ndarray, seed: int) -> np.ndarray:
 class UmapPlacer:
     """Places songs into a map.
 
-    UMAP keeps its state in pickles alone, which this project reads none of. What it learned of the fitted songs is
-    learned anew from them, with the seed of then, and their places are those that were kept.
+    UMAP can save its state only as a pickle, which is unsafe to load. Therefore the model is fitted again to the fitted
+    songs with the same seed, and their stored places replace the new ones.
 
     Parameters
     ----------
     vectors, places : numpy.ndarray
-        Shapes ``(n, size)`` and ``(n, 2)``, float32: the fitted songs and where they lie.
-    seed : int
+        Shapes ``(n, size)`` and ``(n, 2)``, float32: the fitted songs and their places.
     """
 
     def __init__(self, vectors: np.ndarray, places: np.ndarray, seed: int) -> None:
@@ -69,5 +69,5 @@ class UmapPlacer:
         self._map.embedding_ = places.astype(np.float32)
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
-        """Return where songs ``(m, size)`` come to lie: shape ``(m, 2)``, float32."""
+        """Return the places of songs ``(m, size)``: shape ``(m, 2)``, float32."""
         return np.asarray(self._map.transform(vectors), np.float32)

@@ -1,4 +1,4 @@
-"""The map's exports, read back as their viewers read them."""
+"""Exports of a map, read back as their viewers do."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.core.errors import UserError
-from msd_spark.core.schemas import MAPS, NEIGHBOURS, POPULARITY
+from msd_spark.catalogue.embeddings import read_embeddings
+from msd_spark.core.schemas import NEIGHBOURS, POPULARITY
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.maps.atlas import neighbours_column
-from msd_spark.maps.export import ExportSettings, export_map
+from msd_spark.maps.export import export_map
 from msd_spark.maps.projector import METADATA_COLUMNS, escape
+from msd_spark.maps.saved_map import PlacedSongs, directions
+from msd_spark.maps.settings import ExportSettings
 from tests.support.embedded_songs import write_embedded_songs
 
 SONGS = 30
@@ -26,21 +28,20 @@ TITLE = 'a\ttab, a\nline, a \\n that is none, "quotes"\r and <script>'
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """Thirty songs, of which the last is not on the map; each one's neighbours are the next ones."""
+    """Thirty songs; the neighbours of each are the next two, and one is not on the map."""
     made = write_embedded_songs(tmp_path_factory.mktemp("export"), n=SONGS)
     ids = sorted(pq.read_table(made.path("songs"), columns=["track_id"])["track_id"].to_pylist())
     songs = pq.read_table(made.path("songs")).sort_by("track_id")
     titles = [TITLE, None, *songs["title"].to_pylist()[2:]]
     songs = songs.set_column(songs.schema.get_field_index("title"), "title", pa.array(titles))
     made.write_arrow(songs, "songs")
-    rows = [{"track_id": track, "x": float(n), "y": -float(n), "fitted": n % 2 == 0} for n, track in enumerate(ids)]
-    made.write_arrow(pa.Table.from_pylist(rows[:-1], MAPS), "maps", "tiny")
     near = [
         {"track_id": track, "rank": rank, "neighbour_id": ids[n + rank], "distance": rank / 8}
         for n, track in enumerate(ids)
         for rank in (2, 1)
         if n + rank < SONGS
     ]
+    near.append({"track_id": ids[0], "rank": 3, "neighbour_id": "TR-elsewhere", "distance": 0.5})
     made.write_arrow(pa.Table.from_pylist(near, NEIGHBOURS), "neighbours", "tiny")
     heard = {"track_id": ids[3], "plays": 12, "listeners": 2, "popularity_rank": 1, "popularity_decile": 9}
     made.write_arrow(pa.Table.from_pylist([heard], POPULARITY), "popularity")
@@ -50,28 +51,31 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
 @pytest.fixture(scope="module")
 def exported(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
     folder = tmp_path_factory.mktemp("to") / "new"
-    return folder, export_map(ExportSettings(warehouse.root, "tiny", str(folder))).facts
+    embedded = read_embeddings(warehouse, "tiny")
+    numbers = np.arange(SONGS, dtype=np.float32)
+    places = np.column_stack([numbers, -numbers])
+    placed = PlacedSongs(embedded.track_ids, places, numbers % 2 == 0, directions(embedded.vectors))
+    return folder, export_map(warehouse, "tiny", embedded, placed, ExportSettings(str(folder)))
 
 
-def test_embedding_atlas_gets_places_names_and_neighbours_by_row(exported: tuple[Path, dict[str, object]]) -> None:
+def test_embedding_atlas_has_places_names_and_neighbours_by_row(exported: tuple[Path, dict[str, object]]) -> None:
     folder, facts = exported
     rows = pq.read_table(folder / "embedding-atlas.parquet").to_pylist()
-    assert len(rows) == SONGS - 1
+    assert len(rows) == SONGS
     first, second = rows[:2]
     assert (first["x"], first["y"], first["fitted"], first["title"]) == (0.0, 0.0, True, TITLE)
     assert (second["title"], second["artist"]) == (None, "Ártist 0")
     assert first["neighbors"] == {"ids": [1, 2], "distances": [0.125, 0.25]}
     assert rows[-1]["neighbors"] == {"ids": [], "distances": []}
-    assert rows[-2]["neighbors"] == {"ids": [SONGS - 2], "distances": [0.125]}
+    assert rows[-2]["neighbors"] == {"ids": [SONGS - 1], "distances": [0.125]}
     assert (rows[3]["plays"], rows[3]["popularity_decile"], rows[4]["plays"]) == (12, 9, None)
     assert all(row["genre"] == row["predicted_genre"] for row in rows)
     assert 1970 <= rows[5]["year"] < 2010
-    # To the song that is not on the map point the two before it.
-    assert (facts["songs that are not on the map"], facts["neighbours that are not on the map"]) == (1, 2)
+    assert (facts["neighbours"], facts["neighbours not on the map"]) == (2 * SONGS - 3, 1)
 
 
 def test_tensorboard_reads_the_projectors_files(exported: tuple[Path, dict[str, object]], warehouse: Warehouse) -> None:
-    # Neither publishes types.
+    # These packages have no types.
     text_format = import_module("google.protobuf.text_format")
     plugin = import_module("tensorboard.plugins.projector.projector_plugin")
     configuration = import_module("tensorboard.plugins.projector.projector_config_pb2").ProjectorConfig()
@@ -80,19 +84,19 @@ def test_tensorboard_reads_the_projectors_files(exported: tuple[Path, dict[str, 
     assert [item.tensor_name for item in found] == ["tiny"]
     read = plugin._read_tensor_tsv_file(str(folder / found[0].tensor_path))
     embedded = pq.read_table(warehouse.path("embeddings", "tiny")).sort_by("track_id")
-    np.testing.assert_array_equal(read, np.array(embedded["embedding"].to_pylist()[:-1], np.float32))
+    np.testing.assert_array_equal(read, np.array(embedded["embedding"].to_pylist(), np.float32))
     text = (folder / found[0].metadata_path).read_bytes().decode()
     header, *lines = text.removesuffix("\n").split("\n")
     assert tuple(header.split("\t")) == METADATA_COLUMNS
     assert len(lines) == len(read)
     cells = [dict(zip(METADATA_COLUMNS, line.split("\t"), strict=True)) for line in lines]
-    assert [cell["track_id"] for cell in cells] == embedded["track_id"].to_pylist()[:-1]
+    assert [cell["track_id"] for cell in cells] == embedded["track_id"].to_pylist()
     assert cells[0]["title"] == 'a\\ttab, a\\nline, a \\\\n that is none, "quotes"\\r and <script>'
     assert (cells[1]["title"], cells[3]["plays"], cells[4]["plays"]) == ("", "12", "")
 
 
 @given(st.text(st.characters(codec="utf-8")))
-def test_a_cell_has_no_tab_or_line_end_and_can_be_read_back(text: str) -> None:
+def test_cell_has_no_tab_or_line_end_and_can_be_read_back(text: str) -> None:
     cell = escape(text)
     assert not set("\t\n\r") & set(cell)
     back, rest = "", iter(cell)
@@ -101,28 +105,7 @@ def test_a_cell_has_no_tab_or_line_end_and_can_be_read_back(text: str) -> None:
     assert back == text
 
 
-def test_one_viewer_alone_needs_what_it_shows(warehouse: Warehouse, tmp_path: Path) -> None:
-    bare = Warehouse(str(tmp_path / "w"))
-    for names in (("songs",), ("embeddings", "tiny"), ("maps", "tiny")):
-        bare.write_arrow(pq.read_table(warehouse.path(*names), partitioning=None), *names)
-    export_map(ExportSettings(bare.root, "tiny", str(tmp_path / "to"), ("projector",)))
-    assert sorted(path.name for path in (tmp_path / "to").iterdir()) == [
-        "metadata.tsv",
-        "projector_config.pbtxt",
-        "vectors.tsv",
-    ]
-    with pytest.raises(
-        UserError, match=r"table .*/neighbours/tiny is missing or incomplete; run msd-spark neighbours first"
-    ):
-        export_map(ExportSettings(bare.root, "tiny", str(tmp_path / "to")))
-
-
-def test_a_map_that_is_not_there_is_named(warehouse: Warehouse, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"table .*/maps/other is missing or incomplete; run msd-spark maps"):
-        export_map(ExportSettings(warehouse.root, "other", str(tmp_path)))
-
-
-def test_neighbours_of_no_song_are_empty_lists() -> None:
+def test_empty_neighbours_are_empty_lists() -> None:
     column, left_out = neighbours_column(pa.array(["A", "B"]), NEIGHBOURS.empty_table())
     assert column.to_pylist() == [{"ids": [], "distances": []}] * 2
     assert left_out == 0

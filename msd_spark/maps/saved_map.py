@@ -1,8 +1,8 @@
-"""What is kept with a map, so that every song stays where it is: the fitted songs, and what each song was placed by.
+"""A map as it is stored: the places of all songs, and the data for placing more songs without moving the others.
 
-Beside the table lie ``_map.json`` (how the map is made), ``_fitted.parquet`` (the songs that it was made of, with
-their embeddings and places) and ``_vectors.parquet`` (each song's direction, by which it is known whether it is
-still the same). There is no pickle.
+The table's folder also has ``_map.json`` (the layout), ``_fitted.parquet`` (the songs that the map was fitted to, with
+embeddings and places) and ``_vectors.parquet`` (the direction of each song's embedding when it was placed). There is no
+pickle.
 """
 
 from __future__ import annotations
@@ -18,29 +18,27 @@ from msd_spark.catalogue.embeddings import Embedded
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import MAPS, VECTOR
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.maps.settings import FITTED_FILE, MAP_FILE, TABLE, VECTORS_FILE, Layout
+from msd_spark.maps.settings import FITTED_FILE, MAP_FILE, TABLE, VECTORS_FILE, Layout, MapSettings
 from msd_spark.neighbours.space import unit
 
 HALF = np.dtype("<f2")
 
 SAME_DIRECTION = 1e-3
-"""Largest difference between the coordinates of one direction: twice what float16 rounds, for numbers up to 1."""
+"""Largest difference between coordinates of equal directions: twice float16's rounding of numbers up to 1."""
 
 
 @dataclass(frozen=True)
-class Songs:
-    """Songs on a map, in the order of their track ids.
+class PlacedSongs:
+    """Songs on a map, sorted by track id.
 
     Attributes
     ----------
-    track_ids : numpy.ndarray
-        Shape ``(n,)``, str.
     places : numpy.ndarray
         Shape ``(n, 2)``, float32.
     fitted : numpy.ndarray
-        Shape ``(n,)``, bool.
+        Shape ``(n,)``, bool: whether the map was fitted to the song.
     directions : numpy.ndarray
-        Shape ``(n, size)``, float16: the embeddings at length 1.
+        Shape ``(n, size)``, float16: embeddings scaled to length 1.
     """
 
     track_ids: np.ndarray
@@ -50,48 +48,48 @@ class Songs:
 
 
 @dataclass(frozen=True)
-class KeptMap:
-    """A map, with all that placing more songs needs.
+class SavedMap:
+    """A map, with the data for placing more songs.
 
     Attributes
     ----------
-    layout : Layout
     perplexity : float
-        That it was fitted with.
+        Effective perplexity of the fit.
     fitted : Embedded
-        The songs that it was made of, as they were then.
+        The songs that the map was fitted to, with their embeddings at that time.
     places : numpy.ndarray
-        Shape ``(n_fitted, 2)``, float32: where these lie.
-    songs : Songs
-        All songs on it.
+        Shape ``(n_fitted, 2)``, float32: their places.
+    songs : PlacedSongs
+        All songs on the map.
     """
 
     layout: Layout
     perplexity: float
     fitted: Embedded
     places: np.ndarray
-    songs: Songs
+    songs: PlacedSongs
 
     @classmethod
-    def read(cls, warehouse: Warehouse, run: str) -> KeptMap | None:
-        """Read ``maps/RUN``; None where there is none.
+    def read(cls, warehouse: Warehouse, run: str) -> SavedMap | None:
+        """Read ``maps/RUN``; None if there is none.
 
         Raises
         ------
         UserError
-            When it is there and cannot be gone on with.
+            If its files do not match.
         """
         if not warehouse.is_complete(TABLE, run):
             return None
+        why = ""
         try:
-            said = warehouse.read_json(TABLE, run, MAP_FILE)
-            layout = Layout(**said["layout"])
+            metadata = warehouse.read_json(TABLE, run, MAP_FILE)
+            layout = MapSettings(**metadata["layout"]).layout(run, None)
             fitted, vectors = (
                 pq.read_table(warehouse.path(TABLE, run, name), filesystem=warehouse.filesystem)
                 for name in (FITTED_FILE, VECTORS_FILE)
             )
             table = warehouse.read_table(MAPS.names, TABLE, run)
-            size = int(said["size"])
+            size = int(metadata["size"])
             reference = Embedded(
                 _ids(fitted),
                 fitted["embedding"].combine_chunks().flatten().to_numpy().reshape(-1, size),
@@ -99,20 +97,18 @@ class KeptMap:
                 np.zeros(len(fitted), bool),
             )
             directions = np.frombuffer(b"".join(vectors["direction"].to_pylist()), HALF).reshape(-1, size)
-            songs = Songs(_ids(table), _places(table), table["fitted"].to_numpy(), directions)
-            found = cls(layout, float(said["perplexity"]), reference, _places(fitted), songs)
-            whole = reference.fingerprint() == said["fingerprint"] and (_ids(vectors) == songs.track_ids).all()
+            songs = PlacedSongs(_ids(table), _places(table), table["fitted"].to_numpy(), directions)
+            saved = cls(layout, float(metadata["perplexity"]), reference, _places(fitted), songs)
+            consistent = reference.fingerprint() == metadata["fingerprint"]
+            if consistent and (_ids(vectors) == songs.track_ids).all():
+                return saved
         except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
-            whole, why = False, f" ({type(error).__name__}: {error})"
-        else:
-            why = ""
-        if not whole:
-            raise UserError(f"what is kept beside maps/{run} does not belong to it{why}; make a new map (--refit)")
-        return found
+            why = f" ({type(error).__name__}: {error})"
+        raise UserError(f"the files of maps/{run} do not match{why}; make a new map by --refit")
 
     def write(self, warehouse: Warehouse, run: str) -> None:
-        """Write ``maps/RUN``, replacing what is there."""
-        said: dict[str, Any] = {
+        """Write ``maps/RUN``, replacing the existing map."""
+        metadata: dict[str, Any] = {
             "run": run,
             "layout": asdict(self.layout),
             "perplexity": self.perplexity,
@@ -138,16 +134,16 @@ class KeptMap:
         with warehouse.replacing(TABLE, run) as staging:
             for name, table in tables.items():
                 pq.write_table(table, f"{staging}/{name}", filesystem=warehouse.filesystem, compression="zstd")
-            warehouse.write_json(said, staging.removeprefix(f"{warehouse.root}/"), MAP_FILE)
+            warehouse.write_json(metadata, staging.removeprefix(f"{warehouse.root}/"), MAP_FILE)
 
 
 def directions(vectors: np.ndarray) -> np.ndarray:
-    """Return embeddings ``(n, size)`` at length 1, float16: what a place on the map depends on, nearly."""
+    """Scale embeddings ``(n, size)`` to length 1, float16; a song's place depends on little else."""
     return unit(vectors).astype(HALF)
 
 
 def same_directions(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return which of two lists' rows ``(n, size)`` are one direction, rounding aside: shape ``(n,)``, bool."""
+    """Return which rows of two arrays ``(n, size)`` are equal up to rounding: shape ``(n,)``, bool."""
     return np.asarray((np.abs(one.astype(np.float32) - other.astype(np.float32)) <= SAME_DIRECTION).all(axis=1))
 
 
@@ -160,7 +156,7 @@ def _places(table: pa.Table) -> np.ndarray:
 
 
 def _bytes(values: np.ndarray) -> pa.Array:
-    """Return rows as bytes: Parquet has no float16 that pyarrow 14 writes."""
+    """Return rows as bytes, since pyarrow 14 cannot write float16 to Parquet."""
     rows = np.ascontiguousarray(values, HALF)
     buffer = pa.py_buffer(rows.tobytes())
     return pa.Array.from_buffers(pa.binary(rows.shape[1] * HALF.itemsize), len(rows), [None, buffer])
