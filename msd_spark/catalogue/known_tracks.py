@@ -139,6 +139,23 @@ def known_tracks(warehouse: Warehouse, track_ids: pa.Array, size: int, *, lyrics
     return KnownTracks(vectors, tables.has_row_in("labels"), tables.has_row_in("popularity"))
 
 
+def lyrics_fingerprint(warehouse: Warehouse) -> str:
+    """Return the fingerprint of the word vectors of ``lyrics/``, `NO_LYRICS` if the table is missing.
+
+    Raises
+    ------
+    UserError
+        If the summary of the lyrics job is missing.
+    """
+    if not warehouse.is_complete("lyrics"):
+        return NO_LYRICS
+    try:
+        return str(warehouse.read_json(SUMMARIES, "lyrics.json")["vectors"]["fingerprint"])
+    except (OSError, KeyError, ValueError):
+        message = f"{SUMMARIES}/lyrics.json does not name the word vectors of lyrics/"
+        raise UserError(f"{message}; run {command_for('lyrics')} again") from None
+
+
 class SideTables:
     """Reads the tables besides ``songs/`` for given tracks.
 
@@ -238,13 +255,7 @@ class SideTables:
         """
         if not self.exists("lyrics"):
             return Vectors.none(len(self.track_ids)), NO_LYRICS
-        vectors = self.lyric_vectors(size)
-        try:
-            fingerprint = str(self.warehouse.read_json(SUMMARIES, "lyrics.json")["vectors"]["fingerprint"])
-        except (OSError, KeyError, ValueError):
-            message = f"{SUMMARIES}/lyrics.json does not name the word vectors of lyrics/"
-            raise UserError(f"{message}; run {command_for('lyrics')} again") from None
-        return vectors, fingerprint
+        return self.lyric_vectors(size), lyrics_fingerprint(self.warehouse)
 
     def lyric_vectors(self, size: int) -> Vectors:
         """Return each track's lyric vector; none if ``lyrics/`` does not exist.

@@ -15,6 +15,9 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 S = TypeVar("S", bound="Settings")
 
+REQUIRED: Any = dataclasses.MISSING
+"""Default of an option that must be given."""
+
 _KEY = "option"
 _WITHOUT = "without"
 

@@ -141,7 +141,7 @@ STAGES: dict[str, tuple[Verb, ...]] = {
             "score",
             "embed every song and predict its genre",
             "msd_spark.scoring.settings:ScoreSettings",
-            "msd_spark.scoring.job:run",
+            "msd_spark.similar.score:run",
             "jobs/score.py",
         ),
         Verb(

@@ -1,1 +1,1 @@
-"""Every song through a trained model: its embedding, the head's outputs, and what was known of it."""
+"""Score every song with a trained model: embedding, predictions, and flags of what is known about it."""

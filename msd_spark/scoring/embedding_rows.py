@@ -1,4 +1,4 @@
-"""Rows of ``embeddings/RUN``, from what a model says and what the warehouse knows of a track."""
+"""Build rows of ``embeddings/RUN`` from the output of a model and what is known about the tracks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from msd_spark.scoring.trained_run import TrainedRun
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """Return the entropy of distributions: 0 where one class is certain, ``ln(n_classes)`` where all are alike.
+    """Return the entropy of distributions in nats, from 0 (one certain class) to ``ln(n_classes)`` (uniform).
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def entropy(probabilities: np.ndarray) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        Shape ``(n,)``, float32, in nats.
+        Shape ``(n,)``, float32.
     """
     values = probabilities.astype(np.float64)
     logarithms = np.log(values, out=np.zeros_like(values), where=values > 0)
@@ -32,16 +32,15 @@ def entropy(probabilities: np.ndarray) -> np.ndarray:
 
 
 def embedding_rows(run: TrainedRun, track_ids: pa.Array, scores: Scores, flags: Mapping[str, np.ndarray]) -> pa.Table:
-    """Return rows of `msd_spark.core.schemas.EMBEDDINGS`.
+    """Return rows in the schema `msd_spark.core.schemas.EMBEDDINGS`.
 
     Parameters
     ----------
     run : TrainedRun
-        Of another target than genre, its outputs go to ``target_scores``, and what is told of genres is null.
-    track_ids : pyarrow.Array
-    scores : Scores
+        If its target is not the genre, the outputs become ``target_scores`` and the columns of genres are null.
+    track_ids, scores
     flags : mapping
-        By the names of `msd_spark.core.schemas.EMBEDDING_FLAGS`: shape ``(n,)``, true or 1 where a track has the thing.
+        By the names of `msd_spark.core.schemas.EMBEDDING_FLAGS`, each of shape ``(n,)``.
     """
     n = len(track_ids)
     columns: dict[str, pa.Array] = {item.name: pa.nulls(n, item.type) for item in EMBEDDINGS}
@@ -49,11 +48,11 @@ def embedding_rows(run: TrainedRun, track_ids: pa.Array, scores: Scores, flags: 
     columns["track_id"] = track_ids
     columns["embedding"] = rows_to_lists(scores.embeddings, EMBEDDINGS.field("embedding").type)
     columns["run"] = pa.array([run.name] * n, pa.string())
-    outputs = "genre_probabilities" if run.tells_genres else "target_scores"
+    outputs = "genre_probabilities" if run.predicts_genres else "target_scores"
     columns[outputs] = rows_to_lists(scores.outputs, EMBEDDINGS.field(outputs).type)
-    if run.tells_genres:
+    if run.predicts_genres:
         names = pa.array(run.class_names, pa.string())
         columns["predicted_genre"] = names.take(pa.array(scores.outputs.argmax(axis=1)))
-    if run.has_one_class:
+    if run.is_distribution:
         columns["entropy"] = pa.array(entropy(scores.outputs))
     return pa.Table.from_arrays([columns[item.name].cast(item.type) for item in EMBEDDINGS], schema=EMBEDDINGS)

@@ -1,4 +1,4 @@
-"""A run's model in one process: loaded once, called in batches of one size."""
+"""Load a run's model once per process, and call it on batches of one size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Scores(NamedTuple):
-    """What a model says of songs.
+    """Output of a model.
 
     Attributes
     ----------
@@ -34,6 +34,11 @@ class Scores(NamedTuple):
     embeddings: np.ndarray
     outputs: np.ndarray
 
+    @property
+    def finite(self) -> np.ndarray:
+        """Shape ``(n,)``, bool: which songs have only finite numbers."""
+        return np.asarray(np.isfinite(self.embeddings).all(axis=1) & np.isfinite(self.outputs).all(axis=1))
+
 
 Infer = Callable[[Mapping[str, np.ndarray]], Scores]
 
@@ -44,7 +49,7 @@ class ScoringModel:
     Parameters
     ----------
     infer : callable
-        From the inputs of exactly `batch` songs, as `msd_spark.core.model_inputs.model_inputs` makes them, to scores.
+        Scores the inputs of exactly `batch` songs, as `msd_spark.core.model_inputs.model_inputs` makes them.
     geometry : Geometry
     batch : int
     """
@@ -54,19 +59,14 @@ class ScoringModel:
         self.geometry = geometry
         self.batch = batch
 
-    @classmethod
-    def load(cls, run: TrainedRun, batch: int, threads: int) -> ScoringModel:
-        """Load a run's model with so many threads, of which only a process that TensorFlow is new to hears."""
-        return cls(compiled(load_keras(run.model, threads), run.geometry, batch), run.geometry, batch)
-
     def __call__(self, columns: Mapping[str, np.ndarray]) -> Scores:
-        """Return the scores of songs, however many there are.
+        """Return the scores of at least one song.
 
         Parameters
         ----------
         columns : mapping
-            As `msd_spark.core.model_inputs.model_inputs` takes them. The last batch is filled up with songs of zeros,
-            which no song in it can see.
+            As `msd_spark.core.model_inputs.model_inputs` takes them. The last batch is padded with songs of zeros,
+            which do not affect the others.
         """
         n = len(columns["n_segments"])
         parts = []
@@ -74,25 +74,19 @@ class ScoringModel:
             inputs = model_inputs(
                 {name: rows[start : start + self.batch] for name, rows in columns.items()}, self.geometry
             )
-            here = min(self.batch, n - start)
-            scores = self._infer({name: _filled(rows, self.batch) for name, rows in inputs.items()})
-            parts.append(Scores(scores.embeddings[:here], scores.outputs[:here]))
-        if not parts:
-            raise ValueError("no songs to score")
+            size = min(self.batch, n - start)
+            scores = self._infer({name: _padded(rows, self.batch) for name, rows in inputs.items()})
+            parts.append(Scores(scores.embeddings[:size], scores.outputs[:size]))
         return Scores(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _filled(rows: np.ndarray, size: int) -> np.ndarray:
-    """Return rows with zeros behind them, `size` in all."""
-    if len(rows) == size:
-        return rows
-    filled = np.zeros((size, *rows.shape[1:]), rows.dtype)
-    filled[: len(rows)] = rows
-    return filled
+def _padded(rows: np.ndarray, size: int) -> np.ndarray:
+    """Return rows followed by zeros, `size` in all."""
+    return np.pad(rows, [(0, size - len(rows)), *[(0, 0)] * (rows.ndim - 1)]) if len(rows) < size else rows
 
 
 def load_keras(content: bytes, threads: int) -> keras.Model:
-    """Return the model in a file's bytes, with the embedding and the head's scores as outputs, in safe mode."""
+    """Load a model in safe mode, with the embedding and the head as outputs."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
     import tensorflow as tf
@@ -101,10 +95,10 @@ def load_keras(content: bytes, threads: int) -> keras.Model:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
         for device in tf.config.list_physical_devices("GPU"):
-            # The workers of a machine share its GPUs: none takes all of the memory.
+            # The workers of a machine share its GPUs, so none may reserve all of the memory.
             tf.config.experimental.set_memory_growth(device, True)
     except RuntimeError:
-        pass  # TensorFlow runs already in this process, with the threads that it was given then.
+        pass  # TensorFlow is already running in this process and keeps its number of threads.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, MODEL)
         path.write_bytes(content)
@@ -127,16 +121,20 @@ def compiled(model: keras.Model, geometry: Geometry, batch: int) -> Infer:
     return infer
 
 
-_held: dict[tuple[str, int], ScoringModel] = {}
+_loaded: dict[tuple[str, int], ScoringModel] = {}
 
 
 def model_of_process(run: TrainedRun, batch: int, threads: int) -> ScoringModel:
-    """Return a run's model, loaded once a process; the model of another run gives way to it."""
+    """Return a run's model, loaded once per process; it replaces the model of another run.
+
+    `threads` only has an effect in a process that has not used TensorFlow yet.
+    """
     key = run.digest, batch
-    if key not in _held:
-        _held.clear()
+    if key not in _loaded:
+        _loaded.clear()
         gc.unfreeze()
-        _held[key] = ScoringModel.load(run, batch, threads)
-        # Spark's worker collects garbage after every task: 0.2 s to find that all of TensorFlow is still needed.
+        infer = compiled(load_keras(run.model, threads), run.geometry, batch)
+        _loaded[key] = ScoringModel(infer, run.geometry, batch)
+        # Spark's worker collects garbage after every task, which takes 0.2 s with all of TensorFlow loaded.
         gc.freeze()
-    return _held[key]
+    return _loaded[key]

@@ -1,4 +1,4 @@
-"""Which songs are scored, which keep the row they have, and which are refused: decided before Spark starts."""
+"""Decide, before Spark starts to work, which songs are scored, keep their rows, or are refused."""
 
 from __future__ import annotations
 
@@ -25,24 +25,23 @@ PLANNED = pa.schema(
         *(pa.field(name, pa.float32(), nullable=False) for name in EMBEDDING_FLAGS),
     ]
 )
-"""The songs of a slice that get a row: where each stands in the slice, whether its row is kept, and what is known."""
+"""The songs of a slice that get a row: their row in the slice, whether their old row is kept, and what is known."""
 
 
 @dataclass(frozen=True)
 class ScorePlan:
-    """What becomes of every song.
+    """What is done with every song.
 
     Attributes
     ----------
-    songs : SlicedSongs
-    known : KnownTracks
+    songs, known
     score, keep : numpy.ndarray
         Shape ``(n_songs,)``, bool: scored, or kept as it is; a song that is neither is refused.
     refused : list of Rejection
     tasks : list of int
-        Slices that a worker goes through.
+        Slices to be processed by a worker.
     copies : list of int
-        Slices whose file stays as it is.
+        Slices whose file is copied without change.
     """
 
     songs: SlicedSongs
@@ -57,13 +56,16 @@ class ScorePlan:
         """Return the slices of the tasks."""
         return [self.songs.slices[number] for number in self.tasks]
 
+    def rows(self, number: int) -> np.ndarray:
+        """Return which songs of a slice get a row, as places in the slice."""
+        return np.flatnonzero((self.score | self.keep)[self.songs.part(number)])
+
     def planned(self) -> Iterator[pa.Table]:
-        """Give each task's songs, in the schema `PLANNED`."""
+        """Yield the songs of each task, in the schema `PLANNED`."""
         flags = self.known.flags
         for number in self.tasks:
-            start, stop = self.songs.borders[number : number + 2].tolist()
-            rows = np.flatnonzero((self.score | self.keep)[start:stop])
-            songs = start + rows
+            rows = self.rows(number)
+            songs = self.songs.borders[number] + rows
             columns = {
                 "track_id": self.songs.track_ids.take(pa.array(songs)),
                 "row": pa.array(rows),
@@ -76,21 +78,18 @@ class ScorePlan:
 def plan_scores(
     songs: SlicedSongs, known: KnownTracks, state: ScoreState, old: ScoreState | None, rows: ScoredRows | None
 ) -> ScorePlan:
-    """Decide what becomes of each song.
+    """Decide what is done with each song.
 
-    A row is kept where the model is the one that made it, the song's file of ``songs/`` is the one that was read,
-    and the song's lyrics cannot have changed: ``lyrics/`` is as it was, or the song has and had none.
+    A row is kept if the model and the song's file in ``songs/`` are unchanged and the song's lyrics cannot have
+    changed: ``lyrics/`` is unchanged, or the song has no lyrics now and had none.
 
     Parameters
     ----------
-    songs : SlicedSongs
-    known : KnownTracks
+    songs, known
     state : ScoreState
         Of now.
-    old : ScoreState or None
-        Of the table that is there.
-    rows : ScoredRows or None
-        Of that table; None to score every song.
+    old, rows : ScoreState, ScoredRows or None
+        Of the existing table; None to score every song.
     """
     n = len(songs)
     of_slice = songs.slice_of_song()
@@ -100,28 +99,27 @@ def plan_scores(
         for number in np.flatnonzero(no_segments).tolist()
     ]
     keep, refused_before, same_flags = np.zeros(n, bool), np.zeros(n, bool), np.ones(n, bool)
-    if old is not None and rows is not None and old.model == state.model:
-        same_file = np.array([old.files.get(item.file) == item.size for item in songs.slices], bool)[of_slice]
-        place = rows.places(songs)
-        had = {name: np.append(values, False)[place] for name, values in rows.flags.items()}
-        same_lyrics = np.full(n, old.lyrics == state.lyrics) | ~(had["has_lyrics"] | known.flags["has_lyrics"])
-        keep = (place >= 0) & same_file & same_lyrics & ~no_segments
-        same_flags = np.logical_and.reduce([had[name] == known.flags[name] for name in EMBEDDING_FLAGS])
-        before = old.rejections
-        among = pc.is_in(songs.track_ids, value_set=pa.array(before, pa.string())).to_numpy(zero_copy_only=False)
-        refused_before = among & same_file & (place < 0) & ~no_segments
-        refused += [before[songs.track_ids[number].as_py()] for number in np.flatnonzero(refused_before).tolist()]
-    refused_songs = no_segments | refused_before
-    score = ~keep & ~refused_songs
-    as_it_is = keep & same_flags | refused_songs
     rows_of_file: dict[str, int] = {}
     if rows is not None:
         rows_of_file = dict(zip(rows.files, np.bincount(rows.file, minlength=len(rows.files)).tolist(), strict=True))
+    if old is not None and rows is not None and old.model == state.model:
+        same_file = np.array([old.files.get(item.file) == item.size for item in songs.slices], bool)[of_slice]
+        place = rows.places(songs)
+        before = {name: np.append(values, False)[place] for name, values in rows.flags.items()}
+        same_lyrics = (old.lyrics == state.lyrics) | ~(before["has_lyrics"] | known.flags["has_lyrics"])
+        keep = (place >= 0) & same_file & same_lyrics & ~no_segments
+        same_flags = np.logical_and.reduce([before[name] == known.flags[name] for name in EMBEDDING_FLAGS])
+        rejections = old.rejections
+        rejected = pc.is_in(songs.track_ids, value_set=pa.array(rejections, pa.string()))
+        refused_before = rejected.to_numpy(zero_copy_only=False) & same_file & (place < 0) & ~no_segments
+        refused += [rejections[songs.track_ids[number].as_py()] for number in np.flatnonzero(refused_before).tolist()]
+    score = ~(keep | no_segments | refused_before)
+    unchanged = keep & same_flags | no_segments | refused_before
     tasks, copies = [], []
     for number, item in enumerate(songs.slices):
-        inside = slice(*songs.borders[number : number + 2].tolist())
-        n_kept, n_scored = int(keep[inside].sum()), int(score[inside].sum())
-        if as_it_is[inside].all() and rows_of_file.get(item.name, 0) == n_kept:
+        part = songs.part(number)
+        n_kept, n_scored = int(keep[part].sum()), int(score[part].sum())
+        if unchanged[part].all() and rows_of_file.get(item.name, 0) == n_kept:
             copies += [number] if n_kept else []
         elif n_kept + n_scored:
             tasks.append(number)
@@ -129,5 +127,5 @@ def plan_scores(
 
 
 def rejection(item: Slice, track_id: str, reason: str, detail: str) -> Rejection:
-    """Return why a song of a slice has no row; its member is the track id."""
+    """Return the rejection of a song of a slice; its member is the track id."""
     return Rejection(f"songs/{item.file}", reason, detail, track_id)

@@ -1,46 +1,59 @@
-"""What is asked of scoring, and the names of what lies in ``embeddings/RUN``."""
+"""Settings of scoring and of lineage, and the names of the files in ``embeddings/RUN``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.errors import UserError
+from msd_spark.core.options import REQUIRED, OptionError, Settings, at_least, option
+from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 
 STAGE = "score"
 TABLE = "embeddings"
 
 STATE_FILE = "_scored.json"
-"""File within the table's folder that says what it was made of; Spark, pandas and pyarrow pass over it."""
+"""File in the table's folder that records the inputs of the table; Spark, pandas and pyarrow ignore it."""
 
 REVISIONS_FILE = "_revisions.json"
-"""File beside it: each file of the table to the revision of the code that wrote it last."""
+"""File next to it: maps each file of the table to the revision of the code that wrote it."""
+
+RUN_HELP = "finished run (models/NAME); by default the one that finished last"
 
 
 @dataclass(frozen=True)
-class ScoreSettings:
-    """Which model scores, and how.
+class ScoreSettings(Settings):
+    """Settings of scoring; each field is an option of ``msd-spark score``."""
 
-    Attributes
-    ----------
-    warehouse, run : str
-    batch : int
-        Songs a call of the model; the last call is padded to it.
-    threads : int or None
-        TensorFlow's threads in each Python worker; None for the cores that Spark gives a task.
-    rescore : bool
-        Score every song anew, those included that this run has scored before.
-    without_lyrics : bool
-        Score every song as one that has no lyrics.
-    """
-
-    warehouse: str
-    run: str
-    batch: int = 128
-    threads: int | None = None
-    rescore: bool = False
-    without_lyrics: bool = False
+    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    run: str | None = option(None, RUN_HELP, metavar="NAME")
+    rescore: bool = option(False, "score all songs again, also those that the run has scored before")
+    without_lyrics: bool = option(False, "score every song as one without lyrics")
+    batch: int = option(128, "songs per call of the model", check=at_least(1))
+    threads: int | None = option(
+        None, "TensorFlow threads per Python worker; by default the cores of a Spark task", check=at_least(1)
+    )
+    songs: tuple[str, ...] = option(
+        (),
+        "score these song files (.h5), print the predictions and write nothing to the warehouse",
+        metavar="FILE",
+    )
+    nearest: int | None = option(
+        None, "with --songs: number of nearest songs to print (default: 5)", metavar="K", check=at_least(0)
+    )
+    output: str | None = option(None, "with --songs: write the rows to a Parquet file", metavar="FILE")
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be asked for."""
-        if self.batch < 1 or (self.threads is not None and self.threads < 1):
-            raise UserError(f"--batch and --threads are at least 1, not {self.batch}, {self.threads}")
+        """Check each option, and that those of loose song files come with ``--songs``."""
+        super().__post_init__()
+        for name in ("nearest", "output"):
+            if getattr(self, name) is not None and not self.songs:
+                raise OptionError(f"--{name} is {getattr(self, name)!r}; allowed: only with --songs")
+
+
+@dataclass(frozen=True)
+class LineageSettings(Settings):
+    """Settings of lineage; each field is an option of ``msd-spark lineage``."""
+
+    track_id: str = option(REQUIRED, "a track of embeddings/RUN", metavar="TRACK_ID", positional=True)
+    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    run: str | None = option(None, RUN_HELP, metavar="NAME")
+    json: bool = option(False, "print JSON")

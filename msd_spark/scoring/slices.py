@@ -1,4 +1,4 @@
-"""The songs of ``songs/`` cut into slices: row groups of one file that one task scores."""
+"""Divide ``songs/`` into slices: consecutive row groups of one file that one task scores."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
 
 SONGS_PER_SLICE = 512
-"""Songs that a slice has at most, unless one row group has more."""
+"""Maximum number of songs in a slice, unless one row group has more."""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Row groups of a file of ``songs/`` that follow each other.
+    """Consecutive row groups of a file of ``songs/``.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Slice:
     size : int
         Its bytes.
     row_groups, rows : tuple of int
-        The row groups, and the songs of each.
+        The row groups, and the number of songs in each.
     """
 
     path: str
@@ -42,7 +42,7 @@ class Slice:
 
     @property
     def name(self) -> str:
-        """Name of the slice's file of ``embeddings/RUN``: the same in every run of the job."""
+        """Name of the slice's file in ``embeddings/RUN``, the same in every run of the job."""
         stem = self.file.removesuffix(".parquet").replace("/", "-")
         return f"{stem}-{self.row_groups[0]:05d}.parquet"
 
@@ -73,37 +73,41 @@ class SlicedSongs:
         """Return the number of each song's slice."""
         return np.repeat(np.arange(len(self.slices)), np.diff(self.borders))
 
+    def part(self, number: int) -> slice:
+        """Return the songs of a slice."""
+        return slice(*self.borders[number : number + 2].tolist())
+
 
 def cut(rows: list[int], most: int = SONGS_PER_SLICE) -> list[range]:
-    """Return row groups that follow each other, put together as long as they have at most `most` songs.
+    """Return consecutive row groups, grouped while they have at most `most` songs.
 
     Parameters
     ----------
     rows : list of int
-        Songs of each row group of a file; those without any are in no slice.
+        Number of songs in each row group of a file; empty row groups are in no slice.
     most : int
     """
     parts: list[range] = []
-    held = 0
+    n_songs = 0
     for group, n in enumerate(rows):
         if not n:
             continue
-        if parts and parts[-1].stop == group and held + n <= most:
+        if parts and parts[-1].stop == group and n_songs + n <= most:
             parts[-1] = range(parts[-1].start, group + 1)
-            held += n
+            n_songs += n
         else:
             parts.append(range(group, group + 1))
-            held = n
+            n_songs = n
     return parts
 
 
 def slice_songs(warehouse: Warehouse, most: int = SONGS_PER_SLICE) -> SlicedSongs:
-    """Read which songs there are, and cut them into slices.
+    """Read the track ids of ``songs/``, and divide it into slices.
 
     Raises
     ------
     UserError
-        When ``songs/`` is not whole, or has a track twice.
+        If ``songs/`` is missing or incomplete, or has a track twice.
     """
     warehouse.require("songs")
     files = warehouse.table_files("songs")
@@ -115,21 +119,19 @@ def slice_songs(warehouse: Warehouse, most: int = SONGS_PER_SLICE) -> SlicedSong
             table = file.read(["track_id", "n_segments"], use_threads=False)
             rows = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
         name = path.removeprefix(root)
-        return [
-            Slice(path, name, size, tuple(part), tuple(rows[part.start : part.stop])) for part in cut(rows, most)
-        ], table
+        return [Slice(path, name, size, tuple(part), tuple(rows[i] for i in part)) for part in cut(rows, most)], table
 
     with ThreadPoolExecutor(READERS) as pool:
         parts = list(pool.map(read, files.paths, files.sizes))
-    slices = [item for found, _ in parts for item in found]
-    tables = [table for _, table in parts]
+    slices = [item for of_file, _ in parts for item in of_file]
     track_ids = pa.concat_arrays(
-        [chunk for table in tables for chunk in table["track_id"].chunks] or [pa.array([], pa.string())]
+        [pa.array([], pa.string()), *(chunk for _, table in parts for chunk in table["track_id"].chunks)]
     )
-    n_segments = [table["n_segments"].to_numpy() for table in tables]
+    n_segments = [table["n_segments"].to_numpy() for _, table in parts]
     counts = pc.value_counts(track_ids)
-    twice = counts.filter(pc.greater(counts.field("counts"), 1))
-    if len(twice):
-        raise UserError(f"songs/ has {twice[0]['values']} {twice[0]['counts']} times; run jobs/ingest.py again")
-    borders = np.r_[0, np.cumsum([sum(item.rows) for item in slices], dtype=np.int64)].astype(np.int64)
+    repeated = counts.filter(pc.greater(counts.field("counts"), 1))
+    if len(repeated):
+        track, count = repeated[0]["values"], repeated[0]["counts"]
+        raise UserError(f"songs/ has {track} {count} times; run msd-spark ingest again")
+    borders = np.cumsum([0, *(sum(item.rows) for item in slices)], dtype=np.int64)
     return SlicedSongs(slices, track_ids, np.concatenate([np.empty(0, np.int32), *n_segments]), borders)

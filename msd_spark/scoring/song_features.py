@@ -1,4 +1,4 @@
-"""Songs as a model's features, one by one where one of them is not what a song must be."""
+"""Compute the features of songs; a song without valid features is refused, with the reason."""
 
 from __future__ import annotations
 
@@ -15,14 +15,7 @@ NO_SEGMENTS, NOT_FINITE, LENGTH_MISMATCH = "no_segments", "not_finite", "length_
 
 
 class Refused(NamedTuple):
-    """A song without features.
-
-    Attributes
-    ----------
-    row : int
-        Of the batch.
-    reason, detail : str
-    """
+    """A song without features, by its row of the batch."""
 
     row: int
     reason: str
@@ -30,16 +23,16 @@ class Refused(NamedTuple):
 
 
 class SongFeatures(NamedTuple):
-    """The features of the songs of a batch that have any.
+    """Features of a batch of songs.
 
     Attributes
     ----------
     columns : dict
-        ``chroma``, ``timbre`` and ``n_segments``, as `msd_spark.core.features.segment_columns` gives them.
+        ``chroma``, ``timbre`` and ``n_segments``, as `msd_spark.core.features.segment_columns` returns them.
     rows : numpy.ndarray
-        Which songs of the batch they are, increasing.
+        Rows of the batch with features, in increasing order.
     refused : list of Refused
-        The others.
+        The other rows.
     """
 
     columns: dict[str, np.ndarray]
@@ -48,7 +41,7 @@ class SongFeatures(NamedTuple):
 
 
 def song_features(batch: pa.RecordBatch, geometry: Geometry) -> SongFeatures:
-    """Return the features of songs, and why some have none.
+    """Return the features of songs, and the songs without features.
 
     Parameters
     ----------
@@ -61,37 +54,35 @@ def song_features(batch: pa.RecordBatch, geometry: Geometry) -> SongFeatures:
         refused: list[Refused] = []
     except (ValueError, IndexError):
         columns, rows, refused = _one_by_one(batch, geometry)
-    bad = _bad_rows(columns)
-    if not bad:
+    invalid = _invalid_rows(columns)
+    if not invalid:
         return SongFeatures(columns, rows, refused)
-    good = np.array([place not in bad for place in range(len(rows))], bool)
-    refused += [Refused(int(rows[place]), *why) for place, why in bad.items()]
-    kept = {name: values[good] for name, values in columns.items()}
-    return SongFeatures(kept, rows[good], sorted(refused))
+    refused += [Refused(int(rows[place]), *reason) for place, reason in invalid.items()]
+    valid = np.delete(np.arange(len(rows)), list(invalid))
+    return SongFeatures({name: values[valid] for name, values in columns.items()}, rows[valid], sorted(refused))
 
 
-def _bad_rows(columns: dict[str, np.ndarray]) -> dict[int, tuple[str, str]]:
-    """Return why songs are refused though their features could be made, by their places."""
-    finite = [np.isfinite(columns[name]).all(axis=(1, 2)) for name in ("chroma", "timbre")]
-    bad = {
+def _invalid_rows(columns: dict[str, np.ndarray]) -> dict[int, tuple[str, str]]:
+    """Return reason and detail of songs whose features are not valid, by their places."""
+    invalid = {
         int(place): (NOT_FINITE, f"{name} has numbers that are not finite")
-        for name, fine in zip(("chroma", "timbre"), finite, strict=True)
-        for place in np.flatnonzero(~fine)
+        for name in ("chroma", "timbre")
+        for place in np.flatnonzero(~np.isfinite(columns[name]).all(axis=(1, 2)))
     }
     empty = np.flatnonzero(columns["n_segments"] < 1)
-    return bad | {int(place): (NO_SEGMENTS, "the song has no segments") for place in empty}
+    return invalid | {int(place): (NO_SEGMENTS, "the song has no segments") for place in empty}
 
 
 def _one_by_one(batch: pa.RecordBatch, geometry: Geometry) -> tuple[dict[str, np.ndarray], np.ndarray, list[Refused]]:
-    made, rows, refused = [], [], []
+    shape = (0, *geometry.segments_shape)
+    empty = {"chroma": np.zeros(shape, np.float32), "timbre": np.zeros(shape, np.float32)}
+    parts = [empty | {"n_segments": np.zeros(0, np.int32)}]
+    rows, refused = [], []
     for row in range(batch.num_rows):
         try:
-            # Taken, not sliced: a slice's lists still begin where the batch's do.
-            made.append(segment_columns(batch.take(pa.array([row])), geometry))
+            # Taken, not sliced: the offsets of a slice's lists are those of the whole batch.
+            parts.append(segment_columns(batch.take(pa.array([row])), geometry))
             rows.append(row)
         except (ValueError, IndexError) as error:
             refused.append(Refused(row, LENGTH_MISMATCH, str(error)))
-    shape = (0, *geometry.segments_shape)
-    empty = {"chroma": np.zeros(shape, np.float32), "timbre": np.zeros(shape, np.float32)}
-    made.insert(0, empty | {"n_segments": np.zeros(0, np.int32)})
-    return {name: np.concatenate([part[name] for part in made]) for name in made[0]}, np.array(rows, int), refused
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, np.array(rows, int), refused

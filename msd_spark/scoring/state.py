@@ -1,9 +1,9 @@
-"""What ``embeddings/RUN`` was made of: by it the next scoring knows which rows still hold."""
+"""Record the inputs of ``embeddings/RUN``, so that the next scoring knows which rows are up to date."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,18 +21,18 @@ from msd_spark.scoring.slices import SlicedSongs
 
 @dataclass(frozen=True)
 class ScoreState:
-    """What a scoring saw.
+    """Inputs of a scoring.
 
     Attributes
     ----------
     model : str
-        Digest of the model's file.
+        Hash of the model file.
     lyrics : str
-        A name for the state of ``lyrics/``; the vector of a track may be another where this is.
+        Hash of ``lyrics/``; if it differs, lyric vectors may have changed.
     files : dict
         Name of each file of ``songs/`` to its bytes.
     rejected : list of dict
-        Of `msd_spark.core.rejections.Rejection`; the member is the track id.
+        Fields of each `msd_spark.core.rejections.Rejection`; the member is the track id.
     """
 
     model: str
@@ -42,25 +42,20 @@ class ScoreState:
 
     @classmethod
     def read(cls, warehouse: Warehouse, run: str) -> ScoreState | None:
-        """Return the state of ``embeddings/RUN``, None where there is none."""
+        """Return the state of ``embeddings/RUN``, None if there is none."""
         if not (warehouse.is_complete(TABLE, run) and warehouse.exists(TABLE, run, STATE_FILE)):
             return None
         return cls(**warehouse.read_json(TABLE, run, STATE_FILE))
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the state as JSON can hold it."""
-        return asdict(self)
-
     @property
     def rejections(self) -> dict[str, Rejection]:
         """Rejected songs by track id."""
-        found = (Rejection(**item) for item in self.rejected)
-        return {str(item.member): item for item in found}
+        return {str(item["member"]): Rejection(**item) for item in self.rejected}
 
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """The rows of ``embeddings/RUN`` without what the model said.
+    """The rows of ``embeddings/RUN`` without the output of the model.
 
     Attributes
     ----------
@@ -68,7 +63,7 @@ class ScoredRows:
     files : tuple of str
         Names of the table's files.
     file : numpy.ndarray
-        Shape ``(n_rows,)``: place of each row's file in `files`.
+        Shape ``(n_rows,)``: index of each row's file in `files`.
     flags : dict
         By the names of `msd_spark.core.schemas.EMBEDDING_FLAGS`: shape ``(n_rows,)``, bool.
     """
@@ -80,7 +75,7 @@ class ScoredRows:
 
     @classmethod
     def read(cls, warehouse: Warehouse, run: str) -> ScoredRows | None:
-        """Read them; None where the table has other columns than this version writes."""
+        """Read the rows; return None if the table does not have the columns that this version writes."""
         paths = warehouse.table_files(TABLE, run).paths
         columns = ["track_id", *EMBEDDING_FLAGS]
 
@@ -93,21 +88,19 @@ class ScoredRows:
             tables = [table for table in pool.map(read, paths) if table is not None]
         if len(tables) < len(paths):
             return None
-        together = pa.concat_tables([EMBEDDINGS.empty_table().select(columns), *tables])
+        table = pa.concat_tables([EMBEDDINGS.empty_table().select(columns), *tables])
         return cls(
-            together["track_id"].combine_chunks(),
+            table["track_id"].combine_chunks(),
             tuple(path.rsplit("/", 1)[-1] for path in paths),
-            np.repeat(np.arange(len(tables)), [table.num_rows for table in tables]),
-            {name: together[name].to_numpy() > 0 for name in EMBEDDING_FLAGS},
+            np.repeat(np.arange(len(tables)), [part.num_rows for part in tables]),
+            {name: table[name].to_numpy() > 0 for name in EMBEDDING_FLAGS},
         )
 
     def places(self, songs: SlicedSongs) -> np.ndarray:
-        """Return which row is a song's, in the file of the song's slice; -1 where none is."""
-        place = np.asarray(
-            pc.fill_null(pc.index_in(songs.track_ids, value_set=self.track_ids), -1).to_numpy(zero_copy_only=False),
-            np.int64,
-        )
-        number = {name: place for place, name in enumerate(self.files)}
+        """Return the row of each song if it is in the file of the song's slice, otherwise -1."""
+        place = pc.fill_null(pc.index_in(songs.track_ids, value_set=self.track_ids), -1)
+        place = place.to_numpy(zero_copy_only=False).astype(np.int64)
+        number = {name: index for index, name in enumerate(self.files)}
         of_slice = np.array([number.get(item.name, -2) for item in songs.slices], np.int64)
         same = np.append(self.file, -1)[place] == of_slice[songs.slice_of_song()]
         return np.where(same, place, -1)

@@ -1,7 +1,6 @@
-"""A finished run as scoring needs it, and whether it fits this code's features and the lyrics at hand.
+"""Read a finished run, and check that it fits the features of this version and the lyrics of the warehouse.
 
-The model's file is a zip with a JSON description in it; both are looked into without TensorFlow, so a run that
-does not fit is refused before a worker starts.
+The checks need no TensorFlow: a Keras file is a zip archive with a JSON description of the model.
 """
 
 from __future__ import annotations
@@ -16,20 +15,20 @@ from functools import cached_property
 
 import numpy as np
 
-from msd_spark.catalogue.known_tracks import NO_LYRICS
+from msd_spark.catalogue.known_tracks import NO_LYRICS, lyrics_fingerprint
 from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import input_shapes
-from msd_spark.core.runs import METADATA, MODEL, RUNS, read_run
+from msd_spark.core.runs import METADATA, MODEL, RUNS, newest_run, read_run
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY, Geometry
-from msd_spark.core.summary import SUMMARIES
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.scoring.settings import ScoreSettings
 
 GENRE, POPULARITY = "genre", "popularity"
-"""Targets of which a song has exactly one: the outputs are the probabilities of a distribution."""
+"""Targets with one class per song: the outputs are a probability distribution."""
 
 
 def model_digest(content: bytes) -> str:
-    """Return a name for a model by its file's content."""
+    """Return a hash of a model file."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
@@ -41,16 +40,16 @@ class TrainedRun:
     ----------
     name : str
     target : str
-        What it learned to tell: ``genre``, ``popularity``, ``tags`` or ``factors``.
+        ``genre``, ``popularity``, ``tags`` or ``factors``.
     class_names : tuple of str
-        What each output of the model stands for.
+        The meaning of each output of the model.
     geometry : Geometry
     lyric_vectors : str
         Fingerprint of the lyric vectors that it was trained on.
     normalisation : mapping
-        Mean and deviation of chroma, timbre and lyric vector, by name.
+        Mean and standard deviation of chroma, timbre and lyric vector, by name.
     model : bytes
-        The model's file.
+        The model file.
     """
 
     name: str
@@ -63,74 +62,67 @@ class TrainedRun:
 
     @classmethod
     def read(cls, warehouse: Warehouse, run: str) -> TrainedRun:
-        """Read a run and check that this version of the code makes the features that it was trained on.
+        """Read a run and check that this version computes the features that it was trained on.
 
         Raises
         ------
         UserError
-            When there is no such run, or its model does not fit.
+            If the run is missing or does not fit.
         """
         metadata = read_run(warehouse, run)
-        try:  # a run of another version may have a geometry with parts that this one does not know
+        try:  # the geometry of another version may have unknown fields
             geometry = Geometry(**metadata["geometry"])
         except (TypeError, ValueError) as error:
             raise UserError(
-                f"run {run} was trained on {metadata['geometry']}, "
-                f"which this version does not make ({error}); train again",
+                f"run {run} was trained on {metadata['geometry']}, which this version does not support ({error}); "
+                "run msd-spark train again",
             ) from None
-        target = metadata["target"]
         with warehouse.filesystem.open_input_stream(warehouse.path(RUNS, run, MODEL)) as source:
-            content = source.read()
-        found = cls(
-            run,
-            target["name"],
-            tuple(target["class_names"]),
-            geometry,
-            metadata["lyric_vectors"],
-            metadata["normalisation"],
-            content,
-        )
-        found.check_geometry()
-        found.check_model()
-        return found
+            model = source.read()
+        target, classes = metadata["target"]["name"], tuple(metadata["target"]["class_names"])
+        trained = cls(run, target, classes, geometry, metadata["lyric_vectors"], metadata["normalisation"], model)
+        trained.check_geometry()
+        trained.check_model()
+        return trained
 
     @cached_property
     def digest(self) -> str:
-        """A name for the model by its content: a run that was trained again is another one."""
+        """Hash of the model file; it changes when the run is trained again."""
         return model_digest(self.model)
 
     @property
-    def tells_genres(self) -> bool:
+    def predicts_genres(self) -> bool:
         """Whether the outputs are probabilities of genres."""
         return self.target == GENRE
 
     @property
-    def has_one_class(self) -> bool:
+    def is_distribution(self) -> bool:
         """Whether the outputs of a song add up to 1."""
         return self.target in (GENRE, POPULARITY)
 
     def check_geometry(self) -> None:
-        """Refuse a run of another geometry than this code's.
+        """Check that the geometry, apart from the part of the song, is that of this version.
 
         Raises
         ------
         UserError
-            With what differs.
+            With both geometries.
         """
         if self.geometry != replace(GEOMETRY, segments=self.geometry.segments):
             raise UserError(
-                f"run {self.name} was trained on {self.geometry}, this version makes {GEOMETRY}; train again"
+                f"run {self.name} was trained on {self.geometry}, this version uses {GEOMETRY}; "
+                "run msd-spark train again"
             )
 
     def check_model(self) -> None:
-        """Refuse a model whose inputs, embedding, head or normalisation are not what the run's metadata say.
+        """Check the inputs, embedding layer and normalisation of the model file.
 
         Raises
         ------
         UserError
-            With what differs.
+            With the difference.
         """
-        where = f"{RUNS}/{self.name}/{MODEL}"
+        file, again = f"{RUNS}/{self.name}/{MODEL}", "run msd-spark train again"
         try:
             with zipfile.ZipFile(io.BytesIO(self.model)) as archive:
                 described = json.loads(archive.read("config.json"))["config"]["layers"]
@@ -141,67 +133,55 @@ class TrainedRun:
                 if layer["class_name"] == "InputLayer"
             }
         except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{where} is no Keras model ({error!r}); train again") from None
-        wanted = input_shapes(self.geometry)
-        if inputs != wanted:
-            raise UserError(f"{where} takes {inputs}, this version makes {wanted}; train again")
+            raise UserError(f"{file} is not a Keras model ({error!r}); {again}") from None
+        expected = input_shapes(self.geometry)
+        if inputs != expected:
+            raise UserError(f"{file} has the inputs {inputs}, this version has {expected}; {again}")
         units = layers.get(EMBEDDING_LAYER, {}).get("units")
         if units != EMBEDDING_SIZE:
-            raise UserError(
-                f"{where} has {units} units in a layer named {EMBEDDING_LAYER}, not {EMBEDDING_SIZE}; train again",
-            )
+            raise UserError(f"{file} has {units} units in the layer {EMBEDDING_LAYER}, not {EMBEDDING_SIZE}; {again}")
         for name, moments in self.normalisation.items():
             layer = layers.get(f"{name}_normalised")
             if layer is None or layer.get("mean") is None:
                 continue
-            deviation = np.sqrt(np.asarray(layer["variance"], float))
-            said = (np.asarray(moments["mean"], float), np.asarray(moments["deviation"], float))
-            kept = (np.asarray(layer["mean"], float), deviation)
-            if not all(
-                np.allclose(one.ravel(), other.ravel(), rtol=1e-5) for one, other in zip(said, kept, strict=True)
-            ):
-                raise UserError(f"{where} normalises {name} otherwise than {METADATA} beside it says; train again")
+            recorded = np.ravel([moments["mean"], moments["deviation"]])
+            used = np.ravel([np.ravel(layer["mean"]), np.sqrt(np.ravel(layer["variance"]))])
+            if recorded.shape != used.shape or not np.allclose(recorded, used, rtol=1e-5):
+                raise UserError(f"{file} does not normalise {name} as {METADATA} records; {again}")
 
     def check_lyrics(self, warehouse: Warehouse) -> None:
-        """Refuse lyrics of other vectors than the run was trained on.
+        """Check that ``lyrics/`` has the lyric vectors that the run was trained on.
 
         Raises
         ------
         UserError
-            With what differs, and what to do.
+            With the difference and the command to run.
         """
-        anyway = "or score every song as one without lyrics (--without-lyrics)"
-        found = lyrics_fingerprint(warehouse)
-        if found == self.lyric_vectors:
+        present = lyrics_fingerprint(warehouse)
+        if present == self.lyric_vectors:
             return
-        if found == NO_LYRICS:
-            raise UserError(
-                f"run {self.name} was trained with lyrics and there is no lyrics/; run jobs/lyrics.py, {anyway}"
+        retrain = "run msd-spark dataset and msd-spark train again"
+        if present == NO_LYRICS:
+            problem = f"run {self.name} was trained with lyrics, and lyrics/ is missing; run msd-spark lyrics"
+        elif self.lyric_vectors == NO_LYRICS:
+            problem = f"run {self.name} was trained without lyrics, and lyrics/ exists now; {retrain}"
+        else:
+            problem = (
+                f"lyrics/ has other lyric vectors ({present}) than run {self.name} was trained on "
+                f"({self.lyric_vectors}); {retrain}"
             )
-        if self.lyric_vectors == NO_LYRICS:
-            raise UserError(
-                f"run {self.name} was trained without lyrics, which are there now; "
-                f"run jobs/dataset.py and train again, " + anyway,
-            )
-        raise UserError(
-            f"lyrics/ has other lyric vectors ({found}) than run {self.name} was trained on ({self.lyric_vectors}); "
-            f"run jobs/dataset.py and train again, {anyway}",
-        )
+        raise UserError(f"{problem}, or score every song as one without lyrics (--without-lyrics)")
 
 
-def lyrics_fingerprint(warehouse: Warehouse) -> str:
-    """Return the fingerprint of the vectors in ``lyrics/``, `NO_LYRICS` where the table is not there.
+def usable_run(warehouse: Warehouse, settings: ScoreSettings) -> TrainedRun:
+    """Return the run to score with.
 
     Raises
     ------
     UserError
-        When the table is there and its summary is not.
+        If the run is missing, or does not fit this version or the lyrics of the warehouse.
     """
-    if not warehouse.is_complete("lyrics"):
-        return NO_LYRICS
-    try:
-        return str(warehouse.read_json(SUMMARIES, "lyrics.json")["vectors"]["fingerprint"])
-    except (OSError, KeyError, ValueError):
-        raise UserError(
-            f"{SUMMARIES}/lyrics.json does not say which vectors lyrics/ has; run msd-spark lyrics again"
-        ) from None
+    trained = TrainedRun.read(warehouse, settings.run or newest_run(warehouse))
+    if not settings.without_lyrics:
+        trained.check_lyrics(warehouse)
+    return trained

@@ -1,4 +1,4 @@
-"""What a worker does with a slice: read its songs, score them, write its file of ``embeddings/RUN``."""
+"""Score one slice in a worker, and write its file of ``embeddings/RUN``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from msd_spark.core.arrow import write_row_group
 from msd_spark.core.errors import UserError
 from msd_spark.core.features import lyric_columns, song_columns
 from msd_spark.core.rejections import Rejection
@@ -19,20 +20,20 @@ from msd_spark.scoring.embedding_rows import embedding_rows
 from msd_spark.scoring.model import Scores, ScoringModel, model_of_process
 from msd_spark.scoring.plan import rejection
 from msd_spark.scoring.settings import TABLE
-from msd_spark.scoring.slices import Slice
+from msd_spark.scoring.slices import SONGS_PER_SLICE, Slice
 from msd_spark.scoring.song_features import song_features
 from msd_spark.scoring.trained_run import TrainedRun
 
 PLAN = f"{UNFINISHED}plan.parquet"
-"""The plan's name in the staging folder, a row group a task; it goes when the table is whole."""
+"""Name of the plan in the staging folder, with one row group per task; it is removed when the table is complete."""
 
 NOT_FINITE_SCORES = "not_finite_scores"
-"""Reason for which a song with features has no row: the model gives no numbers for it."""
+"""Reason for which a song with features has no row: the output of the model is not finite."""
 
 
 @dataclass(frozen=True)
 class ScoreTarget:
-    """Where rows come from and go to.
+    """Where rows are read and written, and how the model is called.
 
     Attributes
     ----------
@@ -51,12 +52,12 @@ class ScoreTarget:
 
 @dataclass(frozen=True)
 class ScoredSlice:
-    """What became of a slice.
+    """Result of a slice.
 
     Attributes
     ----------
     scored, kept : int
-        Rows that the model made, and rows that stay as they were.
+        Rows scored now, and rows kept from before.
     with_lyrics : int
         Rows of both kinds whose song has lyrics.
     refused : list of Rejection
@@ -67,6 +68,11 @@ class ScoredSlice:
     with_lyrics: int
     refused: list[Rejection]
 
+    @property
+    def songs(self) -> int:
+        """Number of planned songs."""
+        return self.scored + self.kept + len(self.refused)
+
 
 def score_slice(number: int, item: Slice, run: TrainedRun, target: ScoreTarget) -> ScoredSlice:
     """Score the planned songs of a slice and write its file, in the order of ``songs/``.
@@ -75,54 +81,43 @@ def score_slice(number: int, item: Slice, run: TrainedRun, target: ScoreTarget) 
     ----------
     number : int
         Of the task: its row group of the plan.
-    item : Slice
-    run : TrainedRun
-    target : ScoreTarget
+    item, run, target
 
     Raises
     ------
     UserError
-        When ``songs/`` does not hold what it held when the plan was made.
+        If ``songs/`` changed after the plan was made.
     """
     warehouse = Warehouse(target.warehouse)
     with warehouse.filesystem.open_input_file(f"{target.staging}/{PLAN}") as source:
         plan = pq.ParquetFile(source).read_row_group(number)
     keep = plan["keep"].to_numpy()
-    kept, wanted = plan.filter(pa.array(keep)), plan.filter(pa.array(~keep))
+    to_keep, to_score = plan.filter(pa.array(keep)), plan.filter(pa.array(~keep))
     tables: list[pa.Table] = []
     refused: list[Rejection] = []
-    if kept.num_rows:
-        tables.append(_kept_rows(warehouse, item, run, kept))
-    if wanted.num_rows:
+    if to_keep.num_rows:
+        tables.append(_kept_rows(warehouse, item, run, to_keep))
+    if to_score.num_rows:
         model = model_of_process(run, target.batch, target.threads)
-        made, refused = _scored_rows(warehouse, item, run, wanted, model)
-        tables.append(made)
+        scored, refused = _scored_rows(warehouse, item, run, to_score, model)
+        tables.append(scored)
     rows = pa.concat_tables(tables)
-    order = pc.index_in(plan["track_id"], value_set=rows["track_id"].combine_chunks()).drop_null()
-    rows = rows.take(order)
+    rows = rows.take(pc.index_in(plan["track_id"], value_set=rows["track_id"].combine_chunks()).drop_null())
     if rows.num_rows:
         write_rows(warehouse, rows, f"{target.staging}/{item.name}")
-    n_scored = wanted.num_rows - len(refused)
-    return ScoredSlice(n_scored, kept.num_rows, int(pc.sum(rows["has_lyrics"]).as_py() or 0), refused)
+    n_with_lyrics = int(pc.sum(rows["has_lyrics"]).as_py() or 0)
+    return ScoredSlice(to_score.num_rows - len(refused), to_keep.num_rows, n_with_lyrics, refused)
 
 
 def write_rows(warehouse: Warehouse, rows: pa.Table, path: str) -> None:
-    """Write rows of ``embeddings/RUN`` to a file of one row group; it appears whole."""
-    with warehouse.finished_file(path) as unfinished:
-        pq.write_table(
-            rows,
-            unfinished,
-            filesystem=warehouse.filesystem,
-            row_group_size=max(1, rows.num_rows),
-            compression="zstd",
-            # Floats of a tanh or a softmax repeat nowhere; a dictionary of them would be thrown away.
-            use_dictionary=["predicted_genre", "run", *EMBEDDING_FLAGS],
-            write_statistics=["track_id"],
-        )
+    """Write rows of ``embeddings/RUN`` to a file of one row group."""
+    # Outputs of tanh and softmax hardly ever repeat, so a dictionary of them would be discarded.
+    dictionary = ["predicted_genre", "run", *EMBEDDING_FLAGS]
+    write_row_group(warehouse, rows, path, compression="zstd", dictionary=dictionary)
 
 
 def _kept_rows(warehouse: Warehouse, item: Slice, run: TrainedRun, plan: pa.Table) -> pa.Table:
-    """Return rows of the table that is there, with what is known of their tracks now."""
+    """Return rows of the existing table, with the flags of the plan."""
     with warehouse.filesystem.open_input_file(warehouse.path(TABLE, run.name, item.name)) as source:
         rows = pq.ParquetFile(source).read().cast(EMBEDDINGS)
     rows = rows.take(pc.index_in(plan["track_id"], value_set=rows["track_id"].combine_chunks()))
@@ -134,53 +129,45 @@ def _kept_rows(warehouse: Warehouse, item: Slice, run: TrainedRun, plan: pa.Tabl
 def _scored_rows(
     warehouse: Warehouse, item: Slice, run: TrainedRun, plan: pa.Table, model: ScoringModel
 ) -> tuple[pa.Table, list[Rejection]]:
-    """Return the rows that the model makes, and the songs for which it makes none."""
-    parts, refused = [EMBEDDINGS.empty_table()], list[Rejection]()
-    held: list[tuple[dict[str, np.ndarray], np.ndarray]] = []
-    n_held = 0
+    """Score the songs of a plan; return their rows, and the songs without one."""
+    tables, refused = [EMBEDDINGS.empty_table()], list[Rejection]()
+    parts: list[dict[str, np.ndarray]] = []
+    places: list[np.ndarray] = []
 
-    def flush() -> None:
-        """Score what is held: whole batches but for the slice's last one."""
-        columns = {name: np.concatenate([part[name] for part, _ in held]) for name in held[0][0]}
-        places = np.concatenate([rows for _, rows in held])
-        scores = model(columns)
-        finite = np.isfinite(scores.embeddings).all(axis=1) & np.isfinite(scores.outputs).all(axis=1)
-        for place in places[~finite]:
-            track = plan["track_id"][int(place)].as_py()
-            refused.append(rejection(item, track, NOT_FINITE_SCORES, "the model's output is not finite"))
-        rows = plan.take(pa.array(places[finite]))
+    def score() -> None:
+        """Score the songs in `parts`."""
+        scores = model({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        rows, finite = plan.take(pa.array(np.concatenate(places))), scores.finite
+        for track_id in rows["track_id"].filter(pa.array(~finite)).to_pylist():
+            refused.append(rejection(item, track_id, NOT_FINITE_SCORES, "the output of the model is not finite"))
+        rows = rows.filter(pa.array(finite))
         flags = {name: rows[name].to_numpy() for name in EMBEDDING_FLAGS}
-        kept = Scores(scores.embeddings[finite], scores.outputs[finite])
-        parts.append(embedding_rows(run, rows["track_id"].combine_chunks(), kept, flags))
-        held.clear()
+        scores = Scores(scores.embeddings[finite], scores.outputs[finite])
+        tables.append(embedding_rows(run, rows["track_id"].combine_chunks(), scores, flags))
+        parts.clear()
+        places.clear()
 
-    for batch, places in _wanted_songs(warehouse, item, run, plan, model.batch):
-        found = song_features(batch, run.geometry)
+    for batch, first in _planned_songs(warehouse, item, run, plan, model.batch):
+        features = song_features(batch, run.geometry)
         refused += [
             rejection(item, batch.column("track_id")[row].as_py(), reason, detail)
-            for row, reason, detail in found.refused
+            for row, reason, detail in features.refused
         ]
-        if not len(found.rows):
-            continue
-        here = places[found.rows]
-        vectors = plan["lyric_vector"].take(pa.array(here)).combine_chunks()
-        columns, start = found.columns | lyric_columns(vectors, run.geometry), 0
-        while start < len(here):
-            stop = min(len(here), start + model.batch - n_held)
-            held.append(({name: values[start:stop] for name, values in columns.items()}, here[start:stop]))
-            n_held, start = n_held + stop - start, stop
-            if n_held == model.batch:
-                flush()
-                n_held = 0
-    if held:
-        flush()
-    return pa.concat_tables(parts), refused
+        if len(features.rows):
+            places.append(first + features.rows)
+            vectors = plan["lyric_vector"].take(pa.array(places[-1])).combine_chunks()
+            parts.append(features.columns | lyric_columns(vectors, run.geometry))
+        if sum(map(len, places)) >= SONGS_PER_SLICE:
+            score()
+    if parts:
+        score()
+    return pa.concat_tables(tables), refused
 
 
-def _wanted_songs(
+def _planned_songs(
     warehouse: Warehouse, item: Slice, run: TrainedRun, plan: pa.Table, size: int
-) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
-    """Give the planned songs of a slice in batches, and their places in the plan; nothing else is read."""
+) -> Iterator[tuple[pa.RecordBatch, int]]:
+    """Yield the planned songs of a slice in batches, with the place of the first in the plan."""
     rows = plan["row"].to_numpy()
     columns = ["track_id", *song_columns(run.geometry)]
     with warehouse.filesystem.open_input_file(item.path) as source:
@@ -188,19 +175,19 @@ def _wanted_songs(
         start = 0
         for group, n_rows in zip(item.row_groups, item.rows, strict=True):
             first, last = np.searchsorted(rows, [start, start + n_rows])
-            if first < last:
-                for batch in file.iter_batches(size, [group], columns, use_threads=False):
-                    first, last = np.searchsorted(rows, [start, start + batch.num_rows])
-                    if first < last:
-                        inside = pa.array(rows[first:last] - start)
-                        songs = batch if len(inside) == batch.num_rows else batch.take(inside)
-                        _check_tracks(item, songs, plan.slice(first, last - first))
-                        yield songs, np.arange(first, last)
-                    start += batch.num_rows
-            else:
-                start += n_rows
+            batch_start = start
+            # Row groups without a planned song are not read.
+            for batch in file.iter_batches(size, [group], columns, use_threads=False) if first < last else ():
+                first, last = np.searchsorted(rows, [batch_start, batch_start + batch.num_rows])
+                if first < last:
+                    inside = pa.array(rows[first:last] - batch_start)
+                    songs = batch if len(inside) == batch.num_rows else batch.take(inside)
+                    _check_tracks(item, songs, plan.slice(first, last - first))
+                    yield songs, int(first)
+                batch_start += batch.num_rows
+            start += n_rows
 
 
 def _check_tracks(item: Slice, songs: pa.RecordBatch, plan: pa.Table) -> None:
     if songs.column("track_id").to_pylist() != plan["track_id"].to_pylist():
-        raise UserError(f"songs/{item.file} changed meanwhile; run again when nothing writes to songs/")
+        raise UserError(f"songs/{item.file} changed meanwhile; run msd-spark score again when nothing writes to it")

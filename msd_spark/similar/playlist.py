@@ -1,13 +1,12 @@
-"""Playlists: songs near a song, not all alike, no artist twice in a row; and their form as an M3U file.
+"""Choose the songs of a playlist, and write it as an M3U file.
 
-The next song is the candidate with the greatest marginal relevance [1]_: ``balance`` times its nearness to the
-song that was asked for, less ``1 - balance`` times its nearness to the most similar song already chosen.
+The next song is the candidate with the greatest marginal relevance [1]_: ``balance`` times its similarity to the
+first song, minus ``1 - balance`` times its similarity to the most similar song already chosen.
 
 References
 ----------
 .. [1] J. Carbonell, J. Goldstein, "The use of MMR, diversity-based reranking for reordering documents and
    producing summaries", SIGIR 1998.
-.. [2] M3U with extended directives: ``#EXTM3U``, then ``#EXTINF:seconds,artist - title`` before each location.
 """
 
 from __future__ import annotations
@@ -20,23 +19,12 @@ import numpy as np
 
 from msd_spark.neighbours.space import unit
 
-BALANCE = 0.7
-"""1 for the nearest songs alone, 0 for songs that are unlike each other."""
-
 UNKNOWN_SECONDS = -1
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A song of a playlist.
-
-    Attributes
-    ----------
-    artist, title : str
-    location : str
-        Its file, or its track id where that is not known.
-    seconds : float, optional
-    """
+    """A song of an M3U file."""
 
     artist: str
     title: str
@@ -50,76 +38,68 @@ def choose_songs(
     artists: Sequence[Hashable],
     length: int,
     *,
+    balance: float,
     previous_artist: Hashable = None,
     songs: Sequence[Collection[Hashable]] = (),
-    balance: float = BALANCE,
 ) -> list[int]:
-    """Return the rows of a playlist's songs in order.
+    """Return the rows of a playlist's songs in order; no artist comes twice in a row.
 
     Parameters
     ----------
     query : numpy.ndarray
-        Shape ``(size,)``: the song that was asked for.
+        Shape ``(size,)``: the first song.
     vectors : numpy.ndarray
         Shape ``(n, size)``: the candidates.
     artists : sequence
-        Of each candidate; None, if it is not known, follows anybody.
+        Of each candidate; an unknown artist (None) may follow any other.
     length : int
-        Songs at most; fewer where only songs of the last artist are left.
-    previous_artist : hashable, optional
-        Who comes before the first song.
-    songs : sequence of collections, optional
-        What makes candidates the same song (its id, its name): of those that share one of these, one is taken.
+        Maximum number of songs; there are fewer if only songs of the last artist remain.
     balance : float
-        Between 0 and 1.
-
-    Raises
-    ------
-    ValueError
-        When the balance is not.
+        0 to 1.
+    previous_artist : hashable, optional
+        Artist of the song before the first candidate.
+    songs : sequence of collections, optional
+        Keys of each candidate, such as its song id and name; candidates with a common key are the same song, and
+        only one of them is chosen.
     """
-    if not 0 <= balance <= 1:
-        raise ValueError(f"the balance is between 0 and 1, not {balance}")
     candidates = unit(vectors)
     relevance = candidates @ unit(np.asarray(query))
-    likeness = np.full(len(candidates), -np.inf)
+    redundancy = np.zeros(len(candidates))
     free = np.ones(len(candidates), bool)
     chosen: list[int] = []
     last = previous_artist
     while len(chosen) < length:
-        follows = np.array([artist is None or artist != last for artist in artists], bool) if len(free) else free
-        possible = np.flatnonzero(free & follows)
-        if not len(possible):
+        possible = [row for row in np.flatnonzero(free) if artists[row] is None or artists[row] != last]
+        if not possible:
             break
-        redundancy = likeness if chosen else np.zeros(len(candidates))
         gain = balance * relevance[possible] - (1 - balance) * redundancy[possible]
         row = int(possible[np.argmax(gain)])
-        chosen.append(row)
         free[row] = False
         if songs:
-            mine = set(songs[row])
-            free &= np.array([mine.isdisjoint(keys) for keys in songs], bool)
+            free &= np.array([set(songs[row]).isdisjoint(keys) for keys in songs], bool)
         last = artists[row]
-        likeness = np.maximum(likeness, candidates @ candidates[row])
+        similarity = candidates @ candidates[row]
+        redundancy = np.maximum(redundancy, similarity) if chosen else similarity
+        chosen.append(row)
     return chosen
 
 
 def one_line(text: str) -> str:
-    """Return text without what could end a line or change how it is shown: control and format characters, breaks.
+    """Return text without control characters, format characters and line breaks.
 
     Examples
     --------
     >>> one_line("One" + chr(10) + "Two" + chr(7) + "  Three")
     'One Two Three'
     """
-    kept = (" " if unicodedata.category(mark) in ("Cc", "Cf", "Cs", "Zl", "Zp") else mark for mark in text)
-    return " ".join("".join(kept).split())
+    marks = (" " if unicodedata.category(mark) in ("Cc", "Cf", "Cs", "Zl", "Zp") else mark for mark in text)
+    return " ".join("".join(marks).split())
 
 
 def m3u(entries: Iterable[Entry]) -> str:
-    """Return an extended M3U playlist, one ``#EXTINF`` and one location a song, each on a line of its own.
+    """Return an extended M3U playlist, with the two lines ``#EXTINF:seconds,artist - title`` and location per song.
 
-    A location that could be read as a directive gets ``./`` before it.
+    A location that could be read as a directive gets the prefix ``./``.
     """
     lines = ["#EXTM3U"]
     for entry in entries:

@@ -169,5 +169,5 @@ def test_runs_of_other_targets_and_other_lyrics(spark: SparkSession, warehouse: 
     assert found["entropy"].null_count == 4
     assert {len(scores) for scores in found["target_scores"].to_pylist()} == {2}
     write_songs(warehouse, [SONGS[:4], SONGS[3:5]])
-    with pytest.raises(UserError, match=f"score: songs/ has {track_id(3)} 2 times; run jobs/ingest.py again"):
+    with pytest.raises(UserError, match=f"songs/ has {track_id(3)} 2 times; run msd-spark ingest again"):
         run_score(spark, warehouse, without_lyrics=True)

@@ -102,7 +102,7 @@ def test_test_predictions_of_training_are_those_of_scoring(scored: Warehouse, em
 def test_the_run_fits_what_it_was_trained_on(scored: Warehouse) -> None:
     run = TrainedRun.read(scored, "one")
     run.check_lyrics(scored)
-    with pytest.raises(UserError, match="no finished run models/two; finished ones: one"):
+    with pytest.raises(UserError, match="no finished run models/two; finished: one"):
         TrainedRun.read(scored, "two")
 
 

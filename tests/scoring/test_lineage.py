@@ -54,18 +54,18 @@ def digest_of(content: bytes) -> str:
 
 def test_a_row_is_traced_to_its_file_its_unit_its_dataset_its_model_and_the_code(warehouse: Warehouse) -> None:
     found = trace(warehouse, "tiny", TRACK)
-    assert found.song == {"source": f"/data/{TRACK}.h5", "member": None, "file": "part-0.parquet"}
-    assert found.unit == {"unit": "u1", "kind": "tar", "location": "/data", "inputs": 24}
-    assert found.lyrics == {"present": False, "vectors": "these words"}  # song 7: 7 % 4 is 3
-    assert found.dataset == {"name": "genre", "fingerprint": "d1", "still_there": True, "split": "test"}
-    assert found.model == {
+    assert found["song"] == {"source": f"/data/{TRACK}.h5", "member": None, "file": "part-0.parquet"}
+    assert found["unit"] == {"unit": "u1", "kind": "tar", "location": "/data", "inputs": 24}
+    assert found["lyrics"] == {"present": False, "vectors": "these words"}  # song 7: 7 % 4 is 3
+    assert found["dataset"] == {"name": "genre", "fingerprint": "d1", "still_there": True, "split": "test"}
+    assert found["model"] == {
         "run": "tiny",
         "model": "cnn",
         "digest": digest_of(b"weights"),
         "git_revision": "abc-dirty",
     }
-    assert found.embedding == {"file": "part-0.parquet", "git_revision": "def", "changed": []}
-    shown = table(found)
+    assert found["embedding"] == {"file": "part-0.parquet", "git_revision": "def", "changed": []}
+    shown = table(TRACK, found)
     for word in (f"/data/{TRACK}.h5", "u1 (tar, 24 inputs)", "in its test split", "abc-dirty", "nothing"):
         assert word in shown
 
@@ -76,12 +76,12 @@ def test_what_changed_since_is_told(warehouse: Warehouse) -> None:
     songs = Path(warehouse.path("songs"))
     (songs / "part-0.parquet").rename(songs / "part-1.parquet")
     found = trace(warehouse, "tiny", TRACK)
-    assert found.embedding["changed"] == ["the song was ingested anew", "the run was trained anew"]
-    assert (found.unit, found.dataset["still_there"], found.dataset["split"]) == ({}, False, None)
-    assert "another version, or none, is in the warehouse now" in table(found)
+    assert found["embedding"]["changed"] == ["the song was ingested again", "the run was trained again"]
+    assert (found["unit"], found["dataset"]["still_there"], found["dataset"]["split"]) == ({}, False, None)
+    assert "the warehouse has another version of the dataset, or none" in table(TRACK, found)
     (songs / "part-1.parquet").unlink()
-    assert "the song has left songs/" in trace(warehouse, "tiny", TRACK).embedding["changed"]
-    assert "not known" in table(trace(warehouse, "tiny", TRACK))
+    assert "the song is no longer in songs/" in trace(warehouse, "tiny", TRACK)["embedding"]["changed"]
+    assert "unknown" in table(TRACK, trace(warehouse, "tiny", TRACK))
 
 
 def test_a_track_that_was_rejected_or_is_not_there_is_told_apart(warehouse: Warehouse) -> None:
@@ -92,5 +92,5 @@ def test_a_track_that_was_rejected_or_is_not_there_is_told_apart(warehouse: Ware
     path.write_text(json.dumps(json.loads(path.read_text()) | {"rejected": [refused]}))
     with pytest.raises(UserError, match=r"has no TRZ; it was rejected \(no_segments: 0 segments\)"):
         trace(warehouse, "tiny", "TRZ")
-    with pytest.raises(UserError, match="no finished run models/other; finished ones: tiny"):
+    with pytest.raises(UserError, match="no finished run models/other; finished: tiny"):
         trace(warehouse, "other", TRACK)

@@ -51,11 +51,11 @@ def test_a_run_that_fits_is_taken_in_every_part_of_a_song() -> None:
 @pytest.mark.parametrize(
     ("model", "said"),
     [
-        (model_file(Geometry(n_segments=200)), r"score: models/r/model.keras takes .*'chroma': \(200, 12\)"),
-        (model_file(units=49), "has 49 units in a layer named embedding, not 50; train again"),
-        (model_file(variance=2.0), "normalises timbre otherwise than metadata.json beside it says; train again"),
-        (model_file(mean=0.0), "normalises timbre otherwise"),
-        (b"no zip", "models/r/model.keras is no Keras model"),
+        (model_file(Geometry(n_segments=200)), r"models/r/model.keras has the inputs .*'chroma': \(200, 12\)"),
+        (model_file(units=49), "has 49 units in the layer embedding, not 50; run msd-spark train again"),
+        (model_file(variance=2.0), "does not normalise timbre as metadata.json records; run msd-spark train again"),
+        (model_file(mean=0.0), "does not normalise timbre"),
+        (b"no zip", "models/r/model.keras is not a Keras model"),
     ],
 )
 def test_a_model_that_is_not_what_its_run_says_is_refused(model: bytes, said: str) -> None:
@@ -80,9 +80,9 @@ def write_run(warehouse: Warehouse, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("geometry", "said"),
     [
-        ({"n_segments": 200, "n_pitches": 12, "lyric_size": 50}, "n_segments=200.*this version makes.*train again"),
-        ({"n_segments": 300, "hop": 2}, "'hop': 2.*which this version does not make"),
-        ({"segments": "last"}, "which this version does not make .*not 'last'"),
+        ({"n_segments": 200, "n_pitches": 12, "lyric_size": 50}, "n_segments=200.*this version uses.*train again"),
+        ({"n_segments": 300, "hop": 2}, "'hop': 2.*which this version does not support"),
+        ({"segments": "last"}, "which this version does not support .*'last'"),
     ],
 )
 def test_a_run_of_another_geometry_is_refused(geometry: dict[str, object], said: str, tmp_path: Path) -> None:
@@ -96,15 +96,19 @@ def test_lyrics_of_other_vectors_are_refused_with_what_to_do(tmp_path: Path) -> 
     warehouse = Warehouse(str(tmp_path))
     write_run(warehouse)
     run = TrainedRun.read(warehouse, "r")
-    with pytest.raises(UserError, match=r"run r was trained with lyrics and there is no lyrics/; .*--without"):
+    with pytest.raises(
+        UserError, match=r"run r was trained with lyrics, and lyrics/ is missing; run msd-spark lyrics, .*--without"
+    ):
         run.check_lyrics(warehouse)
     replace(run, lyric_vectors=NO_LYRICS).check_lyrics(warehouse)
     warehouse.write_arrow(LYRICS.empty_table(), "lyrics")
-    with pytest.raises(UserError, match=r"summaries/lyrics.json does not say which vectors lyrics/ has; run jobs/ly"):
+    with pytest.raises(
+        UserError, match=r"summaries/lyrics.json does not name the word vectors of lyrics/; run msd-spark ly"
+    ):
         run.check_lyrics(warehouse)
     warehouse.write_json({"vectors": {"fingerprint": "these"}}, "summaries", "lyrics.json")
     run.check_lyrics(warehouse)
-    with pytest.raises(UserError, match="trained without lyrics, which are there now"):
+    with pytest.raises(UserError, match="trained without lyrics, and lyrics/ exists now"):
         replace(run, lyric_vectors=NO_LYRICS).check_lyrics(warehouse)
     with pytest.raises(UserError, match=r"lyrics/ has other lyric vectors \(these\) than run r was trained"):
         replace(run, lyric_vectors="others").check_lyrics(warehouse)
@@ -112,8 +116,8 @@ def test_lyrics_of_other_vectors_are_refused_with_what_to_do(tmp_path: Path) -> 
 
 def test_an_unknown_run_names_those_there_are(tmp_path: Path) -> None:
     warehouse = Warehouse(str(tmp_path))
-    with pytest.raises(UserError, match="no finished run models/two; finished ones: none yet"):
+    with pytest.raises(UserError, match="no finished run models/two; finished: none; run msd-spark train first"):
         TrainedRun.read(warehouse, "two")
     write_run(warehouse)
-    with pytest.raises(UserError, match="finished ones: r"):
+    with pytest.raises(UserError, match="finished: r"):
         TrainedRun.read(warehouse, "two")

@@ -1,11 +1,8 @@
-"""The command that people type to find similar songs."""
+"""The command ``msd-spark similar``."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,27 +10,27 @@ import numpy as np
 import pytest
 
 from msd_spark.catalogue.embeddings import read_embeddings
+from msd_spark.core.command_line import run_verb
 from msd_spark.core.runs import METADATA, MODEL, RUNS
 from msd_spark.core.schemas import EMBEDDING_LAYER, GEOMETRY
 from msd_spark.core.warehouse import Warehouse
-from tests.conftest import REPOSITORY
 from tests.support.embedded_songs import write_embedded_songs
 
 SONG = f"TR000010{'A' * 10}"
 
 
-def similar(warehouse: Warehouse, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "msd_spark.similar.command",
-        "--warehouse",
-        warehouse.root,
-        "--run",
-        "tiny",
-        *words,
-    ]
-    return subprocess.run(command, cwd=REPOSITORY, env=os.environ, capture_output=True, text=True, timeout=300)
+def similar(capsys: pytest.CaptureFixture[str], warehouse: Warehouse, *words: str) -> str:
+    """Return what the command prints."""
+    run_verb("similar", ["--warehouse", warehouse.root, "--run", "tiny", *words])
+    return capsys.readouterr().out
+
+
+def refusal(capsys: pytest.CaptureFixture[str], warehouse: Warehouse, *words: str) -> str:
+    """Return the error that the command prints."""
+    with pytest.raises(SystemExit) as caught:
+        similar(capsys, warehouse, *words)
+    assert caught.value.code == 2
+    return capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
@@ -41,33 +38,29 @@ def songs(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     return write_embedded_songs(tmp_path_factory.mktemp("embedded"), 240)
 
 
-def test_a_song_by_its_name_gives_its_nearest(songs: Warehouse) -> None:
-    done = similar(songs, "artist 3 - TITLE 10", "--k", "5", "--json")
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert said["song"]["track_id"] == SONG
+def test_a_song_by_its_name_has_its_nearest_songs(songs: Warehouse, capsys: pytest.CaptureFixture[str]) -> None:
+    printed = json.loads(similar(capsys, songs, "artist 3 - TITLE 10", "--k", "5", "--json"))
+    assert printed["song"]["track_id"] == SONG
     embedded = read_embeddings(songs, "tiny")
     unit = embedded.vectors / np.linalg.norm(embedded.vectors.astype(float), axis=1, keepdims=True)
     cosine = unit @ unit[10]
     expected = [row for row in np.argsort(-cosine, kind="stable") if row != 10][:5]
-    assert [song["track_id"] for song in said["neighbours"]] == embedded.track_ids[expected].tolist()
-    np.testing.assert_allclose([song["distance"] for song in said["neighbours"]], 1 - cosine[expected], atol=1e-6)
-    assert {song["genre"] for song in said["neighbours"]} == {said["song"]["genre"]}
+    assert [song["track_id"] for song in printed["neighbours"]] == embedded.track_ids[expected].tolist()
+    np.testing.assert_allclose([song["distance"] for song in printed["neighbours"]], 1 - cosine[expected], atol=1e-6)
+    assert {song["genre"] for song in printed["neighbours"]} == {printed["song"]["genre"]}
 
 
-def test_the_table_names_genre_artist_title_and_distance(songs: Warehouse) -> None:
-    done = similar(songs, SONG, "--k", "3", "--exclude", "same-artist")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"Ártist 3 - Title 10  ({SONG})")
-    assert "Ártist" in done.stdout.split("\n\n", 1)[1]
-    assert "Ártist 3 " not in done.stdout.split("\n\n", 1)[1]
+def test_the_table_has_genre_artist_title_and_distance(songs: Warehouse, capsys: pytest.CaptureFixture[str]) -> None:
+    printed = similar(capsys, songs, SONG, "--k", "3", "--exclude", "same-artist")
+    assert printed.startswith(f"Ártist 3 - Title 10  ({SONG})")
+    assert "Ártist" in printed.split("\n\n", 1)[1]
+    assert "Ártist 3 " not in printed.split("\n\n", 1)[1]
 
 
-def test_a_playlist_is_written_as_m3u(songs: Warehouse, tmp_path: Path) -> None:
+def test_a_playlist_is_written_as_m3u(songs: Warehouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "list.m3u"
-    done = similar(songs, SONG, "--playlist", "12", "--m3u", str(target), "--json")
-    assert done.returncode == 0, done.stderr
-    listed = json.loads(done.stdout)["playlist"]
+    printed = similar(capsys, songs, SONG, "--playlist", "12", "--m3u", str(target), "--json")
+    listed = json.loads(printed)["playlist"]
     assert listed[0]["track_id"] == SONG
     assert len({song["track_id"] for song in listed}) == 12
     assert all(one["artist"] != other["artist"] for one, other in pairwise(listed))
@@ -77,38 +70,46 @@ def test_a_playlist_is_written_as_m3u(songs: Warehouse, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
-        (["Artist 3 - Titel 10"], f"similar: no song is called 'Artist 3 - Titel 10'; the closest are\n  {SONG}"),
-        (["ξξξ"], "similar: no song is called 'ξξξ', nor anything like it; name one as"),
-        ([SONG, "--m3u", "x.m3u"], "similar: --m3u writes a playlist; add --playlist N"),
-        ([SONG, "--k", "0"], "similar: --k and --playlist are at least 1"),
+        (["Artist 3 - Titel 10"], f"similar: no song is called 'Artist 3 - Titel 10'; closest\n  {SONG}"),
+        (["ξξξ"], "similar: no song is called 'ξξξ', or anything similar; give 'artist - title', a track id"),
+        ([SONG, "--m3u", "x.m3u"], "similar: --m3u is 'x.m3u'; allowed: only with --playlist N"),
+        ([SONG, "--k", "0"], "similar: --k is 0; allowed: 1 or more"),
+        ([SONG, "--playlist", "0"], "similar: --playlist is 0; allowed: 1 or more"),
+        ([SONG, "--playlist", "3", "--balance", "2"], "similar: --balance is 2.0; allowed: 0 to 1"),
+        ([SONG, "--metric", "angle"], "--metric"),
+        ([], "SONG"),
         (["no.h5"], "similar: no finished run models/tiny"),
     ],
 )
-def test_what_cannot_be_done_is_said(songs: Warehouse, words: list[str], said: str) -> None:
-    done = similar(songs, *words)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+def test_refusals(songs: Warehouse, words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert message in refusal(capsys, songs, *words)
 
 
-def test_a_song_file_is_placed_among_the_others(generated: Path, tmp_path: Path) -> None:
+def test_missing_inputs_are_named_with_their_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    warehouse = Warehouse(str(tmp_path / "empty"))
+    assert "run msd-spark ingest first" in refusal(capsys, warehouse, SONG)
+    with pytest.raises(SystemExit):
+        run_verb("similar", ["--warehouse", warehouse.root, SONG])
+    assert "run msd-spark train first" in capsys.readouterr().err
+    assert not (tmp_path / "empty").exists()
+
+
+def test_a_song_file_is_placed_among_the_others(
+    generated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     warehouse = write_embedded_songs(tmp_path, 30)
     _write_model(warehouse)
     file = sorted((generated / "songs").rglob("*.h5"))[0]
-    done = similar(warehouse, str(file), "--k", "4", "--json")
-    assert done.returncode == 0, done.stderr[-2000:]
-    said = json.loads(done.stdout)
-    assert said["song"]["track_id"] == file.stem
-    assert said["song"]["predicted_genre"] in ("Blues", "Jazz")
-    assert len(said["neighbours"]) == 4
+    printed = json.loads(similar(capsys, warehouse, str(file), "--k", "4", "--json"))
+    assert printed["song"]["track_id"] == file.stem
+    assert printed["song"]["predicted_genre"] in ("Blues", "Jazz")
+    assert len(printed["neighbours"]) == 4
     assert not (tmp_path / "neighbours").exists()
     broken = tmp_path / "broken.h5"
     broken.write_bytes(b"no song")
-    done = similar(warehouse, str(broken))
-    assert done.returncode == 2
-    assert f"similar: {broken}: not_hdf5" in done.stderr
+    assert f"similar: {broken}: not_hdf5" in refusal(capsys, warehouse, str(broken))
 
 
 def _write_model(warehouse: Warehouse) -> None:
