@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -188,9 +189,8 @@ def search(
 def playlist(catalogue: Catalogue, row: int, candidates: list[int], length: int, balance: float) -> list[int]:
     """Return the rows of a playlist that starts with a song and continues with candidates."""
     songs = catalogue.songs
-    first, *artists = (
-        None if pd.isna(name) else normalise_name(name) for name in songs["artist_name"].iloc[[row, *candidates]]
-    )
+    places = np.array([row, *candidates])
+    first, *artists = (None if pd.isna(name) else normalise_name(name) for name in songs["artist_name"].iloc[places])
     chosen = choose_songs(
         catalogue.vectors[row],
         catalogue.vectors[candidates],
@@ -203,7 +203,7 @@ def playlist(catalogue: Catalogue, row: int, candidates: list[int], length: int,
     return [row, *(candidates[place] for place in chosen)]
 
 
-def _song_keys(song: dict[str, Any]) -> list[Any]:
+def _song_keys(song: Mapping[Any, Any]) -> list[Any]:
     """Return the keys that two entries of a playlist must not share."""
     keys: list[Any] = [] if pd.isna(song["song_id"]) else [song["song_id"]]
     if not pd.isna(song["artist_name"]) and not pd.isna(song["title"]):
