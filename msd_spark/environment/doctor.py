@@ -45,16 +45,7 @@ class DoctorSettings(Settings):
 
 @dataclass(frozen=True)
 class Finding:
-    """One component compared with its pin.
-
-    Attributes
-    ----------
-    component : str
-    required, installed : str
-        Versions, or other properties.
-    remedy : str
-        Command to run if they differ; empty if they agree.
-    """
+    """One component compared with its pin; `remedy` is the command to run if they differ, empty if they agree."""
 
     component: str
     required: str
@@ -68,13 +59,7 @@ class Finding:
 
 
 def run(_: DoctorSettings) -> None:
-    """Run ``msd-spark doctor``.
-
-    Raises
-    ------
-    UserError
-        If a component differs from its pin.
-    """
+    """Run ``msd-spark doctor``."""
     findings = check()
     print("\n".join(map(str, findings)))
     n_differing = sum(bool(finding.remedy) for finding in findings)
@@ -83,13 +68,7 @@ def run(_: DoctorSettings) -> None:
 
 
 def require_sound_environment() -> None:
-    """Check the environment before training.
-
-    Raises
-    ------
-    UserError
-        With one line per component that differs from its pin.
-    """
+    """Raise a `UserError` before training if a component differs from its pin."""
     differing = [str(finding) for finding in check() if finding.remedy]
     if differing:
         raise UserError("the installed versions differ from the pins:\n" + "\n".join(differing))

@@ -11,8 +11,7 @@ from urllib.parse import quote
 
 from msd_spark.core.errors import UserError
 from msd_spark.core.track_ids import TRACK_ID
-from msd_spark.fetch.failures import MirrorError
-from msd_spark.fetch.sources import GIB, Contents, Source
+from msd_spark.fetch.sources import Contents, MirrorError, Source
 from msd_spark.formats.musixmatch import COMMENT, WORDS, BagOfWordsError, parse_bag, parse_words
 from msd_spark.formats.taste_profile import reason_of
 from msd_spark.io.unpacked import open_unpacked
@@ -21,7 +20,7 @@ from msd_spark.songfile.parse import SongFileError, parse_song
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _LONGEST_LINE = 1 << 20
 _SHOWN = 60
-_MOST_TEXT = 8 * GIB
+_MOST_TEXT = 8 << 30
 
 _LABEL = re.compile(rf"{TRACK_ID.pattern}\t[^\t]+(\t[^\t]+)?".encode())
 _STEM = re.compile(rb"[^<]*<SEP>.*")

@@ -13,11 +13,10 @@ from tabulate import tabulate
 
 from msd_spark.core.errors import UserError
 from msd_spark.fetch.contents import check_contents
-from msd_spark.fetch.failures import MirrorError
 from msd_spark.fetch.lock_file import LOCK_FILE, Entry, LockFile, Seen, exclusive, is_unchanged, see
 from msd_spark.fetch.part_file import PartFile, sha256_of
 from msd_spark.fetch.settings import ALL, FetchSettings
-from msd_spark.fetch.sources import SOURCES, Source
+from msd_spark.fetch.sources import SOURCES, MirrorError, Source
 from msd_spark.fetch.transfer import Patience, download
 from msd_spark.fetch.unpack import unpack
 

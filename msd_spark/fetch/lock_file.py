@@ -21,15 +21,7 @@ SCRATCH = ".fetch"
 
 @dataclass(frozen=True)
 class Seen:
-    """State of a file or folder.
-
-    Attributes
-    ----------
-    files, size : int
-        Number of files, and their bytes.
-    sha256 : str
-        Of the file; for a folder, of the lines ``path size`` of its files.
-    """
+    """Number, bytes and SHA-256 of files; that of a folder is the SHA-256 of the lines ``path size`` of its files."""
 
     files: int
     size: int
@@ -114,13 +106,7 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[Path]:
-    """Lock a folder for one command at a time; yield its scratch folder.
-
-    Raises
-    ------
-    UserError
-        If another command has the lock.
-    """
+    """Lock a folder, or raise a `UserError` if another command holds it; yield its scratch folder."""
     scratch = folder / SCRATCH
     scratch.mkdir(parents=True, exist_ok=True)
     with (scratch / "lock").open("w") as file:

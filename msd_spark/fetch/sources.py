@@ -1,23 +1,14 @@
-"""The published files and their addresses.
-
-The checksum and count of tagtraum's CD1 are pinned, from the file itself. Counts in `Source.published` are from the web
-pages of the files; a file with another count is accepted with a note.
-"""
+"""The published files, as listed in ``sources.toml`` with their addresses."""
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 GROUPS = ("subset", "lyrics", "genres", "tags", "listens", "lists")
 """Names on the command line, in the order in which their files are fetched."""
-
-_MSD = "http://millionsongdataset.com/sites/default/files"
-_LABROSA = "http://labrosa.ee.columbia.edu/millionsong/sites/default/files"
-_ELLIS = "http://labrosa.ee.columbia.edu/~dpwe/tmp"
-_TAGTRAUM = "https://www.tagtraum.com/genres"
-
-KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
 
 class Contents(StrEnum):
@@ -33,6 +24,10 @@ class Contents(StrEnum):
     TRACKS = "tracks of the catalogue"
 
 
+class MirrorError(Exception):
+    """One mirror does not have the file of a source; another one may."""
+
+
 @dataclass(frozen=True)
 class Terms:
     """Terms of use in short, and the address of their full text."""
@@ -40,33 +35,6 @@ class Terms:
     of: str
     gist: str
     address: str
-
-
-ECHO_NEST = Terms(
-    "the Million Song Dataset (songs, lists of tracks)",
-    "Analyses and metadata are The Echo Nest's, for research. Cite Bertin-Mahieux, Ellis, Whitman and Lamere 2011.",
-    "http://millionsongdataset.com/faq/",
-)
-MUSIXMATCH = Terms(
-    "the musiXmatch dataset (lyrics as bags of words)",
-    "For research, not for commercial use. Cite the musiXmatch dataset and the Million Song Dataset.",
-    "http://millionsongdataset.com/musixmatch/",
-)
-LASTFM = Terms(
-    "the Last.fm dataset (tags)",
-    "For research, not for commercial use. Cite the Last.fm dataset and the Million Song Dataset.",
-    "http://millionsongdataset.com/lastfm/",
-)
-TASTE_PROFILE = Terms(
-    "the Echo Nest Taste Profile subset (listens)",
-    "For research. Cite McFee, Bertin-Mahieux, Ellis and Lanckriet 2012.",
-    "http://millionsongdataset.com/tasteprofile/",
-)
-TAGTRAUM = Terms(
-    "tagtraum's genre annotations (CD1, CD2, CD2C)",
-    "For research. Cite Schreiber, Improving Genre Annotations for the Million Song Dataset, ISMIR 2015.",
-    "https://www.tagtraum.com/msd_genre_datasets.html",
-)
 
 
 @dataclass(frozen=True)
@@ -137,112 +105,23 @@ class Source:
         return self.mirrors[0].rpartition("/")[2]
 
 
-def _labels(name: str, **known: object) -> Source:
-    file = f"msd_tagtraum_{name}.cls"
-    return Source(
-        name,
-        ("genres",),
-        (f"{_TAGTRAUM}/{file}.zip",),
-        f"tagtraum genre labels {name.upper()}",
-        TAGTRAUM,
-        f"tagtraum/{file}",
-        Contents.LABELS,
-        members=(MemberRule(rf"(?:[^/]+/)*{file}", f"tagtraum/{file}"),),
-        most_unpacked=256 * MIB,
-        unpacked=8 * MIB,
-        **known,  # type: ignore[arg-type]
+def _read_sources() -> tuple[Source, ...]:
+    content = tomllib.loads(Path(__file__).with_name("sources.toml").read_text())
+    terms = {name: Terms(**entry) for name, entry in content["terms"].items()}
+    return tuple(
+        Source(
+            **entry
+            | {
+                "groups": tuple(entry["groups"]),
+                "mirrors": tuple(entry["mirrors"]),
+                "terms": terms[entry["terms"]],
+                "contents": Contents(entry["contents"]),
+                "members": tuple(MemberRule(**rule) for rule in entry.get("members", ())),
+            }
+        )
+        for entry in content["source"]
     )
 
 
-def _bags(name: str, published: int) -> Source:
-    file = f"mxm_dataset_{name}.txt.zip"
-    return Source(
-        f"lyrics-{name}",
-        ("lyrics",),
-        (f"{_MSD}/AdditionalFiles/{file}", f"{_LABROSA}/AdditionalFiles/{file}"),
-        f"musiXmatch bags of words, {name} part",
-        MUSIXMATCH,
-        f"musixmatch/{file}",  # read without unpacking
-        Contents.BAGS,
-        published=published,
-    )
-
-
-SOURCES = (
-    Source(
-        "subset",
-        ("subset",),
-        (f"{_ELLIS}/millionsongsubset.tar.gz", f"{_MSD}/AdditionalFiles/millionsongsubset.tar.gz"),
-        "10,000 song files, a random sample of the million",
-        ECHO_NEST,
-        "songs",
-        Contents.SONGS,
-        published=10_000,
-        members=(
-            MemberRule(r"(?:[^/]+/)*([A-Z])/([A-Z])/([A-Z])/(TR[A-Z0-9]{16})\.h5", "songs/{0}/{1}/{2}/{3}.h5"),
-            MemberRule(r"(?:[^/]+/)*AdditionalFiles/(subset_[a-z_]{1,60})\.txt", "additional/{0}.txt"),
-        ),
-        most_unpacked=8 * GIB,
-        unpacked=3 * GIB,
-    ),
-    _bags("train", 210_519),
-    _bags("test", 27_143),
-    Source(
-        "stems",
-        ("lyrics",),
-        (f"{_MSD}/mxm_reverse_mapping.txt", f"{_LABROSA}/mxm_reverse_mapping.txt"),
-        "musiXmatch mapping from stems to words",
-        MUSIXMATCH,
-        "musixmatch/mxm_reverse_mapping.txt",
-        Contents.STEMS,
-        published=5_000,
-    ),
-    _labels("cd1", count=133_676, target_sha256="37742dc37217c672a1885127796bf744fae75de09bb728dda8873001a71eb768"),
-    _labels("cd2", published=280_831),
-    _labels("cd2c", published=191_401),
-    Source(
-        "tags",
-        ("tags",),
-        (f"{_MSD}/lastfm/lastfm_tags.db", f"{_ELLIS}/lastfm_tags.db"),
-        "Last.fm tags",
-        LASTFM,
-        "lastfm/lastfm_tags.db",
-        Contents.TAGS,
-        published=505_216,
-    ),
-    Source(
-        "triplets",
-        ("listens",),
-        (f"{_MSD}/challenge/train_triplets.txt.zip", f"{_ELLIS}/train_triplets.txt.zip"),
-        "play counts per user and song",
-        TASTE_PROFILE,
-        "tasteprofile/train_triplets.txt",
-        Contents.TRIPLETS,
-        published=48_373_586,
-        # Unpacked, because a plain file is read by all workers in parallel and a zip file by one.
-        members=(MemberRule(r"(?:[^/]+/)*train_triplets\.txt", "tasteprofile/train_triplets.txt"),),
-        most_unpacked=8 * GIB,
-        unpacked=3 * GIB,
-    ),
-    Source(
-        "mismatches",
-        ("listens", "lists"),
-        (f"{_MSD}/tasteprofile/sid_mismatches.txt", f"{_LABROSA}/tasteprofile/sid_mismatches.txt"),
-        "tracks matched to a wrong song",
-        TASTE_PROFILE,
-        "tasteprofile/sid_mismatches.txt",
-        Contents.MISMATCHES,
-        published=19_094,
-    ),
-    Source(
-        "tracks",
-        ("lists",),
-        (f"{_MSD}/AdditionalFiles/unique_tracks.txt", f"{_LABROSA}/AdditionalFiles/unique_tracks.txt"),
-        "track, song, artist and title of the whole catalogue",
-        ECHO_NEST,
-        "additional/unique_tracks.txt",
-        Contents.TRACKS,
-        published=1_000_000,
-    ),
-)
+SOURCES = _read_sources()
 """All sources, in the order in which they are fetched."""

@@ -19,8 +19,8 @@ from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
 from urllib3.util import Retry
 
 from msd_spark.core.errors import UserError
-from msd_spark.fetch.failures import MirrorError
 from msd_spark.fetch.part_file import PartFile, Version
+from msd_spark.fetch.sources import MirrorError
 
 TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Status codes that are worth another request."""
@@ -222,13 +222,7 @@ def _receive(response: requests.Response, part: PartFile, size: int | None) -> N
 
 
 def require_room(part: PartFile, n_bytes: int) -> None:
-    """Check the free disk space.
-
-    Raises
-    ------
-    UserError
-        With the space needed and the space free.
-    """
+    """Raise a `UserError` unless the disk has room for `n_bytes`."""
     folder = part.path.parent
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free

@@ -19,8 +19,7 @@ from typing import IO, Self, cast
 
 from tqdm import tqdm
 
-from msd_spark.fetch.failures import MirrorError
-from msd_spark.fetch.sources import Source
+from msd_spark.fetch.sources import MirrorError, Source
 
 MOST_MEMBERS = 100_000
 LONGEST_HEADER = 1 << 16

@@ -146,13 +146,7 @@ def split_ledger(ledger: Ledger, units: Sequence[Unit], rejected: Sequence[Rejec
 
 
 def check_locations(stale: Ledger, units: Sequence[Unit], settings: IngestSettings) -> None:
-    """Check that no songs are dropped without ``--replace`` because of a limit or a location that is not named.
-
-    Raises
-    ------
-    UserError
-        With the first such location.
-    """
+    """Check that no songs are dropped without ``--replace`` because of a limit or a location that is not named."""
     if settings.replace:
         return
     gone = sorted({row["location"] for row in stale} - {unit.location for unit in units})
@@ -174,13 +168,7 @@ def _may_be_retried(outcome: Outcome) -> bool:
 
 
 def work(session: SparkSession, settings: IngestSettings, units: Sequence[Unit]) -> None:
-    """Read units on the workers, which write their outcomes.
-
-    Raises
-    ------
-    UserError
-        If a unit fails repeatedly; finished units stay finished.
-    """
+    """Read units on the workers, which write their outcomes."""
     if not units:
         return
     warehouse = Warehouse(settings.warehouse)
@@ -207,13 +195,7 @@ def work(session: SparkSession, settings: IngestSettings, units: Sequence[Unit])
 
 
 def check_sums(units: Sequence[Unit], kept: Ledger, outcomes: Sequence[Outcome]) -> None:
-    """Check that every unit has an outcome, and that each of its inputs is a song, a rejection or a duplicate.
-
-    Raises
-    ------
-    UserError
-        With the first unit whose counts do not add up.
-    """
+    """Check that every unit has an outcome, and that each of its inputs is a song, a rejection or a duplicate."""
     counts = {row["unit"]: (row["inputs"], row["songs"] + row["rejected"] + row["duplicates"]) for row in kept}
     counts |= {
         item.unit: (item.n_inputs, sum(item.files.values()) + len(item.rejected) + len(item.duplicates))
@@ -230,13 +212,7 @@ def check_sums(units: Sequence[Unit], kept: Ledger, outcomes: Sequence[Outcome])
 
 
 def totals(ledger: Ledger) -> dict[str, int]:
-    """Return the sums of the ledger's counts.
-
-    Raises
-    ------
-    UserError
-        If they do not add up.
-    """
+    """Return the sums of the ledger's counts."""
     sums = {name: sum(row[name] for row in ledger) for name in ("inputs", "songs", "rejected", "duplicates")}
     if sums["inputs"] != sums["songs"] + sums["rejected"] + sums["duplicates"]:
         raise UserError(f"the ledger does not add up: {sums}; ingest into another --warehouse")

@@ -54,13 +54,7 @@ class Task(NamedTuple):
 
 
 def plan_listing(settings: IngestSettings) -> list[Task]:
-    """Return the tasks that together list everything to be ingested.
-
-    Raises
-    ------
-    UserError
-        If a location does not exist.
-    """
+    """Return the tasks that together list everything to be ingested."""
     if settings.track_ids is not None:
         base = settings.locations[0].rstrip("/")
         lines = (text for _, text, _ in read_lines(settings.track_ids))
@@ -81,13 +75,7 @@ def plan_listing(settings: IngestSettings) -> list[Task]:
 
 
 def list_units(context: SparkContext, settings: IngestSettings, tasks: list[Task]) -> list[Unit]:
-    """Carry out listing tasks and return the units of everything found, sorted by their first input.
-
-    Raises
-    ------
-    UserError
-        If there is no song.
-    """
+    """Carry out listing tasks and return the units of everything found, sorted by their first input."""
     n_slices = max(1, min(len(tasks), LISTING_TASKS_PER_CORE * context.defaultParallelism))
     listed = context.parallelize(tasks, n_slices).flatMap(partial(_units, settings)).collect()
     units = {unit.name: unit for unit in listed}

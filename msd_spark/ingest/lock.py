@@ -31,13 +31,7 @@ PREFIX = "lock-"
 
 @contextmanager
 def exclusive(warehouse: Warehouse) -> Iterator[None]:
-    """Hold the ingest lock of a warehouse.
-
-    Raises
-    ------
-    UserError
-        If another ingest holds it, with its process and host.
-    """
+    """Hold the ingest lock of a warehouse; a `UserError` names the process that holds it."""
     name = f"{PREFIX}{uuid.uuid4().hex}.json"
     _renew(warehouse, name)
     stop = threading.Event()

@@ -37,15 +37,7 @@ Place = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Rewrite:
-    """A file of songs to rewrite without some tracks.
-
-    Attributes
-    ----------
-    name, becomes : str
-        Present and new file name.
-    drop : list of str
-        Track ids.
-    """
+    """A file of songs to rewrite under a new name without some track ids."""
 
     name: str
     becomes: str
@@ -80,14 +72,7 @@ class Publication:
 
 
 def repeated_tracks(units: Sequence[str], track_ids: Sequence[Sequence[str]]) -> dict[str, list[str]]:
-    """Return the units of each track that several units have.
-
-    Parameters
-    ----------
-    units : sequence of str
-    track_ids : sequence of sequences of str
-        Tracks of each unit, each once.
-    """
+    """Return the units of each track that several units have; `track_ids` are those of each unit."""
     owners = np.repeat(np.array(units, object), np.array([len(ids) for ids in track_ids], int))
     songs = pd.DataFrame({"track_id": pd.Series(list(chain(*track_ids)), dtype=object), "unit": owners})
     songs = songs[songs.duplicated("track_id", keep=False)]
@@ -202,13 +187,7 @@ def publish(warehouse: Warehouse, plan: Publication) -> None:
 
 
 def finish_publication(warehouse: Warehouse) -> bool:
-    """Carry out the plan that is written down; return whether there was one.
-
-    Raises
-    ------
-    UserError
-        If a file of the plan is missing.
-    """
+    """Carry out the plan that is written down; return whether there was one."""
     if not warehouse.exists(WORK, PLAN):
         return False
     plan = Publication.from_json(warehouse.read_json(WORK, PLAN))

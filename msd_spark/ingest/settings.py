@@ -18,14 +18,7 @@ PARTS, OUTCOMES = f"{WORK}/parts", f"{WORK}/outcomes"
 
 @dataclass(frozen=True)
 class IngestSettings(Settings):
-    """Settings of ingest; each field is an option of ``msd-spark ingest`` unless it has no help text.
-
-    Attributes
-    ----------
-    songs_per_row_group : int
-        Songs that a worker holds in memory.
-    row_groups_per_file : int
-    """
+    """Settings of ingest; each field is an option of ``msd-spark ingest`` unless it has no help text."""
 
     locations: tuple[str, ...] = option(
         (),
@@ -48,7 +41,7 @@ class IngestSettings(Settings):
     limit: int | None = option(None, "read at most N songs", metavar="N", check=at_least(1))
     replace: bool = option(False, "drop songs from locations that are not named this time")
     dry_run: bool = option(False, "print the planned units and write nothing")
-    songs_per_row_group: int = 128
+    songs_per_row_group: int = 128  # held in memory by a worker
     row_groups_per_file: int = 8
 
     def __post_init__(self) -> None:

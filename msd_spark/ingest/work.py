@@ -27,17 +27,14 @@ class Outcome:
 
     Attributes
     ----------
-    unit, kind, location : str
-        As in `Unit`.
     source : str
         First file of the unit.
     files : dict of str to int
-        Songs of each Parquet file.
+        Number of songs in each Parquet file.
     track_ids : list of str
         Of the songs in the files, in order; each once.
     rejected, duplicates : list of Rejection
         Inputs that are not songs, and repeated songs within the unit.
-    seconds : float
     """
 
     unit: str

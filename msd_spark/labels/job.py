@@ -26,16 +26,7 @@ VERB = "labels"
 
 @dataclass
 class LabelFile:
-    """Content of a label file.
-
-    Attributes
-    ----------
-    labels : pandas.DataFrame
-        One row per track: ``track_id``, ``genre``, ``minority_genre``.
-    lines : int
-        Lines that are neither empty nor comments.
-    rejections : list of Rejection
-    """
+    """Labels of a file, one row per track, and the number of its lines without empty lines and comments."""
 
     labels: pd.DataFrame
     lines: int
@@ -116,13 +107,7 @@ def united(label_sets: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, dict[s
 
 
 def read_label_file(location: str) -> LabelFile:
-    """Return the labels of a file, in its order.
-
-    Raises
-    ------
-    UserError
-        If the file is missing or has no label.
-    """
+    """Return the labels of a file, in its order; a file without any is a `UserError`."""
     labels: dict[str, tuple[str, str | None]] = {}
     rejections: list[Rejection] = []
     n_lines = 0

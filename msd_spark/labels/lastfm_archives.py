@@ -51,13 +51,7 @@ class Task:
 
 
 def plan_tasks(locations: Iterable[str]) -> list[Task]:
-    """Return the tasks that together read some locations.
-
-    Raises
-    ------
-    UserError
-        If a location does not exist, or is not what its name suggests.
-    """
+    """Return the tasks that together read some locations."""
     return [task for location in locations for task in _tasks_of(location)]
 
 

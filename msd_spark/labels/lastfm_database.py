@@ -32,13 +32,7 @@ _ROWS = (
 
 
 def read_database(location: str) -> Iterator[Reading]:
-    """Yield one row per track and one per (track, tag).
-
-    Raises
-    ------
-    UserError
-        If the file is not such a database.
-    """
+    """Yield one row per track and one per (track, tag)."""
     with _opened(location) as database:
         try:
             for row, track_id in database.execute("SELECT rowid, tid FROM tids"):
@@ -55,13 +49,7 @@ def read_database(location: str) -> Iterator[Reading]:
 
 
 def check_database(location: str) -> None:
-    """Read the first row of a local database; a remote one is copied only by the worker that reads it.
-
-    Raises
-    ------
-    UserError
-        If the file is not such a database.
-    """
+    """Read the first row of a local database; a remote one is copied only by the worker that reads it."""
     if is_local(location):
         next(read_database(location), None)
 

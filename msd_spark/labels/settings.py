@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 from msd_spark.core.data_folder import DEFAULT_DATA
@@ -53,18 +52,15 @@ class LabelsSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        names = Counter(name for name, _ in self._named())
-        for name, files in names.items():
-            if files > 1:
-                raise OptionError(f"{files} files for label set {name}; name one file, or rename a --source")
+        names = [text.partition("=")[0] for text in self.source]
+        for name in names:
             if name == UNION:
                 raise OptionError(f"--source {name}=… names the label set computed from the others; rename it")
+            if names.count(name) > 1 or (name in LABEL_SETS and getattr(self, name)):
+                raise OptionError(f"two files for label set {name}; name one file, or rename a --source")
 
     @property
     def files(self) -> dict[str, str]:
         """The file of each label set that is named."""
-        return dict(self._named())
-
-    def _named(self) -> list[tuple[str, str]]:
-        own = [(name, file) for name in LABEL_SETS if (file := getattr(self, name))]
-        return own + [(name, file) for name, _, file in (text.partition("=") for text in self.source)]
+        files = {name: getattr(self, name) for name in LABEL_SETS if getattr(self, name)}
+        return files | dict(text.split("=", 1) for text in self.source)

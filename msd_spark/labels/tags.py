@@ -121,13 +121,7 @@ def write_tags(readings: DataFrame, warehouse: Warehouse, staging: str, n_given:
 
 
 def write_rejected(readings: DataFrame, warehouse: Warehouse, staging: str, n_rejected: int) -> None:
-    """Write the rejections.
-
-    Raises
-    ------
-    UserError
-        If their number is not the one counted.
-    """
+    """Write the rejections."""
     rows = readings.where("reason is not null").select(
         "source",
         "member",

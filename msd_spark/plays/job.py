@@ -46,18 +46,7 @@ TRACK_SUMS = Sums("track_id", ("plays", "listeners", "triplets", "users"))
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is known before the triplets are read.
-
-    Attributes
-    ----------
-    tracks : pandas.DataFrame
-        The track of each song, as from `choose_tracks`.
-    ranges : list of ByteRange
-        Of the triplets.
-    n_mismatches : int
-    rejected : list of Rejection
-        Lines of the side files that name no song and track.
-    """
+    """The track of each song, as from `choose_tracks`; ranges of the triplets; rejected lines of the side files."""
 
     tracks: pd.DataFrame
     ranges: list[ByteRange]
@@ -82,13 +71,7 @@ def run(settings: PlaysSettings) -> None:
 
 
 def read_inputs(settings: PlaysSettings) -> Inputs:
-    """Read the side files and split the file of triplets into ranges.
-
-    Raises
-    ------
-    UserError
-        If a file or table is missing, or a side file names no song and track.
-    """
+    """Read the side files and split the file of triplets into ranges; a missing file is a `UserError`."""
     rejected: list[Rejection] = []
     ranges = cut_into_ranges(settings.triplets or "", settings.range_bytes)
     if not ranges:
@@ -239,26 +222,14 @@ def write_rejected(
 
 
 def check_lines(facts: Mapping[str, int]) -> None:
-    """Check that every line is kept, rejected, of a song without a track, or of a mismatched song.
-
-    Raises
-    ------
-    UserError
-        If the counts do not add up.
-    """
+    """Check that every line is kept, rejected, of a song without a track, or of a mismatched song."""
     lines, *parts = facts.values()
     if lines != sum(parts):
         raise UserError(f"the lines do not add up: {_listed(facts)}; nothing was changed")
 
 
 def check_written(kept: pd.DataFrame, tracks: pd.DataFrame) -> None:
-    """Check that ``plays/`` has every triplet and every play that was counted.
-
-    Raises
-    ------
-    UserError
-        If it has not.
-    """
+    """Check that ``plays/`` has every triplet and every play that was counted."""
     counted = kept.groupby("track_id")[["triplets", "plays"]].sum()
     written = tracks.set_index("track_id")[["triplets", "plays"]].sort_index()
     if not counted.sort_index().equals(written):

@@ -17,11 +17,10 @@ from msd_spark.core.command_line import run_verb
 from msd_spark.core.data_folder import DataFolder
 from msd_spark.core.errors import UserError
 from msd_spark.fetch.contents import check_contents
-from msd_spark.fetch.failures import MirrorError
 from msd_spark.fetch.job import Outcome, fetch, list_outcomes, list_sources
 from msd_spark.fetch.lock_file import LOCK_FILE, SCRATCH
 from msd_spark.fetch.settings import FetchSettings
-from msd_spark.fetch.sources import SOURCES, Contents, Source
+from msd_spark.fetch.sources import SOURCES, Contents, MirrorError, Source
 from msd_spark.fetch.transfer import Patience
 from tests.fetch.conftest import Reply, Server
 

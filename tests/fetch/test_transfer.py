@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from msd_spark.core.errors import UserError
-from msd_spark.fetch.failures import MirrorError
 from msd_spark.fetch.part_file import PartFile, Version
+from msd_spark.fetch.sources import MirrorError
 from msd_spark.fetch.transfer import Patience, download
 from tests.fetch.conftest import Reply, Server
 

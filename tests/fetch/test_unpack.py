@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.fetch.failures import MirrorError
-from msd_spark.fetch.sources import SOURCES, Source
+from msd_spark.fetch.sources import SOURCES, MirrorError, Source
 from msd_spark.fetch.unpack import HostileArchiveError, target_of, unpack
 
 SUBSET = next(source for source in SOURCES if source.name == "subset")

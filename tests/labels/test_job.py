@@ -107,7 +107,10 @@ def test_what_becomes_of_each_line(tmp_path: Path) -> None:
     [
         (["--source", "2019=a.cls"], "--source 2019=… names the label set computed from the others; rename it"),
         (["--source", "moods"], "--source is 'moods'; allowed: NAME=FILE"),
-        (["--source", "cd1=b.cls", "--cd1", "a.cls"], "2 files for label set cd1; name one file, or rename a --source"),
+        (
+            ["--source", "cd1=b.cls", "--cd1", "a.cls"],
+            "two files for label set cd1; name one file, or rename a --source",
+        ),
         (["--min-examples", "0"], "--min-examples is 0; allowed: 1 or more"),
         (["--cd1", "none.cls"], "no file none.cls"),
         (["--tags", "none"], "no none; --tags takes folders of JSON files, .zip and .db files"),
