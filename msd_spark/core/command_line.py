@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import sys
 import tomllib
 import typing
@@ -14,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from msd_spark.core.errors import UserError
 from msd_spark.core.options import (
+    Option,
     OptionError,
     Settings,
     declared_options,
@@ -123,14 +125,42 @@ def check_left_out(words: Sequence[str], settings: type[Settings]) -> None:
 def _parsed(settings: type[S], words: Sequence[str], verb: Verb) -> S:
     import tyro
 
-    typed: Any = tyro.cli(
+    _check_words(settings, words)
+    typed: Any
+    typed, others = tyro.cli(
         _typed_class(settings, verb.name, top=True),
         prog=f"msd-spark {verb.name}",
         description=f"{verb.help[0].upper()}{verb.help[1:]}.",
         args=words,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
+        return_unknown_args=True,
     )
+    if others:
+        raise OptionError(f"{others[0]!r} belongs to no option; see msd-spark {verb.name} --help")
     return _settings_from(settings, typed)
+
+
+def _check_words(settings: type[Settings], words: Sequence[str]) -> None:
+    """Check that each option on the command line exists and has as many values as it needs."""
+    options = {one.name: one for one in declared_options(settings)}
+    flags = {name for name, one in options.items() if one.kind is bool}
+    flags |= {f"no-{name}" for name in flags}
+    for place, word in enumerate(words):
+        if not word.startswith("--") or word in ("--help", f"--{SETTINGS_FILE}"):
+            continue
+        name, equals, _ = word.removeprefix("--").partition("=")
+        if name in flags and equals:
+            raise OptionError(f"--{name} takes no value")
+        if name in flags or name == SETTINGS_FILE:
+            continue
+        if name not in options:
+            close = difflib.get_close_matches(name, [*options, SETTINGS_FILE], n=1)
+            raise OptionError(f"no option --{name}; {f'did you mean --{close[0]}?' if close else '--help lists them'}")
+        n_values = _number_of_values(options[name].kind)
+        following = itertools.takewhile(lambda value: not value.startswith("--"), words[place + 1 :])
+        if isinstance(n_values, int) and not equals and len(list(following)) < n_values:
+            need = "a value" if n_values == 1 else f"{n_values} values"
+            raise OptionError(f"--{name} needs {need}: {_metavar(name, options[name].kind, options[name].option)}")
 
 
 def settings_path(words: Sequence[str]) -> Path | None:
@@ -234,65 +264,108 @@ def _typed_class(
             continue
         if typed_name(field) in without:
             continue
-        if declared.choices is not None and type(None) not in typing.get_args(kind):
-            kind = _with_choices(kind, declared.choices)
         about = tyro.conf.arg(
             name=typed_name(field),
-            metavar=declared.metavar,
+            metavar=None if kind is bool else _metavar(field.name, kind, declared),
             help=declared.help,
-            help_behavior_hint=_hint(default),
+            help_behavior_hint=_hint(default, declared),
         )
         markers: list[Any] = [about]
-        if type(None) in typing.get_args(kind):
-            markers.append(_optional(kind, declared.choices))
         if declared.repeat:
             markers.append(tyro.conf.UseAppendAction)
+        elif kind is not bool:
+            markers.append(_as_words(kind))
         if declared.positional:
             markers.append(tyro.conf.Positional)
         fields.append((field.name, Annotated[(kind, *markers)], dataclasses.field(default=default)))
     if top and all(field.name != SETTINGS_FILE for field in dataclasses.fields(settings)):
         text = "TOML file with options; the command line wins"
         about = tyro.conf.arg(name=SETTINGS_FILE, metavar="FILE", help=text, help_behavior_hint="")
-        kind = Annotated[str | None, about, _optional(str | None, None)]
+        kind = Annotated[str | None, about, _as_words(str | None)]
         fields.append(("_settings_file", kind, dataclasses.field(default=None)))
     return dataclasses.make_dataclass(name, fields, frozen=True)
 
 
-def _with_choices(kind: Any, choices: tuple[Any, ...]) -> Any:
-    literal: Any = Literal.__getitem__(choices)
-    return tuple[literal, ...] if typing.get_origin(kind) is tuple else literal
+class _Words(list[str]):
+    """The values of an option as typed."""
 
 
-def _optional(kind: Any, choices: tuple[Any, ...] | None) -> Any:
-    """Return how tyro parses an optional value: by its type alone, since None cannot be typed."""
+def _as_words(kind: Any) -> Any:
+    """Return the tyro specification of an option whose values stay words; `_converted` checks their type."""
     from tyro.constructors import PrimitiveConstructorSpec
 
-    inner = next(one for one in typing.get_args(kind) if one is not type(None))
-    element = typing.get_args(inner)[0] if typing.get_origin(inner) is tuple else inner
-    size = len(typing.get_args(inner)) if typing.get_origin(inner) is tuple else 1
-    several = typing.get_origin(inner) is tuple and Ellipsis in typing.get_args(inner)
-
-    def read(words: list[str]) -> Any:
-        values = tuple(element(word) for word in words)
-        return values if typing.get_origin(inner) is tuple else values[0]
-
     return PrimitiveConstructorSpec(
-        nargs="*" if several else size,
-        metavar=f"{{{','.join(map(str, choices))}}}" if choices else element.__name__.upper(),
-        instance_from_str=read,
+        nargs=_number_of_values(kind),
+        metavar="",
+        instance_from_str=_Words,
         is_instance=lambda value: True,
         str_from_instance=lambda value: [str(value)],
-        choices=tuple(map(str, choices)) if choices else None,
     )
 
 
-def _hint(default: Any) -> str:
+def _inner(kind: Any) -> Any:
+    """Return a type without its alternative None."""
+    return next((one for one in typing.get_args(kind) if one is not type(None)), kind) if _is_optional(kind) else kind
+
+
+def _is_optional(kind: Any) -> bool:
+    return type(None) in typing.get_args(kind)
+
+
+def _element(kind: Any) -> Any:
+    """Return the type of an option's single values."""
+    inner = _inner(kind)
+    return typing.get_args(inner)[0] if typing.get_origin(inner) is tuple else inner
+
+
+def _number_of_values(kind: Any) -> int | Literal["*"]:
+    inner = _inner(kind)
+    if typing.get_origin(inner) is not tuple:
+        return 1
+    return "*" if Ellipsis in typing.get_args(inner) else len(typing.get_args(inner))
+
+
+def _metavar(name: str, kind: Any, declared: Option) -> str:
+    """Return the placeholder of an option's values in the help text."""
+    n_values = _number_of_values(kind)
+    if declared.metavar:
+        one = declared.metavar
+    elif declared.choices:
+        one = f"{{{','.join(map(str, declared.choices))}}}"
+    else:
+        one = name.upper() if declared.positional else _element(kind).__name__.upper()
+    if n_values == "*":
+        return one if declared.repeat else f"{one} ..."
+    return one if declared.metavar else " ".join([one] * n_values)
+
+
+def _converted(name: str, kind: Any, words: _Words) -> Any:
+    """Return the value of an option from its words.
+
+    Raises
+    ------
+    OptionError
+        If a word is not of the option's type.
+    """
+    element, values = _element(kind), []
+    for word in words:
+        try:
+            values.append(element(word))
+        except ValueError:
+            expected = {int: "a whole number", float: "a number"}.get(element, element.__name__)
+            raise OptionError(f"--{name} is {word!r}; allowed: {expected}") from None
+    return tuple(values) if typing.get_origin(_inner(kind)) is tuple else values[0]
+
+
+def _hint(default: Any, declared: Option) -> str:
+    """Return the default and the allowed values for the help text."""
+    parts = [declared.check.allowed] if declared.check else []
     if default is dataclasses.MISSING:
-        return "(required)"
-    if default is None or default == () or isinstance(default, bool):
-        return ""
-    shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
-    return f"(default: {shown})"
+        parts.insert(0, "required")
+    elif default not in (None, (), "") and not isinstance(default, bool):
+        shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
+        parts.insert(0, f"default: {shown}")
+    return f"({'; '.join(parts)})" if parts else ""
 
 
 def _settings_from(settings: type[S], typed: Any, defaults: S | None = None) -> S:
@@ -306,5 +379,7 @@ def _settings_from(settings: type[S], typed: Any, defaults: S | None = None) -> 
         elif is_settings(kind) and option_of(field) is None:
             values[field.name] = _settings_from(kind, getattr(typed, field.name), default)
         else:
-            values[field.name] = getattr(typed, field.name)
+            value = getattr(typed, field.name)
+            is_typed = isinstance(value, _Words)
+            values[field.name] = _converted(typed_name(field), kind, value) if is_typed else value
     return settings(**values)
