@@ -226,13 +226,21 @@ def check_names(options: Mapping[str, Any], names: typing.Collection[str], place
 
 
 def words_of(options: Mapping[str, Any], settings: type[Settings]) -> list[str]:
-    """Return options of a settings class as the words of a command line."""
-    repeated = {one.name for one in declared_options(settings) if one.option.repeat}
+    """Return options of a settings class as the words of a command line.
+
+    Raises
+    ------
+    OptionError
+        If the value of a flag is not a boolean.
+    """
+    declared = {one.name: one for one in declared_options(settings)}
     words: list[str] = []
     for name, value in options.items():
-        if isinstance(value, bool):
+        if declared[name].kind is bool:
+            if not isinstance(value, bool):
+                raise OptionError(f"--{name} is {value!r}; allowed: true, false")
             words.append(f"--{name}" if value else f"--no-{name}")
-        elif isinstance(value, list | tuple) and name in repeated:
+        elif isinstance(value, list | tuple) and declared[name].option.repeat:
             words += [word for item in value for word in (f"--{name}", str(item))]
         elif isinstance(value, list | tuple):
             words += [f"--{name}", *map(str, value)]

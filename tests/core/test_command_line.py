@@ -196,9 +196,17 @@ def test_wrong_settings_files_are_refused(tmp_path: Path, text: str, message: st
         parsed("--settings", settings_file(tmp_path, text))
 
 
-def test_a_wrong_value_in_a_settings_file_names_the_option(tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="--depth is 'deep'; allowed: a whole number"):
-        parsed("--settings", settings_file(tmp_path, '[demo]\ndepth = "deep"'))
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('depth = "deep"', "--depth is 'deep'; allowed: a whole number"),
+        ("depth = true", "--depth is 'True'; allowed: a whole number"),
+        ("cache = 1", "--cache is 1; allowed: true, false"),
+    ],
+)
+def test_a_wrong_value_in_a_settings_file_names_the_option(tmp_path: Path, line: str, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        parsed("--settings", settings_file(tmp_path, f"[demo]\n{line}"))
 
 
 def test_a_missing_settings_file_is_refused(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_a_split_without_an_example_is_named(warehouse: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--split", "all"], "invalid choice"),
+        (["--split", "all"], "--split is 'all'; allowed: "),
         (["--batch", "0"], "evaluate: --batch is 0; allowed: 1 or more"),
         (["--run", "two"], "evaluate: no finished run models/two; finished: one"),
         (["--dataset", "other"], "run msd-spark dataset first"),
