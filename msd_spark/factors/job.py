@@ -23,7 +23,7 @@ from msd_spark.factors.confidence import fit_rows
 from msd_spark.factors.evaluation import als_recommender, baseline_makers, evaluate, table
 from msd_spark.factors.held_out import Split, split
 from msd_spark.factors.listens import Filtered, Listens, TooFewListensError, keep_frequent, read_listens
-from msd_spark.factors.recommendations import block_writer, ship, write_recommendations
+from msd_spark.factors.recommendations import block_writer, ship_tracks, write_recommendations
 from msd_spark.factors.search import SEARCHED_BY, search
 from msd_spark.factors.settings import (
     METADATA_FILE,
@@ -232,7 +232,7 @@ def _recommend(fitter: Fitter, listens: Listens, factors: Factors, staging: str,
         warehouse.remove(scratch)
         return
     with warehouse.replacing(RECOMMENDATIONS) as beside:
-        prefix = ship(session.sparkContext, factors.track_factors, factors.tracks)
+        prefix = ship_tracks(session.sparkContext, factors.track_factors, factors.tracks)
         folder = fitter.stage("recommended", listens)
         size, k = settings.users_per_task, settings.recommendations
         work = block_writer(prefix, settings.warehouse, folder, staging, beside, size, k)

@@ -47,7 +47,7 @@ def fuse(lists: Sequence[Sequence[Item]], k: int, offset: float = OFFSET) -> lis
     lists : sequence of sequences
         Best item first, without repeated items.
     offset : float
-        Above -1; a greater offset gives the first places less weight.
+        Above -1; a greater offset reduces the weight of the first places.
 
     Examples
     --------

@@ -11,7 +11,7 @@ Recommender = Callable[[sparse.csr_matrix], np.ndarray]
 """Maps histories, plays of shape ``(m, tracks)``, to scores of that shape, float32; greater is better."""
 
 NONE = -1
-"""Marks empty places of a list, of a user who has heard all other tracks."""
+"""Marks empty places of a list, when a user has heard all other tracks."""
 
 SCORES_AT_ONCE = 20_000_000
 """Scores in memory at a time: 80 MB."""

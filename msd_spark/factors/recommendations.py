@@ -6,17 +6,13 @@ of one block of users, and computes scores in blocks of limited size.
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyspark import SparkContext, SparkFiles
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 from scipy import sparse
 from threadpoolctl import threadpool_limits
@@ -26,6 +22,7 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.ranking import NONE, best, in_blocks, without
 from msd_spark.factors.spark_als import part_path
 from msd_spark.spark.session import progress
+from msd_spark.spark.shipped_files import ship, shipped_folder
 
 FACTORS_FILE, TRACKS_FILE = "factors.npy", "tracks.npy"
 
@@ -60,15 +57,14 @@ def rows_of(
     return pa.table(arrays, schema=SCHEMA)
 
 
-def ship(context: SparkContext, track_factors: np.ndarray, tracks: np.ndarray) -> str:
+def ship_tracks(context: SparkContext, track_factors: np.ndarray, tracks: np.ndarray) -> str:
     """Send the tracks' factors and ids to every machine; return the prefix of the file names."""
-    folder = Path(tempfile.mkdtemp(prefix="msd-spark-recommendations-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # a machine that joins later still fetches them
-    prefix = uuid.uuid4().hex  # Spark puts the files of all calls into one folder per machine
-    for name, values in ((FACTORS_FILE, track_factors), (TRACKS_FILE, np.char.encode(tracks, "utf-8"))):
-        np.save(folder / f"{prefix}-{name}", values, allow_pickle=False)
-        context.addFile(str(folder / f"{prefix}-{name}"))
-    return prefix
+
+    def write(folder: Path) -> None:
+        np.save(folder / FACTORS_FILE, track_factors, allow_pickle=False)
+        np.save(folder / TRACKS_FILE, np.char.encode(tracks, "utf-8"), allow_pickle=False)
+
+    return ship(context, write)
 
 
 def block_writer(
@@ -79,7 +75,7 @@ def block_writer(
     Parameters
     ----------
     prefix : str
-        See `ship`.
+        See `ship_tracks`.
     listens, users : str
         Folders with one file per block: listens, see `msd_spark.factors.spark_als.write_listens`, and user factors.
     staging : str
@@ -90,9 +86,8 @@ def block_writer(
 
     def work(block: int) -> tuple[int, int]:
         target = Warehouse(warehouse)
-        folder = Path(SparkFiles.getRootDirectory())
         factors, tracks = (
-            np.load(folder / f"{prefix}-{name}", mmap_mode="r", allow_pickle=False)
+            np.load(shipped_folder() / f"{prefix}{name}", mmap_mode="r", allow_pickle=False)
             for name in (FACTORS_FILE, TRACKS_FILE)
         )
         rows = pq.read_table(part_path(users, block), filesystem=target.filesystem)

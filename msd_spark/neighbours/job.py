@@ -37,7 +37,7 @@ from msd_spark.neighbours.settings import (
     NeighbourSettings,
 )
 from msd_spark.neighbours.space import Space
-from msd_spark.neighbours.work import block_writer, ship
+from msd_spark.neighbours.work import block_writer, ship_songs
 from msd_spark.spark.session import progress, start_spark
 
 MEBIBYTE = 2**20
@@ -74,24 +74,7 @@ def find_neighbours(session: SparkSession, settings: NeighbourSettings, run_name
     exclusions = Exclusions.of(names.reindex(embedded.track_ids), settings.exclude)
     indexed = _index(space, exclusions, settings)
     exact = settings.method == EXACT or (settings.method == AUTO and len(space) <= EXACT_UP_TO)
-    search = {
-        "run": run_name,
-        "space": settings.space,
-        "k": settings.k,
-        "metric": settings.metric,
-        "method": EXACT if exact else APPROXIMATE,
-        "excluded": list(settings.exclude),
-        "songs": len(space),
-        "embeddings": embedded.fingerprint(),
-        "index": {
-            "kind": "faiss IndexIVFFlat",
-            "lists": indexed.index.nlist,
-            "lists_looked_into": indexed.index.nprobe,
-            f"recall_at_{settings.k}": indexed.recall,
-            "recall_measured_on": indexed.measured_on,
-            "seed": settings.seed,
-        },
-    }
+    search = _search_metadata(embedded, indexed, settings, run_name) | {"method": EXACT if exact else APPROXIMATE}
     with warehouse.replacing(TABLE, run_name) as staging:
         started = time.monotonic()
         rows, short = _write_blocks(session, space, exclusions, embedded, indexed, exact, settings, staging)
@@ -118,6 +101,28 @@ def find_neighbours(session: SparkSession, settings: NeighbourSettings, run_name
     }
     summary.details["search"] = search
     return summary
+
+
+def _search_metadata(
+    embedded: Embedded, indexed: Indexed, settings: NeighbourSettings, run_name: str
+) -> dict[str, Any]:
+    return {
+        "run": run_name,
+        "space": settings.space,
+        "k": settings.k,
+        "metric": settings.metric,
+        "excluded": list(settings.exclude),
+        "songs": len(embedded),
+        "embeddings": embedded.fingerprint(),
+        "index": {
+            "kind": "faiss IndexIVFFlat",
+            "lists": indexed.index.nlist,
+            "lists_looked_into": indexed.index.nprobe,
+            f"recall_at_{settings.k}": indexed.recall,
+            "recall_measured_on": indexed.measured_on,
+            "seed": settings.seed,
+        },
+    }
 
 
 def _space(embedded: Embedded, settings: NeighbourSettings, run_name: str) -> Space:
@@ -183,7 +188,7 @@ def _write_blocks(
 ) -> tuple[int, int]:
     """Write the table on Spark's workers; return the number of rows, and of songs with fewer than k."""
     context = session.sparkContext
-    shipped = ship(context, space, exclusions, embedded.track_ids, None if exact else indexed.index)
+    shipped = ship_songs(context, space, exclusions, embedded.track_ids, None if exact else indexed.index)
     size = min(settings.queries_per_task, max(1, -(-len(space) // context.defaultParallelism)))
     blocks = -(-len(space) // size)
     work = block_writer(shipped, settings.warehouse, staging, size, settings.k)

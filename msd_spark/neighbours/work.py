@@ -6,10 +6,6 @@ block, and needs memory for the block's neighbours and candidates only.
 
 from __future__ import annotations
 
-import atexit
-import shutil
-import tempfile
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,7 +15,7 @@ from typing import Any
 import faiss
 import numpy as np
 import pyarrow.parquet as pq
-from pyspark import SparkContext, SparkFiles
+from pyspark import SparkContext
 from threadpoolctl import threadpool_limits
 
 from msd_spark.core.warehouse import Warehouse
@@ -27,6 +23,7 @@ from msd_spark.neighbours.exact import nearest
 from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.index import nearest_by_index
 from msd_spark.neighbours.space import Space
+from msd_spark.spark.shipped_files import ship, shipped_folder
 
 IDS, INDEX = "track_ids.npy", "index.faiss"
 
@@ -51,7 +48,7 @@ class Shipped:
     approximate: bool
 
 
-def ship(
+def ship_songs(
     context: SparkContext,
     space: Space,
     exclusions: Exclusions,
@@ -59,22 +56,20 @@ def ship(
     index: faiss.IndexIVFFlat | None,
 ) -> Shipped:
     """Send the songs to every machine."""
-    folder = Path(tempfile.mkdtemp(prefix="msd-spark-neighbours-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # a machine that joins later still fetches them
-    space.save(folder)
-    exclusions.save(folder)
-    np.save(folder / IDS, np.char.encode(track_ids, "utf-8"), allow_pickle=False)
-    if index is not None:
-        faiss.write_index(index, str(folder / INDEX))
-    prefix = uuid.uuid4().hex  # Spark puts the files of all calls into one folder per machine
-    for path in sorted(folder.iterdir()):
-        context.addFile(str(path.rename(folder / f"{prefix}-{path.name}")))
-    return Shipped(prefix, space.metric, space.reach, index is not None)
+
+    def write(folder: Path) -> None:
+        space.save(folder)
+        exclusions.save(folder)
+        np.save(folder / IDS, np.char.encode(track_ids, "utf-8"), allow_pickle=False)
+        if index is not None:
+            faiss.write_index(index, str(folder / INDEX))
+
+    return Shipped(ship(context, write), space.metric, space.reach, index is not None)
 
 
 @lru_cache(maxsize=1)
 def _received(shipped: Shipped) -> tuple[Space, Exclusions, np.ndarray, faiss.IndexIVFFlat | None]:
-    folder, prefix = Path(SparkFiles.getRootDirectory()), f"{shipped.prefix}-"
+    folder, prefix = shipped_folder(), shipped.prefix
     index: Any = None
     if shipped.approximate:
         index = faiss.read_index(str(folder / f"{prefix}{INDEX}"), faiss.IO_FLAG_MMAP)
