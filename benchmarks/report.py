@@ -1,8 +1,7 @@
-"""The page of 50,000 songs in headless Chromium: its weight, and how soon and how fast it answers.
+"""Measure a report of 50,000 songs in headless Chromium: size, time to open, frame times.
 
-Beside it, in the same browser and on the same places, Plotly's own map of many points (``scattergl``). That needs WebGL
-and leave to make code of text; on a machine without a graphics card the processor does Chromium's WebGL. Each figure is
-the median of some rounds.
+Plotly's own scatter plot (``scattergl``) of the same points is measured beside it in the same browser. It needs WebGL,
+which Chromium emulates on the CPU if there is no graphics card. Each metric is the median of several rounds.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from benchmarks import publish
 from msd_spark.core.runs import METADATA, RUNS
 from msd_spark.core.schemas import EMBEDDING_SIZE, LABELS, NEIGHBOURS
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.report.draw.files import find_browser
 from msd_spark.report.folder import PLOTLY
 from msd_spark.report.job import make_report
 from msd_spark.report.scripts import as_json
@@ -28,7 +28,6 @@ from msd_spark.report.settings import ReportSettings
 
 SONGS, GENRES, K, ROUNDS, FRAMES = 50_000, 15, 10, 3, 30
 RUN = "bench"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SYLLABLES = "la mi so ré tü ka no vé ra øl de él an wi sé ão".split()
 
 PEER = """<!doctype html><meta charset="utf-8"><div id="m"></div><script src="plotly.min.js"></script>
@@ -83,7 +82,7 @@ HOVER = """(times) => Array.from({length: times}, (_, i) => {
 
 
 def write_catalogue(warehouse: Warehouse) -> np.ndarray:
-    """Write a run of `SONGS` songs in clusters; return their places, shape ``(n, 2)``."""
+    """Write a run of `SONGS` clustered songs; return x, y and genre of each, shape ``(n, 3)``."""
     generator = np.random.default_rng(0)
     genre = generator.integers(0, GENRES, SONGS)
     places = (generator.normal(size=(GENRES, 2)) * 20)[genre] + generator.normal(size=(SONGS, 2)) * 6
@@ -118,7 +117,7 @@ def write_catalogue(warehouse: Warehouse) -> np.ndarray:
         "has_lyrics": np.ones(SONGS, np.float32),
     }
     warehouse.write_arrow(pa.table(embeddings), "embeddings", RUN)
-    # Who is near whom makes no difference to the page.
+    # Random neighbours: they do not change the measurements.
     near = [tracks.take(np.repeat(np.arange(SONGS), K)), np.tile(np.arange(1, K + 1, dtype=np.int32), SONGS)]
     near += [tracks.take(generator.integers(0, SONGS, SONGS * K)), generator.random(SONGS * K).astype(np.float32)]
     warehouse.write_arrow(pa.table(near, schema=NEIGHBOURS), "neighbours", RUN)
@@ -132,49 +131,47 @@ def write_catalogue(warehouse: Warehouse) -> np.ndarray:
     return np.column_stack([places, genre])
 
 
-def write_peer(folder: Path, page: Path, places: np.ndarray) -> None:
+def write_peer(folder: Path, report: Path, places: np.ndarray) -> None:
     """Write a page on which Plotly draws the same places by WebGL."""
     folder.mkdir()
-    shutil.copy(page / PLOTLY, folder / "plotly.min.js")
+    shutil.copy(report / PLOTLY, folder / "plotly.min.js")
     groups = [places[places[:, 2] == code] for code in range(GENRES)]
     written = [{"x": part[:, 0].round(3).tolist(), "y": part[:, 1].round(3).tolist()} for part in groups]
     (folder / "places.js").write_text(f"const groups = {as_json(written)};")
     (folder / "index.html").write_text(PEER)
 
 
-def measure(page_folder: Path, peer_folder: Path, titles: list[str]) -> dict[str, float]:
-    """Return what a browser takes, in milliseconds."""
+def measure(report: Path, peer_folder: Path, titles: list[str]) -> dict[str, float]:
+    """Return the median times in milliseconds."""
     from playwright.sync_api import sync_playwright
 
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        raise SystemExit(f"no browser on this machine ({', '.join(BROWSERS)}); apt-get install chromium")
+    executable = find_browser()
+    if executable is None:
+        raise SystemExit("no browser on this machine; run apt-get install chromium")
     spent: dict[str, list[float]] = {}
 
     def note(name: str, values: Any) -> None:
         spent.setdefault(name, []).extend(values if isinstance(values, list) else [values])
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         for _ in range(ROUNDS):
             page = browser.new_page(viewport={"width": 1280, "height": 900})
-            page.goto((page_folder / "index.html").as_uri())
+            page.goto((report / "index.html").as_uri())
             page.wait_for_selector("html[data-report=ready]")
             note("map: ready", page.evaluate(READY))
-            note("map: a frame of panning and zooming", page.evaluate(PAN, FRAMES))
+            note("map: frame of panning and zooming", page.evaluate(PAN, FRAMES))
             note("map: painting alone", page.evaluate(PAINT, FRAMES))
-            note("map: what is pointed at", page.evaluate(HOVER, 100))
-            note("search: the first letter", page.evaluate(TYPE, [titles[0][:1]])[0])
-            note(
-                "search: a further letter", page.evaluate(TYPE, [text[:end] for text in titles for end in range(2, 8)])
-            )
+            note("map: song below the pointer", page.evaluate(HOVER, 100))
+            note("search: first letter", page.evaluate(TYPE, [titles[0][:1]])[0])
+            note("search: further letter", page.evaluate(TYPE, [text[:end] for text in titles for end in range(2, 8)]))
             page.close()
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.goto((peer_folder / "index.html").as_uri())
             while not page.evaluate(READY):
                 page.wait_for_timeout(50)
-            note("Plotly's scattergl: ready", page.evaluate(READY))
-            note("Plotly's scattergl: a frame of panning", page.evaluate(PLOTLY_PAN, FRAMES // 3))
+            note("Plotly scattergl: ready", page.evaluate(READY))
+            note("Plotly scattergl: frame of panning", page.evaluate(PLOTLY_PAN, FRAMES // 3))
             page.close()
         browser.close()
     return {name: statistics.median(values) for name, values in spent.items()}
@@ -186,22 +183,22 @@ def main() -> None:
         warehouse = Warehouse(f"{scratch}/warehouse")
         places = write_catalogue(warehouse)
         facts = make_report(ReportSettings(warehouse.root, RUN, heatmaps=0)).facts
-        page = Path(warehouse.path("reports", RUN))
-        write_peer(Path(scratch) / "peer", page, places)
-        songs = (page / "data" / "songs.js").read_text().removeprefix('msd.receive("songs",').removesuffix(");\n")
-        spent = measure(page, Path(scratch) / "peer", json.loads(songs)["titles"][:5])
+        report = Path(warehouse.path("reports", RUN))
+        write_peer(Path(scratch) / "peer", report, places)
+        songs = (report / "data" / "songs.js").read_text().removeprefix('msd.receive("songs",').removesuffix(");\n")
+        spent = measure(report, Path(scratch) / "peer", json.loads(songs)["titles"][:5])
     figures = {
-        "page_mebibytes_to_open": float(facts["MiB to open it"]),
-        "page_mebibytes_of_the_folder": float(facts["MiB of the folder"]),
+        "report_mebibytes_to_open": float(facts["MiB to open it"]),
+        "report_mebibytes_of_the_folder": float(facts["MiB of the folder"]),
         "map_ready_milliseconds": spent["map: ready"],
-        "map_frame_milliseconds": spent["map: a frame of panning and zooming"],
+        "map_frame_milliseconds": spent["map: frame of panning and zooming"],
         "map_paint_milliseconds": spent["map: painting alone"],
-        "search_milliseconds": spent["search: a further letter"],
-        "frames_over_scattergl": spent["Plotly's scattergl: a frame of panning"]
-        / spent["map: a frame of panning and zooming"],
-        "ready_over_scattergl": spent["Plotly's scattergl: ready"] / spent["map: ready"],
+        "search_milliseconds": spent["search: further letter"],
+        "frames_over_scattergl": spent["Plotly scattergl: frame of panning"]
+        / spent["map: frame of panning and zooming"],
+        "ready_over_scattergl": spent["Plotly scattergl: ready"] / spent["map: ready"],
     }
-    publish("page", [f"{SONGS:,} songs", "milliseconds"], sorted(spent.items()), figures)
+    publish("report", [f"{SONGS:,} songs", "milliseconds"], sorted(spent.items()), figures)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from msd_spark.report.draw.files import find_browser
 from msd_spark.report.settings import REPORTS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SIZE = {"width": 1280, "height": 900}
 MOST_BYTES = 300 * 1024
 
 
@@ -27,7 +26,7 @@ def take(report: Path, output: Path) -> None:
         raise SystemExit("no browser on this machine; run apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
-        page = browser.new_page(viewport=SIZE, color_scheme="light", reduced_motion="reduce")
+        page = browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
         page.goto((report / "index.html").resolve().as_uri())
         page.wait_for_selector("html[data-report=ready]")
         page.evaluate("msd.load('report').then(({ heatmaps }) => msd.show(heatmaps.length ? heatmaps[0] : 0))")

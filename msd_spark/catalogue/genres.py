@@ -34,7 +34,7 @@ def displayed_genres(warehouse: Warehouse, run: str, label_set: str | None = Non
 def label_set_of(warehouse: Warehouse, run: str) -> str | None:
     """Return the label set of the dataset that a run was trained on, otherwise the first label set."""
     if warehouse.exists(RUNS, run, METADATA):
-        dataset = str(warehouse.read_json(RUNS, run, METADATA).get("dataset", {}).get("name"))
+        dataset = str((warehouse.read_json(RUNS, run, METADATA).get("dataset") or {}).get("name"))
         if warehouse.exists(DATASETS, dataset, METADATA):
             name = warehouse.read_json(DATASETS, dataset, METADATA).get("label_set")
             if name:
