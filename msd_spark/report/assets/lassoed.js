@@ -26,9 +26,7 @@ msd.lassoed = (map, box) => {
       counts.set(name, (counts.get(name) || 0) + 1);
     }
     const groups = [...counts].sort((a, b) => b[1] - a[1]).map(([name, count]) => `${name} ${count.toLocaleString('en')}`);
-    const items = Array.from(rows.slice(0, MOST), (row) => element('li', {}, element('button',
-      { type: 'button', class: 'neighbour', onclick: () => msd.show(row), onpointerenter: () => map.mark(row), onpointerleave: () => map.mark(-1) },
-      element('span', { class: 'name' }, msd.songs.title(row)), element('span', { class: 'quiet' }, msd.songs.artist(row)))));
+    const items = Array.from(rows.slice(0, MOST), (row) => msd.songItem(row));
     box.replaceChildren(
       element('h3', {}, `${rows.length.toLocaleString('en')} songs in the lasso`),
       element('p', { class: 'quiet' }, `${trait.title}: ${groups.join(', ')}`),

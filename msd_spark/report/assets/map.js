@@ -209,14 +209,14 @@ msd.createMap = (() => {
   }
 
   function boundsOf(x, y) {
-    const found = { left: Infinity, right: -Infinity, bottom: Infinity, top: -Infinity };
+    const bounds = { left: Infinity, right: -Infinity, bottom: Infinity, top: -Infinity };
     for (let i = 0; i < x.length; i++) {
-      if (x[i] < found.left) found.left = x[i];
-      if (x[i] > found.right) found.right = x[i];
-      if (y[i] < found.bottom) found.bottom = y[i];
-      if (y[i] > found.top) found.top = y[i];
+      if (x[i] < bounds.left) bounds.left = x[i];
+      if (x[i] > bounds.right) bounds.right = x[i];
+      if (y[i] < bounds.bottom) bounds.bottom = y[i];
+      if (y[i] > bounds.top) bounds.top = y[i];
     }
-    return found;
+    return bounds;
   }
 
   return create;

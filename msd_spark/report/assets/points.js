@@ -107,13 +107,13 @@ msd.points = (() => {
     const filled = starts.slice(), order = new Uint32Array(n);
     for (let i = 0; i < n; i++) order[filled[row(y[i]) * side + column(x[i])]++] = i;
 
-    function nearest(px, py, reach, wanted) {
+    function nearest(px, py, reach, accepts) {
       let best = -1, least = reach * reach;
       for (let down = row(py - reach); down <= row(py + reach); down++) {
         const first = starts[down * side + column(px - reach)], last = starts[down * side + column(px + reach) + 1];
         for (let at = first; at < last; at++) {
           const i = order[at], dx = x[i] - px, dy = y[i] - py, distance = dx * dx + dy * dy;
-          if (distance <= least && (!wanted || wanted(i))) [best, least] = [i, distance];
+          if (distance <= least && (!accepts || accepts(i))) [best, least] = [i, distance];
         }
       }
       return best;

@@ -11,24 +11,10 @@ msd.recommendations = (() => {
   };
 
   function songItem(ref, others, note) {
-    const { songs, map } = msd;
-    const beside = note ? element('span', { class: 'quiet number' }, note) : null;
-    if (ref < 0) {
-      const [id, artist, title] = others[-1 - ref];
-      return element('li', {}, element('div', { class: 'neighbour elsewhere' }, element('span', { class: 'name' }, title === null ? id : title),
-        element('span', { class: 'quiet' }, artist === null ? 'unknown artist' : artist), beside));
-    }
-    const mark = (row) => () => map.mark(row);
-    const trait = map.traits.find((one) => one.key === 'genre') || map.traits.find((one) => one.key === 'predicted');
-    const genre = trait && trait.names[trait.codes[ref]];
-    const show = () => {
-      msd.show(ref);
-      document.getElementById('songs').scrollIntoView();
-    };
-    return element('li', {}, element('button',
-      { type: 'button', class: 'neighbour', 'data-row': ref, onclick: show, onpointerenter: mark(ref), onpointerleave: mark(-1) },
-      element('span', { class: 'name' }, songs.title(ref)), element('span', { class: 'quiet' }, songs.artist(ref)),
-      genre ? element('span', { class: 'genre' }, genre) : null, beside));
+    if (ref >= 0) return msd.songItem(ref, note, () => document.getElementById('songs').scrollIntoView());
+    const [id, artist, title] = others[-1 - ref];
+    return element('li', {}, element('div', { class: 'neighbour elsewhere' }, element('span', { class: 'name' }, title === null ? id : title),
+      element('span', { class: 'quiet' }, artist === null ? 'unknown artist' : artist), note ? element('span', { class: 'number' }, note) : null));
   }
 
   function column(key, title, items) {
@@ -70,15 +56,15 @@ msd.recommendations = (() => {
     const chosen = [];
     let version = 0;
     const input = element('input', { id: 'add-song', type: 'text', role: 'combobox', 'aria-autocomplete': 'list', 'aria-expanded': 'false', 'aria-controls': 'add-found', autocomplete: 'off', spellcheck: 'false' });
-    const found = element('ul', { id: 'add-found', class: 'found', role: 'listbox', 'aria-label': 'Songs to add', hidden: true });
+    const suggestions = element('ul', { id: 'add-found', class: 'found', role: 'listbox', 'aria-label': 'Songs to add', hidden: true });
     const status = element('span', { class: 'search-status', role: 'status' });
     const list = element('ul', { class: 'chosen', 'aria-label': 'Recommended from' }), lists = element('div', { class: 'lists', 'aria-live': 'polite' });
     const box = element('div', { id: 'from-songs' }, element('h3', {}, 'From songs'),
       element('p', { class: 'quiet' }, 'Add songs here, from the panel of a selected song, or from the lasso. Candidates are the songs of this report.'),
-      element('div', { class: 'search' }, element('label', { for: 'add-song', class: 'quiet' }, 'Add a song'), input, found, status), list, lists);
+      element('div', { class: 'search' }, element('label', { for: 'add-song', class: 'quiet' }, 'Add a song'), input, suggestions, status), list, lists);
 
     async function change() {
-      const mine = ++version;
+      const current = ++version;
       const named = chosen.slice(0, SHOWN).map((row) => element('li', {}, element('button',
         { type: 'button', 'aria-label': `Remove ${songs.title(row)}`, onclick: () => { chosen.splice(chosen.indexOf(row), 1); change(); } },
         element('span', {}, songs.title(row)), ' ', element('span', { class: 'quiet' }, songs.artist(row)), ' ×')));
@@ -95,7 +81,7 @@ msd.recommendations = (() => {
         lists.replaceChildren(alert(error));
         return;
       }
-      if (mine !== version) return; // the selection changed meanwhile
+      if (current !== version) return; // the selection changed meanwhile
       const result = recommend(chosen);
       lists.replaceChildren(...columns(result, []));
       if (result.known && result.known < chosen.length) {
@@ -103,7 +89,7 @@ msd.recommendations = (() => {
       }
     }
 
-    msd.search.attach(input, found, status, songs, (row) => {
+    msd.search.attach(input, suggestions, status, songs, (row) => {
       add([row]);
       input.value = '';
     });

@@ -1,6 +1,22 @@
 // The selected song: metadata, predicted genres, neighbours, chroma and timbre.
 'use strict';
 
+// A song in a list: its names, genre and a note; marks the song on the map and selects it.
+msd.songItem = (row, note, selected = () => {}) => {
+  const { element, map, songs } = msd;
+  const trait = map.traits.find((one) => one.key === 'genre') || map.traits.find((one) => one.key === 'predicted');
+  const genre = trait && trait.names[trait.codes[row]];
+  const mark = (i) => () => map.mark(i);
+  const show = () => {
+    msd.show(row);
+    selected();
+  };
+  return element('li', {}, element('button',
+    { type: 'button', class: 'neighbour', 'data-row': row, onclick: show, onpointerenter: mark(row), onpointerleave: mark(-1), onfocus: mark(row), onblur: mark(-1) },
+    element('span', { class: 'name' }, songs.title(row)), element('span', { class: 'quiet' }, songs.artist(row)),
+    genre ? element('span', { class: 'genre' }, genre) : null, note ? element('span', { class: 'number' }, note) : null));
+};
+
 msd.song = (() => {
   const { element } = msd;
   const PITCHES = ['C', 'C♯', 'D', 'E♭', 'E', 'F', 'F♯', 'G', 'A♭', 'A', 'B♭', 'B'];
@@ -39,17 +55,8 @@ msd.song = (() => {
   }
 
   function neighbours(detail) {
-    const { songs, map } = msd;
     if (detail.neighbours === undefined) return element('p', { class: 'quiet' }, 'No neighbours; run msd-spark neighbours.');
-    const trait = map.traits.find((one) => one.key === 'genre') || map.traits.find((one) => one.key === 'predicted');
-    const items = detail.neighbours.map(([row, distance]) => {
-      const mark = (i) => () => map.mark(i);
-      const genre = trait && trait.names[trait.codes[row]];
-      return element('li', {}, element('button',
-        { type: 'button', class: 'neighbour', 'data-row': row, onclick: () => msd.show(row), onpointerenter: mark(row), onpointerleave: mark(-1), onfocus: mark(row), onblur: mark(-1) },
-        element('span', { class: 'name' }, songs.title(row)), element('span', { class: 'quiet' }, songs.artist(row)),
-        genre ? element('span', { class: 'genre' }, genre) : null, element('span', { class: 'number' }, distance.toFixed(4))));
-    });
+    const items = detail.neighbours.map(([row, distance]) => msd.songItem(row, distance.toFixed(4)));
     return element('div', {}, element('h3', {}, 'Nearest neighbours'), items.length
       ? element('ol', { class: 'neighbours' }, ...items) : element('p', { class: 'quiet' }, 'None of them is in this report.'));
   }
@@ -59,9 +66,9 @@ msd.song = (() => {
     const z = [], values = [];
     names.forEach((_, row) => {
       const { low, high } = content[part];
-      const mine = Array.from(levels.subarray(row * n, (row + 1) * n), (level) => (level > content.levels ? null : level));
-      z.push(mine);
-      values.push(mine.map((level) => (level === null ? null : low[row] + (level / content.levels) * (high[row] - low[row]))));
+      const cells = Array.from(levels.subarray(row * n, (row + 1) * n), (level) => (level > content.levels ? null : level));
+      z.push(cells);
+      values.push(cells.map((level) => (level === null ? null : low[row] + (level / content.levels) * (high[row] - low[row]))));
     });
     const box = element('div', { class: 'heat', role: 'img', 'aria-label': `${title} over time in seconds`, 'data-chart': `${part}_${track}` });
     const figure = element('figure', {}, element('figcaption', {}, title, ' ', element('span', { class: 'quiet' }, note)), box);
