@@ -113,9 +113,8 @@ def check_stages(plan: Plan) -> None:
         if name in plan.options.stages and not source and not plan.of_stages.get(name):
             raise data.missing(contents, wanted_source, f"--set {name}.{option_name}=FILE")
     for stage in (BY_NAME[name] for name in plan.options.stages):
-        words = stage_words(stage, plan)
         try:
-            parse(stage.verb.settings_class(), words, stage.verb)
+            parse(stage.verb.settings_class(), stage_words(stage, plan), stage.verb)
         except (OptionError, UserError) as error:
             raise UserError(f"[{stage.name}] {error}") from None
         except SystemExit:
