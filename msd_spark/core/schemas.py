@@ -1,21 +1,18 @@
-"""Every table's schema and the geometry of the features, in one place.
+"""Schemas of all tables, and the shape of the features.
 
-The schemas are Arrow schemas: workers write Parquet with them, Spark reads and writes the
-same tables (`spark_schema`), Petastorm and pandas read the files. Nothing else in the
-project spells a column type or one of the numbers 300, 12 and 50.
+The schemas are Arrow schemas: workers write Parquet files with them, and Spark reads and writes the same tables
+(`spark_schema`). No other module states a column type or one of the numbers 300, 12 and 50.
 
-What becomes null in ``songs/``
--------------------------------
-The source marks what it does not know in several ways; `SENTINELS` lists them by column.
-Besides these, NaN in a scalar and an empty string are null. Arrays are kept as they are;
-an array of length 0 is an empty list, never null.
+Missing values in ``songs/``
+----------------------------
+The source has several marks for an unknown value; `SENTINELS` lists them by column. They become null, as do NaN in a
+scalar and an empty string. Arrays stay as they are; an array of length 0 is an empty list, never null.
 
-What becomes float32
---------------------
-The Echo Nest rounded confidences, loudness, chroma and timbre to three decimals. float32
-carries seven significant digits, and no value of these reaches 1,000, so rounding a float32
-back to three decimals gives the source's number exactly; the other half of each float64
-is noise. Times (up to thousands of seconds, five decimals) and term weights stay float64.
+Precision
+---------
+The Echo Nest rounded confidences, loudness, chroma and timbre to three decimals. float32 has seven significant
+digits and no such value reaches 1,000, so rounding a float32 to three decimals returns the source's number exactly.
+Times (up to thousands of seconds, five decimals) and term weights stay float64.
 """
 
 from __future__ import annotations
@@ -32,14 +29,14 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 EMBEDDING_SIZE = 50
-"""Units of the layer named ``embedding``, and dimensions of a lyric vector."""
+"""Units of the layer ``embedding``, and length of a lyric vector."""
 
 EMBEDDING_LAYER = "embedding"
-"""Name of the layer whose output is a song's embedding."""
+"""Name of the layer whose output is the embedding of a song."""
 
 
 SEGMENT_MODES = ("first", "centre", "beats")
-"""Which part of a song an example holds: see `Geometry.segments`."""
+"""Part of a song that an example holds; see `Geometry.segments`."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +46,14 @@ class Geometry:
     Attributes
     ----------
     n_segments : int
-        Segments an example has room for; a longer song is cropped, a shorter one padded.
+        Rows of chroma and timbre; a longer song is cropped, a shorter one padded.
     n_pitches : int
         Columns of chroma and of timbre.
     lyric_size : int
-        Dimensions of a lyric vector.
+        Length of a lyric vector.
     segments : str
-        ``first`` or ``centre`` for the first or the middle segments of a song; ``beats`` for its
-        first beats, each the mean of the segments that sound in it.
+        ``first`` or ``centre``: the first or the middle segments of a song; ``beats``: its first beats, each the
+        mean of the segments that sound in it.
     """
 
     n_segments: int = 300
@@ -65,27 +62,21 @@ class Geometry:
     segments: str = "first"
 
     def __post_init__(self) -> None:
-        """Refuse a part of a song that nobody knows how to take."""
         if self.segments not in SEGMENT_MODES:
-            raise ValueError(f"segments are one of {', '.join(SEGMENT_MODES)}, not {self.segments!r}")
+            raise ValueError(f"segments is {self.segments!r}; allowed: {', '.join(SEGMENT_MODES)}")
 
     @property
     def segments_shape(self) -> tuple[int, int]:
-        """Shape of an example's chroma, and of its timbre: ``(n_segments, n_pitches)``."""
+        """Shape of chroma and of timbre: ``(n_segments, n_pitches)``."""
         return self.n_segments, self.n_pitches
 
     def mask(self, lengths: np.ndarray) -> np.ndarray:
-        """Return which rows hold segments: 1 there, 0 in the padding.
+        """Return 1 for rows with segments and 0 for padding: shape ``(n, n_segments)``, float32.
 
         Parameters
         ----------
         lengths : numpy.ndarray
-            Shape ``(n,)``: segments of each example.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape ``(n, n_segments)``, float32.
+            Number of segments of each example, shape ``(n,)``.
         """
         return (np.arange(self.n_segments) < np.asarray(lengths)[:, None]).astype(np.float32)
 
@@ -105,7 +96,7 @@ ROUNDED_TO_THREE_DECIMALS = frozenset(
         "tatums_confidence",
     }
 )
-"""Arrays whose precision beyond three decimals is noise, kept as float32."""
+"""Arrays stored as float32, because the source rounded them to three decimals."""
 
 SENTINELS: dict[str, tuple[float, ...]] = {
     "danceability": (0.0,),
@@ -119,10 +110,10 @@ SENTINELS: dict[str, tuple[float, ...]] = {
     "release_7digitalid": (-1,),
     "track_7digitalid": (-1,),
 }
-"""Values that mean "not known", by column of ``songs/``."""
+"""Values that mean "unknown", by column of ``songs/``."""
 
 POINTER_PREFIX = "idx_"
-"""Columns of the file's tables that point into its arrays; of no use outside the file."""
+"""Prefix of the columns that point into a file's arrays; they are not kept."""
 
 
 def _scalar_type(dtype: str) -> pa.DataType:
@@ -132,7 +123,7 @@ def _scalar_type(dtype: str) -> pa.DataType:
 
 def _array_type(array: Array) -> pa.DataType:
     kind = pa.float32() if array.name in ROUNDED_TO_THREE_DECIMALS else _scalar_type(array.dtype)
-    # Values that cannot be null cost a third less to write.
+    # Values that cannot be null take a third less time to write.
     return pa.list_(pa.field("element", kind, nullable=False))
 
 
@@ -142,10 +133,10 @@ SCALAR_COLUMNS: dict[str, pa.DataType] = {
     for name in table.columns.names or ()
     if not name.startswith(POINTER_PREFIX)
 }
-"""One-valued fields of a song file, by name."""
+"""Scalar fields of a song file, by name."""
 
 ARRAY_COLUMNS: dict[str, pa.DataType] = {array.name: _array_type(array) for array in ARRAYS}
-"""Arrays of a song file, by name; two-dimensional ones flat, row after row."""
+"""Arrays of a song file, by name; two-dimensional ones are flat, row by row."""
 
 SONGS = pa.schema(
     [
@@ -157,7 +148,7 @@ SONGS = pa.schema(
         *(pa.field(name, kind, nullable=False) for name, kind in ARRAY_COLUMNS.items()),
     ]
 )
-"""``songs/``: a track with every field of its song file, and where that was: a file, a member of a tar, a row."""
+"""``songs/``: one row per track with every field of its song file, and the file, tar member or row it was read from."""
 
 REJECTED = pa.schema(
     [
@@ -168,8 +159,8 @@ REJECTED = pa.schema(
         pa.field("unit", pa.string()),
     ]
 )
-"""``rejected/``: an input that gave no row: its file, its member or line, a reason code, what was seen, and the
-unit of ingest that it was in."""
+"""``rejected/stage=STAGE/``: one row per input that was rejected: its file, its member or line, a reason code, the
+value seen, and the unit of ingest."""
 
 LEDGER = pa.schema(
     [
@@ -186,9 +177,9 @@ LEDGER = pa.schema(
         pa.field("track_ids", pa.list_(pa.string()), nullable=False),
     ]
 )
-"""``ledger/``: a unit of ingest, ``inputs = songs + rejected + duplicates``. The unit's name is the fingerprint of its
-inputs as they were (paths, sizes, times of change); ``source`` is the first of them, ``files`` are its files of
-``songs/``, ``track_ids`` all tracks that it gave, those included that are kept from another unit."""
+"""``ledger/``: one row per unit of ingest, with ``inputs = songs + rejected + duplicates``. The unit's name is a
+fingerprint of its inputs (paths, sizes, modification times). ``source`` is its first input, ``files`` its files of
+``songs/``, and ``track_ids`` all tracks found in it, including duplicates kept from another unit."""
 
 LYRICS = pa.schema(
     [
@@ -201,8 +192,8 @@ LYRICS = pa.schema(
         pa.field("lyric_vector", pa.list_(pa.float32())),
     ]
 )
-"""``lyrics/``: a track's bag of words (indices from 1 into the header's words), the share of its
-occurrences that have a word vector, and its lyric vector, null where none of its words has one."""
+"""``lyrics/``: one row per track: its bag of words (indices from 1 into the header's words), the share of occurrences
+that have a word vector, and its lyric vector, null if none of its words has one."""
 
 LYRIC_WORDS = pa.schema(
     [
@@ -215,9 +206,9 @@ LYRIC_WORDS = pa.schema(
         pa.field("word_vector", pa.list_(pa.float32())),
     ]
 )
-"""``lyric_words/``: a word of the header, in order: its index in the bags, from 1, its stem and the word itself, the
-tracks that have it and its occurrences in all of them, its weight in a lyric vector, and its word vector, null where
-it has none. With the component in ``summaries/lyrics.json`` this makes the lyric vector of any other bag."""
+"""``lyric_words/``: one row per word of the header: its index in the bags (from 1), stem and word, the number of
+tracks with it and of its occurrences, its weight in a lyric vector, and its word vector, null if it has none.
+Together with the common component in ``summaries/lyrics.json`` it determines the lyric vector of any other bag."""
 
 LABELS = pa.schema(
     [
@@ -227,7 +218,7 @@ LABELS = pa.schema(
         pa.field("label_set", pa.string(), nullable=False),
     ]
 )
-"""``labels/``: a track's genre in one label set."""
+"""``labels/``: one row per track and label set, with the genre."""
 
 TAGS = pa.schema(
     [
@@ -236,7 +227,7 @@ TAGS = pa.schema(
         pa.field("score", pa.float32(), nullable=False),
     ]
 )
-"""``tags/``: a track's tag, normalised, and its score from 0 to 100."""
+"""``tags/``: one row per track and normalised tag, with a score from 0 to 100."""
 
 TAG_COUNTS = pa.schema(
     [
@@ -245,7 +236,7 @@ TAG_COUNTS = pa.schema(
         pa.field("rank", pa.int32(), nullable=False),
     ]
 )
-"""``tag_counts/``: a tag, how many tracks have it, and its rank by that, from 1."""
+"""``tag_counts/``: one row per tag, with its number of tracks and its rank by that number, from 1."""
 
 PLAYS = pa.schema(
     [
@@ -254,7 +245,7 @@ PLAYS = pa.schema(
         pa.field("plays", pa.int64(), nullable=False),
     ]
 )
-"""``plays/``: how often a user played a track."""
+"""``plays/``: one row per user and track, with the number of plays."""
 
 POPULARITY = pa.schema(
     [
@@ -265,8 +256,8 @@ POPULARITY = pa.schema(
         pa.field("popularity_decile", pa.int32(), nullable=False),
     ]
 )
-"""``popularity/``: a track's plays, its distinct listeners, its rank by plays (1 is the most played) and the decile
-of that rank: 9 for the most played tenth of all tracks with listens, 0 for the least."""
+"""``popularity/``: one row per track with listens: plays, distinct listeners, rank by plays (1 is the most played) and
+the decile of that rank (9 for the most played tenth, 0 for the least)."""
 
 FACTORS = pa.schema(
     [
@@ -275,7 +266,7 @@ FACTORS = pa.schema(
         pa.field("factors", pa.list_(pa.float32()), nullable=False),
     ]
 )
-"""``factors/``: the factors of a track (`kind` ``track``) or of a user (``user``) from the listens."""
+"""``factors/``: ALS factors, one row per track (kind ``track``) and per user (kind ``user``)."""
 
 RECOMMENDATIONS = pa.schema(
     [
@@ -285,10 +276,11 @@ RECOMMENDATIONS = pa.schema(
         pa.field("score", pa.float32(), nullable=False),
     ]
 )
-"""``recommendations/``: a track that a user has not played, by rank from 1; the score is their factors' product."""
+"""``recommendations/``: tracks that a user has not played, by rank from 1; the score is the dot product of their
+factors."""
 
 TAG_VECTOR, FACTOR_VECTOR = "tag_vector", "factors"
-"""Columns of an example that only some datasets have."""
+"""Optional columns of an example."""
 
 PRESENCE = {
     "lyric_vector": "has_lyrics",
@@ -297,13 +289,13 @@ PRESENCE = {
     TAG_VECTOR: "has_tags",
     FACTOR_VECTOR: "has_factors",
 }
-"""The flag, 1 or 0, that says whether an example has a column's thing at all."""
+"""Flag (1 or 0) that states whether an example has a value in a column."""
 
 ABSENT = -1
-"""What an index column of an example holds where a track has no such label."""
+"""Value of an index column for a track without such a label."""
 
 VECTOR = pa.list_(pa.field("element", pa.float32(), nullable=False))
-"""Floats of which none is null: they are written and read faster than those that could be."""
+"""Floats that are never null, which are faster to write and read."""
 
 EXAMPLES = pa.schema(
     [
@@ -322,32 +314,33 @@ EXAMPLES = pa.schema(
         pa.field("weight", pa.float32(), nullable=False),
     ]
 )
-"""``dataset/NAME/SPLIT/``: an example. Chroma and timbre are ``(300, 12)`` row after row, zero from
-row ``n_segments`` on; the lyric vector is zero and ``has_lyrics`` 0 where there are none; an index is `ABSENT`
-and its flag 0 where a track has no genre or no listens. See `examples_schema`."""
+"""``dataset/NAME/SPLIT/``: one row per example. Chroma and timbre have shape ``(300, 12)``, flat, zero from row
+``n_segments``. Without lyrics the lyric vector is zero and ``has_lyrics`` 0; without genre or listens the index is
+-1 and the flag 0. Datasets may have the further columns ``tag_vector``, ``has_tags``, ``factors`` and
+``has_factors``."""
 
 
 def examples_schema(*, tags: bool = False, factors: bool = False) -> pa.Schema:
-    """Return the schema of a dataset's examples, with the columns that only some datasets have.
+    """Return the schema of examples, with optional columns.
 
     Parameters
     ----------
     tags : bool
-        With ``tag_vector`` (1 for each tag of the dataset's vocabulary that the track has) and ``has_tags``.
+        Add ``tag_vector`` (1 for each tag of the dataset's vocabulary that the track has) and ``has_tags``.
     factors : bool
-        With ``factors`` (those of the track's listens, zero where it has none) and ``has_factors``.
+        Add ``factors`` (zero for a track without them) and ``has_factors``.
     """
     schema = EXAMPLES
-    for wanted, vector in ((tags, TAG_VECTOR), (factors, FACTOR_VECTOR)):
-        if wanted:
+    for included, vector in ((tags, TAG_VECTOR), (factors, FACTOR_VECTOR)):
+        if included:
             schema = schema.append(pa.field(vector, VECTOR, nullable=False))
             schema = schema.append(pa.field(PRESENCE[vector], pa.float32(), nullable=False))
     return schema
 
 
 EMBEDDING_FLAGS = ("has_lyrics", "has_genre", "has_listens")
-"""Columns of an embedding's row that are 1 where the warehouse has a track's lyrics, genre (in any label set) or
-listens, and 0 where it has not. Of these the model sees the lyrics alone."""
+"""Columns of an embedding that are 1 if the warehouse has the track's lyrics, genre (in any label set) or listens,
+else 0. The model uses only the lyrics."""
 
 EMBEDDINGS = pa.schema(
     [
@@ -361,11 +354,11 @@ EMBEDDINGS = pa.schema(
         pa.field("run", pa.string(), nullable=False),
     ]
 )
-"""``embeddings/RUN/``: a track's embedding and what the model's head says, in the order of the run's class names.
-
-Of a run that tells genres: their probabilities, the likeliest, and the entropy of the probabilities in nats;
-``target_scores`` is null. Of any other run the head's scores are in ``target_scores`` (deciles, tags, factors) and
-what is told of genres is null; so is the entropy, but for deciles, whose scores are probabilities of a distribution."""
+"""``embeddings/RUN/``: one row per track: its embedding and the output of the model's head, in the order of the run's
+class names. A run with genres has their probabilities, the most probable genre, and the entropy of the
+probabilities in nats; ``target_scores`` is null. Any other run has the output (deciles, tags, factors) in
+``target_scores``, and the genre columns are null; so is the entropy, except for deciles, whose scores are
+probabilities."""
 
 NEIGHBOURS = pa.schema(
     [
@@ -375,8 +368,8 @@ NEIGHBOURS = pa.schema(
         pa.field("distance", pa.float32(), nullable=False),
     ]
 )
-"""``neighbours/RUN/``: one of a track's nearest tracks, by rank from 1. Distance is 1 less the cosine, or Euclidean;
-at the same distance the smaller track id comes first. A track has fewer than k rows where there are no more others."""
+"""``neighbours/RUN/``: nearest tracks of each track, by rank from 1. The distance is 1 - cosine, or Euclidean; at
+equal distance the smaller track id comes first. A track has fewer than k rows if there are fewer other tracks."""
 
 MAPS = pa.schema(
     [
@@ -386,8 +379,9 @@ MAPS = pa.schema(
         pa.field("fitted", pa.bool_(), nullable=False),
     ]
 )
-"""``maps/RUN/``: a track's place on the run's map, sorted by track id, and whether the map was made of this track
-or the track was placed into it. The axes have no unit: near means alike, far means little."""
+"""``maps/RUN/``: coordinates of each track on the map of a run, sorted by track id, and whether the layout was fitted
+to the track or the track was placed into it. The axes have no unit: near tracks are similar, far distances mean
+little."""
 
 FILTER_RESPONSES = pa.schema(
     [
@@ -405,10 +399,10 @@ FILTER_RESPONSES = pa.schema(
         pa.field("timbre", VECTOR),
     ]
 )
-"""``studies/RUN/filters.parquet``: one of the songs to which a filter of a convolution responds most, and where in it.
-The stream is ``chroma``, ``timbre`` or ``segments`` (both); ranks go from 1. The receptive field is told in rows of the
-example and in seconds of the song (null where ``songs/`` does not say), and its chroma and timbre, as they are before
-the model scales them, row after row; null for what the filter does not hear."""
+"""``studies/RUN/filters.parquet``: the songs with the highest activation of each convolution filter, by rank from 1,
+and the position of the maximum. The stream is ``chroma``, ``timbre`` or ``segments`` (both). The receptive field is
+stated in rows of the example and in seconds of the song (null if ``songs/`` lacks them), with its unscaled chroma
+and timbre, flat; null for an input that the filter does not have."""
 
 OCCLUSION = pa.schema(
     [
@@ -424,12 +418,13 @@ OCCLUSION = pa.schema(
         pa.field("high", pa.float64()),
     ]
 )
-"""``studies/RUN/occlusion.parquet``: a figure of the test split as it is and with ``lyrics``, ``audio``, ``chroma`` or
-``timbre`` hidden, of one genre (or decile) or, where that is null, of all. ``affected`` examples had what was hidden.
-The change is the second figure less the first; its 95 % interval is by artist, null where there is none."""
+"""``studies/RUN/occlusion.parquet``: a metric of the test split, complete and with ``lyrics``, ``audio``, ``chroma``
+or ``timbre`` hidden, for one genre (or decile) or, if that is null, for all. ``affected`` is the number of examples
+that had the hidden input. The change is occluded minus full; its 95 % interval is bootstrapped by artist, null if
+undefined."""
 
 SPLITS = ("train", "validation", "test")
-"""The splits of a dataset, in the order in which they take their share."""
+"""Splits of a dataset, in the order in which their shares are cut."""
 
 
 def spark_schema(schema: pa.Schema) -> StructType:

@@ -161,7 +161,7 @@ def test_beats_come_from_the_columns_of_songs_as_from_arrays() -> None:
 
 
 def test_another_part_of_a_song_is_refused() -> None:
-    with pytest.raises(ValueError, match="segments are one of first, centre, beats, not 'last'"):
+    with pytest.raises(ValueError, match="segments is 'last'; allowed: first, centre, beats"):
         Geometry(segments="last")
     assert Geometry(n_segments=300, n_pitches=12, lyric_size=50) == GEOMETRY
 
