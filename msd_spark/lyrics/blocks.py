@@ -86,13 +86,7 @@ class ParsedBlock:
 
 
 def read_blocks(location: str, official_split: str) -> tuple[list[str], list[TextBlock]]:
-    """Return a file's list of words and its text in blocks.
-
-    Parameters
-    ----------
-    location : str
-        Path or address of the file, plain, gzipped or zipped.
-    official_split : str
+    """Return the list of words and the text, in blocks, of a plain, gzipped or zipped file.
 
     Raises
     ------

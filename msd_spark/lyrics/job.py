@@ -63,13 +63,7 @@ class Inputs:
 
 
 def read_inputs(settings: LyricsSettings) -> Inputs:
-    """Read the bag files, the mapping and the word vectors.
-
-    Raises
-    ------
-    UserError
-        If a file is missing or invalid, the files list different words, or there are no such vectors.
-    """
+    """Read the bag files, the mapping and the word vectors; an invalid one is a `UserError`."""
     if not (settings.train or settings.test):
         data = DataFolder.find(settings.data)
         if not (data.bags_train or data.bags_test):
@@ -86,13 +80,7 @@ def read_inputs(settings: LyricsSettings) -> Inputs:
 
 
 def read_bag_files(settings: LyricsSettings) -> tuple[list[str], list[TextBlock]]:
-    """Return the words of the header and the text of both files, in blocks.
-
-    Raises
-    ------
-    UserError
-        If a file is missing or not a musiXmatch file, or the two list different words.
-    """
+    """Return the words of the header, which must be the same in both files, and the text of both, in blocks."""
     words: list[str] = []
     blocks: list[TextBlock] = []
     for official_split, location in (("train", settings.train), ("test", settings.test)):
@@ -107,13 +95,7 @@ def read_bag_files(settings: LyricsSettings) -> tuple[list[str], list[TextBlock]
 
 
 def unstem(stems: Sequence[str], reverse_mapping: str | None) -> list[str]:
-    """Return the word of each stem by the official mapping, the stem itself if it has none.
-
-    Raises
-    ------
-    UserError
-        If the file is missing, truncated or invalid, or has none of the stems.
-    """
+    """Return the word of each stem by the official mapping, the stem itself if it has none."""
     if reverse_mapping is None:
         return list(stems)
     lines = list(read_lines(reverse_mapping))

@@ -65,18 +65,7 @@ def vectors_or_null(vectors: np.ndarray, present: np.ndarray) -> pa.ListArray:
 def write_block(
     block: ParsedBlock, transform: LyricTransform, warehouse: str, staging: str, number: int
 ) -> WrittenBlock:
-    """Write one file of ``lyrics/`` to the staging folder.
-
-    Parameters
-    ----------
-    block : ParsedBlock
-        Without repeated tracks.
-    transform : LyricTransform
-    warehouse, staging : str
-        Address of the warehouse, and a folder in it.
-    number : int
-        Number of the block; the first is written even if empty, so that the table has a schema.
-    """
+    """Write one file of ``lyrics/``, the first even if empty, so that the table has a schema."""
     target = Warehouse(warehouse)
     lyrics = transform(block.bags)
     if len(block.bags) or not number:

@@ -40,19 +40,12 @@ CONVERT = (
 def read_vectors(location: str, words: Collection[str], size: int) -> tuple[dict[str, np.ndarray], str]:
     """Return the vectors of some words, and the format of the file.
 
-    Parameters
-    ----------
-    location : str
-        Path or address of the file, plain, gzipped or zipped.
-    words : collection of str
-        Words to look up; others are skipped.
-    size : int
-        Required number of dimensions.
+    The file may be plain, gzipped or zipped. Of a word that occurs twice, the first vector is returned.
 
     Returns
     -------
     vectors : dict of str to numpy.ndarray
-        Shape ``(size,)``, float32; of a word that occurs twice, the first vector.
+        Shape ``(size,)``, float32.
     form : str
         ``word2vec text``, ``word2vec binary`` or ``GloVe text``.
 

@@ -32,14 +32,6 @@ def find_vectors(source: str, words: Collection[str], size: int = GEOMETRY.lyric
 
     An existing file takes precedence over an installed package, and a package over gensim's downloader.
 
-    Parameters
-    ----------
-    source : str
-        Path or address of a file, or name of an installed package or of a model of gensim's downloader.
-    words : collection of str
-    size : int
-        Required number of dimensions.
-
     Raises
     ------
     UserError

@@ -64,15 +64,7 @@ class WordStatistics:
 
 
 def word_weights(kind: str, statistics: WordStatistics, a: float = SIF_A) -> np.ndarray:
-    """Return the weight of each word of a header: shape ``(n_words,)``, float64, above 0.
-
-    Parameters
-    ----------
-    kind : {'share', 'idf', 'sif'}
-    statistics : WordStatistics
-    a : float
-        Parameter of smooth inverse frequency.
-    """
+    """Return the weight of each word, with the parameter `a` of ``sif``: shape ``(n_words,)``, float64, above 0."""
     if kind == SHARE:
         return np.ones(len(statistics.occurrences))
     if kind == IDF:
@@ -151,17 +143,9 @@ class LyricTransform:
 
 
 def common_component(second_moment: np.ndarray) -> np.ndarray:
-    """Return the first singular vector of a corpus.
+    """Return the first singular vector of a corpus from its second moment, zero if that is zero.
 
-    Parameters
-    ----------
-    second_moment : numpy.ndarray
-        Shape ``(size, size)``: the sum of the outer products of all vectors with themselves.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape ``(size,)``, float32, of norm 1, its largest absolute element positive; zero if all vectors are zero.
+    The result has shape ``(size,)``, float32, and norm 1; its largest absolute element is positive.
     """
     if not second_moment.any():
         return np.zeros(len(second_moment), np.float32)

@@ -46,16 +46,6 @@ def train_word_vectors(
 
     Bags have no order, so their words are shuffled: the context of a word is a random sample of its bag.
 
-    Parameters
-    ----------
-    bags : Bags
-    n_words : int
-        Words of the header.
-    seed : int
-    size : int
-        Dimensions of a vector.
-    epochs : int
-
     Returns
     -------
     numpy.ndarray

@@ -14,14 +14,8 @@ from msd_spark.synthetic.template import DEFLATE
 def compressed_chunks(values: AnyArray, rows: int) -> list[bytes]:
     """Split an array into chunks, shuffle their bytes and deflate them.
 
-    ISA-L deflates several times as fast as the library behind HDF5, into ordinary zlib streams.
-
-    Parameters
-    ----------
-    values : numpy.ndarray
-        Shape ``(n, ...)``, of the dataset's type.
-    rows : int
-        Rows per chunk; the last chunk is padded with zeros.
+    Chunks have `rows` rows; the last one is padded with zeros. ISA-L deflates several times as fast as the library
+    behind HDF5, into ordinary zlib streams.
     """
     count = -(-len(values) // rows)
     padded = np.zeros((count * rows, *values.shape[1:]), values.dtype)
@@ -33,15 +27,9 @@ def compressed_chunks(values: AnyArray, rows: int) -> list[bytes]:
 
 
 class Appender:
-    """Append rows to one dataset of an open file, one chunk at a time.
+    """Append rows to one dataset of an open file, which has none yet, one chunk at a time.
 
     Memory holds less than one chunk besides the rows that are appended.
-
-    Parameters
-    ----------
-    file : h5py.File
-        Open for writing, with the layout and no rows.
-    item : Table or Array
 
     Attributes
     ----------

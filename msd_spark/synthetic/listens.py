@@ -111,14 +111,7 @@ def heard_songs(catalogue: Catalogue) -> Integers:
 
 
 def draw_listens(catalogue: Catalogue, songs: Integers) -> Iterator[tuple[Integers, Integers, Integers]]:
-    """Yield the listens of one block of users at a time: user, ascending, song and plays, from 1.
-
-    Parameters
-    ----------
-    catalogue : Catalogue
-    songs : numpy.ndarray
-        From `heard_songs`; if there are none, nothing is yielded.
-    """
+    """Yield the listens of one block of users at a time to `heard_songs`: user, ascending, song and plays."""
     if not len(songs):
         return
     taste = Taste(catalogue, songs)

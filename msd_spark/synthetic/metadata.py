@@ -41,8 +41,8 @@ def song_file(catalogue: Catalogue, track: int) -> SongFile:
     year = 0 if random.random() < _NO_YEAR else 1960 + int(50 * random.beta(3, 1.2))
     contents = {
         ANALYSIS: analysis(catalogue, track),
-        METADATA: Contents(artist.metadata.row | _song_row(catalogue, track, random), artist.metadata.arrays),
-        MUSICBRAINZ: Contents({"year": year}, artist.musicbrainz.arrays),
+        METADATA: Contents(artist[METADATA].row | _song_row(catalogue, track, random), artist[METADATA].arrays),
+        MUSICBRAINZ: Contents({"year": year}, artist[MUSICBRAINZ].arrays),
     }
     rows = {}
     for table in TABLES:

@@ -79,16 +79,8 @@ def write_many(
 ) -> dict[str, int]:
     """Write many songs to one file of the song layout, as MSongsDB's `create_aggregate_file` does.
 
-    Memory holds one song and one chunk per dataset.
-
-    Parameters
-    ----------
-    catalogue : Catalogue
-    output : Path
-    name : str
-    tracks : iterable of int
-    with_arrays : bool
-        False for a summary file, which has tables only and zero as every array index.
+    Without arrays it is a summary file, with zero as every array index. Memory holds one song and one chunk per
+    dataset.
     """
     path = output / name
     path.parent.mkdir(parents=True, exist_ok=True)

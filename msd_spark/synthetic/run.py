@@ -61,21 +61,10 @@ def run(settings: SyntheticSettings) -> None:
 
 
 def generate(settings: SyntheticSettings, output: Path) -> Summary:
-    """Write a catalogue; return the counts of what was written.
+    """Write a catalogue to a folder, in place of ``settings.output``; return the counts of what was written.
 
     The file `TRUTH` is written last, so a folder that has it is complete. A script that calls this with several
-    workers needs the ``if __name__ == "__main__"`` that `multiprocessing` asks for.
-
-    Parameters
-    ----------
-    settings : SyntheticSettings
-    output : Path
-        Folder to write to, in place of ``settings.output``.
-
-    Raises
-    ------
-    UserError
-        If the folder cannot be used, or a process dies.
+    workers needs ``if __name__ == "__main__"``, as `multiprocessing` does.
     """
     start = time.perf_counter()
     prepare(output, settings.overwrite)
@@ -99,13 +88,7 @@ def generate(settings: SyntheticSettings, output: Path) -> Summary:
 
 
 def prepare(output: Path, overwrite: bool) -> None:
-    """Create the output folder; with `overwrite`, remove an earlier catalogue and keep all other files.
-
-    Raises
-    ------
-    UserError
-        If the folder is not empty and may not be overwritten, or cannot be created.
-    """
+    """Create the output folder; with `overwrite`, remove an earlier catalogue and keep all other files."""
     if output.exists() and not output.is_dir():
         raise UserError(f"output {output} is a file; choose a folder by --output")
     if output.is_dir() and any(output.iterdir()):

@@ -41,14 +41,8 @@ class _Slot:
     index_at: int
 
 
-@dataclass(frozen=True)
-class _Template:
-    image: bytes
-    slots: tuple[_Slot, ...]
-
-
 @cache
-def _template() -> _Template:
+def _template() -> tuple[bytes, list[_Slot]]:
     """Return an image of a file without rows, and the offsets to fill in."""
     items: list[Table | Array] = [*TABLES, *ARRAYS]
     with h5py.File("template", "w", driver="core", backing_store=False, libver=("earliest", "latest")) as file:
@@ -66,7 +60,7 @@ def _template() -> _Template:
         index_at = image.index(_CHUNKED_LAYOUT + bytes([dimensions]) + _UNDEFINED, header) + 3
         image[length_at : length_at + 8] = bytes(8)
         slots.append(_Slot(item, length_at, index_at))
-    return _Template(bytes(image), tuple(slots))
+    return bytes(image), slots
 
 
 def _row_shape(item: Table | Array) -> tuple[int, ...]:
@@ -80,19 +74,7 @@ def _leaf_size(width: tuple[int, ...]) -> int:
 
 
 def _index(chunks: list[bytes], rows: int, width: tuple[int, ...], first: int) -> bytes:
-    """Return the B-tree leaf of a dataset's chunks.
-
-    Parameters
-    ----------
-    chunks : list of bytes
-        In the order of the file.
-    rows : int
-        Rows per chunk.
-    width : tuple of int
-        Shape of a row.
-    first : int
-        Address of the first chunk.
-    """
+    """Return the B-tree leaf for chunks of `rows` rows of shape `width`, stored from the address `first`."""
     if len(chunks) > _MOST_CHUNKS:
         raise ValueError(f"{len(chunks)} chunks do not fit into one leaf of {_MOST_CHUNKS}")
     rest = b"\0" * (8 * (len(width) + 1))  # the chunk's other offsets, and the element's
@@ -112,11 +94,11 @@ def song_image(song: SongFile) -> bytes:
     ValueError
         If an array has more than 64 chunks: 5,440 segments, 65,536 beats.
     """
-    template = _template()
-    head = bytearray(template.image)
+    image, slots = _template()
+    head = bytearray(image)
     parts: list[bytes] = [b""]
     end = len(head)
-    for slot in template.slots:
+    for slot in slots:
         item = slot.item
         values = song.rows[item.group] if isinstance(item, Table) else song.arrays.get(item.path)
         if values is None or not len(values):

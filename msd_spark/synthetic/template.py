@@ -80,15 +80,7 @@ def _table_attributes(dataset: h5py.Dataset, table: Table) -> None:
 
 
 def create_layout(file: h5py.File, with_arrays: bool = True) -> None:
-    """Create every group, dataset and attribute of the layout in an empty file, without rows.
-
-    Parameters
-    ----------
-    file : h5py.File
-        Open for writing, created with ``libver="earliest"``.
-    with_arrays : bool
-        False for a summary file, which has tables only.
-    """
+    """Create every group, dataset and attribute in an empty file created with ``libver="earliest"``, without rows."""
     _group_attributes(file, _FILE_TITLE)
     _text_attribute(file, "PYTABLES_FORMAT_VERSION", "2.0", 0)
     for group, title in GROUP_TITLES.items():

@@ -39,7 +39,7 @@ ODDITIES = (
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words, commonest first.
+    """The words, by descending frequency over all genres.
 
     Attributes
     ----------
@@ -80,13 +80,7 @@ def _made_up(count: int, taken: set[str]) -> list[tuple[str, str]]:
 
 @lru_cache(maxsize=4)
 def vocabulary(genre_share: float) -> Vocabulary:
-    """Return the vocabulary, sorted by frequency over all genres.
-
-    Parameters
-    ----------
-    genre_share : float
-        Share of a song's words that come from the topic of its genre.
-    """
+    """Return the vocabulary, if a share `genre_share` of a song's words comes from the topic of its genre."""
     real = list(dict.fromkeys([*ENGLISH, *SPANISH]))
     pairs = [(stem, STEMMED.get(stem, stem)) for stem in real]
     invented = _made_up(VOCABULARY_SIZE - len(real) - len(ODDITIES), set(real) | set(ODDITIES))

@@ -38,8 +38,8 @@ def test_concatenated_parts_equal_the_whole(words: list[dict[int, int]], one: in
 def test_without_removes_only_the_given_bags(words: list[dict[int, int]], out: set[int]) -> None:
     places = sorted(place for place in out if place < len(words))
     whole = contents(bags(*words))
-    kept = bags(*words).without(places)
-    assert contents(kept) == [item for place, item in enumerate(whole) if place not in places]
+    remaining = bags(*words).without(places)
+    assert contents(remaining) == [item for place, item in enumerate(whole) if place not in places]
 
 
 def test_the_matrix_has_one_row_per_bag_and_one_column_per_word() -> None:

@@ -85,12 +85,12 @@ def test_every_line_is_counted_and_the_tables_reproduce_the_vectors(
     assert words["word"].to_pylist() == WORDS
     assert words["tracks"].to_pylist() == [3, 3, 3, 1]
     assert words["occurrences"].to_pylist() == [7, 6, 8, 1]
-    kept = Warehouse(settings.warehouse).read_json("summaries", "lyrics.json")["vectors"]
+    details = Warehouse(settings.warehouse).read_json("summaries", "lyrics.json")["vectors"]
     vectors = np.array([row or [np.nan] * SIZE for row in words["word_vector"].to_pylist()], np.float32)
-    component = None if kept["component"] is None else np.array(kept["component"], np.float32)
+    component = None if details["component"] is None else np.array(details["component"], np.float32)
     assert (component is not None) == (weights == SIF)
-    transform = LyricTransform(kept["weights"], vectors, words["weight"].to_numpy(), component)
-    assert transform.fingerprint(WORDS) == kept["fingerprint"]
+    transform = LyricTransform(details["weights"], vectors, words["weight"].to_numpy(), component)
+    assert transform.fingerprint(WORDS) == details["fingerprint"]
     again = transform(bags(*CONTENTS))
     assert table["lyric_vector"].isna().tolist() == (~again.present).tolist() == [False, False, True, False, False]
     written = np.stack(list(table["lyric_vector"].dropna()))

@@ -62,14 +62,14 @@ def test_a_file_with_none_of_the_words_is_rejected(tmp_path: Path) -> None:
 
 
 def test_an_installed_package_of_vectors(site: Path) -> None:
-    package(site, "ours_3d", np.arange(12).reshape(4, 3), ["so", "love", "don\x92t", "love"])
-    vectors, origin = find_vectors("ours-3d", {"love", "don\x92t", "hate"}, 3)
+    package(site, "small_3d", np.arange(12).reshape(4, 3), ["so", "love", "don\x92t", "love"])
+    vectors, origin = find_vectors("small-3d", {"love", "don\x92t", "hate"}, 3)
     assert {word: vector.tolist() for word, vector in vectors.items()} == {
         "love": [3, 4, 5],
         "don\x92t": [6, 7, 8],
     }
     assert all(vector.dtype == np.float32 for vector in vectors.values())
-    assert origin == "package ours_3d 1.2"
+    assert origin == "package small_3d 1.2"
 
 
 def test_the_installed_glove_package() -> None:
@@ -121,20 +121,20 @@ def downloaded(folder: Path, *names: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_model_of_gensims_downloader_is_read_without_running_its_code(tmp_path: Path) -> None:
     models = {
-        "ours-3": {"file_name": "ours-3.gz", "parameters": {"dimension": 3}},
+        "local-3": {"file_name": "local-3.gz", "parameters": {"dimension": 3}},
         "far-3": {"file_name": "far-3.gz", "parameters": {"dimension": 3}},
         "wide-300": {"file_name": "wide-300.gz", "parameters": {"dimension": 300}},
     }
     (tmp_path / "information.json").write_text(json.dumps({"models": models, "corpora": {"text8": {}}}))
-    (tmp_path / "ours-3").mkdir()
-    (tmp_path / "ours-3" / "ours-3.gz").write_bytes(gzip.compress(b"2 3\nso 1 2 3\nlove 4 5 6\n"))
-    (tmp_path / "ours-3" / "__init__.py").write_text("raise SystemExit('this was run')\n")
-    done = downloaded(tmp_path, "ours-3", "far-3", "wide-300", "text8")
+    (tmp_path / "local-3").mkdir()
+    (tmp_path / "local-3" / "local-3.gz").write_bytes(gzip.compress(b"2 3\nso 1 2 3\nlove 4 5 6\n"))
+    (tmp_path / "local-3" / "__init__.py").write_text("raise SystemExit('this was run')\n")
+    done = downloaded(tmp_path, "local-3", "far-3", "wide-300", "text8")
     local, far, wide, corpus = done.stdout.splitlines()
     assert local == "word2vec text from gensim's downloader {'love': [4.0, 5.0, 6.0]}"
     assert far.startswith("far-3 cannot be downloaded: ")
     assert wide == "wide-300 has vectors of 300 dimensions; lyric vectors have 3, give other vectors"
-    assert corpus.endswith("gensim's downloader has no such model; with 3 dimensions it has far-3, ours-3")
+    assert corpus.endswith("gensim's downloader has no such model; with 3 dimensions it has far-3, local-3")
     assert "Traceback" not in done.stderr
 
 

@@ -1,4 +1,4 @@
-"""Song files look like the real ones: ranges, sentinels and the quirks that a parser must honour."""
+"""Song files resemble the real ones: ranges, sentinels and irregularities that a parser must handle."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def songs(folder: Path) -> list[Song]:
 
 
 def column(songs: list[Song], group: str, name: str) -> AnyArray:
-    """Give one column of a group's tables, a value a song."""
+    """Return one column of a group's tables, one value per song."""
     return np.array([song[f"{group}/songs"][name][0] for song in songs])
 
 
-def test_segments_are_as_the_real_ones(songs: list[Song]) -> None:
+def test_segments_resemble_the_real_ones(songs: list[Song]) -> None:
     for song in songs:
         starts, pitches = song["analysis/segments_start"], song["analysis/segments_pitches"]
         assert {len(values) for name, values in song.items() if "/segments_" in name} == {len(starts)}
@@ -81,7 +81,7 @@ def test_rare_songs_are_in_every_catalogue(songs: list[Song]) -> None:
 
 
 def test_sentinels_are_at_the_real_rates(songs: list[Song]) -> None:
-    # Artists bring their places to all of their songs, hence the wide bounds there.
+    # Bounds are wide for places because all songs of an artist share them.
     assert 0.2 < np.isnan(column(songs, "metadata", "song_hotttnesss")).mean() < 0.42
     assert 0.02 < (column(songs, "metadata", "song_hotttnesss") == 0).mean() < 0.15
     assert 0.2 < (column(songs, "musicbrainz", "year") == 0).mean() < 0.42
@@ -113,7 +113,7 @@ def test_artists_songs_and_titles_repeat(songs: list[Song]) -> None:
     assert 0 < duplicates < recordings < 0.1 * len(song)
 
 
-def test_artists_say_the_same_in_all_their_songs(songs: list[Song]) -> None:
+def test_all_songs_of_an_artist_have_the_same_artist_metadata(songs: list[Song]) -> None:
     artist = column(songs, "metadata", "artist_id")
     names, counts = np.unique(artist, return_counts=True)
     places = np.flatnonzero(artist == names[counts.argmax()])
@@ -129,12 +129,12 @@ def test_artists_say_the_same_in_all_their_songs(songs: list[Song]) -> None:
 def test_segment_counts_have_the_real_quantiles() -> None:
     counts = segment_counts(np.linspace(0, 1, 20_001))
     assert (counts.min(), counts.max()) == (4, 3303)
-    found = np.quantile(counts, [0.01, 0.5, 0.99])
-    np.testing.assert_allclose(found, [158, 745.5, 1958], rtol=0.01)
+    quantiles = np.quantile(counts, [0.01, 0.5, 0.99])
+    np.testing.assert_allclose(quantiles, [158, 745.5, 1958], rtol=0.01)
 
 
 def test_levels_and_spreads_are_near_the_real_ones(catalogue: Catalogue) -> None:
-    # The figures are those of the real catalogue; a set of artists this small scatters around them.
+    # Values of the real catalogue; so few artists scatter around them.
     timbre = [analysis(catalogue, track).arrays["analysis/segments_timbre"] for track in range(0, 300, 3)]
     means = np.array([song.mean(axis=0) for song in timbre])
     within = np.array([song.std(axis=0) for song in timbre if len(song) > 100]).mean(axis=0)

@@ -61,16 +61,16 @@ def describe_layout(file: h5py.File) -> dict[str, Any]:
 
 
 def a_song(folder: Path) -> Path:
-    """Give one of a folder's song files."""
+    """Return the first song file of a folder."""
     return next(iter(sorted(folder.glob("songs/*/*/*/*.h5"))))
 
 
 def test_layout_is_that_of_a_real_file(folder: Path, real_sample: Path) -> None:
-    with h5py.File(a_song(real_sample)) as real, h5py.File(a_song(folder)) as made:
-        wanted, found = describe_layout(real), describe_layout(made)
-    assert found.keys() == wanted.keys()
-    for name in wanted:
-        assert found[name] == wanted[name], name
+    with h5py.File(a_song(real_sample)) as real, h5py.File(a_song(folder)) as generated:
+        expected, actual = describe_layout(real), describe_layout(generated)
+    assert actual.keys() == expected.keys()
+    for name in expected:
+        assert actual[name] == expected[name], name
 
 
 def test_superblock_is_the_oldest_as_in_the_real_files(folder: Path) -> None:
@@ -80,17 +80,17 @@ def test_superblock_is_the_oldest_as_in_the_real_files(folder: Path) -> None:
 def test_all_files_have_one_layout(folder: Path) -> None:
     paths = sorted(folder.glob("songs/*/*/*/*.h5"))
     with h5py.File(paths[0]) as first:
-        wanted = describe_layout(first)
+        expected = describe_layout(first)
     for path in paths[1::20]:
         with h5py.File(path) as file:
-            assert describe_layout(file) == wanted
+            assert describe_layout(file) == expected
 
 
 def test_layout_has_the_datasets_of_the_layout_module(folder: Path) -> None:
     with h5py.File(a_song(folder)) as file:
-        found: set[str] = set()
-        file.visititems(lambda name, thing: found.add(name) if isinstance(thing, h5py.Dataset) else None)
-        assert found == {item.path for item in (*TABLES, *ARRAYS)}
+        actual: set[str] = set()
+        file.visititems(lambda name, thing: actual.add(name) if isinstance(thing, h5py.Dataset) else None)
+        assert actual == {item.path for item in (*TABLES, *ARRAYS)}
         for array in ARRAYS:
             assert file[array.path].dtype == np.dtype(array.dtype)
         for table in TABLES:
@@ -107,11 +107,11 @@ def test_files_of_many_songs_have_the_layout_too(packed: Path, packaging: str) -
         return layout
 
     with h5py.File(a_song(packed)) as song, h5py.File(packed / packaging / f"{packaging}-000.h5") as many:
-        wanted, found = without_row_counts(describe_layout(song)), without_row_counts(describe_layout(many))
+        expected, actual = without_row_counts(describe_layout(song)), without_row_counts(describe_layout(many))
         rows = [many[table.path].attrs["NROWS"] for table in TABLES]
     arrays = {array.path for array in ARRAYS}
     if packaging == "summary":
-        assert not found.keys() & arrays
-        wanted = {name: entry for name, entry in wanted.items() if name not in arrays}
-    assert found == wanted
+        assert not actual.keys() & arrays
+        expected = {name: entry for name, entry in expected.items() if name not in arrays}
+    assert actual == expected
     assert rows == [20, 20, 20]

@@ -1,4 +1,4 @@
-"""Tar shards, aggregates and summaries hold what the loose files hold; the same settings give the same bytes."""
+"""Tar archives, aggregates and summaries contain the song files; equal settings write equal bytes."""
 
 from __future__ import annotations
 
@@ -61,10 +61,10 @@ def test_aggregates_hold_the_songs_of_the_loose_files(packed: Path, packed_setti
                 name = catalogue.track_id(track)
                 with h5py.File(packed / "songs" / name[2] / name[3] / name[4] / f"{name}.h5") as one:
                     for table in TABLES:
-                        found, wanted = rows[table.group][place], one[table.path][0]
+                        actual, expected = rows[table.group][place], one[table.path][0]
                         for column in table.columns.names or ():
                             if not column.startswith("idx_"):
-                                assert found[column].tobytes() == wanted[column].tobytes(), column
+                                assert actual[column].tobytes() == expected[column].tobytes(), column
                     for array in ARRAYS:
                         index = rows[array.group][array.index_column]
                         end = index[place + 1] if place + 1 < len(index) else len(many[array.path])
@@ -80,14 +80,14 @@ def test_summaries_hold_the_tables_of_the_aggregates(packed: Path) -> None:
         with h5py.File(path) as summary, h5py.File(twin) as aggregate:
             for table in TABLES:
                 for column in table.columns.names or ():
-                    found = summary[table.path][column]
+                    actual = summary[table.path][column]
                     if column.startswith("idx_"):
-                        assert not found.any()
+                        assert not actual.any()
                     else:
-                        assert found.tobytes() == aggregate[table.path][column].tobytes()
+                        assert actual.tobytes() == aggregate[table.path][column].tobytes()
 
 
-def test_loose_files_are_not_written_when_not_asked_for(tmp_path: Path, packed_settings: SyntheticSettings) -> None:
+def test_song_files_are_written_only_on_request(tmp_path: Path, packed_settings: SyntheticSettings) -> None:
     generate(replace(packed_settings, songs=3, packaging=("tar",)), tmp_path)
     assert not (tmp_path / "songs").exists()
 
@@ -99,7 +99,7 @@ def test_same_bytes_whatever_the_number_of_processes(
     assert digests(tmp_path) == digests(packed)
 
 
-def test_another_seed_gives_other_songs(packed: Path, tmp_path: Path, packed_settings: SyntheticSettings) -> None:
+def test_another_seed_generates_other_songs(packed: Path, tmp_path: Path, packed_settings: SyntheticSettings) -> None:
     generate(replace(packed_settings, seed=8, packaging=("files",)), tmp_path)
     assert not loose_files(tmp_path).keys() & loose_files(packed).keys()
 
@@ -125,15 +125,15 @@ def test_song_image_reads_as_a_file_written_by_the_library(tmp_path: Path) -> No
                 appender = Appender(file, item)
                 appender.append(values)
                 appender.finish()
-        made = tmp_path / f"{track}-made.h5"
-        made.write_bytes(song_image(song))
-        with h5py.File(path) as library, h5py.File(made) as image:
+        image_path = tmp_path / f"{track}-image_path.h5"
+        image_path.write_bytes(song_image(song))
+        with h5py.File(path) as library, h5py.File(image_path) as image:
             for item in (*TABLES, *ARRAYS):
                 assert image[item.path][...].tobytes() == library[item.path][...].tobytes()
                 assert image[item.path].id.get_num_chunks() == library[item.path].id.get_num_chunks()
 
 
-def test_more_chunks_than_the_index_holds_are_refused() -> None:
+def test_more_chunks_than_the_index_can_store_are_rejected() -> None:
     song = song_file(make_catalogue(SyntheticSettings(songs=1)), 0)
     song.arrays["analysis/segments_pitches"] = np.zeros((85 * 64 + 1, 12))
     with pytest.raises(ValueError, match="65 chunks"):

@@ -127,9 +127,9 @@ def test_label_files_begin_with_the_official_comment(folder: Path, real_sample: 
 
 
 def test_magd_has_additional_genres(folder: Path) -> None:
-    found = {name for names in genres(folder / "magd/msd_magd_genreassignment.tsv").values() for name in names}
-    assert found & set(MAGD_OTHERS)
-    assert found <= set(MAGD_OTHERS) | set(GENRES)
+    names_of_magd = {name for names in genres(folder / "magd/msd_magd_genreassignment.tsv").values() for name in names}
+    assert names_of_magd & set(MAGD_OTHERS)
+    assert names_of_magd <= set(MAGD_OTHERS) | set(GENRES)
     assert "Stage " in MAGD_OTHERS
 
 

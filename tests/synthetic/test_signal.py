@@ -1,4 +1,4 @@
-"""The planted signal: learnable, noisy, told by order as well as by level, and leaking with the artist."""
+"""The planted signal: learnable from order and level, noisy, and leaking through the artist."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def segments(catalogue: Catalogue, track: int) -> tuple[Floats, Floats]:
 
 
 def levels(timbre: Floats, pitches: Floats) -> Floats:
-    """Average a song over time: what says nothing about the order of its segments."""
+    """Average a song over time, which removes the order of its segments."""
     return np.concatenate([timbre.mean(axis=0), timbre.std(axis=0), pitches.mean(axis=0)])
 
 
@@ -56,7 +56,7 @@ def accuracy(features: Floats, genre: NDArray[np.intp], artist: NDArray[np.intp]
 
 @pytest.fixture(scope="module")
 def large() -> Catalogue:
-    """Give the plan of enough songs to train a linear model on."""
+    """A catalogue with enough songs to train a linear model."""
     return make_catalogue(SyntheticSettings(songs=SONGS))
 
 
@@ -66,7 +66,7 @@ def sounds(large: Catalogue) -> list[tuple[Floats, Floats]]:
     return [segments(large, track) for track in range(SONGS)]
 
 
-def test_levels_tell_the_genre_at_times_and_more_so_if_the_artist_is_known(
+def test_levels_predict_the_genre_better_if_the_artist_leaks(
     large: Catalogue, sounds: list[tuple[Floats, Floats]]
 ) -> None:
     features, genre = np.array([levels(*sound) for sound in sounds]), noisy_genres(large)
@@ -77,8 +77,8 @@ def test_levels_tell_the_genre_at_times_and_more_so_if_the_artist_is_known(
     assert honest + 0.05 < leaking < 0.9
 
 
-def test_order_tells_the_genre_where_levels_say_nothing(large: Catalogue) -> None:
-    # Without genre and artist in the levels, averages guess, and products of neighbouring segments know.
+def test_order_predicts_the_genre_without_levels(large: Catalogue) -> None:
+    # Without genre and artist in the levels, only products of neighbouring segments predict the genre.
     blind = replace(large.settings, signal=replace(SignalParameters(), genre_share=0.0, artist_share=0.0))
     catalogue = make_catalogue(blind)
     averages, neighbours = [], []
@@ -96,7 +96,7 @@ def test_order_tells_the_genre_where_levels_say_nothing(large: Catalogue) -> Non
     assert know > majority + 0.3
 
 
-def test_words_tell_the_genre_at_times(large: Catalogue) -> None:
+def test_words_predict_the_genre_sometimes(large: Catalogue) -> None:
     genre = noisy_genres(large)
     bags = lil_matrix((SONGS, VOCABULARY_SIZE))
     for track in range(SONGS):
@@ -104,15 +104,15 @@ def test_words_tell_the_genre_at_times(large: Catalogue) -> None:
         bags[track, places] = counts
     weighted = TfidfTransformer(sublinear_tf=True).fit_transform(bags.tocsr())
     topics = TruncatedSVD(50, random_state=0).fit_transform(weighted)
-    found = accuracy(topics, genre, large.artist, leaks=False)
-    assert np.bincount(genre).max() / SONGS + 0.05 < found < 0.75
+    score = accuracy(topics, genre, large.artist, leaks=False)
+    assert np.bincount(genre).max() / SONGS + 0.05 < score < 0.75
 
 
 def test_two_tracks_of_a_song_sound_alike_and_are_not_the_same(large: Catalogue) -> None:
     track = int(np.flatnonzero(large.song != np.arange(SONGS))[0])
     (timbre, _), (other, _) = segments(large, track), segments(large, int(large.song[track]))
     assert not np.array_equal(timbre, other)
-    assert np.abs(timbre.mean(axis=0) - other.mean(axis=0)).max() < 25  # songs of others lie 100 apart
+    assert np.abs(timbre.mean(axis=0) - other.mean(axis=0)).max() < 25  # other songs differ by about 100
 
 
 def test_genres_differ_in_the_order_of_common_states() -> None:
@@ -132,7 +132,7 @@ def test_rare_genres_are_in_a_thousand_songs() -> None:
     assert GENRE_PRIOR.sum() == pytest.approx(1)
 
 
-def test_artists_keep_to_a_genre(large: Catalogue) -> None:
+def test_most_songs_of_an_artist_have_one_genre(large: Catalogue) -> None:
     artists, counts = np.unique(large.artist, return_counts=True)
     busy = artists[counts >= 8]
     own = [np.bincount(large.genre[large.artist == artist]).max() / (large.artist == artist).sum() for artist in busy]
