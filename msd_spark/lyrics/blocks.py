@@ -1,4 +1,4 @@
-"""Split a musiXmatch file into blocks of complete lines on the driver, and parse a block on a worker."""
+"""Split a musiXmatch file into blocks of complete lines, and parse blocks on workers."""
 
 from __future__ import annotations
 

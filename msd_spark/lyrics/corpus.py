@@ -39,7 +39,7 @@ def without_words(block: ParsedBlock) -> ParsedBlock:
 
 
 def find_repeats(blocks: Sequence[ParsedBlock]) -> Corpus:
-    """Reject all but the first bag of each track, and collect the rejections of all blocks in order."""
+    """Reject repeated tracks, and collect the rejections of all blocks in order."""
     track_ids = np.concatenate([block.bags.track_ids for block in blocks])
     starts = np.cumsum([0, *(len(block.bags) for block in blocks)])
     _, first, group = np.unique(track_ids, return_index=True, return_inverse=True)

@@ -80,7 +80,7 @@ def read_inputs(settings: LyricsSettings) -> Inputs:
 
 
 def read_bag_files(settings: LyricsSettings) -> tuple[list[str], list[TextBlock]]:
-    """Return the words of the header, which must be the same in both files, and the text of both, in blocks."""
+    """Return the words of the header, equal in both files, and the text of both."""
     words: list[str] = []
     blocks: list[TextBlock] = []
     for official_split, location in (("train", settings.train), ("test", settings.test)):
@@ -160,7 +160,7 @@ def _without_repeats(entry: tuple[int, ParsedBlock], repeats: Mapping[int, list[
 
 
 def _vectors_of_words(inputs: Inputs, bags: RDD[Bags], seed: int) -> tuple[np.ndarray, int]:
-    """Look up the vectors of the header's words, or train them on all bags; see `header_vectors`."""
+    """Look up word vectors as `header_vectors` does, or train them on all bags."""
     if inputs.vectors is not None:
         return header_vectors(inputs.stems, inputs.words, inputs.vectors)
     return train_word_vectors(Bags.concatenate(bags.toLocalIterator()), len(inputs.stems), seed), 0
@@ -169,7 +169,7 @@ def _vectors_of_words(inputs: Inputs, bags: RDD[Bags], seed: int) -> tuple[np.nd
 def facts(
     corpus: Corpus, vectors: np.ndarray, by_stem: int | None, written: Sequence[WrittenBlock]
 ) -> dict[str, int | float]:
-    """Return the rows of the summary table: lines, tracks, rejected lines by reason, words and coverage."""
+    """Return the rows of the summary table."""
     n_known = int(known(vectors).sum())
     without = sum(part.without_vector for part in written)
     per_track = 1 / max(1, corpus.n_tracks)
@@ -191,7 +191,7 @@ def facts(
 
 
 def second_moment(bags: RDD[Bags], transform: Broadcast[LyricTransform]) -> np.ndarray:
-    """Return the second moment of all lyric vectors; sums are added in the order of the blocks, so it is exact."""
+    """Return the second moment of all lyric vectors, added in the order of the blocks."""
     return np.sum(bags.map(lambda part: transform.value(part).second_moment()).collect(), axis=0)
 
 

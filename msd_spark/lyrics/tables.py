@@ -17,7 +17,7 @@ from msd_spark.lyrics.word_vectors import known
 
 
 class WrittenBlock(NamedTuple):
-    """Rows without any known word in one block of ``lyrics/``, and the sum of the coverage of all its rows."""
+    """Rows without a vector in one block of ``lyrics/``, and the summed coverage."""
 
     without_vector: int
     coverage: float

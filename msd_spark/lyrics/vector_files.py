@@ -72,7 +72,7 @@ class _VectorFileError(ValueError):
 
 
 def _format_of(start: bytes, size: int) -> tuple[str, int | None]:
-    """Return the format of a file and, if it has a header, the number of words, from its first bytes."""
+    """Return the format of a file, and the number of words in its header or None."""
     if start.startswith(_PICKLE):
         raise _VectorFileError(
             "is a pickle, as gensim's KeyedVectors.save writes; pickles can run any code and are never read. "

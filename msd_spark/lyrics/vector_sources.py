@@ -28,7 +28,7 @@ Vectors = dict[str, np.ndarray]
 
 
 def find_vectors(source: str, words: Collection[str], size: int = GEOMETRY.lyric_size) -> tuple[Vectors, str]:
-    """Return the vectors of some words, and their origin: the kind of file, or the package and its version.
+    """Return the vectors of some words, and the format or package they come from.
 
     An existing file takes precedence over an installed package, and a package over gensim's downloader.
 
@@ -57,9 +57,10 @@ def _find(source: str, words: Collection[str], size: int) -> tuple[Vectors, str]
 
 
 def _packaged(package: metadata.Distribution, words: Collection[str], size: int) -> Vectors:
-    """Look up words in a package with one matrix (.npy) and one table with a column of its words (Parquet).
+    """Look up words in a package with one matrix and one table of words.
 
-    The matrix is memory-mapped, so that only the rows of `words` are read; no code of the package is imported.
+    The files are .npy and Parquet. The matrix is memory-mapped, so that only the rows of `words` are read; no code of
+    the package is imported.
     """
     about = f"the package {package.name}"
     files = {ending: [file for file in package.files or () if file.suffix == ending] for ending in (".npy", ".parquet")}
@@ -98,7 +99,7 @@ def _check_size(about: str, dimensions: int, size: int) -> None:
 
 
 def _downloaded(name: str, size: int) -> str:
-    """Return the path of a model's vectors, downloaded if necessary; the code that comes with it is never run."""
+    """Download a model's vectors if necessary, and never run its code; return their path."""
     from gensim import downloader
 
     unknown = f"no file and no installed package {name}"

@@ -64,7 +64,7 @@ class WordStatistics:
 
 
 def word_weights(kind: str, statistics: WordStatistics, a: float = SIF_A) -> np.ndarray:
-    """Return the weight of each word, with the parameter `a` of ``sif``: shape ``(n_words,)``, float64, above 0."""
+    """Return the weight of each word: shape ``(n_words,)``, float64, above 0."""
     if kind == SHARE:
         return np.ones(len(statistics.occurrences))
     if kind == IDF:
@@ -93,7 +93,7 @@ class LyricVectors:
         return self.coverage > 0
 
     def second_moment(self) -> np.ndarray:
-        """Return the sum of the outer products of the vectors with themselves: shape ``(size, size)``."""
+        """Return the sum of the vectors' outer products with themselves, ``(size, size)``."""
         return self.vectors.T @ self.vectors
 
 
@@ -134,7 +134,7 @@ class LyricTransform:
         return LyricVectors(vectors, of_known / np.maximum(occurrences @ np.ones(n_words), 1))
 
     def fingerprint(self, words: Iterable[str]) -> str:
-        """Return a digest of words, vectors, weights and component, which determine all lyric vectors."""
+        """Return a digest of everything that determines a lyric vector."""
         digest = hashlib.sha256("\n".join(words).encode())
         for part in (self.vectors, self.weights, self.component):
             digest.update(b"\0" if part is None else np.ascontiguousarray(part).tobytes())

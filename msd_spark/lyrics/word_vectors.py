@@ -16,7 +16,7 @@ MAX_REPEATS = 5
 
 
 class _ShuffledBags:
-    """The bags as gensim sentences, with the words of every bag shuffled reproducibly in each pass."""
+    """The bags as gensim sentences, shuffled reproducibly in each pass."""
 
     def __init__(self, bags: Bags, n_words: int, seed: int, bar: tqdm) -> None:
         self.bags, self.seed, self.bar, self.passes = bags, seed, bar, 0
@@ -76,7 +76,7 @@ def known(vectors: np.ndarray) -> np.ndarray:
 def header_vectors(
     stems: Sequence[str], words: Sequence[str], vectors: Mapping[str, np.ndarray], size: int = GEOMETRY.lyric_size
 ) -> tuple[np.ndarray, int]:
-    """Return the vector of each word or else of its stem, NaN for neither, and the number of stems used."""
+    """Return the vector of each word or else of its stem, and the number of stems used."""
     rows = np.full((len(stems), size), np.nan, np.float32)
     by_stem = 0
     for row, (stem, word) in enumerate(zip(stems, words, strict=True)):

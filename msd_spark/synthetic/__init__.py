@@ -1,1 +1,1 @@
-"""Generate catalogues in the formats of the Million Song Dataset, with a planted genre signal."""
+"""Generate catalogues in the formats of the Million Song Dataset."""

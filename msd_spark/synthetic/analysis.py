@@ -1,4 +1,4 @@
-"""The analysis group of a song file: segments, bars, beats, tatums, sections and the row of its table."""
+"""The analysis group of a song file: segments, bars, beats, tatums and sections."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _grid(random: np.random.Generator, first: float, period: float, duration: fl
 
 
 def _loudness(timbre: Floats, random: np.random.Generator) -> tuple[Floats, Floats]:
-    """Draw the loudness in dB at the start and at the maximum, correlated with the first timbre coefficient."""
+    """Draw the loudness in dB, at start and maximum, from the first timbre coefficient."""
     loudest = np.clip(timbre[:, 0] - 56.5 + random.normal(0, 1.2, len(timbre)), -60, 3)
     start = np.clip(loudest - random.gamma(2.2, 4, len(timbre)), -60, None)
     return three_decimals(start), three_decimals(loudest)
@@ -113,7 +113,7 @@ def analysis(catalogue: Catalogue, track: int) -> Contents:
 
 
 def _rhythm(random: np.random.Generator, duration: float, track: int) -> tuple[dict[str, AnyArray], Row]:
-    """Draw bars, beats, tatums, sections, tempo and time signature; some songs lack some of them."""
+    """Draw bars, beats, tatums, sections, tempo and time signature, some of them missing."""
     tempo = float(np.clip(random.normal(121, 33), 40, 255))
     signature = int(_TIME_SIGNATURES[np.searchsorted(_TIME_SIGNATURE_SHARES[:-1], random.random(), side="right")])
     first, chance = float(random.uniform(0.05, 1.0)), float(random.random())

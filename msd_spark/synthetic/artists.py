@@ -85,7 +85,7 @@ def _tags(genre: str, random: np.random.Generator) -> tuple[Strings, NDArray[np.
 
 @lru_cache(maxsize=2048)  # about 20 kB each
 def make_artist(seed: int, artist: int) -> dict[str, Contents]:
-    """Draw what all song files of an artist share, by group, with the real shares of missing values.
+    """Draw the contents that all song files of an artist share, by group.
 
     Of the artists, 63 % have no coordinates, 32 % no place name, 2 % no MusicBrainz id and 55 % no play.me id (-1).
     """

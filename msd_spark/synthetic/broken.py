@@ -33,7 +33,7 @@ def _foreign() -> bytes:
 
 
 def write_broken(catalogue: Catalogue, output: Path) -> dict[str, int]:
-    """Write in turn an empty HDF5 file, one of another layout, a truncated song, plain text and an empty file."""
+    """Write damaged HDF5 files, a truncated song, plain text and empty files."""
     settings = catalogue.settings
     song = song_image(song_file(catalogue, 0))
     contents = (_empty(), _foreign(), song[: len(song) // 2], b"not a song file\n", b"")

@@ -1,4 +1,4 @@
-"""The catalogue's columns: artist, song and genre of each track, and the sources that contain it.
+"""The catalogue's columns: artist, song, genre and sources of each track.
 
 The first entries of every column stay the same as the catalogue grows. Artists follow Simon's process: a track
 has a new artist (one in four) or the artist of a random earlier track. As in the real catalogue, a few artists

@@ -1,4 +1,4 @@
-"""Random numbers that depend only on a name and an index, not on who draws them or in which order.
+"""Random numbers that depend only on a name and an index, not on the order of draws.
 
 There are three kinds: columns over the catalogue, whose first entries stay the same as the catalogue grows;
 one generator per song or artist; and digests for names and ids, which are faster to make than a generator.
@@ -66,7 +66,7 @@ def generator(seed: int, stream: Stream, index: int) -> np.random.Generator:
 
 
 def column(seed: int, name: Column, size: int) -> Floats:
-    """Return uniform numbers in [0, 1), shape ``(size,)``; a larger `size` only adds numbers at the end."""
+    """Return uniform numbers in [0, 1); a larger `size` only adds numbers at the end."""
     return generator(seed, Stream.COLUMNS, int(name)).random(size)
 
 

@@ -1,4 +1,4 @@
-"""Genre labels: tagtraum's CD1, CD2 and CD2C, and MAGD, each with its own vocabulary and missing tracks.
+"""Genre labels: tagtraum's CD1, CD2 and CD2C, and MAGD, with their vocabularies.
 
 References
 ----------
@@ -55,7 +55,7 @@ def _header(method: str) -> list[str]:
 
 
 def noisy_genres(catalogue: Catalogue) -> Integers:
-    """Return each track's genre according to annotators, wrong for a share `label_noise` of the tracks."""
+    """Return each track's annotated genre, wrong for a share `label_noise` of the tracks."""
     noise = catalogue.uniform(Column.CD1_NOISE)
     other = draw_genres(catalogue.uniform(Column.CD1_OTHER))
     other = np.where(other == catalogue.genre, (other + 1) % len(GENRES), other)
@@ -73,7 +73,7 @@ def _minority(catalogue: Catalogue, majority: Integers) -> Integers:
 
 
 def _cd2_names(catalogue: Catalogue, genres: Integers) -> list[str]:
-    """Translate genres to the vocabulary of CD2, -1 to an empty text; Pop_Rock is one of four by artist."""
+    """Translate genres to the vocabulary of CD2; Pop_Rock is one of four by artist."""
     _, first, inverse = np.unique(catalogue.artist, return_index=True, return_inverse=True)
     # The artist's first track selects the style, so that all tracks of an artist have the same.
     style = np.searchsorted(_ROCK_SHARES, catalogue.uniform(Column.CD2_STYLE)[first[inverse]])

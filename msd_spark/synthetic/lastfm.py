@@ -22,7 +22,7 @@ _ZIP_TIME = (2011, 9, 14, 11, 28, 58)
 
 
 def write_lastfm(catalogue: Catalogue, output: Path) -> dict[str, int]:
-    """Write ``lastfm/A/B/C/TRABC….json`` to one zip; return the number of tracks, and of those with tags."""
+    """Write ``lastfm/A/B/C/TRABC….json`` to one zip; return counts of tracks."""
     path = output / ARCHIVE
     path.parent.mkdir(parents=True, exist_ok=True)
     by_genre = [np.flatnonzero(catalogue.genre == genre) for genre in range(len(GENRES))]
@@ -61,7 +61,7 @@ def _tags(genre: str, random: np.random.Generator) -> list[list[str]]:
 
 
 def _places(n_own: int, count: int, random: np.random.Generator) -> list[int]:
-    """Draw distinct places among `n_own` tags of the genre, half of the draws, and the common tags."""
+    """Draw distinct places, half from the first `n_own` and half from the common tags."""
     drawn = random.random(2 * count)
     places = np.where(drawn < 0.5, drawn * 2 * n_own, n_own + (drawn - 0.5) * 2 * len(COMMON_TERMS)).astype(int)
     return list(dict.fromkeys(places.tolist()))[:count]

@@ -111,7 +111,7 @@ def heard_songs(catalogue: Catalogue) -> Integers:
 
 
 def draw_listens(catalogue: Catalogue, songs: Integers) -> Iterator[tuple[Integers, Integers, Integers]]:
-    """Yield the listens of one block of users at a time to `heard_songs`: user, ascending, song and plays."""
+    """Yield users (ascending), songs and plays, one block of users at a time."""
     if not len(songs):
         return
     taste = Taste(catalogue, songs)
@@ -123,7 +123,7 @@ def draw_listens(catalogue: Catalogue, songs: Integers) -> Iterator[tuple[Intege
 
 
 def write_listens(catalogue: Catalogue, output: Path) -> dict[str, int]:
-    """Write ``user<TAB>song<TAB>count`` sorted by user; return the number of lines and of songs with listeners."""
+    """Write ``user<TAB>song<TAB>count`` sorted by user; return counts."""
     settings = catalogue.settings
     songs = heard_songs(catalogue)
     song_ids = {song: catalogue.song_id(song) for song in songs.tolist()}

@@ -1,4 +1,4 @@
-"""The musiXmatch files: bags of words of a train and a test set, and the mapping from stems to words.
+"""The musiXmatch files: bags of words for training and test, and the stem mapping.
 
 References
 ----------

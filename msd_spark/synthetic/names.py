@@ -1,4 +1,4 @@
-"""Names and ids like those of the dataset: pronounceable, in several scripts, some of them hostile to HTML."""
+"""Names and ids like those of the dataset, in several scripts, some hostile to HTML."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def title(seed: int, song: int) -> str:
 
 
 def _rare_text(number: int, octets: bytes, plain: str, hostile: Sequence[str], foreign: Sequence[str]) -> str | None:
-    """Return a hostile or foreign text for a few numbers, always for the first, and None for the others."""
+    """Return a hostile or foreign text for the first and some other numbers, else None."""
     if number < len(hostile):
         return hostile[number]
     if octets[60] % _RARE == 0 or number < len(hostile) + len(foreign):

@@ -41,7 +41,7 @@ def shard_tracks(catalogue: Catalogue) -> dict[str, list[int]]:
 
 
 def write_tar(catalogue: Catalogue, output: Path, name: str, tracks: Iterable[int]) -> dict[str, int]:
-    """Write songs and their folders as a tar file of ``A/B/C/TRABC….h5``, gzipped if `name` ends in ``.gz``."""
+    """Write songs and their folders to a tar file, gzipped if `name` ends in ``.gz``."""
     path = output / name
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as raw:
@@ -77,7 +77,7 @@ def _member(name: str, kind: bytes, mode: int, size: int) -> tarfile.TarInfo:
 def write_many(
     catalogue: Catalogue, output: Path, name: str, tracks: Iterable[int], with_arrays: bool
 ) -> dict[str, int]:
-    """Write many songs to one file of the song layout, as MSongsDB's `create_aggregate_file` does.
+    """Write many songs to one file, as MSongsDB's `create_aggregate_file` does.
 
     Without arrays it is a summary file, with zero as every array index. Memory holds one song and one chunk per
     dataset.

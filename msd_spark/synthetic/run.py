@@ -44,7 +44,7 @@ _DOWNLOADS = "fetch.lock.json"
 
 
 class Job(NamedTuple):
-    """One unit of work: a function that writes files and returns counts, and the songs it writes."""
+    """A function that writes files and returns counts, and the number of its songs."""
 
     write: Callable[[Catalogue, Path], Mapping[str, int]]
     songs: int = 0
@@ -61,7 +61,7 @@ def run(settings: SyntheticSettings) -> None:
 
 
 def generate(settings: SyntheticSettings, output: Path) -> Summary:
-    """Write a catalogue to a folder, in place of ``settings.output``; return the counts of what was written.
+    """Write a catalogue to a folder, in place of ``settings.output``; return counts.
 
     The file `TRUTH` is written last, so a folder that has it is complete. A script that calls this with several
     workers needs ``if __name__ == "__main__"``, as `multiprocessing` does.
@@ -88,7 +88,7 @@ def generate(settings: SyntheticSettings, output: Path) -> Summary:
 
 
 def prepare(output: Path, overwrite: bool) -> None:
-    """Create the output folder; with `overwrite`, remove an earlier catalogue and keep all other files."""
+    """Create the output folder; with `overwrite`, remove an earlier catalogue only."""
     if output.exists() and not output.is_dir():
         raise UserError(f"output {output} is a file; choose a folder by --output")
     if output.is_dir() and any(output.iterdir()):

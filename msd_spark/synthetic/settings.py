@@ -18,7 +18,7 @@ MOST_SONGS = 10_000_000
 
 @dataclass(frozen=True)
 class SyntheticSettings(Settings):
-    """Settings of the generator; each field is an option of ``msd-spark synthetic`` unless it has no help text.
+    """Settings of the generator; fields with a help text are options.
 
     Catalogues of one seed are prefixes of each other: track ``i`` sounds the same, by the same artist, in a small
     catalogue and in a large one.

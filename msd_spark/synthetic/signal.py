@@ -195,7 +195,7 @@ def song_sound(seed: int, song: int, genre: int, artist: int, parameters: Signal
 
 
 def _noise_taps() -> Floats32:
-    """Return the weights of the noise's moving average, which has unit variance: shape ``(taps, 24)``."""
+    """Return the weights of the noise's moving average, ``(taps, 24)``, of unit variance."""
     neighbours = np.concatenate([TIMBRE_NEIGHBOURS, np.full(N_PITCHES, _CHROMA_NEIGHBOURS)])
     taps = neighbours[None, :] ** np.arange(_NOISE_TAPS)[:, None]
     unit: Floats32 = (taps / np.sqrt((taps**2).sum(axis=0))).astype(np.float32)

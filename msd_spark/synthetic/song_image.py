@@ -68,13 +68,13 @@ def _row_shape(item: Table | Array) -> tuple[int, ...]:
 
 
 def _leaf_size(width: tuple[int, ...]) -> int:
-    """Return the size in bytes of a leaf for 64 chunks: a header, and keys with addresses between them."""
+    """Return the bytes of a leaf for 64 chunks: a header, and keys around addresses."""
     key, address = 24 + 8 * len(width), 8
     return 24 + _MOST_CHUNKS * (key + address) + key
 
 
 def _index(chunks: list[bytes], rows: int, width: tuple[int, ...], first: int) -> bytes:
-    """Return the B-tree leaf for chunks of `rows` rows of shape `width`, stored from the address `first`."""
+    """Return the B-tree leaf for chunks of `rows` rows stored from the address `first`."""
     if len(chunks) > _MOST_CHUNKS:
         raise ValueError(f"{len(chunks)} chunks do not fit into one leaf of {_MOST_CHUNKS}")
     rest = b"\0" * (8 * (len(width) + 1))  # the chunk's other offsets, and the element's

@@ -1,4 +1,4 @@
-"""HDF5 files with the layout of the dataset and no rows: groups, datasets and attributes as PyTables wrote them."""
+"""HDF5 files without rows: groups, datasets and attributes as PyTables wrote them."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _table_attributes(dataset: h5py.Dataset, table: Table) -> None:
 
 
 def create_layout(file: h5py.File, with_arrays: bool = True) -> None:
-    """Create every group, dataset and attribute in an empty file created with ``libver="earliest"``, without rows."""
+    """Create all groups, datasets and attributes in an empty ``libver="earliest"`` file."""
     _group_attributes(file, _FILE_TITLE)
     _text_attribute(file, "PYTABLES_FORMAT_VERSION", "2.0", 0)
     for group, title in GROUP_TITLES.items():

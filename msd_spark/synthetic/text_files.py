@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> int:
-    """Write lines as UTF-8, each ended by one line feed, and create the folder; return their number."""
+    """Write lines as UTF-8, each ended by a line feed; return their number."""
     path.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     with path.open("w", encoding="utf-8", newline="\n") as file:

@@ -21,7 +21,7 @@ _LISTED_TWICE = 0.1  # share of the mismatches
 
 
 def write_tracks(catalogue: Catalogue, output: Path) -> dict[str, int]:
-    """Write ``track<SEP>song<SEP>artist<SEP>title`` for all tracks, and the tracks matched to a wrong song."""
+    """Write the list of all tracks, and of those matched to a wrong song."""
     fields = (catalogue.track_id, catalogue.song_id, catalogue.artist_name, catalogue.title)
     lines = ("<SEP>".join(field(track) for field in fields) for track in range(len(catalogue)))
     return {
@@ -31,7 +31,7 @@ def write_tracks(catalogue: Catalogue, output: Path) -> dict[str, int]:
 
 
 def _mismatches(catalogue: Catalogue) -> Iterator[str]:
-    """Yield ``ERROR: <SO… TR…> artist  -  title  !=  artist  -  title``, some twice and the third track always."""
+    """Yield the lines of mismatched tracks, some twice and always the third track's."""
     random = generator(catalogue.settings.seed, Stream.MISMATCHES, 0)
     is_wrong = catalogue.flag(Column.MISMATCH, MISMATCH_SHARE)
     is_wrong[2:3] = True

@@ -1,4 +1,4 @@
-"""The 5,000 words of the lyrics: real function words, invented stems and irregular words of the real list.
+"""The 5,000 words of the lyrics: real function words, invented and irregular words.
 
 They do not depend on the seed, so that a word means the same in every catalogue.
 """
@@ -57,7 +57,7 @@ class Vocabulary:
 
 
 def _made_up(count: int, taken: set[str]) -> list[tuple[str, str]]:
-    """Spell stems with their words; about 28 % of the words differ from their stem, as in the real list."""
+    """Spell stems with their words, 28 % of them different, as in the real list."""
     pairs: list[tuple[str, str]] = []
     number = 0
     while len(pairs) < count:
@@ -80,7 +80,7 @@ def _made_up(count: int, taken: set[str]) -> list[tuple[str, str]]:
 
 @lru_cache(maxsize=4)
 def vocabulary(genre_share: float) -> Vocabulary:
-    """Return the vocabulary, if a share `genre_share` of a song's words comes from the topic of its genre."""
+    """Return the vocabulary for a share of words from the topic of the genre."""
     real = list(dict.fromkeys([*ENGLISH, *SPANISH]))
     pairs = [(stem, STEMMED.get(stem, stem)) for stem in real]
     invented = _made_up(VOCABULARY_SIZE - len(real) - len(ODDITIES), set(real) | set(ODDITIES))
