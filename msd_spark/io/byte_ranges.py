@@ -1,38 +1,32 @@
-"""Cut a long text file into ranges of bytes that are read at the same time; each line is in exactly one of them.
+"""Split a long text file into byte ranges that are read in parallel; each line is in exactly one range.
 
-A line belongs to the range in which its first byte lies, and lines end at a line feed and nowhere else.
-A compressed file (.zip with one file in it, .gz) cannot be cut: it is one range, streamed.
+A line belongs to the range that contains its first byte, and only a line feed ends a line. A compressed file (.zip with
+one file in it, .gz) cannot be split: it is one range, read as a stream.
 """
 
 from __future__ import annotations
 
-import gzip
-import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import IO, cast
 
 import pyarrow as pa
-from isal import igzip, isal_zlib
 from pyarrow import fs
 
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location
-from msd_spark.io.paged import open_seekable
+from msd_spark.io.unpacked import open_unpacked
 
 RANGE_BYTES = 32 << 20
 BLOCK_BYTES = 4 << 20
-"""Bytes that are read, and parsed, at a time."""
+"""Bytes read and parsed at a time."""
 
 LONGEST_LINE = 1 << 10
-"""Bytes of a line that are kept: what is longer is no line of these files, and stays longer than any."""
+"""Longer lines are truncated to this many bytes; they remain too long to be valid."""
 
 TAIL_BYTES = 1 << 16
-"""Bytes that are read at a time where only a line's end is looked for."""
+"""Bytes read at a time while searching for the end of a line."""
 
 COMPRESSED = (".zip", ".gz")
-_DAMAGE = (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, NotImplementedError, isal_zlib.error)
 
 
 @dataclass(frozen=True)
@@ -41,11 +35,10 @@ class ByteRange:
 
     Attributes
     ----------
-    location : str
     number : int
-        Place among the file's ranges, from 0.
+        Index among the file's ranges, from 0.
     start, stop : int
-        Bytes; a compressed file's only range has `stop` -1, its end.
+        Bytes; the range of a compressed file has `stop` -1.
     """
 
     location: str
@@ -56,16 +49,16 @@ class ByteRange:
 
 @dataclass(frozen=True)
 class Lines:
-    """Whole lines that stand beside each other in a file.
+    """Consecutive complete lines of a file.
 
     Attributes
     ----------
     content : bytes
-        With a line feed at each line's end.
+        Every line ends with a line feed.
     first : int
-        Number of the first line among those of the range, from 0.
+        Number of the first line in its range, from 0.
     ended : bool
-        Whether the last line's line feed was there; it was put there for the last line of a file that has none.
+        Whether the last line had its line feed; False for the last line of a file without one, which is added.
     """
 
     content: bytes
@@ -79,14 +72,14 @@ def cut_into_ranges(location: str, range_bytes: int = RANGE_BYTES) -> list[ByteR
     Raises
     ------
     UserError
-        When the file is not there, or is an archive that does not hold one file.
+        If the file is missing, or is a compressed file that cannot be read or does not hold exactly one file.
     """
     filesystem, path, _ = open_location(location)
     info = filesystem.get_file_info(path)
     if info.type != fs.FileType.File:
         raise UserError(f"no file {location}")
     if location.endswith(COMPRESSED):
-        next(_compressed(location, 1), None)  # what is no archive is refused here and now
+        next(_compressed(location, 1), None)  # reject a file that is no archive before any work
         return [ByteRange(location, 0, 0, -1)]
     starts = range(0, info.size, range_bytes)
     return [
@@ -95,12 +88,12 @@ def cut_into_ranges(location: str, range_bytes: int = RANGE_BYTES) -> list[ByteR
 
 
 def read_lines_of(part: ByteRange, block_bytes: int = BLOCK_BYTES) -> Iterator[Lines]:
-    """Give the lines that begin in a range, a block at a time.
+    """Yield the lines that begin in a range, one block at a time.
 
     Raises
     ------
     UserError
-        When the file cannot be read: a compressed one that is damaged, or holds anything but one file.
+        If the file is damaged or became shorter.
     """
     blocks = _compressed(part.location, block_bytes) if part.stop < 0 else _blocks(part, block_bytes)
     first, rest = 0, b""
@@ -110,14 +103,14 @@ def read_lines_of(part: ByteRange, block_bytes: int = BLOCK_BYTES) -> Iterator[L
         if cut:
             yield Lines(data[:cut], first, ended=True)
             first += data.count(b"\n", 0, cut)
-        # A line that goes on and on is cut here again and again, and stays too long all the same.
+        # A line that spans many blocks is truncated again at each block, and remains too long.
         rest = data[cut : cut + LONGEST_LINE]
     if rest:
         yield Lines(rest + b"\n", first, ended=False)
 
 
 def _blocks(part: ByteRange, block_bytes: int) -> Iterator[bytes]:
-    """Give the bytes of the lines that begin in a range: from the first such line to the end of the last one."""
+    """Yield the bytes from the first line that begins in a range to the end of the last one."""
     filesystem, path, _ = open_location(part.location)
     with filesystem.open_input_file(path) as file:
         at = _first_line(file, part, block_bytes) if part.start else 0
@@ -138,8 +131,8 @@ def _blocks(part: ByteRange, block_bytes: int) -> Iterator[bytes]:
 
 
 def _first_line(file: pa.NativeFile, part: ByteRange, block_bytes: int) -> int:
-    """Return where the first line begins that begins in a range; the range's end if none does."""
-    # A line begins behind a line feed, which may be the last byte before the range.
+    """Return the position of the first line that begins in a range; the range's end if there is none."""
+    # A line begins after a line feed, which may be the last byte before the range.
     at = part.start - 1
     while at < part.stop - 1:
         block = file.read_at(min(block_bytes, TAIL_BYTES, part.stop - 1 - at), at)
@@ -153,26 +146,7 @@ def _first_line(file: pa.NativeFile, part: ByteRange, block_bytes: int) -> int:
 
 
 def _compressed(location: str, block_bytes: int) -> Iterator[bytes]:
-    """Give the bytes of a compressed file."""
-    try:
-        with _inflated(location) as stream:
-            while block := stream.read(block_bytes):
-                yield block
-    except _DAMAGE as error:  # type: ignore[misc]  # isal's stub declares an instance
-        raise UserError(f"{location} is damaged: {' '.join(str(error).split())}; fetch it again") from None
-
-
-@contextmanager
-def _inflated(location: str) -> Iterator[IO[bytes]]:
-    filesystem, path, _ = open_location(location)
-    with ExitStack() as stack:
-        if location.endswith(".gz"):
-            raw = stack.enter_context(filesystem.open_input_stream(path, compression=None))
-            yield stack.enter_context(cast(IO[bytes], igzip.open(raw)))
-            return
-        file = stack.enter_context(open_seekable(filesystem, path))
-        archive = stack.enter_context(zipfile.ZipFile(cast(IO[bytes], file)))
-        names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
-        if len(names) != 1:
-            raise UserError(f"{location} holds {len(names)} files, not one; unpack it and give the file")
-        yield stack.enter_context(archive.open(names[0]))
+    """Yield the content of a compressed file."""
+    with open_unpacked(location, plain=False) as stream:
+        while block := stream.read(block_bytes):
+            yield block

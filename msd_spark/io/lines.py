@@ -1,4 +1,4 @@
-"""Read the dataset's side files, line by line, local or remote."""
+"""Read text files line by line, local or remote."""
 
 from __future__ import annotations
 
@@ -13,14 +13,7 @@ LINE_FEED = b"\n"
 
 
 def read_lines(location: str) -> Iterator[tuple[int, str, bool]]:
-    """Give each line of a UTF-8 text file; lines end at a line feed and nowhere else.
-
-    Parameters
-    ----------
-    stage : str
-        Who asks, for the error.
-    location : str
-        Path or address of the file.
+    """Yield the lines of a UTF-8 text file; only a line feed ends a line.
 
     Yields
     ------
@@ -29,12 +22,12 @@ def read_lines(location: str) -> Iterator[tuple[int, str, bool]]:
     line : str
         Without its line feed; bytes that are not UTF-8 become U+FFFD.
     ended : bool
-        Whether a line feed ended it; False for the last line of a file that was cut off.
+        Whether a line feed ended it; False for the last line of a truncated file.
 
     Raises
     ------
     UserError
-        When the file is not there.
+        If the file is missing.
     """
     filesystem, path, _ = open_location(location)
     if filesystem.get_file_info(path).type != fs.FileType.File:

@@ -1,4 +1,4 @@
-"""Read a remote file here and there, without a request for every few bytes."""
+"""Random access to a remote file, without a request for every few bytes."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ import pyarrow as pa
 from pyarrow import fs
 
 PAGE = 1 << 20
-"""Bytes of a request."""
+"""Bytes per request."""
 
 MOST_PAGES = 32
-"""Pages that are kept."""
+"""Pages held in memory."""
 
 
 def open_seekable(filesystem: fs.FileSystem, path: str) -> AbstractContextManager[str | PagedFile]:
-    """Return what h5py opens, the path of a local file or a remote file, to be used in a with block."""
+    """Return an argument for h5py: the path of a local file, or a file object for a remote one."""
     if isinstance(filesystem, fs.LocalFileSystem):
         return nullcontext(path)
     return PagedFile(filesystem.open_input_file(path))
 
 
 class PagedFile(io.RawIOBase):
-    """A remote file that is fetched in pages: HDF5 asks for some thousand small pieces, most of them close together.
+    """A remote file that is fetched in pages: HDF5 reads thousands of small pieces, most of them close together.
 
     Parameters
     ----------
     file : pyarrow.NativeFile
-        A file that can seek.
+        Must be seekable.
 
     Attributes
     ----------
     failure : OSError or None
-        What the store answered when it last gave no page; HDF5 would call it damage of the file.
+        Last error of the store; HDF5 would report it as damage of the file.
     """
 
     def __init__(self, file: pa.NativeFile) -> None:
@@ -46,30 +46,30 @@ class PagedFile(io.RawIOBase):
         self.failure: OSError | None = None
 
     def readable(self) -> bool:
-        """Whether it can be read; it can."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Whether it can be read anywhere; it can."""
+        """Return True."""
         return True
 
     def tell(self) -> int:
-        """Return where the next byte is read."""
+        """Return the position of the next byte."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go somewhere else in the file."""
+        """Set the position and return it."""
         self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer, as far as the file goes; return the bytes."""
+        """Fill a buffer up to the end of the file; return the number of bytes."""
         view = memoryview(buffer).cast("B")
-        wanted = max(0, min(len(view), self._size - self._at))
+        n_bytes = max(0, min(len(view), self._size - self._at))
         done = 0
-        while done < wanted:
+        while done < n_bytes:
             page, skipped = divmod(self._at, PAGE)
-            piece = self._page(page)[skipped : skipped + wanted - done]
+            piece = self._page(page)[skipped : skipped + n_bytes - done]
             if not len(piece):
                 raise OSError(f"the file ends at {self._at}; it had {self._size} bytes")
             view[done : done + len(piece)] = piece
@@ -78,7 +78,7 @@ class PagedFile(io.RawIOBase):
         return done
 
     def close(self) -> None:
-        """Let go of the file and the pages."""
+        """Close the file and drop the pages."""
         if not self.closed:
             self._file.close()
             self._pages.clear()

@@ -1,4 +1,4 @@
-"""Open a file, local or remote, that may be packed as it was downloaded: plain, gzip, or one member of a zip."""
+"""Open a file, local or remote, that may be compressed: plain, gzip, or one member of a zip."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from typing import IO, cast
 
 import pyarrow as pa
+from isal import igzip, isal_zlib
 from pyarrow import fs
 
 from msd_spark.core.errors import UserError
@@ -18,26 +19,35 @@ from msd_spark.core.filesystems import open_location
 
 GZIP, ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _BUFFER = 1 << 20
+_DAMAGE = (
+    EOFError,
+    NotImplementedError,  # a compression method that zipfile does not know
+    gzip.BadGzipFile,
+    isal_zlib.error,
+    pa.ArrowInvalid,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @contextmanager
-def open_unpacked(location: str, member_ending: str = "") -> Iterator[IO[bytes]]:
-    """Open a file for reading; how it is packed is seen from its first bytes, not from its name.
+def open_unpacked(location: str, member_ending: str = "", *, plain: bool = True) -> Iterator[IO[bytes]]:
+    """Open a file for reading; the compression is recognised by its first bytes, not by its name.
 
     Parameters
     ----------
-    stage : str
-        Who asks, for the error.
     location : str
-        Path or address of the file.
+        Path or address.
     member_ending : str
-        Of a zip with several files, the one whose name ends so is read.
+        Of a zip with several files, the one whose name ends with this is read.
+    plain : bool
+        Whether the file may be uncompressed.
 
     Raises
     ------
     UserError
-        When the file is not there, is cut off or damaged within its packing, or is a zip without
-        exactly one such member. Errors of reading within the ``with`` block count too.
+        If the file is missing, truncated or damaged, or is a zip without exactly one such member. This includes
+        errors of reading within the ``with`` block.
     """
     filesystem, path, _ = open_location(location)
     try:
@@ -49,22 +59,23 @@ def open_unpacked(location: str, member_ending: str = "") -> Iterator[IO[bytes]]
             opened.seek(0)
             raw: IO[bytes] = stack.enter_context(io.BufferedReader(opened, _BUFFER))
             if start.startswith(GZIP):
-                unpacked = stack.enter_context(gzip.GzipFile(fileobj=raw))
-                raw = cast(IO[bytes], unpacked)
+                raw = stack.enter_context(cast(IO[bytes], igzip.open(raw)))
             elif start == ZIP:
                 archive = stack.enter_context(zipfile.ZipFile(raw))
                 raw = stack.enter_context(archive.open(_member(location, archive, member_ending)))
+            elif not plain:
+                raise UserError(f"{location} is damaged: neither gzip nor zip; fetch it again")
             yield raw
-    except (EOFError, zlib.error, zipfile.BadZipFile, gzip.BadGzipFile, pa.ArrowInvalid) as error:
-        raise UserError(f"{location} is cut off or damaged ({error}); fetch it again") from None
+    except _DAMAGE as error:  # type: ignore[misc]  # isal's stub declares an instance
+        raise UserError(f"{location} is damaged: {' '.join(str(error).split())}; fetch it again") from None
     except OSError as error:
         raise UserError(f"{location} cannot be read: {' '.join(str(error).split())}") from None
 
 
 def _member(location: str, archive: zipfile.ZipFile, ending: str) -> zipfile.ZipInfo:
-    files = [info for info in archive.infolist() if not info.is_dir()]
-    found = files if len(files) == 1 else [info for info in files if ending and info.filename.endswith(ending)]
-    if len(found) != 1:
+    files = [info for info in archive.infolist() if not info.is_dir() and not info.filename.startswith("__MACOSX/")]
+    candidates = files if len(files) == 1 else [info for info in files if ending and info.filename.endswith(ending)]
+    if len(candidates) != 1:
         names = ", ".join(sorted(info.filename for info in files)[:6])
-        raise UserError(f"{location} holds {len(files)} files ({names}); unpack it and name one of them")
-    return found[0]
+        raise UserError(f"{location} holds {len(files)} files ({names}), not one; unpack it and name the file")
+    return candidates[0]

@@ -1,8 +1,8 @@
-"""The members of a zip with a million of them, in slices that are read at the same time.
+"""Read a zip with a million members in slices of its directory, in parallel.
 
-`zipfile` makes an object of every member before it reads the first: some 600 MiB for Last.fm's archives, in every
-worker. Here the directory at the end of the archive is cut where its records end, and a worker reads its slice of it
-and the members that it names. Nothing is unpacked to disk, and a member's name is only a label.
+`zipfile` creates an object per member before it reads the first: some 600 MiB for Last.fm's archives, in every worker.
+Here the directory at the end of the archive is split between records, and a worker reads one slice of it and its
+members. Nothing is unpacked to disk, and a member's name is never used as a path.
 
 References
 ----------
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import IO
 
 LARGEST_MEMBER = 16 << 20
-"""Bytes; an entry of Last.fm has some thousand."""
+"""Bytes; an entry of Last.fm has a few thousand."""
 
 _LOCAL = struct.Struct("<4s5H3I2H")
 _RECORD = struct.Struct("<4s6H3I5H2I")
@@ -33,7 +33,7 @@ _ENCRYPTED, _UTF8 = 0x1, 0x800
 
 
 class ZipError(ValueError):
-    """An archive, or a member of one, that is damaged or of a kind that is not read."""
+    """An archive, or a member of one, that is damaged or not supported."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Slice:
     start, length : int
         Bytes of the archive.
     shift : int
-        To be added to the places that the directory names: bytes before the archive's own.
+        Number of bytes in front of the archive, to add to the offsets in the directory.
     """
 
     start: int
@@ -67,12 +67,12 @@ class Member:
 
 
 def slice_directory(file: IO[bytes], members_a_slice: int) -> list[Slice]:
-    """Cut an archive's directory into slices of `members_a_slice` records.
+    """Split an archive's directory into slices of `members_a_slice` records.
 
     Raises
     ------
     ZipError
-        When the file is no archive, or its directory is damaged.
+        If the file is not an archive, or its directory is damaged.
     """
     n_members, start, size, shift = _find_directory(file)
     file.seek(start)
@@ -96,12 +96,12 @@ def slice_directory(file: IO[bytes], members_a_slice: int) -> list[Slice]:
     if at > first:
         slices.append(Slice(first, at - first, shift))
     if n_read != n_members:
-        raise ZipError(f"its directory has {n_read} members and says {n_members}")
+        raise ZipError(f"its directory has {n_read} members, its end record states {n_members}")
     return slices
 
 
 def members(file: IO[bytes], part: Slice) -> Iterator[Member]:
-    """Give the members of a slice of the directory."""
+    """Yield the members of a slice of the directory."""
     file.seek(part.start)
     data = file.read(part.length)
     place = 0
@@ -120,21 +120,21 @@ def members(file: IO[bytes], part: Slice) -> Iterator[Member]:
 
 
 def read_member(file: IO[bytes], member: Member) -> bytes:
-    """Return what a member holds, checked against its sum.
+    """Return the content of a member after comparing its checksum.
 
     Raises
     ------
     ZipError
-        When it is damaged, encrypted, packed in another way than by deflate, or far too large.
+        If it is damaged, encrypted, compressed by another method than deflate, or too large.
     """
     if member.flags & _ENCRYPTED or member.method not in (_STORED, _DEFLATED):
-        raise ZipError("encrypted, or packed in a way that is not read here")
+        raise ZipError("encrypted, or compressed by an unsupported method")
     if max(member.size, member.packed_size) > LARGEST_MEMBER:
         raise ZipError(f"{member.size} bytes")
     file.seek(member.header_at)
     header = file.read(_LOCAL.size)
     if len(header) < _LOCAL.size or header[:4] != b"PK\3\4":
-        raise ZipError("no member where the directory says")
+        raise ZipError("no member at the offset in the directory")
     *_, name_length, extra_length = _LOCAL.unpack(header)
     file.seek(member.header_at + _LOCAL.size + name_length + extra_length)
     content = file.read(member.packed_size)
@@ -144,30 +144,30 @@ def read_member(file: IO[bytes], member: Member) -> bytes:
         except zlib.error as error:
             raise ZipError(f"damaged: {error}") from None
     if len(content) != member.size or zlib.crc32(content) != member.checksum:
-        raise ZipError("damaged: it is not what the archive's sum says")
+        raise ZipError("damaged: size or checksum differ")
     return content
 
 
 def _find_directory(file: IO[bytes]) -> tuple[int, int, int, int]:
-    """Return the number of members; the directory's place and size; what places are to be shifted by."""
+    """Return the number of members, the offset and size of the directory, and the shift of all offsets."""
     end_of_file = file.seek(0, 2)
     tail_at = max(0, end_of_file - _END.size - _LONGEST_COMMENT)
     file.seek(tail_at)
     tail = file.read(end_of_file - tail_at)
-    found = tail.rfind(b"PK\5\6", 0, len(tail) - _END.size + 4)
-    if found < 0:
-        raise ZipError("it is no zip, or its end is missing")
-    *_, n_members, size, start, _comment = _END.unpack_from(tail, found)
-    end_at = tail_at + found
+    end_record = tail.rfind(b"PK\5\6", 0, len(tail) - _END.size + 4)
+    if end_record < 0:
+        raise ZipError("not a zip, or its end is missing")
+    *_, n_members, size, start, _comment = _END.unpack_from(tail, end_record)
+    end_at = tail_at + end_record
     if end_at >= _LOCATOR.size:
         file.seek(end_at - _LOCATOR.size)
         mark, _, end_64_at, _ = _LOCATOR.unpack(file.read(_LOCATOR.size))
         if mark == b"PK\6\7":
-            # It stands right before its locator, whatever was put before the archive.
+            # It directly precedes its locator, whatever is in front of the archive.
             file.seek(end_at - _LOCATOR.size - _END_64.size)
             fields = _END_64.unpack(file.read(_END_64.size))
             if fields[0] != b"PK\6\6":
-                raise ZipError(f"no end of a large archive's directory, which should be at {end_64_at}")
+                raise ZipError(f"no Zip64 end record, expected at {end_64_at}")
             n_members, size, start = fields[7:]
             end_at -= _LOCATOR.size + _END_64.size
     shift = end_at - size - start
@@ -177,7 +177,7 @@ def _find_directory(file: IO[bytes]) -> tuple[int, int, int, int]:
 
 
 def _record_length(data: bytes, place: int) -> int:
-    """Return the bytes of the directory's record that begins at a place."""
+    """Return the length of the directory record at an offset."""
     if data[place : place + 4] != b"PK\1\2" or len(data) - place < _RECORD.size:
         raise ZipError("its directory is damaged")
     name_length, extra_length, comment_length = struct.unpack_from("<3H", data, place + 28)
@@ -185,11 +185,11 @@ def _record_length(data: bytes, place: int) -> int:
 
 
 def _read_zip64(extra: bytes, sizes: dict[str, int]) -> None:
-    """Put in the sizes that are too large for a record and stand in its extra field, in the order of `sizes`."""
+    """Replace the sizes that are too large for a record by those of its extra field, in the order of `sizes`."""
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<2H", extra)
         if kind == _ZIP64:
-            wanted = [name for name, value in sizes.items() if value == _IN_EXTRA]
-            values = struct.unpack_from(f"<{min(len(wanted), length // 8)}Q", extra, 4)
-            sizes.update(zip(wanted, values, strict=False))
+            large = [name for name, value in sizes.items() if value == _IN_EXTRA]
+            values = struct.unpack_from(f"<{min(len(large), length // 8)}Q", extra, 4)
+            sizes.update(zip(large, values, strict=False))
         extra = extra[4 + length :]

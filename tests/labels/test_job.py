@@ -260,7 +260,7 @@ def test_places_without_tags_are_refused(spark: SparkSession, tmp_path: Path) ->
     for name, message in (
         ("none", "no .*none; --tags takes folders"),
         ("empty", "no entry of a track in"),
-        ("no.zip", "it is no zip, or its end is missing"),
+        ("no.zip", "not a zip, or its end is missing"),
         ("no.db", "is not a complete lastfm_tags.db .*: file is not a database"),
         ("other.db", "no such table: tids"),
         ("no.txt", "is neither a .zip nor a .db"),

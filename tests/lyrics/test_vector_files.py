@@ -145,8 +145,8 @@ def test_a_pickle_is_rejected_unread_with_the_command_to_convert_it(tmp_path: Pa
             "has more than the 1 words of its header",
             id="binary, one too many",
         ),
-        pytest.param(gzip.compress(b"love 1 2 3\n" * 99)[:-9], "cut off or damaged", id="gzip cut off"),
-        pytest.param(b"PK\x03\x04 and nothing else", "cut off or damaged", id="zip cut off"),
+        pytest.param(gzip.compress(b"love 1 2 3\n" * 99)[:-9], "is damaged: ", id="gzip cut off"),
+        pytest.param(b"PK\x03\x04 and nothing else", "is damaged: ", id="zip cut off"),
     ],
 )
 def test_invalid_files(tmp_path: Path, content: bytes, named: str) -> None:
