@@ -34,7 +34,7 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.scoring.job import score
 from msd_spark.scoring.settings import ScoreSettings
 from msd_spark.spark.session import start_spark
-from training.data.targets import Target
+from training.data.targets import make_target
 from training.models.build import MODELS
 from training.models.settings import ModelSettings
 
@@ -52,7 +52,7 @@ def write_run(warehouse: Warehouse) -> keras.Model:
         "timbre": {"mean": [0.0] * 12, "deviation": [50.0] * 12},
         "lyric_vector": {"mean": [0.0] * 50, "deviation": [1.0] * 50},
     }
-    target = Target("genre", len(GENRES), GENRES)
+    target = make_target("genre", GENRES)
     keras.utils.set_random_seed(7)
     model = MODELS[RUN](GEOMETRY, target, moments, ModelSettings())
     folder = Path(warehouse.path(RUNS, RUN))

@@ -163,10 +163,11 @@ def reading(warehouse: Warehouse, peer: str) -> Rates:
     from training.data.feed import Feed, FeedSettings
     from training.data.plan import plan_epoch
     from training.data.reading import batches, columns_for
-    from training.data.targets import Target
 
     dataset = Dataset.open(warehouse, "bench")
-    target = Target.of("genre", dataset)
+    from training.data.targets import target_of
+
+    target = target_of("genre", dataset)
     feed = Feed.of(dataset, target, FeedSettings(), np.ones(len(LABELS)), 1.0, 0)
     (plan,) = plan_epoch(dataset.rows("train"), ranks=1, batch=BATCH, seed=0, epoch=0)
     addresses = dataset.addresses("train")
@@ -224,7 +225,6 @@ def epoch(what: str, folder: Path) -> None:
     import horovod.tensorflow as hvd
 
     from training.data.dataset import Dataset
-    from training.data.targets import Target
     from training.loop.settings import TrainingSettings
     from training.loop.trainer import Trainer
     from training.models.build import MODELS
@@ -237,7 +237,9 @@ def epoch(what: str, folder: Path) -> None:
     opened = Dataset.open(Warehouse(str(folder)), "bench")
     files = {**opened.metadata["files"], "train": opened.metadata["files"]["train"][:EPOCH_FILES]}
     dataset = Dataset(opened.warehouse, {**opened.metadata, "files": files})
-    target = Target.of("genre", dataset)
+    from training.data.targets import target_of
+
+    target = target_of("genre", dataset)
     batch = BATCH if what == MODELS_ALONE else int(what)
     settings = TrainingSettings(epochs=1, batch=batch, patience=0)
 

@@ -42,7 +42,6 @@ def run(options: EvaluateOptions) -> None:
     content, warning = evaluate(options, warehouse, metadata, fit, predictions)
     content["dataset"] = {"name": dataset, "fingerprint": fingerprint}
     path = write(warehouse, f"{dataset}-{options.split}", content, predictions, fit)
-    from training.evaluation.judgement import HEADLINES
     from training.evaluation.table import metrics_table
 
     facts = [
@@ -55,7 +54,7 @@ def run(options: EvaluateOptions) -> None:
         ("seconds", f"{time.monotonic() - started:.1f}"),
     ]
     print(tabulate(facts, headers=["evaluate", ""], tablefmt="simple", colalign=("left", "right")))
-    print(f"\n{metrics_table({options.split: content['figures']}, HEADLINES[fit.target.name])}")
+    print(f"\n{metrics_table({options.split: content['figures']}, fit.target.headline_metrics)}")
     print(f"\nwritten: {path}", flush=True)
     if warning:
         print(f"\n{warning}", file=sys.stderr, flush=True)
@@ -66,14 +65,14 @@ def predict(
 ) -> tuple[Fit, Predictions, str]:
     """Return the predictions of a split on all ranks, aligned to the run's target, and the dataset's fingerprint."""
     from training.data.dataset import Dataset
-    from training.data.targets import Target
+    from training.data.targets import target_of
     from training.evaluation.fit import fit_to, run_target
     from training.loop.inference import compile_inference, predict_split
     from training.runs.run_folder import read_model
 
     warehouse = Warehouse(options.warehouse)
     dataset = Dataset.open(warehouse, name)
-    target = Target.of(run_target(metadata).name, dataset)
+    target = target_of(run_target(metadata).name, dataset)
     fit = fit_to(metadata, dataset, target, options.split)
     model = read_model(warehouse, metadata["run"])
     n_outputs, infer = int(model.output_shape[-1]), compile_inference(model)
@@ -110,7 +109,7 @@ def write(warehouse: Warehouse, name: str, content: dict[str, Any], predictions:
     """Write ``evaluations/RUN/NAME.json`` and ``.parquet``; return the path of the first."""
     import pyarrow.parquet as pq
 
-    from training.runs.run_folder import predictions_table
+    from training.runs.predictions_table import predictions_table
 
     place = (EVALUATIONS, content["run"])
     warehouse.filesystem.create_dir(warehouse.path(*place), recursive=True)

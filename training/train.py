@@ -26,6 +26,7 @@ def run(options: TrainOptions) -> None:
     options = session.checked(options)
     require_sound_environment()
     ranks = session.join_ranks()
+    from training.evaluation.divergence import DivergedError
     from training.loop.elastic import train_elastically
     from training.ranks.ranks import LostRankError
 
@@ -34,8 +35,9 @@ def run(options: TrainOptions) -> None:
         return
     try:
         train(options, ranks)
-    except LostRankError as error:
-        if not error.is_first_to_speak:
+    except (DivergedError, LostRankError) as error:
+        # Every rank raises these; one prints.
+        if not (error.is_first_to_speak if isinstance(error, LostRankError) else ranks.is_first):
             sys.exit(2)
         raise
 

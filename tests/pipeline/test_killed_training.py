@@ -50,7 +50,7 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
         said = pipeline.said()
     assert "stage 1 of 1: train: the last run did not finish" in said
     assert "--run killed --resume" in said
-    assert f"killed: goes on after {reached.place}" in said
+    assert f"killed: resumed after {reached.place}" in said
     history = json.loads((warehouse / "models" / "killed" / "history.json").read_text())
     assert [epoch["epoch"] for epoch in history] == list(range(1, EPOCHS + 1))
 

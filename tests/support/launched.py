@@ -69,7 +69,7 @@ def checkpoint(path: Path) -> TrainingState | None:
 def assert_same_state(first: TrainingState, second: TrainingState) -> None:
     """Two trainings stand at the same place, to the bit: weights, optimizer, random numbers, figures, best epoch."""
     assert (first.epoch, first.step, first.history) == (second.epoch, second.step, second.history)
-    assert (first.best.epoch, first.best.figure) == (second.best.epoch, second.best.figure)
+    assert (first.best.epoch, first.best.cost) == (second.best.epoch, second.best.cost)
     pairs = [(first, second, name) for name in ("weights", "optimizer", "draws")]
     for one, other, name in [*pairs, (first.best, second.best, "weights")]:
         arrays, others = getattr(one, name), getattr(other, name)

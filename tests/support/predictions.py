@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from training.data.predictions import Predictions
-from training.data.targets import FACTORS, TAGS, Target
+from training.data.targets import make_target
+from training.data.targets.target import Target
 
 
 def target(name: str, size: int) -> Target:
-    return Target(name, size, tuple(f"class {number}" for number in range(size)))
+    return make_target(name, tuple(f"class {number}" for number in range(size)))
 
 
 def predictions(name: str, n: int, size: int, seed: int = 0, n_artists: int | None = None) -> Predictions:
@@ -17,10 +18,10 @@ def predictions(name: str, n: int, size: int, seed: int = 0, n_artists: int | No
     generator = np.random.default_rng(seed)
     groups = generator.integers(0, n_artists or max(2, n // 3), n)
     true: np.ndarray
-    if name == FACTORS:
+    if name == "factors":
         true = generator.normal(size=(n, size)).astype(np.float32)
         scores = true * 0.5 + generator.normal(size=(n, size)) * 0.5
-    elif name == TAGS:
+    elif name == "tags":
         true = (generator.random((n, size)) < 0.3).astype(np.float32)
         scores = 0.2 * true + 0.8 * generator.random((n, size))
     else:

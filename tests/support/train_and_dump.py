@@ -11,7 +11,7 @@ import numpy as np
 
 from msd_spark.core.warehouse import Warehouse
 from training.data.dataset import Dataset
-from training.data.targets import Target
+from training.data.targets import target_of
 from training.evaluation.judgement import epoch_metrics
 from training.loop.settings import TrainingSettings
 from training.loop.trainer import Trainer
@@ -25,7 +25,7 @@ dataset = Dataset.open(Warehouse(warehouse), "tiny")
 # Every rank begins with other weights, so that equal ones at the end show that they were shared.
 keras.utils.set_random_seed(1 if ranks.is_first else 100 + ranks.rank)
 small = ModelSettings(filters=(8, 8, 8), hidden=(16,), dropout=0.0)
-target = Target.of("genre", dataset)
+target = target_of("genre", dataset)
 model = MODELS["cnn"](dataset.geometry, target, dataset.metadata["normalisation"], small)
 settings = TrainingSettings(epochs=3, batch=batch, patience=0, shuffle_window=window)
 trainer = Trainer(model, dataset, target, settings, ranks)

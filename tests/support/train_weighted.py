@@ -12,7 +12,7 @@ from msd_spark.core.warehouse import Warehouse
 from training.data.augmentation import AugmentationSettings
 from training.data.dataset import Dataset
 from training.data.feed import FeedSettings
-from training.data.targets import Target
+from training.data.targets import target_of
 from training.loop.optimizers import OptimizerSettings
 from training.loop.schedule import Schedule
 from training.loop.settings import TrainingSettings
@@ -26,7 +26,7 @@ ranks = Ranks.join()
 dataset = Dataset.open(Warehouse(warehouse), "tiny")
 for name in ("genre", "tags"):
     keras.utils.set_random_seed(1 + ranks.rank)
-    target = Target.of(name, dataset)
+    target = target_of(name, dataset)
     small = ModelSettings(filters=(6, 6), pools=(4, 2), hidden=(8,), heads=2, dropout=0.0, l2=1e-3)
     model = MODELS["attention"](dataset.geometry, target, dataset.metadata["normalisation"], small)
     settings = TrainingSettings(

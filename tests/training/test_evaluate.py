@@ -19,6 +19,7 @@ from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
 from tests.conftest import REPOSITORY
 from tests.support.tiny_dataset import LABELS, write_tiny_dataset
+from training.data.targets import target_of
 from training.evaluation.options import EvaluateOptions
 
 ROWS = {"train": [9, 8], "validation": [], "test": [7, 1, 5]}
@@ -39,7 +40,6 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import keras
 
     from training.data.dataset import Dataset
-    from training.data.targets import Target
     from training.evaluation.judgement import read_training_truths
     from training.models.build import MODELS
     from training.models.settings import ModelSettings
@@ -48,7 +48,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("evaluate")
     opened = write_tiny_dataset(folder, ROWS)
     dataset = Dataset.open(opened, "tiny")
-    genre = Target.of("genre", dataset)
+    genre = target_of("genre", dataset)
     keras.utils.set_random_seed(1)
     sizes = ModelSettings(filters=(8, 8, 8), hidden=(16,))
     model = MODELS["cnn"](dataset.geometry, genre, dataset.metadata["normalisation"], sizes)

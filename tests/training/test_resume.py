@@ -1,4 +1,4 @@
-"""A training that loses a rank ends at once and says so; resumed, it ends as if nothing had been."""
+"""A training that loses a rank ends at once with an error; resumed, it has the result of an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def command(warehouse: Path, run: str, *more: str, ranks: int = 2) -> tuple[str 
 
 @pytest.fixture(scope="module")
 def whole(warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run that nothing happens to."""
+    """Return an uninterrupted run."""
     with launched(*command(warehouse, "whole"), log=tmp_path_factory.mktemp("whole") / "log") as training:
         training.succeed()
     return warehouse / "models" / "whole"
@@ -64,7 +64,7 @@ def test_a_rank_is_killed_and_the_run_resumed(warehouse: Path, whole: Path, tmp_
     told = [line for line in said.splitlines() if "was lost" in line]
     assert len(told) == 1
     assert f"train: rank 1 (process {ranks[1].pid} on " in told[0]
-    assert told[0].endswith("was lost; go on with the same command, --run killed --resume")
+    assert told[0].endswith("was lost; resume with the same command and --run killed --resume")
     assert "Traceback" not in "".join(line for line in said.splitlines() if line.startswith("[0]"))
     assert not (run / "metadata.json").exists()
     state = checkpoint(last)
@@ -73,7 +73,7 @@ def test_a_rank_is_killed_and_the_run_resumed(warehouse: Path, whole: Path, tmp_
 
     with launched(*command(warehouse, "killed", "--resume"), log=tmp_path / "resumed") as training:
         training.succeed()
-        assert f"killed: goes on after {state.place}" in training.said()
+        assert f"killed: resumed after {state.place}" in training.said()
     found, expected = (checkpoint(folder / "checkpoints" / "last.npz") for folder in (run, whole))
     assert found is not None
     assert expected is not None

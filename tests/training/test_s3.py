@@ -34,7 +34,7 @@ def test_a_run_goes_from_s3_to_s3_by_way_of_its_checkpoints(store: ObjectStore, 
 
     with launched(*command, *options, "--resume", log=tmp_path / "resumed", others=server) as training:
         training.succeed()
-        assert f"r: goes on after {reached.place}" in training.said()
+        assert f"r: resumed after {reached.place}" in training.said()
     run = store.contents(BUCKET, "w/models/r/")
     assert {"_SUCCESS", "metadata.json", "history.json", "model.keras", "predictions/test.parquet"} <= set(run)
     assert [key for key in run if key.startswith("tensorboard/events.out.tfevents")]

@@ -20,7 +20,7 @@ import numpy as np
 from msd_spark.core.bootstrap import Bootstrap, Interval, percentile_interval
 from msd_spark.core.errors import UserError
 from training.data.predictions import Predictions
-from training.data.targets import Target
+from training.data.targets.target import Target
 from training.evaluation.bootstrap import Artists, resample
 from training.evaluation.judgement import candidate_of
 

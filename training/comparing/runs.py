@@ -13,7 +13,6 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.runs import HISTORY, METADATA, METRICS, RUNS
 from msd_spark.core.warehouse import Warehouse
 from training.comparing.options import MODELS, CompareOptions, listed
-from training.evaluation.deciding import MAIN_METRICS
 from training.loop import session
 from training.loop.checkpoints import Checkpoints, differences
 from training.loop.options import TrainOptions
@@ -125,17 +124,17 @@ def compare_runs(
     from msd_spark.core.bootstrap import Bootstrap
     from training.comparing.comparison import Combination, compare, pool
     from training.data.predictions import Predictions
-    from training.data.targets import Target
+    from training.data.targets import target_of
     from training.runs.predictions_table import read_predictions
 
-    target, bootstrap = Target.of(options.training.target, dataset), Bootstrap()
+    target, bootstrap = target_of(options.training.target, dataset), Bootstrap()
     predictions: dict[Combination, dict[int, Predictions]] = {}
     for run in runs:
         made = read_predictions(warehouse, run.name, options.split, target)
         if made is None:
             raise UserError(f"{options.split} of dataset {dataset.name} is empty; choose another --split")
         predictions.setdefault(Combination(run.model, run.inputs), {})[run.seed] = made
-    metrics = MAIN_METRICS[target.name]
+    metrics = target.main_metrics
     rows = compare(pool(target, predictions, metrics, bootstrap), metrics, options.reference, bootstrap)
     for row in rows:
         own = [run for run in runs if (run.model, run.inputs) == (row["model"], row["inputs"])]

@@ -1,30 +1,25 @@
-"""Batches put together from row groups, each wide row copied once. Pure numpy.
+"""Assemble batches from row groups, with each wide row copied once.
 
-Rows are shuffled within a window of row groups. The groups stay where the reader put them; a
-batch takes its rows straight from there, where joining and shuffling a window would copy it twice.
+Rows are shuffled within a window of row groups. A batch copies its rows directly from the groups; joining and shuffling
+a window would copy them twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 
 Columns = dict[str, np.ndarray]
-"""Examples by column of `msd_spark.core.schemas.examples_schema`, each of shape ``(n, …)``."""
+"""Examples by column, each of shape ``(n, …)``; see `msd_spark.core.schemas.examples_schema`."""
 
 WIDE = 64
-"""Numbers a row from which on rows are copied one by one: fewer are gathered faster together."""
+"""Rows of at least this many numbers are copied one by one; narrower rows are faster to gather together."""
 
 
 class Window:
-    """Row groups whose rows may be taken in any order.
-
-    Parameters
-    ----------
-    groups : sequence of mapping
-        At least one.
-    """
+    """Row groups, at least one, whose rows can be taken in any order."""
 
     def __init__(self, groups: Sequence[Mapping[str, np.ndarray]]) -> None:
         lengths = [len(next(iter(group.values()))) for group in groups]
@@ -41,7 +36,7 @@ class Window:
         return len(self._row)
 
     def take(self, places: np.ndarray) -> Columns:
-        """Return some rows, in the order of their places."""
+        """Return the rows at some places, in that order."""
         return {name: self._taken(name, places) for name in self._names}
 
     def _taken(self, name: str, places: np.ndarray) -> np.ndarray:
@@ -61,21 +56,19 @@ def _is_wide(values: np.ndarray) -> bool:
 def assemble(
     groups: Iterator[Columns], batch: int, window: int = 0, generator: np.random.Generator | None = None
 ) -> Iterator[Columns]:
-    """Cut a stream of row groups into pieces of `batch` rows; the last one may be shorter.
+    """Yield batches of `batch` rows from a stream of row groups; the last one may be shorter.
 
     Parameters
     ----------
-    groups : iterator of dict
-    batch : int
     window : int
-        Row groups within which rows are shuffled; 0 leaves them in order.
+        Row groups to shuffle together; 0 keeps the order.
     generator : numpy.random.Generator, optional
-        Of the shuffling; needed with a window.
+        Required with a window.
     """
     pending: list[Columns] = []
     n_pending = 0
-    for held in _windows(groups, max(window, 1)):
-        rows = Window(held)
+    for members in _windows(groups, max(window, 1)):
+        rows = Window(members)
         order = np.arange(len(rows)) if generator is None or window < 1 else generator.permutation(len(rows))
         start = 0
         while start < len(rows):
@@ -90,14 +83,8 @@ def assemble(
 
 
 def _windows(groups: Iterator[Columns], window: int) -> Iterator[list[Columns]]:
-    held: list[Columns] = []
-    for group in groups:
-        held.append(group)
-        if len(held) == window:
-            yield held
-            held = []
-    if held:
-        yield held
+    while members := list(islice(groups, window)):
+        yield members
 
 
 def _joined(parts: Sequence[Columns]) -> Columns:

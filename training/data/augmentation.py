@@ -1,9 +1,8 @@
-"""Training examples changed a little, in other ways each epoch. Pure numpy.
+"""Augment training examples, differently in each epoch.
 
-What happens to an example depends on the seed, the epoch and its track id alone: not on the rank
-that reads it, nor on its place in a batch. Presence (the mask and the lyrics' flag) is an example's
-own in whatever it is mixed with, and masked values become the train split's mean, which a model
-normalises to 0.
+The augmentation of an example depends only on the seed, the epoch and its track id, not on its rank or its place in a
+batch. The mask and the lyrics flag of an example never change by mixing. Masked values become the mean of the train
+split, which the model normalises to 0.
 """
 
 from __future__ import annotations
@@ -60,15 +59,14 @@ class AugmentationSettings(Settings):
 
 
 def uniforms(track_ids: np.ndarray, n: int, *key: int) -> np.ndarray:
-    """Return `n` numbers from [0, 1) for each track, that its id and the key decide.
+    """Return `n` uniform numbers in [0, 1) for each track, determined by its id and the key [1]_.
 
     Parameters
     ----------
     track_ids : numpy.ndarray
         Shape ``(n_tracks,)``, str.
-    n : int
     *key : int
-        Seed, epoch, and what the numbers are for.
+        Seed, epoch and purpose.
 
     Returns
     -------
@@ -85,7 +83,7 @@ def uniforms(track_ids: np.ndarray, n: int, *key: int) -> np.ndarray:
     for number in key:
         state = _mixed(state ^ np.uint64(number & 0xFFFFFFFFFFFFFFFF))
     for place in range(width):
-        # Ends of short ids do not count, so that an id is the same in an array of any width.
+        # The padding of short ids is skipped: the width of the array must not matter.
         state = np.where(codes[:, place] > 0, _mixed(state ^ codes[:, place]), state)
     draws = _mixed(state[:, None] + np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
     return (draws >> np.uint64(11)).astype(np.float64) / 2.0**53
@@ -105,17 +103,16 @@ def augment(
     settings: AugmentationSettings,
     key: tuple[int, int],
 ) -> Inputs:
-    """Return a batch's inputs, changed; the ones given are left alone.
+    """Return augmented copies of a batch's inputs.
 
     Parameters
     ----------
     inputs : dict
-        As `msd_spark.core.model_inputs.model_inputs` gives them.
+        Result of `msd_spark.core.model_inputs.model_inputs`.
     track_ids : numpy.ndarray
         Shape ``(n,)``.
     mean : mapping
         Means of chroma, timbre and lyric vector over the train split, by input.
-    settings : AugmentationSettings
     key : tuple of int
         Seed and epoch.
     """
@@ -139,7 +136,7 @@ def augment(
             start = np.floor(draws[:, 1] * (width - length + 1))
             place = np.arange(width)
             hidden = (place >= start[:, None]) & (place < (start + length)[:, None])
-            # The padding stays zero.
+            # The padding remains 0.
             hidden = hidden[:, None, :] & (changed[MASK] > 0)[:, :, None]
             changed[name] = np.where(hidden, mean[name].astype(np.float32), changed[name])
     if settings.lyric_dropout:
@@ -162,7 +159,7 @@ def _crop(inputs: Inputs, share: float, draws: np.ndarray) -> None:
 
 
 def _spans(mask: np.ndarray, share: float, draws: np.ndarray) -> np.ndarray:
-    """Return a span of segments of each song, up to a share of it: shape ``(n, n_segments)``, bool."""
+    """Return a random span of each song's segments, at most a share of it: shape ``(n, n_segments)``, bool."""
     lengths = mask.sum(axis=1)
     length = np.floor(draws[:, 0] * (np.floor(lengths * share) + 1))
     start = np.floor(draws[:, 1] * (lengths - length + 1))
@@ -179,38 +176,30 @@ def mix(
     alpha: float,
     key: tuple[int, int],
 ) -> tuple[Inputs, np.ndarray, np.ndarray]:
-    """Mix every example with its neighbour in the batch: inputs, soft truths and weights.
+    """Return inputs, soft truths and weights of examples that are mixed with their neighbour in the batch.
 
     Parameters
     ----------
-    inputs : dict
     truth : numpy.ndarray
         Shape ``(n, size)``: soft truths.
     weights : numpy.ndarray
         Shape ``(n,)``.
-    track_ids : numpy.ndarray
-        Shape ``(n,)``.
     mean : mapping
         As for `augment`.
     alpha : float
-        Of Beta(alpha, alpha).
+        Parameter of Beta(alpha, alpha), the distribution of shares.
     key : tuple of int
         Seed and epoch.
 
-    Returns
-    -------
-    tuple
-        Inputs, truths and weights, mixed.
-
     Notes
     -----
-    Neighbours are the first and second, the third and fourth, and so on: rows are shuffled anyway,
-    and so a global batch is mixed the same on one rank and on several with an even share each. An
-    example keeps the larger part of itself. One without weight (padding, no target) is mixed with none.
+    Pairs are the first and second example, the third and fourth, and so on, so that one rank and several ranks with
+    even batches mix a global batch in the same way. An example keeps the larger share of itself. Examples without
+    weight (padding, no target) are not mixed.
 
-    With weights ``v`` and ``w``, parts ``p`` and ``q = 1 - p`` and truths ``y`` and ``z``, the weight of the
-    mix is ``pv + qw`` and its truth ``(pvy + qwz) / (pv + qw)``: the loss, linear in the truth, is then
-    exactly the two weighted losses in their parts.
+    With weights ``v`` and ``w``, shares ``p`` and ``q = 1 - p`` and truths ``y`` and ``z``, the weight of the mix is
+    ``pv + qw`` and its truth ``(pvy + qwz) / (pv + qw)``. Since the loss is linear in the truth, it is then exactly
+    the sum of the two weighted losses in these shares.
     """
     partner = np.arange(len(weights)) ^ 1
     partner = np.where(partner < len(weights), partner, np.arange(len(weights)))
@@ -232,7 +221,7 @@ def mix(
 
 
 def _beta(draws: np.ndarray, alpha: float) -> np.ndarray:
-    """Return the value of Beta(alpha, alpha) at each first uniform draw."""
+    """Return draws from Beta(alpha, alpha), given uniform draws."""
     from scipy.stats import beta
 
     return np.asarray(beta.ppf(draws[:, 0], alpha, alpha))

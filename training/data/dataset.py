@@ -1,30 +1,20 @@
-"""A dataset that ``jobs/dataset.py`` wrote: its metadata, and where its files are."""
+"""Open a dataset: its metadata and the addresses of its files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 
 from msd_spark.core.runs import METADATA
 from msd_spark.core.schemas import Geometry
 from msd_spark.core.warehouse import Warehouse
 
-STAGE = "train"
-
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset on disk.
-
-    Attributes
-    ----------
-    warehouse : Warehouse
-    metadata : dict
-        As the dataset job wrote it.
-    """
+    """A dataset of a warehouse and its metadata."""
 
     warehouse: Warehouse
     metadata: dict[str, Any]
@@ -36,7 +26,7 @@ class Dataset:
         Raises
         ------
         UserError
-            When it is not there, or was not written to its end.
+            If it is missing or incomplete.
         """
         warehouse.require("dataset", name)
         return cls(warehouse, warehouse.read_json("dataset", name, METADATA))
@@ -53,16 +43,16 @@ class Dataset:
 
     @property
     def tags(self) -> list[str]:
-        """Tags by their place in the tag vector; none where the dataset has no tag vector."""
+        """Tags by their place in the tag vector; empty without tag vectors."""
         return list(self.metadata.get("tags") or ())
 
     @property
     def columns(self) -> list[str]:
-        """Names of the columns that the examples have, read off the first training file."""
+        """Names of the columns of the examples, from the first training file."""
         return list(self._first_train_file().schema_arrow.names)
 
     def width(self, column: str) -> int:
-        """Return the numbers that a list column has in each row."""
+        """Return the length of the lists in a column."""
         group = self._first_train_file().read_row_group(0, columns=[column])
         return len(group[column][0])
 
@@ -73,11 +63,11 @@ class Dataset:
 
     @property
     def geometry(self) -> Geometry:
-        """Shape of the examples' features."""
+        """Shape of the features."""
         return Geometry(**self.metadata["geometry"])
 
     def rows(self, split: str) -> list[int]:
-        """Return the examples in each file of a split."""
+        """Return the number of examples in each file of a split."""
         return [int(file["rows"]) for file in self.metadata["files"][split]]
 
     def addresses(self, split: str) -> list[str]:
@@ -85,8 +75,3 @@ class Dataset:
         return [
             self.warehouse.address("dataset", self.name, split, file["name"]) for file in self.metadata["files"][split]
         ]
-
-    def genre_counts(self, split: str) -> np.ndarray:
-        """Return the examples of each genre in a split: shape ``(n_genres,)``, int64."""
-        by_genre = self.metadata["examples_by_genre"]
-        return np.array([by_genre[genre][split] for genre in self.labels], np.int64)

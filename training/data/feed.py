@@ -1,4 +1,4 @@
-"""The batches of a training epoch as TensorFlow takes them: soft truths, weights, augmented inputs."""
+"""Batches of a training step: augmented inputs, soft truths and weights."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from training.data.augmentation import SHARE, AugmentationSettings, augment, mix
 from training.data.dataset import Dataset
 from training.data.prefetch import prefetched
 from training.data.reading import Batch
-from training.data.targets import Target
-from training.data.truth import CLASS_WEIGHTS, NONE, class_weights, example_weights, soft_truth
+from training.data.targets.target import CLASS_WEIGHTS, NONE, Target
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
     TensorBatch = tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]
-    """A `TrainingBatch` as TensorFlow's own."""
+    """A `TrainingBatch` of TensorFlow tensors."""
 
 TrainingBatch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
 """Inputs by name, soft truths ``(batch, size)`` and weights ``(batch,)``."""
@@ -40,16 +39,12 @@ class FeedSettings(Settings):
 
 @dataclass(frozen=True)
 class Feed:
-    """Turns examples into what a training step takes.
+    """Makes the batches of a training step from examples.
 
     Attributes
     ----------
-    dataset : Dataset
-    target : Target
-    settings : FeedSettings
     of_classes : numpy.ndarray
         Shape ``(size,)``: the weight of each class.
-    seed : int
     """
 
     dataset: Dataset
@@ -62,35 +57,33 @@ class Feed:
     def of(
         cls, dataset: Dataset, target: Target, settings: FeedSettings, totals: np.ndarray, examples: float, seed: int
     ) -> Feed:
-        """Return the feed of a dataset whose train split has `totals` of each class, in so many `examples`."""
-        weights = class_weights(target, totals, examples, settings.class_weights)
+        """Return a feed, given the totals of the classes and the number of examples in the train split."""
+        weights = target.class_weights(totals, examples, settings.class_weights)
         return cls(dataset, target, settings, weights, seed)
 
     def prepared(self, batch: Batch, epoch: int) -> TrainingBatch:
-        """Return a batch as a step of an epoch takes it."""
+        """Return the training batch of an epoch for a batch of examples."""
         settings, key = self.settings.augmentation, (self.seed, epoch)
         mean = {
             name: np.asarray(self.dataset.metadata["normalisation"][name]["mean"])
             for name in (CHROMA, TIMBRE, LYRIC_VECTOR)
         }
-        truth = soft_truth(self.target, batch.truth, batch.present, self.settings.label_smoothing)
-        weights = example_weights(self.target, batch.truth, batch.present, batch.weights, self.of_classes)
+        truth = self.target.soft_truth(batch.truth, batch.present, self.settings.label_smoothing)
+        weights = self.target.example_weights(batch.truth, batch.present, batch.weights, self.of_classes)
         inputs = augment(batch.inputs, batch.track_ids, mean, settings, key)
         if settings.mixup:
             inputs, truth, weights = mix(inputs, truth, weights, batch.track_ids, mean, settings.mixup, key)
         return inputs, truth, weights
 
     def steps(self, make: Callable[[], Iterator[Batch]], epoch: int) -> Iterator[TensorBatch]:
-        """Give batches as TensorFlow's own, made in a thread that runs ahead of the training.
+        """Yield batches of tensors, made by a thread that runs ahead of the training.
 
-        `tf.data.Dataset.from_generator` would do the same at twice the CPU time an example (`make bench-training`),
-        and would wrap what goes wrong into an error of its own.
+        `tf.data.Dataset.from_generator` takes twice the CPU time per example (`make bench-training`) and wraps errors.
 
         Parameters
         ----------
         make : callable
-            Called in the thread; returns the batches.
-        epoch : int
+            Returns the batches; called in the thread.
         """
         import tensorflow as tf
 

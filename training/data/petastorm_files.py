@@ -1,7 +1,7 @@
-"""Files of an object store or HDFS as Petastorm takes them, through the filesystem that all of this project uses.
+"""Let Petastorm read files of an object store or HDFS through this project's filesystems.
 
-Left to itself, Petastorm 0.12.1 opens a store through another library, which the pinned pyarrow's old
-Parquet reader refuses. It does take a filesystem of pyarrow's old kind, for paths that look like local ones.
+Petastorm 0.12.1 opens stores through another library, which the old Parquet reader of the pinned pyarrow rejects. It
+accepts a filesystem of pyarrow's old kind, with paths that look local.
 """
 
 from __future__ import annotations
@@ -16,15 +16,7 @@ from msd_spark.core.filesystems import is_local, open_location
 
 
 def petastorm_paths(addresses: Sequence[str]) -> tuple[Any, list[str]]:
-    """Return the filesystem of some addresses, None for this machine's own, and what Petastorm is to open on it.
-
-    Parameters
-    ----------
-    stage : str
-        Who asks, for the error.
-    addresses : sequence of str
-        All on one filesystem.
-    """
+    """Return the filesystem of some addresses (None if local) and the paths that Petastorm opens on it."""
     if all(is_local(address) for address in addresses):
         return None, list(addresses)
     opened = [open_location(address) for address in addresses]
@@ -39,7 +31,7 @@ def _old_kind(filesystem: fs.FileSystem) -> Any:
     rooted = isinstance(filesystem, fs.HadoopFileSystem)
 
     class Files(FileSystem):  # type: ignore[misc]
-        """What Petastorm and the old Parquet reader ask of a filesystem to read files by name."""
+        """The methods of a filesystem that Petastorm and the old Parquet reader call."""
 
         def _path(self, path: str) -> str:
             return path if rooted else path.lstrip("/")

@@ -1,8 +1,7 @@
-"""Which rank reads which files in which order, and for how many steps: a pure function.
+"""Plan an epoch: the files of each rank, their order, and the number of steps.
 
-Every rank takes the same number of steps, so that no collective waits for ever; every
-example is read exactly once an epoch. A rank whose files hold fewer rows fills its last
-steps with padding that carries no weight.
+All ranks take the same number of steps, since each step is a collective, and every example is read exactly once per
+epoch. A rank with fewer rows fills its last steps with padding of weight 0.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class RankPlan:
-    """What one rank reads in one epoch.
+    """The files of one rank in one epoch.
 
     Attributes
     ----------
@@ -24,7 +23,7 @@ class RankPlan:
     rows : int
         Examples in these files.
     steps : int
-        Batches the rank yields, padding included; the same for every rank.
+        Batches with padding; the same for every rank.
     """
 
     files: tuple[int, ...]
@@ -35,37 +34,29 @@ class RankPlan:
 def plan_epoch(
     rows: Sequence[int], *, ranks: int, batch: int, seed: int = 0, epoch: int | None = None
 ) -> list[RankPlan]:
-    """Part the files of a split among ranks.
+    """Split the files of a split among ranks; return one plan per rank.
 
     Parameters
     ----------
     rows : sequence of int
         Examples in each file.
-    ranks : int
     batch : int
-        Examples a rank takes a step.
+        Examples per rank per step.
     seed, epoch : int, optional
-        They decide the order of the files, and with it who reads what. Without an epoch the
-        files keep their order, as evaluation wants it.
-
-    Returns
-    -------
-    list of RankPlan
-        One a rank.
+        Determine the order of the files. Without an epoch the files keep their order.
 
     Raises
     ------
     ValueError
-        When `ranks` or `batch` is below one.
+        If `ranks` or `batch` is less than 1.
 
     Notes
     -----
-    Files go, in order, to the rank that has the fewest rows so far. With files of one size
-    that deals them out in turn, so the files of a step are the same whether they are read
-    by one rank or by several.
+    Each file in turn goes to the rank with the fewest rows so far. With files of equal size, a step therefore reads
+    the same files on one rank and on several.
     """
     if ranks < 1 or batch < 1:
-        raise ValueError(f"ranks and batch are at least 1, not {ranks} and {batch}")
+        raise ValueError(f"ranks is {ranks} and batch is {batch}; allowed: 1 or more")
     order = np.arange(len(rows)) if epoch is None else np.random.default_rng([seed, epoch]).permutation(len(rows))
     files: list[list[int]] = [[] for _ in range(ranks)]
     load = [0] * ranks

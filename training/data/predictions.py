@@ -1,4 +1,4 @@
-"""What a model says of a split's examples, beside what is true."""
+"""Predictions and truths of a split."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Predictions:
     Attributes
     ----------
     track_ids, artist_groups : numpy.ndarray
-        Shape ``(n,)``, str. An artist's examples are not independent: resample by group.
+        Shape ``(n,)``, str. Examples of one artist are not independent: resample by group.
     true : numpy.ndarray
         Shape ``(n,)``, int32: the class (genre, popularity); or ``(n, size)``, float32 (tags, factors).
     scores : numpy.ndarray
         Shape ``(n, size)``, float32: probabilities of the classes (genre, popularity) or of each tag; factors.
     present : numpy.ndarray
-        Shape ``(n,)``, bool: whether the example has the target at all; `true` means nothing where it has not.
+        Shape ``(n,)``, bool: whether the example has the target; otherwise `true` has no meaning.
     """
 
     track_ids: np.ndarray
@@ -34,9 +34,9 @@ class Predictions:
         return len(self.track_ids)
 
     def take(self, places: np.ndarray) -> Predictions:
-        """Return those of some examples, by index or by a boolean of shape ``(n,)``."""
+        """Return the predictions of some examples, by indices or a boolean mask."""
         return Predictions(**{item.name: getattr(self, item.name)[places] for item in fields(self)})
 
     def judged(self) -> Predictions:
-        """Return those of the examples that have the target: the ones that can be right or wrong."""
+        """Return the predictions of the examples that have the target."""
         return self.take(self.present)

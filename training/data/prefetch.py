@@ -1,4 +1,4 @@
-"""A generator run ahead of its consumer, in a thread of its own."""
+"""Run a generator ahead of its consumer, in a thread."""
 
 from __future__ import annotations
 
@@ -12,32 +12,26 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 WAIT = 0.1
-"""Seconds after which a thread whose consumer takes nothing looks whether it is still there."""
+"""Seconds after which a waiting thread checks whether its consumer has closed the generator."""
 
 
 @dataclass(frozen=True)
 class _End:
-    """What the thread puts last."""
+    """The last item in the queue."""
 
     failure: BaseException | None = None
 
 
 def prefetched(make: Callable[[], Iterator[Item]], ahead: int = 4) -> Iterator[Item]:
-    """Give what `make()` gives, in its order, made by a thread that is at most `ahead` items in front.
+    """Yield the items of `make()`, produced by a thread that is at most `ahead` items in front.
 
-    The thread ends with the generator: when it is exhausted, when it fails, or when it is closed before its end.
+    The thread ends when the generator is exhausted, fails or is closed. An error of `make` or its generator is raised
+    unchanged, after the items before it.
 
     Parameters
     ----------
     make : callable
-        Called in the thread; returns the generator that is run there.
-    ahead : int
-        Items made and not yet taken, at most; at least 1.
-
-    Raises
-    ------
-    Exception
-        Whatever `make` or its generator raises, as it was, once the items before it are taken.
+        Returns a generator; called in the thread.
     """
     queue: Queue[Item | _End] = Queue(max(ahead, 1))
     closed = threading.Event()
@@ -53,7 +47,7 @@ def prefetched(make: Callable[[], Iterator[Item]], ahead: int = 4) -> Iterator[I
     def work() -> None:
         failure = None
         try:
-            # Closed here, in the thread that runs it: files are not left open when the consumer stops early.
+            # The thread closes the generator, so that no file remains open when the consumer stops early.
             with closing(make()) as items:  # type: ignore[type-var]
                 for item in items:
                     put(item)

@@ -1,8 +1,7 @@
-"""Read a rank's files of an epoch into batches of one size, and count every row.
+"""Read the files of a rank in one epoch as batches of equal size, and count every row.
 
-Petastorm reads row groups in the plan's order (`make_batch_reader` with the pool that loses
-nothing); `training.data.assembly` shuffles and cuts them into batches, which are padded at
-the end with rows that carry no weight. `training.data.feed` hands them to TensorFlow.
+Petastorm reads row groups in the planned order, with the dummy pool, which loses no rows. `training.data.assembly`
+shuffles them into batches, and `training.data.feed` converts those to tensors.
 """
 
 from __future__ import annotations
@@ -21,27 +20,25 @@ from msd_spark.core.schemas import PRESENCE, Geometry
 from training.data.assembly import Columns, assemble
 from training.data.petastorm_files import petastorm_paths
 from training.data.plan import RankPlan
-from training.data.targets import Target
+from training.data.targets.target import Target
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Examples of one step on one rank, always of the same number.
+    """Examples of one step on one rank, padded to the batch size.
 
     Attributes
     ----------
-    track_ids : numpy.ndarray
+    track_ids, artist_groups : numpy.ndarray
         Shape ``(batch,)``, str; empty strings in the padding.
-    artist_groups : numpy.ndarray
-        Shape ``(batch,)``, str.
     inputs : dict
-        What the model is fed.
+        Inputs of the model by name.
     truth : numpy.ndarray
         Shape ``(batch,)``, int32, or ``(batch, size)``, float32: the target's column.
     present : numpy.ndarray
-        Shape ``(batch,)``, bool: whether an example has the target; padding has not.
+        Shape ``(batch,)``, bool: whether the example has the target; False in the padding.
     weights : numpy.ndarray
-        Shape ``(batch,)``; the weights of padding are 0.
+        Shape ``(batch,)``; 0 in the padding.
     """
 
     track_ids: np.ndarray
@@ -62,27 +59,19 @@ INPUT_COLUMNS = (
     PRESENCE["lyric_vector"],
     "weight",
 )
-"""Columns of an example that training reads whatever the target."""
+"""Columns that training reads for every target."""
 
 
 def columns_for(target: Target) -> tuple[str, ...]:
-    """Return the columns of an example that training for a target reads."""
+    """Return the columns that training for a target reads."""
     return (*INPUT_COLUMNS, target.column, target.presence)
 
 
 def read_row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[Columns]:
-    """Give each row group of some files, in order.
-
-    Parameters
-    ----------
-    addresses : sequence of str
-        Parquet files of examples.
-    columns : sequence of str
-        What to read of them.
-    """
+    """Yield the row groups of Parquet files, in order."""
     if not addresses:
         return
-    # Petastorm speaks to pyarrow through names that pyarrow has marked as old; the pins are chosen so that they work.
+    # Petastorm calls deprecated functions of pyarrow, which the pinned version still has.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"petastorm")
         yield from _read_row_groups(addresses, columns)
@@ -92,7 +81,7 @@ def _read_row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterat
     from petastorm import make_batch_reader
 
     filesystem, places = petastorm_paths(addresses)
-    # The dummy pool keeps the list's order, is repeatable and loses no row.
+    # The dummy pool keeps the order of the files and loses no row.
     reader = make_batch_reader(
         places,
         schema_fields=list(columns),
@@ -101,7 +90,7 @@ def _read_row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterat
         num_epochs=1,
         filesystem=filesystem,
     )
-    # The reader's own conversion makes an array of each list, and of these a matrix. The pin keeps this name valid.
+    # Petastorm's conversion makes one array per row. The attribute is private; the pinned version has it.
     reader._results_queue_reader = _RowGroups(reader._results_queue_reader)
     with reader:
         for group in reader:
@@ -109,13 +98,7 @@ def _read_row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterat
 
 
 class _RowGroups:
-    """Petastorm's results as arrays that share Arrow's memory where they can.
-
-    Parameters
-    ----------
-    replaced : object
-        What Petastorm would convert results with.
-    """
+    """Converts Petastorm's results to arrays that share Arrow's memory if possible; replaces Petastorm's converter."""
 
     def __init__(self, replaced: Any) -> None:
         self.batched_output = replaced.batched_output
@@ -132,12 +115,12 @@ class _RowGroups:
 
 
 def to_numpy(column: pa.ChunkedArray) -> np.ndarray:
-    """Return a column as an array ``(n,)``, or ``(n, width)`` for lists of one width, without a copy where possible.
+    """Return a column as an array ``(n,)``, or ``(n, width)`` for lists, without a copy if possible.
 
     Raises
     ------
     UserError
-        When the lists are not of one width.
+        If the lists have different widths.
     """
     if not pa.types.is_list(column.type):
         values = column.to_numpy()
@@ -146,21 +129,21 @@ def to_numpy(column: pa.ChunkedArray) -> np.ndarray:
     n_rows, flat = len(array), array.flatten()
     width = len(flat) // max(n_rows, 1)
     if array.null_count or not np.array_equal(np.diff(array.offsets.to_numpy()), np.full(n_rows, width)):
-        raise UserError("a column of lists has rows of several lengths; write the dataset again")
+        raise UserError("a column of lists has rows of different lengths; run msd-spark dataset again")
     return flat.to_numpy(zero_copy_only=False).reshape(n_rows, width)
 
 
 def to_batch(columns: Columns | None, size: int, geometry: Geometry, target: Target) -> Batch:
-    """Return a batch of `size` examples, the missing ones padded with zeros that carry no weight.
+    """Return a batch of `size` examples, padded with zeros of weight 0.
 
     Raises
     ------
     UserError
-        When an example's truth is none of the target's.
+        If a truth does not fit the target.
     """
     n_rows = 0 if columns is None else len(columns["track_id"])
     track_ids, artist_groups = (np.full(size, "", dtype="U32") for _ in range(2))
-    truth = np.zeros((size, target.size), np.float32) if target.is_vector else np.zeros(size, np.int32)
+    truth = target.empty_truth(size)
     present, weights = np.zeros(size, bool), np.zeros(size, np.float32)
     inputs = {} if columns is None else model_inputs(columns, geometry)
     if columns is not None:
@@ -173,33 +156,24 @@ def to_batch(columns: Columns | None, size: int, geometry: Geometry, target: Tar
             padded = np.zeros((size, *shape), np.float32)
             padded[:n_rows] = inputs.get(name, padded[:0])
             inputs[name] = padded
-        # Padding is fed as one segment of zeros: a mean over no segment at all would not be a number.
+        # Padding has one segment of zeros: the mean over no segment is not finite.
         inputs["mask"][n_rows:, :1] = 1.0
     return Batch(track_ids, artist_groups, inputs, truth, present, weights)
 
 
 def _truth(columns: Columns, target: Target) -> np.ndarray:
     values, present = columns[target.column], columns[target.presence] > 0
-    if target.is_vector:
-        fits = values.ndim == 2 and values.shape[1] == target.size and bool(np.isfinite(values).all())
-    else:
-        fits = bool(((values >= 0) & (values < target.size))[present].all())
-    if not fits:
+    if not target.fits(values, present):
         raise UserError(
-            f"column {target.column} holds other values than {target.size} {target.name} outputs can stand for; "
-            "write the dataset again with jobs/dataset.py",
+            f"column {target.column} has values that do not fit the {target.size} outputs of {target.name}; "
+            "run msd-spark dataset again"
         )
     return values
 
 
 @dataclass
 class Tally:
-    """The rows of a plan that were read.
-
-    Attributes
-    ----------
-    read : int
-    """
+    """The number of rows read so far."""
 
     read: int = 0
 
@@ -215,28 +189,24 @@ def batches(
     seed: Sequence[int] = (0,),
     tally: Tally | None = None,
 ) -> Iterator[Batch]:
-    """Give a rank's batches of one epoch: `plan.steps` of them, whatever its files hold.
+    """Yield a rank's batches of one epoch: always `plan.steps` of them.
 
     Parameters
     ----------
     addresses : sequence of str
-        All files of the split, in the order that the plan numbers.
-    plan : RankPlan
-    batch : int
-    geometry : Geometry
-    target : Target
+        All files of the split; the plan has places in this list.
     window : int
-        Row groups within which rows are shuffled; 0 leaves them in order.
+        Row groups to shuffle together; 0 keeps the order.
     seed : sequence of int
-        Of the shuffling: seed, epoch and rank.
+        Seed, epoch and rank, for shuffling.
     tally : Tally, optional
-        Counts the rows. The caller compares them with the plan, with those of all ranks: a rank that
-        stopped alone would leave the others waiting. Rows beyond the plan's last step are counted, not given.
+        Counts the rows, also those beyond the last step, which are not yielded. The caller compares the counts of all
+        ranks with the plan: if only one rank stopped, the others would wait for it.
 
     Raises
     ------
     UserError
-        Without a tally, when the reader gave other rows than the plan says: it lost some, or the files changed.
+        Without a tally, if the files have another number of rows than planned.
     """
     groups = read_row_groups([addresses[file] for file in plan.files], columns_for(target))
     generator = np.random.default_rng(list(seed))
@@ -247,7 +217,7 @@ def batches(
             yield to_batch(columns, batch, geometry, target)
     if tally is None and counted.read != plan.rows:
         raise UserError(
-            f"{plan.rows} rows planned and {counted.read} read from {len(plan.files)} files; was the dataset replaced?",
+            f"{len(plan.files)} files have {counted.read} rows instead of {plan.rows}; was the dataset replaced?"
         )
     for _ in range(steps, plan.steps):
         yield to_batch(None, batch, geometry, target)

@@ -5,24 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from training.data.targets import FACTORS, GENRE, POPULARITY, TAGS
-
-MAIN_METRICS = {
-    GENRE: ("macro_f1", "accuracy"),
-    POPULARITY: ("macro_f1", "off_by_one_accuracy"),
-    TAGS: ("macro_roc_auc", "macro_pr_auc"),
-    FACTORS: ("cosine", "mean_squared_error"),
-}
-"""By target: the metric that decides, and one that is shown with it."""
+from training.data.targets.target import Target
 
 METRIC, LOSS = "metric", "loss"
 BEST_BY = (METRIC, LOSS)
-"""Values of ``--best-by``: the first of the target's `MAIN_METRICS`, or the loss."""
+"""Values of ``--best-by``: the first of the target's `main_metrics`, or the loss."""
 
 LESS_IS_BETTER = frozenset({LOSS, "log_loss", "mean_squared_error"})
 
 
-def cost_of_epoch(row: Mapping[str, float], target: str, by: str) -> float:
+def cost_of_epoch(row: Mapping[str, float], target: Target | type[Target], by: str) -> float:
     """Return the cost of an epoch: the best epoch has the lowest.
 
     If there is no validation split, or its metric is undefined, the last epoch is the best.
@@ -36,11 +28,12 @@ def cost_of_epoch(row: Mapping[str, float], target: str, by: str) -> float:
 
     Examples
     --------
+    >>> from training.data.targets.genre import Genre
     >>> row = {"epoch": 3, "validation_loss": 0.5, "validation_macro_f1": 0.25}
-    >>> [cost_of_epoch(row, GENRE, by) for by in ("loss", "metric")], cost_of_epoch({"epoch": 3}, GENRE, "loss")
+    >>> [cost_of_epoch(row, Genre, by) for by in ("loss", "metric")], cost_of_epoch({"epoch": 3}, Genre, "loss")
     ([0.5, -0.25], -3.0)
     """
-    name = LOSS if by == LOSS else MAIN_METRICS[target][0]
+    name = LOSS if by == LOSS else target.main_metrics[0]
     value = row.get(f"validation_{name}")
     # Whether a metric is defined depends only on the split, so it is the same in all epochs.
     if value is None or math.isnan(value):

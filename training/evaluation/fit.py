@@ -12,7 +12,8 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import Geometry
 from training.data.dataset import Dataset
 from training.data.predictions import Predictions
-from training.data.targets import FACTORS, GENRE, TAGS, Target
+from training.data.targets import make_target
+from training.data.targets.target import CLASSES, LABELS, NUMBERS, Target
 from training.evaluation.baselines import TrainingTruths
 
 
@@ -34,7 +35,7 @@ class Fit:
 
     def align(self, predictions: Predictions) -> Predictions:
         """Return predictions on the dataset with truths and scores in the order of `target`."""
-        if self.target.name == TAGS:
+        if self.target.form == LABELS:
             return replace(predictions, scores=predictions.scores[:, self.places])
         if self.target.is_vector:
             return predictions
@@ -43,13 +44,13 @@ class Fit:
 
     def training(self, training: TrainingTruths) -> TrainingTruths:
         """Return the truths of the run's training with their prior in the order of `target`."""
-        return replace(training, prior=training.prior[self.places]) if self.target.name == TAGS else training
+        return replace(training, prior=training.prior[self.places]) if self.target.form == LABELS else training
 
 
 def run_target(metadata: Mapping[str, Any]) -> Target:
     """Return the target of a run from its metadata."""
     target = metadata["target"]
-    return Target(target["name"], len(target["class_names"]), tuple(target["class_names"]))
+    return make_target(target["name"], target["class_names"])
 
 
 def fit_to(metadata: Mapping[str, Any], dataset: Dataset, target: Target, split: str) -> Fit:
@@ -84,7 +85,7 @@ def fit_to(metadata: Mapping[str, Any], dataset: Dataset, target: Target, split:
             "vectors and msd-spark dataset, or train on it"
         )
     own = run_target(metadata)
-    if own.name == FACTORS:
+    if own.form == NUMBERS:
         if target.size != own.size or metadata.get("factors") != factors_of(dataset):
             raise UserError(
                 f"dataset {name} has other factors than run {run} was trained on ({target.size} and {own.size} "
@@ -93,17 +94,17 @@ def fit_to(metadata: Mapping[str, Any], dataset: Dataset, target: Target, split:
         return Fit(own, np.arange(own.size))
     known = {label: place for place, label in enumerate(own.class_names)}
     unknown = [label for label in target.class_names if label not in known]
-    if own.name == GENRE:
+    if own.form == CLASSES:
         by_genre = dataset.metadata["examples_by_genre"]
-        unknown = [label for label in unknown if by_genre[label][split]]
+        unknown = [label for label in unknown if by_genre.get(label, {split: 1})[split]]
     if unknown:
-        kind = "tags" if own.name == TAGS else f"{own.name} classes in {split}"
+        kind = "tags" if own.form == LABELS else f"{own.name} classes in {split}"
         raise UserError(
             f"dataset {name} has {kind} that run {run} does not have: {', '.join(unknown)}; "
             "write a dataset of the run's classes only (msd-spark dataset), or train on this one"
         )
     places = np.array([known.get(label, -1) for label in target.class_names])
-    return Fit(target if own.name == TAGS else own, places)
+    return Fit(target if own.form == LABELS else own, places)
 
 
 def factors_of(dataset: Dataset) -> str | None:

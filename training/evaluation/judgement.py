@@ -12,7 +12,7 @@ from msd_spark.core.bootstrap import Bootstrap
 from msd_spark.core.errors import UserError
 from training.data.dataset import Dataset
 from training.data.predictions import Predictions
-from training.data.targets import FACTORS, GENRE, POPULARITY, TAGS, Target
+from training.data.targets.target import CLASSES, LABELS, NUMBERS, Target
 from training.evaluation.baselines import TrainingTruths, artist_mean_scores, stratified_random
 from training.evaluation.bootstrap import Artists, Statistic
 from training.evaluation.candidate import Candidate, with_intervals
@@ -23,24 +23,20 @@ from training.evaluation.multilabel import multilabel_metrics, multilabel_statis
 from training.evaluation.regression import regression_metrics, regression_statistic
 from training.evaluation.song_features import read_columns, read_features
 
-HEADLINES = {
-    GENRE: ("accuracy", "balanced_accuracy", "macro_f1", "weighted_f1", "macro_average_precision", "log_loss"),
-    POPULARITY: ("accuracy", "off_by_one_accuracy", "macro_f1", "weighted_f1", "macro_average_precision", "log_loss"),
-    TAGS: ("macro_roc_auc", "macro_pr_auc", "log_loss"),
-    FACTORS: ("cosine", "mean_squared_error", "r2"),
-}
-"""Metrics with intervals that tables show, by target."""
-
 METRICS: dict[str, tuple[Callable[..., dict[str, Any]], Callable[..., Statistic]]] = {
-    GENRE: (classification_metrics, classification_statistic),
-    POPULARITY: (partial(classification_metrics, ordinal=True), partial(classification_statistic, ordinal=True)),
-    TAGS: (multilabel_metrics, multilabel_statistic),
-    FACTORS: (regression_metrics, regression_statistic),
+    CLASSES: (classification_metrics, classification_statistic),
+    LABELS: (multilabel_metrics, multilabel_statistic),
+    NUMBERS: (regression_metrics, regression_statistic),
 }
-"""Functions that return the metrics and the statistic of resamples, by target."""
+"""Functions that return the metrics and the statistic of resamples, by the form of the target."""
 
-PRIOR_NAME = {GENRE: "majority", POPULARITY: "majority", TAGS: "prior", FACTORS: "mean"}
-"""Name of the baseline that predicts the prior for every song, by target."""
+
+def functions_of(target: Target) -> tuple[Callable[..., dict[str, Any]], Callable[..., Statistic]]:
+    """Return the functions that compute the metrics, and the statistic of resamples, of a target."""
+    metrics, statistic = METRICS[target.form]
+    if target.ordinal:
+        return partial(metrics, ordinal=True), partial(statistic, ordinal=True)
+    return metrics, statistic
 
 
 def epoch_metrics(target: Target, predictions: Predictions) -> dict[str, Any]:
@@ -55,7 +51,7 @@ def epoch_metrics(target: Target, predictions: Predictions) -> dict[str, Any]:
     if not len(with_truth):
         return {}
     check_finite(with_truth.scores)
-    metrics, _ = METRICS[target.name]
+    metrics, _ = functions_of(target)
     return metrics(with_truth.true, with_truth.scores, target.class_names)
 
 
@@ -68,7 +64,7 @@ def candidate_of(target: Target, true: np.ndarray, scores: np.ndarray, artists: 
         If a score is not finite.
     """
     check_finite(scores)
-    metrics, statistic = METRICS[target.name]
+    metrics, statistic = functions_of(target)
     return Candidate(metrics(true, scores, target.class_names), statistic(true, scores, artists))
 
 
@@ -126,12 +122,12 @@ def judge(
 
     add("model", with_truth.scores, {})
     if training is not None:
-        add(PRIOR_NAME[target.name], np.tile(training.prior, (len(true), 1)), {})
+        add(target.prior_name, np.tile(training.prior, (len(true), 1)), {})
         if not target.is_vector:
             candidates["stratified"] = stratified_random(
-                true, training.prior, target.class_names, artists, ordinal=target.name == POPULARITY
+                true, training.prior, target.class_names, artists, ordinal=target.ordinal
             )
-        if target.name == POPULARITY:
+        if target.ordinal:
             scores, known = artist_mean_scores(with_truth.artist_groups, training)
             add("artist_mean", scores, {"examples_of_known_artists": known})
     for name, (scores, notes) in (learned or {}).items():
@@ -186,7 +182,7 @@ def judge_splits(
                 raise UserError(
                     f"{split} of dataset {dataset.name} changed during the training; run msd-spark train again"
                 )
-            name = "linear" if target.name == FACTORS else "logistic"
+            name = "linear" if target.form == NUMBERS else "logistic"
             learned[name] = (linear.predict(features.values), {"fit": linear.notes})
         metrics[split] = judge(target, made, None if baselines == "none" else training, learned, bootstrap)
     return {split: by_candidate for split, by_candidate in metrics.items() if by_candidate}

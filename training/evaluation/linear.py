@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from training.data.targets import TAGS, Target
+from training.data.targets.target import LABELS, Target
 from training.evaluation.classification import losses
 from training.evaluation.multilabel import tag_losses
 from training.evaluation.song_features import Features
@@ -84,13 +84,13 @@ def fit_linear(target: Target, train: Features, validation: Features) -> Linear:
 def _loss(target: Target, true: np.ndarray, scores: np.ndarray) -> float:
     if not target.is_vector:
         return losses(true, scores).mean()
-    return (tag_losses(true, scores) if target.name == TAGS else np.square(true - scores)).mean()
+    return (tag_losses(true, scores) if target.form == LABELS else np.square(true - scores)).mean()
 
 
 def _fit(target: Target, values: np.ndarray, true: np.ndarray, strength: float) -> Predict:
     if not target.is_vector:
         return _fit_classes(values, true, strength, target.size)
-    return (_fit_tags if target.name == TAGS else _fit_factors)(values, true, strength)
+    return (_fit_tags if target.form == LABELS else _fit_factors)(values, true, strength)
 
 
 def _fit_classes(values: np.ndarray, true: np.ndarray, strength: float, size: int) -> Predict:

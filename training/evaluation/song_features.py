@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from msd_spark.core.schemas import Geometry
 from training.data.dataset import Dataset
-from training.data.targets import Target
+from training.data.targets.target import Target
 
 COLUMNS = ("chroma", "timbre", "n_segments", "lyric_vector", "has_lyrics")
 """Columns of the examples that the features are computed from."""

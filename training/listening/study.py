@@ -21,7 +21,8 @@ from training.data.assembly import assemble
 from training.data.dataset import Dataset
 from training.data.predictions import Predictions
 from training.data.reading import columns_for, read_row_groups, to_batch
-from training.data.targets import GENRE, POPULARITY, Target
+from training.data.targets import target_of
+from training.data.targets.target import CLASSES, Target
 from training.evaluation.fit import Fit, fit_to, run_target
 from training.listening.filters import Responses, filter_responses, responses_table, sample_songs
 from training.listening.occlusion import FULL, HIDDEN, hide, occlusion_table
@@ -45,7 +46,7 @@ def study(options: ListenOptions, run: str) -> tuple[dict[str, Any], pa.Table]:
     warehouse = Warehouse(options.warehouse)
     metadata = read_run(warehouse, run)
     dataset = Dataset.open(warehouse, str(metadata["dataset"]["name"]))
-    target = Target.of(run_target(metadata).name, dataset)
+    target = target_of(run_target(metadata).name, dataset)
     fit = fit_to(metadata, dataset, target, options.split)
     model = read_model(warehouse, run)
     songs = sample_songs(dataset, options.songs, options.seed)
@@ -57,7 +58,7 @@ def study(options: ListenOptions, run: str) -> tuple[dict[str, Any], pa.Table]:
     if mixed:
         notes.append(f"filters of {', '.join(mixed)} are left out: each position depends on the entire song")
     occlusion = OCCLUSION.empty_table()
-    if fit.target.name not in (GENRE, POPULARITY):
+    if fit.target.form != CLASSES:
         notes.append(f"occlusion is for genres and deciles, not for {fit.target.name}")
     else:
         infer, normalisation = compile_inference(model), metadata["normalisation"]

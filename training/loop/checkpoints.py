@@ -1,9 +1,8 @@
-"""Checkpoints of a run that is under way: ``models/RUN/_unfinished/checkpoints/``, local or in an object store.
+"""Checkpoints of an unfinished run: ``models/RUN/_unfinished/checkpoints/``, local or in an object store.
 
-``last.npz`` is all of a `training.loop.state.TrainingState`; ``best.keras`` is the model of the best
-epoch so far, in Keras's own format. Each is one file that appears whole or not at all, so a
-kill at any time leaves the one before. The finished run takes the place of ``models/RUN`` as a
-whole, what was unfinished included; until then a finished run that is overwritten stays as it is.
+``last.npz`` is a `training.loop.state.TrainingState`; ``best.keras`` is the model of the best epoch so far. Each file
+is replaced atomically. The finished run replaces the folder ``models/RUN``; until then a run of that name that is
+being overwritten stays as it is.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     import keras
 
 UNFINISHED = "_unfinished"
-"""Folder in ``models/RUN/`` of what a training writes before it has finished."""
+"""Folder in ``models/RUN/`` of the files of an unfinished training."""
 
 CHECKPOINTS = "checkpoints"
 LAST, BEST = "last.npz", "best.keras"
@@ -34,55 +33,50 @@ class Checkpoints:
 
     Parameters
     ----------
-    warehouse : Warehouse
-    run : str
     settings : mapping
-        What decides how the training goes: model, target, dataset, ranks, options. A checkpoint that
-        was written with others is refused.
+        Everything that decides the result of the training; a checkpoint with other settings is rejected.
     """
 
     def __init__(self, warehouse: Warehouse, run: str, settings: Mapping[str, Any]) -> None:
         self.warehouse = warehouse
         self.run = run
-        # As they come back from a file: tuples are lists there.
+        # In JSON tuples become lists.
         self.settings: dict[str, Any] = json.loads(json.dumps(settings))
 
     @property
     def exist(self) -> bool:
-        """Whether the run was begun, and not finished."""
+        """Whether there is a checkpoint of an unfinished run."""
         return self.warehouse.exists(*self._names(LAST))
 
     def _names(self, *names: str) -> tuple[str, ...]:
         return (RUNS, self.run, UNFINISHED, CHECKPOINTS, *names)
 
     def check_may_begin(self, *, resume: bool) -> None:
-        """Refuse to begin a run anew that is there already, finished or not; and to resume a finished one.
-
-        A run to be resumed that has no checkpoint yet may begin: it was killed before its first one.
+        """Check that the run does not exist, or, to resume it, that it is unfinished or does not exist yet.
 
         Raises
         ------
         UserError
-            With what may be done instead.
+            With the options that are possible instead.
         """
         if self.exist and resume:
             return
         if self.warehouse.exists(RUNS, self.run, METADATA):
-            what = "is finished: there is nothing to resume" if resume else "is there already"
-            raise UserError(f"{RUNS}/{self.run} {what}; name another --run, or say --overwrite")
+            state = "is finished: there is nothing to resume" if resume else "exists already"
+            raise UserError(f"{RUNS}/{self.run} {state}; choose another --run, or add --overwrite")
         if self.exist:
             raise UserError(
-                f"{RUNS}/{self.run} was begun and not finished; go on with --run {self.run} --resume, "
-                "or begin anew with --overwrite",
+                f"{RUNS}/{self.run} is unfinished; resume it with --run {self.run} --resume, "
+                "or start over with --overwrite"
             )
 
     def begin(self, *, resume: bool, overwrite: bool) -> TrainingState | None:
-        """Return where a run goes on from; None where it begins anew.
+        """Return the state to resume from, or None to start.
 
         Raises
         ------
         UserError
-            When it may do neither; see `check_may_begin` and `read`.
+            If neither is possible; see `check_may_begin` and `read`.
         """
         if overwrite:
             self.remove()
@@ -91,21 +85,21 @@ class Checkpoints:
         return self.read()
 
     def remove(self) -> None:
-        """Remove the checkpoints, so that the run begins anew."""
+        """Remove the checkpoints."""
         self.warehouse.remove(*self._names())
 
     def write(self, state: TrainingState) -> None:
-        """Write a state as the last one.
+        """Write a state as the last checkpoint.
 
         Raises
         ------
         UserError
-            When it cannot be written.
+            If it cannot be written.
         """
         self._write(LAST, to_bytes(state, self.settings))
 
     def write_best(self, model: keras.Model) -> None:
-        """Write a model as that of the best epoch so far."""
+        """Write the model of the best epoch so far."""
         with tempfile.TemporaryDirectory() as scratch:
             local = Path(scratch, BEST)
             model.save(local)
@@ -124,12 +118,12 @@ class Checkpoints:
             raise UserError(f"checkpoint {path} cannot be written: {error}") from error
 
     def read(self) -> TrainingState | None:
-        """Return the last state; None where there is no checkpoint yet.
+        """Return the last state; None if there is no checkpoint yet.
 
         Raises
         ------
         UserError
-            When the checkpoint is not whole, or was written with other settings.
+            If the checkpoint is damaged, or was written with other settings.
         """
         if not self.exist:
             return None
@@ -138,18 +132,18 @@ class Checkpoints:
             with self.warehouse.filesystem.open_input_stream(path) as source:
                 state, settings = from_bytes(source.read())
         except (OSError, ValueError) as error:
-            raise UserError(f"checkpoint {path} cannot be read ({error}); begin anew with --overwrite") from error
+            raise UserError(f"checkpoint {path} cannot be read ({error}); start over with --overwrite") from error
         others = differences(settings, self.settings)
         if others:
             listed = "; ".join(f"{name} was {before}, now {now}" for name, (before, now) in others.items())
             raise UserError(
-                f"{RUNS}/{self.run} was begun with other settings: {listed}. Resume it with those that it was begun "
-                "with, name another --run, or begin anew with --overwrite",
+                f"{RUNS}/{self.run} was started with other settings: {listed}. Resume it with the former settings, "
+                "choose another --run, or start over with --overwrite"
             )
         return state
 
     def copy_to(self, staging: str) -> None:
-        """Copy the checkpoints into a folder that is about to become the finished run's."""
+        """Copy the checkpoints to the staging folder of the finished run."""
         filesystem = self.warehouse.filesystem
         folder = self.warehouse.path(*self._names())
         for info in self.warehouse.list_files(folder):
@@ -159,18 +153,18 @@ class Checkpoints:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Return what differs between two nested mappings, by dotted name; None where one has no such entry.
+    """Return the pairs of different values of two nested mappings, by dotted name; None for a missing entry.
 
     Examples
     --------
     >>> differences({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 1, "c": 4}, "e": 5})
     {'a.c': (2, 4), 'd': (3, None), 'e': (None, 5)}
     """
-    found: dict[str, tuple[Any, Any]] = {}
+    pairs: dict[str, tuple[Any, Any]] = {}
     for name in [*before, *(name for name in now if name not in before)]:
         first, second = before.get(name), now.get(name)
         if isinstance(first, Mapping) and isinstance(second, Mapping):
-            found |= {f"{name}.{inner}": pair for inner, pair in differences(first, second).items()}
+            pairs |= {f"{name}.{inner}": pair for inner, pair in differences(first, second).items()}
         elif first != second:
-            found[name] = (first, second)
-    return found
+            pairs[name] = (first, second)
+    return pairs

@@ -1,4 +1,4 @@
-"""Training that outlives the loss of ranks and takes in new ones, by Horovod's elastic mode."""
+"""Training with ranks that leave and join, by Horovod's elastic mode."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ Commit = Callable[[TrainingState], None]
 
 
 def train_elastically(train: Callable[[Ranks, TrainingState | None, Commit], None]) -> None:
-    """Train with whatever ranks there are, each time from where they stood.
+    """Train with the current ranks; start again from the last state whenever a rank leaves or joins.
 
     Parameters
     ----------
     train : callable
-        Trains with the ranks that there are now, from a state to the end, and hands over its states. It is
-        called anew, with other ranks, after a rank was lost (from the last state that was handed over) and
-        after the end of the epoch in which one has joined. It alone uses collectives.
+        Trains to the end from a state, or from the start if None, and passes its states to the given function. It is
+        called again after a rank was lost, and at the end of the epoch in which a rank joined. All collectives are
+        called inside it.
 
     Notes
     -----
-    The plan of an epoch is made for the ranks that there are, from the epoch's start. A rank that joins gets
-    the state of rank 0, which is always one that was there before.
+    An epoch is planned for the ranks at its start. A new rank receives the state of rank 0, which is never a new rank.
     """
 
     @hvd.elastic.run
     def attempt(shared: Any) -> None:
         def commit(state: TrainingState) -> None:
             if state.step:
-                # Other ranks would cut the epoch in other ways: they begin it anew.
+                # Another number of ranks splits the epoch differently, so it starts over.
                 return
             shared.reached = state
             shared.commit()

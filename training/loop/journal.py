@@ -1,4 +1,4 @@
-"""What a run leaves behind while it is under way: checkpoints and a TensorBoard log, by rank 0 alone."""
+"""Files of an unfinished run, written by rank 0: checkpoints and the TensorBoard log."""
 
 from __future__ import annotations
 
@@ -36,16 +36,14 @@ class CheckpointSettings(Settings):
 
 
 class Journal:
-    """Keeps a run's states as they come.
+    """Writes the checkpoints and the log of a training.
 
     Parameters
     ----------
-    checkpoints : Checkpoints
-    settings : CheckpointSettings
     model : keras.Model
-        The one that is trained.
+        The model in training.
     begin : TrainingState or None
-        Where the training goes on from.
+        State that the training resumed from.
     """
 
     def __init__(
@@ -59,7 +57,7 @@ class Journal:
         self._log = TensorBoardLog(checkpoints.warehouse, checkpoints.run, begin.history if begin else ())
 
     def keep(self, state: TrainingState) -> None:
-        """Write what is due at a state: the one that the model is in."""
+        """Write what is due after a step or an epoch; the model is in this state."""
         every = self._settings.every
         if state.step:
             self._checkpoints.write(state)
@@ -71,7 +69,7 @@ class Journal:
             self._checkpoints.write(state)
 
     def copy_to(self, staging: str) -> None:
-        """Copy what stays of it into a folder that is about to become the finished run's."""
+        """Copy the log, and checkpoints to be kept, to the staging folder of the finished run."""
         self._log.copy_to(staging)
         if self._settings.keep:
             self._checkpoints.copy_to(staging)

@@ -33,16 +33,16 @@ class OptimizerSettings(Settings):
 
     @property
     def dtype_policy(self) -> str:
-        """Keras's name of the precision."""
+        """Name of the precision in Keras."""
         return "mixed_float16" if self.precision == MIXED else "float32"
 
 
 def make_optimizer(settings: OptimizerSettings, learning_rate: float) -> keras.optimizers.Optimizer:
     """Return an optimizer whose ``apply`` takes the gradient over all ranks.
 
-    Clipping and the check for overflow stand behind the reduction, so every rank decides the same.
-    In mixed precision the caller takes the gradient of ``optimizer.scale_loss(loss)``; ``apply``
-    undoes the scale before it clips, leaves a step out whose gradient is no number, and adapts the scale.
+    Clipping and the overflow check follow the reduction, so every rank decides the same. In mixed precision the caller
+    differentiates ``optimizer.scale_loss(loss)``; ``apply`` undoes the scale before clipping, skips a step with a
+    gradient that is not finite, and adapts the scale.
     """
     import keras
 

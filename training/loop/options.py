@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from msd_spark.core.options import OptionError, Settings, at_least, nested, option
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
-from training.data.targets import FACTORS, GENRE, TARGETS
-from training.data.truth import NONE
+from training.data.targets import TARGETS
+from training.data.targets.target import NONE, NUMBERS
 from training.evaluation.baselines import BASELINES
 from training.loop.journal import CheckpointSettings
 from training.loop.settings import TrainingSettings
@@ -32,7 +32,7 @@ class TrainOptions(Settings):
 
     warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
     dataset: str | None = option(None, "dataset/NAME of the warehouse; the only one by default", metavar="NAME")
-    target: str = option(GENRE, "target to learn; the dataset must have it", choices=TARGETS)
+    target: str = option("genre", "target to learn; the dataset must have it", choices=TARGETS)
     run: str | None = option(None, "write the run to models/NAME; the model and the time by default", metavar="NAME")
     overwrite: bool = option(False, "start over, and replace a run of the same name when this one is finished")
     resume: bool = option(False, "resume --run from its last checkpoint; start if there is none yet")
@@ -66,9 +66,9 @@ class TrainOptions(Settings):
         if self.resume and self.overwrite:
             raise OptionError("--resume and --overwrite exclude each other")
         feed = self.training.feed
-        if self.target == FACTORS and (feed.class_weights != NONE or feed.label_smoothing):
-            raise OptionError("--class-weights and --label-smoothing are for classes; --target factors has none")
-        if self.protocol and self.target != GENRE:
+        if TARGETS[self.target].form == NUMBERS and (feed.class_weights != NONE or feed.label_smoothing):
+            raise OptionError(f"--class-weights and --label-smoothing are for classes; --target {self.target} has none")
+        if self.protocol and self.target != "genre":
             raise OptionError(
                 f"--protocol {self.protocol} draws by genre; it does not work with --target {self.target}"
             )

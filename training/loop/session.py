@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from tabulate import tabulate
 
 from msd_spark.core.command_line import parse
-from msd_spark.core.errors import UserError
 from msd_spark.core.options import declared_options, value_at
 from msd_spark.core.runs import only_dataset
 from msd_spark.core.verbs import VERBS
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     import keras
 
     from training.data.dataset import Dataset
-    from training.data.targets import Target
+    from training.data.targets.target import Target
     from training.loop.state import TrainingState
     from training.ranks.ranks import Ranks
     from training.runs.run_folder import FinishedRun
@@ -93,23 +92,23 @@ def train(
     commit : callable, optional
         Called with the state after every epoch.
     """
-    from training.data.targets import Target
+    from training.data.targets import target_of
     from training.loop.checkpoints import Checkpoints
     from training.loop.journal import Journal
     from training.loop.trainer import Trainer
 
     settings = options.training_settings()
-    target = Target.of(options.target, dataset)
+    target = target_of(options.target, dataset)
     run = options.run or ranks.agree_on(f"{options.model.name}-{time.strftime('%Y%m%d-%H%M%S')}")
     checkpoints = Checkpoints(Warehouse(options.warehouse), run, _fixed_settings(options, dataset, ranks))
-    with ranks.noticing_losses(how_to_go_on=f"go on with the same command, --run {run} --resume"):
+    with ranks.noticing_losses(f"resume with the same command and --run {run} --resume"):
         if begin is None:
             begin = ranks.first_does(lambda: checkpoints.begin(resume=options.resume, overwrite=options.overwrite))
         model = build_model(options, dataset, target, settings.optimizer.dtype_policy)
         trainer = Trainer(model, dataset, target, settings, ranks)
         journal = Journal(checkpoints, options.checkpoints, trainer.model, begin) if ranks.is_first else None
         if begin is not None and ranks.is_first:
-            print(f"{run}: goes on after {begin.place}", file=sys.stderr, flush=True)
+            print(f"{run}: resumed after {begin.place}", file=sys.stderr, flush=True)
 
         def keep(state: TrainingState) -> None:
             if journal is not None:
@@ -122,7 +121,7 @@ def train(
             # The saved model computes in full precision: scoring runs on CPUs.
             trainer.use(build_model(options, dataset, target, "float32"))
         if not ranks.identical(trainer.model.get_weights()):
-            raise UserError("the ranks ended with different weights; the run was not written")
+            ranks.fail("the ranks ended with different weights; the run was not written")
         splits = [split for split in dataset.metadata["files"] if split != "train"]
         predictions = {split: made for split in splits if (made := trainer.predict(split)) is not None}
     if journal is None:
@@ -199,7 +198,6 @@ def recorded_options(options: TrainOptions) -> dict[str, Any]:
 
 def report(options: TrainOptions, run: FinishedRun, seconds: float) -> None:
     """Print a summary, the metrics of the model and its baselines, and the next command."""
-    from training.evaluation.judgement import HEADLINES
     from training.evaluation.table import metrics_table
 
     facts = [
@@ -209,7 +207,7 @@ def report(options: TrainOptions, run: FinishedRun, seconds: float) -> None:
         ("seconds", f"{seconds:.1f}"),
     ]
     print(tabulate(facts, headers=["train", ""], tablefmt="simple", colalign=("left", "right")))
-    print(f"\n{metrics_table(run.metrics, HEADLINES[options.target])}")
+    print(f"\n{metrics_table(run.metrics, run.target.headline_metrics)}")
     print(f"\nnext: spark-submit jobs/score.py --warehouse {options.warehouse} --run {run.name}", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Where a training stands between two steps: all that is needed to go on as if it had never stopped. No engine here."""
+"""The state of a training between two steps, complete enough to resume with the same result."""
 
 from __future__ import annotations
 
@@ -14,32 +14,31 @@ import numpy as np
 
 Arrays = tuple[np.ndarray, ...]
 
-FORMAT = 1
-"""Number of the layout that `to_bytes` writes; another one is not read."""
+FORMAT = 2
+"""Version of the layout that `to_bytes` writes; others are rejected."""
 
 RECORD = "record"
-"""Member of the archive that holds what is no array, as JSON."""
+"""Member of the archive with all values that are not arrays, as JSON."""
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best epoch so far, the one whose weights a training ends with.
+    """The best epoch so far.
 
     Attributes
     ----------
     epoch : int
-        Counted from 1; 0 before the first one.
-    figure : float
-        What the epoch was judged by; less is better.
-    weights : tuple of numpy.ndarray
+        Counted from 1; 0 before the first epoch.
+    cost : float
+        Result of `training.evaluation.deciding.cost_of_epoch`; the lowest is the best.
     """
 
     epoch: int = 0
-    figure: float = math.inf
+    cost: float = math.inf
     weights: Arrays = ()
 
-    def after(self, epoch: int, figure: float, weights: Sequence[np.ndarray]) -> Best:
-        """Return the best once another epoch is judged; of equals, the earlier one stays.
+    def after(self, epoch: int, cost: float, weights: Sequence[np.ndarray]) -> Best:
+        """Return the better of this epoch and another; the earlier one if they are equal.
 
         Examples
         --------
@@ -47,35 +46,32 @@ class Best:
         >>> best.epoch, best.stalled(3, patience=2), best.stalled(3, patience=3), best.stalled(3, patience=0)
         (1, True, False, False)
         """
-        return Best(epoch, figure, tuple(weights)) if figure < self.figure else self
+        return Best(epoch, cost, tuple(weights)) if cost < self.cost else self
 
     def stalled(self, epochs: int, patience: int) -> bool:
-        """Whether `patience` epochs went by without a better one; a patience of 0 waits for ever."""
+        """Return whether the last `patience` epochs brought no improvement; False for a patience of 0."""
         return 0 < patience <= epochs - self.epoch
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Where a training stands.
+    """The state of a training.
 
     Attributes
     ----------
-    epoch : int
-        Epochs that are done.
-    step : int
-        Steps that are done of the next epoch.
+    epoch, step : int
+        Finished epochs, and finished steps of the next one.
     weights : tuple of numpy.ndarray
-        The model's, the same on every rank.
+        Weights of the model, the same on every rank.
     optimizer : tuple of numpy.ndarray
-        The optimizer's variables: moments, iterations, loss scale.
+        Variables of the optimizer: moments, iterations, loss scale.
     draws : tuple of numpy.ndarray
-        State of each layer that draws numbers (dropout), shape ``(ranks, …)``: every rank draws others.
-        Reading order and augmentation have no state: the seed, the epoch and the track decide them.
+        Random state of each dropout layer, shape ``(ranks, …)``. Reading order and augmentation depend only on the
+        seed, the epoch and the track.
     sums : numpy.ndarray
-        Shape ``(ranks, 2)``, float64: weighted losses and weights of the steps that are done.
+        Shape ``(ranks, 2)``, float64: weighted losses and weights of the finished steps.
     history : list of dict
-        A row of figures an epoch.
-    best : Best
+        One row of metrics per epoch.
     """
 
     epoch: int
@@ -89,14 +85,14 @@ class TrainingState:
 
     @property
     def place(self) -> str:
-        """Where that is, for people."""
+        """The epoch and step as text."""
         return f"epoch {self.epoch}" if not self.step else f"epoch {self.epoch + 1}, step {self.step}"
 
 
 def to_bytes(state: TrainingState, settings: Mapping[str, Any]) -> bytes:
-    """Return a state and the settings that it was reached with, as an uncompressed ``.npz`` archive without pickles."""
+    """Return a state and the settings of its training as an uncompressed ``.npz`` archive without pickles."""
     lists = {"weights": state.weights, "optimizer": state.optimizer, "draws": state.draws, "best": state.best.weights}
-    arrays = {f"{name}/{number:04d}": array for name, held in lists.items() for number, array in enumerate(held)}
+    arrays = {f"{name}/{number:04d}": array for name, group in lists.items() for number, array in enumerate(group)}
     record = {
         "format": FORMAT,
         "settings": settings,
@@ -104,7 +100,7 @@ def to_bytes(state: TrainingState, settings: Mapping[str, Any]) -> bytes:
         "step": state.step,
         "history": state.history,
         "best_epoch": state.best.epoch,
-        "best_figure": state.best.figure if math.isfinite(state.best.figure) else None,
+        "best_cost": state.best.cost if math.isfinite(state.best.cost) else None,
     }
     text = json.dumps(record, allow_nan=False).encode()
     sink = io.BytesIO()
@@ -113,12 +109,12 @@ def to_bytes(state: TrainingState, settings: Mapping[str, Any]) -> bytes:
 
 
 def from_bytes(content: bytes) -> tuple[TrainingState, dict[str, Any]]:
-    """Return what `to_bytes` was given.
+    """Return the state and settings from the result of `to_bytes`.
 
     Raises
     ------
     ValueError
-        When that is no such archive, or not a whole one; pickles are never read.
+        If the archive is damaged or has another format; pickles are never read.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
@@ -127,21 +123,21 @@ def from_bytes(content: bytes) -> tuple[TrainingState, dict[str, Any]]:
         if record["format"] != FORMAT:
             raise ValueError(f"its format is {record['format']}, not {FORMAT}")
 
-        def held(name: str) -> Arrays:
+        def arrays(name: str) -> Arrays:
             return tuple(members[key] for key in sorted(members) if key.startswith(f"{name}/"))
 
-        figure = record["best_figure"]
-        best = Best(record["best_epoch"], math.inf if figure is None else figure, held("best"))
+        cost = record["best_cost"]
+        best = Best(record["best_epoch"], math.inf if cost is None else cost, arrays("best"))
         state = TrainingState(
             record["epoch"],
             record["step"],
-            held("weights"),
-            held("optimizer"),
-            held("draws"),
+            arrays("weights"),
+            arrays("optimizer"),
+            arrays("draws"),
             members["sums"],
             record["history"],
             best,
         )
     except (KeyError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise ValueError(f"no whole checkpoint: {error}") from error
+        raise ValueError(f"damaged checkpoint: {error}") from error
     return state, record["settings"]

@@ -1,8 +1,8 @@
-"""Scalars of a run for TensorBoard: ``models/RUN/tensorboard/``, a point an epoch.
+"""TensorBoard log of a run: ``models/RUN/tensorboard/``, one point per epoch.
 
-The log is made of the history, so a resumed run's is whole and has no epoch twice. While a run is
-under way the log is in ``models/RUN/_unfinished/tensorboard/``; in an object store it is written on
-this machine first and copied after each epoch.
+The log is written from the history, so the log of a resumed run is complete and has every epoch once. The log of an
+unfinished run is in ``models/RUN/_unfinished/tensorboard/``; for an object store it is written to a local folder and
+copied after each epoch.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from training.loop.checkpoints import UNFINISHED
 TENSORBOARD = "tensorboard"
 
 VALIDATION = "validation_"
-"""How the names of the validation split's figures begin; they get a page of their own in TensorBoard."""
+"""Prefix of validation metrics in the history; they are a group of their own in TensorBoard."""
 
 
 def tag(name: str) -> str:
-    """Return TensorBoard's name of a figure: a group of charts and the chart.
+    """Return the name of a metric in TensorBoard: a group of charts and the chart.
 
     Examples
     --------
@@ -35,15 +35,7 @@ def tag(name: str) -> str:
 
 
 class TensorBoardLog:
-    """The log of a run that is under way.
-
-    Parameters
-    ----------
-    warehouse : Warehouse
-    run : str
-    history : sequence of dict
-        Epochs that are done already.
-    """
+    """The log of an unfinished run, begun with the epochs of its history."""
 
     def __init__(self, warehouse: Warehouse, run: str, history: Sequence[Mapping[str, Any]] = ()) -> None:
         import tensorflow as tf
@@ -54,15 +46,15 @@ class TensorBoardLog:
         self._folder = Path(self._scratch or warehouse.path(RUNS, run, UNFINISHED, TENSORBOARD))
         self._folder.mkdir(parents=True, exist_ok=True)
         self._writer = tf.summary.create_file_writer(str(self._folder))
-        for figures in history:
-            self.write(figures)
+        for row in history:
+            self.write(row)
 
-    def write(self, figures: Mapping[str, Any]) -> None:
-        """Add the figures of an epoch: a row of the history."""
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Add an epoch, given its row of the history."""
         import tensorflow as tf
 
-        with self._writer.as_default(step=int(figures["epoch"])):
-            for name, value in figures.items():
+        with self._writer.as_default(step=int(row["epoch"])):
+            for name, value in row.items():
                 if name != "epoch" and value is not None:
                     tf.summary.scalar(tag(name), float(value))
         self._writer.flush()
@@ -70,7 +62,7 @@ class TensorBoardLog:
             self._copy(self._warehouse.path(RUNS, self._run, UNFINISHED, TENSORBOARD))
 
     def copy_to(self, staging: str) -> None:
-        """Copy the log into a folder that is about to become the finished run's, and close it."""
+        """Close the log and copy it to the staging folder of the finished run."""
         self._writer.close()
         self._copy(f"{staging}/{TENSORBOARD}")
         if self._scratch is not None:

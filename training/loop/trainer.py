@@ -25,10 +25,10 @@ from training.data.feed import Feed
 from training.data.plan import RankPlan, plan_epoch
 from training.data.predictions import Predictions
 from training.data.reading import Batch, Tally, batches
-from training.data.targets import TAGS, Target
-from training.evaluation.deciding import MAIN_METRICS, cost_of_epoch
+from training.data.targets.target import Target
+from training.evaluation.deciding import cost_of_epoch
 from training.evaluation.divergence import DivergedError
-from training.evaluation.judgement import HEADLINES, check_finite, epoch_metrics
+from training.evaluation.judgement import check_finite, epoch_metrics
 from training.loop.inference import compile_inference, predict_split
 from training.loop.optimizers import make_optimizer
 from training.loop.progress import Progress, is_terminal
@@ -62,15 +62,14 @@ class Trainer:
         """Give every rank the same weights and its own dropout."""
         files = len(self.dataset.rows("train"))
         if files < self.ranks.size:
-            raise UserError(
+            self.ranks.fail(
                 f"dataset {self.dataset.name} has {files} training files for {self.ranks.size} ranks; use fewer ranks, "
                 f"or write it with msd-spark dataset --min-files {self.ranks.size}"
             )
         settings = self.settings
         summary = summarise(self.dataset, self.target, self.ranks)
         self.feed = Feed.of(self.dataset, self.target, settings.feed, summary.totals, summary.examples, settings.seed)
-        tag_weights = self.feed.of_classes if self.target.name == TAGS else None
-        self._loss = Loss(self.target, tag_weights, summary.mean_square)
+        self._loss = Loss(self.target, self.feed.of_classes, summary.mean_square)
         self.optimizer = make_optimizer(settings.optimizer, settings.schedule.peak(self.ranks.size))
         self.optimizer.build(self.model.trainable_variables)
         self.ranks.share_weights(self.model)
@@ -128,7 +127,7 @@ class Trainer:
         UserError
             If the loss is not finite, the files have other rows than planned, or the state is of another model.
         """
-        settings, main_metric = self.settings, MAIN_METRICS[self.target.name][0]
+        settings, main_metric = self.settings, self.target.main_metrics[0]
         progress = Progress(settings.epochs, main_metric, shown=self.ranks.is_first, bar=is_terminal(sys.stderr))
         best = Best(weights=tuple(self.model.get_weights()))
         state = begin or TrainingState(0, 0, (), (), (), np.zeros((self.ranks.size, 2)), best=best)
@@ -140,7 +139,7 @@ class Trainer:
             row["learning_rate"] = float(self.optimizer.learning_rate)
             row |= self._validate()
             progress.report(row)
-            cost = cost_of_epoch(row, self.target.name, settings.best_by)
+            cost = cost_of_epoch(row, self.target, settings.best_by)
             best = state.best.after(epoch + 1, cost, self.model.get_weights())
             state = self._state(epoch + 1, 0, np.zeros(2), [*state.history, row], best)
             if keep is not None:
@@ -189,7 +188,7 @@ class Trainer:
         row: dict[str, float] = {}
         if self.ranks.is_first:
             metrics = epoch_metrics(self.target, predictions)
-            row = {f"validation_{name}": metrics[name] for name in HEADLINES[self.target.name]}
+            row = {f"validation_{name}": metrics[name] for name in self.target.headline_metrics}
             row["validation_loss"] = self._loss.of_predictions(predictions)
         return dict(self.ranks.agree_on(row))
 
@@ -247,10 +246,10 @@ class Trainer:
         return mean
 
     def _check_rows(self, epoch: int, planned: int, read: int) -> None:
-        """Compare the rows that each rank read with its plan; every rank raises the same error."""
+        """Compare the rows that each rank read with its plan."""
         for rank, (expected, actual) in enumerate(self.ranks.gather(np.array([[planned, read]])).tolist()):
             if expected != actual:
-                raise UserError(
+                self.ranks.fail(
                     f"rank {rank} read {actual:,} instead of {expected:,} training examples in epoch {epoch + 1}; "
                     f"was dataset {self.dataset.name} replaced?"
                 )

@@ -7,7 +7,7 @@ from keras import layers, ops
 
 from msd_spark.core.model_inputs import MASK
 from msd_spark.core.schemas import Geometry
-from training.data.targets import Target
+from training.data.targets.target import Target
 from training.models.cnn import convolutions
 from training.models.parts import STREAMS, head, make_inputs, normalised
 from training.models.settings import ModelSettings, Normalisation

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import keras
 
 from msd_spark.core.schemas import Geometry
-from training.data.targets import Target
+from training.data.targets.target import Target
 from training.models.attention import attention
 from training.models.cnn import cnn
 from training.models.dense import dense

@@ -7,7 +7,7 @@ from keras import layers
 
 from msd_spark.core.model_inputs import MASK
 from msd_spark.core.schemas import Geometry
-from training.data.targets import Target
+from training.data.targets.target import Target
 from training.models.parts import STREAMS, column, head, make_inputs, masked_mean, normalised
 from training.models.settings import ModelSettings, Normalisation
 

@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from msd_spark.core.schemas import Geometry
-from training.data.targets import Target
+from training.data.targets.target import Target
 from training.models.parts import STREAMS, head, make_inputs, normalised
 from training.models.settings import ModelSettings, Normalisation
 

@@ -10,7 +10,7 @@ from keras import layers, ops
 
 from msd_spark.core.model_inputs import CHROMA, MASK, TIMBRE
 from msd_spark.core.schemas import Geometry
-from training.data.targets import Target
+from training.data.targets.target import Target
 from training.models.parts import column, head, make_inputs, masked_mean, normalised
 from training.models.settings import ModelSettings, Normalisation
 

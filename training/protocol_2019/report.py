@@ -11,7 +11,7 @@ from msd_spark.core.formatting import number, with_interval
 from msd_spark.core.runs import METADATA, METRICS, RUNS, finished_runs
 from msd_spark.core.warehouse import Warehouse
 from training.data.predictions import Predictions
-from training.data.targets import GENRE
+from training.data.targets.genre import Genre
 from training.evaluation.leaks import find_leak
 from training.protocol_2019.examples import ARTIST_DISJOINT, HELD_OUT, VALIDATION
 
@@ -103,7 +103,7 @@ def own_runs(
         arguments = metadata["arguments"]
         if (
             metadata["dataset"]["fingerprint"] == source["fingerprint"]
-            and metadata["target"]["name"] == GENRE
+            and metadata["target"]["name"] == Genre.name
             and (arguments.get("model"), arguments.get("inputs")) == (model, inputs)
             and (test := warehouse.read_json(RUNS, name, METRICS).get("test"))
         ):

@@ -1,4 +1,4 @@
-"""The collectives that training needs, exact, over however many ranks there are; and who is lost when one fails."""
+"""Collectives over any number of ranks, and errors that name a lost rank."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import horovod.tensorflow as hvd
 import keras
@@ -20,76 +20,70 @@ import tensorflow as tf
 from horovod.common.exceptions import HorovodInternalError
 
 from msd_spark.core.errors import UserError
-from training.ranks.termination import raising_when_told_to_end
+from training.ranks.termination import raising_at_sigterm
 
 T = TypeVar("T")
 
 SECONDS_TO_VANISH = 2.0
-"""How long a rank that was lost may still be listed among this machine's processes."""
+"""A lost rank may be listed among this machine's processes for this long."""
 
 
 class LostRankError(UserError):
-    """Another rank ended before its time, so this one cannot go on.
+    """Another rank ended too early, so this one cannot continue.
 
     Parameters
     ----------
     lost : tuple of int
-        Ranks of this machine that are gone; none where the lost one was on another machine.
+        Lost ranks of this machine; empty if the lost rank was on another machine.
     rank : int
         The rank that noticed.
-    message : str
     """
 
     def __init__(self, lost: tuple[int, ...], rank: int, message: str) -> None:
-        super().__init__("train", message)
+        super().__init__(message)
         self.lost = lost
         self.rank = rank
 
     @property
     def is_first_to_speak(self) -> bool:
-        """Whether this is the lowest rank that may be left: the one that tells people."""
+        """Whether this is the lowest remaining rank: the one that prints the error."""
         return not any(other not in self.lost for other in range(self.rank))
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """One process among the others.
-
-    Attributes
-    ----------
-    rank, size : int
-    """
+    """The rank of this process among all ranks."""
 
     rank: int
     size: int
 
     @classmethod
     def join(cls) -> Ranks:
-        """Join the other ranks; alone where no launcher started this process."""
+        """Start Horovod; without a launcher this is the only rank."""
         hvd.init()
         return cls.joined()
 
     @classmethod
     def joined(cls) -> Ranks:
-        """Return this process among the ranks that it has joined."""
+        """Return the ranks of a process that has started Horovod."""
         return cls(hvd.rank(), hvd.size())
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the rank that writes and speaks."""
+        """Whether this is rank 0, which writes and prints."""
         return self.rank == 0
 
     def agree_on(self, value: Any) -> Any:
-        """Return what rank 0 has for `value`, on every rank."""
+        """Return rank 0's value on every rank."""
         return hvd.broadcast_object(value, root_rank=0)
 
     def first_does(self, work: Callable[[], T]) -> T:
-        """Return on every rank what `work` gives on rank 0, which alone does it.
+        """Call `work` on rank 0 and return its result on every rank.
 
         Raises
         ------
         UserError
-            On rank 0, when `work` raised it; the other ranks end without a word.
+            On rank 0, if `work` raised it; the other ranks exit silently.
         """
         done: tuple[Any, UserError | None] = (None, None)
         if self.is_first:
@@ -99,22 +93,26 @@ class Ranks:
                 done = (None, error)
         result, failed = self.agree_on(done)
         if failed is not None:
-            if self.is_first:
-                raise failed
-            sys.exit(2)
+            self.fail(str(failed))
         return result
 
+    def fail(self, message: str) -> NoReturn:
+        """Raise a `UserError` on rank 0 and exit silently on the others; every rank must call it."""
+        if self.is_first:
+            raise UserError(message)
+        sys.exit(2)
+
     def share_weights(self, model: keras.Model) -> None:
-        """Give every rank the weights of rank 0."""
+        """Set the weights of rank 0 on every rank."""
         model.set_weights([np.asarray(hvd.broadcast(tf.convert_to_tensor(array), 0)) for array in model.get_weights()])
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
-        """Return the rows of all ranks, in the ranks' order; their number may differ."""
+        """Return the rows of all ranks, in order of rank; ranks may have different numbers of rows."""
         if rows.dtype.kind == "U":
             width = rows.dtype.itemsize // 4
             codes = rows.astype(f"U{width}").view(np.uint32).reshape(len(rows), width)
             return self.gather(codes).view(f"U{width}").reshape(-1)
-        if rows.dtype == np.uint32:  # Horovod gathers no unsigned integers of this size
+        if rows.dtype == np.uint32:  # Horovod does not gather unsigned 32-bit integers
             return self.gather(rows.view(np.int32)).view(np.uint32)
         return np.asarray(hvd.allgather(tf.convert_to_tensor(rows)))
 
@@ -123,22 +121,21 @@ class Ranks:
         return float(hvd.allreduce(tf.constant(value, tf.float64), op=hvd.Sum))
 
     def identical(self, arrays: list[np.ndarray]) -> bool:
-        """Whether every rank holds the same arrays, to the bit."""
-        mine = np.concatenate([np.ascontiguousarray(array).reshape(-1).view(np.uint8) for array in arrays])
-        first = np.asarray(hvd.broadcast(tf.convert_to_tensor(mine), 0))
-        return self.total(float(not np.array_equal(mine, first))) == 0
+        """Return whether every rank has the same arrays, bit by bit."""
+        own = np.concatenate([np.ascontiguousarray(array).reshape(-1).view(np.uint8) for array in arrays])
+        first = np.asarray(hvd.broadcast(tf.convert_to_tensor(own), 0))
+        return self.total(float(not np.array_equal(own, first))) == 0
 
     @contextmanager
-    def noticing_losses(self, how_to_go_on: str = "start again") -> Iterator[None]:
-        """Turn what happens when another rank is gone into an error that names the rank.
+    def noticing_losses(self, remedy: str = "start again") -> Iterator[None]:
+        """Raise an error that names the lost rank if a collective fails or the launcher ends all ranks.
 
-        That is a collective that fails, or a launcher that ends all ranks. A ``SIGTERM`` while all ranks
-        are there ends this one as usual, after what it holds open is put in order.
+        A ``SIGTERM`` while all ranks are alive ends this one as usual.
 
         Parameters
         ----------
-        how_to_go_on : str
-            For the error.
+        remedy : str
+            Remedy in the error message.
 
         Raises
         ------
@@ -146,38 +143,32 @@ class Ranks:
         """
         processes: list[tuple[str, int]] = hvd.allgather_object((socket.gethostname(), os.getpid()))
 
-        def why_end() -> BaseException:
-            return self._loss(processes, how_to_go_on) if gone(processes) else SystemExit(128 + signal.SIGTERM)
+        def error_of_signal() -> BaseException:
+            return self._loss(processes, remedy) if gone(processes) else SystemExit(128 + signal.SIGTERM)
 
-        with raising_when_told_to_end(why_end) as hear_no_more:
+        with raising_at_sigterm(error_of_signal) as ignore_sigterm:
             try:
                 yield
             except (HorovodInternalError, tf.errors.OpError) as error:
                 if isinstance(error, tf.errors.OpError) and "Horovod" not in str(error):
                     raise
-                hear_no_more()  # it takes a moment to see who is gone
-                raise self._loss(processes, how_to_go_on) from error
+                ignore_sigterm()  # while the lost rank is identified
+                raise self._loss(processes, remedy) from error
 
-    def _loss(self, processes: Sequence[tuple[str, int]], how_to_go_on: str) -> LostRankError:
+    def _loss(self, processes: Sequence[tuple[str, int]], remedy: str) -> LostRankError:
         lost, deadline = gone(processes), time.monotonic() + SECONDS_TO_VANISH
         while not lost and time.monotonic() < deadline:
             time.sleep(0.05)
             lost = gone(processes)
-        who = [f"rank {rank} (process {processes[rank][1]} on {processes[rank][0]})" for rank in lost]
-        named = " and ".join(who) or "a rank on another machine"
-        return LostRankError(lost, self.rank, f"{named} was lost; {how_to_go_on}")
+        names = [f"rank {rank} (process {processes[rank][1]} on {processes[rank][0]})" for rank in lost]
+        subject = " and ".join(names) or "a rank on another machine"
+        return LostRankError(lost, self.rank, f"{subject} was lost; {remedy}")
 
 
 def gone(processes: Sequence[tuple[str, int]]) -> tuple[int, ...]:
-    """Return the ranks of this machine whose processes are no more.
-
-    Parameters
-    ----------
-    processes : sequence of (str, int)
-        Host name and process id of each rank.
-    """
+    """Return the ranks of this machine whose process has ended, from the host name and process id of each rank."""
     host = socket.gethostname()
-    return tuple(rank for rank, (where, process) in enumerate(processes) if where == host and not _is_alive(process))
+    return tuple(rank for rank, (name, process) in enumerate(processes) if name == host and not _is_alive(process))
 
 
 def _is_alive(process: int) -> bool:

@@ -1,4 +1,4 @@
-"""Seeds: the same ones give the same weights, and every rank drops other units."""
+"""Random seeds of weights and dropout."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import numpy as np
 
 
 def seed_weights(seed: int) -> None:
-    """Seed what Keras draws initial weights from; call it before a model is built."""
+    """Seed the initial weights of the next model."""
     keras.utils.set_random_seed(seed)
 
 
 def drawing_states(model: keras.Model) -> list[keras.Variable]:
-    """Return the states of the layers that draw numbers: what a model holds besides its weights."""
+    """Return the random states of a model's layers."""
     weights = {id(variable) for variable in model.weights}
     return [variable for variable in model.variables if id(variable) not in weights]
 
 
 def seed_dropout(model: keras.Model, seed: int, rank: int, epoch: int = 0) -> None:
-    """Give the layers of a model that draw numbers seeds of their own, others on every rank.
+    """Seed each dropout layer differently on every rank.
 
-    Keras draws a layer's seed when the layer is made; after one `set_random_seed`, that is the same on all
-    ranks, and they would drop the same units at every step.
+    After one `set_random_seed` the seeds of Keras are the same on all ranks, so they would drop the same units.
     """
     for number, state in enumerate(drawing_states(model)):
         drawn = np.random.SeedSequence([seed, rank, number, epoch]).generate_state(int(np.prod(state.shape)))

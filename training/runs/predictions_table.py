@@ -1,4 +1,4 @@
-"""Predictions as a finished run keeps them, read back: the reverse of `training.runs.run_folder.predictions_table`."""
+"""Predictions as a table, in the folder of a run."""
 
 from __future__ import annotations
 
@@ -9,19 +9,39 @@ import pyarrow.parquet as pq
 from msd_spark.core.runs import RUNS
 from msd_spark.core.warehouse import Warehouse
 from training.data.predictions import Predictions
-from training.data.targets import FACTORS, TAGS, Target
+from training.data.targets.target import NUMBERS, Target
+
+SCORES = pa.list_(pa.float32())
+
+
+def predictions_table(predictions: Predictions, target: Target) -> pa.Table:
+    """Return predictions as a table.
+
+    Returns
+    -------
+    pyarrow.Table
+        ``track_id``, ``artist_group``, ``true`` (null without a truth), ``predicted`` and, unless the target is
+        numbers, ``probabilities`` in the order of the target's classes. Classes are names and labels lists of names.
+    """
+    truths = zip(target.describe(predictions.true), predictions.present, strict=True)
+    columns = {
+        "track_id": pa.array(predictions.track_ids.tolist()),
+        "artist_group": pa.array(predictions.artist_groups.tolist()),
+        "true": pa.array([truth if present else None for truth, present in truths], target.arrow_type),
+        "predicted": pa.array(target.describe(target.decide(predictions.scores)), target.arrow_type),
+    }
+    if target.form != NUMBERS:
+        columns["probabilities"] = pa.array(list(predictions.scores.astype(np.float32)), SCORES)
+    return pa.table(columns)
 
 
 def read_predictions(warehouse: Warehouse, run: str, split: str, target: Target) -> Predictions | None:
-    """Return a run's predictions on a split; None where the split was empty.
+    """Return a run's predictions on a split; None if the split was empty.
 
     Parameters
     ----------
-    warehouse : Warehouse
-    run : str
-    split : str
     target : Target
-        The run's own: names of classes and tags in its order.
+        The target of the run, with its class names.
     """
     names = (RUNS, run, "predictions", f"{split}.parquet")
     if not warehouse.exists(*names):
@@ -30,26 +50,9 @@ def read_predictions(warehouse: Warehouse, run: str, split: str, target: Target)
 
 
 def from_table(table: pa.Table, target: Target) -> Predictions:
-    """Return the predictions that a table holds.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-        As `training.runs.run_folder.predictions_table` makes it.
-    target : Target
-    """
+    """Return the predictions that `predictions_table` made a table of."""
     track_ids, groups = (np.array(table[name].to_pylist(), dtype=str) for name in ("track_id", "artist_group"))
-    kept, scores = table["true"].to_pylist(), table["predicted" if target.name == FACTORS else "probabilities"]
-    present = np.array([true is not None for true in kept], dtype=bool)
-    numbers = {name: number for number, name in enumerate(target.class_names)}
-    true: np.ndarray
-    if target.name == FACTORS:
-        true = np.array([row or [0.0] * target.size for row in kept], np.float32).reshape(-1, target.size)
-    elif target.name == TAGS:
-        true = np.zeros((len(kept), target.size), np.float32)
-        for row, tags in zip(true, kept, strict=True):
-            row[[numbers[tag] for tag in tags or ()]] = 1
-    else:
-        true = np.array([0 if name is None else numbers[name] for name in kept], np.int32)
+    truths, scores = table["true"].to_pylist(), table["predicted" if target.form == NUMBERS else "probabilities"]
+    present = np.array([truth is not None for truth in truths], dtype=bool)
     rows = np.array(scores.to_pylist(), np.float32).reshape(-1, target.size)
-    return Predictions(track_ids, groups, true, rows, present)
+    return Predictions(track_ids, groups, target.restore(truths), rows, present)

@@ -24,15 +24,13 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.environment.doctor import tensorflow_package
 from training.data.dataset import Dataset
 from training.data.predictions import Predictions
-from training.data.targets import FACTORS, TAGS, Target
+from training.data.targets.target import Target
 from training.evaluation.baselines import TrainingTruths
 from training.evaluation.fit import factors_of
+from training.runs.predictions_table import predictions_table
 
 TRAINING_EXAMPLES = "training_examples.parquet"
 """Track id, artist group and class of every example that a run was trained on: what leaks are found by."""
-
-TAG_THRESHOLD = 0.5
-"""A tag is predicted from this probability on."""
 
 
 @dataclass(frozen=True)
@@ -122,52 +120,6 @@ def _metadata(run: FinishedRun) -> dict[str, Any]:
             package: version(package) for package in (tensorflow_package(), "keras", "horovod", "numpy", "scikit-learn")
         },
     }
-
-
-def predictions_table(predictions: Predictions, target: Target) -> pa.Table:
-    """Return predictions as they are kept: what is true, by name, and what was predicted.
-
-    Parameters
-    ----------
-    predictions : Predictions
-    target : Target
-
-    Returns
-    -------
-    pyarrow.Table
-        ``track_id``, ``artist_group``, ``true`` (null where an example has no such thing), ``predicted``, and
-        ``probabilities`` in the order of the target's classes. Classes are names; tags are lists of names, predicted
-        from a probability of .5 on; factors are lists of numbers and have no probabilities.
-    """
-    names = pa.array(target.class_names)
-    absent = ~predictions.present
-    columns = {
-        "track_id": pa.array(predictions.track_ids.tolist()),
-        "artist_group": pa.array(predictions.artist_groups.tolist()),
-    }
-    if target.name == FACTORS:
-        columns["true"] = _lists(predictions.true, absent)
-        columns["predicted"] = _lists(predictions.scores)
-        return pa.table(columns)
-    if target.name == TAGS:
-        columns["true"] = _names(predictions.true > 0, target, absent)
-        columns["predicted"] = _names(predictions.scores >= TAG_THRESHOLD, target)
-    else:
-        columns["true"] = names.take(pa.array(np.where(absent, 0, predictions.true), mask=absent))
-        columns["predicted"] = names.take(pa.array(predictions.scores.argmax(axis=1)))
-    columns["probabilities"] = _lists(predictions.scores)
-    return pa.table(columns)
-
-
-def _lists(rows: np.ndarray, absent: np.ndarray | None = None) -> pa.Array:
-    kept = [None if absent is not None and absent[place] else row for place, row in enumerate(rows.astype(np.float32))]
-    return pa.array(kept, pa.list_(pa.float32()))
-
-
-def _names(chosen: np.ndarray, target: Target, absent: np.ndarray | None = None) -> pa.Array:
-    names = np.array(target.class_names, dtype=object)
-    kept = [None if absent is not None and absent[place] else names[row].tolist() for place, row in enumerate(chosen)]
-    return pa.array(kept, pa.list_(pa.string()))
 
 
 def _training_table(training: TrainingTruths) -> pa.Table:

@@ -25,8 +25,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from msd_spark.core.errors import UserError
-from training.evaluation.deciding import LESS_IS_BETTER, MAIN_METRICS
-from training.evaluation.judgement import HEADLINES
+from training.data.targets import TARGETS
+from training.evaluation.deciding import LESS_IS_BETTER
 from training.loop.checkpoints import differences
 from training.searching.space import SearchSpace
 
@@ -79,14 +79,14 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         """Refuse a figure that is none of the target's."""
-        known = (*HEADLINES[self.target], LOSS)
+        known = (*TARGETS[self.target].headline_metrics, LOSS)
         if self.decides not in known:
             raise UserError(f"--figure for {self.target} is one of {', '.join(known)}, not {self.figure}")
 
     @property
     def decides(self) -> str:
         """The figure that trials are judged by."""
-        return self.figure or MAIN_METRICS[self.target][0]
+        return self.figure or TARGETS[self.target].main_metrics[0]
 
     @property
     def minimises(self) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msd_spark.core.errors import UserError
 from training.data.dataset import Dataset
-from training.data.targets import Target
+from training.data.targets import target_of
 from training.evaluation.deciding import cost_of_epoch
 from training.evaluation.divergence import DivergedError
 from training.loop.session import build_model, forget_models, parsed
@@ -93,7 +93,7 @@ def run_trial(
         The figure at that epoch; None where the trial was given up, and then why.
     """
     options = parsed([*settings.fixed, *words])
-    how, target = options.training_settings(), Target.of(options.target, dataset)
+    how, target = options.training_settings(), target_of(options.target, dataset)
     model = build_model(options, dataset, target, how.optimizer.dtype_policy)
     trainer = Trainer(model, dataset, target, how, ranks)
 
@@ -109,7 +109,7 @@ def run_trial(
         history = trainer.fit(keep=watch)
     except (GivenUpError, DivergedError) as error:
         return None, getattr(error, "message", None) or str(error)
-    kept = min(history, key=lambda row: cost_of_epoch(row, target.name, how.best_by))
+    kept = min(history, key=lambda row: cost_of_epoch(row, target, how.best_by))
     return _figure(kept, settings), None
 
 

@@ -16,11 +16,10 @@ from training.comparing.options import CompareOptions, listed
 from training.comparing.runs import plan_runs
 from training.comparing.table import comparison_table, findings, markdown
 from training.data.predictions import Predictions
-from training.data.targets import FACTORS, GENRE, POPULARITY, TAGS, Target
-from training.runs.predictions_table import from_table
-from training.runs.run_folder import predictions_table
+from training.data.targets import TARGETS, make_target
+from training.runs.predictions_table import from_table, predictions_table
 
-TARGET = Target(GENRE, 3, ("Blues", "Jazz", "Rap"))
+TARGET = make_target("genre", ("Blues", "Jazz", "Rap"))
 BOOTSTRAP = Bootstrap(resamples=400, seed=3)
 METRICS = ("macro_f1", "accuracy")
 GOOD, BAD = Combination("cnn", "both"), Combination("dense", "both")
@@ -134,10 +133,10 @@ def test_runs_on_other_examples_are_not_compared() -> None:
         pool(TARGET, made, METRICS, BOOTSTRAP)
 
 
-@pytest.mark.parametrize("name", [GENRE, POPULARITY, TAGS, FACTORS])
+@pytest.mark.parametrize("name", TARGETS)
 def test_kept_predictions_come_back_as_they_were(name: str) -> None:
     generator = np.random.default_rng(2)
-    target = Target(name, 4, ("a", "b", "c", "d"))
+    target = make_target(name, ("a", "b", "c", "d"))
     n, present = 9, np.arange(9) % 3 > 0
     true = generator.integers(0, 4, n).astype(np.int32)
     if target.is_vector:

@@ -14,11 +14,11 @@ from training.data.assembly import Columns
 from training.data.dataset import Dataset
 from training.data.plan import RankPlan, plan_epoch
 from training.data.reading import Batch, Tally, batches, columns_for, read_row_groups, to_batch, to_numpy
-from training.data.targets import Target
+from training.data.targets import make_target
 
 SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=2)
 ROWS = [5, 5, 5, 3, 1]
-GENRE = Target("genre", len(LABELS), tuple(LABELS))
+GENRE = make_target("genre", tuple(LABELS))
 
 
 def small_columns(n: int) -> Columns:
@@ -156,7 +156,7 @@ def test_lists_become_a_matrix_without_a_copy(sliced: bool) -> None:
 
 @pytest.mark.parametrize("rows", [[[1.0], [1.0, 2.0]], [[1.0, 2.0], None], [[], [1.0, 2.0]]])
 def test_lists_of_several_lengths_are_refused(rows: list[list[float] | None]) -> None:
-    with pytest.raises(UserError, match="rows of several lengths"):
+    with pytest.raises(UserError, match="rows of different lengths"):
         to_numpy(pa.chunked_array([pa.array(rows, pa.list_(pa.float32()))]))
 
 

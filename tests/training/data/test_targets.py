@@ -7,7 +7,7 @@ import pytest
 from msd_spark.core.errors import UserError
 from tests.support.tiny_dataset import FACTOR_SIZE, LABELS, TAGS, write_tiny_dataset
 from training.data.dataset import Dataset
-from training.data.targets import TARGETS, Target
+from training.data.targets import TARGETS, target_of
 from training.loop.target_summary import summarise
 from training.ranks.ranks import Ranks
 
@@ -26,7 +26,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def test_a_target_is_as_the_dataset_has_it(dataset: Dataset) -> None:
-    genre, tags, popularity, factors = (Target.of(name, dataset) for name in TARGETS)
+    genre, tags, popularity, factors = (target_of(name, dataset) for name in TARGETS)
     assert (genre.size, genre.class_names, genre.column, genre.presence) == (
         3,
         tuple(LABELS),
@@ -42,22 +42,21 @@ def test_a_target_is_as_the_dataset_has_it(dataset: Dataset) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("tags", "train: dataset tiny has no tag vector; write one with jobs/dataset.py --tags 50"),
-        (
-            "factors",
-            "train: dataset tiny has no factors; write them with jobs/factors.py and jobs/dataset.py --factors",
-        ),
+        ("tags", "no column tag_vector; run msd-spark labels with a source of tags, then msd-spark dataset --tags 50"),
+        ("factors", "no column factors; run msd-spark plays and msd-spark factors, then msd-spark dataset --factors"),
     ],
 )
-def test_a_dataset_without_the_column_is_an_error_with_its_cure(plain: Dataset, name: str, message: str) -> None:
+def test_the_error_for_a_missing_column_names_the_commands_that_write_it(
+    plain: Dataset, name: str, message: str
+) -> None:
     with pytest.raises(UserError) as caught:
-        Target.of(name, plain)
-    assert str(caught.value) == message
+        target_of(name, plain)
+    assert str(caught.value) == f"dataset tiny has {message}"
 
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_summary_counts_the_examples_that_have_the_target(dataset: Dataset, name: str) -> None:
-    target = Target.of(name, dataset)
+    target = target_of(name, dataset)
     rows = [
         row
         for address in dataset.addresses("train")
@@ -79,5 +78,5 @@ def test_a_summary_counts_the_examples_that_have_the_target(dataset: Dataset, na
 
 
 def test_a_column_in_which_no_example_has_the_target_is_an_error(plain: Dataset) -> None:
-    with pytest.raises(UserError, match=r"^dataset tiny: none of 22 training examples has listens; jobs/plays"):
-        summarise(plain, Target.of("popularity", plain), Ranks.join())
+    with pytest.raises(UserError, match="none of the 22 training examples of dataset tiny has play counts"):
+        summarise(plain, target_of("popularity", plain), Ranks.join())

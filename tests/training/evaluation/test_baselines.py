@@ -15,7 +15,8 @@ from tests.support.predictions import predictions, target
 from tests.support.tiny_dataset import LABELS, write_tiny_dataset
 from training.data.dataset import Dataset
 from training.data.predictions import Predictions
-from training.data.targets import Target
+from training.data.targets import make_target
+from training.data.targets.target import Target
 from training.evaluation.baselines import TrainingTruths, artist_mean_scores, stratified_random
 from training.evaluation.bootstrap import Artists
 from training.evaluation.classification import classification_metrics
@@ -246,7 +247,7 @@ def made_for(dataset: Dataset, split: str, genre: Target) -> Predictions:
 
 
 def test_the_baselines_of_a_dataset_from_its_files(dataset: Dataset) -> None:
-    genre = Target("genre", 3, tuple(LABELS))
+    genre = make_target("genre", tuple(LABELS))
     made = {split: made_for(dataset, split, genre) for split in ("validation", "test")}
     metrics = judge_splits(dataset, genre, made, read_training_truths(dataset, genre), bootstrap=FAST)
     assert list(metrics) == ["validation", "test"]
@@ -263,12 +264,13 @@ def test_the_baselines_of_a_dataset_from_its_files(dataset: Dataset) -> None:
             "test"
         ]
     ) == ["model"]
-    shares = dataset.genre_counts("train") / 77
+    by_genre = dataset.metadata["examples_by_genre"]
+    shares = np.array([by_genre[label]["train"] for label in LABELS]) / 77
     np.testing.assert_allclose(read_training_truths(dataset, genre).prior, shares)
 
 
 def test_the_linear_baseline_sees_no_more_than_the_model(dataset: Dataset) -> None:
-    genre = Target("genre", 3, tuple(LABELS))
+    genre = make_target("genre", tuple(LABELS))
     made = {"test": made_for(dataset, "test", genre)}
     # Lyrics are noise in this dataset.
     metrics = judge_splits(dataset, genre, made, read_training_truths(dataset, genre), inputs="lyrics", bootstrap=FAST)
@@ -276,13 +278,13 @@ def test_the_linear_baseline_sees_no_more_than_the_model(dataset: Dataset) -> No
 
 
 def test_a_limit_reads_whole_files_until_it_is_reached(dataset: Dataset) -> None:
-    genre = Target("genre", 3, tuple(LABELS))
+    genre = make_target("genre", tuple(LABELS))
     assert len(read_features(dataset, "train", genre, limit=41).track_ids) == 70
     assert len(read_features(dataset, "train", genre, limit=40).track_ids) == 40
 
 
 def test_a_track_that_was_copied_to_balance_genres_counts_once(dataset: Dataset) -> None:
-    genre = Target("genre", 3, tuple(LABELS))
+    genre = make_target("genre", tuple(LABELS))
     once = read_training_truths(dataset, genre)
     dataset.metadata["files"]["train"] *= 2
     again = read_training_truths(dataset, genre)
@@ -291,7 +293,7 @@ def test_a_track_that_was_copied_to_balance_genres_counts_once(dataset: Dataset)
 
 
 def test_predictions_of_other_examples_are_refused(dataset: Dataset) -> None:
-    genre = Target("genre", 3, tuple(LABELS))
+    genre = make_target("genre", tuple(LABELS))
     made = {"test": made_for(dataset, "test", genre).take(np.arange(20))}
     with pytest.raises(UserError, match="test of dataset tiny changed during the training; run msd-spark train again"):
         judge_splits(dataset, genre, made, read_training_truths(dataset, genre), bootstrap=FAST)

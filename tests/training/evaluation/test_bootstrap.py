@@ -11,7 +11,7 @@ from tests.support.predictions import predictions, target
 from training.data.predictions import Predictions
 from training.data.targets import TARGETS
 from training.evaluation.bootstrap import Artists, mean_statistic, resample
-from training.evaluation.judgement import HEADLINES, candidate_of, epoch_metrics, judge
+from training.evaluation.judgement import candidate_of, epoch_metrics, judge
 from training.evaluation.ranking import RankedScores
 
 
@@ -32,7 +32,7 @@ def test_every_resample_has_the_figures_of_its_songs_written_out(name: str, seed
     made_candidate = candidate_of(what, made.true, made.scores, artists)
     for drawn in Bootstrap(resamples=4, seed=seed).draws(artists.count):
         fast = made_candidate.statistic(drawn)
-        assert set(HEADLINES[name]) <= set(fast)
+        assert set(TARGETS[name].headline_metrics) <= set(fast)
         for column in range(drawn.shape[1]):
             slow = epoch_metrics(what, drawn_directly(made, artists, drawn[:, column]))
             for figure, values in fast.items():

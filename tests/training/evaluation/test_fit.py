@@ -13,11 +13,11 @@ from msd_spark.core.warehouse import Warehouse
 from tests.support.predictions import predictions
 from training.data.dataset import Dataset
 from training.data.predictions import Predictions
-from training.data.targets import Target
+from training.data.targets import make_target
 from training.evaluation.baselines import TrainingTruths
 from training.evaluation.fit import Fit, fit_to
 from training.evaluation.leaks import find_leak
-from training.runs.run_folder import predictions_table
+from training.runs.predictions_table import predictions_table
 
 RUN: dict[str, Any] = {
     "run": "cnn",
@@ -41,7 +41,7 @@ def dataset(tmp_path: Path, labels: list[str], counts: list[int] | None = None, 
 
 
 def fit(run: dict[str, Any], other: Dataset, name: str, classes: list[str]) -> Fit:
-    return fit_to(run, other, Target(name, len(classes), tuple(classes)), "test")
+    return fit_to(run, other, make_target(name, tuple(classes)), "test")
 
 
 def test_genres_are_placed_by_name(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_predictions_of_classes_are_kept_by_name() -> None:
     with_hole = Predictions(
         made.track_ids, made.artist_groups, np.array([2, 0, -1], np.int32), made.scores, np.array([True, True, False])
     )
-    table = predictions_table(with_hole, Target("genre", 3, ("A", "B", "C"))).to_pydict()
+    table = predictions_table(with_hole, make_target("genre", ("A", "B", "C"))).to_pydict()
     assert list(table) == ["track_id", "artist_group", "true", "predicted", "probabilities"]
     assert table["true"] == ["C", "A", None]
     assert table["predicted"] == ["ABC"[place] for place in made.scores.argmax(axis=1)]
@@ -131,9 +131,9 @@ def test_predictions_of_tags_and_factors_are_lists() -> None:
     made = Predictions(
         np.array(["a", "b", "c"]), np.array(["x", "x", "y"]), true, scores, np.array([True, True, False])
     )
-    tags = predictions_table(made, Target("tags", 2, ("loud", "odd"))).to_pydict()
+    tags = predictions_table(made, make_target("tags", ("loud", "odd"))).to_pydict()
     assert tags["true"] == [["loud"], ["loud", "odd"], None]
     assert tags["predicted"] == [["loud"], ["odd"], []]
-    factors = predictions_table(made, Target("factors", 2, ("factor 0", "factor 1"))).to_pydict()
+    factors = predictions_table(made, make_target("factors", ("factor 0", "factor 1"))).to_pydict()
     assert list(factors) == ["track_id", "artist_group", "true", "predicted"]
     assert factors["true"] == [[1, 0], [1, 1], None]

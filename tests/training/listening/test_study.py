@@ -25,7 +25,8 @@ from msd_spark.core.warehouse import Warehouse
 from tests.support.tiny_dataset import LABELS, write_tiny_dataset
 from training.data.dataset import Dataset
 from training.data.predictions import Predictions
-from training.data.targets import Target
+from training.data.targets import make_target, target_of
+from training.data.targets.target import Target
 from training.evaluation.bootstrap import Artists
 from training.evaluation.judgement import read_training_truths
 from training.listen import run
@@ -40,7 +41,7 @@ from training.models.build import MODELS
 from training.models.settings import ModelSettings
 from training.runs.run_folder import FinishedRun, write_run
 
-GENRES = Target("genre", 3, tuple(LABELS))
+GENRES = make_target("genre", tuple(LABELS))
 NORMALISATION = {
     name: {"mean": [0.0] * width, "deviation": [1.0] * width}
     for name, width in (("chroma", 12), ("timbre", 12), ("lyric_vector", 50))
@@ -290,8 +291,8 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory, cnn: keras.Model) -> War
     folder = tmp_path_factory.mktemp("listening")
     opened = write_tiny_dataset(folder, {"train": [9, 8], "validation": [], "test": [7, 5]}, targets=True, missing=0.2)
     dataset = Dataset.open(opened, "tiny")
-    tags = Target.of("tags", dataset)
-    runs = {"cnn": (cnn, Target.of("genre", dataset)), "tags": (make("logistic", target=tags), tags)}
+    tags = target_of("tags", dataset)
+    runs = {"cnn": (cnn, target_of("genre", dataset)), "tags": (make("logistic", target=tags), tags)}
     for name, (model, target) in runs.items():
         truths = read_training_truths(dataset, target)
         write_run(opened, FinishedRun(name, model, dataset, target, {}, [], {}, {}, truths))

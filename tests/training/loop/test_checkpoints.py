@@ -66,7 +66,7 @@ def test_a_write_that_fails_leaves_the_one_before(
 )
 def test_other_settings_are_refused_by_name(checkpoints: Checkpoints, others: dict[str, object], told: str) -> None:
     checkpoints.write(state(1))
-    with pytest.raises(UserError, match=rf"models/r was begun with other settings: {told}\. .*--overwrite"):
+    with pytest.raises(UserError, match=rf"models/r was started with other settings: {told}\. .*--overwrite"):
         Checkpoints(checkpoints.warehouse, "r", others).read()
     assert Checkpoints(checkpoints.warehouse, "r", dict(reversed(SETTINGS.items()))).read() is not None
 
@@ -75,7 +75,7 @@ def test_half_a_checkpoint_is_told(checkpoints: Checkpoints, tmp_path: Path) -> 
     checkpoints.write(state(1))
     whole = (tmp_path / LAST).read_bytes()
     (tmp_path / LAST).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match=r"last\.npz cannot be read \(.*begin anew with --overwrite"):
+    with pytest.raises(UserError, match=r"last\.npz cannot be read \(.*start over with --overwrite"):
         checkpoints.read()
 
 
@@ -84,12 +84,12 @@ def test_who_may_begin(checkpoints: Checkpoints, tmp_path: Path) -> None:
         checkpoints.check_may_begin(resume=resume)
     checkpoints.write(state(1))
     checkpoints.check_may_begin(resume=True)
-    with pytest.raises(UserError, match="models/r was begun and not finished; go on with --run r --resume"):
+    with pytest.raises(UserError, match="models/r is unfinished; resume it with --run r --resume"):
         checkpoints.check_may_begin(resume=False)
     # A finished run is being overwritten, and that was interrupted.
     (tmp_path / "models" / "r" / "metadata.json").write_text("{}")
     checkpoints.check_may_begin(resume=True)
-    with pytest.raises(UserError, match="models/r is there already; name another --run, or say --overwrite"):
+    with pytest.raises(UserError, match="models/r exists already; choose another --run, or add --overwrite"):
         checkpoints.check_may_begin(resume=False)
     checkpoints.remove()
     assert not checkpoints.exist

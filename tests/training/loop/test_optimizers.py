@@ -11,7 +11,7 @@ from tests.support.tiny_dataset import write_tiny_dataset
 from training.data.augmentation import AugmentationSettings
 from training.data.dataset import Dataset
 from training.data.feed import FeedSettings
-from training.data.targets import Target
+from training.data.targets import target_of
 from training.loop.optimizers import OPTIMIZERS, OptimizerSettings, make_optimizer
 from training.loop.schedule import Schedule
 from training.loop.settings import TrainingSettings
@@ -67,7 +67,7 @@ def test_every_optimizer_goes_downhill(name: str) -> None:
 
 def trained(folder: Path, seed: int, precision: str = "float32") -> tuple[list[np.ndarray], list[float]]:
     dataset = Dataset.open(write_tiny_dataset(folder, {"train": [16, 16], "validation": [], "test": []}), "tiny")
-    target = Target.of("genre", dataset)
+    target = target_of("genre", dataset)
     optimizer = OptimizerSettings(precision=precision)
     keras.config.set_dtype_policy(optimizer.dtype_policy)
     try:

@@ -16,7 +16,7 @@ arrays = npst.arrays(
     st.sampled_from(["float32", "int64", "uint32", "float16"]), npst.array_shapes(min_dims=0, max_side=4)
 )
 several = st.lists(arrays, max_size=12).map(tuple)
-figures = st.floats(allow_nan=False, allow_infinity=False)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
 states = st.builds(
     TrainingState,
     epoch=st.integers(0, 10**6),
@@ -25,8 +25,8 @@ states = st.builds(
     optimizer=several,
     draws=several,
     sums=npst.arrays("float64", (3, 2)),
-    history=st.lists(st.dictionaries(st.text(max_size=5), figures, max_size=3), max_size=3),
-    best=st.builds(Best, epoch=st.integers(0, 99), figure=figures | st.just(np.inf), weights=several),
+    history=st.lists(st.dictionaries(st.text(max_size=5), numbers, max_size=3), max_size=3),
+    best=st.builds(Best, epoch=st.integers(0, 99), cost=numbers | st.just(np.inf), weights=several),
 )
 
 
@@ -38,12 +38,12 @@ def same(first: tuple[np.ndarray, ...], second: tuple[np.ndarray, ...]) -> bool:
 
 
 @given(states)
-def test_a_state_comes_back_to_the_bit(state: TrainingState) -> None:
+def test_a_state_is_restored_exactly(state: TrainingState) -> None:
     settings = {"model": "cnn", "ranks": 3, "nested": {"pools": [4, 2]}}
     found, found_settings = from_bytes(to_bytes(state, settings))
     assert found_settings == settings
     assert (found.epoch, found.step, found.history) == (state.epoch, state.step, state.history)
-    assert (found.best.epoch, found.best.figure) == (state.best.epoch, state.best.figure)
+    assert (found.best.epoch, found.best.cost) == (state.best.epoch, state.best.cost)
     for name in ("weights", "optimizer", "draws"):
         assert same(getattr(found, name), getattr(state, name))
     assert same(found.best.weights, state.best.weights)
@@ -55,14 +55,14 @@ def small() -> TrainingState:
 
 
 @given(st.data())
-def test_half_a_checkpoint_and_a_damaged_one_are_told(data: st.DataObject) -> None:
+def test_a_truncated_checkpoint_is_rejected(data: st.DataObject) -> None:
     content = to_bytes(small(), {})
     cut = data.draw(st.integers(0, len(content) - 1))
     with pytest.raises(ValueError, match=r"."):
         from_bytes(content[:cut])
 
 
-def test_a_flipped_bit_in_an_array_is_told() -> None:
+def test_a_flipped_bit_is_rejected() -> None:
     content = bytearray(to_bytes(small(), {}))
     place = content.index(np.arange(40.0).tobytes()) + 50
     content[place] ^= 1
@@ -82,23 +82,23 @@ def test_a_pickle_is_not_read() -> None:
 def test_another_format_is_not_read() -> None:
     sink = io.BytesIO()
     np.savez(sink, record=np.frombuffer(json.dumps({"format": 99}).encode(), np.uint8))
-    with pytest.raises(ValueError, match="format is 99, not 1"):
+    with pytest.raises(ValueError, match="format is 99, not 2"):
         from_bytes(sink.getvalue())
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=30), st.integers(0, 6))
-def test_the_best_epoch_is_the_first_of_the_lowest(found: list[int], patience: int) -> None:
+def test_the_best_epoch_is_the_first_of_the_lowest(costs: list[int], patience: int) -> None:
     best = Best()
-    for epoch, figure in enumerate(found, 1):
-        best = best.after(epoch, figure, [np.array(epoch)])
-        lowest = min(found[:epoch])
-        assert best.figure == lowest
-        assert best.epoch == found.index(lowest) + 1
+    for epoch, cost in enumerate(costs, 1):
+        best = best.after(epoch, cost, [np.array(epoch)])
+        lowest = min(costs[:epoch])
+        assert best.cost == lowest
+        assert best.epoch == costs.index(lowest) + 1
         assert best.weights[0] == best.epoch
         assert best.stalled(epoch, patience) == (patience > 0 and epoch - best.epoch >= patience)
 
 
-def test_the_place_is_told_for_people() -> None:
+def test_the_place_is_text() -> None:
     state = small()
     assert state.place == "epoch 1"
     assert TrainingState(1, 7, (), (), (), state.sums).place == "epoch 2, step 7"

@@ -10,12 +10,12 @@ import pytest
 import tensorflow as tf
 
 from training.data.predictions import Predictions
-from training.data.targets import Target
+from training.data.targets import make_target
 from training.models.losses import Loss
 
-GENRE = Target("genre", 3, tuple("abc"))
-TAGS = Target("tags", 2, ("x", "y"))
-FACTORS = Target("factors", 2, ("0", "1"))
+GENRE = make_target("genre", tuple("abc"))
+TAGS = make_target("tags", ("x", "y"))
+FACTORS = make_target("factors", ("0", "1"))
 
 
 Rows = Sequence[Sequence[float]]

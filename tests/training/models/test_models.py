@@ -11,12 +11,13 @@ import pytest
 
 from msd_spark.core.model_inputs import input_shapes
 from msd_spark.core.schemas import Geometry
-from training.data.targets import Target
+from training.data.targets import make_target
+from training.data.targets.target import Target
 from training.models.build import MODELS
 from training.models.settings import DEFAULTS, ModelSettings
 
 GEOMETRY = Geometry(n_segments=40, n_pitches=12, lyric_size=6)
-GENRE = Target("genre", 3, ("a", "b", "c"))
+GENRE = make_target("genre", ("a", "b", "c"))
 LENGTHS = np.array([40, 21, 5, 1])
 SMALL = {"filters": (8, 8, 8), "hidden": (12,), "dropout": 0.3}
 NORMALISATION = {
@@ -62,7 +63,7 @@ def model(request: pytest.FixtureRequest) -> keras.Model:
 
 def test_factors_are_given_on_their_own_scale() -> None:
     moments = {"mean": [3.0, -2.0], "deviation": [0.5, 4.0]}
-    target = Target("factors", 2, ("factor 0", "factor 1"))
+    target = make_target("factors", ("factor 0", "factor 1"))
     model = MODELS["dense"](GEOMETRY, target, NORMALISATION | {"factors": moments}, ModelSettings(**SMALL))  # type: ignore[arg-type]
     before = keras.Model(model.input, model.get_layer("factors_standardised").output)
     expected = scores(before, songs()) * np.array([0.5, 4.0]) + np.array([3.0, -2.0])
@@ -135,7 +136,7 @@ def test_a_model_that_only_hears_knows_no_lyrics_and_the_other_way_round() -> No
     [("genre", "softmax"), ("popularity", "softmax"), ("tags", "sigmoid"), ("factors", "linear")],
 )
 def test_the_target_picks_the_head(name: str, activation: str) -> None:
-    head = make("dense", Target(name, 4, tuple("abcd"))).get_layer(name)
+    head = make("dense", make_target(name, tuple("abcd"))).get_layer(name)
     assert head.units == 4
     assert head.activation.__name__ == activation
 

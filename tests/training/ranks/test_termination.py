@@ -1,4 +1,4 @@
-"""Being told to end: in plain code, in a finaliser, and while another error is told."""
+"""SIGTERM in plain code, in a finaliser, and while another error is printed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from training.ranks.termination import raising_when_told_to_end
+from training.ranks.termination import raising_at_sigterm
 
 
 class EndError(Exception):
@@ -25,32 +25,34 @@ def as_before() -> Iterator[None]:
     assert sys.unraisablehook is hook
 
 
-def tell_to_end() -> None:
+def send_sigterm() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Finalised:
     def __del__(self) -> None:
-        tell_to_end()
+        send_sigterm()
         time.sleep(0.2)
 
 
-def test_the_error_is_raised_where_the_signal_is_heard() -> None:
+def test_the_error_is_raised_at_the_signal() -> None:
     def work() -> None:
-        with raising_when_told_to_end(EndError):
-            tell_to_end()
+        with raising_at_sigterm(EndError):
+            send_sigterm()
             time.sleep(5)
 
     with pytest.raises(EndError):
         work()
-    tell_to_end()  # not heard: the error is being told
+    send_sigterm()  # ignored: the error is being printed
 
 
-def test_in_a_finaliser_it_is_raised_a_moment_later_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
+def test_in_a_finaliser_the_error_is_raised_a_moment_later_and_nothing_is_printed(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     reached = []
 
     def work() -> None:
-        with raising_when_told_to_end(EndError):
+        with raising_at_sigterm(EndError):
             Finalised()
             reached.append("after the finaliser")
             time.sleep(5)
@@ -72,11 +74,11 @@ def test_in_a_finaliser_of_what_another_error_leaves_the_other_error_is_told(
             del kept
 
     def work() -> None:
-        with raising_when_told_to_end(EndError) as hear_no_more:
+        with raising_at_sigterm(EndError) as ignore_sigterm:
             try:
                 fail()
             except ValueError:
-                hear_no_more()
+                ignore_sigterm()
                 time.sleep(0.1)
                 raise
 
@@ -85,22 +87,22 @@ def test_in_a_finaliser_of_what_another_error_leaves_the_other_error_is_told(
     assert capfd.readouterr().err == ""
 
 
-def test_what_others_cannot_raise_is_told_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_unraisable_errors_are_printed_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
     class Broken:
         def __del__(self) -> None:
             raise EndError("not of a signal")
 
-    told: list[str] = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: told.append(str(unraisable.exc_value)))
-    with raising_when_told_to_end(EndError):
+    printed: list[str] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: printed.append(str(unraisable.exc_value)))
+    with raising_at_sigterm(EndError):
         Broken()
-    assert told == ["not of a signal"]
+    assert printed == ["not of a signal"]
 
 
-def test_after_a_block_that_ends_well_the_signal_is_heard_as_before() -> None:
-    heard = []
-    signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
-    with raising_when_told_to_end(EndError):
+def test_after_the_block_the_former_handler_is_active() -> None:
+    received = []
+    signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
+    with raising_at_sigterm(EndError):
         pass
-    tell_to_end()
-    assert heard == [signal.SIGTERM]
+    send_sigterm()
+    assert received == [signal.SIGTERM]

@@ -1,0 +1,31 @@
+"""Targets that a model can learn, one module each; see docs/how-to/new-target.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from training.data.dataset import Dataset
+from training.data.targets.factors import Factors
+from training.data.targets.genre import Genre
+from training.data.targets.popularity import Popularity
+from training.data.targets.tags import Tags
+from training.data.targets.target import Target
+
+TARGETS: dict[str, type[Target]] = {target.name: target for target in (Genre, Tags, Popularity, Factors)}
+"""Every target, by the name that ``--target`` takes."""
+
+
+def make_target(name: str, class_names: Sequence[str]) -> Target:
+    """Return a target with the given outputs."""
+    return TARGETS[name](tuple(class_names))
+
+
+def target_of(name: str, dataset: Dataset) -> Target:
+    """Return a target with the outputs that it has in a dataset.
+
+    Raises
+    ------
+    UserError
+        If the dataset lacks the target's column.
+    """
+    return TARGETS[name].of(dataset)

@@ -1,0 +1,31 @@
+"""The target ``genre``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from training.data.dataset import Dataset
+from training.data.targets.forms import ClassTarget
+
+
+class Genre(ClassTarget):
+    """The genre of a song."""
+
+    name = "genre"
+    column = "genre_index"
+    content = "a genre"
+    remedy = "run msd-spark labels, then msd-spark dataset"
+    main_metrics = ("macro_f1", "accuracy")
+    headline_metrics = (
+        "accuracy",
+        "balanced_accuracy",
+        "macro_f1",
+        "weighted_f1",
+        "macro_average_precision",
+        "log_loss",
+    )
+
+    @classmethod
+    def outputs(cls, dataset: Dataset) -> Sequence[str]:
+        """Return the genres of the label set."""
+        return dataset.labels
