@@ -1,4 +1,4 @@
-"""Convolutions over chroma and timbre together, self-attention if asked for, and attentive pooling over time."""
+"""A CNN over chroma and timbre together, with optional self-attention and attentive pooling."""
 
 from __future__ import annotations
 
@@ -13,27 +13,15 @@ from training.models.parts import STREAMS, head, make_inputs, normalised
 from training.models.settings import ModelSettings, Normalisation
 
 SMALLEST_VARIANCE = 1e-3
-"""Added before the square root, whose slope has no bound at 0."""
+"""Added before the square root, which has an infinite slope at 0."""
 
 
 def attention(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:
-    """Return convolutions over chroma and timbre side by side, self-attention, and attentive pooling.
+    """Return a model with convolutions, residual self-attention [1]_ and attentive pooling [2]_.
 
-    ``(300, 24)`` → convolutions and pooling, as in the CNN: ``(38, 128)`` → self-attention among what is
-    left of the segments, added to it, where `settings.heads` is above 0 → mean and deviation over time,
-    weighted by a learned attention: ``(256,)`` → dense layers.
-
-    Parameters
-    ----------
-    geometry : Geometry
-    target : Target
-    normalisation : mapping
-    settings : ModelSettings
-
-    Returns
-    -------
-    keras.Model
-        From the named inputs to scores ``(target.size,)``.
+    Chroma and timbre ``(300, 24)`` → convolutions and pooling as in the CNN ``(38, 128)`` → self-attention if
+    `settings.heads` is above 0 → mean and standard deviation over time, weighted by a learned attention ``(256,)`` →
+    dense layers.
 
     References
     ----------
@@ -42,7 +30,7 @@ def attention(geometry: Geometry, target: Target, normalisation: Normalisation, 
     """
     inputs = make_inputs(geometry)
     pooled = []
-    if settings.hears:
+    if settings.uses_audio:
         both = layers.Concatenate(name="segments")([normalised(inputs, name, normalisation) for name in STREAMS])
         features, mask = convolutions(both, inputs[MASK], "segments", settings)
         if settings.heads:
@@ -52,7 +40,7 @@ def attention(geometry: Geometry, target: Target, normalisation: Normalisation, 
 
 
 def _self_attention(features: keras.KerasTensor, mask: keras.KerasTensor, settings: ModelSettings) -> keras.KerasTensor:
-    """Return features ``(n, n_features)`` plus what each place takes from the others that are there."""
+    """Return features ``(n, n_features)`` plus their self-attention; masked places are ignored."""
     n_places, n_features = features.shape[1:]
     attended = layers.LayerNormalization(name="attention_normalised")(features)
     attended = layers.MultiHeadAttention(
@@ -62,7 +50,7 @@ def _self_attention(features: keras.KerasTensor, mask: keras.KerasTensor, settin
 
 
 def _attentive_statistics(features: keras.KerasTensor, mask: keras.KerasTensor) -> keras.KerasTensor:
-    """Return mean and deviation ``(2 * n_features,)`` of features ``(n, n_features)``, weighted by attention."""
+    """Return the attentive mean and standard deviation ``(2 * n_features,)`` of features ``(n, n_features)``."""
     n_places, n_features = features.shape[1:]
     scores = layers.Dense(1, name="pool_score")(layers.Dense(n_features // 2, activation="tanh", name="pool")(features))
     flat = layers.Reshape((n_places,), name="pool_score_flat")(scores)

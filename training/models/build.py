@@ -1,8 +1,7 @@
-"""Keras models: from chroma, timbre and lyrics to a target's scores, by way of a 50-dimensional embedding.
+"""The Keras models: from chroma, timbre and lyrics to a target's scores, through an embedding of 50 dimensions.
 
-Every model is functional and made of Keras's own layers and operations alone, so that plain
-Keras loads it in safe mode. All take the inputs of `msd_spark.core.model_inputs.input_shapes` and
-carry a layer named ``embedding`` before the head.
+Every model is functional and has only layers and operations of Keras, so Keras alone loads it in safe mode. All have
+the inputs of `msd_spark.core.model_inputs.input_shapes` and a layer named ``embedding`` before the head.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Convolutions along the segments, a stream each for chroma and timbre."""
+"""A CNN along the segments, with one stream for chroma and one for timbre."""
 
 from __future__ import annotations
 
@@ -13,27 +13,14 @@ from training.models.settings import ModelSettings, Normalisation
 
 
 def cnn(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:
-    """Return a 1-D CNN with a stream each for chroma and timbre.
+    """Return a 1-D CNN with one stream for chroma and one for timbre.
 
-    A stream is a row of convolutions, each followed by max pooling, and a mean over the
-    segments that are there: ``(300, 12)`` → ``(75, 128)`` → ``(38, 128)`` → ``(19, 256)`` →
-    ``(256,)``. Both streams and the lyric vector meet in dense layers.
-
-    Parameters
-    ----------
-    geometry : Geometry
-    target : Target
-    normalisation : mapping
-    settings : ModelSettings
-
-    Returns
-    -------
-    keras.Model
-        From the named inputs to scores ``(target.size,)``.
+    A stream has convolutions with max pooling and a mean over the song's segments: ``(300, 12)`` → ``(75, 128)`` →
+    ``(38, 128)`` → ``(19, 256)`` → ``(256,)``. Dense layers combine both streams and the lyric vector.
     """
     inputs = make_inputs(geometry)
     streams = []
-    for name in STREAMS if settings.hears else ():
+    for name in STREAMS if settings.uses_audio else ():
         features, mask = convolutions(normalised(inputs, name, normalisation), inputs[MASK], name, settings)
         streams.append(masked_mean(features, mask, f"{name}_mean"))
     return head(inputs, streams, target, normalisation, settings, "cnn")
@@ -42,31 +29,30 @@ def cnn(geometry: Geometry, target: Target, normalisation: Normalisation, settin
 def convolutions(
     features: keras.KerasTensor, mask: keras.KerasTensor, name: str, settings: ModelSettings
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Return features ``(n_segments, n)`` after convolutions and max pooling, and the mask of what is left.
+    """Return features and mask after convolutions and max pooling.
 
     Parameters
     ----------
     features : KerasTensor
-        Shape ``(n_segments, n_features)``, zero in the padding.
+        Shape ``(n_segments, n_features)``, 0 in the padding.
     mask : KerasTensor
         Shape ``(n_segments,)``.
     name : str
-        Begins the layers' names.
-    settings : ModelSettings
+        Prefix of the layers' names.
 
     Returns
     -------
     tuple of KerasTensor
-        Shapes ``(n, filters[-1])``, zero in the padding, and ``(n,)``, 1 where any segment was.
+        Shapes ``(n, filters[-1])``, 0 in the padding, and ``(n,)``, 1 if any of the pooled segments exists.
     """
-    there = column(mask, f"{name}_there")
+    existing = column(mask, f"{name}_there")
     for number, (filters, pool) in enumerate(zip(settings.filters, settings.pools, strict=True), 1):
         label = f"{name}_{number}"
         features = layers.Conv1D(
             filters, settings.width, padding="same", activation="relu", name=f"{label}_convolution"
         )(features)
-        # A filter's answer beyond the song's end must not outlive the pooling.
-        features = layers.Multiply(name=f"{label}_masked")([features, there])
+        # The output of a filter beyond the end of the song must not pass the pooling.
+        features = layers.Multiply(name=f"{label}_masked")([features, existing])
         features = layers.MaxPooling1D(pool, padding="same", name=f"{label}_pool")(features)
-        there = layers.MaxPooling1D(pool, padding="same", name=f"{label}_mask_pool")(there)
-    return features, layers.Reshape((there.shape[1],), name=f"{name}_mask_flat")(there)
+        existing = layers.MaxPooling1D(pool, padding="same", name=f"{label}_mask_pool")(existing)
+    return features, layers.Reshape((existing.shape[1],), name=f"{name}_mask_flat")(existing)

@@ -1,4 +1,4 @@
-"""Dense layers over the flattened segments: the original project's baseline."""
+"""Dense layers over the flattened segments: the baseline of the original project."""
 
 from __future__ import annotations
 
@@ -12,23 +12,10 @@ from training.models.settings import ModelSettings, Normalisation
 
 
 def dense(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:
-    """Return dense layers over chroma and timbre, each flattened from ``(300, 12)`` to ``(3600,)``.
-
-    Parameters
-    ----------
-    geometry : Geometry
-    target : Target
-    normalisation : mapping
-    settings : ModelSettings
-
-    Returns
-    -------
-    keras.Model
-        From the named inputs to scores ``(target.size,)``.
-    """
+    """Return dense layers over chroma and timbre, each flattened from ``(300, 12)`` to ``(3600,)``."""
     inputs = make_inputs(geometry)
     streams = [
         layers.Flatten(name=f"{name}_flat")(normalised(inputs, name, normalisation))
-        for name in (STREAMS if settings.hears else ())
+        for name in (STREAMS if settings.uses_audio else ())
     ]
     return head(inputs, streams, target, normalisation, settings, "dense")

@@ -1,4 +1,4 @@
-"""Multinomial regression on a song's summary: the honest simple baseline."""
+"""Multinomial regression on summary statistics of a song."""
 
 from __future__ import annotations
 
@@ -16,35 +16,22 @@ from training.models.settings import ModelSettings, Normalisation
 
 
 def logistic(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:
-    """Return a linear model of timbre's mean (12) and covariance (78), chroma's mean (12) and the lyric vector.
+    """Return a linear model of the mean (12) and covariance (78) of timbre, the mean of chroma (12) and lyrics.
 
-    Parameters
-    ----------
-    geometry : Geometry
-    target : Target
-    normalisation : mapping
-    settings : ModelSettings
-        `hidden`, `dropout` and `embedding_activation` do not apply: nothing here bends.
-
-    Returns
-    -------
-    keras.Model
-        From the named inputs to scores ``(target.size,)``.
+    The settings `hidden`, `dropout` and `embedding_activation` do not apply.
 
     Notes
     -----
-    The embedding is a linear layer of 50 units, so that this model's folder scores the catalogue
-    like any other's. Two linear layers are one whose matrix has rank 50 at most; with fewer than 50
-    outputs that excludes nothing, and the scores are those of a multinomial regression.
+    The embedding is a linear layer of 50 units, as in all models. With fewer than 50 outputs, two linear layers are
+    equivalent to one, and the scores are those of a multinomial regression.
 
-    Segments are in units of the train split's deviations before they are summed up, which leaves
-    means and covariances of order one: the covariance of an average song is near the identity, so
-    that is taken off. Mean and covariance as a song's summary: Mandel and Ellis, "Song-level
-    features and support vector machines for music classification", ISMIR 2005.
+    Segments are divided by the standard deviations of the train split, so the covariance of an average song is near
+    the identity, which is subtracted. Mean and covariance as features of a song: Mandel and Ellis, "Song-level features
+    and support vector machines for music classification", ISMIR 2005.
     """
     inputs = make_inputs(geometry)
     summaries = []
-    if settings.hears:
+    if settings.uses_audio:
         mask = inputs[MASK]
         timbre = normalised(inputs, TIMBRE, normalisation)
         mean = masked_mean(timbre, mask, "timbre_mean")
@@ -58,7 +45,7 @@ def logistic(geometry: Geometry, target: Target, normalisation: Normalisation, s
 
 
 def _covariance(features: keras.KerasTensor, mean: keras.KerasTensor, mask: keras.KerasTensor) -> keras.KerasTensor:
-    """Return the upper triangle of features' covariance over the segments that are there, less the identity."""
+    """Return the upper triangle of the covariance over a song's segments, minus the identity."""
     n_features = features.shape[2]
     centred = layers.Subtract(name="timbre_centred")([features, layers.Reshape((1, n_features))(mean)])
     share = column(mask / ops.sum(mask, axis=1, keepdims=True), "segment_share")

@@ -1,4 +1,4 @@
-"""Recurrent layers along the segments, a stream each for chroma and timbre."""
+"""Recurrent layers along the segments, with one stream for chroma and one for timbre."""
 
 from __future__ import annotations
 
@@ -13,34 +13,20 @@ from training.models.settings import ModelSettings, Normalisation
 
 
 def lstm(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:
-    """Return two LSTM layers of 10 units a stream, of which the output at the song's last segment counts.
+    """Return a model with two LSTM layers of 10 units per stream; the output at the last segment is used.
 
     A stream: ``(300, 12)`` → ``(300, 10)`` → ``(300, 10)`` → ``(10,)``.
 
-    Parameters
-    ----------
-    geometry : Geometry
-    target : Target
-    normalisation : mapping
-    settings : ModelSettings
-
-    Returns
-    -------
-    keras.Model
-        From the named inputs to scores ``(target.size,)``.
-
     Notes
     -----
-    The layers get no mask. Padding comes after the song and a recurrence looks back alone, so
-    the outputs within the song cannot depend on it; the one at the last segment is picked
-    afterwards. Masked, every step of the loop would select between old and new states, and
-    cuDNN's fused kernels, which Keras takes by itself on a GPU, could not always be used.
+    The layers have no mask: padding follows the song, so the outputs within the song do not depend on it, and the
+    output at the last segment is selected afterwards. With a mask, cuDNN's fused kernels could not always be used.
     """
     inputs = make_inputs(geometry)
     streams = []
-    if settings.hears:
+    if settings.uses_audio:
         mask = inputs[MASK]
-        # 1 at the last segment alone: there the mask falls from 1 to 0, or ends.
+        # 1 only at the last segment, where the mask falls from 1 to 0 or ends.
         last = mask - ops.pad(mask[:, 1:], ((0, 0), (0, 1)))
         for name in STREAMS:
             values = normalised(inputs, name, normalisation)

@@ -1,4 +1,4 @@
-"""What every model begins with, its normalised inputs, and what it ends with: embedding and head."""
+"""Parts of every model: normalised inputs, embedding and head."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from training.models.settings import ModelSettings, Normalisation
 Inputs = Mapping[str, keras.KerasTensor]
 
 STREAMS = (CHROMA, TIMBRE)
-"""The inputs that run along a song's segments."""
+"""The inputs along the segments of a song."""
 
 
 def make_inputs(geometry: Geometry) -> dict[str, keras.KerasTensor]:
@@ -24,7 +24,7 @@ def make_inputs(geometry: Geometry) -> dict[str, keras.KerasTensor]:
 
 
 def normalised(inputs: Inputs, name: str, normalisation: Normalisation) -> keras.KerasTensor:
-    """Return an input at mean 0 and deviation 1; padding, and lyrics that are not there, at exactly 0."""
+    """Return an input with mean 0 and standard deviation 1; padding and missing lyrics are exactly 0."""
     mean, deviation = normalisation[name]["mean"], normalisation[name]["deviation"]
     scaled = layers.Normalization(
         mean=list(mean), variance=[value**2 for value in deviation], name=f"{name}_normalised"
@@ -35,12 +35,12 @@ def normalised(inputs: Inputs, name: str, normalisation: Normalisation) -> keras
 
 
 def column(mask: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    """Return a mask ``(n_segments,)`` as ``(n_segments, 1)``, to multiply features with."""
+    """Return a mask ``(n_segments,)`` as ``(n_segments, 1)``, a factor for features."""
     return layers.Reshape((mask.shape[1], 1), name=name)(mask)
 
 
 def masked_mean(features: keras.KerasTensor, mask: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    """Return the mean ``(n_features,)`` of features ``(n, n_features)`` over the places that a mask ``(n,)`` marks."""
+    """Return the mean ``(n_features,)`` of features ``(n, n_features)`` where the mask ``(n,)`` is 1."""
     return layers.GlobalAveragePooling1D(name=name)(features, mask=mask)
 
 
@@ -52,19 +52,12 @@ def head(
     settings: ModelSettings,
     name: str,
 ) -> keras.Model:
-    """Return the model that ends in dense layers, the embedding of 50 units, and the target's head.
+    """Return a model that ends in dense layers, the embedding of 50 units and the target's head.
 
     Parameters
     ----------
-    inputs : mapping
-        The model's named inputs.
     audio : sequence of KerasTensor
-        What the model made of chroma and timbre, each ``(n_features,)``; empty where it does not hear.
-    target : Target
-        Softmax for genre and popularity, a sigmoid each for tags, plain numbers for factors.
-    normalisation : mapping
-    settings : ModelSettings
-    name : str
+        Features ``(n_features,)`` of chroma and timbre; empty if the model uses only lyrics.
 
     Returns
     -------
@@ -73,16 +66,15 @@ def head(
 
     Notes
     -----
-    The embedding bends by tanh. Measured on 2,000 generated songs (12 epochs; attention with two seeds, CNN
-    with one), with ReLU 2 or 3 of the 50 units were dead: 0 for every test song. With tanh, as with no
-    activation, none was, and the units shared more of the variance: 8.4 to 9.0 effective dimensions against
-    6.8 (ReLU) and 6.3 to 8.3 (none). Mean macro-F1 over validation and test: 0.755 ReLU, 0.765 none,
-    0.781 tanh, where runs differ by more than that; mean log loss 0.80, 0.87 and 0.71.
+    Measured on 2,000 generated songs (12 epochs; attention with two seeds, CNN with one): with ReLU, 2 or 3 of the 50
+    units of the embedding were 0 for every test song; with tanh, or without activation, none. Effective dimensions: 8.4
+    to 9.0 with tanh, 6.8 with ReLU, 6.3 to 8.3 without activation. Mean macro F1 over validation and test: 0.781,
+    0.755, 0.765 (runs differ by more than that); mean log loss 0.71, 0.80, 0.87.
     """
-    together = list(audio)
-    if settings.reads:
-        together += [normalised(inputs, LYRIC_VECTOR, normalisation), inputs[HAS_LYRICS]]
-    values = layers.Concatenate(name="together")(together) if len(together) > 1 else together[0]
+    features = list(audio)
+    if settings.uses_lyrics:
+        features += [normalised(inputs, LYRIC_VECTOR, normalisation), inputs[HAS_LYRICS]]
+    values = layers.Concatenate(name="together")(features) if len(features) > 1 else features[0]
     for number, units in enumerate(settings.hidden, 1):
         values = layers.Dropout(settings.dropout, name=f"dropout_{number}")(values)
         values = layers.Dense(units, activation="relu", kernel_regularizer=penalty(settings), name=f"dense_{number}")(
@@ -100,8 +92,8 @@ def head(
     name_of_scores = f"{target.name}_standardised" if moments else target.name
     scores = layers.Dense(target.size, activation=target.activation, dtype="float32", name=name_of_scores)(embedding)
     if moments:
-        # Factors are small numbers. A head that gave them as they are began far off and was then pushed to their mean
-        # and stayed there: on 1,430 generated songs its test cosine was .286, that of the mean .282; now it is .725.
+        # Factors are small numbers. A head that predicted them directly started far off and remained at their mean:
+        # on 1,430 generated songs its test cosine was .286 (.282 for the mean), with standardised factors .725.
         variance = [value**2 for value in moments["deviation"]]
         restored = layers.Normalization(
             axis=-1, mean=list(moments["mean"]), variance=variance, invert=True, dtype="float32", name=target.name

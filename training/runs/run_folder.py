@@ -1,7 +1,7 @@
-"""The folder of a run, ``models/RUN/``: the model and all that scoring and people need to know of it.
+"""Write and read the folder of a finished run, ``models/RUN/``.
 
-It holds no pickle: the model in Keras's own format, JSON beside it, predictions as Parquet.
-The metadata is written last, so a folder that has it is whole.
+It has the model in the format of Keras, JSON files, and predictions as Parquet; no pickles. The metadata is written
+last, so a folder with metadata is complete.
 """
 
 from __future__ import annotations
@@ -30,30 +30,25 @@ from training.evaluation.fit import factors_of
 from training.runs.predictions_table import predictions_table
 
 TRAINING_EXAMPLES = "training_examples.parquet"
-"""Track id, artist group and class of every example that a run was trained on: what leaks are found by."""
+"""Track id, artist group and class of every training example, to detect leaks."""
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run as it goes into its folder.
+    """A finished run.
 
     Attributes
     ----------
-    name : str
-    model : keras.Model
-    dataset : Dataset
-    target : Target
     arguments : dict
-        Of the command, and the settings they stand for.
+        Options of the command and the settings that follow from them.
     history : list of dict
-        A row of figures an epoch.
+        One row of metrics per epoch.
     metrics : dict
-        By split, by candidate: see `training.evaluation.judgement.judge`.
+        By split and candidate; see `training.evaluation.judgement.judge`.
     predictions : dict
         By split.
-    training : TrainingTruths
     add_to : callable, optional
-        Adds files to the run's folder, given the path of its staging folder.
+        Adds files to the staging folder of the run, given its path.
     """
 
     name: str
@@ -133,7 +128,7 @@ def _training_table(training: TrainingTruths) -> pa.Table:
 
 
 def read_model(warehouse: Warehouse, run: str) -> keras.Model:
-    """Load a run's model, in safe mode: nothing from its file is executed."""
+    """Load the model of a run in safe mode: no code from its file is executed."""
     with tempfile.TemporaryDirectory() as scratch:
         local = Path(scratch, MODEL)
         with warehouse.filesystem.open_input_stream(warehouse.path(RUNS, run, MODEL)) as source:
@@ -142,7 +137,7 @@ def read_model(warehouse: Warehouse, run: str) -> keras.Model:
 
 
 def read_training(warehouse: Warehouse, metadata: dict[str, Any]) -> TrainingTruths:
-    """Return what a run's training examples were, from its folder."""
+    """Return the truths of a run's training examples."""
     path = warehouse.path(RUNS, metadata["run"], TRAINING_EXAMPLES)
     table = pq.read_table(path, filesystem=warehouse.filesystem)
     track_ids, groups = (np.array(table[name].to_pylist(), dtype=str) for name in ("track_id", "artist_group"))
