@@ -1,4 +1,4 @@
-"""Raise an error when the process is told to end."""
+"""Raise an error when the process receives SIGTERM."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from training.data.dataset import Dataset
 
 NONE, BALANCED, SQRT = "none", "balanced", "sqrt"
 CLASS_WEIGHTS = (NONE, BALANCED, SQRT)
-"""Rules for weighting rare classes up: ``balanced`` gives all classes the same total, ``sqrt`` its square root."""
+"""Rules for weighting rare classes up: ``balanced`` equalises the totals of the classes, ``sqrt`` halfway."""
 
 POWERS = {BALANCED: 1.0, SQRT: 0.5}
 
