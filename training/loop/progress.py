@@ -16,7 +16,7 @@ from tqdm import tqdm
 SECONDS_BETWEEN_LINES = 60.0
 """A log gets a line this often within an epoch."""
 
-LAUNCHERS = ("horovodrun", "launch.py")
+LAUNCHERS = ("horovodrun", "training.ranks.launch")
 
 
 def is_terminal(stream: TextIO) -> bool:

@@ -1,4 +1,4 @@
-"""``python training/ranks/launch.py -np 4 training/train.py``: horovodrun without its slow checks.
+"""``python -m training.ranks.launch -np 4 training/train.py``: horovodrun without its slow checks.
 
 ``horovodrun`` imports TensorFlow twice, only to find out that this Horovod was built with Gloo and without MPI.
 """
