@@ -102,16 +102,7 @@ class Funnel:
 
 def genre_table(steps: list[Step], rows_by_genre: dict[str, dict[str, int]]) -> str:
     """Return the tracks per genre after every step, and the rows per genre and split, as text."""
-    genres = sorted({genre for step in steps for genre in step.by_genre} | set(rows_by_genre))
-    if not genres:
-        return ""
-    shown = [step for step in steps if step.name not in (*SPLITS, "examples")]
-    rows = [
-        (
-            genre,
-            *(step.by_genre.get(genre, 0) for step in shown),
-            *(rows_by_genre.get(genre, {}).get(split, 0) for split in SPLITS),
-        )
-        for genre in genres
-    ]
-    return tabulate(rows, headers=["genre", *(step.name for step in shown), *(f"{split} rows" for split in SPLITS)])
+    columns = {step.name: step.by_genre for step in steps if step.name not in (*SPLITS, "examples")}
+    columns |= {f"{split} rows": {genre: n[split] for genre, n in rows_by_genre.items()} for split in SPLITS}
+    table = pd.DataFrame(columns).fillna(0).astype(int).sort_index()
+    return tabulate(table, headers=["genre", *columns]) if len(table) else ""

@@ -169,11 +169,9 @@ def check_written(plan: pd.DataFrame, written: pd.DataFrame) -> None:
         If a file lacks rows, because ``songs/`` changed after the plan was made.
     """
     planned = plan.groupby(["split", "file"]).size()
-    rows = written.set_index(["split", "file"])["rows"].reindex(planned.index, fill_value=0)
-    wrong = planned[planned != rows]
-    if len(wrong) or len(written) != len(planned):
-        split, file = wrong.index[0] if len(wrong) else ("?", -1)
+    rows = written.set_index(["split", "file"])["rows"]
+    if len(rows) != len(planned) or not rows.reindex(planned.index, fill_value=0).equals(planned):
         raise UserError(
-            f"{len(plan)} rows planned and {int(written['rows'].sum())} written, first difference in {split} "
-            f"file {file}; songs/ changed meanwhile, run msd-spark dataset again when nothing writes to it",
+            f"{len(plan)} rows planned and {rows.sum()} written: songs/ changed meanwhile; "
+            "run msd-spark dataset again when nothing writes to it"
         )

@@ -1,9 +1,9 @@
 """Move the segments of the examples from the files of ``songs/`` to the files of a dataset, in one Spark shuffle.
 
 A task reads row groups of ``songs/`` and computes the features of each example. Rows for the same bundle of files
-travel as one message of raw bytes, so Spark moves a few large values instead of lists of floats. The receiving worker
-puts the rows in order and writes the files of the bundle; the other columns come from the plan, a Parquet file with one
-row group per bundle. Workers read and write through the warehouse's filesystem and hold one batch or bundle at a time.
+travel as one message of numpy arrays, so Spark moves a few large values. The receiving worker puts the rows in order
+and writes the files of the bundle; the other columns come from the plan, a Parquet file with one row group per bundle.
+Workers hold one batch or bundle at a time.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ class Reading:
     slots: np.ndarray
 
 
-Message = tuple[int, tuple[bytes, bytes, bytes, bytes]]
-"""A bundle, and the slots, lengths, chroma and timbre of rows for it."""
+Message = tuple[int, tuple[np.ndarray, dict[str, np.ndarray]]]
+"""A bundle, and the slots and segments of rows for it."""
 
 
 def bundle_files(plan: pd.DataFrame, row_bytes: int) -> tuple[np.ndarray, list[list[File]]]:
@@ -217,8 +217,8 @@ def _messages(
     segments = segment_columns(songs, geometry)
     order = np.argsort(bundles, kind="stable")
     for places in np.split(order, np.flatnonzero(np.diff(bundles[order])) + 1):
-        parts = (slots[places], *(segments[name][inverse[places]] for name in ("n_segments", "chroma", "timbre")))
-        yield int(bundles[places[0]]), tuple(part.tobytes() for part in parts)
+        rows_of_bundle = {name: values[inverse[places]] for name, values in segments.items()}
+        yield int(bundles[places[0]]), (slots[places], rows_of_bundle)
 
 
 def write_bundle(
@@ -236,12 +236,10 @@ def write_bundle(
         "n_segments": np.zeros(n_rows, np.int32),
     }
     received = np.zeros(n_rows, np.int32)
-    for _, (slots, lengths, chroma, timbre) in messages:
-        places = np.frombuffer(slots, np.int32)
-        received[places] += 1
-        segments["n_segments"][places] = np.frombuffer(lengths, np.int32)
-        for name, content in (("chroma", chroma), ("timbre", timbre)):
-            segments[name][places] = np.frombuffer(content, np.float32).reshape(-1, *geometry.segments_shape)
+    for _, (slots, rows_of_bundle) in messages:
+        received[slots] += 1
+        for name, values in rows_of_bundle.items():
+            segments[name][slots] = values
     plan = pq.ParquetFile(f"{target.staging}/{PLAN}", filesystem=warehouse.filesystem).read_row_group(number)
     for file in files:
         rows = slice(file.start, file.stop)

@@ -27,7 +27,7 @@ from msd_spark.scoring.settings import REVISIONS_FILE, STAGE, STATE_FILE, TABLE,
 from msd_spark.scoring.slices import SONGS_PER_SLICE, Slice, slice_songs
 from msd_spark.scoring.state import ScoredRows, ScoreState
 from msd_spark.scoring.trained_run import TrainedRun, usable_run
-from msd_spark.scoring.work import PLAN, ScoredSlice, ScoreTarget, score_slice
+from msd_spark.scoring.work import PLAN, ScoredSlice, score_slice
 from msd_spark.spark.session import progress, share_out, start_spark, worker_errors
 
 NO_SONGS = "no-songs.parquet"
@@ -155,11 +155,11 @@ def run_tasks(
     """Score the slices of the plan in Spark's workers."""
     context = session.sparkContext
     threads = settings.threads or int(context.getConf().get("spark.task.cpus", "1") or 1)
-    target = ScoreTarget(warehouse.address(), staging, settings.batch, threads)
+    settings = replace(settings, warehouse=warehouse.address(), threads=threads)
     shipped, count = context.broadcast(run), context.accumulator(0)
 
     def work(task: list[tuple[int, Slice]]) -> list[ScoredSlice]:
-        results = [score_slice(number, item, shipped.value, target) for number, item in task]
+        results = [score_slice(number, item, shipped.value, staging, settings) for number, item in task]
         count.add(sum(part.songs for part in results))
         return results
 

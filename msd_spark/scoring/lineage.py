@@ -18,8 +18,6 @@ from msd_spark.scoring.settings import REVISIONS_FILE, TABLE, LineageSettings
 from msd_spark.scoring.state import ScoreState
 from msd_spark.scoring.trained_run import model_digest
 
-UNKNOWN = "unknown"
-
 Lineage = dict[str, dict[str, Any]]
 
 
@@ -42,13 +40,12 @@ def trace(warehouse: Warehouse, run: str, track_id: str) -> Lineage:
         Empty or None where the warehouse has no record:
 
         - ``song``: ``source`` and ``member`` as in ``songs/``, and the ``file`` of ``songs/``.
-        - ``unit``: the unit of ingest that wrote this file: ``unit``, ``kind``, ``location`` and ``inputs``.
+        - ``unit``: the unit of ingest that wrote this file.
         - ``lyrics``: whether they are ``present``, and ``vectors``, the fingerprint of the word vectors.
-        - ``dataset``: ``name``, ``fingerprint``, whether this version is ``still_there``, and the ``split`` of the
-          track, None if it is in no split.
-        - ``model``: ``run``, ``model``, ``digest`` of the file now, ``git_revision`` of the code that trained it.
-        - ``embedding``: the ``file`` of ``embeddings/RUN``, the ``git_revision`` of the code that wrote it, and what
-          has ``changed`` since.
+        - ``dataset``: the version that the model was trained on, whether it is ``in_warehouse``, and the track's
+          ``split``, None if it is in no split.
+        - ``model``: its ``digest`` now, and the ``git_revision`` of the code that trained it.
+        - ``embedding``: the ``git_revision`` of the code that wrote the row, and what has ``changed`` since.
 
     Raises
     ------
@@ -117,29 +114,20 @@ def _dataset(warehouse: Warehouse, trained_on: dict[str, Any], track_id: str) ->
     exists = warehouse.exists(DATASETS, name, METADATA)
     same = exists and warehouse.read_json(DATASETS, name, METADATA).get("fingerprint") == fingerprint
     splits = (split for split in SPLITS if same and _find(warehouse, track_id, [], DATASETS, name, split))
-    return {"name": name, "fingerprint": fingerprint, "still_there": same, "split": next(splits, None)}
+    return {"name": name, "fingerprint": fingerprint, "in_warehouse": same, "split": next(splits, None)}
 
 
 def table(track_id: str, lineage: Lineage) -> str:
     """Return a lineage as text."""
-    song, unit, lyrics, dataset, model, embedding = lineage.values()
-    member = f", member {song['member']}" if song.get("member") else ""
-    if dataset["still_there"]:
-        split = f"in its {dataset['split']} split" if dataset["split"] else "in none of its splits"
-    else:
-        split = "the warehouse has another version of the dataset, or none"
     rows = [
-        ("song file", f"{song['source']}{member}" if song else UNKNOWN),
-        ("file in songs/", song.get("file", UNKNOWN)),
-        ("unit of ingest", f"{unit['unit']} ({unit['kind']}, {unit['inputs']} inputs)" if unit else UNKNOWN),
-        ("location", unit.get("location", UNKNOWN)),
-        ("lyrics", f"{'present' if lyrics['present'] else 'none'}, vectors {lyrics['vectors']}"),
-        ("dataset", f"dataset/{dataset['name']}, fingerprint {dataset['fingerprint']}"),
-        ("split of the track", split),
-        ("model", f"models/{model['run']} ({model['model']}), digest {model['digest']}"),
-        ("code that trained it", model["git_revision"] or UNKNOWN),
-        ("file in embeddings/", embedding["file"]),
-        ("code that scored it", embedding["git_revision"] or UNKNOWN),
-        ("changed since", ", ".join(embedding["changed"]) or "nothing"),
+        (f"{part}: {name.replace('_', ' ')}", _text(value))
+        for part, facts in lineage.items()
+        for name, value in facts.items()
     ]
     return tabulate(rows, headers=[track_id, ""], tablefmt="simple", disable_numparse=True)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) or "nothing" if isinstance(value, list) else str("none" if value is None else value)

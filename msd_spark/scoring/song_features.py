@@ -14,12 +14,8 @@ NO_SEGMENTS, NOT_FINITE, LENGTH_MISMATCH = "no_segments", "not_finite", "length_
 """Reasons for which a song has no features."""
 
 
-class Refused(NamedTuple):
-    """A song without features, by its row of the batch."""
-
-    row: int
-    reason: str
-    detail: str
+Refused = tuple[int, str, str]
+"""Row of the batch, reason and detail of a song without features."""
 
 
 class SongFeatures(NamedTuple):
@@ -57,7 +53,7 @@ def song_features(batch: pa.RecordBatch, geometry: Geometry) -> SongFeatures:
     invalid = _invalid_rows(columns)
     if not invalid:
         return SongFeatures(columns, rows, refused)
-    refused += [Refused(int(rows[place]), *reason) for place, reason in invalid.items()]
+    refused += [(int(rows[place]), *reason) for place, reason in invalid.items()]
     valid = np.delete(np.arange(len(rows)), list(invalid))
     return SongFeatures({name: values[valid] for name, values in columns.items()}, rows[valid], sorted(refused))
 
@@ -84,5 +80,5 @@ def _one_by_one(batch: pa.RecordBatch, geometry: Geometry) -> tuple[dict[str, np
             parts.append(segment_columns(batch.take(pa.array([row])), geometry))
             rows.append(row)
         except (ValueError, IndexError) as error:
-            refused.append(Refused(row, LENGTH_MISMATCH, str(error)))
+            refused.append((row, LENGTH_MISMATCH, str(error)))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, np.array(rows, int), refused

@@ -19,7 +19,7 @@ from msd_spark.core.warehouse import UNFINISHED, Warehouse
 from msd_spark.scoring.embedding_rows import embedding_rows
 from msd_spark.scoring.model import Scores, ScoringModel, model_of_process
 from msd_spark.scoring.plan import rejection
-from msd_spark.scoring.settings import TABLE
+from msd_spark.scoring.settings import TABLE, ScoreSettings
 from msd_spark.scoring.slices import SONGS_PER_SLICE, Slice
 from msd_spark.scoring.song_features import song_features
 from msd_spark.scoring.trained_run import TrainedRun
@@ -29,25 +29,6 @@ PLAN = f"{UNFINISHED}plan.parquet"
 
 NOT_FINITE_SCORES = "not_finite_scores"
 """Reason for which a song with features has no row: the output of the model is not finite."""
-
-
-@dataclass(frozen=True)
-class ScoreTarget:
-    """Where rows are read and written, and how the model is called.
-
-    Attributes
-    ----------
-    warehouse : str
-        Its address.
-    staging : str
-        Folder of the table, on the warehouse's filesystem.
-    batch, threads : int
-    """
-
-    warehouse: str
-    staging: str
-    batch: int
-    threads: int
 
 
 @dataclass(frozen=True)
@@ -74,22 +55,26 @@ class ScoredSlice:
         return self.scored + self.kept + len(self.refused)
 
 
-def score_slice(number: int, item: Slice, run: TrainedRun, target: ScoreTarget) -> ScoredSlice:
+def score_slice(number: int, item: Slice, run: TrainedRun, staging: str, settings: ScoreSettings) -> ScoredSlice:
     """Score the planned songs of a slice and write its file, in the order of ``songs/``.
 
     Parameters
     ----------
     number : int
         Of the task: its row group of the plan.
-    item, run, target
+    item, run
+    staging : str
+        Folder of the table, on the warehouse's filesystem.
+    settings : ScoreSettings
+        With the number of threads, and an address of the warehouse that is valid in a worker.
 
     Raises
     ------
     UserError
         If ``songs/`` changed after the plan was made.
     """
-    warehouse = Warehouse(target.warehouse)
-    with warehouse.filesystem.open_input_file(f"{target.staging}/{PLAN}") as source:
+    warehouse = Warehouse(settings.warehouse)
+    with warehouse.filesystem.open_input_file(f"{staging}/{PLAN}") as source:
         plan = pq.ParquetFile(source).read_row_group(number)
     keep = plan["keep"].to_numpy()
     to_keep, to_score = plan.filter(pa.array(keep)), plan.filter(pa.array(~keep))
@@ -98,13 +83,13 @@ def score_slice(number: int, item: Slice, run: TrainedRun, target: ScoreTarget) 
     if to_keep.num_rows:
         tables.append(_kept_rows(warehouse, item, run, to_keep))
     if to_score.num_rows:
-        model = model_of_process(run, target.batch, target.threads)
+        model = model_of_process(run, settings.batch, settings.threads or 1)
         scored, refused = _scored_rows(warehouse, item, run, to_score, model)
         tables.append(scored)
     rows = pa.concat_tables(tables)
     rows = rows.take(pc.index_in(plan["track_id"], value_set=rows["track_id"].combine_chunks()).drop_null())
     if rows.num_rows:
-        write_rows(warehouse, rows, f"{target.staging}/{item.name}")
+        write_rows(warehouse, rows, f"{staging}/{item.name}")
     n_with_lyrics = int(pc.sum(rows["has_lyrics"]).as_py() or 0)
     return ScoredSlice(to_score.num_rows - len(refused), to_keep.num_rows, n_with_lyrics, refused)
 

@@ -31,7 +31,7 @@ from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.index import nearest_by_index, read_index
 from msd_spark.neighbours.settings import INDEX_FILE, METRICS, SEARCH_FILE, TABLE
 from msd_spark.neighbours.space import Space
-from msd_spark.similar.playlist import Entry, choose_songs, m3u, one_line
+from msd_spark.similar.playlist import choose_songs, m3u, one_line
 from msd_spark.similar.settings import SimilarSettings
 from msd_spark.similar.song_files import embed_song_file
 
@@ -116,7 +116,7 @@ def run(settings: SimilarSettings) -> None:
         distances[row] = 0.0
     listed = [{"rank": rank, **catalogue.facts(at), "distance": distances[at]} for rank, at in enumerate(rows, 1)]
     if settings.m3u:
-        Path(settings.m3u).write_text(_m3u(listed, settings.location), encoding="utf-8")
+        Path(settings.m3u).write_text(m3u(listed, settings.location), encoding="utf-8")
     if settings.json:
         key = "playlist" if settings.playlist else "neighbours"
         print(json.dumps({"song": catalogue.facts(row), key: listed}, ensure_ascii=False, indent=2))
@@ -209,18 +209,6 @@ def _song_keys(song: Mapping[Any, Any]) -> list[Any]:
     if not pd.isna(song["artist_name"]) and not pd.isna(song["title"]):
         keys.append((normalise_name(song["artist_name"]), normalise_name(song["title"])))
     return keys
-
-
-def _m3u(listed: list[dict[str, Any]], pattern: str) -> str:
-    return m3u(
-        Entry(
-            song["artist"] or "?",
-            song["title"] or "?",
-            pattern.replace("{track_id}", song["track_id"]),
-            song["seconds"],
-        )
-        for song in listed
-    )
 
 
 def table(listed: list[dict[str, Any]]) -> str:

@@ -12,24 +12,14 @@ References
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from msd_spark.neighbours.space import unit
 
 UNKNOWN_SECONDS = -1
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A song of an M3U file."""
-
-    artist: str
-    title: str
-    location: str
-    seconds: float | None = None
 
 
 def choose_songs(
@@ -96,15 +86,20 @@ def one_line(text: str) -> str:
     return " ".join("".join(marks).split())
 
 
-def m3u(entries: Iterable[Entry]) -> str:
+def m3u(songs: Iterable[Mapping[str, Any]], location: str) -> str:
     """Return an extended M3U playlist, with the two lines ``#EXTINF:seconds,artist - title`` and location per song.
 
-    A location that could be read as a directive gets the prefix ``./``.
+    Parameters
+    ----------
+    songs : iterable of mappings
+        ``artist``, ``title``, ``track_id`` and ``seconds``; None if unknown.
+    location : str
+        Pattern of the locations. A location that could be read as a directive gets the prefix ``./``.
     """
     lines = ["#EXTM3U"]
-    for entry in entries:
-        seconds = UNKNOWN_SECONDS if entry.seconds is None else round(entry.seconds)
-        location = one_line(entry.location) or "?"
-        lines.append(f"#EXTINF:{seconds},{one_line(entry.artist)} - {one_line(entry.title)}")
-        lines.append(f"./{location}" if location.startswith("#") else location)
+    for song in songs:
+        seconds = UNKNOWN_SECONDS if song["seconds"] is None else round(song["seconds"])
+        place = one_line(location.replace("{track_id}", song["track_id"])) or "?"
+        lines.append(f"#EXTINF:{seconds},{one_line(song['artist'] or '?')} - {one_line(song['title'] or '?')}")
+        lines.append(f"./{place}" if place.startswith("#") else place)
     return "\n".join(lines) + "\n"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.similar.playlist import Entry, choose_songs, m3u, one_line
+from msd_spark.similar.playlist import choose_songs, m3u, one_line
 
 NAMES = st.text(st.characters(codec="utf-8"), max_size=30)
 
@@ -48,21 +49,26 @@ def test_whatever_the_songs_the_rules_hold(n: int, n_artists: int, seed: int, ba
     assert len(chosen) == 12 or left <= {names[-1]}
 
 
-def test_an_m3u_file_has_two_lines_a_song() -> None:
-    entries = [
-        Entry("Ártist", "One\n#EXTINF:1,evil", "TR1.mp3", 200.6),
-        Entry("B", "\x1b[2Jtwo\u2028three", "#hidden\r\n/etc/passwd"),
+def entry(artist: str | None, title: str | None, track_id: str, seconds: float | None = None) -> dict[str, Any]:
+    return {"artist": artist, "title": title, "track_id": track_id, "seconds": seconds}
+
+
+def test_an_m3u_file_has_two_lines_per_song() -> None:
+    songs = [
+        entry("Ártist", "One\n#EXTINF:1,evil", "TR1", 200.6),
+        entry("B", "\x1b[2Jtwo\u2028three", "#hidden\r\n/etc/passwd"),
+        entry(None, None, "TR3"),
     ]
-    assert m3u(entries) == (
+    assert m3u(songs, "{track_id}.mp3") == (
         "#EXTM3U\n#EXTINF:201,Ártist - One #EXTINF:1,evil\nTR1.mp3\n"
-        "#EXTINF:-1,B - [2Jtwo three\n./#hidden /etc/passwd\n"
+        "#EXTINF:-1,B - [2Jtwo three\n./#hidden /etc/passwd.mp3\n#EXTINF:-1,? - ?\nTR3.mp3\n"
     )
 
 
-@given(st.lists(st.builds(Entry, NAMES, NAMES, NAMES), max_size=5))
-def test_no_name_adds_a_line(entries: list[Entry]) -> None:
-    text = m3u(entries)
-    assert len(text.splitlines()) == 1 + 2 * len(entries)
+@given(st.lists(st.builds(entry, NAMES, NAMES, NAMES), max_size=5))
+def test_no_name_adds_a_line(songs: list[dict[str, Any]]) -> None:
+    text = m3u(songs, "{track_id}")
+    assert len(text.splitlines()) == 1 + 2 * len(songs)
     assert not any(line.startswith("#") for line in text.splitlines()[2::2])
 
 
