@@ -28,8 +28,6 @@ class Table:
         Rows of texts and numbers, as long as `heads`.
     shown : int
         Rows in the report; the CSV file has all.
-    texts : int
-        Number of columns from the left that are left-aligned.
     folded : bool
         Whether the table is collapsed at first.
     """
@@ -39,7 +37,6 @@ class Table:
     heads: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
     shown: int = 40
-    texts: int = 1
     folded: bool = False
 
     def cells(self) -> list[list[str]]:
@@ -54,7 +51,7 @@ class Table:
             if any(len(text) > LONG for text in texts):
                 styles.append("text")
             else:
-                styles.append("flush" if place < self.texts or any(map(has_letters, texts)) else "figure")
+                styles.append("flush" if place == 0 or any(map(has_letters, texts)) else "figure")
         return styles
 
     def as_csv(self) -> bytes:

@@ -56,13 +56,20 @@ def recommendation_data(
     users, user_factors = _sampled_users(sources, settings, factors.shape[1])
     plays = _plays(sources, users, tracks)
     listeners = Listeners(users.tolist(), plays, user_factors, factors, directions)
-    references = _References(tracks, shown["track_id"].to_numpy(str))
-    lists = users_data(listeners, references.refer)
-    inside = np.searchsorted(tracks, shown["track_id"].to_numpy(str))
+    shown_ids = shown["track_id"].to_numpy(str)
+    references = {track: number for number, track in enumerate(shown_ids.tolist())}
+
+    def refer(place: int) -> int:
+        """Return the row of a song of the report, otherwise -1, -2, … into ``others``."""
+        return references.setdefault(str(tracks[place]), len(shown_ids) - len(references) - 1)
+
+    lists = users_data(listeners, refer)
+    others = list(references)[len(shown_ids) :]
+    inside = np.searchsorted(tracks, shown_ids)
     gram = factored.vectors.T.astype(np.float64) @ factored.vectors
     parameters = AlsParameters(**sources.json(TABLE, METADATA_FILE)["parameters"])
     vectors = song_vectors_data(factors[inside], directions[inside], gram, parameters)
-    return {"users": lists, "others": names_of(sources, references.others)}, vectors
+    return {"users": lists, "others": names_of(sources, others)}, vectors
 
 
 def _at(tracks: np.ndarray, ids: np.ndarray, vectors: np.ndarray) -> np.ndarray:
@@ -91,22 +98,6 @@ def _plays(sources: Sources, users: np.ndarray, tracks: np.ndarray) -> sparse.cs
         np.searchsorted(tracks, rows["track_id"].to_numpy(str)),
     )
     return sparse.csr_matrix((rows["plays"].to_numpy(np.int64), places), shape=(len(users), len(tracks)))
-
-
-class _References:
-    """References to tracks in the data: the row of a song of the report, otherwise -1, -2, … into `others`."""
-
-    def __init__(self, tracks: np.ndarray, shown: np.ndarray) -> None:
-        self._tracks = tracks
-        self._numbers = {track: number for number, track in enumerate(shown.tolist())}
-        self.others: list[str] = []
-
-    def refer(self, place: int) -> int:
-        track = str(self._tracks[place])
-        if track not in self._numbers:
-            self.others.append(track)
-            self._numbers[track] = -len(self.others)
-        return self._numbers[track]
 
 
 def names_of(sources: Sources, track_ids: list[str]) -> list[list[str | None]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from msd_spark.core.warehouse import COMPLETE
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import bars
 from msd_spark.report.section import NoContentError, Section
@@ -46,7 +47,7 @@ def ingest_section(sources: Sources) -> Section:
         rows += [(stage if place == 0 else "", name, value) for place, (name, value) in enumerate(facts.items())]
     if rows:
         heads = ("stage", "fact", "value")
-        tables.append(Table("stages", "Last summary of each stage", heads, tuple(rows), 200, texts=2, folded=True))
+        tables.append(Table("stages", "Last summary of each stage", heads, tuple(rows), 200, folded=True))
     if not tables:
         raise NoContentError("ledger/ and summaries/ are missing")
     text = "For each unit of ingest and in total: inputs = songs + rejected + duplicates."
@@ -66,19 +67,19 @@ def ledger_table(ledger: pd.DataFrame) -> Table:
     parts = sums.reset_index().to_dict("records")
     rows = [row(str(part["kind"]), str(part["location"]), part) for part in parts]
     rows.insert(0, row("all", f"{len(sums):,} locations", sums.sum()))
-    return Table("ledger", "Ingest by location", heads, tuple(rows), LOCATIONS, texts=2)
+    return Table("ledger", "Ingest by location", heads, tuple(rows), LOCATIONS)
 
 
 def rejected_section(sources: Sources) -> Section:
     """Return the number of rejected inputs and one example for each stage and reason."""
-    columns = ["source", "member", "reason", "detail"]
-    stages = _stages_with_rejections(sources)
+    stages = [name.removeprefix("stage=") for name in sources.named("rejected", COMPLETE)]
+    stages.sort(key=lambda stage: STAGES.index(stage) if stage in STAGES else len(STAGES))
     rows: list[tuple[Any, ...]] = []
     for stage in stages:
         place = ("rejected", f"stage={stage}")
         if not sources.warehouse.table_files(*place).paths:
             continue
-        table = sources.warehouse.read_table(columns, *place).to_pandas()
+        table = sources.warehouse.read_table(["source", "member", "reason", "detail"], *place).to_pandas()
         for reason, part in table.groupby("reason"):
             source, member, detail = part[["source", "member", "detail"]].iloc[0]
             rows.append((stage, reason, len(part), " ".join(filter(None, (source, member))), detail))
@@ -86,12 +87,3 @@ def rejected_section(sources: Sources) -> Section:
         raise NoContentError("nothing was rejected" if stages else "rejected/ is missing")
     heads = ("stage", "reason", "inputs", "first input", "detail")
     return Section(tables=(Table("rejected", "By stage and reason", heads, tuple(rows)),))
-
-
-def _stages_with_rejections(sources: Sources) -> list[str]:
-    """Return the stages with a complete table of rejections, those of `STAGES` first and in their order."""
-    prefix = sources.warehouse.path("rejected") + "/stage="
-    paths = [info.path for info in sources.warehouse.list_files(sources.warehouse.path("rejected"))]
-    stages = {path.removeprefix(prefix).split("/")[0] for path in paths if path.startswith(prefix)}
-    complete = [stage for stage in stages if sources.warehouse.is_complete("rejected", f"stage={stage}")]
-    return sorted(complete, key=lambda stage: (STAGES.index(stage) if stage in STAGES else len(STAGES), stage))

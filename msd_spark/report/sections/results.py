@@ -73,7 +73,7 @@ def metrics_table(name: str, title: str, metrics: Mapping[str, Any], names: Sequ
         for who, one in by_model.items()
     )
     heads = ("split", "model or baseline", "examples", "artists", *map(readable, names))
-    return Table(name, title, heads, rows, texts=2)
+    return Table(name, title, heads, rows)
 
 
 def results_section(sources: Sources) -> Section:

@@ -66,7 +66,7 @@ def comparison_table(name: str, comparison: Mapping[str, Any]) -> Table:
         )  # fmt: skip
     for who, metrics in comparison.get("baselines", {}).items():
         rows.append((who, "", with_interval(metrics, main), "", with_interval(metrics, other), "", None, None, None))
-    return Table(f"comparison_{name}", name, heads, tuple(rows), 100, texts=2)
+    return Table(f"comparison_{name}", name, heads, tuple(rows), 100)
 
 
 def _spread(metric: Mapping[str, Any]) -> str:
@@ -116,4 +116,4 @@ def runs_section(sources: Sources) -> Section:
         raise NoContentError(f"this is the only finished run for {sources.target}")
     heads = ("run", "model", "inputs", "dataset", "split by", "evaluated on", "examples", *map(readable, names))
     text = "Metrics on different datasets or splits are not comparable."
-    return Section((text,), tables=(Table("runs", "Finished runs", heads, tuple(rows), 60, texts=6),))
+    return Section((text,), tables=(Table("runs", "Finished runs", heads, tuple(rows), 60),))

@@ -34,7 +34,7 @@ def space_section(sources: Sources) -> Section:
             values = (*_values(probe, "value"), _first(probe, "chance"))
             rows.append((f"linear probe: {trait}", _first(probe, "measure"), *values))
     heads = ("what", "measure", *SPACES.values(), "chance")
-    table = Table("embedding_quality", "Neighbours, clusters and linear probes", heads, tuple(rows), texts=2)
+    table = Table("embedding_quality", "Neighbours, clusters and linear probes", heads, tuple(rows))
     return Section((text,), tuple(shared_chart(shared)), (table,))
 
 

@@ -27,7 +27,7 @@ def occlusion_section(sources: Sources) -> Section:
     heads = ("hidden", "genre", "metric", "songs", "songs with the input", "full", "hidden", "change", "low", "high")
     text = "One input of every test song is hidden from the trained model. Bars are 95 % intervals by artist."
     title = "Change of each metric when an input is hidden"
-    rows = Table("occlusion", title, heads, rows_of(table, columns), 200, texts=3, folded=True)
+    rows = Table("occlusion", title, heads, rows_of(table, columns), 200, folded=True)
     return Section((text,), tuple(occlusion_charts(table)), (rows,))
 
 
@@ -65,4 +65,4 @@ def filters_section(sources: Sources) -> Section:
     shown += [name for name in ("artist_name", "title") if name in strongest]
     heads = tuple({"start": "from second", "end": "to second", "artist_name": "artist"}.get(n, n) for n in shown)
     text = f"The strongest filters of each layer and where they respond; all are in {STUDIES}/{sources.name}."
-    return Section((text,), tables=(Table("filters", "Filters", heads, rows_of(strongest, shown), 24, texts=2),))
+    return Section((text,), tables=(Table("filters", "Filters", heads, rows_of(strongest, shown), 24),))
