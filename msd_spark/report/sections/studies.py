@@ -63,6 +63,9 @@ def filters_section(sources: Sources) -> Section:
     strongest = pd.concat([part.head(per_layer) for _, part in first.groupby("layer")])
     shown = ["layer", "stream", "filter", "activation", "track_id", "start", "end"]
     shown += [name for name in ("artist_name", "title") if name in strongest]
-    heads = tuple({"start": "from second", "end": "to second", "artist_name": "artist"}.get(n, n) for n in shown)
+    heads = tuple(
+        {"track_id": "track", "start": "from second", "end": "to second", "artist_name": "artist"}.get(n, n)
+        for n in shown
+    )
     text = f"The strongest filters of each layer and where they respond; all are in {STUDIES}/{sources.name}."
     return Section((text,), tables=(Table("filters", "Filters", heads, rows_of(strongest, shown), 24),))
