@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 
 from msd_spark.core.data_folder import DEFAULT_DATA
-from msd_spark.core.options import OptionError, Settings, at_least, between, option
+from msd_spark.core.options import OptionError, Settings, between, option
 from msd_spark.synthetic.signal import SignalParameters
 
 PACKAGINGS = ("files", "tar", "tar.gz", "aggregate", "summary")
@@ -49,7 +49,7 @@ class SyntheticSettings(Settings):
         None, "listeners; twice the songs and at most 100,000 by default", metavar="N", check=between(1, MOST_SONGS)
     )
     broken: int = option(3, "damaged song files to add", metavar="N", check=between(0, 1000))
-    workers: int | None = option(None, "processes; one per core by default", metavar="N", check=at_least(1))
+    workers: int | None = option(None, "processes; one per core by default", metavar="N", check=between(1, 1024))
     progress: bool = False
     signal: SignalParameters = field(default_factory=SignalParameters)
 

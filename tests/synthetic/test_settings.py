@@ -29,7 +29,7 @@ def rejected(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["--songs", "-5"], "--songs is -5"),
         (["--songs", "10000001"], "--songs is 10000001"),
         (["--seed", "-1"], "--seed is -1"),
-        (["--workers", "0"], "--workers is 0; allowed: 1 or more"),
+        (["--workers", "0"], "--workers is 0; allowed: 1 to 1024"),
         (["--users", "0"], "--users is 0"),
         (["--broken", "-1"], "--broken is -1"),
         (["--songs-per-aggregate", "0"], "--songs-per-aggregate is 0"),
