@@ -22,12 +22,14 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
+from msd_spark.core import command_line
 from msd_spark.core import filesystems as locations
+from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
 from tests.conftest import REPOSITORY
 from tests.infra.conftest import STEPS, Packaged
 from tests.infra.tools import CHECKERS, INFRA, Terraform, client_environment, run, succeeds
-from training.loop.session import parsed
+from training.loop.options import TrainOptions
 
 ACCOUNT = "123456789012"
 NAME = "msd-spark-dev"
@@ -179,7 +181,7 @@ def test_printed_commands_are_ones_that_the_jobs_take(
     )
     launcher, words = outputs["horovodrun"].split(" training/train.py ")
     assert launcher == "horovodrun -np 4"
-    found = parsed(shlex.split(words))
+    found = command_line.parse(TrainOptions, shlex.split(words), VERBS["train"])
     assert (found.warehouse, found.model.name, found.run) == (warehouse, "cnn", "cnn")
 
 

@@ -106,7 +106,7 @@ def test_the_ledger_is_summed_by_location_with_whether_it_adds_up() -> None:
 
 
 def test_a_comparison_has_one_row_per_model_and_the_baselines_below() -> None:
-    metric = {"mean": 0.5, "interval": [0.25, 0.75], "deviation": 0.125}
+    metric = {"mean": 0.5, "interval": [0.25, 0.75], "standard_deviation": 0.125}
     lead = {"f1": {"mean": 0.25, "interval": None}}
     metrics = {"f1": metric, "accuracy": metric}
     comparison = {

@@ -1,4 +1,4 @@
-"""``training/search.py`` on a tiny dataset: stopped, killed and gone on with, it tries what one in one go tries."""
+"""``training/search.py`` on a tiny dataset: an interrupted search tries the same values as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def whole(folder: Path) -> tuple[dict[str, Any], str]:
     return found(folder / "w", "whole"), said
 
 
-def test_a_search_is_written_and_said(folder: Path, whole: tuple[dict[str, Any], str]) -> None:
+def test_a_search_is_written_and_printed(folder: Path, whole: tuple[dict[str, Any], str]) -> None:
     content, said = whole
     assert content["judged_on"] == "validation"
     assert len(content["trials"]) == 6
     trained = [trial for trial in content["trials"] if trial["state"] == "trained"]
-    given_up = [trial for trial in content["trials"] if trial["state"] == "given up"]
+    pruned = [trial for trial in content["trials"] if trial["state"] == "pruned"]
     assert all(len(trial["by_epoch"]) == EPOCHS and trial["value"] in trial["by_epoch"] for trial in trained)
-    assert all(len(trial["by_epoch"]) <= EPOCHS and trial["value"] is None and trial["why"] for trial in given_up)
+    assert all(len(trial["by_epoch"]) <= EPOCHS and trial["value"] is None and trial["reason"] for trial in pruned)
     assert len({trial["learning-rate"] for trial in content["trials"]}) == 6
     assert content["best"]["value"] == max(trial["value"] for trial in trained)
     assert f"best: {content['command']}" in said
@@ -61,7 +61,7 @@ def test_a_search_is_written_and_said(folder: Path, whole: tuple[dict[str, Any],
     assert page.count('id="plot-') >= 4
 
 
-def test_the_best_settings_train_to_the_figure_that_was_found(
+def test_the_best_command_reproduces_the_best_value(
     folder: Path, whole: tuple[dict[str, Any], str], tmp_path: Path
 ) -> None:
     with launched(*shlex.split(whole[0]["command"]), log=tmp_path / "log") as training:
@@ -70,7 +70,7 @@ def test_the_best_settings_train_to_the_figure_that_was_found(
     assert metrics["validation"]["model"]["macro_f1"] == pytest.approx(whole[0]["best"]["value"], abs=1e-6)
 
 
-def test_stopped_killed_and_gone_on_with_it_tries_the_same(
+def test_an_interrupted_search_tries_the_same_values(
     folder: Path, whole: tuple[dict[str, Any], str], tmp_path: Path
 ) -> None:
     words = ("--name", "parts")
@@ -78,7 +78,7 @@ def test_stopped_killed_and_gone_on_with_it_tries_the_same(
     assert len(found(folder / "w", "parts")["trials"]) == 3
     command: list[str | Path] = ["training/search.py", "--warehouse", folder / "w", *WORDS, *words, "--trials", "6"]
     with launched(*command, log=tmp_path / "second") as running:
-        # In the middle of the fifth trial, after its first epoch.
+        # In the fifth trial, after its first epoch.
         running.wait_until(lambda: "epoch 1" in running.said().partition("[5/6]")[2])
         running.process.send_signal(signal.SIGKILL)
         running.process.wait()
@@ -89,24 +89,24 @@ def test_stopped_killed_and_gone_on_with_it_tries_the_same(
 
     assert tried(found(folder / "w", "parts")) == tried(whole[0])
     refused = search(folder / "w", tmp_path / "other", *words, "--trials", "6", "--label-smoothing", "0.1")
-    assert "was begun otherwise: settings.fixed was" in refused
+    assert "has other settings: training_settings.feed.label_smoothing was 0.0, now 0.1" in refused
     assert "Traceback" not in refused
 
 
-def test_two_ranks_share_a_trial_and_give_it_up_together(folder: Path, tmp_path: Path) -> None:
-    # Learning rates that differ by a million: some trial is worse than the median.
+def test_two_ranks_share_a_trial_and_prune_it_together(folder: Path, tmp_path: Path) -> None:
+    # With learning rates between 1e-6 and 1 some trial is worse than the median.
     words = ("--name", "ranks", "--trials", "8", "--learning-rates", "1e-6", "1", "--batches", "10")
     said = search(folder / "w", tmp_path / "log", *words, n_ranks=2)
     content = found(folder / "w", "ranks")
     assert len(content["trials"]) == 8, said[-3000:]
-    assert {trial["state"] for trial in content["trials"]} == {"trained", "given up"}
+    assert {trial["state"] for trial in content["trials"]} == {"trained", "pruned"}
     assert content["command"].startswith("horovodrun -np 2 training/train.py")
 
 
-def test_settings_that_do_not_train_are_given_up_and_the_search_goes_on(folder: Path, tmp_path: Path) -> None:
+def test_settings_that_diverge_are_pruned_and_the_search_continues(folder: Path, tmp_path: Path) -> None:
     words = ("--name", "wild", "--trials", "2", "--learning-rates", "1e30", "1e30", "--optimizers", "sgd")
     said = search(folder / "w", tmp_path / "log", *words)
     trials = found(folder / "w", "wild")["trials"]
-    assert [trial["state"] for trial in trials] == ["given up", "given up"], said[-3000:]
-    assert all("a lower --learning-rate may help" in trial["why"] for trial in trials)
-    assert "no trial was trained to its end" in said
+    assert [trial["state"] for trial in trials] == ["pruned", "pruned"], said[-3000:]
+    assert all("a lower --learning-rate may help" in trial["reason"] for trial in trials)
+    assert "no trial was completed" in said

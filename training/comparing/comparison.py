@@ -124,8 +124,8 @@ def compare(
     Returns
     -------
     list of dict
-        ``model``, ``inputs``, ``figures`` (each metric's ``mean``, ``interval``, ``deviation`` over the seeds and
-        ``by_seed``) and ``reference_minus_this`` (each metric's ``mean`` and ``interval``; None without a reference).
+        ``model``, ``inputs``, ``figures`` (each metric's ``mean``, ``interval``, ``standard_deviation`` and ``by_seed``)
+        and ``reference_minus_this`` (each metric's ``mean`` and ``interval``; None without a reference).
     """
     rows = []
     for combination, own in pooled.items():
@@ -135,7 +135,7 @@ def compare(
             row["figures"][metric] = {
                 "mean": own.mean(metric),
                 "interval": _interval(own.resampled.get(metric), bootstrap),
-                "deviation": own.standard_deviation(metric),
+                "standard_deviation": own.standard_deviation(metric),
                 "by_seed": own.by_seed[metric],
             }
         if other is not None and combination.model != reference:

@@ -139,7 +139,7 @@ def compare_runs(
     for row in rows:
         own = [run for run in runs if (run.model, run.inputs) == (row["model"], row["inputs"])]
         row |= _costs(warehouse, options.name, own)
-    with_truth = made.judged()
+    with_truth = predictions[Combination(runs[0].model, runs[0].inputs)][runs[0].seed].judged()
     baselines = warehouse.read_json(RUNS, runs[0].name, METRICS)[options.split]
     return {
         "name": options.name,

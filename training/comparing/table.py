@@ -40,7 +40,7 @@ def comparison_table(comparison: Mapping[str, Any], style: str = "simple") -> st
                 row["model"],
                 row["inputs"],
                 spread(row["figures"][main]),
-                number(row["figures"][main]["deviation"]),
+                number(row["figures"][main]["standard_deviation"]),
                 spread(row["figures"][other]),
                 spread(lead[main]) if lead else "",
                 f"{row['parameters']:,}",

@@ -8,16 +8,14 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
-from msd_spark.core.command_line import parse
 from msd_spark.core.options import declared_options, value_at
 from msd_spark.core.runs import only_dataset
-from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
 from training.loop.options import TrainOptions
 
@@ -36,13 +34,6 @@ for _name, _value in {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
 
 NOT_RECORDED = ("warehouse", "overwrite", "resume")
 """Options that do not change a run, so its metadata omits them."""
-
-
-def parsed(words: Sequence[str]) -> TrainOptions:
-    """Return the options of ``msd-spark train`` from the words of a command line."""
-    options = parse(TrainOptions, words, VERBS["train"])
-    options.model_settings()
-    return options
 
 
 def checked(options: TrainOptions) -> TrainOptions:

@@ -1,1 +1,1 @@
-"""Hyperparameter search with Optuna."""
+"""Search for hyperparameters with Optuna."""

@@ -1,4 +1,4 @@
-"""What a search found: a table, the command that trains with the best settings, CSV, JSON and plots."""
+"""Results of a search: a table, CSV, JSON, plots, and the command that trains with the best choice."""
 
 from __future__ import annotations
 
@@ -6,69 +6,79 @@ import csv
 import html
 import io
 import shlex
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 from tabulate import tabulate
 
+from msd_spark.core.command_line import words_of
+from msd_spark.core.options import declared_options, value_at
 from msd_spark.core.warehouse import Warehouse
-from training.searching.space import option_words
-from training.searching.study import SEARCHES, SearchSettings, Study
+from training.loop.options import TrainOptions
+from training.searching.options import SearchOptions
+from training.searching.space import with_choice
+from training.searching.study import SEARCHES, Study
 
 ROWS = 20
-"""Trials that are printed; all of them are in ``trials.csv``."""
+"""Trials to print; ``trials.csv`` has all."""
 
 
 def trial_row(trial: FrozenTrial) -> dict[str, Any]:
-    """Return what is told of a trial, under the number that the plots give it; those that were killed are left out."""
+    """Return the row of a trial; its number is that in the plots."""
+    complete = trial.state == TrialState.COMPLETE
     return {
         "trial": trial.number,
-        "state": "trained" if trial.state == TrialState.COMPLETE else "given up",
-        "value": trial.value if trial.state == TrialState.COMPLETE else None,
+        "state": "trained" if complete else "pruned",
+        "value": trial.value if complete else None,
         "epochs": len(trial.intermediate_values),
         **trial.params,
-        "why": trial.user_attrs.get("why", ""),
+        "reason": trial.user_attrs.get("reason", ""),
     }
 
 
-def search_table(study: Study, settings: SearchSettings) -> str:
-    """Return the trials as a table, the best first, those that were given up last."""
-    sign = 1 if settings.minimises else -1
+def search_table(study: Study, options: SearchOptions) -> str:
+    """Return a table of the trials, the best first, pruned ones last."""
     rows = [trial_row(trial) for trial in study.done]
-    rows.sort(key=lambda row: (row["value"] is None, sign * (row["value"] or 0.0), row["trial"]))
-    shown = [
-        {name: f"{value:.4g}" if isinstance(value, float) else value for name, value in row.items()}
-        for row in rows[:ROWS]
-    ]
-    heads = {"value": f"validation {settings.decides.replace('_', ' ')}"}
-    names = list(shown[0]) if shown else []
+    rows.sort(key=lambda row: (row["value"] is None, options.sign * (row["value"] or 0.0), row["trial"]))
+    names = list(rows[0]) if rows else []
     table = tabulate(
-        [[("–" if row[name] is None else row[name]) for name in names] for row in shown],
-        headers=[heads.get(name, name) for name in names],
+        [[_shown(row[name]) for name in names] for row in rows[:ROWS]],
+        headers=[options.label if name == "value" else name for name in names],
         tablefmt="simple",
         disable_numparse=True,
     )
     return table if len(rows) <= ROWS else f"{table}\n… and {len(rows) - ROWS} more in trials.csv"
 
 
-def best_command(study: Study, settings: SearchSettings, warehouse: str, n_ranks: int) -> list[str]:
-    """Return the command that trains with the best settings, as words; none where no trial came to its end."""
+def _shown(value: Any) -> Any:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else value
+
+
+def best_command(study: Study, options: SearchOptions, n_ranks: int) -> list[str]:
+    """Return the words of the command that trains with the best choice; empty if no trial was completed."""
     best = study.best
     if best is None:
         return []
+    training = replace(with_choice(options.training, best.params), run=f"{options.study_name}-best")
+    changed = {
+        declared.name: value
+        for declared in declared_options(TrainOptions)
+        if (value := value_at(training, declared.path)) != declared.default
+    }
     launcher = ["horovodrun", "-np", str(n_ranks)] if n_ranks > 1 else []
-    words = [*launcher, "training/train.py", "--warehouse", warehouse, *settings.fixed, *option_words(best.params)]
-    return [*words, "--run", f"{settings.name}-best"]
+    return [*launcher, "training/train.py", *words_of(changed, TrainOptions)]
 
 
-def write_results(warehouse: Warehouse, study: Study, settings: SearchSettings, command: list[str]) -> str:
+def write_results(warehouse: Warehouse, study: Study, options: SearchOptions, command: list[str]) -> str:
     """Write ``search.json``, ``trials.csv`` and ``plots.html``; return the folder's path."""
     rows, best = [trial_row(trial) for trial in study.done], study.best
     content = {
-        "settings": asdict(settings),
-        "figure": settings.decides,
+        "settings": study.settings,
+        "figure": options.decides,
         "judged_on": "validation",
         "best": trial_row(best) if best else None,
         "command": shlex.join(command),
@@ -77,39 +87,37 @@ def write_results(warehouse: Warehouse, study: Study, settings: SearchSettings, 
             for row, trial in zip(rows, study.done, strict=True)
         ],
     }
-    warehouse.write_json(content, SEARCHES, settings.name, "search.json")
+    folder = (SEARCHES, options.study_name)
+    warehouse.write_json(content, *folder, "search.json")
     table = io.StringIO()
     writer = csv.DictWriter(table, list(rows[0]) if rows else ["trial"], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    for name, text in (("trials.csv", table.getvalue()), ("plots.html", plots_page(study, settings))):
-        path = warehouse.path(SEARCHES, settings.name, name)
+    for name, text in (("trials.csv", table.getvalue()), ("plots.html", plots_page(study, options))):
+        path = warehouse.path(*folder, name)
         with warehouse.finished_file(path) as unfinished, warehouse.filesystem.open_output_stream(unfinished) as sink:
             sink.write(text.encode())
-    return warehouse.path(SEARCHES, settings.name)
+    return warehouse.path(*folder)
 
 
-def plots_page(study: Study, settings: SearchSettings) -> str:
-    """Return a page of plots that opens from disk without a network: plotly's script is in it."""
+def plots_page(study: Study, options: SearchOptions) -> str:
+    """Return a page of plots that includes plotly's script, so that it works offline."""
     import optuna.visualization as draw
 
-    label = f"validation {settings.decides.replace('_', ' ')}"
-    complete = [trial for trial in study.done if trial.state == TrialState.COMPLETE]
-    figures: list[Any] = []
+    plots: list[Any] = []
     if study.done:
-        figures.append(draw.plot_intermediate_values(study.optuna))
-    if complete:
-        figures.append(draw.plot_optimization_history(study.optuna, target_name=label))
-        figures.append(draw.plot_slice(study.optuna, target_name=label))
-        figures.append(draw.plot_parallel_coordinate(study.optuna, target_name=label))
-    if len({trial.value for trial in complete}) > 1:  # importance is a share of the variance
-        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=settings.seed)
-        figures.append(draw.plot_param_importances(study.optuna, evaluator=evaluator, target_name=label))
+        plots.append(draw.plot_intermediate_values(study.optuna))
+    if study.complete:
+        of_values = (draw.plot_optimization_history, draw.plot_slice, draw.plot_parallel_coordinate)
+        plots += [plot(study.optuna, target_name=options.label) for plot in of_values]
+    if len({trial.value for trial in study.complete}) > 1:  # importance is a share of the variance
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=options.training.training.seed)
+        plots.append(draw.plot_param_importances(study.optuna, evaluator=evaluator, target_name=options.label))
     parts = [
-        figure.to_html(full_html=False, include_plotlyjs=number == 0, div_id=f"plot-{number}")
-        for number, figure in enumerate(figures)
+        plot.to_html(full_html=False, include_plotlyjs=number == 0, div_id=f"plot-{number}")
+        for number, plot in enumerate(plots)
     ]
-    title = html.escape(f"Search {settings.name}: {len(study.done)} trials, judged on validation")
+    title = html.escape(f"Search {options.study_name}: {len(study.done)} trials, evaluated on validation")
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>'
         f"<body><h1>{title}</h1>\n{chr(10).join(parts)}\n</body></html>\n"

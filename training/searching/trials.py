@@ -1,11 +1,10 @@
-"""Trials of a search: each a training in this process, on all ranks, judged on validation after every epoch."""
+"""Trials of a search: trainings in this process on all ranks, evaluated on validation after every epoch."""
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from msd_spark.core.errors import UserError
@@ -13,110 +12,82 @@ from training.data.dataset import Dataset
 from training.data.targets import target_of
 from training.evaluation.deciding import cost_of_epoch
 from training.evaluation.divergence import DivergedError
-from training.loop.session import build_model, forget_models, parsed
+from training.loop.session import build_model, forget_models
 from training.loop.state import TrainingState
 from training.loop.trainer import Trainer
 from training.ranks.ranks import Ranks
-from training.searching.space import option_words
-from training.searching.study import SearchSettings, Study
+from training.searching.options import SearchOptions
+from training.searching.space import choice_text, with_choice
+from training.searching.study import Study
 
 if TYPE_CHECKING:
     import optuna
 
 
-class GivenUpError(Exception):
-    """The trial is worse than the others were at this epoch."""
+class PrunedError(Exception):
+    """The trial is worse than the median of the others at this epoch."""
 
 
-def run_trials(
-    study: Study | None,
-    dataset: Dataset,
-    settings: SearchSettings,
-    ranks: Ranks,
-    trials: int,
-    timeout: float | None = None,
-) -> None:
-    """Run trials until there are enough of them.
-
-    Parameters
-    ----------
-    study : Study or None
-        On rank 0; the others have none.
-    dataset : Dataset
-    settings : SearchSettings
-    ranks : Ranks
-    trials : int
-        In all, those of earlier calls included.
-    timeout : float, optional
-        Seconds after which no trial begins.
-    """
+def run_trials(study: Study | None, dataset: Dataset, options: SearchOptions, ranks: Ranks) -> None:
+    """Run trials up to the total number or the timeout; the study is None on all ranks but the first."""
     started = time.monotonic()
     while True:
         trial: optuna.Trial | None = None
         chosen: dict[str, Any] | None = None
         if study is not None:
-            number, late = len(study.done), timeout is not None and time.monotonic() - started >= timeout
-            if number < trials and not late:
+            number = len(study.done)
+            late = options.timeout is not None and time.monotonic() - started >= options.timeout
+            if number < options.trials and not late:
                 trial, chosen = study.ask()
-                words = shlex.join(option_words(chosen))
-                print(f"\n[{number + 1}/{trials}] {words}", file=sys.stderr, flush=True)
+                print(f"\n[{number + 1}/{options.trials}] {choice_text(chosen)}", file=sys.stderr, flush=True)
         chosen = ranks.agree_on(chosen)
         if chosen is None:
             return
-        value, why = run_trial(option_words(chosen), dataset, settings, ranks, trial)
+        value, reason = run_trial(chosen, dataset, options, ranks, trial)
         forget_models()
         if study is not None and trial is not None:
-            study.finish(trial, value, why)
+            study.finish(trial, value, reason)
 
 
 def run_trial(
-    words: Sequence[str],
+    chosen: Mapping[str, Any],
     dataset: Dataset,
-    settings: SearchSettings,
+    options: SearchOptions,
     ranks: Ranks,
     trial: optuna.Trial | None = None,
 ) -> tuple[float | None, str | None]:
-    """Train as ``training/train.py`` would with these words, and return the figure of the epoch that it would keep.
+    """Train with a choice; return the metric of the best epoch, or None and the reason for pruning.
 
     Parameters
     ----------
-    words : sequence of str
-    dataset : Dataset
-    settings : SearchSettings
-    ranks : Ranks
     trial : optuna.Trial, optional
-        On rank 0: is told the figure of every epoch, and says when to give up.
-
-    Returns
-    -------
-    tuple
-        The figure at that epoch; None where the trial was given up, and then why.
+        On rank 0: receives the metric of every epoch and decides on pruning.
     """
-    options = parsed([*settings.fixed, *words])
-    how, target = options.training_settings(), target_of(options.target, dataset)
-    model = build_model(options, dataset, target, how.optimizer.dtype_policy)
-    trainer = Trainer(model, dataset, target, how, ranks)
+    training = with_choice(options.training, chosen)
+    settings, target = training.training_settings(), target_of(training.target, dataset)
+    model = build_model(training, dataset, target, settings.optimizer.dtype_policy)
+    trainer = Trainer(model, dataset, target, settings, ranks)
 
-    def watch(state: TrainingState) -> None:
-        give_up = False
+    def report(state: TrainingState) -> None:
+        prune = False
         if trial is not None:
-            trial.report(_figure(state.history[-1], settings), state.epoch)
-            give_up = trial.should_prune()
-        if ranks.agree_on(give_up):
-            raise GivenUpError(f"worse than the median after epoch {state.epoch}")
+            trial.report(_metric(state.history[-1], options), state.epoch)
+            prune = trial.should_prune()
+        if ranks.agree_on(prune):
+            raise PrunedError(f"worse than the median after epoch {state.epoch}")
 
     try:
-        history = trainer.fit(keep=watch)
-    except (GivenUpError, DivergedError) as error:
-        return None, getattr(error, "message", None) or str(error)
-    kept = min(history, key=lambda row: cost_of_epoch(row, target, how.best_by))
-    return _figure(kept, settings), None
+        history = trainer.fit(keep=report)
+    except (PrunedError, DivergedError) as error:
+        return None, str(error)
+    best = min(history, key=lambda row: cost_of_epoch(row, target, settings.best_by))
+    return _metric(best, options), None
 
 
-def _figure(row: dict[str, Any], settings: SearchSettings) -> float:
-    value = row.get(f"validation_{settings.decides}")
+def _metric(row: dict[str, Any], options: SearchOptions) -> float:
+    value = row.get(f"validation_{options.decides}")
     if value is None:
         raise UserError(
-            f"{settings.decides} is not defined on the validation split; choose another --figure, loss for example",
+            f"{options.decides} is undefined on the validation split; choose another --metric, such as loss"
         )
     return float(value)

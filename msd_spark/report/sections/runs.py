@@ -60,7 +60,7 @@ def comparison_table(name: str, comparison: Mapping[str, Any]) -> Table:
     for row in comparison["rows"]:
         metrics, lead = row["figures"], row["reference_minus_this"]
         rows.append(
-            (row["model"], row["inputs"], _spread(metrics[main]), number(metrics[main]["deviation"]),
+            (row["model"], row["inputs"], _spread(metrics[main]), number(metrics[main]["standard_deviation"]),
              _spread(metrics[other]), _spread(lead[main]) if lead else "", row.get("parameters"), row.get("epochs"),
              row.get("seconds"))
         )  # fmt: skip

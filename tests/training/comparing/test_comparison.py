@@ -51,7 +51,7 @@ def test_means_are_those_over_the_seeds() -> None:
         found = row["figures"]["macro_f1"]
         assert found["by_seed"] == pytest.approx(by_seed)
         assert found["mean"] == pytest.approx(np.mean(by_seed))
-        assert found["deviation"] == pytest.approx(np.std(by_seed, ddof=1))
+        assert found["standard_deviation"] == pytest.approx(np.std(by_seed, ddof=1))
         assert found["interval"][0] < found["mean"] < found["interval"][1]
 
 
