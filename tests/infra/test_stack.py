@@ -181,8 +181,8 @@ def test_printed_commands_are_ones_that_the_jobs_take(
     )
     launcher, words = outputs["horovodrun"].split(" training/train.py ")
     assert launcher == "horovodrun -np 4"
-    found = command_line.parse(TrainOptions, shlex.split(words), VERBS["train"])
-    assert (found.warehouse, found.model.name, found.run) == (warehouse, "cnn", "cnn")
+    training = command_line.parse(TrainOptions, shlex.split(words), VERBS["train"])
+    assert (training.warehouse, training.model.name, training.run) == (warehouse, "cnn", "cnn")
 
 
 def test_make_package_puts_there_what_the_stack_names(

@@ -124,8 +124,8 @@ def compare(
     Returns
     -------
     list of dict
-        ``model``, ``inputs``, ``figures`` (each metric's ``mean``, ``interval``, ``standard_deviation`` and ``by_seed``)
-        and ``reference_minus_this`` (each metric's ``mean`` and ``interval``; None without a reference).
+        ``model``, ``inputs``, ``figures`` (by metric: ``mean``, ``interval``, ``standard_deviation``, ``by_seed``) and
+        ``reference_minus_this`` (by metric: ``mean``, ``interval``; None without a reference).
     """
     rows = []
     for combination, own in pooled.items():
