@@ -62,21 +62,21 @@ def ingest(session: SparkSession, settings: IngestSettings, tasks: list[Task] | 
         finish_publication(warehouse)
         units = plan_units(session, settings, tasks)
         rejected = read_rejected(warehouse)
-        kept, stale = split_ledger(read_ledger(warehouse), units, rejected)
+        unchanged, stale = split_ledger(read_ledger(warehouse), units, rejected)
         check_locations(stale, units, settings)
         finished = read_outcomes(warehouse)
         for name in [name for name, outcome in finished.items() if _may_be_retried(outcome)]:
             warehouse.remove(OUTCOMES, f"{name}.json")
             del finished[name]
-        kept_names = {row["unit"] for row in kept}
-        to_do = [unit for unit in units if unit.name not in kept_names and unit.name not in finished]
+        unchanged_names = {row["unit"] for row in unchanged}
+        to_do = [unit for unit in units if unit.name not in unchanged_names and unit.name not in finished]
         work(session, settings, to_do)
         finished = read_outcomes(warehouse)
-        outcomes = [finished[unit.name] for unit in units if unit.name not in kept_names and unit.name in finished]
-        check_sums(units, kept, outcomes)
+        outcomes = [finished[unit.name] for unit in units if unit.name not in unchanged_names and unit.name in finished]
+        check_sums(units, unchanged, outcomes)
         if outcomes or stale or not warehouse.is_complete("songs"):
-            kept_rejections = [one for one in rejected if one.unit in kept_names]
-            publish(warehouse, plan_publication(warehouse, kept, outcomes, kept_rejections))
+            earlier_rejections = [one for one in rejected if one.unit in unchanged_names]
+            publish(warehouse, plan_publication(warehouse, unchanged, outcomes, earlier_rejections))
         summary.facts |= totals(read_ledger(warehouse))
         summary.facts |= {"units done before": len(units) - len(to_do), "units dropped": len(stale)}
     return summary
@@ -94,8 +94,8 @@ def dry_run(session: SparkSession, settings: IngestSettings, tasks: list[Task] |
     summary = Summary(f"{VERB}, dry run")
     warehouse = Warehouse(settings.warehouse)
     units = plan_units(session, settings, plan_listing(settings) if tasks is None else tasks)
-    kept, stale = split_ledger(read_ledger(warehouse), units, read_rejected(warehouse))
-    done = {row["unit"] for row in kept}
+    unchanged, stale = split_ledger(read_ledger(warehouse), units, read_rejected(warehouse))
+    done = {row["unit"] for row in unchanged}
     done |= {name for name, outcome in read_outcomes(warehouse).items() if not _may_be_retried(outcome)}
     to_do = [unit for unit in units if unit.name not in done]
     for kind in Kind:
@@ -137,12 +137,12 @@ def split_ledger(ledger: Ledger, units: Sequence[Unit], rejected: Sequence[Rejec
     """
     names = {unit.name for unit in units}
     to_retry = {one.unit for one in rejected if one.reason in TEMPORARY}
-    unchanged = [row for row in ledger if row["unit"] in names and row["unit"] not in to_retry]
-    if len(unchanged) == len(ledger) == len(names):
-        return unchanged, []
-    kept = [row for row in unchanged if len(row["track_ids"]) == row["songs"]]
-    kept_names = {row["unit"] for row in kept}
-    return kept, [row for row in ledger if row["unit"] not in kept_names]
+    current = [row for row in ledger if row["unit"] in names and row["unit"] not in to_retry]
+    if len(current) == len(ledger) == len(names):
+        return current, []
+    unchanged = [row for row in current if len(row["track_ids"]) == row["songs"]]
+    unchanged_names = {row["unit"] for row in unchanged}
+    return unchanged, [row for row in ledger if row["unit"] not in unchanged_names]
 
 
 def check_locations(stale: Ledger, units: Sequence[Unit], settings: IngestSettings) -> None:
@@ -194,9 +194,9 @@ def work(session: SparkSession, settings: IngestSettings, units: Sequence[Unit])
         context.parallelize(tasks, len(tasks)).foreach(read_all)
 
 
-def check_sums(units: Sequence[Unit], kept: Ledger, outcomes: Sequence[Outcome]) -> None:
+def check_sums(units: Sequence[Unit], unchanged: Ledger, outcomes: Sequence[Outcome]) -> None:
     """Check that every unit has an outcome, and that each of its inputs is a song, a rejection or a duplicate."""
-    counts = {row["unit"]: (row["inputs"], row["songs"] + row["rejected"] + row["duplicates"]) for row in kept}
+    counts = {row["unit"]: (row["inputs"], row["songs"] + row["rejected"] + row["duplicates"]) for row in unchanged}
     counts |= {
         item.unit: (item.n_inputs, sum(item.files.values()) + len(item.rejected) + len(item.duplicates))
         for item in outcomes

@@ -93,28 +93,28 @@ def sort_key(place: Place) -> tuple[list[tuple[int, str]], ...]:
 
 def plan_publication(
     warehouse: Warehouse,
-    kept: Sequence[dict[str, Any]],
+    unchanged: Sequence[dict[str, Any]],
     outcomes: Sequence[Outcome],
     rejected: Sequence[Rejection],
 ) -> Publication:
-    """Plan the changes after which the tables have the kept and the new units, and no others.
+    """Plan the changes after which the tables have the unchanged and the new units, and no others.
 
     Parameters
     ----------
-    kept : sequence of dict
+    unchanged : sequence of dict
         Rows of the present ledger, of the units that stay.
     outcomes : sequence of Outcome
         Of new units.
     rejected : sequence of Rejection
-        Of the kept units.
+        Of the unchanged units.
     """
-    files = {row["unit"]: list(row["files"]) for row in kept} | {item.unit: list(item.files) for item in outcomes}
-    track_ids = {row["unit"]: row["track_ids"] for row in kept} | {item.unit: item.track_ids for item in outcomes}
+    files = {row["unit"]: list(row["files"]) for row in unchanged} | {item.unit: list(item.files) for item in outcomes}
+    track_ids = {row["unit"]: row["track_ids"] for row in unchanged} | {item.unit: item.track_ids for item in outcomes}
     new = {item.unit for item in outcomes}
     drops, duplicates = _resolve_duplicates(warehouse, files, track_ids, new)
     plan = Publication(rejected=[*rejected, *(one for item in outcomes for one in (*item.rejected, *item.duplicates))])
     plan.rejected += [one for unit in sorted(duplicates) for one in duplicates[unit]]
-    rows = {row["unit"]: dict(row) for row in kept} | {item.unit: _ledger_row(item) for item in outcomes}
+    rows = {row["unit"]: dict(row) for row in unchanged} | {item.unit: _ledger_row(item) for item in outcomes}
     for unit, row in sorted(rows.items()):
         drop = drops.get(unit, {})
         row["files"] = []
@@ -135,18 +135,12 @@ def plan_publication(
 
 
 def _ledger_row(outcome: Outcome) -> dict[str, Any]:
-    return {
-        "unit": outcome.unit,
-        "kind": outcome.kind,
-        "location": outcome.location,
-        "source": outcome.source,
+    return vars(outcome) | {
         "inputs": outcome.n_inputs,
         "songs": len(outcome.track_ids),
         "rejected": len(outcome.rejected),
         "duplicates": len(outcome.duplicates),
-        "seconds": outcome.seconds,
         "files": list(outcome.files),
-        "track_ids": outcome.track_ids,
     }
 
 

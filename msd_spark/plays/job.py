@@ -101,18 +101,18 @@ def make_plays(session: SparkSession, settings: PlaysSettings, inputs: Inputs) -
             lines, songs = count(session, inputs)
         has_track = songs["track_id"].notna()
         left_out = songs["mismatched"] & (not settings.keep_mismatches)
-        kept, wrong, unknown = songs[has_track & ~left_out], songs[has_track & left_out], songs[~has_track]
+        accepted, mismatched, unknown = songs[has_track & ~left_out], songs[has_track & left_out], songs[~has_track]
         facts = {
             "lines": int(lines["lines"].sum()),
-            "triplets of tracks": int(kept["triplets"].sum()),
+            "triplets of tracks": int(accepted["triplets"].sum()),
             "rejected": int(lines["rejected"].sum()),
             "of songs without a track": int(unknown["triplets"].sum()),
-            "of mismatched songs": int(wrong["triplets"].sum()),
+            "of mismatched songs": int(mismatched["triplets"].sum()),
         }
         check_lines(facts)
-        if kept.empty:
+        if accepted.empty:
             raise UserError(f"no triplet of {settings.triplets} has a track: {_listed(facts)}; check --tracks")
-        tracks = write_tables(session, inputs, lines, kept, warehouse)
+        tracks = write_tables(session, inputs, lines, accepted, warehouse)
     pairs = int(tracks["listeners"].sum())
     summary.facts |= facts | {
         "pairs of user and track": pairs,
@@ -122,7 +122,7 @@ def make_plays(session: SparkSession, settings: PlaysSettings, inputs: Inputs) -
         "songs": len(songs),
         "songs without a track": len(unknown),
         "songs with several tracks": int((songs["tracks"] > 1).sum()),
-        "mismatched songs left out": len(wrong),
+        "mismatched songs left out": len(mismatched),
         "mismatches listed": inputs.n_mismatches,
     }
     if inputs.rejected:
@@ -171,13 +171,13 @@ def count(session: SparkSession, inputs: Inputs) -> tuple[pd.DataFrame, pd.DataF
 
 
 def write_tables(
-    session: SparkSession, inputs: Inputs, lines: pd.DataFrame, kept: pd.DataFrame, warehouse: Warehouse
+    session: SparkSession, inputs: Inputs, lines: pd.DataFrame, accepted: pd.DataFrame, warehouse: Warehouse
 ) -> pd.DataFrame:
     """Write ``plays/``, ``popularity/`` and the rejected lines; return one row per track, with `TRACK_SUMS`."""
     with warehouse.replacing("plays") as plays, warehouse.replacing("popularity") as popularity:
         with progress(session, "plays: writing"):
-            tracks = write_plays(session, inputs.ranges, kept, warehouse, plays)
-        check_written(kept, tracks)
+            tracks = write_plays(session, inputs.ranges, accepted, warehouse, plays)
+        check_written(accepted, tracks)
         ranked = pa.Table.from_pandas(rank_tracks(tracks)[POPULARITY.names], POPULARITY, preserve_index=False)
         pq.write_table(ranked, f"{popularity}/part-0.parquet", filesystem=warehouse.filesystem, compression="zstd")
         with warehouse.replacing("rejected", f"stage={VERB}") as rejected, progress(session, "plays: rejected lines"):
@@ -186,15 +186,15 @@ def write_tables(
 
 
 def write_plays(
-    session: SparkSession, ranges: list[ByteRange], kept: pd.DataFrame, warehouse: Warehouse, staging: str
+    session: SparkSession, ranges: list[ByteRange], accepted: pd.DataFrame, warehouse: Warehouse, staging: str
 ) -> pd.DataFrame:
     """Read the triplets for the second time and write ``plays/``; return one row per track, with `TRACK_SUMS`.
 
     The triplets of one user are in one part. Those of a track are only added up, part by part, so that a track may
     have any number of them.
     """
-    tracks = session.createDataFrame(kept[PAIR])
-    n_parts = -(-int(kept["triplets"].sum()) // TRIPLETS_PER_PART)
+    tracks = session.createDataFrame(accepted[PAIR])
+    n_parts = -(-int(accepted["triplets"].sum()) // TRIPLETS_PER_PART)
     by_user = read_triplets(session, ranges).join(sf.broadcast(tracks), "song_id").repartition(n_parts, "user_id")
     pairs: DataFrame = by_user.groupBy("user_id", "track_id").agg(
         sf.sum("plays").alias("plays"), sf.count("plays").alias("triplets")
@@ -228,9 +228,9 @@ def check_lines(facts: Mapping[str, int]) -> None:
         raise UserError(f"the lines do not add up: {_listed(facts)}; nothing was changed")
 
 
-def check_written(kept: pd.DataFrame, tracks: pd.DataFrame) -> None:
+def check_written(accepted: pd.DataFrame, tracks: pd.DataFrame) -> None:
     """Check that ``plays/`` has every triplet and every play that was counted."""
-    counted = kept.groupby("track_id")[["triplets", "plays"]].sum()
+    counted = accepted.groupby("track_id")[["triplets", "plays"]].sum()
     written = tracks.set_index("track_id")[["triplets", "plays"]].sort_index()
     if not counted.sort_index().equals(written):
         raise UserError(
