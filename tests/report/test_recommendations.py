@@ -148,7 +148,7 @@ def test_the_section_has_recommenders_and_neighbours_beside_chance(warehouse: Wa
     read = tables["factor_neighbours"].rows
     songs = list(dict.fromkeys(row[0] for row in read))
     assert len(read) == 5 * len(songs) == 40
-    assert len({song.partition(" – ")[0] for song in songs}) == 8  # no artist twice
+    assert len({song.partition(" - ")[0] for song in songs}) == 8  # no artist twice
     assert [row[2] for row in read[:5]] == [1, 2, 3, 4, 5]
     assert all(one[5] <= other[5] for one, other in pairwise(read[:5]))
 

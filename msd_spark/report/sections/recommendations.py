@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from msd_spark.catalogue.names import display_name
 from msd_spark.factors.settings import METADATA_FILE, TABLE
 from msd_spark.neighbours.factor_space import read_track_factors
 from msd_spark.neighbours.settings import FACTORS, QUALITY_FILE, SEARCH_FILE
@@ -131,10 +132,8 @@ def _example_neighbours(sources: Sources) -> Table:
     columns = ["track_id", "rank", "neighbour_id", "distance"]
     rows = sources.rows(where, columns, NEIGHBOURS, FACTORS).sort_values("rank", kind="stable")
     ids = sorted({*rows["track_id"], *rows["neighbour_id"]})
-    names = {
-        str(track): str(track) if song is None else f"{artist or 'unknown artist'} – {song}"
-        for track, artist, song in names_of(sources, ids)
-    }
+    named = names_of(sources, ids)
+    names = {str(track): str(track) if song is None else display_name(artist, song) for track, artist, song in named}
     return neighbours_table(chosen, rows, names, sources.genres)
 
 
