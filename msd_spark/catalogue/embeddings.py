@@ -19,7 +19,7 @@ EMBEDDED_COLUMNS = ("track_id", "embedding", "predicted_genre", "has_lyrics")
 
 @dataclass(frozen=True)
 class Embedded:
-    """The songs of ``embeddings/RUN``, in the order of their track ids.
+    """The songs of ``embeddings/RUN``, sorted by track id.
 
     Attributes
     ----------
@@ -28,9 +28,9 @@ class Embedded:
     vectors : numpy.ndarray
         Shape ``(n, size)``, float32.
     predicted_genre : numpy.ndarray
-        Shape ``(n,)``, str; empty where the run does not tell genres.
+        Shape ``(n,)``, str; empty if the run has no genres.
     has_lyrics : numpy.ndarray
-        Shape ``(n,)``, bool: whether the model saw lyrics.
+        Shape ``(n,)``, bool.
     """
 
     track_ids: np.ndarray
@@ -42,7 +42,7 @@ class Embedded:
         return len(self.track_ids)
 
     def fingerprint(self) -> str:
-        """Return a hash of ids and vectors, by which an index knows the songs that it was made of."""
+        """Return a hash of ids and vectors, which identifies the songs of an index."""
         digest = hashlib.blake2b(digest_size=16)
         digest.update("\n".join(self.track_ids).encode())
         digest.update(np.ascontiguousarray(self.vectors).data)
@@ -55,19 +55,19 @@ def read_embeddings(warehouse: Warehouse, run: str) -> Embedded:
     Raises
     ------
     UserError
-        When the table is missing or empty, has a track twice, or embeddings of several sizes.
+        If the table is missing or empty, has a track twice, or embeddings of several sizes.
     """
     warehouse.require(EMBEDDINGS_TABLE, run)
     return embedded_songs(warehouse.read_table(list(EMBEDDED_COLUMNS), EMBEDDINGS_TABLE, run), run)
 
 
 def embedded_songs(table: pa.Table, run: str) -> Embedded:
-    """Return the songs of rows of ``embeddings/RUN`` with `EMBEDDED_COLUMNS`, none of whose embeddings is null.
+    """Return the songs in rows of ``embeddings/RUN`` with `EMBEDDED_COLUMNS` and no null embedding.
 
     Raises
     ------
     UserError
-        As `read_embeddings` does.
+        As in `read_embeddings`.
     """
     if not table.num_rows:
         raise UserError(f"embeddings/{run} has no songs; run msd-spark score again")

@@ -1,11 +1,11 @@
-"""The language of lyrics, from a bag of words.
+"""Detect the language of lyrics from a bag of words.
 
-py3langid [1]_ judges text by the byte sequences in it, so the words may stand in any order. The commonest
-words of a bag are the function words, which tell languages apart best; each is written once, and once more
-for every doubling of its count, so that a refrain does not outvote the rest.
+py3langid [1]_ classifies text by its byte sequences, so the order of words does not matter. The most common words of a
+bag are function words, which distinguish languages best. Each is written once, and once more per doubling of its
+count, so that a refrain does not dominate.
 
-The musiXmatch dataset keeps the 5,000 commonest words of all lyrics, of which the most are English: a song in a
-rare language is left with few words. A bag of few words has no language, rather than a guess.
+The musiXmatch dataset keeps the 5,000 most common words of all lyrics, most of them English, so a song in a rare
+language keeps few words. A bag with few words has no language.
 
 References
 ----------
@@ -25,8 +25,8 @@ LANGUAGES = (
     "cs", "da", "de", "en", "es", "fi", "fr", "hr", "hu", "id", "is", "it", "nl", "no", "pl", "pt", "ro", "ru",
     "sv", "tl", "tr",
 )  # fmt: skip
-"""Languages of the lyrics that the 5,000 words can tell; with all of py3langid's 97, a short bag is taken for a
-language that hardly any song is in."""
+"""Languages that the 5,000 words can distinguish; with all 97 of py3langid, short bags are assigned to languages that
+hardly any song has."""
 
 MOST_WORDS = 100
 FEWEST_WORDS = 5
@@ -34,14 +34,14 @@ LEAST_CONFIDENCE = 0.8
 
 
 class LyricLanguage(NamedTuple):
-    """What language lyrics are in.
+    """The language of lyrics.
 
     Attributes
     ----------
     code : str
         ISO 639-1.
     confidence : float
-        py3langid's probability, from 0 to 1. It takes words for independent, so it is near 1 for most songs.
+        Probability from py3langid. It assumes independent words, so it is near 1 for most songs.
     """
 
     code: str
@@ -49,14 +49,14 @@ class LyricLanguage(NamedTuple):
 
 
 def lyric_language(words: Sequence[str], counts: Sequence[int] | np.ndarray) -> LyricLanguage | None:
-    """Return the language of a bag of words, or None where it cannot be told.
+    """Return the language of a bag of words, None if unknown.
 
     Parameters
     ----------
     words : sequence of str
-        Whole words, not stems.
+        Words, not stems.
     counts : sequence of int
-        How often each occurs.
+        Occurrences of each word.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def lyric_language(words: Sequence[str], counts: Sequence[int] | np.ndarray) -> 
     Raises
     ------
     ValueError
-        When there are not as many counts as words.
+        If the numbers of words and counts differ.
     """
     if len(words) != len(counts):
         raise ValueError(f"{len(words)} words and {len(counts)} counts")
@@ -81,7 +81,7 @@ def lyric_language(words: Sequence[str], counts: Sequence[int] | np.ndarray) -> 
 
 @lru_cache(maxsize=1)
 def _identifier() -> Any:
-    """Return py3langid with its own model, which is a part of that package; loaded once a process."""
+    """Load py3langid with the model of its package, once per process."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     identifier = LanguageIdentifier.from_pickled_model(MODEL_FILE, norm_probs=True)

@@ -1,4 +1,4 @@
-"""Find a song by what people type: a track id, or "artist - title" however it is spelt."""
+"""Find a song by track id, or by "artist - title" in any spelling."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import pandas as pd
 from msd_spark.catalogue.artist_groups import normalise_name
 
 CLOSEST = 8
-"""How many songs are offered where none or several are meant."""
+"""Number of suggestions if no song or several match."""
 
 LEAST_ALIKE = 0.3
-"""Of difflib's ratio: songs less alike than this are not offered."""
+"""Smallest difflib ratio of a suggestion."""
 
 LOOKED_AT = 2000
-"""Songs that difflib compares; which ones, shared letters decide, since difflib is slow."""
+"""Number of songs that difflib compares, chosen by shared letter pairs, because difflib is slow."""
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """No single song is meant.
+    """A name that matches no song, or several.
 
     Attributes
     ----------
     ambiguous : bool
-        Whether several songs have the name; else none has.
+        Whether several songs have the name.
     closest : tuple of int
-        Rows of the songs that have it, or of those whose names are most like it.
+        Rows of these songs, or of those with the most similar names.
     """
 
     ambiguous: bool
@@ -50,39 +50,39 @@ def fold_accents(text: str) -> str:
 
 
 def display_name(artist: str | float | None, title: str | float | None) -> str:
-    """Return "artist - title", with a question mark for what is not known."""
+    """Return "artist - title", with a question mark for an unknown part."""
     return " - ".join("?" if pd.isna(part) else str(part) for part in (artist, title))
 
 
-def find_song(songs: pd.DataFrame, wanted: str) -> int | Unknown:
-    """Return the row of the song that is meant.
+def find_song(songs: pd.DataFrame, query: str) -> int | Unknown:
+    """Return the row of a song by its name.
 
     Parameters
     ----------
     songs : pandas.DataFrame
-        ``track_id``, ``artist_name`` and ``title``, in the order of track ids.
-    wanted : str
-        A track id, "artist - title", or a title alone. Case, width, punctuation and white space play
-        no part; accents only where several songs, or none, have the name without regard to them.
+        ``track_id``, ``artist_name`` and ``title``.
+    query : str
+        A track id, "artist - title", or a title. Case, width, punctuation and white space are ignored, and accents
+        too if no song matches with them.
     """
-    by_id = np.flatnonzero(songs["track_id"].to_numpy() == wanted.strip())
+    by_id = np.flatnonzero(songs["track_id"].to_numpy() == query.strip())
     if len(by_id):
         return int(by_id[0])
     full = _normalised(songs, ["artist_name", "title"])
     titles = _normalised(songs, ["title"])
-    name = normalise_name(wanted)
+    name = normalise_name(query)
     for fold in (str, fold_accents):
         for names in (full, titles):
-            found = np.flatnonzero(names.map(fold).to_numpy() == fold(name))
-            if len(found) == 1:
-                return int(found[0])
-            if len(found) > 1:
-                return Unknown(True, tuple(int(row) for row in found[:CLOSEST]))
+            rows = np.flatnonzero(names.map(fold).to_numpy() == fold(name))
+            if len(rows) == 1:
+                return int(rows[0])
+            if len(rows) > 1:
+                return Unknown(True, tuple(int(row) for row in rows[:CLOSEST]))
     return Unknown(False, closest_names(full.map(fold_accents), fold_accents(name)))
 
 
 def closest_names(names: pd.Series, wanted: str) -> tuple[int, ...]:
-    """Return the rows of the names that are most like the wanted one, best first."""
+    """Return the rows of the most similar names, best first."""
     grams = _grams(wanted)
     shared = names.map(lambda name: len(grams & _grams(name)) / (1 + len(name))).to_numpy()
     candidates = np.argsort(-shared, kind="stable")[:LOOKED_AT]

@@ -1,4 +1,4 @@
-"""A song in 48 plain numbers, the measure of what a trained space adds: mean and deviation of timbre and chroma."""
+"""Untrained features of a song as a baseline: mean and standard deviation of timbre and chroma."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def raw_features(timbre: np.ndarray, pitches: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     timbre, pitches : numpy.ndarray
-        Shape ``(n_segments * 12,)``: row after row; at least one row.
+        Shape ``(n_segments * 12,)``, at least one row.
 
     Returns
     -------
@@ -34,13 +34,13 @@ def raw_features(timbre: np.ndarray, pitches: np.ndarray) -> np.ndarray:
 
 
 def standardise(features: np.ndarray) -> np.ndarray:
-    """Return features of shape ``(n, 48)`` with mean 0 and deviation 1; one that does not vary becomes 0."""
-    mean, deviation = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
-    return ((features - mean) / np.where(deviation < 1e-9, 1, deviation)).astype(np.float32)
+    """Scale features of shape ``(n, 48)`` to mean 0 and standard deviation 1; a constant one becomes 0."""
+    mean, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+    return ((features - mean) / np.where(scale < 1e-9, 1, scale)).astype(np.float32)
 
 
 def read_raw_features(songs: DataFrame, track_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the features of tracks in Spark's workers, a batch of songs at a time.
+    """Compute the features of tracks in Spark workers.
 
     Parameters
     ----------
@@ -52,17 +52,16 @@ def read_raw_features(songs: DataFrame, track_ids: np.ndarray) -> tuple[np.ndarr
     Returns
     -------
     features : numpy.ndarray
-        Shape ``(n, 48)``, float32; zero where a track has no segments.
+        Shape ``(n, 48)``, float32; zero for a track without segments.
     present : numpy.ndarray
-        Shape ``(n,)``, bool.
+        Shape ``(n,)``, bool: whether a track has segments.
     """
-    wanted = songs.where("n_segments > 0").select("track_id", TIMBRE, PITCHES)
-    found = wanted.mapInArrow(_work, SCHEMA).toPandas()
-    places = np.searchsorted(track_ids, found["track_id"].to_numpy(str)).clip(0, len(track_ids) - 1)
-    ours = track_ids[places] == found["track_id"].to_numpy(str)
+    table = songs.where("n_segments > 0").select("track_id", TIMBRE, PITCHES).mapInArrow(_work, SCHEMA).toPandas()
+    places = np.searchsorted(track_ids, table["track_id"].to_numpy(str)).clip(0, len(track_ids) - 1)
+    requested = track_ids[places] == table["track_id"].to_numpy(str)
     features, present = np.zeros((len(track_ids), SIZE), np.float32), np.zeros(len(track_ids), bool)
-    values = np.frombuffer(b"".join(found["features"]), BYTES).reshape(-1, SIZE)
-    features[places[ours]], present[places[ours]] = values[ours], True
+    values = np.frombuffer(b"".join(table["features"]), BYTES).reshape(-1, SIZE)
+    features[places[requested]], present[places[requested]] = values[requested], True
     return features, present
 
 

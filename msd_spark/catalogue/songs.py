@@ -1,8 +1,7 @@
-"""The songs that can become examples, as a light table: everything but their segments, and where these stand.
+"""Read the songs of the warehouse as a light table, without segments but with their position in the files.
 
-Read on the driver through the warehouse's own filesystem, so that it works wherever the warehouse is. A
-million tracks take about 1 GB there, most of it for names and titles, which are dropped once the artists
-are grouped.
+It is read on the driver. A million tracks take about 1 GB, mostly for names and titles, which are dropped once the
+artists are grouped.
 """
 
 from __future__ import annotations
@@ -19,29 +18,29 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import TableFiles, Warehouse
 
 LIGHT = ("track_id", "song_id", "artist_id", "artist_name", "title", "n_segments")
-"""Columns of ``songs/`` that decide where a song goes."""
+"""Columns of ``songs/`` that determine the split of a song."""
 
 NAMES = ("song_id", "artist_id", "artist_name", "title")
 """Columns of ``songs/`` that identify a song and its artist."""
 
 READERS = 8
-"""Files that are read at a time; on an object store most of the time is waiting."""
+"""Files read in parallel; on an object store most of the time is waiting."""
 
 
 def read_songs(warehouse: Warehouse) -> tuple[pd.DataFrame, TableFiles]:
-    """Return every song of ``songs/`` with its artist group and its place.
+    """Return every song of ``songs/`` with its artist group and its position in the files.
 
     Returns
     -------
     tracks : pandas.DataFrame
-        ``track_id``, ``song_id``, ``artist_group``, ``n_segments``, and ``source_file`` (place in the
+        ``track_id``, ``song_id``, ``artist_group``, ``n_segments``, and ``source_file`` (index in the
         list of files), ``row_group`` and ``source_row`` (row within the row group); sorted by track id.
     files : TableFiles
 
     Raises
     ------
     UserError
-        When the table is not whole, or has a track twice.
+        If the table is missing or incomplete, or has a track twice.
     """
     warehouse.require("songs")
     files = warehouse.table_files("songs")
@@ -52,7 +51,7 @@ def read_songs(warehouse: Warehouse) -> tuple[pd.DataFrame, TableFiles]:
     songs["source_file"] = np.repeat(np.arange(len(parts), dtype=np.int32), places)
     repeated = songs["track_id"][songs["track_id"].duplicated()]
     if len(repeated):
-        raise UserError(f"songs/ has {repeated.iloc[0]} twice ({len(repeated)} such rows); run jobs/ingest.py again")
+        raise UserError(f"songs/ has {repeated.iloc[0]} twice ({len(repeated)} such rows); run msd-spark ingest again")
     songs["artist_group"] = group_artists(songs)
     tracks = songs.drop(columns=["artist_id", "artist_name", "title"])
     return tracks.sort_values("track_id", ignore_index=True), files

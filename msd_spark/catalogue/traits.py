@@ -1,4 +1,4 @@
-"""What is known of songs besides their place in a space: genre, artist, year, tempo, loudness, key, lyric language."""
+"""Traits of songs for judging an embedding space: genre, artist, year, tempo, loudness, key, lyric language."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ class Traits:
     ----------
     table : pandas.DataFrame
         Indexed by track id: ``genre``, ``artist`` (the group of artists that share songs), ``year``, ``decade``,
-        ``tempo`` in beats a minute, ``loudness`` in dB, ``key`` (0 is C), ``language``; null where not known.
+        ``tempo`` in beats per minute, ``loudness`` in dB, ``key`` (0 is C), ``language``; null if unknown.
     label_set : str or None
-        Whose genres these are.
+        Label set of the genres.
     """
 
     table: pd.DataFrame
     label_set: str | None
 
     def codes(self, trait: str) -> np.ndarray:
-        """Return a trait as numbers of its values in sorted order, shape ``(n,)``; -1 for none."""
+        """Return a trait as codes of its sorted values, shape ``(n,)``; -1 for null."""
         return np.asarray(pd.factorize(self.table[trait], sort=True)[0], np.int64)
 
     def numbers(self, trait: str) -> np.ndarray:
-        """Return a trait as floats, shape ``(n,)``; NaN for none."""
+        """Return a trait as floats, shape ``(n,)``; NaN for null."""
         return self.table[trait].to_numpy(float, na_value=np.nan)
 
 
 def read_traits(
     session: SparkSession, warehouse: Warehouse, track_ids: np.ndarray, run: str, label_set: str | None
 ) -> Traits:
-    """Gather the traits of tracks from the tables that are there.
+    """Read the traits of tracks from the tables that exist.
 
     Raises
     ------
     UserError
-        When ``songs/`` is missing, or the label set that was asked for.
+        If ``songs/`` or the given label set is missing.
     """
     warehouse.require("songs")
     songs = warehouse.read_table(["track_id", *NAMES, *NUMBERS], "songs").to_pandas().drop_duplicates("track_id")
@@ -66,26 +66,26 @@ def read_traits(
 
 
 def _languages(session: SparkSession, warehouse: Warehouse, track_ids: np.ndarray) -> pd.Series:
-    """Return the language of the lyrics of songs; empty where there are no lyrics or no list of words."""
+    """Return the lyric language of tracks; empty without lyrics."""
     if not (warehouse.is_complete("lyrics") and warehouse.is_complete("lyric_words")):
         return pd.Series(dtype=object)
     listed = warehouse.read_table(["index", "word"], "lyric_words").to_pandas()
     words = listed.set_index("index")["word"].to_dict()
-    wanted = session.createDataFrame(pd.DataFrame({"track_id": track_ids.astype(object)}), "track_id string")
+    tracks = session.createDataFrame(pd.DataFrame({"track_id": track_ids.astype(object)}), "track_id string")
     lyrics = session.read.parquet(warehouse.address("lyrics")).select("track_id", "word_indices", "word_counts")
-    found = languages_of(lyrics.join(wanted, "track_id", "leftsemi"), words).toPandas()
-    return found.dropna().drop_duplicates("track_id").set_index("track_id")["language"]
+    languages = languages_of(lyrics.join(tracks, "track_id", "leftsemi"), words).toPandas()
+    return languages.dropna().drop_duplicates("track_id").set_index("track_id")["language"]
 
 
 def languages_of(lyrics: DataFrame, words: dict[int, str]) -> DataFrame:
-    """Return the language of each bag of ``lyrics/``, null where it cannot be told.
+    """Return the language of each bag of words, null if unknown.
 
     Parameters
     ----------
     lyrics : pyspark.sql.DataFrame
         ``track_id``, ``word_indices`` and ``word_counts``.
     words : dict
-        Index to the word itself.
+        Words by index.
     """
     spread = lyrics.sparkSession.sparkContext.broadcast(words)
 
@@ -94,8 +94,8 @@ def languages_of(lyrics: DataFrame, words: dict[int, str]) -> DataFrame:
             codes = []
             for indices, counts in zip(batch.column("word_indices"), batch.column("word_counts"), strict=True):
                 bag = [spread.value.get(index, "") for index in indices.as_py()]
-                found = lyric_language(bag, counts.as_py())
-                codes.append(found.code if found else None)
+                language = lyric_language(bag, counts.as_py())
+                codes.append(language.code if language else None)
             yield pa.RecordBatch.from_arrays(
                 [batch.column("track_id"), pa.array(codes, pa.string())], names=["track_id", "language"]
             )

@@ -1,8 +1,7 @@
-"""Segment features averaged on beats, the usual practice on the Million Song Dataset.
+"""Average segment features on beats, the usual practice on the Million Song Dataset.
 
-A beat's features are the mean of the segments that sound during it, each weighted by the
-seconds for which it does. Beats, unlike segments, are of about one length within a song, so
-that a position in an example means the same musical time throughout.
+The features of a beat are the mean of the segments that sound during it, weighted by their overlap in seconds. Within
+a song beats have about equal lengths, unlike segments, so a position in an example always means the same musical time.
 
 References
 ----------
@@ -19,16 +18,15 @@ import numpy as np
 
 
 class BeatTimes(NamedTuple):
-    """When a song's segments and beats begin, in the columns of ``songs/`` of the same names.
+    """Start times of a song's segments and beats: columns of ``songs/`` with these names.
 
     Attributes
     ----------
     segments_start, beats_start : numpy.ndarray
-        Shape ``(n_segments,)`` and ``(n_beats,)``, seconds, increasing. Each segment and each
-        beat lasts until the next one begins.
+        Shapes ``(n_segments,)`` and ``(n_beats,)``, seconds, increasing. Each lasts until the next one begins.
     duration : float
-        Of the song, seconds: where the last segment and the last beat end. Where it is not
-        known (NaN) or too short, they end where the later of the two begins.
+        End of the last segment and the last beat, seconds. If it is unknown (NaN) or too short, they end at the later
+        of their starts.
     """
 
     segments_start: np.ndarray
@@ -37,24 +35,23 @@ class BeatTimes(NamedTuple):
 
 
 def average_on_beats(segments: np.ndarray, times: BeatTimes) -> np.ndarray:
-    """Return the mean of the segments that sound in each beat, weighted by the seconds for which they do.
+    """Return the mean of the segments in each beat, weighted by their overlap in seconds.
 
     Parameters
     ----------
     segments : numpy.ndarray
         Shape ``(n_segments, n_columns)``.
-    times : BeatTimes
 
     Returns
     -------
     numpy.ndarray
-        Shape ``(n, n_columns)``, float64, a row for each beat in which a segment sounds. What sounds
-        before the first beat is in none of them.
+        Shape ``(n, n_columns)``, float64, one row per beat that overlaps a segment. Segments before the first beat are
+        ignored.
 
     Raises
     ------
     ValueError
-        When there are not as many times as segments.
+        If the numbers of segments and of their times differ.
     """
     seconds, sounding, beat = overlaps(times)
     if len(times.segments_start) != len(segments):
@@ -63,21 +60,21 @@ def average_on_beats(segments: np.ndarray, times: BeatTimes) -> np.ndarray:
         return np.empty((0, segments.shape[1]))
     first = np.flatnonzero(np.r_[True, beat[1:] != beat[:-1]])
     weights = seconds[:, None]
-    # Weights are made shares before they are multiplied, so that a beat of one segment is that segment to the bit.
+    # Normalise the weights before multiplying: then a beat with one segment is bit-identical to that segment.
     shares = weights / np.repeat(np.add.reduceat(weights, first), np.diff(np.r_[first, len(beat)]), axis=0)
     return np.asarray(np.add.reduceat(segments[sounding] * shares, first))
 
 
 def overlaps(times: BeatTimes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cut the song wherever a segment or a beat begins; return the pieces that lie in both.
+    """Split the song at every start of a segment or beat; return the pieces that lie in both.
 
     Returns
     -------
     seconds : numpy.ndarray
-        Length of each piece, greater than 0; together the time from the first beat (or the first
-        segment, if that is later) to the end of the song.
+        Length of each piece, greater than 0. They cover the time from the first beat (or the first segment, if that is
+        later) to the end of the song.
     segment, beat : numpy.ndarray
-        The segment and the beat that each piece lies in, increasing.
+        Indices of the segment and beat of each piece, increasing.
     """
     starts, beats = (np.maximum.accumulate(np.asarray(one, float)) for one in times[:2])
     if not len(starts) or not len(beats):

@@ -1,4 +1,4 @@
-"""The data folder: where each source file lies in it, by the names of the official downloads."""
+"""The data folder: the path of each source, by the file names of the official downloads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ class DataFolder:
 
     Attributes
     ----------
-    folder : Path
     songs : tuple of Path
         Folders of song files.
     bags_train, bags_test, reverse_mapping : Path or None
@@ -40,7 +39,7 @@ class DataFolder:
     tags : tuple of Path
         Last.fm tags: the database, or zip archives, or a folder of JSON files.
     triplets, mismatches : Path or None
-        Taste Profile triplets, and the list of tracks matched to a wrong song.
+        Taste Profile triplets, and the list of mismatched tracks.
     """
 
     folder: Path
@@ -80,9 +79,9 @@ class DataFolder:
         contents : str
             What is missing, ``song files`` for example.
         source : str
-            The name that ``msd-spark fetch`` has for it.
+            Its name for ``msd-spark fetch``.
         option : str
-            The option that names another place.
+            The option that takes another path.
         """
         return UserError(
             f"no {contents} in {self.folder}; run msd-spark fetch {source} --to {self.folder}, or give {option}"
@@ -94,7 +93,7 @@ def _labels(folder: Path, name: str) -> Path | None:
 
 
 def _tags(folder: Path) -> tuple[Path, ...]:
-    """Return where Last.fm's tags are; each of the three ways has all of them."""
+    """Return the paths of Last.fm's tags; each of the three forms has all tags."""
     database = _first(folder, "lastfm_tags*.db")
     if database:
         return (database,)

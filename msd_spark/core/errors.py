@@ -11,18 +11,18 @@ class UserError(RuntimeError):
 
 
 class InputError(ValueError):
-    """An input that gives no row: what ``rejected/`` says of it.
+    """An input that yields no row; reason and detail go to ``rejected/``.
 
     Parameters
     ----------
     reason : str
         A short code.
     detail : str
-        What was seen.
+        The value seen.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)  # both, so that the error can cross from a worker to the driver
+        super().__init__(reason, detail)  # both, so that the error can be pickled from worker to driver
         self.reason = reason
         self.detail = detail
 

@@ -1,4 +1,4 @@
-"""From a song's segments to the features of an example: one pure function for dataset and scoring."""
+"""Compute the features of an example from a song's segments, for the dataset and for scoring alike."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from msd_spark.core.beats import BeatTimes, average_on_beats
 from msd_spark.core.schemas import Geometry
 
 PITCHES, TIMBRE = "segments_pitches", "segments_timbre"
-"""Columns of ``songs/`` that hold a song's segments."""
+"""Columns of ``songs/`` with a song's segments."""
 
 
 class SegmentFeatures(NamedTuple):
@@ -21,9 +21,9 @@ class SegmentFeatures(NamedTuple):
     Attributes
     ----------
     chroma, timbre : numpy.ndarray
-        Shape ``(n_segments, n_pitches)`` of the geometry, float32, zero from row `length` on.
+        Shape ``(n_segments, n_pitches)`` of the geometry, float32, zero from row `length`.
     length : int
-        Rows that hold segments of the song, or its beats.
+        Number of rows with segments or beats.
     """
 
     chroma: np.ndarray
@@ -39,33 +39,33 @@ def song_columns(geometry: Geometry) -> list[str]:
 def segment_features(
     pitches: np.ndarray, timbre: np.ndarray, geometry: Geometry, times: BeatTimes | None = None
 ) -> SegmentFeatures:
-    """Take the part of a song that the geometry names, and pad a short one with zeros.
+    """Select the segments that the geometry specifies, padded with zeros.
+
+    A song without beats is represented by its first segments even if the geometry specifies beats.
 
     Parameters
     ----------
     pitches, timbre : numpy.ndarray
-        Shape ``(n * n_pitches,)`` or ``(n, n_pitches)``: the song's segments, row after row.
+        Shape ``(n * n_pitches,)`` or ``(n, n_pitches)``: the song's segments, row by row.
     geometry : Geometry
-        Its `segments` say which part: the first segments, the middle ones (of an odd number too
-        many, one more is left out at the end), or the first beats. A song in which no beat was
-        found is taken by its first segments instead: it keeps its features, in finer steps.
+        With `segments` ``centre``, an odd surplus drops one more segment at the end.
     times : BeatTimes, optional
-        Needed for ``beats`` alone.
+        Required for ``beats`` only.
 
     Raises
     ------
     ValueError
-        When the two do not have the same whole number of rows, or beats are wanted without times.
+        If the arrays do not have the same whole number of rows, or times are missing.
     """
     if pitches.size != timbre.size or pitches.size % geometry.n_pitches:
         raise ValueError(
             f"chroma has {pitches.size} numbers and timbre {timbre.size}; "
-            f"both need the same multiple of {geometry.n_pitches}"
+            f"expected the same multiple of {geometry.n_pitches}"
         )
     sources = [values.reshape(-1, geometry.n_pitches) for values in (pitches, timbre)]
     if geometry.segments == "beats":
         if times is None:
-            raise ValueError("beats are averaged over time: the times of segments and beats are missing")
+            raise ValueError("the times of segments and beats are missing; beats need them")
         on_beats = average_on_beats(np.concatenate(sources, axis=1), times)
         if len(on_beats):
             sources = [on_beats[:, : geometry.n_pitches], on_beats[:, geometry.n_pitches :]]
@@ -86,13 +86,12 @@ def segment_columns(batch: pa.RecordBatch, geometry: Geometry) -> dict[str, np.n
     Parameters
     ----------
     batch : pyarrow.RecordBatch
-        With the columns that `song_columns` names.
-    geometry : Geometry
+        With the columns in `song_columns`.
 
     Returns
     -------
     dict
-        ``chroma`` and ``timbre`` of shape ``(n, 300, 12)`` and ``n_segments`` ``(n,)``.
+        ``chroma`` and ``timbre`` of shape ``(n, n_segments, n_pitches)`` and ``n_segments`` of shape ``(n,)``.
     """
     columns = [_rows(batch.column(name)) for name in song_columns(geometry)]
     features = [
@@ -107,7 +106,7 @@ def segment_columns(batch: pa.RecordBatch, geometry: Geometry) -> dict[str, np.n
 
 
 def _rows(column: pa.Array) -> list[np.ndarray]:
-    """Return a column's lists as arrays, or its numbers, NaN where one is null."""
+    """Return the lists of a column as arrays, or its numbers with NaN for null."""
     if not pa.types.is_list(column.type):
         return list(column.to_numpy(zero_copy_only=False).astype(float))
     offsets, values = column.offsets.to_numpy(), column.values.to_numpy()
@@ -115,7 +114,7 @@ def _rows(column: pa.Array) -> list[np.ndarray]:
 
 
 def lyric_columns(vectors: pa.Array, geometry: Geometry) -> dict[str, np.ndarray]:
-    """Return lyric vectors, null where a song has none, as the columns ``lyric_vector`` and ``has_lyrics``."""
+    """Return lyric vectors (null without lyrics) as the columns ``lyric_vector`` and ``has_lyrics``."""
     present = vectors.is_valid().to_numpy(zero_copy_only=False)
     lyric = np.zeros((len(vectors), geometry.lyric_size), np.float32)
     lyric[present] = vectors.drop_null().flatten().to_numpy().reshape(-1, geometry.lyric_size)

@@ -1,4 +1,4 @@
-"""Where files are: local paths and addresses, and the filesystem that opens them."""
+"""Local paths and addresses, and the filesystem of each."""
 
 from __future__ import annotations
 
@@ -20,24 +20,18 @@ def is_local(location: str) -> bool:
 
 
 def open_location(location: str) -> tuple[fs.FileSystem, str, str]:
-    """Return the filesystem of a location, its path there, and what goes before paths to make addresses.
+    """Return the filesystem of a location, its path there, and the prefix that makes an address of a path.
 
     Parameters
     ----------
-    stage : str
-        Who asks, for the error.
     location : str
-        A local path, or an address such as ``s3://bucket/key`` or ``hdfs://host/path``.
+        A local path, or an address such as ``s3://bucket/key`` or ``hdfs://host/path``. For ``s3://``,
+        ``AWS_ENDPOINT_URL_S3`` or ``AWS_ENDPOINT_URL`` selects another server than Amazon's.
 
     Raises
     ------
     UserError
-        When nothing opens addresses of this kind.
-
-    Notes
-    -----
-    For ``s3://``, ``AWS_ENDPOINT_URL_S3`` or ``AWS_ENDPOINT_URL`` name another server than
-    Amazon's, as they do for Amazon's own tools.
+        If no filesystem supports the address.
     """
     if is_local(location):
         return fs.LocalFileSystem(), os.path.abspath(location.removeprefix("file://")), ""
@@ -47,7 +41,7 @@ def open_location(location: str) -> tuple[fs.FileSystem, str, str]:
         filesystem = _remote(scheme, host)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise UserError(f"{location} cannot be opened: {' '.join(str(error).split())}") from None
-    # An object store's paths begin with the bucket; a path on HDFS begins at the root.
+    # A path in an object store begins with the bucket, one in HDFS at the root.
     prefix = f"{scheme}{SCHEME_MARK}{host}" if scheme == "hdfs" else f"{scheme}{SCHEME_MARK}"
     inner = f"/{path}" if scheme == "hdfs" else f"{host}/{path}" if path else host
     return filesystem, inner.rstrip("/") or "/", prefix

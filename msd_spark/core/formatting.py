@@ -1,4 +1,4 @@
-"""Figures of ``metrics.json`` as people read them: three decimals, and the interval behind."""
+"""Format metrics with three decimals and their interval."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def number(value: float | None) -> str:
-    """Return a figure with three decimals, without the zero before the point; a dash where it is not defined.
+    """Return a number with three decimals and without a leading zero; a dash for None.
 
     Examples
     --------
@@ -21,7 +21,7 @@ def number(value: float | None) -> str:
 
 
 def with_interval(figures: Mapping[str, Any], name: str) -> str:
-    """Return a figure of a candidate with its interval, where it has one.
+    """Return a metric of a candidate, with its interval if it has one.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a model is fed, from the columns of examples: the same for training and for scoring."""
+"""Build a model's inputs from columns of examples, for training and scoring alike."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CHROMA, TIMBRE, MASK, LYRIC_VECTOR, HAS_LYRICS = "chroma", "timbre", "mask", "ly
 
 
 def input_shapes(geometry: Geometry) -> dict[str, tuple[int, ...]]:
-    """Return the shape of one example in each input, by the input's name."""
+    """Return the shape of one example by the name of the input."""
     return {
         CHROMA: geometry.segments_shape,
         TIMBRE: geometry.segments_shape,
@@ -29,16 +29,15 @@ def model_inputs(columns: Mapping[str, np.ndarray], geometry: Geometry) -> dict[
     Parameters
     ----------
     columns : mapping
-        ``chroma``, ``timbre`` and ``lyric_vector`` of shape ``(n, …)`` or flat rows of it,
-        ``n_segments`` and ``has_lyrics`` of shape ``(n,)``.
-    geometry : Geometry
+        ``chroma``, ``timbre`` and ``lyric_vector`` of shape ``(n, …)``, or flat; ``n_segments`` and ``has_lyrics`` of
+        shape ``(n,)``.
 
     Returns
     -------
     dict
         By input name, float32, each of shape ``(n, *input_shapes(geometry)[name])``.
     """
-    # A song without a segment is fed as one segment of zeros: a mean over none would not be a number.
+    # A song without segments becomes one segment of zeros: the mean over no segments would be NaN.
     columns = {**columns, MASK: geometry.mask(np.maximum(columns["n_segments"], 1))}
     return {
         name: np.asarray(columns[name], np.float32).reshape(-1, *shape)

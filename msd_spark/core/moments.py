@@ -1,4 +1,4 @@
-"""Mean and standard deviation of the features, gathered in parts and put together exactly."""
+"""Mean and standard deviation of features, combined exactly from parts."""
 
 from __future__ import annotations
 
@@ -7,21 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 SMALLEST_DEVIATION = 1e-6
-"""A feature that never changes is left alone rather than divided by nothing."""
+"""A feature with a smaller standard deviation is constant and is not scaled."""
 
 
 @dataclass
 class Moments:
-    """Count, mean and sum of squared deviations from it, of rows of numbers, in float64.
+    """Count, mean and sum of squared differences from the mean, per column, in float64.
 
-    Parts are put together by Chan's method, which does not take the difference of two great
-    numbers and so keeps a small deviation beside a large mean.
-
-    Attributes
-    ----------
-    count : float
-    mean, squares : numpy.ndarray
-        Shape ``(n_columns,)``.
+    Parts are combined by Chan's method, which subtracts no large numbers and so stays accurate for a small standard
+    deviation beside a large mean.
 
     References
     ----------
@@ -48,7 +42,7 @@ class Moments:
         return cls(0.0, np.zeros(n_columns), np.zeros(n_columns))
 
     def __add__(self, other: Moments) -> Moments:
-        """Return the moments of both parts together."""
+        """Return the moments of the union of two parts."""
         count = self.count + other.count
         if not count:
             return self
@@ -58,7 +52,7 @@ class Moments:
         return Moments(count, mean, squares)
 
     def mean_and_deviation(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation of each column; 0 and 1 where there were no rows."""
+        """Return mean and standard deviation of each column; 0 and 1 without rows."""
         if not self.count:
             return np.zeros_like(self.mean), np.ones_like(self.mean)
         deviation = np.sqrt(self.squares / self.count)

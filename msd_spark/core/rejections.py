@@ -1,4 +1,4 @@
-"""The table ``rejected/``: what gave no row, by the stage that refused it."""
+"""The table ``rejected/``: inputs that yielded no row, by stage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from msd_spark.core.warehouse import Warehouse
 
 @dataclass(frozen=True)
 class Rejection:
-    """An input that gave no row.
+    """An input that yielded no row.
 
     Attributes
     ----------
@@ -22,11 +22,11 @@ class Rejection:
     reason : str
         A short code.
     detail : str
-        What was seen.
+        The value seen.
     member : str, optional
-        Which part of the file: a line's number, a member of an archive, a row.
+        Part of the file: line number, archive member or row.
     unit : str, optional
-        The unit of ingest that it was in.
+        The unit of ingest.
     """
 
     source: str
@@ -37,6 +37,6 @@ class Rejection:
 
 
 def write_rejections(warehouse: Warehouse, stage: str, rejections: Iterable[Rejection]) -> None:
-    """Write a stage's part of ``rejected/``, replacing what it wrote before."""
+    """Write a stage's part of ``rejected/``, replacing its earlier part."""
     rows = [asdict(item) for item in rejections]
     warehouse.write_arrow(pa.Table.from_pylist(rows, REJECTED), "rejected", f"stage={stage}")

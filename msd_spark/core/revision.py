@@ -1,4 +1,4 @@
-"""Which version of the code runs."""
+"""The revision of the running code."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 @lru_cache(maxsize=1)
 def code_revision() -> str | None:
-    """Return the revision of the code that runs, with ``-dirty`` where files were changed; None outside a checkout."""
+    """Return the Git revision, with ``-dirty`` if files were changed; None outside a checkout."""
     try:
-        found = subprocess.run(
+        described = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=40"],
             cwd=Path(__file__).parent,
             capture_output=True,
@@ -20,4 +20,4 @@ def code_revision() -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return found.stdout.strip() or None if found.returncode == 0 else None
+    return described.stdout.strip() or None if described.returncode == 0 else None

@@ -16,7 +16,7 @@ HISTORY = "history.json"
 DATASETS = "dataset"
 
 NEEDED = ("target", "dataset", "geometry", "normalisation", "lyric_vectors")
-"""What a run's metadata must say for its model to be used."""
+"""Keys that a run's metadata must have."""
 
 
 def read_run(warehouse: Warehouse, run: str) -> dict[str, Any]:
@@ -28,8 +28,8 @@ def read_run(warehouse: Warehouse, run: str) -> dict[str, Any]:
         If there is no such run, or its metadata is incomplete.
     """
     if not warehouse.exists(RUNS, run, METADATA):
-        there = ", ".join(finished_runs(warehouse))
-        raise UserError(f"no finished run models/{run}; finished: {there or 'none; run msd-spark train first'}")
+        names = ", ".join(finished_runs(warehouse))
+        raise UserError(f"no finished run models/{run}; finished: {names or 'none; run msd-spark train first'}")
     metadata = dict(warehouse.read_json(RUNS, run, METADATA))
     missing = [name for name in NEEDED if name not in metadata]
     if missing:

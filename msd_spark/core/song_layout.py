@@ -1,8 +1,8 @@
-"""The HDF5 layout of a Million Song Dataset song file, in one place for whoever reads or writes one.
+"""HDF5 layout of a song file, for readers and writers.
 
-Every file of the dataset has the same three groups. Each holds a compound table ``songs``
-with a row a song and variable-length arrays beside it; the columns ``idx_*`` of the tables
-point at each song's first row in each array (all 0 where a file holds one song).
+Every file of the dataset has the same three groups. Each contains a compound table ``songs`` with one row per song,
+and variable-length arrays; the table's columns ``idx_*`` point to each song's first row in each array (all 0 in a
+file of one song).
 
 References
 ----------
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 N_PITCHES = 12
-"""Pitch classes of a chroma vector, and coefficients of a timbre vector."""
+"""Length of a chroma vector and of a timbre vector."""
 
 SONGS = "songs"
 ANALYSIS, METADATA, MUSICBRAINZ = "analysis", "metadata", "musicbrainz"
@@ -95,11 +95,10 @@ class Table:
 
     Attributes
     ----------
-    group : str
     columns : numpy.dtype
         Columns in the file's order, packed.
     chunk : int
-        Rows a chunk.
+        Rows per chunk.
     title : str
         PyTables' TITLE attribute.
     """
@@ -117,19 +116,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Array:
-    """A variable-length array beside a ``songs`` table.
+    """A variable-length array of a group.
 
     Attributes
     ----------
-    group, name : str
     dtype : str
         Little-endian numpy type of an element.
     chunk : int
-        Rows a chunk.
+        Rows per chunk.
     title : str
-        PyTables' TITLE attribute, misnomers of the dataset kept.
+        PyTables' TITLE attribute, including the dataset's mistakes.
     width : int or None
-        Columns of a two-dimensional array, None where it has one dimension.
+        Columns of a two-dimensional array, None for one dimension.
     """
 
     group: str
@@ -151,7 +149,7 @@ class Array:
 
     @property
     def index_column(self) -> str:
-        """The column of the group's table that points at each song's first row."""
+        """Column of the group's table with each song's first row."""
         return INDEX_COLUMN_OF.get(self.name, f"idx_{self.name}")
 
 
@@ -160,7 +158,7 @@ INDEX_COLUMN_OF = {
     "artist_terms_weight": "idx_artist_terms",
     "artist_mbtags_count": "idx_artist_mbtags",
 }
-"""Arrays that run parallel to another one and share its pointer."""
+"""Arrays that are parallel to another one and share its pointer."""
 
 TABLES = (
     Table(ANALYSIS, ANALYSIS_COLUMNS, 37, "table of Echo Nest analysis for one song"),
@@ -197,4 +195,4 @@ ARRAYS = (
     Array(MUSICBRAINZ, "artist_mbtags", "S256", 32, "array of tags from MusicBrainz for an artist"),
     Array(MUSICBRAINZ, "artist_mbtags_count", _INTEGER, 2048, "array of tag counts from MusicBrainz for an artist"),
 )
-"""In the order in which the dataset's own writer made them."""
+"""In the order of the dataset's own writer."""

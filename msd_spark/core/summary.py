@@ -1,4 +1,4 @@
-"""What a stage says at its end: a short table of what it read, wrote and rejected, and how long it took."""
+"""The summary at the end of a stage: counts of rows read, written and rejected, and the time."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from tabulate import tabulate
 from msd_spark.core.warehouse import Warehouse
 
 SUMMARIES = "summaries"
-"""Folder of the stages' summaries in the warehouse, one JSON file a stage."""
+"""Folder of the warehouse with one JSON file per stage."""
 
 
 @dataclass
 class Summary:
-    """Counts and times of one run of a stage, in the order in which they were noted.
+    """Counts and times of one run of a stage.
 
     Attributes
     ----------
-    stage : str
     facts : dict
-        Name to number or text, shown to people.
+        Numbers or text by name, printed in this order.
     details : dict
-        What only programs read: fingerprints, lists, distributions.
+        Fingerprints, lists and distributions, only in the JSON file.
     """
 
     stage: str
@@ -33,7 +32,7 @@ class Summary:
     started: float = field(default_factory=time.monotonic)
 
     def finish(self, warehouse: Warehouse) -> None:
-        """Note the time, keep the summary in the warehouse and print it."""
+        """Add the time, write the summary to the warehouse and print it."""
         self.facts["seconds"] = round(time.monotonic() - self.started, 1)
         warehouse.write_json(
             {"stage": self.stage, "facts": self.facts, **self.details}, SUMMARIES, f"{self.stage}.json"
@@ -41,7 +40,7 @@ class Summary:
         print(self.table(), flush=True)
 
     def table(self) -> str:
-        """Return the facts as a table of two columns, under the stage's name."""
+        """Return the facts as a table of two columns with the stage as heading."""
         rows = [
             (name, f"{value:,}" if isinstance(value, (int, float)) else value) for name, value in self.facts.items()
         ]

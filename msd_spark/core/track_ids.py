@@ -1,4 +1,4 @@
-"""Track ids of the dataset, and the files that are named after them."""
+"""Track ids, and the names of song files."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import PurePosixPath
 SONG_FILE_SUFFIX = ".h5"
 
 TRACK_ID = re.compile(r"TR[A-Z0-9]{16}")
-"""What a track id looks like: ``TRAAAAW128F429D538``."""
+"""Form of a track id: ``TRAAAAW128F429D538``."""
 
 
 def track_id_of(name: str) -> str | None:
-    """Return the track id in a file's name, or None where the name is no track id.
+    """Return the track id in a file name, None if the name is not a track id.
 
     Examples
     --------
@@ -24,7 +24,7 @@ def track_id_of(name: str) -> str | None:
 
 
 def song_path(track_id: str) -> str:
-    """Return where the dataset keeps a track's file: folders after the id's third to fifth letter.
+    """Return a track's path in the dataset: folders named after the third to fifth letter of its id.
 
     Examples
     --------

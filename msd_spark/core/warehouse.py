@@ -1,8 +1,7 @@
-"""The warehouse: a folder of tables, local or remote, each all there or not there at all.
+"""The warehouse: a folder of tables, local or remote, each complete or absent.
 
-A table is written to a staging folder beside it and takes its place only when it is whole;
-its last file is the marker `COMPLETE`, without which no stage reads it. Files whose names
-begin with an underscore or a dot are invisible to Spark, pandas and pyarrow alike.
+A table is written to a staging folder and moved into place when it is complete; its last file is the marker `COMPLETE`,
+without which no stage reads it. Spark, pandas and pyarrow ignore files whose names begin with an underscore or a dot.
 """
 
 from __future__ import annotations
@@ -54,13 +53,13 @@ DEFAULT_WAREHOUSE = "./warehouse"
 WAREHOUSE_HELP = "folder of the tables; local, s3:// or hdfs://"
 
 COMPLETE = "_SUCCESS"
-"""Marker of a whole table; the name that Spark and Hadoop use."""
+"""Marker of a complete table, as Spark and Hadoop name it."""
 
 STAGING = "_staging"
-"""Folder of unfinished writes, under the warehouse."""
+"""Folder of the warehouse for unfinished tables."""
 
 UNFINISHED = "_unfinished-"
-"""How the name of a file begins while a worker is writing it."""
+"""Prefix of a file that a worker is writing."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class TableFiles:
 
 
 class Warehouse:
-    """Where every stage finds its inputs and puts its table.
+    """A folder of tables.
 
     Parameters
     ----------
@@ -90,7 +89,7 @@ class Warehouse:
     Raises
     ------
     UserError
-        When the address cannot be opened.
+        If the address cannot be opened.
     """
 
     def __init__(self, uri: str) -> None:
@@ -108,11 +107,11 @@ class Warehouse:
         return (self.scheme or "file://") + self.path(*names)
 
     def exists(self, *names: str) -> bool:
-        """Whether there is a file of this name."""
+        """Return whether a file exists."""
         return self.filesystem.get_file_info(self.path(*names)).type == fs.FileType.File
 
     def is_complete(self, *names: str) -> bool:
-        """Whether the table was written to its end."""
+        """Return whether a table is complete."""
         return self.exists(*names, COMPLETE)
 
     def require(self, *names: str) -> str:
@@ -129,9 +128,9 @@ class Warehouse:
 
     @contextmanager
     def replacing(self, *names: str) -> Iterator[str]:
-        """Give a staging folder for a table's files; on leaving, it becomes the table.
+        """Yield a staging folder for the files of a table, which replaces the table on exit.
 
-        An exception leaves the table as it was and removes what was staged.
+        After an exception the table is unchanged and the staging folder is removed.
 
         Yields
         ------
@@ -153,9 +152,9 @@ class Warehouse:
 
     @contextmanager
     def finished_file(self, path: str) -> Iterator[str]:
-        """Give a name to write a file under; on leaving, the file is at `path`, whole.
+        """Yield a temporary name for a file, which is moved to `path` on exit.
 
-        A task that Spark runs twice, at the same time even, so leaves one whole file.
+        If Spark runs a task twice, even at the same time, one complete file remains.
         """
         folder, name = path.rsplit("/", 1)
         unfinished = f"{folder}/{UNFINISHED}{uuid.uuid4().hex}-{name}"
@@ -168,7 +167,7 @@ class Warehouse:
 
     def _put_in_place(self, staging: str, final: str) -> None:
         if not self.is_local:
-            # An object store renames nothing: the marker goes first and comes last.
+            # An object store cannot rename a folder: remove the marker first and write it last.
             self._remove(f"{final}/{COMPLETE}")
             self._remove(final)
             files = [info.path for info in self.list_files(staging)]
@@ -195,17 +194,17 @@ class Warehouse:
             self.filesystem.delete_file(path)
 
     def remove_if_empty(self, *names: str) -> None:
-        """Remove a folder of the warehouse if nothing is in it; an object store has no such folders."""
+        """Remove an empty folder of a local warehouse; object stores have no folders."""
         if self.is_local:
-            with contextlib.suppress(OSError):  # something is in it, or someone else took it away first
+            with contextlib.suppress(OSError):  # not empty, or already removed
                 Path(self.path(*names)).rmdir()
 
     def touch(self, *names: str) -> None:
-        """Write an empty file into the warehouse."""
+        """Write an empty file."""
         self._touch(self.path(*names))
 
     def remove(self, *names: str) -> None:
-        """Remove a file or a folder of the warehouse, if it is there."""
+        """Remove a file or folder if it exists."""
         self._remove(self.path(*names))
 
     def _touch(self, path: str) -> None:
@@ -213,10 +212,10 @@ class Warehouse:
             pass
 
     def list_files(self, path: str) -> list[fs.FileInfo]:
-        """Return every file under a folder, at any depth, sorted by path; none where there is no folder."""
+        """Return all files below a folder, sorted by path; none if the folder is missing."""
         selector = fs.FileSelector(path, recursive=True, allow_not_found=True)
-        found = [info for info in self.filesystem.get_file_info(selector) if info.type == fs.FileType.File]
-        return sorted(found, key=lambda info: info.path)
+        files = [info for info in self.filesystem.get_file_info(selector) if info.type == fs.FileType.File]
+        return sorted(files, key=lambda info: info.path)
 
     def table_files(self, *names: str) -> TableFiles:
         """Return the data files of a table."""
@@ -240,12 +239,12 @@ class Warehouse:
         return self.open_table(*names).to_table(None if columns is None else list(columns), filter=filter)
 
     def write_arrow(self, table: pa.Table, *names: str) -> None:
-        """Write a table that fits in memory as the warehouse's table `names`, replacing the one that is there."""
+        """Write a table from memory, replacing an existing one."""
         with self.replacing(*names) as staging:
             pq.write_table(table, f"{staging}/part-0.parquet", filesystem=self.filesystem, compression="zstd")
 
     def write_json(self, content: Any, *names: str) -> None:
-        """Write a JSON file into the warehouse; it appears whole."""
+        """Write a JSON file atomically."""
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         final = self.path(*names)
         self.filesystem.create_dir(final.rsplit("/", 1)[0], recursive=True)
@@ -253,12 +252,12 @@ class Warehouse:
             sink.write(text.encode() + b"\n")
 
     def read_json(self, *names: str) -> Any:
-        """Read a JSON file of the warehouse.
+        """Read a JSON file.
 
         Raises
         ------
         FileNotFoundError
-            When it is not there.
+            If it is missing.
         """
         with self.filesystem.open_input_stream(self.path(*names)) as source:
             return json.loads(source.read())

@@ -1,9 +1,9 @@
-"""Last.fm's tags: a track's entry read, tags brought to one spelling. Pure functions.
+"""Parse Last.fm entries and normalise tags.
 
 References
 ----------
-.. [1] http://millionsongdataset.com/lastfm: one JSON a track, ``{"track_id": …, "tags": [["rock", "100"], …], …}``,
-   and ``lastfm_tags.db`` with the same tags.
+.. [1] http://millionsongdataset.com/lastfm: one JSON file per track,
+   ``{"track_id": …, "tags": [["rock", "100"], …], …}``, and ``lastfm_tags.db`` with the same tags.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HIGHEST_SCORE = 100.0
 
 
 class EntryError(InputError):
-    """An entry, or a row, that cannot be used.
+    """An invalid entry or row.
 
     Attributes
     ----------
@@ -35,17 +35,16 @@ class EntryError(InputError):
 
 @dataclass(frozen=True)
 class Entry:
-    """What Last.fm says of a track.
+    """The tags of a track.
 
     Attributes
     ----------
-    track_id : str
     tags : dict of str to float
-        Normalised tags and their scores, the greatest where several tags became one.
+        Scores by normalised tag; the highest if several tags have the same form.
     given : int
-        Tags as they were given.
+        Number of tags in the file.
     empty : int
-        Tags of which nothing is left.
+        Number of tags that are empty after normalisation.
     """
 
     track_id: str
@@ -55,23 +54,22 @@ class Entry:
 
 
 def parse_entry(content: bytes, name: str) -> Entry:
-    """Return what a track's JSON file holds.
+    """Parse the JSON file of a track.
 
     Parameters
     ----------
-    content : bytes
     name : str
-        The file's name; a track id in it has to be the entry's.
+        File name; a track id in it must equal that of the entry.
 
     Raises
     ------
     EntryError
-        When it is no JSON, or not of the form that Last.fm's files have.
+        If the content is not JSON, or not in the form of Last.fm's files.
     """
     try:
         entry = json.loads(content)
     except RecursionError:
-        raise EntryError("not_json", "lists within lists without end") from None
+        raise EntryError("not_json", "nested too deeply") from None
     except ValueError as error:
         raise EntryError("not_json", " ".join(str(error).split())[:200]) from None
     if not isinstance(entry, dict):
@@ -95,12 +93,12 @@ def _pair(item: Any) -> tuple[str, float]:
 
 
 def parse_score(value: Any) -> float:
-    """Return a score from 0 to 100, which the files write as text and the database as a number.
+    """Return a score from 0 to 100, which is text in the files and a number in the database.
 
     Raises
     ------
     EntryError
-        With the reason ``bad_score`` when it is none.
+        With the reason ``bad_score``.
     """
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         number = float(value) if abs(value) <= HIGHEST_SCORE else math.inf
@@ -117,9 +115,9 @@ def parse_score(value: Any) -> float:
 
 
 def normalise_tag(tag: str) -> str:
-    """Return a tag in one spelling: compatible characters (NFKC) and cases made one, white space single or gone.
+    """Return a tag with compatibility characters (NFKC) and case folded, and white space collapsed.
 
-    Halves of characters, which JSON can spell but no text can hold, become U+FFFD.
+    Unpaired surrogates, which JSON can contain but UTF-8 cannot, become U+FFFD.
 
     Examples
     --------
@@ -137,7 +135,7 @@ def normalise_tag(tag: str) -> str:
 
 
 def merge_tags(tags: Iterable[tuple[str, float]]) -> tuple[dict[str, float], int]:
-    """Return normalised tags with the greatest score of each, and how many tags were empty."""
+    """Return the highest score of each normalised tag, and the number of empty tags."""
     merged: dict[str, float] = {}
     empty = 0
     for name, score in tags:

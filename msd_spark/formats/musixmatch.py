@@ -28,14 +28,14 @@ CARRIAGE_RETURN = "\r"
 _LINE = re.compile(
     rf"({TRACK_ID.pattern}),([0-9]{{1,18}}),([1-9][0-9]{{0,8}}:[1-9][0-9]{{0,8}}(?:,[1-9][0-9]{{0,8}}:[1-9][0-9]{{0,8}})*)"
 )
-"""A whole line as they nearly all are; numbers of so many digits fit their columns."""
+"""The usual form of a line; numbers of so many digits fit their columns."""
 
 _PAIR = re.compile(r"([1-9][0-9]{0,39}):([1-9][0-9]{0,39})")
 _IDENTIFIER = re.compile(r"[0-9]{1,19}")
 
 
 class BagOfWordsError(InputError):
-    """A line that is no bag of words.
+    """A line that is not a bag of words.
 
     Attributes
     ----------
@@ -46,17 +46,14 @@ class BagOfWordsError(InputError):
 
 @dataclass(frozen=True)
 class BagOfWords:
-    """The words of a track's lyrics, in no order.
+    """The unordered words of a track's lyrics.
 
     Attributes
     ----------
-    track_id : str
     musixmatch_id : int
-        0 where it is not known.
-    indices : numpy.ndarray
-        Shape ``(n_words,)``, int32: places in the header's list of words, from 1.
-    counts : numpy.ndarray
-        Shape ``(n_words,)``, int32: occurrences, at least 1.
+        0 if unknown.
+    indices, counts : numpy.ndarray
+        Shape ``(n_words,)``, int32: index into the header's words, from 1, and number of occurrences, at least 1.
     """
 
     track_id: str
@@ -71,27 +68,25 @@ def parse_words(line: str) -> list[str]:
     Raises
     ------
     ValueError
-        When the line does not begin with ``%``.
+        If the line does not begin with ``%``.
     """
     if not line.startswith(WORDS):
-        raise ValueError(f"the list of words begins with {WORDS}, this line with {line[:10]!r}")
+        raise ValueError(f"the list of words begins with {WORDS}; this line begins with {line[:10]!r}")
     return line[1:].split(",")
 
 
 def parse_bag(line: str, n_words: int) -> BagOfWords:
-    """Return the bag of words that a line holds.
+    """Parse one line of the file, without its line feed.
 
     Parameters
     ----------
-    line : str
-        A line of the file without its line feed.
     n_words : int
-        Words in the file's header.
+        Number of words in the file's header.
 
     Raises
     ------
     BagOfWordsError
-        When any part of the line is not as the format says; nothing is guessed.
+        If any part of the line violates the format.
     """
     usual = _LINE.fullmatch(line)
     if usual is not None:
@@ -102,14 +97,14 @@ def parse_bag(line: str, n_words: int) -> BagOfWords:
     indices, counts = np.ascontiguousarray(numbers.T)
     if indices.max() > n_words:
         raise BagOfWordsError("unknown_word", f"{track_id}: word {indices.max()} of {n_words}")
-    # The official files list a bag's words in order: only others need to be sorted to find one that stands twice.
+    # The official files list a bag's words in order; only other lines have to be sorted to find a repetition.
     if (indices[1:] <= indices[:-1]).any() and len(np.unique(indices)) != len(indices):
-        raise BagOfWordsError("repeated_word", f"{track_id}: a word stands twice")
+        raise BagOfWordsError("repeated_word", f"{track_id}: a word is repeated")
     return BagOfWords(track_id, int(musixmatch_id), indices, counts)
 
 
 def _parse_unusual(line: str) -> tuple[str, str, np.ndarray]:
-    """Return the parts of a line with greater numbers than usual, or find what is wrong with it."""
+    """Return the parts of a line with unusually large numbers, or raise its error."""
     greatest = np.iinfo(np.int32).max
     track_id, _, rest = line.partition(",")
     if not TRACK_ID.fullmatch(track_id):
@@ -132,18 +127,17 @@ def _parse_unusual(line: str) -> tuple[str, str, np.ndarray]:
 
 
 def parse_reverse_mapping(lines: Iterable[str]) -> dict[str, str]:
-    """Return the word that each stem stands for.
+    """Return the word of each stem.
 
     Parameters
     ----------
     lines : iterable of str
-        Lines ``stem<SEP>word`` without their line feeds; empty ones are passed over, and a carriage
-        return at a line's end is none of its word.
+        Lines ``stem<SEP>word`` without their line feeds; empty lines and a final carriage return are ignored.
 
     Raises
     ------
     ValueError
-        When a line has no separator, or a stem is given two words.
+        If a line has no separator, or a stem has two words.
     """
     words: dict[str, str] = {}
     for number, ended in enumerate(lines, 1):
@@ -154,5 +148,5 @@ def parse_reverse_mapping(lines: Iterable[str]) -> dict[str, str]:
         if not separator:
             raise ValueError(f"line {number} has no {SEPARATOR}: {line[:60]!r}")
         if words.setdefault(stem, word) != word:
-            raise ValueError(f"line {number} gives {stem!r} a second word, {word!r} after {words[stem]!r}")
+            raise ValueError(f"line {number} has a second word for {stem!r}: {word!r} after {words[stem]!r}")
     return words

@@ -4,7 +4,7 @@ References
 ----------
 .. [1] H. Schreiber, "Improving Genre Annotations for the Million Song Dataset", ISMIR 2015;
    https://www.tagtraum.com/msd_genre_datasets.html: ``#`` comments, then track id, majority
-   genre and, where the votes were divided, minority genre, parted by tabs.
+   genre and, if the votes were divided, minority genre, separated by tabs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FIELD_SEPARATOR = "\t"
 
 
 class LabelError(InputError):
-    """A line that is no label.
+    """A line that is not a label.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class LabelError(InputError):
 
 @dataclass(frozen=True)
 class Label:
-    """A track's genre, and the one that came second, if any."""
+    """A track's genre and, if the votes were divided, the minority genre."""
 
     track_id: str
     genre: str
@@ -38,12 +38,12 @@ class Label:
 
 
 def parse_label(line: str) -> Label:
-    """Return the label that a line holds; blanks around a genre's name are removed, those within it kept.
+    """Parse one line; white space around a genre is removed, within it kept.
 
     Raises
     ------
     LabelError
-        When the line is not a track id and one or two genres.
+        If the line is not a track id and one or two genres.
     """
     track_id, *genres = (part.strip() for part in line.split(FIELD_SEPARATOR))
     if not TRACK_ID.fullmatch(track_id):

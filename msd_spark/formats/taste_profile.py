@@ -1,6 +1,6 @@
-"""Triplets of the Taste Profile: who played which song, how often. Pure functions on blocks of lines.
+"""Parse Taste Profile triplets (user, song, play count) in blocks of lines.
 
-A line is ``user<TAB>song<TAB>count``: 40 hex digits, a song id, a number from 1 on.
+A line is ``user<TAB>song<TAB>count``: 40 hex digits, a song id, a number from 1.
 
 References
 ----------
@@ -39,17 +39,14 @@ _IS_ID = _table(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 @dataclass(frozen=True)
 class Block:
-    """What some lines hold.
+    """Parsed lines.
 
     Attributes
     ----------
-    user_ids, song_ids : pyarrow.StringArray
-        Of the triplets, in the lines' order.
-    plays : numpy.ndarray of int32
-        Of the triplets.
-    n_lines : int
+    user_ids, song_ids, plays : pyarrow.StringArray, numpy.ndarray of int32
+        Of the valid triplets, in order.
     rejected : list of (int, str, str)
-        Each line that is no triplet: its number in the block, from 0; the reason; what was seen.
+        Other lines: number in the block, from 0; reason; beginning of the line.
     """
 
     user_ids: pa.StringArray
@@ -60,15 +57,15 @@ class Block:
 
 
 def parse_lines(content: bytes, *, ended: bool = True) -> Block:
-    """Return the triplets in some lines, and why the other lines are none.
+    """Parse a block of lines.
 
     Parameters
     ----------
     content : bytes
-        Whole lines, each with its line feed. A carriage return before it is no part of the line.
+        Complete lines with their line feeds; a carriage return before it is ignored.
     ended : bool
-        Whether the last line's line feed stood in the file. If it did not, the line was cut off, and its count
-        perhaps too: it is rejected, and not guessed.
+        Whether the file has the last line's line feed. Otherwise that line, and perhaps its count, is truncated:
+        it is rejected.
     """
     padded = np.frombuffer(content + bytes(_COUNT_AT + MOST_DIGITS), np.uint8)
     ends = np.flatnonzero(padded[: len(content)] == _LINE_FEED)
@@ -100,12 +97,12 @@ def parse_lines(content: bytes, *, ended: bool = True) -> Block:
 
 
 def reason_of(line: bytes) -> str | None:
-    """Return why a line is no triplet, None if it is one.
+    """Return the reason to reject a line, None for a valid triplet.
 
     Returns
     -------
     str or None
-        ``wrong_fields``, ``bad_user_id``, ``bad_song_id`` or ``bad_count`` (no number from 1 to 2,147,483,647).
+        ``wrong_fields``, ``bad_user_id``, ``bad_song_id`` or ``bad_count`` (not a number from 1 to 2,147,483,647).
     """
     fields = line.split(b"\t")
     if len(fields) != 3:
@@ -126,7 +123,7 @@ def shown(line: bytes) -> str:
 
 
 def _columns(padded: np.ndarray, starts: np.ndarray, n_digits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return lines' first 60 bytes, and their counts: 0 where there is no number, or one that is too great."""
+    """Return the first 60 bytes of lines, and their counts: 0 for an invalid or too large number."""
     windows = np.lib.stride_tricks.sliding_window_view(padded, _COUNT_AT + MOST_DIGITS)
     rows = windows[starts]
     fixed, digits = rows[:, :_COUNT_AT], rows[:, _COUNT_AT:]
@@ -134,7 +131,7 @@ def _columns(padded: np.ndarray, starts: np.ndarray, n_digits: np.ndarray) -> tu
     is_number = np.ones(len(starts), bool)
     longer = np.arange(len(starts))
     for place in range(MOST_DIGITS):
-        # Nearly all counts have one digit: there is less to do at every further place.
+        # Nearly all counts have one digit, so each further digit concerns fewer lines.
         longer = longer[n_digits[longer] > place]
         digit = digits[longer, place]
         is_number[longer] &= _IS_DIGIT[digit]

@@ -1,4 +1,4 @@
-"""From songs to tracks: the catalogue's pairs, and those that are known to be wrong. Pure functions.
+"""Map songs to tracks: the pairs of the catalogue, without those known to be mismatched.
 
 The Taste Profile names songs, everything else tracks. A song can have several tracks, and some hundred
 tracks of the dataset were matched to the wrong song.
@@ -28,33 +28,32 @@ Pair = tuple[str, str]
 
 
 def parse_mismatch(line: str) -> Pair | None:
-    """Return the song and the track that a line of ``sid_mismatches.txt`` names; None where it names none."""
-    found = _MISMATCH.fullmatch(line)
-    return (found[1], found[2]) if found else None
+    """Return the pair in a line of ``sid_mismatches.txt``, None if there is none."""
+    match = _MISMATCH.fullmatch(line)
+    return (match[1], match[2]) if match else None
 
 
 def parse_unique_track(line: str) -> Pair | None:
-    """Return the song and the track of a line of ``unique_tracks.txt``; None where it has no such ids."""
+    """Return the pair in a line of ``unique_tracks.txt``, None without valid ids."""
     track_id, _, rest = line.partition(FIELD_SEPARATOR)
     song_id = rest.partition(FIELD_SEPARATOR)[0].strip()
     return (song_id, track_id) if TRACK_ID.fullmatch(track_id) and SONG_ID.fullmatch(song_id) else None
 
 
 def choose_tracks(pairs: pd.DataFrame, mismatches: pd.DataFrame) -> pd.DataFrame:
-    """Return the one track that each song's listens count for.
+    """Choose one track for the listens of each song.
 
-    That is the first of the song's track ids that is not among the mismatches with this song; where all are, the
-    first of them, marked as a mismatch.
+    It is the song's first track that is not mismatched with it; if all are, the first one, marked as mismatched.
 
     Parameters
     ----------
     pairs, mismatches : pandas.DataFrame
-        Columns ``song_id`` and ``track_id``; a pair may be there several times.
+        Columns ``song_id`` and ``track_id``; pairs may be repeated.
 
     Returns
     -------
     pandas.DataFrame
-        A row a song, sorted: ``song_id``, ``track_id``, ``mismatched`` (bool) and ``tracks``, how many it has.
+        One row per song, sorted: ``song_id``, ``track_id``, ``mismatched`` (bool) and ``tracks`` (number of tracks).
     """
     columns = ["song_id", "track_id"]
     wrong = mismatches[columns].drop_duplicates().assign(mismatched=True)
