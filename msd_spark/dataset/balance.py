@@ -87,7 +87,6 @@ def resample(train: pd.DataFrame, rule: BalanceRule) -> np.ndarray:
     ----------
     train : pandas.DataFrame
         ``track_id`` and ``genre``; a track without a genre (null) gets one row.
-    rule : BalanceRule
 
     Returns
     -------

@@ -49,7 +49,6 @@ class ExampleForm:
 
     Attributes
     ----------
-    geometry : Geometry
     n_tags, n_factors : int
         Length of the tag vector and of the factors; 0 for a dataset without these columns.
     """
@@ -78,7 +77,6 @@ def assemble(planned: pa.Table, segments: Mapping[str, np.ndarray], form: Exampl
         In the schema `PLANNED`.
     segments : mapping
         ``chroma`` and ``timbre`` of shape ``(n, …)`` and ``n_segments`` ``(n,)``, in the order of `planned`.
-    form : ExampleForm
     """
     schema = form.schema
     columns: dict[str, Any] = {name: planned[name] for name in planned.column_names if name in schema.names}

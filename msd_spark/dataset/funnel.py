@@ -17,7 +17,6 @@ class Step:
 
     Attributes
     ----------
-    name : str
     tracks : int
         Remaining tracks that meet the condition of the step.
     left_out : int

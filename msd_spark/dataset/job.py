@@ -63,13 +63,7 @@ def check_inputs(warehouse: Warehouse, settings: DatasetSettings) -> None:
 
 
 def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
-    """Write a dataset; return the summary.
-
-    Raises
-    ------
-    UserError
-        If a table is missing, or no song is left.
-    """
+    """Write a dataset; return the summary."""
     summary = DatasetSummary(STAGE)
     warehouse = Warehouse(settings.warehouse)
     tracks, files = read_songs(warehouse)
@@ -161,13 +155,7 @@ def planned_tables(plan: pd.DataFrame, bundle: np.ndarray, joined: Joined) -> It
 
 
 def check_written(plan: pd.DataFrame, written: pd.DataFrame) -> None:
-    """Check that every planned row was written, including repeats.
-
-    Raises
-    ------
-    UserError
-        If a file lacks rows, because ``songs/`` changed after the plan was made.
-    """
+    """Check that every planned row was written, including repeats, and ``songs/`` has not changed meanwhile."""
     planned = plan.groupby(["split", "file"]).size()
     rows = written.set_index(["split", "file"])["rows"]
     if len(rows) != len(planned) or not rows.reindex(planned.index, fill_value=0).equals(planned):

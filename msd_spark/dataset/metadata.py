@@ -40,8 +40,6 @@ class DatasetSummary(Summary):
 
         Parameters
         ----------
-        funnel, metadata
-            Of the dataset.
         artist_groups : pandas.Series
             Of every song, including those that are not examples.
         """

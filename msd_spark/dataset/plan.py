@@ -69,7 +69,6 @@ def plan_examples(
         if the split rule is by lists. Other columns are kept.
     vocabulary : sequence of str
         Genres by index.
-    split_rule, file_rule
     balance : BalanceRule
         Applied to the train split.
 

@@ -38,13 +38,7 @@ def join(warehouse: Warehouse, track_ids: pd.Series, settings: DatasetSettings) 
 def read_lists(
     warehouse: Warehouse, settings: DatasetSettings, tracks: pd.DataFrame, summary: DatasetSummary
 ) -> pd.Series:
-    """Return the split of each track according to ``--split-lists``, null for tracks in no list.
-
-    Raises
-    ------
-    UserError
-        If a track is in two lists.
-    """
+    """Return the split of each track according to ``--split-lists``, null for tracks in no list."""
     lists: dict[str, list[str]] = {}
     rejections: list[Rejection] = []
     for split, location in zip(SPLITS, settings.split_lists or (), strict=True):

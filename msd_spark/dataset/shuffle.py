@@ -41,10 +41,9 @@ class Target:
     Attributes
     ----------
     warehouse : str
-        Address of the warehouse.
+        Its address.
     staging : str
         Folder on the warehouse's filesystem, with one folder per split.
-    form : ExampleForm
     """
 
     warehouse: str
@@ -68,8 +67,6 @@ class Reading:
 
     Attributes
     ----------
-    path : str
-    row_group : int
     track_ids : list of str
         Of each example, with repeats, in the order of the rows.
     rows : numpy.ndarray
@@ -130,7 +127,6 @@ def reading_tasks(plan: pd.DataFrame, bundle: np.ndarray, files: TableFiles) -> 
     bundle : numpy.ndarray
         Of every example.
     files : TableFiles
-        Of ``songs/``.
     """
     slots = np.arange(len(plan)) - np.searchsorted(bundle, bundle)
     places = plan[["source_file", "row_group", "source_row"]].to_numpy()

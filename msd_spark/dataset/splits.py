@@ -23,7 +23,6 @@ class SplitRule:
     ----------
     shares : tuple of float
         Fractions of train, validation and test; they add up to 1.
-    seed : int
     by : str
         ``artist``; ``track`` for comparison with work that leaks artists; ``lists`` if lists of ids
         decide, without regard to shares and seed.
@@ -52,7 +51,6 @@ def split_of_tracks(tracks: pd.DataFrame, rule: SplitRule) -> pd.Series:
     ----------
     tracks : pandas.DataFrame
         ``track_id`` and ``artist_group``; if lists decide, ``listed`` with the split of each track.
-    rule : SplitRule
     """
     if rule.by == "lists":
         return tracks["listed"]

@@ -110,13 +110,7 @@ def write(
     settings: ScoreSettings,
     state: ScoreState,
 ) -> list[ScoredSlice]:
-    """Write the planned table; return the result of each task's slices.
-
-    Raises
-    ------
-    UserError
-        If a task fails, or a planned song has no result.
-    """
+    """Write the planned table; return the result of each task's slices."""
     with warehouse.replacing(TABLE, run.name) as staging:
         with pq.ParquetWriter(f"{staging}/{PLAN}", PLANNED, filesystem=warehouse.filesystem) as writer:
             for table in plan.planned():

@@ -34,7 +34,6 @@ class ScorePlan:
 
     Attributes
     ----------
-    songs, known
     score, keep : numpy.ndarray
         Shape ``(n_songs,)``, bool: scored, or kept as it is; a song that is neither is refused.
     refused : list of Rejection
@@ -85,7 +84,6 @@ def plan_scores(
 
     Parameters
     ----------
-    songs, known
     state : ScoreState
         Of now.
     old, rows : ScoreState, ScoredRows or None

@@ -24,12 +24,10 @@ class Slice:
 
     Attributes
     ----------
-    path : str
-        The file, for the warehouse's filesystem.
-    file : str
-        Its name within ``songs/``.
+    path, file : str
+        For the warehouse's filesystem, and within ``songs/``.
     size : int
-        Its bytes.
+        Bytes of the file.
     row_groups, rows : tuple of int
         The row groups, and the number of songs in each.
     """
@@ -53,8 +51,6 @@ class SlicedSongs:
 
     Attributes
     ----------
-    slices : list of Slice
-    track_ids : pyarrow.Array
     n_segments : numpy.ndarray
         Shape ``(n_songs,)``.
     borders : numpy.ndarray
@@ -85,7 +81,6 @@ def cut(rows: list[int], most: int = SONGS_PER_SLICE) -> list[range]:
     ----------
     rows : list of int
         Number of songs in each row group of a file; empty row groups are in no slice.
-    most : int
     """
     parts: list[range] = []
     n_songs = 0

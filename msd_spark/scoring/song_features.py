@@ -43,7 +43,6 @@ def song_features(batch: pa.RecordBatch, geometry: Geometry) -> SongFeatures:
     ----------
     batch : pyarrow.RecordBatch
         With the columns that `msd_spark.core.features.song_columns` names; at least one song.
-    geometry : Geometry
     """
     try:
         columns, rows = segment_columns(batch, geometry), np.arange(batch.num_rows)

@@ -59,7 +59,6 @@ class ScoredRows:
 
     Attributes
     ----------
-    track_ids : pyarrow.Array
     files : tuple of str
         Names of the table's files.
     file : numpy.ndarray

@@ -38,12 +38,10 @@ class TrainedRun:
 
     Attributes
     ----------
-    name : str
     target : str
         ``genre``, ``popularity``, ``tags`` or ``factors``.
     class_names : tuple of str
         The meaning of each output of the model.
-    geometry : Geometry
     lyric_vectors : str
         Fingerprint of the lyric vectors that it was trained on.
     normalisation : mapping
@@ -101,13 +99,7 @@ class TrainedRun:
         return self.target in (GENRE, POPULARITY)
 
     def check_geometry(self) -> None:
-        """Check that the geometry, apart from the part of the song, is that of this version.
-
-        Raises
-        ------
-        UserError
-            With both geometries.
-        """
+        """Check that the geometry, apart from the part of the song, is that of this version."""
         if self.geometry != replace(GEOMETRY, segments=self.geometry.segments):
             raise UserError(
                 f"run {self.name} was trained on {self.geometry}, this version uses {GEOMETRY}; "
@@ -115,13 +107,7 @@ class TrainedRun:
             )
 
     def check_model(self) -> None:
-        """Check the inputs, embedding layer and normalisation of the model file.
-
-        Raises
-        ------
-        UserError
-            With the difference.
-        """
+        """Check the inputs, embedding layer and normalisation of the model file."""
         file, again = f"{RUNS}/{self.name}/{MODEL}", "run msd-spark train again"
         try:
             with zipfile.ZipFile(io.BytesIO(self.model)) as archive:
@@ -150,13 +136,7 @@ class TrainedRun:
                 raise UserError(f"{file} does not normalise {name} as {METADATA} records; {again}")
 
     def check_lyrics(self, warehouse: Warehouse) -> None:
-        """Check that ``lyrics/`` has the lyric vectors that the run was trained on.
-
-        Raises
-        ------
-        UserError
-            With the difference and the command to run.
-        """
+        """Check that ``lyrics/`` has the lyric vectors that the run was trained on."""
         present = lyrics_fingerprint(warehouse)
         if present == self.lyric_vectors:
             return

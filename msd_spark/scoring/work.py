@@ -16,8 +16,7 @@ from msd_spark.core.features import lyric_columns, song_columns
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import EMBEDDING_FLAGS, EMBEDDINGS
 from msd_spark.core.warehouse import UNFINISHED, Warehouse
-from msd_spark.scoring.embedding_rows import embedding_rows
-from msd_spark.scoring.model import Scores, ScoringModel, model_of_process
+from msd_spark.scoring.model import Scores, ScoringModel, embedding_rows, model_of_process
 from msd_spark.scoring.plan import rejection
 from msd_spark.scoring.settings import TABLE, ScoreSettings
 from msd_spark.scoring.slices import SONGS_PER_SLICE, Slice
@@ -62,7 +61,6 @@ def score_slice(number: int, item: Slice, run: TrainedRun, staging: str, setting
     ----------
     number : int
         Of the task: its row group of the plan.
-    item, run
     staging : str
         Folder of the table, on the warehouse's filesystem.
     settings : ScoreSettings

@@ -19,8 +19,7 @@ from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import ARRAY_COLUMNS, Geometry
 from msd_spark.core.track_ids import track_id_of
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.scoring.embedding_rows import embedding_rows
-from msd_spark.scoring.model import model_of_process
+from msd_spark.scoring.model import embedding_rows, model_of_process
 from msd_spark.scoring.song_features import song_features
 from msd_spark.scoring.trained_run import TrainedRun
 from msd_spark.songfile.batches import songs_to_batch
@@ -57,15 +56,7 @@ def embed_song_files(
 ) -> EmbeddedFiles:
     """Parse song files and embed them, with the lyrics that ``lyrics/`` has of their tracks.
 
-    Parameters
-    ----------
-    trained : TrainedRun
-    warehouse : Warehouse
-        Its table ``songs/`` is not needed.
-    locations : sequence of str
-        Song files, local or remote.
-    lyrics : bool
-        Whether to use lyrics.
+    The table ``songs/`` is not needed. Locations are local or remote.
 
     Raises
     ------

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msd_spark.core.schemas import EMBEDDINGS, GEOMETRY, Geometry
-from msd_spark.scoring.embedding_rows import embedding_rows, entropy
-from msd_spark.scoring.model import Scores, ScoringModel
+from msd_spark.scoring.model import Scores, ScoringModel, embedding_rows, entropy
 from msd_spark.scoring.slices import Slice, cut
 from msd_spark.scoring.song_features import song_features
 from msd_spark.scoring.trained_run import TrainedRun
