@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-RULES = "none, original, N:M or sqrt"
+RULES = "none, original (4000:1000), N:M or sqrt"
 RULE = re.compile("none|original|sqrt|[1-9][0-9]{0,8}:[1-9][0-9]{0,8}")
 
 ORIGINAL = "4000:1000"

@@ -42,9 +42,9 @@ class Funnel:
 
     def __init__(self, genres: pd.Series) -> None:
         self.genres = genres
-        self.kept = np.ones(len(genres), bool)
+        self.remaining = np.ones(len(genres), bool)
         self.steps: list[Step] = []
-        self.note("songs", self.kept, required=False)
+        self.note("songs", self.remaining, required=False)
 
     def note(self, name: str, condition: np.ndarray, *, required: bool) -> None:
         """Add a step.
@@ -57,13 +57,13 @@ class Funnel:
         required : bool
             Whether songs that do not meet the condition are dropped.
         """
-        inside = self.kept & condition
-        left_out = int(self.kept.sum() - inside.sum()) if required else 0
+        inside = self.remaining & condition
+        left_out = int(self.remaining.sum() - inside.sum()) if required else 0
         counts = self.genres[inside].value_counts()
         by_genre = {str(genre): int(counts[genre]) for genre in sorted(counts.index)}
         self.steps.append(Step(name, int(inside.sum()), left_out, by_genre))
         if required:
-            self.kept = inside
+            self.remaining = inside
 
     def close(self, splits: pd.Series) -> None:
         """Add the splits as the last steps, from the split of each song, null if it is in none.
@@ -104,4 +104,4 @@ def genre_table(steps: list[Step], rows_by_genre: dict[str, dict[str, int]]) -> 
     columns = {step.name: step.by_genre for step in steps if step.name not in (*SPLITS, "examples")}
     columns |= {f"{split} rows": {genre: n[split] for genre, n in rows_by_genre.items()} for split in SPLITS}
     table = pd.DataFrame(columns).fillna(0).astype(int).sort_index()
-    return tabulate(table, headers=["genre", *columns]) if len(table) else ""
+    return tabulate(list(table.itertuples()), headers=["genre", *columns]) if len(table) else ""

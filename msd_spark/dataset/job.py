@@ -75,7 +75,7 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
     tracks["genre"] = funnel.genres
     tracks["number"] = np.arange(len(tracks))
     plan = plan_examples(
-        tracks[funnel.kept], vocabulary, settings.split_rule, settings.file_rule, settings.balance_rule
+        tracks[funnel.remaining], vocabulary, settings.split_rule, settings.file_rule, settings.balance_rule
     )
     first_copies = plan[plan["copy"] == 0]
     split_of_track = dict(zip(first_copies["number"], first_copies["split"], strict=True))

@@ -83,11 +83,11 @@ def narrow(tracks: pd.DataFrame, joined: Joined, settings: DatasetSettings) -> t
         if name in required or joined.has(name).any():
             funnel.note(f"with {name}", joined.has(name), required=name in required)
     funnel.note("labelled", joined.has(GENRE), required=GENRE in required)
-    vocabulary, rare = keep_common_genres(joined.genre[funnel.kept], settings.min_examples)
+    vocabulary, rare = keep_common_genres(joined.genre[funnel.remaining], settings.min_examples)
     common = joined.genre.isin(vocabulary)
     funnel.note("after rare genres", common.to_numpy(), required=GENRE in required)
     funnel.genres = joined.genre.mask(~common)
-    if not funnel.kept.any():
+    if not funnel.remaining.any():
         steps = ", ".join(f"{step.tracks} {step.name}" for step in funnel.steps)
         raise UserError(
             f"no song is left: {steps} (label set {settings.label_set}, genres of at least {settings.min_examples}); "

@@ -27,16 +27,15 @@ class DatasetSettings(Settings):
     warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
     name: str = option(
         "genre",
-        "name of the dataset; it is written to dataset/NAME",
+        "the dataset is written to dataset/NAME",
         check=Check(
             lambda name: bool(name) and "/" not in name and name[0] not in "._",
-            "the name of one folder, without / and without . or _ at its start",
+            "a folder name without / that does not start with . or _",
         ),
     )
     require: tuple[str, ...] = option(
         (),
-        f"what a song needs besides segments, separated by commas: {', '.join(REQUIREMENTS)}; "
-        "other songs without it are included and marked",
+        "what a song needs besides segments, separated by commas; other songs without it are included and marked",
         metavar="LIST",
         check=Check(lambda names: set(names.split(",")) <= {*REQUIREMENTS, ""}, ", ".join(REQUIREMENTS)),
     )
@@ -60,9 +59,9 @@ class DatasetSettings(Settings):
     )
     balance: str = option(
         "none",
-        f"resample the train split by genre: {RULES}; N:M are the rows of the largest genre and of every other",
+        "resample the train split by genre; N is the number of rows of the largest genre, M of every other",
         metavar="RULE",
-        check=Check(lambda rule: RULE.fullmatch(rule) is not None, f"{RULES}, with N and M of at least 1"),
+        check=Check(lambda rule: RULE.fullmatch(rule) is not None, RULES),
     )
     rows_per_file: int = option(FileRule.rows_per_file, "examples per file, one row group each", check=at_least(1))
     min_files: int = option(

@@ -164,16 +164,16 @@ def search(
     UserError
         If the embeddings or the index cannot be searched.
     """
-    made = warehouse.read_json(TABLE, run, SEARCH_FILE) if warehouse.is_complete(TABLE, run) else {}
-    metric = metric or made.get("metric", METRICS[0])
+    record = warehouse.read_json(TABLE, run, SEARCH_FILE) if warehouse.is_complete(TABLE, run) else {}
+    metric = metric or record.get("metric", METRICS[0])
     try:
         space = Space.of(catalogue.vectors, metric)
         arguments = (space.vectors[row][None], np.array([row]), k, Exclusions.of(catalogue.songs, exclude))
-        if made.get("metric") == metric and made["embeddings"] == catalogue.fingerprint:
+        if record.get("metric") == metric and record["embeddings"] == catalogue.fingerprint:
             index = read_index(warehouse.filesystem, warehouse.path(TABLE, run, INDEX_FILE))
             neighbours = nearest_by_index(space, index, *arguments)
         else:
-            if made.get("metric") == metric:
+            if record.get("metric") == metric:
                 print(
                     f"similar: the index of neighbours/{run} was built from other embeddings and is not used; "
                     "run msd-spark neighbours again",

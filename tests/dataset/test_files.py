@@ -28,7 +28,7 @@ SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=2)
 
 
 def examples(n_rows: int, seed: int = 0) -> pa.Table:
-    """Return random examples in which the padding holds 9s, so that whoever counts it is found out."""
+    """Return random examples whose padding is 9, so that a mean that includes it is wrong."""
     generator = np.random.default_rng(seed)
     lengths = generator.integers(0, 4, n_rows).astype(np.int32)
     padding = SMALL.mask(lengths)[..., None] == 0
@@ -115,7 +115,7 @@ def test_normalisation_is_that_of_all_rows_however_they_are_cut(n_rows: int, cut
         assert found[name]["deviation"] == pytest.approx(deviation, rel=1e-6)
 
 
-def test_other_splits_play_no_part_in_the_normalisation() -> None:
+def test_the_normalisation_ignores_other_splits() -> None:
     train = as_written([examples(9, 1)])
     other = as_written([examples(9, 2)]).assign(split="test", file=5)
     silent = pd.DataFrame([{"split": "validation", "file": 0, "rows": 3}])
@@ -138,7 +138,7 @@ SEGMENTS = {
 }
 
 
-def test_what_a_track_has_not_is_zero_and_marked() -> None:
+def test_missing_features_are_zero_and_flagged() -> None:
     first, second = assemble(TWO, SEGMENTS, ExampleForm(SMALL, n_tags=4, n_factors=3)).to_pylist()
     assert first == {
         "track_id": "TR1",
@@ -169,7 +169,7 @@ def test_a_dataset_without_tags_and_factors_has_no_such_columns() -> None:
     assert assemble(TWO, SEGMENTS, ExampleForm(SMALL)).column_names == EXAMPLES.names
 
 
-def test_a_slice_of_the_plan_gives_its_rows(tmp_path: Path) -> None:
+def test_a_slice_of_the_plan_makes_its_rows() -> None:
     form = ExampleForm(SMALL, n_tags=3)
     whole = assemble(TWO, SEGMENTS, form)
     part = assemble(TWO.slice(1), {name: values[1:] for name, values in SEGMENTS.items()}, form)

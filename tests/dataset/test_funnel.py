@@ -37,7 +37,7 @@ def test_a_funnel_by_hand() -> None:
 
 
 @pytest.mark.parametrize("splits", [["train", None], ["train", "nowhere"]])
-def test_a_song_that_is_in_no_split_is_found_out(splits: list[str | None]) -> None:
+def test_a_song_in_no_split_is_an_error(splits: list[str | None]) -> None:
     funnel = Funnel(pd.Series([None, "Rap"], dtype=object))
     with pytest.raises(ValueError, match="2 songs less 0 left out, 2 examples and 1 in the splits do not add up"):
         funnel.close(pd.Series(splits, dtype=object))

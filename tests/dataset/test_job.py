@@ -165,7 +165,7 @@ def make(spark: SparkSession, warehouse: Warehouse, **others: Any) -> tuple[Summ
     return summary, metadata, pd.concat(parts, ignore_index=True)
 
 
-def test_everything_that_can_be_asked_for_at_once(spark: SparkSession, small: Warehouse) -> None:
+def test_all_options_together(spark: SparkSession, small: Warehouse) -> None:
     wanted = {
         "require": ("lyrics", "tags"),
         "tags": 2,
@@ -219,7 +219,7 @@ def test_everything_that_can_be_asked_for_at_once(spark: SparkSession, small: Wa
     assert content == {info.path: Path(info.path).read_bytes() for info in small.list_files(small.path("dataset"))}
 
 
-def test_only_audio_is_required_unless_more_is(
+def test_only_segments_are_required_by_default(
     spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     bare = Warehouse(str(tmp_path))
@@ -236,7 +236,7 @@ def test_only_audio_is_required_unless_more_is(
     assert "dataset: no example of Rap in validation, test" in capsys.readouterr().err
 
 
-def test_a_song_that_joins_artists_moves_them_alone_and_is_reported(spark: SparkSession, small: Warehouse) -> None:
+def test_a_song_that_links_artists_moves_only_them_and_is_reported(spark: SparkSession, small: Warehouse) -> None:
     _, _, before = make(spark, small)
     first, _, same = make(spark, small)
     assert first.facts["since the last dataset: tracks moved"] == 0
@@ -258,7 +258,7 @@ def test_a_song_that_joins_artists_moves_them_alone_and_is_reported(spark: Spark
     assert any("new songs joined" in text for text in summary.details["warnings"])
 
 
-def test_official_lists_say_the_splits(spark: SparkSession, small: Warehouse, tmp_path: Path) -> None:
+def test_split_lists_decide_the_splits(spark: SparkSession, small: Warehouse, tmp_path: Path) -> None:
     lists = {"train": range(0, 30), "validation": range(30, 35), "test": range(35, 50)}
     paths = tuple(str(tmp_path / f"{split}.txt") for split in SPLITS)
     for path, numbers in zip(paths, lists.values(), strict=True):
@@ -282,7 +282,7 @@ def test_official_lists_say_the_splits(spark: SparkSession, small: Warehouse, tm
         make(spark, small, split_lists=paths)
 
 
-def test_a_warehouse_in_an_object_store_gives_the_same_dataset(
+def test_a_warehouse_in_an_object_store_has_the_same_dataset(
     spark: SparkSession,
     small: Warehouse,
     store: ObjectStore,

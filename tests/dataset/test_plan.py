@@ -68,7 +68,7 @@ def test_no_artist_group_is_in_two_splits(tracks: pd.DataFrame, seed: int, file_
     assert len(plan[["artist_group", "split"]].drop_duplicates()) == len(set(plan["artist_group"]))
 
 
-def test_a_split_by_track_parts_an_artist() -> None:
+def test_a_split_by_track_divides_an_artist() -> None:
     plan = plan_examples(catalogue(200, 1), GENRES, SplitRule(by="track"), FileRule())
     assert set(plan["split"]) == set(SPLITS)
 

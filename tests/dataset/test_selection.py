@@ -38,7 +38,7 @@ def settings(warehouse: Warehouse, **others: object) -> DatasetSettings:
     return DatasetSettings(warehouse.root, min_examples=1, **others)  # type: ignore[arg-type]
 
 
-def test_tables_that_are_missing_say_nothing_of_any_track(warehouse: Warehouse) -> None:
+def test_missing_tables_count_as_empty(warehouse: Warehouse) -> None:
     joined = join(warehouse, TRACKS, settings(warehouse))
     assert not any(joined.has(name).any() for name in REQUIREMENTS)
     assert joined.genre.isna().all()
@@ -60,12 +60,12 @@ def test_tables_that_are_missing_say_nothing_of_any_track(warehouse: Warehouse) 
         ({"most_popular": 5}, "popularity is missing or incomplete; run msd-spark plays first"),
     ],
 )
-def test_a_table_that_is_needed_is_asked_for(warehouse: Warehouse, wanted: dict[str, object], job: str) -> None:
+def test_a_missing_table_is_named_with_its_command(warehouse: Warehouse, wanted: dict[str, object], job: str) -> None:
     with pytest.raises(UserError, match=f"table .*/{job}"):
         join(warehouse, TRACKS, settings(warehouse, **wanted))
 
 
-def test_what_the_tables_say_comes_to_the_right_tracks(warehouse: Warehouse) -> None:
+def test_rows_of_the_tables_reach_their_tracks(warehouse: Warehouse) -> None:
     write_labels(warehouse, {track(3): "Rap", track(9): "Pop", track(0): "Jazz"})
     write_lyrics(warehouse, {track(9): np.zeros(50), track(2): np.ones(50), track(1): None})
     write_popularity(warehouse, [track(4), track(9), track(1)])
@@ -118,13 +118,13 @@ def test_songs_are_read_with_their_places(warehouse: Warehouse) -> None:
     assert tracks["artist_group"].tolist() == [f"AR{number:016d}" for number in range(8)]
 
 
-def test_a_track_that_songs_have_twice_is_refused(warehouse: Warehouse) -> None:
+def test_a_repeated_track_is_refused(warehouse: Warehouse) -> None:
     write_songs(warehouse, [song(1), song(2), song(1)])
     with pytest.raises(UserError, match=f"songs/ has {track(1)} twice"):
         read_songs(warehouse)
 
 
-def test_what_is_required_leaves_out_and_the_rest_is_counted(warehouse: Warehouse) -> None:
+def test_required_steps_drop_songs_and_other_steps_count_them(warehouse: Warehouse) -> None:
     songs = [song(number, n_segments=0 if number == 0 else 2) for number in range(8)]
     write_songs(warehouse, songs)
     write_labels(warehouse, {track(number): "Rap" if number < 6 else "Polka" for number in range(2, 7)})

@@ -57,4 +57,4 @@ def test_joins_of_the_sample(real: Warehouse, capsys: pytest.CaptureFixture[str]
     assert len(tracks) == 317
     assert (has["lyrics"] & has["genre"]).sum() == 307
     assert (has["lyrics"] & has["genre"] & has["listens"]).sum() == 198
-    assert funnel.counts()["labelled"] == int(funnel.kept.sum()) == 198
+    assert funnel.counts()["labelled"] == int(funnel.remaining.sum()) == 198

@@ -53,9 +53,9 @@ def test_requirements_are_separated_by_commas_or_spaces(words: list[str]) -> Non
 @pytest.mark.parametrize(
     ("option", "allowed"),
     [
-        ({"name": "a/b"}, "the name of one folder"),
-        ({"name": ""}, "the name of one folder"),
-        ({"name": "_x"}, "the name of one folder"),
+        ({"name": "a/b"}, "a folder name"),
+        ({"name": ""}, "a folder name"),
+        ({"name": "_x"}, "a folder name"),
         ({"require": ("lyrics,loudness",)}, "lyrics, genre, tags, listens, factors"),
         ({"tags": -1}, "0 or more"),
         ({"most_popular": 0}, "1 or more"),
@@ -65,7 +65,7 @@ def test_requirements_are_separated_by_commas_or_spaces(words: list[str]) -> Non
         ({"split": "album"}, "artist, track"),
         ({"segments": "last"}, "first, centre, beats"),
         *(
-            ({"balance": rule}, "none, original, N:M or sqrt, with N and M of at least 1")
+            ({"balance": rule}, "none, original (4000:1000), N:M or sqrt")
             for rule in ("", "0:5", "5:0", "5", "5:5:5", "-1:5", "half", "1.5:2")
         ),
         *(

@@ -28,7 +28,7 @@ from tests.support.song_tables import song, track, write_songs
 def shuffled(
     warehouse: Warehouse, bundle_bytes: int, balance: BalanceRule, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[pd.DataFrame, pd.DataFrame, Path]:
-    """Plan and write a dataset without Spark: what each task gives is handed to the bundles."""
+    """Plan and write a dataset without Spark: pass the messages of each task to the bundles."""
     monkeypatch.setattr(example_shuffle, "BUNDLE_BYTES", bundle_bytes)
     monkeypatch.setattr(example_shuffle, "SONGS_PER_TASK", 5)
     monkeypatch.setattr(example_shuffle, "SONGS_PER_BATCH", 2)
@@ -55,7 +55,7 @@ def shuffled(
 
 @pytest.mark.parametrize("bundle_bytes", [1, 1000, 10**9])
 @pytest.mark.parametrize("balance", [BalanceRule(), BalanceRule("counts", 30, 1)])
-def test_every_row_comes_to_its_place(
+def test_every_row_reaches_its_place(
     tmp_path: Path, bundle_bytes: int, balance: BalanceRule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warehouse = Warehouse(str(tmp_path))
@@ -86,7 +86,7 @@ def test_every_row_comes_to_its_place(
     assert written[written["split"] != "train"]["chroma"].isna().all()
 
 
-def test_songs_that_changed_meanwhile_are_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_songs_that_changed_meanwhile_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     warehouse = Warehouse(str(tmp_path))
     write_songs(warehouse, [song(number) for number in range(20)])
     tracks, files = read_songs(warehouse)
@@ -116,7 +116,7 @@ def test_bundles_hold_whole_files_in_order(sizes: list[int], splits: list[str], 
         assert len(files) == 1 or files[-1].stop * row_bytes <= example_shuffle.BUNDLE_BYTES
 
 
-def test_row_groups_of_which_nothing_is_wanted_are_not_read(tmp_path: Path) -> None:
+def test_row_groups_without_examples_are_not_read(tmp_path: Path) -> None:
     warehouse = Warehouse(str(tmp_path))
     write_songs(warehouse, [song(number) for number in range(14)], per_group=2, per_file=7)
     tracks, files = read_songs(warehouse)

@@ -33,7 +33,7 @@ def test_splits_are_those_of_every_release() -> None:
 
 
 @pytest.mark.parametrize("shares", [(0.7, 0.1, 0.2), (0.34, 0.33, 0.33), (0.98, 0.01, 0.01), (0.5, 0.0, 0.5)])
-def test_shares_are_kept_on_many_groups(shares: tuple[float, float, float]) -> None:
+def test_splits_of_many_groups_have_the_shares(shares: tuple[float, float, float]) -> None:
     n = 20_000
     rule = SplitRule(shares, seed=3)
     counts = Counter(rule.split_of(f"AR{number:07d}") for number in range(n))
@@ -54,7 +54,7 @@ def test_a_split_depends_on_seed_and_group_alone(group: str, seed: int) -> None:
     assert artist.split_of(group) in SPLITS
 
 
-def test_another_seed_gives_other_splits() -> None:
+def test_another_seed_makes_other_splits() -> None:
     groups = [f"AR{number}" for number in range(200)]
     first, second = ([SplitRule(seed=seed).split_of(group) for group in groups] for seed in (0, 1))
     assert first != second

@@ -1,4 +1,4 @@
-"""The scoring job on songs written for it, with an untrained model: partitioning, what is kept, what is refused."""
+"""The scoring job with an untrained model: partitioning, kept rows and refused songs."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_scores_are_those_of_predict_whatever_the_partitioning(spark: SparkSessi
     assert not list(Path(warehouse.root).glob("_staging*"))
 
 
-def test_only_what_is_new_is_scored_and_the_table_is_as_if_made_at_once(
+def test_only_new_songs_are_scored_and_the_table_equals_a_full_scoring(
     spark: SparkSession, warehouse: Warehouse, tmp_path: Path
 ) -> None:
     write_songs(warehouse, [SONGS[:10], SONGS[10:20]], 5)
@@ -131,7 +131,7 @@ def test_only_what_is_new_is_scored_and_the_table_is_as_if_made_at_once(
     assert table(warehouse)["embedding"] != grown["embedding"]
 
 
-def test_songs_without_features_are_listed_and_not_tried_again(spark: SparkSession, warehouse: Warehouse) -> None:
+def test_songs_without_features_are_rejected_once(spark: SparkSession, warehouse: Warehouse) -> None:
     infinite = song(3)["segments_timbre"].copy()
     infinite[0] = np.inf
     changed = {

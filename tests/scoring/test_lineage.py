@@ -52,7 +52,7 @@ def digest_of(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def test_a_row_is_traced_to_its_file_its_unit_its_dataset_its_model_and_the_code(warehouse: Warehouse) -> None:
+def test_a_row_is_traced_to_file_unit_dataset_model_and_code(warehouse: Warehouse) -> None:
     found = trace(warehouse, "tiny", TRACK)
     assert found["song"] == {"source": f"/data/{TRACK}.h5", "member": None, "file": "part-0.parquet"}
     assert found["unit"] == {"unit": "u1", "kind": "tar", "location": "/data", "inputs": 24}
@@ -70,7 +70,7 @@ def test_a_row_is_traced_to_its_file_its_unit_its_dataset_its_model_and_the_code
         assert word in shown
 
 
-def test_what_changed_since_is_told(warehouse: Warehouse) -> None:
+def test_changes_are_listed(warehouse: Warehouse) -> None:
     Path(warehouse.path("models", "tiny", "model.keras")).write_bytes(b"other weights")
     warehouse.write_json({"fingerprint": "d2"}, "dataset", "genre", "metadata.json")
     songs = Path(warehouse.path("songs"))
@@ -84,7 +84,7 @@ def test_what_changed_since_is_told(warehouse: Warehouse) -> None:
     assert "unit:" not in table(TRACK, trace(warehouse, "tiny", TRACK))
 
 
-def test_a_track_that_was_rejected_or_is_not_there_is_told_apart(warehouse: Warehouse) -> None:
+def test_a_rejected_track_has_another_error_than_an_unknown_one(warehouse: Warehouse) -> None:
     with pytest.raises(UserError, match=r"embeddings/tiny has no TRZ; is it in songs/\?"):
         trace(warehouse, "tiny", "TRZ")
     path = Path(warehouse.path("embeddings", "tiny", "_scored.json"))

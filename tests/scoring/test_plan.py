@@ -1,4 +1,4 @@
-"""Which songs are scored anew: on tables that a scoring could have left."""
+"""Which songs are scored again, for several earlier tables."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_what_is_scored(
     assert not set(planned) & set(copied)
 
 
-def test_the_plan_holds_what_a_worker_needs() -> None:
+def test_the_plan_contains_what_a_worker_needs() -> None:
     plan = plan_scores(SONGS, known(), STATE, replace(OLD, files={"b.parquet": 20}), rows())
     first, second = plan.planned()
     assert first.select(["track_id", "row", "keep", "lyric_vector", "has_genre"]).to_pylist() == [

@@ -58,7 +58,7 @@ def test_a_run_that_fits_is_taken_in_every_part_of_a_song() -> None:
         (b"no zip", "models/r/model.keras is not a Keras model"),
     ],
 )
-def test_a_model_that_is_not_what_its_run_says_is_refused(model: bytes, said: str) -> None:
+def test_a_model_that_does_not_match_its_run_is_refused(model: bytes, said: str) -> None:
     with pytest.raises(UserError, match=said):
         replace(RUN, model=model).check_model()
 
@@ -92,7 +92,7 @@ def test_a_run_of_another_geometry_is_refused(geometry: dict[str, object], said:
         TrainedRun.read(warehouse, "r")
 
 
-def test_lyrics_of_other_vectors_are_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_other_lyric_vectors_are_refused_with_a_remedy(tmp_path: Path) -> None:
     warehouse = Warehouse(str(tmp_path))
     write_run(warehouse)
     run = TrainedRun.read(warehouse, "r")
