@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.evaluation.bootstrap import Artists, mean_statistic, together
-from training.evaluation.candidate import Candidate
+from training.evaluation.bootstrap import Artists, Candidate, mean_statistic, together
 from training.evaluation.confusion import expected_confusion_statistic
 
 BASELINES = ("none", "simple", "all")

@@ -23,12 +23,14 @@ from sklearn.metrics import (
 )
 
 from training.evaluation.bootstrap import Artists, Statistic, mean_statistic, together
-from training.evaluation.calibration import calibration_metrics
 from training.evaluation.confusion import confusion_statistic
 from training.evaluation.ranking import macro_average_precision_statistic
 
 SMALLEST_PROBABILITY = 1e-12
 """Bound that keeps the log loss finite."""
+
+CONFIDENCE_BINS = 15
+"""Confidence bins, as in Guo et al., so that values are comparable."""
 
 
 def as_probabilities(scores: np.ndarray) -> np.ndarray:
@@ -136,6 +138,46 @@ def ordinal_metrics(true: np.ndarray, probabilities: np.ndarray) -> dict[str, An
         "off_by_one_accuracy": float((np.abs(predicted - true) <= 1).mean()),
         "spearman": float(spearmanr(true, expected).statistic) if varies else None,
     }
+
+
+def calibration_metrics(true: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
+    """Return the expected calibration error and the rows of a reliability diagram [1]_.
+
+    The confidence of a prediction is its highest probability. Confidences are grouped into 15 bins of equal width,
+    ``((b - 1) / 15, b / 15]``; the error is ``sum_b n_b / n |accuracy_b - confidence_b|``.
+
+    Parameters
+    ----------
+    true : numpy.ndarray
+        Shape ``(n,)``: classes.
+    probabilities : numpy.ndarray
+        Shape ``(n, n_classes)``; each row sums to 1.
+
+    Returns
+    -------
+    dict
+        ``expected_calibration_error``, and ``reliability``: one row per bin that is not empty.
+
+    References
+    ----------
+    .. [1] C. Guo, G. Pleiss, Y. Sun, K. Weinberger, "On Calibration of Modern Neural Networks", ICML 2017,
+       equations 2 to 5.
+    """
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == true
+    bins = np.clip(np.ceil(confidence * CONFIDENCE_BINS).astype(int), 1, CONFIDENCE_BINS)
+    rows = [
+        {
+            "above": (int(number) - 1) / CONFIDENCE_BINS,
+            "up_to": int(number) / CONFIDENCE_BINS,
+            "examples": int((bins == number).sum()),
+            "accuracy": float(correct[bins == number].mean()),
+            "confidence": float(confidence[bins == number].mean()),
+        }
+        for number in np.unique(bins)
+    ]
+    error = sum(row["examples"] * abs(row["accuracy"] - row["confidence"]) for row in rows) / len(true)
+    return {"expected_calibration_error": float(error), "reliability": rows}
 
 
 def _average_precision(positive: np.ndarray, scores: np.ndarray) -> float | None:

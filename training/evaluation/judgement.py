@@ -14,8 +14,7 @@ from training.data.dataset import Dataset
 from training.data.predictions import Predictions
 from training.data.targets.target import CLASSES, LABELS, NUMBERS, Target
 from training.evaluation.baselines import TrainingTruths, artist_mean_scores, stratified_random
-from training.evaluation.bootstrap import Artists, Statistic
-from training.evaluation.candidate import Candidate, with_intervals
+from training.evaluation.bootstrap import Artists, Candidate, Statistic, with_intervals
 from training.evaluation.classification import classification_metrics, classification_statistic
 from training.evaluation.divergence import DivergedError
 from training.evaluation.linear import TRAINING_EXAMPLES, Linear, fit_linear

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,23 +13,21 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from msd_spark.core.bootstrap import Bootstrap
-from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import HAS_LYRICS
 from msd_spark.core.runs import read_run
 from msd_spark.core.schemas import OCCLUSION
 from msd_spark.core.warehouse import Warehouse
-from training.data.assembly import assemble
 from training.data.dataset import Dataset
 from training.data.predictions import Predictions
-from training.data.reading import columns_for, read_row_groups, to_batch
 from training.data.targets import target_of
 from training.data.targets.target import CLASSES, Target
 from training.evaluation.fit import Fit, fit_to, run_target
 from training.listening.filters import Responses, filter_responses, responses_table, sample_songs
 from training.listening.occlusion import FULL, HIDDEN, hide, occlusion_table
 from training.listening.options import ListenOptions
-from training.loop.inference import Infer, compile_inference
+from training.loop.inference import Infer, compile_inference, predict_split
 from training.models.settings import Normalisation
+from training.ranks.ranks import Ranks
 from training.runs.run_folder import read_model
 
 STUDIES = "studies"
@@ -108,38 +107,20 @@ def _occluded_predictions(
 
     Empty if no example has a class.
     """
-    n_rows, addresses = sum(dataset.rows(options.split)), dataset.addresses(options.split)
-    parts: list[tuple[np.ndarray, ...]] = []
-    scores: dict[str, list[np.ndarray]] = {name: [] for name in (FULL, *HIDDEN)}
-    bar = tqdm(desc="listen: occlusion", total=n_rows, unit="example")
-    for group in read_row_groups(addresses, columns_for(target)):
-        # A batch holds rows of one row group, as in the evaluation, so that the full scores are equal.
-        for columns in assemble(iter([group]), options.batch):
-            n = len(columns["track_id"])
-            batch = to_batch(columns, options.batch, dataset.geometry, target)
-            with_lyrics = batch.inputs[HAS_LYRICS][:, 0] > 0
-            values = (batch.track_ids, batch.artist_groups, batch.truth, batch.present, with_lyrics)
-            parts.append(tuple(array[:n] for array in values))
-            for name, part in scores.items():
-                inputs = batch.inputs if name == FULL else hide(batch.inputs, name, normalisation)
-                part.append(_scores(infer, inputs)[:n])
-            bar.update(n)
+    size, bar = fit.target.size, tqdm(desc="listen: occlusion", unit="batch")
+
+    def infer_all(inputs: Mapping[str, tf.Tensor]) -> np.ndarray:
+        """Return the scores of all variants and the flag of lyrics, side by side."""
+        variants = [inputs, *(hide(inputs, part, normalisation) for part in HIDDEN)]
+        bar.update()
+        return np.hstack([*(np.asarray(infer(variant)) for variant in variants), np.asarray(inputs[HAS_LYRICS])])
+
+    n_columns = size * (1 + len(HIDDEN)) + 1
+    made = predict_split(infer_all, n_columns, dataset, options.split, target, options.batch, Ranks.join())
     bar.close()
-    n_read = sum(len(part[0]) for part in parts)
-    if n_read != n_rows:
-        raise UserError(
-            f"{options.split} of dataset {dataset.name} has {n_read} rows, but its metadata say {n_rows}; "
-            "run msd-spark dataset again"
-        )
-    if not any(part[3].any() for part in parts):
+    if made is None or not made.present.any():
         return {}, np.zeros(0, bool)
-    ids, groups, true, present, has_lyrics = (np.concatenate(column) for column in zip(*parts, strict=True))
-    predictions = {
-        name: fit.align(Predictions(ids, groups, true, np.concatenate(part), present)).judged()
-        for name, part in scores.items()
-    }
-    return predictions, has_lyrics[present]
-
-
-def _scores(infer: Infer, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    return np.asarray(infer({name: tf.constant(values) for name, values in inputs.items()}))
+    made = fit.align(made).judged()
+    scores = np.split(made.scores[:, :-1], 1 + len(HIDDEN), axis=1)
+    predictions = {name: replace(made, scores=part) for name, part in zip((FULL, *HIDDEN), scores, strict=True)}
+    return predictions, made.scores[:, -1] > 0

@@ -11,8 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.metrics import log_loss as log_loss_of_sklearn
 
 from tests.support.predictions import predictions
-from training.evaluation.calibration import calibration_metrics
-from training.evaluation.classification import classification_metrics, ordinal_metrics
+from training.evaluation.classification import calibration_metrics, classification_metrics, ordinal_metrics
 
 CLASSES = ["A", "B", "C"]
 TRUE = np.array([0, 0, 1, 1, 1])
