@@ -18,6 +18,9 @@ ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 PACKED_TYPES = {"uint8": "u1", "int16": "i2", "uint16": "u2", "uint32": "u4", "float32": "f4"}
 """Element types that the report's scripts read."""
 
+LEVELS = 254
+"""Steps of a byte between minimum and maximum; ``base.js`` has the same number."""
+
 
 def as_json(content: Any) -> str:
     r"""Return JSON that is safe in a script, in HTML and in a script element.
@@ -64,3 +67,29 @@ def packed(values: np.ndarray) -> dict[str, str]:
         raise TypeError(f"the report's scripts read {', '.join(PACKED_TYPES)}, not {kind}")
     content = np.ascontiguousarray(values, np.dtype(f"<{PACKED_TYPES[kind]}")).tobytes()
     return {"type": kind, "bytes": base64.b64encode(content).decode("ascii")}
+
+
+def quantised(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Quantise a matrix to one byte per value, row by row.
+
+    Returns
+    -------
+    levels : numpy.ndarray
+        Same shape, uint8. A value is ``low + level / LEVELS * (high - low)`` with an error of at most half a step; 255
+        is NaN.
+    low, high : numpy.ndarray
+        Minimum and maximum of each row, float32; both are 0 for a row of NaN.
+    """
+    finite = np.where(np.isfinite(rows), rows, np.nan).astype(np.float64)
+    empty = np.isnan(finite).all(axis=1)
+    known = np.where(empty[:, None], 0, finite)
+    low, high = np.nanmin(known, axis=1).astype(np.float32), np.nanmax(known, axis=1).astype(np.float32)
+    width = np.where(high > low, high.astype(np.float64) - low, 1)
+    scaled = np.rint(np.clip((finite - low[:, None]) / width[:, None], 0, 1) * LEVELS)
+    return np.where(np.isfinite(scaled), scaled, 255).astype(np.uint8), low, high
+
+
+def packed_rows(rows: np.ndarray) -> dict[str, dict[str, str]]:
+    """Return the packed arrays of `quantised`."""
+    levels, low, high = quantised(rows)
+    return {"levels": packed(levels), "low": packed(low), "high": packed(high)}

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.report.data.details import CHUNK, chunks, detail_rows, neighbour_lists
-from msd_spark.report.data.heatmaps import LEVELS, Segments, heatmap_data, quantised, read_segments
+from msd_spark.report.data.heatmaps import Segments, heatmap_data, read_segments
 from msd_spark.report.data.map_data import MOST_ARTISTS, UNKNOWN, map_data, plane, sample_by, traits
-from msd_spark.report.scripts import PACKED_TYPES, as_json, as_script, packed
-from tests.support.report_data import unpacked
+from msd_spark.report.scripts import LEVELS, PACKED_TYPES, as_json, as_script, packed, packed_rows, quantised
+from tests.support.report_data import restored, unpacked
 from tests.support.report_run import HOSTILE
 from tests.support.song_tables import song, write_songs
 
@@ -127,16 +127,15 @@ def test_chunks_have_every_song_once() -> None:
     assert chunks(facts[:1], [[[0, 0.5]]]) == [[{"year": 0, "neighbours": [[0, 0.5]]}]]
 
 
-@given(st.lists(st.tuples(st.floats(-500, 500, width=32), st.floats(0, 1, width=32)), min_size=1, max_size=20))
-def test_the_error_of_a_heat_map_is_at_most_half_a_step(rows: list[tuple[float, float]]) -> None:
-    values = np.array(rows, np.float32)
-    levels, low, high = quantised(values)
-    back = low[:, None] + levels / LEVELS * (high - low)[:, None].astype(float)
-    assert (np.abs(back - values.T) <= 0.5001 * (high - low)[:, None] / LEVELS + 1e-4).all()
+@given(st.lists(st.tuples(*[st.floats(-1e6, 1e6, width=32)] * 3), min_size=1, max_size=20))
+def test_the_error_of_a_quantised_value_is_at_most_half_a_step(values: list[tuple[float, float, float]]) -> None:
+    rows = np.array(values, np.float32)
+    step = np.ptp(rows.astype(np.float64), axis=1, keepdims=True) / LEVELS
+    assert (np.abs(restored(packed_rows(rows)) - rows) <= 0.5001 * step).all()
 
 
 def test_nan_has_no_level() -> None:
-    levels, low, high = quantised(np.array([[np.nan, np.nan], [1, np.nan], [3, np.nan]], np.float32))
+    levels, low, high = quantised(np.array([[np.nan, 1, 3], [np.nan, np.nan, np.nan]], np.float32))
     assert levels.tolist() == [[255, 0, LEVELS], [255, 255, 255]]
     assert (low.tolist(), high.tolist()) == ([1, 0], [3, 0])
 

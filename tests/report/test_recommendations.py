@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import sparse
 
 from msd_spark.catalogue.embeddings import read_embeddings
@@ -18,9 +16,9 @@ from msd_spark.factors.ranking import NONE
 from msd_spark.neighbours.factor_space import read_track_factors
 from msd_spark.report.data.listeners import LENGTH, Listeners, by_content, by_plays, unit_rows, users_data
 from msd_spark.report.data.recommended import names_of, recommendation_data
-from msd_spark.report.data.song_vectors import quantised
 from msd_spark.report.data.songs import read_songs
 from msd_spark.report.data.sources import Sources
+from msd_spark.report.scripts import LEVELS
 from msd_spark.report.section import NoContentError
 from msd_spark.report.sections.recommendations import recommendations_section
 from msd_spark.report.settings import ReportSettings
@@ -55,16 +53,6 @@ def test_lists_of_a_user_by_hand() -> None:
     # 20 is in both: 1/61 + 1/62; 40 has 1/61, 30 has 1/62.
     assert first["mixed"] == [[20, 1, 2], [40, None, 1], [30, 2, None]]
     assert second["mixed"] == [[20, 1, None], [0, 2, None], [10, 3, None]]
-
-
-@given(st.lists(st.lists(st.floats(-1e6, 1e6, width=32), min_size=3, max_size=3), min_size=1, max_size=8))
-def test_the_error_of_a_vector_is_at_most_half_a_step(rows: list[list[float]]) -> None:
-    vectors = np.array([*rows, [NAN] * 3])
-    levels, steps = quantised(vectors)
-    assert steps[-1] == 0
-    assert restored(levels, steps)[-1].tolist() == [0, 0, 0]
-    off = np.abs(restored(levels, steps)[:-1] - vectors[:-1])
-    assert (off <= 0.501 * steps[:-1, None] + 1e-30).all()
 
 
 @pytest.fixture(scope="module")
@@ -104,13 +92,12 @@ def test_lists_of_a_report_are_those_of_the_tables(warehouse: Warehouse) -> None
         ]
         assert [names[ref] for ref in user["content"]] == close[:LENGTH]
         assert user["tracks"] == len(played)
-    levels = unpacked(songs["factors"]["levels"]).reshape(60, songs["factors"]["size"])
-    steps = unpacked(songs["factors"]["steps"])
+    factors = restored(songs["factors"])
     known = np.isin(embedded.track_ids, factored.track_ids)
-    np.testing.assert_array_equal(steps > 0, known)
+    np.testing.assert_array_equal(np.isfinite(factors).all(axis=1), known)
     for row in np.flatnonzero(known):
         vector = vectors["track", str(embedded.track_ids[row])]
-        assert restored(levels, steps)[row] == pytest.approx(vector, abs=0.51 * steps[row])
+        assert factors[row] == pytest.approx(vector, abs=0.51 * np.ptp(vector) / LEVELS)
     gram = unpacked(songs["gram"]).reshape(6, 6)
     np.testing.assert_allclose(gram, factored.vectors.T @ factored.vectors, rtol=1e-4, atol=1e-5)
 

@@ -6,8 +6,7 @@ import base64
 
 import numpy as np
 
-from msd_spark.report.data.song_vectors import ZERO
-from msd_spark.report.scripts import PACKED_TYPES
+from msd_spark.report.scripts import LEVELS, PACKED_TYPES
 
 
 def unpacked(content: dict[str, str]) -> np.ndarray:
@@ -15,6 +14,8 @@ def unpacked(content: dict[str, str]) -> np.ndarray:
     return np.frombuffer(base64.b64decode(content["bytes"]), np.dtype(f"<{PACKED_TYPES[content['type']]}"))
 
 
-def restored(levels: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Return quantised vectors as float64; zero for missing ones."""
-    return (levels.astype(np.float64) - ZERO) * steps[:, None].astype(np.float64)
+def restored(content: dict[str, dict[str, str]]) -> np.ndarray:
+    """Return quantised rows as float64; NaN for missing values."""
+    low, high = (unpacked(content[name]).astype(np.float64)[:, None] for name in ("low", "high"))
+    levels = unpacked(content["levels"]).reshape(len(low), -1)
+    return np.where(levels > LEVELS, np.nan, low + levels / LEVELS * (high - low))

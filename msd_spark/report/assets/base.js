@@ -55,6 +55,18 @@ window.msd = (() => {
     return new ARRAYS[type](raw.buffer);
   }
 
+  const LEVELS = 254;
+
+  // A matrix from bytes, row after row, with the minimum and maximum of each row; NaN is 255. See `quantised` in scripts.py.
+  function unpackRows({ levels, low, high }) {
+    const bytes = unpack(levels), lows = unpack(low), highs = unpack(high), size = bytes.length / lows.length;
+    const values = Float64Array.from(bytes, (level, i) => {
+      const row = Math.floor(i / size);
+      return level > LEVELS ? NaN : lows[row] + (level / LEVELS) * (highs[row] - lows[row]);
+    });
+    return { values, size, lows, highs };
+  }
+
   // An element with attributes and children; text is never parsed as markup.
   function element(tag, attributes = {}, ...children) {
     const created = tag === 'svg' || tag === 'path' ? document.createElementNS('http://www.w3.org/2000/svg', tag) : document.createElement(tag);
@@ -89,5 +101,5 @@ window.msd = (() => {
     return { paper: read('--paper'), ink: read('--ink'), quiet: read('--quiet'), line: read('--line'), accent: read('--accent') };
   }
 
-  return { receive, load, run, unpack, element, fold, download, theme, onTheme: (act) => dark.addEventListener('change', act) };
+  return { receive, load, run, unpack, unpackRows, element, fold, download, theme, onTheme: (act) => dark.addEventListener('change', act) };
 })();

@@ -2,11 +2,10 @@
 'use strict';
 
 msd.recommenders = (() => {
-  // Vectors from bytes, see msd_spark/report/data/song_vectors.py; the step is 0 for a song without a vector.
-  function vectors({ size, zero, levels, steps }) {
-    const bytes = msd.unpack(levels), step = msd.unpack(steps), values = new Float64Array(bytes.length);
-    for (let i = 0; i < bytes.length; i++) values[i] = (bytes[i] - zero) * step[Math.floor(i / size)];
-    return { size, values, known: (row) => step[row] > 0, n: step.length };
+  // Vectors of songs; both bounds are 0 for a song without a vector.
+  function vectors(content) {
+    const { values, size, lows, highs } = msd.unpackRows(content);
+    return { size, values, known: (row) => lows[row] !== 0 || highs[row] !== 0, n: lows.length };
   }
 
   function dot(of, row, other) {

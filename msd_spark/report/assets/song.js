@@ -62,18 +62,13 @@ msd.song = (() => {
   }
 
   function heat(track, content, part, names, title, note) {
-    const edges = msd.unpack(content.edges), levels = msd.unpack(content[part].levels), n = edges.length - 1;
-    const z = [], values = [];
-    names.forEach((_, row) => {
-      const { low, high } = content[part];
-      const cells = Array.from(levels.subarray(row * n, (row + 1) * n), (level) => (level > content.levels ? null : level));
-      z.push(cells);
-      values.push(cells.map((level) => (level === null ? null : low[row] + (level / content.levels) * (high[row] - low[row]))));
-    });
+    const { values, size, lows, highs } = msd.unpackRows(content[part]);
+    const rows = names.map((_, row) => Array.from(values.subarray(row * size, (row + 1) * size), (value) => (Number.isNaN(value) ? null : value)));
+    const scaled = rows.map((cells, row) => cells.map((value) => (value === null ? null : (value - lows[row]) / (highs[row] - lows[row] || 1))));
     const box = element('div', { class: 'heat', role: 'img', 'aria-label': `${title} over time in seconds`, 'data-chart': `${part}_${track}` });
     const figure = element('figure', {}, element('figcaption', {}, title, ' ', element('span', { class: 'quiet' }, note)), box);
     const draw = () => msd.charts.plot(box, {
-      data: [{ type: 'heatmap', x: Array.from(edges), y: names, z, customdata: values, colorscale: 'Cividis', showscale: false, zmin: 0, zmax: content.levels,
+      data: [{ type: 'heatmap', x: Array.from(msd.unpack(content.edges)), y: names, z: scaled, customdata: rows, colorscale: 'Cividis', showscale: false, zmin: 0, zmax: 1,
         hovertemplate: `%{x:.1f} s, ${part === 'chroma' ? 'pitch' : 'coefficient'} %{y}: %{customdata:.2f}<extra></extra>` }],
       layout: { height: 250, margin: { l: 38, r: 8, t: 6, b: 40 }, xaxis: { title: { text: 'seconds' } }, yaxis: { type: 'category', dtick: 1, tickfont: { size: 10 } } },
     });

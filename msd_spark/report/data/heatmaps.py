@@ -13,11 +13,9 @@ import pyarrow.parquet as pq
 
 from msd_spark.core.schemas import GEOMETRY
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.report.scripts import packed
+from msd_spark.report.scripts import packed, packed_rows
 
 COLUMNS = ("segments_start", "segments_pitches", "segments_timbre", "duration")
-LEVELS = 254
-"""Steps of a byte between minimum and maximum."""
 
 
 @dataclass(frozen=True)
@@ -49,33 +47,13 @@ class Segments:
         return cls(row["track_id"], np.append(starts, end), chroma, timbre)
 
 
-def quantised(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Quantise a matrix of shape ``(n, columns)`` to one byte per value, column by column.
-
-    Returns
-    -------
-    bytes : numpy.ndarray
-        Shape ``(columns, n)``, uint8. The value is ``low + byte / LEVELS * (high - low)`` with an error of at most half
-        a step; 255 is NaN.
-    low, high : numpy.ndarray
-        Shape ``(columns,)``, float32: minimum and maximum.
-    """
-    finite = np.where(np.isfinite(values), values, np.nan).astype(np.float64)
-    known = np.isfinite(finite).any(axis=0)
-    low = np.where(known, np.nanmin(np.where(known, finite, 0), axis=0), 0).astype(np.float32)
-    high = np.where(known, np.nanmax(np.where(known, finite, 0), axis=0), 0).astype(np.float32)
-    width = np.where(high > low, high.astype(np.float64) - low, 1)
-    scaled = np.rint(np.clip((finite - low) / width, 0, 1) * LEVELS)
-    return np.where(np.isfinite(scaled), scaled, 255).astype(np.uint8).T, low, high
-
-
 def heatmap_data(segments: Segments) -> dict[str, Any]:
     """Return the data of a song's heat maps."""
-    content: dict[str, Any] = {"edges": packed(segments.edges.astype(np.float32)), "levels": LEVELS}
-    for name, values in (("chroma", segments.chroma), ("timbre", segments.timbre)):
-        levels, low, high = quantised(values)
-        content[name] = {"levels": packed(levels), "low": low.tolist(), "high": high.tolist()}
-    return content
+    return {
+        "edges": packed(segments.edges.astype(np.float32)),
+        "chroma": packed_rows(segments.chroma.T),
+        "timbre": packed_rows(segments.timbre.T),
+    }
 
 
 def read_segments(warehouse: Warehouse, track_ids: list[str]) -> Iterator[Segments]:

@@ -26,15 +26,14 @@ def expected(page: Page, chosen: list[int]) -> dict[str, list[int]]:
     content = page.evaluate("msd.load('recommend-songs')")
     vectors, known = {}, {}
     for name in ("factors", "directions"):
-        steps = unpacked(content[name]["steps"])
-        vectors[name] = restored(unpacked(content[name]["levels"]).reshape(len(steps), -1), steps)
-        known[name] = steps > 0
+        vectors[name] = restored(content[name])
+        known[name] = np.isfinite(vectors[name]).all(axis=1)
     rated = vectors["factors"][[row for row in chosen if known["factors"][row]]]
     beyond = PARAMETERS.alpha * np.log(1 + 1 / PARAMETERS.epsilon)
     left = unpacked(content["gram"]).reshape(PARAMETERS.rank, -1).astype(float) + beyond * rated.T @ rated
     left += PARAMETERS.regularisation * len(rated) * np.eye(PARAMETERS.rank)
     listener = np.linalg.solve(left, (1 + beyond) * rated.sum(axis=0))
-    against = {"factors": listener, "directions": vectors["directions"][chosen].sum(axis=0)}
+    against = {"factors": listener, "directions": np.nansum(vectors["directions"][chosen], axis=0)}
     lists = []
     for name in ("factors", "directions"):
         scores = np.where(known[name], vectors[name] @ against[name], -np.inf)
