@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
+import os
 import sys
+import time
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +31,8 @@ from msd_spark.core.options import (
 from msd_spark.core.verbs import STAGES, VERBS, Verb
 
 S = TypeVar("S", bound=Settings)
+
+SECONDS_OF_FIRST_RANK = 20.0
 
 SETTINGS_FILE = "settings"
 """Name of the option that reads other options from a TOML file."""
@@ -77,6 +81,9 @@ def reported(name: str) -> Iterator[None]:
     try:
         yield
     except (UserError, OptionError) as error:
+        if os.environ.get("HOROVOD_RANK", "0") != "0" and "horovod" not in sys.modules:
+            # Before Horovod starts, all ranks fail alike: the first rank prints, and horovodrun ends the others.
+            time.sleep(SECONDS_OF_FIRST_RANK)
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(2)
 

@@ -63,8 +63,8 @@ class Trainer:
         files = len(self.dataset.rows("train"))
         if files < self.ranks.size:
             self.ranks.fail(
-                f"dataset {self.dataset.name} has {files} training files for {self.ranks.size} ranks; use fewer ranks, "
-                f"or write it with msd-spark dataset --min-files {self.ranks.size}"
+                f"{self.ranks.size} ranks need as many training files, but dataset {self.dataset.name} has {files}; "
+                f"use fewer ranks, or run msd-spark dataset --min-files {self.ranks.size}"
             )
         settings = self.settings
         summary = summarise(self.dataset, self.target, self.ranks)

@@ -24,6 +24,8 @@ from training.ranks.termination import raising_at_sigterm
 
 T = TypeVar("T")
 
+SECONDS_TO_PRINT = 1.0
+
 SECONDS_TO_VANISH = 2.0
 """A lost rank may be listed among this machine's processes for this long."""
 
@@ -100,6 +102,7 @@ class Ranks:
         """Raise a `UserError` on rank 0 and exit silently on the others; every rank must call it."""
         if self.is_first:
             raise UserError(message)
+        time.sleep(SECONDS_TO_PRINT)  # horovodrun ends rank 0 as soon as another rank has ended
         sys.exit(2)
 
     def share_weights(self, model: keras.Model) -> None:
