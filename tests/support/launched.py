@@ -1,4 +1,4 @@
-"""Training as people start it, on real ranks, that a test can kill; and what it wrote, read without TensorFlow."""
+"""A training on real ranks that a test can kill, and its checkpoints."""
 
 from __future__ import annotations
 
@@ -18,25 +18,28 @@ from training.loop.state import TrainingState, from_bytes
 
 SCRIPT = "training/train.py"
 
+LAUNCHER = (sys.executable, "-m", "training.ranks.launch")
+"""``horovodrun`` without its checks, which take ten seconds of processor time."""
+
 
 def environment(**others: str) -> dict[str, str]:
-    """Return the environment of a training: the virtual environment is active."""
+    """Return the environment of a training, with the virtual environment active."""
     binaries = str(Path(sys.executable).parent)
     path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
     return {**os.environ, "PATH": path, "PYTHONPATH": str(REPOSITORY), **others}
 
 
 class Launched(Running):
-    """A training that was started.
+    """A running training.
 
     Parameters
     ----------
     words : sequence of str
-        The whole command.
+        The command.
     log : Path
-        Where everything goes that it says.
+        File for its output.
     others : mapping, optional
-        What its environment has besides ours.
+        Further environment variables.
     """
 
     def __init__(self, *words: str | Path, log: Path, others: Mapping[str, str] | None = None) -> None:
@@ -44,20 +47,20 @@ class Launched(Running):
 
     def ranks(self) -> dict[int, psutil.Process]:
         """Return the training processes by rank."""
-        found = {}
+        processes = {}
         for process in self.processes():
             with contextlib.suppress(psutil.Error, StopIteration):
                 if next(word for word in process.cmdline()[:3] if word.endswith(SCRIPT)):
                     rank = process.environ().get("HOROVOD_RANK")
                     if rank is not None and process.name().startswith("python"):
-                        found[int(rank)] = process
-        return found
+                        processes[int(rank)] = process
+        return processes
 
 
 def launched(
     *words: str | Path, log: Path, others: Mapping[str, str] | None = None
 ) -> AbstractContextManager[Launched]:
-    """Start a training; nothing of it is left behind."""
+    """Start a training; end it and all its processes with the block."""
     return nothing_left(Launched(*words, log=log, others=others))
 
 
@@ -67,7 +70,7 @@ def checkpoint(path: Path) -> TrainingState | None:
 
 
 def assert_same_state(first: TrainingState, second: TrainingState) -> None:
-    """Two trainings stand at the same place, to the bit: weights, optimizer, random numbers, figures, best epoch."""
+    """Check that two states are equal bit by bit: weights, optimizer, random states, history, best epoch."""
     assert (first.epoch, first.step, first.history) == (second.epoch, second.step, second.history)
     assert (first.best.epoch, first.best.cost) == (second.best.epoch, second.best.cost)
     pairs = [(first, second, name) for name in ("weights", "optimizer", "draws")]

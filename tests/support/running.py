@@ -28,7 +28,7 @@ class Running:
         All of its environment.
     """
 
-    longest = 400.0
+    longest = 1800.0
     """Seconds that it may take before it counts as hanging; the machine may have much else to do."""
 
     def __init__(self, *words: str | Path, log: Path, folder: Path, environment: Mapping[str, str]) -> None:

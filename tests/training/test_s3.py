@@ -1,4 +1,4 @@
-"""A dataset and a run in an object store: a moto server on this machine, one real rank."""
+"""A dataset and a run in an object store: a local moto server, one rank."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from training.loop.state import from_bytes
 BUCKET = "trainings"
 
 
-@pytest.mark.timeout(900)
-def test_a_run_goes_from_s3_to_s3_by_way_of_its_checkpoints(store: ObjectStore, tmp_path: Path) -> None:
+@pytest.mark.timeout(3_600)
+def test_a_killed_run_on_s3_is_resumed(store: ObjectStore, tmp_path: Path) -> None:
     write_tiny_dataset(tmp_path / "w", {"train": [8, 6], "validation": [5], "test": [4]})
     store.create(BUCKET)
     store.put_folder(BUCKET, tmp_path / "w", "w")

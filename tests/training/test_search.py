@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.launched import launched
+from tests.support.launched import LAUNCHER, launched
 from tests.support.tiny_dataset import write_tiny_dataset
 
 WORDS = ("--dataset", "tiny", "--model", "logistic", "--epochs", "3", "--learning-rates", "1e-3", "0.3", "--seed", "5")
@@ -19,7 +19,7 @@ EPOCHS = 3
 
 
 def search(folder: Path, log: Path, *words: str, n_ranks: int = 1) -> str:
-    launcher = ["horovodrun", "-np", str(n_ranks)] if n_ranks > 1 else []
+    launcher = [*LAUNCHER, "-np", str(n_ranks)] if n_ranks > 1 else []
     with launched(*launcher, "training/search.py", "--warehouse", folder, *WORDS, *words, log=log) as running:
         running.status()
         return running.said()

@@ -16,13 +16,15 @@ from tabulate import tabulate
 
 from msd_spark.core.options import declared_options, value_at
 from msd_spark.core.runs import only_dataset
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, Warehouse
+from training.data.dataset import Dataset
+from training.data.targets import target_of
+from training.loop.checkpoints import Checkpoints
 from training.loop.options import TrainOptions
 
 if TYPE_CHECKING:
     import keras
 
-    from training.data.dataset import Dataset
     from training.data.targets.target import Target
     from training.loop.state import TrainingState
     from training.ranks.ranks import Ranks
@@ -42,14 +44,17 @@ def checked(options: TrainOptions) -> TrainOptions:
     Raises
     ------
     UserError
-        If the dataset is missing.
+        If the dataset is missing or lacks the target, or the run exists already.
     OptionError
         If an option does not fit the model.
     """
     options.model_settings()
     warehouse = Warehouse(options.warehouse)
     dataset = options.dataset or only_dataset(warehouse)
-    warehouse.require("dataset", dataset)
+    target_of(options.target, Dataset.open(warehouse, dataset))
+    # A rank that joins an elastic training finds the run unfinished.
+    if options.run and not (options.overwrite or options.elastic):
+        Checkpoints(warehouse, options.run, {}).check_may_begin(resume=options.resume)
     return replace(options, dataset=dataset)
 
 
@@ -83,8 +88,6 @@ def train(
     commit : callable, optional
         Called with the state after every epoch.
     """
-    from training.data.targets import target_of
-    from training.loop.checkpoints import Checkpoints
     from training.loop.journal import Journal
     from training.loop.trainer import Trainer
 
@@ -199,7 +202,8 @@ def report(options: TrainOptions, run: FinishedRun, seconds: float) -> None:
     ]
     print(tabulate(facts, headers=["train", ""], tablefmt="simple", colalign=("left", "right")))
     print(f"\n{metrics_table(run.metrics, run.target.headline_metrics)}")
-    print(f"\nnext: spark-submit jobs/score.py --warehouse {options.warehouse} --run {run.name}", flush=True)
+    place = "" if options.warehouse == DEFAULT_WAREHOUSE else f" --warehouse {options.warehouse}"
+    print(f"\nnext: spark-submit jobs/score.py{place} --run {run.name}", flush=True)
 
 
 def forget_models() -> None:
