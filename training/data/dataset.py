@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from msd_spark.core.runs import METADATA
@@ -75,3 +77,9 @@ class Dataset:
         return [
             self.warehouse.address("dataset", self.name, split, file["name"]) for file in self.metadata["files"][split]
         ]
+
+    def read(self, split: str, number: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return columns of one file of a split, all by default."""
+        path = self.warehouse.path("dataset", self.name, split, self.metadata["files"][split][number]["name"])
+        names = None if columns is None else list(columns)
+        return pq.read_table(path, columns=names, filesystem=self.warehouse.filesystem, partitioning=None)

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from msd_spark.core.schemas import Geometry
 from training.data.dataset import Dataset
@@ -90,11 +89,10 @@ def read_columns(
         ids, so the first files are a random sample.
     """
     n_read = 0
-    for file in dataset.metadata["files"][split]:
+    for number in range(len(dataset.rows(split))):
         if limit is not None and n_read >= limit:
             return
-        path = dataset.warehouse.path("dataset", dataset.name, split, file["name"])
-        table = pq.read_table(path, columns=names, filesystem=dataset.warehouse.filesystem, partitioning=None)
+        table = dataset.read(split, number, names)
         n_read += table.num_rows
         if table.num_rows:
             yield {name: _array(table[name].combine_chunks()) for name in names}

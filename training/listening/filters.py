@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import tensorflow as tf
 from tqdm import tqdm
 
@@ -59,14 +58,9 @@ def sample_songs(dataset: Dataset, size: int, seed: int) -> Columns:
     UserError
         If the dataset has no examples.
     """
-    warehouse = dataset.warehouse
-    addresses, tracks_of_file = [], []
-    for split in SPLITS:
-        addresses += dataset.addresses(split)
-        for file in dataset.metadata["files"][split]:
-            path = warehouse.path("dataset", dataset.name, split, file["name"])
-            table = pq.read_table(path, columns=["track_id"], filesystem=warehouse.filesystem, partitioning=None)
-            tracks_of_file.append(table["track_id"].to_pylist())
+    files = [(split, number) for split in SPLITS for number in range(len(dataset.rows(split)))]
+    addresses = [address for split in SPLITS for address in dataset.addresses(split)]
+    tracks_of_file = [dataset.read(*file, ["track_id"])["track_id"].to_pylist() for file in files]
     tracks = np.unique(np.array([track for part in tracks_of_file for track in part], dtype=str))
     if not len(tracks):
         raise UserError(f"dataset {dataset.name} has no examples; run msd-spark dataset again")

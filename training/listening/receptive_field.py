@@ -12,21 +12,10 @@ WINDOWED = {"MaxPooling1D": "pool_size", "AveragePooling1D": "pool_size", CONVOL
 """Layers with a window along the segments, and the name of its width."""
 
 POINTWISE = frozenset(
-    {
-        "Activation",
-        "Add",
-        "BatchNormalization",
-        "Concatenate",
-        "Dense",
-        "Dropout",
-        "LayerNormalization",
-        "Maximum",
-        "Multiply",
-        "Normalization",
-        "ReLU",
-        "SpatialDropout1D",
-        "Subtract",
-    }
+    (
+        "Activation Add BatchNormalization Concatenate Dense Dropout LayerNormalization Maximum Multiply Normalization "
+        "ReLU SpatialDropout1D Subtract"
+    ).split()
 )
 """Layers whose output at a position depends only on their inputs at that position."""
 

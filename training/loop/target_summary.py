@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from msd_spark.core.errors import UserError
 from training.data.dataset import Dataset
@@ -40,14 +39,9 @@ def summarise(dataset: Dataset, target: Target, ranks: Ranks) -> TargetSummary:
     UserError
         If no training example has the target.
     """
-    warehouse = dataset.warehouse
     sums = np.zeros(target.size + 2)
-    for file in dataset.metadata["files"]["train"][ranks.rank :: ranks.size]:
-        table = pq.read_table(
-            warehouse.path("dataset", dataset.name, "train", file["name"]),
-            columns=[target.column, target.presence, "weight"],
-            filesystem=warehouse.filesystem,
-        )
+    for number in range(ranks.rank, len(dataset.rows("train")), ranks.size):
+        table = dataset.read("train", number, [target.column, target.presence, "weight"])
         weights = table["weight"].to_numpy().astype(np.float64) * (table[target.presence].to_numpy() > 0)
         sums += target.sums(table[target.column].to_numpy(), weights)
     examples, squares, *totals = (ranks.total(value) for value in sums)

@@ -97,17 +97,12 @@ def _leak(source: Dataset, drawn: Drawn, n_tracks: int) -> dict[str, Any]:
     }
 
 
-def _read(source: Dataset, split: str, file: int, columns: list[str] | None = None) -> pa.Table:
-    path = source.warehouse.path("dataset", source.name, split, source.metadata["files"][split][file]["name"])
-    return pq.read_table(path, columns=columns, filesystem=source.warehouse.filesystem, partitioning=None)
-
-
 def _tracks(source: Dataset) -> tuple[np.ndarray, dict[str, int]]:
     """Return the file and row of each usable track, once, and the numbers of usable and other tracks."""
     usable, seen, short, unlabelled = [], set(), 0, 0
-    files = [(split, number) for split in SPLITS for number in range(len(source.metadata["files"][split]))]
+    files = [(split, number) for split in SPLITS for number in range(len(source.rows(split)))]
     for split, file in files:
-        table = _read(source, split, file, LIGHT)
+        table = source.read(split, file, LIGHT)
         columns = (table[name].to_pylist() for name in LIGHT)
         for row, (track, segments, genre, has_genre) in enumerate(zip(*columns, strict=True)):
             if track in seen:  # a copy that balances genres
@@ -156,4 +151,4 @@ def _examples(source: Dataset, chosen: np.ndarray) -> Iterator[pa.Table]:
     """Yield all columns of the chosen tracks, one table per file of the source."""
     for split, file in sorted(set(zip(chosen["split"].tolist(), chosen["file"].tolist(), strict=True))):
         rows = np.sort(chosen["row"][(chosen["split"] == split) & (chosen["file"] == file)])
-        yield _read(source, split, file).take(rows)
+        yield source.read(split, file).take(rows)
