@@ -8,12 +8,13 @@ had enough tracks; 4,000 draws from 4,000 tracks leave out 37 % of them.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
+from msd_spark.dataset.splits import hash_of
 
 RULES = "none, original (4000:1000), N:M or sqrt"
 RULE = re.compile("none|original|sqrt|[1-9][0-9]{0,8}:[1-9][0-9]{0,8}")
@@ -101,12 +102,10 @@ def resample(train: pd.DataFrame, rule: BalanceRule) -> np.ndarray:
     rows = rule.rows({genre: len(members) for genre, members in places.items()})
     tracks: list[str] = train["track_id"].tolist()
     for genre, members in places.items():
-        order = sorted(members.tolist(), key=lambda place: (_draw(rule.seed, tracks[place]), tracks[place]))
+        order = sorted(
+            members.tolist(), key=lambda place: (hash_of(f"balance:{rule.seed}:{tracks[place]}"), tracks[place])
+        )
         each, more = divmod(rows[genre], len(order))
         repeats[order] = each
         repeats[order[:more]] += 1
     return repeats
-
-
-def _draw(seed: int, track: str) -> bytes:
-    return hashlib.blake2b(f"balance:{seed}:{track}".encode(), digest_size=8).digest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ import pandas as pd
 
 from msd_spark.core.schemas import ABSENT, SPLITS
 from msd_spark.dataset.balance import BalanceRule, resample
-from msd_spark.dataset.splits import SplitRule, split_of_tracks
+from msd_spark.dataset.splits import SplitRule, hash_of, split_of_tracks
 
 NO_BALANCE = BalanceRule()
 
@@ -86,7 +85,8 @@ def plan_examples(
     plan["split"] = split_of_tracks(plan, split_rule)
     plan = _repeated(plan, balance)
     plan["order"] = [
-        _draw(file_rule.seed, track, copy) for track, copy in zip(plan["track_id"], plan["copy"], strict=True)
+        hash_of(f"{file_rule.seed}:{track}:{copy}" if copy else f"{file_rule.seed}:{track}")
+        for track, copy in zip(plan["track_id"], plan["copy"], strict=True)
     ]
     plan = plan.sort_values(["split", "order", "track_id", "copy"], ignore_index=True)
     place = plan.groupby("split").cumcount()
@@ -94,12 +94,6 @@ def plan_examples(
     plan["file"] = (place // rows).astype(int) if len(plan) else place
     plan["row"] = (place % rows).astype(int) if len(plan) else place
     return plan.drop(columns="order")
-
-
-def _draw(seed: int, track: str, copy: int) -> bytes:
-    """Return the sort key of a row within its split."""
-    name = f"{seed}:{track}:{copy}" if copy else f"{seed}:{track}"
-    return hashlib.blake2b(name.encode(), digest_size=8).digest()
 
 
 def _repeated(plan: pd.DataFrame, balance: BalanceRule) -> pd.DataFrame:

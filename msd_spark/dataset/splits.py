@@ -15,6 +15,11 @@ import pandas as pd
 from msd_spark.core.schemas import SPLITS
 
 
+def hash_of(text: str) -> bytes:
+    """Return 8 bytes that a text determines, for choices that must not depend on the order of the tracks."""
+    return hashlib.blake2b(text.encode(), digest_size=8).digest()
+
+
 @dataclass(frozen=True)
 class SplitRule:
     """How tracks are assigned to splits.
@@ -34,8 +39,7 @@ class SplitRule:
 
     def split_of(self, group: str) -> str:
         """Return the split of an artist group, or of a track id if the split is by track."""
-        digest = hashlib.blake2b(f"{self.seed}:{group}".encode(), digest_size=8).digest()
-        place = int.from_bytes(digest, "big") / 2**64
+        place = int.from_bytes(hash_of(f"{self.seed}:{group}"), "big") / 2**64
         limit = 0.0
         for name, share in zip(SPLITS, self.shares, strict=True):
             limit += share
@@ -116,9 +120,3 @@ def listed_splits(tracks: pd.DataFrame, lists: Mapping[str, Iterable[str]]) -> p
             )
         splits[members] = split
     return splits
-
-
-def groups_in_several_splits(tracks: pd.DataFrame) -> int:
-    """Return the number of artist groups with tracks in several splits, from ``artist_group`` and ``split``."""
-    pairs = tracks[["artist_group", "split"]].drop_duplicates()
-    return int(pairs.loc[pairs["artist_group"].duplicated(), "artist_group"].nunique())

@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,9 +17,6 @@ from msd_spark.core.model_inputs import input_shapes, model_inputs
 from msd_spark.core.runs import MODEL
 from msd_spark.core.schemas import EMBEDDING_FLAGS, EMBEDDING_LAYER, EMBEDDINGS, Geometry
 from msd_spark.scoring.trained_run import TrainedRun
-
-if TYPE_CHECKING:
-    import keras
 
 
 class Scores(NamedTuple):
@@ -87,8 +84,8 @@ def _padded(rows: np.ndarray, size: int) -> np.ndarray:
     return np.pad(rows, [(0, size - len(rows)), *[(0, 0)] * (rows.ndim - 1)]) if len(rows) < size else rows
 
 
-def load_keras(content: bytes, threads: int) -> keras.Model:
-    """Load a model in safe mode, with the embedding and the head as outputs."""
+def load_model(run: TrainedRun, batch: int, threads: int) -> Infer:
+    """Load a run's model in safe mode, as a graph for batches of one size."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras
     import tensorflow as tf
@@ -103,17 +100,11 @@ def load_keras(content: bytes, threads: int) -> keras.Model:
         pass  # TensorFlow is already running in this process and keeps its number of threads.
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, MODEL)
-        path.write_bytes(content)
+        path.write_bytes(run.model)
         trained = keras.models.load_model(path, compile=False, safe_mode=True)
-    inputs = {tensor.name: tensor for tensor in trained.inputs}
-    return keras.Model(inputs, [trained.get_layer(EMBEDDING_LAYER).output, trained.output])
-
-
-def compiled(model: keras.Model, geometry: Geometry, batch: int) -> Infer:
-    """Return a model as a graph for batches of one size."""
-    import tensorflow as tf
-
-    signature = {name: tf.TensorSpec((batch, *shape), tf.float32) for name, shape in input_shapes(geometry).items()}
+    outputs = [trained.get_layer(EMBEDDING_LAYER).output, trained.output]
+    model = keras.Model({tensor.name: tensor for tensor in trained.inputs}, outputs)
+    signature = {name: tf.TensorSpec((batch, *shape), tf.float32) for name, shape in input_shapes(run.geometry).items()}
     graph = tf.function(lambda inputs: model(inputs, training=False), input_signature=[signature], jit_compile=False)
 
     def infer(inputs: Mapping[str, np.ndarray]) -> Scores:
@@ -135,8 +126,7 @@ def model_of_process(run: TrainedRun, batch: int, threads: int) -> ScoringModel:
     if key not in _loaded:
         _loaded.clear()
         gc.unfreeze()
-        infer = compiled(load_keras(run.model, threads), run.geometry, batch)
-        _loaded[key] = ScoringModel(infer, run.geometry, batch)
+        _loaded[key] = ScoringModel(load_model(run, batch, threads), run.geometry, batch)
         # Spark's worker collects garbage after every task, which takes 0.2 s with all of TensorFlow loaded.
         gc.freeze()
     return _loaded[key]

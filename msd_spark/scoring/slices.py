@@ -24,15 +24,14 @@ class Slice:
 
     Attributes
     ----------
-    path, file : str
-        For the warehouse's filesystem, and within ``songs/``.
+    file : str
+        Its name within ``songs/``.
     size : int
         Bytes of the file.
     row_groups, rows : tuple of int
         The row groups, and the number of songs in each.
     """
 
-    path: str
     file: str
     size: int
     row_groups: tuple[int, ...]
@@ -114,7 +113,7 @@ def slice_songs(warehouse: Warehouse, most: int = SONGS_PER_SLICE) -> SlicedSong
             table = file.read(["track_id", "n_segments"], use_threads=False)
             rows = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
         name = path.removeprefix(root)
-        return [Slice(path, name, size, tuple(part), tuple(rows[i] for i in part)) for part in cut(rows, most)], table
+        return [Slice(name, size, tuple(part), tuple(rows[i] for i in part)) for part in cut(rows, most)], table
 
     with ThreadPoolExecutor(READERS) as pool:
         parts = list(pool.map(read, files.paths, files.sizes))

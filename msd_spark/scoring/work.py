@@ -153,7 +153,7 @@ def _planned_songs(
     """Yield the planned songs of a slice in batches, with the place of the first in the plan."""
     rows = plan["row"].to_numpy()
     columns = ["track_id", *song_columns(run.geometry)]
-    with warehouse.filesystem.open_input_file(item.path) as source:
+    with warehouse.filesystem.open_input_file(warehouse.path("songs", item.file)) as source:
         file = pq.ParquetFile(source, pre_buffer=not warehouse.is_local)
         start = 0
         for group, n_rows in zip(item.row_groups, item.rows, strict=True):

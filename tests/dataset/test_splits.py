@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from msd_spark.core.schemas import SPLITS
 from msd_spark.dataset.splits import (
     SplitRule,
-    groups_in_several_splits,
     listed_splits,
     read_split_list,
     split_of_tracks,
@@ -93,12 +92,6 @@ def test_a_list_names_tracks_or_songs() -> None:
 def test_a_track_in_two_lists_is_refused(other: str) -> None:
     with pytest.raises(ValueError, match=r"tracks are in two lists: TR[23] \(song SO2\) is in train and test"):
         listed_splits(FOUR, {"train": ["SO2"], "validation": [], "test": [other]})
-
-
-def test_groups_that_cross_the_lists_are_counted() -> None:
-    assert groups_in_several_splits(FOUR.assign(split=["train", "test", "train", "test"])) == 1
-    assert groups_in_several_splits(FOUR.assign(split=["train", "train", "test", "test"])) == 0
-    assert groups_in_several_splits(FOUR.assign(split="train")) == 0
 
 
 def test_a_list_is_read_line_by_line() -> None:

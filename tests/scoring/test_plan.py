@@ -18,9 +18,9 @@ from msd_spark.scoring.state import ScoredRows, ScoreState
 FILES = {"a.parquet": 10, "b.parquet": 20}
 SONGS = SlicedSongs(
     [
-        Slice("/songs/a.parquet", "a.parquet", 10, (0,), (2,)),
-        Slice("/songs/a.parquet", "a.parquet", 10, (1,), (2,)),
-        Slice("/songs/b.parquet", "b.parquet", 20, (0,), (2,)),
+        Slice("a.parquet", 10, (0,), (2,)),
+        Slice("a.parquet", 10, (1,), (2,)),
+        Slice("b.parquet", 20, (0,), (2,)),
     ],
     pa.array(list("uvwxyz")),
     np.array([5, 5, 5, 0, 5, 5]),

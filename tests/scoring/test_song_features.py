@@ -42,7 +42,7 @@ def test_slices_hold_each_row_group_once_and_no_more_than_they_may(rows: list[in
 
 
 def test_a_slices_file_is_named_by_where_its_songs_are() -> None:
-    assert Slice("/w/songs/a/b.parquet", "a/b.parquet", 9, (8, 9), (5, 5)).name == "a-b-00008.parquet"
+    assert Slice("a/b.parquet", 9, (8, 9), (5, 5)).name == "a-b-00008.parquet"
 
 
 def batch_of(*songs: tuple[list[float], list[float]]) -> pa.RecordBatch:
