@@ -67,7 +67,7 @@ def test_the_full_official_label_files_are_read(sample: Path, tmp_path: Path) ->
     assert set(union["genre"]) == set(cd1["genre"])
 
 
-def test_what_becomes_of_each_line(tmp_path: Path) -> None:
+def test_every_line_becomes_a_label_or_a_rejection(tmp_path: Path) -> None:
     file = tmp_path / "cd2.cls"
     lines = [
         "# a comment",
@@ -85,7 +85,7 @@ def test_what_becomes_of_each_line(tmp_path: Path) -> None:
     summary = make_labels(tmp_path, cd2=str(file), min_examples=2)
     assert rows(tmp_path, "labels") == [
         *((track(number), "Metal", None, "cd2") for number in range(3)),
-        # One New Age, one New_Age and one Stage: as the source has it, each is rare.
+        # One New Age, one New_Age and one Stage: each is rare as spelled in the source.
         *((track(number), "Metal", None, "2019") for number in range(3)),
         (track(3), "New Age", "Metal", "2019"),
         (track(5), "New Age", None, "2019"),
@@ -222,7 +222,7 @@ def test_tags_of_the_database(spark: SparkSession, tmp_path: Path) -> None:
         "CREATE TABLE tids (tid TEXT); CREATE TABLE tags (tag TEXT);CREATE TABLE tid_tag (tid INT, tag INT, val FLOAT);"
     )
     names = {tag for tags in ENTRIES.values() for tag, _ in tags}
-    # Numbers of rows are what tid_tag refers to; the first row of tids is no track.
+    # tid_tag refers to row numbers; the first row of tids is not a track.
     row_of_tag = {tag: number for number, tag in enumerate(sorted(names), 1)}
     row_of_track = {one: number for number, one in enumerate(["no track", *ENTRIES], 1)}
     database.executemany("INSERT INTO tids VALUES (?)", [(one,) for one in row_of_track])
@@ -245,13 +245,13 @@ def test_tags_of_the_database(spark: SparkSession, tmp_path: Path) -> None:
     ]
     facts = summary.facts
     # 12 rows of tid_tag: 6 in the table, 1 merged, 1 empty, 4 rejected.
-    wanted = {"entries of tags": 5, "entries rejected": 1, "tags given": 12, "tags rejected": 4, "empty tags": 1}
-    assert {name: facts[name] for name in wanted} == wanted
+    expected = {"entries of tags": 5, "entries rejected": 1, "tags given": 12, "tags rejected": 4, "empty tags": 1}
+    assert {name: facts[name] for name in expected} == expected
     assert facts["tags merged with an equal one"] == 1
     assert not list(tmp_path.glob("*.db-*"))
 
 
-def test_places_without_tags_are_refused(spark: SparkSession, tmp_path: Path) -> None:
+def test_locations_without_tags_are_refused(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "no.zip").write_text("no zip")
     (tmp_path / "no.db").write_text("no database, but longer than nothing at all" * 40)

@@ -42,10 +42,10 @@ def test_spellings_of_a_genre(name: str, genre: str | None) -> None:
     assert union_genre(name) == genre
 
 
-def test_a_track_has_the_genre_of_the_first_source_that_gives_it_one() -> None:
+def test_a_track_has_the_genre_of_the_first_source_with_one_of_the_18() -> None:
     labels, dropped = unite(
         {
-            # In the order of precedence: cd2c, cd2, cd1, magd. The mapping's own order makes no difference.
+            # Order of precedence: cd2c, cd2, cd1, magd, whatever the order of the mapping.
             "cd1": frame([("T1", "Pop_Rock", "Jazz"), ("T2", "Pop_Rock", None), ("T4", "Vocal", "Vocal")]),
             "cd2": frame([("T1", "Rock", "Metal"), ("T2", "Ska", "Punk")]),
             "cd2c": frame([("T1", "Metal", None)]),
@@ -55,7 +55,7 @@ def test_a_track_has_the_genre_of_the_first_source_that_gives_it_one() -> None:
     )
     assert rows(labels) == [
         ("T1", "Metal", None),  # the consensus, without the second genre that another source has
-        ("T2", "Pop_Rock", None),  # CD2's is none of the 18
+        ("T2", "Pop_Rock", None),  # the genre of CD2 is not one of the 18
         ("T4", "Vocal", None),
         ("T5", "New Age", None),
     ]
@@ -81,18 +81,18 @@ def test_every_track_with_one_of_the_18_genres_is_in_the_union_once(
 ) -> None:
     frames = {name: frame([(track, *pair) for track, pair in labels.items()]) for name, labels in given.items()}
     labels, dropped = unite(frames)
-    wanted = {}
+    expected = {}
     for name in reversed(PRECEDENCE):
         for track, (genre, _) in given.get(name, {}).items():
             if genre in UNION_GENRES:
-                wanted[track] = genre
-    assert {track: genre for track, genre, _ in rows(labels)} == wanted
-    assert len(labels) == len(wanted)
+                expected[track] = genre
+    assert {track: genre for track, genre, _ in rows(labels)} == expected
+    assert len(labels) == len(expected)
     n_outside = sum(genre not in UNION_GENRES for one in given.values() for genre, _ in one.values())
     assert dropped.sum() == n_outside
 
 
-def test_rare_genres_go_with_their_tracks_and_are_listed() -> None:
+def test_rare_genres_are_removed_with_their_tracks_and_listed() -> None:
     labels = frame(
         [
             ("T1", "Rock", "Jazz"),
@@ -102,23 +102,23 @@ def test_rare_genres_go_with_their_tracks_and_are_listed() -> None:
             ("T5", "Rap", "Rock"),
         ]
     )
-    kept, removed = remove_rare(labels, 2)
-    # Jazz is the first genre of one track only; Folk is nobody's first genre.
-    assert rows(kept) == [("T1", "Rock", None), ("T2", "Rock", None), ("T4", "Rap", None), ("T5", "Rap", "Rock")]
+    remaining, removed = remove_rare(labels, 2)
+    # Jazz is the first genre of one track only, Folk of none.
+    assert rows(remaining) == [("T1", "Rock", None), ("T2", "Rock", None), ("T4", "Rap", None), ("T5", "Rap", "Rock")]
     assert removed == {"Jazz": 1, "Folk": 0}
 
 
-def test_nothing_is_rare_where_one_track_will_do() -> None:
+def test_nothing_is_rare_if_one_track_is_enough() -> None:
     labels = frame([("T1", "Rock", None), ("T2", "Jazz", "Rock")])
-    kept, removed = remove_rare(labels, 1)
-    assert rows(kept) == rows(labels)
+    remaining, removed = remove_rare(labels, 1)
+    assert rows(remaining) == rows(labels)
     assert removed == {}
 
 
 @given(st.lists(st.tuples(genres, st.none() | genres), max_size=30), st.integers(1, 6))
-def test_tracks_are_kept_or_counted_as_removed(pairs: list[tuple[str, str | None]], min_examples: int) -> None:
+def test_tracks_remain_or_are_counted_as_removed(pairs: list[tuple[str, str | None]], min_examples: int) -> None:
     labels = frame([(f"T{number}", *pair) for number, pair in enumerate(pairs)])
-    kept, removed = remove_rare(labels, min_examples)
-    assert len(kept) + sum(removed.values()) == len(labels)
-    assert (kept["genre"].value_counts() >= min_examples).all()
-    assert not (set(kept["genre"]) | set(kept["minority_genre"].dropna())) & set(removed)
+    remaining, removed = remove_rare(labels, min_examples)
+    assert len(remaining) + sum(removed.values()) == len(labels)
+    assert (remaining["genre"].value_counts() >= min_examples).all()
+    assert not (set(remaining["genre"]) | set(remaining["minority_genre"].dropna())) & set(removed)

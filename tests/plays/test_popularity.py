@@ -10,7 +10,7 @@ from msd_spark.plays.popularity import deciles, rank_tracks
 
 
 @pytest.mark.parametrize(
-    ("n_tracks", "wanted"),
+    ("n_tracks", "expected"),
     [
         (0, []),
         # 9 - 10 (r - 1) // n: for n = 3 that is 9 - 0, 9 - 10 // 3, 9 - 20 // 3.
@@ -24,17 +24,17 @@ from msd_spark.plays.popularity import deciles, rank_tracks
         (20, [9, 9, 8, 8, 7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0]),
     ],
 )
-def test_deciles_by_hand(n_tracks: int, wanted: list[int]) -> None:
-    assert deciles(np.arange(1, n_tracks + 1), n_tracks).tolist() == wanted
+def test_deciles_by_hand(n_tracks: int, expected: list[int]) -> None:
+    assert deciles(np.arange(1, n_tracks + 1), n_tracks).tolist() == expected
 
 
 @given(st.integers(1, 5000))
-def test_deciles_fall_and_are_of_equal_size_as_far_as_that_goes(n_tracks: int) -> None:
-    found = deciles(np.arange(1, n_tracks + 1), n_tracks)
-    assert (np.diff(found) <= 0).all()
-    sizes = np.bincount(found, minlength=10)
+def test_deciles_decrease_and_differ_in_size_by_one_at_most(n_tracks: int) -> None:
+    tenths = deciles(np.arange(1, n_tracks + 1), n_tracks)
+    assert (np.diff(tenths) <= 0).all()
+    sizes = np.bincount(tenths, minlength=10)
     assert sizes.max() - sizes.min() <= 1
-    assert found[0] == 9
+    assert tenths[0] == 9
 
 
 def test_ranks_by_plays_then_listeners_then_track() -> None:

@@ -1,4 +1,4 @@
-"""Jobs as people start them, with spark-submit, in processes that a test can kill."""
+"""Jobs started by spark-submit, in processes that a test can kill."""
 
 from __future__ import annotations
 
@@ -17,17 +17,15 @@ from tests.support.running import Running, nothing_left
 
 
 class Submitted(Running):
-    """A job that was started.
+    """A running job.
 
     Parameters
     ----------
     arguments : sequence of str
-        The job's script, under ``jobs/``, and its arguments.
+        The script, below ``jobs/``, and its arguments.
     log : Path
-        Where everything goes that the job says; it runs in the same folder.
+        File for the output; the job runs in its folder.
     """
-
-    longest = 150.0
 
     def __init__(
         self, *arguments: str, log: Path, master: str = "local[2]", environment: Mapping[str, str] | None = None
@@ -35,17 +33,17 @@ class Submitted(Running):
         submit = Path(sys.executable).with_name("spark-submit")
         options = ("--master", master, "--driver-memory", "1g", "--conf", "spark.ui.enabled=false")
         spark = {"SPARK_HOME": str(Path(pyspark.__file__).parent), "PYSPARK_PYTHON": sys.executable}
-        ours = {**os.environ, **spark, "PYTHONPATH": str(REPOSITORY), **(environment or {})}
+        variables = {**os.environ, **spark, "PYTHONPATH": str(REPOSITORY), **(environment or {})}
         script = REPOSITORY / "jobs" / arguments[0]
-        super().__init__(submit, *options, script, *arguments[1:], log=log, folder=log.parent, environment=ours)
+        super().__init__(submit, *options, script, *arguments[1:], log=log, folder=log.parent, environment=variables)
 
 
 def submitted(*arguments: str, **options: Any) -> AbstractContextManager[Submitted]:
-    """Start a job; nothing of it is left behind."""
+    """Start a job, and end all of its processes afterwards."""
     return nothing_left(Submitted(*arguments, **options))
 
 
 def facts(uri: Path) -> dict[str, Any]:
-    """Return what the last ingest said at its end."""
+    """Return the counts in the summary of the last ingest."""
     content = json.loads((uri / "summaries" / "ingest.json").read_text())
     return dict(content["facts"])
