@@ -45,7 +45,7 @@ class DoctorSettings(Settings):
 
 @dataclass(frozen=True)
 class Finding:
-    """One component compared with its pin; `remedy` is the command to run if they differ, empty if they agree."""
+    """One component compared with its pin, and the command to run if they differ."""
 
     component: str
     required: str
@@ -75,7 +75,7 @@ def require_sound_environment() -> None:
 
 
 def check() -> list[Finding]:
-    """Return one finding per component, packages first; Horovod is loaded only if its version is right."""
+    """Return one finding per component; load Horovod only if its version is right."""
     packages = check_packages()
     loadable = not any(one.remedy for one in packages if one.component in {"Horovod", "TensorFlow", "numpy"})
     return [*packages, check_horovod()] if loadable else packages

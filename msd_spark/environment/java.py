@@ -34,7 +34,7 @@ def parse_version(text: str) -> str | None:
 
 
 def find_java(environ: dict[str, str] | None = None) -> Java | None:
-    """Return the Java that ``spark-submit`` starts: that of ``JAVA_HOME``, else the first on ``PATH``.
+    """Return the Java that ``spark-submit`` starts, from ``JAVA_HOME`` or else from ``PATH``.
 
     Parameters
     ----------

@@ -112,7 +112,7 @@ def _count_triplets(path: Path) -> int:
 
 
 def _rows(form: re.Pattern[bytes]) -> Callable[[Path], int]:
-    """Return a function that counts lines, without comments and empty lines, and checks the format of the first."""
+    """Return a function that counts the rows of a text file and checks the first one."""
 
     def count(path: Path) -> int:
         n_rows = 0

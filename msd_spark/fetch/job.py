@@ -1,4 +1,4 @@
-"""Fetch sources into a data folder: download the missing files, check them, and move them into place."""
+"""Fetch the missing files of a data folder: download, check, and move into place."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def list_sources() -> str:
 
 
 def list_outcomes(outcomes: Sequence[Outcome]) -> str:
-    """Return a table of what was done, with published counts that differ from the counts of the files."""
+    """Return a table of the outcomes, with published counts that differ from the files."""
     rows = []
     for outcome in outcomes:
         source, entry = outcome.source, outcome.entry
@@ -187,7 +187,7 @@ class _Fetcher:
         part.clear()
 
     def _unpack(self, source: Source, archive: Path) -> tuple[int, dict[str, Seen]]:
-        """Unpack into a scratch folder, check, and move the files into place; return their rows and what they are."""
+        """Unpack, check, and move the files into place; return their rows and states."""
         staging = self.scratch / f"{source.name}.unpacking"
         shutil.rmtree(staging, ignore_errors=True)
         try:
@@ -203,7 +203,7 @@ class _Fetcher:
 
 
 def _places(source: Source, staging: Path) -> list[str]:
-    """Return the paths that are moved as one: the target, a file or folder, and the files outside it."""
+    """Return the paths to move: the target, a file or folder, and the files outside it."""
     files = (path.relative_to(staging).as_posix() for path in sorted(staging.rglob("*")) if path.is_file())
     return [source.target, *(f for f in files if f != source.target and not f.startswith(f"{source.target}/"))]
 

@@ -1,4 +1,4 @@
-"""``fetch.lock.json``: the files fetched into a folder, with their checksums when first seen."""
+"""``fetch.lock.json``: the files fetched into a folder, with their first checksums."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ SCRATCH = ".fetch"
 
 @dataclass(frozen=True)
 class Seen:
-    """Number, bytes and SHA-256 of files; that of a folder is the SHA-256 of the lines ``path size`` of its files."""
+    """Number, bytes and SHA-256 of files.
+
+    The SHA-256 of a folder is that of the lines ``path size`` of its files.
+    """
 
     files: int
     size: int
@@ -68,7 +71,7 @@ class LockFile:
                 raise UserError(f"{self.path} cannot be read ({error}); correct it, or remove it") from None
 
     def put(self, name: str, entry: Entry) -> None:
-        """Record a source; the checksum of its first download stays when its files are adopted later."""
+        """Record a source; the checksum of its first download stays if its files are adopted."""
         before = self.entries.get(name)
         if before and entry.sha256 is None:
             entry = replace(entry, sha256=before.sha256, size=before.size, address=before.address)
@@ -106,7 +109,7 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[Path]:
-    """Lock a folder, or raise a `UserError` if another command holds it; yield its scratch folder."""
+    """Lock a folder, or raise a `UserError` if it is locked; yield its scratch folder."""
     scratch = folder / SCRATCH
     scratch.mkdir(parents=True, exist_ok=True)
     with (scratch / "lock").open("w") as file:

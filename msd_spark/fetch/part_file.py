@@ -53,7 +53,7 @@ class PartFile:
         return bool(self.version and self.version.size and self.size == self.version.size)
 
     def condition(self, address: str) -> str | None:
-        """Return the ``If-Range`` value for resuming from an address; None to start from the beginning.
+        """Return the ``If-Range`` value for resuming from an address; None to start again.
 
         An entity tag is valid on its own server only. ``Last-Modified`` also identifies the file on mirrors that are
         true copies; the sizes are compared as well.

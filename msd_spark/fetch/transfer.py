@@ -1,4 +1,4 @@
-"""Download one file over HTTP: resume after interruptions, retry with back-off, verify what the server declares.
+"""Download one file over HTTP: resume, retry with back-off, verify the declared size.
 
 References
 ----------
@@ -186,7 +186,7 @@ def _begin(response: requests.Response, address: str, part: PartFile, *, resumin
 
 
 def _continues(content_range: re.Match[str], start: int, size: int | None) -> bool:
-    """Return whether a range goes from `start` to the end of a file of `size` bytes, as far as these are known."""
+    """Return whether a range goes from `start` to the end of the file of `size` bytes."""
     first, last, total = content_range.groups()
     return int(first) == start and (total == "*" or (int(last) == int(total) - 1 and size in (None, int(total))))
 

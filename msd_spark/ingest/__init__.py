@@ -1,4 +1,4 @@
-"""Read song files in any packaging into ``songs/``, ``rejected/`` and ``ledger/``, accounting for every input.
+"""Read song files in any packaging, accounting for every input.
 
 The work is split into units (`units`), by listing in parallel (`listing`). A worker reads the songs of a unit
 (`reading`), writes them to files of its own and, last, an outcome (`work`): from then on the unit is done, even if the

@@ -43,7 +43,7 @@ def run(settings: IngestSettings) -> None:
 
 
 def ingest(session: SparkSession, settings: IngestSettings, tasks: list[Task] | None = None) -> Summary:
-    """Ingest songs; return the summary. Work of an earlier ingest, finished or not, is not repeated.
+    """Ingest songs and return the summary; work of an earlier ingest is not repeated.
 
     Parameters
     ----------
@@ -146,7 +146,7 @@ def split_ledger(ledger: Ledger, units: Sequence[Unit], rejected: Sequence[Rejec
 
 
 def check_locations(stale: Ledger, units: Sequence[Unit], settings: IngestSettings) -> None:
-    """Check that no songs are dropped without ``--replace`` because of a limit or a location that is not named."""
+    """Check that songs are dropped only with ``--replace``."""
     if settings.replace:
         return
     gone = sorted({row["location"] for row in stale} - {unit.location for unit in units})
@@ -195,7 +195,7 @@ def work(session: SparkSession, settings: IngestSettings, units: Sequence[Unit])
 
 
 def check_sums(units: Sequence[Unit], unchanged: Ledger, outcomes: Sequence[Outcome]) -> None:
-    """Check that every unit has an outcome, and that each of its inputs is a song, a rejection or a duplicate."""
+    """Check that each input of each unit is a song, a rejection or a duplicate."""
     counts = {row["unit"]: (row["inputs"], row["songs"] + row["rejected"] + row["duplicates"]) for row in unchanged}
     counts |= {
         item.unit: (item.n_inputs, sum(item.files.values()) + len(item.rejected) + len(item.duplicates))

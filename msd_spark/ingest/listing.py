@@ -75,7 +75,7 @@ def plan_listing(settings: IngestSettings) -> list[Task]:
 
 
 def list_units(context: SparkContext, settings: IngestSettings, tasks: list[Task]) -> list[Unit]:
-    """Carry out listing tasks and return the units of everything found, sorted by their first input."""
+    """Carry out listing tasks; return the units found, sorted by their first input."""
     n_slices = max(1, min(len(tasks), LISTING_TASKS_PER_CORE * context.defaultParallelism))
     listed = context.parallelize(tasks, n_slices).flatMap(partial(_units, settings)).collect()
     units = {unit.name: unit for unit in listed}
@@ -162,7 +162,7 @@ def _units(settings: IngestSettings, task: Task) -> Iterator[Unit]:
 
 
 def _aggregate_units(settings: IngestSettings, location: str, item: SongInput) -> Iterator[Unit]:
-    """Yield the units of a file that is not named like a song; none if it has one song, or cannot be read."""
+    """Yield the units of an aggregate or summary file; none if it is not such a file."""
     filesystem, path, _ = open_location(item.source)
     try:
         with open_seekable(filesystem, path) as file:

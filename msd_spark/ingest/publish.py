@@ -72,7 +72,7 @@ class Publication:
 
 
 def repeated_tracks(units: Sequence[str], track_ids: Sequence[Sequence[str]]) -> dict[str, list[str]]:
-    """Return the units of each track that several units have; `track_ids` are those of each unit."""
+    """Return the units of each track that several units have, from the tracks of each unit."""
     owners = np.repeat(np.array(units, object), np.array([len(ids) for ids in track_ids], int))
     songs = pd.DataFrame({"track_id": pd.Series(list(chain(*track_ids)), dtype=object), "unit": owners})
     songs = songs[songs.duplicated("track_id", keep=False)]
@@ -97,7 +97,7 @@ def plan_publication(
     outcomes: Sequence[Outcome],
     rejected: Sequence[Rejection],
 ) -> Publication:
-    """Plan the changes after which the tables have the unchanged and the new units, and no others.
+    """Plan the changes after which the tables have exactly the unchanged and new units.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ _DAMAGE = (tarfile.TarError, gzip.BadGzipFile, EOFError, isal_zlib.error)
 
 
 def read_unit(unit: Unit) -> Iterator[Song | Rejection]:
-    """Yield every song of a unit, with its ``source`` and ``member``, or why an input is not a song."""
+    """Yield the songs of a unit, with ``source`` and ``member``, and its rejections."""
     if unit.kind is Kind.FILES:
         yield from _read_files(unit.inputs)
     elif unit.kind is Kind.TAR:
@@ -73,7 +73,7 @@ def _read_files(inputs: list[SongInput]) -> Iterator[Song | Rejection]:
 
 
 def _read_ahead(inputs: Sequence[SongInput]) -> Iterator[tuple[SongInput, bytes | Rejection]]:
-    """Yield the contents of local files in order; the kernel reads the next ones while one is parsed."""
+    """Yield the contents of local files; the kernel reads the next ones in advance."""
     for number, item in enumerate(inputs):
         for following in inputs[number + FILES_AHEAD : number + FILES_AHEAD + 1]:
             with suppress(OSError):  # reported when the file is read
@@ -110,7 +110,7 @@ def _reason(error: BaseException) -> str:
 
 
 class _Bytes:
-    """The bytes of a tar, whose end raises an error: tarfile accepts a missing end, or seeks past it."""
+    """The bytes of a tar; their end is an error, because tarfile accepts a missing end."""
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
         self._read = read
@@ -141,7 +141,7 @@ class _Header(tarfile.TarInfo):
 
 
 def _read_tar(item: SongInput) -> Iterator[Song | Rejection]:
-    """Yield the songs of a tar in one pass; nothing is unpacked, and a member's name is only a label."""
+    """Yield the songs of a tar in one pass; a member's name is never used as a path."""
     source = printable(item.source)
     is_compressed = not item.source.endswith(".tar")
     member: str | None = None

@@ -18,7 +18,7 @@ PARTS, OUTCOMES = f"{WORK}/parts", f"{WORK}/outcomes"
 
 @dataclass(frozen=True)
 class IngestSettings(Settings):
-    """Settings of ingest; each field is an option of ``msd-spark ingest`` unless it has no help text."""
+    """Settings of ingest; each field with a help text is an option of ``msd-spark ingest``."""
 
     locations: tuple[str, ...] = option(
         (),

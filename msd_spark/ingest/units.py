@@ -90,7 +90,7 @@ class Unit:
 
 
 def split_into_units(location: str, inputs: Iterable[SongInput], inputs_per_unit: int) -> list[Unit]:
-    """Split loose files into units of about `inputs_per_unit`, at places that depend on the file names.
+    """Split loose files into units of about `inputs_per_unit`, by a hash of the file names.
 
     A unit ends after a name whose hash is in a fixed share of all hashes, so that a new or removed file changes only
     the unit that it is in. Units have between half and twice `inputs_per_unit` files; the last one may have fewer.
@@ -111,7 +111,7 @@ def split_into_units(location: str, inputs: Iterable[SongInput], inputs_per_unit
 
 
 def limit_units(units: Iterable[Unit], limit: int) -> list[Unit]:
-    """Return the first units with at most `limit` songs, shortening the last one; a tar is not shortened."""
+    """Return the first units, with at most `limit` songs; a tar is not shortened."""
     chosen: list[Unit] = []
     remaining = limit
     for unit in units:

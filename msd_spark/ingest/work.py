@@ -92,7 +92,7 @@ def unit_worker(
 
 
 def _row_groups(unit: Unit, size: int, outcome: Outcome) -> Iterator[list[Song]]:
-    """Yield the songs of a unit in lists of at most `size`, each track once; add other inputs to the outcome."""
+    """Yield songs in lists of at most `size`, each track once; others go to the outcome."""
     songs: list[Song] = []
     seen: set[str] = set()
     for item in read_unit(unit):

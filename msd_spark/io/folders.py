@@ -37,7 +37,7 @@ class File(NamedTuple):
 
 
 def list_folder(filesystem: fs.FileSystem, folder: str) -> list[tuple[str, bool]]:
-    """Return the names in a folder, sorted, and whether each is a folder; none if there is no such folder."""
+    """Return the sorted names in a folder, and whether each is a folder; none if missing."""
     if isinstance(filesystem, fs.LocalFileSystem):  # pyarrow cannot represent names that are not UTF-8
         if not os.path.isdir(folder):
             return []
@@ -48,7 +48,7 @@ def list_folder(filesystem: fs.FileSystem, folder: str) -> list[tuple[str, bool]
 
 
 def walk(filesystem: fs.FileSystem, folder: str, suffixes: tuple[str, ...], *, deep: bool = True) -> Iterator[File]:
-    """Yield the files of a folder whose names have one of the suffixes; `deep` includes all folders below it."""
+    """Yield the files with one of the suffixes in a folder, and below it if `deep`."""
     if isinstance(filesystem, fs.LocalFileSystem):
         yield from _walk_local(folder, suffixes, deep, frozenset())
         return
@@ -76,7 +76,7 @@ def _walk_local(folder: str, suffixes: tuple[str, ...], deep: bool, above: froze
 
 
 def read_in_order(read: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
-    """Yield each item with what `read` returns for it, in order, with several reads at once and few results held."""
+    """Yield each item and the result of `read`, in order, with several reads at once."""
     remaining = iter(items)
     with ThreadPoolExecutor(READS_AT_ONCE) as pool:
         pending = deque((item, pool.submit(read, item)) for item in islice(remaining, 2 * READS_AT_ONCE))

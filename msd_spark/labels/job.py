@@ -1,4 +1,4 @@
-"""Read genre label files into ``labels/``, and Last.fm tags into ``tags/`` and ``tag_counts/``."""
+"""The labels job: read genre label files into ``labels/``; tags are read by `labels.tags`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VERB = "labels"
 
 @dataclass
 class LabelFile:
-    """Labels of a file, one row per track, and the number of its lines without empty lines and comments."""
+    """Labels of a file, one row per track, and its number of label lines."""
 
     labels: pd.DataFrame
     lines: int

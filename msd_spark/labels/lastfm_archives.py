@@ -1,4 +1,4 @@
-"""Read Last.fm's tags from folders of JSON files, zip archives of them, and the SQLite database, in parallel."""
+"""Read Last.fm's tags in parallel from JSON files, zip archives and the SQLite database."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def read_database(location: str) -> Iterator[Reading]:
 
 
 def check_database(location: str) -> None:
-    """Read the first row of a local database; a remote one is copied only by the worker that reads it."""
+    """Read the first row of a database, unless it is remote and so copied by a worker later."""
     if is_local(location):
         next(read_database(location), None)
 

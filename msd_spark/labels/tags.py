@@ -92,7 +92,7 @@ def count(readings: DataFrame) -> dict[str, int]:
 def write_tables(
     session: SparkSession, readings: DataFrame, warehouse: Warehouse, facts: dict[str, int]
 ) -> tuple[pd.DataFrame, int]:
-    """Write tags, their counts and rejections; return the ranked tags and the number of tracks with tags."""
+    """Write the tables; return the ranked tags and the number of tracks with tags."""
     with (
         warehouse.replacing("tags") as tags,
         warehouse.replacing("tag_counts") as tag_counts,

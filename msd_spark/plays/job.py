@@ -46,7 +46,7 @@ TRACK_SUMS = Sums("track_id", ("plays", "listeners", "triplets", "users"))
 
 @dataclass(frozen=True)
 class Inputs:
-    """The track of each song, as from `choose_tracks`; ranges of the triplets; rejected lines of the side files."""
+    """Tracks of songs (see `choose_tracks`), ranges of triplets, rejected side-file lines."""
 
     tracks: pd.DataFrame
     ranges: list[ByteRange]
@@ -71,7 +71,7 @@ def run(settings: PlaysSettings) -> None:
 
 
 def read_inputs(settings: PlaysSettings) -> Inputs:
-    """Read the side files and split the file of triplets into ranges; a missing file is a `UserError`."""
+    """Read the side files and split the triplets into ranges; check that the files exist."""
     rejected: list[Rejection] = []
     ranges = cut_into_ranges(settings.triplets or "", settings.range_bytes)
     if not ranges:
@@ -173,7 +173,7 @@ def count(session: SparkSession, inputs: Inputs) -> tuple[pd.DataFrame, pd.DataF
 def write_tables(
     session: SparkSession, inputs: Inputs, lines: pd.DataFrame, accepted: pd.DataFrame, warehouse: Warehouse
 ) -> pd.DataFrame:
-    """Write ``plays/``, ``popularity/`` and the rejected lines; return one row per track, with `TRACK_SUMS`."""
+    """Write all tables; return one row per track, with `TRACK_SUMS`."""
     with warehouse.replacing("plays") as plays, warehouse.replacing("popularity") as popularity:
         with progress(session, "plays: writing"):
             tracks = write_plays(session, inputs.ranges, accepted, warehouse, plays)
@@ -188,7 +188,7 @@ def write_tables(
 def write_plays(
     session: SparkSession, ranges: list[ByteRange], accepted: pd.DataFrame, warehouse: Warehouse, staging: str
 ) -> pd.DataFrame:
-    """Read the triplets for the second time and write ``plays/``; return one row per track, with `TRACK_SUMS`.
+    """Read the triplets again and write ``plays/``; return one row per track (`TRACK_SUMS`).
 
     The triplets of one user are in one part. Those of a track are only added up, part by part, so that a track may
     have any number of them.
@@ -208,7 +208,7 @@ def write_plays(
 def write_rejected(
     session: SparkSession, inputs: Inputs, lines: pd.DataFrame, warehouse: Warehouse, staging: str
 ) -> None:
-    """Write the lines that are not triplets, with their numbers in the file, and the rejected lines of side files."""
+    """Write the rejected lines, those of the triplets with their numbers in the file."""
     lines_before = [0, *accumulate(lines["lines"].tolist())]
     with_rejected = {part: lines_before[part.number] for part in inputs.ranges if lines["rejected"][part.number]}
     if with_rejected:
@@ -222,7 +222,7 @@ def write_rejected(
 
 
 def check_lines(facts: Mapping[str, int]) -> None:
-    """Check that every line is kept, rejected, of a song without a track, or of a mismatched song."""
+    """Check that the kinds of lines add up to all lines."""
     lines, *parts = facts.values()
     if lines != sum(parts):
         raise UserError(f"the lines do not add up: {_listed(facts)}; nothing was changed")

@@ -92,7 +92,7 @@ def read_rejected(session: SparkSession, ranges: Mapping[ByteRange, int]) -> Dat
 
 
 def _frame(session: SparkSession, ranges: Mapping[ByteRange, int], read: RangeReader, schema: pa.Schema) -> DataFrame:
-    """Return the rows that `read` yields, one task per range; columns that it leaves out are null."""
+    """Return the rows that `read` yields per range; columns that it omits are null."""
     rows = [(part.location, part.number, part.start, part.stop, before) for part, before in ranges.items()]
     frame = session.createDataFrame(session.sparkContext.parallelize(rows, len(rows)), RANGE)
 

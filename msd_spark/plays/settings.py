@@ -11,7 +11,7 @@ from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 
 @dataclass(frozen=True)
 class PlaysSettings(Settings):
-    """Settings of plays; each field is an option of ``msd-spark plays`` unless it has no help text."""
+    """Settings of plays; each field with a help text is an option of ``msd-spark plays``."""
 
     triplets: str | None = option(None, "train_triplets.txt, plain or as a .zip or .gz file", metavar="FILE")
     mismatches: str | None = option(None, "sid_mismatches.txt: tracks matched to a wrong song", metavar="FILE")
