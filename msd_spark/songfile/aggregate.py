@@ -1,7 +1,7 @@
-"""Aggregate and summary files: many songs in the layout of one.
+"""Read aggregate and summary files: many songs in the layout of one.
 
-A song's rows in an array begin at the pointer in its row of the group's table and end where
-the next song's begin. A summary file has the tables alone.
+A song's rows in an array begin at the pointer in its row of the group's table and end where those of the next song
+begin. A summary file has only the tables.
 
 References
 ----------
@@ -19,54 +19,42 @@ import numpy as np
 
 from msd_spark.core.schemas import ARRAY_COLUMNS, POINTER_PREFIX
 from msd_spark.core.song_layout import ARRAYS, METADATA, SONGS, TABLES, Array
-from msd_spark.songfile.h5py_reader import check_chunks, check_declaration
+from msd_spark.songfile.h5py_reader import LIBRARY_ERRORS, check_chunks, check_declaration, one_line
 from msd_spark.songfile.song import Song, SongFileError, check_song, scalar, text
 
 SONGS_AT_A_TIME = 64
-"""Songs that are in memory at once."""
+"""Songs in memory at a time."""
 
 MAX_ROWS_OF_A_SONG = 100_000
-"""More rows than a song has in any array (the longest of the dataset has some thousands)."""
-
-_LIBRARY_ERRORS = (AttributeError, KeyError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
+"""Limit on a song's rows in any array (the longest of the dataset has a few thousand)."""
 
 
 def describe(file: str | IO[bytes]) -> tuple[int, bool] | None:
-    """Return how many songs a file has and whether it has their arrays, or None where it is no such file.
+    """Return the number of songs and whether the file has their arrays; None for any other file.
 
     Parameters
     ----------
     file : str or binary file
-        A path, or an open file that can seek.
+        A path, or an open seekable file.
     """
     try:
         with h5py.File(file, "r") as opened:
             rows = opened[METADATA][SONGS].shape[0]
             return int(rows), all(array.path in opened for array in ARRAYS)
-    except _LIBRARY_ERRORS:
+    except LIBRARY_ERRORS:
         return None
 
 
 def read_songs(file: str | IO[bytes], start: int, stop: int) -> Iterator[tuple[int, Song | SongFileError]]:
-    """Give the songs of some rows, with the rows' numbers.
+    """Yield the songs in the rows from `start` to before `stop`, with their row numbers.
 
-    Parameters
-    ----------
-    file : str or binary file
-    start, stop : int
-        Rows, from 0; `stop` is not among them.
-
-    Yields
-    ------
-    row : int
-    song : dict or SongFileError
-        As `msd_spark.songfile.parse.parse_song` would return or raise it. A summary file's
-        songs have empty arrays.
+    A song is a dict, or a `SongFileError` with the reason to reject it, as for `msd_spark.songfile.parse.parse_song`.
+    Songs of a summary file have empty arrays.
     """
     try:
         opened = h5py.File(file, "r")
-    except _LIBRARY_ERRORS as error:
-        failure = SongFileError("not_hdf5", _one_line(error))
+    except LIBRARY_ERRORS as error:
+        failure = SongFileError("not_hdf5", one_line(error))
         yield from ((row, failure) for row in range(start, stop))
         return
     with opened:
@@ -74,11 +62,11 @@ def read_songs(file: str | IO[bytes], start: int, stop: int) -> Iterator[tuple[i
             last = min(first + SONGS_AT_A_TIME, stop)
             try:
                 songs = _read_rows(opened, first, last)
-            except _LIBRARY_ERRORS as error:
+            except LIBRARY_ERRORS as error:
                 failure = (
-                    error if isinstance(error, SongFileError) else SongFileError("unreadable_data", _one_line(error))
+                    error if isinstance(error, SongFileError) else SongFileError("unreadable_data", one_line(error))
                 )
-                # All are refused: which of several pointers lies cannot be told, and a wrong one gives a wrong song.
+                # All are rejected: it is unknown which pointer is wrong, and a wrong pointer yields a wrong song.
                 songs = [failure] * (last - first)
             yield from zip(range(first, last), songs, strict=True)
 
@@ -113,8 +101,7 @@ def _song(tables: dict[str, np.ndarray], arrays: dict[str, _Rows], number: int) 
         row = tables[table.group][number]
         for name in table.columns.names or ():
             if not name.startswith(POINTER_PREFIX):
-                value = row[name]
-                song[name] = scalar(name, text(value) if isinstance(value, bytes) else value.item())
+                song[name] = scalar(name, row[name])
     for name, rows in arrays.items():
         song[name] = rows.of(number)
     check_song(song, None)
@@ -123,7 +110,7 @@ def _song(tables: dict[str, np.ndarray], arrays: dict[str, _Rows], number: int) 
 
 
 class _Rows:
-    """The rows of one array that belong to some consecutive songs, read at once."""
+    """The rows of one array for consecutive songs."""
 
     def __init__(self, file: h5py.File, array: Array, starts: np.ndarray, after: np.ndarray | None) -> None:
         self.array = array
@@ -145,7 +132,7 @@ class _Rows:
         self.rows: Any = dataset[self.bounds[0] : end]
 
     def of(self, number: int) -> np.ndarray:
-        """Return a song's rows, flat, in the type of ``songs/``."""
+        """Return a song's rows, flat, with the type of ``songs/``."""
         kind = ARRAY_COLUMNS[self.array.name].value_type
         if not self.is_there:
             return np.array([], dtype=object if self.array.dtype.startswith("S") else kind.to_pandas_dtype())
@@ -154,7 +141,3 @@ class _Rows:
         if rows.dtype.kind == "S":
             return np.array([text(value) for value in rows.tolist()], dtype=object)
         return rows.reshape(-1).astype(kind.to_pandas_dtype())
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

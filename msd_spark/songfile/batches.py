@@ -1,4 +1,4 @@
-"""Songs as Arrow record batches in the schema of ``songs/``, and the Parquet writer for them."""
+"""Convert songs to Arrow record batches and write them as Parquet files of ``songs/``."""
 
 from __future__ import annotations
 
@@ -14,45 +14,39 @@ from msd_spark.songfile.song import Song
 
 
 def _leaf(name: str) -> str:
-    """Return the name of a column in the file: a list's values are a column of their own."""
+    """Return the name of a Parquet column; the values of a list are a column of their own."""
     return f"{name}.list.element" if name in ARRAY_COLUMNS else name
 
 
-# What is written decides a third of the cost of an ingest (`python -m benchmarks.parse`). By default a dictionary is
-# tried for every column: for times and timbre it overflows and is thrown away, which costs more than compressing.
-# Chroma and confidences have a thousand values at most; with a dictionary they take a third of the bytes.
+# Writing takes a third of the time of an ingest (`python -m benchmarks.parse`). By default Parquet tries a dictionary
+# for every column; for times and timbre it overflows and is discarded, which costs more than compression. Chroma and
+# confidences have at most a thousand distinct values; a dictionary reduces them to a third of the bytes.
 DICTIONARY_COLUMNS = tuple(
     _leaf(field.name)
     for field in SONGS
     if pa.string() in (field.type, getattr(field.type, "value_type", None))
     or field.name in ("segments_pitches", "segments_confidence")
 )
-"""Columns of the file that are written with a dictionary."""
+"""Parquet columns with a dictionary."""
 
 STATISTICS_COLUMNS = tuple(field.name for field in SONGS if field.name not in ARRAY_COLUMNS)
-"""Columns with statistics: no reader skips songs by the extremes of a list's values."""
+"""Columns with statistics; no reader skips songs by the minimum or maximum of a list."""
 
 COMPRESSION = "snappy"
-"""zstd at level 1 takes a tenth less room and a quarter more time."""
+"""zstd at level 1 takes a tenth less space and a quarter more time."""
 
 
 def songs_writer(
     where: str | pa.NativeFile, filesystem: pafs.FileSystem | None = None, compression: str = COMPRESSION
 ) -> pq.ParquetWriter:
-    """Open a Parquet file for songs.
+    """Open a Parquet file in the schema `SONGS`; each batch written becomes a row group.
 
     Parameters
     ----------
     where : str or pyarrow.NativeFile
         Path in `filesystem`, or an open file.
-    filesystem : pyarrow.fs.FileSystem, optional
     compression : str
-        A codec that Spark and Arrow have: ``snappy``, ``zstd`` (level 1), ``none``.
-
-    Returns
-    -------
-    pyarrow.parquet.ParquetWriter
-        In the schema `msd_spark.core.schemas.SONGS`; each batch written becomes a row group.
+        ``snappy``, ``zstd`` (level 1) or ``none``.
     """
     return pq.ParquetWriter(
         where,
@@ -66,18 +60,7 @@ def songs_writer(
 
 
 def songs_to_batch(songs: Sequence[Song]) -> pa.RecordBatch:
-    """Return parsed songs as one record batch.
-
-    Parameters
-    ----------
-    songs : sequence of dict
-        As `msd_spark.songfile.parse.parse_song` returns them, with ``source`` added.
-
-    Returns
-    -------
-    pyarrow.RecordBatch
-        In the schema `msd_spark.core.schemas.SONGS`.
-    """
+    """Return parsed songs, with ``source`` and ``member`` added, as a record batch in the schema `SONGS`."""
     columns = [_lists(songs, field) if field.name in ARRAY_COLUMNS else _scalars(songs, field) for field in SONGS]
     return pa.RecordBatch.from_arrays(columns, schema=SONGS)
 

@@ -1,8 +1,8 @@
-"""Read a song file with h5py: the meaning of a song file's bytes, and what decides wherever the direct reader gives up.
+"""Read a song file with h5py: the reference for the direct reader, and the fallback for unusual files.
 
-The bytes become an HDF5 file image in memory and are read through h5py's low level, which
-skips most of what the high level does for each dataset. Before the library reads a dataset,
-what the file declares about it is held against limits: a few bytes can declare terabytes.
+The bytes become an in-memory HDF5 file, which is read through h5py's low-level interface, because it does less per
+dataset. Before the library reads a dataset, its declared size is compared with limits: a few bytes can declare
+terabytes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import zlib
 from itertools import count
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from h5py import h5d, h5f, h5g, h5l, h5p, h5s, h5t, h5z
@@ -20,16 +20,16 @@ from msd_spark.core.song_layout import ARRAYS, TABLES, Array, Table
 from msd_spark.songfile.song import Song, SongFileError, check_song, scalar, text
 
 MAX_ROWS = 1_000_000
-"""More rows than any analysis of one song can have (the longest of the dataset has some thousands)."""
+"""Limit on the rows of an array (the longest of the dataset has a few thousand)."""
 
 MAX_BYTES = 32 << 20
-"""More bytes than all arrays of one song can have: ten hours of music have as many."""
+"""Limit on the bytes of all arrays of a song; ten hours of music reach it."""
 
 MAX_CHUNK_BYTES = 4 << 20
-"""More bytes than a chunk of a song file has, stored or inflated (the dataset's have 16 KiB)."""
+"""Limit on the bytes of a chunk, stored or inflated (those of the dataset have 16 KiB)."""
 
 MAX_CHUNKS = 4096
-"""More chunks than an array of a song file has (the dataset's longest has 39)."""
+"""Limit on the chunks of an array (the longest of the dataset has 39)."""
 
 _NUMBERS = {
     h5t.FLOAT: (h5t.IEEE_F64LE, h5t.IEEE_F32LE, h5t.IEEE_F64BE, h5t.IEEE_F32BE),
@@ -49,12 +49,12 @@ _OFFSET_SIZES_AT, _END_OF_FILE_AT = 13, {0: 40, 1: 44}
 
 _numbers = count(1)
 
-_LIBRARY_ERRORS = (AttributeError, KeyError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
-"""What h5py raises for a damaged file, by the accident of where it meets the damage."""
+LIBRARY_ERRORS = (AttributeError, KeyError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
+"""Errors that h5py raises for a damaged file, depending on the damage."""
 
 
 def parse_with_h5py(image: bytes, expected_track_id: str | None = None) -> Song:
-    """Return every field of a song file, as `msd_spark.songfile.parse.parse_song` does, by h5py alone."""
+    """Return every field of a song file like `msd_spark.songfile.parse.parse_song`, by h5py alone."""
     song = read_with_h5py(image)
     check_song(song, expected_track_id)
     return song
@@ -66,7 +66,7 @@ def read_with_h5py(image: bytes) -> Song:
     Raises
     ------
     SongFileError
-        When the bytes cannot be read as a song file.
+        If the bytes cannot be read as a song file.
     """
     if not image:
         raise SongFileError("empty_file", "the file has no bytes")
@@ -90,24 +90,24 @@ def _open(image: bytes) -> h5f.FileID:
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fapl_core(backing_store=False)
     access.set_file_image(image)
-    # The library takes images of one name for one file as long as either is open, as where a caller keeps an
-    # exception whose traceback holds a dataset: it would read the other song. Closing is final, names are unique.
+    # HDF5 treats open images with the same name as one file, so it would read another song if a caller kept an
+    # exception whose traceback refers to a dataset. Hence names are unique and closing is final.
     access.set_fclose_degree(h5f.CLOSE_STRONG)
     try:
         return h5f.open(b"song-%d" % next(_numbers), h5f.ACC_RDONLY, fapl=access)
-    except _LIBRARY_ERRORS as error:
-        raise SongFileError("not_hdf5", _one_line(error)) from None
+    except LIBRARY_ERRORS as error:
+        raise SongFileError("not_hdf5", one_line(error)) from None
 
 
 def _check_length(image: bytes) -> None:
-    """Tell a file cut short from one that never was HDF5."""
+    """Raise ``truncated`` for an HDF5 file that is shorter than it states."""
     if not image.startswith(SIGNATURE) or len(image) < 56:
         return
     end_at = _END_OF_FILE_AT.get(image[8])
     if end_at and image[_OFFSET_SIZES_AT] == 8:
         end = int.from_bytes(image[end_at : end_at + 8], "little")
         if end > len(image):
-            raise SongFileError("truncated", f"the file says that it has {end} bytes; it has {len(image)}")
+            raise SongFileError("truncated", f"the file has {len(image)} bytes, its header states {end}")
 
 
 def _open_dataset(file: h5f.FileID, path: str) -> h5d.DatasetID:
@@ -117,27 +117,26 @@ def _open_dataset(file: h5f.FileID, path: str) -> h5d.DatasetID:
         linked = file.links.get_info(group).type, holder.links.get_info(name).type
         if linked == (h5l.TYPE_HARD, h5l.TYPE_HARD):
             return h5d.open(file, path.encode())
-    except _LIBRARY_ERRORS as error:
-        raise SongFileError("missing_data", f"{path}: {_one_line(error)}") from None
-    # A soft link may lead to an external one, and that to any file that this process can read.
-    raise SongFileError("wrong_layout", f"{path} is a link to elsewhere")
+    except LIBRARY_ERRORS as error:
+        raise SongFileError("missing_data", f"{path}: {one_line(error)}") from None
+    # A soft link may lead to an external link, and thus to any file that this process can read.
+    raise SongFileError("wrong_layout", f"{path} is a soft or external link")
 
 
 def _shape(dataset: h5d.DatasetID, path: str) -> tuple[int, ...]:
     try:
         return tuple(dataset.shape or ())
-    except _LIBRARY_ERRORS as error:
-        raise SongFileError("wrong_layout", f"{path}: {_one_line(error)}") from None
+    except LIBRARY_ERRORS as error:
+        raise SongFileError("wrong_layout", f"{path}: {one_line(error)}") from None
 
 
 class Storage(NamedTuple):
-    """How a dataset lies in its file.
+    """How a dataset is stored.
 
     Attributes
     ----------
-    is_chunked, is_deflated : bool
     chunk_size : int
-        Bytes of a chunk; of an element where there are none.
+        Bytes of an inflated chunk; of an element without chunks.
     """
 
     is_chunked: bool
@@ -146,7 +145,7 @@ class Storage(NamedTuple):
 
 
 def check_declaration(dataset: h5d.DatasetID, path: str) -> Storage:
-    """Refuse a dataset that lies outside the file, or is declared as no song file's is.
+    """Reject a dataset that is outside the file or not declared as in a song file.
 
     Raises
     ------
@@ -160,8 +159,8 @@ def check_declaration(dataset: h5d.DatasetID, path: str) -> Storage:
         dtype = dataset.get_type()
         plain = _is_plain(dtype)
         chunk = dtype.get_size() * (math.prod(creation.get_chunk()) if kind == h5d.CHUNKED else 1)
-    except _LIBRARY_ERRORS as error:
-        raise SongFileError("wrong_layout", f"{path}: {_one_line(error)}") from None
+    except LIBRARY_ERRORS as error:
+        raise SongFileError("wrong_layout", f"{path}: {one_line(error)}") from None
     if external or kind not in (h5d.CHUNKED, h5d.CONTIGUOUS, h5d.COMPACT):
         raise SongFileError("wrong_layout", f"{path} has its data in other files")
     if not plain:
@@ -169,14 +168,14 @@ def check_declaration(dataset: h5d.DatasetID, path: str) -> Storage:
     if filters not in _FILTERS:
         raise SongFileError("wrong_layout", f"{path} has the filters {filters}")
     if chunk > MAX_CHUNK_BYTES:
-        raise SongFileError("implausible_size", f"{path} has pieces of {chunk} bytes")
+        raise SongFileError("implausible_size", f"{path} has chunks of {chunk} bytes")
     return Storage(kind == h5d.CHUNKED, h5z.FILTER_DEFLATE in filters, chunk)
 
 
 def _is_plain(dtype: h5t.TypeID) -> bool:
-    """Return whether a type is of ordinary numbers and fixed-length strings, alone or in a compound.
+    """Return whether a type consists of ordinary numbers and fixed-length strings, alone or in a compound.
 
-    The library converts numbers of impossible widths by reading beyond them.
+    HDF5 reads beyond numbers of impossible widths.
     """
     kind = dtype.get_class()
     if kind == h5t.COMPOUND:
@@ -188,9 +187,9 @@ def _is_plain(dtype: h5t.TypeID) -> bool:
 
 
 def check_chunks(dataset: h5d.DatasetID, path: str, storage: Storage, first: int, stop: int) -> None:
-    """Check that the chunks of rows `first` to `stop` hold what they have to.
+    """Check that the chunks of rows `first` to `stop` have the right size.
 
-    The library reads whatever lies in memory behind a chunk that is too short.
+    HDF5 reads beyond a chunk that is too short.
 
     Raises
     ------
@@ -208,25 +207,25 @@ def check_chunks(dataset: h5d.DatasetID, path: str, storage: Storage, first: int
         for start in starts:
             info = dataset.get_chunk_info_by_coord((start, *(0 for _ in columns)))
             if info.byte_offset is None:
-                continue  # never written: the library gives zeros
+                continue  # never written: HDF5 returns zeros
             if info.size > 2 * size + 1024:
                 raise SongFileError("implausible_size", f"{path} stores {info.size} bytes for a chunk of {size}")
             stored = dataset.read_direct_chunk(info.chunk_offset)[1]
             inflated = zlib.decompressobj().decompress(stored, size + 1) if storage.is_deflated else stored
             if info.filter_mask or len(stored) != info.size or len(inflated) != size:
-                raise SongFileError("unreadable_data", f"{path} has a chunk that does not hold {size} bytes")
-    except (*_LIBRARY_ERRORS, zlib.error) as error:
+                raise SongFileError("unreadable_data", f"{path} has a chunk that is not {size} bytes")
+    except (*LIBRARY_ERRORS, zlib.error) as error:
         if isinstance(error, SongFileError):
             raise
-        raise SongFileError("unreadable_data", f"{path}: {_one_line(error)}") from None
+        raise SongFileError("unreadable_data", f"{path}: {one_line(error)}") from None
 
 
 def _read(dataset: h5d.DatasetID, path: str, target: np.ndarray) -> None:
     check_chunks(dataset, path, check_declaration(dataset, path), 0, target.shape[0])
     try:
         dataset.read(h5s.ALL, h5s.ALL, target)
-    except _LIBRARY_ERRORS as error:
-        raise SongFileError("unreadable_data", f"{path}: {_one_line(error)}") from None
+    except LIBRARY_ERRORS as error:
+        raise SongFileError("unreadable_data", f"{path}: {one_line(error)}") from None
 
 
 def _read_table(file: h5f.FileID, table: Table) -> Song:
@@ -236,26 +235,22 @@ def _read_table(file: h5f.FileID, table: Table) -> Song:
         raise SongFileError("not_one_song", f"{table.path} has shape {shape}; a song file has (1,)")
     try:
         names = dataset.dtype.names or ()
-    except _LIBRARY_ERRORS as error:
-        raise SongFileError("wrong_layout", f"{table.path}: {_one_line(error)}") from None
+    except LIBRARY_ERRORS as error:
+        raise SongFileError("wrong_layout", f"{table.path}: {one_line(error)}") from None
     missing = set(table.columns.names or ()) - set(names)
     if missing:
         raise SongFileError("wrong_layout", f"{table.path} lacks {', '.join(sorted(missing))}")
     row = np.zeros(1, table.columns)
     _read(dataset, table.path, row)
-    return {name: _scalar(name, row[name][0]) for name in row.dtype.names or () if not name.startswith(POINTER_PREFIX)}
-
-
-def _scalar(name: str, value: Any) -> str | float | None:
-    return scalar(name, text(value) if isinstance(value, bytes) else value.item())
+    return {name: scalar(name, row[name][0]) for name in row.dtype.names or () if not name.startswith(POINTER_PREFIX)}
 
 
 def _read_array(file: h5f.FileID, array: Array, budget: int) -> tuple[np.ndarray, int]:
-    """Return an array and the bytes it took; `budget` is how many it may take."""
+    """Return an array and its number of bytes, which may be at most `budget`."""
     dataset = _open_dataset(file, array.path)
     shape = _shape(dataset, array.path)
     if len(shape) != 1 + len(array.row_shape) or shape[1:] != array.row_shape:
-        raise SongFileError("wrong_layout", f"{array.path} has shape {shape}; wanted (n, {array.width or ''})")
+        raise SongFileError("wrong_layout", f"{array.path} has shape {shape}; expected (n, {array.width or ''})")
     size = math.prod(shape) * np.dtype(array.dtype).itemsize
     if shape[0] > MAX_ROWS or size > budget:
         raise SongFileError("implausible_size", f"{array.path} has {shape[0]} rows")
@@ -264,10 +259,11 @@ def _read_array(file: h5f.FileID, array: Array, budget: int) -> tuple[np.ndarray
         _read(dataset, array.path, target)
     if target.dtype.kind == "S":
         return np.array([text(value) for value in target.tolist()], dtype=object), size
-    wanted = ARRAY_COLUMNS[array.name].value_type.to_pandas_dtype()
+    dtype = ARRAY_COLUMNS[array.name].value_type.to_pandas_dtype()
     with np.errstate(over="ignore", invalid="ignore"):
-        return target.reshape(-1).astype(wanted, copy=False), size
+        return target.reshape(-1).astype(dtype, copy=False), size
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Return an error's message on one line."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,8 +1,8 @@
-"""Parse one song file, given as bytes: no path, no engine.
+"""Parse one song file from its bytes.
 
-Files of the dataset are alike to the bit but for their values. The first one of a kind is read twice, by h5py
-and by the direct reader; when both agree, what the two saw of its structures is kept (`Skeleton`), and files with the
-same structures are read directly. Whatever deviates in the slightest is h5py's to read or to refuse.
+Files of the dataset are identical except for their values. The first file of a kind is read twice, by h5py and by the
+direct reader; if both agree, its structure is remembered (`Skeleton`), and files with the same structure are read
+directly. A file that differs in any way is read, or rejected, by h5py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LARGEST_SONG_FILE = 64 << 20
 """Bytes; the largest song file of the dataset has about 2 MiB."""
 
 MOST_SKELETONS = 8
-"""Kinds of files remembered; all files of the dataset are of one kind."""
+"""Number of structures remembered; all files of the dataset have the same."""
 
 _skeletons: list[Skeleton] = []
 
@@ -32,20 +32,20 @@ def parse_song(image: bytes, expected_track_id: str | None = None) -> Song:
     Parameters
     ----------
     image : bytes
-        The whole file.
+        Content of the file.
     expected_track_id : str, optional
-        The track id that the file's name gives; the song inside must have it.
+        Track id in the file name, which the song must have.
 
     Returns
     -------
     dict
-        By column of `msd_spark.core.schemas.SONGS`, all but ``source``. Chroma and timbre have shape
-        ``(n_segments * 12,)``; sentinels are None.
+        By column of `msd_spark.core.schemas.SONGS` except ``source``. Chroma and timbre have shape
+        ``(n_segments * 12,)``; unknown values are None.
 
     Raises
     ------
     SongFileError
-        When the bytes are not one song in the dataset's layout, with the reason.
+        If the bytes are not one song in the dataset's layout.
     """
     song = _read_known(image)
     if song is None:
@@ -56,7 +56,7 @@ def parse_song(image: bytes, expected_track_id: str | None = None) -> Song:
 
 
 def _read_known(image: bytes) -> Song | None:
-    """Return the song of a file of a known kind; None where there is any doubt."""
+    """Return the song of a file with a known structure, None if there is any doubt."""
     for skeleton in _skeletons:
         slots = skeleton.match(image)
         if slots:
@@ -68,7 +68,7 @@ def _read_known(image: bytes) -> Song | None:
 
 
 def _remember(image: bytes, song: Song) -> None:
-    """Remember a file's kind when the direct reader finds in it the song that h5py found."""
+    """Remember a file's structure if the direct reader returns the same song as h5py."""
     try:
         skeleton = find_skeleton(image)
         slots = skeleton.match(image)
@@ -80,7 +80,7 @@ def _remember(image: bytes, song: Song) -> None:
 
 
 def same_song(one: Song, other: Song) -> bool:
-    """Return whether two songs are equal to the bit, in their fields' order and types too."""
+    """Return whether two songs are bit-identical, including the order and types of their fields."""
     return list(one) == list(other) and all(_same(one[name], other[name]) for name in one)
 
 

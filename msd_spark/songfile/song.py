@@ -1,4 +1,4 @@
-"""What a parsed song is, what keeps a file from being one, and the rules that every reader of song files applies."""
+"""A parsed song, and the checks that all readers of song files share."""
 
 from __future__ import annotations
 
@@ -18,38 +18,35 @@ SEGMENT_ARRAYS = tuple(array for array in ARRAYS if array.name.startswith("segme
 
 
 class SongFileError(InputError):
-    """A file that is not a sound song file.
+    """A file that is not a valid song file.
 
     Attributes
     ----------
     reason : str
-        A short code for the table ``rejected/``: ``empty_file``, ``not_hdf5``, ``truncated``, ``missing_data``,
+        Code for ``rejected/``: ``empty_file``, ``not_hdf5``, ``truncated``, ``missing_data``,
         ``wrong_layout``, ``not_one_song``, ``implausible_size``, ``unreadable_data``,
         ``length_mismatch``, ``not_finite``, ``no_track_id``, ``track_id_mismatch``.
-    detail : str
-        What was seen.
     """
 
 
 def text(value: bytes) -> str:
-    """Decode a string of a song file: declared ASCII, in truth UTF-8; what is not UTF-8 reads as Latin-1."""
+    """Decode a string of a song file: declared as ASCII but UTF-8, or else Latin-1."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:
         return value.decode("latin-1")
 
 
-def scalar(name: str, value: str | float) -> str | float | None:
-    """Return a column's value, or None where it means "not known"."""
-    if isinstance(value, str):
-        return value or None
-    if value != value or value in SENTINELS.get(name, ()):
-        return None
-    return value
+def scalar(name: str, value: Any) -> str | float | None:
+    """Return the value of a column from bytes or a numpy number, None if it means "unknown"."""
+    if isinstance(value, bytes):
+        return text(value) or None
+    number: float = value.item()
+    return None if number != number or number in SENTINELS.get(name, ()) else number
 
 
 def check_song(song: Song, expected_track_id: str | None) -> None:
-    """Check what holds for every song of the dataset.
+    """Check a song's track id and its segment arrays.
 
     Raises
     ------
@@ -60,7 +57,7 @@ def check_song(song: Song, expected_track_id: str | None) -> None:
         raise SongFileError("no_track_id", "analysis/songs has an empty track_id")
     if expected_track_id and song["track_id"] != expected_track_id:
         raise SongFileError(
-            "track_id_mismatch", f"the file's name says {expected_track_id}, its track_id {song['track_id']}"
+            "track_id_mismatch", f"the file name has {expected_track_id}, track_id is {song['track_id']}"
         )
     n_segments = len(song["segments_start"])
     with np.errstate(over="ignore", invalid="ignore"):
@@ -74,5 +71,5 @@ def check_song(song: Song, expected_track_id: str | None) -> None:
 
 
 def _all_finite(values: np.ndarray) -> bool:
-    # NaN and infinity survive in a sum, so one pass does for nearly every array; finite values may overflow it.
+    # NaN and infinity persist in a sum, so one pass suffices for nearly every array; finite values may overflow it.
     return math.isfinite(np.add.reduce(values)) or bool(np.isfinite(values).all())

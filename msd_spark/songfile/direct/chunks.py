@@ -1,7 +1,7 @@
-"""Chunks of a song file's datasets: where they lie, and their bytes inflated and put back in order.
+"""Locate, inflate and unshuffle the chunks of a song file's datasets.
 
-Everything is held against the bytes there are before it is used. What is not as in the dataset's own
-files raises `Unfamiliar`; h5py then reads the file.
+Every offset and size is checked before use. Anything unlike the dataset's own files raises `Unfamiliar`, and h5py
+reads the file.
 """
 
 from __future__ import annotations
@@ -18,35 +18,32 @@ from isal import isal_zlib
 from msd_spark.songfile.direct.structure import UNDEFINED, Unfamiliar
 
 MOST_CHUNKS = 64
-"""Entries of a B-tree node of chunks: twice the rank that a superblock 0 implies. More chunks need a second level."""
+"""Entries per B-tree node of chunks: twice the rank implied by superblock 0. More chunks need a second level."""
 
 
 @dataclass(frozen=True)
 class _Leaf:
-    """How the B-tree leaf of a dataset with a number of chunks is laid out, and what stands in it.
+    """Layout and expected content of the B-tree leaf of a dataset with a given number of chunks.
 
     Attributes
     ----------
     size : int
-        Bytes of the node, with the room for further chunks that the library reads too.
+        Bytes of the node, including unused entries, which HDF5 reads too.
     chunk_bytes : int
         Bytes of an inflated chunk.
-    fields : struct.Struct
     entries, end : slice
-        Of the fields: those of the chunks, and the offsets of the key after the last one.
+        Of the fields: the chunks, and the offsets of the key after the last one.
     stride : int
-        Fields a chunk: size, filters left out, an offset a dimension, address.
+        Fields per chunk: size, filter mask, one offset per dimension, address.
     head : tuple
         Signature, kind, level, number of chunks and neighbours.
     filters : tuple of int
-        No filter is left out for any chunk.
-    rows : tuple of int
-        First row of each chunk.
-    zeros : tuple of int
-        Offsets of the chunks in any other dimension.
+        Filter masks: every chunk has all filters.
+    rows, zeros : tuple of int
+        Offsets of the chunks in the first and in any other dimension.
     ends : frozenset of tuple
-        Offsets that the key after the last chunk may have: beyond that chunk, in whichever dimension. The
-        library finds no chunk beyond that key.
+        Valid offsets of the key after the last chunk: beyond that chunk, in any dimension. HDF5 finds no chunk beyond
+        that key.
     """
 
     size: int
@@ -89,20 +86,20 @@ def read_chunks(view: memoryview, at: int, count: int, chunk_rows: int, rest: tu
     Parameters
     ----------
     view : memoryview
-        The whole file.
+        Content of the file.
     at : int
-        Address of the index of the chunks.
+        Address of the chunk index.
     count : int
-        Chunks that the dataset must have.
+        Expected number of chunks.
     chunk_rows : int
-        Rows a chunk.
+        Rows per chunk.
     rest : tuple of int
-        The chunk's other dimensions, and the bytes of an element.
+        The chunk's other dimensions, and the bytes per element.
 
     Raises
     ------
     Unfamiliar
-        When the index is not one leaf with each chunk once, in order, or a chunk is not sound.
+        If the index is not one leaf with each chunk once, in order, or a chunk is invalid.
     """
     if count > MOST_CHUNKS:
         raise Unfamiliar("more chunks than a leaf has")
@@ -129,21 +126,14 @@ def read_chunks(view: memoryview, at: int, count: int, chunk_rows: int, rest: tu
 def inflate(stored: memoryview, size: int) -> bytes:
     """Inflate a chunk.
 
-    Parameters
-    ----------
-    stored : memoryview
-        A zlib stream.
-    size : int
-        Bytes that it must hold.
-
     Raises
     ------
     Unfamiliar
-        When it is no sound stream of that many bytes.
+        If `stored` is not a valid zlib stream of `size` bytes.
     """
-    # Deflate expands a thousand times at most: with the stored size bounded, memory is.
+    # Deflate expands at most a thousandfold, so the bound on the stored size bounds memory.
     if len(stored) > 2 * size + 1024:
-        raise Unfamiliar("a chunk stored in more bytes than it has")
+        raise Unfamiliar("a chunk with too many stored bytes")
     try:
         values = isal_zlib.decompress(stored, 15, size)
     except (isal_zlib.IsalError, ValueError) as error:  # type: ignore[misc]  # the stub declares an instance
@@ -154,22 +144,15 @@ def inflate(stored: memoryview, size: int) -> bytes:
 
 
 def unshuffle_doubles(chunks: list[bytes], used: int) -> np.ndarray:
-    """Put the bytes of float64 chunks back in order.
+    """Return the first `used` elements of float64 chunks: shape ``(len(chunks), used)``.
 
     Parameters
     ----------
     chunks : list of bytes
         Inflated, all of one size: first bytes of all elements, then second bytes, and so on.
-    used : int
-        Elements wanted of each chunk, from its first on.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape ``(len(chunks), used)``, float64.
     """
     planes = np.frombuffer(b"".join(chunks), np.uint8).reshape(len(chunks), 4, 2, -1)[..., :used]
-    # Pairing bytes by arithmetic runs on vectors, and strided copies of pairs take half as long as those of bytes.
+    # Pairing bytes by arithmetic is vectorised, and strided copies of pairs take half as long as those of bytes.
     pairs = planes[:, :, 1].astype("<u2")
     pairs <<= 8
     pairs |= planes[:, :, 0]
@@ -180,9 +163,9 @@ def unshuffle_doubles(chunks: list[bytes], used: int) -> np.ndarray:
 
 
 def string_width(chunks: list[bytes], size: int) -> int:
-    """Return how many bytes of each string need putting in order: a quarter where all that follows is nulls.
+    """Return the number of bytes per string to unshuffle: a quarter if all others are null.
 
-    Strings are far shorter than there is room for; shuffled, their ends are one long run of nulls.
+    Strings are much shorter than their fields; after shuffling, the unused bytes are one long run of nulls.
     """
     narrow = size // 4
     nulls = bytes((size - narrow) * (len(chunks[0]) // size))
@@ -190,18 +173,18 @@ def string_width(chunks: list[bytes], size: int) -> int:
 
 
 def unshuffle_bytes(chunks: list[bytes], size: int, rows: int, width: int) -> bytes:
-    """Put the bytes of chunks of any element back in order.
+    """Unshuffle chunks of elements of any type.
 
     Parameters
     ----------
     chunks : list of bytes
-        Inflated, as for `unshuffle_doubles`.
+        As for `unshuffle_doubles`.
     size : int
-        Bytes of an element.
+        Bytes per element.
     rows : int
-        Elements wanted, from the first chunk's first on.
+        Number of elements to return.
     width : int
-        Bytes wanted of each element.
+        Bytes of each element to return.
     """
     parts = []
     for chunk in chunks:

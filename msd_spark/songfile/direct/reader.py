@@ -1,6 +1,6 @@
-"""Read a song straight from the bytes of a file whose structures are known.
+"""Read a song directly from the bytes of a file with a known structure.
 
-Nearly all of the time goes into inflating the chunks. h5py's goes into opening 24 datasets.
+Most of its time is spent inflating chunks; most of h5py's, opening 24 datasets.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from msd_spark.songfile.direct.structure import Unfamiliar
 from msd_spark.songfile.song import Song, text
 
 MAX_INFLATED_BYTES = 32 << 20
-"""Songs with more are left to h5py, which judges whether they are plausible."""
+"""Larger songs are read, or rejected, by h5py."""
 
 _TABLES = len(TABLES)
 _DOUBLE = 8
@@ -50,17 +50,13 @@ def read_directly(image: bytes, skeleton: Skeleton, lengths: list[int], indices:
 
     Parameters
     ----------
-    image : bytes
-        The whole file.
-    skeleton : Skeleton
-        Its structures.
     lengths, indices : list of int
-        As `Skeleton.match` gives them.
+        From `Skeleton.match`.
 
     Raises
     ------
     Unfamiliar
-        When h5py has to read the file.
+        If h5py has to read the file.
     """
     if lengths[:_TABLES] != [1] * _TABLES:
         raise Unfamiliar("not one song")
@@ -74,7 +70,7 @@ def read_directly(image: bytes, skeleton: Skeleton, lengths: list[int], indices:
                 song[name] = text(value.partition(b"\0")[0]) or None
             else:
                 song[name] = None if value != value or value in unknown else value
-    with np.errstate(over="ignore", invalid="ignore"):  # what no float32 can hold is refused later, as not finite
+    with np.errstate(over="ignore", invalid="ignore"):  # values beyond float32 are rejected later, as not finite
         song.update(_arrays(chunks[_TABLES:], lengths[_TABLES:]))
     song["n_segments"] = len(song["segments_start"])
     return song
@@ -104,14 +100,14 @@ def _arrays(chunks: list[list[bytes]], lengths: list[int]) -> dict[str, np.ndarr
 
 
 def _doubles(chunks: list[list[bytes]], lengths: list[int]) -> dict[int, np.ndarray]:
-    """Return the float64 arrays that have rows, by place; chunks of one size are put in order together."""
+    """Return the non-empty float64 arrays by their index in `ARRAYS`; chunks of one size are unshuffled together."""
     families: dict[int, list[int]] = {}
     for place, (array, parts) in enumerate(zip(ARRAYS, chunks, strict=True)):
         if parts and array.dtype == "<f8":
             families.setdefault(len(parts[0]), []).append(place)
     arrays: dict[int, np.ndarray] = {}
     for size, places in families.items():
-        # As many elements of every chunk as the longest array needs.
+        # As many elements per chunk as the longest array needs.
         sizes = [lengths[place] * (ARRAYS[place].width or 1) for place in places]
         used = min(max(sizes), size // _DOUBLE)
         values = unshuffle_doubles([part for place in places for part in chunks[place]], used)
@@ -125,7 +121,7 @@ def _doubles(chunks: list[list[bytes]], lengths: list[int]) -> dict[int, np.ndar
 
 
 def _others(array: Array, chunks: list[bytes], length: int) -> np.ndarray:
-    """Return an array of strings or integers, or one without rows."""
+    """Return an array of strings or integers, or an empty array."""
     wanted = _WANTED[array.name]
     if not chunks:
         return np.array([], wanted)
@@ -139,7 +135,7 @@ def _others(array: Array, chunks: list[bytes], length: int) -> np.ndarray:
 def _strings(octets: bytes, size: int) -> np.ndarray:
     values = np.frombuffer(octets, f"S{size}").tolist()
     try:
-        # All at once: no string has a null, and no null is part of another character.
+        # All at once: no string contains a null, and in UTF-8 no other character contains a null byte.
         decoded = b"\0".join(values).decode().split("\0")
     except UnicodeDecodeError:
         decoded = []

@@ -1,8 +1,8 @@
-"""What song files written by the same program have in common: all their bytes but lengths, chunks and dates.
+"""The structure that song files of one kind share: all bytes except lengths, chunks and dates.
 
-A `Skeleton` holds the bytes of a file's HDF5 structures (some 34 KB of groups, types and attributes) and where
-among them each dataset's length and the address of its chunks' index stand. A file whose bytes agree with it
-needs no walk through its structures: every step would read the same bytes and end in the same place.
+A `Skeleton` has the bytes of a file's HDF5 structures (34 KB of groups, types and attributes) and the positions of each
+dataset's length and chunk index in them. A file with matching bytes needs no walk through its structures: every
+step would read the same bytes and have the same result.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ ITEMS: tuple[Table | Array, ...] = (*TABLES, *ARRAYS)
 """The datasets of a song file, tables first."""
 
 MAX_CHUNK_BYTES = 1 << 17
-"""More bytes than an inflated chunk of a song file has (the dataset's have 16 KiB at most)."""
+"""Limit on an inflated chunk (those of the dataset have at most 16 KiB)."""
 
 MAX_STRUCTURE_BYTES = 1 << 18
-"""Structures that reach further into the file are left to h5py (the dataset's end at 34 KB)."""
+"""Limit on the end of the structures (those of the dataset end at 34 KB)."""
 
 _SHUFFLE, _DEFLATE = 2, 1
 
 
 @dataclass(frozen=True)
 class Skeleton:
-    """The structures of a file, and where its own values stand in them.
+    """The structures of a file, and the positions of its values.
 
     Attributes
     ----------
     size : int
-        Bytes from the file's beginning that it covers, a multiple of 8.
+        Bytes covered from the beginning of the file, a multiple of 8.
     pattern, mask : numpy.ndarray
-        Shape ``(size / 8,)``, unsigned: the structures' bytes, and which bits of them count.
+        Shape ``(size / 8,)``, unsigned: bytes of the structures, and the bits to compare.
     slots : numpy.ndarray
-        Shape ``(2 * 24, 8)``: offsets of the bytes of each dataset's length, then of each one's index.
+        Shape ``(2 * 24, 8)``: offsets of the bytes of each dataset's length, then of its chunk index.
     chunk_rows : tuple of int
-        Rows a chunk of each of `ITEMS`.
+        Rows per chunk of each of `ITEMS`.
     """
 
     size: int
@@ -61,18 +61,7 @@ class Skeleton:
     chunk_rows: tuple[int, ...]
 
     def match(self, image: bytes) -> tuple[list[int], list[int]] | None:
-        """Return lengths and index addresses of a file's datasets, or None where its structures differ.
-
-        Parameters
-        ----------
-        image : bytes
-            The whole file.
-
-        Returns
-        -------
-        (list of int, list of int) or None
-            One of each for each of `ITEMS`.
-        """
+        """Return length and index address of each of `ITEMS`, None if the file's structures differ."""
         if len(image) < self.size or int.from_bytes(image[40:48], "little") != len(image):
             return None
         difference = np.frombuffer(image, np.uint64, self.size // 8) ^ self.pattern
@@ -84,21 +73,12 @@ class Skeleton:
 
 
 def find_skeleton(image: bytes) -> Skeleton:
-    """Walk through a song file's structures.
-
-    Parameters
-    ----------
-    image : bytes
-        The whole file.
-
-    Returns
-    -------
-    Skeleton
+    """Find the structure of a song file.
 
     Raises
     ------
     Unfamiliar
-        Where the file's structures are not those of the dataset's own files.
+        If it differs from that of the dataset's own files.
     """
     walk = Walk(image)
     root = walk_root(walk)
@@ -130,7 +110,7 @@ def _skeleton(walk: Walk, slots: list[slice], flags: list[int], chunk_rows: tupl
         mask[span] = 0xFF
     for span in (*walk.free, *slots):
         mask[span] = 0
-    mask[flags] = 0xFE  # bit 0 of a layout's flags, "will not change", is set where there are chunks
+    mask[flags] = 0xFE  # bit 0 of a layout's flags, "will not change", is set for datasets with chunks
     return Skeleton(
         size=size,
         pattern=np.frombuffer(walk.image, np.uint64, size // 8) & mask.view(np.uint64),
@@ -155,14 +135,14 @@ def _name(item: Table | Array) -> bytes:
 
 
 def _only(messages: list[Message], kind: int) -> Message:
-    found = [message for message in messages if message.kind == kind]
-    if len(found) != 1:
-        raise Unfamiliar(f"{len(found)} messages of kind {kind}")
-    return found[0]
+    matching = [message for message in messages if message.kind == kind]
+    if len(matching) != 1:
+        raise Unfamiliar(f"{len(matching)} messages of kind {kind}")
+    return matching[0]
 
 
 def _length_at(item: Table | Array, message: Message) -> int:
-    """Return where a dataset's length stands: the first dimension, the others being the layout's."""
+    """Return the position of a dataset's length, its first dimension."""
     width = row_shape(item)
     rank = 1 + len(width)
     if len(message.body) < 8 + 8 * rank or message.body[:2] != bytes([1, rank]):
@@ -188,7 +168,7 @@ def _check_filters(item: Table | Array, message: Message) -> None:
     body = message.body
     if body[:2] != b"\1\2":
         raise Unfamiliar(f"{item.path} has unusual filters")
-    found, at = [], 8
+    filters, at = [], 8
     for _ in range(2):
         if at + 8 > len(body):
             raise Unfamiliar(f"{item.path} has unusual filters")
@@ -196,9 +176,9 @@ def _check_filters(item: Table | Array, message: Message) -> None:
         at += 8 + name
         if name % 8 or count != 1 or at + 8 > len(body):
             raise Unfamiliar(f"{item.path} has unusual filters")
-        found.append((kind, *struct.unpack_from("<I", body, at)))
-        at += 8  # one value, and as much to fill up
-    if found[0] != (_SHUFFLE, element_type(item).itemsize) or found[1][0] != _DEFLATE:
+        filters.append((kind, *struct.unpack_from("<I", body, at)))
+        at += 8  # one value and its padding
+    if filters[0] != (_SHUFFLE, element_type(item).itemsize) or filters[1][0] != _DEFLATE:
         raise Unfamiliar(f"{item.path} has unusual filters")
 
 
@@ -209,7 +189,7 @@ def _check_type(item: Table | Array, message: Message) -> None:
 
 
 def encoded_type(dtype: np.dtype) -> bytes:
-    """Return a type as HDF5 writes it, version 1: little-endian numbers, null-terminated ASCII, packed compounds."""
+    """Return a type in HDF5 encoding version 1: little-endian numbers, null-terminated ASCII, packed compounds."""
     if dtype.kind == "S":
         return struct.pack("<4BI", 0x13, 0, 0, 0, dtype.itemsize)
     if dtype.kind == "f":

@@ -1,8 +1,8 @@
-"""Walk the HDF5 structures of a song file as far as its datasets, with every offset held against the bytes there are.
+"""Walk the HDF5 structures of a song file down to its datasets, checking every offset against the file's size.
 
-Only what all files of the dataset share is known here: superblock 0, groups as symbol tables of one
-B-tree leaf, version 1 object headers. Whatever else there is raises `Unfamiliar`, and h5py reads the file.
-The walk notes each byte on which its outcome, or the library's, depends; see `msd_spark.songfile.direct.skeleton`.
+It knows only the structures of the dataset's own files: superblock 0, groups as symbol tables of one B-tree leaf,
+version 1 object headers. Anything else raises `Unfamiliar`, and h5py reads the file. The walk records every byte on
+which its result, or that of HDF5, depends; see `msd_spark.songfile.direct.skeleton`.
 
 References
 ----------
@@ -19,14 +19,14 @@ from dataclasses import dataclass, field
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 UNDEFINED = 2**64 - 1
 END_OF_FILE = slice(40, 48)
-"""Where superblock 0 has the file's size."""
+"""Position of the file size in superblock 0."""
 
 DATASPACE, DATATYPE, LAYOUT, FILTERS = 0x01, 0x03, 0x08, 0x0B
 _ATTRIBUTE, _CONTINUATION, _SYMBOL_TABLE, _MODIFIED = 0x0C, 0x10, 0x11, 0x12
-_SHARED = 0x02  # flag of a message whose body lies elsewhere
+_SHARED = 0x02  # flag of a message whose body is stored elsewhere
 _INTEGER = 0x10  # class and version of an integer's type
-_MOST_BLOCKS = 16  # of one object header; the dataset's have two at most
-_MOST_BYTES = 1 << 18  # of all structures, lest a hostile file keeps the walk busy; the dataset's have 34 KB
+_MOST_BLOCKS = 16  # per object header; those of the dataset have at most two
+_MOST_BYTES = 1 << 18  # of all structures, to bound the walk of a hostile file; those of the dataset have 34 KB
 
 _SUPERBLOCK = struct.Struct("<8s8B2HI4Q")
 _ENTRY = struct.Struct("<2Q2I16s")  # of a symbol table: name, header, kind of cache, -, cache
@@ -35,8 +35,8 @@ _MESSAGE = struct.Struct("<HHB3s")
 _NODE = struct.Struct("<4sBBHQQ")
 
 
-class Unfamiliar(Exception):  # noqa: N818  # no error: the file is h5py's to judge
-    """The file has something that the direct reader does not know."""
+class Unfamiliar(Exception):  # noqa: N818  # not an error: h5py decides about the file
+    """The file has a structure that the direct reader does not know."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,8 @@ class Message:
 
     Attributes
     ----------
-    kind : int
-    at : int
-        Offset of its body.
-    body : bytes
-    flags_at : int
+    at, flags_at : int
+        Offsets of its body and of its flags.
     """
 
     kind: int
@@ -60,17 +57,16 @@ class Message:
 
 @dataclass
 class Walk:
-    """A file's bytes, and which of them were relied on.
+    """A file's bytes, and those that the walk depends on.
 
     Attributes
     ----------
-    image : bytes
     fixed : list of slice
-        Bytes that have to be the same in another file for a walk to end the same.
+        Bytes that must be equal in another file for the same result.
     free : list of slice
         Bytes within those that may differ.
     taken : int
-        Bytes read so far.
+        Number of bytes read.
     """
 
     image: bytes
@@ -79,7 +75,7 @@ class Walk:
     taken: int = 0
 
     def take(self, at: int, size: int) -> bytes:
-        """Return `size` bytes and note them as relied on."""
+        """Return `size` bytes and record them as fixed."""
         self.taken += size
         if at < 0 or size < 0 or at + size > len(self.image) or self.taken > _MOST_BYTES:
             raise Unfamiliar(f"{size} bytes at {at} are not in the file, or too many")
@@ -87,7 +83,7 @@ class Walk:
         return self.image[at : at + size]
 
     def unpack(self, layout: struct.Struct, at: int) -> tuple:
-        """Return the fields at an offset and note them as relied on."""
+        """Return the fields at an offset and record them as fixed."""
         return layout.unpack(self.take(at, layout.size))
 
 
@@ -106,7 +102,7 @@ def walk_root(walk: Walk) -> dict[bytes, int]:
     _want(signature == SIGNATURE and versions == (0, 0, 0, 0, 0, 8, 8, 0), "not superblock 0 with 8-byte offsets")
     _want((leaf_rank, rank) == (4, 16), "unusual ranks of B-trees")
     _want((base, free_space, driver) == (0, UNDEFINED, UNDEFINED), "unusual superblock")
-    _want(end == len(walk.image), "the file's size is not what it says")
+    _want(end == len(walk.image), "the file size differs from the superblock")
     header = walk.unpack(_ENTRY, _SUPERBLOCK.size)[1]
     return walk_group(walk, header)
 
@@ -140,7 +136,7 @@ def _heap(walk: Walk, at: int) -> bytes:
 
 
 def _symbols(walk: Walk, at: int) -> Iterator[tuple[int, int]]:
-    """Give name and header of each entry of a symbol table node."""
+    """Yield name offset and header of each entry of a symbol table node."""
     signature, version, used = walk.unpack(struct.Struct("<4sBxH"), at)
     _want((signature, version) == (b"SNOD", 1) and used <= 8, "unusual symbol table")
     body = walk.take(at + 8, 8 * _ENTRY.size)
@@ -151,18 +147,18 @@ def _symbols(walk: Walk, at: int) -> Iterator[tuple[int, int]]:
 
 
 def walk_header(walk: Walk, at: int) -> list[Message]:
-    """Return the messages of a version 1 object header, those of its continuations too."""
+    """Return the messages of a version 1 object header, including its continuations."""
     version, _, count, _, size, _ = walk.unpack(_HEADER, at)
     _want(version == 1, "not a version 1 object header")
     blocks, messages = [(at + _HEADER.size, size)], []
-    for number, (start, length) in enumerate(blocks):  # grows as continuations turn up
+    for number, (start, length) in enumerate(blocks):  # grows with each continuation
         _want(number < _MOST_BLOCKS, "an object header in too many pieces")
         for message in _block(walk, start, length):
             messages.append(message)
             if message.kind == _CONTINUATION:
                 _want(len(message.body) == 16, "an unusual continuation")
                 blocks.append(struct.unpack("<QQ", message.body))
-    _want(len(messages) == count, "an object header with other messages than it says")
+    _want(len(messages) == count, "an object header with another number of messages")
     return messages
 
 
@@ -181,7 +177,7 @@ def _block(walk: Walk, start: int, length: int) -> Iterator[Message]:
 
 
 def _free_what_is_not_read(walk: Walk, message: Message) -> None:
-    """Let the time of writing differ, and whole numbers in attributes: the writer counted its objects there."""
+    """Record the modification time, and integers in attributes (counters of the writer), as free to differ."""
     if message.kind == _MODIFIED and len(message.body) == 8:
         walk.free.append(slice(message.at + 4, message.at + 8))
     elif message.kind == _ATTRIBUTE and message.body[:1] == b"\1" and len(message.body) >= 8:
