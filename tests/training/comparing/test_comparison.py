@@ -26,7 +26,7 @@ GOOD, BAD = Combination("cnn", "both"), Combination("dense", "both")
 
 
 def predictions(right: float, seed: int, n: int = 120, artists: int = 30) -> Predictions:
-    """Return predictions of which a share is right; the truth is the same whatever the seed."""
+    """Return predictions with a share of correct ones; the truth does not depend on the seed."""
     generator = np.random.default_rng(seed)
     true = np.random.default_rng(0).integers(0, 3, n).astype(np.int32)
     guessed = np.where(generator.random(n) < right, true, generator.integers(0, 3, n))
@@ -43,7 +43,7 @@ def two_models() -> dict[Combination, dict[int, Predictions]]:
     }
 
 
-def test_means_are_those_over_the_seeds() -> None:
+def test_means_are_over_the_seeds() -> None:
     made = two_models()
     rows = compare(pool(TARGET, made, METRICS, BOOTSTRAP), METRICS, "cnn", BOOTSTRAP)
     for row, of in zip(rows, made.values(), strict=True):
@@ -55,8 +55,8 @@ def test_means_are_those_over_the_seeds() -> None:
         assert found["interval"][0] < found["mean"] < found["interval"][1]
 
 
-def test_intervals_are_those_of_drawing_artists_and_seeds() -> None:
-    """The same resampling, spelled out example by example."""
+def test_intervals_are_from_resampling_artists_and_seeds() -> None:
+    """Compare with a resampling of single examples."""
     made = {GOOD: two_models()[GOOD]}
     pooled = pool(TARGET, made, ("accuracy",), BOOTSTRAP)[GOOD].resampled["accuracy"]
     right = np.array([one.scores.argmax(axis=1) == one.true for one in made[GOOD].values()])
@@ -70,7 +70,7 @@ def test_intervals_are_those_of_drawing_artists_and_seeds() -> None:
     assert pooled.std() == pytest.approx(np.std(slow), rel=0.15)
 
 
-def test_seeds_that_differ_widen_the_interval() -> None:
+def test_differences_between_seeds_widen_the_interval() -> None:
     same = {GOOD: {seed: predictions(0.6, 1) for seed in (0, 1)}}
     differing = {GOOD: {0: predictions(0.3, 1), 1: predictions(0.9, 1)}}
     narrow, wide = (
@@ -79,7 +79,7 @@ def test_seeds_that_differ_widen_the_interval() -> None:
     assert wide > 2 * narrow
 
 
-def test_a_lead_is_claimed_only_where_its_interval_excludes_zero() -> None:
+def test_a_difference_is_significant_only_if_its_interval_excludes_zero() -> None:
     rows = compare(pool(TARGET, two_models(), METRICS, BOOTSTRAP), METRICS, "cnn", BOOTSTRAP)
     assert rows[0]["reference_minus_this"] is None
     lead = rows[1]["reference_minus_this"]["macro_f1"]
@@ -114,7 +114,7 @@ def described(rows: list[dict]) -> dict:
     }
 
 
-def test_the_table_says_all_that_there_is() -> None:
+def test_the_table_is_complete() -> None:
     rows = compare(pool(TARGET, two_models(), METRICS, BOOTSTRAP), METRICS, "cnn", BOOTSTRAP)
     table = comparison_table(described(rows))
     assert "cnn minus this (macro F1)" in table
@@ -134,7 +134,7 @@ def test_runs_on_other_examples_are_not_compared() -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_kept_predictions_come_back_as_they_were(name: str) -> None:
+def test_stored_predictions_are_read_unchanged(name: str) -> None:
     generator = np.random.default_rng(2)
     target = make_target(name, ("a", "b", "c", "d"))
     n, present = 9, np.arange(9) % 3 > 0

@@ -37,7 +37,7 @@ def truths(groups: list[str], classes: list[int], size: int) -> TrainingTruths:
 def test_the_majority_by_hand() -> None:
     # Shares 1/4, 3/4, 0: B each time. Precision of B 3/5, recall 1: F1 = 2 (3/5) / (8/5) = 3/4; A's is 0.
     training = truths(list("wxyz"), [0, 1, 1, 1], 3)
-    figures = classification_metrics(TRUE, np.tile(training.prior, (5, 1)), ["A", "B", "C"])
+    metrics = classification_metrics(TRUE, np.tile(training.prior, (5, 1)), ["A", "B", "C"])
     expected = {
         "accuracy": 3 / 5,
         "balanced_accuracy": 1 / 2,
@@ -48,10 +48,10 @@ def test_the_majority_by_hand() -> None:
         "macro_roc_auc": 1 / 2,
         "log_loss": -(2 * log(1 / 4) + 3 * log(3 / 4)) / 5,
     }
-    assert {name: figures[name] for name in expected} == pytest.approx(expected)
+    assert {name: metrics[name] for name in expected} == pytest.approx(expected)
 
 
-def test_guessing_by_shares_by_hand() -> None:
+def test_stratified_guesses_by_hand() -> None:
     # Shares 1/4, 3/4, 0. Expected matrix: A: 2/4, 6/4; B: 3/4, 9/4. Right: (2 + 9) / 4 of 5.
     found = stratified_random(TRUE, np.array([1 / 4, 3 / 4, 0]), ["A", "B", "C"], Artists(np.arange(5), 5)).metrics
     assert found["accuracy"] == pytest.approx(11 / 20)
@@ -65,7 +65,7 @@ def test_guessing_by_shares_by_hand() -> None:
     json.dumps(found, allow_nan=False)
 
 
-def test_guessing_an_ordered_class_by_shares_by_hand() -> None:
+def test_stratified_guesses_of_ordered_classes_by_hand() -> None:
     # Shares .5 .3 .2. The neighbourhood of 0 has .8 of them, that of 1 all, that of 2 .5.
     shares = np.array([0.5, 0.3, 0.2])
     found = stratified_random(np.array([0, 1, 2, 2]), shares, list("ABC"), Artists(np.arange(4), 4), ordinal=True)
@@ -74,7 +74,7 @@ def test_guessing_an_ordered_class_by_shares_by_hand() -> None:
     assert twice_the_last["off_by_one_accuracy"] == pytest.approx([0.5])
 
 
-def test_guessing_by_shares_is_what_many_draws_give() -> None:
+def test_stratified_metrics_are_the_mean_of_many_draws() -> None:
     generator = np.random.default_rng(0)
     shares = np.array([0.5, 0.3, 0.2])
     true = generator.choice(3, 3000, p=[0.2, 0.3, 0.5])
@@ -96,41 +96,41 @@ def test_the_artist_mean_by_hand() -> None:
     np.testing.assert_allclose(scores[2:], [[1 / 3, 2 / 3]] * 2)
 
 
-def test_the_artist_mean_is_the_majority_where_no_artist_is_known() -> None:
+def test_the_artist_mean_equals_the_majority_if_no_artist_is_known() -> None:
     made, what = predictions("popularity", 40, 10), replace(target("popularity", 10))
     training = truths(["elsewhere"] * 12, [*range(10), 3, 3], 10)
-    figures = judge(what, made, training, bootstrap=FAST)
-    assert figures["artist_mean"]["examples_of_known_artists"] == 0
+    metrics = judge(what, made, training, bootstrap=FAST)
+    assert metrics["artist_mean"]["examples_of_known_artists"] == 0
     for name in ("accuracy", "macro_f1", "log_loss", "intervals"):
-        assert figures["artist_mean"][name] == figures["majority"][name]
+        assert metrics["artist_mean"][name] == metrics["majority"][name]
 
 
-def test_every_baseline_is_judged_beside_the_model_and_the_difference_has_an_interval() -> None:
+def test_every_baseline_has_an_interval_of_its_difference_from_the_model() -> None:
     made = predictions("genre", 90, 3)
     training = truths(["x"] * 6, [0, 0, 0, 1, 1, 2], 3)
-    figures = judge(target("genre", 3), made, training, bootstrap=Bootstrap(300))
-    assert list(figures) == ["model", "majority", "stratified"]
-    assert "first_minus_this" not in figures["model"]
-    low, high = figures["majority"]["first_minus_this"]["accuracy"]
-    assert 0 < low < figures["model"]["accuracy"] - figures["majority"]["accuracy"] < high
-    assert "log_loss" not in figures["stratified"]["first_minus_this"]
-    json.dumps(figures, allow_nan=False)
+    metrics = judge(target("genre", 3), made, training, bootstrap=Bootstrap(300))
+    assert list(metrics) == ["model", "majority", "stratified"]
+    assert "first_minus_this" not in metrics["model"]
+    low, high = metrics["majority"]["first_minus_this"]["accuracy"]
+    assert 0 < low < metrics["model"]["accuracy"] - metrics["majority"]["accuracy"] < high
+    assert "log_loss" not in metrics["stratified"]["first_minus_this"]
+    json.dumps(metrics, allow_nan=False)
 
 
-def test_tags_and_factors_have_baselines_that_say_the_same_of_all() -> None:
+def test_tags_and_factors_have_a_constant_baseline() -> None:
     for name, baseline in (("tags", "prior"), ("factors", "mean")):
         made = predictions(name, 40, 3)
         training = TrainingTruths.of(made.track_ids, made.artist_groups, made.true, made.present, 3)
-        figures = judge(target(name, 3), made, training, bootstrap=FAST)
-        assert list(figures) == ["model", baseline]
+        metrics = judge(target(name, 3), made, training, bootstrap=FAST)
+        assert list(metrics) == ["model", baseline]
         if name == "tags":
-            assert figures["prior"]["macro_roc_auc"] == pytest.approx(0.5)
+            assert metrics["prior"]["macro_roc_auc"] == pytest.approx(0.5)
         else:
-            # The mean of the very examples that are judged explains nothing of them.
-            assert figures["mean"]["r2"] == pytest.approx(0, abs=1e-6)
+            # The mean of the same examples explains none of their variance.
+            assert metrics["mean"]["r2"] == pytest.approx(0, abs=1e-6)
 
 
-def test_examples_without_the_target_are_not_judged() -> None:
+def test_examples_without_the_target_are_left_out() -> None:
     made = predictions("genre", 30, 3)
     present = np.arange(30) % 2 == 0
     with_holes = replace(made, present=present, true=np.where(present, made.true, -1))
@@ -140,7 +140,7 @@ def test_examples_without_the_target_are_not_judged() -> None:
     assert judge(target("genre", 3), replace(made, present=np.zeros(30, bool))) == {}
 
 
-def test_scores_that_are_no_numbers_are_an_error_and_no_figure() -> None:
+def test_scores_that_are_not_finite_are_an_error() -> None:
     made = predictions("genre", 30, 3)
     made.scores[4, 1] = np.nan
     with pytest.raises(UserError, match="1 of 30 examples have scores that are not finite"):
@@ -148,7 +148,7 @@ def test_scores_that_are_no_numbers_are_an_error_and_no_figure() -> None:
 
 
 def test_song_features_by_hand() -> None:
-    # Two segments of timbre, t and -t with t = (1, 2, 0, …): mean 0, covariance t t'. Then padding, which has no part.
+    # Two segments of timbre, t and -t with t = (1, 2, 0, …): mean 0, covariance t t'. Padding is ignored.
     shape = GEOMETRY.segments_shape
     timbre, chroma = np.zeros((2, *shape), np.float32), np.zeros((2, *shape), np.float32)
     timbre[0, 0, :2], timbre[0, 1, :2] = (1, 2), (-1, -2)
@@ -164,7 +164,7 @@ def test_song_features_by_hand() -> None:
     found = song_features(columns, GEOMETRY)
     assert found.shape == (2, 153)
     assert found[0, :12].tolist() == [0] * 12
-    # Upper triangle, row after row: 1·1, 1·2, ten zeros, then 2·2.
+    # Upper triangle by rows: 1·1, 1·2, ten zeros, then 2·2.
     assert found[0, 12:25].tolist() == [1, 2, *[0] * 10, 4]
     assert found[0, 90:102].tolist() == [0.75] * 12
     assert found[0, 102:].tolist() == [*[0.25] * 50, 1]
@@ -223,7 +223,7 @@ def test_linear_baselines_of_tags_and_factors() -> None:
     )
 
 
-def test_without_validation_or_with_one_class_there_is_a_baseline_all_the_same() -> None:
+def test_the_linear_baseline_works_without_validation_and_with_one_class() -> None:
     none = Features(np.empty(0, str), np.empty((0, 0), np.float32), np.empty(0, np.int32))
     assert fit_linear(target("genre", 3), separable(60, 0), none).notes == {"strength": 0.01, "training_examples": 60}
     one_class = Features(np.array(["a", "b"]), np.ones((2, 3), np.float32), np.array([2, 2]))
@@ -246,13 +246,13 @@ def made_for(dataset: Dataset, split: str, genre: Target) -> Predictions:
     return Predictions(features.track_ids, groups, features.true, scores, np.ones(n, bool))
 
 
-def test_the_baselines_of_a_dataset_from_its_files(dataset: Dataset) -> None:
+def test_baselines_are_computed_from_the_files_of_a_dataset(dataset: Dataset) -> None:
     genre = make_target("genre", tuple(LABELS))
     made = {split: made_for(dataset, split, genre) for split in ("validation", "test")}
     metrics = judge_splits(dataset, genre, made, read_training_truths(dataset, genre), bootstrap=FAST)
     assert list(metrics) == ["validation", "test"]
     assert list(metrics["test"]) == ["model", "majority", "stratified", "logistic"]
-    # Genres of this dataset differ by their mean timbre: the linear model must find that.
+    # Genres of this dataset differ in mean timbre, so a linear model can learn them.
     assert metrics["test"]["logistic"]["accuracy"] > 0.8
     assert metrics["test"]["logistic"]["fit"]["training_examples"] == 77
     simple = judge_splits(
@@ -269,7 +269,7 @@ def test_the_baselines_of_a_dataset_from_its_files(dataset: Dataset) -> None:
     np.testing.assert_allclose(read_training_truths(dataset, genre).prior, shares)
 
 
-def test_the_linear_baseline_sees_no_more_than_the_model(dataset: Dataset) -> None:
+def test_the_linear_baseline_has_the_inputs_of_the_model(dataset: Dataset) -> None:
     genre = make_target("genre", tuple(LABELS))
     made = {"test": made_for(dataset, "test", genre)}
     # Lyrics are noise in this dataset.
@@ -283,7 +283,7 @@ def test_a_limit_reads_whole_files_until_it_is_reached(dataset: Dataset) -> None
     assert len(read_features(dataset, "train", genre, limit=40).track_ids) == 40
 
 
-def test_a_track_that_was_copied_to_balance_genres_counts_once(dataset: Dataset) -> None:
+def test_a_track_repeated_to_balance_genres_counts_once(dataset: Dataset) -> None:
     genre = make_target("genre", tuple(LABELS))
     once = read_training_truths(dataset, genre)
     dataset.metadata["files"]["train"] *= 2

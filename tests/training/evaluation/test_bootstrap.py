@@ -16,14 +16,14 @@ from training.evaluation.ranking import RankedScores
 
 
 def drawn_directly(made: Predictions, artists: Artists, drawn: np.ndarray) -> Predictions:
-    """Return a resample written out: every song of every artist that was drawn, as often as it was."""
+    """Return the examples of a resample: those of each drawn artist, repeated as often as it was drawn."""
     return made.take(np.repeat(np.arange(len(made)), drawn[artists.index].astype(int)))
 
 
 @pytest.mark.parametrize("name", TARGETS)
 @given(seed=st.integers(0, 999), n=st.integers(4, 60))
 @settings(max_examples=15)
-def test_every_resample_has_the_figures_of_its_songs_written_out(name: str, seed: int, n: int) -> None:
+def test_metrics_of_a_resample_are_those_of_its_examples(name: str, seed: int, n: int) -> None:
     size = 3
     made, what = predictions(name, n, size, seed), target(name, size)
     artists = Artists.of(made.artist_groups)
@@ -35,17 +35,17 @@ def test_every_resample_has_the_figures_of_its_songs_written_out(name: str, seed
         assert set(TARGETS[name].headline_metrics) <= set(fast)
         for column in range(drawn.shape[1]):
             slow = epoch_metrics(what, drawn_directly(made, artists, drawn[:, column]))
-            for figure, values in fast.items():
-                if figure not in slow:
+            for metric, values in fast.items():
+                if metric not in slow:
                     continue
-                if slow[figure] is None:
+                if slow[metric] is None:
                     assert np.isnan(values[column])
                 else:
-                    assert values[column] == pytest.approx(slow[figure], rel=1e-9, abs=1e-9), figure
+                    assert values[column] == pytest.approx(slow[metric], rel=1e-9, abs=1e-9), metric
 
 
 @given(st.integers(0, 999), st.integers(2, 50), st.integers(1, 5))
-def test_weighted_ranking_figures_are_sklearns(seed: int, n: int, n_scores: int) -> None:
+def test_weighted_ranking_metrics_equal_those_of_sklearn(seed: int, n: int, n_scores: int) -> None:
     generator = np.random.default_rng(seed)
     positive = generator.random(n) < 0.4
     scores = generator.integers(0, n_scores, n) / n_scores  # many ties
@@ -72,7 +72,7 @@ def test_whole_artists_are_drawn_as_many_as_there_are() -> None:
     assert drawn.mean(axis=1) == pytest.approx([1, 1, 1], abs=0.15)
 
 
-def test_a_seed_gives_the_same_intervals_and_another_one_others() -> None:
+def test_intervals_depend_on_the_seed_only() -> None:
     made, what = predictions("genre", 60, 3), target("genre", 3)
     first, again = (judge(what, made, bootstrap=Bootstrap(200, seed=1)) for _ in range(2))
     assert first == again
@@ -97,12 +97,12 @@ def interval_of_mean(values: np.ndarray, groups: np.ndarray, seed: int) -> list[
 
 
 def clustered(generator: np.random.Generator, n_artists: int = 60, songs: int = 5) -> tuple[np.ndarray, np.ndarray]:
-    """Return who is right on which song, the chance being an artist's own, uniform in [0, 1]; its mean is .5."""
+    """Return which predictions are correct, with one probability per artist, uniform in [0, 1]; its mean is .5."""
     chances = np.repeat(generator.random(n_artists), songs)
     return (generator.random(n_artists * songs) < chances).astype(float), np.repeat(np.arange(n_artists), songs)
 
 
-def test_intervals_by_artist_hold_the_truth_as_often_as_they_say_and_those_by_track_do_not() -> None:
+def test_intervals_by_artist_have_the_nominal_coverage_and_those_by_track_do_not() -> None:
     generator = np.random.default_rng(5)
     by_artist = by_track = 0
     for trial in range(300):
@@ -116,14 +116,14 @@ def test_intervals_by_artist_hold_the_truth_as_often_as_they_say_and_those_by_tr
     assert by_track / 300 < 0.87
 
 
-def test_an_interval_by_artist_is_wider_than_by_track_where_artists_are_alike() -> None:
-    # One artist's songs are right together. Variance of the mean: .25 / 40 by artist, .25 / 400 by track: sqrt(10).
+def test_an_interval_by_artist_is_wider_than_by_track_if_songs_of_an_artist_are_alike() -> None:
+    # All songs of an artist are correct, or all wrong. Variance of the mean: .25 / 40 by artist, .25 / 400 by track.
     groups = np.repeat(np.arange(40), 10)
     values = np.repeat(np.arange(40) % 2, 10).astype(float)
     widths = [np.ptp(interval_of_mean(values, by, 0)) for by in (groups, np.arange(400))]
     assert widths[0] / widths[1] == pytest.approx(np.sqrt(10), rel=0.15)
 
 
-def test_no_interval_is_claimed_for_one_artist() -> None:
+def test_a_single_artist_has_no_interval() -> None:
     made = predictions("genre", 10, 2, n_artists=1)
     assert judge(target("genre", 2), made)["model"]["intervals"] == {}

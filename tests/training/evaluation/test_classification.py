@@ -20,7 +20,7 @@ SCORES = np.array([[0.8, 0.1, 0.1], [0.3, 0.6, 0.1], [0.2, 0.7, 0.1], [0.1, 0.8,
 
 def test_five_examples_by_hand() -> None:
     # Predicted: A B B B A. A: 1 right of 2 predicted and 2 true. B: 2 right of 3 predicted and 3 true. C: no example.
-    figures = classification_metrics(TRUE, SCORES, CLASSES)
+    metrics = classification_metrics(TRUE, SCORES, CLASSES)
     f1_a, f1_b = 1 / 2, 2 / 3
     # Sorted by A's probability: A B A B B, precision 1/1 and 2/3 at the As. By B's: B B A B A, 1/1, 2/2 and 3/4.
     ap_a, ap_b = (1 + 2 / 3) / 2, (1 + 1 + 3 / 4) / 3
@@ -44,9 +44,9 @@ def test_five_examples_by_hand() -> None:
         # Confidences .8 right, .6 wrong, .7 right, .8 right, .5 wrong; bins of 1/15 hold .8 twice, the others alone.
         "expected_calibration_error": (2 * 0.2 + 0.6 + 0.3 + 0.5) / 5,
     }
-    assert {name: figures[name] for name in expected} == pytest.approx(expected)
-    assert figures["confusion_matrix"] == [[1, 1, 0], [1, 2, 0], [0, 0, 0]]
-    rows = figures["by_class"]
+    assert {name: metrics[name] for name in expected} == pytest.approx(expected)
+    assert metrics["confusion_matrix"] == [[1, 1, 0], [1, 2, 0], [0, 0, 0]]
+    rows = metrics["by_class"]
     assert rows["A"] == pytest.approx(
         {"support": 2, "precision": 1 / 2, "recall": 1 / 2, "f1": f1_a, "average_precision": ap_a, "roc_auc": auc}
     )
@@ -57,33 +57,33 @@ def test_five_examples_by_hand() -> None:
     assert rows["C"] == {"support": 0, **undefined}
 
 
-def test_an_absent_class_that_is_predicted_costs_recall_and_no_macro_figure_counts_it() -> None:
+def test_a_predicted_class_without_examples_lowers_recall_but_is_not_in_macro_metrics() -> None:
     # Predicted: C A. A has one right of two: recall 1/2, precision 1, F1 2/3.
-    figures = classification_metrics(np.array([0, 0]), np.array([[0.1, 0.1, 0.8], [0.8, 0.1, 0.1]]), CLASSES)
-    assert figures["macro_f1"] == pytest.approx(2 / 3)
-    assert figures["balanced_accuracy"] == pytest.approx(1 / 2)
-    assert figures["by_class"]["C"]["precision"] == 0
-    assert figures["by_class"]["C"]["f1"] is None
-    # Nothing but A is there: no negative to be told from.
-    assert figures["macro_roc_auc"] is None
-    assert figures["macro_average_precision"] == 1
+    metrics = classification_metrics(np.array([0, 0]), np.array([[0.1, 0.1, 0.8], [0.8, 0.1, 0.1]]), CLASSES)
+    assert metrics["macro_f1"] == pytest.approx(2 / 3)
+    assert metrics["balanced_accuracy"] == pytest.approx(1 / 2)
+    assert metrics["by_class"]["C"]["precision"] == 0
+    assert metrics["by_class"]["C"]["f1"] is None
+    # Only A has examples, so there are no negatives.
+    assert metrics["macro_roc_auc"] is None
+    assert metrics["macro_average_precision"] == 1
 
 
 @given(st.integers(0, 99), st.integers(1, 8), st.integers(2, 6))
-def test_figures_hold_no_nan_however_few_the_examples(seed: int, n: int, size: int) -> None:
+def test_metrics_of_few_examples_have_no_nan(seed: int, n: int, size: int) -> None:
     made = predictions("genre", n, size, seed)
     json.dumps(classification_metrics(made.true, made.scores, [str(k) for k in range(size)]), allow_nan=False)
 
 
 @given(st.integers(0, 999), st.integers(0, 60), st.integers(2, 6))
-def test_figures_are_sklearns_where_every_class_has_an_example(seed: int, more: int, size: int) -> None:
+def test_metrics_equal_those_of_sklearn_if_every_class_has_an_example(seed: int, more: int, size: int) -> None:
     made = predictions("genre", size + more, size, seed)
-    figures = classification_metrics(made.true, made.scores, [str(k) for k in range(size)])
+    metrics = classification_metrics(made.true, made.scores, [str(k) for k in range(size)])
     wide = made.scores.astype(float) / made.scores.astype(float).sum(axis=1, keepdims=True)
-    assert figures["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(made.true, wide.argmax(axis=1)))
-    assert figures["log_loss"] == pytest.approx(log_loss_of_sklearn(made.true, wide, labels=list(range(size))))
+    assert metrics["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(made.true, wide.argmax(axis=1)))
+    assert metrics["log_loss"] == pytest.approx(log_loss_of_sklearn(made.true, wide, labels=list(range(size))))
     one_hot = np.eye(size)[made.true]
-    assert figures["macro_roc_auc"] == pytest.approx(roc_auc_score(one_hot, wide, average="macro"))
+    assert metrics["macro_roc_auc"] == pytest.approx(roc_auc_score(one_hot, wide, average="macro"))
 
 
 @given(st.integers(0, 999), st.integers(2, 60), st.integers(2, 6))
@@ -98,18 +98,18 @@ def test_the_order_of_examples_does_not_matter(seed: int, n: int, size: int) -> 
     assert first["log_loss"] == pytest.approx(second["log_loss"], rel=1e-12)
 
 
-def test_a_class_held_impossible_costs_much_and_not_everything() -> None:
-    # log loss of one example in two held at 0, taken as 1e-12: 12 ln 10 / 2.
-    figures = classification_metrics(np.array([0, 1]), np.array([[1.0, 0.0], [1.0, 0.0]], np.float32), ["A", "B"])
-    assert figures["log_loss"] == pytest.approx(12 * log(10) / 2, rel=1e-6)
+def test_a_true_class_with_probability_0_has_a_finite_loss() -> None:
+    # One of two examples has probability 0, replaced by 1e-12: the log loss is 12 ln 10 / 2.
+    metrics = classification_metrics(np.array([0, 1]), np.array([[1.0, 0.0], [1.0, 0.0]], np.float32), ["A", "B"])
+    assert metrics["log_loss"] == pytest.approx(12 * log(10) / 2, rel=1e-6)
 
 
 def test_perfect_predictions_are_perfect() -> None:
     made = predictions("genre", 20, 4)
-    figures = classification_metrics(made.true, np.eye(4, dtype=np.float32)[made.true], list("ABCD"))
+    metrics = classification_metrics(made.true, np.eye(4, dtype=np.float32)[made.true], list("ABCD"))
     ones = ("accuracy", "balanced_accuracy", "macro_f1", "micro_f1", "weighted_f1", "macro_roc_auc")
-    assert [figures[name] for name in ones] == [1] * len(ones)
-    assert figures["log_loss"] == figures["expected_calibration_error"] == 0
+    assert [metrics[name] for name in ones] == [1] * len(ones)
+    assert metrics["log_loss"] == metrics["expected_calibration_error"] == 0
 
 
 def test_calibration_bins_are_open_below_and_closed_above() -> None:
@@ -120,23 +120,23 @@ def test_calibration_bins_are_open_below_and_closed_above() -> None:
     assert found["expected_calibration_error"] == pytest.approx((1 * (1 - 9 / 15) + 2 * (0.7 - 0.5)) / 3)
 
 
-def test_the_error_of_a_calibrated_classifier_is_small_and_of_a_boaster_large() -> None:
+def test_the_calibration_error_is_small_if_calibrated_and_large_if_overconfident() -> None:
     generator = np.random.default_rng(0)
     confidence = generator.uniform(0.5, 1, 20_000)
     true = (generator.random(20_000) > confidence).astype(int)
-    honest = calibration_metrics(true, np.column_stack([confidence, 1 - confidence]))
-    assert honest["expected_calibration_error"] < 0.02
-    boasting = calibration_metrics(true, np.tile([1.0, 0.0], (20_000, 1)))
-    assert boasting["expected_calibration_error"] == pytest.approx(0.25, abs=0.02)
+    calibrated = calibration_metrics(true, np.column_stack([confidence, 1 - confidence]))
+    assert calibrated["expected_calibration_error"] < 0.02
+    overconfident = calibration_metrics(true, np.tile([1.0, 0.0], (20_000, 1)))
+    assert overconfident["expected_calibration_error"] == pytest.approx(0.25, abs=0.02)
 
 
-def test_ordinal_figures_by_hand() -> None:
+def test_ordinal_metrics_by_hand() -> None:
     # Predicted 0, 2, 1, 3 for true 0, 1, 3, 2: off by 0, 1, 2, 1. Ranks differ by 0, 1, 2, 1:
     # Spearman 1 - 6 (0 + 1 + 4 + 1) / (4 (16 - 1)) = 1 - 36 / 60 = .4.
     found = ordinal_metrics(np.array([0, 1, 3, 2]), np.eye(4)[[0, 2, 1, 3]])
     assert found == pytest.approx({"off_by_one_accuracy": 3 / 4, "spearman": 0.4})
 
 
-def test_no_correlation_is_claimed_where_nothing_changes() -> None:
+def test_the_correlation_of_constant_values_is_undefined() -> None:
     assert ordinal_metrics(np.array([0, 1]), np.tile([0.2, 0.8], (2, 1)))["spearman"] is None
     assert ordinal_metrics(np.array([1]), np.array([[0.2, 0.8]]))["spearman"] is None

@@ -44,7 +44,7 @@ def fit(run: dict[str, Any], other: Dataset, name: str, classes: list[str]) -> F
     return fit_to(run, other, make_target(name, tuple(classes)), "test")
 
 
-def test_genres_are_placed_by_name(tmp_path: Path) -> None:
+def test_genres_are_matched_by_name(tmp_path: Path) -> None:
     found = fit(RUN, dataset(tmp_path, ["C", "A"]), "genre", ["C", "A"])
     assert found.target.class_names == ("A", "B", "C")
     made = predictions("genre", 4, 3)
@@ -56,7 +56,7 @@ def test_genres_are_placed_by_name(tmp_path: Path) -> None:
     assert aligned.scores is made.scores
 
 
-def test_a_genre_that_the_run_does_not_know_is_refused_unless_nothing_is_of_it(tmp_path: Path) -> None:
+def test_an_unknown_genre_is_refused_unless_it_has_no_examples(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"genre classes in test that run cnn does not have: Polka; .*train on this one"
     ):
@@ -70,14 +70,14 @@ def test_other_geometry_is_refused(tmp_path: Path) -> None:
         fit(RUN, other, "genre", ["A"])
 
 
-def test_other_lyric_vectors_are_refused_where_the_model_sees_them(tmp_path: Path) -> None:
+def test_other_lyric_vectors_are_refused_if_they_are_an_input(tmp_path: Path) -> None:
     other = dataset(tmp_path, ["A"], lyric_vectors="v2")
     with pytest.raises(UserError, match="other lyric vectors than run cnn was trained on"):
         fit(RUN, other, "genre", ["A"])
     assert fit(RUN | {"arguments": {"inputs": "audio"}}, other, "genre", ["A"]).places.tolist() == [0]
 
 
-def test_the_datasets_tags_alone_are_judged(tmp_path: Path) -> None:
+def test_only_the_tags_of_the_dataset_are_evaluated(tmp_path: Path) -> None:
     run = RUN | {"target": {"name": "tags", "class_names": ["loud", "quiet", "odd"]}}
     found = fit(run, dataset(tmp_path, ["A"]), "tags", ["odd", "loud"])
     assert found.target.class_names == ("odd", "loud")
@@ -113,7 +113,7 @@ def test_leaks_are_counted_by_track_and_by_artist() -> None:
     assert clean.warning("cnn") is None
 
 
-def test_predictions_of_classes_are_kept_by_name() -> None:
+def test_predictions_of_classes_are_stored_by_name() -> None:
     made = predictions("genre", 3, 3)
     with_hole = Predictions(
         made.track_ids, made.artist_groups, np.array([2, 0, -1], np.int32), made.scores, np.array([True, True, False])

@@ -5,7 +5,7 @@ from typing import Any
 from training.evaluation.table import metrics_table
 
 
-def test_a_row_a_candidate_with_its_intervals() -> None:
+def test_the_table_has_one_row_per_candidate_with_intervals() -> None:
     metrics: dict[str, dict[str, dict[str, Any]]] = {
         "test": {
             "model": {"examples": 61, "accuracy": 0.626, "macro_f1": 0.5, "intervals": {"accuracy": [0.571, 0.672]}},

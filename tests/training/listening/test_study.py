@@ -1,4 +1,4 @@
-"""What a model listens to: receptive fields, top segments, occlusion, and the study of a run."""
+"""Receptive fields, top segments, occlusion, and the study of a run."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def cnn() -> keras.Model:
     return make("cnn")
 
 
-def test_receptive_fields_are_those_computed_by_hand(cnn: keras.Model) -> None:
-    # Width 4 with one place of padding before: -1 to 2. Pooling by 4: -1 to 2 + 3. The next convolution, 4 segments
-    # a place: -1 - 4 to 5 + 2 * 4. Pooling by 2 (75 places are padded behind alone): to 13 + 4. And again, by 8.
+def test_receptive_fields_by_hand(cnn: keras.Model) -> None:
+    # Width 4 with one position of padding at the start: -1 to 2. Pooling by 4: -1 to 2 + 3. Next convolution, with 4
+    # segments per position: -1 - 4 to 5 + 2 * 4. Pooling by 2 (75 positions are padded at the end): to 13 + 4. Again, by 8.
     wanted = [ReceptiveField(1, -1, 2), ReceptiveField(4, -5, 13), ReceptiveField(8, -13, 33)]
     found = receptive_fields(cnn.get_config())
     assert {name: fields[name.split("_")[0]] for name, fields in found.items()} == {
@@ -71,7 +71,7 @@ def test_receptive_fields_are_those_computed_by_hand(cnn: keras.Model) -> None:
     }
 
 
-def test_a_place_changes_with_the_segments_of_its_field_alone(cnn: keras.Model) -> None:
+def test_a_position_depends_only_on_the_segments_of_its_field(cnn: keras.Model) -> None:
     from training.listening.filters import convolution_outputs
 
     names = [f"timbre_{number}_convolution" for number in (1, 2, 3)]
@@ -94,7 +94,7 @@ def test_a_place_changes_with_the_segments_of_its_field_alone(cnn: keras.Model) 
     assert fields[names[0]]["timbre"].within(0, 2) == (0, 2)
 
 
-def test_attention_hears_both_streams_and_other_models_have_no_convolutions() -> None:
+def test_filters_of_attention_have_both_streams_and_other_models_have_no_convolutions() -> None:
     fields = receptive_fields(make("attention").get_config())
     assert {name: sorted(set(seen) - {"mask"}) for name, seen in fields.items()} == {
         f"segments_{number}_convolution": ["chroma", "timbre"] for number in (1, 2, 3)
@@ -103,18 +103,18 @@ def test_attention_hears_both_streams_and_other_models_have_no_convolutions() ->
         assert receptive_fields(make(name).get_config()) == {}
 
 
-def test_a_convolution_behind_a_recurrence_sees_the_whole_song() -> None:
+def test_a_convolution_behind_a_recurrence_has_no_receptive_field() -> None:
     inputs = {name: keras.Input(shape, name=name) for name, shape in input_shapes(GEOMETRY).items()}
     mixed = keras.layers.LSTM(2, return_sequences=True)(inputs["timbre"])
     late = keras.layers.Conv1D(2, 3, name="late")(mixed)
     strided = keras.layers.Conv1D(2, 3, strides=2, dilation_rate=1, padding="causal", name="strided")(inputs["chroma"])
     model = keras.Model(inputs, [late, strided])
-    # Causal: two places of padding before.
+    # Causal: two positions of padding at the start.
     assert receptive_fields(model.get_config()) == {"strided": {"chroma": ReceptiveField(2, -2, 0)}}
 
 
 def hand_made() -> keras.Model:
-    """Two filters of chroma: pitch 3 and then pitch 5 in the next segment; minus pitch 0, which never is positive."""
+    """Return a model with two filters of chroma: pitch 3 before pitch 5, and minus pitch 0, which is never positive."""
     inputs = {name: keras.Input(shape, name=name) for name, shape in input_shapes(GEOMETRY).items()}
     layer = keras.layers.Conv1D(2, 2, activation="relu", name="known")
     pooled = keras.layers.GlobalMaxPooling1D()(layer(inputs["chroma"]))
@@ -131,7 +131,7 @@ def test_a_filter_of_known_weights_has_the_known_top_segments(tmp_path: Path, ba
     chroma = np.zeros((4, 300, 12), np.float32)
     chroma[0, 7, 3], chroma[0, 8, 5] = 0.5, 0.25  # .75 at 7
     chroma[1, 20, 3], chroma[1, 21, 5] = 1.0, 1.0  # 2 at 20
-    chroma[2, 40, 5] = 0.75  # .75 at 39: as much as the first song, which comes first
+    chroma[2, 40, 5] = 0.75  # .75 at 39: a tie with the first song, which comes first
     chroma[3, 90, 3] = chroma[3, 91, 5] = 9.0  # beyond the end
     lengths = np.array([100, 22, 60, 50], np.int32)
     songs: dict[str, np.ndarray] = {
@@ -161,14 +161,14 @@ def test_a_filter_of_known_weights_has_the_known_top_segments(tmp_path: Path, ba
         (2, "A", 0.75, 7),
         (3, "C", 0.75, 39),
     ]
-    # The song of 22 segments ends with the field: its end is the song's.
+    # The field extends to the end of the song of 22 segments.
     assert [(row["start"], row["end"]) for row in rows] == [(10.0, 12.0), (3.5, 4.5), (19.5, 20.5)]
     patch = np.reshape(rows[0]["chroma"], (2, 12))
     assert (patch[0, 3], patch[1, 5], patch.sum(), rows[0]["timbre"]) == (1.0, 1.0, 2.0, None)
 
 
 @given(st.integers(1, 30), st.integers(1, 5), st.integers(1, 4), st.integers(0, 9), st.data())
-def test_top_segments_are_those_of_all_songs_at_once(
+def test_top_segments_do_not_depend_on_the_batches(
     n: int, n_filters: int, top: int, seed: int, data: st.DataObject
 ) -> None:
     generator = np.random.default_rng(seed)
@@ -194,11 +194,11 @@ def test_top_segments_are_those_of_all_songs_at_once(
         assert [tuple(map(float, row)) for row in got] == [tuple(map(float, row)) for row in ranked]
 
 
-def test_rows_of_an_example_sound_when_its_segments_or_beats_do() -> None:
+def test_rows_have_the_times_of_segments_or_beats() -> None:
     times = BeatTimes(np.array([0.0, 1.0, 2.0, 4.0]), np.array([0.5, 1.5, 1.5, 3.0]), 5.0)
     assert row_times(times, Geometry()).span(1, 2) == (1.0, 4.0)
     assert row_times(times, Geometry()).span(3, 1) == (4.0, 5.0)
-    # The middle two of four segments, and beats of which one takes no time.
+    # The middle two of four segments, and beats one of which has no duration.
     assert row_times(times, Geometry(n_segments=2, segments="centre")).span(0, 2) == (1.0, 4.0)
     beats = row_times(times, Geometry(segments="beats"))
     assert beats.starts.tolist() == [0.5, 1.5, 3.0]
@@ -207,7 +207,7 @@ def test_rows_of_an_example_sound_when_its_segments_or_beats_do() -> None:
     assert row_times(without, Geometry(segments="beats")).span(2, 2) == (2.0, 4.0)
 
 
-def test_what_is_hidden_is_what_the_model_takes_for_nothing() -> None:
+def test_hidden_inputs_are_the_mean_or_no_lyrics() -> None:
     generator = np.random.default_rng(0)
     inputs = {name: generator.random((2, *shape)).astype(np.float32) for name, shape in input_shapes(GEOMETRY).items()}
     inputs["mask"] = GEOMETRY.mask(np.array([2, 300]))
@@ -233,7 +233,7 @@ def predictions(n: int = 40, seed: int = 0) -> Predictions:
     return Predictions(np.array([f"TR{number:03d}" for number in range(n)]), groups, true, scores, np.ones(n, bool))
 
 
-def test_figures_of_a_resample_are_those_of_the_examples_drawn() -> None:
+def test_metrics_of_a_resample_are_those_of_its_examples() -> None:
     made = predictions()
     artists = Artists.of(made.artist_groups)
     drawn = np.random.default_rng(1).integers(0, 3, (artists.count, 2)).astype(float)
@@ -318,7 +318,7 @@ def test_a_study_of_a_run(warehouse: Warehouse, cnn: keras.Model) -> None:
     overall = {row["hidden"]: row for row in occlusion.to_pylist() if row["figure"] == "macro_f1"}
     assert {row["examples"] for row in overall.values()} == {len(test)}
     assert overall["lyrics"]["affected"] == sum(int(row["has_lyrics"]) for row in test)
-    # The same model asked by itself, song by song.
+    # The same model, called for one song at a time.
     for hidden in (None, "lyrics"):
         predicted = []
         for row in test:
@@ -337,7 +337,7 @@ def test_a_study_of_a_run(warehouse: Warehouse, cnn: keras.Model) -> None:
         assert overall["lyrics"]["occluded" if hidden else "full"] == pytest.approx(wanted)
 
 
-def test_a_study_says_what_it_cannot_tell(warehouse: Warehouse) -> None:
+def test_a_study_notes_what_is_missing(warehouse: Warehouse) -> None:
     summary, occlusion = study(ListenOptions(warehouse.root, songs=5), "tags")
     assert summary["notes"] == [
         "logistic has no convolution along the segments, so there are no filters to study",
