@@ -61,7 +61,8 @@ def cnn() -> keras.Model:
 
 def test_receptive_fields_by_hand(cnn: keras.Model) -> None:
     # Width 4 with one position of padding at the start: -1 to 2. Pooling by 4: -1 to 2 + 3. Next convolution, with 4
-    # segments per position: -1 - 4 to 5 + 2 * 4. Pooling by 2 (75 positions are padded at the end): to 13 + 4. Again, by 8.
+    # segments per position: -1 - 4 to 5 + 2 * 4. Pooling by 2 (75 positions are padded at the end): to 13 + 4.
+    # Again, by 8.
     wanted = [ReceptiveField(1, -1, 2), ReceptiveField(4, -5, 13), ReceptiveField(8, -13, 33)]
     found = receptive_fields(cnn.get_config())
     assert {name: fields[name.split("_")[0]] for name, fields in found.items()} == {
