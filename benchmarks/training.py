@@ -168,7 +168,7 @@ def reading(warehouse: Warehouse, peer: str) -> Rates:
     from training.data.targets import target_of
 
     target = target_of("genre", dataset)
-    feed = Feed.of(dataset, target, FeedSettings(), np.ones(len(LABELS)), 1.0, 0)
+    feed = Feed(dataset, target, FeedSettings(), np.ones(len(LABELS), np.float32), 0)
     (plan,) = plan_epoch(dataset.rows("train"), ranks=1, batch=BATCH, seed=0, epoch=0)
     addresses = dataset.addresses("train")
     paths, columns = [address.removeprefix("file://") for address in addresses], list(columns_for(target))

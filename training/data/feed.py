@@ -53,14 +53,6 @@ class Feed:
     of_classes: np.ndarray
     seed: int
 
-    @classmethod
-    def of(
-        cls, dataset: Dataset, target: Target, settings: FeedSettings, totals: np.ndarray, examples: float, seed: int
-    ) -> Feed:
-        """Return a feed, given the totals of the classes and the number of examples in the train split."""
-        weights = target.class_weights(totals, examples, settings.class_weights)
-        return cls(dataset, target, settings, weights, seed)
-
     def prepared(self, batch: Batch, epoch: int) -> TrainingBatch:
         """Return the training batch of an epoch for a batch of examples."""
         settings, key = self.settings.augmentation, (self.seed, epoch)

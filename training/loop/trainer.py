@@ -68,8 +68,9 @@ class Trainer:
             )
         settings = self.settings
         summary = summarise(self.dataset, self.target, self.ranks)
-        self.feed = Feed.of(self.dataset, self.target, settings.feed, summary.totals, summary.examples, settings.seed)
-        self._loss = Loss(self.target, self.feed.of_classes, summary.mean_square)
+        weights = self.target.class_weights(summary.totals, summary.examples, settings.feed.class_weights)
+        self.feed = Feed(self.dataset, self.target, settings.feed, weights, settings.seed)
+        self._loss = Loss(self.target, weights, summary.mean_square)
         self.optimizer = make_optimizer(settings.optimizer, settings.schedule.peak(self.ranks.size))
         self.optimizer.build(self.model.trainable_variables)
         self.ranks.share_weights(self.model)
