@@ -17,6 +17,7 @@ Times (up to thousands of seconds, five decimals) and term weights stay float64.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -150,132 +151,99 @@ SONGS = pa.schema(
 )
 """``songs/``: one row per track with every field of its song file, and the file, tar member or row it was read from."""
 
-REJECTED = pa.schema(
-    [
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("member", pa.string()),
-        pa.field("reason", pa.string(), nullable=False),
-        pa.field("detail", pa.string(), nullable=False),
-        pa.field("unit", pa.string()),
-    ]
+
+def _schema(nullable: Collection[str] = (), **columns: pa.DataType) -> pa.Schema:
+    """Return a schema from types by column name; only the columns in `nullable` may be null."""
+    return pa.schema([pa.field(name, kind, nullable=name in nullable) for name, kind in columns.items()])
+
+
+REJECTED = _schema(
+    nullable={"member", "unit"},
+    source=pa.string(),
+    member=pa.string(),
+    reason=pa.string(),
+    detail=pa.string(),
+    unit=pa.string(),
 )
 """``rejected/stage=STAGE/``: one row per input that was rejected: its file, its member or line, a reason code, the
 value seen, and the unit of ingest."""
 
-LEDGER = pa.schema(
-    [
-        pa.field("unit", pa.string(), nullable=False),
-        pa.field("kind", pa.string(), nullable=False),
-        pa.field("location", pa.string(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("inputs", pa.int64(), nullable=False),
-        pa.field("songs", pa.int64(), nullable=False),
-        pa.field("rejected", pa.int64(), nullable=False),
-        pa.field("duplicates", pa.int64(), nullable=False),
-        pa.field("seconds", pa.float64(), nullable=False),
-        pa.field("files", pa.list_(pa.string()), nullable=False),
-        pa.field("track_ids", pa.list_(pa.string()), nullable=False),
-    ]
+LEDGER = _schema(
+    unit=pa.string(),
+    kind=pa.string(),
+    location=pa.string(),
+    source=pa.string(),
+    inputs=pa.int64(),
+    songs=pa.int64(),
+    rejected=pa.int64(),
+    duplicates=pa.int64(),
+    seconds=pa.float64(),
+    files=pa.list_(pa.string()),
+    track_ids=pa.list_(pa.string()),
 )
 """``ledger/``: one row per unit of ingest, with ``inputs = songs + rejected + duplicates``. The unit's name is a
 fingerprint of its inputs (paths, sizes, modification times). ``source`` is its first input, ``files`` its files of
 ``songs/``, and ``track_ids`` all tracks found in it, including duplicates kept from another unit."""
 
-LYRICS = pa.schema(
-    [
-        pa.field("track_id", pa.string(), nullable=False),
-        pa.field("musixmatch_id", pa.int64(), nullable=False),
-        pa.field("official_split", pa.string(), nullable=False),
-        pa.field("word_indices", pa.list_(pa.int32()), nullable=False),
-        pa.field("word_counts", pa.list_(pa.int32()), nullable=False),
-        pa.field("coverage", pa.float64(), nullable=False),
-        pa.field("lyric_vector", pa.list_(pa.float32())),
-    ]
+LYRICS = _schema(
+    nullable={"lyric_vector"},
+    track_id=pa.string(),
+    musixmatch_id=pa.int64(),
+    official_split=pa.string(),
+    word_indices=pa.list_(pa.int32()),
+    word_counts=pa.list_(pa.int32()),
+    coverage=pa.float64(),
+    lyric_vector=pa.list_(pa.float32()),
 )
 """``lyrics/``: one row per track: its bag of words (indices from 1 into the header's words), the share of occurrences
 that have a word vector, and its lyric vector, null if none of its words has one."""
 
-LYRIC_WORDS = pa.schema(
-    [
-        pa.field("index", pa.int32(), nullable=False),
-        pa.field("stem", pa.string(), nullable=False),
-        pa.field("word", pa.string(), nullable=False),
-        pa.field("tracks", pa.int64(), nullable=False),
-        pa.field("occurrences", pa.int64(), nullable=False),
-        pa.field("weight", pa.float64(), nullable=False),
-        pa.field("word_vector", pa.list_(pa.float32())),
-    ]
+LYRIC_WORDS = _schema(
+    nullable={"word_vector"},
+    index=pa.int32(),
+    stem=pa.string(),
+    word=pa.string(),
+    tracks=pa.int64(),
+    occurrences=pa.int64(),
+    weight=pa.float64(),
+    word_vector=pa.list_(pa.float32()),
 )
 """``lyric_words/``: one row per word of the header: its index in the bags (from 1), stem and word, the number of
 tracks with it and of its occurrences, its weight in a lyric vector, and its word vector, null if it has none.
 Together with the common component in ``summaries/lyrics.json`` it determines the lyric vector of any other bag."""
 
-LABELS = pa.schema(
-    [
-        pa.field("track_id", pa.string(), nullable=False),
-        pa.field("genre", pa.string(), nullable=False),
-        pa.field("minority_genre", pa.string()),
-        pa.field("label_set", pa.string(), nullable=False),
-    ]
+LABELS = _schema(
+    nullable={"minority_genre"},
+    track_id=pa.string(),
+    genre=pa.string(),
+    minority_genre=pa.string(),
+    label_set=pa.string(),
 )
 """``labels/``: one row per track and label set, with the genre."""
 
-TAGS = pa.schema(
-    [
-        pa.field("track_id", pa.string(), nullable=False),
-        pa.field("tag", pa.string(), nullable=False),
-        pa.field("score", pa.float32(), nullable=False),
-    ]
-)
+TAGS = _schema(track_id=pa.string(), tag=pa.string(), score=pa.float32())
 """``tags/``: one row per track and normalised tag, with a score from 0 to 100."""
 
-TAG_COUNTS = pa.schema(
-    [
-        pa.field("tag", pa.string(), nullable=False),
-        pa.field("tracks", pa.int64(), nullable=False),
-        pa.field("rank", pa.int32(), nullable=False),
-    ]
-)
+TAG_COUNTS = _schema(tag=pa.string(), tracks=pa.int64(), rank=pa.int32())
 """``tag_counts/``: one row per tag, with its number of tracks and its rank by that number, from 1."""
 
-PLAYS = pa.schema(
-    [
-        pa.field("user_id", pa.string(), nullable=False),
-        pa.field("track_id", pa.string(), nullable=False),
-        pa.field("plays", pa.int64(), nullable=False),
-    ]
-)
+PLAYS = _schema(user_id=pa.string(), track_id=pa.string(), plays=pa.int64())
 """``plays/``: one row per user and track, with the number of plays."""
 
-POPULARITY = pa.schema(
-    [
-        pa.field("track_id", pa.string(), nullable=False),
-        pa.field("plays", pa.int64(), nullable=False),
-        pa.field("listeners", pa.int64(), nullable=False),
-        pa.field("popularity_rank", pa.int32(), nullable=False),
-        pa.field("popularity_decile", pa.int32(), nullable=False),
-    ]
+POPULARITY = _schema(
+    track_id=pa.string(),
+    plays=pa.int64(),
+    listeners=pa.int64(),
+    popularity_rank=pa.int32(),
+    popularity_decile=pa.int32(),
 )
 """``popularity/``: one row per track with listens: plays, distinct listeners, rank by plays (1 is the most played) and
 the decile of that rank (9 for the most played tenth, 0 for the least)."""
 
-FACTORS = pa.schema(
-    [
-        pa.field("kind", pa.string(), nullable=False),
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("factors", pa.list_(pa.float32()), nullable=False),
-    ]
-)
+FACTORS = _schema(kind=pa.string(), id=pa.string(), factors=pa.list_(pa.float32()))
 """``factors/``: ALS factors, one row per track (kind ``track``) and per user (kind ``user``)."""
 
-RECOMMENDATIONS = pa.schema(
-    [
-        pa.field("user_id", pa.string(), nullable=False),
-        pa.field("rank", pa.int32(), nullable=False),
-        pa.field("track_id", pa.string(), nullable=False),
-        pa.field("score", pa.float32(), nullable=False),
-    ]
-)
+RECOMMENDATIONS = _schema(user_id=pa.string(), rank=pa.int32(), track_id=pa.string(), score=pa.float32())
 """``recommendations/``: tracks that a user has not played, by rank from 1; the score is the dot product of their
 factors."""
 
@@ -297,22 +265,21 @@ ABSENT = -1
 VECTOR = pa.list_(pa.field("element", pa.float32(), nullable=False))
 """Floats that are never null, which are faster to write and read."""
 
-EXAMPLES = pa.schema(
-    [
-        pa.field("track_id", pa.string(), nullable=False),
-        pa.field("song_id", pa.string()),
-        pa.field("artist_group", pa.string(), nullable=False),
-        pa.field("chroma", VECTOR, nullable=False),
-        pa.field("timbre", VECTOR, nullable=False),
-        pa.field("n_segments", pa.int32(), nullable=False),
-        pa.field("lyric_vector", VECTOR, nullable=False),
-        pa.field("has_lyrics", pa.float32(), nullable=False),
-        pa.field("genre_index", pa.int32(), nullable=False),
-        pa.field("has_genre", pa.float32(), nullable=False),
-        pa.field("popularity_decile", pa.int32(), nullable=False),
-        pa.field("has_listens", pa.float32(), nullable=False),
-        pa.field("weight", pa.float32(), nullable=False),
-    ]
+EXAMPLES = _schema(
+    nullable={"song_id"},
+    track_id=pa.string(),
+    song_id=pa.string(),
+    artist_group=pa.string(),
+    chroma=VECTOR,
+    timbre=VECTOR,
+    n_segments=pa.int32(),
+    lyric_vector=VECTOR,
+    has_lyrics=pa.float32(),
+    genre_index=pa.int32(),
+    has_genre=pa.float32(),
+    popularity_decile=pa.int32(),
+    has_listens=pa.float32(),
+    weight=pa.float32(),
 )
 """``dataset/NAME/SPLIT/``: one row per example. Chroma and timbre have shape ``(300, 12)``, flat, zero from row
 ``n_segments``. Without lyrics the lyric vector is zero and ``has_lyrics`` 0; without genre or listens the index is
@@ -360,63 +327,47 @@ probabilities in nats; ``target_scores`` is null. Any other run has the output (
 ``target_scores``, and the genre columns are null; so is the entropy, except for deciles, whose scores are
 probabilities."""
 
-NEIGHBOURS = pa.schema(
-    [
-        pa.field("track_id", pa.string(), nullable=False),
-        pa.field("rank", pa.int32(), nullable=False),
-        pa.field("neighbour_id", pa.string(), nullable=False),
-        pa.field("distance", pa.float32(), nullable=False),
-    ]
-)
+NEIGHBOURS = _schema(track_id=pa.string(), rank=pa.int32(), neighbour_id=pa.string(), distance=pa.float32())
 """``neighbours/RUN/``: nearest tracks of each track, by rank from 1. The distance is 1 - cosine, or Euclidean; at
 equal distance the smaller track id comes first. A track has fewer than k rows if there are fewer other tracks."""
 
-MAPS = pa.schema(
-    [
-        pa.field("track_id", pa.string(), nullable=False),
-        pa.field("x", pa.float32(), nullable=False),
-        pa.field("y", pa.float32(), nullable=False),
-        pa.field("fitted", pa.bool_(), nullable=False),
-    ]
-)
+MAPS = _schema(track_id=pa.string(), x=pa.float32(), y=pa.float32(), fitted=pa.bool_())
 """``maps/RUN/``: coordinates of each track on the map of a run, sorted by track id, and whether the layout was fitted
 to the track or the track was placed into it. The axes have no unit: near tracks are similar, far distances mean
 little."""
 
-FILTER_RESPONSES = pa.schema(
-    [
-        pa.field("layer", pa.string(), nullable=False),
-        pa.field("stream", pa.string(), nullable=False),
-        pa.field("filter", pa.int32(), nullable=False),
-        pa.field("rank", pa.int32(), nullable=False),
-        pa.field("track_id", pa.string(), nullable=False),
-        pa.field("activation", pa.float32(), nullable=False),
-        pa.field("first_segment", pa.int32(), nullable=False),
-        pa.field("n_segments", pa.int32(), nullable=False),
-        pa.field("start", pa.float64()),
-        pa.field("end", pa.float64()),
-        pa.field("chroma", VECTOR),
-        pa.field("timbre", VECTOR),
-    ]
+FILTER_RESPONSES = _schema(
+    nullable={"start", "end", "chroma", "timbre"},
+    layer=pa.string(),
+    stream=pa.string(),
+    filter=pa.int32(),
+    rank=pa.int32(),
+    track_id=pa.string(),
+    activation=pa.float32(),
+    first_segment=pa.int32(),
+    n_segments=pa.int32(),
+    start=pa.float64(),
+    end=pa.float64(),
+    chroma=VECTOR,
+    timbre=VECTOR,
 )
 """``studies/RUN/filters.parquet``: the songs with the highest activation of each convolution filter, by rank from 1,
 and the position of the maximum. The stream is ``chroma``, ``timbre`` or ``segments`` (both). The receptive field is
 stated in rows of the example and in seconds of the song (null if ``songs/`` lacks them), with its unscaled chroma
 and timbre, flat; null for an input that the filter does not have."""
 
-OCCLUSION = pa.schema(
-    [
-        pa.field("hidden", pa.string(), nullable=False),
-        pa.field("genre", pa.string()),
-        pa.field("figure", pa.string(), nullable=False),
-        pa.field("examples", pa.int32(), nullable=False),
-        pa.field("affected", pa.int32(), nullable=False),
-        pa.field("full", pa.float64(), nullable=False),
-        pa.field("occluded", pa.float64(), nullable=False),
-        pa.field("change", pa.float64(), nullable=False),
-        pa.field("low", pa.float64()),
-        pa.field("high", pa.float64()),
-    ]
+OCCLUSION = _schema(
+    nullable={"genre", "low", "high"},
+    hidden=pa.string(),
+    genre=pa.string(),
+    figure=pa.string(),
+    examples=pa.int32(),
+    affected=pa.int32(),
+    full=pa.float64(),
+    occluded=pa.float64(),
+    change=pa.float64(),
+    low=pa.float64(),
+    high=pa.float64(),
 )
 """``studies/RUN/occlusion.parquet``: a metric of the test split, complete and with ``lyrics``, ``audio``, ``chroma``
 or ``timbre`` hidden, for one genre (or decile) or, if that is null, for all. ``affected`` is the number of examples
