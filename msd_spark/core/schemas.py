@@ -128,6 +128,11 @@ def _array_type(array: Array) -> pa.DataType:
     return pa.list_(pa.field("element", kind, nullable=False))
 
 
+def _schema(nullable: Collection[str] = (), **columns: pa.DataType) -> pa.Schema:
+    """Return a schema from types by column name; only the columns in `nullable` may be null."""
+    return pa.schema([pa.field(name, kind, nullable=name in nullable) for name, kind in columns.items()])
+
+
 SCALAR_COLUMNS: dict[str, pa.DataType] = {
     name: _scalar_type(table.columns[name].str)
     for table in TABLES
@@ -150,12 +155,6 @@ SONGS = pa.schema(
     ]
 )
 """``songs/``: one row per track with every field of its song file, and the file, tar member or row it was read from."""
-
-
-def _schema(nullable: Collection[str] = (), **columns: pa.DataType) -> pa.Schema:
-    """Return a schema from types by column name; only the columns in `nullable` may be null."""
-    return pa.schema([pa.field(name, kind, nullable=name in nullable) for name, kind in columns.items()])
-
 
 REJECTED = _schema(
     nullable={"member", "unit"},
