@@ -91,7 +91,12 @@ class FactorSettings(Settings):
         0, "write N tracks per user into recommendations/", name="recommend", metavar="N", check=at_least(0)
     )
     users_per_task: int = option(4096, "users per Spark task", check=at_least(1))
-    blocks: int = option(10, "blocks of users and of tracks in Spark's ALS", check=at_least(1))
+    blocks: int | None = option(
+        None,
+        "blocks of users and of tracks in Spark's ALS (default: one per million play counts, 2 to 64)",
+        metavar="N",
+        check=at_least(1),
+    )
     allow_too_few: bool = option(False, "if too few listens are left, remove factors/ instead of failing")
     seed: int = option(0, "random seed")
 

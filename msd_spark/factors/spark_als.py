@@ -77,6 +77,7 @@ class Fitter:
             If Spark fails, or a user or track has no finite factors.
         """
         folder = self.stage(name, listens)
+        blocks = self.settings.blocks or default_blocks(listens.plays.nnz)
         als = ALS(
             rank=parameters.rank,
             maxIter=parameters.iterations,
@@ -87,8 +88,8 @@ class Fitter:
             itemCol="track",
             ratingCol="rating",
             seed=self.settings.seed,
-            numUserBlocks=self.settings.blocks,
-            numItemBlocks=self.settings.blocks,
+            numUserBlocks=blocks,
+            numItemBlocks=blocks,
         )
         try:
             with progress(self.session, f"factors: ALS of rank {parameters.rank}"):
@@ -107,6 +108,17 @@ class Fitter:
         except Exception as error:  # Spark wraps a worker's failure in several types
             raise UserError(f"ALS failed: {last_words(error)}") from error
         return Factors(listens.users, listens.tracks, users, tracks)
+
+
+def default_blocks(pairs: int) -> int:
+    """Return the blocks for a number of (user, track) pairs; more of them cost more than they save.
+
+    Examples
+    --------
+    >>> default_blocks(20_000), default_blocks(8_000_000), default_blocks(10**9)
+    (2, 8, 64)
+    """
+    return min(64, max(2, pairs // 1_000_000))
 
 
 def part_path(folder: str, number: int) -> str:

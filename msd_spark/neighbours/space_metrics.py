@@ -165,6 +165,7 @@ def probe(vectors: np.ndarray, trait: np.ndarray, groups: np.ndarray, seed: int,
     from sklearn.model_selection import GroupKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import FunctionTransformer, StandardScaler
+    from threadpoolctl import threadpool_limits
 
     of_classes = np.issubdtype(trait.dtype, np.integer)
     known = trait != UNKNOWN if of_classes else np.isfinite(trait)
@@ -181,7 +182,8 @@ def probe(vectors: np.ndarray, trait: np.ndarray, groups: np.ndarray, seed: int,
     cut = FunctionTransformer(np.clip, kw_args={"a_min": -MOST_DEVIATIONS, "a_max": MOST_DEVIATIONS})
     predicted = []
     for candidate in (make_pipeline(StandardScaler(), cut, model), guess):
-        with warnings.catch_warnings():
+        # For matrices of this size BLAS threads wait for each other longer than they compute.
+        with warnings.catch_warnings(), threadpool_limits(1):
             warnings.simplefilter("ignore", ConvergenceWarning)  # nearly converged is good enough
             predicted.append(cross_val_predict(candidate, values, true, cv=parts))
     score = accuracy_score if of_classes else mean_absolute_error
