@@ -30,7 +30,7 @@ Ingest = Callable[..., Summary]
 
 @pytest.fixture
 def ingest(spark: SparkSession) -> Ingest:
-    """The job, by warehouse, locations and settings."""
+    """The job as a function of warehouse, locations and settings."""
 
     def run(uri: Path, *locations: Path | str, **settings: Any) -> Summary:
         return job.ingest(spark, IngestSettings(tuple(map(str, locations)), warehouse=str(uri), **settings))
@@ -52,7 +52,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def loose(spark: SparkSession, packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The warehouse of the loose files."""
+    """A warehouse ingested from the loose files."""
     uri = tmp_path_factory.mktemp("loose")
     job.ingest(spark, IngestSettings((str(packed / "songs"),), warehouse=str(uri), inputs_per_unit=20))
     return uri
@@ -200,7 +200,7 @@ def test_mixed_sources_keep_each_track_once(ingest: Ingest, packed: Path, loose:
     assert {row["reason"] for row in rejected(uri)} == {"duplicate_track_id"}
 
 
-def test_a_summary_file_is_refused_or_taken_as_rows(ingest: Ingest, packed: Path, loose: Path, tmp_path: Path) -> None:
+def test_a_summary_file_is_refused_or_read_as_rows(ingest: Ingest, packed: Path, loose: Path, tmp_path: Path) -> None:
     refused, taken = tmp_path / "refused", tmp_path / "taken"
     ingest(refused, packed / "summary")
     assert sums(refused) == (2, 0, 2, 0)
@@ -216,7 +216,7 @@ def test_a_summary_file_is_refused_or_taken_as_rows(ingest: Ingest, packed: Path
 # Locations
 
 
-def test_a_glob_takes_what_it_matches(ingest: Ingest, packed: Path, tmp_path: Path) -> None:
+def test_a_glob_selects_its_matches(ingest: Ingest, packed: Path, tmp_path: Path) -> None:
     ingest(tmp_path, f"{packed}/songs/[AB]")
     expected = [path.stem for path in song_files(packed) if path.stem[2] in "AB"]
     assert songs(tmp_path)["track_id"].to_pylist() == expected
@@ -225,7 +225,7 @@ def test_a_glob_takes_what_it_matches(ingest: Ingest, packed: Path, tmp_path: Pa
 
 def test_a_manifest_names_songs_and_folders(ingest: Ingest, packed: Path, shelf: Path, tmp_path: Path) -> None:
     one, two = song_files(packed)[50:52]
-    lines = ["# what to take", str(one), "", str(two), str(shelf), f"{packed}/songs/nowhere/TRZZZZZ128F0000000.h5"]
+    lines = ["# songs", str(one), "", str(two), str(shelf), f"{packed}/songs/nowhere/TRZZZZZ128F0000000.h5"]
     (tmp_path / "list.txt").write_text("\n".join(lines))
     uri = tmp_path / "w"
     ingest(uri, manifest=str(tmp_path / "list.txt"))
@@ -247,7 +247,7 @@ def test_known_tracks_are_found_or_missing(ingest: Ingest, packed: Path, loose: 
     assert_same_songs(uri, loose)
 
 
-def test_a_limit_takes_so_many_songs(ingest: Ingest, packed: Path, loose: Path, tmp_path: Path) -> None:
+def test_a_limit_reads_that_many_songs(ingest: Ingest, packed: Path, loose: Path, tmp_path: Path) -> None:
     ingest(tmp_path, packed / "songs", limit=33, inputs_per_unit=20)
     assert sums(tmp_path) == (33, 33, 0, 0)
     ingest(tmp_path, packed / "songs", inputs_per_unit=20)
@@ -266,7 +266,7 @@ def test_a_dry_run_writes_nothing(spark: SparkSession, packed: Path, tmp_path: P
 # Reruns
 
 
-def test_a_rerun_does_nothing_again(ingest: Ingest, packed: Path, shelf: Path, tmp_path: Path) -> None:
+def test_a_rerun_repeats_nothing(ingest: Ingest, packed: Path, shelf: Path, tmp_path: Path) -> None:
     uri = tmp_path / "w"
     locations = shelf, packed / "tar"  # with duplicates
     first = ingest(uri, *locations, inputs_per_unit=5)
@@ -279,9 +279,7 @@ def test_a_rerun_does_nothing_again(ingest: Ingest, packed: Path, shelf: Path, t
     assert not (uri / WORK).exists()
 
 
-def test_changes_are_taken_up_and_the_rest_is_left_alone(
-    ingest: Ingest, packed: Path, shelf: Path, tmp_path: Path
-) -> None:
+def test_changes_are_read_and_the_rest_is_left_alone(ingest: Ingest, packed: Path, shelf: Path, tmp_path: Path) -> None:
     uri, fresh = tmp_path / "w", tmp_path / "fresh"
     ingest(uri, shelf, inputs_per_unit=5)
     before = files(uri)
@@ -323,9 +321,7 @@ def test_a_location_that_is_no_longer_named_is_not_dropped_without_replace(
     assert songs(uri)["track_id"].to_pylist() == expected
 
 
-def test_a_file_that_could_not_be_read_is_tried_again(
-    ingest: Ingest, packed: Path, shelf: Path, tmp_path: Path
-) -> None:
+def test_an_unreadable_file_is_retried(ingest: Ingest, packed: Path, shelf: Path, tmp_path: Path) -> None:
     uri, late = tmp_path / "w", song_files(packed)[70]
     (shelf / late.name).symlink_to(tmp_path / "later.h5")
     ingest(uri, shelf, inputs_per_unit=5)
@@ -336,8 +332,8 @@ def test_a_file_that_could_not_be_read_is_tried_again(
     assert sums(uri) == (41, 41, 0, 0)
 
 
-def test_a_key_that_was_missing_is_tried_again(ingest: Ingest, packed: Path, tmp_path: Path) -> None:
-    """Keys are not listed, so nothing but the retry can notice that one has come."""
+def test_a_missing_key_is_retried(ingest: Ingest, packed: Path, tmp_path: Path) -> None:
+    """Keys are not listed, so that only a retry finds a new one."""
     here, late = song_files(packed)[:2]
     for path in (here, late):
         (tmp_path / "songs" / song_path(path.stem)).parent.mkdir(parents=True, exist_ok=True)
@@ -353,7 +349,7 @@ def test_a_key_that_was_missing_is_tried_again(ingest: Ingest, packed: Path, tmp
     assert again.facts["units done before"] == again.facts["units"]
 
 
-def test_a_duplicate_comes_back_when_the_kept_copy_goes(
+def test_a_duplicate_returns_when_the_kept_copy_is_removed(
     ingest: Ingest, packed: Path, shelf: Path, tmp_path: Path
 ) -> None:
     uri, fresh, first = tmp_path / "w", tmp_path / "fresh", tmp_path / "a"
@@ -373,7 +369,7 @@ def test_a_duplicate_comes_back_when_the_kept_copy_goes(
     assert kept_from[copies[1].stem] == first
 
 
-def test_a_file_that_is_no_song_is_rejected_with_its_reason(ingest: Ingest, shelf: Path, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_song_is_rejected_with_its_reason(ingest: Ingest, shelf: Path, tmp_path: Path) -> None:
     some = sorted(shelf.iterdir())[0]
     shutil.copy(some, shelf / "TRYYYYY128F0000000.h5")
     (shelf / "TRZZZZZ128F0000000.h5").write_bytes(some.read_bytes()[:5000])

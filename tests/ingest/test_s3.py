@@ -1,4 +1,4 @@
-"""Songs in an object store: a moto server on this machine."""
+"""Songs in an object store: a local moto server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def local(spark: SparkSession, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The warehouse of the same songs on this machine's disk."""
+    """A warehouse ingested from the same songs on a local disk."""
     uri = tmp_path_factory.mktemp("local")
     ingest(spark, IngestSettings((str(data / "songs"),), warehouse=str(uri)))
     return uri
@@ -64,7 +64,7 @@ def test_ten_thousand_tiny_keys_hide_no_song(store: ObjectStore, data: Path, loc
 
 @pytest.fixture
 def here(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This process uses the server, too: without Spark a test takes a second."""
+    """Let this process use the server too: without Spark a test takes a second."""
     for name, value in store.environment().items():
         monkeypatch.setenv(name, value)
     locations._remote.cache_clear()
@@ -73,7 +73,7 @@ def here(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("here")
-def test_known_tracks_are_had_without_listing_and_missing_ones_are_told(
+def test_known_tracks_are_read_without_listing_and_missing_ones_are_rejected(
     store: ObjectStore, data: Path, local: Path, tmp_path: Path
 ) -> None:
     store.create("known")
@@ -108,7 +108,7 @@ def test_packed_songs_are_streamed(
 
 @pytest.fixture
 def reader(store: ObjectStore, here: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """We are someone who may not have the keys under ``songs/A/``; the server enforces it."""
+    """Use an account that may not read the keys under ``songs/A/``; the server enforces it."""
     options = {"endpoint_url": store.address, "region_name": REGION}
     iam = boto3.client("iam", aws_access_key_id="x", aws_secret_access_key="x", **options)
     iam.create_user(UserName="reader")
@@ -125,7 +125,7 @@ def reader(store: ObjectStore, here: None, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.usefixtures("reader")
-def test_denied_keys_are_told(store: ObjectStore, data: Path, tmp_path: Path) -> None:
+def test_denied_keys_are_rejected(store: ObjectStore, data: Path, tmp_path: Path) -> None:
     store.create("guarded")
     store.put("guarded", keys(data / "songs"))
     uri = tmp_path / "w"

@@ -1,4 +1,4 @@
-"""A stand-in for Spark, in this process and one task at a time, and small song files to ingest with it."""
+"""A substitute for Spark that runs tasks one by one in this process, and small song files to ingest with it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Items:
         self.items = list(items)
 
     def flatMap(self, function: Callable[[Any], Iterable[Any]]) -> _Items:  # noqa: N802 - Spark's name
-        return _Items(found for item in self.items for found in function(item))
+        return _Items(result for item in self.items for result in function(item))
 
     def collect(self) -> list[Any]:
         return self.items
@@ -77,7 +77,7 @@ def image(number: int, title: str = "") -> bytes:
 
 
 def write_songs(folder: Path, numbers: Iterable[int], title: str = "") -> list[Path]:
-    """Write song files named like their tracks."""
+    """Write song files named after their tracks."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for number in numbers:
@@ -89,6 +89,8 @@ def write_songs(folder: Path, numbers: Iterable[int], title: str = "") -> list[P
 
 
 def rows(warehouse: Path, *table: str) -> list[dict[str, Any]]:
-    """Return a table's rows, in an order that does not depend on its files."""
-    found = pq.read_table(warehouse.joinpath(*table), partitioning=None).to_pylist()
-    return sorted(found, key=lambda row: tuple(str(row.get(name)) for name in ("track_id", "source", "member", "unit")))
+    """Return the rows of a table, in an order that does not depend on its files."""
+    table_rows = pq.read_table(warehouse.joinpath(*table), partitioning=None).to_pylist()
+    return sorted(
+        table_rows, key=lambda row: tuple(str(row.get(name)) for name in ("track_id", "source", "member", "unit"))
+    )
