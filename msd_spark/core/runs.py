@@ -61,12 +61,16 @@ def newest_run(warehouse: Warehouse) -> str:
 def only_dataset(warehouse: Warehouse) -> str:
     """Return the name of the one dataset: the default of ``--dataset``.
 
+    Datasets that ``train --protocol`` derived from others do not count.
+
     Raises
     ------
     UserError
         If there is none, or more than one.
     """
     names = sorted(_with_metadata(warehouse, DATASETS))
+    if len(names) > 1:
+        names = [name for name in names if "protocol" not in warehouse.read_json(DATASETS, name, METADATA)]
     if not names:
         raise UserError(f"no dataset in {warehouse.path(DATASETS)}; run msd-spark dataset first")
     if len(names) > 1:

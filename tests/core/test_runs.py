@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.runs import newest_run, read_run
+from msd_spark.core.runs import newest_run, only_dataset, read_run
 from msd_spark.core.warehouse import Warehouse
 
 
@@ -27,3 +27,17 @@ def test_incomplete_metadata_are_refused(tmp_path: Path) -> None:
     warehouse.write_json({"target": {}, "dataset": {}, "geometry": {}}, "models", "old", "metadata.json")
     with pytest.raises(UserError, match="lacks normalisation, lyric_vectors; another version wrote it"):
         read_run(warehouse, "old")
+
+
+def test_a_dataset_is_the_default_if_it_is_the_only_one_apart_from_those_of_a_protocol(tmp_path: Path) -> None:
+    warehouse = Warehouse(str(tmp_path))
+    with pytest.raises(UserError, match=r"no dataset in .*; run msd-spark dataset first"):
+        only_dataset(warehouse)
+    for name, metadata in {"genre": {}, "genre-2019": {"protocol": {}}}.items():
+        (tmp_path / "dataset" / name).mkdir(parents=True)
+        warehouse.write_json(metadata, "dataset", name, "metadata.json")
+    assert only_dataset(warehouse) == "genre"
+    (tmp_path / "dataset" / "other").mkdir()
+    warehouse.write_json({}, "dataset", "other", "metadata.json")
+    with pytest.raises(UserError, match=r"several datasets in .*: genre, other; choose one by --dataset"):
+        only_dataset(warehouse)
