@@ -33,9 +33,9 @@ def test_a_dataset_is_the_default_if_it_is_the_only_one_apart_from_those_of_a_pr
     warehouse = Warehouse(str(tmp_path))
     with pytest.raises(UserError, match=r"no dataset in .*; run msd-spark dataset first"):
         only_dataset(warehouse)
-    for name, metadata in {"genre": {}, "genre-2019": {"protocol": {}}}.items():
+    for name in ("genre", "genre-2019"):
         (tmp_path / "dataset" / name).mkdir(parents=True)
-        warehouse.write_json(metadata, "dataset", name, "metadata.json")
+        warehouse.write_json({"protocol": {}} if name == "genre-2019" else {}, "dataset", name, "metadata.json")
     assert only_dataset(warehouse) == "genre"
     (tmp_path / "dataset" / "other").mkdir()
     warehouse.write_json({}, "dataset", "other", "metadata.json")
