@@ -68,7 +68,8 @@ def occlusion_text(occlusion: pa.Table) -> str:
             change = f"{row['change']:+.3f}{' *' if excludes_0 else ''}"
             rows.setdefault(row["genre"], first)[f"no {row['hidden']}"] = change
     overall = rows.pop(None, None)
-    return tabulate([*rows.values(), *([overall] if overall else [])], headers="keys", tablefmt="simple")
+    shown = [*rows.values(), *([overall] if overall else [])]
+    return tabulate(shown, headers="keys", tablefmt="simple", disable_numparse=True)
 
 
 if __name__ == "__main__":
