@@ -12,8 +12,9 @@ from training.evaluation.deciding import LESS_IS_BETTER
 from training.evaluation.table import SHORT
 
 NOTE = (
-    "Means over seeds (n = {seeds}), with {level:.0%} intervals from {resamples:,} resamples of artists and seeds; ± is "
-    "the standard deviation over the seeds. If the interval of a difference contains 0, the difference is not significant."
+    "Means over seeds (n = {seeds}), with {level:.0%} intervals from {resamples:,} resamples of artists and seeds; "
+    "± is the standard deviation over the seeds. If the interval of a difference contains 0, the difference is not "
+    "significant."
 )
 
 
