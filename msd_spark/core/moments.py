@@ -14,8 +14,8 @@ SMALLEST_DEVIATION = 1e-6
 class Moments:
     """Count, mean and sum of squared differences from the mean, per column, in float64.
 
-    Parts are combined by Chan's method, which subtracts no large numbers and so stays accurate for a small standard
-    deviation beside a large mean.
+    Parts are combined by Chan's method, which subtracts no large numbers: a standard deviation much smaller than the
+    mean stays accurate.
 
     References
     ----------

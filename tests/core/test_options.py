@@ -31,7 +31,7 @@ class Model(Settings):
     dropout: float | None = option(None, "share of units to drop", check=between(0, 1))
     kinds: tuple[str, ...] = option(("a",), "kinds", choices=("a", "b"))
     layers: Layers = Layers()
-    head: Layers = nested(Layers(1, 2), without=["width"])
+    head: Layers = nested(Layers(1, 2), without={"width": "use --depth"})
     batch: int = 32
 
 

@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -195,3 +196,21 @@ def test_tables_that_are_not_there_or_not_whole(tmp_path: Path, left: tuple[str,
 def test_json_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere\.json"):
         Warehouse(str(tmp_path)).read_json("nowhere.json")
+
+
+def test_columns_and_rows_of_a_table_are_read(tmp_path: Path) -> None:
+    warehouse = Warehouse(str(tmp_path))
+    table = pa.table({"number": [1, 2, 3], "name": ["a", "b", "c"]})
+    warehouse.write_arrow(table, "songs")
+    assert warehouse.read_table(None, "songs").equals(table)
+    assert warehouse.read_table(["name"], "songs", filter=pads.field("number") > 1).to_pydict() == {"name": ["b", "c"]}
+    files = warehouse.table_files("songs")
+    assert files.paths == (f"{tmp_path}/songs/part-0.parquet",)
+    assert files.sizes == (Path(files.paths[0]).stat().st_size,)
+    assert warehouse.table_files("nowhere").paths == ()
+
+
+def test_a_partition_in_the_path_of_a_table_adds_no_column(tmp_path: Path) -> None:
+    warehouse = Warehouse(str(tmp_path))
+    warehouse.write_arrow(numbers(1), "rejected", "stage=ingest")
+    assert warehouse.read_table(None, "rejected", "stage=ingest").column_names == ["number"]

@@ -42,7 +42,7 @@ _ROWS = tuple(
 )
 _RESTS = tuple((*row_shape(item), element_type(item).itemsize) for item in ITEMS)
 _ROW_BYTES = tuple(int(np.prod(rest)) for rest in _RESTS)
-_WANTED = {name: np.dtype(kind.value_type.to_pandas_dtype()) for name, kind in ARRAY_COLUMNS.items()}
+_TYPES = {name: np.dtype(kind.value_type.to_pandas_dtype()) for name, kind in ARRAY_COLUMNS.items()}
 
 
 def read_directly(image: bytes, skeleton: Skeleton, lengths: list[int], indices: list[int]) -> Song:
@@ -115,21 +115,21 @@ def _doubles(chunks: list[list[bytes]], lengths: list[int]) -> dict[int, np.ndar
         for place, length in zip(places, sizes, strict=True):
             stop = first + len(chunks[place])
             rows = values[first:stop].reshape(-1)[:length]
-            arrays[place] = rows.astype(_WANTED[ARRAYS[place].name], copy=False)
+            arrays[place] = rows.astype(_TYPES[ARRAYS[place].name], copy=False)
             first = stop
     return arrays
 
 
 def _others(array: Array, chunks: list[bytes], length: int) -> np.ndarray:
     """Return an array of strings or integers, or an empty array."""
-    wanted = _WANTED[array.name]
+    target = _TYPES[array.name]
     if not chunks:
-        return np.array([], wanted)
+        return np.array([], target)
     dtype = np.dtype(array.dtype)
     if dtype.kind == "S":
         width = string_width(chunks, dtype.itemsize)
         return _strings(unshuffle_bytes(chunks, dtype.itemsize, length, width), width)
-    return np.frombuffer(unshuffle_bytes(chunks, dtype.itemsize, length, dtype.itemsize), dtype).astype(wanted)
+    return np.frombuffer(unshuffle_bytes(chunks, dtype.itemsize, length, dtype.itemsize), dtype).astype(target)
 
 
 def _strings(octets: bytes, size: int) -> np.ndarray:
