@@ -91,14 +91,12 @@ def reported(name: str) -> Iterator[None]:
 def parse(settings: type[S], words: Sequence[str], verb: Verb) -> S:
     """Return settings from the words of a command line and from ``--settings FILE``; the command line wins.
 
-    An unknown option or a value of the wrong type prints an explanation and exits with status 2.
-
     Raises
     ------
     UserError
         If the settings file cannot be read or has an unknown option.
     OptionError
-        If a value is not allowed.
+        If an option is unknown, lacks a value, or has a value of the wrong type or outside its range.
     """
     check_left_out(words, settings)
     from_file = words_of(read_settings(settings_path(words), settings, verb.name), settings)
