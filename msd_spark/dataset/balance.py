@@ -2,8 +2,7 @@
 
 A genre with fewer tracks than rows repeats its tracks, each as often as the others or once more. A genre with more
 tracks leaves some out. A seeded hash of the track id chooses them, so the choice does not depend on the order of the
-tracks, and a new track replaces at most one other. The original project drew with replacement even where a genre
-had enough tracks; 4,000 draws from 4,000 tracks leave out 37 % of them.
+tracks, and a new track replaces at most one other. The original project drew with replacement even from enough tracks.
 """
 
 from __future__ import annotations
@@ -27,11 +26,8 @@ ORIGINAL = "4000:1000"
 class BalanceRule:
     """Number of rows per genre in the train split.
 
-    Attributes
-    ----------
-    kind : str
-        ``none``; ``counts`` for `largest` rows of the genre with the most tracks and `others` of
-        every other; ``sqrt`` for rows in proportion to the square root of the genre's tracks, with the same total.
+    `kind` is ``none``; ``counts`` for `largest` rows of the genre with the most tracks and `others` of every other; or
+    ``sqrt`` for rows in proportion to the square root of the genre's tracks, with the same total.
     """
 
     kind: str = "none"
@@ -82,17 +78,9 @@ def _allocate(total: int, weights: dict[str, float]) -> dict[str, int]:
 
 
 def resample(train: pd.DataFrame, rule: BalanceRule) -> np.ndarray:
-    """Return how many rows each track of the train split gets.
+    """Return how many rows each track of the train split gets, 0 if it is left out.
 
-    Parameters
-    ----------
-    train : pandas.DataFrame
-        ``track_id`` and ``genre``; a track without a genre (null) gets one row.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape ``(n_tracks,)``, int64; 0 for a track that is left out.
+    `train` has ``track_id`` and ``genre``; a track without a genre (null) gets one row.
     """
     repeats = np.ones(len(train), np.int64)
     if rule.kind == "none":

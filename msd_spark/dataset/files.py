@@ -45,13 +45,7 @@ DICTIONARY_COLUMNS = ("track_id", "song_id", "artist_group", "chroma.list.elemen
 
 @dataclass(frozen=True)
 class ExampleForm:
-    """Form of a dataset's examples.
-
-    Attributes
-    ----------
-    n_tags, n_factors : int
-        Length of the tag vector and of the factors; 0 for a dataset without these columns.
-    """
+    """Form of a dataset's examples; `n_tags` and `n_factors` are 0 for a dataset without these columns."""
 
     geometry: Geometry
     n_tags: int = 0
@@ -71,12 +65,8 @@ def part_name(file: int) -> str:
 def assemble(planned: pa.Table, segments: Mapping[str, np.ndarray], form: ExampleForm) -> pa.Table:
     """Return the examples of a file.
 
-    Parameters
-    ----------
-    planned : pyarrow.Table
-        In the schema `PLANNED`.
-    segments : mapping
-        ``chroma`` and ``timbre`` of shape ``(n, …)`` and ``n_segments`` ``(n,)``, in the order of `planned`.
+    `planned` has the schema `PLANNED`; `segments` has ``chroma`` and ``timbre`` of shape ``(n, …)`` and ``n_segments``
+    ``(n,)``, in the order of `planned`.
     """
     schema = form.schema
     columns: dict[str, Any] = {name: planned[name] for name in planned.column_names if name in schema.names}
@@ -144,17 +134,14 @@ def _flat(column: pa.ChunkedArray) -> np.ndarray:
 def normalisation(written: pd.DataFrame) -> dict[str, dict[str, list[float]]]:
     """Return the mean and standard deviation of each of `NORMALISED` in the train split.
 
-    Parameters
-    ----------
-    written : pandas.DataFrame
-        One row per file: ``split``, ``file`` and, for files of the train split, the `feature_moments` of the first
-        copy of each track. A track repeated to balance genres counts once.
+    `written` has one row per file: ``split``, ``file`` and, for files of the train split, the `feature_moments` of the
+    first copy of each track. A track repeated to balance genres counts once.
     """
     train = written[written["split"] == SPLITS[0]].sort_values("file")
     return {name: statistics(reduce(add, train[name])) for name in NORMALISED}
 
 
 def statistics(moments: Moments) -> dict[str, list[float]]:
-    """Return mean and standard deviation as the dataset's metadata records them."""
+    """Return mean and standard deviation in the form of the metadata."""
     mean, deviation = moments.mean_and_deviation()
     return {"mean": mean.tolist(), "deviation": deviation.tolist()}

@@ -15,14 +15,8 @@ from msd_spark.core.schemas import SPLITS
 class Step:
     """One step of the funnel.
 
-    Attributes
-    ----------
-    tracks : int
-        Remaining tracks that meet the condition of the step.
-    left_out : int
-        Tracks that the step dropped; 0 if the condition is not required.
-    by_genre : dict
-        `tracks` by genre; tracks without a genre are not counted.
+    `tracks` is the number of remaining tracks that meet the condition of the step, `by_genre` the same without tracks
+    that have no genre, and `left_out` the number of dropped tracks, 0 if the condition is not required.
     """
 
     name: str
@@ -32,13 +26,7 @@ class Step:
 
 
 class Funnel:
-    """Narrows a catalogue step by step and counts the tracks.
-
-    Parameters
-    ----------
-    genres : pandas.Series
-        The genre of every song, null if it has none.
-    """
+    """Count the songs of a catalogue that remain after each step; a genre is null if a song has none."""
 
     def __init__(self, genres: pd.Series) -> None:
         self.genres = genres
@@ -47,16 +35,7 @@ class Funnel:
         self.note("songs", self.remaining, required=False)
 
     def note(self, name: str, condition: np.ndarray, *, required: bool) -> None:
-        """Add a step.
-
-        Parameters
-        ----------
-        name : str
-        condition : numpy.ndarray
-            Shape ``(n_songs,)``, bool.
-        required : bool
-            Whether songs that do not meet the condition are dropped.
-        """
+        """Add a step; songs that do not meet a required condition are dropped."""
         inside = self.remaining & condition
         left_out = int(self.remaining.sum() - inside.sum()) if required else 0
         counts = self.genres[inside].value_counts()
@@ -66,13 +45,7 @@ class Funnel:
             self.remaining = inside
 
     def close(self, splits: pd.Series) -> None:
-        """Add the splits as the last steps, from the split of each song, null if it is in none.
-
-        Raises
-        ------
-        ValueError
-            If a song is neither in a split nor dropped by a step.
-        """
+        """Add the splits as the last steps, and check that each song is in one (not null) or was dropped."""
         self.note("examples", np.ones(len(self.genres), bool), required=False)
         for split in SPLITS:
             self.note(split, (splits == split).to_numpy(), required=False)

@@ -45,13 +45,7 @@ def run(settings: DatasetSettings) -> None:
 
 
 def check_inputs(warehouse: Warehouse, settings: DatasetSettings) -> None:
-    """Check, before Spark starts, that the inputs are there and that the dataset will have a target.
-
-    Raises
-    ------
-    UserError
-        With the command that makes what is missing.
-    """
+    """Check, before Spark starts, that the inputs exist and that the dataset will have a target."""
     for table in ("songs", *sorted(settings.needed_tables())):
         warehouse.require(table)
     if not (settings.tags or settings.factors or warehouse.is_complete("popularity")):
@@ -104,7 +98,7 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
 def compare_with_previous(
     warehouse: Warehouse, settings: DatasetSettings, examples: pd.DataFrame, summary: DatasetSummary
 ) -> None:
-    """Report the tracks that change their split compared with the replaced dataset, if its split rule is the same."""
+    """Report the tracks that change their split in a dataset that is replaced with the same split rule."""
     if not warehouse.is_complete(DATASETS, settings.name):
         return
     previous = warehouse.read_json(DATASETS, settings.name, METADATA)
@@ -155,7 +149,7 @@ def planned_tables(plan: pd.DataFrame, bundle: np.ndarray, joined: Joined) -> It
 
 
 def check_written(plan: pd.DataFrame, written: pd.DataFrame) -> None:
-    """Check that every planned row was written, including repeats, and ``songs/`` has not changed meanwhile."""
+    """Check that every planned row was written once per copy; it is not if ``songs/`` changed meanwhile."""
     planned = plan.groupby(["split", "file"]).size()
     rows = written.set_index(["split", "file"])["rows"]
     if len(rows) != len(planned) or not rows.reindex(planned.index, fill_value=0).equals(planned):

@@ -36,13 +36,7 @@ class DatasetSummary(Summary):
         print(f"{self.stage}: {text}", file=sys.stderr, flush=True)
 
     def report(self, funnel: Funnel, metadata: dict[str, Any], artist_groups: pd.Series) -> None:
-        """Add the counts of a dataset.
-
-        Parameters
-        ----------
-        artist_groups : pandas.Series
-            Of every song, including those that are not examples.
-        """
+        """Add the counts of a dataset; `artist_groups` also has the songs that are not examples."""
         counts, n_rows = funnel.counts(), sum(metadata["rows"].values())
         self.facts = counts | self.facts
         if n_rows != counts["examples"]:

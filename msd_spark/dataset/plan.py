@@ -17,17 +17,10 @@ NO_BALANCE = BalanceRule()
 
 @dataclass(frozen=True)
 class FileRule:
-    """How a split is divided into files.
+    """How a split is divided into files of one row group.
 
-    Attributes
-    ----------
-    rows_per_file : int
-        Examples per file, in one row group; the last file of a split may have fewer.
-    min_files : int
-        A split too small for this many files of `rows_per_file` gets smaller files, so that as many ranks can share
-        it, down to one example per file.
-    seed : int
-        Of the order of the examples.
+    A split too small for `min_files` files of `rows_per_file` gets smaller files, down to one example per file, so that
+    as many ranks can share it. `seed` determines the order of the examples.
     """
 
     rows_per_file: int = 256
@@ -61,22 +54,11 @@ def plan_examples(
 ) -> pd.DataFrame:
     """Assign a split, a file and a row to every example.
 
-    Parameters
-    ----------
-    tracks : pandas.DataFrame
-        Columns ``track_id``, ``artist_group``, ``genre`` (in `vocabulary`, or null), and ``listed``
-        if the split rule is by lists. Other columns are kept.
-    vocabulary : sequence of str
-        Genres by index.
-    balance : BalanceRule
-        Applied to the train split.
-
-    Returns
-    -------
-    pandas.DataFrame
-        With ``genre_index``, ``split``, ``copy`` (0 for a track's first row, 1 for its second …),
-        ``file`` (number within the split) and ``row`` added, sorted by split, file and row. The order within a split
-        is a seeded shuffle that does not depend on the order of `tracks`.
+    `tracks` has ``track_id``, ``artist_group``, ``genre`` (in `vocabulary`, or null) and, if the split rule is by
+    lists, ``listed``; other columns are kept. The plan adds ``genre_index`` (index into `vocabulary`), ``split``,
+    ``copy`` (0 for a track's first row, 1 for its second …), ``file`` (number within the split) and ``row``, and is
+    sorted by split, file and row. The order within a split is a seeded shuffle that does not depend on the order of
+    `tracks`.
     """
     plan = tracks.copy()
     index = {genre: number for number, genre in enumerate(vocabulary)}

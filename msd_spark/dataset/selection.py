@@ -18,7 +18,7 @@ from msd_spark.io.lines import read_lines
 
 
 def join(warehouse: Warehouse, track_ids: pd.Series, settings: DatasetSettings) -> Joined:
-    """Look each track up in the tables besides ``songs/``."""
+    """Look up each track in the tables besides ``songs/``."""
     side, required = SideTables(warehouse, track_ids, settings.needed_tables()), settings.requirements
     nothing = Vectors.none(len(track_ids))
     lyrics, lyric_fingerprint = side.lyrics(settings.geometry.lyric_size)
@@ -63,13 +63,7 @@ def read_lists(
 
 
 def narrow(tracks: pd.DataFrame, joined: Joined, settings: DatasetSettings) -> tuple[Funnel, list[str], dict[str, int]]:
-    """Select the songs that become examples; return the funnel, the genres by index, and counts of rare genres.
-
-    Raises
-    ------
-    UserError
-        If no song remains, with the tracks after each step.
-    """
+    """Select the songs that become examples; return the funnel, the genres by index, and counts of rare genres."""
     required = settings.requirements
     funnel = Funnel(joined.genre)
     funnel.note("with segments", (tracks["n_segments"] > 0).to_numpy(), required=True)

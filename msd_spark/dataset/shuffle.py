@@ -36,15 +36,7 @@ PLAN = f"{UNFINISHED}plan.parquet"
 
 @dataclass(frozen=True)
 class Target:
-    """Where examples are written, and their form.
-
-    Attributes
-    ----------
-    warehouse : str
-        Its address.
-    staging : str
-        Folder on the warehouse's filesystem, with one folder per split.
-    """
+    """Form of the examples and where they are written: a `staging` folder with one folder per split."""
 
     warehouse: str
     staging: str
@@ -63,16 +55,10 @@ class File:
 
 @dataclass(frozen=True)
 class Reading:
-    """The rows that a task reads from a row group of ``songs/``.
+    """Rows to read from a row group of ``songs/``.
 
-    Attributes
-    ----------
-    track_ids : list of str
-        Of each example, with repeats, in the order of the rows.
-    rows : numpy.ndarray
-        Rows of the row group, in increasing order.
-    bundles, slots : numpy.ndarray
-        The bundle of each example, and its row within the bundle.
+    The arrays have one entry per example, with repeats: `rows` of the row group, in increasing order, and the bundle
+    and the row within the bundle (slot) that each example goes to.
     """
 
     path: str
@@ -90,19 +76,8 @@ Message = tuple[int, tuple[np.ndarray, dict[str, np.ndarray]]]
 def bundle_files(plan: pd.DataFrame, row_bytes: int) -> tuple[np.ndarray, list[list[File]]]:
     """Group consecutive files into bundles of at most `BUNDLE_BYTES`.
 
-    Parameters
-    ----------
-    plan : pandas.DataFrame
-        ``split`` and ``file`` of every example, sorted.
-    row_bytes : int
-        Bytes of the segments of an example.
-
-    Returns
-    -------
-    bundle : numpy.ndarray
-        Shape ``(n_examples,)``: the bundle of each example.
-    files : list of lists of File
-        The files of each bundle.
+    `plan` has the sorted ``split`` and ``file`` of every example, whose segments take `row_bytes`. Return the bundle of
+    each example and the files of each bundle.
     """
     sizes = plan.groupby(["split", "file"], sort=False).size()
     bundles: list[list[File]] = []
@@ -120,13 +95,7 @@ def bundle_files(plan: pd.DataFrame, row_bytes: int) -> tuple[np.ndarray, list[l
 def reading_tasks(plan: pd.DataFrame, bundle: np.ndarray, files: TableFiles) -> list[list[Reading]]:
     """Return what each task reads: consecutive row groups with about `SONGS_PER_TASK` songs.
 
-    Parameters
-    ----------
-    plan : pandas.DataFrame
-        ``track_id``, ``source_file``, ``row_group`` and ``source_row`` of every example.
-    bundle : numpy.ndarray
-        Of every example.
-    files : TableFiles
+    `plan` has ``track_id``, ``source_file``, ``row_group`` and ``source_row`` of every example, `bundle` its bundle.
     """
     slots = np.arange(len(plan)) - np.searchsorted(bundle, bundle)
     places = plan[["source_file", "row_group", "source_row"]].to_numpy()
@@ -160,13 +129,10 @@ def write_plan(warehouse: Warehouse, planned: Iterable[pa.Table], staging: str) 
 def write_examples(
     session: SparkSession, tasks: list[list[Reading]], bundles: list[list[File]], target: Target
 ) -> pd.DataFrame:
-    """Write every planned example to its file.
+    """Write every planned example to its file; return one row per file.
 
-    Returns
-    -------
-    pandas.DataFrame
-        One row per file: ``split``, ``file``, ``rows`` (those that arrived) and, for the train split,
-        the moments that `msd_spark.dataset.files.normalisation` takes.
+    It has ``split``, ``file``, ``rows`` (the number received) and, for the train split, the moments that
+    `msd_spark.dataset.files.normalisation` takes.
     """
     context = session.sparkContext
     messages = context.parallelize(tasks, max(1, len(tasks))).flatMap(lambda task: read_task(task, target))

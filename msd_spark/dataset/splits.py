@@ -24,13 +24,8 @@ def hash_of(text: str) -> bytes:
 class SplitRule:
     """How tracks are assigned to splits.
 
-    Attributes
-    ----------
-    shares : tuple of float
-        Fractions of train, validation and test; they add up to 1.
-    by : str
-        ``artist``; ``track`` for comparison with work that leaks artists; ``lists`` if lists of ids
-        decide, without regard to shares and seed.
+    `shares` are the fractions of train, validation and test; they add up to 1. `by` is ``artist``; ``track`` for
+    comparison with work that leaks artists; or ``lists`` if lists of ids decide, without regard to shares and seed.
     """
 
     shares: tuple[float, float, float] = (0.7, 0.1, 0.2)
@@ -49,13 +44,7 @@ class SplitRule:
 
 
 def split_of_tracks(tracks: pd.DataFrame, rule: SplitRule) -> pd.Series:
-    """Return the split of every track.
-
-    Parameters
-    ----------
-    tracks : pandas.DataFrame
-        ``track_id`` and ``artist_group``; if lists decide, ``listed`` with the split of each track.
-    """
+    """Return the split of each track by its ``track_id`` or ``artist_group``, or as ``listed``."""
     if rule.by == "lists":
         return tracks["listed"]
     keys = tracks["track_id" if rule.by == "track" else "artist_group"]
@@ -63,19 +52,10 @@ def split_of_tracks(tracks: pd.DataFrame, rule: SplitRule) -> pd.Series:
 
 
 def read_split_list(lines: Iterable[str]) -> tuple[list[str], list[tuple[int, str, str]]]:
-    """Return the ids of a list, and the lines without one.
+    """Return the ids of a list in order, and line number, reason and text of the lines without one.
 
-    Parameters
-    ----------
-    lines : iterable of str
-        One track id or song id per line. Text after a tab, empty lines and lines that start with ``#`` are ignored.
-
-    Returns
-    -------
-    ids : list of str
-        In the order of the list.
-    refused : list of (int, str, str)
-        Line number, reason (``bad_id`` or ``repeated_id``) and text.
+    A line holds one track id or song id. Text after a tab, empty lines and lines that start with ``#`` are ignored. The
+    reason is ``bad_id`` or ``repeated_id``.
     """
     ids: dict[str, None] = {}
     refused: list[tuple[int, str, str]] = []
@@ -93,19 +73,10 @@ def read_split_list(lines: Iterable[str]) -> tuple[list[str], list[tuple[int, st
 
 
 def listed_splits(tracks: pd.DataFrame, lists: Mapping[str, Iterable[str]]) -> pd.Series:
-    """Return the split of each track according to lists of ids; null for tracks in no list.
+    """Return the split of each track (``track_id``, ``song_id``) according to lists; null if it is in none.
 
-    Parameters
-    ----------
-    tracks : pandas.DataFrame
-        ``track_id`` and ``song_id``.
-    lists : mapping
-        Split to track ids and song ids. A song id selects all tracks of the song.
-
-    Raises
-    ------
-    ValueError
-        If a track is in two lists, by either of its ids.
+    `lists` maps a split to track ids and song ids. A song id selects all tracks of the song. A track in two lists, by
+    either of its ids, is an error.
     """
     splits = pd.Series(None, index=tracks.index, dtype=object)
     for split, ids in lists.items():

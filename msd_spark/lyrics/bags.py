@@ -18,18 +18,8 @@ _TRACK_ID = np.dtype("S18")
 class Bags:
     """Bags of words, one after another.
 
-    Attributes
-    ----------
-    track_ids : numpy.ndarray
-        Shape ``(n_bags,)``, 18 bytes each.
-    musixmatch_ids : numpy.ndarray
-        Shape ``(n_bags,)``, int64; 0 if unknown.
-    offsets : numpy.ndarray
-        Shape ``(n_bags + 1,)``, int64: bag ``i`` is ``indices[offsets[i]:offsets[i + 1]]``.
-    indices : numpy.ndarray
-        Shape ``(n_pairs,)``, int32: places in the header's list of words, from 1.
-    counts : numpy.ndarray
-        Shape ``(n_pairs,)``, int32: occurrences, at least 1.
+    Bag ``i`` is ``indices[offsets[i]:offsets[i + 1]]``: places in the header's list of words, from 1, with their
+    `counts` of occurrences, at least 1. `track_ids` have 18 bytes; a musiXmatch id is 0 if unknown.
     """
 
     track_ids: np.ndarray

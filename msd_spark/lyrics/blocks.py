@@ -35,18 +35,9 @@ _SHOWN = 60
 class TextBlock:
     """Consecutive complete lines of a file.
 
-    Attributes
-    ----------
-    source : str
-        Path or address of the file.
-    official_split : str
-        ``train`` or ``test``.
-    first_line : int
-        Number of the first line in the file, from 1.
-    text : bytes
-        Lines with their line feeds; only the last line of a truncated file has none.
-    carriage_returns : bool
-        Whether lines end with a carriage return and a line feed, as the line of words does.
+    `official_split` is ``train`` or ``test``, `first_line` a line number from 1. `text` has the line feeds; only the
+    last line of a truncated file has none. With `carriage_returns`, lines end with a carriage return and a line feed,
+    as the line of words does.
     """
 
     source: str
@@ -66,17 +57,7 @@ class TextBlock:
 
 @dataclass(frozen=True)
 class ParsedBlock:
-    """Bags and rejected lines of a block.
-
-    Attributes
-    ----------
-    source, official_split : str
-    bags : Bags
-    bag_lines : numpy.ndarray
-        Shape ``(n_bags,)``, int64: line number of each bag.
-    rejections : list of (int, Rejection)
-        With their line numbers.
-    """
+    """Bags and rejected lines of a block, with their line numbers."""
 
     source: str
     official_split: str
@@ -88,11 +69,8 @@ class ParsedBlock:
 def read_blocks(location: str, official_split: str) -> tuple[list[str], list[TextBlock]]:
     """Return the list of words and the text, in blocks, of a plain, gzipped or zipped file.
 
-    Raises
-    ------
-    UserError
-        If the file is missing, has no line of words before its first bag, ends within that line, or lists
-        different words in another line.
+    It is an error if there is no line of words before the first bag, or if it is truncated or repeated with other
+    words.
     """
     words: list[str] | None = None
     blocks: list[TextBlock] = []

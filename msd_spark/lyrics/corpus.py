@@ -15,15 +15,8 @@ from msd_spark.lyrics.blocks import ParsedBlock
 class Corpus:
     """Facts about all blocks together.
 
-    Attributes
-    ----------
-    n_lines : int
-        Lines except comments, empty lines and lines of words.
-    n_tracks : int
-    repeats : dict of int to list of int
-        By block, the places of bags whose track occurred earlier.
-    rejections : list of Rejection
-        In the order of files and lines.
+    `n_lines` does not count comments, empty lines and lines of words. `repeats` has, by block, the places of bags whose
+    track occurred earlier. `rejections` are in the order of files and lines.
     """
 
     n_lines: int

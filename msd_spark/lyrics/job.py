@@ -44,15 +44,8 @@ def run(settings: LyricsSettings) -> None:
 class Inputs:
     """What the driver reads before Spark starts.
 
-    Attributes
-    ----------
-    stems, words : list of str
-        The words of the header as listed, and un-stemmed.
-    blocks : list of TextBlock
-    vectors : dict of str to numpy.ndarray, or None
-        Word vectors, None if they are to be trained.
-    origin : str
-        Origin of the word vectors.
+    `stems` are the words of the header as listed, `words` the same un-stemmed. `vectors` is None if word vectors are to
+    be trained; `origin` describes where they come from.
     """
 
     stems: list[str]

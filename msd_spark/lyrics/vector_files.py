@@ -38,21 +38,10 @@ CONVERT = (
 
 
 def read_vectors(location: str, words: Collection[str], size: int) -> tuple[dict[str, np.ndarray], str]:
-    """Return the vectors of some words, and the format of the file.
+    """Return the vectors of some words, float32, and the format of the file: `TEXT`, `BINARY` or `GLOVE`.
 
-    The file may be plain, gzipped or zipped. Of a word that occurs twice, the first vector is returned.
-
-    Returns
-    -------
-    vectors : dict of str to numpy.ndarray
-        Shape ``(size,)``, float32.
-    form : str
-        ``word2vec text``, ``word2vec binary`` or ``GloVe text``.
-
-    Raises
-    ------
-    UserError
-        If the file is missing, truncated or of another format, or a vector has another size or is not finite.
+    The file may be plain, gzipped or zipped. Of a word that occurs twice, the first vector is returned. A truncated
+    file, and a vector of another size or with numbers that are not finite, is an error.
     """
     ending = f".{size}d.txt"  # for example of the files in glove.6B.zip
     try:

@@ -31,11 +31,6 @@ def find_vectors(source: str, words: Collection[str], size: int = GEOMETRY.lyric
     """Return the vectors of some words, and the format or package they come from.
 
     An existing file takes precedence over an installed package, and a package over gensim's downloader.
-
-    Raises
-    ------
-    UserError
-        If there is no such source, it cannot be read, has other dimensions or none of the words.
     """
     vectors, origin = _find(source, words, size)
     if not vectors:

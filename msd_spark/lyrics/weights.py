@@ -36,11 +36,7 @@ from msd_spark.lyrics.word_vectors import known
 class WordStatistics:
     """Frequencies of the words of a header in a corpus; statistics of two corpora can be added.
 
-    Attributes
-    ----------
-    n_bags : int
-    document_frequency, occurrences : numpy.ndarray
-        Shape ``(n_words,)``, int64: number of bags with the word, and its occurrences in all bags.
+    `document_frequency` is the number of bags with each word, `occurrences` the number of its occurrences in all bags.
     """
 
     n_bags: int
@@ -74,14 +70,9 @@ def word_weights(kind: str, statistics: WordStatistics, a: float = SIF_A) -> np.
 
 @dataclass(frozen=True)
 class LyricVectors:
-    """Vectors of bags.
+    """Vectors of bags, float64, zero if no word of the bag has a vector.
 
-    Attributes
-    ----------
-    vectors : numpy.ndarray
-        Shape ``(n_bags, size)``, float64; zero if no word of the bag has a vector.
-    coverage : numpy.ndarray
-        Shape ``(n_bags,)``, in [0, 1]: share of each bag's occurrences whose word has a vector.
+    `coverage` is the share of each bag's occurrences whose word has a vector.
     """
 
     vectors: np.ndarray
@@ -101,15 +92,8 @@ class LyricVectors:
 class LyricTransform:
     """Map bags to lyric vectors.
 
-    Attributes
-    ----------
-    kind : {'share', 'idf', 'sif'}
-    vectors : numpy.ndarray
-        Shape ``(n_words, size)``, float32; rows with NaN are words without a vector.
-    weights : numpy.ndarray
-        Shape ``(n_words,)``, float64, from `word_weights`.
-    component : numpy.ndarray or None
-        Shape ``(size,)``, float32, of norm 1: direction to remove from each vector.
+    Rows of `vectors` with NaN are words without a vector; `weights` are those of `word_weights`. `component` is a
+    direction of norm 1 to remove from each vector.
     """
 
     kind: str

@@ -43,13 +43,7 @@ def run(settings: ScoreSettings) -> None:
 
 
 def score(session: SparkSession, settings: ScoreSettings, songs_per_slice: int = SONGS_PER_SLICE) -> Summary:
-    """Write ``embeddings/RUN``; return the summary.
-
-    Raises
-    ------
-    UserError
-        If the run or ``songs/`` is missing, the run does not fit, or a planned song has no result.
-    """
+    """Write ``embeddings/RUN``; return the summary."""
     warehouse = Warehouse(settings.warehouse)
     trained = usable_run(warehouse, settings)
     songs = slice_songs(warehouse, songs_per_slice)

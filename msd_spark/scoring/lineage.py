@@ -32,25 +32,15 @@ def run(settings: LineageSettings) -> None:
 
 
 def trace(warehouse: Warehouse, run: str, track_id: str) -> Lineage:
-    """Return the lineage of a track's row of ``embeddings/RUN``.
+    """Return the lineage of a track's row of ``embeddings/RUN``, empty or None where the warehouse has no record.
 
-    Returns
-    -------
-    dict
-        Empty or None where the warehouse has no record:
-
-        - ``song``: ``source`` and ``member`` as in ``songs/``, and the ``file`` of ``songs/``.
-        - ``unit``: the unit of ingest that wrote this file.
-        - ``lyrics``: whether they are ``present``, and ``vectors``, the fingerprint of the word vectors.
-        - ``dataset``: the version that the model was trained on, whether it is ``in_warehouse``, and the track's
-          ``split``, None if it is in no split.
-        - ``model``: its ``digest`` now, and the ``git_revision`` of the code that trained it.
-        - ``embedding``: the ``git_revision`` of the code that wrote the row, and what has ``changed`` since.
-
-    Raises
-    ------
-    UserError
-        If the run or its embeddings are missing, or the table does not have the track.
+    - ``song``: ``source`` and ``member`` as in ``songs/``, and the ``file`` of ``songs/``.
+    - ``unit``: the unit of ingest that wrote this file.
+    - ``lyrics``: whether they are ``present``, and ``vectors``, the fingerprint of the word vectors.
+    - ``dataset``: the version that the model was trained on, whether it is ``in_warehouse``, and the track's ``split``,
+      None if it is in no split.
+    - ``model``: its ``digest`` now, and the ``git_revision`` of the code that trained it.
+    - ``embedding``: the ``git_revision`` of the code that wrote the row, and what has ``changed`` since.
     """
     metadata = read_run(warehouse, run)
     warehouse.require(TABLE, run)

@@ -20,22 +20,14 @@ from msd_spark.scoring.trained_run import TrainedRun
 
 
 class Scores(NamedTuple):
-    """Output of a model.
-
-    Attributes
-    ----------
-    embeddings : numpy.ndarray
-        Shape ``(n, 50)``, float32.
-    outputs : numpy.ndarray
-        Of the head: shape ``(n, n_classes)``, float32.
-    """
+    """Embeddings of shape ``(n, 50)`` and outputs of the head ``(n, n_classes)``, float32."""
 
     embeddings: np.ndarray
     outputs: np.ndarray
 
     @property
     def finite(self) -> np.ndarray:
-        """Shape ``(n,)``, bool: which songs have only finite numbers."""
+        """Which songs have only finite numbers: shape ``(n,)``, bool."""
         return np.asarray(np.isfinite(self.embeddings).all(axis=1) & np.isfinite(self.outputs).all(axis=1))
 
 
@@ -45,12 +37,7 @@ Infer = Callable[[Mapping[str, np.ndarray]], Scores]
 class ScoringModel:
     """Scores songs in batches of one size, so that the graph is traced once.
 
-    Parameters
-    ----------
-    infer : callable
-        Scores the inputs of exactly `batch` songs, as `msd_spark.core.model_inputs.model_inputs` makes them.
-    geometry : Geometry
-    batch : int
+    `infer` scores the inputs of exactly `batch` songs, as `msd_spark.core.model_inputs.model_inputs` returns them.
     """
 
     def __init__(self, infer: Infer, geometry: Geometry, batch: int) -> None:
@@ -59,13 +46,9 @@ class ScoringModel:
         self.batch = batch
 
     def __call__(self, columns: Mapping[str, np.ndarray]) -> Scores:
-        """Return the scores of at least one song.
+        """Return the scores of at least one song from the columns that `model_inputs` takes.
 
-        Parameters
-        ----------
-        columns : mapping
-            As `msd_spark.core.model_inputs.model_inputs` takes them. The last batch is padded with songs of zeros,
-            which do not affect the others.
+        The last batch is padded with songs of zeros, which do not affect the others.
         """
         n = len(columns["n_segments"])
         parts = []
@@ -133,17 +116,9 @@ def model_of_process(run: TrainedRun, batch: int, threads: int) -> ScoringModel:
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """Return the entropy of distributions in nats, from 0 (one certain class) to ``ln(n_classes)`` (uniform).
+    """Return the entropy of distributions ``(n, n_classes)`` in nats, float32.
 
-    Parameters
-    ----------
-    probabilities : numpy.ndarray
-        Shape ``(n, n_classes)``; each row adds up to 1.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape ``(n,)``, float32.
+    It is 0 for one certain class and ``ln(n_classes)`` for a uniform distribution.
     """
     values = probabilities.astype(np.float64)
     logarithms = np.log(values, out=np.zeros_like(values), where=values > 0)
@@ -153,12 +128,8 @@ def entropy(probabilities: np.ndarray) -> np.ndarray:
 def embedding_rows(run: TrainedRun, track_ids: pa.Array, scores: Scores, flags: Mapping[str, np.ndarray]) -> pa.Table:
     """Return rows in the schema `msd_spark.core.schemas.EMBEDDINGS`.
 
-    Parameters
-    ----------
-    run : TrainedRun
-        If its target is not the genre, the outputs become ``target_scores`` and the columns of genres are null.
-    flags : mapping
-        By the names of `msd_spark.core.schemas.EMBEDDING_FLAGS`, each of shape ``(n,)``.
+    If the run's target is not the genre, the outputs become ``target_scores`` and the columns of genres are null.
+    `flags` has an array of shape ``(n,)`` for each of `msd_spark.core.schemas.EMBEDDING_FLAGS`.
     """
     n = len(track_ids)
     columns: dict[str, pa.Array] = {item.name: pa.nulls(n, item.type) for item in EMBEDDINGS}

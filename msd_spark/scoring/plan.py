@@ -1,4 +1,4 @@
-"""Decide, before Spark starts to work, which songs are scored, keep their rows, or are refused."""
+"""Decide, before the Spark tasks run, which songs are scored, keep their rows, or are refused."""
 
 from __future__ import annotations
 
@@ -30,17 +30,10 @@ PLANNED = pa.schema(
 
 @dataclass(frozen=True)
 class ScorePlan:
-    """What is done with every song.
+    """What is done with each song.
 
-    Attributes
-    ----------
-    score, keep : numpy.ndarray
-        Shape ``(n_songs,)``, bool: scored, or kept as it is; a song that is neither is refused.
-    refused : list of Rejection
-    tasks : list of int
-        Slices to be processed by a worker.
-    copies : list of int
-        Slices whose file is copied without change.
+    `score` and `keep` have the shape ``(n_songs,)``: the song is scored, or its row is kept; a song that is neither is
+    refused. Workers process the slices of `tasks`; the files of the slices in `copies` are copied without change.
     """
 
     songs: SlicedSongs
@@ -80,14 +73,8 @@ def plan_scores(
     """Decide what is done with each song.
 
     A row is kept if the model and the song's file in ``songs/`` are unchanged and the song's lyrics cannot have
-    changed: ``lyrics/`` is unchanged, or the song has no lyrics now and had none.
-
-    Parameters
-    ----------
-    state : ScoreState
-        Of now.
-    old, rows : ScoreState, ScoredRows or None
-        Of the existing table; None to score every song.
+    changed: ``lyrics/`` is unchanged, or the song has no lyrics now and had none. `state` is the present one, `old` and
+    `rows` those of the existing table, None to score every song.
     """
     n = len(songs)
     of_slice = songs.slice_of_song()

@@ -22,14 +22,7 @@ SONGS_PER_SLICE = 512
 class Slice:
     """Consecutive row groups of a file of ``songs/``.
 
-    Attributes
-    ----------
-    file : str
-        Its name within ``songs/``.
-    size : int
-        Bytes of the file.
-    row_groups, rows : tuple of int
-        The row groups, and the number of songs in each.
+    `file` is the name of the file within ``songs/``, `size` its bytes, and `rows` the number of songs per row group.
     """
 
     file: str
@@ -46,15 +39,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class SlicedSongs:
-    """Every song, in the order of the slices.
-
-    Attributes
-    ----------
-    n_segments : numpy.ndarray
-        Shape ``(n_songs,)``.
-    borders : numpy.ndarray
-        Shape ``(n_slices + 1,)``: the songs of slice ``i`` are ``borders[i]`` to ``borders[i + 1]``.
-    """
+    """Every song, in the order of the slices; the songs of slice ``i`` are ``borders[i]`` to ``borders[i + 1]``."""
 
     slices: list[Slice]
     track_ids: pa.Array
@@ -74,12 +59,9 @@ class SlicedSongs:
 
 
 def cut(rows: list[int], most: int = SONGS_PER_SLICE) -> list[range]:
-    """Return consecutive row groups, grouped while they have at most `most` songs.
+    """Group consecutive row groups while they have at most `most` songs.
 
-    Parameters
-    ----------
-    rows : list of int
-        Number of songs in each row group of a file; empty row groups are in no slice.
+    `rows` is the number of songs in each row group of a file; empty row groups are in no slice.
     """
     parts: list[range] = []
     n_songs = 0
@@ -96,13 +78,7 @@ def cut(rows: list[int], most: int = SONGS_PER_SLICE) -> list[range]:
 
 
 def slice_songs(warehouse: Warehouse, most: int = SONGS_PER_SLICE) -> SlicedSongs:
-    """Read the track ids of ``songs/``, and divide it into slices.
-
-    Raises
-    ------
-    UserError
-        If ``songs/`` is missing or incomplete, or has a track twice.
-    """
+    """Read the track ids of ``songs/``, and divide it into slices; a repeated track is an error."""
     warehouse.require("songs")
     files = warehouse.table_files("songs")
     root = warehouse.path("songs") + "/"

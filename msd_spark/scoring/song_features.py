@@ -19,16 +19,9 @@ Refused = tuple[int, str, str]
 
 
 class SongFeatures(NamedTuple):
-    """Features of a batch of songs.
+    """Features of the `rows` of a batch that have valid ones, and the refused other rows.
 
-    Attributes
-    ----------
-    columns : dict
-        ``chroma``, ``timbre`` and ``n_segments``, as `msd_spark.core.features.segment_columns` returns them.
-    rows : numpy.ndarray
-        Rows of the batch with features, in increasing order.
-    refused : list of Refused
-        The other rows.
+    `columns` are ``chroma``, ``timbre`` and ``n_segments``, as `msd_spark.core.features.segment_columns` returns them.
     """
 
     columns: dict[str, np.ndarray]
@@ -39,10 +32,7 @@ class SongFeatures(NamedTuple):
 def song_features(batch: pa.RecordBatch, geometry: Geometry) -> SongFeatures:
     """Return the features of songs, and the songs without features.
 
-    Parameters
-    ----------
-    batch : pyarrow.RecordBatch
-        With the columns that `msd_spark.core.features.song_columns` names; at least one song.
+    `batch` has at least one song and the columns that `msd_spark.core.features.song_columns` names.
     """
     try:
         columns, rows = segment_columns(batch, geometry), np.arange(batch.num_rows)

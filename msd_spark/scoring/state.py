@@ -23,16 +23,9 @@ from msd_spark.scoring.slices import SlicedSongs
 class ScoreState:
     """Inputs of a scoring.
 
-    Attributes
-    ----------
-    model : str
-        Hash of the model file.
-    lyrics : str
-        Hash of ``lyrics/``; if it differs, lyric vectors may have changed.
-    files : dict
-        Name of each file of ``songs/`` to its bytes.
-    rejected : list of dict
-        Fields of each `msd_spark.core.rejections.Rejection`; the member is the track id.
+    `model` is the hash of the model file and `lyrics` that of ``lyrics/``; if it differs, lyric vectors may have
+    changed. `files` maps the name of each file of ``songs/`` to its bytes. `rejected` has the fields of each
+    `msd_spark.core.rejections.Rejection`, whose member is the track id.
     """
 
     model: str
@@ -57,14 +50,8 @@ class ScoreState:
 class ScoredRows:
     """The rows of ``embeddings/RUN`` without the output of the model.
 
-    Attributes
-    ----------
-    files : tuple of str
-        Names of the table's files.
-    file : numpy.ndarray
-        Shape ``(n_rows,)``: index of each row's file in `files`.
-    flags : dict
-        By the names of `msd_spark.core.schemas.EMBEDDING_FLAGS`: shape ``(n_rows,)``, bool.
+    `file` is the index of each row's file in `files`; `flags` has an array of bool, one per row, for each of
+    `msd_spark.core.schemas.EMBEDDING_FLAGS`.
     """
 
     track_ids: pa.Array

@@ -34,20 +34,11 @@ def model_digest(content: bytes) -> str:
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A finished run.
+    """A finished run with the content of its model file.
 
-    Attributes
-    ----------
-    target : str
-        ``genre``, ``popularity``, ``tags`` or ``factors``.
-    class_names : tuple of str
-        The meaning of each output of the model.
-    lyric_vectors : str
-        Fingerprint of the lyric vectors that it was trained on.
-    normalisation : mapping
-        Mean and standard deviation of chroma, timbre and lyric vector, by name.
-    model : bytes
-        The model file.
+    `target` is ``genre``, ``popularity``, ``tags`` or ``factors``, and `class_names` has the meaning of each output.
+    `lyric_vectors` is the fingerprint of the lyric vectors that it was trained on. `normalisation` has the mean and
+    standard deviation (``deviation``) of chroma, timbre and lyric vector.
     """
 
     name: str
@@ -60,13 +51,7 @@ class TrainedRun:
 
     @classmethod
     def read(cls, warehouse: Warehouse, run: str) -> TrainedRun:
-        """Read a run and check that this version computes the features that it was trained on.
-
-        Raises
-        ------
-        UserError
-            If the run is missing or does not fit.
-        """
+        """Read a run and check that this version computes the features that it was trained on."""
         metadata = read_run(warehouse, run)
         try:  # the geometry of another version may have unknown fields
             geometry = Geometry(**metadata["geometry"])
@@ -154,13 +139,7 @@ class TrainedRun:
 
 
 def usable_run(warehouse: Warehouse, settings: ScoreSettings) -> TrainedRun:
-    """Return the run to score with.
-
-    Raises
-    ------
-    UserError
-        If the run is missing, or does not fit this version or the lyrics of the warehouse.
-    """
+    """Return the run to score with, checked against this version and the lyrics of the warehouse."""
     trained = TrainedRun.read(warehouse, settings.run or newest_run(warehouse))
     if not settings.without_lyrics:
         trained.check_lyrics(warehouse)

@@ -32,16 +32,7 @@ NOT_FINITE_SCORES = "not_finite_scores"
 
 @dataclass(frozen=True)
 class ScoredSlice:
-    """Result of a slice.
-
-    Attributes
-    ----------
-    scored, kept : int
-        Rows scored now, and rows kept from before.
-    with_lyrics : int
-        Rows of both kinds whose song has lyrics.
-    refused : list of Rejection
-    """
+    """Rows of a slice scored now, kept from before, and of both with lyrics; and its refused songs."""
 
     scored: int
     kept: int
@@ -57,19 +48,8 @@ class ScoredSlice:
 def score_slice(number: int, item: Slice, run: TrainedRun, staging: str, settings: ScoreSettings) -> ScoredSlice:
     """Score the planned songs of a slice and write its file, in the order of ``songs/``.
 
-    Parameters
-    ----------
-    number : int
-        Of the task: its row group of the plan.
-    staging : str
-        Folder of the table, on the warehouse's filesystem.
-    settings : ScoreSettings
-        With the number of threads, and an address of the warehouse that is valid in a worker.
-
-    Raises
-    ------
-    UserError
-        If ``songs/`` changed after the plan was made.
+    `number` is the row group of the plan. `settings` has the number of threads, and an address of the warehouse that is
+    valid in a worker. It is an error if ``songs/`` changed after the plan was made.
     """
     warehouse = Warehouse(settings.warehouse)
     with warehouse.filesystem.open_input_file(f"{staging}/{PLAN}") as source:

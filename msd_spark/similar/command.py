@@ -53,15 +53,9 @@ FACTS = {
 class Catalogue:
     """The embedded songs of a run, and possibly a song from outside as the last.
 
-    Attributes
-    ----------
-    songs : pandas.DataFrame
-        ``track_id``, ``song_id``, ``artist_id``, ``artist_name``, ``title``, ``duration`` in seconds, ``genre`` and
-        ``predicted_genre``; null if unknown.
-    vectors : numpy.ndarray
-        Shape ``(n, size)``, float32.
-    fingerprint : str
-        Hash of the run's embeddings, without songs from outside.
+    `songs` has ``track_id``, ``song_id``, ``artist_id``, ``artist_name``, ``title``, ``duration`` in seconds, ``genre``
+    and ``predicted_genre``, null if unknown; `vectors` has the shape ``(n, size)``, float32. `fingerprint` is the hash
+    of the run's embeddings, without songs from outside.
     """
 
     songs: pd.DataFrame
@@ -125,13 +119,7 @@ def run(settings: SimilarSettings) -> None:
 
 
 def find_query(warehouse: Warehouse, catalogue: Catalogue, run: str, song: str) -> tuple[Catalogue, int]:
-    """Return the catalogue and the row of the requested song; a song file is embedded first.
-
-    Raises
-    ------
-    UserError
-        If no song or several songs match, with the closest ones.
-    """
+    """Return the catalogue and the row of the requested song; a song file is embedded first."""
     if song.endswith(SONG_FILE_SUFFIX):
         return catalogue.with_song(embed_song_file(warehouse, run, song))
     match = find_song(catalogue.songs, song)
@@ -157,13 +145,7 @@ def search(
     metric: str | None = None,
     exclude: tuple[str, ...] = (),
 ) -> dict[int, float]:
-    """Return the rows of the k nearest songs, nearest first, and their distances.
-
-    Raises
-    ------
-    UserError
-        If the embeddings or the index cannot be searched.
-    """
+    """Return the rows of the k nearest songs, nearest first, and their distances."""
     record = warehouse.read_json(TABLE, run, SEARCH_FILE) if warehouse.is_complete(TABLE, run) else {}
     metric = metric or record.get("metric", METRICS[0])
     try:

@@ -34,23 +34,10 @@ def choose_songs(
 ) -> list[int]:
     """Return the rows of a playlist's songs in order; no artist comes twice in a row.
 
-    Parameters
-    ----------
-    query : numpy.ndarray
-        Shape ``(size,)``: the first song.
-    vectors : numpy.ndarray
-        Shape ``(n, size)``: the candidates.
-    artists : sequence
-        Of each candidate; an unknown artist (None) may follow any other.
-    length : int
-        Maximum number of songs; there are fewer if only songs of the last artist remain.
-    balance : float
-        0 to 1.
-    previous_artist : hashable, optional
-        Artist of the song before the first candidate.
-    songs : sequence of collections, optional
-        Keys of each candidate, such as its song id and name; candidates with a common key are the same song, and
-        only one of them is chosen.
+    `query` is the vector of the first song, by `previous_artist`; the candidates have `vectors` ``(n, size)`` and
+    `artists`; an unknown artist (None) may follow any other. There are fewer than `length` songs if only songs of the
+    last artist remain. `balance` is 0 to 1. `songs` has keys of each candidate, such as its song id and name:
+    candidates with a common key are the same song, and only one of them is chosen.
     """
     candidates = unit(vectors)
     relevance = candidates @ unit(np.asarray(query))
@@ -89,12 +76,8 @@ def one_line(text: str) -> str:
 def m3u(songs: Iterable[Mapping[str, Any]], location: str) -> str:
     """Return an extended M3U playlist, with the two lines ``#EXTINF:seconds,artist - title`` and location per song.
 
-    Parameters
-    ----------
-    songs : iterable of mappings
-        ``artist``, ``title``, ``track_id`` and ``seconds``; None if unknown.
-    location : str
-        Pattern of the locations. A location that could be read as a directive gets the prefix ``./``.
+    `songs` have ``artist``, ``title``, ``track_id`` and ``seconds``, None if unknown. `location` is the pattern of the
+    locations; one that could be read as a directive gets the prefix ``./``.
     """
     lines = ["#EXTM3U"]
     for song in songs:

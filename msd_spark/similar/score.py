@@ -35,13 +35,7 @@ def run(settings: ScoreSettings) -> None:
 
 
 def score_song_files(trained: TrainedRun, warehouse: Warehouse, settings: ScoreSettings) -> None:
-    """Score song files; print the predictions and, if there are embeddings, the nearest songs.
-
-    Raises
-    ------
-    UserError
-        If no file is a valid song file, or the output cannot be written.
-    """
+    """Score song files; print the predictions and, if there are embeddings, the nearest songs."""
     embedded = embed_song_files(trained, warehouse, settings.songs, lyrics=not settings.without_lyrics)
     if embedded.rejected:
         print(f"{rejected_table(embedded.rejected)}\n")
@@ -89,13 +83,7 @@ def rejected_table(rejected: Sequence[Rejection]) -> str:
 
 
 def write_output(rows: pa.Table, location: str) -> None:
-    """Write rows of embeddings to a Parquet file, local or remote.
-
-    Raises
-    ------
-    UserError
-        If the location cannot be written.
-    """
+    """Write rows of embeddings to a Parquet file, local or remote."""
     folder, slash, name = location.rpartition("/")
     target = Warehouse(folder if slash else ".")
     try:
