@@ -1,1 +1,1 @@
-"""Nearest songs of every song: exact and approximate search, and quality metrics of an embedding space."""
+"""Exact and approximate nearest songs, and quality metrics of an embedding space."""

@@ -1,4 +1,4 @@
-"""Exact neighbours: candidates by faiss in float32, sorted in float64, with proof that none is missing.
+"""Find exact neighbours: candidates by faiss in float32, proven complete, sorted in float64.
 
 A query's candidates have the greatest float32 scores, a few more than k. The float32 score of every other song is at
 most the floor, so its true score is at most the floor plus the rounding margin. If k allowed candidates lie above
@@ -68,14 +68,9 @@ class Neighbours:
         self.places[rows], self.distances[rows] = other.places, other.distances
 
     def rows(self, track_ids: np.ndarray, first: int) -> pa.Table:
-        """Return rows of ``neighbours/RUN``.
+        """Return rows of ``neighbours/RUN``; the queries are consecutive songs from `first` on.
 
-        Parameters
-        ----------
-        track_ids : numpy.ndarray
-            Ids of all songs, shape ``(n,)``, str or UTF-8 bytes.
-        first : int
-            Number of the first query's song; the others follow in order.
+        `track_ids` has the ids of all songs, str or UTF-8 bytes.
         """
         filled = self.places != NONE
         query, rank = np.nonzero(filled)
@@ -93,14 +88,9 @@ Search = Callable[[np.ndarray, int], tuple[Neighbours, np.ndarray]]
 
 
 def nearest(space: Space, vectors: np.ndarray, own: np.ndarray, k: int, exclusions: Exclusions) -> Neighbours:
-    """Return the k nearest songs of queries.
+    """Return the k nearest songs of queries, `vectors` of shape ``(m, size)``.
 
-    Parameters
-    ----------
-    vectors : numpy.ndarray
-        Shape ``(m, size)``: the queries.
-    own : numpy.ndarray
-        Shape ``(m,)``: the number of each query's own song, which is left out; `NONE` for a song from outside.
+    `own`, of shape ``(m,)``, has the number of each query's own song, which is left out; `NONE` for other queries.
     """
 
     def search(rows: np.ndarray, count: int) -> tuple[Neighbours, np.ndarray]:
@@ -119,11 +109,6 @@ def nearest(space: Space, vectors: np.ndarray, own: np.ndarray, k: int, exclusio
 def greatest(queries: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows with the greatest scores ``rows @ query`` of each query, by faiss.
 
-    Parameters
-    ----------
-    queries, rows : numpy.ndarray
-        Shapes ``(m, size)`` and ``(n, size)``, float32.
-
     Returns
     -------
     places : numpy.ndarray
@@ -138,22 +123,22 @@ def greatest(queries: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndar
 def widening(
     search: Search, fallback: Callable[[np.ndarray], Neighbours], space: Space, n_queries: int, k: int
 ) -> Neighbours:
-    """Search with more and more candidates for the queries that are not finished, and by `fallback` in the end.
+    """Search with more candidates until all queries are finished; `fallback` takes the rest.
 
     The number of queries per call is limited so that their candidates fit in `VALUES_AT_ONCE` numbers.
     """
     neighbours = Neighbours.empty(n_queries, k)
-    waiting = np.arange(n_queries)
+    unproven = np.arange(n_queries)
     count = k + 1 + SPARE_CANDIDATES
-    while len(waiting) and count <= MOST_CANDIDATES:
+    while len(unproven) and count <= MOST_CANDIDATES:
         unfinished = []
-        for rows in _blocks(waiting, count * space.vectors.shape[1]):
+        for rows in _blocks(unproven, count * space.vectors.shape[1]):
             part, finished = search(rows, count)
             neighbours.put(rows[finished], Neighbours(part.places[finished], part.distances[finished]))
             unfinished.append(rows[~finished])
-        waiting = np.concatenate(unfinished)
+        unproven = np.concatenate(unfinished)
         count *= MORE
-    for rows in _blocks(waiting, len(space)):
+    for rows in _blocks(unproven, len(space)):
         neighbours.put(rows, fallback(rows))
     return neighbours
 
@@ -166,7 +151,7 @@ def _blocks(rows: np.ndarray, values_per_row: int) -> list[np.ndarray]:
 def in_order(
     space: Space, vectors: np.ndarray, own: np.ndarray, places: np.ndarray, k: int, exclusions: Exclusions
 ) -> Neighbours:
-    """Return the k nearest of each query's candidates, of shape ``(m, count)``; negative for none."""
+    """Return the k nearest of the candidates `places`, of shape ``(m, count)``, negative for none."""
     distances = space.distances(vectors, places)
     distances[~exclusions.allowed(own, places)] = np.inf
     order = np.lexsort((places, distances), axis=1)[:, :k]
@@ -179,8 +164,7 @@ def in_order(
 
 
 def _among_all(space: Space, vectors: np.ndarray, own: np.ndarray, k: int, exclusions: Exclusions) -> Neighbours:
-    """Compute the scores of all songs in float64, and sort those that may be among the k nearest."""
-    everyone = np.arange(len(space))
+    """Score all songs in float64, and sort those that may be among the k nearest."""
     if space.metric == "cosine":
         scores = unit(vectors) @ unit(space.vectors).T
         margin = np.full(len(vectors), vectors.shape[1] * ROUNDING)
@@ -189,25 +173,19 @@ def _among_all(space: Space, vectors: np.ndarray, own: np.ndarray, k: int, exclu
         scores = queries @ centred.T - np.einsum("nd,nd->n", centred, centred) / 2
         lengths = np.linalg.norm(queries, axis=1) * space.reach + space.reach**2
         margin = (vectors.shape[1] + 2) * ROUNDING * lengths
-    scores[~exclusions.allowed(own, everyone)] = -np.inf
+    scores[~exclusions.allowed(own, np.arange(len(space)))] = -np.inf
     neighbours = Neighbours.empty(len(vectors), k)
     place = max(0, len(space) - k)
     for row, values in enumerate(scores):
         least = np.partition(values, place)[place] - 2 * margin[row]
-        among = np.flatnonzero((values >= least) & (values > -np.inf))
+        candidates = np.flatnonzero((values >= least) & (values > -np.inf))
         one = slice(row, row + 1)
-        neighbours.put(np.array([row]), in_order(space, vectors[one], own[one], among[None], k, exclusions))
+        neighbours.put(np.array([row]), in_order(space, vectors[one], own[one], candidates[None], k, exclusions))
     return neighbours
 
 
 def nearest_of_all(space: Space, k: int, exclusions: Exclusions, rows: np.ndarray, threads: int = 1) -> Neighbours:
-    """Return the neighbours of some of the songs, with several threads of one BLAS thread each.
-
-    Parameters
-    ----------
-    rows : numpy.ndarray
-        Shape ``(m,)``: numbers of songs.
-    """
+    """Return the neighbours of the songs with numbers `rows`, in several threads."""
     neighbours = Neighbours.empty(len(rows), k)
 
     def search(start: int) -> None:

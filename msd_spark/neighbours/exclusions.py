@@ -1,4 +1,4 @@
-"""Songs to leave out of a song's neighbours: itself, and optionally its artist's songs and its duplicates."""
+"""Leave out of a song's neighbours itself and, optionally, its artist's songs and duplicates."""
 
 from __future__ import annotations
 
@@ -30,16 +30,11 @@ class Exclusions:
 
     @classmethod
     def of(cls, songs: pd.DataFrame, names: Collection[str]) -> Self:
-        """Return the codes of songs.
+        """Return the codes of songs for names of `msd_spark.neighbours.settings.EXCLUSIONS`.
 
-        Parameters
-        ----------
-        songs : pandas.DataFrame
-            ``song_id``, ``artist_id``, ``artist_name`` and ``title``; null if unknown.
-        names : collection of str
-            Of `msd_spark.neighbours.settings.EXCLUSIONS`. ``same-artist``: the same artist id or normalised name
-            (ignoring case, width and punctuation). ``duplicates``: the same song id, or the same normalised artist
-            name and title.
+        `songs` has ``song_id``, ``artist_id``, ``artist_name`` and ``title``, null if unknown. ``same-artist``: equal
+        artist id or normalised name (ignoring case, width and punctuation). ``duplicates``: equal song id, or equal
+        normalised artist name and title.
         """
         keys: list[pd.Series] = []
         if names:
@@ -52,7 +47,7 @@ class Exclusions:
         return cls(np.stack(codes) if codes else np.empty((0, len(songs)), np.int32))
 
     def allowed(self, own: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Return which songs may be neighbours.
+        """Return which songs may be neighbours: shape ``(m, count)``, bool.
 
         Parameters
         ----------
@@ -60,16 +55,11 @@ class Exclusions:
             Shape ``(m,)``: the number of each query's song; negative for a song from outside.
         places : numpy.ndarray
             Shape ``(m, count)``, or ``(count,)`` if all queries share them; negative for none.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape ``(m, count)``, bool.
         """
         allowed = (places >= 0) & (places != own[:, None])
         for codes in self.codes:
-            mine = np.where(own < 0, UNKNOWN, codes[own])[:, None]
-            allowed &= (mine == UNKNOWN) | (codes[places] != mine)
+            own_codes = np.where(own < 0, UNKNOWN, codes[own])[:, None]
+            allowed &= (own_codes == UNKNOWN) | (codes[places] != own_codes)
         return allowed
 
     def save(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The tracks of ``factors/`` as a space that is searched and evaluated like a run's embeddings."""
+"""Read the tracks of ``factors/`` in the form of a run's embeddings."""
 
 from __future__ import annotations
 
@@ -15,13 +15,7 @@ TRACK = "track"
 
 
 def read_track_factors(warehouse: Warehouse) -> Embedded:
-    """Return the tracks of ``factors/``, without predicted genres or lyrics.
-
-    Raises
-    ------
-    UserError
-        If the table is missing, has no tracks, or has a track twice.
-    """
+    """Return the tracks of ``factors/``, without predicted genres or lyrics."""
     warehouse.require(FACTORS)
     table = warehouse.read_table(["id", "factors"], FACTORS, filter=pads.field("kind") == TRACK).sort_by("id")
     track_ids = table["id"].to_numpy().astype(str)

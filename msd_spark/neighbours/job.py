@@ -1,10 +1,9 @@
-"""Write ``neighbours/RUN``: the nearest songs of every song, an index, and quality metrics of the space."""
+"""Write ``neighbours/RUN``: nearest songs, an index, and quality metrics of the space."""
 
 from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import faiss
@@ -37,8 +36,8 @@ from msd_spark.neighbours.settings import (
     NeighbourSettings,
 )
 from msd_spark.neighbours.space import Space
-from msd_spark.neighbours.work import block_writer, ship_songs
-from msd_spark.spark.session import progress, start_spark
+from msd_spark.neighbours.work import write_neighbours
+from msd_spark.spark.session import start_spark
 
 MEBIBYTE = 2**20
 
@@ -58,13 +57,7 @@ def run(settings: NeighbourSettings) -> None:
 
 
 def find_neighbours(session: SparkSession, settings: NeighbourSettings, run_name: str) -> Summary:
-    """Write ``neighbours/RUN`` and print the quality metrics; return the summary.
-
-    Raises
-    ------
-    UserError
-        If the embeddings are missing or invalid, or ``songs/`` is missing but needed.
-    """
+    """Write ``neighbours/RUN`` and print the quality metrics; return the summary."""
     summary = Summary(TABLE)
     warehouse = Warehouse(settings.warehouse)
     from_factors = settings.space == FACTORS
@@ -72,15 +65,26 @@ def find_neighbours(session: SparkSession, settings: NeighbourSettings, run_name
     space = _space(embedded, settings, run_name)
     names = read_names(warehouse, embedded.track_ids) if settings.exclude else pd.DataFrame(columns=list(NAMES))
     exclusions = Exclusions.of(names.reindex(embedded.track_ids), settings.exclude)
-    indexed = _index(space, exclusions, settings)
+    index, measured, facts = _index(space, exclusions, settings)
     exact = settings.method == EXACT or (settings.method == AUTO and len(space) <= EXACT_UP_TO)
-    search = _search_metadata(embedded, indexed, settings, run_name) | {"method": EXACT if exact else APPROXIMATE}
+    search = {
+        "run": run_name,
+        "space": settings.space,
+        "k": settings.k,
+        "metric": settings.metric,
+        "excluded": list(settings.exclude),
+        "songs": len(embedded),
+        "embeddings": embedded.fingerprint(),
+        "index": measured,
+        "method": EXACT if exact else APPROXIMATE,
+    }
     with warehouse.replacing(TABLE, run_name) as staging:
         started = time.monotonic()
-        rows, short = _write_blocks(session, space, exclusions, embedded, indexed, exact, settings, staging)
-        spent = time.monotonic() - started
+        searched = None if exact else index
+        rows, short = write_neighbours(session, space, exclusions, embedded.track_ids, searched, settings, staging)
+        seconds = time.monotonic() - started
         search |= {"rows": rows, "songs_with_fewer_than_k": short}
-        index_bytes = write_index(indexed.index, warehouse.filesystem, f"{staging}/{INDEX_FILE}")
+        index_bytes = write_index(index, warehouse.filesystem, f"{staging}/{INDEX_FILE}")
         inner = staging.removeprefix(f"{warehouse.root}/")
         warehouse.write_json(search, inner, SEARCH_FILE)
         if settings.quality:
@@ -93,36 +97,12 @@ def find_neighbours(session: SparkSession, settings: NeighbourSettings, run_name
         "rows": rows,
         "songs with fewer than k": short,
         "method": search["method"],
-        "songs per second": round(len(space) / spent),
-        "index: seconds to build": round(indexed.seconds, 2),
+        "songs per second": round(len(space) / seconds),
         "index: MiB of its file": round(index_bytes / MEBIBYTE, 1),
-        "index: MiB of memory to build": round(indexed.mebibytes, 1),
-        f"index: recall@{settings.k}": round(indexed.recall, 4),
+        **facts,
     }
     summary.details["search"] = search
     return summary
-
-
-def _search_metadata(
-    embedded: Embedded, indexed: Indexed, settings: NeighbourSettings, run_name: str
-) -> dict[str, Any]:
-    return {
-        "run": run_name,
-        "space": settings.space,
-        "k": settings.k,
-        "metric": settings.metric,
-        "excluded": list(settings.exclude),
-        "songs": len(embedded),
-        "embeddings": embedded.fingerprint(),
-        "index": {
-            "kind": "faiss IndexIVFFlat",
-            "lists": indexed.index.nlist,
-            "lists_looked_into": indexed.index.nprobe,
-            f"recall_at_{settings.k}": indexed.recall,
-            "recall_measured_on": indexed.measured_on,
-            "seed": settings.seed,
-        },
-    }
 
 
 def _space(embedded: Embedded, settings: NeighbourSettings, run_name: str) -> Space:
@@ -136,29 +116,13 @@ def _space(embedded: Embedded, settings: NeighbourSettings, run_name: str) -> Sp
         ) from None
 
 
-@dataclass(frozen=True)
-class Indexed:
-    """An index and its measurements.
+def _index(
+    space: Space, exclusions: Exclusions, settings: NeighbourSettings
+) -> tuple[faiss.IndexIVFFlat, dict[str, Any], dict[str, Any]]:
+    """Build and tune an index; return it, its metadata and the summary's facts.
 
-    Attributes
-    ----------
-    recall : float
-        On songs that it was not tuned on.
-    measured_on : int
-        Number of these songs.
-    seconds, mebibytes : float
-        Time and memory to build it.
+    The recall is measured on other songs than those of the tuning, if there are enough.
     """
-
-    index: faiss.IndexIVFFlat
-    recall: float
-    measured_on: int
-    seconds: float
-    mebibytes: float
-
-
-def _index(space: Space, exclusions: Exclusions, settings: NeighbourSettings) -> Indexed:
-    """Build and tune an index; measure its recall on other songs than those of the tuning, if there are enough."""
     threads = len(os.sched_getaffinity(0))
     before = psutil.Process().memory_info().rss
     started = time.monotonic()
@@ -173,26 +137,18 @@ def _index(space: Space, exclusions: Exclusions, settings: NeighbourSettings) ->
     tune(space, index, tuned_on, exact, exclusions, settings.recall)
     exact = nearest_of_all(space, settings.k, exclusions, measured_on, threads)
     approximate = nearest_by_index(space, index, space.vectors[measured_on], measured_on, settings.k, exclusions)
-    return Indexed(index, recall(approximate, exact), len(measured_on), seconds, mebibytes)
-
-
-def _write_blocks(
-    session: SparkSession,
-    space: Space,
-    exclusions: Exclusions,
-    embedded: Embedded,
-    indexed: Indexed,
-    exact: bool,
-    settings: NeighbourSettings,
-    staging: str,
-) -> tuple[int, int]:
-    """Write the table on Spark's workers; return the number of rows, and of songs with fewer than k."""
-    context = session.sparkContext
-    shipped = ship_songs(context, space, exclusions, embedded.track_ids, None if exact else indexed.index)
-    size = min(settings.queries_per_task, max(1, -(-len(space) // context.defaultParallelism)))
-    blocks = -(-len(space) // size)
-    work = block_writer(shipped, settings.warehouse, staging, size, settings.k)
-    with progress(session, "neighbours: songs"):
-        written = context.parallelize(range(blocks), blocks).map(work).collect()
-    counts: Any = np.sum(written, axis=0)
-    return int(counts[0]), int(counts[1])
+    measured_recall = recall(approximate, exact)
+    metadata = {
+        "kind": "faiss IndexIVFFlat",
+        "lists": index.nlist,
+        "lists_looked_into": index.nprobe,
+        f"recall_at_{settings.k}": measured_recall,
+        "recall_measured_on": len(measured_on),
+        "seed": settings.seed,
+    }
+    facts = {
+        "index: seconds to build": round(seconds, 2),
+        "index: MiB of memory to build": round(mebibytes, 1),
+        f"index: recall@{settings.k}": round(measured_recall, 4),
+    }
+    return index, metadata, facts

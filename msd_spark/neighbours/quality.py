@@ -1,4 +1,4 @@
-"""Quality metrics of a space: shared traits of neighbours, clusters and probes, next to chance and raw features."""
+"""Compare the quality metrics of a space with those of raw features and of chance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from msd_spark.neighbours.exact import nearest_of_all
 from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.settings import NeighbourSettings
 from msd_spark.neighbours.space import Space
-from msd_spark.neighbours.space_metrics import agreement, as_json, clusters, probe
+from msd_spark.neighbours.space_metrics import agreement, clusters, probe
 from msd_spark.spark.session import progress
 
 QUERIES = 10_000
@@ -32,16 +32,11 @@ EMBEDDING, RAW = "embedding", "raw"
 
 
 def measure(
-    session: SparkSession,
-    warehouse: Warehouse,
-    embedded: Embedded,
-    space: Space,
-    settings: NeighbourSettings,
-    run_name: str,
+    session: SparkSession, warehouse: Warehouse, embedded: Embedded, space: Space, settings: NeighbourSettings, run: str
 ) -> dict[str, Any]:
     """Return the metrics of a run's space for ``_quality.json``."""
     with progress(session, "neighbours: traits and raw features"):
-        traits = read_traits(session, warehouse, embedded.track_ids, run_name, settings.label_set)
+        traits = read_traits(session, warehouse, embedded.track_ids, run, settings.label_set)
         songs = session.read.parquet(warehouse.address("songs"))
         raw, present = read_raw_features(songs, embedded.track_ids)
     spaces = {EMBEDDING: space, RAW: Space.of(standardise(raw), "euclidean")}
@@ -64,7 +59,7 @@ def metrics_of(spaces: Mapping[str, Space], traits: Traits, k: int, seed: int) -
         exclusions = Exclusions(excluded.astype(np.int32).reshape(-1, n))
         places = {name: nearest_of_all(space, k, exclusions, queries, threads).places for name, space in spaces.items()}
         shared[kind] = {
-            trait: {name: as_json(agreement(codes[trait], queries, of_space)) for name, of_space in places.items()}
+            trait: {name: agreement(codes[trait], queries, of_space) for name, of_space in places.items()}
             for trait in SHARED
             if kind == "all" or trait != "artist"
         }
@@ -75,14 +70,9 @@ def metrics_of(spaces: Mapping[str, Space], traits: Traits, k: int, seed: int) -
         "k": k,
         "queries": len(queries),
         "neighbours_that_share": shared,
-        "genre_clusters": {
-            name: as_json(clusters(space.vectors, codes["genre"], seed)) for name, space in spaces.items()
-        },
+        "genre_clusters": {name: clusters(space.vectors, codes["genre"], seed) for name, space in spaces.items()},
         "probes": {
-            trait: {
-                name: as_json(probe(space.vectors, values[trait], codes["artist"], seed))
-                for name, space in spaces.items()
-            }
+            trait: {name: probe(space.vectors, values[trait], codes["artist"], seed) for name, space in spaces.items()}
             for trait in PROBED
         },
     }
@@ -93,10 +83,10 @@ def table(quality: Mapping[str, Any]) -> str:
     rows: list[list[Any]] = []
 
     def add(label: str, by_space: Mapping[str, Any], value: str, chance: str | None) -> None:
-        known = [metric for metric in by_space.values() if metric is not None and metric[value] is not None]
-        if known:
+        defined = [metric for metric in by_space.values() if metric is not None and metric[value] is not None]
+        if defined:
             values = [metric and metric[value] for metric in (by_space[EMBEDDING], by_space[RAW])]
-            rows.append([label, *values, known[0][chance] if chance else None])
+            rows.append([label, *values, defined[0][chance] if chance else None])
 
     for kind, by_trait in quality["neighbours_that_share"].items():
         for trait, by_space in by_trait.items():

@@ -26,13 +26,7 @@ EXACT_UP_TO = 250_000
 
 @dataclass(frozen=True)
 class NeighbourSettings(Settings):
-    """Settings of neighbours; each field is an option of ``msd-spark neighbours`` unless it has no help text.
-
-    Attributes
-    ----------
-    recall_queries : int
-        Songs of the seeded sample on which the index's recall is measured.
-    """
+    """Settings of neighbours; a field without help text is no option."""
 
     warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
     run: str | None = option(
@@ -57,3 +51,4 @@ class NeighbourSettings(Settings):
     quality: bool = option(True, "compute quality metrics of the space")
     seed: int = option(0, "random seed for samples and the index")
     recall_queries: int = 1000
+    """Songs of the seeded sample on which the index's recall is measured."""

@@ -53,13 +53,7 @@ class Space:
 
     @classmethod
     def of(cls, vectors: np.ndarray, metric: str) -> Self:
-        """Prepare vectors of shape ``(n, size)`` for searching.
-
-        Raises
-        ------
-        ValueError
-            If a number or its square is not finite.
-        """
+        """Prepare ``(n, size)`` vectors; raise ValueError if a number or its square is not finite."""
         vectors = np.ascontiguousarray(vectors, np.float32)
         bad = ~np.isfinite(vectors).all(axis=1)
         if bad.any():
@@ -107,20 +101,10 @@ class Space:
         return (self.vectors.shape[1] + SPARE_ROUNDINGS) * ROUNDING * magnitude
 
     def distances(self, vectors: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Return the distances from queries to some of the songs.
+        """Return the float64 distances from queries ``(m, size)`` to songs ``(m, count)``.
 
-        Parameters
-        ----------
-        vectors : numpy.ndarray
-            Shape ``(m, size)``.
-        places : numpy.ndarray
-            Shape ``(m, count)``: numbers of songs; a negative one has an infinite distance.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape ``(m, count)``, float64: 1 minus the cosine (1 for a vector of zeros), or the Euclidean distance.
-            Equal vectors have equal distances, bit for bit, in any row.
+        They are 1 minus the cosine (1 for a vector of zeros), or the Euclidean distance; infinite for a negative
+        number of a song. Equal vectors have equal distances, bit for bit, in any row.
         """
         songs = self.vectors[np.maximum(places, 0)].astype(np.float64)
         queries = np.asarray(vectors, np.float64)
@@ -152,7 +136,7 @@ class Space:
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """Scale vectors along the last axis to length 1, in float64; a vector of zeros stays unchanged."""
+    """Scale vectors along the last axis to length 1, in float64; zero vectors stay unchanged."""
     values = np.asarray(vectors, np.float64)
     lengths = np.sqrt(np.einsum("...d,...d->...", values, values))[..., None]
     return values / np.where(lengths == 0, 1, lengths)

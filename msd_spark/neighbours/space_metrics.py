@@ -1,35 +1,34 @@
-"""Quality metrics of a space of songs: neighbours that share a trait, clusters, linear probes; each next to chance."""
+"""Quality metrics of a space of songs: traits shared by neighbours, clusters, linear probes."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import accuracy_score, mean_absolute_error, r2_score, silhouette_score, v_measure_score
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from threadpoolctl import threadpool_limits
 
-UNKNOWN = -1
-"""Code of an unknown trait."""
+from msd_spark.neighbours.exclusions import UNKNOWN
+
+FOLDS = 5
+FEWEST_SONGS = 50
+
+MOST_SONGS = 20_000
+"""Largest sample for clusters and probes."""
+
+MOST_DEVIATIONS = 10.0
+"""Features are clipped to this many standard deviations."""
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How often neighbours share a trait.
-
-    Attributes
-    ----------
-    share : float or None
-        Share of equal traits among the pairs of a song and a neighbour with known traits; None without such pairs.
-    chance : float or None
-        Expected share for neighbours drawn at random from all other songs with a known trait.
-    """
-
-    share: float | None
-    chance: float | None
-    pairs: int
-
-
-def agreement(codes: np.ndarray, queries: np.ndarray, neighbours: np.ndarray) -> Agreement:
+def agreement(codes: np.ndarray, queries: np.ndarray, neighbours: np.ndarray) -> dict[str, Any]:
     """Return how often songs and their neighbours share a trait.
 
     Parameters
@@ -40,48 +39,28 @@ def agreement(codes: np.ndarray, queries: np.ndarray, neighbours: np.ndarray) ->
         Shape ``(m,)``: numbers of songs.
     neighbours : numpy.ndarray
         Shape ``(m, k)``: numbers of their neighbours; negative for empty places.
+
+    Returns
+    -------
+    dict
+        ``pairs`` of a song and a neighbour with known traits; ``share`` of equal traits among them; ``chance``, the
+        expected share for neighbours drawn at random from all other songs with a known trait. None without pairs.
     """
-    mine = codes[queries].astype(np.int64)
-    theirs = np.where(neighbours >= 0, codes[neighbours], UNKNOWN)
-    known = (mine[:, None] != UNKNOWN) & (theirs != UNKNOWN)
+    own = codes[queries].astype(np.int64)
+    others = np.where(neighbours >= 0, codes[neighbours], UNKNOWN)
+    known = (own[:, None] != UNKNOWN) & (others != UNKNOWN)
     pairs = int(known.sum())
     if not pairs:
-        return Agreement(None, None, 0)
-    same = known & (mine[:, None] == theirs)
+        return {"share": None, "chance": None, "pairs": 0}
+    same = known & (own[:, None] == others)
     sizes = np.bincount(codes[codes != UNKNOWN].astype(np.int64))
-    others = int(sizes.sum()) - 1
-    weights = known.sum(axis=1)
-    expected = (sizes[np.maximum(mine, 0)] - 1) / max(1, others)
-    return Agreement(float(same.sum() / pairs), float((expected * weights).sum() / pairs), pairs)
+    expected = (sizes[np.maximum(own, 0)] - 1) / max(1, int(sizes.sum()) - 1)
+    chance = (expected * known.sum(axis=1)).sum() / pairs
+    return {"share": float(same.sum() / pairs), "chance": float(chance), "pairs": pairs}
 
 
-@dataclass(frozen=True)
-class Clusters:
-    """How well genres are separated.
-
-    Attributes
-    ----------
-    silhouette : float
-        Of genres, from -1 to 1 [1]_.
-    v_measure : float
-        Of as many k-means clusters as genres, from 0 to 1 [2]_.
-
-    References
-    ----------
-    .. [1] P. Rousseeuw, "Silhouettes", Journal of Computational and Applied Mathematics 20, 1987.
-    .. [2] A. Rosenberg, J. Hirschberg, "V-Measure", EMNLP-CoNLL 2007.
-    """
-
-    silhouette: float
-    v_measure: float
-    songs: int
-    genres: int
-
-
-def clusters(
-    vectors: np.ndarray, codes: np.ndarray, seed: int, most: int = 20_000, silhouettes: int = 5_000
-) -> Clusters | None:
-    """Measure how well genres are separated, on a seeded sample; None for fewer than two genres or too few songs.
+def clusters(vectors: np.ndarray, codes: np.ndarray, seed: int, silhouettes: int = 5_000) -> dict[str, Any] | None:
+    """Measure how well genres are separated, on a seeded sample.
 
     Parameters
     ----------
@@ -89,55 +68,39 @@ def clusters(
         Shape ``(n, size)``.
     codes : numpy.ndarray
         Shape ``(n,)``: genres, or `UNKNOWN`.
-    most, silhouettes : int
-        Largest samples for the clusters and for the silhouette, whose work grows with the square.
-    """
-    from sklearn.cluster import KMeans
-    from sklearn.metrics import silhouette_score, v_measure_score
+    silhouettes : int
+        Largest sample for the silhouette, whose work grows with the square.
 
+    Returns
+    -------
+    dict or None
+        ``silhouette`` of genres, from -1 to 1 [1]_; ``v_measure`` of as many k-means clusters as genres, from 0 to 1
+        [2]_; the numbers of ``songs`` and ``genres``. None for fewer than two genres or too few songs.
+
+    References
+    ----------
+    .. [1] P. Rousseeuw, "Silhouettes", Journal of Computational and Applied Mathematics 20, 1987.
+    .. [2] A. Rosenberg, J. Hirschberg, "V-Measure", EMNLP-CoNLL 2007.
+    """
     generator = np.random.default_rng(seed)
-    rows = _sample(np.flatnonzero(codes != UNKNOWN), most, generator)
+    rows = _sample(np.flatnonzero(codes != UNKNOWN), MOST_SONGS, generator)
     genres = len(np.unique(codes[rows]))
     if not 2 <= genres < len(rows):
         return None
     values = np.asarray(vectors[rows], np.float64)
     assigned = KMeans(genres, n_init=3, random_state=seed).fit_predict(values)
-    few = _sample(np.arange(len(rows)), silhouettes, generator)
-    if not 2 <= len(np.unique(codes[rows[few]])) < len(few):
+    sample = _sample(np.arange(len(rows)), silhouettes, generator)
+    if not 2 <= len(np.unique(codes[rows[sample]])) < len(sample):
         return None
-    silhouette = silhouette_score(values[few], codes[rows[few]])
-    return Clusters(float(silhouette), float(v_measure_score(codes[rows], assigned)), len(rows), genres)
+    return {
+        "silhouette": float(silhouette_score(values[sample], codes[rows[sample]])),
+        "v_measure": float(v_measure_score(codes[rows], assigned)),
+        "songs": len(rows),
+        "genres": genres,
+    }
 
 
-@dataclass(frozen=True)
-class Probe:
-    """Metrics of a linear model of a trait, on artists that it was not fitted on.
-
-    Attributes
-    ----------
-    measure : str
-        ``accuracy``, or ``mean absolute error`` in the unit of the trait.
-    value, chance : float
-        Of the linear model, and of always predicting the most frequent class or the median.
-    r_squared : float, optional
-        Coefficient of determination of a number; may be negative.
-    """
-
-    measure: str
-    value: float
-    chance: float
-    songs: int
-    r_squared: float | None = None
-
-
-FOLDS = 5
-FEWEST_SONGS = 50
-
-MOST_DEVIATIONS = 10.0
-"""Features are clipped to this many standard deviations."""
-
-
-def probe(vectors: np.ndarray, trait: np.ndarray, groups: np.ndarray, seed: int, most: int = 20_000) -> Probe | None:
+def probe(vectors: np.ndarray, trait: np.ndarray, groups: np.ndarray, seed: int) -> dict[str, Any] | None:
     """Fit a linear model to a trait by five-fold cross-validation, split by artist.
 
     Parameters
@@ -149,27 +112,18 @@ def probe(vectors: np.ndarray, trait: np.ndarray, groups: np.ndarray, seed: int,
         regression.
     groups : numpy.ndarray
         Shape ``(n,)``: the artist of each song.
-    most : int
-        Largest sample.
 
     Returns
     -------
-    Probe or None
-        None for fewer than `FEWEST_SONGS` songs with the trait or five artists, or if it is constant in the training
-        part of a fold.
+    dict or None
+        ``measure``, accuracy or mean absolute error; its ``value`` for the model, and by ``chance``: always predicting
+        the most frequent class or the median; the number of ``songs``; ``r_squared`` of a number, which may be
+        negative. None for fewer than `FEWEST_SONGS` songs with the trait or five artists, or if the trait is constant
+        in the training part of a fold.
     """
-    from sklearn.dummy import DummyClassifier, DummyRegressor
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression, Ridge
-    from sklearn.metrics import accuracy_score, mean_absolute_error, r2_score
-    from sklearn.model_selection import GroupKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import FunctionTransformer, StandardScaler
-    from threadpoolctl import threadpool_limits
-
     of_classes = np.issubdtype(trait.dtype, np.integer)
     known = trait != UNKNOWN if of_classes else np.isfinite(trait)
-    rows = _sample(np.flatnonzero(known), most, np.random.default_rng(seed))
+    rows = _sample(np.flatnonzero(known), MOST_SONGS, np.random.default_rng(seed))
     if len(rows) < FEWEST_SONGS or len(np.unique(groups[rows])) < FOLDS or len(np.unique(trait[rows])) < 2:
         return None
     values, true = np.asarray(vectors[rows], np.float64), trait[rows]
@@ -177,28 +131,24 @@ def probe(vectors: np.ndarray, trait: np.ndarray, groups: np.ndarray, seed: int,
     if any(len(np.unique(true[fitted])) < 2 for fitted, _ in parts):
         return None
     model = LogisticRegression(max_iter=300) if of_classes else Ridge()
-    guess = DummyClassifier(strategy="prior") if of_classes else DummyRegressor(strategy="median")
+    constant = DummyClassifier(strategy="prior") if of_classes else DummyRegressor(strategy="median")
     # An outlier beyond the training data should not predict a year of 60,000.
-    cut = FunctionTransformer(np.clip, kw_args={"a_min": -MOST_DEVIATIONS, "a_max": MOST_DEVIATIONS})
-    predicted = []
-    for candidate in (make_pipeline(StandardScaler(), cut, model), guess):
-        # For matrices of this size BLAS threads wait for each other longer than they compute.
-        with warnings.catch_warnings(), threadpool_limits(1):
-            warnings.simplefilter("ignore", ConvergenceWarning)  # nearly converged is good enough
-            predicted.append(cross_val_predict(candidate, values, true, cv=parts))
+    clip = FunctionTransformer(np.clip, kw_args={"a_min": -MOST_DEVIATIONS, "a_max": MOST_DEVIATIONS})
+    # For matrices of this size BLAS threads wait for each other longer than they compute.
+    with warnings.catch_warnings(), threadpool_limits(1):
+        warnings.simplefilter("ignore", ConvergenceWarning)  # nearly converged is good enough
+        predicted, guessed = (
+            cross_val_predict(candidate, values, true, cv=parts)
+            for candidate in (make_pipeline(StandardScaler(), clip, model), constant)
+        )
     score = accuracy_score if of_classes else mean_absolute_error
-    return Probe(
-        "accuracy" if of_classes else "mean absolute error",
-        float(score(true, predicted[0])),
-        float(score(true, predicted[1])),
-        len(rows),
-        None if of_classes else float(r2_score(true, predicted[0])),
-    )
-
-
-def as_json(metric: Agreement | Clusters | Probe | None) -> dict[str, Any] | None:
-    """Return a metric for a JSON file; None stays None."""
-    return None if metric is None else asdict(metric)
+    return {
+        "measure": "accuracy" if of_classes else "mean absolute error",
+        "value": float(score(true, predicted)),
+        "chance": float(score(true, guessed)),
+        "songs": len(rows),
+        "r_squared": None if of_classes else float(r2_score(true, predicted)),
+    }
 
 
 def _sample(rows: np.ndarray, most: int, generator: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The work of Spark's workers: find the neighbours of a block of songs and write them.
+"""Find the neighbours of blocks of songs on Spark's workers, and write them.
 
 All songs reach each machine once, as files that its workers map into memory and so share. A task gets the number of a
 block, and needs memory for the block's neighbours and candidates only.
@@ -6,56 +6,59 @@ block, and needs memory for the block's neighbours and candidates only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
 import pyarrow.parquet as pq
-from pyspark import SparkContext
+from pyspark.sql import SparkSession
 from threadpoolctl import threadpool_limits
 
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.exact import nearest
 from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.index import nearest_by_index
+from msd_spark.neighbours.settings import NeighbourSettings
 from msd_spark.neighbours.space import Space
+from msd_spark.spark.session import progress
 from msd_spark.spark.shipped_files import ship, shipped_folder
 
 IDS, INDEX = "track_ids.npy", "index.faiss"
 
 
-@dataclass(frozen=True)
-class Shipped:
-    """The songs as files on every machine.
-
-    Attributes
-    ----------
-    prefix : str
-        Prefix of the file names.
-    metric, reach
-        See `msd_spark.neighbours.space.Space`.
-    approximate : bool
-        Whether there is an index to search by.
-    """
-
-    prefix: str
-    metric: str
-    reach: float
-    approximate: bool
+@lru_cache(maxsize=1)
+def _open_songs(
+    prefix: str, metric: str, reach: float, approximate: bool
+) -> tuple[Space, Exclusions, np.ndarray, faiss.IndexIVFFlat | None]:
+    folder = shipped_folder()
+    index: Any = None
+    if approximate:
+        index = faiss.read_index(str(folder / f"{prefix}{INDEX}"), faiss.IO_FLAG_MMAP)
+    space = Space.load(folder, metric, reach, prefix)
+    track_ids = np.load(folder / f"{prefix}{IDS}", mmap_mode="r", allow_pickle=False)
+    return space, Exclusions.load(folder, prefix), track_ids, index
 
 
-def ship_songs(
-    context: SparkContext,
+def write_neighbours(
+    session: SparkSession,
     space: Space,
     exclusions: Exclusions,
     track_ids: np.ndarray,
     index: faiss.IndexIVFFlat | None,
-) -> Shipped:
-    """Send the songs to every machine."""
+    settings: NeighbourSettings,
+    staging: str,
+) -> tuple[int, int]:
+    """Write ``neighbours/RUN``; return the number of rows, and of songs with fewer than k.
+
+    Parameters
+    ----------
+    index : faiss.IndexIVFFlat or None
+        None to search exactly.
+    staging : str
+        Folder for the files, for the warehouse's filesystem.
+    """
 
     def write(folder: Path) -> None:
         space.save(folder)
@@ -64,33 +67,12 @@ def ship_songs(
         if index is not None:
             faiss.write_index(index, str(folder / INDEX))
 
-    return Shipped(ship(context, write), space.metric, space.reach, index is not None)
-
-
-@lru_cache(maxsize=1)
-def _received(shipped: Shipped) -> tuple[Space, Exclusions, np.ndarray, faiss.IndexIVFFlat | None]:
-    folder, prefix = shipped_folder(), shipped.prefix
-    index: Any = None
-    if shipped.approximate:
-        index = faiss.read_index(str(folder / f"{prefix}{INDEX}"), faiss.IO_FLAG_MMAP)
-    space = Space.load(folder, shipped.metric, shipped.reach, prefix)
-    track_ids = np.load(folder / f"{prefix}{IDS}", mmap_mode="r", allow_pickle=False)
-    return space, Exclusions.load(folder, prefix), track_ids, index
-
-
-def block_writer(shipped: Shipped, warehouse: str, staging: str, size: int, k: int) -> Callable[[int], tuple[int, int]]:
-    """Return the function of a task: write a block; return its number of rows and of songs with fewer than k.
-
-    Parameters
-    ----------
-    staging : str
-        Folder for the files, for the warehouse's filesystem.
-    size : int
-        Songs per block.
-    """
+    context, warehouse, k = session.sparkContext, settings.warehouse, settings.k
+    open_songs = partial(_open_songs, ship(context, write), space.metric, space.reach, index is not None)
+    size = min(settings.queries_per_task, max(1, -(-len(space) // context.defaultParallelism)))
 
     def work(block: int) -> tuple[int, int]:
-        space, exclusions, track_ids, index = _received(shipped)
+        space, exclusions, track_ids, index = open_songs()
         rows = np.arange(block * size, min((block + 1) * size, len(space)))
         faiss.omp_set_num_threads(1)
         with threadpool_limits(1):
@@ -105,4 +87,7 @@ def block_writer(shipped: Shipped, warehouse: str, staging: str, size: int, k: i
             pq.write_table(table, unfinished, filesystem=target.filesystem, compression="zstd")
         return table.num_rows, int((neighbours.places[:, -1] < 0).sum())
 
-    return work
+    blocks = -(-len(space) // size)
+    with progress(session, "neighbours: songs"):
+        counts: Any = np.sum(context.parallelize(range(blocks), blocks).map(work).collect(), axis=0)
+    return int(counts[0]), int(counts[1])

@@ -16,19 +16,19 @@ def test_agreement_by_hand() -> None:
     # Song 0: 1 equal, 3 different, 5 unknown. Song 3: 4 equal, 0 different. Song 5 is unknown.
     # Chance among four others: 2/4 for song 0, 1/4 for song 3, two pairs each: 3/8.
     result = agreement(CODES, queries, neighbours)
-    assert (result.share, result.chance, result.pairs) == (0.5, 0.375, 4)
+    assert (result["share"], result["chance"], result["pairs"]) == (0.5, 0.375, 4)
 
 
 def test_agreement_without_known_traits_is_none() -> None:
     result = agreement(np.full(3, -1), np.arange(3), np.array([[1], [2], [0]]))
-    assert (result.share, result.chance, result.pairs) == (None, None, 0)
+    assert (result["share"], result["chance"], result["pairs"]) == (None, None, 0)
 
 
 def test_random_neighbours_agree_by_chance() -> None:
     generator = np.random.default_rng(0)
     codes = generator.choice(4, 2000, p=[0.5, 0.3, 0.15, 0.05])
     result = agreement(codes, np.arange(2000), generator.integers(0, 2000, (2000, 20)))
-    assert result.share == pytest.approx(result.chance, abs=0.01)
+    assert result["share"] == pytest.approx(result["chance"], abs=0.01)
 
 
 def test_clusters_of_separated_and_of_random_genres() -> None:
@@ -38,10 +38,10 @@ def test_clusters_of_separated_and_of_random_genres() -> None:
     good, bad = clusters(apart, codes, 0), clusters(generator.normal(size=(400, 3)), codes, 0)
     assert good is not None
     assert bad is not None
-    assert good.v_measure > 0.95
-    assert good.silhouette > 0.6
-    assert abs(bad.silhouette) < 0.05
-    assert bad.v_measure < 0.05
+    assert good["v_measure"] > 0.95
+    assert good["silhouette"] > 0.6
+    assert abs(bad["silhouette"]) < 0.05
+    assert bad["v_measure"] < 0.05
     assert clusters(apart, np.zeros(400, int), 0) is None
 
 
@@ -53,17 +53,17 @@ def test_probes_find_linear_traits_only() -> None:
     number[::7] = np.nan
     result = probe(vectors, number, groups, 0)
     assert result is not None
-    assert result.songs == np.isfinite(number).sum()
-    assert result.value < 0.1 < result.chance
-    assert result.r_squared is not None
-    assert result.r_squared > 0.99
+    assert result["songs"] == np.isfinite(number).sum()
+    assert result["value"] < 0.1 < result["chance"]
+    assert result["r_squared"] is not None
+    assert result["r_squared"] > 0.99
     classes = (vectors[:, 0] > 0.3).astype(int)
     good, bad = probe(vectors, classes, groups, 0), probe(vectors, generator.integers(0, 2, n), groups, 0)
     assert good is not None
     assert bad is not None
-    assert good.value > 0.9
-    assert good.chance == pytest.approx(max(classes.mean(), 1 - classes.mean()), abs=0.01)
-    assert bad.value < 0.6
+    assert good["value"] > 0.9
+    assert good["chance"] == pytest.approx(max(classes.mean(), 1 - classes.mean()), abs=0.01)
+    assert bad["value"] < 0.6
 
 
 def test_probe_does_not_memorise_artists() -> None:
@@ -73,7 +73,7 @@ def test_probe_does_not_memorise_artists() -> None:
     vectors = generator.normal(size=(60, 30))[groups] + 0.01 * generator.normal(size=(600, 30))
     result = probe(vectors, generator.integers(0, 2, 60)[groups], groups, 0)
     assert result is not None
-    assert result.value < 0.7
+    assert result["value"] < 0.7
 
 
 def test_outlier_does_not_decide_a_probe() -> None:
@@ -82,7 +82,7 @@ def test_outlier_does_not_decide_a_probe() -> None:
     vectors[7] = 1.0  # all songs but one are at one point
     result = probe(vectors, generator.normal(120.0, 20.0, 300), np.arange(300), 0)
     assert result is not None
-    assert result.value < 1.2 * result.chance
+    assert result["value"] < 1.2 * result["chance"]
 
 
 def test_few_songs_or_one_class_have_no_probe() -> None:
