@@ -68,7 +68,7 @@ class BalanceRule:
 
 
 def _allocate(total: int, weights: dict[str, float]) -> dict[str, int]:
-    """Return integers in proportion to `weights` that add up to `total`, by the largest remainders."""
+    """Return integers in proportion to weights that add up to `total`, by largest remainders."""
     exact = {name: total * weight / sum(weights.values()) for name, weight in weights.items()}
     rows = {name: int(share) for name, share in exact.items()}
     by_remainder = sorted(weights, key=lambda name: (rows[name] - exact[name], name))

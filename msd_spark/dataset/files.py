@@ -45,7 +45,7 @@ DICTIONARY_COLUMNS = ("track_id", "song_id", "artist_group", "chroma.list.elemen
 
 @dataclass(frozen=True)
 class ExampleForm:
-    """Form of a dataset's examples; `n_tags` and `n_factors` are 0 for a dataset without these columns."""
+    """Form of a dataset's examples; a length is 0 for a dataset without the column."""
 
     geometry: Geometry
     n_tags: int = 0

@@ -26,7 +26,7 @@ class Step:
 
 
 class Funnel:
-    """Count the songs of a catalogue that remain after each step; a genre is null if a song has none."""
+    """Count the songs that remain after each step; `genres` is null for songs without one."""
 
     def __init__(self, genres: pd.Series) -> None:
         self.genres = genres
@@ -45,7 +45,7 @@ class Funnel:
             self.remaining = inside
 
     def close(self, splits: pd.Series) -> None:
-        """Add the splits as the last steps, and check that each song is in one (not null) or was dropped."""
+        """Add the splits as the last steps; a song with a null split must have been dropped."""
         self.note("examples", np.ones(len(self.genres), bool), required=False)
         for split in SPLITS:
             self.note(split, (splits == split).to_numpy(), required=False)

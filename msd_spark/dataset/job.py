@@ -1,4 +1,4 @@
-"""Join songs with lyrics, labels, tags and play counts into train, validation and test examples.
+"""Join songs with lyrics, labels, tags and plays into train, validation and test examples.
 
 The split and the file of each example are decided first, from light columns (`msd_spark.dataset.selection`,
 `msd_spark.dataset.plan`). The segments then move once, to the worker that writes the example's file
@@ -98,7 +98,7 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
 def compare_with_previous(
     warehouse: Warehouse, settings: DatasetSettings, examples: pd.DataFrame, summary: DatasetSummary
 ) -> None:
-    """Report the tracks that change their split in a dataset that is replaced with the same split rule."""
+    """Report the tracks that change their split, if the replaced dataset has the same rule."""
     if not warehouse.is_complete(DATASETS, settings.name):
         return
     previous = warehouse.read_json(DATASETS, settings.name, METADATA)
@@ -149,7 +149,7 @@ def planned_tables(plan: pd.DataFrame, bundle: np.ndarray, joined: Joined) -> It
 
 
 def check_written(plan: pd.DataFrame, written: pd.DataFrame) -> None:
-    """Check that every planned row was written once per copy; it is not if ``songs/`` changed meanwhile."""
+    """Check that every planned row was written; ``songs/`` must not change meanwhile."""
     planned = plan.groupby(["split", "file"]).size()
     rows = written.set_index(["split", "file"])["rows"]
     if len(rows) != len(planned) or not rows.reindex(planned.index, fill_value=0).equals(planned):

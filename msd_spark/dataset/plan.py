@@ -39,7 +39,7 @@ class FileRule:
 
 
 def keep_common_genres(genres: pd.Series, min_examples: int) -> tuple[list[str], dict[str, int]]:
-    """Return the genres with at least `min_examples` songs, sorted, and the counts of the others."""
+    """Return the sorted genres with `min_examples` songs or more, and counts of the others."""
     counts = genres.value_counts()
     common = sorted(str(genre) for genre in counts.index[counts >= min_examples])
     return common, {str(genre): int(n) for genre, n in counts[counts < min_examples].sort_index().items()}

@@ -63,7 +63,7 @@ def read_lists(
 
 
 def narrow(tracks: pd.DataFrame, joined: Joined, settings: DatasetSettings) -> tuple[Funnel, list[str], dict[str, int]]:
-    """Select the songs that become examples; return the funnel, the genres by index, and counts of rare genres."""
+    """Select the songs of the examples; return funnel, genres, and counts of rare genres."""
     required = settings.requirements
     funnel = Funnel(joined.genre)
     funnel.note("with segments", (tracks["n_segments"] > 0).to_numpy(), required=True)

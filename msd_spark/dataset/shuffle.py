@@ -1,4 +1,4 @@
-"""Move the segments of the examples from the files of ``songs/`` to the files of a dataset, in one Spark shuffle.
+"""Move the examples' segments from ``songs/`` to the dataset's files in one Spark shuffle.
 
 A task reads row groups of ``songs/`` and computes the features of each example. Rows for the same bundle of files
 travel as one message of numpy arrays, so Spark moves a few large values. The receiving worker puts the rows in order
@@ -36,7 +36,7 @@ PLAN = f"{UNFINISHED}plan.parquet"
 
 @dataclass(frozen=True)
 class Target:
-    """Form of the examples and where they are written: a `staging` folder with one folder per split."""
+    """Form of the examples, and the `staging` folder with one folder per split."""
 
     warehouse: str
     staging: str
@@ -186,7 +186,7 @@ def _messages(
 def write_bundle(
     number: int, files: list[File], messages: Iterable[Message], target: Target
 ) -> Iterator[dict[str, Any]]:
-    """Put the rows of a bundle in order and write its files; yield one row of `write_examples` per file.
+    """Write the files of a bundle; yield one row of `write_examples` per file.
 
     A file with missing rows is not written.
     """

@@ -16,7 +16,7 @@ from msd_spark.core.schemas import SPLITS
 
 
 def hash_of(text: str) -> bytes:
-    """Return 8 bytes that a text determines, for choices that must not depend on the order of the tracks."""
+    """Return 8 bytes that depend only on a text, not on the order of the tracks."""
     return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
 
@@ -52,7 +52,7 @@ def split_of_tracks(tracks: pd.DataFrame, rule: SplitRule) -> pd.Series:
 
 
 def read_split_list(lines: Iterable[str]) -> tuple[list[str], list[tuple[int, str, str]]]:
-    """Return the ids of a list in order, and line number, reason and text of the lines without one.
+    """Return the ids of a list, and line number, reason and text of invalid lines.
 
     A line holds one track id or song id. Text after a tab, empty lines and lines that start with ``#`` are ignored. The
     reason is ``bad_id`` or ``repeated_id``.
@@ -73,7 +73,7 @@ def read_split_list(lines: Iterable[str]) -> tuple[list[str], list[tuple[int, st
 
 
 def listed_splits(tracks: pd.DataFrame, lists: Mapping[str, Iterable[str]]) -> pd.Series:
-    """Return the split of each track (``track_id``, ``song_id``) according to lists; null if it is in none.
+    """Return the split of each track according to lists; null for tracks in no list.
 
     `lists` maps a split to track ids and song ids. A song id selects all tracks of the song. A track in two lists, by
     either of its ids, is an error.

@@ -38,10 +38,10 @@ CONVERT = (
 
 
 def read_vectors(location: str, words: Collection[str], size: int) -> tuple[dict[str, np.ndarray], str]:
-    """Return the vectors of some words, float32, and the format of the file: `TEXT`, `BINARY` or `GLOVE`.
+    """Return the vectors of some words, float32, and the format of the file.
 
-    The file may be plain, gzipped or zipped. Of a word that occurs twice, the first vector is returned. A truncated
-    file, and a vector of another size or with numbers that are not finite, is an error.
+    The format is `TEXT`, `BINARY` or `GLOVE`; the file may be plain, gzipped or zipped. Of a word that occurs twice,
+    the first vector is returned. A truncated file, and a vector of another size or not finite, is an error.
     """
     ending = f".{size}d.txt"  # for example of the files in glove.6B.zip
     try:

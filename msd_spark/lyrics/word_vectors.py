@@ -42,10 +42,10 @@ class _ShuffledBags:
 def train_word_vectors(
     bags: Bags, n_words: int, seed: int = 0, size: int = GEOMETRY.lyric_size, epochs: int = 5
 ) -> np.ndarray:
-    """Train word2vec on bags of words: shape ``(n_words, size)``, float32, NaN for words without occurrences.
+    """Train word2vec on bags of words; words without occurrences get NaN.
 
-    Bags have no order, so their words are shuffled: the context of a word is a random sample of its bag. The same
-    arguments return the same vectors on any number of cores.
+    Bags have no order, so their words are shuffled: the context of a word is a random sample of its bag. The result has
+    the shape ``(n_words, size)``, float32, and is the same on any number of cores.
     """
     from gensim.models import Word2Vec
 

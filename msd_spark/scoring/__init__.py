@@ -1,1 +1,1 @@
-"""Score every song with a trained model: embedding, predictions, and flags of what is known about it."""
+"""Score every song with a trained model: embedding, predictions, and what is known of it."""

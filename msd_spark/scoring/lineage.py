@@ -1,4 +1,4 @@
-"""Trace a row of ``embeddings/RUN`` to its song file, unit of ingest, lyrics, dataset, model and code."""
+"""Trace a row of ``embeddings/RUN`` to its song file, lyrics, dataset, model and code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def run(settings: LineageSettings) -> None:
 
 
 def trace(warehouse: Warehouse, run: str, track_id: str) -> Lineage:
-    """Return the lineage of a track's row of ``embeddings/RUN``, empty or None where the warehouse has no record.
+    """Return the lineage of a track's row of ``embeddings/RUN``.
+
+    It has the following parts, empty or None where the warehouse has no record:
 
     - ``song``: ``source`` and ``member`` as in ``songs/``, and the ``file`` of ``songs/``.
     - ``unit``: the unit of ingest that wrote this file.

@@ -1,4 +1,4 @@
-"""Load a run's model once per process, call it on batches of one size, and make rows of ``embeddings/RUN``."""
+"""Load a run's model once per process, and make rows of ``embeddings/RUN``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decide, before the Spark tasks run, which songs are scored, keep their rows, or are refused."""
+"""Decide before the Spark tasks which songs are scored, keep their rows, or are refused."""
 
 from __future__ import annotations
 

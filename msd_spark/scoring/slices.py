@@ -39,7 +39,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class SlicedSongs:
-    """Every song, in the order of the slices; the songs of slice ``i`` are ``borders[i]`` to ``borders[i + 1]``."""
+    """Every song; those of slice ``i`` are ``borders[i]`` to ``borders[i + 1]``."""
 
     slices: list[Slice]
     track_ids: pa.Array

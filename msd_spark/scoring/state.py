@@ -1,4 +1,4 @@
-"""Record the inputs of ``embeddings/RUN``, so that the next scoring knows which rows are up to date."""
+"""Record the inputs of ``embeddings/RUN``, from which the next scoring finds stale rows."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class ScoredRows:
 
     @classmethod
     def read(cls, warehouse: Warehouse, run: str) -> ScoredRows | None:
-        """Read the rows; return None if the table does not have the columns that this version writes."""
+        """Read the rows; return None if the columns are not those of this version."""
         paths = warehouse.table_files(TABLE, run).paths
         columns = ["track_id", *EMBEDDING_FLAGS]
 

@@ -1,4 +1,4 @@
-"""Read a finished run, and check that it fits the features of this version and the lyrics of the warehouse.
+"""Read a finished run, and check that it fits this version and the lyrics of the warehouse.
 
 The checks need no TensorFlow: a Keras file is a zip archive with a JSON description of the model.
 """
@@ -139,7 +139,7 @@ class TrainedRun:
 
 
 def usable_run(warehouse: Warehouse, settings: ScoreSettings) -> TrainedRun:
-    """Return the run to score with, checked against this version and the lyrics of the warehouse."""
+    """Return the run to score with, checked against this version and ``lyrics/``."""
     trained = TrainedRun.read(warehouse, settings.run or newest_run(warehouse))
     if not settings.without_lyrics:
         trained.check_lyrics(warehouse)

@@ -32,7 +32,7 @@ NOT_FINITE_SCORES = "not_finite_scores"
 
 @dataclass(frozen=True)
 class ScoredSlice:
-    """Rows of a slice scored now, kept from before, and of both with lyrics; and its refused songs."""
+    """Counts of rows scored now, kept from before, and with lyrics; and the refused songs."""
 
     scored: int
     kept: int

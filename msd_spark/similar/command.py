@@ -74,7 +74,7 @@ class Catalogue:
         return cls(songs.rename_axis("track_id").reset_index(), embedded.vectors, embedded.fingerprint())
 
     def with_song(self, song: dict[str, Any]) -> tuple[Catalogue, int]:
-        """Return the catalogue with an embedded song file, which replaces its track, and the row of the song."""
+        """Return the catalogue with an embedded song file, and its row; it replaces its track."""
         rows = np.flatnonzero(self.songs["track_id"].to_numpy() == song["track_id"])
         if len(rows):
             vectors = self.vectors.copy()

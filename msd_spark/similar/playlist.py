@@ -74,10 +74,11 @@ def one_line(text: str) -> str:
 
 
 def m3u(songs: Iterable[Mapping[str, Any]], location: str) -> str:
-    """Return an extended M3U playlist, with the two lines ``#EXTINF:seconds,artist - title`` and location per song.
+    """Return an extended M3U playlist.
 
-    `songs` have ``artist``, ``title``, ``track_id`` and ``seconds``, None if unknown. `location` is the pattern of the
-    locations; one that could be read as a directive gets the prefix ``./``.
+    It has the lines ``#EXTINF:seconds,artist - title`` and location per song. `songs` have ``artist``, ``title``,
+    ``track_id`` and ``seconds``, None if unknown. `location` is the pattern of the locations; one that could be read as
+    a directive gets the prefix ``./``.
     """
     lines = ["#EXTM3U"]
     for song in songs:

@@ -1,4 +1,4 @@
-"""Embed song files from outside the warehouse with a run's model, in this process and without Spark."""
+"""Embed song files from outside the warehouse with a run's model, without Spark."""
 
 from __future__ import annotations
 
