@@ -86,14 +86,12 @@ def resample(train: pd.DataFrame, rule: BalanceRule) -> np.ndarray:
     if rule.kind == "none":
         return repeats
     genres = train["genre"].to_numpy(object)
-    places = {str(genre): np.flatnonzero(genres == genre) for genre in train["genre"].dropna().unique()}
-    rows = rule.rows({genre: len(members) for genre, members in places.items()})
+    members = {str(genre): np.flatnonzero(genres == genre) for genre in train["genre"].dropna().unique()}
     tracks: list[str] = train["track_id"].tolist()
-    for genre, members in places.items():
-        order = sorted(
-            members.tolist(), key=lambda place: (hash_of(f"balance:{rule.seed}:{tracks[place]}"), tracks[place])
+    for genre, n_rows in rule.rows({genre: len(places) for genre, places in members.items()}).items():
+        places = sorted(
+            members[genre].tolist(), key=lambda place: (hash_of(f"balance:{rule.seed}:{tracks[place]}"), tracks[place])
         )
-        each, more = divmod(rows[genre], len(order))
-        repeats[order] = each
-        repeats[order[:more]] += 1
+        repeats[places] = n_rows // len(places)
+        repeats[places[: n_rows % len(places)]] += 1
     return repeats

@@ -51,11 +51,6 @@ class ExampleForm:
     n_tags: int = 0
     n_factors: int = 0
 
-    @property
-    def schema(self) -> pa.Schema:
-        """Schema of the examples."""
-        return examples_schema(tags=self.n_tags > 0, factors=self.n_factors > 0)
-
 
 def part_name(file: int) -> str:
     """Return the name of a split's file."""
@@ -68,7 +63,7 @@ def assemble(planned: pa.Table, segments: Mapping[str, np.ndarray], form: Exampl
     `planned` has the schema `PLANNED`; `segments` has ``chroma`` and ``timbre`` of shape ``(n, …)`` and ``n_segments``
     ``(n,)``, in the order of `planned`.
     """
-    schema = form.schema
+    schema = examples_schema(tags=form.n_tags > 0, factors=form.n_factors > 0)
     columns: dict[str, Any] = {name: planned[name] for name in planned.column_names if name in schema.names}
     columns |= {**segments, **lyric_columns(planned["lyric_vector"].combine_chunks(), form.geometry)}
     for name in ("genre_index", "popularity_decile"):

@@ -109,8 +109,8 @@ def compare_with_previous(
     for split in filter(previous["rows"].get, SPLITS):
         table = warehouse.read_table(["track_id", "artist_group"], DATASETS, settings.name, split)
         parts.append(table.to_pandas().assign(split=split))
-    before = pd.concat(parts).drop_duplicates("track_id")
-    moves = moves_since(before, examples[["track_id", "artist_group", "split"]])
+    previous_examples = pd.concat(parts).drop_duplicates("track_id")
+    moves = moves_since(previous_examples, examples[["track_id", "artist_group", "split"]])
     summary.facts |= {f"since the last dataset: {name}": count for name, count in moves.items()}
     if moves["tracks moved"]:
         summary.warn(

@@ -170,8 +170,8 @@ def _messages(
 ) -> Iterator[Message]:
     rows, bundles, slots = reading.rows[part] - start, reading.bundles[part], reading.slots[part]
     track_ids = batch.column("track_id").to_numpy(zero_copy_only=False)
-    same = track_ids[rows] == np.array(reading.track_ids[part], object)
-    rows, bundles, slots = rows[same], bundles[same], slots[same]
+    as_planned = track_ids[rows] == np.array(reading.track_ids[part], object)
+    rows, bundles, slots = rows[as_planned], bundles[as_planned], slots[as_planned]
     if not len(rows):
         return
     unique, inverse = np.unique(rows, return_inverse=True)
@@ -205,9 +205,9 @@ def write_bundle(
     plan = pq.ParquetFile(f"{target.staging}/{PLAN}", filesystem=warehouse.filesystem).read_row_group(number)
     for file in files:
         rows = slice(file.start, file.stop)
-        once = received[rows] == 1
-        outcome: dict[str, Any] = {"split": file.split, "file": file.number, "rows": int(once.sum())}
-        if once.all():
+        complete = received[rows] == 1
+        outcome: dict[str, Any] = {"split": file.split, "file": file.number, "rows": int(complete.sum())}
+        if complete.all():
             planned = plan.slice(file.start, file.stop - file.start)
             examples = assemble(planned, {name: values[rows] for name, values in segments.items()}, target.form)
             write_file(warehouse, examples, f"{target.staging}/{file.split}/{part_name(file.number)}")

@@ -80,14 +80,14 @@ def listed_splits(tracks: pd.DataFrame, lists: Mapping[str, Iterable[str]]) -> p
     """
     splits = pd.Series(None, index=tracks.index, dtype=object)
     for split, ids in lists.items():
-        listed = set(ids)
-        members = tracks["track_id"].isin(listed) | tracks["song_id"].isin(listed)
+        unique_ids = set(ids)
+        members = tracks["track_id"].isin(unique_ids) | tracks["song_id"].isin(unique_ids)
         repeated = members & splits.notna()
         if repeated.any():
             columns = tracks["track_id"], tracks["song_id"], splits
-            track, song, other = min(zip(*(column[repeated] for column in columns), strict=True))
+            track, song, first_split = min(zip(*(column[repeated] for column in columns), strict=True))
             raise ValueError(
-                f"{int(repeated.sum())} tracks are in two lists: {track} (song {song}) is in {other} and {split}"
+                f"{int(repeated.sum())} tracks are in two lists: {track} (song {song}) is in {first_split} and {split}"
             )
         splits[members] = split
     return splits

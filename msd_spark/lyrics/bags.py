@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -64,7 +63,7 @@ class Bags:
         keep[list(places)] = False
         lengths = np.diff(self.offsets)
         pairs = np.repeat(keep, lengths)
-        offsets = np.fromiter(chain([0], np.cumsum(lengths[keep])), np.int64)
+        offsets = np.concatenate([[0], np.cumsum(lengths[keep])])
         return Bags(self.track_ids[keep], self.musixmatch_ids[keep], offsets, self.indices[pairs], self.counts[pairs])
 
     def matrix(self, n_words: int) -> csr_matrix:

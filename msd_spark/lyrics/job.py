@@ -24,8 +24,15 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.formats.musixmatch import parse_reverse_mapping
 from msd_spark.io.lines import read_lines
 from msd_spark.lyrics.bags import Bags
-from msd_spark.lyrics.blocks import ParsedBlock, TextBlock, parse_block, read_blocks
-from msd_spark.lyrics.corpus import Corpus, find_repeats, without_words
+from msd_spark.lyrics.blocks import (
+    Corpus,
+    ParsedBlock,
+    TextBlock,
+    find_repeats,
+    parse_block,
+    read_blocks,
+    without_words,
+)
 from msd_spark.lyrics.settings import SIF, STAGE, TRAIN, LyricsSettings
 from msd_spark.lyrics.tables import WrittenBlock, words_table, write_block
 from msd_spark.lyrics.vector_sources import Vectors, find_vectors
@@ -126,7 +133,9 @@ def make_lyrics(session: SparkSession, settings: LyricsSettings, inputs: Inputs)
     shipped = session.sparkContext.broadcast(transform)
     if settings.weights == SIF:
         with progress(session, "lyrics: common component"):
-            transform = replace(transform, component=common_component(second_moment(bags, shipped)))
+            # The sum is in the order of the blocks.
+            moment = np.sum(bags.map(lambda part: shipped.value(part).second_moment()).collect(), axis=0)
+            transform = replace(transform, component=common_component(moment))
     with progress(session, "lyrics: vectors"):
         written = write_lyrics(blocks, shipped, transform.component, warehouse)
     parsed.unpersist()
@@ -181,11 +190,6 @@ def facts(
         "tracks without a known word": without,
         "share without a known word": round(without * per_track, 4),
     }
-
-
-def second_moment(bags: RDD[Bags], transform: Broadcast[LyricTransform]) -> np.ndarray:
-    """Return the second moment of all lyric vectors, added in the order of the blocks."""
-    return np.sum(bags.map(lambda part: transform.value(part).second_moment()).collect(), axis=0)
 
 
 def write_lyrics(

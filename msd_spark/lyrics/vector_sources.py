@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
@@ -32,23 +31,21 @@ def find_vectors(source: str, words: Collection[str], size: int = GEOMETRY.lyric
 
     An existing file takes precedence over an installed package, and a package over gensim's downloader.
     """
-    vectors, origin = _find(source, words, size)
+    if SCHEME_MARK in source or Path(source).exists():
+        vectors, origin = read_vectors(source, words, size)
+    elif not _NAME.fullmatch(source) or PurePosixPath(source).suffix in _FILE_ENDINGS:
+        raise UserError(f"no file {source}; choose another --vectors")
+    else:
+        try:
+            package = metadata.distribution(source)
+        except metadata.PackageNotFoundError:
+            vectors, form = read_vectors(_downloaded(source, size), words, size)
+            origin = f"{form} from gensim's downloader"
+        else:
+            vectors, origin = _packaged(package, words, size), f"package {package.name} {package.version}"
     if not vectors:
         raise UserError(f"{source} has none of the {len(words):,} words of the lyrics; choose another --vectors")
     return vectors, origin
-
-
-def _find(source: str, words: Collection[str], size: int) -> tuple[Vectors, str]:
-    if SCHEME_MARK in source or Path(source).exists():
-        return read_vectors(source, words, size)
-    if not _NAME.fullmatch(source) or PurePosixPath(source).suffix in _FILE_ENDINGS:
-        raise UserError(f"no file {source}; choose another --vectors")
-    try:
-        package = metadata.distribution(source)
-    except metadata.PackageNotFoundError:
-        vectors, form = read_vectors(_downloaded(source, size), words, size)
-        return vectors, f"{form} from gensim's downloader"
-    return _packaged(package, words, size), f"package {package.name} {package.version}"
 
 
 def _packaged(package: metadata.Distribution, words: Collection[str], size: int) -> Vectors:
@@ -86,10 +83,10 @@ def _packaged(package: metadata.Distribution, words: Collection[str], size: int)
     return vectors
 
 
-def _check_size(about: str, dimensions: int, size: int) -> None:
+def _check_size(source: str, dimensions: int, size: int) -> None:
     if dimensions != size:
         raise UserError(
-            f"{about} has vectors of {dimensions} dimensions; lyric vectors have {size}, give other vectors"
+            f"{source} has vectors of {dimensions} dimensions; lyric vectors have {size}, give other vectors"
         )
 
 
@@ -98,40 +95,29 @@ def _downloaded(name: str, size: int) -> str:
     from gensim import downloader
 
     unknown = f"no file and no installed package {name}"
-    with _quiet_downloader():
-        try:
-            models = downloader.info(show_only_latest=False)["models"]
-        except (OSError, ValueError):
-            raise UserError(
-                f"{unknown}, and gensim's list of models cannot be downloaded; give a file or a package, or go online"
-            ) from None
-        if name not in models:
-            fitting = sorted(other for other, about in models.items() if _dimensions(about) == size)
-            raise UserError(
-                f"{unknown}, and gensim's downloader has no such model; "
-                f"with {size} dimensions it has {', '.join(fitting) or 'none'}"
-            )
-        dimensions = _dimensions(models[name])
-        if dimensions is not None:
-            _check_size(name, dimensions, size)
-        try:
-            return str(downloader.load(name, return_path=True))
-        except Exception as error:  # a wrong checksum raises a bare Exception
-            raise UserError(f"{name} cannot be downloaded: {error}; give a file or a package") from None
-
-
-def _dimensions(about: dict) -> int | None:
-    dimensions = about.get("parameters", {}).get("dimension")
-    return None if dimensions is None else int(dimensions)
-
-
-@contextmanager
-def _quiet_downloader() -> Iterator[None]:
-    """Suppress the traceback that gensim logs without a network before it uses its cached list."""
-    logger = logging.getLogger("gensim.downloader")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    # Without a network, gensim logs a traceback before it uses its cached list.
+    logging.getLogger("gensim.downloader").setLevel(logging.CRITICAL)
     try:
-        yield
-    finally:
-        logger.setLevel(level)
+        models = downloader.info(show_only_latest=False)["models"]
+    except (OSError, ValueError):
+        raise UserError(
+            f"{unknown}, and gensim's list of models cannot be downloaded; give a file or a package, or go online"
+        ) from None
+    if name not in models:
+        fitting = sorted(model for model, details in models.items() if _dimensions(details) == size)
+        raise UserError(
+            f"{unknown}, and gensim's downloader has no such model; "
+            f"with {size} dimensions it has {', '.join(fitting) or 'none'}"
+        )
+    dimensions = _dimensions(models[name])
+    if dimensions is not None:
+        _check_size(name, dimensions, size)
+    try:
+        return str(downloader.load(name, return_path=True))
+    except Exception as error:  # a wrong checksum raises a bare Exception
+        raise UserError(f"{name} cannot be downloaded: {error}; give a file or a package") from None
+
+
+def _dimensions(details: dict) -> int | None:
+    dimensions = details.get("parameters", {}).get("dimension")
+    return None if dimensions is None else int(dimensions)

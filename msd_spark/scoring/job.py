@@ -127,8 +127,8 @@ def write(
 def revisions(warehouse: Warehouse, run: TrainedRun, plan: ScorePlan) -> dict[str, str | None]:
     """Return the revision of the code that wrote each file; a copied file keeps its own."""
     exists = warehouse.exists(TABLE, run.name, REVISIONS_FILE)
-    before = warehouse.read_json(TABLE, run.name, REVISIONS_FILE) if exists else {}
-    copied = {name: before.get(name) for name in (plan.songs.slices[number].name for number in plan.copies)}
+    previous = warehouse.read_json(TABLE, run.name, REVISIONS_FILE) if exists else {}
+    copied = {name: previous.get(name) for name in (plan.songs.slices[number].name for number in plan.copies)}
     return dict(sorted((copied | dict.fromkeys((item.name for item in plan.slices()), code_revision())).items()))
 
 
@@ -144,10 +144,10 @@ def run_tasks(
     context = session.sparkContext
     threads = settings.threads or int(context.getConf().get("spark.task.cpus", "1") or 1)
     settings = replace(settings, warehouse=warehouse.address(), threads=threads)
-    shipped, count = context.broadcast(run), context.accumulator(0)
+    run_on_worker, count = context.broadcast(run), context.accumulator(0)
 
     def work(task: list[tuple[int, Slice]]) -> list[ScoredSlice]:
-        results = [score_slice(number, item, shipped.value, staging, settings) for number, item in task]
+        results = [score_slice(number, item, run_on_worker.value, staging, settings) for number, item in task]
         count.add(sum(part.songs for part in results))
         return results
 

@@ -104,9 +104,9 @@ def _unit(warehouse: Warehouse, file: str) -> dict[str, Any]:
 def _dataset(warehouse: Warehouse, trained_on: dict[str, Any], track_id: str) -> dict[str, Any]:
     name, fingerprint = trained_on["name"], trained_on["fingerprint"]
     exists = warehouse.exists(DATASETS, name, METADATA)
-    same = exists and warehouse.read_json(DATASETS, name, METADATA).get("fingerprint") == fingerprint
-    splits = (split for split in SPLITS if same and _find(warehouse, track_id, [], DATASETS, name, split))
-    return {"name": name, "fingerprint": fingerprint, "in_warehouse": same, "split": next(splits, None)}
+    in_warehouse = exists and warehouse.read_json(DATASETS, name, METADATA).get("fingerprint") == fingerprint
+    splits = (split for split in SPLITS if in_warehouse and _find(warehouse, track_id, [], DATASETS, name, split))
+    return {"name": name, "fingerprint": fingerprint, "in_warehouse": in_warehouse, "split": next(splits, None)}
 
 
 def table(track_id: str, lineage: Lineage) -> str:

@@ -90,10 +90,10 @@ def plan_scores(
     if old is not None and rows is not None and old.model == state.model:
         same_file = np.array([old.files.get(item.file) == item.size for item in songs.slices], bool)[of_slice]
         place = rows.places(songs)
-        before = {name: np.append(values, False)[place] for name, values in rows.flags.items()}
-        same_lyrics = (old.lyrics == state.lyrics) | ~(before["has_lyrics"] | known.flags["has_lyrics"])
+        previous_flags = {name: np.append(values, False)[place] for name, values in rows.flags.items()}
+        same_lyrics = (old.lyrics == state.lyrics) | ~(previous_flags["has_lyrics"] | known.flags["has_lyrics"])
         keep = (place >= 0) & same_file & same_lyrics & ~no_segments
-        same_flags = np.logical_and.reduce([before[name] == known.flags[name] for name in EMBEDDING_FLAGS])
+        same_flags = np.logical_and.reduce([previous_flags[name] == known.flags[name] for name in EMBEDDING_FLAGS])
         rejections = old.rejections
         rejected = pc.is_in(songs.track_ids, value_set=pa.array(rejections, pa.string()))
         refused_before = rejected.to_numpy(zero_copy_only=False) & same_file & (place < 0) & ~no_segments

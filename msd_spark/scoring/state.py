@@ -87,6 +87,6 @@ class ScoredRows:
         place = pc.fill_null(pc.index_in(songs.track_ids, value_set=self.track_ids), -1)
         place = place.to_numpy(zero_copy_only=False).astype(np.int64)
         number = {name: index for index, name in enumerate(self.files)}
-        of_slice = np.array([number.get(item.name, -2) for item in songs.slices], np.int64)
-        same = np.append(self.file, -1)[place] == of_slice[songs.slice_of_song()]
-        return np.where(same, place, -1)
+        file_of_slice = np.array([number.get(item.name, -2) for item in songs.slices], np.int64)
+        in_file = np.append(self.file, -1)[place] == file_of_slice[songs.slice_of_song()]
+        return np.where(in_file, place, -1)

@@ -36,14 +36,14 @@ def run(settings: ScoreSettings) -> None:
 
 def score_song_files(trained: TrainedRun, warehouse: Warehouse, settings: ScoreSettings) -> None:
     """Score song files; print the predictions and, if there are embeddings, the nearest songs."""
-    embedded = embed_song_files(trained, warehouse, settings.songs, lyrics=not settings.without_lyrics)
-    if embedded.rejected:
-        print(f"{rejected_table(embedded.rejected)}\n")
-    if embedded.rows is None:
+    embedded, rows, rejected = embed_song_files(trained, warehouse, settings.songs, lyrics=not settings.without_lyrics)
+    if rejected:
+        print(f"{rejected_table(rejected)}\n")
+    if not embedded:
         raise UserError(f"--songs: none of {len(settings.songs)} files is a valid song file")
-    print(songs_table(embedded.songs))
+    print(songs_table(embedded))
     if settings.output:
-        write_output(embedded.rows, settings.output)
+        write_output(rows, settings.output)
         print(f"\nwritten: {settings.output}")
     k = NEAREST if settings.nearest is None else settings.nearest
     if not k or not warehouse.is_complete("songs"):
@@ -52,11 +52,13 @@ def score_song_files(trained: TrainedRun, warehouse: Warehouse, settings: ScoreS
         print(f"\nnearest songs need embeddings/{trained.name}; run msd-spark score without --songs first")
         return
     catalogue = Catalogue.read(warehouse, trained.name)
-    for song in embedded.songs:
-        among, row = catalogue.with_song(song)
-        nearest = search(warehouse, among, row, trained.name, k).items()
-        listed = [{"rank": n, **among.facts(at), "distance": distance} for n, (at, distance) in enumerate(nearest, 1)]
-        print(f"\nnearest to {among.name(row)}  ({song['track_id']})\n\n{table(listed)}")
+    for song in embedded:
+        extended, row = catalogue.with_song(song)
+        nearest = search(warehouse, extended, row, trained.name, k).items()
+        listed = [
+            {"rank": rank, **extended.facts(at), "distance": distance} for rank, (at, distance) in enumerate(nearest, 1)
+        ]
+        print(f"\nnearest to {extended.name(row)}  ({song['track_id']})\n\n{table(listed)}")
 
 
 def songs_table(songs: Sequence[dict[str, Any]]) -> str:

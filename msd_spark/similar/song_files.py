@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.features import lyric_columns
 from msd_spark.core.filesystems import open_location
 from msd_spark.core.rejections import Rejection
-from msd_spark.core.schemas import ARRAY_COLUMNS, Geometry
+from msd_spark.core.schemas import ARRAY_COLUMNS, EMBEDDINGS, Geometry
 from msd_spark.core.track_ids import track_id_of
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.scoring.model import embedding_rows, model_of_process
@@ -32,40 +31,17 @@ REPEATED = "repeated_track"
 """Reason for which a song file is rejected: an earlier file has the same track."""
 
 
-@dataclass(frozen=True)
-class EmbeddedFiles:
-    """Result of embedding song files.
-
-    Attributes
-    ----------
-    songs : list of dict
-        In the order of the files: the scalar columns of ``songs/`` and those of ``embeddings/RUN``.
-    rows : pyarrow.Table or None
-        The same in the schema `msd_spark.core.schemas.EMBEDDINGS`; None without songs.
-    rejected : list of Rejection
-        The other files.
-    """
-
-    songs: list[dict[str, Any]]
-    rows: pa.Table | None
-    rejected: list[Rejection]
-
-
 def embed_song_files(
     trained: TrainedRun, warehouse: Warehouse, locations: Sequence[str], *, lyrics: bool = True
-) -> EmbeddedFiles:
-    """Parse song files and embed them, with the lyrics that ``lyrics/`` has of their tracks.
+) -> tuple[list[dict[str, Any]], pa.Table, list[Rejection]]:
+    """Embed local or remote song files, with the lyrics that ``lyrics/`` has of their tracks.
 
-    The table ``songs/`` is not needed. Locations are local or remote.
-
-    Raises
-    ------
-    UserError
-        If an embedding is not finite.
+    Return the songs in the order of the files, with the scalar columns of ``songs/`` and those of ``embeddings/RUN``;
+    their rows of ``embeddings/RUN``; and the other files. The table ``songs/`` is not needed.
     """
     songs, columns, rejected = _songs_and_features(locations, trained.geometry)
     if not songs:
-        return EmbeddedFiles([], None, rejected)
+        return [], EMBEDDINGS.empty_table(), rejected
     track_ids = pa.array([song["track_id"] for song in songs], pa.string())
     with_lyrics = lyrics and trained.lyric_vectors != NO_LYRICS
     known = known_tracks(warehouse, track_ids, trained.geometry.lyric_size, lyrics=with_lyrics)
@@ -75,23 +51,17 @@ def embed_song_files(
         location = songs[int(np.argmin(scores.finite))]["source"]
         raise UserError(f"the embedding of {location} by run {trained.name} is not finite")
     rows = embedding_rows(trained, track_ids, scores, known.flags)
-    return EmbeddedFiles([song | row for song, row in zip(songs, rows.to_pylist(), strict=True)], rows, rejected)
+    return [song | row for song, row in zip(songs, rows.to_pylist(), strict=True)], rows, rejected
 
 
 def embed_song_file(warehouse: Warehouse, run: str, location: str) -> dict[str, Any]:
-    """Parse and embed one song file; return its entry of `EmbeddedFiles.songs`.
-
-    Raises
-    ------
-    UserError
-        If the file is not a valid song file, or the run does not fit.
-    """
+    """Embed one song file, which must be valid; return its entry of `embed_song_files`."""
     trained = TrainedRun.read(warehouse, run)
     trained.check_lyrics(warehouse)
-    embedded = embed_song_files(trained, warehouse, [location])
-    for rejected in embedded.rejected:
-        raise UserError(f"{location}: {rejected.reason}: {rejected.detail}")
-    return embedded.songs[0]
+    songs, _, rejected = embed_song_files(trained, warehouse, [location])
+    if rejected:
+        raise UserError(f"{location}: {rejected[0].reason}: {rejected[0].detail}")
+    return songs[0]
 
 
 def _songs_and_features(
@@ -120,10 +90,10 @@ def _songs_and_features(
         if track in songs:
             rejected.append(Rejection(location, REPEATED, f"{track} is also in {songs[track]['source']}"))
             continue
-        of_song = song_features(songs_to_batch([song]), geometry)
-        rejected += [Rejection(location, reason, detail) for _, reason, detail in of_song.refused]
-        if len(of_song.rows):
+        song_columns = song_features(songs_to_batch([song]), geometry)
+        rejected += [Rejection(location, reason, detail) for _, reason, detail in song_columns.refused]
+        if len(song_columns.rows):
             songs[track] = {name: value for name, value in song.items() if name not in ARRAY_COLUMNS}
-            features.append(of_song.columns)
+            features.append(song_columns.columns)
     columns = {name: np.concatenate([part[name] for part in features]) for name in features[0]} if features else {}
     return list(songs.values()), columns, rejected

@@ -10,8 +10,7 @@ from msd_spark.core.command_line import run_verb
 from msd_spark.core.errors import UserError
 from msd_spark.core.options import OptionError
 from msd_spark.formats.musixmatch import parse_reverse_mapping
-from msd_spark.lyrics.blocks import ParsedBlock, parse_block, read_blocks
-from msd_spark.lyrics.corpus import find_repeats
+from msd_spark.lyrics.blocks import ParsedBlock, find_repeats, parse_block, read_blocks
 from msd_spark.lyrics.job import read_bag_files, read_inputs, unstem
 from msd_spark.lyrics.settings import LyricsSettings
 from tests.support.lyric_samples import track
@@ -100,7 +99,7 @@ def test_a_reverse_mapping_returns_words_or_else_stems(tmp_path: Path) -> None:
     ("text", "named"),
     [
         ("babi<SEP>babies\nno separator\n", "line 2 has no <SEP>: 'no separator'"),
-        ("babi<SEP>babies\nbabi<SEP>baby\n", "line 2 gives 'babi' a second word, 'baby' after 'babies'"),
+        ("babi<SEP>babies\nbabi<SEP>baby\n", "line 2 has a second word for 'babi': 'baby' after 'babies'"),
         ("babi<SEP>babies\ndanc<SEP>danci", "is truncated: line 2 has no line feed"),
         ("x<SEP>y\n", "has none of the header's words; give mxm_reverse_mapping.txt"),
         ("", "has none of the header's words"),
