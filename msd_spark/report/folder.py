@@ -13,35 +13,18 @@ from msd_spark.report.scripts import as_script
 PLOTLY = "assets/plotly.min.js"
 STYLE = "assets/report.css"
 SCRIPTS = (
-    "base",
-    "colours",
-    "points",
-    "map",
-    "gestures",
-    "search",
-    "song",
-    "legend",
-    "lassoed",
-    "recommenders",
-    "recommendations",
-    "charts",
-    "start",
-)
+    "base", "colours", "points", "map", "gestures", "search", "song", "legend", "lassoed", "recommenders",
+    "recommendations", "charts", "start",
+)  # fmt: skip
 """Scripts of ``assets/``, in the order in which the report runs them."""
 
 ON_DEMAND = ("data/details-", "data/heatmap-", "data/recommend", "figures/", "tables/", "metrics.json")
-"""How the names of files begin that a browser does not read at first."""
+"""Prefixes of files that a browser does not read to open the report."""
 
 
 @dataclass
 class Folder:
-    """A folder with the sizes of the files written so far, in bytes by name.
-
-    Attributes
-    ----------
-    path : str
-        For the filesystem of the warehouse.
-    """
+    """A folder with the sizes of the files written so far, in bytes by name."""
 
     warehouse: Warehouse
     path: str

@@ -37,10 +37,10 @@ SONG_COLUMNS = (
 """Columns of ``tables/songs.csv``."""
 
 MOST_DRAWN_SONGS = 20
-"""Songs whose chroma and timbre ``--figures`` saves: those of ``--show``, otherwise the first sampled one."""
+"""Maximum number of songs of ``--show`` whose chroma and timbre ``--figures`` saves."""
 
 MOST_POINTS = 20_000
-"""Songs on the map that ``--figures`` saves, sampled by genre."""
+"""Maximum number of songs on the map that ``--figures`` saves, sampled by genre."""
 
 MEBIBYTE = 2**20
 
@@ -53,13 +53,7 @@ def run(settings: ReportSettings) -> None:
 
 
 def make_report(settings: ReportSettings) -> Summary:
-    """Write the report of a run; return the summary.
-
-    Raises
-    ------
-    UserError
-        If the run, its embeddings or a track of ``--show`` is missing, or there is no browser for ``--figures``.
-    """
+    """Write the report of a run; return the summary."""
     summary = Summary(STAGE)
     browser = require_browser() if settings.figures else None
     warehouse, name = Warehouse(settings.warehouse), str(settings.run)
@@ -70,10 +64,13 @@ def make_report(settings: ReportSettings) -> Summary:
     with warehouse.replacing(REPORTS, name) as staging:
         folder = Folder(warehouse, staging)
         segments = _write_songs(folder, sources, shown, settings)
-        recommends = RECOMMENDATIONS in sections
-        n_users = _write_recommendations(folder, sources, shown, settings) if recommends else 0
-        content = {"run": name, "chunk": CHUNK, "heatmaps": sorted(segments), "recommends": recommends}
-        folder.write_data("report", content)
+        n_users = 0
+        if RECOMMENDATIONS in sections:
+            users, vectors = recommendation_data(sources, shown, settings)
+            folder.write_data("recommend-users", users)
+            folder.write_data("recommend-songs", vectors)
+            n_users = len(users["users"])
+        folder.write_data("report", {"chunk": CHUNK, "heatmaps": sorted(segments)})
         charts = [chart for _, section in sections.values() for chart in section.charts]
         folder.write_data("charts", {chart.name: chart.content for chart in charts})
         if browser:
@@ -111,7 +108,7 @@ def _rows_shown(table: pd.DataFrame, settings: ReportSettings) -> np.ndarray:
 def _write_songs(
     folder: Folder, sources: Sources, shown: pd.DataFrame, settings: ReportSettings
 ) -> dict[int, Segments]:
-    """Write the map, the details and the heat maps; return the segments of songs with heat maps, by row."""
+    """Write the data of songs; return the segments of those with heat maps, by row."""
     folder.write_data("songs", map_data(shown, sources.label_set))
     columns = ["track_id", "rank", "neighbour_id", "distance"]
     neighbours = sources.table(columns, NEIGHBOURS, sources.name)
@@ -128,14 +125,6 @@ def _write_songs(
     for row, one in segments.items():
         folder.write_data(f"heatmap-{row}", heatmap_data(one))
     return segments
-
-
-def _write_recommendations(folder: Folder, sources: Sources, shown: pd.DataFrame, settings: ReportSettings) -> int:
-    """Write the data of recommendations; return the number of users."""
-    users, vectors = recommendation_data(sources, shown, settings)
-    folder.write_data("recommend-users", users)
-    folder.write_data("recommend-songs", vectors)
-    return len(users["users"])
 
 
 def _song_map(shown: pd.DataFrame) -> Chart:

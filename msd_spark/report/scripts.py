@@ -25,11 +25,6 @@ LEVELS = 254
 def as_json(content: Any) -> str:
     r"""Return JSON that is safe in a script, in HTML and in a script element.
 
-    Raises
-    ------
-    ValueError
-        If a number is not finite.
-
     Examples
     --------
     >>> as_json({"title": "</script>"})
@@ -39,23 +34,12 @@ def as_json(content: Any) -> str:
 
 
 def as_script(name: str, content: Any) -> bytes:
-    r"""Return a data file.
-
-    Examples
-    --------
-    >>> as_script("songs", [1, 2])
-    b'msd.receive("songs",[1,2]);\n'
-    """
+    """Return a data file."""
     return f"msd.receive({as_json(name)},{as_json(content)});\n".encode("ascii")
 
 
 def packed(values: np.ndarray) -> dict[str, str]:
     """Return the element type and the bytes of an array, in row-major order.
-
-    Raises
-    ------
-    TypeError
-        If its type is not in `PACKED_TYPES`.
 
     Examples
     --------
@@ -69,16 +53,11 @@ def packed(values: np.ndarray) -> dict[str, str]:
     return {"type": kind, "bytes": base64.b64encode(content).decode("ascii")}
 
 
-def quantised(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Quantise a matrix to one byte per value, row by row.
+def packed_rows(rows: np.ndarray) -> dict[str, dict[str, str]]:
+    """Return a matrix with one byte per value, and the minimum and maximum of each row.
 
-    Returns
-    -------
-    levels : numpy.ndarray
-        Same shape, uint8. A value is ``low + level / LEVELS * (high - low)`` with an error of at most half a step; 255
-        is NaN.
-    low, high : numpy.ndarray
-        Minimum and maximum of each row, float32; both are 0 for a row of NaN.
+    A value is ``low + level / LEVELS * (high - low)`` with an error of at most half a step. NaN has the level 255; a
+    row of NaN has the bounds 0.
     """
     finite = np.where(np.isfinite(rows), rows, np.nan).astype(np.float64)
     empty = np.isnan(finite).all(axis=1)
@@ -86,10 +65,5 @@ def quantised(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     low, high = np.nanmin(known, axis=1).astype(np.float32), np.nanmax(known, axis=1).astype(np.float32)
     width = np.where(high > low, high.astype(np.float64) - low, 1)
     scaled = np.rint(np.clip((finite - low[:, None]) / width[:, None], 0, 1) * LEVELS)
-    return np.where(np.isfinite(scaled), scaled, 255).astype(np.uint8), low, high
-
-
-def packed_rows(rows: np.ndarray) -> dict[str, dict[str, str]]:
-    """Return the packed arrays of `quantised`."""
-    levels, low, high = quantised(rows)
+    levels = np.where(np.isfinite(scaled), scaled, 255).astype(np.uint8)
     return {"levels": packed(levels), "low": packed(low), "high": packed(high)}

@@ -16,20 +16,10 @@ class NoContentError(Exception):
 
 @dataclass(frozen=True)
 class Section:
-    """Content of a section.
+    """Content of a section."""
 
-    Attributes
-    ----------
-    text : tuple of str
-        Paragraphs, as plain text.
-    drawing : Markup or None
-        Escaped SVG.
-    filled : str or None
-        Id of an element that the report's scripts fill.
-    """
-
-    text: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()  # paragraphs
     charts: tuple[Chart, ...] = ()
     tables: tuple[Table, ...] = ()
-    drawing: Markup | None = None
-    filled: str | None = None
+    drawing: Markup | None = None  # SVG
+    filled: str | None = None  # id of an element that the report's scripts fill

@@ -11,33 +11,19 @@ from typing import Any
 import pandas as pd
 
 LONG = 40
-"""More characters than a metric with its interval has."""
+"""Maximum characters of a cell that is not wrapped; a metric with its interval has fewer."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table.
+    """A table of texts and numbers."""
 
-    Attributes
-    ----------
-    name : str
-        File name without suffix.
-    title : str
-        Caption.
-    rows : tuple
-        Rows of texts and numbers, as long as `heads`.
-    shown : int
-        Rows in the report; the CSV file has all.
-    folded : bool
-        Whether the table is collapsed at first.
-    """
-
-    name: str
+    name: str  # of the file, without suffix
     title: str
     heads: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
-    shown: int = 40
-    folded: bool = False
+    shown: int = 40  # rows in the report; the CSV file has all
+    folded: bool = False  # collapsed at first
 
     def cells(self) -> list[list[str]]:
         """Return the formatted cells."""
@@ -55,8 +41,10 @@ class Table:
         return styles
 
     def as_csv(self) -> bytes:
-        """Return the table as CSV in UTF-8."""
-        return as_csv(self.heads, self.rows)
+        """Return the table as CSV in UTF-8, with the line ends of RFC 4180."""
+        sink = io.StringIO(newline="")
+        csv.writer(sink).writerows([self.heads, *self.rows])
+        return sink.getvalue().encode("utf-8", "replace")
 
 
 def rows_of(table: pd.DataFrame, columns: Sequence[str]) -> tuple[tuple[Any, ...], ...]:
@@ -99,10 +87,3 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}" if abs(value) < 100 else f"{value:,.0f}"
     return str(value)
-
-
-def as_csv(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
-    """Return rows as CSV in UTF-8, with the line ends of RFC 4180."""
-    sink = io.StringIO(newline="")
-    csv.writer(sink).writerows([heads, *rows])
-    return sink.getvalue().encode("utf-8", "replace")

@@ -9,7 +9,7 @@ import numpy as np
 from msd_spark.core.song_layout import ANALYSIS
 from msd_spark.synthetic.catalogue import SHORTEST, SILENT, Catalogue
 from msd_spark.synthetic.draws import AnyArray, Floats, Stream, digest, generator
-from msd_spark.synthetic.signal import SILENCE, segment_sounds, song_sound, three_decimals
+from msd_spark.synthetic.signal import SILENCE, segment_sounds, song_sound
 
 SAMPLE_RATE = 22050
 _MEDIAN_SEGMENT = 0.28  # seconds
@@ -17,21 +17,13 @@ _NO_TEMPO, _NO_SIGNATURE, _NO_BEATS, _NO_BARS = 0.002, 0.001, 0.004, 0.03  # sha
 _TIME_SIGNATURES = np.array([1, 3, 4, 5, 7])
 _TIME_SIGNATURE_SHARES = np.cumsum([0.18, 0.12, 0.63, 0.04, 0.03])
 
-
 Row = dict[str, int | float | bytes]
 """Values of a table's columns; missing columns are 0 or empty."""
 
 
 @dataclass(frozen=True)
 class Contents:
-    """Contents of one group of a song file, or part of them.
-
-    Attributes
-    ----------
-    row : Row
-    arrays : dict of str to numpy.ndarray
-        Arrays of shape ``(n,)`` or ``(n, 12)`` by path; missing ones are empty.
-    """
+    """Table row and arrays of one group of a song file, by path; missing arrays are empty."""
 
     row: Row
     arrays: dict[str, AnyArray]
@@ -39,27 +31,21 @@ class Contents:
 
 def _confidence(random: np.random.Generator, count: int) -> Floats:
     """Draw confidences in [0, 1], often 1: shape ``(count,)``, three decimals."""
-    return three_decimals(np.clip(random.normal(0.6, 0.33, count), 0, 1))
-
-
-def _times(values: Floats) -> Floats:
-    """Round times to five decimals, as the dataset does."""
-    rounded: Floats = np.rint(values * 1e5) / 1e5
-    return rounded
+    return random.normal(0.6, 0.33, count).clip(0, 1).round(3)
 
 
 def _grid(random: np.random.Generator, first: float, period: float, duration: float) -> Floats:
     """Draw times within the song, about `period` seconds apart."""
     count = max(int((duration - first) / period), 0)
     grid = first + period * (np.arange(count) + random.uniform(-0.05, 0.05, count))
-    return _times(grid[(grid >= 0) & (grid < duration)])
+    return np.round(grid[(grid >= 0) & (grid < duration)], 5)
 
 
 def _loudness(timbre: Floats, random: np.random.Generator) -> tuple[Floats, Floats]:
     """Draw the loudness in dB, at start and maximum, from the first timbre coefficient."""
     loudest = np.clip(timbre[:, 0] - 56.5 + random.normal(0, 1.2, len(timbre)), -60, 3)
     start = np.clip(loudest - random.gamma(2.2, 4, len(timbre)), -60, None)
-    return three_decimals(start), three_decimals(loudest)
+    return np.round(start, 3), np.round(loudest, 3)
 
 
 def analysis(catalogue: Catalogue, track: int) -> Contents:
@@ -72,7 +58,7 @@ def analysis(catalogue: Catalogue, track: int) -> Contents:
 
     pace = _MEDIAN_SEGMENT * np.exp(0.27 * random.standard_normal())
     lengths = np.maximum(pace * np.exp(0.5 * random.standard_normal(count)), 0.06)
-    ends = _times(np.cumsum(lengths))
+    ends = np.round(np.cumsum(lengths), 5)
     starts, duration = np.concatenate([[0.0], ends[:-1]]), float(ends[-1])
 
     fade_in = 0.0
@@ -90,7 +76,7 @@ def analysis(catalogue: Catalogue, track: int) -> Contents:
         "segments_pitches": pitches,
         "segments_timbre": timbre,
         "segments_loudness_max": loudest,
-        "segments_loudness_max_time": _times(lengths * random.beta(1.2, 5, count)),
+        "segments_loudness_max_time": np.round(lengths * random.beta(1.2, 5, count), 5),
         "segments_loudness_start": start_loudness,
     }
     rhythm, row = _rhythm(random, duration, track)
@@ -126,10 +112,10 @@ def _rhythm(random: np.random.Generator, duration: float, track: int) -> tuple[d
     tatums = empty
     if len(beats):  # every beat, and the midpoint between two beats
         tatums = np.empty(2 * len(beats) - 1)
-        tatums[::2], tatums[1::2] = beats, _times((beats[1:] + beats[:-1]) / 2)
+        tatums[::2], tatums[1::2] = beats, np.round((beats[1:] + beats[:-1]) / 2, 5)
     bars = empty if has_no_bars else beats[int(random.integers(signature)) :: signature]
     sections = np.concatenate([[0.0], _grid(random, 12.0, 24.0, duration)])
-    if track == SILENT or len(beats) == 0:
+    if not len(beats):
         sections = empty
     grids = {"bars": bars, "beats": beats, "tatums": tatums, "sections": sections}
     arrays: dict[str, AnyArray] = {}

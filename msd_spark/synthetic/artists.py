@@ -58,8 +58,7 @@ def _similar(seed: int, genre: str, random: np.random.Generator) -> Strings:
     near = np.flatnonzero(genres == GENRES.index(genre))
     chosen = np.concatenate([random.permutation(near)[: N_SIMILAR // 2], random.permutation(_KNOWN_ARTISTS)])
     _, first = np.unique(chosen, return_index=True)
-    similar: Strings = ids[chosen[np.sort(first)[:N_SIMILAR]]]
-    return similar
+    return ids[chosen[np.sort(first)[:N_SIMILAR]]]
 
 
 def _terms(genre: str, random: np.random.Generator) -> tuple[Strings, NDArray[np.float64], NDArray[np.float64]]:
@@ -91,9 +90,9 @@ def make_artist(seed: int, artist: int) -> dict[str, Contents]:
     """
     random = generator(seed, Stream.ARTIST, artist)
     genre = GENRES[int(artist_genres(seed, artist, artist + 1)[0])]
-    place, latitude, longitude = names.place(int(random.integers(256)))
-    where = random.random()
-    has_name, has_coordinates = where >= 0.32, where >= 0.63
+    place, latitude, longitude = names.PLACES[int(random.integers(256)) % len(names.PLACES)]
+    chance = random.random()
+    has_name, has_coordinates = chance >= 0.32, chance >= 0.63
     terms, frequency, weight = _terms(genre, random)
     tags, counts = _tags(genre, random)
     row: Row = {

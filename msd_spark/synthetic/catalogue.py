@@ -32,8 +32,8 @@ _DUPLICATE, _RETITLED = 0.02, 0.03
 _GOLDEN = 0.6180339887498949
 
 # Quantiles of the number of segments of 2,564 real songs, interpolated linearly.
-_SEGMENT_QUANTILES = ((0, 4), (0.01, 158), (0.05, 330), (0.25, 590), (0.5, 745.5), (0.75, 960), (0.95, 1430))
-_SEGMENT_QUANTILES_HIGH = ((0.99, 1958), (1, 3303))
+_QUANTILES = (0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1)
+_SEGMENTS = (4, 158, 330, 590, 745.5, 960, 1430, 1958, 3303)
 
 SHORTEST, LONGEST, SILENT = 11, 17, 23
 """Tracks with rare properties in every catalogue: four segments and no beats; the most segments; segments only,
@@ -45,8 +45,7 @@ HEARD_SHARE, MISMATCH_SHARE = 0.7, 0.015
 
 def segment_counts(uniform: Floats) -> Integers:
     """Map uniform numbers to numbers of segments, with the quantiles of the real catalogue."""
-    shares, counts = np.array(_SEGMENT_QUANTILES + _SEGMENT_QUANTILES_HIGH).T
-    return np.rint(np.interp(uniform, shares, counts)).astype(np.intp)
+    return np.rint(np.interp(uniform, _QUANTILES, _SEGMENTS)).astype(np.intp)
 
 
 def follow(pointers: Integers) -> Integers:
@@ -65,28 +64,17 @@ def draw_genres(uniform: Floats) -> Integers:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All tracks, as columns of shape ``(songs,)``.
-
-    Attributes
-    ----------
-    settings : SyntheticSettings
-    artist : numpy.ndarray
-        Number of each track's artist.
-    song : numpy.ndarray
-        The first track of the same song; it differs from the track itself only for duplicates, which share its id.
-    titled : numpy.ndarray
-        The first track of the same artist and title, including other recordings with their own song id.
-    genre : numpy.ndarray
-        Planted genre, index into `GENRES`.
-    segments : numpy.ndarray
-        Number of segments.
-    """
+    """All tracks, as columns of shape ``(songs,)``."""
 
     settings: SyntheticSettings
     artist: Integers
     song: Integers
+    """The first track of the same song; it differs from the track itself only for duplicates, which share its id."""
+
     titled: Integers
-    genre: Integers
+    """The first track of the same artist and title, including other recordings with their own song id."""
+
+    genre: Integers  # planted; index into GENRES
     segments: Integers
 
     def __len__(self) -> int:
@@ -150,22 +138,21 @@ def artist_genres(seed: int, first: int, end: int) -> Integers:
 def make_catalogue(settings: SyntheticSettings) -> Catalogue:
     """Draw the catalogue's columns; each takes about 0.1 s and 50 MB per million tracks."""
     size, seed = settings.songs, settings.seed
-    everyone = np.arange(size)
+    tracks = np.arange(size)
     is_new = column(seed, Column.NEW_ARTIST, size) < _NEW_ARTIST
     is_new[:_FIRST_ARTISTS] = True
-    earlier = (column(seed, Column.PARENT, size) * everyone).astype(np.intp)
-    first = follow(np.where(is_new, everyone, earlier))
+    earlier = (column(seed, Column.PARENT, size) * tracks).astype(np.intp)
+    first = follow(np.where(is_new, tracks, earlier))
     artist = (np.cumsum(is_new) - 1)[first]
 
     repeat = column(seed, Column.DUPLICATE, size)
-    song = follow(np.where(~is_new & (repeat < _DUPLICATE), earlier, everyone))
-    titled = follow(np.where(~is_new & (repeat < _RETITLED), earlier, everyone))
+    song = follow(np.where(~is_new & (repeat < _DUPLICATE), earlier, tracks))
+    titled = follow(np.where(~is_new & (repeat < _RETITLED), earlier, tracks))
 
     is_own = column(seed, Column.GENRE_IS_OWN, size) < settings.signal.artist_loyalty
     other = draw_genres(column(seed, Column.GENRE, size))
     genre = np.where(is_own, artist_genres(seed, 0, int(artist.max()) + 1)[artist], other)[song]
 
     segments = segment_counts(column(seed, Column.SEGMENTS, size))
-    for track, count in ((SHORTEST, _SEGMENT_QUANTILES[0][1]), (LONGEST, _SEGMENT_QUANTILES_HIGH[-1][1])):
-        segments[track : track + 1] = count
+    segments[SHORTEST : SHORTEST + 1], segments[LONGEST : LONGEST + 1] = min(_SEGMENTS), max(_SEGMENTS)
     return Catalogue(settings, artist, song, titled, genre, segments)

@@ -77,10 +77,10 @@ def _cd2_names(catalogue: Catalogue, genres: Integers) -> list[str]:
     _, first, inverse = np.unique(catalogue.artist, return_index=True, return_inverse=True)
     # The artist's first track selects the style, so that all tracks of an artist have the same.
     style = np.searchsorted(_ROCK_SHARES, catalogue.uniform(Column.CD2_STYLE)[first[inverse]])
-    translated = []
-    for track, name in enumerate(_cd1_names(genres)):
-        translated.append(_ROCKS[style[track]] if name == "Pop_Rock" else _CD2_NAMES.get(name, name))
-    return translated
+    return [
+        _ROCKS[style[track]] if name == "Pop_Rock" else _CD2_NAMES.get(name, name)
+        for track, name in enumerate(_cd1_names(genres))
+    ]
 
 
 def _cd1_names(genres: Integers) -> list[str]:

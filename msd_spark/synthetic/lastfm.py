@@ -54,17 +54,13 @@ def _tags(genre: str, random: np.random.Generator) -> list[list[str]]:
         return []
     count = 1 + int(min(random.geometric(0.18), 25))
     known = [*GENRE_TERMS[genre], *COMMON_TERMS]
-    chosen = [known[place] for place in _places(len(GENRE_TERMS[genre]), count, random)]
+    # Half of the genre's own tags, and half of the common ones.
+    drawn, n_own = random.random(2 * count), len(GENRE_TERMS[genre])
+    places = np.where(drawn < 0.5, drawn * 2 * n_own, n_own + (drawn - 0.5) * 2 * len(COMMON_TERMS)).astype(int)
+    chosen = [known[place] for place in list(dict.fromkeys(places.tolist()))[:count]]
     scores = np.sort(random.integers(0, 101, len(chosen)))[::-1]
     scores[0] = 100
     return [[tag, str(score)] for tag, score in zip(chosen, scores.tolist(), strict=True)]
-
-
-def _places(n_own: int, count: int, random: np.random.Generator) -> list[int]:
-    """Draw distinct places, half from the first `n_own` and half from the common tags."""
-    drawn = random.random(2 * count)
-    places = np.where(drawn < 0.5, drawn * 2 * n_own, n_own + (drawn - 0.5) * 2 * len(COMMON_TERMS)).astype(int)
-    return list(dict.fromkeys(places.tolist()))[:count]
 
 
 def _similars(

@@ -10,7 +10,6 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,39 +27,21 @@ _USER_GENRES, _USER_ARTISTS = 2, 3
 _MOST_PLAYS = 800
 
 
-@dataclass(frozen=True)
 class _Charts:
-    """Songs to draw by popularity within a group, for example a genre.
+    """Songs to draw by popularity within a group, for example a genre."""
 
-    Attributes
-    ----------
-    songs : numpy.ndarray
-        Shape ``(heard,)``, songs sorted by group.
-    cumulative : numpy.ndarray
-        Shape ``(heard,)``, cumulative popularity in that order.
-    start, end : numpy.ndarray
-        Shape ``(groups,)``, cumulative popularity before and after each group.
-    """
-
-    songs: Integers
-    cumulative: Floats
-    start: Floats
-    end: Floats
+    def __init__(self, songs: Integers, popularity: Floats, group: Integers, n_groups: int) -> None:
+        order = np.argsort(group, kind="stable")
+        self.songs, self.cumulative = songs[order], np.cumsum(popularity[order])
+        bounds = np.searchsorted(group[order], np.arange(n_groups + 1))
+        edges = np.concatenate([[0.0], self.cumulative])
+        self.start, self.end = edges[bounds[:-1]], edges[bounds[1:]]  # cumulative popularity around each group
 
     def draw(self, groups: Integers, uniform: Floats) -> Integers:
         """Draw one song per entry of `groups`."""
         target = self.start[groups] + uniform * (self.end[groups] - self.start[groups])
         places = np.searchsorted(self.cumulative, target, side="right")
-        songs: Integers = self.songs[np.minimum(places, len(self.songs) - 1)]
-        return songs
-
-
-def _charts(songs: Integers, popularity: Floats, group: Integers, n_groups: int) -> _Charts:
-    order = np.argsort(group, kind="stable")
-    cumulative = np.cumsum(popularity[order])
-    bounds = np.searchsorted(group[order], np.arange(n_groups + 1))
-    edges = np.concatenate([[0.0], cumulative])
-    return _Charts(songs[order], cumulative, edges[bounds[:-1]], edges[bounds[1:]])
+        return self.songs[np.minimum(places, len(self.songs) - 1)]
 
 
 class Taste:
@@ -71,9 +52,9 @@ class Taste:
         self.signal = catalogue.settings.signal
         self.genre_of, artists = catalogue.genre[songs], catalogue.artist[songs]
         _, self.artist_of = np.unique(artists, return_inverse=True)
-        self.by_genre = _charts(songs, popularity, self.genre_of, len(GENRES))
-        self.by_artist = _charts(songs, popularity, self.artist_of, int(self.artist_of.max()) + 1)
-        self.all = _charts(songs, popularity, np.zeros(len(songs), dtype=np.intp), 1)
+        self.by_genre = _Charts(songs, popularity, self.genre_of, len(GENRES))
+        self.by_artist = _Charts(songs, popularity, self.artist_of, int(self.artist_of.max()) + 1)
+        self.all = _Charts(songs, popularity, np.zeros(len(songs), dtype=np.intp), 1)
         # A genre without songs cannot be a favourite.
         share = GENRE_PRIOR * (np.bincount(self.genre_of, minlength=len(GENRES)) > 0)
         self.genre_cumulative = np.cumsum(share / share.sum())
@@ -106,8 +87,7 @@ class Taste:
 
 def heard_songs(catalogue: Catalogue) -> Integers:
     """Return the songs with listeners, ascending."""
-    songs: Integers = np.flatnonzero(catalogue.is_heard & (catalogue.song == np.arange(len(catalogue))))
-    return songs
+    return np.flatnonzero(catalogue.is_heard & (catalogue.song == np.arange(len(catalogue))))
 
 
 def draw_listens(catalogue: Catalogue, songs: Integers) -> Iterator[tuple[Integers, Integers, Integers]]:

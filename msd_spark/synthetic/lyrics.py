@@ -51,13 +51,7 @@ def _artist_words(seed: int, artist: int) -> Integers:
 
 
 def bag_of_words(catalogue: Catalogue, track: int) -> tuple[Integers, Integers]:
-    """Draw a track's bag of words; all tracks of one song have the same.
-
-    Returns
-    -------
-    places, counts : numpy.ndarray
-        Shape ``(words,)``: places in the vocabulary, from 0, ascending, and occurrences, from 1.
-    """
+    """Draw the words of a track's song: places in the vocabulary, ascending, and counts."""
     settings, song = catalogue.settings, int(catalogue.song[track])
     signal = settings.signal
     random = generator(settings.seed, Stream.LYRICS, song)

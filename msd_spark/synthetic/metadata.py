@@ -19,15 +19,7 @@ _RELEASES = 6  # per artist
 
 @dataclass(frozen=True)
 class SongFile:
-    """Contents of a song file.
-
-    Attributes
-    ----------
-    rows : dict of str to numpy.ndarray
-        By group, its table's one row as a structured array.
-    arrays : dict of str to numpy.ndarray
-        Arrays by path; missing ones are empty.
-    """
+    """Contents of a song file: tables of one row by group, and arrays by path."""
 
     rows: dict[str, AnyArray]
     arrays: dict[str, AnyArray]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from string import ascii_uppercase, digits
 from uuid import UUID
 
 from msd_spark.synthetic.draws import digest
@@ -12,7 +13,7 @@ SYLLABLES = (
     "ke ki ko la le li lo lu ma me mi mo mu na ne ni no nu or pa pe pi po pra ra re ri ro ru sa se sha si so sta ta te "
     "ti to tra tu ul va ve vi vo wa we wi wo ya yo za ze zo zu an er on"
 ).split()
-_PLACES = (
+PLACES = (
     ("London", 51.50632, -0.12714),
     ("Los Angeles, CA", 34.05349, -118.24532),
     ("São Paulo, Brazil", -23.56287, -46.65466),
@@ -24,17 +25,14 @@ _PLACES = (
     ("Chicago, IL", 41.88415, -87.63241),
     ("Lagos, Nigeria", 6.44131, 3.38986),
 )
+"""Name, latitude and longitude in degrees."""
+
 _FOREIGN_NAMES = ("Björk Gúðmund", "Sigur Þór", "Ñandú Peña", "Мумий Дом", "椎名 鈴子", "Δελφοί", "נועה")
 _FOREIGN_TITLES = ("¿Dónde va el niño?", "Ágætis Söngur", "Тихая ночь", "夜の森", "Été sans fin", "Größe Träume")
 HOSTILE_NAMES = ('<script>alert("artist")</script>', "Salt & Sugar", 'O\'Mally "The Ear"', "Tab\u00a0Less; DROP")
 HOSTILE_TITLES = ("<script>alert(1)</script>", 'She Said "No" & Left', "It's <b>Loud</b>", "100% {{ jinja }} $HOME")
 _RARE = 64
 """One in this many names is foreign, and one in this many hostile."""
-
-
-def place(byte: int) -> tuple[str, float, float]:
-    """Return a place: name, latitude and longitude in degrees."""
-    return _PLACES[byte % len(_PLACES)]
 
 
 def word(octets: bytes) -> str:
@@ -82,8 +80,8 @@ def release(seed: int, artist: int, number: int) -> str:
     return _words(digest(seed, "release", artist * 64 + number), 3)
 
 
-def _letters(octets: bytes) -> str:
-    return "".join(chr(ord("A") + octet % 26) for octet in octets)
+def _five(octets: bytes, alphabet: str = ascii_uppercase) -> str:
+    return "".join(alphabet[octet % len(alphabet)] for octet in octets[:5])
 
 
 def _unique_hex(seed: int, index: int) -> str:
@@ -93,19 +91,17 @@ def _unique_hex(seed: int, index: int) -> str:
 
 def track_id(seed: int, track: int) -> str:
     """Return a track id: ``TR``, five letters, ``128F`` and seven hex digits."""
-    return f"TR{_letters(digest(seed, 'track', track)[:5])}128F{_unique_hex(seed, track)}"
+    return f"TR{_five(digest(seed, 'track', track))}128F{_unique_hex(seed, track)}"
 
 
 def song_id(seed: int, song: int) -> str:
     """Return a song id: ``SO``, five letters, ``12A8`` and seven hex digits."""
-    return f"SO{_letters(digest(seed, 'song', song)[:5])}12A8{_unique_hex(seed, song)}"
+    return f"SO{_five(digest(seed, 'song', song))}12A8{_unique_hex(seed, song)}"
 
 
 def artist_id(seed: int, artist: int) -> str:
     """Return an artist id: ``AR``, five letters or digits, ``1187`` and seven hex digits."""
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-    start = "".join(alphabet[octet % len(alphabet)] for octet in digest(seed, "artist", artist)[:5])
-    return f"AR{start}1187{_unique_hex(seed, artist)}"
+    return f"AR{_five(digest(seed, 'artist', artist), ascii_uppercase + digits)}1187{_unique_hex(seed, artist)}"
 
 
 def user_id(seed: int, user: int) -> str:

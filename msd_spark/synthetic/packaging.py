@@ -1,4 +1,4 @@
-"""Write songs as one file each, as tar archives, and as aggregate and summary files."""
+"""Write songs to single files, tar archives, aggregate and summary files; add damaged files."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from pathlib import Path
 from typing import IO
 
 import h5py
+import numpy as np
 from isal import igzip
 
-from msd_spark.core.song_layout import ARRAYS, TABLES
+from msd_spark.core.song_layout import ARRAYS, TABLES, Array, Table
 from msd_spark.core.track_ids import song_path
+from msd_spark.synthetic import names
 from msd_spark.synthetic.catalogue import Catalogue
-from msd_spark.synthetic.chunks import Appender
+from msd_spark.synthetic.draws import AnyArray
 from msd_spark.synthetic.metadata import song_file
-from msd_spark.synthetic.song_image import song_image
+from msd_spark.synthetic.song_image import compressed_chunks, song_image
 from msd_spark.synthetic.template import create_layout, set_row_count
 
-FILES_FOLDER, TAR_FOLDER = "songs", "tar"
+FILES_FOLDER, TAR_FOLDER, BROKEN_FOLDER = "songs", "tar", "broken"
 _TAR_TIME = 1293840000  # 1 January 2011; one date for all members, since bytes must not depend on the clock
 
 
@@ -74,6 +76,39 @@ def _member(name: str, kind: bytes, mode: int, size: int) -> tarfile.TarInfo:
     return member
 
 
+class Appender:
+    """Append rows to an empty dataset; memory holds less than one chunk that is not written."""
+
+    def __init__(self, file: h5py.File, item: Table | Array) -> None:
+        self.count = 0
+        self._dataset = file[item.path].id
+        self._chunk = item.chunk
+        self._written = 0
+        self._pending: list[AnyArray] = []
+
+    def append(self, rows: AnyArray) -> None:
+        """Append rows of the dataset's type."""
+        self._pending.append(rows)
+        self.count += len(rows)
+        if self.count - self._written >= self._chunk:
+            pending = np.concatenate(self._pending)
+            complete = len(pending) // self._chunk * self._chunk
+            self._write(pending[:complete])
+            self._pending = [pending[complete:]]
+
+    def finish(self) -> None:
+        """Write the last, incomplete chunk; nothing can be appended afterwards."""
+        if self.count > self._written:
+            self._write(np.concatenate(self._pending))
+
+    def _write(self, rows: AnyArray) -> None:
+        self._dataset.set_extent((self._written + len(rows), *rows.shape[1:]))
+        rest = (0,) * (rows.ndim - 1)
+        for number, chunk in enumerate(compressed_chunks(rows, self._chunk)):
+            self._dataset.write_direct_chunk((self._written + number * self._chunk, *rest), chunk)
+        self._written += len(rows)
+
+
 def write_many(
     catalogue: Catalogue, output: Path, name: str, tracks: Iterable[int], with_arrays: bool
 ) -> dict[str, int]:
@@ -101,3 +136,29 @@ def write_many(
             appender.finish()
         set_row_count(file, tables["analysis"].count)
     return {f"{path.parent.name} files": 1}
+
+
+def _foreign(attributes: dict[str, bytes], datasets: dict[str, AnyArray]) -> bytes:
+    """Return an HDF5 file without the groups of a song file."""
+    with h5py.File("foreign", "w", driver="core", backing_store=False, libver="earliest") as file:
+        for name, value in attributes.items():
+            file.attrs[name] = np.bytes_(value)
+        for name, values in datasets.items():
+            file.create_dataset(name, data=values)
+        file.flush()
+        return bytes(file.id.get_file_image())
+
+
+def write_broken(catalogue: Catalogue, output: Path) -> dict[str, int]:
+    """Write HDF5 files that are not song files, a truncated song, plain text and empty files."""
+    settings = catalogue.settings
+    empty = _foreign({"CLASS": b"GROUP", "PYTABLES_FORMAT_VERSION": b"2.1", "TITLE": b"Test file"}, {})
+    other = _foreign({}, {"default": np.sin(np.arange(1000.0) ** 2)})
+    song = song_image(song_file(catalogue, 0))
+    contents = (empty, other, song[: len(song) // 2], b"not a song file\n", b"")
+    for number in range(settings.broken):
+        # Ids beyond the largest catalogue, which no song has.
+        path = output / BROKEN_FOLDER / f"{names.track_id(settings.seed, 2**27 + number)}.h5"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(contents[number % len(contents)])
+    return {"broken files": settings.broken}

@@ -22,13 +22,21 @@ from tqdm import tqdm
 
 from msd_spark.core.errors import UserError
 from msd_spark.core.summary import Summary
-from msd_spark.synthetic.broken import BROKEN_FOLDER, write_broken
 from msd_spark.synthetic.catalogue import Catalogue, make_catalogue
 from msd_spark.synthetic.labels import write_labels
 from msd_spark.synthetic.lastfm import write_lastfm
 from msd_spark.synthetic.listens import write_listens
 from msd_spark.synthetic.lyrics import write_lyrics
-from msd_spark.synthetic.packaging import FILES_FOLDER, TAR_FOLDER, shard_tracks, write_files, write_many, write_tar
+from msd_spark.synthetic.packaging import (
+    BROKEN_FOLDER,
+    FILES_FOLDER,
+    TAR_FOLDER,
+    shard_tracks,
+    write_broken,
+    write_files,
+    write_many,
+    write_tar,
+)
 from msd_spark.synthetic.settings import SyntheticSettings
 from msd_spark.synthetic.tracks import TRUTH, write_tracks, write_truth
 
@@ -37,10 +45,10 @@ _WRITTEN = (
     FILES_FOLDER, TAR_FOLDER, "aggregate", "summary", BROKEN_FOLDER,
     "musixmatch", "tagtraum", "magd", "tasteprofile", "lastfm", "additional", TRUTH,
 )  # fmt: skip
-"""Everything that may be written in the output folder."""
+"""Files and folders of a catalogue; ``--overwrite`` removes only these."""
 
 _DOWNLOADS = "fetch.lock.json"
-"""What ``msd-spark fetch`` leaves in a folder of downloaded files."""
+"""File that ``msd-spark fetch`` writes to a folder of downloaded files."""
 
 
 class Job(NamedTuple):

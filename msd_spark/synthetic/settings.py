@@ -22,12 +22,6 @@ class SyntheticSettings(Settings):
 
     Catalogues of one seed are prefixes of each other: track ``i`` sounds the same, by the same artist, in a small
     catalogue and in a large one.
-
-    Attributes
-    ----------
-    progress : bool
-        Whether to show a progress bar on standard error.
-    signal : SignalParameters
     """
 
     songs: int = option(2000, "tracks of the catalogue", metavar="N", check=between(1, MOST_SONGS))
@@ -50,7 +44,7 @@ class SyntheticSettings(Settings):
     )
     broken: int = option(3, "damaged song files to add", metavar="N", check=between(0, 1000))
     workers: int | None = option(None, "processes; one per core by default", metavar="N", check=between(1, 1024))
-    progress: bool = False
+    progress: bool = False  # on standard error
     signal: SignalParameters = field(default_factory=SignalParameters)
 
     def __post_init__(self) -> None:

@@ -63,68 +63,43 @@ _NOISE_TAPS = 8  # weights of the moving average; further ones add less than 1 %
 
 @dataclass(frozen=True)
 class SignalParameters:
-    """Strength and noise of the planted signal.
+    """Strength and noise of the planted signal."""
 
-    Attributes
-    ----------
-    genre_share, artist_share : float
-        Shares of genre and artist (``g``, ``a``) in the variance of levels between songs.
-    spread_range : float
-        Standard deviation of the logarithm of a song's timbre spread.
-    chroma_level_share : float
-        Share of the variance of log chroma that lies between songs.
-    motion_timbre_share, motion_chroma_share : float
-        Share of motion in the variance within a song.
-    states : int
-        States on the circle.
-    advance : float
-        Probability of moving to the next state at each segment.
-    artist_loyalty : float
-        Share of an artist's songs in the artist's main genre.
-    label_noise : float
-        Share of CD1 labels that differ from the planted genre.
-    word_genre_share, word_artist_share, word_chorus_share : float
-        Shares of a song's words drawn from the favourites of the genre, the artist and the song.
-    listener_genre_share, listener_artist_share : float
-        Shares of a user's listens drawn from favourite genres and artists; the rest follows popularity. Taste matters
-        less than in the real listens, where factors have more than four times the NDCG@100 of popularity (H. Steck,
-        "Embarrassingly shallow autoencoders", WWW 2019, table 2).
-    """
-
+    # Shares of genre and artist (g, a) in the variance of levels between songs.
     genre_share: float = 0.10
     artist_share: float = 0.55
-    spread_range: float = 0.18
-    chroma_level_share: float = 0.25
+    spread_range: float = 0.18  # standard deviation of the logarithm of a song's timbre spread
+    chroma_level_share: float = 0.25  # of the variance of log chroma, the share that lies between songs
+    # Shares of motion in the variance within a song.
     motion_timbre_share: float = 0.35
     motion_chroma_share: float = 0.50
-    states: int = 8
-    advance: float = 0.75
-    artist_loyalty: float = 0.9
-    label_noise: float = 0.08
+    states: int = 8  # on the circle
+    advance: float = 0.75  # probability of moving to the next state at each segment
+    artist_loyalty: float = 0.9  # share of an artist's songs in the artist's main genre
+    label_noise: float = 0.08  # share of CD1 labels that differ from the planted genre
+    # Shares of a song's words drawn from the favourites of the genre, the artist and the song.
     word_genre_share: float = 0.08
     word_artist_share: float = 0.10
     word_chorus_share: float = 0.50
+    # Shares of a user's listens drawn from favourite genres and artists; the rest follows popularity. Taste matters
+    # less than in the real listens, where factors have more than four times the NDCG@100 of popularity (H. Steck,
+    # "Embarrassingly shallow autoencoders", WWW 2019, table 2).
     listener_genre_share: float = 0.45
     listener_artist_share: float = 0.40
 
 
 @dataclass(frozen=True)
 class World:
-    """The sound of the genres.
-
-    Attributes
-    ----------
-    levels : numpy.ndarray
-        Shape ``(genres, 3, 12)``: mean timbre, spread of timbre and mean log chroma; standard normal.
-    orders : numpy.ndarray
-        Shape ``(genres, states)``: each genre's order of the states.
-    states : numpy.ndarray
-        Shape ``(states, 24)``, float32: timbre and log chroma of each state; columns have mean 0 and variance 1.
-    """
+    """The sound of the genres."""
 
     levels: Floats
+    """Shape ``(genres, 3, 12)``: mean timbre, spread of timbre and mean log chroma; standard normal."""
+
     orders: NDArray[np.intp]
+    """Shape ``(genres, states)``: each genre's order of the states."""
+
     states: Floats32
+    """Shape ``(states, 24)``: timbre and log chroma of each state; columns have mean 0 and variance 1."""
 
 
 @lru_cache(maxsize=4)
@@ -136,12 +111,12 @@ def world(states: int) -> World:
     random = generator(_WORLD, Stream.WORLD, states)
     levels = random.standard_normal((len(GENRES), 3, N_PITCHES))
     levels -= levels.mean(axis=0)
-    taken = np.zeros((states, states), dtype=int)
+    uses = np.zeros((states, states), dtype=int)  # of each step from state to state by earlier genres
     orders = np.empty((len(GENRES), states), dtype=np.intp)
     for genre in range(len(GENRES)):
         circles = [random.permutation(states) for _ in range(200)]
-        orders[genre] = min(circles, key=lambda circle: int((taken[circle, np.roll(circle, -1)] ** 2).sum()))
-        taken[orders[genre], np.roll(orders[genre], -1)] += 1
+        orders[genre] = min(circles, key=lambda circle: int((uses[circle, np.roll(circle, -1)] ** 2).sum()))
+        uses[orders[genre], np.roll(orders[genre], -1)] += 1
     vectors = random.standard_normal((states, 2 * N_PITCHES))
     vectors = (vectors - vectors.mean(axis=0)) / vectors.std(axis=0)
     return World(levels, orders, vectors.astype(np.float32))
@@ -155,25 +130,13 @@ def artist_levels(seed: int, artist: int) -> Floats:
 
 @dataclass(frozen=True)
 class SongSound:
-    """Parameters from which a song's segments are drawn.
-
-    Attributes
-    ----------
-    timbre_mean, timbre_spread : numpy.ndarray
-        Shape ``(12,)``, in the units of the dataset.
-    chroma_mean : numpy.ndarray
-        Shape ``(12,)``: standardised log energy of each pitch class.
-    genre : int
-        Index into `GENRES`.
-    start : int
-        Position on the circle at the start.
-    """
+    """Parameters from which a song's segments are drawn; arrays have shape ``(12,)``."""
 
     timbre_mean: Floats
     timbre_spread: Floats
-    chroma_mean: Floats
+    chroma_mean: Floats  # standardised log energies
     genre: int
-    start: int
+    start: int  # position on the circle
 
 
 def song_sound(seed: int, song: int, genre: int, artist: int, parameters: SignalParameters) -> SongSound:
@@ -198,8 +161,7 @@ def _noise_taps() -> Floats32:
     """Return the weights of the noise's moving average, ``(taps, 24)``, of unit variance."""
     neighbours = np.concatenate([TIMBRE_NEIGHBOURS, np.full(N_PITCHES, _CHROMA_NEIGHBOURS)])
     taps = neighbours[None, :] ** np.arange(_NOISE_TAPS)[:, None]
-    unit: Floats32 = (taps / np.sqrt((taps**2).sum(axis=0))).astype(np.float32)
-    return unit
+    return (taps / np.sqrt((taps**2).sum(axis=0))).astype(np.float32)
 
 
 _TAPS = _noise_taps()
@@ -208,14 +170,9 @@ _TAPS = _noise_taps()
 def segment_sounds(
     sound: SongSound, n_segments: int, parameters: SignalParameters, random: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Draw a song's segments.
+    """Draw a song's timbre and pitches, shape ``(n_segments, 12)``, with three decimals.
 
-    Returns
-    -------
-    timbre : numpy.ndarray
-        Shape ``(n_segments, 12)``, within ±490, three decimals.
-    pitches : numpy.ndarray
-        Shape ``(n_segments, 12)``, in [0, 1] with a maximum of exactly 1 per segment, three decimals.
+    Timbre is within ±490; pitches are in [0, 1] with a maximum of exactly 1 per segment.
     """
     white = random.standard_normal((n_segments + _NOISE_TAPS - 1, 2 * N_PITCHES), dtype=np.float32)
     noise = _TAPS[0] * white[_NOISE_TAPS - 1 :]
@@ -240,10 +197,4 @@ def segment_sounds(
     log_energy = np.sqrt(1 - level) * inner[:, N_PITCHES:] + (np.sqrt(level) * sound.chroma_mean).astype(np.float32)
     log_energy -= log_energy.max(axis=1, keepdims=True)
     pitches = np.exp(_CHROMA_SPREAD * log_energy).astype(np.float64)
-    return three_decimals(timbre), three_decimals(pitches)
-
-
-def three_decimals(values: Floats) -> Floats:
-    """Round to three decimals, as the dataset does."""
-    rounded: Floats = np.rint(values * 1000) / 1000
-    return rounded
+    return np.round(timbre, 3), np.round(pitches, 3)

@@ -13,17 +13,17 @@ References
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from functools import cache
 
 import h5py
 import numpy as np
 from h5py import h5o
+from isal import isal_zlib
 
 from msd_spark.core.song_layout import ARRAYS, TABLES, Array, Table
-from msd_spark.synthetic.chunks import compressed_chunks
+from msd_spark.synthetic.draws import AnyArray
 from msd_spark.synthetic.metadata import SongFile
-from msd_spark.synthetic.template import create_layout, set_row_count
+from msd_spark.synthetic.template import DEFLATE, create_layout, set_row_count
 
 _END_OF_FILE = 40  # offset of the file size in superblock 0
 _UNDEFINED = b"\xff" * 8  # a missing address
@@ -32,18 +32,9 @@ _MARK = 0x5EED << 40  # a length that no dataset has, to find the offsets of the
 _CHUNKED_LAYOUT = b"\x03\x02"  # version and class of the data layout message
 
 
-@dataclass(frozen=True)
-class _Slot:
-    """Offsets in the template of a dataset's length and of the address of its chunk index."""
-
-    item: Table | Array
-    length_at: int
-    index_at: int
-
-
 @cache
-def _template() -> tuple[bytes, list[_Slot]]:
-    """Return an image of a file without rows, and the offsets to fill in."""
+def _template() -> tuple[bytes, list[tuple[Table | Array, int, int]]]:
+    """Return a file without rows, and the offsets of each dataset's length and index address."""
     items: list[Table | Array] = [*TABLES, *ARRAYS]
     with h5py.File("template", "w", driver="core", backing_store=False, libver=("earliest", "latest")) as file:
         create_layout(file)
@@ -59,8 +50,22 @@ def _template() -> tuple[bytes, list[_Slot]]:
         dimensions = 2 + len(_row_shape(item))  # the element counts as one
         index_at = image.index(_CHUNKED_LAYOUT + bytes([dimensions]) + _UNDEFINED, header) + 3
         image[length_at : length_at + 8] = bytes(8)
-        slots.append(_Slot(item, length_at, index_at))
+        slots.append((item, length_at, index_at))
     return bytes(image), slots
+
+
+def compressed_chunks(values: AnyArray, rows: int) -> list[bytes]:
+    """Split an array into chunks of `rows` rows, shuffle their bytes and deflate them.
+
+    The last chunk is padded with zeros. ISA-L deflates several times as fast as the library behind HDF5.
+    """
+    count = -(-len(values) // rows)
+    padded = np.zeros((count * rows, *values.shape[1:]), values.dtype)
+    padded[: len(values)] = values
+    # HDF5 shuffles by element; a row of a two-dimensional array has several.
+    octets = padded.view(np.uint8).reshape(count, -1, values.dtype.itemsize)
+    shuffled = np.ascontiguousarray(octets.transpose(0, 2, 1))
+    return [isal_zlib.compress(chunk, DEFLATE) for chunk in shuffled]
 
 
 def _row_shape(item: Table | Array) -> tuple[int, ...]:
@@ -87,19 +92,12 @@ def _index(chunks: list[bytes], rows: int, width: tuple[int, ...], first: int) -
 
 
 def song_image(song: SongFile) -> bytes:
-    """Return the bytes of a song file.
-
-    Raises
-    ------
-    ValueError
-        If an array has more than 64 chunks: 5,440 segments, 65,536 beats.
-    """
+    """Return the bytes of a song file with at most 5,440 segments and 65,536 beats (64 chunks)."""
     image, slots = _template()
     head = bytearray(image)
     parts: list[bytes] = [b""]
     end = len(head)
-    for slot in slots:
-        item = slot.item
+    for item, length_at, index_at in slots:
         values = song.rows[item.group] if isinstance(item, Table) else song.arrays.get(item.path)
         if values is None or not len(values):
             continue
@@ -107,8 +105,8 @@ def song_image(song: SongFile) -> bytes:
         width = _row_shape(item)
         first = end + _leaf_size(width)
         parts += [_index(chunks, item.chunk, width, first), *chunks]
-        struct.pack_into("<Q", head, slot.length_at, len(values))
-        struct.pack_into("<Q", head, slot.index_at, end)
+        struct.pack_into("<Q", head, length_at, len(values))
+        struct.pack_into("<Q", head, index_at, end)
         end = first + sum(map(len, chunks))
     struct.pack_into("<Q", head, _END_OF_FILE, end)
     parts[0] = bytes(head)

@@ -39,21 +39,12 @@ ODDITIES = (
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words, by descending frequency over all genres.
-
-    Attributes
-    ----------
-    stems : tuple of str
-        5,000 unique stems, as in the ``%`` line.
-    words : tuple of str
-        The commonest word of each stem.
-    cumulative : numpy.ndarray
-        Shape ``(genres, 5000)``, cumulative probabilities of the words in each genre.
-    """
+    """5,000 unique stems, by descending frequency, and the commonest word of each."""
 
     stems: tuple[str, ...]
     words: tuple[str, ...]
     cumulative: Floats
+    """Shape ``(genres, 5000)``: cumulative probabilities of the stems in each genre."""
 
 
 def _made_up(count: int, taken: set[str]) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.report.data.details import CHUNK, chunks, detail_rows, neighbour_lists
 from msd_spark.report.data.heatmaps import Segments, heatmap_data, read_segments
 from msd_spark.report.data.map_data import MOST_ARTISTS, UNKNOWN, map_data, plane, sample_by, traits
-from msd_spark.report.scripts import LEVELS, PACKED_TYPES, as_json, as_script, packed, packed_rows, quantised
+from msd_spark.report.scripts import LEVELS, PACKED_TYPES, as_json, as_script, packed, packed_rows
 from tests.support.report_data import restored, unpacked
 from tests.support.report_run import HOSTILE
 from tests.support.song_tables import song, write_songs
@@ -56,8 +56,8 @@ def test_a_sample_has_each_group_in_its_share(groups: list[str | None], size: in
     assert len(rows) == min(size, len(groups)) == len(set(rows.tolist()))
     assert (np.diff(rows) > 0).all()
     for group in set(groups):
-        there = sum(groups[row] == group for row in rows)
-        assert abs(there - len(rows) * groups.count(group) / len(groups)) <= 1.5
+        count = sum(groups[row] == group for row in rows)
+        assert abs(count - len(rows) * groups.count(group) / len(groups)) <= 1.5
     np.testing.assert_array_equal(rows, sample_by(pd.Series(groups, dtype=object), size, seed))
 
 
@@ -135,9 +135,9 @@ def test_the_error_of_a_quantised_value_is_at_most_half_a_step(values: list[tupl
 
 
 def test_nan_has_no_level() -> None:
-    levels, low, high = quantised(np.array([[np.nan, 1, 3], [np.nan, np.nan, np.nan]], np.float32))
-    assert levels.tolist() == [[255, 0, LEVELS], [255, 255, 255]]
-    assert (low.tolist(), high.tolist()) == ([1, 0], [3, 0])
+    content = packed_rows(np.array([[np.nan, 1, 3], [np.nan, np.nan, np.nan]], np.float32))
+    assert unpacked(content["levels"]).tolist() == [255, 0, LEVELS, 255, 255, 255]
+    assert (unpacked(content["low"]).tolist(), unpacked(content["high"]).tolist()) == ([1, 0], [3, 0])
 
 
 def test_segments_are_read_for_the_given_tracks(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from msd_spark.report.sections.examples import examples_section
 from msd_spark.report.sections.overview import overview
 from msd_spark.report.sections.results import confusion_charts, results_section
 from msd_spark.report.sections.runs import comparison_chart, comparison_table
-from msd_spark.report.sections.studies import occlusion_charts
+from msd_spark.report.sections.studies import occlusion_charts, occlusion_section
 from msd_spark.report.sections.training import training_curves
 from msd_spark.report.tables import Table
 
@@ -132,6 +132,14 @@ def test_occlusion_has_one_chart_per_metric_and_one_series_per_input() -> None:
     assert chart.content["layout"]["yaxis"]["ticktext"] == ["Rap"]
     assert series(chart, "x") == {"without lyrics": [-0.25], "without audio": [-0.5]}
     assert [trace["error_x"]["array"] for trace in chart.content["data"]] == [[0.125], [0]]
+
+
+def test_the_columns_of_occlusion_have_different_headings() -> None:
+    row = ("lyrics", "Rap", "f1", 4, 2, 0.5, 0.25, -0.25, -0.5, -0.125)
+    sources = SimpleNamespace(name="run", parquet=lambda columns, *names: pd.DataFrame([row], columns=columns))
+    (table,) = occlusion_section(cast(Sources, sources)).tables
+    assert table.rows == (row,)
+    assert len(set(table.heads)) == len(table.heads) == len(row)
 
 
 def test_a_table_is_short_in_the_report_and_complete_as_csv() -> None:

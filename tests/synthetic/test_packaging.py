@@ -13,8 +13,8 @@ import pytest
 
 from msd_spark.core.song_layout import ARRAYS, TABLES
 from msd_spark.synthetic.catalogue import make_catalogue
-from msd_spark.synthetic.chunks import Appender
 from msd_spark.synthetic.metadata import song_file
+from msd_spark.synthetic.packaging import Appender
 from msd_spark.synthetic.run import generate
 from msd_spark.synthetic.settings import SyntheticSettings
 from msd_spark.synthetic.song_image import song_image

@@ -57,7 +57,7 @@ window.msd = (() => {
 
   const LEVELS = 254;
 
-  // A matrix from bytes, row after row, with the minimum and maximum of each row; NaN is 255. See `quantised` in scripts.py.
+  // A matrix from bytes, row after row, with the minimum and maximum of each row; NaN is 255. See `packed_rows` in scripts.py.
   function unpackRows({ levels, low, high }) {
     const bytes = unpack(levels), lows = unpack(low), highs = unpack(high), size = bytes.length / lows.length;
     const values = Float64Array.from(bytes, (level, i) => {

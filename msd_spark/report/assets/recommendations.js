@@ -95,8 +95,8 @@ msd.recommendations = (() => {
     });
     let recommend = null;
     function add(rows) {
-      const there = new Set(chosen);
-      for (const row of rows) if (!there.has(row)) chosen.push(row);
+      const present = new Set(chosen);
+      for (const row of rows) if (!present.has(row)) chosen.push(row);
       return change();
     }
     return { box, add };

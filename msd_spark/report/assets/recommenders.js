@@ -37,9 +37,9 @@ msd.recommenders = (() => {
 
   // The rows with the greatest scores, best first; ties in row order.
   function best(of, against, chosen, depth) {
-    const left = new Set(chosen), rows = [], scores = new Float64Array(of.n);
+    const excluded = new Set(chosen), rows = [], scores = new Float64Array(of.n);
     for (let row = 0; row < of.n; row++) {
-      if (!of.known(row) || left.has(row)) continue;
+      if (!of.known(row) || excluded.has(row)) continue;
       scores[row] = dot(of, row, against);
       rows.push(row);
     }

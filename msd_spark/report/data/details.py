@@ -46,15 +46,7 @@ def likeliest(probabilities: np.ndarray | None, class_names: list[str]) -> list[
 
 
 def neighbour_lists(neighbours: pd.DataFrame, track_ids: pd.Series) -> list[list[list[Any]]]:
-    """Return [row, distance] of each song's neighbours that are in the report.
-
-    Parameters
-    ----------
-    neighbours : pandas.DataFrame
-        Rows of ``neighbours/RUN``.
-    track_ids : pandas.Series
-        Songs of the report, in their order.
-    """
+    """Return [row, distance] of each song's neighbours that are in the report (`track_ids`)."""
     numbers = pd.Series(np.arange(len(track_ids)), index=track_ids.to_numpy())
     both = neighbours["track_id"].isin(numbers.index) & neighbours["neighbour_id"].isin(numbers.index)
     inside = neighbours[both].sort_values(["track_id", "rank"])
@@ -66,16 +58,7 @@ def neighbour_lists(neighbours: pd.DataFrame, track_ids: pd.Series) -> list[list
 
 
 def detail_rows(songs: pd.DataFrame, class_names: list[str]) -> list[dict[str, Any]]:
-    """Return the facts of each song, without those that are unknown.
-
-    Parameters
-    ----------
-    songs : pandas.DataFrame
-        ``release``, ``year``, ``duration`` in seconds, ``tempo`` in beats per minute, ``key``, ``mode``, ``plays``,
-        ``listeners``, ``genre_probabilities``, ``has_lyrics`` and ``n_segments``; null if unknown.
-    class_names : list of str
-        Classes of the probabilities.
-    """
+    """Return the known facts of each song of `msd_spark.report.data.songs.Songs`."""
     rows = []
     for song in songs.to_dict("records"):
         facts = {

@@ -20,24 +20,16 @@ COLUMNS = ("segments_start", "segments_pitches", "segments_timbre", "duration")
 
 @dataclass(frozen=True)
 class Segments:
-    """Segments of a song.
-
-    Attributes
-    ----------
-    edges : numpy.ndarray
-        Shape ``(n_segments + 1,)``, in seconds: the start of each segment and the end of the last.
-    chroma, timbre : numpy.ndarray
-        Shape ``(n_segments, 12)``, float32.
-    """
+    """Segments of a song; chroma and timbre have the shape ``(n_segments, 12)``."""
 
     track_id: str
-    edges: np.ndarray
+    edges: np.ndarray  # the start of each segment and the end of the last, in seconds
     chroma: np.ndarray
     timbre: np.ndarray
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> Segments | None:
-        """Return the segments of a row of ``songs/``; None if its arrays are empty or differ in length."""
+        """Return the segments of a row of ``songs/``; None if arrays are empty or differ in length."""
         starts = np.asarray(row["segments_start"], np.float64)
         matrices = [np.asarray(row[name], np.float32) for name in ("segments_pitches", "segments_timbre")]
         if not len(starts) or any(len(flat) != len(starts) * GEOMETRY.n_pitches for flat in matrices):
@@ -57,7 +49,7 @@ def heatmap_data(segments: Segments) -> dict[str, Any]:
 
 
 def read_segments(warehouse: Warehouse, track_ids: list[str]) -> Iterator[Segments]:
-    """Yield the segments of tracks, in the order of ``songs/``; a track without segments is skipped.
+    """Yield the segments of tracks that have some, in the order of ``songs/``.
 
     Only row groups with one of the tracks are read.
     """

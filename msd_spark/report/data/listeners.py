@@ -16,30 +16,18 @@ LENGTH = 10
 """Songs per list."""
 
 DEPTH = 100
-"""Songs per list that are mixed."""
+"""Best songs of each list that rank fusion combines."""
 
 
 @dataclass(frozen=True)
 class Listeners:
-    """Users, their plays and their factors.
-
-    Attributes
-    ----------
-    plays : sparse matrix
-        Shape ``(users, tracks)``: play counts.
-    user_factors : numpy.ndarray
-        Shape ``(users, rank)``.
-    track_factors : numpy.ndarray
-        Shape ``(tracks, rank)``; NaN for tracks without factors.
-    directions : numpy.ndarray
-        Shape ``(tracks, size)``: embeddings of length 1; NaN for tracks without embedding.
-    """
+    """Users, their play counts, factors, and embeddings; NaN for tracks that lack a vector."""
 
     users: Sequence[str]
-    plays: sparse.csr_matrix
-    user_factors: np.ndarray
-    track_factors: np.ndarray
-    directions: np.ndarray
+    plays: sparse.csr_matrix  # (users, tracks)
+    user_factors: np.ndarray  # (users, rank)
+    track_factors: np.ndarray  # (tracks, rank)
+    directions: np.ndarray  # (tracks, size): embeddings of length 1
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
@@ -49,26 +37,15 @@ def unit_rows(vectors: np.ndarray) -> np.ndarray:
 
 
 def by_plays(listeners: Listeners) -> np.ndarray:
-    """Return each user's `DEPTH` best unplayed tracks by the product of factors.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape ``(users, DEPTH)``: track numbers, `NONE` if there are fewer.
-    """
+    """Return each user's `DEPTH` best unplayed tracks by the product of factors; see `_best`."""
     scores = listeners.user_factors.astype(np.float32) @ listeners.track_factors.T.astype(np.float32)
     return _best(scores, listeners.plays)
 
 
 def by_content(listeners: Listeners) -> np.ndarray:
-    """Return each user's `DEPTH` unplayed tracks with the greatest cosine similarity to the mean of the played ones.
+    """Return each user's `DEPTH` unplayed tracks most similar (cosine) to the mean played one.
 
     Each played track counts once. A user without a played track that has an embedding gets none.
-
-    Returns
-    -------
-    numpy.ndarray
-        See `by_plays`.
     """
     known = np.isfinite(listeners.directions).all(axis=1)
     directions = np.where(known[:, None], listeners.directions, 0)
@@ -80,22 +57,15 @@ def by_content(listeners: Listeners) -> np.ndarray:
 
 
 def _best(scores: np.ndarray, plays: sparse.csr_matrix) -> np.ndarray:
+    """Return track numbers, shape ``(users, DEPTH)``; `NONE` for missing ones."""
     return best(without(np.where(np.isnan(scores), -np.inf, scores), plays), DEPTH)
 
 
 def users_data(listeners: Listeners, refer: Callable[[int], int]) -> list[dict[str, Any]]:
-    """Return the lists of each user.
+    """Return the most played tracks with their plays, and the recommendations of each user.
 
-    Parameters
-    ----------
-    refer : callable
-        From a track number to the reference that the report's scripts use.
-
-    Returns
-    -------
-    list of dict
-        ``id``; ``tracks``, the number of played tracks; ``played``, [track, plays] of the most played; ``als`` and
-        ``content``, tracks; ``mixed``, [track, rank by plays, rank by content].
+    `refer` maps a track number to the reference that the report's scripts use. Mixed recommendations have their ranks
+    by plays and by content.
     """
     users = []
     for number, (als_row, content_row) in enumerate(zip(by_plays(listeners), by_content(listeners), strict=True)):

@@ -19,7 +19,7 @@ PLANE = "first two principal components of the embeddings"
 
 
 def plane(vectors: np.ndarray) -> np.ndarray:
-    """Project vectors, shape ``(n, size)``, on their first two principal components, shape ``(n, 2)``, float32."""
+    """Project vectors, shape ``(n, size)``, on their first two principal components."""
     places = np.zeros((len(vectors), 2), np.float32)
     centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
     values, axes = np.linalg.eigh(centred.T @ centred)
@@ -32,11 +32,8 @@ def plane(vectors: np.ndarray) -> np.ndarray:
 def sample_by(groups: pd.Series, size: int, seed: int) -> np.ndarray:
     """Return the sorted rows of a stratified sample; each group has its share to within one row.
 
-    Null is a group of its own. All rows are returned if there are no more than `size`.
-
-    Notes
-    -----
-    Shuffled rows are ranked within their group; those with the least rank relative to the size of the group are taken.
+    Null is a group of its own. All rows are returned if there are no more than `size`. Shuffled rows are ranked within
+    their group; those with the least rank relative to the size of the group are taken.
     """
     n = len(groups)
     if size >= n:
@@ -69,15 +66,7 @@ def _trait(key: str, title: str, values: pd.Series, *, ordered: bool = False, mo
 
 
 def traits(songs: pd.DataFrame, label_set: str | None) -> list[dict[str, Any]]:
-    """Return the traits that can colour the map.
-
-    Parameters
-    ----------
-    songs : pandas.DataFrame
-        ``genre``, ``predicted_genre``, ``artist_name``, ``year``, ``popularity_decile`` and ``split``, null if unknown.
-    label_set : str or None
-        Label set of ``genre``.
-    """
+    """Return the traits that can colour the map; `label_set` is that of the genre."""
     decades = (songs["year"].dropna() // 10 * 10).astype(int).astype(str) + "s"
     deciles = (songs["popularity_decile"].dropna() + 1).astype(int).map(_decile)
     every = [
@@ -97,13 +86,7 @@ def _decile(number: int) -> str:
 
 
 def map_data(songs: pd.DataFrame, label_set: str | None) -> dict[str, Any]:
-    """Return the data of all songs of the map.
-
-    Parameters
-    ----------
-    songs : pandas.DataFrame
-        Columns of `traits`, and ``track_id``, ``title``, ``x`` and ``y``; the scripts know a song by its row.
-    """
+    """Return the data of all songs of the map; the scripts know a song by its row."""
     codes, artists = pd.factorize(songs["artist_name"], sort=True)
     return {
         "ids": songs["track_id"].tolist(),

@@ -12,11 +12,12 @@ from scipy import sparse
 
 from msd_spark.catalogue.embeddings import read_embeddings
 from msd_spark.core.warehouse import command_for
+from msd_spark.factors.mixed import OFFSET
 from msd_spark.factors.settings import METADATA_FILE, TABLE, USER, AlsParameters
 from msd_spark.neighbours.factor_space import read_track_factors
-from msd_spark.report.data.listeners import Listeners, unit_rows, users_data
-from msd_spark.report.data.song_vectors import song_vectors_data
+from msd_spark.report.data.listeners import DEPTH, LENGTH, Listeners, unit_rows, users_data
 from msd_spark.report.data.sources import Sources
+from msd_spark.report.scripts import packed, packed_rows
 from msd_spark.report.settings import ReportSettings
 from msd_spark.report.tables import is_null
 
@@ -24,35 +25,21 @@ PLAYS = "plays"
 
 
 def missing_table(sources: Sources) -> str | None:
-    """Return the table that recommendations lack, with the command that writes it; None if nothing is missing."""
-    has_metadata = sources.json(TABLE, METADATA_FILE) is not None
-    for table, is_there in ((TABLE, has_metadata), (PLAYS, True)):
-        if not (is_there and sources.warehouse.is_complete(table)):
-            return f"{table}/ is missing; run {command_for(table)}"
-    return None
+    """Return which table of recommendations is missing, and the command to run; None if none is."""
+    warehouse = sources.warehouse
+    if not (warehouse.is_complete(TABLE) and warehouse.exists(TABLE, METADATA_FILE)):
+        return f"{TABLE}/ is missing; run {command_for(TABLE)}"
+    return None if warehouse.is_complete(PLAYS) else f"{PLAYS}/ is missing; run {command_for(PLAYS)}"
 
 
 def recommendation_data(
     sources: Sources, shown: pd.DataFrame, settings: ReportSettings
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the data of sampled users, and the vectors of the report's songs.
-
-    Parameters
-    ----------
-    sources : Sources
-        With all tables, see `missing_table`.
-    shown : pandas.DataFrame
-        Songs of the report, sorted by ``track_id``.
-
-    Raises
-    ------
-    UserError
-        If ``factors/`` is incomplete.
-    """
+    """Return the data of sampled users, and the vectors of the report's songs (`shown`)."""
     embedded, factored = read_embeddings(sources.warehouse, sources.name), read_track_factors(sources.warehouse)
     tracks = np.union1d(embedded.track_ids, factored.track_ids)
-    directions = _at(tracks, embedded.track_ids, unit_rows(embedded.vectors))
-    factors = _at(tracks, factored.track_ids, factored.vectors)
+    directions = _aligned(tracks, embedded.track_ids, unit_rows(embedded.vectors))
+    factors = _aligned(tracks, factored.track_ids, factored.vectors)
     users, user_factors = _sampled_users(sources, settings, factors.shape[1])
     plays = _plays(sources, users, tracks)
     listeners = Listeners(users.tolist(), plays, user_factors, factors, directions)
@@ -66,16 +53,27 @@ def recommendation_data(
     lists = users_data(listeners, refer)
     others = list(references)[len(shown_ids) :]
     inside = np.searchsorted(tracks, shown_ids)
-    gram = factored.vectors.T.astype(np.float64) @ factored.vectors
+    gram = factored.vectors.T.astype(np.float64) @ factored.vectors  # of all tracks, in the report or not
     parameters = AlsParameters(**sources.json(TABLE, METADATA_FILE)["parameters"])
-    vectors = song_vectors_data(factors[inside], directions[inside], gram, parameters)
+    vectors = {
+        "factors": packed_rows(factors[inside]),
+        "directions": packed_rows(directions[inside]),
+        "gram": packed(gram.astype(np.float32)),
+        # Increase of the confidence, which is 1 without plays, by one play.
+        "beyond": parameters.alpha * float(np.log1p(1 / parameters.epsilon)),
+        "regularisation": parameters.regularisation,
+        "length": LENGTH,
+        "depth": DEPTH,
+        "offset": OFFSET,
+    }
     return {"users": lists, "others": names_of(sources, others)}, vectors
 
 
-def _at(tracks: np.ndarray, ids: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    placed = np.full((len(tracks), vectors.shape[1]), np.nan, np.float32)
-    placed[np.searchsorted(tracks, ids)] = vectors
-    return placed
+def _aligned(tracks: np.ndarray, ids: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """Return one row per track; NaN for tracks without a vector."""
+    rows = np.full((len(tracks), vectors.shape[1]), np.nan, np.float32)
+    rows[np.searchsorted(tracks, ids)] = vectors
+    return rows
 
 
 def _sampled_users(sources: Sources, settings: ReportSettings, rank: int) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +87,7 @@ def _sampled_users(sources: Sources, settings: ReportSettings, rank: int) -> tup
 
 
 def _plays(sources: Sources, users: np.ndarray, tracks: np.ndarray) -> sparse.csr_matrix:
-    """Return play counts, shape ``(users, tracks)``, without tracks that have neither factors nor an embedding."""
+    """Return play counts, shape ``(users, tracks)``; other tracks are left out."""
     where = pc.field("user_id").isin(pa.array(users.tolist(), pa.string()))
     rows = sources.rows(where, ["user_id", "track_id", "plays"], PLAYS)
     rows = rows[rows["track_id"].isin(tracks)]

@@ -19,21 +19,11 @@ DESCRIBED = ("title", "artist_name", "release", "year", "duration", "tempo", "ke
 
 @dataclass(frozen=True)
 class Songs:
-    """Every embedded song.
-
-    Attributes
-    ----------
-    table : pandas.DataFrame
-        By track id, with the columns of `msd_spark.report.data.map_data` and `msd_spark.report.data.details`.
-    map_source : str
-        Origin of the places, for readers.
-    map_missing : str or None
-        Why the places are not those of ``maps/RUN``; None if they are.
-    """
+    """Every embedded song by track id, with null for unknown values."""
 
     table: pd.DataFrame
     map_source: str
-    map_missing: str | None
+    map_missing: str | None  # why the places are not those of maps/RUN
 
     @property
     def map_description(self) -> str:
@@ -42,13 +32,7 @@ class Songs:
 
 
 def read_songs(sources: Sources) -> Songs:
-    """Return every embedded song with its names, genre, popularity, split and place on the map.
-
-    Raises
-    ------
-    UserError
-        If there are no embeddings.
-    """
+    """Return every embedded song with its names, genre, popularity, split and place on the map."""
     run = sources.name
     columns = ["track_id", "predicted_genre", "genre_probabilities", "has_lyrics"]
     table = sources.warehouse.read_table(columns, EMBEDDINGS_TABLE, run).to_pandas()
@@ -87,7 +71,7 @@ def _splits(sources: Sources) -> pd.Series:
 
 
 def _placed(table: pd.DataFrame, sources: Sources) -> Songs:
-    """Add the places of ``maps/RUN``, or of the first two principal components if it lacks a song."""
+    """Add the places of ``maps/RUN``, or principal components if it lacks a song."""
     run = sources.name
     places = sources.table(["track_id", "x", "y", "fitted"], "maps", run)
     missing = f"maps/{run} is missing (run msd-spark maps)"

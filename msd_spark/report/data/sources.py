@@ -19,29 +19,15 @@ from msd_spark.core.warehouse import Warehouse
 
 @dataclass(frozen=True)
 class Sources:
-    """A run and its tables.
-
-    Attributes
-    ----------
-    name : str
-        Name of the run.
-    run : dict
-        Metadata of the run.
-    """
+    """A run and its tables."""
 
     warehouse: Warehouse
     name: str
-    run: dict[str, Any]
+    run: dict[str, Any]  # metadata
 
     @classmethod
     def open(cls, warehouse: Warehouse, name: str) -> Sources:
-        """Open a finished run.
-
-        Raises
-        ------
-        UserError
-            If there is no such run or it has no embeddings.
-        """
+        """Open a finished run with embeddings."""
         run = read_run(warehouse, name)
         warehouse.require("embeddings", name)
         return cls(warehouse, name, run)
@@ -68,13 +54,7 @@ class Sources:
 
     @cached_property
     def dataset(self) -> dict[str, Any]:
-        """Metadata of the dataset that the run was trained on.
-
-        Raises
-        ------
-        UserError
-            If the dataset of this name has changed since.
-        """
+        """Metadata of the dataset that the run was trained on."""
         trained_on = self.run.get("dataset")
         dataset = self.json(DATASETS, trained_on["name"], METADATA) if trained_on else None
         if trained_on and dataset and dataset["fingerprint"] != trained_on["fingerprint"]:

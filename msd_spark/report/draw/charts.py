@@ -35,17 +35,9 @@ Interval = tuple[float | None, float | None, float | None]
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart.
+    """A chart with its caption."""
 
-    Attributes
-    ----------
-    name : str
-        File name without suffix.
-    title : str
-        Caption.
-    """
-
-    name: str
+    name: str  # of the file, without suffix
     title: str
     figure: go.Figure
 
@@ -94,18 +86,10 @@ def curves(
     epochs: bool = False,
     diagonal: bool = False,
 ) -> Chart:
-    """Return a chart of lines over a common x.
+    """Return a chart of lines over a common x, which counts `epochs` or has the range of y.
 
-    Parameters
-    ----------
-    steps : bool
-        Whether the height stays constant from each x to the next.
-    unit_y : bool
-        Whether y is between 0 and 1; so is x, except for `epochs`.
-    epochs : bool
-        Whether x counts epochs.
-    diagonal : bool
-        Whether to draw the line y = x.
+    `steps` keeps the height constant from each x to the next, `unit_y` is for y between 0 and 1, and `diagonal` draws
+    the line y = x.
     """
     traces = []
     for number, line in enumerate(lines):
@@ -169,12 +153,7 @@ def intervals(
 ) -> Chart:
     """Return a chart with one row per category and one point with its interval per series.
 
-    Parameters
-    ----------
-    series : mapping
-        One `Interval` per category by name.
-    zero : bool
-        Whether to emphasise the line x = 0.
+    Each series has one `Interval` per category; `zero` emphasises the line x = 0.
     """
     traces = []
     # Points of one category are drawn side by side, so the axis is numeric and its labels are the categories.
@@ -207,7 +186,7 @@ def intervals(
 def confusion_matrix(
     name: str, title: str, classes: Sequence[str], shares: np.ndarray, texts: Sequence[Sequence[str]]
 ) -> Chart:
-    """Return a confusion matrix with true classes in rows, coloured by `shares` and labelled with `texts`."""
+    """Return a confusion matrix, true classes in rows, coloured by `shares`, with `texts`."""
     names = [literal(one) for one in classes]
     heat = go.Heatmap(
         z=shares.tolist(),
@@ -230,21 +209,16 @@ def confusion_matrix(
 
 
 def heatmap(name: str, title: str, y_label: str, edges: np.ndarray, rows: Sequence[str], values: np.ndarray) -> Chart:
-    """Return a matrix against seconds.
+    """Return a matrix, shape ``(rows, n)``, against ``n + 1`` edges in seconds.
 
-    Parameters
-    ----------
-    edges : numpy.ndarray
-        Shape ``(n + 1,)``, in seconds.
-    values : numpy.ndarray
-        Shape ``(rows, n)``, the first row at the bottom.
+    The first row is at the bottom.
     """
     heat = go.Heatmap(x=edges.tolist(), y=list(rows), z=values.tolist(), colorscale="Cividis")
     return _chart(name, title, [heat], "seconds", y_label, {}, {"type": "category", "dtick": 1}, height=320)
 
 
 def points(name: str, title: str, groups: Mapping[str, np.ndarray], others: np.ndarray) -> Chart:
-    """Return a scatter plot of groups of places, shape ``(n, 2)`` each; `others` are grey and below."""
+    """Return a scatter plot of groups, shape ``(n, 2)`` each; `others` are grey and below."""
     n = len(others) + sum(map(len, groups.values()))
     size = 5 if n < 2000 else 3
 

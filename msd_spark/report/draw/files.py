@@ -23,9 +23,9 @@ from msd_spark.report.scripts import as_script
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--dump-dom")
 VIRTUAL_MILLISECONDS = 1_000_000
-"""Time that the browser's scripts see pass at most; the browser skips idle time."""
+"""Maximum time by the clock of the browser's scripts, which skips idle time."""
 
-SECONDS = 1800
+TIMEOUT_SECONDS = 1800
 HTML = """<!doctype html><meta charset="utf-8">
 <script src="plotly.min.js"></script><script src="base.js"></script><script src="charts.js"></script>
 <script src="data.js"></script><body><script>
@@ -36,18 +36,12 @@ msd.load('charts').then(msd.charts.images).then((images) => {
 
 
 def find_browser() -> str | None:
-    """Return the path of Chromium or Chrome, or of the browser in ``MSD_SPARK_BROWSER``; None if there is none."""
+    """Return the path of the browser in ``MSD_SPARK_BROWSER``, or of Chromium or Chrome."""
     return next(filter(None, map(shutil.which, (os.environ.get("MSD_SPARK_BROWSER", ""), *BROWSERS))), None)
 
 
 def require_browser() -> str:
-    """Return the path of a browser.
-
-    Raises
-    ------
-    UserError
-        If there is none.
-    """
+    """Return the path of a browser; raise `UserError` without one."""
     browser = find_browser()
     if browser is None:
         names = ", ".join(BROWSERS)
@@ -59,14 +53,9 @@ def require_browser() -> str:
 
 
 def chart_files(charts: Sequence[Chart], browser: str) -> dict[str, bytes]:
-    """Return the SVG and PNG files of charts, by file name.
-
-    Raises
-    ------
-    UserError
-        If the browser fails.
-    """
-    with tempfile.TemporaryDirectory() as name:
+    """Return the SVG and PNG files of charts, by file name."""
+    # Helper processes of the browser may write to its profile after the browser has ended.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         for script in ("base.js", "charts.js"):
             (folder / script).write_bytes((package_files("msd_spark.report") / "assets" / script).read_bytes())
@@ -76,12 +65,12 @@ def chart_files(charts: Sequence[Chart], browser: str) -> dict[str, bytes]:
         options = (*OPTIONS, f"--virtual-time-budget={VIRTUAL_MILLISECONDS}", f"--user-data-dir={folder / 'profile'}")
         command = [browser, *options, (folder / "index.html").as_uri()]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+            process = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise UserError(f"{browser} cannot save the charts: {error}") from None
-    images = re.search(r'<pre id="images">(.*?)</pre>', done.stdout, re.DOTALL)
+    images = re.search(r'<pre id="images">(.*?)</pre>', process.stdout, re.DOTALL)
     if images is None:
-        reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
+        reason = (process.stderr.strip().splitlines() or ["no output"])[-1]
         raise UserError(f"{browser} saved no charts ({reason}); leave out --figures")
     return {name: _bytes_of(address) for name, address in json.loads(images[1]).items()}
 

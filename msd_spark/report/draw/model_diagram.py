@@ -40,54 +40,36 @@ SVG = """<svg class="diagram" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {{
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer of the diagram.
-
-    Attributes
-    ----------
-    size : str
-        Description of its size.
-    inputs : tuple of str
-        Names of the layers that feed it, among those of the diagram.
-    """
+    """A layer of the diagram."""
 
     name: str
     kind: str
-    size: str
-    inputs: tuple[str, ...]
+    size: str  # for readers
+    inputs: tuple[str, ...]  # names of layers of the diagram
 
 
 def layers_of(model: bytes) -> list[Layer]:
-    """Return the layers of a ``.keras`` file in order of creation; empty if it describes no graph.
-
-    Raises
-    ------
-    ValueError
-        If it is not such a file.
-    """
+    """Return the layers of a ``.keras`` file in order of creation; empty without a graph."""
     try:
         with zipfile.ZipFile(io.BytesIO(model)) as archive:
-            described = json.loads(archive.read("config.json"))["config"]["layers"]
+            configs = json.loads(archive.read("config.json"))["config"]["layers"]
     except (zipfile.BadZipFile, KeyError) as error:
         raise ValueError(f"not a Keras model: {error}") from None
     feeds: dict[str, tuple[str, ...]] = {}
     drawn = []
-    for layer in described:
+    for layer in configs:
         name, kind, config = layer["config"]["name"], layer["class_name"], layer["config"]
         sources = tuple(dict.fromkeys(_inputs(layer.get("inbound_nodes", []))))
-        taken = tuple(dict.fromkeys(drawn_name for source in sources for drawn_name in feeds.get(source, ())))
-        if _is_drawn(kind, name):
-            drawn.append(Layer(name, kind, _size(kind, config), taken))
+        inputs = tuple(dict.fromkeys(feed for source in sources for feed in feeds.get(source, ())))
+        if kind not in FOLDED and name != "has_lyrics" and "mask" not in name.split("_"):
+            drawn.append(Layer(name, kind, _size(kind, config), inputs))
             feeds[name] = (name,)
         elif name.split("_")[0] == "mask" or kind == "InputLayer":
             feeds[name] = ()
         else:
-            feeds[name] = taken
+            feeds[name] = inputs
     used = {source for layer in drawn for source in layer.inputs}
     return [layer for layer in drawn if layer.inputs or layer.name in used]
-
-
-def _is_drawn(kind: str, name: str) -> bool:
-    return kind not in FOLDED and name not in ("mask", "has_lyrics") and "mask" not in name.split("_")
 
 
 def _inputs(node: Any) -> Iterator[str]:
@@ -121,14 +103,14 @@ def _size(kind: str, config: Mapping[str, Any]) -> str:
 
 
 def depths(layers: list[Layer]) -> dict[str, int]:
-    """Return the row of each layer: inputs directly above their first consumer, others below all of their inputs."""
+    """Return the row of each layer: below all of its inputs; an input is above its first consumer."""
     rows: dict[str, int] = {}
     for layer in layers:
         rows[layer.name] = max((rows[source] + 1 for source in layer.inputs if source in rows), default=0)
-    takers = {layer.name: [rows[other.name] for other in layers if layer.name in other.inputs] for layer in layers}
+    consumers = {layer.name: [rows[other.name] for other in layers if layer.name in other.inputs] for layer in layers}
     for layer in layers:
-        if not layer.inputs and takers[layer.name]:
-            rows[layer.name] = min(takers[layer.name]) - 1
+        if not layer.inputs and consumers[layer.name]:
+            rows[layer.name] = min(consumers[layer.name]) - 1
     return rows
 
 

@@ -51,20 +51,7 @@ def precision_recall_section(sources: Sources) -> Section:
 
 
 def truth(predictions: pd.DataFrame, class_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels and probabilities of the examples that have a label.
-
-    Parameters
-    ----------
-    predictions : pandas.DataFrame
-        ``true``: one class or several, null if unknown. ``probabilities``: one per class.
-
-    Returns
-    -------
-    true : numpy.ndarray
-        Shape ``(n, classes)``, bool.
-    probabilities : numpy.ndarray
-        Shape ``(n, classes)``.
-    """
+    """Return labels, bool, and probabilities of labelled examples, shape ``(n, classes)`` each."""
     labelled = predictions[predictions["true"].notna()]
     numbers = {name: number for number, name in enumerate(class_names)}
     true = np.zeros((len(labelled), len(class_names)), bool)
@@ -76,7 +63,7 @@ def truth(predictions: pd.DataFrame, class_names: Sequence[str]) -> tuple[np.nda
 
 
 def precision_recall_curves(true: np.ndarray, probabilities: np.ndarray, class_names: Sequence[str]) -> list[Line]:
-    """Return precision against recall of the `MOST_CLASSES` largest classes that have an example.
+    """Return precision against recall of the `MOST_CLASSES` largest classes with an example.
 
     The area below the steps is the average precision; points are not joined by straight lines [1]_.
 

@@ -13,17 +13,7 @@ from msd_spark.report.tables import Table
 
 @dataclass(frozen=True)
 class Overview:
-    """The summary.
-
-    Attributes
-    ----------
-    facts : dict
-        Sentence by topic.
-    table : Table or None
-        Key metrics of the model and its baselines.
-    warning : str or None
-        Warning that the model is not better than guessing.
-    """
+    """Facts by topic, key metrics, and a warning if the model is not better than guessing."""
 
     facts: dict[str, str]
     table: Table | None = None

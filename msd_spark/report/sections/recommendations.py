@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -98,7 +97,7 @@ def recommenders_table(title: str, recommenders: Mapping[str, Mapping[str, Any]]
 
 
 def agreement_table(quality: Mapping[str, Any]) -> Table:
-    """Return the share of neighbours in factor space with the same genre or artist, beside raw features and chance."""
+    """Return the share of neighbours in factor space with the same genre or artist."""
     shared = {name: row for name, row in shared_traits(quality).items() if name.startswith(("genre ", "artist "))}
     rows = tuple((name, *values) for name, values in shared.items() if values[0] is not None)
     heads = ("share of neighbours with the same …", "factors", "raw features", "chance")
@@ -134,25 +133,10 @@ def _example_neighbours(sources: Sources) -> Table:
     ids = sorted({*rows["track_id"], *rows["neighbour_id"]})
     named = names_of(sources, ids)
     names = {str(track): str(track) if song is None else display_name(artist, song) for track, artist, song in named}
-    return neighbours_table(chosen, rows, names, sources.genres)
-
-
-def neighbours_table(
-    tracks: Sequence[str], neighbours: pd.DataFrame, names: Mapping[str, str], genres: Mapping[str, str]
-) -> Table:
-    """Return one row per track and neighbour.
-
-    Parameters
-    ----------
-    neighbours : pandas.DataFrame
-        Rows of ``neighbours/factors``, by rank.
-    names, genres : mapping
-        By track id; a genre may be missing.
-    """
-    table = []
-    for track in tracks:
-        rows = neighbours[neighbours["track_id"] == track]
-        for rank, other, distance in zip(rows["rank"], rows["neighbour_id"], rows["distance"], strict=True):
+    genres, table = sources.genres, []
+    for track in chosen:
+        own = rows[rows["track_id"] == track]
+        for rank, other, distance in zip(own["rank"], own["neighbour_id"], own["distance"], strict=True):
             table.append((names[track], genres.get(track), int(rank), names[other], genres.get(other), float(distance)))
     heads = ("song", "genre", "rank", "neighbour", "genre of the neighbour", "distance")
     return Table("factor_neighbours", "Examples of neighbours in factor space", heads, tuple(table))

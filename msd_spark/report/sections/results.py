@@ -14,21 +14,10 @@ from msd_spark.report.section import NoContentError, Section
 from msd_spark.report.tables import Table
 
 METRICS = (
-    "accuracy",
-    "balanced_accuracy",
-    "off_by_one_accuracy",
-    "macro_f1",
-    "weighted_f1",
-    "macro_average_precision",
-    "macro_roc_auc",
-    "macro_pr_auc",
-    "log_loss",
-    "expected_calibration_error",
-    "spearman",
-    "cosine",
-    "mean_squared_error",
-    "r2",
-)
+    "accuracy", "balanced_accuracy", "off_by_one_accuracy", "macro_f1", "weighted_f1", "macro_average_precision",
+    "macro_roc_auc", "macro_pr_auc", "log_loss", "expected_calibration_error", "spearman", "cosine",
+    "mean_squared_error", "r2",
+)  # fmt: skip
 """Metrics of the report, in this order, where a run's target has them."""
 
 OF_CLASSES = ("support", "precision", "recall", "f1", "average_precision", "roc_auc", "mean_squared_error", "r2")
@@ -68,9 +57,9 @@ def by_class_of(model: Mapping[str, Any]) -> Mapping[str, Any]:
 def metrics_table(name: str, title: str, metrics: Mapping[str, Any], names: Sequence[str]) -> Table:
     """Return one row per split and model or baseline, with the interval of each metric."""
     rows = tuple(
-        (split, readable(who), one["examples"], one.get("artists"), *(with_interval(one, name) for name in names))
+        (split, readable(model), row["examples"], row.get("artists"), *(with_interval(row, name) for name in names))
         for split, by_model in metrics.items()
-        for who, one in by_model.items()
+        for model, row in by_model.items()
     )
     heads = ("split", "model or baseline", "examples", "artists", *map(readable, names))
     return Table(name, title, heads, rows)
@@ -107,11 +96,6 @@ def split_note(sources: Sources) -> list[str]:
 def chance_warning(metrics: Mapping[str, Any], split: str) -> str | None:
     """Return a warning if the accuracy is not significantly above guessing, otherwise None.
 
-    Parameters
-    ----------
-    metrics : mapping
-        Metrics with intervals of ``model``, and of ``majority`` or ``stratified`` for guessing.
-
     Examples
     --------
     >>> model = {"accuracy": 0.11, "intervals": {"accuracy": [0.07, 0.14]}}
@@ -121,7 +105,9 @@ def chance_warning(metrics: Mapping[str, Any], split: str) -> str | None:
     True
     """
     interval = metrics[MODEL].get("intervals", {}).get("accuracy")
-    guesses = [metrics[who]["accuracy"] for who in ("majority", "stratified") if "accuracy" in metrics.get(who, {})]
+    guesses = [
+        metrics[guess]["accuracy"] for guess in ("majority", "stratified") if "accuracy" in metrics.get(guess, {})
+    ]
     if not interval or not guesses or interval[0] > max(guesses):
         return None
     guessing = f"{max(guesses):.3f}".removeprefix("0")
@@ -132,11 +118,11 @@ def chance_warning(metrics: Mapping[str, Any], split: str) -> str | None:
 def _beside_baselines(metrics: Mapping[str, Any], names: Sequence[str], split: str) -> Chart:
     bounded = [name for name in names if name not in UNBOUNDED]
 
-    def point(one: Mapping[str, Any], name: str) -> Interval:
-        low, high = one.get("intervals", {}).get(name) or (None, None)
-        return one.get(name), low, high
+    def point(row: Mapping[str, Any], name: str) -> Interval:
+        low, high = row.get("intervals", {}).get(name) or (None, None)
+        return row.get(name), low, high
 
-    series = {readable(who): [point(one, name) for name in bounded] for who, one in metrics.items()}
+    series = {readable(model): [point(row, name) for name in bounded] for model, row in metrics.items()}
     title = f"Model and baselines, {split} split, with 95 % intervals"
     return intervals("results", title, "", tuple(map(readable, bounded)), series)
 
@@ -164,7 +150,7 @@ def confusion_section(sources: Sources) -> Section:
 
 
 def confusion_charts(classes: Sequence[str], matrix: Sequence[Sequence[float]], split: str) -> tuple[Chart, Chart]:
-    """Return the confusion matrix as counts and as shares of each row; shares are 0 for a class without examples."""
+    """Return the confusion matrix as counts and as shares of each row, 0 for an empty row."""
     counts = np.array(matrix, float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
 

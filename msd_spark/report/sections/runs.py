@@ -64,8 +64,10 @@ def comparison_table(name: str, comparison: Mapping[str, Any]) -> Table:
              _spread(metrics[other]), _spread(lead[main]) if lead else "", row.get("parameters"), row.get("epochs"),
              row.get("seconds"))
         )  # fmt: skip
-    for who, metrics in comparison.get("baselines", {}).items():
-        rows.append((who, "", with_interval(metrics, main), "", with_interval(metrics, other), "", None, None, None))
+    for baseline, metrics in comparison.get("baselines", {}).items():
+        rows.append(
+            (baseline, "", with_interval(metrics, main), "", with_interval(metrics, other), "", None, None, None)
+        )
     return Table(f"comparison_{name}", name, heads, tuple(rows), 100)
 
 
@@ -82,7 +84,7 @@ def _runs(sources: Sources) -> Iterator[tuple[str, dict[str, Any], dict[str, Any
 
 
 def protocol_section(sources: Sources) -> Section:
-    """Return the runs under the protocol of 2019, three splits each, and whether each is reliable."""
+    """Return the metrics of runs under the protocol of 2019, and whether each is reliable."""
     rows = []
     for name, metadata, metrics in _runs(sources):
         if not metadata.get("arguments", {}).get("protocol"):

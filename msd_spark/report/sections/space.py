@@ -33,13 +33,13 @@ def space_section(sources: Sources) -> Section:
         if any(probe.values()):
             values = (*_values(probe, "value"), _first(probe, "chance"))
             rows.append((f"linear probe: {trait}", _first(probe, "measure"), *values))
-    heads = ("what", "measure", *SPACES.values(), "chance")
+    heads = ("evaluation", "measure", *SPACES.values(), "chance")
     table = Table("embedding_quality", "Neighbours, clusters and linear probes", heads, tuple(rows))
     return Section((text,), tuple(shared_chart(shared)), (table,))
 
 
 def shared_traits(quality: Mapping[str, Any]) -> dict[str, tuple[Any, Any, Any]]:
-    """Return the share of neighbours with the same trait in the embedding, in raw features, and by chance."""
+    """Return the share of neighbours with the same trait: embedding, raw features, chance."""
     return {
         f"{trait} ({kind})": (*_values(shares, "share"), _first(shares, "chance"))
         for kind, by_trait in quality["neighbours_that_share"].items()

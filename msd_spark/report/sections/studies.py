@@ -24,7 +24,10 @@ def occlusion_section(sources: Sources) -> Section:
     """Return the change of each genre's metrics when an input is hidden."""
     columns = ["hidden", "genre", "figure", "examples", "affected", "full", "occluded", "change", "low", "high"]
     table = _study(sources, columns, "occlusion.parquet")
-    heads = ("hidden", "genre", "metric", "songs", "songs with the input", "full", "hidden", "change", "low", "high")
+    heads = (
+        "hidden input", "genre", "metric", "songs", "songs with the input", "all inputs", "input hidden", "change",
+        "low", "high",
+    )  # fmt: skip
     text = "One input of every test song is hidden from the trained model. Bars are 95 % intervals by artist."
     title = "Change of each metric when an input is hidden"
     rows = Table("occlusion", title, heads, rows_of(table, columns), 200, folded=True)
@@ -32,7 +35,7 @@ def occlusion_section(sources: Sources) -> Section:
 
 
 def occlusion_charts(table: pd.DataFrame) -> list[Chart]:
-    """Return each genre's change of F1 and of probability when an input is hidden; empty without genres."""
+    """Return the change of F1 and of probability by genre when an input is hidden."""
     genres = table[table["genre"].notna()]
     charts = []
     for metric, label in (("f1", "change of F1"), ("probability", "change of the true genre's probability")):

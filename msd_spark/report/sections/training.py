@@ -32,18 +32,12 @@ def training_section(sources: Sources) -> Section:
 
 
 def training_curves(history: Sequence[dict[str, Any]]) -> tuple[Chart, ...]:
-    """Return a chart of the losses and one of the validation metrics.
-
-    Parameters
-    ----------
-    history : sequence of dict
-        One row per epoch; a metric that is None leaves a gap.
-    """
+    """Return a chart of the losses and one of the validation metrics; None leaves a gap."""
     epochs = [row["epoch"] for row in history]
 
     def lines(names: dict[str, str]) -> list[Line]:
-        there = [name for name in names if any(name in row for row in history)]
-        return [Line(names[name], epochs, [row.get(name) for row in history]) for name in there]
+        known = [name for name in names if any(name in row for row in history)]
+        return [Line(names[name], epochs, [row.get(name) for row in history]) for name in known]
 
     losses = lines(
         {"loss": "train"} | {name: readable(name) for name in ("validation_loss", "validation_mean_squared_error")}
