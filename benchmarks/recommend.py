@@ -108,9 +108,9 @@ def measure(
     session: SparkSession, folder: str, name: str, listens: Listens, parameters: AlsParameters
 ) -> tuple[list[list[str]], dict[str, float]]:
     """Judge all recommenders on one set of listens; return rows and figures."""
-    kept = keep_frequent(listens, FactorSettings.min_tracks, FactorSettings.min_listeners)
-    parts = split(kept.listens, HELD_OUT, seed=0)
-    print(f"{name}: {listens.counts()}, kept {kept.listens.counts()}, {len(parts.test.n_held)} test users", flush=True)
+    frequent, _ = keep_frequent(listens, FactorSettings.min_tracks, FactorSettings.min_listeners)
+    parts = split(frequent, HELD_OUT, seed=0)
+    print(f"{name}: {listens.counts()}, kept {frequent.counts()}, {len(parts.test.n_held)} test users", flush=True)
     fitter = Fitter(session, Warehouse(folder), f"{folder}/staged-{name}", FactorSettings(folder))
     fitter.stage("train", parts.train)
 
@@ -145,7 +145,7 @@ def measure(
 
 def find_parameters(session: SparkSession, folder: str, trials: int) -> None:
     """Search ALS's parameters on validation users of another catalogue, and print them."""
-    parts: Split = split(keep_frequent(generated_listens(SEARCH_SEED), 5, 5).listens, HELD_OUT, seed=0)
+    parts: Split = split(keep_frequent(generated_listens(SEARCH_SEED), 5, 5)[0], HELD_OUT, seed=0)
     fitter = Fitter(session, Warehouse(folder), f"{folder}/staged-search", FactorSettings(folder))
 
     def value_of(parameters: AlsParameters) -> float:

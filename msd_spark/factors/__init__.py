@@ -1,1 +1,1 @@
-"""Collaborative filtering: implicit ALS on play counts, baseline recommenders, and their evaluation by ranking."""
+"""Collaborative filtering: implicit ALS on play counts, baselines, and their evaluation."""

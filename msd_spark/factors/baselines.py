@@ -1,4 +1,6 @@
-"""Baseline recommenders: chance, popularity, item-kNN and EASE; they use which tracks were heard, not how often.
+"""Baseline recommenders: chance, popularity, item-kNN and EASE.
+
+They use which tracks were heard, not how often.
 
 References
 ----------
@@ -40,11 +42,7 @@ def similar_tracks(train: sparse.csr_matrix, neighbours: int, shrinkage: float) 
     """Return the shrunk cosine between each track and its nearest tracks [2]_.
 
     It is ``n_ij / (sqrt(n_i n_j) + shrinkage)``, with n_ij the number of shared listeners.
-
-    Returns
-    -------
-    scipy.sparse.csr_matrix
-        Shape ``(tracks, tracks)``, float32: the `neighbours` nearest of each row's track, without the track itself.
+    Each row of the ``(tracks, tracks)`` matrix has the `neighbours` nearest of its track, without the track itself.
     """
     ones = heard(train)
     across = ones.T.tocsr()
@@ -56,8 +54,8 @@ def similar_tracks(train: sparse.csr_matrix, neighbours: int, shrinkage: float) 
         shared /= lengths[start:stop, None] * lengths + np.float32(shrinkage)
         shared[np.arange(stop - start), np.arange(start, stop)] = 0
         if neighbours < shared.shape[1]:
-            least = np.partition(shared, -neighbours, axis=1)[:, -neighbours]
-            shared[shared < least[:, None]] = 0
+            smallest = np.partition(shared, -neighbours, axis=1)[:, -neighbours]
+            shared[shared < smallest[:, None]] = 0
         blocks.append(sparse.csr_matrix(shared))
     return sparse.vstack(blocks, "csr")
 
@@ -73,11 +71,6 @@ def ease_weights(train: sparse.csr_matrix, regularisation: float) -> np.ndarray:
 
     With ``P = (X'X + lambda I)^-1`` they are ``-P_ij / P_jj``. One float32 matrix is inverted in place by its Cholesky
     factor: 1.6 GB for 20,000 tracks.
-
-    Raises
-    ------
-    UserError
-        If the matrix is singular in float32.
     """
     ones = heard(train)
     across = ones.T.tocsr()

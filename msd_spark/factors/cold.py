@@ -20,27 +20,16 @@ from msd_spark.factors.settings import AlsParameters
 
 @dataclass(frozen=True)
 class WarmAndCold:
-    """Listens of the same users to train tracks and to cold tracks.
-
-    Attributes
-    ----------
-    elsewhere : int
-        Tracks that the dataset lacks; listens to them are dropped.
-    """
+    """Listens of the same users to train tracks and to cold tracks."""
 
     warm: Listens
     cold: Listens
     elsewhere: int
+    """Tracks that the dataset lacks; listens to them are dropped."""
 
 
 def split_tracks(warehouse: Warehouse, listens: Listens, dataset: str) -> WarmAndCold:
-    """Split listens by a dataset: train tracks are warm, validation and test tracks cold.
-
-    Raises
-    ------
-    UserError
-        If the dataset is missing, or no user listens to its train tracks.
-    """
+    """Split listens by a dataset: train tracks are warm, validation and test tracks cold."""
     train, *others = SPLITS
     warehouse.require("dataset", dataset)
     flags = {}
@@ -60,13 +49,8 @@ def cold_factors(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return ids and factors of cold tracks with enough listeners among the users with factors.
 
-    Parameters
-    ----------
-    users : numpy.ndarray
-        Sorted ids of the users with factors, a subset of `cold`'s.
-    user_factors : numpy.ndarray
-        Shape ``(len(users), rank)``.
+    `users` are the sorted ids of these users, a subset of those of `cold`.
     """
-    known = cold.of_users(np.searchsorted(cold.users, users))
-    known = known.of_tracks(np.bincount(known.plays.indices, minlength=len(known.tracks)) >= min_listeners)
-    return known.tracks, fit_rows(known.plays.T.tocsr(), user_factors, parameters)
+    listens = cold.of_users(np.searchsorted(cold.users, users))
+    listens = listens.of_tracks(np.bincount(listens.plays.indices, minlength=len(listens.tracks)) >= min_listeners)
+    return listens.tracks, fit_rows(listens.plays.T.tocsr(), user_factors, parameters)

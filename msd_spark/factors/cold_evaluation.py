@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 from scipy import sparse
@@ -43,29 +44,13 @@ METRICS = ("ndcg@100", "auc")
 RANDOM = "random"
 
 
-@dataclass(frozen=True)
-class Vectors:
-    """A recommender's vectors of users and songs.
-
-    Attributes
-    ----------
-    users, songs : numpy.ndarray
-        Shape ``(m, size)`` and ``(n, size)``, float32.
-    """
-
-    users: np.ndarray
-    songs: np.ndarray
+Vectors = tuple[np.ndarray, np.ndarray]
+"""A recommender's vectors of users ``(m, size)`` and songs ``(n, size)``, float32."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Test songs of a run that have true factors, sorted by track id.
-
-    Attributes
-    ----------
-    true, predicted : numpy.ndarray
-        Shape ``(n, rank)``, float32.
-    """
+    """Test songs of a run that have true factors, sorted by track id; factors are float32."""
 
     track_ids: np.ndarray
     true: np.ndarray
@@ -73,13 +58,7 @@ class Predictions:
 
 
 def evaluate_cold_songs(session: SparkSession, settings: FactorSettings, run: str) -> Summary:
-    """Write ``evaluations/RUN/cold-songs.json`` and print its table; return the summary.
-
-    Raises
-    ------
-    UserError
-        If an input is missing, or the fit of the factors used the cold songs.
-    """
+    """Write ``evaluations/RUN/cold-songs.json`` and print its table; return the summary."""
     summary = Summary("cold")
     warehouse = Warehouse(settings.warehouse)
     songs = read_predictions(warehouse, run)
@@ -92,24 +71,27 @@ def evaluate_cold_songs(session: SparkSession, settings: FactorSettings, run: st
         )
     _check_truth(songs, factors.track_ids, factors.vectors)
     listens = split_tracks(warehouse, read_listens(warehouse), cold_dataset)
-    seen = np.intersect1d(songs.track_ids, listens.warm.tracks)
-    if len(seen):
+    warm = np.intersect1d(songs.track_ids, listens.warm.tracks)
+    if len(warm):
         raise UserError(
-            f"{len(seen)} test songs of {run} are train songs of dataset/{cold_dataset}, for example {seen[0]}; "
+            f"{len(warm)} test songs of {run} are train songs of dataset/{cold_dataset}, for example {warm[0]}; "
             "make both datasets with the same split rule"
         )
-    users, user_factors = _user_factors(warehouse)
-    chosen, cold, history = _users(listens.warm, listens.cold, users, songs.track_ids, factors.track_ids, settings)
+    rows = warehouse.read_table(["id", "factors"], TABLE, filter=pads.field("kind") == USER).sort_by("id")
+    users = rows["id"].to_numpy().astype(str)
+    vectors = rows["factors"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    evaluated, cold, history = _users(listens.warm, listens.cold, users, songs.track_ids, factors.track_ids, settings)
+    user_factors = vectors.reshape(len(users), -1)[evaluated]
     summary.facts |= {
         "run": run,
         "cold songs": len(songs.track_ids),
-        "users": len(chosen),
+        "users": len(evaluated),
         "listens to cold songs": cold.nnz,
     }
     recommenders = {
-        "predicted from audio": Vectors(user_factors[chosen], songs.predicted),
+        "predicted from audio": (user_factors, songs.predicted),
         **_content(session, warehouse, songs.track_ids, history, settings.cold.genre_run),
-        "true factors": Vectors(user_factors[chosen], songs.true),
+        "true factors": (user_factors, songs.true),
     }
     results = evaluate_recommenders(recommenders, cold, settings.seed)
     warehouse.write_json({"cold_songs": results, "counts": summary.facts}, FOLDER, run, FILE)
@@ -119,13 +101,7 @@ def evaluate_cold_songs(session: SparkSession, settings: FactorSettings, run: st
 
 
 def read_predictions(warehouse: Warehouse, run: str) -> Predictions:
-    """Read a run's predicted factors of its test songs.
-
-    Raises
-    ------
-    UserError
-        If the run has none.
-    """
+    """Read a run's predicted factors of its test songs."""
     names = (RUNS, run, "predictions", "test.parquet")
     if not warehouse.exists(*names):
         raise UserError(f"{warehouse.path(*names)} is missing; run msd-spark train --target factors --run {run}")
@@ -148,29 +124,22 @@ def _check_truth(songs: Predictions, track_ids: np.ndarray, factors: np.ndarray)
         )
 
 
-def _user_factors(warehouse: Warehouse) -> tuple[np.ndarray, np.ndarray]:
-    rows = warehouse.read_table(["kind", "id", "factors"], TABLE)
-    rows = rows.filter(np.asarray(rows["kind"].to_numpy() == USER)).sort_by("id")
-    vectors = rows["factors"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
-    return rows["id"].to_numpy().astype(str), vectors.reshape(rows.num_rows, -1)
-
-
 def _users(
     warm: Listens, cold: Listens, users: np.ndarray, ids: np.ndarray, fitted: np.ndarray, settings: FactorSettings
 ) -> tuple[np.ndarray, sparse.csr_matrix, Listens]:
-    """Return the rows of the evaluated users, their listens to cold songs, and those to fitted train songs."""
+    """Return the evaluated users' rows, listens to cold songs, and listens to fitted train songs."""
     rows = np.searchsorted(warm.users, users)
     listens = cold.of_tracks(np.isin(cold.tracks, ids)).of_users(rows)
     if len(listens.tracks) != len(ids):
         raise UserError("plays/ lacks songs with factors; run msd-spark factors again")
     n_heard = np.diff(listens.plays.indptr)
-    chosen = np.flatnonzero((n_heard > 0) & (n_heard < len(ids)))
-    if not len(chosen):
+    evaluated = np.flatnonzero((n_heard > 0) & (n_heard < len(ids)))
+    if not len(evaluated):
         raise UserError(f"no user with factors plays some, but not all, of the {len(ids)} cold songs")
-    order = np.argsort(uniform_hash(users[chosen], settings.seed), kind="stable")
-    chosen = np.sort(chosen[order[: settings.cold.users]])
-    history = warm.of_users(rows[chosen]).of_tracks(np.isin(warm.tracks, fitted))
-    return chosen, listens.plays[chosen], history
+    order = np.argsort(uniform_hash(users[evaluated], settings.seed), kind="stable")
+    evaluated = np.sort(evaluated[order[: settings.cold.users]])
+    history = warm.of_users(rows[evaluated]).of_tracks(np.isin(warm.tracks, fitted))
+    return evaluated, listens.plays[evaluated], history
 
 
 def _content(
@@ -189,36 +158,28 @@ def _content(
     for name, (known, vectors) in spaces.items():
         history = warm.of_tracks(np.isin(warm.tracks, known))
         of_songs = np.zeros((len(ids), vectors.shape[1]))
-        there = np.isin(ids, known)
-        of_songs[there] = unit(vectors[np.searchsorted(known, ids[there])])
+        has_vector = np.isin(ids, known)
+        of_songs[has_vector] = unit(vectors[np.searchsorted(known, ids[has_vector])])
         of_users = profiles(history.plays, vectors[np.searchsorted(known, history.tracks)])
-        recommenders[name] = Vectors(of_users, of_songs.astype(np.float32))
+        recommenders[name] = of_users, of_songs.astype(np.float32)
     return recommenders
 
 
 def profiles(history: sparse.csr_matrix, features: np.ndarray) -> np.ndarray:
     """Return users as the mean of their songs' unit vectors.
 
-    The product with a song's unit vector is the mean cosine between it and the user's songs.
-
-    Parameters
-    ----------
-    history : scipy.sparse.csr_matrix
-        Plays, shape ``(m, n)``.
-    features : numpy.ndarray
-        Shape ``(n, size)``.
+    The product with a song's unit vector is the mean cosine between it and the user's songs. Plays are ``(m, n)``,
+    features ``(n, size)``.
     """
     binary = heard(history)
     return np.asarray((binary @ unit(features)) / np.maximum(np.diff(binary.indptr), 1)[:, None], np.float32)
 
 
 def evaluate_recommenders(recommenders: Mapping[str, Vectors], played: sparse.csr_matrix, seed: int) -> dict[str, Any]:
-    """Return the metrics of each recommender and of random scores, and the differences between them.
+    """Return the metrics of each recommender and of random scores, and their differences.
 
     Parameters
     ----------
-    recommenders : mapping
-        Vectors of the same users and songs, by name.
     played : scipy.sparse.csr_matrix
         Shape ``(m, n)``: the cold songs that each user plays; at least one, and not all.
 
@@ -231,15 +192,16 @@ def evaluate_recommenders(recommenders: Mapping[str, Vectors], played: sparse.cs
     generator = np.random.default_rng(seed)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in (RANDOM, *recommenders)}
     for block in in_blocks(*played.shape):
-        held = played[block]
-        positive = held.toarray() > 0
+        plays = played[block]
+        positive = plays.toarray() > 0
         for name, values in parts.items():
             if name == RANDOM:
                 scores = generator.random(positive.shape, np.float32)
             else:
-                scores = recommenders[name].users[block] @ recommenders[name].songs.T
-            hits = hits_of(best(scores, min(PLACES, played.shape[1])), held)
-            ndcg = metrics.ndcg_at(hits, np.diff(held.indptr), PLACES)
+                users, songs = recommenders[name]
+                scores = users[block] @ songs.T
+            hits = hits_of(best(scores, min(PLACES, played.shape[1])), plays)
+            ndcg = metrics.ndcg_at(hits, np.diff(plays.indptr), PLACES)
             values.append(np.column_stack([ndcg, metrics.auc(scores, positive)]))
     by_user = {name: np.concatenate(values) for name, values in parts.items()}
 

@@ -1,4 +1,4 @@
-"""The loss of implicit ALS, and one half-step in numpy: factors of rows for given factors of columns.
+"""The loss of implicit ALS, and one half-step: factors of rows for given factors of columns.
 
 With confidences ``c = 1 + alpha log(1 + plays / epsilon)`` and preferences ``p`` of 1 for pairs with plays and 0 for
 others, ALS minimises ``sum c (p - x·y)² + lambda (sum n_u |x_u|² + sum n_i |y_i|²)`` over all pairs [1]_, where n
@@ -25,26 +25,15 @@ ROWS_AT_ONCE = 4096
 
 
 def log_scaled(plays: np.ndarray, epsilon: float) -> np.ndarray:
-    """Return ``log(1 + plays / epsilon)``, float32: the ratings that Spark's ALS multiplies by alpha."""
+    """Return ``log(1 + plays / epsilon)``: the ratings that Spark's ALS multiplies by alpha."""
     return np.log1p(np.asarray(plays, np.float64) / epsilon).astype(np.float32)
 
 
 def fit_rows(plays: sparse.csr_matrix, factors: np.ndarray, parameters: AlsParameters) -> np.ndarray:
     """Return the factors of rows that minimise the loss for given factors of columns.
 
-    Given track factors this folds in users; given user factors and the transposed matrix, tracks.
-
-    Parameters
-    ----------
-    plays : scipy.sparse.csr_matrix
-        Shape ``(m, n)``.
-    factors : numpy.ndarray
-        Shape ``(n, rank)``, of the columns.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape ``(m, rank)``, float32, computed in float64; zero for a row without plays.
+    Given track factors this folds in users; given user factors and the transposed matrix, tracks. Plays ``(m, n)`` and
+    factors ``(n, rank)`` return ``(m, rank)``, float32, computed in float64; zero for a row without plays.
     """
     factors = np.asarray(factors, np.float64)
     rank = factors.shape[1]

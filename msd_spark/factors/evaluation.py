@@ -20,15 +20,11 @@ from msd_spark.factors.settings import EASE_UP_TO, AlsParameters, BaselineSettin
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics of a recommender.
-
-    Attributes
-    ----------
-    by_user : dict
-        Each of `metrics.METRICS`, shape ``(users,)``.
-    """
+    """Metrics of a recommender."""
 
     by_user: dict[str, np.ndarray]
+    """Each of `metrics.METRICS`, shape ``(users,)``."""
+
     coverage: float
     fit_seconds: float
     judge_seconds: float
@@ -48,7 +44,7 @@ class Evaluation:
 
 
 def als_recommender(track_factors: np.ndarray, parameters: AlsParameters) -> Recommender:
-    """Return a recommender that folds users in by their history and scores tracks by the product of factors."""
+    """Return a recommender that folds users in and scores tracks by the product of factors."""
     return lambda history: fit_rows(history, track_factors, parameters) @ track_factors.T
 
 

@@ -1,4 +1,4 @@
-"""Strong generalisation: held-out users, unseen in training, with some of their tracks to predict.
+"""Hold out users, unseen in training, with some of their tracks to predict.
 
 References
 ----------
@@ -28,10 +28,8 @@ class HeldOut:
 
     Attributes
     ----------
-    history : scipy.sparse.csr_matrix
-        Shape ``(users, tracks)``: plays that a recommender sees.
-    held : scipy.sparse.csr_matrix
-        Shape ``(users, tracks)``: plays to predict, at least one per user.
+    history, held : scipy.sparse.csr_matrix
+        Shape ``(users, tracks)``: plays that a recommender sees, and plays to predict, at least one per user.
     too_few : int
         Users skipped because they have fewer than `LEAST_TRACKS` tracks that occur in training.
     """
@@ -71,19 +69,13 @@ def uniform_hash(keys: np.ndarray, seed: int) -> np.ndarray:
 
 
 def parts_of(users: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Return the part of each user (`TRAIN`, `VALIDATION`, `TEST`), from the user's id and the seed alone."""
-    place = uniform_hash(users, seed)
-    return np.where(place < share, TEST, np.where(place < 2 * share, VALIDATION, TRAIN))
+    """Return `TRAIN`, `VALIDATION` or `TEST` per user, from the user's id and the seed alone."""
+    hashes = uniform_hash(users, seed)
+    return np.where(hashes < share, TEST, np.where(hashes < 2 * share, VALIDATION, TRAIN))
 
 
 def split(listens: Listens, share: float, seed: int) -> Split:
-    """Hold out users for validation and test.
-
-    Raises
-    ------
-    TooFewListensError
-        If a part has no users.
-    """
+    """Hold out users for validation and test; raise TooFewListensError if a part has no users."""
     part = parts_of(listens.users, share, seed)
     train = listens.of_users(part == TRAIN)
     known = np.bincount(train.plays.indices, minlength=len(listens.tracks)) > 0
@@ -106,11 +98,11 @@ def split(listens: Listens, share: float, seed: int) -> Split:
 def hold_out(listens: Listens, seed: int) -> HeldOut:
     """Hold out a fifth of each user's tracks, rounded down, by a seeded hash of user and track."""
     enough = np.diff(listens.plays.indptr) >= LEAST_TRACKS
-    chosen = listens.of_users(enough)
-    plays = chosen.plays
+    frequent = listens.of_users(enough)
+    plays = frequent.plays
     sizes = np.diff(plays.indptr)
     user = np.repeat(np.arange(len(sizes)), sizes)
-    keys = np.char.add(np.char.add(chosen.users[user], " "), chosen.tracks[plays.indices])
+    keys = np.char.add(np.char.add(frequent.users[user], " "), frequent.tracks[plays.indices])
     order = np.lexsort((uniform_hash(keys, seed), user))
     place = np.empty(len(user), np.int64)
     place[order] = np.arange(len(user)) - plays.indptr[user]

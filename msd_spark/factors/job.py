@@ -22,8 +22,8 @@ from msd_spark.factors.cold_evaluation import evaluate_cold_songs, read_predicti
 from msd_spark.factors.confidence import fit_rows
 from msd_spark.factors.evaluation import als_recommender, baseline_makers, evaluate, table
 from msd_spark.factors.held_out import Split, split
-from msd_spark.factors.listens import Filtered, Listens, TooFewListensError, keep_frequent, read_listens
-from msd_spark.factors.recommendations import block_writer, ship_tracks, write_recommendations
+from msd_spark.factors.listens import Listens, TooFewListensError, keep_frequent, read_listens
+from msd_spark.factors.recommendations import write_recommendations
 from msd_spark.factors.search import SEARCHED_BY, search
 from msd_spark.factors.settings import (
     METADATA_FILE,
@@ -59,17 +59,11 @@ def run(settings: FactorSettings) -> None:
 
 
 def make_factors(session: SparkSession, settings: FactorSettings) -> Summary:
-    """Fit factors to ``plays/``, evaluate and write them; return the summary.
-
-    Raises
-    ------
-    UserError
-        If a table is missing, or too few listens are left and `allow_too_few` is not set.
-    """
+    """Fit factors to ``plays/``, evaluate and write them; return the summary."""
     summary = Summary(TABLE)
     warehouse = Warehouse(settings.warehouse)
     try:
-        tracks, filtered, users = _read(warehouse, settings, summary)
+        tracks, frequent, rounds, users = _read(warehouse, settings, summary)
     except TooFewListensError as error:
         if not settings.allow_too_few:
             raise
@@ -83,7 +77,7 @@ def make_factors(session: SparkSession, settings: FactorSettings) -> Summary:
         parameters, trials = settings.als, list[dict[str, Any]]()
         if users and settings.search:
             parameters, trials = _search(fitter, users, settings)
-        listens, factors, quality = _fit(fitter, filtered.listens, users, parameters, settings)
+        listens, factors, quality = _fit(fitter, frequent, users, parameters, settings)
         summary.facts |= {"users with factors": len(factors.users), "tracks with factors": len(factors.tracks)}
         cold = None
         if tracks:
@@ -98,7 +92,7 @@ def make_factors(session: SparkSession, settings: FactorSettings) -> Summary:
                 if name not in ("warehouse", "als", "users_per_task", "cold")
             },
             "counts": summary.facts.copy(),
-            "rounds": list(filtered.rounds),
+            "rounds": rounds,
             "judged": quality,
         }
         warehouse.write_json(metadata, inner, METADATA_FILE)
@@ -115,22 +109,22 @@ def make_factors(session: SparkSession, settings: FactorSettings) -> Summary:
 
 def _read(
     warehouse: Warehouse, settings: FactorSettings, summary: Summary
-) -> tuple[WarmAndCold | None, Filtered, Split | None]:
+) -> tuple[WarmAndCold | None, Listens, list[dict[str, int]], Split | None]:
     """Read, filter and split the listens; add their counts to the summary."""
-    everything = read_listens(warehouse)
-    tracks = split_tracks(warehouse, everything, settings.cold_dataset) if settings.cold_dataset else None
-    filtered = keep_frequent(tracks.warm if tracks else everything, settings.min_tracks, settings.min_listeners)
-    users = split(filtered.listens, settings.held_out, settings.seed) if settings.held_out else None
+    listens = read_listens(warehouse)
+    tracks = split_tracks(warehouse, listens, settings.cold_dataset) if settings.cold_dataset else None
+    frequent, rounds = keep_frequent(tracks.warm if tracks else listens, settings.min_tracks, settings.min_listeners)
+    users = split(frequent, settings.held_out, settings.seed) if settings.held_out else None
     facts = summary.facts
-    facts |= {f"{name} in plays/": count for name, count in everything.counts().items()}
+    facts |= {f"{name} in plays/": count for name, count in listens.counts().items()}
     if tracks:
         facts |= {
             "tracks outside the dataset": tracks.elsewhere,
             "cold tracks": len(tracks.cold.tracks),
             "cold pairs": tracks.cold.plays.nnz,
         }
-    facts |= {f"{name} kept": count for name, count in filtered.listens.counts().items()}
-    facts["rounds of filtering"] = len(filtered.rounds)
+    facts |= {f"{name} kept": count for name, count in frequent.counts().items()}
+    facts["rounds of filtering"] = len(rounds)
     if users:
         facts |= {
             "users trained on": len(users.train.users),
@@ -139,7 +133,7 @@ def _read(
             "held-out users with too few tracks": users.validation.too_few + users.test.too_few,
             "held-out pairs of unknown tracks": users.unknown_pairs,
         }
-    return tracks, filtered, users
+    return tracks, frequent, rounds, users
 
 
 def _search(fitter: Fitter, users: Split, settings: FactorSettings) -> tuple[AlsParameters, list[dict[str, Any]]]:
@@ -190,10 +184,10 @@ def _fold_in(listens: Listens, factors: Factors, parameters: AlsParameters) -> t
     """Add held-out users, fitted to the track factors with all their listens."""
     listens = listens.of_tracks(np.isin(listens.tracks, factors.tracks))
     listens = listens.of_users(np.diff(listens.plays.indptr) > 0)
-    known = np.isin(listens.users, factors.users)
+    fitted = np.isin(listens.users, factors.users)
     user_factors = np.empty((len(listens.users), parameters.rank), np.float32)
-    user_factors[known] = factors.user_factors
-    user_factors[~known] = fit_rows(listens.plays[~known], factors.track_factors, parameters)
+    user_factors[fitted] = factors.user_factors
+    user_factors[~fitted] = fit_rows(listens.plays[~fitted], factors.track_factors, parameters)
     return listens, Factors(listens.users, listens.tracks, user_factors, factors.track_factors)
 
 
@@ -225,17 +219,11 @@ def _write_rows(warehouse: Warehouse, path: str, kind: str, ids: np.ndarray, fac
 
 def _recommend(fitter: Fitter, listens: Listens, factors: Factors, staging: str, summary: Summary) -> None:
     """Write or remove ``recommendations/``; remove the staged listens."""
-    session, warehouse, settings = fitter.session, fitter.warehouse, fitter.settings
-    scratch = fitter.folder.removeprefix(f"{warehouse.root}/")
-    if not settings.recommendations:
+    warehouse = fitter.warehouse
+    if fitter.settings.recommendations:
+        with warehouse.replacing(RECOMMENDATIONS) as recommendations:
+            rows, short = write_recommendations(fitter, listens, factors, staging, recommendations)
+        summary.facts |= {"recommendations": rows, "users with fewer": short}
+    else:
         warehouse.remove(RECOMMENDATIONS)  # an earlier run wrote it from other factors
-        warehouse.remove(scratch)
-        return
-    with warehouse.replacing(RECOMMENDATIONS) as beside:
-        prefix = ship_tracks(session.sparkContext, factors.track_factors, factors.tracks)
-        folder = fitter.stage("recommended", listens)
-        size, k = settings.users_per_task, settings.recommendations
-        work = block_writer(prefix, settings.warehouse, folder, staging, beside, size, k)
-        rows, short = write_recommendations(session, work, fitter.staged["recommended"])
-        warehouse.remove(scratch)
-    summary.facts |= {"recommendations": rows, "users with fewer": short}
+    warehouse.remove(fitter.folder.removeprefix(f"{warehouse.root}/"))

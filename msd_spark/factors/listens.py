@@ -52,15 +52,7 @@ class Listens:
 
 
 def read_listens(warehouse: Warehouse) -> Listens:
-    """Read ``plays/``.
-
-    Raises
-    ------
-    UserError
-        If the table is missing, or has a pair of user and track twice.
-    TooFewListensError
-        If the table is empty.
-    """
+    """Read ``plays/``; raise TooFewListensError if it is empty."""
     warehouse.require("plays")
     files = list(warehouse.table_files("plays").paths)
     options = pads.ParquetReadOptions(dictionary_columns=["user_id", "track_id"])
@@ -87,22 +79,7 @@ def make_listens(
     tracks: Sequence[str] | np.ndarray,
     plays: np.ndarray,
 ) -> Listens:
-    """Return listens from triplets.
-
-    Parameters
-    ----------
-    user, track : numpy.ndarray
-        Shape ``(n,)``: indices into the ids.
-    users, tracks : sequence of str
-        Sorted ids.
-    plays : numpy.ndarray
-        Shape ``(n,)``.
-
-    Raises
-    ------
-    UserError
-        If a pair of user and track occurs twice.
-    """
+    """Return listens from triplets: `user` and `track` are indices into the sorted ids."""
     matrix = sparse.coo_matrix((plays.astype(np.float32), (user, track)), shape=(len(users), len(tracks))).tocsr()
     if matrix.nnz != len(plays):
         raise UserError(f"plays/ has {len(plays) - matrix.nnz:,} repeated pairs; run msd-spark plays again")
@@ -110,30 +87,12 @@ def make_listens(
     return Listens(np.asarray(users), np.asarray(tracks), matrix)
 
 
-@dataclass(frozen=True)
-class Filtered:
-    """Frequent users and tracks.
-
-    Attributes
-    ----------
-    rounds : tuple of dict
-        Counts after each round of filtering; the last round changed nothing.
-    """
-
-    listens: Listens
-    rounds: tuple[dict[str, int], ...]
-
-
-def keep_frequent(listens: Listens, min_tracks: int, min_listeners: int) -> Filtered:
-    """Drop users with few tracks and tracks with few listeners until none is left.
+def keep_frequent(listens: Listens, min_tracks: int, min_listeners: int) -> tuple[Listens, list[dict[str, int]]]:
+    """Drop users with few tracks and tracks with few listeners; return the rest and the counts per round.
 
     Dropping a track takes a listen from its users, so rounds repeat until one changes nothing. The result is the
-    largest subset that meets both minimums, whatever the order of the rounds.
-
-    Raises
-    ------
-    TooFewListensError
-        If nothing is left.
+    largest subset that meets both minimums, whatever the order of the rounds. Raises TooFewListensError if nothing is
+    left.
     """
     rounds = []
     while True:
@@ -142,7 +101,9 @@ def keep_frequent(listens: Listens, min_tracks: int, min_listeners: int) -> Filt
         listens = listens.of_users(np.diff(listens.plays.indptr) >= min_tracks)
         rounds.append(listens.counts())
         if not listens.plays.nnz:
-            message = f"no user has {min_tracks} tracks with {min_listeners} listeners each"
-            raise TooFewListensError(f"{message}; lower --min-tracks or --min-listeners")
+            raise TooFewListensError(
+                f"no user has {min_tracks} tracks with {min_listeners} listeners each; "
+                "lower --min-tracks or --min-listeners"
+            )
         if listens.counts() == before:
-            return Filtered(listens, tuple(rounds))
+            return listens, rounds

@@ -1,7 +1,7 @@
 """Ranking metrics: recall, NDCG, truncated average precision, coverage and AUC.
 
 ``hits`` of shape ``(users, places)`` marks the places of each ranked list that have a held-out song, best place first;
-``n_held`` counts the held-out songs of each user. A metric has one value per user; its mean over users is reported.
+``n_held`` counts the held-out songs of each user, at least 1. A metric has one value per user; reports have its mean.
 
 References
 ----------
@@ -31,27 +31,19 @@ COVERED_PLACES = 100
 
 
 def recall_at(hits: np.ndarray, n_held: np.ndarray, places: int) -> np.ndarray:
-    """Return Recall@R per user: held-out songs in the first `places`, over the most possible [1]_.
-
-    Parameters
-    ----------
-    hits : numpy.ndarray
-        Shape ``(users, k)``, bool.
-    n_held : numpy.ndarray
-        Shape ``(users,)``, at least 1.
-    """
+    """Return Recall@R per user: held-out songs in the first `places`, over the most possible [1]_."""
     return hits[:, :places].sum(axis=1) / np.minimum(n_held, places)
 
 
 def ndcg_at(hits: np.ndarray, n_held: np.ndarray, places: int) -> np.ndarray:
-    """Return NDCG@R per user with binary gains: ``sum 1/log2(place + 1)`` over hits, over the best sum [1]_."""
+    """Return NDCG@R per user: ``sum 1/log2(place + 1)`` over the hits, over the best sum [1]_."""
     discounts = 1 / np.log2(np.arange(2, places + 2))
     gained = hits[:, :places] @ discounts[: hits.shape[1]]
     return np.asarray(gained / np.cumsum(discounts)[np.minimum(n_held, places) - 1])
 
 
 def average_precision_at(hits: np.ndarray, n_held: np.ndarray, places: int) -> np.ndarray:
-    """Return truncated average precision per user: summed precision at each hit, over the most hits [2]_."""
+    """Return average precision per user: summed precision at each hit, over the most hits [2]_."""
     hits = hits[:, :places]
     precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
     return (precision * hits).sum(axis=1) / np.minimum(n_held, places)
@@ -68,31 +60,16 @@ def of_users(hits: np.ndarray, n_held: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def coverage(lists: np.ndarray, n_tracks: int, places: int = COVERED_PLACES) -> float:
-    """Return the share of tracks in the first `places` of any list.
-
-    Parameters
-    ----------
-    lists : numpy.ndarray
-        Shape ``(users, k)``: track numbers, negative for empty places.
-    """
-    shown = np.unique(lists[:, :places])
-    return float((shown >= 0).sum() / n_tracks)
+    """Return the share of tracks in the first `places` of any list; negative numbers are no tracks."""
+    listed = np.unique(lists[:, :places])
+    return float((listed >= 0).sum() / n_tracks)
 
 
 def auc(scores: np.ndarray, held: np.ndarray) -> np.ndarray:
     """Return the area under the ROC curve per user; ties count half.
 
-    Parameters
-    ----------
-    scores : numpy.ndarray
-        Shape ``(users, tracks)``.
-    held : numpy.ndarray
-        Shape ``(users, tracks)``, bool: the positive tracks.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape ``(users,)``; NaN for a user whose tracks are all positive or all negative.
+    `held`, of the shape ``(users, tracks)`` of `scores`, marks the positive tracks. A user whose tracks are all
+    positive or all negative has NaN.
     """
     n_tracks = scores.shape[1]
     areas = np.full(len(scores), np.nan)
@@ -116,7 +93,7 @@ def with_intervals(by_user: Mapping[str, np.ndarray], seed: int) -> dict[str, li
 
 
 def ratio_with_interval(first: np.ndarray, second: np.ndarray, seed: int) -> list[float | None]:
-    """Return the ratio of two means over the same users with its interval; None where the second mean is 0."""
+    """Return the ratio of two means over the same users with its interval; None for ``x / 0``."""
     bootstrap = Bootstrap(seed=seed)
     means = bootstrap.means(np.column_stack([first, second]))
     if not second.any() or not means[:, 1].all():

@@ -20,16 +20,11 @@ OFFSET = 60
 
 @dataclass(frozen=True)
 class Fused(Generic[Item]):
-    """An item of the fused list.
-
-    Attributes
-    ----------
-    ranks : tuple of int or None
-        Rank in each list, from 1; None for a list without the item.
-    """
+    """An item of the fused list."""
 
     item: Item
     ranks: tuple[int | None, ...]
+    """Rank in each list, from 1; None for a list without the item."""
 
     def score(self, offset: float = OFFSET) -> float:
         """Return the sum of ``1 / (offset + rank)`` over the lists with the item."""
@@ -40,14 +35,8 @@ def fuse(lists: Sequence[Sequence[Item]], k: int, offset: float = OFFSET) -> lis
     """Return the k best of several ranked lists by reciprocal-rank fusion [1]_.
 
     Only ranks count, so scores need no common scale. A list without an item adds nothing to its score. Ties go to the
-    item with the better best rank, then to the one that has it in an earlier list.
-
-    Parameters
-    ----------
-    lists : sequence of sequences
-        Best item first, without repeated items.
-    offset : float
-        Above -1; a greater offset reduces the weight of the first places.
+    item with the better best rank, then to the one that has it in an earlier list. Lists have the best item first, and
+    no item twice. An offset is above -1; a greater one reduces the weight of the first places.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Rank the tracks of each user by a recommender's scores, without those of the user's history."""
+"""Rank the tracks of each user by scores, without those of the user's history."""
 
 from __future__ import annotations
 
@@ -20,15 +20,7 @@ SCORES_AT_ONCE = 20_000_000
 def best(scores: np.ndarray, k: int) -> np.ndarray:
     """Return the columns of the k greatest scores per row, greatest first; ties by lower column.
 
-    Parameters
-    ----------
-    scores : numpy.ndarray
-        Shape ``(m, n)``, float; minus infinity for columns to skip.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape ``(m, k)``, int32; `NONE` where a row has fewer candidates.
+    A score of minus infinity skips a column; `NONE` fills up rows with fewer columns than k.
     """
     m, n = scores.shape
     lists = np.full((m, k), NONE, np.int32)
@@ -36,11 +28,11 @@ def best(scores: np.ndarray, k: int) -> np.ndarray:
         if k < n:
             threshold = np.partition(row, n - k)[n - k]
             above = np.flatnonzero(row > threshold)
-            chosen = np.concatenate([above, np.flatnonzero(row == threshold)[: k - len(above)]])
+            columns = np.concatenate([above, np.flatnonzero(row == threshold)[: k - len(above)]])
         else:
-            chosen = np.arange(n)
-        chosen = chosen[row[chosen] > -np.inf]
-        lists[user, : len(chosen)] = chosen[np.lexsort((chosen, -row[chosen]))]
+            columns = np.arange(n)
+        columns = columns[row[columns] > -np.inf]
+        lists[user, : len(columns)] = columns[np.lexsort((columns, -row[columns]))]
     return lists
 
 

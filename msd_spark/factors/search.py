@@ -16,19 +16,14 @@ SEARCHED_BY = "ndcg@100"
 
 
 def search(
-    start: AlsParameters, trials: int, seed: int, value_of: Callable[[AlsParameters], float]
+    start: AlsParameters, n_trials: int, seed: int, value_of: Callable[[AlsParameters], float]
 ) -> tuple[AlsParameters, list[dict[str, Any]]]:
     """Return the best of several settings, and all trials.
 
     The first trial is `start`; the others are drawn by optuna's seeded tree-structured Parzen estimator (Bergstra et
     al. 2011). Iterations are not searched. Of equal values the first is the best.
-
-    Parameters
-    ----------
-    value_of : callable
-        Maps parameters to NDCG@100 on validation users.
     """
-    tried: list[dict[str, Any]] = []
+    trials: list[dict[str, Any]] = []
 
     def objective(trial: optuna.Trial) -> float:
         def log_uniform(name: str, bounds: tuple[float, float]) -> float:
@@ -43,12 +38,12 @@ def search(
             iterations=start.iterations,
         )
         value = value_of(parameters)
-        tried.append({**asdict(parameters), SEARCHED_BY: value})
+        trials.append({**asdict(parameters), SEARCHED_BY: value})
         return value
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     study.enqueue_trial({name: value for name, value in asdict(start).items() if name != "iterations"})
-    study.optimize(objective, n_trials=trials)
-    best = max(tried, key=lambda trial: trial[SEARCHED_BY])
-    return AlsParameters(**{name: value for name, value in best.items() if name != SEARCHED_BY}), tried
+    study.optimize(objective, n_trials=n_trials)
+    best = max(trials, key=lambda trial: trial[SEARCHED_BY])
+    return AlsParameters(**{name: value for name, value in best.items() if name != SEARCHED_BY}), trials

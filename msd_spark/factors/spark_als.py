@@ -29,15 +29,7 @@ RATED = "user int, track int, rating float"
 
 @dataclass(frozen=True)
 class Factors:
-    """Factors of users and tracks.
-
-    Attributes
-    ----------
-    users, tracks : numpy.ndarray
-        Sorted ids.
-    user_factors, track_factors : numpy.ndarray
-        Shape ``(n, rank)``, float32.
-    """
+    """Sorted ids of users and tracks, and their factors of shape ``(n, rank)``, float32."""
 
     users: np.ndarray
     tracks: np.ndarray
@@ -46,17 +38,12 @@ class Factors:
 
 
 class Fitter:
-    """Stages listens in a folder of the warehouse and fits factors to them.
-
-    Attributes
-    ----------
-    staged : dict of str to int
-        Number of files by name of the staged listens.
-    """
+    """Stages listens in a folder of the warehouse and fits factors to them."""
 
     def __init__(self, session: SparkSession, warehouse: Warehouse, folder: str, settings: FactorSettings) -> None:
         self.session, self.warehouse, self.folder, self.settings = session, warehouse, folder, settings
         self.staged: dict[str, int] = {}
+        """Number of files by name of the staged listens."""
 
     def stage(self, name: str, listens: Listens) -> str:
         """Write listens unless they are written already; return the folder."""
@@ -70,11 +57,6 @@ class Fitter:
 
         Equal seeds, blocks and listens start from equal factors. Spark sums in the order in which rows reach a block,
         in float64, and keeps factors as float32: two fits differ by rounding at most.
-
-        Raises
-        ------
-        UserError
-            If Spark fails, or a user or track has no finite factors.
         """
         folder = self.stage(name, listens)
         blocks = self.settings.blocks or default_blocks(listens.plays.nnz)
@@ -111,7 +93,7 @@ class Fitter:
 
 
 def default_blocks(pairs: int) -> int:
-    """Return the blocks for a number of (user, track) pairs; more of them cost more than they save.
+    """Return the blocks for a number of (user, track) pairs; more cost more than they save.
 
     Examples
     --------
@@ -140,7 +122,7 @@ def write_listens(warehouse: Warehouse, folder: str, plays: sparse.csr_matrix, u
 
 
 def read_ratings(session: SparkSession, warehouse: Warehouse, folder: str, n_parts: int, epsilon: float) -> DataFrame:
-    """Return listens written by `write_listens` as ratings, see `msd_spark.factors.confidence.log_scaled`."""
+    """Return listens written by `write_listens`, with `log_scaled` plays as ratings."""
     uri = warehouse.address()
 
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

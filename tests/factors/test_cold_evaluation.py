@@ -17,7 +17,6 @@ from msd_spark.core.schemas import PLAYS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.cold_evaluation import (
     RANDOM,
-    Vectors,
     evaluate_cold_songs,
     evaluate_recommenders,
     profiles,
@@ -116,7 +115,7 @@ def test_metrics_of_one_user_by_hand() -> None:
     # Scores are 3, 2, 1; songs 1 and 2 are played. NDCG: (1/log2(3) + 1/2) / (1 + 1/log2(3)) = 1.130930 / 1.630930.
     # Neither pair with song 0 is in order: AUC 0.
     results = evaluate_recommenders(
-        {"one": Vectors(np.ones((1, 1), np.float32), np.array([[3], [2], [1]], np.float32))},
+        {"one": (np.ones((1, 1), np.float32), np.array([[3], [2], [1]], np.float32))},
         sparse.csr_matrix(np.array([[0, 1, 4]], np.float32)),
         seed=0,
     )
@@ -131,7 +130,7 @@ def test_true_vectors_beat_chance_and_noise_does_not() -> None:
     enough = np.diff(heard.indptr) > 0
     users, heard = users[enough], heard[enough]
     nothing = generator.normal(size=songs.shape).astype(np.float32)
-    results = evaluate_recommenders({"true": Vectors(users, songs), "noise": Vectors(users, nothing)}, heard, seed=1)
+    results = evaluate_recommenders({"true": (users, songs), "noise": (users, nothing)}, heard, seed=1)
     assert results["true"]["auc"] == pytest.approx([1, 1, 1])
     assert results["true"]["ndcg@100"] == pytest.approx([1, 1, 1])
     value, low, high = results[RANDOM]["auc"]

@@ -65,7 +65,7 @@ def test_factors_are_evaluated_and_recommend_tracks(
         plays.root, PARAMETERS, held_out=0.2, recommendations=15, users_per_task=120, blocks=3, seed=2
     )
     summary = make_factors(spark, settings)
-    listens = keep_frequent(read_listens(plays), 5, 5).listens
+    listens, _ = keep_frequent(read_listens(plays), 5, 5)
     assert summary.facts["pairs in plays/"] - summary.facts["pairs kept"] >= 3
     parts = split(listens, 0.2, 2)
     assert (listens.tracks == parts.train.tracks).all()
@@ -120,7 +120,7 @@ def test_ranking_quality_equals_the_package_implicit(spark: SparkSession, plays:
 
     make_factors(spark, FactorSettings(plays.root, PARAMETERS, held_out=0.2, blocks=3, seed=2))
     judged = plays.read_json("factors", METADATA_FILE)["judged"]["recommenders"]["ALS"]
-    parts = split(keep_frequent(read_listens(plays), 5, 5).listens, 0.2, 2)
+    parts = split(keep_frequent(read_listens(plays), 5, 5)[0], 0.2, 2)
 
     def confident(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
         data = 1 + PARAMETERS.alpha * np.log1p(matrix.data / PARAMETERS.epsilon)
