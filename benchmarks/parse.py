@@ -152,9 +152,9 @@ def measure(scratch: Path) -> tuple[list[tuple[str, float, float]], dict[str, fl
         print("PyTables is not installed: no row for getters as in MSongsDB")
     rates = best_rates(contestants, len(files))
     described = {
-        "msongsdb": "PyTables, a getter a field as in MSongsDB",
+        "msongsdb": "PyTables, one getter per field as in MSongsDB",
         "h5py": "h5py, every dataset",
-        "reference": "ours through h5py (what decides where the direct reader gives up)",
+        "reference": "ours through h5py (used where the direct reader falls back)",
         "ours": "ours",
         "inflate_only": "inflating the chunks (ISA-L), nothing else",
         "write": "parsed songs into Parquet",

@@ -18,7 +18,7 @@ PEER_SONGS = 100
 
 
 def rewrite_with_h5py(files: list[Path], folder: Path) -> float:
-    """Write each file's datasets anew through h5py's high level, on one core; return the songs a second.
+    """Write each file's datasets again through h5py's high level on one core; return songs per second.
 
     Reading them back is not counted.
     """

@@ -40,6 +40,18 @@ class Verb:
         return _load(self.run)
 
 
+def _job(name: str, settings: str, help: str, package: str = "", run: str = "") -> Verb:
+    """Return a verb with a script in ``jobs/``, settings in ``PACKAGE/settings.py`` and ``run`` in ``PACKAGE/job.py``."""
+    package = f"msd_spark.{package or name}"
+    return Verb(name, help, f"{package}.settings:{settings}", run or f"{package}.job:run", f"jobs/{name}.py")
+
+
+def _training(name: str, settings: str, help: str, package: str) -> Verb:
+    """Return a verb with a script in ``training/`` and its options in a package of training."""
+    options = f"training.{package}.options:{settings}"
+    return Verb(name, help, options, f"training.{name}:run", f"training/{name}.py")
+
+
 STAGES: dict[str, tuple[Verb, ...]] = {
     "data": (
         Verb(
@@ -56,115 +68,31 @@ STAGES: dict[str, tuple[Verb, ...]] = {
         ),
     ),
     "tables": (
-        Verb(
-            "ingest",
-            "parse song files into songs/, rejected/ and ledger/",
-            "msd_spark.ingest.settings:IngestSettings",
-            "msd_spark.ingest.job:run",
-            "jobs/ingest.py",
-        ),
-        Verb(
-            "lyrics",
-            "read bags of words and word vectors into lyrics/",
-            "msd_spark.lyrics.settings:LyricsSettings",
-            "msd_spark.lyrics.job:run",
-            "jobs/lyrics.py",
-        ),
-        Verb(
-            "labels",
-            "read genre labels and Last.fm tags into labels/ and tags/",
-            "msd_spark.labels.settings:LabelsSettings",
-            "msd_spark.labels.job:run",
-            "jobs/labels.py",
-        ),
-        Verb(
-            "plays",
-            "read Taste Profile play counts into plays/ and popularity/",
-            "msd_spark.plays.settings:PlaysSettings",
-            "msd_spark.plays.job:run",
-            "jobs/plays.py",
-        ),
-        Verb(
-            "factors",
-            "fit ALS factors to the play counts and recommend tracks",
-            "msd_spark.factors.settings:FactorSettings",
-            "msd_spark.factors.job:run",
-            "jobs/factors.py",
-        ),
-        Verb(
-            "dataset",
-            "join all tables into train, validation and test examples",
-            "msd_spark.dataset.settings:DatasetSettings",
-            "msd_spark.dataset.job:run",
-            "jobs/dataset.py",
-        ),
+        _job("ingest", "IngestSettings", "parse song files into songs/, rejected/ and ledger/"),
+        _job("lyrics", "LyricsSettings", "read bags of words and word vectors into lyrics/"),
+        _job("labels", "LabelsSettings", "read genre labels and Last.fm tags into labels/ and tags/"),
+        _job("plays", "PlaysSettings", "read Taste Profile play counts into plays/ and popularity/"),
+        _job("factors", "FactorSettings", "fit ALS factors to the play counts and recommend tracks"),
+        _job("dataset", "DatasetSettings", "join all tables into train, validation and test examples"),
     ),
     "models": (
-        Verb(
-            "train",
-            "train a model on all Horovod ranks",
-            "training.loop.options:TrainOptions",
-            "training.train:run",
-            "training/train.py",
-        ),
-        Verb(
-            "evaluate",
-            "evaluate a finished run on a split of a dataset",
-            "training.evaluation.options:EvaluateOptions",
-            "training.evaluate:run",
-            "training/evaluate.py",
-        ),
-        Verb(
-            "compare",
-            "compare models and inputs over several seeds",
-            "training.comparing.options:CompareOptions",
-            "training.compare:run",
-            "training/compare.py",
-        ),
-        Verb(
-            "search",
-            "search for hyperparameters",
-            "training.searching.options:SearchOptions",
-            "training.search:run",
-            "training/search.py",
-        ),
-        Verb(
-            "listen",
-            "find the segments and inputs that a run responds to",
-            "training.listening.options:ListenOptions",
-            "training.listen:run",
-            "training/listen.py",
-        ),
+        _training("train", "TrainOptions", "train a model on all Horovod ranks", "loop"),
+        _training("evaluate", "EvaluateOptions", "evaluate a finished run on a split of a dataset", "evaluation"),
+        _training("compare", "CompareOptions", "compare models and inputs over several seeds", "comparing"),
+        _training("search", "SearchOptions", "search for hyperparameters", "searching"),
+        _training("listen", "ListenOptions", "find the segments and inputs that a run responds to", "listening"),
     ),
     "catalogue": (
-        Verb(
+        _job(
             "score",
+            "ScoreSettings",
             "embed every song and predict its genre",
-            "msd_spark.scoring.settings:ScoreSettings",
-            "msd_spark.similar.score:run",
-            "jobs/score.py",
+            "scoring",
+            run="msd_spark.similar.score:run",
         ),
-        Verb(
-            "neighbours",
-            "find the nearest songs of every song",
-            "msd_spark.neighbours.settings:NeighbourSettings",
-            "msd_spark.neighbours.job:run",
-            "jobs/neighbours.py",
-        ),
-        Verb(
-            "maps",
-            "place every song on a two-dimensional map, and export it",
-            "msd_spark.maps.settings:MapSettings",
-            "msd_spark.maps.job:run",
-            "jobs/maps.py",
-        ),
-        Verb(
-            "report",
-            "write the report of a run",
-            "msd_spark.report.settings:ReportSettings",
-            "msd_spark.report.job:run",
-            "jobs/report.py",
-        ),
+        _job("neighbours", "NeighbourSettings", "find the nearest songs of every song"),
+        _job("maps", "MapSettings", "place every song on a two-dimensional map, and export it"),
+        _job("report", "ReportSettings", "write the report of a run"),
         Verb(
             "similar",
             "list songs similar to a song, or make a playlist",
