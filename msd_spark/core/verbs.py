@@ -41,7 +41,7 @@ class Verb:
 
 
 def _job(name: str, settings: str, help: str, package: str = "", run: str = "") -> Verb:
-    """Return a verb with a script in ``jobs/``, settings in ``PACKAGE/settings.py`` and ``run`` in ``PACKAGE/job.py``."""
+    """Return a verb with a script in ``jobs/`` and the modules ``settings`` and ``job`` of a package."""
     package = f"msd_spark.{package or name}"
     return Verb(name, help, f"{package}.settings:{settings}", run or f"{package}.job:run", f"jobs/{name}.py")
 

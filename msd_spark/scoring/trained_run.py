@@ -38,7 +38,7 @@ class TrainedRun:
 
     `target` is ``genre``, ``popularity``, ``tags`` or ``factors``, and `class_names` has the meaning of each output.
     `lyric_vectors` is the fingerprint of the lyric vectors that it was trained on. `normalisation` has the mean and
-    standard deviation (``deviation``) of chroma, timbre and lyric vector.
+    standard deviation of chroma, timbre and lyric vector, under the keys ``mean`` and ``deviation``.
     """
 
     name: str

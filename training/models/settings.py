@@ -10,7 +10,7 @@ from msd_spark.core.options import Check, OptionError, Settings, at_least, optio
 from training.data.augmentation import AugmentationSettings
 
 Normalisation = Mapping[str, Mapping[str, Sequence[float]]]
-"""``mean`` and ``standard deviation`` of chroma, timbre and lyric vector, from the metadata of a dataset."""
+"""Mean and standard deviation of chroma, timbre and lyric vector, from the metadata of a dataset."""
 
 AUDIO, LYRICS, BOTH = "audio", "lyrics", "both"
 INPUTS = (AUDIO, LYRICS, BOTH)
