@@ -196,7 +196,8 @@ def run_stage(stage: Stage, command: list[str], plan: Plan, warehouse: Warehouse
     record = current_record(stage, stage_command(stage, plan), plan, warehouse)
     write_record(warehouse, name, record)
     started = time.monotonic()
-    if command[0] == "msd-spark":
+    # TensorFlow stays out of this process, which holds the Spark session.
+    if command[0] == "msd-spark" and (stage.verb.script or "").startswith("jobs/"):
         stage.verb.function()(parse(stage.verb.settings_class(), command[2:], stage.verb))
     else:
         run_command(command)
