@@ -127,7 +127,7 @@ def _check_truth(songs: Predictions, track_ids: np.ndarray, factors: np.ndarray)
 def _users(
     warm: Listens, cold: Listens, users: np.ndarray, ids: np.ndarray, fitted: np.ndarray, settings: FactorSettings
 ) -> tuple[np.ndarray, sparse.csr_matrix, Listens]:
-    """Return the evaluated users' rows, listens to cold songs, and listens to fitted train songs."""
+    """Return the evaluated users' rows, and their listens to cold and to fitted train songs."""
     rows = np.searchsorted(warm.users, users)
     listens = cold.of_tracks(np.isin(cold.tracks, ids)).of_users(rows)
     if len(listens.tracks) != len(ids):

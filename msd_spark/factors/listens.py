@@ -88,7 +88,7 @@ def make_listens(
 
 
 def keep_frequent(listens: Listens, min_tracks: int, min_listeners: int) -> tuple[Listens, list[dict[str, int]]]:
-    """Drop users with few tracks and tracks with few listeners; return the rest and the counts per round.
+    """Drop rare users and tracks; return the remaining listens and the counts after each round.
 
     Dropping a track takes a listen from its users, so rounds repeat until one changes nothing. The result is the
     largest subset that meets both minimums, whatever the order of the rounds. Raises TooFewListensError if nothing is

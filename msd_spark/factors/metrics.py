@@ -31,7 +31,7 @@ COVERED_PLACES = 100
 
 
 def recall_at(hits: np.ndarray, n_held: np.ndarray, places: int) -> np.ndarray:
-    """Return Recall@R per user: held-out songs in the first `places`, over the most possible [1]_."""
+    """Return Recall@R per user: hits in the first `places`, over the most possible [1]_."""
     return hits[:, :places].sum(axis=1) / np.minimum(n_held, places)
 
 
@@ -60,7 +60,7 @@ def of_users(hits: np.ndarray, n_held: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def coverage(lists: np.ndarray, n_tracks: int, places: int = COVERED_PLACES) -> float:
-    """Return the share of tracks in the first `places` of any list; negative numbers are no tracks."""
+    """Return the share of tracks in the first `places` of any list of track numbers or `NONE`."""
     listed = np.unique(lists[:, :places])
     return float((listed >= 0).sum() / n_tracks)
 

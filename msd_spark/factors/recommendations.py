@@ -29,7 +29,7 @@ FACTORS_FILE, TRACKS_FILE = "factors.npy", "tracks.npy"
 def write_recommendations(
     fitter: Fitter, listens: Listens, factors: Factors, users_folder: str, staging: str
 ) -> tuple[int, int]:
-    """Write the table; return the number of rows, and of users with fewer than the requested tracks.
+    """Write the table; return the numbers of rows and of users with too few tracks.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def _rows(
     track_factors: np.ndarray,
     k: int,
 ) -> pa.Table:
-    """Return the rows of some users: k tracks each, or fewer if there are no more; ids are str or UTF-8 bytes."""
+    """Return the rows of users, str or UTF-8 bytes: k tracks each, or all others if fewer."""
     lists, values = np.full((len(users), k), NONE, np.int32), np.zeros((len(users), k), np.float32)
     for block in in_blocks(len(users), len(tracks)):
         scores = without(user_factors[block] @ track_factors.T, history[block])

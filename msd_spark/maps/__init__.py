@@ -1,1 +1,1 @@
-"""Two-dimensional maps of a run's songs: similar songs lie close together, and songs keep their place between runs."""
+"""Two-dimensional maps of songs: similar songs are close, and songs keep their places."""

@@ -40,19 +40,8 @@ ATLAS = pa.schema(
 def neighbours_column(track_ids: pa.Array, neighbours: pa.Table) -> tuple[pa.Array, int]:
     """Return each song's neighbours as row numbers of the file, nearest first.
 
-    Parameters
-    ----------
-    track_ids : pyarrow.Array
-        Songs in the order of the file.
-    neighbours : pyarrow.Table
-        Rows of ``neighbours/RUN``, in any order.
-
-    Returns
-    -------
-    column : pyarrow.Array
-        Of `NEIGHBOURS_TYPE`; empty lists without neighbours.
-    left_out : int
-        Rows whose song or neighbour is not in the file.
+    Rows of ``neighbours/RUN`` are in any order; the second result counts those whose song or neighbour is not among the
+    ids, which are in the order of the file. A song without neighbours has an empty list.
     """
     rows, ids = (
         pc.fill_null(pc.index_in(neighbours[name].combine_chunks(), value_set=track_ids), -1).to_numpy()
@@ -68,15 +57,7 @@ def neighbours_column(track_ids: pa.Array, neighbours: pa.Table) -> tuple[pa.Arr
 
 
 def atlas_table(songs: pd.DataFrame, neighbours: pa.Array) -> pa.Table:
-    """Return the file's table.
-
-    Parameters
-    ----------
-    songs : pandas.DataFrame
-        Columns of `ATLAS` except the neighbours.
-    neighbours : pyarrow.Array
-        Column of `neighbours_column`, in the order of the songs.
-    """
-    plain = [field for field in ATLAS if field.name != NEIGHBOURS_COLUMN]
-    columns = [pa.Array.from_pandas(songs[field.name], type=field.type) for field in plain]
+    """Return the file's table: columns of `songs`, and that of `neighbours_column`."""
+    fields = [field for field in ATLAS if field.name != NEIGHBOURS_COLUMN]
+    columns = [pa.Array.from_pandas(songs[field.name], type=field.type) for field in fields]
     return pa.table([*columns, neighbours], schema=ATLAS)

@@ -21,30 +21,10 @@ from msd_spark.maps.settings import ATLAS, PROJECTOR, ExportSettings
 ROWS_AT_ONCE = 65_536
 
 
-def require_inputs(warehouse: Warehouse, run_name: str, settings: ExportSettings) -> None:
-    """Check that the tables of an export exist.
-
-    Raises
-    ------
-    UserError
-        If ``songs/``, or ``neighbours/RUN`` for Embedding Atlas, is missing.
-    """
-    if settings.viewers:
-        warehouse.require("songs")
-    if ATLAS in settings.viewers:
-        warehouse.require("neighbours", run_name)
-
-
 def export_map(
     warehouse: Warehouse, run_name: str, embedded: Embedded, placed: PlacedSongs, settings: ExportSettings
 ) -> dict[str, Any]:
-    """Write the files of the requested viewers; return facts for the summary.
-
-    Parameters
-    ----------
-    embedded, placed
-        Rows of the same songs.
-    """
+    """Write the files of the requested viewers; return facts for the summary."""
     facts: dict[str, Any] = {}
     if settings.folder is None:
         return facts

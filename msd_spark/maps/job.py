@@ -1,4 +1,4 @@
-"""Write ``maps/RUN``: fit a map to a sample of songs, place all others, and keep songs that are already placed."""
+"""Write ``maps/RUN``: fit a map to a sample of songs, and place all other songs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from msd_spark.core.rejections import Rejection, write_rejections
 from msd_spark.core.runs import newest_run
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.maps.export import export_map, require_inputs, viewer_commands
+from msd_spark.maps.export import export_map, viewer_commands
 from msd_spark.maps.sample import stratified_sample
 from msd_spark.maps.saved_map import PlacedSongs, SavedMap, directions, same_directions
-from msd_spark.maps.settings import FEWEST_SONGS, TABLE, UMAP, Layout, MapSettings
+from msd_spark.maps.settings import ATLAS, FEWEST_SONGS, TABLE, UMAP, Layout, MapSettings
 from msd_spark.maps.tsne import FIT_ITERATIONS, TsnePlacer, fit_tsne
-from msd_spark.maps.umap_layout import UmapPlacer, fit_umap, require_umap
+from msd_spark.maps.umap_layout import UmapPlacer, fit_umap
 
 NO_EMBEDDING, NOT_FINITE = "no_embedding", "not_finite"
 """Reasons why a song is not on the map."""
@@ -31,16 +31,16 @@ NO_EMBEDDING, NOT_FINITE = "no_embedding", "not_finite"
 KEPT, NEW, NEW_EMBEDDINGS = "kept", "new", "new, as the embeddings have changed"
 """States of the map in the summary."""
 
-Place = Callable[[np.ndarray], np.ndarray]
-"""Maps embeddings ``(m, size)`` to places ``(m, 2)``."""
-
 
 def run(settings: MapSettings) -> None:
     """Run ``msd-spark maps``."""
     warehouse = Warehouse(settings.warehouse)
     run_name = settings.run or newest_run(warehouse)
     warehouse.require(EMBEDDINGS_TABLE, run_name)
-    require_inputs(warehouse, run_name, settings.export)
+    if settings.export.viewers:
+        warehouse.require("songs")
+    if ATLAS in settings.export.viewers:
+        warehouse.require("neighbours", run_name)
     embedded, rejections = read_songs(warehouse, run_name)
     saved, summary = make_map(warehouse, embedded, rejections, settings, run_name)
     summary.facts |= export_map(warehouse, run_name, embedded, saved.songs, settings.export)
@@ -56,11 +56,6 @@ def make_map(
 
     On an existing map songs keep their places, new songs are placed, and songs without embeddings are removed. A song
     whose embedding changed direction is placed again. If most of the fitted songs did, a new map is made.
-
-    Raises
-    ------
-    UserError
-        If the existing map was made with other options, or no map can be made of the songs.
     """
     summary = Summary(TABLE)
     existing = None if settings.refit else SavedMap.read(warehouse, run_name)
@@ -100,7 +95,7 @@ def make_map(
 
 
 def matches(saved: SavedMap, embedded: Embedded) -> bool:
-    """Return whether at least half of the fitted songs still have embeddings of the same direction."""
+    """Return whether at least half of the fitted songs have embeddings of the same direction."""
     if saved.fitted.vectors.shape[1] != embedded.vectors.shape[1]:
         return False
     rows, present = _find(saved.fitted.track_ids, embedded.track_ids)
@@ -111,13 +106,7 @@ def matches(saved: SavedMap, embedded: Embedded) -> bool:
 
 
 def read_songs(warehouse: Warehouse, run_name: str) -> tuple[Embedded, list[Rejection]]:
-    """Read the songs of ``embeddings/RUN``; reject those without a finite embedding.
-
-    Raises
-    ------
-    UserError
-        If the table is missing or has too few songs.
-    """
+    """Read the songs of ``embeddings/RUN``; reject those without a finite embedding."""
     warehouse.require(EMBEDDINGS_TABLE, run_name)
     table = warehouse.read_table(EMBEDDED_COLUMNS, EMBEDDINGS_TABLE, run_name)
     null = pc.is_null(table["embedding"])
@@ -141,19 +130,12 @@ def read_songs(warehouse: Warehouse, run_name: str) -> tuple[Embedded, list[Reje
 
 
 def fit(embedded: Embedded, layout: Layout, run_name: str, threads: int = 1) -> SavedMap:
-    """Fit a map to a sample of songs, stratified by predicted genre if the run predicts genres.
-
-    Raises
-    ------
-    UserError
-        If UMAP is requested and not installed, or all embeddings have one direction.
-    """
+    """Fit a map to a sample of songs, stratified by predicted genre if the run predicts genres."""
     sample = _take(embedded, stratified_sample(embedded.predicted_genre, layout.sample, layout.seed))
     if np.ptp(directions(sample.vectors), axis=0).max() == 0:
         raise UserError(f"the embeddings of run {run_name} all point in one direction; run msd-spark train again")
     perplexity = layout.effective_perplexity(len(sample))
     if layout.method == UMAP:
-        require_umap()
         places = fit_umap(sample.vectors, layout.seed)
     else:
         with tqdm(desc="maps: fit", total=FIT_ITERATIONS, unit="iteration", mininterval=1.0) as bar:
@@ -163,47 +145,36 @@ def fit(embedded: Embedded, layout: Layout, run_name: str, threads: int = 1) -> 
 
 
 def update(saved: SavedMap, embedded: Embedded, block: int, threads: int = 1) -> tuple[SavedMap, dict[str, int]]:
-    """Return a map of exactly the given songs, and the counts of songs that stayed, were placed or were removed.
-
-    Parameters
-    ----------
-    embedded : Embedded
-        All songs, sorted by track id.
-    block : int
-        Songs to place at a time.
-    """
-    now = directions(embedded.vectors)
+    """Return a map of all songs, and the numbers of songs that stayed, were placed or removed."""
+    current = directions(embedded.vectors)
     rows, known = _find(embedded.track_ids, saved.songs.track_ids)
     stays = known.copy()
-    stays[known] = same_directions(now[known], saved.songs.directions[rows[known]])
+    stays[known] = same_directions(current[known], saved.songs.directions[rows[known]])
     places = np.empty((len(embedded), 2), np.float32)
     fitted = np.zeros(len(embedded), bool)
     places[stays], fitted[stays] = saved.songs.places[rows[stays]], saved.songs.fitted[rows[stays]]
     new = np.flatnonzero(~stays)
     if len(new):
-        place = _placer(saved, threads)
+        place: Callable[[np.ndarray], np.ndarray]
+        if saved.layout.method == UMAP:
+            place = UmapPlacer(saved.fitted.vectors, saved.places, saved.layout.seed)
+        else:
+            place = TsnePlacer(saved.fitted.vectors, saved.places, saved.perplexity, threads)
         with tqdm(desc="maps: place", total=len(new), unit="song", mininterval=1.0) as bar:
             for start in range(0, len(new), block):
                 part = new[start : start + block]
                 places[part] = place(embedded.vectors[part])
                 bar.update(len(part))
     # Songs that stay keep the direction of their placement, so that small changes cannot accumulate unnoticed.
-    now[stays] = saved.songs.directions[rows[stays]]
+    current[stays] = saved.songs.directions[rows[stays]]
     counts = {
         "stayed": int(stays.sum()),
         "placed": len(new),
         "placed again, embedding changed": int((known & ~stays).sum()),
         "removed": len(saved.songs.track_ids) - int(known.sum()),
     }
-    songs = PlacedSongs(embedded.track_ids, places, fitted, now)
+    songs = PlacedSongs(embedded.track_ids, places, fitted, current)
     return SavedMap(saved.layout, saved.perplexity, saved.fitted, saved.places, songs), counts
-
-
-def _placer(saved: SavedMap, threads: int) -> Place:
-    if saved.layout.method == UMAP:
-        require_umap()
-        return UmapPlacer(saved.fitted.vectors, saved.places, saved.layout.seed)
-    return TsnePlacer(saved.fitted.vectors, saved.places, saved.perplexity, threads)
 
 
 def _take(embedded: Embedded, rows: np.ndarray) -> Embedded:
@@ -211,6 +182,6 @@ def _take(embedded: Embedded, rows: np.ndarray) -> Embedded:
 
 
 def _find(track_ids: np.ndarray, among: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the row of each track id among others (-1 if missing), and whether it is there."""
+    """Return the row of each track id in another array, -1 if missing, and whether it exists."""
     rows = pd.Index(among).get_indexer(pd.Index(track_ids))
     return rows, rows >= 0

@@ -19,16 +19,7 @@ import pyarrow.csv as pc
 
 VECTORS_FILE, METADATA_FILE, CONFIG_FILE = "vectors.tsv", "metadata.tsv", "projector_config.pbtxt"
 
-METADATA_COLUMNS = (
-    "title",
-    "artist",
-    "genre",
-    "predicted_genre",
-    "year",
-    "plays",
-    "popularity_decile",
-    "track_id",
-)
+METADATA_COLUMNS = ("title", "artist", "genre", "predicted_genre", "year", "plays", "popularity_decile", "track_id")
 """Columns of the metadata; the first labels the points."""
 
 ESCAPES = {ord("\\"): "\\\\", ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"}

@@ -9,19 +9,9 @@ FEWEST_OF_A_STRATUM = 10
 
 
 def stratified_sample(strata: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """Return a sample of songs, proportional by stratum with a minimum for rare strata.
+    """Return increasing row numbers of `size` songs, or of all if there are fewer.
 
-    Parameters
-    ----------
-    strata : numpy.ndarray
-        Shape ``(n,)``, str: the genre of each song.
-    size : int
-        Songs to draw, or all if there are fewer.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape ``(min(n, size),)``, int64: increasing row numbers.
+    The sample is proportional by stratum, the genre of a song, with a minimum for rare strata.
     """
     if len(strata) <= size:
         return np.arange(len(strata))
@@ -39,19 +29,8 @@ def shares(counts: np.ndarray, size: int) -> np.ndarray:
     """Return the number of songs to draw from each stratum.
 
     Each stratum has at least `FEWEST_OF_A_STRATUM` songs, or all its songs, or an equal part of a small sample.
-    The rest is proportional to the remaining songs of the strata, by the largest remainders.
-
-    Parameters
-    ----------
-    counts : numpy.ndarray
-        Shape ``(n_strata,)``, at least 1.
-    size : int
-        Songs to draw, at most ``counts.sum()``.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape ``(n_strata,)``, int64; the sum is `size`.
+    The rest is proportional to the remaining songs of the strata, by the largest remainders. Counts are at least 1, and
+    `size`, the sum of the result, is at most their sum.
 
     Examples
     --------
@@ -63,10 +42,10 @@ def shares(counts: np.ndarray, size: int) -> np.ndarray:
     """
     counts = np.asarray(counts, np.int64)
     floor = np.minimum(counts, min(FEWEST_OF_A_STRATUM, size // len(counts)))
-    rest, left = size - int(floor.sum()), counts - floor
+    rest, remaining = size - int(floor.sum()), counts - floor
     if not rest:
         return floor
-    exact = rest * left / left.sum()
+    exact = rest * remaining / remaining.sum()
     quotas = floor + exact.astype(np.int64)
     missing = size - int(quotas.sum())
     quotas[np.argsort(-(exact % 1), kind="stable")[:missing]] += 1

@@ -1,4 +1,4 @@
-"""A map as it is stored: the places of all songs, and the data for placing more songs without moving the others.
+"""Store a map: the places of all songs, and the data for placing more without moving any.
 
 The table's folder also has ``_map.json`` (the layout), ``_fitted.parquet`` (the songs that the map was fitted to, with
 embeddings and places) and ``_vectors.parquet`` (the direction of each song's embedding when it was placed). There is no
@@ -49,38 +49,26 @@ class PlacedSongs:
 
 @dataclass(frozen=True)
 class SavedMap:
-    """A map, with the data for placing more songs.
-
-    Attributes
-    ----------
-    perplexity : float
-        Effective perplexity of the fit.
-    fitted : Embedded
-        The songs that the map was fitted to, with their embeddings at that time.
-    places : numpy.ndarray
-        Shape ``(n_fitted, 2)``, float32: their places.
-    songs : PlacedSongs
-        All songs on the map.
-    """
+    """A map, with the data for placing more songs."""
 
     layout: Layout
     perplexity: float
+    """Effective perplexity of the fit."""
+
     fitted: Embedded
+    """The songs that the map was fitted to, with their embeddings at that time."""
+
     places: np.ndarray
+    """Places of the fitted songs: shape ``(n_fitted, 2)``, float32."""
+
     songs: PlacedSongs
 
     @classmethod
     def read(cls, warehouse: Warehouse, run: str) -> SavedMap | None:
-        """Read ``maps/RUN``; None if there is none.
-
-        Raises
-        ------
-        UserError
-            If its files do not match.
-        """
+        """Read ``maps/RUN``; None if there is none."""
         if not warehouse.is_complete(TABLE, run):
             return None
-        why = ""
+        reason = ""
         try:
             metadata = warehouse.read_json(TABLE, run, MAP_FILE)
             layout = MapSettings(**metadata["layout"]).layout(run, None)
@@ -103,8 +91,8 @@ class SavedMap:
             if consistent and (_ids(vectors) == songs.track_ids).all():
                 return saved
         except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
-            why = f" ({type(error).__name__}: {error})"
-        raise UserError(f"the files of maps/{run} do not match{why}; make a new map by --refit")
+            reason = f" ({type(error).__name__}: {error})"
+        raise UserError(f"the files of maps/{run} do not match{reason}; make a new map by --refit")
 
     def write(self, warehouse: Warehouse, run: str) -> None:
         """Write ``maps/RUN``, replacing the existing map."""
@@ -138,12 +126,12 @@ class SavedMap:
 
 
 def directions(vectors: np.ndarray) -> np.ndarray:
-    """Scale embeddings ``(n, size)`` to length 1, float16; a song's place depends on little else."""
+    """Scale embeddings to length 1, float16; a song's place depends on little else."""
     return unit(vectors).astype(HALF)
 
 
 def same_directions(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return which rows of two arrays ``(n, size)`` are equal up to rounding: shape ``(n,)``, bool."""
+    """Return which rows of two arrays ``(n, size)`` are equal up to rounding."""
     return np.asarray((np.abs(one.astype(np.float32) - other.astype(np.float32)) <= SAME_DIRECTION).all(axis=1))
 
 

@@ -25,7 +25,7 @@ ATLAS, PROJECTOR = VIEWERS = ("embedding-atlas", "projector")
 
 @dataclass(frozen=True)
 class Layout:
-    """How a map is made; equal songs and layouts have equal maps. See the options of `MapSettings`."""
+    """Options that a map depends on besides its songs, as in `MapSettings`."""
 
     method: str = TSNE
     sample: int = 3000
@@ -89,13 +89,7 @@ class MapSettings(Settings):
     export: ExportSettings = ExportSettings()
 
     def layout(self, run_name: str, existing: Layout | None) -> Layout:
-        """Return the layout of the existing map, or a new one with the options.
-
-        Raises
-        ------
-        UserError
-            If an option differs from the existing map.
-        """
+        """Return the existing map's layout, or a new one; raise UserError if an option differs."""
         current = asdict(existing or Layout())
         options = {name: getattr(self, name) for name in current if getattr(self, name) is not None}
         other = [f"{name} {current[name]}, not {value}" for name, value in options.items() if current[name] != value]

@@ -49,16 +49,16 @@ class ExactIndex(KNNIndex):  # type: ignore[misc]  # openTSNE has no types
     def __init__(self, space: Space, k: int, threads: int) -> None:
         super().__init__(space.vectors, k, metric=METRIC, n_jobs=threads)
         self.space = space
-        self._nobody = Exclusions(np.empty((0, len(space)), np.int32))
+        self._no_exclusions = Exclusions(np.empty((0, len(space)), np.int32))
 
     def build(self) -> tuple[np.ndarray, np.ndarray]:
         """Return numbers and distances of the neighbours of fitted songs, each of shape ``(n, k)``."""
-        everyone = np.arange(len(self.space))
-        return _euclidean(nearest_of_all(self.space, self.k, self._nobody, everyone, self.n_jobs))
+        rows = np.arange(len(self.space))
+        return _euclidean(nearest_of_all(self.space, self.k, self._no_exclusions, rows, self.n_jobs))
 
     def query(self, query: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return numbers and distances of the fitted neighbours of other songs, each of shape ``(m, k)``."""
-        return _euclidean(nearest(self.space, query, np.full(len(query), NONE), k, self._nobody))
+        """Return numbers and distances of the fitted neighbours of other songs, ``(m, k)`` each."""
+        return _euclidean(nearest(self.space, query, np.full(len(query), NONE), k, self._no_exclusions))
 
 
 def _euclidean(neighbours: Neighbours) -> tuple[np.ndarray, np.ndarray]:
@@ -77,19 +77,8 @@ def fit_tsne(
 ) -> np.ndarray:
     """Fit a map; it does not depend on the number of threads.
 
-    Parameters
-    ----------
-    vectors : numpy.ndarray
-        Shape ``(n, size)``, float32, at least 4 songs.
-    perplexity : float
-        At most ``(n - 1) / 3``.
-    report : callable, optional
-        Called with the number of iterations since the last call.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape ``(n, 2)``, float32, with its bounding box centred at 0.
+    `vectors` has at least 4 rows, `perplexity` is at most a third of the others, and `report` is called with the number
+    of iterations since its last call. The map is float32, with its bounding box centred at 0.
     """
 
     def callback(*_: object) -> bool:
@@ -115,15 +104,7 @@ FIT_ITERATIONS = TSNE().early_exaggeration_iter + TSNE().n_iter
 
 
 class TsnePlacer:
-    """Places songs into a map.
-
-    Parameters
-    ----------
-    vectors, places : numpy.ndarray
-        Shapes ``(n, size)`` and ``(n, 2)``, float32: the fitted songs and their places by `fit_tsne`.
-    perplexity : float
-        That of the fit.
-    """
+    """Places songs into a map, given the fitted songs, their places and the perplexity."""
 
     def __init__(self, vectors: np.ndarray, places: np.ndarray, perplexity: float, threads: int = 1) -> None:
         self._perplexity = min(PERPLEXITY_OF_PLACING, perplexity)

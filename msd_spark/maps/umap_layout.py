@@ -21,21 +21,11 @@ NEIGHBOURS = 15
 """UMAP's own default."""
 
 
-def require_umap() -> None:
-    """Check that umap-learn is installed.
-
-    Raises
-    ------
-    UserError
-        If it is not.
-    """
+def _fitted(vectors: np.ndarray, seed: int) -> Any:
     if importlib.util.find_spec("umap") is None:
         raise UserError(
             "--method umap needs umap-learn, which is not installed; run pip install umap-learn, or use --method tsne"
         )
-
-
-def _fitted(vectors: np.ndarray, seed: int) -> Any:
     umap = importlib.import_module("umap")
     n_neighbours = min(NEIGHBOURS, len(vectors) - 1)
     # There is no spectral initialisation for few songs.
@@ -47,21 +37,16 @@ def _fitted(vectors: np.ndarray, seed: int) -> Any:
 
 
 def fit_umap(vectors: np.ndarray, seed: int) -> np.ndarray:
-    """Fit a map to songs ``(n, size)``: shape ``(n, 2)``, float32, with its bounding box centred at 0."""
+    """Fit a map to songs ``(n, size)``: ``(n, 2)``, float32, its bounding box centred at 0."""
     places = np.asarray(_fitted(vectors, seed).embedding_, np.float64)
     return (places - (places.min(axis=0) + places.max(axis=0)) / 2).astype(np.float32)
 
 
 class UmapPlacer:
-    """Places songs into a map.
+    """Places songs into a map, given the fitted songs and their places.
 
     UMAP can save its state only as a pickle, which is unsafe to load. Therefore the model is fitted again to the fitted
     songs with the same seed, and their stored places replace the new ones.
-
-    Parameters
-    ----------
-    vectors, places : numpy.ndarray
-        Shapes ``(n, size)`` and ``(n, 2)``, float32: the fitted songs and their places.
     """
 
     def __init__(self, vectors: np.ndarray, places: np.ndarray, seed: int) -> None:

@@ -151,7 +151,7 @@ def _blocks(rows: np.ndarray, values_per_row: int) -> list[np.ndarray]:
 def in_order(
     space: Space, vectors: np.ndarray, own: np.ndarray, places: np.ndarray, k: int, exclusions: Exclusions
 ) -> Neighbours:
-    """Return the k nearest of the candidates `places`, of shape ``(m, count)``, negative for none."""
+    """Return the k nearest of candidate `places`, shape ``(m, count)``, negative for none."""
     distances = space.distances(vectors, places)
     distances[~exclusions.allowed(own, places)] = np.inf
     order = np.lexsort((places, distances), axis=1)[:, :k]

@@ -1,4 +1,4 @@
-"""Leave out of a song's neighbours itself and, optionally, its artist's songs and duplicates."""
+"""Leave out of a song's neighbours itself and, optionally, its artist and its duplicates."""
 
 from __future__ import annotations
 

@@ -23,28 +23,19 @@ PACKAGES = ("msd_spark", "training")
 
 @dataclass(frozen=True)
 class Record:
-    """A stage as the pipeline last ran it.
-
-    Attributes
-    ----------
-    command : list of str
-    inputs : dict of str to str
-        Digest of each source, each file that an option names and each table that the stage reads.
-    code : str
-        Digest of the product's code.
-    finished : str or None
-        UTC time; None if the stage has not finished.
-    seconds : float
-    outputs : dict of str to str
-        Digest of each place that it wrote.
-    """
+    """A stage as the pipeline last ran it; inputs, code and outputs have digests."""
 
     command: list[str]
     inputs: dict[str, str]
+    """By source, file that an option names, and table that the stage reads."""
+
     code: str
     finished: str | None = None
+    """UTC time; None if the stage has not finished."""
+
     seconds: float = 0.0
     outputs: dict[str, str] = field(default_factory=dict)
+    """By place in the warehouse."""
 
     def has_inputs_of(self, other: Record) -> bool:
         """Return whether two records have the same command, inputs and code."""
@@ -62,18 +53,18 @@ def current_record(stage: Stage, command: list[str], plan: Plan, warehouse: Ware
 
 
 def digests(warehouse: Warehouse, places: Iterable[str]) -> dict[str, str]:
-    """Return a digest of file names, sizes and modification times for each place of the warehouse."""
+    """Return a digest of file names, sizes and modification times per place of the warehouse."""
     result = {}
     for place in places:
         root = warehouse.path(*place.split("/"))
-        # A run under way keeps its checkpoints in its folder.
+        # An unfinished training keeps its checkpoints in the run's folder.
         files = (info for info in warehouse.list_files(root) if "/_unfinished/" not in info.path)
         result[place] = _digest((info.path.removeprefix(root), info.size, info.mtime_ns or 0) for info in files)
     return result
 
 
 def digest_of_path(path: Path) -> str:
-    """Return a digest of the sizes and modification times of a file, or of all files below a folder."""
+    """Return a digest of sizes and modification times of a file, or of all files below a folder."""
     if path.is_file():
         status = path.stat()
         return _digest([("", status.st_size, status.st_mtime_ns)])
@@ -91,18 +82,9 @@ def code_digest() -> str:
 
 
 def why_stale(now: Record, last: Record | None, outputs: dict[str, str], *, ignore_code: bool) -> str | None:
-    """Return why a stage must run; None if it is up to date.
+    """Return why a stage must run, given its current and last record; None if it is up to date.
 
-    Parameters
-    ----------
-    now : Record
-        The record if the stage started now.
-    last : Record or None
-        The record of the last time.
-    outputs : dict
-        Digests of the stage's places at present.
-    ignore_code : bool
-        Whether a change of the code is no reason.
+    `outputs` are the current digests of its places.
     """
     if last is None:
         return "first run"
@@ -116,8 +98,8 @@ def why_stale(now: Record, last: Record | None, outputs: dict[str, str], *, igno
         return "the code has changed"
     if last.finished is None:
         return "the last run did not finish"
-    lost = [place for place in outputs if last.outputs.get(place) != outputs[place]]
-    return f"{lost[0]} has changed since" if lost else None
+    modified = [place for place in outputs if last.outputs.get(place) != outputs[place]]
+    return f"{modified[0]} has changed since" if modified else None
 
 
 def record_name(stage: Stage, plan: Plan) -> str:
@@ -127,7 +109,7 @@ def record_name(stage: Stage, plan: Plan) -> str:
 
 
 def read_record(warehouse: Warehouse, name: str) -> Record | None:
-    """Return a record; None if there is none that this version can read."""
+    """Return a record; None if it does not exist or another version wrote it."""
     if not warehouse.exists(FOLDER, name):
         return None
     try:

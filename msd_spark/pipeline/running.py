@@ -45,26 +45,17 @@ _RANK_PREFIX = re.compile(rb"^\[\d+\]<std(?:out|err)>:")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a stage, and why."""
+    """Whether a stage ran, with the reason."""
 
     stage: str
     outcome: str
     reason: str = ""
 
 
-def run_stages(plan: Plan, resume: Sequence[str] = ()) -> list[Outcome]:
+def run_stages(plan: Plan, words: Sequence[str] = ()) -> list[Outcome]:
     """Run the chosen stages in order.
 
-    Parameters
-    ----------
-    plan : Plan
-    resume : sequence of str
-        The words of the pipeline's command line, for the command that resumes after a failure.
-
-    Raises
-    ------
-    UserError
-        If a stage fails.
+    `words` is the pipeline's command line, for the command in the message of a failure that resumes it.
     """
     warehouse = Warehouse(plan.options.warehouse)
     chosen = [BY_NAME[name] for name in plan.options.stages]
@@ -92,27 +83,21 @@ def run_stages(plan: Plan, resume: Sequence[str] = ()) -> list[Outcome]:
             try:
                 run_stage(stage, command, plan, warehouse)
             except (UserError, OptionError) as error:
-                raise UserError(f"{stage.name}: {error}\nresume: {resume_words(list(resume), stage.name)}") from None
+                raise UserError(f"{stage.name}: {error}\nresume: {resume_words(list(words), stage.name)}") from None
     return outcomes
 
 
 def check_stages(plan: Plan) -> None:
-    """Check the options and sources of every stage before the first one runs.
-
-    Raises
-    ------
-    UserError
-        If an option has an invalid value, or a source is missing.
-    """
+    """Check the options and sources of every stage before the first one runs."""
     data = DataFolder.find(plan.options.data)
     needs = {
         "ingest": (data.songs, "songs", "song files", "subset"),
         "lyrics": (data.bags_train or data.bags_test, "train", "musiXmatch bags of words", "lyrics"),
         "labels": (data.labels or data.tags, "cd1", "genre labels", "genres"),
     }
-    for name, (source, option_name, contents, wanted_source) in needs.items():
+    for name, (source, option_name, contents, fetched) in needs.items():
         if name in plan.options.stages and not source and not plan.of_stages.get(name):
-            raise data.missing(contents, wanted_source, f"--set {name}.{option_name}=FILE")
+            raise data.missing(contents, fetched, f"--set {name}.{option_name}=FILE")
     for stage in (BY_NAME[name] for name in plan.options.stages):
         try:
             parse(stage.verb.settings_class(), stage_words(stage, plan), stage.verb)
@@ -184,13 +169,7 @@ def resumed(stage: Stage, command: list[str], plan: Plan, warehouse: Warehouse) 
 
 
 def run_stage(stage: Stage, command: list[str], plan: Plan, warehouse: Warehouse) -> None:
-    """Run one stage and write its record.
-
-    Raises
-    ------
-    UserError
-        If the stage fails.
-    """
+    """Run one stage and write its record."""
     name = record_name(stage, plan)
     # An input that changes while the stage runs makes the result stale.
     record = current_record(stage, stage_command(stage, plan), plan, warehouse)
@@ -209,13 +188,7 @@ def run_stage(stage: Stage, command: list[str], plan: Plan, warehouse: Warehouse
 
 
 def run_command(command: Sequence[str]) -> None:
-    """Run a command that ends with this process, and show its output without the ranks' prefixes.
-
-    Raises
-    ------
-    UserError
-        If it fails.
-    """
+    """Run a command that ends with this process; print its output without the ranks' prefixes."""
     own = Path(sys.executable).with_name("horovodrun")
     if command[0] == own.name and shutil.which(own.name) == str(own):
         # horovodrun imports TensorFlow twice to check how Horovod was built, which takes longer than a small training.

@@ -68,17 +68,11 @@ class PipelineOptions(Settings):
 
 @dataclass(frozen=True)
 class Plan:
-    """The pipeline's options together with those of every stage.
-
-    Attributes
-    ----------
-    options : PipelineOptions
-    of_stages : mapping of str to mapping
-        By stage: option name to value.
-    """
+    """The pipeline's options together with those of every stage."""
 
     options: PipelineOptions
     of_stages: Mapping[str, Mapping[str, Any]]
+    """By stage: option name to value."""
 
     @property
     def dataset(self) -> str:
@@ -98,13 +92,7 @@ class Plan:
 
 
 def make_plan(options: PipelineOptions) -> Plan:
-    """Return the options of every stage: defaults, then the settings file, then the command line.
-
-    Raises
-    ------
-    UserError
-        If the file or ``--set`` names a stage or option that does not exist.
-    """
+    """Return the options of every stage: defaults, overridden by the file and the command line."""
     content = read_toml(Path(options.settings)) if options.settings else {}
     place = str(options.settings)
     known = {*(one.name for one in declared_options(PipelineOptions)), *NAMES}
@@ -124,13 +112,7 @@ def make_plan(options: PipelineOptions) -> Plan:
 
 
 def check_options(stage: str, options: Mapping[str, Any], place: str) -> None:
-    """Check that a stage has the options.
-
-    Raises
-    ------
-    UserError
-        If it does not, or the pipeline sets them itself.
-    """
+    """Check that a stage has the options, and that the pipeline does not set them itself."""
     for name in options:
         if name in OF_THE_PIPELINE:
             raise UserError(f"{place} {name} is set by the pipeline; remove it")
@@ -138,13 +120,7 @@ def check_options(stage: str, options: Mapping[str, Any], place: str) -> None:
 
 
 def parse_assignment(text: str) -> dict[str, dict[str, Any]]:
-    """Return the settings in ``STAGE.OPTION=VALUE``; a value that is not TOML is text.
-
-    Raises
-    ------
-    UserError
-        If it has another form, or there is no such stage or option.
-    """
+    """Return the settings in ``STAGE.OPTION=VALUE``; a value that is not TOML is text."""
     name, equals, value = text.partition("=")
     stage, dot, option_name = name.strip().partition(".")
     if not (equals and dot and option_name) or stage not in NAMES:

@@ -1,4 +1,4 @@
-"""The stages of the pipeline in order, with the sources and tables that each reads and writes."""
+"""The stages of the pipeline in order, with the sources and tables that they read and write."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ class Stage:
 
     Attributes
     ----------
-    name : str
     sources : tuple of str
         Folders of the data folder that it reads.
     reads, writes : tuple of str
@@ -69,14 +68,7 @@ STAGES = (
     Stage("train", (), (_DATASET,), (_MODEL,), of_run=True),
     Stage("score", (), ("songs", *_SIDE, _MODEL), (_EMBEDDINGS,), of_run=True),
     Stage("neighbours", (), ("songs", *_SIDE, _EMBEDDINGS), ("neighbours/{run}",), of_run=True),
-    Stage(
-        "factor-neighbours",
-        (),
-        ("songs", *_SIDE),
-        ("neighbours/factors",),
-        needs="factors",
-        verb_name="neighbours",
-    ),
+    Stage("factor-neighbours", (), ("songs", *_SIDE), ("neighbours/factors",), needs="factors", verb_name="neighbours"),
     Stage("maps", (), (_EMBEDDINGS,), ("maps/{run}",), of_run=True),
     Stage("listen", (), ("songs", _DATASET, _MODEL), ("studies/{run}",), of_run=True),
     Stage(
