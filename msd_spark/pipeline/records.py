@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 
+from msd_spark.core.command_line import words_of
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.pipeline.settings import Plan
 from msd_spark.pipeline.stages import Stage
@@ -27,7 +28,7 @@ class Record:
 
     command: list[str]
     inputs: dict[str, str]
-    """By source, file that an option names, and table that the stage reads."""
+    """By source, file or folder that an option names, and table that the stage reads."""
 
     code: str
     finished: str | None = None
@@ -45,11 +46,18 @@ class Record:
 def current_record(stage: Stage, command: list[str], plan: Plan, warehouse: Warehouse) -> Record:
     """Return the record of a stage if it started now."""
     folders = [Path(plan.options.data, name) for name in stage.sources]
-    files = [Path(word.partition("=")[2] or word) for word in command if "/" in word or "." in word]
-    paths = {*folders, *(path for path in files if path.is_file())}
+    own_words = words_of(plan.of_stages.get(stage.name, {}), stage.verb.settings_class())
+    # Of the other words, such as those of spark-submit, folders can be temporary and the warehouse is no input.
+    files = [path for path in map(_path_in, command) if path.is_file()]
+    paths = {*folders, *files, *(_path_in(word) for word in own_words if word)}
     inputs = {str(path): digest_of_path(path) for path in sorted(paths) if path.exists()}
     inputs |= digests(warehouse, plan.places(stage.reads))
     return Record(command, inputs, code_digest())
+
+
+def _path_in(word: str) -> Path:
+    """Return the path in ``FILE`` or ``NAME=FILE``."""
+    return Path(word.partition("=")[2] or word)
 
 
 def digests(warehouse: Warehouse, places: Iterable[str]) -> dict[str, str]:

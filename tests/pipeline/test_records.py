@@ -132,6 +132,18 @@ def test_a_file_named_by_an_option_is_an_input(plan: Plan, tmp_path: Path) -> No
     assert why_stale(now, record, outputs, ignore_code=False) == f"{mine} has changed"
 
 
+def test_a_folder_named_by_an_option_is_an_input(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("more").mkdir()
+    own = with_options(plan, assignments=("ingest.songs=more",))
+    record = finished(own, "ingest")
+    now, outputs = state(own, "ingest")
+    assert why_stale(now, record, outputs, ignore_code=False) is None
+    Path("more", "x.h5").write_text("a song")
+    now, outputs = state(own, "ingest")
+    assert why_stale(now, record, outputs, ignore_code=False) == "more has changed"
+
+
 def test_remote_inputs_always_run(plan: Plan) -> None:
     remote = with_options(plan, warehouse=plan.options.warehouse, assignments=("ingest.songs=s3://songs/a",))
     warehouse, ingest = Warehouse(plan.options.warehouse), BY_NAME["ingest"]
