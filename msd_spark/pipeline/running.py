@@ -149,7 +149,8 @@ def skip_reason(stage: Stage, plan: Plan, warehouse: Warehouse, outcomes: Sequen
 
 def stale_reason(stage: Stage, command: list[str], plan: Plan, warehouse: Warehouse) -> str | None:
     """Return why a stage must run; None if it is up to date."""
-    remote = [word for word in command if word != plan.options.warehouse and ("://" in word or set("*?[") & set(word))]
+    words = [word for word in stage_words(stage, plan) if word != plan.options.warehouse]
+    remote = [word for word in words if "://" in word or set("*?[") & set(word)]
     if remote:
         return f"{remote[0]} may have changed"
     now = current_record(stage, command, plan, warehouse)
