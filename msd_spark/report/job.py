@@ -121,9 +121,9 @@ def _write_songs(
     sampled = sample_by(shown["predicted_genre"], settings.heatmaps, settings.seed)
     rows = np.union1d(sampled, np.flatnonzero(shown["track_id"].isin(settings.show))).astype(int)
     rows_by_track = dict(zip(shown["track_id"].iloc[rows], rows.tolist(), strict=True))
-    segments = {rows_by_track[one.track_id]: one for one in read_segments(sources.warehouse, list(rows_by_track))}
-    for row, one in segments.items():
-        folder.write_data(f"heatmap-{row}", heatmap_data(one))
+    segments = {rows_by_track[song.track_id]: song for song in read_segments(sources.warehouse, list(rows_by_track))}
+    for row, song in segments.items():
+        folder.write_data(f"heatmap-{row}", heatmap_data(song))
     return segments
 
 
@@ -137,13 +137,13 @@ def _song_map(shown: pd.DataFrame) -> Chart:
 
 def _song_charts(segments: Sequence[Segments], show: Sequence[str]) -> list[Chart]:
     charts = []
-    for one in [one for one in segments if one.track_id in show][:MOST_DRAWN_SONGS] or segments[:1]:
-        coefficients = [str(place + 1) for place in range(one.timbre.shape[1])]
+    for song in [song for song in segments if song.track_id in show][:MOST_DRAWN_SONGS] or segments[:1]:
+        coefficients = [str(place + 1) for place in range(song.timbre.shape[1])]
         for name, label, rows, values in (
-            ("chroma", "pitch class", PITCH_NAMES, one.chroma),
-            ("timbre", "coefficient", coefficients, one.timbre),
+            ("chroma", "pitch class", PITCH_NAMES, song.chroma),
+            ("timbre", "coefficient", coefficients, song.timbre),
         ):
-            charts.append(heatmap(f"{name}_{one.track_id}", name, label, one.edges, rows, values.T))
+            charts.append(heatmap(f"{name}_{song.track_id}", name, label, song.edges, rows, values.T))
     return charts
 
 

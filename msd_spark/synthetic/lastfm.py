@@ -45,7 +45,7 @@ def write_lastfm(catalogue: Catalogue, output: Path) -> dict[str, int]:
                 member = zipfile.ZipInfo(f"{_FOLDER}/{name.removesuffix('.h5')}.json", _ZIP_TIME)
                 member.compress_type, member.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
                 archive.writestr(member, json.dumps(entry))
-    return {"lastfm": len(catalogue), "lastfm with tags": tagged}
+    return {"lastfm tracks": len(catalogue), "lastfm tracks with tags": tagged}
 
 
 def _tags(genre: str, random: np.random.Generator) -> list[list[str]]:

@@ -21,14 +21,14 @@ from msd_spark.synthetic.metadata import song_file
 from msd_spark.synthetic.song_image import compressed_chunks, song_image
 from msd_spark.synthetic.template import create_layout, set_row_count
 
-FILES_FOLDER, TAR_FOLDER, BROKEN_FOLDER = "songs", "tar", "broken"
+FOLDERS = ("songs", "tar", "aggregate", "summary", "broken")
 _TAR_TIME = 1293840000  # 1 January 2011; one date for all members, since bytes must not depend on the clock
 
 
 def write_files(catalogue: Catalogue, output: Path, tracks: Iterable[int]) -> dict[str, int]:
     """Write songs as ``songs/A/B/C/TRABC….h5``."""
     for track in tracks:
-        path = output / FILES_FOLDER / song_path(catalogue.track_id(track))
+        path = output / "songs" / song_path(catalogue.track_id(track))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(song_image(song_file(catalogue, track)))
     return {}
@@ -158,7 +158,7 @@ def write_broken(catalogue: Catalogue, output: Path) -> dict[str, int]:
     contents = (empty, other, song[: len(song) // 2], b"not a song file\n", b"")
     for number in range(settings.broken):
         # Ids beyond the largest catalogue, which no song has.
-        path = output / BROKEN_FOLDER / f"{names.track_id(settings.seed, 2**27 + number)}.h5"
+        path = output / "broken" / f"{names.track_id(settings.seed, 2**27 + number)}.h5"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(contents[number % len(contents)])
     return {"broken files": settings.broken}

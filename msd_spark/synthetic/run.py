@@ -27,24 +27,12 @@ from msd_spark.synthetic.labels import write_labels
 from msd_spark.synthetic.lastfm import write_lastfm
 from msd_spark.synthetic.listens import write_listens
 from msd_spark.synthetic.lyrics import write_lyrics
-from msd_spark.synthetic.packaging import (
-    BROKEN_FOLDER,
-    FILES_FOLDER,
-    TAR_FOLDER,
-    shard_tracks,
-    write_broken,
-    write_files,
-    write_many,
-    write_tar,
-)
+from msd_spark.synthetic.packaging import FOLDERS, shard_tracks, write_broken, write_files, write_many, write_tar
 from msd_spark.synthetic.settings import SyntheticSettings
 from msd_spark.synthetic.tracks import TRUTH, write_tracks, write_truth
 
 _SONGS_PER_JOB = 50
-_WRITTEN = (
-    FILES_FOLDER, TAR_FOLDER, "aggregate", "summary", BROKEN_FOLDER,
-    "musixmatch", "tagtraum", "magd", "tasteprofile", "lastfm", "additional", TRUTH,
-)  # fmt: skip
+_WRITTEN = (*FOLDERS, "musixmatch", "tagtraum", "magd", "tasteprofile", "lastfm", "additional", TRUTH)
 """Files and folders of a catalogue; ``--overwrite`` removes only these."""
 
 _DOWNLOADS = "fetch.lock.json"
@@ -136,8 +124,7 @@ def plan(catalogue: Catalogue) -> Iterator[Job]:
                 yield Job(write_file, len(part))
         else:
             for letter, members in shard_tracks(catalogue).items():
-                name = f"{TAR_FOLDER}/{letter}.{packaging}"
-                yield Job(partial(write_tar, name=name, tracks=members), len(members))
+                yield Job(partial(write_tar, name=f"tar/{letter}.{packaging}", tracks=members), len(members))
 
 
 _process: tuple[Catalogue, Path] | None = None  # the catalogue and output folder of a worker process

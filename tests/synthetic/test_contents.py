@@ -25,8 +25,8 @@ def songs(folder: Path) -> list[Song]:
         contents: Song = {}
         with h5py.File(path) as file:
             file.visititems(
-                lambda name, thing, contents=contents: (
-                    contents.update({name: thing[...]}) if isinstance(thing, h5py.Dataset) else None
+                lambda name, node, contents=contents: (
+                    contents.update({name: node[...]}) if isinstance(node, h5py.Dataset) else None
                 )
             )
             assert contents["analysis/songs"]["track_id"][0].decode() == path.stem

@@ -25,12 +25,12 @@ def describe_type(kind: h5t.TypeID) -> Any:
     return type(kind).__name__, kind.get_size(), kind.get_order()
 
 
-def describe_attributes(thing: h5py.HLObject) -> dict[str, Any]:
+def describe_attributes(node: h5py.HLObject) -> dict[str, Any]:
     """Describe attributes: stored type, shape and value; of PyTables' object counter only type and shape."""
     described = {}
-    for name in thing.attrs:
-        attribute = thing.attrs.get_id(name)
-        value = None if name == "EXTDIM" else np.asarray(thing.attrs[name]).tolist()
+    for name in node.attrs:
+        attribute = node.attrs.get_id(name)
+        value = None if name == "EXTDIM" else np.asarray(node.attrs[name]).tolist()
         described[name] = describe_type(attribute.get_type()), attribute.shape, value
     return described
 
@@ -52,21 +52,21 @@ def describe_layout(file: h5py.File) -> dict[str, Any]:
     """Describe everything of a file but its data."""
     layout: dict[str, Any] = {"/": describe_attributes(file), "userblock": file.userblock_size}
 
-    def visit(name: str, thing: h5py.HLObject) -> None:
-        kind = describe_dataset(thing) if isinstance(thing, h5py.Dataset) else "group"
-        layout[name] = kind, describe_attributes(thing)
+    def visit(name: str, node: h5py.HLObject) -> None:
+        kind = describe_dataset(node) if isinstance(node, h5py.Dataset) else "group"
+        layout[name] = kind, describe_attributes(node)
 
     file.visititems(visit)
     return layout
 
 
-def a_song(folder: Path) -> Path:
+def first_song(folder: Path) -> Path:
     """Return the first song file of a folder."""
     return next(iter(sorted(folder.glob("songs/*/*/*/*.h5"))))
 
 
 def test_layout_is_that_of_a_real_file(folder: Path, real_sample: Path) -> None:
-    with h5py.File(a_song(real_sample)) as real, h5py.File(a_song(folder)) as generated:
+    with h5py.File(first_song(real_sample)) as real, h5py.File(first_song(folder)) as generated:
         expected, actual = describe_layout(real), describe_layout(generated)
     assert actual.keys() == expected.keys()
     for name in expected:
@@ -74,7 +74,7 @@ def test_layout_is_that_of_a_real_file(folder: Path, real_sample: Path) -> None:
 
 
 def test_superblock_is_the_oldest_as_in_the_real_files(folder: Path) -> None:
-    assert a_song(folder).read_bytes()[:9] == b"\x89HDF\r\n\x1a\n\x00"
+    assert first_song(folder).read_bytes()[:9] == b"\x89HDF\r\n\x1a\n\x00"
 
 
 def test_all_files_have_one_layout(folder: Path) -> None:
@@ -87,9 +87,9 @@ def test_all_files_have_one_layout(folder: Path) -> None:
 
 
 def test_layout_has_the_datasets_of_the_layout_module(folder: Path) -> None:
-    with h5py.File(a_song(folder)) as file:
+    with h5py.File(first_song(folder)) as file:
         actual: set[str] = set()
-        file.visititems(lambda name, thing: actual.add(name) if isinstance(thing, h5py.Dataset) else None)
+        file.visititems(lambda name, node: actual.add(name) if isinstance(node, h5py.Dataset) else None)
         assert actual == {item.path for item in (*TABLES, *ARRAYS)}
         for array in ARRAYS:
             assert file[array.path].dtype == np.dtype(array.dtype)
@@ -106,7 +106,7 @@ def test_files_of_many_songs_have_the_layout_too(packed: Path, packaging: str) -
                 entry[1].pop("NROWS", None)
         return layout
 
-    with h5py.File(a_song(packed)) as song, h5py.File(packed / packaging / f"{packaging}-000.h5") as many:
+    with h5py.File(first_song(packed)) as song, h5py.File(packed / packaging / f"{packaging}-000.h5") as many:
         expected, actual = without_row_counts(describe_layout(song)), without_row_counts(describe_layout(many))
         rows = [many[table.path].attrs["NROWS"] for table in TABLES]
     arrays = {array.path for array in ARRAYS}

@@ -28,7 +28,7 @@ msd.lassoed = (map, box) => {
     const groups = [...counts].sort((a, b) => b[1] - a[1]).map(([name, count]) => `${name} ${count.toLocaleString('en')}`);
     const items = Array.from(rows.slice(0, MOST), (row) => msd.songItem(row));
     box.replaceChildren(
-      element('h3', {}, `${rows.length.toLocaleString('en')} songs in the lasso`),
+      element('h3', {}, `${rows.length.toLocaleString('en')} song${rows.length === 1 ? '' : 's'} in the lasso`),
       element('p', { class: 'quiet' }, `${trait.title}: ${groups.join(', ')}`),
       element('p', {}, element('button', { type: 'button', onclick: () => save(rows) }, 'Save as CSV'), ' ',
         element('button', { type: 'button', onclick: () => map.clearLasso() }, 'Clear'), ' ',

@@ -15,8 +15,8 @@ msd.createMap = (() => {
     const state = { trait: traits[0] || plain, only: null, chosen: -1, neighbours: [], marked: -1, hovered: -1, lassoed: null, lasso: null, mode: 'pan', focused: false };
     const view = { cx: 0, cy: 0, scale: 1 }; // centre, and CSS pixels per unit
     let wide = 1, high = 1, ratio = 1, radius = 3, whole = 1, asked = false;
-    const listeners = { choose: [], lasso: [], leave: [] };
-    const tell = (event, ...values) => listeners[event].forEach((act) => act(...values));
+    const listeners = { choose: [], lasso: [] };
+    const emit = (event, ...values) => listeners[event].forEach((act) => act(...values));
 
     function fit() {
       const rect = canvas.getBoundingClientRect();
@@ -161,10 +161,6 @@ msd.createMap = (() => {
       tip.style.top = `${Math.max(4, iy + 14 + tip.offsetHeight > high ? iy - tip.offsetHeight - 10 : iy + 14)}px`;
     }
 
-    function choose(i) {
-      tell('choose', i);
-    }
-
     // Mark the selected song; the view moves only if the song is outside.
     function show(i, neighbours = []) {
       Object.assign(state, { chosen: i, neighbours, marked: -1 });
@@ -181,19 +177,20 @@ msd.createMap = (() => {
       const rows = [];
       if (polygon.length > 2) for (let i = 0; i < n; i++) if (isShown(i) && msd.points.within(polygon, x[i], y[i])) rows.push(i);
       state.lassoed = rows.length ? Uint32Array.from(rows) : null;
-      tell('lasso', state.lassoed);
+      emit('lasso', state.lassoed);
       draw();
     }
 
     function clearLasso() {
       if (state.lassoed === null) return;
       state.lassoed = null;
-      tell('lasso', null);
+      emit('lasso', null);
       draw();
     }
 
     const api = {
-      n, traits, state, zoom, pan, reset, fit, draw, paint, show, choose, hover, clearLasso, endLasso, toPixels, at,
+      traits, state, zoom, pan, reset, draw, paint, show, hover, clearLasso, endLasso, toPixels, at,
+      choose: (i) => emit('choose', i),
       middle: () => at(wide / 2, high / 2) >= 0 ? at(wide / 2, high / 2) : find.nearest(view.cx, view.cy, 80 / view.scale, isShown),
       colourBy(key) { state.trait = traits.find((trait) => trait.key === key) || traits[0] || plain; state.only = null; draw(); },
       highlight(code) { state.only = code; draw(); },

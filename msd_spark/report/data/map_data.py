@@ -68,7 +68,12 @@ def _trait(key: str, title: str, values: pd.Series, *, ordered: bool = False, mo
 def traits(songs: pd.DataFrame, label_set: str | None) -> list[dict[str, Any]]:
     """Return the traits that can colour the map; `label_set` is that of the genre."""
     decades = (songs["year"].dropna() // 10 * 10).astype(int).astype(str) + "s"
-    deciles = (songs["popularity_decile"].dropna() + 1).astype(int).map(_decile)
+    ends = {1: " (least played)", 10: " (most played)"}
+    deciles = (
+        (songs["popularity_decile"].dropna() + 1)
+        .astype(int)
+        .map(lambda number: f"decile {number:2d}{ends.get(number, '')}")
+    )
     every = [
         _trait("genre", f"genre ({label_set})" if label_set else "genre", songs["genre"]),
         _trait("predicted", "predicted genre", songs["predicted_genre"]),
@@ -78,11 +83,6 @@ def traits(songs: pd.DataFrame, label_set: str | None) -> list[dict[str, Any]]:
         _trait("split", "split", songs["split"]),
     ]
     return [trait for trait in every if trait["names"]]
-
-
-def _decile(number: int) -> str:
-    ends = {1: " (least played)", 10: " (most played)"}
-    return f"decile {number:2d}{ends.get(number, '')}"
 
 
 def map_data(songs: pd.DataFrame, label_set: str | None) -> dict[str, Any]:

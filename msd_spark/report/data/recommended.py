@@ -91,11 +91,9 @@ def _plays(sources: Sources, users: np.ndarray, tracks: np.ndarray) -> sparse.cs
     where = pc.field("user_id").isin(pa.array(users.tolist(), pa.string()))
     rows = sources.rows(where, ["user_id", "track_id", "plays"], PLAYS)
     rows = rows[rows["track_id"].isin(tracks)]
-    places = (
-        np.searchsorted(users, rows["user_id"].to_numpy(str)),
-        np.searchsorted(tracks, rows["track_id"].to_numpy(str)),
-    )
-    return sparse.csr_matrix((rows["plays"].to_numpy(np.int64), places), shape=(len(users), len(tracks)))
+    user = np.searchsorted(users, rows["user_id"].to_numpy(str))
+    track = np.searchsorted(tracks, rows["track_id"].to_numpy(str))
+    return sparse.csr_matrix((rows["plays"].to_numpy(np.int64), (user, track)), shape=(len(users), len(tracks)))
 
 
 def names_of(sources: Sources, track_ids: list[str]) -> list[list[str | None]]:

@@ -175,7 +175,7 @@ def intervals(
             )
         )
     rows = len(categories)
-    ticks = {"tickmode": "array", "tickvals": list(range(rows)), "ticktext": [literal(one) for one in categories]}
+    ticks = {"tickmode": "array", "tickvals": list(range(rows)), "ticktext": list(map(literal, categories))}
     return _chart(
         name, title, traces, x_label, "", {"zeroline": True, "zerolinewidth": 2} if zero else {},
         {**ticks, "range": [rows - 0.5, -0.5], "zeroline": False},
@@ -187,7 +187,7 @@ def confusion_matrix(
     name: str, title: str, classes: Sequence[str], shares: np.ndarray, texts: Sequence[Sequence[str]]
 ) -> Chart:
     """Return a confusion matrix, true classes in rows, coloured by `shares`, with `texts`."""
-    names = [literal(one) for one in classes]
+    names = list(map(literal, classes))
     heat = go.Heatmap(
         z=shares.tolist(),
         x=names,

@@ -72,10 +72,8 @@ def chart_files(charts: Sequence[Chart], browser: str) -> dict[str, bytes]:
     if images is None:
         reason = (process.stderr.strip().splitlines() or ["no output"])[-1]
         raise UserError(f"{browser} saved no charts ({reason}); leave out --figures")
-    return {name: _bytes_of(address) for name, address in json.loads(images[1]).items()}
-
-
-def _bytes_of(address: str) -> bytes:
-    """Return the content of a ``data:`` address."""
-    head, _, content = address.partition(",")
-    return base64.b64decode(content) if head.endswith(";base64") else unquote_to_bytes(content)
+    files = {}
+    for name, address in json.loads(images[1]).items():
+        head, _, content = address.partition(",")
+        files[name] = base64.b64decode(content) if head.endswith(";base64") else unquote_to_bytes(content)
+    return files

@@ -74,9 +74,9 @@ def results_section(sources: Sources) -> Section:
     tables = [metrics_table("results", "All splits", metrics, names)]
     model = metrics[split][MODEL]
     by_class = by_class_of(model)
-    heads = [name for name in OF_CLASSES if any(name in one for one in by_class.values())]
+    heads = [name for name in OF_CLASSES if any(name in row for row in by_class.values())]
     if heads:
-        rows = tuple((name, *(one.get(head) for head in heads)) for name, one in by_class.items())
+        rows = tuple((name, *(row.get(head) for head in heads)) for name, row in by_class.items())
         tables.append(Table("by_class", f"By class, {split} split", ("class", *map(readable, heads)), rows))
     charts = [_beside_baselines(metrics[split], names, split), *_calibration(model.get("reliability") or [], split)]
     text = "Brackets and bars are 95 % intervals from resamples of artists; a dash marks an undefined metric."

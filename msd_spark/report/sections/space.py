@@ -65,4 +65,4 @@ def _values(spaces: Mapping[str, Any], key: str) -> tuple[Any, Any]:
 
 
 def _first(spaces: Mapping[str, Any], key: str) -> Any:
-    return next((one[key] for one in spaces.values() if one and one.get(key) is not None), None)
+    return next((metrics[key] for metrics in spaces.values() if metrics and metrics.get(key) is not None), None)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, expect, sync_playwright
 
 from msd_spark.report.draw.files import BROWSERS, find_browser
 from msd_spark.report.job import make_report
@@ -43,35 +43,32 @@ def browser() -> Iterator[Browser]:
 
 @dataclass
 class Opened:
-    """A report in a browser, and its problems.
-
-    Attributes
-    ----------
-    page : Page
-    problems : list of str
-        Console errors and warnings, exceptions, dialogs, requests that left the disk or failed.
-    """
+    """A report in a browser, and its problems."""
 
     page: Page
     problems: list[str] = field(default_factory=list)
+    """Console errors and warnings, exceptions, dialogs, failed requests, and requests to a network."""
 
     def watch(self) -> None:
         """Record problems from now on."""
         on: Any = self.page.on
-        on("console", lambda message: self._note(message.text, message.type in ("error", "warning")))
-        on("pageerror", lambda error: self._note(f"exception: {error}"))
-        on("dialog", lambda dialog: self._dismiss(dialog))
-        on("requestfailed", lambda request: self._note(f"failed: {request.url}"))
-        local = ("file://", "data:", "blob:")
-        on("request", lambda request: self._note(f"left the disk: {request.url}", not request.url.startswith(local)))
+        on("console", self._check_message)
+        on("pageerror", lambda error: self.problems.append(f"exception: {error}"))
+        on("dialog", self._dismiss)
+        on("requestfailed", lambda request: self.problems.append(f"failed: {request.url}"))
+        on("request", self._check_address)
+
+    def _check_message(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.problems.append(message.text)
 
     def _dismiss(self, dialog: Dialog) -> None:
-        self._note("dialog")
+        self.problems.append("dialog")
         dialog.dismiss()
 
-    def _note(self, problem: str, is_one: bool = True) -> None:
-        if is_one:
-            self.problems.append(problem)
+    def _check_address(self, request: Request) -> None:
+        if not request.url.startswith(("file://", "data:", "blob:")):
+            self.problems.append(f"left the disk: {request.url}")
 
 
 Open = Callable[..., Opened]
@@ -82,27 +79,27 @@ def open_with(browser: Browser, report_folder: Path, *, after: str = "", width: 
     context = browser.new_context(
         viewport={"width": width, "height": options.pop("height", 800)}, reduced_motion="reduce", **options
     )
-    one = Opened(context.new_page())
-    one.watch()
-    one.page.set_default_timeout(120_000)
-    one.page.goto((report_folder / "index.html").as_uri() + after)
-    one.page.wait_for_selector("html[data-report=ready]")
-    return one
+    report = Opened(context.new_page())
+    report.watch()
+    report.page.set_default_timeout(120_000)
+    report.page.goto((report_folder / "index.html").as_uri() + after)
+    report.page.wait_for_selector("html[data-report=ready]")
+    return report
 
 
 @pytest.fixture
 def opened(browser: Browser, report_folder: Path) -> Iterator[Open]:
     """Open the report again; problems fail the test."""
-    pages: list[Opened] = []
+    reports: list[Opened] = []
 
-    def open_page(**options: Any) -> Opened:
-        pages.append(open_with(browser, report_folder, **options))
-        return pages[-1]
+    def open_report(**options: Any) -> Opened:
+        reports.append(open_with(browser, report_folder, **options))
+        return reports[-1]
 
-    yield open_page
-    for one in pages:
-        one.page.context.close()
-    assert [problem for one in pages for problem in one.problems] == []
+    yield open_report
+    for report in reports:
+        report.page.context.close()
+    assert [problem for report in reports for problem in report.problems] == []
 
 
 @pytest.fixture(scope="session")

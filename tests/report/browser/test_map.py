@@ -267,8 +267,7 @@ def test_dark_mode_changes_background_text_and_charts(page: Page) -> None:
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(opened: Open) -> None:
-    one = opened(width=390, height=844, has_touch=True, is_mobile=True, device_scale_factor=2)
-    page = one.page
+    page = opened(width=390, height=844, has_touch=True, is_mobile=True, device_scale_factor=2).page
     page.evaluate("msd.show(15)")
     expect(page.locator("#song .neighbours button")).to_have_count(10)
     expect(page.locator("#to-song a")).to_contain_text(SPELT[0])
