@@ -54,7 +54,7 @@ def evaluate(make: Callable[[], Recommender], users: HeldOut) -> Evaluation:
     recommender = make()
     fitted = time.monotonic()
     lists = recommend(recommender, users.history, metrics.PLACES)
-    by_user = metrics.of_users(hits_of(lists, users.held), users.n_held)
+    by_user = metrics.of_users(hits_of(lists, users.held_out), users.n_held)
     covered = metrics.coverage(lists, users.history.shape[1])
     return Evaluation(by_user, covered, fitted - started, time.monotonic() - fitted)
 

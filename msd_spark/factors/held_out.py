@@ -28,20 +28,20 @@ class HeldOut:
 
     Attributes
     ----------
-    history, held : scipy.sparse.csr_matrix
+    history, held_out : scipy.sparse.csr_matrix
         Shape ``(users, tracks)``: plays that a recommender sees, and plays to predict, at least one per user.
     too_few : int
         Users skipped because they have fewer than `LEAST_TRACKS` tracks that occur in training.
     """
 
     history: sparse.csr_matrix
-    held: sparse.csr_matrix
+    held_out: sparse.csr_matrix
     too_few: int
 
     @property
     def n_held(self) -> np.ndarray:
         """Tracks to predict per user, shape ``(users,)``."""
-        return np.diff(self.held.indptr)
+        return np.diff(self.held_out.indptr)
 
 
 @dataclass(frozen=True)

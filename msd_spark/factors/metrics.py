@@ -65,15 +65,15 @@ def coverage(lists: np.ndarray, n_tracks: int, places: int = COVERED_PLACES) -> 
     return float((listed >= 0).sum() / n_tracks)
 
 
-def auc(scores: np.ndarray, held: np.ndarray) -> np.ndarray:
+def auc(scores: np.ndarray, positives: np.ndarray) -> np.ndarray:
     """Return the area under the ROC curve per user; ties count half.
 
-    `held`, of the shape ``(users, tracks)`` of `scores`, marks the positive tracks. A user whose tracks are all
+    `positives`, of the shape ``(users, tracks)`` of `scores`, marks the positive tracks. A user whose tracks are all
     positive or all negative has NaN.
     """
     n_tracks = scores.shape[1]
     areas = np.full(len(scores), np.nan)
-    for user, (row, positive) in enumerate(zip(scores, held, strict=True)):
+    for user, (row, positive) in enumerate(zip(scores, positives, strict=True)):
         n_positive = int(positive.sum())
         if 0 < n_positive < n_tracks:
             above = rankdata(row)[positive].sum() - n_positive * (n_positive + 1) / 2  # the Mann-Whitney U

@@ -55,9 +55,9 @@ def recommend(recommender: Recommender, history: sparse.csr_matrix, k: int) -> n
     return np.concatenate(lists) if lists else np.empty((0, k), np.int32)
 
 
-def hits_of(lists: np.ndarray, held: sparse.csr_matrix) -> np.ndarray:
+def hits_of(lists: np.ndarray, held_out: sparse.csr_matrix) -> np.ndarray:
     """Return which places of each list have a held-out track: shape ``(users, k)``, bool."""
     hits = np.zeros(lists.shape, bool)
     for user, places in enumerate(lists):
-        hits[user] = np.isin(places, held.indices[held.indptr[user] : held.indptr[user + 1]])
+        hits[user] = np.isin(places, held_out.indices[held_out.indptr[user] : held_out.indptr[user + 1]])
     return hits

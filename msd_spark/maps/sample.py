@@ -21,8 +21,8 @@ def stratified_sample(strata: np.ndarray, size: int, seed: int) -> np.ndarray:
     order = generator.permutation(len(strata))
     by_stratum = order[np.argsort(stratum[order], kind="stable")]
     first = np.cumsum(counts) - counts
-    chosen = [by_stratum[start : start + quota] for start, quota in zip(first, quotas, strict=True)]
-    return np.sort(np.concatenate(chosen))
+    rows = [by_stratum[start : start + quota] for start, quota in zip(first, quotas, strict=True)]
+    return np.sort(np.concatenate(rows))
 
 
 def shares(counts: np.ndarray, size: int) -> np.ndarray:

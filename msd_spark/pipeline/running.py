@@ -58,13 +58,13 @@ def run_stages(plan: Plan, words: Sequence[str] = ()) -> list[Outcome]:
     `words` is the pipeline's command line, for the command in the message of a failure that resumes it.
     """
     warehouse = Warehouse(plan.options.warehouse)
-    chosen = [BY_NAME[name] for name in plan.options.stages]
+    stages = [BY_NAME[name] for name in plan.options.stages]
     outcomes: list[Outcome] = []
     started = time.monotonic()
-    for number, stage in enumerate(chosen, 1):
+    for number, stage in enumerate(stages, 1):
         command = stage_command(stage, plan)
         reason = skip_reason(stage, plan, warehouse, outcomes)
-        title = f"stage {number} of {len(chosen)}: {stage.name}"
+        title = f"stage {number} of {len(stages)}: {stage.name}"
         if reason:
             outcomes.append(Outcome(stage.name, SKIPPED, reason))
             print(f"\n{title}: skipped, {reason}", flush=True)

@@ -14,10 +14,10 @@ def test_a_half_step_by_hand() -> None:
     # Tracks have the factors 1 and 2; a user played the first e - 1 times: log(1 + (e - 1) / 1) = 1.
     plays = sparse.csr_matrix(np.array([[np.e - 1, 0], [0, 0]], np.float32))
     parameters = AlsParameters(rank=1, alpha=3.0, epsilon=1.0, regularisation=0.5, iterations=1)
-    found = fit_rows(plays, np.array([[1.0], [2.0]]), parameters)
+    fitted = fit_rows(plays, np.array([[1.0], [2.0]]), parameters)
     # Y'Y is 1 + 4 = 5; confidence is 1 + 3 * 1 = 4, so beyond one it adds 3 * 1 * 1; the penalty is 0.5 * one listen.
     # (5 + 3 + 0.5) x = 4 * 1, x = 4 / 8.5. A user without plays has zero factors.
-    assert found == pytest.approx(np.array([[4 / 8.5], [0.0]]))
+    assert fitted == pytest.approx(np.array([[4 / 8.5], [0.0]]))
     assert log_scaled(np.array([4.0]), 2.0) == pytest.approx([np.log(3)])
 
 
@@ -57,5 +57,5 @@ def test_folding_in_equals_the_package_implicit() -> None:
     model.item_factors = factors
     # It takes confidences, and sums those beyond one, as here.
     confidence = sparse.csr_matrix((1 + 7.0 * np.log1p(matrix.data / 0.7), matrix.indices, matrix.indptr), matrix.shape)
-    theirs = model.recalculate_user(np.arange(50), confidence.astype(np.float32))
-    assert fit_rows(matrix, factors, parameters) == pytest.approx(theirs, abs=1e-4)
+    reference = model.recalculate_user(np.arange(50), confidence.astype(np.float32))
+    assert fit_rows(matrix, factors, parameters) == pytest.approx(reference, abs=1e-4)

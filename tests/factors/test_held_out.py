@@ -16,14 +16,14 @@ def test_held_out_users_are_unseen_in_training_and_a_fifth_of_their_tracks_is_he
     assert parts.train.users.tolist() == listens.users[part == TRAIN].tolist()
     assert np.bincount(part).tolist() == pytest.approx([280, 60, 60], abs=25)
     whole = listens.plays[:, np.isin(listens.tracks, parts.train.tracks)].toarray()
-    for name, judged in ((VALIDATION, parts.validation), (TEST, parts.test)):
+    for name, part_users in ((VALIDATION, parts.validation), (TEST, parts.test)):
         rows = whole[part == name]
         enough = (rows > 0).sum(axis=1) >= LEAST_TRACKS
-        assert judged.too_few == (~enough).sum()
+        assert part_users.too_few == (~enough).sum()
         # History and held-out tracks split the listens.
-        assert ((judged.history + judged.held).toarray() == rows[enough]).all()
-        assert not judged.history.multiply(judged.held).nnz
-        assert (judged.n_held == (rows[enough] > 0).sum(axis=1) // 5).all()
+        assert ((part_users.history + part_users.held_out).toarray() == rows[enough]).all()
+        assert not part_users.history.multiply(part_users.held_out).nnz
+        assert (part_users.n_held == (rows[enough] > 0).sum(axis=1) // 5).all()
     # A user's split does not depend on the other users.
     fewer = listens.of_users(np.arange(100, 400))
     assert parts_of(fewer.users, 0.15, 3).tolist() == part[100:].tolist()
@@ -31,7 +31,7 @@ def test_held_out_users_are_unseen_in_training_and_a_fifth_of_their_tracks_is_he
     for user in set(fewer.users[part[100:] == TEST]):
         one = np.flatnonzero(listens.users[part == TEST][whole_enough(whole, part)] == user)
         other = np.flatnonzero(fewer.users[part[100:] == TEST][whole_enough(whole[100:], part[100:])] == user)
-        assert (parts.test.held[one].toarray() == again.test.held[other].toarray()).all()
+        assert (parts.test.held_out[one].toarray() == again.test.held_out[other].toarray()).all()
     assert parts_of(listens.users, 0.15, 4).tolist() != part.tolist()
 
 

@@ -82,7 +82,7 @@ def test_factors_are_evaluated_and_recommend_tracks(
     metadata = plays.read_json("factors", METADATA_FILE)
     judged = metadata["judged"]["recommenders"]
     assert list(judged) == ["random", "popularity", "item-kNN", "EASE", "ALS"]
-    assert metadata["judged"]["users"] == summary.facts["test users"] == parts.test.held.shape[0]
+    assert metadata["judged"]["users"] == summary.facts["test users"] == parts.test.held_out.shape[0]
     again = evaluate(lambda: als_recommender(track_factors, PARAMETERS), parts.test)
     for name, values in again.by_user.items():
         value, low, high = judged["ALS"][name]
@@ -137,8 +137,8 @@ def test_ranking_quality_equals_the_package_implicit(spark: SparkSession, plays:
         model.user_factors = model.recalculate_user(
             np.arange(parts.test.history.shape[0]), confident(parts.test.history)
         )
-        theirs = ranking_metrics_at_k(model, parts.test.history, parts.test.held, K=100, show_progress=False)
-        ndcg.append(theirs["ndcg"])
+        reference = ranking_metrics_at_k(model, parts.test.history, parts.test.held_out, K=100, show_progress=False)
+        ndcg.append(reference["ndcg"])
     assert judged["ndcg@100"][0] == pytest.approx(np.mean(ndcg), abs=0.03)
 
 
@@ -170,10 +170,12 @@ def test_cold_tracks_do_not_affect_the_factors_of_users(spark: SparkSession, pla
     tracks, track_factors = factors_of(plays, "track")
     assert listens.tracks[1] not in tracks
     warm = ~np.isin(tracks, cold)
-    ours = listens.plays[np.searchsorted(listens.users, users)][:, np.searchsorted(listens.tracks, tracks)]
+    fitted_plays = listens.plays[np.searchsorted(listens.users, users)][:, np.searchsorted(listens.tracks, tracks)]
     # Users are fitted to the warm tracks alone, and cold tracks to these users.
-    assert user_factors == pytest.approx(fit_rows(ours[:, warm], track_factors[warm], PARAMETERS), abs=1e-4)
-    assert track_factors[~warm] == pytest.approx(fit_rows(ours[:, ~warm].T.tocsr(), user_factors, PARAMETERS), abs=1e-4)
+    assert user_factors == pytest.approx(fit_rows(fitted_plays[:, warm], track_factors[warm], PARAMETERS), abs=1e-4)
+    assert track_factors[~warm] == pytest.approx(
+        fit_rows(fitted_plays[:, ~warm].T.tocsr(), user_factors, PARAMETERS), abs=1e-4
+    )
     with pytest.raises(UserError, match=r"table .*dataset/other is missing or incomplete; run msd-spark dataset"):
         make_factors(spark, FactorSettings(plays.root, PARAMETERS, cold_dataset="other"))
 

@@ -29,8 +29,8 @@ def test_metrics_by_hand() -> None:
     # Three of eight tracks are listed; empty places do not count.
     assert metrics.coverage(np.array([[1, 2, 7], [1, 7, NONE]]), 8) == pytest.approx(3 / 8)
     # Held-out scores are 3 and 1, others 2, 1 and 0: 3 beats three of three; 1 beats one and ties with one: 1.5.
-    scores, held = np.array([[3.0, 2.0, 1.0, 1.0, 0.0]]), np.array([[True, False, True, False, False]])
-    assert metrics.auc(scores, held) == pytest.approx([4.5 / 6])
+    scores, held_out = np.array([[3.0, 2.0, 1.0, 1.0, 0.0]]), np.array([[True, False, True, False, False]])
+    assert metrics.auc(scores, held_out) == pytest.approx([4.5 / 6])
 
 
 def test_more_held_out_than_places() -> None:
@@ -41,21 +41,21 @@ def test_more_held_out_than_places() -> None:
 
 def scores_and_held(seed: int, users: int = 40, tracks: int = 120) -> tuple[np.ndarray, np.ndarray]:
     generator = np.random.default_rng(seed)
-    held = generator.random((users, tracks)) < 0.05
-    held[:, 3] = True
-    return generator.normal(size=(users, tracks)) + held, held
+    held_out = generator.random((users, tracks)) < 0.05
+    held_out[:, 3] = True
+    return generator.normal(size=(users, tracks)) + held_out, held_out
 
 
 def test_ndcg_and_auc_equal_scikit_learn() -> None:
-    scores, held = scores_and_held(1)
+    scores, held_out = scores_and_held(1)
     lists = best(scores, 100)
-    hits = hits_of(lists, sparse.csr_matrix(held))
-    ndcg = metrics.ndcg_at(hits, held.sum(axis=1), 100)
-    assert ndcg.mean() == pytest.approx(ndcg_score(held.astype(int), scores, k=100), rel=1e-12)
-    wanted = [roc_auc_score(row, score) for row, score in zip(held, scores, strict=True)]
-    assert metrics.auc(scores, held) == pytest.approx(wanted)
-    assert metrics.auc(scores.round(), held) == pytest.approx(
-        [roc_auc_score(row, score) for row, score in zip(held, scores.round(), strict=True)]
+    hits = hits_of(lists, sparse.csr_matrix(held_out))
+    ndcg = metrics.ndcg_at(hits, held_out.sum(axis=1), 100)
+    assert ndcg.mean() == pytest.approx(ndcg_score(held_out.astype(int), scores, k=100), rel=1e-12)
+    expected = [roc_auc_score(row, score) for row, score in zip(held_out, scores, strict=True)]
+    assert metrics.auc(scores, held_out) == pytest.approx(expected)
+    assert metrics.auc(scores.round(), held_out) == pytest.approx(
+        [roc_auc_score(row, score) for row, score in zip(held_out, scores.round(), strict=True)]
     )
 
 
@@ -69,18 +69,18 @@ def test_metrics_equal_the_package_implicit() -> None:
     heard = generator.random((30, 80)) < 0.2
     out = heard & (generator.random(heard.shape) < 0.3)
     out[np.arange(30), heard.argmax(axis=1)] = True
-    history, held = sparse.csr_matrix(heard & ~out, dtype=np.float32), sparse.csr_matrix(out, dtype=np.float32)
+    history, held_out = sparse.csr_matrix(heard & ~out, dtype=np.float32), sparse.csr_matrix(out, dtype=np.float32)
     model: MatrixFactorizationBase = AlternatingLeastSquares(factors=6, use_gpu=False)
     model.user_factors, model.item_factors = users, tracks
     # Its precision divides all users' hits by the most possible; its mAP is a mean over users.
-    theirs = ranking_metrics_at_k(model, history, held, K=10, show_progress=False)
+    reference = ranking_metrics_at_k(model, history, held_out, K=10, show_progress=False)
     scores = users @ tracks.T
     scores[history.nonzero()] = -np.inf
     lists = best(scores, 10)
-    hits, n_held = hits_of(lists, held), np.diff(held.indptr)
-    assert metrics.ndcg_at(hits, n_held, 10).mean() == pytest.approx(theirs["ndcg"], rel=1e-5)
-    assert metrics.average_precision_at(hits, n_held, 10).mean() == pytest.approx(theirs["map"], rel=1e-5)
-    assert hits.sum() / np.minimum(n_held, 10).sum() == pytest.approx(theirs["precision"], rel=1e-5)
+    hits, n_held = hits_of(lists, held_out), np.diff(held_out.indptr)
+    assert metrics.ndcg_at(hits, n_held, 10).mean() == pytest.approx(reference["ndcg"], rel=1e-5)
+    assert metrics.average_precision_at(hits, n_held, 10).mean() == pytest.approx(reference["map"], rel=1e-5)
+    assert hits.sum() / np.minimum(n_held, 10).sum() == pytest.approx(reference["precision"], rel=1e-5)
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(0, 30), st.integers(1, 60))

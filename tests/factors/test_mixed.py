@@ -1,4 +1,4 @@
-"""Reciprocal-rank fusion: a case by hand, and what holds of any lists."""
+"""Reciprocal-rank fusion: a case by hand, and properties of any lists."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def items(lists: list[list[str]], k: int = 100) -> list[str]:
 
 def test_a_case_by_hand() -> None:
     # With the offset 1: a 1/2 + 1/4 = 0.75, b 1/3 + 1/2 = 0.833, c 1/4, d 1/3; so b, a, d, c.
-    found = fuse(["abc", "bda"], 10, offset=1)
-    assert [one.item for one in found] == ["b", "a", "d", "c"]
-    assert [one.ranks for one in found] == [(2, 1), (1, 3), (None, 2), (3, None)]
-    assert found[0].score(1) == 1 / 3 + 1 / 2
+    merged = fuse(["abc", "bda"], 10, offset=1)
+    assert [one.item for one in merged] == ["b", "a", "d", "c"]
+    assert [one.ranks for one in merged] == [(2, 1), (1, 3), (None, 2), (3, None)]
+    assert merged[0].score(1) == 1 / 3 + 1 / 2
     # With 60 two low places outweigh one high place: c 2/62 against a and b 1/61.
     assert items([["a", "c"], ["b", "c"]]) == ["c", "a", "b"]
 
@@ -34,19 +34,22 @@ def test_of_equal_sums_the_better_place_and_then_the_earlier_list_comes_first() 
 
 
 @given(LISTS)
-def test_every_item_is_there_once_in_the_order_of_exact_sums(lists: list[list[str]]) -> None:
-    found = items(lists)
-    assert sorted(found) == sorted({item for ours in lists for item in ours})
+def test_every_item_occurs_once_in_the_order_of_exact_sums(lists: list[list[str]]) -> None:
+    merged = items(lists)
+    assert sorted(merged) == sorted({item for items_of_list in lists for item in items_of_list})
 
     def exact(item: str) -> Fraction:
-        return sum((Fraction(1, OFFSET + ours.index(item) + 1) for ours in lists if item in ours), Fraction(0))
+        return sum(
+            (Fraction(1, OFFSET + items_of_list.index(item) + 1) for items_of_list in lists if item in items_of_list),
+            Fraction(0),
+        )
 
-    sums = [exact(item) for item in found]
+    sums = [exact(item) for item in merged]
     assert all(first >= second or float(first) == float(second) for first, second in pairwise(sums))
 
 
 @given(LISTS, st.integers(0, 5))
-def test_fewer_are_the_first_of_more_and_a_list_alone_is_itself(lists: list[list[str]], k: int) -> None:
+def test_a_shorter_result_is_the_start_of_a_longer_and_one_list_stays_unchanged(lists: list[list[str]], k: int) -> None:
     assert items(lists, k) == items(lists)[:k]
     assert items(lists[:1]) == lists[0]
     assert items([lists[0], lists[0]]) == lists[0]

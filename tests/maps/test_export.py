@@ -29,12 +29,12 @@ TITLE = 'a\ttab, a\nline, a \\n that is none, "quotes"\r and <script>'
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """Thirty songs; the neighbours of each are the next two, and one is not on the map."""
-    made = write_embedded_songs(tmp_path_factory.mktemp("export"), n=SONGS)
-    ids = sorted(pq.read_table(made.path("songs"), columns=["track_id"])["track_id"].to_pylist())
-    songs = pq.read_table(made.path("songs")).sort_by("track_id")
+    tables = write_embedded_songs(tmp_path_factory.mktemp("export"), n=SONGS)
+    ids = sorted(pq.read_table(tables.path("songs"), columns=["track_id"])["track_id"].to_pylist())
+    songs = pq.read_table(tables.path("songs")).sort_by("track_id")
     titles = [TITLE, None, *songs["title"].to_pylist()[2:]]
     songs = songs.set_column(songs.schema.get_field_index("title"), "title", pa.array(titles))
-    made.write_arrow(songs, "songs")
+    tables.write_arrow(songs, "songs")
     near = [
         {"track_id": track, "rank": rank, "neighbour_id": ids[n + rank], "distance": rank / 8}
         for n, track in enumerate(ids)
@@ -42,10 +42,10 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
         if n + rank < SONGS
     ]
     near.append({"track_id": ids[0], "rank": 3, "neighbour_id": "TR-elsewhere", "distance": 0.5})
-    made.write_arrow(pa.Table.from_pylist(near, NEIGHBOURS), "neighbours", "tiny")
+    tables.write_arrow(pa.Table.from_pylist(near, NEIGHBOURS), "neighbours", "tiny")
     heard = {"track_id": ids[3], "plays": 12, "listeners": 2, "popularity_rank": 1, "popularity_decile": 9}
-    made.write_arrow(pa.Table.from_pylist([heard], POPULARITY), "popularity")
-    return made
+    tables.write_arrow(pa.Table.from_pylist([heard], POPULARITY), "popularity")
+    return tables
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +80,12 @@ def test_tensorboard_reads_the_projectors_files(exported: tuple[Path, dict[str, 
     plugin = import_module("tensorboard.plugins.projector.projector_plugin")
     configuration = import_module("tensorboard.plugins.projector.projector_config_pb2").ProjectorConfig()
     folder, _ = exported
-    found = text_format.Parse((folder / "projector_config.pbtxt").read_text(), configuration).embeddings
-    assert [item.tensor_name for item in found] == ["tiny"]
-    read = plugin._read_tensor_tsv_file(str(folder / found[0].tensor_path))
+    configured = text_format.Parse((folder / "projector_config.pbtxt").read_text(), configuration).embeddings
+    assert [item.tensor_name for item in configured] == ["tiny"]
+    read = plugin._read_tensor_tsv_file(str(folder / configured[0].tensor_path))
     embedded = pq.read_table(warehouse.path("embeddings", "tiny")).sort_by("track_id")
     np.testing.assert_array_equal(read, np.array(embedded["embedding"].to_pylist(), np.float32))
-    text = (folder / found[0].metadata_path).read_bytes().decode()
+    text = (folder / configured[0].metadata_path).read_bytes().decode()
     header, *lines = text.removesuffix("\n").split("\n")
     assert tuple(header.split("\t")) == METADATA_COLUMNS
     assert len(lines) == len(read)

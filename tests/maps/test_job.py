@@ -41,8 +41,8 @@ def with_vectors(table: pa.Table, vectors: list[np.ndarray | None]) -> pa.Table:
 
 
 def run(warehouse: Warehouse, **settings: object) -> Summary:
-    chosen: dict[str, Any] = {"sample": SAMPLE, **settings}
-    return make_map(warehouse, *read_songs(warehouse, "tiny"), MapSettings(warehouse.root, **chosen), "tiny")[1]
+    options: dict[str, Any] = {"sample": SAMPLE, **settings}
+    return make_map(warehouse, *read_songs(warehouse, "tiny"), MapSettings(warehouse.root, **options), "tiny")[1]
 
 
 @pytest.fixture(scope="module")

@@ -26,10 +26,10 @@ def test_shares_add_up_and_fit_the_strata(counts: list[int], data: st.DataObject
 @given(st.lists(st.sampled_from(["Rap", "Jazz", ""]), min_size=1, max_size=60), st.integers(1, 70), st.integers(0, 3))
 def test_sample_is_sorted_distinct_and_has_the_shares(strata: list[str], size: int, seed: int) -> None:
     names = np.array(strata)
-    chosen = stratified_sample(names, size, seed)
-    assert len(chosen) == min(size, len(strata))
-    assert (np.diff(chosen) > 0).all()
-    np.testing.assert_array_equal(chosen, stratified_sample(names, size, seed))
+    rows = stratified_sample(names, size, seed)
+    assert len(rows) == min(size, len(strata))
+    assert (np.diff(rows) > 0).all()
+    np.testing.assert_array_equal(rows, stratified_sample(names, size, seed))
     if size < len(strata):
         genres, counts = np.unique(names, return_counts=True)
-        assert [int((names[chosen] == name).sum()) for name in genres] == shares(counts, size).tolist()
+        assert [int((names[rows] == name).sum()) for name in genres] == shares(counts, size).tolist()

@@ -78,15 +78,15 @@ def test_songs_of_the_same_artist_are_replaced_by_others(spark: SparkSession, so
     find_neighbours(spark, NeighbourSettings(songs.root, exclude=("same-artist",), quality=False), "tiny")
     names = pq.read_table(songs.path("songs"), columns=["track_id", "artist_id"]).to_pandas()
     artists = names.set_index("track_id")["artist_id"]
-    found = table(songs).groupby("track_id")["neighbour_id"].apply(list).to_dict()
-    assert found == by_hand(songs, artists)
+    neighbours = table(songs).groupby("track_id")["neighbour_id"].apply(list).to_dict()
+    assert neighbours == by_hand(songs, artists)
 
 
 def test_index_has_the_stated_recall(spark: SparkSession, songs: Warehouse) -> None:
     find_neighbours(spark, NeighbourSettings(songs.root, method="approximate", quality=False), "tiny")
     exact = by_hand(songs)
-    found = table(songs).groupby("track_id")["neighbour_id"].apply(set).to_dict()
-    share = np.mean([len(found[track] & set(exact[track])) / 10 for track in exact])
+    neighbours = table(songs).groupby("track_id")["neighbour_id"].apply(set).to_dict()
+    share = np.mean([len(neighbours[track] & set(exact[track])) / 10 for track in exact])
     search = songs.read_json("neighbours", "tiny", SEARCH_FILE)
     assert search["method"] == "approximate"
     assert search["index"]["recall_at_10"] == pytest.approx(share, abs=0.05)
