@@ -14,9 +14,8 @@ from sklearn.metrics import average_precision_score
 
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Chart
-from msd_spark.report.sections.accounts import ledger_table
+from msd_spark.report.sections.accounts import examples_section, ledger_table
 from msd_spark.report.sections.curves import precision_recall_curves, truth
-from msd_spark.report.sections.examples import examples_section
 from msd_spark.report.sections.overview import overview
 from msd_spark.report.sections.results import confusion_charts, results_section
 from msd_spark.report.sections.runs import comparison_chart, comparison_table

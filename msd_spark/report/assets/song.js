@@ -100,7 +100,13 @@ msd.song = (() => {
       heats.append(element('p', { class: 'quiet' }, `No chroma and timbre: the report has those of ${report.heatmaps.length.toLocaleString('en')} songs. Add this one by msd-spark report --show ${songs.ids[row]}.`));
       return;
     }
-    const content = await msd.load(`heatmap-${row}`);
+    let content;
+    try {
+      content = await msd.load(`heatmap-${row}`);
+    } catch (error) {
+      heats.append(element('p', { role: 'alert' }, error.message));
+      return;
+    }
     if (map.state.chosen !== row) return;
     const heatmaps = [
       heat(songs.ids[row], content, 'chroma', PITCHES, 'Chroma', 'relative strength of each pitch class'),

@@ -9,16 +9,14 @@ from collections.abc import Callable
 
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.section import NoContentError, Section
-from msd_spark.report.sections.accounts import funnel_section, ingest_section, rejected_section
+from msd_spark.report.sections.accounts import examples_section, funnel_section, ingest_section, rejected_section
 from msd_spark.report.sections.curves import precision_recall_section
-from msd_spark.report.sections.examples import examples_section
-from msd_spark.report.sections.model import model_section
 from msd_spark.report.sections.recommendations import recommendations_section
 from msd_spark.report.sections.results import confusion_section, results_section
 from msd_spark.report.sections.runs import comparison_section, protocol_section, runs_section
 from msd_spark.report.sections.space import space_section
 from msd_spark.report.sections.studies import filters_section, occlusion_section
-from msd_spark.report.sections.training import training_section
+from msd_spark.report.sections.training import model_section, training_section
 
 RECOMMENDATIONS = "recommendations"
 

@@ -1,4 +1,4 @@
-"""Every song accounted for: dataset funnel, ingest ledger, and rejected inputs by reason."""
+"""Counts of songs: dataset funnel, class balance, ingest ledger, and rejected inputs by reason."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from msd_spark.core.schemas import SPLITS
 from msd_spark.core.warehouse import COMPLETE
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import bars
@@ -14,6 +15,7 @@ from msd_spark.report.tables import Table
 
 STAGES = ("ingest", "lyrics", "labels", "plays", "dataset", "score", "neighbours", "maps")
 COUNTS = ("inputs", "songs", "rejected", "duplicates")
+TRAIN = SPLITS[0]
 LOCATIONS = 30
 """Locations shown by name."""
 
@@ -33,6 +35,41 @@ def funnel_section(sources: Sources) -> Section:
     text = "A step that is not required leaves out no song; its count is how many songs have it."
     table = Table("funnel", "Steps, with songs by genre", ("step", "songs", "left out", *genres), rows)
     return Section((text,), (chart,), (table,))
+
+
+def examples_section(sources: Sources) -> Section:
+    """Return tracks per genre by split, and the train split before and after resampling."""
+    dataset = sources.dataset
+    rows = dataset.get("examples_by_genre")
+    if not rows:
+        raise NoContentError("the run's dataset is gone, or has no genres")
+    tracks = dataset.get("tracks_by_genre") or rows
+    balance = dataset.get("balance", {}).get("kind", "none")
+    resampled = any(rows[genre].get(TRAIN) != tracks[genre].get(TRAIN) for genre in rows)
+    text = (
+        f"Only the train split is resampled (balance {balance}); validation and test have each track once."
+        if resampled
+        else f"Nothing is resampled (balance {balance}): the train split has each track once."
+    )
+    splits = list(next(iter(rows.values())))
+    heads = ("genre", *(f"{split}: tracks" for split in splits), f"{TRAIN}: rows after resampling")
+    table = Table(
+        "examples",
+        "By genre",
+        heads,
+        tuple((genre, *(tracks[genre].get(split, 0) for split in splits), rows[genre].get(TRAIN, 0)) for genre in rows),
+    )
+    genres = sorted(tracks, key=lambda genre: -sum(tracks[genre].values()))
+    resampling = {
+        "before resampling (tracks)": [tracks[genre].get(TRAIN, 0) for genre in genres],
+        "after resampling (rows)": [rows[genre].get(TRAIN, 0) for genre in genres],
+    }
+    by_split = {split: [tracks[genre].get(split, 0) for genre in genres] for split in splits}
+    charts = (
+        bars("genres_train", "Train split before and after resampling", "songs", genres, resampling),
+        bars("genres_by_split", "Tracks per split", "songs", genres, by_split),
+    )
+    return Section((text,), charts, (table,))
 
 
 def ingest_section(sources: Sources) -> Section:

@@ -1,12 +1,14 @@
-"""Training history: losses and validation metrics by epoch."""
+"""Training history, losses and validation metrics by epoch, and the layers of the model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from msd_spark.core.runs import MODEL, RUNS
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Chart, Line, curves
+from msd_spark.report.draw.model_diagram import diagram, layers_of
 from msd_spark.report.section import NoContentError, Section
 from msd_spark.report.sections.results import readable
 
@@ -50,3 +52,19 @@ def training_curves(history: Sequence[dict[str, Any]]) -> tuple[Chart, ...]:
         title = "Metrics on the validation split"
         charts.append(curves("training_metrics", title, "epoch", "", metrics, markers=True, epochs=True, unit_y=True))
     return tuple(charts)
+
+
+def model_section(sources: Sources) -> Section:
+    """Return the diagram of the model."""
+    if not sources.warehouse.exists(RUNS, sources.name, MODEL):
+        raise NoContentError(f"models/{sources.name}/{MODEL} is missing")
+    with sources.warehouse.filesystem.open_input_stream(sources.warehouse.path(RUNS, sources.name, MODEL)) as source:
+        content = source.read()
+    try:
+        layers = layers_of(content)
+    except ValueError as error:
+        raise NoContentError(str(error)) from None
+    if not layers:
+        raise NoContentError(f"models/{sources.name}/{MODEL} describes no layers")
+    text = "Normalisation, masking, reshaping and dropout are left out."
+    return Section((text,), drawing=diagram(layers))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.report.browser.conftest import Open
+from tests.report.browser.conftest import Open, open_with
 from tests.support.report_run import AMONG, HOSTILE, SPELT
 
 ROW = AMONG + len(HOSTILE)
@@ -264,6 +265,17 @@ def test_dark_mode_changes_background_text_and_charts(page: Page) -> None:
     until(page, f"getComputedStyle({tick}).fill", "rgb(236, 236, 234)")
     until(page, f"{corner}[0]", 22)
     assert look() == ("rgb(22, 23, 26)", "rgb(236, 236, 234)", [22, 23, 26, 255])
+
+
+def test_a_missing_data_file_is_named(browser: Browser, report_folder: Path, tmp_path: Path) -> None:
+    incomplete = shutil.copytree(report_folder, tmp_path / "incomplete")
+    for path in incomplete.glob("data/heatmap-*.js"):
+        path.unlink()
+    report = open_with(browser, incomplete)
+    report.page.evaluate("msd.load('report').then(({ heatmaps }) => msd.show(heatmaps[0]))")
+    expect(report.page.locator("#song [role=alert]")).to_contain_text("copy the whole folder of the report")
+    assert not [problem for problem in report.problems if problem.startswith("exception")]
+    report.page.context.close()
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(opened: Open) -> None:
