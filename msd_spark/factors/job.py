@@ -218,7 +218,7 @@ def _write_rows(warehouse: Warehouse, path: str, kind: str, ids: np.ndarray, fac
 
 
 def _recommend(fitter: Fitter, listens: Listens, factors: Factors, staging: str, summary: Summary) -> None:
-    """Write or remove ``recommendations/``; remove the staged listens."""
+    """Write or remove ``recommendations/``; then remove the staged listens."""
     warehouse = fitter.warehouse
     if fitter.settings.recommendations:
         with warehouse.replacing(RECOMMENDATIONS) as recommendations:

@@ -55,7 +55,7 @@ class Outcome:
 def run_stages(plan: Plan, words: Sequence[str] = ()) -> list[Outcome]:
     """Run the chosen stages in order.
 
-    `words` is the pipeline's command line, for the command in the message of a failure that resumes it.
+    `words` is the pipeline's command line; the message of a failure has the command that resumes it.
     """
     warehouse = Warehouse(plan.options.warehouse)
     stages = [BY_NAME[name] for name in plan.options.stages]
@@ -77,8 +77,8 @@ def run_stages(plan: Plan, words: Sequence[str] = ()) -> list[Outcome]:
         command = resumed(stage, command, plan, warehouse)
         outcomes.append(Outcome(stage.name, WOULD_RUN if plan.options.dry_run else RAN, reason))
         elapsed = f"{time.monotonic() - started:.0f} s elapsed"
-        about = f"would run, {reason}" if plan.options.dry_run else f"{reason} ({elapsed})"
-        print(f"\n{title}: {about}\n$ {shlex.join(command)}", flush=True)
+        state = f"would run, {reason}" if plan.options.dry_run else f"{reason} ({elapsed})"
+        print(f"\n{title}: {state}\n$ {shlex.join(command)}", flush=True)
         if not plan.options.dry_run:
             try:
                 run_stage(stage, command, plan, warehouse)
@@ -141,7 +141,7 @@ def skip_reason(stage: Stage, plan: Plan, warehouse: Warehouse, outcomes: Sequen
         DataFolder.find(plan.options.data).triplets or plan.of_stages.get("plays", {}).get("triplets")
     ):
         return NO_PLAYS
-    planned = {place for one in outcomes if one.outcome == WOULD_RUN for place in BY_NAME[one.stage].writes}
+    planned = {place for past in outcomes if past.outcome == WOULD_RUN for place in BY_NAME[past.stage].writes}
     if stage.needs and stage.needs not in planned and not warehouse.is_complete(stage.needs):
         return f"there is no table {stage.needs}/"
     return None

@@ -17,7 +17,7 @@ from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 from msd_spark.pipeline.stages import BY_NAME, DEFAULT_OPTIONS, NAMES
 
 SHORTCUTS = ("model", "epochs", "batch")
-"""Options of training that the pipeline has, too."""
+"""Options of training that the pipeline also has."""
 
 OF_THE_PIPELINE = ("data", "warehouse", "run", "settings", "overwrite", "resume")
 """Options of stages that the pipeline sets itself."""
@@ -62,8 +62,8 @@ class PipelineOptions(Settings):
     def stages(self) -> tuple[str, ...]:
         """Names of the chosen stages, in order."""
         first, last = NAMES.index(self.first or NAMES[0]), NAMES.index(self.last or NAMES[-1])
-        chosen = [name for name in NAMES if name in self.only] if self.only else NAMES[first : last + 1]
-        return tuple(name for name in chosen if name not in self.skip)
+        names = [name for name in NAMES if name in self.only] if self.only else NAMES[first : last + 1]
+        return tuple(name for name in names if name not in self.skip)
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Plan:
         return [place.format(run=self.options.run, dataset=self.dataset) for place in patterns]
 
     def content(self) -> dict[str, Any]:
-        """Return the options as a settings file holds them."""
+        """Return the options as content of a settings file."""
         own = {name: getattr(self.options, name) for name in ("data", "warehouse", "run", "ranks")}
         if self.options.spark_submit:
             own["spark-submit"] = self.options.spark_submit
@@ -146,9 +146,8 @@ def resume_words(words: list[str], stage: str) -> str:
     """Return the command that resumes the pipeline at a stage."""
     rest, skipping = [], False
     for word in words:
-        name = word.split("=")[0]
         if word.startswith("--"):
-            skipping = name in ("--from", "--only")
+            skipping = word.split("=")[0] in ("--from", "--only")
         if not skipping:
             rest.append(word)
     return shlex.join(["msd-spark", "pipeline", *rest, "--from", stage])
