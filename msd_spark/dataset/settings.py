@@ -13,7 +13,7 @@ from msd_spark.dataset.plan import FileRule
 from msd_spark.dataset.splits import SplitRule
 
 TABLES_OF = {LYRICS: "lyrics", GENRE: "labels", TAGS: "tags", LISTENS: "popularity", FACTORS: "factors"}
-"""The table that holds what ``--require`` names."""
+"""Table of each name in ``--require``."""
 
 STAGE = "dataset"
 
@@ -35,7 +35,7 @@ class DatasetSettings(Settings):
     )
     require: tuple[str, ...] = option(
         (),
-        "what a song needs besides segments, separated by commas; other songs without it are included and marked",
+        "data that a song must have besides segments, separated by commas; data not listed may be missing",
         metavar="LIST",
         check=Check(lambda names: set(names.split(",")) <= {*REQUIREMENTS, ""}, ", ".join(REQUIREMENTS)),
     )
@@ -45,7 +45,7 @@ class DatasetSettings(Settings):
     factors: bool = option(False, "add a column with the ALS factors of each track")
     most_popular: int | None = option(None, "use only the N most played tracks", metavar="N", check=at_least(1))
     segments: str = option(
-        "first", "which part of a song its example holds: first segments, centre, or beats", choices=SEGMENT_MODES
+        "first", "part of a song in its example: first segments, centre, or beats", choices=SEGMENT_MODES
     )
     split: str = option(
         "artist", "keep all tracks of an artist in one split, or split by track", choices=("artist", "track")

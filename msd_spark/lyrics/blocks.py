@@ -1,4 +1,4 @@
-"""Split musiXmatch files into blocks of complete lines, parse them, and find repeated tracks."""
+"""Split musiXmatch files into blocks of lines, parse them, and find repeated tracks."""
 
 from __future__ import annotations
 

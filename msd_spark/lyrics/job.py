@@ -126,7 +126,11 @@ def make_lyrics(session: SparkSession, settings: LyricsSettings, inputs: Inputs)
     bags = blocks.map(lambda entry: entry[1].bags)
     with progress(session, "lyrics: counting words"):
         statistics = reduce(add, bags.map(lambda part: WordStatistics.of(part, n_words)).collect())
-    vectors, by_stem = _vectors_of_words(inputs, bags, settings.seed)
+    by_stem = None
+    if inputs.vectors is None:
+        vectors = train_word_vectors(Bags.concatenate(bags.toLocalIterator()), n_words, settings.seed)
+    else:
+        vectors, by_stem = header_vectors(inputs.stems, inputs.words, inputs.vectors)
     weights = word_weights(settings.weights, statistics, settings.sif_a)
     transform = LyricTransform(settings.weights, vectors, weights)
     # One megabyte, once per executor.
@@ -142,12 +146,11 @@ def make_lyrics(session: SparkSession, settings: LyricsSettings, inputs: Inputs)
     warehouse.write_arrow(words_table(inputs.stems, inputs.words, statistics, transform), "lyric_words")
     write_rejections(warehouse, STAGE, corpus.rejections)
 
-    is_trained = inputs.vectors is None
-    summary.facts |= facts(corpus, vectors, None if is_trained else by_stem, written)
+    summary.facts |= facts(corpus, vectors, by_stem, written)
     summary.details["vectors"] = {
         "source": settings.vectors,
         "method": inputs.origin,
-        "seed": settings.seed if is_trained else None,
+        "seed": settings.seed if inputs.vectors is None else None,
         "weights": settings.weights,
         "sif_a": settings.sif_a if settings.weights == SIF else None,
         "component": None if transform.component is None else transform.component.tolist(),
@@ -159,13 +162,6 @@ def make_lyrics(session: SparkSession, settings: LyricsSettings, inputs: Inputs)
 def _without_repeats(entry: tuple[int, ParsedBlock], repeats: Mapping[int, list[int]]) -> tuple[int, ParsedBlock]:
     number, block = entry
     return number, replace(block, bags=block.bags.without(repeats.get(number, ())))
-
-
-def _vectors_of_words(inputs: Inputs, bags: RDD[Bags], seed: int) -> tuple[np.ndarray, int]:
-    """Look up word vectors as `header_vectors` does, or train them on all bags."""
-    if inputs.vectors is not None:
-        return header_vectors(inputs.stems, inputs.words, inputs.vectors)
-    return train_word_vectors(Bags.concatenate(bags.toLocalIterator()), len(inputs.stems), seed), 0
 
 
 def facts(

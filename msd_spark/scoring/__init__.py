@@ -1,1 +1,1 @@
-"""Score every song with a trained model: embedding, predictions, and what is known of it."""
+"""Score every song with a trained model: embedding, predictions and flags of known data."""

@@ -16,7 +16,7 @@ from msd_spark.core.arrow import rows_to_lists
 from msd_spark.core.model_inputs import input_shapes, model_inputs
 from msd_spark.core.runs import MODEL
 from msd_spark.core.schemas import EMBEDDING_FLAGS, EMBEDDING_LAYER, EMBEDDINGS, Geometry
-from msd_spark.scoring.trained_run import TrainedRun
+from msd_spark.scoring.trained_run import GENRE, POPULARITY, TrainedRun
 
 
 class Scores(NamedTuple):
@@ -137,11 +137,11 @@ def embedding_rows(run: TrainedRun, track_ids: pa.Array, scores: Scores, flags: 
     columns["track_id"] = track_ids
     columns["embedding"] = rows_to_lists(scores.embeddings, EMBEDDINGS.field("embedding").type)
     columns["run"] = pa.array([run.name] * n, pa.string())
-    outputs = "genre_probabilities" if run.predicts_genres else "target_scores"
+    outputs = "genre_probabilities" if run.target == GENRE else "target_scores"
     columns[outputs] = rows_to_lists(scores.outputs, EMBEDDINGS.field(outputs).type)
-    if run.predicts_genres:
+    if run.target == GENRE:
         names = pa.array(run.class_names, pa.string())
         columns["predicted_genre"] = names.take(pa.array(scores.outputs.argmax(axis=1)))
-    if run.is_distribution:
+    if run.target in (GENRE, POPULARITY):
         columns["entropy"] = pa.array(entropy(scores.outputs))
     return pa.Table.from_arrays([columns[item.name].cast(item.type) for item in EMBEDDINGS], schema=EMBEDDINGS)

@@ -25,7 +25,7 @@ PLANNED = pa.schema(
         *(pa.field(name, pa.float32(), nullable=False) for name in EMBEDDING_FLAGS),
     ]
 )
-"""The songs of a slice that get a row: their row in the slice, whether their old row is kept, and what is known."""
+"""The songs of a slice that get a row: row in the slice, whether the existing row is kept, lyric vector and flags."""
 
 
 @dataclass(frozen=True)

@@ -73,16 +73,6 @@ class TrainedRun:
         """Hash of the model file; it changes when the run is trained again."""
         return model_digest(self.model)
 
-    @property
-    def predicts_genres(self) -> bool:
-        """Whether the outputs are probabilities of genres."""
-        return self.target == GENRE
-
-    @property
-    def is_distribution(self) -> bool:
-        """Whether the outputs of a song add up to 1."""
-        return self.target in (GENRE, POPULARITY)
-
     def check_geometry(self) -> None:
         """Check that the geometry, apart from the part of the song, is that of this version."""
         if self.geometry != replace(GEOMETRY, segments=self.geometry.segments):

@@ -46,7 +46,7 @@ FACTS = {
     "predicted_genre": "predicted_genre",
     "seconds": "duration",
 }
-"""Facts shown of a song, and their columns."""
+"""Displayed fields of a song, and their columns."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Catalogue:
         return Catalogue(songs, vectors, self.fingerprint), len(self.songs)
 
     def facts(self, row: int) -> dict[str, Any]:
-        """Return what is shown of a song; None for what is unknown."""
+        """Return the displayed fields of a song, None if unknown."""
         values = {name: self.songs[column].iloc[row] for name, column in FACTS.items()}
         return {name: None if pd.isna(value) else value for name, value in values.items()}
 

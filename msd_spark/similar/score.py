@@ -10,7 +10,6 @@ from tabulate import tabulate
 
 from msd_spark.catalogue.names import display_name
 from msd_spark.core.errors import UserError
-from msd_spark.core.rejections import Rejection
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.scoring.settings import TABLE, ScoreSettings
 from msd_spark.scoring.trained_run import TrainedRun, usable_run
@@ -38,7 +37,9 @@ def score_song_files(trained: TrainedRun, warehouse: Warehouse, settings: ScoreS
     """Score song files; print the predictions and, if there are embeddings, the nearest songs."""
     embedded, rows, rejected = embed_song_files(trained, warehouse, settings.songs, lyrics=not settings.without_lyrics)
     if rejected:
-        print(f"{rejected_table(rejected)}\n")
+        rows_of_rejected = [(one_line(item.source), item.reason, one_line(item.detail)) for item in rejected]
+        headers = ["rejected", "reason", "detail"]
+        print(tabulate(rows_of_rejected, headers, tablefmt="simple", disable_numparse=True), end="\n\n")
     if not embedded:
         raise UserError(f"--songs: none of {len(settings.songs)} files is a valid song file")
     print(songs_table(embedded))
@@ -76,12 +77,6 @@ def songs_table(songs: Sequence[dict[str, Any]]) -> str:
     ]
     headers = ["song", "track id", "genre", "probability", "entropy", "lyrics"]
     return tabulate(rows, headers, tablefmt="simple", floatfmt=".3f", missingval="", disable_numparse=[0, 1, 2])
-
-
-def rejected_table(rejected: Sequence[Rejection]) -> str:
-    """Return the rejected files as text."""
-    rows = [(one_line(item.source), item.reason, one_line(item.detail)) for item in rejected]
-    return tabulate(rows, ["rejected", "reason", "detail"], tablefmt="simple", disable_numparse=True)
 
 
 def write_output(rows: pa.Table, location: str) -> None:
