@@ -74,15 +74,15 @@ def test_moments_leave_out_padding_and_absent_lyrics() -> None:
     table = as_examples(["TR1", "TR2"], vectors, {"n_segments": np.array([2, 1]), "has_lyrics": np.array([1.0, 0.0])})
     # Three segments count: chroma (1, 2), (3, 4), (5, 6); timbre (1, 2), (3, 4), (1, 2). One bag of lyrics.
     # Count, means, squared deviations: chroma 2² + 0² + 2² = 8; timbre of 1, 3, 1 around 5/3: 4/9 + 16/9 + 4/9 = 8/3.
-    wanted = {
+    expected = {
         "chroma": [3, 3, 4, 8, 8],
         "timbre": [3, 5 / 3, 8 / 3, 8 / 3, 8 / 3],
         "lyric_vector": [1, 0.5, 1, 0, 0],
     }
-    found = feature_moments(table, SMALL)
-    assert found.keys() == wanted.keys()
-    for name, values in wanted.items():
-        moments = found[name]
+    moments_of = feature_moments(table, SMALL)
+    assert moments_of.keys() == expected.keys()
+    for name, values in expected.items():
+        moments = moments_of[name]
         assert [moments.count, *moments.mean, *moments.squares] == pytest.approx(values)
 
 
@@ -99,8 +99,8 @@ def test_normalisation_is_that_of_all_rows_however_they_are_cut(n_rows: int, cut
     table = examples(n_rows, seed)
     borders = [0, *sorted(min(cut, n_rows) for cut in cuts), n_rows]
     written = as_written([table.slice(a, b - a) for a, b in itertools.pairwise(borders)])
-    found = normalisation(written)
-    assert found == normalisation(written.iloc[::-1])
+    statistics = normalisation(written)
+    assert statistics == normalisation(written.iloc[::-1])
     inside = SMALL.mask(table["n_segments"].to_numpy()).astype(bool)
     has_lyrics = table["has_lyrics"].to_numpy() > 0
     for name, shape, counts in (
@@ -111,8 +111,8 @@ def test_normalisation_is_that_of_all_rows_however_they_are_cut(n_rows: int, cut
         rows = np.array(table[name].to_pylist()).reshape(n_rows, *shape)[counts]
         mean = rows.mean(axis=0) if len(rows) else np.zeros(2)
         deviation = rows.std(axis=0) if len(rows) > 1 else np.ones(2)
-        assert found[name]["mean"] == pytest.approx(mean, abs=1e-6)
-        assert found[name]["deviation"] == pytest.approx(deviation, rel=1e-6)
+        assert statistics[name]["mean"] == pytest.approx(mean, abs=1e-6)
+        assert statistics[name]["deviation"] == pytest.approx(deviation, rel=1e-6)
 
 
 def test_the_normalisation_ignores_other_splits() -> None:

@@ -43,10 +43,10 @@ def test_examples_hold_the_songs_segments(warehouse: Warehouse, examples: pd.Dat
     for row in examples.to_dict("records"):
         song = songs.loc[row["track_id"]]
         assert row["n_segments"] == min(song["n_segments"], 300)
-        for found, source in ((row["chroma"], song["segments_pitches"]), (row["timbre"], song["segments_timbre"])):
-            assert len(found) == 300 * 12
-            np.testing.assert_array_equal(found[: row["n_segments"] * 12], source[: row["n_segments"] * 12])
-            assert not found[row["n_segments"] * 12 :].any()
+        for feature, source in ((row["chroma"], song["segments_pitches"]), (row["timbre"], song["segments_timbre"])):
+            assert len(feature) == 300 * 12
+            np.testing.assert_array_equal(feature[: row["n_segments"] * 12], source[: row["n_segments"] * 12])
+            assert not feature[row["n_segments"] * 12 :].any()
 
 
 def test_labels_lyrics_and_counts_are_the_sources(warehouse: Warehouse, examples: pd.DataFrame) -> None:
@@ -93,15 +93,15 @@ def test_files_are_the_plans_units(warehouse: Warehouse) -> None:
 
 
 def test_normalisation_is_of_the_train_split_alone(warehouse: Warehouse, examples: pd.DataFrame) -> None:
-    found = warehouse.read_json("dataset", "genre", "metadata.json")["normalisation"]
+    statistics = warehouse.read_json("dataset", "genre", "metadata.json")["normalisation"]
     train = examples[examples["split"] == "train"]
     rows = np.concatenate(
         [row["timbre"].reshape(-1, 12)[: row["n_segments"]] for row in train.to_dict("records")]
     ).astype(float)
-    np.testing.assert_allclose(found["timbre"]["mean"], rows.mean(axis=0), rtol=1e-9)
-    np.testing.assert_allclose(found["timbre"]["deviation"], rows.std(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(statistics["timbre"]["mean"], rows.mean(axis=0), rtol=1e-9)
+    np.testing.assert_allclose(statistics["timbre"]["deviation"], rows.std(axis=0), rtol=1e-9)
     vectors = np.stack(list(train[train["has_lyrics"] > 0]["lyric_vector"])).astype(float)
-    np.testing.assert_allclose(found["lyric_vector"]["mean"], vectors.mean(axis=0), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(statistics["lyric_vector"]["mean"], vectors.mean(axis=0), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -140,17 +140,17 @@ def catalogue() -> list[dict[str, Any]]:
 @pytest.fixture
 def small(tmp_path: Path) -> Warehouse:
     """A warehouse with every table that a dataset can be made of."""
-    found = Warehouse(str(tmp_path / "small"))
-    write_songs(found, catalogue())
-    write_labels(found, {track(number): "Rap" if number % 3 else "Jazz" for number in range(N_SMALL) if number % 5})
-    write_lyrics(found, {track(number): np.full(50, number) for number in range(0, N_SMALL, 2)})
-    write_popularity(found, [track(number) for number in range(0, N_SMALL, 4)])
-    write_factors(found, {track(number): [number, -number] for number in range(0, N_SMALL, 4)})
+    warehouse = Warehouse(str(tmp_path / "small"))
+    write_songs(warehouse, catalogue())
+    write_labels(warehouse, {track(number): "Rap" if number % 3 else "Jazz" for number in range(N_SMALL) if number % 5})
+    write_lyrics(warehouse, {track(number): np.full(50, number) for number in range(0, N_SMALL, 2)})
+    write_popularity(warehouse, [track(number) for number in range(0, N_SMALL, 4)])
+    write_factors(warehouse, {track(number): [number, -number] for number in range(0, N_SMALL, 4)})
     tags = [
         (track(number), tag) for number in range(1, N_SMALL) for tag in ("slow", "loud") if number % 2 or tag == "loud"
     ]
-    write_tags(found, tags, ["loud", "slow", "rare"])
-    return found
+    write_tags(warehouse, tags, ["loud", "slow", "rare"])
+    return warehouse
 
 
 def make(spark: SparkSession, warehouse: Warehouse, **others: Any) -> tuple[Summary, dict[str, Any], pd.DataFrame]:
@@ -166,7 +166,7 @@ def make(spark: SparkSession, warehouse: Warehouse, **others: Any) -> tuple[Summ
 
 
 def test_all_options_together(spark: SparkSession, small: Warehouse) -> None:
-    wanted = {
+    options = {
         "require": ("lyrics", "tags"),
         "tags": 2,
         "factors": True,
@@ -174,7 +174,7 @@ def test_all_options_together(spark: SparkSession, small: Warehouse) -> None:
         "balance": "20:9",
         "rows_per_file": 7,
     }
-    summary, metadata, rows = make(spark, small, **wanted)
+    summary, metadata, rows = make(spark, small, **options)
     # Of 60 songs 30 have lyrics, and of these all but song 0 have tags.
     assert (metadata["funnel"]["songs"], metadata["funnel"]["examples"]) == (60, 29)
     assert metadata["tags"] == ["loud", "slow"]
@@ -215,7 +215,7 @@ def test_all_options_together(spark: SparkSession, small: Warehouse) -> None:
     assert ["with", "lyrics", "30", "30"] in [line.split() for line in summary.table().splitlines()]
 
     content = {info.path: Path(info.path).read_bytes() for info in small.list_files(small.path("dataset"))}
-    make(spark, small, **wanted)
+    make(spark, small, **options)
     assert content == {info.path: Path(info.path).read_bytes() for info in small.list_files(small.path("dataset"))}
 
 

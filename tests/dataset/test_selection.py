@@ -48,7 +48,7 @@ def test_missing_tables_count_as_empty(warehouse: Warehouse) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "job"),
+    ("options", "job"),
     [
         ({"require": ("lyrics",)}, "lyrics is missing or incomplete; run msd-spark lyrics first"),
         ({"require": ("genre",)}, "labels is missing or incomplete; run msd-spark labels first"),
@@ -60,9 +60,9 @@ def test_missing_tables_count_as_empty(warehouse: Warehouse) -> None:
         ({"most_popular": 5}, "popularity is missing or incomplete; run msd-spark plays first"),
     ],
 )
-def test_a_missing_table_is_named_with_its_command(warehouse: Warehouse, wanted: dict[str, object], job: str) -> None:
+def test_a_missing_table_is_named_with_its_command(warehouse: Warehouse, options: dict[str, object], job: str) -> None:
     with pytest.raises(UserError, match=f"table .*/{job}"):
-        join(warehouse, TRACKS, settings(warehouse, **wanted))
+        join(warehouse, TRACKS, settings(warehouse, **options))
 
 
 def test_rows_of_the_tables_reach_their_tracks(warehouse: Warehouse) -> None:
@@ -132,8 +132,8 @@ def test_required_steps_drop_songs_and_other_steps_count_them(warehouse: Warehou
     write_popularity(warehouse, [track(number) for number in (6, 5, 4, 3, 2, 1, 0)])
     tracks, _ = read_songs(warehouse)
 
-    def counts(**wanted: object) -> dict[str, tuple[int, int]]:
-        chosen = DatasetSettings(warehouse.root, min_examples=2, **wanted)  # type: ignore[arg-type]
+    def counts(**options: object) -> dict[str, tuple[int, int]]:
+        chosen = DatasetSettings(warehouse.root, min_examples=2, **options)  # type: ignore[arg-type]
         funnel, vocabulary, rare = narrow(tracks, join(warehouse, tracks["track_id"], chosen), chosen)
         assert (vocabulary, rare) == (["Rap"], {"Polka": 1})
         return {step.name: (step.tracks, step.left_out) for step in funnel.steps}

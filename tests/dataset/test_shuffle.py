@@ -46,9 +46,9 @@ def shuffled(
     write_plan(warehouse, planned_tables(plan, bundle, joined), target.staging)
     messages = [message for task in reading_tasks(plan, bundle, files) for message in read_task(task, target)]
     written = [
-        said
+        outcome
         for number, of_bundle in enumerate(bundles)
-        for said in write_bundle(number, of_bundle, [one for one in messages if one[0] == number], target)
+        for outcome in write_bundle(number, of_bundle, [one for one in messages if one[0] == number], target)
     ]
     return plan, pd.DataFrame(written), staging
 
@@ -66,17 +66,17 @@ def test_every_row_reaches_its_place(
     plan, written, staging = shuffled(warehouse, bundle_bytes, balance, monkeypatch)
     check_written(plan, written)
     for file, rows in plan.groupby(plan["split"] + "/" + plan["file"].map(part_name)):
-        found = pq.read_table(staging / str(file)).to_pylist()
-        assert [row["track_id"] for row in found] == rows["track_id"].tolist()
-        assert [row["genre_index"] for row in found] == rows["genre_index"].tolist()
-        for row in found:
+        examples = pq.read_table(staging / str(file)).to_pylist()
+        assert [row["track_id"] for row in examples] == rows["track_id"].tolist()
+        assert [row["genre_index"] for row in examples] == rows["genre_index"].tolist()
+        for row in examples:
             number = int(row["track_id"][2:])
             length = min(lengths[number], 300)
             assert row["n_segments"] == length
-            wanted = np.zeros(3600)
-            wanted[: length * 12] = np.arange(length * 12) + number * 1000
-            assert row["chroma"] == wanted.tolist()
-            assert row["timbre"] == (-wanted).tolist()
+            chroma = np.zeros(3600)
+            chroma[: length * 12] = np.arange(length * 12) + number * 1000
+            assert row["chroma"] == chroma.tolist()
+            assert row["timbre"] == (-chroma).tolist()
     n_files = len(plan[["split", "file"]].drop_duplicates())
     assert len(list(staging.rglob("part-*.parquet"))) == n_files
     # Only the train split is measured for the normalisation, each track once.
@@ -122,5 +122,5 @@ def test_row_groups_without_examples_are_not_read(tmp_path: Path) -> None:
     tracks, files = read_songs(warehouse)
     plan = tracks[tracks["track_id"].isin([track(5), track(13)])].assign(split="test", file=0)
     tasks = reading_tasks(plan, np.zeros(2, int), files)
-    wanted = [(Path(one.path).name, one.row_group, one.track_ids) for task in tasks for one in task]
-    assert wanted == [("part-0000.parquet", 2, [track(5)]), ("part-0007.parquet", 3, [track(13)])]
+    rows_read = [(Path(one.path).name, one.row_group, one.track_ids) for task in tasks for one in task]
+    assert rows_read == [("part-0000.parquet", 2, [track(5)]), ("part-0007.parquet", 3, [track(13)])]

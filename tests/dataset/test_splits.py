@@ -84,8 +84,8 @@ def test_tracks_get_the_split_of_their_group_or_of_their_own_id() -> None:
 
 def test_a_list_names_tracks_or_songs() -> None:
     # SO2 stands for both of its tracks; TR4 is in no list.
-    found = listed_splits(FOUR, {"train": ["TR1"], "validation": [], "test": ["SO2", "SOunknown"]})
-    assert found.fillna("none").tolist() == ["train", "test", "test", "none"]
+    splits = listed_splits(FOUR, {"train": ["TR1"], "validation": [], "test": ["SO2", "SOunknown"]})
+    assert splits.fillna("none").tolist() == ["train", "test", "test", "none"]
 
 
 @pytest.mark.parametrize("other", ["TR3", "SO2"])

@@ -73,14 +73,14 @@ def test_scores_are_those_of_predict_whatever_the_partitioning(spark: SparkSessi
         facts = run_score(spark, warehouse, slice_size, batch=batch, rescore=True).facts
         assert (facts["songs"], facts["embeddings"], facts["scored now"]) == (40, 40, 40)
         assert (facts["with lyrics"], facts["rejected"]) == (len(SUNG), 0)
-        found = table(warehouse)
-        assert found["track_id"].to_pylist() == [track_id(number) for number in SONGS]
-        np.testing.assert_allclose(found["embedding"].to_pylist(), embeddings, atol=1e-5)
-        np.testing.assert_allclose(found["genre_probabilities"].to_pylist(), probabilities, atol=1e-5)
+        rows = table(warehouse)
+        assert rows["track_id"].to_pylist() == [track_id(number) for number in SONGS]
+        np.testing.assert_allclose(rows["embedding"].to_pylist(), embeddings, atol=1e-5)
+        np.testing.assert_allclose(rows["genre_probabilities"].to_pylist(), probabilities, atol=1e-5)
         exact = probabilities.astype(float)
-        np.testing.assert_allclose(found["entropy"].to_numpy(), -(exact * np.log(exact)).sum(axis=1), atol=1e-5)
-        assert found["predicted_genre"].to_pylist() == [GENRES[place] for place in probabilities.argmax(axis=1)]
-        assert found["has_lyrics"].to_pylist() == columns["has_lyrics"].tolist()
+        np.testing.assert_allclose(rows["entropy"].to_numpy(), -(exact * np.log(exact)).sum(axis=1), atol=1e-5)
+        assert rows["predicted_genre"].to_pylist() == [GENRES[place] for place in probabilities.argmax(axis=1)]
+        assert rows["has_lyrics"].to_pylist() == columns["has_lyrics"].tolist()
     assert not list(Path(warehouse.root).glob("_staging*"))
 
 
@@ -164,10 +164,10 @@ def test_runs_of_other_targets_and_other_lyrics(spark: SparkSession, warehouse: 
     assert not warehouse.is_complete("embeddings", "tiny")
     facts = run_score(spark, warehouse, without_lyrics=True).facts
     assert (facts["embeddings"], facts["with lyrics"]) == (4, 0)
-    found = table(warehouse)
-    assert found["predicted_genre"].null_count == found["genre_probabilities"].null_count == 4
-    assert found["entropy"].null_count == 4
-    assert {len(scores) for scores in found["target_scores"].to_pylist()} == {2}
+    rows = table(warehouse)
+    assert rows["predicted_genre"].null_count == rows["genre_probabilities"].null_count == 4
+    assert rows["entropy"].null_count == 4
+    assert {len(scores) for scores in rows["target_scores"].to_pylist()} == {2}
     write_songs(warehouse, [SONGS[:4], SONGS[3:5]])
     with pytest.raises(UserError, match=f"songs/ has {track_id(3)} 2 times; run msd-spark ingest again"):
         run_score(spark, warehouse, without_lyrics=True)

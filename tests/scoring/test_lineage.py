@@ -53,19 +53,19 @@ def digest_of(content: bytes) -> str:
 
 
 def test_a_row_is_traced_to_file_unit_dataset_model_and_code(warehouse: Warehouse) -> None:
-    found = trace(warehouse, "tiny", TRACK)
-    assert found["song"] == {"source": f"/data/{TRACK}.h5", "member": None, "file": "part-0.parquet"}
-    assert found["unit"] == {"unit": "u1", "kind": "tar", "location": "/data", "inputs": 24}
-    assert found["lyrics"] == {"present": False, "vectors": "these words"}  # song 7: 7 % 4 is 3
-    assert found["dataset"] == {"name": "genre", "fingerprint": "d1", "in_warehouse": True, "split": "test"}
-    assert found["model"] == {
+    lineage = trace(warehouse, "tiny", TRACK)
+    assert lineage["song"] == {"source": f"/data/{TRACK}.h5", "member": None, "file": "part-0.parquet"}
+    assert lineage["unit"] == {"unit": "u1", "kind": "tar", "location": "/data", "inputs": 24}
+    assert lineage["lyrics"] == {"present": False, "vectors": "these words"}  # song 7: 7 % 4 is 3
+    assert lineage["dataset"] == {"name": "genre", "fingerprint": "d1", "in_warehouse": True, "split": "test"}
+    assert lineage["model"] == {
         "run": "tiny",
         "model": "cnn",
         "digest": digest_of(b"weights"),
         "git_revision": "abc-dirty",
     }
-    assert found["embedding"] == {"file": "part-0.parquet", "git_revision": "def", "changed": []}
-    shown = table(TRACK, found)
+    assert lineage["embedding"] == {"file": "part-0.parquet", "git_revision": "def", "changed": []}
+    shown = table(TRACK, lineage)
     for word in (f"/data/{TRACK}.h5", "u1", "tar", "test", "abc-dirty", "nothing"):
         assert word in shown
 
@@ -75,10 +75,10 @@ def test_changes_are_listed(warehouse: Warehouse) -> None:
     warehouse.write_json({"fingerprint": "d2"}, "dataset", "genre", "metadata.json")
     songs = Path(warehouse.path("songs"))
     (songs / "part-0.parquet").rename(songs / "part-1.parquet")
-    found = trace(warehouse, "tiny", TRACK)
-    assert found["embedding"]["changed"] == ["the song was ingested again", "the run was trained again"]
-    assert (found["unit"], found["dataset"]["in_warehouse"], found["dataset"]["split"]) == ({}, False, None)
-    assert ["dataset:", "in", "warehouse", "no"] in [line.split() for line in table(TRACK, found).splitlines()]
+    lineage = trace(warehouse, "tiny", TRACK)
+    assert lineage["embedding"]["changed"] == ["the song was ingested again", "the run was trained again"]
+    assert (lineage["unit"], lineage["dataset"]["in_warehouse"], lineage["dataset"]["split"]) == ({}, False, None)
+    assert ["dataset:", "in", "warehouse", "no"] in [line.split() for line in table(TRACK, lineage).splitlines()]
     (songs / "part-1.parquet").unlink()
     assert "the song is no longer in songs/" in trace(warehouse, "tiny", TRACK)["embedding"]["changed"]
     assert "unit:" not in table(TRACK, trace(warehouse, "tiny", TRACK))

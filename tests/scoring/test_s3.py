@@ -45,18 +45,18 @@ def test_a_warehouse_in_s3_is_scored_and_grows(spark: SparkSession, store: Objec
     store.create(BUCKET)
     store.put_folder(BUCKET, Path(local.root), "w")
     server = store.environment() | {"PYTHONPATH": str(REPOSITORY)}
-    said = scored(server)
-    assert "scored now 8" in said
+    summary = scored(server)
+    assert "scored now 8" in summary
     aside.rename(later)
     store.put(BUCKET, {f"w/songs/{later.name}": later.read_bytes()})
-    said = scored(server)
-    assert "scored now 4" in said
-    assert "scored before 8" in said
+    summary = scored(server)
+    assert "scored now 4" in summary
+    assert "scored before 8" in summary
     score(spark, ScoreSettings(local.root, "tiny", batch=8))
-    found = store.contents(BUCKET, "w/embeddings/tiny/")
+    contents = store.contents(BUCKET, "w/embeddings/tiny/")
     files = sorted(path.name for path in Path(local.path("embeddings", "tiny")).iterdir())
-    assert sorted(found) == files
-    remote = [pq.read_table(io.BytesIO(found[name])) for name in files if name.endswith(".parquet")]
+    assert sorted(contents) == files
+    remote = [pq.read_table(io.BytesIO(contents[name])) for name in files if name.endswith(".parquet")]
     here = pq.read_table(local.path("embeddings", "tiny")).sort_by("track_id")
     there = pa.concat_tables(remote).sort_by("track_id")
     assert there["track_id"].equals(here["track_id"])

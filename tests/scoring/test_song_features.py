@@ -21,9 +21,9 @@ SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=2)
 
 def test_entropy_by_hand() -> None:
     # -(1/2 ln 1/2 + 2 * 1/4 ln 1/4) = 1/2 ln 2 + 1/2 ln 4 = 3/2 ln 2
-    found = entropy(np.array([[0.5, 0.25, 0.25], [1, 0, 0], [1 / 3] * 3], np.float32))
-    np.testing.assert_allclose(found, [1.5 * np.log(2), 0, np.log(3)], rtol=1e-6)
-    assert found.dtype == np.float32
+    entropies = entropy(np.array([[0.5, 0.25, 0.25], [1, 0, 0], [1 / 3] * 3], np.float32))
+    np.testing.assert_allclose(entropies, [1.5 * np.log(2), 0, np.log(3)], rtol=1e-6)
+    assert entropies.dtype == np.float32
 
 
 @given(st.lists(st.floats(1e-30, 1), min_size=1, max_size=20))
@@ -55,24 +55,24 @@ def test_one_bad_song_does_not_take_the_others_with_it() -> None:
     nan = float("nan")
     good = ([1.0, 2, 3, 4], [5.0, 6, 7, 8])
     batch = batch_of(([1, 2], [1, 2, 3, 4]), good, ([1, nan], [1, 2]), ([], []), ([9, 9], [8, 8]))
-    found = song_features(batch, SMALL)
-    assert found.rows.tolist() == [1, 4]
-    assert [(row, reason) for row, reason, _ in found.refused] == [
+    features = song_features(batch, SMALL)
+    assert features.rows.tolist() == [1, 4]
+    assert [(row, reason) for row, reason, _ in features.refused] == [
         (0, "length_mismatch"),
         (2, "not_finite"),
         (3, "no_segments"),
     ]
-    assert found.columns["chroma"].tolist() == [[[1, 2], [3, 4], [0, 0]], [[9, 9], [0, 0], [0, 0]]]
-    assert found.columns["timbre"].tolist() == [[[5, 6], [7, 8], [0, 0]], [[8, 8], [0, 0], [0, 0]]]
-    assert found.columns["n_segments"].tolist() == [2, 1]
+    assert features.columns["chroma"].tolist() == [[[1, 2], [3, 4], [0, 0]], [[9, 9], [0, 0], [0, 0]]]
+    assert features.columns["timbre"].tolist() == [[[5, 6], [7, 8], [0, 0]], [[8, 8], [0, 0], [0, 0]]]
+    assert features.columns["n_segments"].tolist() == [2, 1]
     # A part of a larger batch is as good as a batch of its own.
     part = song_features(batch.slice(1, 1), SMALL)
     assert part.columns["chroma"].tolist() == [[[1, 2], [3, 4], [0, 0]]]
 
 
 def test_numbers_behind_the_crop_need_not_be_finite() -> None:
-    found = song_features(batch_of(([1] * 6 + [float("inf")] * 2, [1] * 8)), SMALL)
-    assert found.rows.tolist() == [0]
+    features = song_features(batch_of(([1] * 6 + [float("inf")] * 2, [1] * 8)), SMALL)
+    assert features.rows.tolist() == [0]
 
 
 def sums(inputs: Mapping[str, np.ndarray]) -> Scores:
@@ -97,13 +97,13 @@ def test_every_call_has_the_same_size_and_no_song_sees_the_others(n: int, batch:
         sizes.update(len(rows) for rows in inputs.values())
         return sums(inputs)
 
-    found = ScoringModel(infer, SMALL, batch)(columns)
+    scores = ScoringModel(infer, SMALL, batch)(columns)
     assert sizes == {batch}
     alone = [
         ScoringModel(sums, SMALL, 1)({name: rows[row : row + 1] for name, rows in columns.items()}) for row in range(n)
     ]
-    assert np.array_equal(found.embeddings, np.concatenate([one.embeddings for one in alone]))
-    assert np.array_equal(found.outputs, np.concatenate([one.outputs for one in alone]))
+    assert np.array_equal(scores.embeddings, np.concatenate([one.embeddings for one in alone]))
+    assert np.array_equal(scores.outputs, np.concatenate([one.outputs for one in alone]))
 
 
 @pytest.mark.parametrize("target", ["genre", "popularity", "tags", "factors"])

@@ -32,10 +32,10 @@ def model_file(
     scaled = {"name": "timbre_normalised", "mean": [mean] * 12, "variance": [variance] * 12}
     layers.append({"class_name": "Normalization", "config": scaled})
     layers.append({"class_name": "Dense", "config": {"name": "embedding", "units": units}})
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w") as archive:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("config.json", json.dumps({"config": {"layers": layers}}))
-    return held.getvalue()
+    return file.getvalue()
 
 
 RUN = TrainedRun("r", "genre", ("a", "b"), GEOMETRY, "these", MOMENTS, model_file())
@@ -49,7 +49,7 @@ def test_a_run_that_fits_is_taken_in_every_part_of_a_song() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "said"),
+    ("model", "message"),
     [
         (model_file(Geometry(n_segments=200)), r"models/r/model.keras has the inputs .*'chroma': \(200, 12\)"),
         (model_file(units=49), "has 49 units in the layer embedding, not 50; run msd-spark train again"),
@@ -58,8 +58,8 @@ def test_a_run_that_fits_is_taken_in_every_part_of_a_song() -> None:
         (b"no zip", "models/r/model.keras is not a Keras model"),
     ],
 )
-def test_a_model_that_does_not_match_its_run_is_refused(model: bytes, said: str) -> None:
-    with pytest.raises(UserError, match=said):
+def test_a_model_that_does_not_match_its_run_is_refused(model: bytes, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         replace(RUN, model=model).check_model()
 
 
@@ -78,17 +78,17 @@ def write_run(warehouse: Warehouse, **changes: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("geometry", "said"),
+    ("geometry", "message"),
     [
         ({"n_segments": 200, "n_pitches": 12, "lyric_size": 50}, "n_segments=200.*this version uses.*train again"),
         ({"n_segments": 300, "hop": 2}, "'hop': 2.*which this version does not support"),
         ({"segments": "last"}, "which this version does not support .*'last'"),
     ],
 )
-def test_a_run_of_another_geometry_is_refused(geometry: dict[str, object], said: str, tmp_path: Path) -> None:
+def test_a_run_of_another_geometry_is_refused(geometry: dict[str, object], message: str, tmp_path: Path) -> None:
     warehouse = Warehouse(str(tmp_path))
     write_run(warehouse, geometry=geometry)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         TrainedRun.read(warehouse, "r")
 
 
