@@ -83,21 +83,23 @@ def run_stages(plan: Plan, words: Sequence[str] = ()) -> list[Outcome]:
             try:
                 run_stage(stage, command, plan, warehouse)
             except (UserError, OptionError) as error:
-                raise UserError(f"{stage.name}: {error}\nresume: {resume_words(list(words), stage.name)}") from None
+                remaining = [one.name for one in stages[number - 1 :]]
+                raise UserError(f"{stage.name}: {error}\nresume: {resume_words(words, remaining)}") from None
     return outcomes
 
 
 def check_stages(plan: Plan) -> None:
     """Check the options and sources of every stage before the first one runs."""
     data = DataFolder.find(plan.options.data)
+    label_options = ("cd1", "cd2", "cd2c", "magd", "topmagd", "masd", "source", "tags")
     needs = {
-        "ingest": (data.songs, "songs", "song files", "subset"),
-        "lyrics": (data.bags_train or data.bags_test, "train", "musiXmatch bags of words", "lyrics"),
-        "labels": (data.labels or data.tags, "cd1", "genre labels", "genres"),
+        "ingest": (data.songs, ("songs", "manifest"), "song files", "subset"),
+        "lyrics": (data.bags_train or data.bags_test, ("train", "test"), "musiXmatch bags of words", "lyrics"),
+        "labels": (data.labels or data.tags, label_options, "genre labels", "genres"),
     }
-    for name, (source, option_name, contents, fetched) in needs.items():
-        if name in plan.options.stages and not source and not plan.of_stages.get(name):
-            raise data.missing(contents, fetched, f"--set {name}.{option_name}=FILE")
+    for name, (source, options, contents, fetched) in needs.items():
+        if name in plan.options.stages and not source and not set(options) & set(plan.of_stages.get(name, {})):
+            raise data.missing(contents, fetched, f"--set {name}.{options[0]}=FILE")
     for stage in (BY_NAME[name] for name in plan.options.stages):
         try:
             parse(stage.verb.settings_class(), stage_words(stage, plan), stage.verb)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,12 +142,14 @@ def merge(*layers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]
     return merged
 
 
-def resume_words(words: list[str], stage: str) -> str:
-    """Return the command that resumes the pipeline at a stage."""
-    rest, skipping = [], False
+def resume_words(words: Sequence[str], remaining: Sequence[str]) -> str:
+    """Return the command that runs the remaining stages with the options of a command line."""
+    rest, skipping, only = [], False, False
     for word in words:
         if word.startswith("--"):
             skipping = word.split("=")[0] in ("--from", "--only")
+            only = only or word.startswith("--only")
         if not skipping:
             rest.append(word)
-    return shlex.join(["msd-spark", "pipeline", *rest, "--from", stage])
+    stages = ["--only", *remaining] if only else ["--from", remaining[0]]
+    return shlex.join(["msd-spark", "pipeline", *rest, *stages])

@@ -78,6 +78,9 @@ def test_a_missing_source_is_refused_before_anything_runs(tmp_path: Path, source
     lay_out(tmp_path, *(name for name in sources if name != source))
     with pytest.raises(UserError, match=message):
         check_stages(make_plan(PipelineOptions(data=str(tmp_path), warehouse=str(tmp_path / "w"))))
+    others = ("ingest.limit=3", "lyrics.weights=idf", "labels.min-examples=2")
+    with pytest.raises(UserError, match=message):  # options that name no source do not replace it
+        check_stages(make_plan(PipelineOptions(data=str(tmp_path), assignments=others)))
     assert not (tmp_path / "w").exists()
 
 

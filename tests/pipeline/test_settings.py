@@ -150,8 +150,11 @@ def test_assignments_and_layers() -> None:
 
 
 def test_the_command_that_resumes() -> None:
-    words = ["--data", "d", "--only", "train", "maps", "--from=x", "--run", "r"]
-    assert resume_words(words, "train") == "msd-spark pipeline --data d --run r --from train"
+    words = ["--data", "d", "--from=x", "--run", "r", "--skip", "maps"]
+    resumed = resume_words(words, ["train", "score"])
+    assert resumed == "msd-spark pipeline --data d --run r --skip maps --from train"
+    only = resume_words(["--only", "train", "maps", "--run", "r"], ["maps"])
+    assert only == "msd-spark pipeline --run r --only maps"
 
 
 def test_every_stage_has_a_verb_and_reads_what_others_write() -> None:
