@@ -25,10 +25,8 @@ def write_row_group(
 
     Parameters
     ----------
-    warehouse, table
     path : str
         For the warehouse's filesystem.
-    compression : str
     dictionary : sequence of str
         Columns of the file with a dictionary. Only ``track_id`` has statistics.
     """

@@ -32,7 +32,6 @@ class Check:
 
     Attributes
     ----------
-    accepts : callable
     allowed : str
         The accepted values, as text after "allowed:".
     """
@@ -150,8 +149,6 @@ class Declared:
         Attribute names from the settings class to the value.
     kind : Any
         Type of the value.
-    default : Any
-    option : Option
     """
 
     name: str

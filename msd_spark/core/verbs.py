@@ -16,7 +16,6 @@ class Verb:
 
     Attributes
     ----------
-    name : str
     help : str
         One phrase for ``msd-spark --help``.
     settings, run : str

@@ -15,7 +15,6 @@ class Version:
 
     Attributes
     ----------
-    address : str
     etag : str or None
         Strong entity tag; a weak one does not imply equal bytes.
     modified : str or None

@@ -38,7 +38,6 @@ class InterruptedTransferError(Exception):
 
     Parameters
     ----------
-    message : str
     wait : float, optional
         Seconds that the server asked to wait.
     """

@@ -51,7 +51,6 @@ def unpack(archive: Path, source: Source, folder: Path) -> list[str]:
     ----------
     archive : Path
         A zip, tar or tar.gz file; recognised by its content.
-    source : Source
     folder : Path
         An empty folder.
 

@@ -52,10 +52,8 @@ class Publication:
     ----------
     moves : list of str
         Files to move from the work folder to ``songs/``.
-    rewrites : list of Rewrite
     ledger : list of dict
         Rows of `msd_spark.core.schemas.LEDGER`; files of ``songs/`` that they do not name are removed.
-    rejected : list of Rejection
     """
 
     moves: list[str] = field(default_factory=list)

@@ -45,7 +45,6 @@ class Unit:
 
     Attributes
     ----------
-    kind : Kind
     location : str
         Location named by the command, under which the inputs were found.
     packed : bytes

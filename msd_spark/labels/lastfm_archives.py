@@ -38,7 +38,6 @@ class Task:
     kind : str
         ``folder`` with all folders below it, ``top`` for a folder without those below it, ``slice`` of the directory
         of a zip file, or ``database``.
-    location : str
     start, length, shift : int
         See `msd_spark.io.zip_directory.Slice`.
     """

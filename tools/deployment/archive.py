@@ -18,7 +18,6 @@ def write_archive(path: Path, members: Iterable[tuple[str, Path | bytes | str]])
 
     Parameters
     ----------
-    path : Path
     members : iterable of (str, Path or bytes or str)
         Name in the archive, and its content: a file to copy with its executable bit, the bytes of a file, or
         the target of a symbolic link as text.

@@ -75,7 +75,6 @@ def pool(
     ----------
     predictions : mapping
         By combination, then by seed; the same examples and the same seeds for every combination.
-    metrics : sequence of str
 
     Raises
     ------

@@ -17,7 +17,6 @@ class Leak:
         Evaluated tracks that are training examples.
     known_artists : int
         Evaluated artist groups that have training examples.
-    examples_of_known_artists : int
     """
 
     examples: int

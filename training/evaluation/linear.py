@@ -46,7 +46,6 @@ class Linear:
 
     Attributes
     ----------
-    predict : callable
     notes : dict
         The chosen ``strength``, the validation loss of each strength, and the number of training examples.
     """

@@ -20,7 +20,6 @@ class RowTimes(NamedTuple):
     ----------
     starts : numpy.ndarray
         Shape ``(n,)``, seconds; includes rows after the end of the example.
-    end : float
     """
 
     starts: np.ndarray

@@ -13,7 +13,6 @@ class TopSegments:
 
     Parameters
     ----------
-    n_filters : int
     top : int
         Songs per filter.
 
