@@ -40,10 +40,7 @@ class HorovodBuildError(RuntimeError):
 
 
 def cache_folder(environ: dict[str, str] | None = None) -> Path:
-    """Return the folder of cached wheels, outside any repository.
-
-    It is ``MSD_SPARK_CACHE``, or ``msd-spark`` in the user's cache folder.
-    """
+    """Return ``MSD_SPARK_CACHE``, or ``msd-spark`` in the user's cache folder."""
     environ = dict(os.environ) if environ is None else environ
     if environ.get("MSD_SPARK_CACHE"):
         return Path(environ["MSD_SPARK_CACHE"])
@@ -51,15 +48,7 @@ def cache_folder(environ: dict[str, str] | None = None) -> Path:
 
 
 def cache_key(requirement: str, facts: dict[str, str]) -> str:
-    """Return a short name for a wheel of `requirement` built against `facts`.
-
-    Parameters
-    ----------
-    requirement : str
-        The pinned requirement with its hash, as in ``requirements/horovod.txt``.
-    facts : dict
-        Everything else that decides the result of the build.
-    """
+    """Return a short name for a wheel of a pinned requirement built against `facts`."""
     lines = [requirement.strip(), *(f"{name}={facts[name]}" for name in sorted(facts))]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
@@ -76,17 +65,7 @@ def build_facts() -> dict[str, str]:
 def find_or_build(requirements: Path, cache: Path) -> Path:
     """Return the path of a Horovod wheel for this environment; build it if `cache` has none.
 
-    Parameters
-    ----------
-    requirements : Path
-        File with the pinned requirement and the hash of its source archive.
-    cache : Path
-        See `cache_folder`.
-
-    Raises
-    ------
-    HorovodBuildError
-        If the compilation fails.
+    `requirements` has the pinned requirement and the hash of its source archive.
     """
     shelf = cache / "horovod" / cache_key(requirements.read_text(), build_facts())
     kept = sorted(shelf.glob("horovod-*.whl"))

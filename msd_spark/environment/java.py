@@ -36,15 +36,7 @@ def parse_version(text: str) -> str | None:
 def find_java(environ: dict[str, str] | None = None) -> Java | None:
     """Return the Java that ``spark-submit`` starts, from ``JAVA_HOME`` or else from ``PATH``.
 
-    Parameters
-    ----------
-    environ : dict, optional
-        Environment variables; those of this process by default.
-
-    Returns
-    -------
-    Java or None
-        None if there is no Java, or it cannot be run.
+    It is None if there is no Java, or it cannot be run. `environ` are this process's environment variables by default.
     """
     environ = dict(os.environ) if environ is None else environ
     home = environ.get("JAVA_HOME")

@@ -41,8 +41,8 @@ def popularity(train: sparse.csr_matrix) -> Recommender:
 def similar_tracks(train: sparse.csr_matrix, neighbours: int, shrinkage: float) -> sparse.csr_matrix:
     """Return the shrunk cosine between each track and its nearest tracks [2]_.
 
-    It is ``n_ij / (sqrt(n_i n_j) + shrinkage)``, with n_ij the number of shared listeners.
-    Each row of the ``(tracks, tracks)`` matrix has the `neighbours` nearest of its track, without the track itself.
+    It is ``n_ij / (sqrt(n_i n_j) + shrinkage)``, with n_ij the number of shared listeners. Each row of the
+    ``(tracks, tracks)`` matrix has the `neighbours` nearest of its track, without the track itself.
     """
     ones = heard(train)
     across = ones.T.tocsr()

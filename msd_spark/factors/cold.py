@@ -47,9 +47,9 @@ def split_tracks(warehouse: Warehouse, listens: Listens, dataset: str) -> WarmAn
 def cold_factors(
     cold: Listens, users: np.ndarray, user_factors: np.ndarray, parameters: AlsParameters, min_listeners: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return ids and factors of cold tracks with enough listeners among the users with factors.
+    """Return ids and factors of cold tracks with enough listeners among `users`.
 
-    `users` are the sorted ids of these users, a subset of those of `cold`.
+    `users` are the sorted ids of users with factors, a subset of those of `cold`.
     """
     listens = cold.of_users(np.searchsorted(cold.users, users))
     listens = listens.of_tracks(np.bincount(listens.plays.indices, minlength=len(listens.tracks)) >= min_listeners)

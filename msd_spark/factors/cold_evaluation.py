@@ -1,8 +1,8 @@
 """Evaluate a run with the target ``factors`` as a recommender of songs without listens.
 
-User factors come from train songs alone (``--cold``). The songs to rank are those of the test split, whose artists are
-in no other split. Every recommender ranks the same songs for the same users; a score is the product of a user's and a
-song's vector. Listens to cold songs are used for the evaluation only.
+User factors come from train songs alone (``--cold``); the songs to rank are those of the test split, whose artists are
+in no other split. Every recommender ranks the same songs for the same users by the product of vectors. Listens to cold
+songs are used for the evaluation only.
 """
 
 from __future__ import annotations
@@ -178,16 +178,9 @@ def profiles(history: sparse.csr_matrix, features: np.ndarray) -> np.ndarray:
 def evaluate_recommenders(recommenders: Mapping[str, Vectors], played: sparse.csr_matrix, seed: int) -> dict[str, Any]:
     """Return the metrics of each recommender and of random scores, and their differences.
 
-    Parameters
-    ----------
-    played : scipy.sparse.csr_matrix
-        Shape ``(m, n)``: the cold songs that each user plays; at least one, and not all.
-
-    Returns
-    -------
-    dict
-        By name, each of `METRICS` with its interval by resampling users; ``over_random`` has those of the differences
-        to random scores, on the same resamples.
+    `played`, of shape ``(m, n)``, has the cold songs that each user plays: at least one, and not all. The result has by
+    name each of `METRICS` with its interval by resampling users; ``over_random`` has those of the differences to random
+    scores, on the same resamples.
     """
     generator = np.random.default_rng(seed)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in (RANDOM, *recommenders)}

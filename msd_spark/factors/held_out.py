@@ -24,14 +24,10 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Held-out users.
+    """Held-out users: the plays that a recommender sees, and the plays to predict.
 
-    Attributes
-    ----------
-    history, held_out : scipy.sparse.csr_matrix
-        Shape ``(users, tracks)``: plays that a recommender sees, and plays to predict, at least one per user.
-    too_few : int
-        Users skipped because they have fewer than `LEAST_TRACKS` tracks that occur in training.
+    Both are of shape ``(users, tracks)``, with at least one play to predict per user. `too_few` counts users skipped
+    because they have fewer than `LEAST_TRACKS` tracks that occur in training.
     """
 
     history: sparse.csr_matrix
@@ -46,14 +42,9 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Split:
-    """Users split into train, validation and test.
+    """Users split into train, validation and test; only tracks of `train` can be recommended.
 
-    Attributes
-    ----------
-    train : Listens
-        Its tracks are the only ones that can be recommended.
-    unknown_pairs : int
-        Listens of held-out users to tracks that do not occur in training; they are dropped.
+    `unknown_pairs` counts listens of held-out users to tracks that do not occur in training; they are dropped.
     """
 
     train: Listens

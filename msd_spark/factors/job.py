@@ -110,7 +110,6 @@ def make_factors(session: SparkSession, settings: FactorSettings) -> Summary:
 def _read(
     warehouse: Warehouse, settings: FactorSettings, summary: Summary
 ) -> tuple[WarmAndCold | None, Listens, list[dict[str, int]], Split | None]:
-    """Read, filter and split the listens; add their counts to the summary."""
     listens = read_listens(warehouse)
     tracks = split_tracks(warehouse, listens, settings.cold_dataset) if settings.cold_dataset else None
     frequent, rounds = keep_frequent(tracks.warm if tracks else listens, settings.min_tracks, settings.min_listeners)
@@ -149,7 +148,6 @@ def _search(fitter: Fitter, users: Split, settings: FactorSettings) -> tuple[Als
 def _fit(
     fitter: Fitter, listens: Listens, users: Split | None, parameters: AlsParameters, settings: FactorSettings
 ) -> tuple[Listens, Factors, dict[str, Any] | None]:
-    """Fit and evaluate; return the listens and factors of all users, and the metrics."""
     if not users:
         return listens, fitter.fit("all", listens, parameters), None
     started = time.monotonic()
@@ -198,7 +196,6 @@ def _write(
     cold: tuple[np.ndarray, np.ndarray] | None,
     users_per_part: int,
 ) -> None:
-    """Write tracks as one file, users as one file per block."""
     tracks, track_factors = factors.tracks, factors.track_factors
     if cold:
         tracks, track_factors = np.concatenate([tracks, cold[0]]), np.concatenate([track_factors, cold[1]])

@@ -26,12 +26,8 @@ class TooFewListensError(UserError):
 class Listens:
     """Play counts of users.
 
-    Attributes
-    ----------
-    users, tracks : numpy.ndarray
-        Sorted ids, shape ``(n_users,)`` and ``(n_tracks,)``, str.
-    plays : scipy.sparse.csr_matrix
-        Shape ``(n_users, n_tracks)``, float32; columns sorted within a row.
+    Ids are sorted and of shape ``(n_users,)`` and ``(n_tracks,)``, str. Plays are ``(n_users, n_tracks)``, float32,
+    with columns sorted within a row.
     """
 
     users: np.ndarray
@@ -91,8 +87,7 @@ def keep_frequent(listens: Listens, min_tracks: int, min_listeners: int) -> tupl
     """Drop rare users and tracks; return the remaining listens and the counts after each round.
 
     Dropping a track takes a listen from its users, so rounds repeat until one changes nothing. The result is the
-    largest subset that meets both minimums, whatever the order of the rounds. Raises TooFewListensError if nothing is
-    left.
+    largest subset that meets both minimums; TooFewListensError if it is empty.
     """
     rounds = []
     while True:

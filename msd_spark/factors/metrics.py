@@ -68,8 +68,7 @@ def coverage(lists: np.ndarray, n_tracks: int, places: int = COVERED_PLACES) -> 
 def auc(scores: np.ndarray, positives: np.ndarray) -> np.ndarray:
     """Return the area under the ROC curve per user; ties count half.
 
-    `positives`, of the shape ``(users, tracks)`` of `scores`, marks the positive tracks. A user whose tracks are all
-    positive or all negative has NaN.
+    `positives`, ``(users, tracks)`` as `scores`, marks the positive tracks; users without both kinds have NaN.
     """
     n_tracks = scores.shape[1]
     areas = np.full(len(scores), np.nan)

@@ -31,12 +31,7 @@ def write_recommendations(
 ) -> tuple[int, int]:
     """Write the table; return the numbers of rows and of users with too few tracks.
 
-    Parameters
-    ----------
-    users_folder : str
-        Has the factors of users, one file per block.
-    staging : str
-        Folder for the table's files.
+    `users_folder` has the factors of users, one file per block; `staging` is the folder for the table's files.
     """
 
     def write(folder: Path) -> None:

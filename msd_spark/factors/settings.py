@@ -29,10 +29,7 @@ POSITIVE = Check(lambda value: 0 < value < math.inf, "finite numbers greater tha
 
 @dataclass(frozen=True)
 class AlsParameters(Settings):
-    """Hyperparameters of implicit ALS.
-
-    The confidence of r plays is ``1 + alpha log(1 + r / epsilon)`` (Hu, Koren and Volinsky 2008, equation 6).
-    """
+    """Hyperparameters of implicit ALS; see `msd_spark.factors.confidence` for the loss."""
 
     rank: int = option(64, "factors per user and per track", check=at_least(1))
     alpha: float = option(10.0, "weight of plays: confidence is 1 + alpha log(1 + plays / epsilon)", check=POSITIVE)

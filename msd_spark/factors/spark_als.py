@@ -55,8 +55,8 @@ class Fitter:
     def fit(self, name: str, listens: Listens, parameters: AlsParameters) -> Factors:
         """Fit factors of users and tracks, each of which has listens.
 
-        Equal seeds, blocks and listens start from equal factors. Spark sums in the order in which rows reach a block,
-        in float64, and keeps factors as float32: two fits differ by rounding at most.
+        Equal seeds, blocks and listens start from equal factors. Spark sums in the order in which rows reach a block:
+        two fits differ by rounding at most.
         """
         folder = self.stage(name, listens)
         blocks = self.settings.blocks or default_blocks(listens.plays.nnz)
@@ -139,7 +139,6 @@ def read_ratings(session: SparkSession, warehouse: Warehouse, folder: str, n_par
 
 
 def _dense(frame: DataFrame, n: int) -> np.ndarray:
-    """Return factors as an array, in the order of their numbers."""
     table = pa.Table.from_batches(frame._collect_as_arrow())
     values = table["features"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     if table.num_rows != n:

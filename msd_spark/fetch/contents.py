@@ -29,13 +29,7 @@ _TRACK = re.compile(rf"{TRACK_ID.pattern}<SEP>SO[A-Z0-9]{{16}}<SEP>.*<SEP>.*".en
 
 
 def check_contents(source: Source, path: Path) -> int:
-    """Read a fetched file, or a folder of songs, and return its number of rows.
-
-    Raises
-    ------
-    MirrorError
-        If the content is not that of the source.
-    """
+    """Return the rows of a fetched file or folder of songs; raise MirrorError if it is wrong."""
     try:
         count = _READERS[source.contents](path)
     except UserError as error:

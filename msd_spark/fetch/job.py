@@ -25,13 +25,7 @@ TERMS_FILE = "terms-of-use.txt"
 
 @dataclass(frozen=True)
 class Outcome:
-    """Result for a source.
-
-    Attributes
-    ----------
-    action : str
-        ``fetched``, ``present``, ``present, checked`` or ``adopted``.
-    """
+    """Action for a source: ``fetched``, ``present``, ``present, checked`` or ``adopted``."""
 
     source: Source
     action: str
@@ -72,13 +66,7 @@ def list_outcomes(outcomes: Sequence[Outcome]) -> str:
 
 
 def fetch(settings: FetchSettings, sources: Sequence[Source], patience: Patience | None = None) -> list[Outcome]:
-    """Fetch the sources that are not present.
-
-    Raises
-    ------
-    UserError
-        If no mirror has the right file for a source. Files fetched before stay.
-    """
+    """Fetch the sources that are not present; files fetched before an error stay."""
     folder = Path(settings.to)
     folder.mkdir(parents=True, exist_ok=True)
     outcomes = []

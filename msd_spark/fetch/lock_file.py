@@ -21,10 +21,7 @@ SCRATCH = ".fetch"
 
 @dataclass(frozen=True)
 class Seen:
-    """Number, bytes and SHA-256 of files.
-
-    The SHA-256 of a folder is that of the lines ``path size`` of its files.
-    """
+    """Number, bytes and SHA-256 of files; a folder's SHA-256 is that of its lines ``path size``."""
 
     files: int
     size: int
@@ -35,18 +32,9 @@ class Seen:
 class Entry:
     """Record of a source in the lock file.
 
-    Attributes
-    ----------
-    address : str or None
-        None if the file was put there by other means.
-    sha256 : str or None
-        Of the first download; of the archive, if it is one.
-    size : int or None
-        Bytes of the download.
-    count : int
-        Rows.
-    places : dict of str to Seen
-        Files and folders, by path in the data folder.
+    `address` is None if the file was put there by other means. `sha256` is that of the first download, and `size` its
+    bytes; of the archive, if it is one. `count` is in rows, and `places` has files and folders by path in the data
+    folder.
     """
 
     address: str | None

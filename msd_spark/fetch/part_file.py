@@ -13,14 +13,8 @@ from pathlib import Path
 class Version:
     """Version of a file on a server.
 
-    Attributes
-    ----------
-    etag : str or None
-        Strong entity tag; a weak one does not imply equal bytes.
-    modified : str or None
-        ``Last-Modified``, verbatim.
-    size : int or None
-        Bytes of the complete file.
+    `etag` is a strong entity tag, because a weak one does not imply equal bytes; `modified` is ``Last-Modified``,
+    verbatim; `size` is in bytes of the complete file.
     """
 
     address: str

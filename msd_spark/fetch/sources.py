@@ -41,12 +41,8 @@ class Terms:
 class MemberRule:
     """Members of an archive to extract, and their paths in the data folder.
 
-    Attributes
-    ----------
-    pattern : str
-        Regular expression for the complete name of a member. Its groups match no separator.
-    target : str
-        Path with ``{0}``, ``{1}`` for the groups, so that a member's name never becomes a path.
+    `pattern` matches the complete name of a member, and its groups match no separator. `target` has ``{0}``, ``{1}``
+    for the groups, so that a member's name never becomes a path.
     """
 
     pattern: str
@@ -55,32 +51,15 @@ class MemberRule:
 
 @dataclass(frozen=True)
 class Source:
-    """A published file.
+    """A published file; None means unknown.
 
-    Attributes
-    ----------
-    name : str
-        Its name in the lock file and in messages.
-    groups : tuple of str
-        Members of `GROUPS`.
-    mirrors : tuple of str
-        Addresses, tried in turn.
-    target : str
-        Path in the data folder of the file, or of the main file or folder of an archive.
-    size, sha256 : int, str or None
-        Of the download, if known.
-    target_sha256 : str or None
-        Of the file at `target`, if known.
-    count : int or None
-        Exact number of rows, if known.
-    published : int or None
-        Number of rows according to the web page.
-    members : tuple of MemberRule
-        What to extract from an archive; if empty, the file stays as published, compressed or not.
-    most_unpacked : int
-        Bytes that the archive may contain; a larger one is refused.
-    unpacked : int
-        Approximate bytes of the extracted files, for the check of the disk space.
+    `groups` are of `GROUPS`, and `mirrors` are tried in turn. `size` and `sha256` are those of the download;
+    `target_sha256` is that of the file at `target`, the path in the data folder of the file, or of an archive's main
+    file or folder. `count` is the exact number of rows, `published` the number on the web page.
+
+    `members` are extracted from an archive; if empty, the file stays as published, compressed or not. An archive with
+    more than `most_unpacked` bytes is refused; `unpacked` is the approximate size of the extracted files, for the check
+    of the disk space.
     """
 
     name: str

@@ -34,13 +34,7 @@ _PAGE = re.compile(rb"\s*(<!doctype html|<html|<head|<\?xml[^>]*>\s*<!doctype ht
 
 
 class InterruptedTransferError(Exception):
-    """One request did not complete the file; another one may.
-
-    Parameters
-    ----------
-    wait : float, optional
-        Seconds that the server asked to wait.
-    """
+    """One request did not complete the file; another may, after `wait` seconds if given."""
 
     def __init__(self, message: str, wait: float | None = None) -> None:
         super().__init__(message)
@@ -49,21 +43,12 @@ class InterruptedTransferError(Exception):
 
 @dataclass(frozen=True)
 class Patience:
-    """Retries of a download.
+    """Retries of a download; times are in seconds.
 
-    Attributes
-    ----------
-    attempts : int
-        Consecutive requests that may bring no byte before the next mirror is tried.
-    backoff, longest_backoff : float
-        Seconds: the second request follows at once, the third after twice `backoff` and a random part of it; then the
-        wait doubles each time.
-    longest_wait : float
-        Seconds that a server may ask to wait (``Retry-After``).
-    timeouts : (float, float)
-        Seconds to connect, and between two answers.
-    pause : callable
-        Waits for a number of seconds.
+    The next mirror is tried after `attempts` consecutive requests that bring no byte. The second request follows at
+    once, the third after twice `backoff` and a random part of it; then the wait doubles each time, up to
+    `longest_backoff`. A server may ask to wait for `longest_wait` (``Retry-After``). The timeouts are to connect, and
+    between two answers.
     """
 
     attempts: int = 6
@@ -94,19 +79,8 @@ def download(
 ) -> None:
     """Download a file completely, resuming from the bytes in `part`.
 
-    Parameters
-    ----------
-    size : int, optional
-        Bytes of the file, if known.
-    spare : int
-        Bytes of disk space needed besides the file.
-
-    Raises
-    ------
-    MirrorError
-        If this address does not have the file.
-    UserError
-        If the disk has no room for it.
+    `size` is in bytes, and `spare` are bytes of disk space needed besides the file. Raises MirrorError if this address
+    does not have the file, and UserError if the disk has no room for it.
     """
     retry = patience.retry()
     while not part.is_complete or (size is not None and part.size != size):

@@ -45,24 +45,10 @@ class HostileArchiveError(MirrorError):
 
 
 def unpack(archive: Path, source: Source, folder: Path) -> list[str]:
-    """Extract the members that a source needs.
+    """Extract the members that a source needs into an empty folder; return their sorted paths.
 
-    Parameters
-    ----------
-    archive : Path
-        A zip, tar or tar.gz file; recognised by its content.
-    folder : Path
-        An empty folder.
-
-    Returns
-    -------
-    list of str
-        Paths below the folder, sorted.
-
-    Raises
-    ------
-    MirrorError
-        If it is not an archive, is damaged or hostile, or lacks the needed members.
+    Zip, tar and tar.gz files are recognised by content. A MirrorError reports an archive that is damaged, hostile or
+    incomplete.
     """
     zipped = zipfile.is_zipfile(archive)
     entries = _zip_entries(archive) if zipped else _tar_entries(archive, source.most_unpacked)

@@ -43,18 +43,7 @@ def run(settings: IngestSettings) -> None:
 
 
 def ingest(session: SparkSession, settings: IngestSettings, tasks: list[Task] | None = None) -> Summary:
-    """Ingest songs and return the summary; work of an earlier ingest is not repeated.
-
-    Parameters
-    ----------
-    tasks : list of Task, optional
-        Result of `plan_listing`.
-
-    Raises
-    ------
-    UserError
-        If there is nothing to ingest, another ingest is running, a unit fails, or the counts do not add up.
-    """
+    """Ingest songs listed by tasks of `plan_listing`; work of an earlier ingest is not repeated."""
     tasks = plan_listing(settings) if tasks is None else tasks
     summary = Summary(VERB)
     warehouse = Warehouse(settings.warehouse)

@@ -35,17 +35,10 @@ MIN_SONG_BYTES = 32
 
 
 class Task(NamedTuple):
-    """A part of the listing.
+    """A part of the listing, of paths at a location named by the command.
 
-    Attributes
-    ----------
-    kind : str
-        ``folder`` with all folders below it, ``top`` for a folder without those below it, ``files``, or ``known`` for
-        files whose existence is not checked.
-    location : str
-        As named by the command.
-    paths : tuple of str
-        The folder, or the files.
+    A ``folder`` is listed with all folders below it, a ``top`` without them. The other kinds are ``files``, and
+    ``known`` for files whose existence is not checked.
     """
 
     kind: str

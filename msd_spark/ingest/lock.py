@@ -1,8 +1,7 @@
 """A lock that prevents two ingests at once on a warehouse, local or remote.
 
-Each ingest writes a lock file of its own and then looks for another one that is alive. An ingest that sees another one
-is refused; two that start at the same instant may both be refused, but never both run. A lock file is alive while its
-time is renewed.
+Each ingest writes its own lock file and then looks for another one whose time is still renewed. If there is one, the
+ingest is refused; two that start at the same instant may both be refused, but never both run.
 """
 
 from __future__ import annotations

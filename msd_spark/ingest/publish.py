@@ -48,12 +48,8 @@ class Rewrite:
 class Publication:
     """All changes of the tables.
 
-    Attributes
-    ----------
-    moves : list of str
-        Files to move from the work folder to ``songs/``.
-    ledger : list of dict
-        Rows of `msd_spark.core.schemas.LEDGER`; files of ``songs/`` that they do not name are removed.
+    `moves` are files to move from the work folder to ``songs/``; `ledger` has rows of `msd_spark.core.schemas.LEDGER`,
+    and files of ``songs/`` that they do not name are removed.
     """
 
     moves: list[str] = field(default_factory=list)
@@ -97,14 +93,8 @@ def plan_publication(
 ) -> Publication:
     """Plan the changes after which the tables have exactly the unchanged and new units.
 
-    Parameters
-    ----------
-    unchanged : sequence of dict
-        Rows of the present ledger, of the units that stay.
-    outcomes : sequence of Outcome
-        Of new units.
-    rejected : sequence of Rejection
-        Of the unchanged units.
+    `unchanged` has the present ledger's rows of the units that stay, and `rejected` their rejections; `outcomes` are
+    those of new units.
     """
     files = {row["unit"]: list(row["files"]) for row in unchanged} | {item.unit: list(item.files) for item in outcomes}
     track_ids = {row["unit"]: row["track_ids"] for row in unchanged} | {item.unit: item.track_ids for item in outcomes}

@@ -86,7 +86,6 @@ def _read_ahead(inputs: Sequence[SongInput]) -> Iterator[tuple[SongInput, bytes 
 
 
 def _content(item: SongInput) -> bytes | Rejection:
-    """Return the bytes of a file, or why it cannot be read."""
     if item.size > LARGEST_SONG_FILE:
         return Rejection(printable(item.source), "implausible_size", f"{item.size} bytes, too large for a song file")
     try:
@@ -116,7 +115,6 @@ class _Bytes:
         self._read = read
 
     def read(self, size: int) -> bytes:
-        """Return at most `size` bytes."""
         data = self._read(size)
         if not data:
             raise EOFError("the file ends without the closing zeros of an archive")
@@ -128,7 +126,6 @@ class _Header(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        """Return the header in a block of the archive."""
         try:
             header = super().frombuf(buf, encoding, errors)
         except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # the closing zeros

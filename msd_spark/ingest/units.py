@@ -15,14 +15,7 @@ from typing import NamedTuple
 class SongInput(NamedTuple):
     """A file with one song or many.
 
-    Attributes
-    ----------
-    source : str
-        Path or address.
-    size : int
-        Bytes; -1 if unknown.
-    modified : int
-        Time of the last change, in nanoseconds since 1970; 0 if unknown.
+    The size is in bytes, -1 if unknown; the time of the last change in nanoseconds since 1970, 0 if unknown.
     """
 
     source: str
@@ -43,18 +36,9 @@ class Kind(StrEnum):
 class Unit:
     """Inputs that are ingested together.
 
-    Attributes
-    ----------
-    location : str
-        Location named by the command, under which the inputs were found.
-    packed : bytes
-        The inputs, compressed because the driver holds those of a million files. See `of` and `inputs`.
-    size : int
-        Bytes of the inputs, 0 if unknown.
-    start, stop : int
-        Rows of an aggregate or summary file.
-    n_inputs : int or None
-        Expected songs; None for a tar, where only reading shows them.
+    `location` is the one named by the command, under which the inputs were found. The inputs are compressed because the
+    driver holds those of a million files; `size` is their sum in bytes, 0 if unknown. `start` and `stop` are rows of an
+    aggregate or summary file. `n_inputs` is the expected number of songs; None for a tar, where only reading shows it.
     """
 
     kind: Kind
@@ -80,10 +64,7 @@ class Unit:
 
     @cached_property
     def name(self) -> str:
-        """Hash of the inputs: paths, sizes, times of change and rows.
-
-        A unit whose name is known needs no second reading.
-        """
+        """Hash of the inputs' paths, sizes, times and rows; a known unit is not read again."""
         content = (self.kind.value, self.inputs, self.start, self.stop)
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 

@@ -25,16 +25,8 @@ DUPLICATE = "duplicate_track_id"
 class Outcome:
     """Result of a unit.
 
-    Attributes
-    ----------
-    source : str
-        First file of the unit.
-    files : dict of str to int
-        Number of songs in each Parquet file.
-    track_ids : list of str
-        Of the songs in the files, in order; each once.
-    rejected, duplicates : list of Rejection
-        Inputs that are not songs, and repeated songs within the unit.
+    `source` is the unit's first file, and `files` has the number of songs in each Parquet file. `track_ids` are in the
+    order of these files, each once. `duplicates` are songs repeated within the unit.
     """
 
     unit: str

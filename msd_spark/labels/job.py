@@ -58,11 +58,6 @@ def make_labels(settings: LabelsSettings, summary: Summary) -> None:
     """Read the label files, write ``labels/`` and add the counts to the summary.
 
     A few hundred thousand short lines fit in memory, so that this needs no Spark.
-
-    Raises
-    ------
-    UserError
-        If a file is missing or has no label, or the counts do not add up.
     """
     warehouse = Warehouse(settings.warehouse)
     files = {name: read_label_file(location) for name, location in settings.files.items()}

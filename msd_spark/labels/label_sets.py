@@ -50,19 +50,8 @@ def unite(sources: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.Series]
     """Return the union of label sets, and the labels outside its 18 genres.
 
     A track has the genre of the first source of `PRECEDENCE` in which its genre is one of the 18, and the second genre
-    of that source if it is another one of the 18.
-
-    Parameters
-    ----------
-    sources : mapping of str to pandas.DataFrame
-        Labels by label set; sets that are not in `PRECEDENCE` are ignored.
-
-    Returns
-    -------
-    labels : pandas.DataFrame
-        Sorted by track.
-    dropped : pandas.Series of int
-        Number of labels outside the 18 genres, by source and genre (a MultiIndex).
+    of that source if it is another one of the 18. Label sets outside `PRECEDENCE` are ignored. The union is sorted by
+    track; the labels outside it are numbers by source and genre (a MultiIndex).
     """
     columns = ["track_id", "genre", "minority_genre"]
     frames = [pd.DataFrame({name: pd.Series(dtype=object) for name in (*columns, "source")})]
@@ -79,13 +68,8 @@ def unite(sources: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.Series]
 def remove_rare(labels: pd.DataFrame, min_examples: int) -> tuple[pd.DataFrame, dict[str, int]]:
     """Remove the tracks of genres with fewer than `min_examples` tracks.
 
-    Tracks are counted by their first genre. A rare second genre becomes None; its track stays.
-
-    Returns
-    -------
-    labels : pandas.DataFrame
-    removed : dict of str to int
-        Number of tracks of each removed genre, largest first; 0 for a genre that is only ever a second one.
+    Tracks are counted by their first genre. A rare second genre becomes None; its track stays. The second result has
+    the number of tracks of each removed genre, largest first; 0 for a genre that is only ever a second one.
     """
     counts = labels["genre"].value_counts()
     common = set(counts[counts >= min_examples].index)

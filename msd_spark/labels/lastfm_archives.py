@@ -33,13 +33,8 @@ LARGEST_ENTRY = 16 << 20
 class Task:
     """Input of one worker.
 
-    Attributes
-    ----------
-    kind : str
-        ``folder`` with all folders below it, ``top`` for a folder without those below it, ``slice`` of the directory
-        of a zip file, or ``database``.
-    start, length, shift : int
-        See `msd_spark.io.zip_directory.Slice`.
+    A ``folder`` is read with all folders below it, a ``top`` without them. The other kinds are ``database``, and
+    ``slice`` of the directory of a zip file: see `msd_spark.io.zip_directory.Slice`.
     """
 
     kind: str
@@ -113,7 +108,6 @@ def _read(task: Task) -> Iterator[Reading]:
 
 
 def _content(filesystem: fs.FileSystem, path: str) -> bytes | EntryError:
-    """Return the bytes of a file, or why it cannot be read."""
     try:
         if isinstance(filesystem, fs.LocalFileSystem):  # pyarrow cannot open names that are not UTF-8
             with open(path, "rb") as file:

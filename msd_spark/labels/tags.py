@@ -25,18 +25,7 @@ TAGS_PER_PART = 2_000_000
 
 
 def make_tags(session: SparkSession, settings: LabelsSettings, tasks: list[Task], summary: Summary) -> None:
-    """Read tags, write the tables and add the counts to the summary.
-
-    Parameters
-    ----------
-    tasks : list of Task
-        From `plan_tasks` for ``settings.tags``.
-
-    Raises
-    ------
-    UserError
-        If there is no entry, an input cannot be read, or the counts do not add up.
-    """
+    """Read tags by tasks of `plan_tasks`, write the tables and add the counts to the summary."""
     locations = ", ".join(settings.tags)
     with worker_errors(f"reading {locations}"):
         # Kept on disk, because a folder may have a million files to read.

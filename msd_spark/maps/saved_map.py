@@ -31,14 +31,8 @@ SAME_DIRECTION = 1e-3
 class PlacedSongs:
     """Songs on a map, sorted by track id.
 
-    Attributes
-    ----------
-    places : numpy.ndarray
-        Shape ``(n, 2)``, float32.
-    fitted : numpy.ndarray
-        Shape ``(n,)``, bool: whether the map was fitted to the song.
-    directions : numpy.ndarray
-        Shape ``(n, size)``, float16: embeddings scaled to length 1.
+    `places` are ``(n, 2)``, float32; `fitted` ``(n,)`` marks the songs that the map was fitted to; `directions` are
+    embeddings scaled to length 1, ``(n, size)``, float16.
     """
 
     track_ids: np.ndarray

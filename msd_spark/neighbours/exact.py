@@ -45,14 +45,9 @@ faiss.cvar.distance_compute_blas_threshold = 1_000
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The neighbours of queries, nearest first.
+    """The neighbours of queries, nearest first; all arrays are of shape ``(m, k)``.
 
-    Attributes
-    ----------
-    places : numpy.ndarray
-        Shape ``(m, k)``, int64: numbers of songs; `NONE` for empty places.
-    distances : numpy.ndarray
-        Shape ``(m, k)``, float64; infinity for empty places.
+    `places` are numbers of songs, int64, `NONE` if empty; `distances` are float64, infinite for empty places.
     """
 
     places: np.ndarray
@@ -109,12 +104,8 @@ def nearest(space: Space, vectors: np.ndarray, own: np.ndarray, k: int, exclusio
 def greatest(queries: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows with the greatest scores ``rows @ query`` of each query, by faiss.
 
-    Returns
-    -------
-    places : numpy.ndarray
-        Shape ``(m, min(count, n))``.
-    floor : numpy.ndarray
-        Shape ``(m,)``: no other row has a greater score; minus infinity if there is no other row.
+    The numbers of rows are ``(m, min(count, n))``. The floor, ``(m,)``, is not exceeded by any other row's score; it is
+    minus infinity if there is no other row.
     """
     scores, places = faiss.knn(queries, rows, min(count, len(rows)), metric=faiss.METRIC_INNER_PRODUCT)
     return places, scores[:, -1] if count < len(rows) else np.full(len(queries), -np.inf)

@@ -20,10 +20,7 @@ FILE = "codes.npy"
 class Exclusions:
     """Keys that two neighbours must not share.
 
-    Attributes
-    ----------
-    codes : numpy.ndarray
-        Shape ``(n_keys, n)``, int32: one code per artist, name or title; `UNKNOWN` matches no other code.
+    Codes are ``(n_keys, n)``, int32: one per artist, name or title; `UNKNOWN` matches no other code.
     """
 
     codes: np.ndarray
@@ -49,12 +46,8 @@ class Exclusions:
     def allowed(self, own: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Return which songs may be neighbours: shape ``(m, count)``, bool.
 
-        Parameters
-        ----------
-        own : numpy.ndarray
-            Shape ``(m,)``: the number of each query's song; negative for a song from outside.
-        places : numpy.ndarray
-            Shape ``(m, count)``, or ``(count,)`` if all queries share them; negative for none.
+        `own`, of shape ``(m,)``, has the number of each query's song; negative for a song from outside. `places` is
+        ``(m, count)``, or ``(count,)`` if all queries share them; negative for none.
         """
         allowed = (places >= 0) & (places != own[:, None])
         for codes in self.codes:

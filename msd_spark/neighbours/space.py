@@ -28,18 +28,10 @@ ROWS_AT_ONCE = 65_536
 class Space:
     """Vectors to search, in the order of track ids.
 
-    Attributes
-    ----------
-    metric : str
-        ``cosine`` or ``euclidean``.
-    vectors : numpy.ndarray
-        Shape ``(n, size)``, float32.
-    scaled : numpy.ndarray
-        Shape ``(n, size)``, or ``(n, size + 1)`` for the Euclidean distance, float32: the factors of scaled queries.
-    centre : numpy.ndarray
-        Shape ``(size,)``, float64: subtracted before scaling; zero for the cosine.
-    reach : float
-        Greatest length of a centred vector; 1 for the cosine.
+    `vectors` are ``(n, size)``, float32, and `scaled` the factors of scaled queries, ``(n, size)``, or
+    ``(n, size + 1)`` for the Euclidean distance. `centre` ``(size,)``, float64, is subtracted before scaling; zero for
+    the cosine. `reach` is the greatest length of a centred vector; 1 for the cosine. The metric is ``cosine`` or
+    ``euclidean``.
     """
 
     metric: str

@@ -31,20 +31,12 @@ MOST_DEVIATIONS = 10.0
 def agreement(codes: np.ndarray, queries: np.ndarray, neighbours: np.ndarray) -> dict[str, Any]:
     """Return how often songs and their neighbours share a trait.
 
-    Parameters
-    ----------
-    codes : numpy.ndarray
-        Shape ``(n,)``: code of each song's trait, or `UNKNOWN`.
-    queries : numpy.ndarray
-        Shape ``(m,)``: numbers of songs.
-    neighbours : numpy.ndarray
-        Shape ``(m, k)``: numbers of their neighbours; negative for empty places.
+    `codes` ``(n,)`` has each song's trait, or `UNKNOWN`; `queries` ``(m,)`` are numbers of songs, and `neighbours`
+    ``(m, k)`` those of their neighbours, negative for empty places.
 
-    Returns
-    -------
-    dict
-        ``pairs`` of a song and a neighbour with known traits; ``share`` of equal traits among them; ``chance``, the
-        expected share for neighbours drawn at random from all other songs with a known trait. None without pairs.
+    The result has ``pairs`` of a song and a neighbour with known traits; ``share`` of equal traits among them;
+    ``chance``, the expected share for neighbours drawn at random from all other songs with a known trait. The last two
+    are None without pairs.
     """
     own = codes[queries].astype(np.int64)
     others = np.where(neighbours >= 0, codes[neighbours], UNKNOWN)
@@ -62,20 +54,11 @@ def agreement(codes: np.ndarray, queries: np.ndarray, neighbours: np.ndarray) ->
 def clusters(vectors: np.ndarray, codes: np.ndarray, seed: int, silhouettes: int = 5_000) -> dict[str, Any] | None:
     """Measure how well genres are separated, on a seeded sample.
 
-    Parameters
-    ----------
-    vectors : numpy.ndarray
-        Shape ``(n, size)``.
-    codes : numpy.ndarray
-        Shape ``(n,)``: genres, or `UNKNOWN`.
-    silhouettes : int
-        Largest sample for the silhouette, whose work grows with the square.
+    Vectors are ``(n, size)``; `codes` ``(n,)`` are genres, or `UNKNOWN`. `silhouettes` is the largest sample for the
+    silhouette, whose work grows with the square.
 
-    Returns
-    -------
-    dict or None
-        ``silhouette`` of genres, from -1 to 1 [1]_; ``v_measure`` of as many k-means clusters as genres, from 0 to 1
-        [2]_; the numbers of ``songs`` and ``genres``. None for fewer than two genres or too few songs.
+    The result has the ``silhouette`` of genres, from -1 to 1 [1]_; ``v_measure`` of as many k-means clusters as genres,
+    from 0 to 1 [2]_; the numbers of ``songs`` and ``genres``. It is None for fewer than two genres or too few songs.
 
     References
     ----------
@@ -103,23 +86,13 @@ def clusters(vectors: np.ndarray, codes: np.ndarray, seed: int, silhouettes: int
 def probe(vectors: np.ndarray, trait: np.ndarray, groups: np.ndarray, seed: int) -> dict[str, Any] | None:
     """Fit a linear model to a trait by five-fold cross-validation, split by artist.
 
-    Parameters
-    ----------
-    vectors : numpy.ndarray
-        Shape ``(n, size)``.
-    trait : numpy.ndarray
-        Shape ``(n,)``: codes (integers, or `UNKNOWN`) for logistic regression, or numbers (floats, or NaN) for ridge
-        regression.
-    groups : numpy.ndarray
-        Shape ``(n,)``: the artist of each song.
+    Vectors are ``(n, size)``. `trait` ``(n,)`` has codes (integers, or `UNKNOWN`) for logistic regression, or numbers
+    (floats, or NaN) for ridge regression; `groups` ``(n,)`` has the artist of each song.
 
-    Returns
-    -------
-    dict or None
-        ``measure``, accuracy or mean absolute error; its ``value`` for the model, and by ``chance``: always predicting
-        the most frequent class or the median; the number of ``songs``; ``r_squared`` of a number, which may be
-        negative. None for fewer than `FEWEST_SONGS` songs with the trait or five artists, or if the trait is constant
-        in the training part of a fold.
+    The result has the ``measure``, accuracy or mean absolute error; its ``value`` for the model, and by ``chance``:
+    always predicting the most frequent class or the median; the number of ``songs``; ``r_squared`` of a number, which
+    may be negative. It is None for fewer than `FEWEST_SONGS` songs with the trait or five artists, or if the trait is
+    constant in the training part of a fold.
     """
     of_classes = np.issubdtype(trait.dtype, np.integer)
     known = trait != UNKNOWN if of_classes else np.isfinite(trait)

@@ -52,12 +52,7 @@ def write_neighbours(
 ) -> tuple[int, int]:
     """Write ``neighbours/RUN``; return the number of rows, and of songs with fewer than k.
 
-    Parameters
-    ----------
-    index : faiss.IndexIVFFlat or None
-        None to search exactly.
-    staging : str
-        Folder for the files, for the warehouse's filesystem.
+    The search is exact without an index. `staging` is a folder for the files, for the warehouse's filesystem.
     """
 
     def write(folder: Path) -> None:

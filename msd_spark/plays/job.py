@@ -87,13 +87,7 @@ def read_inputs(settings: PlaysSettings) -> Inputs:
 
 
 def make_plays(session: SparkSession, settings: PlaysSettings, inputs: Inputs) -> Summary:
-    """Write ``plays/`` and ``popularity/``; return the summary.
-
-    Raises
-    ------
-    UserError
-        If no triplet has a track, or the counts do not add up.
-    """
+    """Write ``plays/`` and ``popularity/``; return the summary."""
     summary = Summary(VERB)
     warehouse = Warehouse(settings.warehouse)
     with worker_errors(f"reading {settings.triplets}"):
@@ -153,12 +147,8 @@ def read_pairs(location: str | None, parse: Callable[[str], Pair | None], reject
 def count(session: SparkSession, inputs: Inputs) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read the triplets for the first time.
 
-    Returns
-    -------
-    lines : pandas.DataFrame
-        One row per range, in order: ``lines`` and ``rejected``.
-    songs : pandas.DataFrame
-        One row per song: ``song_id``, ``triplets``, ``plays``, and its track as in `Inputs.tracks`.
+    The first frame has ``lines`` and ``rejected`` per range, in order. The second has ``song_id``, ``triplets`` and
+    ``plays`` per song, and its track as in `Inputs.tracks`.
     """
     per_range = count_triplets(session, inputs.ranges).groupBy("number", "song_id")
     columns = ("lines", "rejected", "triplets", "plays")

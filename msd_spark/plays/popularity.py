@@ -9,19 +9,9 @@ DECILES = 10
 
 
 def rank_tracks(tracks: pd.DataFrame) -> pd.DataFrame:
-    """Sort tracks by plays and add their rank and decile.
+    """Sort tracks by plays; add ``popularity_rank``, from 1, and ``popularity_decile``.
 
-    Equal plays are ordered by listeners, and then by track id.
-
-    Parameters
-    ----------
-    tracks : pandas.DataFrame
-        One row per track: ``track_id``, ``plays``, ``listeners``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        With ``popularity_rank``, from 1, and ``popularity_decile``, see `deciles`.
+    Tracks have ``track_id``, ``plays`` and ``listeners``. Equal plays are ordered by listeners, and then by track id.
     """
     ranked = tracks.sort_values(["plays", "listeners", "track_id"], ascending=[False, False, True], ignore_index=True)
     ranks = np.arange(1, len(ranked) + 1, dtype=np.int32)
