@@ -40,12 +40,8 @@ class Combination(NamedTuple):
 class Pooled:
     """Metrics of a combination over its seeds.
 
-    Attributes
-    ----------
-    by_seed : dict
-        By metric: one value per seed, None where it is undefined.
-    resampled : dict
-        By metric, shape ``(resamples,)``; empty if there is a single artist.
+    `by_seed` has one value per seed by metric, None where it is undefined; `resampled` has shape ``(resamples,)`` by
+    metric and is empty if there is a single artist.
     """
 
     by_seed: dict[str, list[float | None]]
@@ -71,15 +67,7 @@ def pool(
 ) -> dict[Combination, Pooled]:
     """Evaluate the runs of every combination on the same resamples.
 
-    Parameters
-    ----------
-    predictions : mapping
-        By combination, then by seed; the same examples and the same seeds for every combination.
-
-    Raises
-    ------
-    UserError
-        If the examples differ between runs, or none has the target.
+    `predictions` are by combination, then by seed; all must have the same examples and the same seeds.
     """
     runs = {
         (combination, seed): made.judged()
@@ -118,13 +106,11 @@ def pool(
 def compare(
     pooled: Mapping[Combination, Pooled], metrics: Sequence[str], reference: str, bootstrap: Bootstrap
 ) -> list[dict[str, Any]]:
-    """Return one row per combination: its metrics, and the difference of the reference model with the same inputs.
+    """Return one row per combination: its metrics, and the difference of the reference model.
 
-    Returns
-    -------
-    list of dict
-        ``model``, ``inputs``, ``figures`` (by metric: ``mean``, ``interval``, ``standard_deviation``, ``by_seed``) and
-        ``reference_minus_this`` (by metric: ``mean``, ``interval``; None without a reference).
+    A row has ``model``, ``inputs``, ``figures`` (by metric: ``mean``, ``interval``, ``standard_deviation``,
+    ``by_seed``) and ``reference_minus_this`` (by metric: ``mean``, ``interval``; None without a reference), for the
+    reference model with the same inputs.
     """
     rows = []
     for combination, own in pooled.items():

@@ -38,13 +38,7 @@ class Run:
 
 
 def plan_runs(options: CompareOptions) -> list[Run]:
-    """Return the runs of a comparison, ordered by seed, so that a part of it is a fair comparison.
-
-    Raises
-    ------
-    OptionError
-        If an option does not fit one of the models.
-    """
+    """Return the runs of a comparison by seed, so that a part of it is a fair comparison."""
     runs = []
     for seed in range(options.seeds):
         for model in listed(options.models, MODELS):
@@ -66,13 +60,7 @@ def plan_runs(options: CompareOptions) -> list[Run]:
 
 
 def is_finished(warehouse: Warehouse, run: Run, fingerprint: str) -> bool:
-    """Return whether a run is finished.
-
-    Raises
-    ------
-    UserError
-        If it was trained with other settings or on another dataset.
-    """
+    """Return whether a run is finished; raise if it has other settings or another dataset."""
     if run.options.overwrite or not warehouse.exists(RUNS, run.name, METADATA):
         return False
     metadata, now = warehouse.read_json(RUNS, run.name, METADATA), session.recorded_options(run.options)

@@ -19,15 +19,7 @@ NOTE = (
 
 
 def comparison_table(comparison: Mapping[str, Any], style: str = "simple") -> str:
-    """Return the table of a comparison.
-
-    Parameters
-    ----------
-    comparison : mapping
-        Content of ``comparison.json``.
-    style : str
-        A format of tabulate.
-    """
+    """Return the content of ``comparison.json`` as a table in a format of tabulate."""
     main, other = comparison["figures"]
     headings = [
         *("model", "inputs", SHORT[main], "±", SHORT[other]),

@@ -58,12 +58,7 @@ def assemble(
 ) -> Iterator[Columns]:
     """Yield batches of `batch` rows from a stream of row groups; the last one may be shorter.
 
-    Parameters
-    ----------
-    window : int
-        Row groups to shuffle together; 0 keeps the order.
-    generator : numpy.random.Generator, optional
-        Required with a window.
+    The generator shuffles `window` row groups together; a window of 0 keeps the order.
     """
     pending: list[Columns] = []
     n_pending = 0

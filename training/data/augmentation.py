@@ -59,23 +59,10 @@ class AugmentationSettings(Settings):
 
 
 def uniforms(track_ids: np.ndarray, n: int, *key: int) -> np.ndarray:
-    """Return `n` uniform numbers in [0, 1) for each track, determined by its id and the key [1]_.
+    """Return `n` uniform numbers in [0, 1) for each track: shape ``(n_tracks, n)``, float64.
 
-    Parameters
-    ----------
-    track_ids : numpy.ndarray
-        Shape ``(n_tracks,)``, str.
-    *key : int
-        Seed, epoch and purpose.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape ``(n_tracks, n)``, float64.
-
-    References
-    ----------
-    .. [1] SplitMix64: G. Steele, D. Lea, C. Flood, "Fast splittable pseudorandom number generators", 2014.
+    They are determined by the track id and the key (seed, epoch and purpose), with SplitMix64: G. Steele, D. Lea,
+    C. Flood, "Fast splittable pseudorandom number generators", 2014.
     """
     width = max(1, track_ids.dtype.itemsize // 4)
     codes = np.ascontiguousarray(track_ids).view(np.uint32).reshape(len(track_ids), width).astype(np.uint64)
@@ -109,8 +96,6 @@ def augment(
     ----------
     inputs : dict
         Result of `msd_spark.core.model_inputs.model_inputs`.
-    track_ids : numpy.ndarray
-        Shape ``(n,)``.
     mean : mapping
         Means of chroma, timbre and lyric vector over the train split, by input.
     key : tuple of int
@@ -176,20 +161,10 @@ def mix(
     alpha: float,
     key: tuple[int, int],
 ) -> tuple[Inputs, np.ndarray, np.ndarray]:
-    """Return inputs, soft truths and weights of examples that are mixed with their neighbour in the batch.
+    """Return inputs, soft truths and weights of examples mixed with their batch neighbours.
 
-    Parameters
-    ----------
-    truth : numpy.ndarray
-        Shape ``(n, size)``: soft truths.
-    weights : numpy.ndarray
-        Shape ``(n,)``.
-    mean : mapping
-        As for `augment`.
-    alpha : float
-        Parameter of Beta(alpha, alpha), the distribution of shares.
-    key : tuple of int
-        Seed and epoch.
+    `truth` has shape ``(n, size)``, and shares are drawn from Beta(alpha, alpha); `mean` and `key` are those of
+    `augment`.
 
     Notes
     -----

@@ -23,13 +23,7 @@ class Dataset:
 
     @classmethod
     def open(cls, warehouse: Warehouse, name: str) -> Dataset:
-        """Open ``dataset/NAME`` of a warehouse.
-
-        Raises
-        ------
-        UserError
-            If it is missing or incomplete.
-        """
+        """Open ``dataset/NAME`` of a warehouse, which must be complete."""
         warehouse.require("dataset", name)
         return cls(warehouse, warehouse.read_json("dataset", name, METADATA))
 

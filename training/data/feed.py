@@ -39,13 +39,7 @@ class FeedSettings(Settings):
 
 @dataclass(frozen=True)
 class Feed:
-    """Makes the batches of a training step from examples.
-
-    Attributes
-    ----------
-    of_classes : numpy.ndarray
-        Shape ``(size,)``: the weight of each class.
-    """
+    """Makes training batches from examples; `of_classes` has the weight of each class."""
 
     dataset: Dataset
     target: Target
@@ -68,14 +62,9 @@ class Feed:
         return inputs, truth, weights
 
     def steps(self, make: Callable[[], Iterator[Batch]], epoch: int) -> Iterator[TensorBatch]:
-        """Yield batches of tensors, made by a thread that runs ahead of the training.
+        """Yield batches of tensors from `make()`, called in a thread that runs ahead.
 
         `tf.data.Dataset.from_generator` takes twice the CPU time per example (`make bench-training`) and wraps errors.
-
-        Parameters
-        ----------
-        make : callable
-            Returns the batches; called in the thread.
         """
         import tensorflow as tf
 

@@ -16,14 +16,8 @@ import numpy as np
 class RankPlan:
     """The files of one rank in one epoch.
 
-    Attributes
-    ----------
-    files : tuple of int
-        Places in the list of files, in reading order.
-    rows : int
-        Examples in these files.
-    steps : int
-        Batches with padding; the same for every rank.
+    `files` are places in the list of files, in reading order, and `rows` the number of their examples. `steps` counts
+    batches with padding and is the same for every rank.
     """
 
     files: tuple[int, ...]
@@ -36,24 +30,17 @@ def plan_epoch(
 ) -> list[RankPlan]:
     """Split the files of a split among ranks; return one plan per rank.
 
+    Each file in turn goes to the rank with the fewest rows so far. With files of equal size, a step therefore reads
+    the same files on one rank and on several.
+
     Parameters
     ----------
     rows : sequence of int
         Examples in each file.
     batch : int
         Examples per rank per step.
-    seed, epoch : int, optional
-        Determine the order of the files. Without an epoch the files keep their order.
-
-    Raises
-    ------
-    ValueError
-        If `ranks` or `batch` is less than 1.
-
-    Notes
-    -----
-    Each file in turn goes to the rank with the fewest rows so far. With files of equal size, a step therefore reads
-    the same files on one rank and on several.
+    epoch : int, optional
+        Determines the order of the files, with the seed; without an epoch the files keep their order.
     """
     if ranks < 1 or batch < 1:
         raise ValueError(f"ranks is {ranks} and batch is {batch}; allowed: 1 or more")

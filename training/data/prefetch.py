@@ -25,13 +25,8 @@ class _End:
 def prefetched(make: Callable[[], Iterator[Item]], ahead: int = 4) -> Iterator[Item]:
     """Yield the items of `make()`, produced by a thread that is at most `ahead` items in front.
 
-    The thread ends when the generator is exhausted, fails or is closed. An error of `make` or its generator is raised
-    unchanged, after the items before it.
-
-    Parameters
-    ----------
-    make : callable
-        Returns a generator; called in the thread.
+    `make` is called in the thread, which ends when the generator is exhausted, fails or is closed. An error of `make`
+    or its generator is raised unchanged, after the items before it.
     """
     queue: Queue[Item | _End] = Queue(max(ahead, 1))
     closed = threading.Event()

@@ -31,8 +31,6 @@ class Batch:
     ----------
     track_ids, artist_groups : numpy.ndarray
         Shape ``(batch,)``, str; empty strings in the padding.
-    inputs : dict
-        Inputs of the model by name.
     truth : numpy.ndarray
         Shape ``(batch,)``, int32, or ``(batch, size)``, float32: the target's column.
     present : numpy.ndarray
@@ -115,13 +113,7 @@ class _RowGroups:
 
 
 def to_numpy(column: pa.ChunkedArray) -> np.ndarray:
-    """Return a column as an array ``(n,)``, or ``(n, width)`` for lists, without a copy if possible.
-
-    Raises
-    ------
-    UserError
-        If the lists have different widths.
-    """
+    """Return a column as an array ``(n,)``, or ``(n, width)`` for lists; copy only if needed."""
     if not pa.types.is_list(column.type):
         values = column.to_numpy()
         return values.astype(str) if pa.types.is_string(column.type) else values
@@ -134,13 +126,7 @@ def to_numpy(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def to_batch(columns: Columns | None, size: int, geometry: Geometry, target: Target) -> Batch:
-    """Return a batch of `size` examples, padded with zeros of weight 0.
-
-    Raises
-    ------
-    UserError
-        If a truth does not fit the target.
-    """
+    """Return a batch of `size` examples, padded with zeros of weight 0."""
     n_rows = 0 if columns is None else len(columns["track_id"])
     track_ids, artist_groups = (np.full(size, "", dtype="U32") for _ in range(2))
     truth = target.empty_truth(size)
@@ -201,12 +187,8 @@ def batches(
         Seed, epoch and rank, for shuffling.
     tally : Tally, optional
         Counts the rows, also those beyond the last step, which are not yielded. The caller compares the counts of all
-        ranks with the plan: if only one rank stopped, the others would wait for it.
-
-    Raises
-    ------
-    UserError
-        Without a tally, if the files have another number of rows than planned.
+        ranks with the plan: if only one rank stopped, the others would wait for it. Without a tally, another number
+        of rows than planned is an error.
     """
     groups = read_row_groups([addresses[file] for file in plan.files], columns_for(target))
     generator = np.random.default_rng(list(seed))

@@ -40,15 +40,7 @@ class TrainingTruths:
     def of(
         cls, track_ids: np.ndarray, artist_groups: np.ndarray, true: np.ndarray, present: np.ndarray, size: int
     ) -> TrainingTruths:
-        """Summarise the truths of the train split.
-
-        Parameters
-        ----------
-        true : numpy.ndarray
-            Shape ``(n,)`` for classes, ``(n, size)`` for tags and factors.
-        present : numpy.ndarray
-            Shape ``(n,)``, bool: whether the example has the target.
-        """
+        """Summarise the truths of the train split; those that are not `present` are ignored."""
         known = true[present]
         if true.ndim == 1:
             prior = np.bincount(known, minlength=size) / max(1, len(known))
@@ -64,16 +56,7 @@ def stratified_random(
 
     The metrics are those of the expected confusion matrix: of `n` examples of a class, ``n * shares[k]`` are guessed
     as class `k`. Accuracy, balanced accuracy and recall are expected values; F1, a ratio, is approximate. Intervals
-    cover the choice of songs, not the randomness of the guesses.
-
-    Parameters
-    ----------
-    true : numpy.ndarray
-        Shape ``(n,)``: classes.
-    shares : numpy.ndarray
-        Shape ``(n_classes,)``, of the train split.
-    ordinal : bool
-        Add ``off_by_one_accuracy``, for ordered classes.
+    cover the choice of songs, not the randomness of the guesses. Ordered classes also get ``off_by_one_accuracy``.
     """
     support = np.bincount(true, minlength=len(shares))
     by_class = {
@@ -103,11 +86,6 @@ def artist_mean_scores(groups: np.ndarray, training: TrainingTruths) -> tuple[np
 
     The shares of the train split count as one more song of each artist. In a split by artist no artist is known, so
     this baseline equals the majority; in a split by track it shows the value of knowing the artist.
-
-    Parameters
-    ----------
-    groups : numpy.ndarray
-        Shape ``(n,)``: artist groups of the evaluated examples.
 
     Returns
     -------

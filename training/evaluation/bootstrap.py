@@ -27,15 +27,7 @@ metric is undefined on a resample."""
 
 @dataclass(frozen=True)
 class Artists:
-    """The artist group of each example.
-
-    Attributes
-    ----------
-    index : numpy.ndarray
-        Shape ``(n,)``: number of the group of each example.
-    count : int
-        Number of groups.
-    """
+    """The artist group of each example, as an `index` ``(n,)`` from 0 to ``count - 1``."""
 
     index: np.ndarray
     count: int
@@ -54,14 +46,8 @@ class Artists:
     def matrix(self, rows: np.ndarray, n_rows: int, chosen: np.ndarray | None = None) -> sparse.csr_matrix:
         """Return the number of examples per row and artist: shape ``(n_rows, n_artists)``.
 
-        Multiplied by how often each artist is drawn, it is the weight of each row in a resample.
-
-        Parameters
-        ----------
-        rows : numpy.ndarray
-            Shape ``(n_chosen,)``: row of each chosen example.
-        chosen : numpy.ndarray, optional
-            Indices of the examples; all by default.
+        Multiplied by how often each artist is drawn, it is the weight of each row in a resample. `rows` has the row of
+        each example, or of each one at the indices `chosen`.
         """
         columns = self.index if chosen is None else self.index[chosen]
         return sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(n_rows, self.count))
@@ -69,11 +55,6 @@ class Artists:
 
 def resample(statistics: Mapping[str, Statistic], artists: Artists, bootstrap: Bootstrap) -> dict[str, Any]:
     """Return the metrics of every resample, the same resamples for all candidates.
-
-    Parameters
-    ----------
-    statistics : mapping
-        By candidate: the model, or a baseline.
 
     Returns
     -------
@@ -110,10 +91,7 @@ def together(*statistics: Statistic) -> Statistic:
 class Candidate:
     """Metrics on a split, and the statistic that computes the main ones on resamples.
 
-    Attributes
-    ----------
-    metrics : dict
-        Content of ``metrics.json``: numbers, None where a metric is undefined, lists and dicts of these.
+    `metrics` is the content of ``metrics.json``: numbers, None where a metric is undefined, lists and dicts of these.
     """
 
     metrics: dict[str, Any]
@@ -121,15 +99,10 @@ class Candidate:
 
 
 def with_intervals(candidates: dict[str, Candidate], artists: Artists, bootstrap: Bootstrap) -> dict[str, Any]:
-    """Return the metrics of each candidate with ``intervals``, and their differences from the first candidate.
+    """Return each candidate's metrics with ``intervals``, and differences from the first.
 
-    All candidates share the resamples, so ``first_minus_this`` is the interval of the difference itself. A single
-    artist cannot be resampled: then there are no intervals.
-
-    Parameters
-    ----------
-    candidates : dict
-        The model first.
+    The first candidate is the model. All share the resamples, so ``first_minus_this`` is the interval of the difference
+    itself. A single artist cannot be resampled: then there are no intervals.
     """
     evaluated = {
         name: candidate.metrics | {"artists": artists.count, "intervals": {}} for name, candidate in candidates.items()

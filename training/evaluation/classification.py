@@ -66,16 +66,7 @@ def classification_metrics(
 ) -> dict[str, Any]:
     """Return the metrics of a classifier on at least one example.
 
-    Parameters
-    ----------
-    true : numpy.ndarray
-        Shape ``(n,)``: classes.
-    scores : numpy.ndarray
-        Shape ``(n, n_classes)``: probabilities.
-    classes : sequence of str
-        Names by index.
-    ordinal : bool
-        Add `ordinal_metrics`, for ordered classes such as deciles.
+    `scores` are probabilities of shape ``(n, n_classes)``. Ordered classes such as deciles also get `ordinal_metrics`.
 
     Returns
     -------
@@ -123,12 +114,8 @@ def classification_metrics(
 def ordinal_metrics(true: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
     """Return the metrics that depend on the order of the classes.
 
-    Returns
-    -------
-    dict
-        ``off_by_one_accuracy``: share of examples predicted as their class or a neighbour of it.
-        ``spearman``: rank correlation of the true class and the expected class ``sum_k k p_k``; None if one of them is
-        constant.
+    ``off_by_one_accuracy`` is the share of examples predicted as their class or a neighbour of it; ``spearman`` is the
+    rank correlation of the true class and the expected class ``sum_k k p_k``, None if one of them is constant.
     """
     predicted = probabilities.argmax(axis=1)
     # Rounded, so that rounding errors of the sum do not break ties.
@@ -141,27 +128,12 @@ def ordinal_metrics(true: np.ndarray, probabilities: np.ndarray) -> dict[str, An
 
 
 def calibration_metrics(true: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:
-    """Return the expected calibration error and the rows of a reliability diagram [1]_.
+    """Return ``expected_calibration_error``, and ``reliability``: one row per non-empty bin.
 
-    The confidence of a prediction is its highest probability. Confidences are grouped into 15 bins of equal width,
-    ``((b - 1) / 15, b / 15]``; the error is ``sum_b n_b / n |accuracy_b - confidence_b|``.
-
-    Parameters
-    ----------
-    true : numpy.ndarray
-        Shape ``(n,)``: classes.
-    probabilities : numpy.ndarray
-        Shape ``(n, n_classes)``; each row sums to 1.
-
-    Returns
-    -------
-    dict
-        ``expected_calibration_error``, and ``reliability``: one row per bin that is not empty.
-
-    References
-    ----------
-    .. [1] C. Guo, G. Pleiss, Y. Sun, K. Weinberger, "On Calibration of Modern Neural Networks", ICML 2017,
-       equations 2 to 5.
+    The confidence of a prediction is its highest probability; each row of `probabilities` sums to 1. Confidences are
+    grouped into 15 bins of equal width, ``((b - 1) / 15, b / 15]``; the error is
+    ``sum_b n_b / n |accuracy_b - confidence_b|``: C. Guo, G. Pleiss, Y. Sun, K. Weinberger, "On Calibration of Modern
+    Neural Networks", ICML 2017, equations 2 to 5.
     """
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == true

@@ -10,17 +10,8 @@ from training.evaluation.bootstrap import Artists, Statistic
 def confusion_metrics(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """Return accuracy, balanced accuracy, macro F1 and weighted F1 of confusion matrices.
 
-    Balanced accuracy and macro F1 are means over the classes that have an example.
-
-    Parameters
-    ----------
-    confusion : numpy.ndarray
-        Shape ``(…, n_classes, n_classes)``: one row per true class; counts or weights.
-
-    Returns
-    -------
-    dict
-        Arrays of shape ``(…)``; NaN for a matrix of zeros.
+    Balanced accuracy and macro F1 are means over the classes that have an example. `confusion` has shape
+    ``(…, n_classes, n_classes)``, one row per true class, of counts or weights; a matrix of zeros has NaN.
     """
     support, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
     correct = np.diagonal(confusion, axis1=-2, axis2=-1)

@@ -15,16 +15,9 @@ LESS_IS_BETTER = frozenset({LOSS, "log_loss", "mean_squared_error"})
 
 
 def cost_of_epoch(row: Mapping[str, float], target: Target | type[Target], by: str) -> float:
-    """Return the cost of an epoch: the best epoch has the lowest.
+    """Return the cost of an epoch, given its row of the history: the best epoch has the lowest.
 
     If there is no validation split, or its metric is undefined, the last epoch is the best.
-
-    Parameters
-    ----------
-    row : mapping
-        A row of the history: ``epoch``, and ``validation_…`` metrics if there is a validation split.
-    by : str
-        One of `BEST_BY`.
 
     Examples
     --------

@@ -21,13 +21,8 @@ from training.evaluation.baselines import TrainingTruths
 class Fit:
     """Mapping between the truths of a dataset and the outputs of a run.
 
-    Attributes
-    ----------
-    target : Target
-        What is evaluated: the run's classes or factors, or the dataset's tags.
-    places : numpy.ndarray
-        Shape ``(size of the dataset's target,)``: the run's output for each class of the dataset; -1 for a class that
-        the run does not have and that has no example in the split.
+    `target` is what is evaluated: the run's classes or factors, or the dataset's tags. `places` has the run's output
+    for each class of the dataset; -1 for a class that the run does not have and that has no example in the split.
     """
 
     target: Target
@@ -58,19 +53,7 @@ def fit_to(metadata: Mapping[str, Any], dataset: Dataset, target: Target, split:
 
     Geometry and lyric vectors must be equal; normalisation is part of the model. Genres are matched by name; a genre
     that the run does not have must have no example in the split. Tags are matched by name, and only those of the
-    dataset are evaluated.
-
-    Parameters
-    ----------
-    metadata : mapping
-        Metadata of the run.
-    target : Target
-        The run's target in the dataset.
-
-    Raises
-    ------
-    UserError
-        If they do not fit, with the remedy.
+    dataset are evaluated. `target` is the run's target in the dataset.
     """
     run, name = metadata["run"], dataset.name
     geometry, lyrics = Geometry(**metadata["geometry"]), metadata["arguments"].get("inputs") != "audio"

@@ -39,13 +39,7 @@ def functions_of(target: Target) -> tuple[Callable[..., dict[str, Any]], Callabl
 
 
 def epoch_metrics(target: Target, predictions: Predictions) -> dict[str, Any]:
-    """Return the metrics of a model without intervals; empty if no example has the target.
-
-    Raises
-    ------
-    DivergedError
-        If a score is not finite.
-    """
+    """Return the metrics of a model without intervals; empty if no example has the target."""
     with_truth = predictions.judged()
     if not len(with_truth):
         return {}
@@ -55,25 +49,14 @@ def epoch_metrics(target: Target, predictions: Predictions) -> dict[str, Any]:
 
 
 def candidate_of(target: Target, true: np.ndarray, scores: np.ndarray, artists: Artists) -> Candidate:
-    """Return the metrics and the statistic of scores of shape ``(n, size)``.
-
-    Raises
-    ------
-    DivergedError
-        If a score is not finite.
-    """
+    """Return the metrics and the statistic of scores of shape ``(n, size)``."""
     check_finite(scores)
     metrics, statistic = functions_of(target)
     return Candidate(metrics(true, scores, target.class_names), statistic(true, scores, artists))
 
 
 def check_finite(scores: np.ndarray) -> None:
-    """Check that all scores are finite.
-
-    Raises
-    ------
-    DivergedError
-    """
+    """Raise `DivergedError` unless all scores are finite."""
     wrong = int((~np.isfinite(scores)).any(axis=1).sum())
     if wrong:
         raise DivergedError(
@@ -88,26 +71,18 @@ def judge(
     learned: Mapping[str, tuple[np.ndarray, dict[str, Any]]] | None = None,
     bootstrap: Bootstrap | None = None,
 ) -> dict[str, Any]:
-    """Return the metrics of the model and the baselines on one split.
+    """Return the metrics of the model and the baselines on one split, ``model`` first.
+
+    Empty if no example has the target; examples without it are left out.
 
     Parameters
     ----------
     predictions : Predictions
-        Of the entire split, sorted by track id; examples without the target are left out.
+        Of the entire split, sorted by track id.
     training : TrainingTruths, optional
         Input of the simple baselines; without it there are none.
     learned : mapping, optional
         Other baselines by name: scores of the examples that have the target, and notes for ``metrics.json``.
-
-    Returns
-    -------
-    dict
-        By candidate, ``model`` first. Empty if no example has the target.
-
-    Raises
-    ------
-    DivergedError
-        If a score is not finite.
     """
     with_truth = predictions.judged()
     if not len(with_truth):
@@ -153,18 +128,10 @@ def judge_splits(
     inputs: str = "both",
     bootstrap: Bootstrap | None = None,
 ) -> dict[str, Any]:
-    """Return the content of ``metrics.json``: by split, the metrics of the model and the baselines.
+    """Return the content of ``metrics.json``: metrics of the model and baselines by split.
 
-    Parameters
-    ----------
-    dataset : Dataset
-        The dataset that the run was trained on.
-    predictions : mapping
-        By split.
-    baselines : str
-        One of `training.evaluation.baselines.BASELINES`.
-    inputs : str
-        Inputs of the model and of the linear baseline: ``audio``, ``lyrics`` or ``both``.
+    The dataset is the one that the run was trained on. `baselines` is one of
+    `training.evaluation.baselines.BASELINES`; the linear one has the same `inputs` as the model.
     """
     linear: Linear | None = None
     if baselines == "all" and any(made.present.any() for made in predictions.values()):

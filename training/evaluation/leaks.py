@@ -9,15 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Leak:
-    """Number of evaluated examples, and of those that overlap with the training examples of a run.
-
-    Attributes
-    ----------
-    same_tracks : int
-        Evaluated tracks that are training examples.
-    known_artists : int
-        Evaluated artist groups that have training examples.
-    """
+    """Numbers of evaluated examples, and of tracks and artists that the run was trained on."""
 
     examples: int
     same_tracks: int
@@ -41,13 +33,6 @@ def find_leak(
     """Compare evaluated examples with training examples, by track id and by artist group.
 
     Datasets of different catalogues may name the same artist group differently; tracks are compared by id.
-
-    Parameters
-    ----------
-    track_ids, artist_groups : numpy.ndarray
-        Shape ``(n,)``: of the evaluated examples.
-    trained_tracks, trained_groups : numpy.ndarray
-        Shape ``(n_trained,)``: of the training examples.
     """
     known = np.isin(artist_groups, trained_groups)
     return Leak(

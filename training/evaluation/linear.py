@@ -44,10 +44,7 @@ Predict = Callable[[np.ndarray], np.ndarray]
 class Linear:
     """A fitted baseline.
 
-    Attributes
-    ----------
-    notes : dict
-        The chosen ``strength``, the validation loss of each strength, and the number of training examples.
+    `notes` are the chosen ``strength``, the validation loss of each strength, and the number of training examples.
     """
 
     predict: Predict
@@ -57,12 +54,8 @@ class Linear:
 def fit_linear(target: Target, train: Features, validation: Features) -> Linear:
     """Fit at several strengths and keep the model with the lowest validation loss.
 
-    Strengths are tried from the strongest; the search stops after two in a row without improvement.
-
-    Parameters
-    ----------
-    train, validation : Features
-        The train split has at least one example.
+    Strengths are tried from the strongest; the search stops after two in a row without improvement. The train split
+    must have an example.
     """
     scaler = StandardScaler().fit(train.values)
     values, has_validation = scaler.transform(train.values).astype(np.float64), len(validation.track_ids) > 0

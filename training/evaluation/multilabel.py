@@ -29,14 +29,7 @@ def multilabel_statistic(true: np.ndarray, scores: np.ndarray, artists: Artists)
 
 
 def multilabel_metrics(true: np.ndarray, scores: np.ndarray, tags: Sequence[str]) -> dict[str, Any]:
-    """Return the metrics of a tagger on at least one example.
-
-    Parameters
-    ----------
-    true, scores : numpy.ndarray
-        Shape ``(n, n_tags)``: 0 or 1, and probabilities.
-    tags : sequence of str
-        Names by index.
+    """Return the metrics of a tagger on at least one example; arrays are ``(n, n_tags)``.
 
     Returns
     -------

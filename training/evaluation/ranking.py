@@ -59,12 +59,7 @@ class RankedScores:
         """Return the average precision of each weighting, NaN where no positive has weight.
 
         The sum over thresholds of precision times the step in recall, without interpolation, as in scikit-learn's
-        `average_precision_score`.
-
-        Parameters
-        ----------
-        drawn : numpy.ndarray
-            Shape ``(n_artists, m)``: weights of the artists' examples.
+        `average_precision_score`. `drawn` has shape ``(n_artists, m)``: weights of the artists' examples.
         """
         positives = self.positives @ drawn
         passed = np.cumsum(self.passed @ drawn, axis=0)

@@ -26,14 +26,7 @@ def cosines(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
 
 
 def regression_metrics(true: np.ndarray, scores: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
-    """Return the metrics of a regression on at least one example.
-
-    Parameters
-    ----------
-    true, scores : numpy.ndarray
-        Shape ``(n, size)``.
-    names : sequence of str
-        Names of the dimensions.
+    """Return the metrics of a regression on at least one example; arrays are ``(n, size)``.
 
     Returns
     -------

@@ -44,15 +44,9 @@ class Features:
 
 
 def song_features(columns: Mapping[str, np.ndarray], geometry: Geometry, inputs: str = "both") -> np.ndarray:
-    """Return the features of songs.
+    """Return the features of songs, from `COLUMNS` with ``chroma`` and ``timbre`` as flat rows.
 
-    Parameters
-    ----------
-    columns : mapping
-        `COLUMNS`: ``chroma`` and ``timbre`` as flat rows, ``lyric_vector`` of shape ``(n, lyric_size)``, the others of
-        shape ``(n,)``.
-    inputs : str
-        ``audio``, ``lyrics`` or ``both``.
+    `inputs` is ``audio``, ``lyrics`` or ``both``.
 
     Returns
     -------
@@ -80,13 +74,10 @@ def song_features(columns: Mapping[str, np.ndarray], geometry: Geometry, inputs:
 def read_columns(
     dataset: Dataset, split: str, names: list[str], limit: int | None = None
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yield columns of a split's examples, one file at a time; list columns as arrays of shape ``(n, width)``.
+    """Yield columns of a split's examples, one file at a time; lists as arrays ``(n, width)``.
 
-    Parameters
-    ----------
-    limit : int, optional
-        Stop after the file that reaches this number of examples. Examples are in the order of a hash of their track
-        ids, so the first files are a random sample.
+    Stops after the file that reaches `limit` examples. Examples are in the order of a hash of their track ids, so the
+    first files are a random sample.
     """
     n_read = 0
     for number in range(len(dataset.rows(split))):
@@ -109,14 +100,7 @@ def read_features(
 ) -> Features:
     """Return the features and truths of the examples of a split that have the target.
 
-    Memory: the examples of one file, and 612 bytes per example.
-
-    Parameters
-    ----------
-    inputs : str
-        ``audio``, ``lyrics`` or ``both``.
-    limit : int, optional
-        See `read_columns`.
+    Memory: the examples of one file, and 612 bytes per example. See `read_columns` for `limit`.
     """
     track_ids, values, truths = [], [], []
     for columns in read_columns(dataset, split, ["track_id", target.column, target.presence, *COLUMNS], limit):

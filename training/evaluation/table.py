@@ -27,15 +27,7 @@ SHORT = {
 
 
 def metrics_table(metrics: Mapping[str, Mapping[str, Mapping[str, Any]]], names: tuple[str, ...]) -> str:
-    """Return a table with one row per split and candidate.
-
-    Parameters
-    ----------
-    metrics : mapping
-        Content of ``metrics.json``: by split, then by candidate.
-    names : tuple of str
-        The metrics to show.
-    """
+    """Return metrics of ``metrics.json`` as a table with one row per split and candidate."""
     rows = [
         (split, candidate.replace("_", " "), own["examples"], *(with_interval(own, name) for name in names))
         for split, candidates in metrics.items()

@@ -31,12 +31,7 @@ BOTH = "segments"
 class Responses:
     """The highest responses of the filters of one convolution.
 
-    Attributes
-    ----------
-    stream : str
-        ``chroma``, ``timbre`` or `BOTH`.
-    top : TopSegments
-        Its song numbers are indices of the sample.
+    `stream` is ``chroma``, ``timbre`` or `BOTH`; song numbers in `top` are indices of the sample.
     """
 
     layer: str
@@ -46,18 +41,7 @@ class Responses:
 
 
 def sample_songs(dataset: Dataset, size: int, seed: int) -> Columns:
-    """Return a seeded sample of at most `size` tracks of all splits, sorted by track id.
-
-    Returns
-    -------
-    dict
-        `INPUT_COLUMNS` of the examples.
-
-    Raises
-    ------
-    UserError
-        If the dataset has no examples.
-    """
+    """Return `INPUT_COLUMNS` of a seeded sample of at most `size` tracks, sorted by track id."""
     files = [(split, number) for split in SPLITS for number in range(len(dataset.rows(split)))]
     addresses = [address for split in SPLITS for address in dataset.addresses(split)]
     tracks_of_file = [dataset.read(*file, ["track_id"])["track_id"].to_pylist() for file in files]
@@ -98,16 +82,9 @@ def convolution_outputs(model: keras.Model, names: list[str]) -> Callable[[Mappi
 def filter_responses(
     model: keras.Model, songs: Columns, geometry: Geometry, top: int, batch: int
 ) -> tuple[list[Responses], list[str]]:
-    """Return the responses of each convolution, and the convolutions whose positions depend on the entire song.
+    """Return responses per convolution, and convolutions that depend on the entire song.
 
-    Parameters
-    ----------
-    songs : dict
-        Result of `sample_songs`.
-    top : int
-        Songs per filter.
-    batch : int
-        Songs per call of the model.
+    `songs` is the result of `sample_songs`, `top` the number of songs per filter, `batch` songs per call of the model.
     """
     fields = receptive_fields(model.get_config())
     mixed = [

@@ -36,17 +36,10 @@ OVERALL = (PROBABILITY, "macro_f1", "accuracy")
 
 
 def hide(inputs: Mapping[str, np.ndarray], part: str, normalisation: Normalisation) -> dict[str, np.ndarray]:
-    """Return a model's inputs with a part hidden.
+    """Return a model's inputs with a part, a key of `HIDDEN`, hidden.
 
     Without lyrics, a song has the inputs of a song that has none. Hidden chroma and timbre are the mean of the train
     split in every segment, which the model scales to 0; the number of segments remains visible.
-
-    Parameters
-    ----------
-    inputs : mapping
-        Result of `msd_spark.core.model_inputs.model_inputs`.
-    part : str
-        A key of `HIDDEN`.
     """
     hidden = dict(inputs)
     for name in HIDDEN[part]:
@@ -58,16 +51,10 @@ def hide(inputs: Mapping[str, np.ndarray], part: str, normalisation: Normalisati
 
 
 def occlusion_statistic(true: np.ndarray, scores: np.ndarray, artists: Artists) -> Statistic:
-    """Return the statistic of accuracy, macro F1, and of F1 and mean probability of the true class.
+    """Return the statistic of accuracy, and of F1 and true-class probability by class.
 
-    The metrics of class `k` are named ``f1 k`` and ``probability k``.
-
-    Parameters
-    ----------
-    true : numpy.ndarray
-        Shape ``(n,)``: classes.
-    scores : numpy.ndarray
-        Shape ``(n, n_classes)``: probabilities.
+    Macro F1 is included. The metrics of class `k` are named ``f1 k`` and ``probability k``; `scores` are probabilities
+    ``(n, n_classes)``.
     """
     n, n_classes = scores.shape
     probabilities = as_probabilities(scores)
@@ -96,14 +83,8 @@ def occlusion_table(
 ) -> pa.Table:
     """Return rows of `msd_spark.core.schemas.OCCLUSION`.
 
-    Parameters
-    ----------
-    predictions : mapping
-        By `FULL` and the keys of `HIDDEN`: scores of the same examples in the same order, all with a class.
-    classes : sequence of str
-        Names by index.
-    has_lyrics : numpy.ndarray
-        Shape ``(n,)``, bool.
+    `predictions` are by `FULL` and the keys of `HIDDEN`: scores of the same examples in the same order, all with a
+    class. `has_lyrics` has shape ``(n,)``, bool.
     """
     full = predictions[FULL]
     artists, everything = Artists.of(full.artist_groups), np.ones(len(full), bool)

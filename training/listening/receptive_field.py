@@ -57,18 +57,11 @@ Fields = Mapping[str, ReceptiveField]
 
 
 def receptive_fields(config: Mapping[str, Any]) -> dict[str, Fields]:
-    """Return the receptive fields [1]_ of each convolution, by its name, in the model's order.
+    """Return the receptive fields of each convolution, by its name, in the model's order.
 
-    Convolutions behind a layer that mixes all positions (attention, recurrence) are left out.
-
-    Parameters
-    ----------
-    config : mapping
-        ``model.get_config()`` of a functional model.
-
-    References
-    ----------
-    .. [1] A. Araujo, W. Norris, J. Sim, "Computing receptive fields of convolutional neural networks", Distill, 2019.
+    Convolutions behind a layer that mixes all positions (attention, recurrence) are left out. `config` is
+    ``model.get_config()`` of a functional model. Source: A. Araujo, W. Norris, J. Sim, "Computing receptive fields of
+    convolutional neural networks", Distill, 2019.
     """
     layers = {layer["name"]: layer for layer in config["layers"]}
 

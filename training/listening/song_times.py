@@ -16,10 +16,7 @@ from msd_spark.core.warehouse import Warehouse
 class RowTimes(NamedTuple):
     """Start times of the rows of an example, and the end of the last row.
 
-    Attributes
-    ----------
-    starts : numpy.ndarray
-        Shape ``(n,)``, seconds; includes rows after the end of the example.
+    `starts` has shape ``(n,)``, in seconds, and includes rows after the end of the example.
     """
 
     starts: np.ndarray

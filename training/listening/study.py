@@ -35,13 +35,7 @@ FILTERS_FILE, OCCLUSION_FILE, SUMMARY_FILE = "filters.parquet", "occlusion.parqu
 
 
 def study(options: ListenOptions, run: str) -> tuple[dict[str, Any], pa.Table]:
-    """Write ``studies/RUN``; return its summary and the rows of occlusion.
-
-    Raises
-    ------
-    UserError
-        If the run or its dataset is missing, or they do not fit.
-    """
+    """Write ``studies/RUN`` of a finished run; return its summary and the rows of occlusion."""
     warehouse = Warehouse(options.warehouse)
     metadata = read_run(warehouse, run)
     dataset = Dataset.open(warehouse, str(metadata["dataset"]["name"]))

@@ -6,15 +6,10 @@ import numpy as np
 
 
 class TopSegments:
-    """The highest activations of each filter of a layer, at most one per song.
+    """The highest activations of each filter of a layer, at most one per song and `top` per filter.
 
     Ties are resolved in favour of the lower song number and the earlier position, so that the result does not depend on
     the batches. Activations of 0 or less are ignored.
-
-    Parameters
-    ----------
-    top : int
-        Songs per filter.
 
     Attributes
     ----------
@@ -30,16 +25,10 @@ class TopSegments:
         self.places = np.zeros((n_filters, top), np.int64)
 
     def add(self, songs: np.ndarray, activations: np.ndarray, inside: np.ndarray) -> None:
-        """Add songs, each of which is added once.
+        """Add songs, each of which is added once, given their numbers.
 
-        Parameters
-        ----------
-        songs : numpy.ndarray
-            Shape ``(n,)``: numbers of the songs.
-        activations : numpy.ndarray
-            Shape ``(n, n_places, n_filters)``.
-        inside : numpy.ndarray
-            Shape ``(n, n_places)``, bool: positions within the song; others are ignored.
+        `activations` has shape ``(n, n_places, n_filters)``. Positions where `inside` ``(n, n_places)`` is False are
+        beyond the end of the song and ignored.
         """
         masked = np.where(inside[:, :, None], activations, -np.inf)
         places = masked.argmax(axis=1)

@@ -31,10 +31,7 @@ LAST, BEST = "last.npz", "best.keras"
 class Checkpoints:
     """The checkpoints of one run.
 
-    Parameters
-    ----------
-    settings : mapping
-        Everything that decides the result of the training; a checkpoint with other settings is rejected.
+    `settings` are all that decide the result of the training; a checkpoint with other settings is rejected.
     """
 
     def __init__(self, warehouse: Warehouse, run: str, settings: Mapping[str, Any]) -> None:
@@ -52,13 +49,7 @@ class Checkpoints:
         return (RUNS, self.run, UNFINISHED, CHECKPOINTS, *names)
 
     def check_may_begin(self, *, resume: bool) -> None:
-        """Check that the run does not exist, or, to resume it, that it is unfinished or does not exist yet.
-
-        Raises
-        ------
-        UserError
-            With the options that are possible instead.
-        """
+        """Check that the run does not exist, or, to resume it, that it is not finished."""
         if self.exist and resume:
             return
         if self.warehouse.exists(RUNS, self.run, METADATA):
@@ -71,13 +62,7 @@ class Checkpoints:
             )
 
     def begin(self, *, resume: bool, overwrite: bool) -> TrainingState | None:
-        """Return the state to resume from, or None to start.
-
-        Raises
-        ------
-        UserError
-            If neither is possible; see `check_may_begin` and `read`.
-        """
+        """Return the state to resume from, or None to start."""
         if overwrite:
             self.remove()
             return None
@@ -89,13 +74,7 @@ class Checkpoints:
         self.warehouse.remove(*self._names())
 
     def write(self, state: TrainingState) -> None:
-        """Write a state as the last checkpoint.
-
-        Raises
-        ------
-        UserError
-            If it cannot be written.
-        """
+        """Write a state as the last checkpoint."""
         self._write(LAST, to_bytes(state, self.settings))
 
     def write_best(self, model: keras.Model) -> None:
@@ -118,13 +97,7 @@ class Checkpoints:
             raise UserError(f"checkpoint {path} cannot be written: {error}") from error
 
     def read(self) -> TrainingState | None:
-        """Return the last state; None if there is no checkpoint yet.
-
-        Raises
-        ------
-        UserError
-            If the checkpoint is damaged, or was written with other settings.
-        """
+        """Return the last state, which must have the same settings; None without a checkpoint."""
         if not self.exist:
             return None
         path = self.warehouse.path(*self._names(LAST))

@@ -15,18 +15,12 @@ Commit = Callable[[TrainingState], None]
 
 
 def train_elastically(train: Callable[[Ranks, TrainingState | None, Commit], None]) -> None:
-    """Train with the current ranks; start again from the last state whenever a rank leaves or joins.
+    """Train, and start again from the last state whenever a rank leaves or joins.
 
-    Parameters
-    ----------
-    train : callable
-        Trains to the end from a state, or from the start if None, and passes its states to the given function. It is
-        called again after a rank was lost, and at the end of the epoch in which a rank joined. All collectives are
-        called inside it.
-
-    Notes
-    -----
-    An epoch is planned for the ranks at its start. A new rank receives the state of rank 0, which is never a new rank.
+    `train` trains to the end from a state, or from the start if None, and passes its states to the given function. It
+    is called again after a rank was lost, and at the end of the epoch in which a rank joined. All collectives must be
+    called inside it. An epoch is planned for the ranks at its start. A new rank receives the state of rank 0, which is
+    never a new rank.
     """
 
     @hvd.elastic.run

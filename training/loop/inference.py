@@ -28,24 +28,11 @@ def compile_inference(model: keras.Model) -> Infer:
 def predict_split(
     infer: Infer, n_outputs: int, dataset: Dataset, split: str, target: Target, batch: int, ranks: Ranks
 ) -> Predictions | None:
-    """Return the scores of a split's examples on every rank, sorted by track id; None if the split is empty.
+    """Return a split's scores on every rank, sorted by track id; None if it is empty.
 
     A batch has rows of one row group only. So an example is in the same place of the same batch for any number of
-    ranks, and its score is the same to the last digit.
-
-    Parameters
-    ----------
-    n_outputs : int
-        Number of the model's outputs.
-    target : Target
-        The target as in the dataset.
-    batch : int
-        Examples per call of the model; row groups are padded to a multiple of it.
-
-    Raises
-    ------
-    UserError
-        If the files have another number of rows than the dataset's metadata.
+    ranks, and its score is the same to the last digit. Row groups are padded to a multiple of `batch`. The model has
+    `n_outputs`; `target` is that of the dataset.
     """
     rows, addresses = dataset.rows(split), dataset.addresses(split)
     if not sum(rows):

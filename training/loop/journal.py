@@ -36,15 +36,7 @@ class CheckpointSettings(Settings):
 
 
 class Journal:
-    """Writes the checkpoints and the log of a training.
-
-    Parameters
-    ----------
-    model : keras.Model
-        The model in training.
-    begin : TrainingState or None
-        State that the training resumed from.
-    """
+    """Writes the checkpoints and the log of a training, resumed from `begin` if given."""
 
     def __init__(
         self,

@@ -35,20 +35,10 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def epoch_line(row: Mapping[str, Any], epochs: int, metric: str, rate: float, seconds: float) -> str:
-    """Return an epoch as one line; metrics that the history lacks are left out.
+    """Return an epoch's row of the history as one line, without metrics that the row lacks.
 
-    Parameters
-    ----------
-    row : mapping
-        The epoch's row of the history.
-    epochs : int
-        Number of epochs of the training.
-    metric : str
-        The validation metric that the target is judged by.
-    rate : float
-        Rows per second.
-    seconds : float
-        Time of the epoch, with validation.
+    `metric` is the validation metric that the target is judged by, `rate` is in rows per second, and `seconds` include
+    validation.
 
     Examples
     --------
@@ -67,18 +57,8 @@ def epoch_line(row: Mapping[str, Any], epochs: int, metric: str, rate: float, se
 class Progress:
     """Progress of a training.
 
-    Attributes
-    ----------
-    epochs : int
-        Number of epochs.
-    metric : str
-        The validation metric that the target is judged by.
-    shown : bool
-        False on all ranks but rank 0: nothing is printed.
-    bar : bool
-        Whether to draw a bar; else a long epoch gets a line from time to time.
-    clock : callable
-        Returns seconds.
+    Nothing is printed unless `shown`, which is False on all ranks but rank 0. Without a `bar`, a long epoch gets a line
+    from time to time. `metric` is the validation metric that the target is judged by; `clock` returns seconds.
     """
 
     epochs: int

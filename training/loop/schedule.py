@@ -44,14 +44,7 @@ class Schedule(Settings):
         return self.learning_rate * {"none": 1.0, "linear": float(ranks), "sqrt": math.sqrt(ranks)}[self.scaling]
 
     def at(self, progress: float, epochs: int, ranks: int = 1) -> float:
-        """Return the learning rate of a step.
-
-        Parameters
-        ----------
-        progress : float
-            Epochs trained at the end of the step, 2.25 after a quarter of the third epoch.
-        epochs : int
-            Number of epochs of the training.
+        """Return the learning rate of a step that ends after `progress` epochs, such as 2.25.
 
         Examples
         --------

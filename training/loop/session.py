@@ -39,15 +39,7 @@ NOT_RECORDED = ("warehouse", "overwrite", "resume")
 
 
 def checked(options: TrainOptions) -> TrainOptions:
-    """Return the options with the name of the dataset; check everything that needs no TensorFlow.
-
-    Raises
-    ------
-    UserError
-        If the dataset is missing or lacks the target, or the run exists already.
-    OptionError
-        If an option does not fit the model.
-    """
+    """Return the options with the dataset's name; check all that needs no TensorFlow."""
     options.model_settings()
     warehouse = Warehouse(options.warehouse)
     dataset = options.dataset or only_dataset(warehouse)
@@ -81,12 +73,7 @@ def train(
 ) -> FinishedRun | None:
     """Train and evaluate; return the run on rank 0 and None on the others.
 
-    Parameters
-    ----------
-    begin : TrainingState, optional
-        State to resume from, instead of a checkpoint.
-    commit : callable, optional
-        Called with the state after every epoch.
+    `begin` is the state to resume from, instead of a checkpoint; `commit` is called with the state after every epoch.
     """
     from training.loop.journal import Journal
     from training.loop.trainer import Trainer

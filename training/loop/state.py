@@ -23,14 +23,9 @@ RECORD = "record"
 
 @dataclass(frozen=True)
 class Best:
-    """The best epoch so far.
+    """The best epoch so far, counted from 1; 0 before the first epoch.
 
-    Attributes
-    ----------
-    epoch : int
-        Counted from 1; 0 before the first epoch.
-    cost : float
-        Result of `training.evaluation.deciding.cost_of_epoch`; the lowest is the best.
+    `cost` is the result of `training.evaluation.deciding.cost_of_epoch`.
     """
 
     epoch: int = 0
@@ -61,8 +56,6 @@ class TrainingState:
     ----------
     epoch, step : int
         Finished epochs, and finished steps of the next one.
-    weights : tuple of numpy.ndarray
-        Weights of the model, the same on every rank.
     optimizer : tuple of numpy.ndarray
         Variables of the optimizer: moments, iterations, loss scale.
     draws : tuple of numpy.ndarray
@@ -109,12 +102,9 @@ def to_bytes(state: TrainingState, settings: Mapping[str, Any]) -> bytes:
 
 
 def from_bytes(content: bytes) -> tuple[TrainingState, dict[str, Any]]:
-    """Return the state and settings from the result of `to_bytes`.
+    """Return the state and settings from the result of `to_bytes`; pickles are never read.
 
-    Raises
-    ------
-    ValueError
-        If the archive is damaged or has another format; pickles are never read.
+    A damaged archive or another format raises `ValueError`.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:

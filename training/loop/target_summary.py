@@ -16,14 +16,8 @@ from training.ranks.ranks import Ranks
 class TargetSummary:
     """Totals of a target over the train split, with the weights of the examples.
 
-    Attributes
-    ----------
-    examples : float
-        Weight of the examples that have the target.
-    totals : numpy.ndarray
-        Shape ``(size,)``, float64: the weight of each class or label, or the sum of each number.
-    mean_square : float
-        Mean squared length of vectors; 0 for classes.
+    `examples` is the weight of those that have the target. `totals` has shape ``(size,)``, float64: the weight of each
+    class or label, or the sum of each number. `mean_square` is the mean squared length of vectors; 0 for classes.
     """
 
     examples: float
@@ -32,13 +26,7 @@ class TargetSummary:
 
 
 def summarise(dataset: Dataset, target: Target, ranks: Ranks) -> TargetSummary:
-    """Read the target's column of the train split, shared among the ranks.
-
-    Raises
-    ------
-    UserError
-        If no training example has the target.
-    """
+    """Read the target's column of the train split, shared among the ranks."""
     sums = np.zeros(target.size + 2)
     for number in range(ranks.rank, len(dataset.rows("train")), ranks.size):
         table = dataset.read("train", number, [target.column, target.presence, "weight"])

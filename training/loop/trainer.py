@@ -42,13 +42,7 @@ from training.ranks.seeds import drawing_states, seed_dropout
 
 @dataclass
 class Trainer:
-    """A model, its optimizer and the ranks that train it.
-
-    Raises
-    ------
-    UserError
-        If the train split has fewer files than there are ranks, or no example with the target.
-    """
+    """A model, its optimizer and the ranks that train it, at most as many as training files."""
 
     model: keras.Model
     dataset: Dataset
@@ -114,19 +108,8 @@ class Trainer:
     ) -> list[dict[str, Any]]:
         """Train, restore the weights of the best epoch, and return the history: one row per epoch.
 
-        Parameters
-        ----------
-        begin : TrainingState, optional
-            State to resume from.
-        keep : callable, optional
-            Called on every rank with the state after every epoch.
-        keep_steps : int
-            Also call `keep` every so many steps within an epoch; 0: never.
-
-        Raises
-        ------
-        UserError
-            If the loss is not finite, the files have other rows than planned, or the state is of another model.
+        `begin` is the state to resume from. `keep` is called on every rank with the state after every epoch, and also
+        every `keep_steps` steps within an epoch unless that is 0.
         """
         settings, main_metric = self.settings, self.target.main_metrics[0]
         progress = Progress(settings.epochs, main_metric, shown=self.ranks.is_first, bar=is_terminal(sys.stderr))

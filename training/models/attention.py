@@ -17,16 +17,12 @@ SMALLEST_VARIANCE = 1e-3
 
 
 def attention(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:
-    """Return a model with convolutions, residual self-attention [1]_ and attentive pooling [2]_.
+    """Return a model with convolutions, residual self-attention and attentive pooling.
 
-    Chroma and timbre ``(300, 24)`` → convolutions and pooling as in the CNN ``(38, 128)`` → self-attention if
-    `settings.heads` is above 0 → mean and standard deviation over time, weighted by a learned attention ``(256,)`` →
-    dense layers.
-
-    References
-    ----------
-    .. [1] A. Vaswani et al., "Attention is all you need", 2017.
-    .. [2] K. Okabe, T. Koshinaka, K. Shinoda, "Attentive statistics pooling for deep speaker embedding", 2018.
+    Chroma and timbre ``(300, 24)`` → convolutions and pooling as in the CNN ``(38, 128)`` → self-attention (A. Vaswani
+    et al., "Attention is all you need", 2017) if `settings.heads` is above 0 → mean and standard deviation over time,
+    weighted by a learned attention ``(256,)`` (K. Okabe, T. Koshinaka, K. Shinoda, "Attentive statistics pooling for
+    deep speaker embedding", 2018) → dense layers.
     """
     inputs = make_inputs(geometry)
     pooled = []

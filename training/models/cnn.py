@@ -29,21 +29,10 @@ def cnn(geometry: Geometry, target: Target, normalisation: Normalisation, settin
 def convolutions(
     features: keras.KerasTensor, mask: keras.KerasTensor, name: str, settings: ModelSettings
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Return features and mask after convolutions and max pooling.
+    """Return features and mask after convolutions and pooling; `name` prefixes the layers.
 
-    Parameters
-    ----------
-    features : KerasTensor
-        Shape ``(n_segments, n_features)``, 0 in the padding.
-    mask : KerasTensor
-        Shape ``(n_segments,)``.
-    name : str
-        Prefix of the layers' names.
-
-    Returns
-    -------
-    tuple of KerasTensor
-        Shapes ``(n, filters[-1])``, 0 in the padding, and ``(n,)``, 1 if any of the pooled segments exists.
+    The features ``(n_segments, n_features)`` are 0 in the padding, before and after; the pooled mask ``(n,)`` is 1 if
+    any of the pooled segments exists.
     """
     existing = column(mask, f"{name}_there")
     for number, (filters, pool) in enumerate(zip(settings.filters, settings.pools, strict=True), 1):

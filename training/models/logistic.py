@@ -16,14 +16,13 @@ from training.models.settings import ModelSettings, Normalisation
 
 
 def logistic(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:
-    """Return a linear model of the mean (12) and covariance (78) of timbre, the mean of chroma (12) and lyrics.
+    """Return a linear model of statistics of chroma and timbre, and of lyrics.
 
-    The settings `hidden`, `dropout` and `embedding_activation` do not apply.
+    Its features are the mean (12) and covariance (78) of timbre, the mean of chroma (12) and the lyric vector.
 
-    Notes
-    -----
-    The embedding is a linear layer of 50 units, as in all models. With fewer than 50 outputs, two linear layers are
-    equivalent to one, and the scores are those of a multinomial regression.
+    The settings `hidden`, `dropout` and `embedding_activation` do not apply. The embedding is a linear layer of 50
+    units, as in all models. With fewer than 50 outputs, two linear layers are equivalent to one, and the scores are
+    those of a multinomial regression.
 
     Segments are divided by the standard deviations of the train split, so the covariance of an average song is near
     the identity, which is subtracted. Mean and covariance as features of a song: Mandel and Ellis, "Song-level features

@@ -17,17 +17,12 @@ SMALLEST_LENGTH = 1e-6
 
 @dataclass(frozen=True)
 class Loss:
-    """Cross-entropy for classes, mean binary cross-entropy for labels, and length and angle for numbers.
+    """Cross-entropy for classes, mean binary cross-entropy for labels, or a loss for numbers.
 
-    The loss of numbers is the squared error, divided by the mean squared length of the truths, plus 1 minus the cosine.
-    Recommendations use both length and angle; both parts are 1 for a model that always returns 0, so neither dominates.
-
-    Attributes
-    ----------
-    label_weights : numpy.ndarray or None
-        Shape ``(size,)``: weight of each label if a song has it; 1 if not.
-    mean_square : float
-        Mean squared length of the truths in the train split.
+    The loss of numbers is the squared error, divided by the mean squared length of the truths in the train split
+    (`mean_square`), plus 1 minus the cosine. Recommendations use both length and angle; both parts are 1 for a model
+    that always returns 0, so neither dominates. `label_weights` has the weight of each label if a song has it; else it
+    is 1.
     """
 
     target: Target

@@ -13,14 +13,11 @@ from training.models.settings import ModelSettings, Normalisation
 
 
 def lstm(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:
-    """Return a model with two LSTM layers of 10 units per stream; the output at the last segment is used.
+    """Return a model with two LSTM layers of 10 units per stream.
 
-    A stream: ``(300, 12)`` → ``(300, 10)`` → ``(300, 10)`` → ``(10,)``.
-
-    Notes
-    -----
-    The layers have no mask: padding follows the song, so the outputs within the song do not depend on it, and the
-    output at the last segment is selected afterwards. With a mask, cuDNN's fused kernels could not always be used.
+    A stream: ``(300, 12)`` → ``(300, 10)`` → ``(300, 10)`` → ``(10,)``, the output at the last segment of the song. The
+    layers have no mask: padding follows the song, so the outputs within the song do not depend on it. With a mask,
+    cuDNN's fused kernels could not always be used.
     """
     inputs = make_inputs(geometry)
     streams = []

@@ -54,15 +54,8 @@ def head(
 ) -> keras.Model:
     """Return a model that ends in dense layers, the embedding of 50 units and the target's head.
 
-    Parameters
-    ----------
-    audio : sequence of KerasTensor
-        Features ``(n_features,)`` of chroma and timbre; empty if the model uses only lyrics.
-
-    Returns
-    -------
-    keras.Model
-        From the named inputs to scores ``(target.size,)``, float32.
+    `audio` has features ``(n_features,)`` of chroma and timbre and is empty if the model uses only lyrics. The model
+    returns scores ``(target.size,)``, float32.
 
     Notes
     -----

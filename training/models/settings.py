@@ -109,13 +109,7 @@ class ModelOptions(Settings):
     )
 
     def settings(self) -> ModelSettings:
-        """Return the model's settings with the values that were chosen.
-
-        Raises
-        ------
-        OptionError
-            If the model has another number of convolutions.
-        """
+        """Return the model's settings with the values that were chosen."""
         own = DEFAULTS[self.name]
         chosen = {name: getattr(self, name) for name in ("dropout", "filters", "units", "hidden")}
         made = replace(own, inputs=self.inputs, **{name: value for name, value in chosen.items() if value is not None})

@@ -35,10 +35,7 @@ LIGHT = ["track_id", "n_segments", "genre_index", "has_genre"]
 def protocol_dataset(source: Dataset, rule: Protocol2019) -> str:
     """Write the protocol's dataset if it is missing or outdated; return its name.
 
-    Raises
-    ------
-    UserError
-        If the source is not split by artist, or has too few usable songs.
+    The source must be split by artist.
     """
     name, warehouse = f"{source.name}-2019", source.warehouse
     if source.metadata["split_rule"].get("by") != "artist":

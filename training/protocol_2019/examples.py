@@ -27,14 +27,8 @@ TRAIN, VALIDATION, HELD_OUT, ARTIST_DISJOINT = "train", "validation", "test", "a
 class Protocol2019:
     """Numbers of examples to draw, to split off and to hold out.
 
-    Attributes
-    ----------
-    largest, others : int
-        Rows to draw of the genre with the most tracks, and of each other genre.
-    validation : float
-        Share of the drawn rows to split off.
-    held_out : float
-        Share of the tracks to hold out before drawing.
+    `largest` and `others` are rows to draw of the genre with the most tracks and of each other genre, `validation` the
+    share of the drawn rows to split off, and `held_out` the share of the tracks to hold out before drawing.
     """
 
     largest: int = 4000
@@ -48,12 +42,7 @@ class Protocol2019:
 class Drawn:
     """Indices of the tracks of each split.
 
-    Attributes
-    ----------
-    train, validation : numpy.ndarray
-        A track is repeated as often as it was drawn.
-    held_out : numpy.ndarray
-        Each track once.
+    In `train` and `validation` a track is repeated as often as it was drawn; `held_out` has each track once.
     """
 
     train: np.ndarray
@@ -69,12 +58,7 @@ class Drawn:
 def draw(track_ids: Sequence[str] | np.ndarray, genres: np.ndarray, rule: Protocol2019) -> Drawn:
     """Hold out tracks, draw from the others with replacement, and split off validation rows.
 
-    Parameters
-    ----------
-    track_ids : sequence of str
-        Unique; the order does not matter.
-    genres : numpy.ndarray
-        Shape ``(n_tracks,)``: indices.
+    Track ids are unique, in any order; `genres` are indices.
 
     Examples
     --------

@@ -34,14 +34,8 @@ def protocol_rows(
 ) -> list[dict[str, Any]]:
     """Return the rows of the table of a run, with the columns `HEADS`.
 
-    Parameters
-    ----------
-    dataset : mapping
-        Metadata of the protocol's dataset.
-    run : mapping
-        ``model``, ``inputs``, ``metrics`` and ``training``, the run's `TrainingTruths`.
-    predictions : mapping
-        By split.
+    `dataset` is the metadata of the protocol's dataset; `run` has ``model``, ``inputs``, ``metrics`` and ``training``,
+    the run's `TrainingTruths`; `predictions` are by split.
     """
     protocol, model, training = dataset["protocol"], run["model"], run["training"]
     shares = {}
@@ -90,12 +84,9 @@ def _row(result: str, reliable: str, metrics: Mapping[str, Any], reason: str) ->
 def own_runs(
     warehouse: Warehouse, source: Mapping[str, str], model: str, inputs: str
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Return the test metrics of ordinary runs of the same model on the source dataset, by name of the run.
+    """Return test metrics of ordinary runs of the same model on the source dataset, by run.
 
-    Parameters
-    ----------
-    source : mapping
-        ``name`` and ``fingerprint`` of the dataset.
+    `source` has the ``name`` and ``fingerprint`` of the dataset.
     """
     runs: list[tuple[str, dict[str, Any]]] = []
     for name in sorted(finished_runs(warehouse)):

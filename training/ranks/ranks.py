@@ -33,12 +33,7 @@ SECONDS_TO_VANISH = 2.0
 class LostRankError(UserError):
     """Another rank ended too early, so this one cannot continue.
 
-    Parameters
-    ----------
-    lost : tuple of int
-        Lost ranks of this machine; empty if the lost rank was on another machine.
-    rank : int
-        The rank that noticed.
+    `lost` are the lost ranks of this machine, empty if the lost rank was on another machine; `rank` noticed the loss.
     """
 
     def __init__(self, lost: tuple[int, ...], rank: int, message: str) -> None:
@@ -82,10 +77,7 @@ class Ranks:
     def first_does(self, work: Callable[[], T]) -> T:
         """Call `work` on rank 0 and return its result on every rank.
 
-        Raises
-        ------
-        UserError
-            On rank 0, if `work` raised it; the other ranks exit silently.
+        If `work` raises a `UserError`, rank 0 raises it and the other ranks exit silently.
         """
         done: tuple[Any, UserError | None] = (None, None)
         if self.is_first:
@@ -131,18 +123,9 @@ class Ranks:
 
     @contextmanager
     def noticing_losses(self, remedy: str = "start again") -> Iterator[None]:
-        """Raise an error that names the lost rank if a collective fails or the launcher ends all ranks.
+        """Raise `LostRankError` with a remedy if a collective fails or the launcher ends all ranks.
 
         A ``SIGTERM`` while all ranks are alive ends this one as usual.
-
-        Parameters
-        ----------
-        remedy : str
-            Remedy in the error message.
-
-        Raises
-        ------
-        LostRankError
         """
         processes: list[tuple[str, int]] = hvd.allgather_object((socket.gethostname(), os.getpid()))
 

@@ -15,15 +15,11 @@ SECONDS_BEFORE_RAISING_AGAIN = 0.05
 
 @contextmanager
 def raising_at_sigterm(make_error: Callable[[], BaseException]) -> Iterator[Callable[[], None]]:
-    """Raise an error in the main thread at the first ``SIGTERM``; ignore ``SIGTERM`` after an error has left the block.
+    """Raise an error in the main thread at the first ``SIGTERM``.
 
-    Yields
-    ------
-    callable
-        Ignores ``SIGTERM`` from now on, for a block that is about to raise an error of its own.
+    After an error has left the block, ``SIGTERM`` is ignored. Yields a function that ignores ``SIGTERM`` from then on,
+    for a block that is about to raise an error of its own.
 
-    Notes
-    -----
     Python handles a signal wherever it happens to be. An error raised in a finaliser is only printed, so it is raised
     again a moment later. Other threads than the main one receive no signals.
     """

@@ -17,11 +17,8 @@ SCORES = pa.list_(pa.float32())
 def predictions_table(predictions: Predictions, target: Target) -> pa.Table:
     """Return predictions as a table.
 
-    Returns
-    -------
-    pyarrow.Table
-        ``track_id``, ``artist_group``, ``true`` (null without a truth), ``predicted`` and, unless the target is
-        numbers, ``probabilities`` in the order of the target's classes. Classes are names and labels lists of names.
+    Columns: ``track_id``, ``artist_group``, ``true`` (null without a truth), ``predicted`` and, unless the target is
+    numbers, ``probabilities`` in the order of the target's classes. Classes are names and labels lists of names.
     """
     truths = zip(target.describe(predictions.true), predictions.present, strict=True)
     columns = {
@@ -36,13 +33,7 @@ def predictions_table(predictions: Predictions, target: Target) -> pa.Table:
 
 
 def read_predictions(warehouse: Warehouse, run: str, split: str, target: Target) -> Predictions | None:
-    """Return a run's predictions on a split; None if the split was empty.
-
-    Parameters
-    ----------
-    target : Target
-        The target of the run, with its class names.
-    """
+    """Return the predictions of a run with this target on a split; None if the split was empty."""
     names = (RUNS, run, "predictions", f"{split}.parquet")
     if not warehouse.exists(*names):
         return None

@@ -45,8 +45,6 @@ class FinishedRun:
         One row of metrics per epoch.
     metrics : dict
         By split and candidate; see `training.evaluation.judgement.judge`.
-    predictions : dict
-        By split.
     add_to : callable, optional
         Adds files to the staging folder of the run, given its path.
     """

@@ -39,15 +39,7 @@ SETTINGS = "settings"
 
 
 class Study:
-    """A study that no other process uses.
-
-    Parameters
-    ----------
-    settings : mapping
-        Settings that all trials share.
-    lock : file, optional
-        Open as long as this object lives.
-    """
+    """A study that no other process uses while this object holds the open `lock` file."""
 
     def __init__(
         self, study: optuna.Study, options: SearchOptions, settings: Mapping[str, Any], lock: Any = None
@@ -59,15 +51,7 @@ class Study:
     def open(cls, path: str, options: SearchOptions, settings: Mapping[str, Any]) -> Study:
         """Start or resume the study in an SQLite file.
 
-        Parameters
-        ----------
-        settings : mapping
-            Everything that affects the result of a trial; must not change when the study is resumed.
-
-        Raises
-        ------
-        UserError
-            If another search uses the study, the file is not a study, or it has other settings.
+        `settings` affect the result of every trial and must not change when the study is resumed.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -56,12 +56,9 @@ def run_trial(
     ranks: Ranks,
     trial: optuna.Trial | None = None,
 ) -> tuple[float | None, str | None]:
-    """Train with a choice; return the metric of the best epoch, or None and the reason for pruning.
+    """Train with a choice; return the best epoch's metric, or None and the pruning reason.
 
-    Parameters
-    ----------
-    trial : optuna.Trial, optional
-        On rank 0: receives the metric of every epoch and decides on pruning.
+    On rank 0, `trial` receives the metric of every epoch and decides on pruning.
     """
     training = with_choice(options.training, chosen)
     settings, target = training.training_settings(), target_of(training.target, dataset)

@@ -21,11 +21,5 @@ def make_target(name: str, class_names: Sequence[str]) -> Target:
 
 
 def target_of(name: str, dataset: Dataset) -> Target:
-    """Return a target with the outputs that it has in a dataset.
-
-    Raises
-    ------
-    UserError
-        If the dataset lacks the target's column.
-    """
+    """Return a target with the outputs that it has in a dataset, which must have its column."""
     return TARGETS[name].of(dataset)

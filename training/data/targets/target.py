@@ -43,8 +43,6 @@ class Target(ABC):
         Metrics with intervals that tables show.
     prior_name : str
         Name of the baseline that predicts the prior for every song.
-    activation : str
-        Activation of the model's head.
     ordinal : bool
         Whether neighbouring classes are similar.
     """
@@ -65,13 +63,7 @@ class Target(ABC):
 
     @classmethod
     def of(cls, dataset: Dataset) -> Self:
-        """Return the target with the outputs that it has in a dataset.
-
-        Raises
-        ------
-        UserError
-            If the dataset lacks the target's column.
-        """
+        """Return the target with the outputs that it has in a dataset, which must have its column."""
         if cls.column not in dataset.columns:
             raise UserError(f"dataset {dataset.name} has no column {cls.column}; {cls.remedy}")
         return cls(tuple(cls.outputs(dataset)))
@@ -105,25 +97,11 @@ class Target(ABC):
         return truth.ndim == 2 and truth.shape[1] == self.size and bool(np.isfinite(truth).all())
 
     def soft_truth(self, truth: np.ndarray, present: np.ndarray, smoothing: float = 0.0) -> np.ndarray:
-        """Return the scores that a model should give to each example; zeros for examples without the target.
+        """Return the scores that a model should give to each example: shape ``(n, size)``, float32.
 
-        Parameters
-        ----------
-        truth : numpy.ndarray
-            Shape ``(n,)``, or ``(n, size)`` for vectors.
-        present : numpy.ndarray
-            Shape ``(n,)``: whether the example has the target.
-        smoothing : float
-            Share of the truth that is spread evenly over all classes, or over yes and no of a label [1]_.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape ``(n, size)``, float32.
-
-        References
-        ----------
-        .. [1] C. Szegedy et al., "Rethinking the Inception architecture for computer vision", 2016.
+        Examples without the target have zeros. `smoothing` is the share of the truth that is spread evenly over all
+        classes, or over yes and no of a label: C. Szegedy et al., "Rethinking the Inception architecture for computer
+        vision", 2016.
         """
         present = np.asarray(present, bool)
         return (self._scores(truth, present, smoothing) * present[:, None]).astype(np.float32)
@@ -134,6 +112,8 @@ class Target(ABC):
     def class_weights(self, totals: np.ndarray, examples: float, rule: str) -> np.ndarray:
         """Return the weight of each class, or of each label if a song has it.
 
+        The result has shape ``(size,)``, float32; classes without examples have weight 1.
+
         Parameters
         ----------
         totals : numpy.ndarray
@@ -142,11 +122,6 @@ class Target(ABC):
             Training examples that have the target.
         rule : str
             One of `CLASS_WEIGHTS`.
-
-        Returns
-        -------
-        numpy.ndarray
-            Shape ``(size,)``, float32; 1 for classes without examples.
         """
         totals = np.asarray(totals, np.float64)
         if rule == NONE:
@@ -162,12 +137,7 @@ class Target(ABC):
     ) -> np.ndarray:
         """Return the weight of each example in the loss; 0 without the target.
 
-        Parameters
-        ----------
-        weights : numpy.ndarray
-            Shape ``(n,)``: weights in the dataset, 0 for padding.
-        of_classes : numpy.ndarray
-            Result of `class_weights`.
+        `weights` are those in the dataset, 0 for padding, and `of_classes` the result of `class_weights`.
         """
         return (np.asarray(weights, np.float32) * np.asarray(present, bool)).astype(np.float32)
 
