@@ -1,1 +1,1 @@
-"""Everything known about a track, stated once: names, artist groups, traits, side tables and embeddings."""
+"""Everything known about a track: names, artist groups, traits, side tables and embeddings."""

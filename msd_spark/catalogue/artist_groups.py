@@ -57,11 +57,8 @@ def normalise_name(text: str) -> str:
 def group_artists(songs: pd.DataFrame) -> pd.Series:
     """Return the key of each song's artist group, with the index of `songs`.
 
-    Parameters
-    ----------
-    songs : pandas.DataFrame
-        ``track_id``, ``song_id``, ``artist_id``, ``artist_name`` and ``title``; all but the first may be null.
-        A song without an artist id counts as an artist of its own, whose id is the track id.
+    `songs` has ``track_id``, ``song_id``, ``artist_id``, ``artist_name`` and ``title``; all but the first may be null.
+    A song without an artist id counts as an artist of its own, whose id is the track id.
     """
     artist, artists = pd.factorize(songs["artist_id"].fillna(songs["track_id"]), sort=True)
     song = pd.factorize(songs["song_id"])[0]
@@ -87,10 +84,7 @@ def group_artists(songs: pd.DataFrame) -> pd.Series:
 def moves_since(previous: pd.DataFrame, current: pd.DataFrame) -> dict[str, int]:
     """Count the tracks in both of two datasets, the groups joined since and the tracks that changed split.
 
-    Parameters
-    ----------
-    previous, current : pandas.DataFrame
-        ``track_id``, ``artist_group`` and ``split``, one row per track.
+    Both frames have ``track_id``, ``artist_group`` and ``split``, one row per track.
     """
     both = previous.merge(current, on="track_id", suffixes=("_before", "_now"))
     groups_before = both.groupby("artist_group_now")["artist_group_before"].nunique()

@@ -23,12 +23,10 @@ class Embedded:
 
     Attributes
     ----------
-    track_ids : numpy.ndarray
-        Shape ``(n,)``, str.
     vectors : numpy.ndarray
         Shape ``(n, size)``, float32.
-    predicted_genre : numpy.ndarray
-        Shape ``(n,)``, str; empty if the run has no genres.
+    track_ids, predicted_genre : numpy.ndarray
+        Shape ``(n,)``, str; the genre is empty if the run has none.
     has_lyrics : numpy.ndarray
         Shape ``(n,)``, bool.
     """
@@ -50,24 +48,15 @@ class Embedded:
 
 
 def read_embeddings(warehouse: Warehouse, run: str) -> Embedded:
-    """Return ``embeddings/RUN``.
-
-    Raises
-    ------
-    UserError
-        If the table is missing or empty, has a track twice, or embeddings of several sizes.
-    """
+    """Return ``embeddings/RUN``, checked by `embedded_songs`."""
     warehouse.require(EMBEDDINGS_TABLE, run)
     return embedded_songs(warehouse.read_table(list(EMBEDDED_COLUMNS), EMBEDDINGS_TABLE, run), run)
 
 
 def embedded_songs(table: pa.Table, run: str) -> Embedded:
-    """Return the songs in rows of ``embeddings/RUN`` with `EMBEDDED_COLUMNS` and no null embedding.
+    """Return the songs in rows of ``embeddings/RUN`` with `EMBEDDED_COLUMNS` and no null.
 
-    Raises
-    ------
-    UserError
-        As in `read_embeddings`.
+    Raises a `UserError` if there are no rows, a track is repeated, or embeddings have several sizes.
     """
     if not table.num_rows:
         raise UserError(f"embeddings/{run} has no songs; run msd-spark score again")

@@ -14,15 +14,7 @@ from msd_spark.core.warehouse import Warehouse
 def displayed_genres(warehouse: Warehouse, run: str, label_set: str | None = None) -> pd.Series:
     """Return the genre displayed for each track, by track id; empty without labels.
 
-    Parameters
-    ----------
-    label_set : str or None
-        None for the label set of the run (`label_set_of`).
-
-    Raises
-    ------
-    UserError
-        If `label_set` is not None and ``labels/`` does not have it.
+    By default the label set is that of the run (`label_set_of`).
     """
     name = label_set or label_set_of(warehouse, run)
     if name is None or (label_set is None and name not in label_sets(warehouse)):
@@ -50,13 +42,7 @@ def label_sets(warehouse: Warehouse) -> list[str]:
 
 
 def read_labels(warehouse: Warehouse, label_set: str) -> pa.Table:
-    """Return the columns ``track_id`` and ``genre`` of a label set.
-
-    Raises
-    ------
-    UserError
-        If ``labels/`` is missing or does not have the label set.
-    """
+    """Return the columns ``track_id`` and ``genre`` of a label set."""
     warehouse.require("labels")
     table = warehouse.read_table(["track_id", "genre"], "labels", filter=pads.field("label_set") == label_set)
     if not table.num_rows:

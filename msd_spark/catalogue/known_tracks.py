@@ -65,14 +65,8 @@ class Vectors:
 class Joined:
     """What a dataset knows about each track, in the order of the tracks.
 
-    Attributes
-    ----------
-    genre : pandas.Series
-        Null for a track without a genre.
-    popularity_rank, popularity_decile : numpy.ndarray
-        `ABSENT` for a track without listens.
-    lyric_fingerprint : str
-        Of the word vectors that the lyric vectors are made from.
+    `genre` is null, and popularity `ABSENT`, where unknown. `lyric_fingerprint` is that of the word vectors behind the
+    lyric vectors.
     """
 
     genre: pd.Series
@@ -101,10 +95,8 @@ class Joined:
 class KnownTracks:
     """What scoring knows about each track besides its song, in the order of the tracks.
 
-    Attributes
-    ----------
-    has_genre, has_listens : numpy.ndarray
-        Shape ``(n_tracks,)``, bool: whether ``labels/`` (any label set) and ``popularity/`` have the track.
+    `has_genre` and `has_listens`, shape ``(n_tracks,)``, bool: whether ``labels/`` (any label set) and ``popularity/``
+    have the track.
     """
 
     lyrics: Vectors
@@ -120,19 +112,7 @@ class KnownTracks:
 def known_tracks(warehouse: Warehouse, track_ids: pa.Array, size: int, *, lyrics: bool = True) -> KnownTracks:
     """Look tracks up in the tables that exist.
 
-    Parameters
-    ----------
-    track_ids : pyarrow.Array
-        Without repetitions.
-    size : int
-        Length of a lyric vector.
-    lyrics : bool
-        Whether to read lyric vectors.
-
-    Raises
-    ------
-    UserError
-        If ``lyrics/`` has a track twice, or vectors of another length.
+    `track_ids` has no repetitions; a lyric vector has length `size`.
     """
     tables = SideTables(warehouse, track_ids)
     vectors = tables.lyric_vectors(size) if lyrics else Vectors.none(len(track_ids))
@@ -140,13 +120,7 @@ def known_tracks(warehouse: Warehouse, track_ids: pa.Array, size: int, *, lyrics
 
 
 def lyrics_fingerprint(warehouse: Warehouse) -> str:
-    """Return the fingerprint of the word vectors of ``lyrics/``, `NO_LYRICS` if the table is missing.
-
-    Raises
-    ------
-    UserError
-        If the summary of the lyrics job is missing.
-    """
+    """Return the fingerprint of the word vectors of ``lyrics/``, `NO_LYRICS` without the table."""
     if not warehouse.is_complete("lyrics"):
         return NO_LYRICS
     try:
@@ -159,12 +133,8 @@ def lyrics_fingerprint(warehouse: Warehouse) -> str:
 class SideTables:
     """Reads the tables besides ``songs/`` for given tracks.
 
-    Parameters
-    ----------
-    track_ids : pandas.Series or pyarrow.Array
-        Without repetitions; results are in their order.
-    needed : collection of str
-        Tables that must exist; any other missing table is treated as empty.
+    Results are in the order of `track_ids`, which has no repetitions. The tables `needed` must exist; any other missing
+    table is treated as empty.
     """
 
     def __init__(
@@ -175,13 +145,7 @@ class SideTables:
         self.needed = needed
 
     def exists(self, table: str) -> bool:
-        """Return whether a table exists.
-
-        Raises
-        ------
-        UserError
-            If it is needed and missing.
-        """
+        """Return whether a table exists; raise an error if it is needed and missing."""
         if table in self.needed:
             self.warehouse.require(table)
         return self.warehouse.is_complete(table) and bool(self.warehouse.table_files(table).paths)
@@ -198,13 +162,7 @@ class SideTables:
         return self.warehouse.read_table(columns, table, filter=filter)
 
     def places(self, ids: pa.ChunkedArray | pa.Array, table: str) -> np.ndarray:
-        """Return the number of each id among the tracks, `ABSENT` for other tracks.
-
-        Raises
-        ------
-        UserError
-            If one of the tracks is repeated.
-        """
+        """Return the number of each id among the tracks, `ABSENT` for other tracks."""
         place = _indices(ids, self.track_ids)
         counts = np.bincount(place[place != ABSENT], minlength=1)
         if counts.max() > 1:
@@ -220,13 +178,7 @@ class SideTables:
         return np.asarray(pc.is_in(self.track_ids, value_set=rows["track_id"]).to_numpy(zero_copy_only=False), bool)
 
     def genre(self, label_set: str) -> pd.Series:
-        """Return each track's genre in a label set, null for a track without one.
-
-        Raises
-        ------
-        UserError
-            If ``labels/`` does not have the label set.
-        """
+        """Return each track's genre in a label set, null for a track without one."""
         genres = np.full(len(self.track_ids), None, object)
         if self.exists("labels"):
             table = read_labels(self.warehouse, label_set)
@@ -246,25 +198,13 @@ class SideTables:
         return rank, decile
 
     def lyrics(self, size: int) -> tuple[Vectors, str]:
-        """Return each track's lyric vector, and the fingerprint of the word vectors they are made from.
-
-        Raises
-        ------
-        UserError
-            If the vectors are not of `size` numbers, or the summary of the lyrics job is missing.
-        """
+        """Return each track's lyric vector, and the fingerprint of the word vectors behind them."""
         if not self.exists("lyrics"):
             return Vectors.none(len(self.track_ids)), NO_LYRICS
         return self.lyric_vectors(size), lyrics_fingerprint(self.warehouse)
 
     def lyric_vectors(self, size: int) -> Vectors:
-        """Return each track's lyric vector; none if ``lyrics/`` does not exist.
-
-        Raises
-        ------
-        UserError
-            If the vectors are not of `size` numbers.
-        """
+        """Return each track's lyric vector; none if ``lyrics/`` does not exist."""
         table = self.read(["track_id", "lyric_vector"], "lyrics")
         if table is None:
             return Vectors.none(len(self.track_ids))

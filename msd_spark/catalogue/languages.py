@@ -34,14 +34,9 @@ LEAST_CONFIDENCE = 0.8
 
 
 class LyricLanguage(NamedTuple):
-    """The language of lyrics.
+    """The language of lyrics: its ISO 639-1 code, and the probability from py3langid.
 
-    Attributes
-    ----------
-    code : str
-        ISO 639-1.
-    confidence : float
-        Probability from py3langid. It assumes independent words, so it is near 1 for most songs.
+    The probability assumes independent words, so it is near 1 for most songs.
     """
 
     code: str
@@ -49,24 +44,10 @@ class LyricLanguage(NamedTuple):
 
 
 def lyric_language(words: Sequence[str], counts: Sequence[int] | np.ndarray) -> LyricLanguage | None:
-    """Return the language of a bag of words, None if unknown.
+    """Return the language of a bag of words, not stems, with their counts; None if unknown.
 
-    Parameters
-    ----------
-    words : sequence of str
-        Words, not stems.
-    counts : sequence of int
-        Occurrences of each word.
-
-    Returns
-    -------
-    LyricLanguage or None
-        None for fewer than `FEWEST_WORDS` words with a letter, or below `LEAST_CONFIDENCE`.
-
-    Raises
-    ------
-    ValueError
-        If the numbers of words and counts differ.
+    It is unknown for fewer than `FEWEST_WORDS` words with a letter, or below `LEAST_CONFIDENCE`. Raises a `ValueError`
+    if the numbers of words and counts differ.
     """
     if len(words) != len(counts):
         raise ValueError(f"{len(words)} words and {len(counts)} counts")

@@ -23,14 +23,9 @@ LOOKED_AT = 2000
 
 @dataclass(frozen=True)
 class Unknown:
-    """A name that matches no song, or several.
+    """A name that matches no song, or several (`ambiguous`).
 
-    Attributes
-    ----------
-    ambiguous : bool
-        Whether several songs have the name.
-    closest : tuple of int
-        Rows of these songs, or of those with the most similar names.
+    `closest` has the rows of these songs, or of those with the most similar names.
     """
 
     ambiguous: bool
@@ -55,15 +50,10 @@ def display_name(artist: str | float | None, title: str | float | None) -> str:
 
 
 def find_song(songs: pd.DataFrame, query: str) -> int | Unknown:
-    """Return the row of a song by its name.
+    """Return the row of a song, by a track id, "artist - title", or a title.
 
-    Parameters
-    ----------
-    songs : pandas.DataFrame
-        ``track_id``, ``artist_name`` and ``title``.
-    query : str
-        A track id, "artist - title", or a title. Case, width, punctuation and white space are ignored, and accents
-        too if no song matches with them.
+    Case, width, punctuation and white space are ignored, and accents too if no song matches with them. `songs` has
+    ``track_id``, ``artist_name`` and ``title``.
     """
     by_id = np.flatnonzero(songs["track_id"].to_numpy() == query.strip())
     if len(by_id):

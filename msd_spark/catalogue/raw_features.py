@@ -17,17 +17,9 @@ BYTES = np.dtype("<f4")
 
 
 def raw_features(timbre: np.ndarray, pitches: np.ndarray) -> np.ndarray:
-    """Return the features of a song.
+    """Return a song's means and standard deviations of timbre, then of chroma.
 
-    Parameters
-    ----------
-    timbre, pitches : numpy.ndarray
-        Shape ``(n_segments * 12,)``, at least one row.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape ``(48,)``, float32: means and standard deviations of timbre, then of chroma.
+    The result has shape ``(48,)``, float32; `timbre` and `pitches` ``(n_segments * 12,)``, with at least one row.
     """
     parts = [values.reshape(-1, GEOMETRY.n_pitches).astype(np.float64) for values in (timbre, pitches)]
     return np.concatenate([moment for part in parts for moment in (part.mean(axis=0), part.std(axis=0))]).astype(BYTES)
@@ -40,14 +32,7 @@ def standardise(features: np.ndarray) -> np.ndarray:
 
 
 def read_raw_features(songs: DataFrame, track_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the features of tracks in Spark workers.
-
-    Parameters
-    ----------
-    songs : pyspark.sql.DataFrame
-        ``songs/``.
-    track_ids : numpy.ndarray
-        Shape ``(n,)``, sorted.
+    """Compute the features of tracks, sorted by id, from ``songs/`` in Spark workers.
 
     Returns
     -------

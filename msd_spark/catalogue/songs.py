@@ -28,19 +28,10 @@ READERS = 8
 
 
 def read_songs(warehouse: Warehouse) -> tuple[pd.DataFrame, TableFiles]:
-    """Return every song of ``songs/`` with its artist group and its position in the files.
+    """Return every song of ``songs/``, sorted by track id, and the table's files.
 
-    Returns
-    -------
-    tracks : pandas.DataFrame
-        ``track_id``, ``song_id``, ``artist_group``, ``n_segments``, and ``source_file`` (index in the
-        list of files), ``row_group`` and ``source_row`` (row within the row group); sorted by track id.
-    files : TableFiles
-
-    Raises
-    ------
-    UserError
-        If the table is missing or incomplete, or has a track twice.
+    Columns: ``track_id``, ``song_id``, ``artist_group``, ``n_segments``, ``source_file`` (index in the list of files),
+    ``row_group`` and ``source_row`` (row within the row group). Each track must be there only once.
     """
     warehouse.require("songs")
     files = warehouse.table_files("songs")
@@ -68,13 +59,7 @@ def _read_file(warehouse: Warehouse, path: str) -> pa.Table:
 
 
 def read_names(warehouse: Warehouse, track_ids: np.ndarray) -> pd.DataFrame:
-    """Return the `NAMES` of tracks, in their order; null for a track that ``songs/`` does not have.
-
-    Raises
-    ------
-    UserError
-        If ``songs/`` is missing or incomplete.
-    """
+    """Return the `NAMES` of tracks, in their order; null for a track not in ``songs/``."""
     warehouse.require("songs")
     songs = warehouse.read_table(["track_id", *NAMES], "songs").to_pandas().drop_duplicates("track_id")
     return songs.set_index("track_id").reindex(track_ids)

@@ -22,15 +22,10 @@ LANGUAGE_SCHEMA = "track_id string, language string"
 
 @dataclass(frozen=True)
 class Traits:
-    """Traits of songs in the order of their track ids.
+    """Traits of songs in the order of their track ids, with the label set of the genres.
 
-    Attributes
-    ----------
-    table : pandas.DataFrame
-        Indexed by track id: ``genre``, ``artist`` (the group of artists that share songs), ``year``, ``decade``,
-        ``tempo`` in beats per minute, ``loudness`` in dB, ``key`` (0 is C), ``language``; null if unknown.
-    label_set : str or None
-        Label set of the genres.
+    `table` is indexed by track id: ``genre``, ``artist`` (the group of artists that share songs), ``year``, ``decade``,
+    ``tempo`` in beats per minute, ``loudness`` in dB, ``key`` (0 is C), ``language``; null if unknown.
     """
 
     table: pd.DataFrame
@@ -48,13 +43,7 @@ class Traits:
 def read_traits(
     session: SparkSession, warehouse: Warehouse, track_ids: np.ndarray, run: str, label_set: str | None
 ) -> Traits:
-    """Read the traits of tracks from the tables that exist.
-
-    Raises
-    ------
-    UserError
-        If ``songs/`` or the given label set is missing.
-    """
+    """Read the traits of tracks from the tables that exist."""
     warehouse.require("songs")
     songs = warehouse.read_table(["track_id", *NAMES, *NUMBERS], "songs").to_pandas().drop_duplicates("track_id")
     songs = songs.set_index("track_id").reindex(track_ids).rename_axis("track_id").reset_index()
@@ -80,12 +69,7 @@ def _languages(session: SparkSession, warehouse: Warehouse, track_ids: np.ndarra
 def languages_of(lyrics: DataFrame, words: dict[int, str]) -> DataFrame:
     """Return the language of each bag of words, null if unknown.
 
-    Parameters
-    ----------
-    lyrics : pyspark.sql.DataFrame
-        ``track_id``, ``word_indices`` and ``word_counts``.
-    words : dict
-        Words by index.
+    `lyrics` has ``track_id``, ``word_indices`` and ``word_counts``; `words` has each word by its index.
     """
     spread = lyrics.sparkSession.sparkContext.broadcast(words)
 

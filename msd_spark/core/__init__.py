@@ -1,1 +1,1 @@
-"""Shared definitions: errors, schemas, the warehouse, features and run metadata. Imports no other package of ours."""
+"""Definitions that all packages share; imports no other package of ours."""

@@ -23,12 +23,7 @@ def write_row_group(
 ) -> None:
     """Write a Parquet file of one row group, complete or not at all.
 
-    Parameters
-    ----------
-    path : str
-        For the warehouse's filesystem.
-    dictionary : sequence of str
-        Columns of the file with a dictionary. Only ``track_id`` has statistics.
+    `path` is for the warehouse's filesystem; the columns in `dictionary` get one. Only ``track_id`` has statistics.
     """
     with warehouse.finished_file(path) as unfinished:
         pq.write_table(

@@ -37,21 +37,8 @@ class BeatTimes(NamedTuple):
 def average_on_beats(segments: np.ndarray, times: BeatTimes) -> np.ndarray:
     """Return the mean of the segments in each beat, weighted by their overlap in seconds.
 
-    Parameters
-    ----------
-    segments : numpy.ndarray
-        Shape ``(n_segments, n_columns)``.
-
-    Returns
-    -------
-    numpy.ndarray
-        Shape ``(n, n_columns)``, float64, one row per beat that overlaps a segment. Segments before the first beat are
-        ignored.
-
-    Raises
-    ------
-    ValueError
-        If the numbers of segments and of their times differ.
+    `segments` has shape ``(n_segments, n_columns)``, as many as there are times (`ValueError`). The result has shape
+    ``(n, n_columns)``, float64, one row per beat that overlaps a segment. Segments before the first beat are ignored.
     """
     seconds, sounding, beat = overlaps(times)
     if len(times.segments_start) != len(segments):

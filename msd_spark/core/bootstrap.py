@@ -24,10 +24,7 @@ CELLS_AT_ONCE = 4_000_000
 class Bootstrap:
     """Settings of the bootstrap.
 
-    Attributes
-    ----------
-    level : float
-        Share of the resampled values within an interval, between 0 and 1.
+    `level` is the share of the resampled values within an interval, between 0 and 1.
     """
 
     resamples: int = 1000
@@ -58,13 +55,10 @@ class Bootstrap:
 
 
 def percentile_interval(values: np.ndarray, level: float) -> Interval:
-    """Return the percentile interval of a metric's resampled values [1]_.
+    """Return the percentile interval [1]_ of a metric's resampled values.
 
-    Parameters
-    ----------
-    values : numpy.ndarray
-        Shape ``(resamples,)``; NaN where the metric is undefined. Such resamples are left out; if they are half of all
-        or more, there is no interval.
+    The values have shape ``(resamples,)``. Resamples in which the metric is undefined (NaN) are left out; if they are
+    half of all or more, the interval is None.
     """
     defined = values[np.isfinite(values)]
     if 2 * len(defined) <= len(values):

@@ -89,15 +89,7 @@ def reported(name: str) -> Iterator[None]:
 
 
 def parse(settings: type[S], words: Sequence[str], verb: Verb) -> S:
-    """Return settings from the words of a command line and from ``--settings FILE``; the command line wins.
-
-    Raises
-    ------
-    UserError
-        If the settings file cannot be read or has an unknown option.
-    OptionError
-        If an option is unknown, lacks a value, or has a value of the wrong type or outside its range.
-    """
+    """Return settings from the command line and from ``--settings FILE``; the former wins."""
     check_left_out(words, settings)
     from_file = words_of(read_settings(settings_path(words), settings, verb.name), settings)
     parsed = _parsed(settings, [*from_file, *words], verb)
@@ -112,13 +104,7 @@ def parse(settings: type[S], words: Sequence[str], verb: Verb) -> S:
 
 
 def check_left_out(words: Sequence[str], settings: type[Settings]) -> None:
-    """Check that no option is typed that the nested settings have but the verb does not.
-
-    Raises
-    ------
-    OptionError
-        With what to do instead.
-    """
+    """Reject an option of nested settings that the verb does not have."""
     offered = {declared.name for declared in declared_options(settings)}
     instead = {name: text for field in dataclasses.fields(settings) for name, text in left_out(field).items()}
     for word in words:
@@ -183,11 +169,6 @@ def read_settings(path: Path | None, settings: type[Settings], verb: str) -> dic
     """Return a verb's options from a TOML file: those at the top and those in the table named after the verb.
 
     Options at the top that the verb does not have are ignored, so that one file serves all stages.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be read, or the verb's table has an unknown option.
     """
     content = read_toml(path) if path else {}
     names = {one.name for one in declared_options(settings)}
@@ -200,13 +181,7 @@ def read_settings(path: Path | None, settings: type[Settings], verb: str) -> dic
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return the content of a TOML file.
-
-    Raises
-    ------
-    UserError
-        If the file is missing or is not TOML.
-    """
+    """Return the content of a TOML file."""
     try:
         return tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -214,13 +189,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def check_names(options: Mapping[str, Any], names: typing.Collection[str], place: str) -> None:
-    """Check that option names exist.
-
-    Raises
-    ------
-    UserError
-        With the nearest name, or all of them.
-    """
+    """Check that option names exist."""
     for name, value in options.items():
         if name not in names:
             close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
@@ -231,13 +200,7 @@ def check_names(options: Mapping[str, Any], names: typing.Collection[str], place
 
 
 def words_of(options: Mapping[str, Any], settings: type[Settings]) -> list[str]:
-    """Return options of a settings class as the words of a command line.
-
-    Raises
-    ------
-    OptionError
-        If the value of a flag is not a boolean.
-    """
+    """Return options of a settings class as the words of a command line."""
     declared = {one.name: one for one in declared_options(settings)}
     words: list[str] = []
     for name, value in options.items():
@@ -353,13 +316,7 @@ def _metavar(name: str, kind: Any, declared: Option) -> str:
 
 
 def _converted(name: str, kind: Any, words: _Words) -> Any:
-    """Return the value of an option from its words.
-
-    Raises
-    ------
-    OptionError
-        If a word is not of the option's type.
-    """
+    """Return the value of an option from its words."""
     element, values = _element(kind), []
     for word in words:
         try:

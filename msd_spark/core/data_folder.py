@@ -32,14 +32,12 @@ class DataFolder:
     ----------
     songs : tuple of Path
         Folders of song files.
-    bags_train, bags_test, reverse_mapping : Path or None
-        musiXmatch files; the first two plain or compressed.
+    bags_train, bags_test : Path or None
+        musiXmatch files, plain or compressed.
     labels : mapping of str to Path
         Label files by label set.
     tags : tuple of Path
         Last.fm tags: the database, or zip archives, or a folder of JSON files.
-    triplets, mismatches : Path or None
-        Taste Profile triplets, and the list of mismatched tracks.
     """
 
     folder: Path
@@ -74,14 +72,8 @@ class DataFolder:
     def missing(self, contents: str, source: str, option: str) -> UserError:
         """Return the error for a source that is not in the folder.
 
-        Parameters
-        ----------
-        contents : str
-            What is missing, ``song files`` for example.
-        source : str
-            Its name for ``msd-spark fetch``.
-        option : str
-            The option that takes another path.
+        `contents` is what is missing, such as ``song files``; `source` its name for ``msd-spark fetch``; `option` takes
+        another path.
         """
         return UserError(
             f"no {contents} in {self.folder}; run msd-spark fetch {source} --to {self.folder}, or give {option}"

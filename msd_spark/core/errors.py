@@ -11,14 +11,9 @@ class UserError(RuntimeError):
 
 
 class InputError(ValueError):
-    """An input that yields no row; reason and detail go to ``rejected/``.
+    """An input that yields no row; goes to ``rejected/``.
 
-    Parameters
-    ----------
-    reason : str
-        A short code.
-    detail : str
-        The value seen.
+    `reason` is a short code, `detail` the value seen.
     """
 
     def __init__(self, reason: str, detail: str) -> None:

@@ -41,21 +41,16 @@ def segment_features(
 ) -> SegmentFeatures:
     """Select the segments that the geometry specifies, padded with zeros.
 
-    A song without beats is represented by its first segments even if the geometry specifies beats.
+    A song without beats is represented by its first segments even if the geometry specifies beats. With `segments`
+    ``centre``, an odd surplus drops one more segment at the end.
 
     Parameters
     ----------
     pitches, timbre : numpy.ndarray
-        Shape ``(n * n_pitches,)`` or ``(n, n_pitches)``: the song's segments, row by row.
-    geometry : Geometry
-        With `segments` ``centre``, an odd surplus drops one more segment at the end.
+        Shape ``(n * n_pitches,)`` or ``(n, n_pitches)``: the song's segments, row by row. `ValueError` if they do not
+        have the same whole number of rows.
     times : BeatTimes, optional
         Required for ``beats`` only.
-
-    Raises
-    ------
-    ValueError
-        If the arrays do not have the same whole number of rows, or times are missing.
     """
     if pitches.size != timbre.size or pitches.size % geometry.n_pitches:
         raise ValueError(
@@ -81,17 +76,9 @@ def segment_features(
 
 
 def segment_columns(batch: pa.RecordBatch, geometry: Geometry) -> dict[str, np.ndarray]:
-    """Return songs as columns of examples.
+    """Return songs, with the columns in `song_columns`, as columns of examples.
 
-    Parameters
-    ----------
-    batch : pyarrow.RecordBatch
-        With the columns in `song_columns`.
-
-    Returns
-    -------
-    dict
-        ``chroma`` and ``timbre`` of shape ``(n, n_segments, n_pitches)`` and ``n_segments`` of shape ``(n,)``.
+    ``chroma`` and ``timbre`` have shape ``(n, n_segments, n_pitches)``, ``n_segments`` has shape ``(n,)``.
     """
     columns = [_rows(batch.column(name)) for name in song_columns(geometry)]
     features = [

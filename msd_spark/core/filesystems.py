@@ -22,16 +22,8 @@ def is_local(location: str) -> bool:
 def open_location(location: str) -> tuple[fs.FileSystem, str, str]:
     """Return the filesystem of a location, its path there, and the prefix that makes an address of a path.
 
-    Parameters
-    ----------
-    location : str
-        A local path, or an address such as ``s3://bucket/key`` or ``hdfs://host/path``. For ``s3://``,
-        ``AWS_ENDPOINT_URL_S3`` or ``AWS_ENDPOINT_URL`` selects another server than Amazon's.
-
-    Raises
-    ------
-    UserError
-        If no filesystem supports the address.
+    A location is a local path, or an address such as ``s3://bucket/key`` or ``hdfs://host/path``. For ``s3://``,
+    ``AWS_ENDPOINT_URL_S3`` or ``AWS_ENDPOINT_URL`` selects another server than Amazon's.
     """
     if is_local(location):
         return fs.LocalFileSystem(), os.path.abspath(location.removeprefix("file://")), ""

@@ -24,18 +24,10 @@ def input_shapes(geometry: Geometry) -> dict[str, tuple[int, ...]]:
 
 
 def model_inputs(columns: Mapping[str, np.ndarray], geometry: Geometry) -> dict[str, np.ndarray]:
-    """Return a model's inputs for a batch of examples.
+    """Return a model's inputs for a batch of examples, float32.
 
-    Parameters
-    ----------
-    columns : mapping
-        ``chroma``, ``timbre`` and ``lyric_vector`` of shape ``(n, …)``, or flat; ``n_segments`` and ``has_lyrics`` of
-        shape ``(n,)``.
-
-    Returns
-    -------
-    dict
-        By input name, float32, each of shape ``(n, *input_shapes(geometry)[name])``.
+    Each has shape ``(n, *input_shapes(geometry)[name])``. The columns ``chroma``, ``timbre`` and ``lyric_vector`` have
+    shape ``(n, …)`` or are flat; ``n_segments`` and ``has_lyrics`` have shape ``(n,)``.
     """
     # A song without segments becomes one segment of zeros: the mean over no segments would be NaN.
     columns = {**columns, MASK: geometry.mask(np.maximum(columns["n_segments"], 1))}

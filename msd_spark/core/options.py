@@ -28,13 +28,7 @@ class OptionError(ValueError):
 
 @dataclass(frozen=True)
 class Check:
-    """A condition on a value.
-
-    Attributes
-    ----------
-    allowed : str
-        The accepted values, as text after "allowed:".
-    """
+    """A condition on a value; `allowed` lists the accepted values, as text after "allowed:"."""
 
     accepts: Callable[[Any], bool]
     allowed: str
@@ -67,8 +61,6 @@ class Option:
         The name as typed, without dashes; None for the field's name with hyphens.
     metavar : str or None
         Placeholder of the value in the help text.
-    choices : tuple or None
-        The only allowed values.
     check : Check or None
         A further condition, applied to each value of a tuple; None values are not checked.
     repeat : bool
@@ -110,26 +102,15 @@ def option(
 def nested(default: S, *, without: Mapping[str, str] | None = None) -> S:
     """Return a dataclass field of nested settings, with other defaults or fewer options than their class.
 
-    Parameters
-    ----------
-    default : Settings
-        Its values are the options' defaults.
-    without : mapping of str to str
-        Names, as typed, of options that the command line does not offer, and what the user can do instead; they keep
-        the value of `default`.
+    The options named in `without`, as typed, keep the value of `default`: the command line does not offer them, and
+    prints what the user can do instead.
     """
     return dataclasses.field(default=default, metadata={_WITHOUT: without or {}})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Base of all settings; checks every option when an instance is made.
-
-    Raises
-    ------
-    OptionError
-        If a value is not one of the choices or fails the option's check.
-    """
+    """Base of all settings; checks the value of every option when an instance is made."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -147,8 +128,6 @@ class Declared:
         As typed, without dashes.
     path : tuple of str
         Attribute names from the settings class to the value.
-    kind : Any
-        Type of the value.
     """
 
     name: str
@@ -166,14 +145,8 @@ def declared_options(
 ) -> Iterator[Declared]:
     """Yield the options of a settings class, those of nested settings in place of their field.
 
-    Parameters
-    ----------
-    prefix : tuple of str
-        Attribute names that lead to the class.
-    defaults : Settings, optional
-        An instance whose values replace the declared defaults.
-    without : frozenset of str
-        Names of options to leave out.
+    `prefix` has the attribute names that lead to the class; the values of `defaults` replace the declared ones;
+    `without` has the names of options to leave out.
     """
     hints = typing.get_type_hints(settings)
     for field in dataclasses.fields(settings):

@@ -17,14 +17,12 @@ class Rejection:
 
     Attributes
     ----------
-    source : str
-        Its file.
     reason : str
         A short code.
     detail : str
         The value seen.
     member : str, optional
-        Part of the file: line number, archive member or row.
+        Part of the file `source`: line number, archive member or row.
     unit : str, optional
         The unit of ingest.
     """

@@ -20,13 +20,7 @@ NEEDED = ("target", "dataset", "geometry", "normalisation", "lyric_vectors")
 
 
 def read_run(warehouse: Warehouse, run: str) -> dict[str, Any]:
-    """Return a finished run's metadata.
-
-    Raises
-    ------
-    UserError
-        If there is no such run, or its metadata is incomplete.
-    """
+    """Return a finished run's metadata."""
     if not warehouse.exists(RUNS, run, METADATA):
         names = ", ".join(finished_runs(warehouse))
         raise UserError(f"no finished run models/{run}; finished: {names or 'none; run msd-spark train first'}")
@@ -45,13 +39,7 @@ def finished_runs(warehouse: Warehouse) -> list[str]:
 
 
 def newest_run(warehouse: Warehouse) -> str:
-    """Return the run that finished last: the default of ``--run``.
-
-    Raises
-    ------
-    UserError
-        If there is no finished run.
-    """
+    """Return the run that finished last: the default of ``--run``."""
     runs = finished_runs(warehouse)
     if not runs:
         raise UserError(f"no finished run in {warehouse.path(RUNS)}; run msd-spark train first")
@@ -62,11 +50,6 @@ def only_dataset(warehouse: Warehouse) -> str:
     """Return the name of the one dataset: the default of ``--dataset``.
 
     Datasets that ``train --protocol`` derived from others do not count.
-
-    Raises
-    ------
-    UserError
-        If there is none, or more than one.
     """
     names = sorted(_with_metadata(warehouse, DATASETS))
     if len(names) > 1:

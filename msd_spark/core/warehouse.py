@@ -64,32 +64,16 @@ UNFINISHED = "_unfinished-"
 
 @dataclass(frozen=True)
 class TableFiles:
-    """The data files of a table.
-
-    Attributes
-    ----------
-    paths : tuple of str
-        For the warehouse's filesystem.
-    sizes : tuple of int
-        Bytes.
-    """
+    """The data files of a table: paths for the warehouse's filesystem, and sizes in bytes."""
 
     paths: tuple[str, ...]
     sizes: tuple[int, ...]
 
 
 class Warehouse:
-    """A folder of tables.
+    """A folder of tables, local or remote.
 
-    Parameters
-    ----------
-    uri : str
-        A local folder, or an address such as ``s3://bucket/folder`` or ``hdfs://host/folder``.
-
-    Raises
-    ------
-    UserError
-        If the address cannot be opened.
+    `uri` is a path or an address such as ``s3://bucket/folder`` or ``hdfs://host/folder``.
     """
 
     def __init__(self, uri: str) -> None:
@@ -115,27 +99,16 @@ class Warehouse:
         return self.exists(*names, COMPLETE)
 
     def require(self, *names: str) -> str:
-        """Return the address of a table.
-
-        Raises
-        ------
-        UserError
-            If the table is missing or incomplete, with the command that writes it.
-        """
+        """Return the address of a complete table, or raise an error with the command that writes it."""
         if not self.is_complete(*names):
             raise UserError(f"table {self.path(*names)} is missing or incomplete; run {command_for(names[0])} first")
         return self.address(*names)
 
     @contextmanager
     def replacing(self, *names: str) -> Iterator[str]:
-        """Yield a staging folder for the files of a table, which replaces the table on exit.
+        """Yield a staging folder, for `filesystem`, whose files replace a table on exit.
 
         After an exception the table is unchanged and the staging folder is removed.
-
-        Yields
-        ------
-        str
-            The staging folder's path, for `filesystem`.
         """
         staging = self.path(STAGING, f"{names[-1]}-{uuid.uuid4().hex}")
         self.filesystem.create_dir(staging, recursive=True)
@@ -252,13 +225,7 @@ class Warehouse:
             sink.write(text.encode() + b"\n")
 
     def read_json(self, *names: str) -> Any:
-        """Read a JSON file.
-
-        Raises
-        ------
-        FileNotFoundError
-            If it is missing.
-        """
+        """Read a JSON file; `FileNotFoundError` if it is missing."""
         with self.filesystem.open_input_stream(self.path(*names)) as source:
             return json.loads(source.read())
 

@@ -26,10 +26,7 @@ HIGHEST_SCORE = 100.0
 class EntryError(InputError):
     """An invalid entry or row.
 
-    Attributes
-    ----------
-    reason : str
-        ``not_json``, ``wrong_type``, ``bad_track_id``, ``track_id_mismatch`` or ``bad_score``.
+    Reasons: ``not_json``, ``wrong_type``, ``bad_track_id``, ``track_id_mismatch``, ``bad_score``.
     """
 
 
@@ -41,10 +38,8 @@ class Entry:
     ----------
     tags : dict of str to float
         Scores by normalised tag; the highest if several tags have the same form.
-    given : int
-        Number of tags in the file.
-    empty : int
-        Number of tags that are empty after normalisation.
+    given, empty : int
+        Number of tags in the file, and of those that are empty after normalisation.
     """
 
     track_id: str
@@ -54,18 +49,7 @@ class Entry:
 
 
 def parse_entry(content: bytes, name: str) -> Entry:
-    """Parse the JSON file of a track.
-
-    Parameters
-    ----------
-    name : str
-        File name; a track id in it must equal that of the entry.
-
-    Raises
-    ------
-    EntryError
-        If the content is not JSON, or not in the form of Last.fm's files.
-    """
+    """Parse the JSON file of a track; a track id in its name must equal that of the entry."""
     try:
         entry = json.loads(content)
     except RecursionError:
@@ -93,13 +77,7 @@ def _pair(item: Any) -> tuple[str, float]:
 
 
 def parse_score(value: Any) -> float:
-    """Return a score from 0 to 100, which is text in the files and a number in the database.
-
-    Raises
-    ------
-    EntryError
-        With the reason ``bad_score``.
-    """
+    """Return a score from 0 to 100: text in the files, a number in the database."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         number = float(value) if abs(value) <= HIGHEST_SCORE else math.inf
     elif isinstance(value, str) and value.isascii():

@@ -37,23 +37,16 @@ _IDENTIFIER = re.compile(r"[0-9]{1,19}")
 class BagOfWordsError(InputError):
     """A line that is not a bag of words.
 
-    Attributes
-    ----------
-    reason : str
-        ``bad_track_id``, ``bad_musixmatch_id``, ``bad_count``, ``unknown_word`` or ``repeated_word``.
+    Reasons: ``bad_track_id``, ``bad_musixmatch_id``, ``bad_count``, ``unknown_word``, ``repeated_word``.
     """
 
 
 @dataclass(frozen=True)
 class BagOfWords:
-    """The unordered words of a track's lyrics.
+    """The unordered words of a track's lyrics; the musiXmatch id is 0 if unknown.
 
-    Attributes
-    ----------
-    musixmatch_id : int
-        0 if unknown.
-    indices, counts : numpy.ndarray
-        Shape ``(n_words,)``, int32: index into the header's words, from 1, and number of occurrences, at least 1.
+    `indices` and `counts` have shape ``(n_words,)``, int32: index into the header's words, from 1, and number of
+    occurrences, at least 1.
     """
 
     track_id: str
@@ -63,31 +56,14 @@ class BagOfWords:
 
 
 def parse_words(line: str) -> list[str]:
-    """Return the words of a ``%`` line.
-
-    Raises
-    ------
-    ValueError
-        If the line does not begin with ``%``.
-    """
+    """Return the words of a ``%`` line; `ValueError` for any other line."""
     if not line.startswith(WORDS):
         raise ValueError(f"the list of words begins with {WORDS}; this line begins with {line[:10]!r}")
     return line[1:].split(",")
 
 
 def parse_bag(line: str, n_words: int) -> BagOfWords:
-    """Parse one line of the file, without its line feed.
-
-    Parameters
-    ----------
-    n_words : int
-        Number of words in the file's header.
-
-    Raises
-    ------
-    BagOfWordsError
-        If any part of the line violates the format.
-    """
+    """Parse one line without its line feed, in a file whose header has `n_words` words."""
     usual = _LINE.fullmatch(line)
     if usual is not None:
         track_id, musixmatch_id, pairs = usual.groups()
@@ -127,17 +103,10 @@ def _parse_unusual(line: str) -> tuple[str, str, np.ndarray]:
 
 
 def parse_reverse_mapping(lines: Iterable[str]) -> dict[str, str]:
-    """Return the word of each stem.
+    """Return the word of each stem from lines ``stem<SEP>word`` without their line feeds.
 
-    Parameters
-    ----------
-    lines : iterable of str
-        Lines ``stem<SEP>word`` without their line feeds; empty lines and a final carriage return are ignored.
-
-    Raises
-    ------
-    ValueError
-        If a line has no separator, or a stem has two words.
+    Empty lines and a final carriage return are ignored. Raises a `ValueError` if a line has no separator, or a stem has
+    two words.
     """
     words: dict[str, str] = {}
     for number, ended in enumerate(lines, 1):

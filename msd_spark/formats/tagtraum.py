@@ -19,13 +19,7 @@ FIELD_SEPARATOR = "\t"
 
 
 class LabelError(InputError):
-    """A line that is not a label.
-
-    Attributes
-    ----------
-    reason : str
-        ``bad_track_id``, ``no_genre`` or ``too_many_fields``.
-    """
+    """A line that is not a label; ``bad_track_id``, ``no_genre`` or ``too_many_fields``."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +32,7 @@ class Label:
 
 
 def parse_label(line: str) -> Label:
-    """Parse one line; white space around a genre is removed, within it kept.
-
-    Raises
-    ------
-    LabelError
-        If the line is not a track id and one or two genres.
-    """
+    """Parse one line; white space around a genre is removed, within it kept."""
     track_id, *genres = (part.strip() for part in line.split(FIELD_SEPARATOR))
     if not TRACK_ID.fullmatch(track_id):
         raise LabelError("bad_track_id", repr(track_id[:40]))

@@ -57,15 +57,10 @@ class Block:
 
 
 def parse_lines(content: bytes, *, ended: bool = True) -> Block:
-    """Parse a block of lines.
+    """Parse complete lines with their line feeds; a carriage return before one is ignored.
 
-    Parameters
-    ----------
-    content : bytes
-        Complete lines with their line feeds; a carriage return before it is ignored.
-    ended : bool
-        Whether the file has the last line's line feed. Otherwise that line, and perhaps its count, is truncated:
-        it is rejected.
+    If the file lacks the last line's line feed (not `ended`), that line, and perhaps its count, is truncated: it is
+    rejected.
     """
     padded = np.frombuffer(content + bytes(_COUNT_AT + MOST_DIGITS), np.uint8)
     ends = np.flatnonzero(padded[: len(content)] == _LINE_FEED)
@@ -99,10 +94,7 @@ def parse_lines(content: bytes, *, ended: bool = True) -> Block:
 def reason_of(line: bytes) -> str | None:
     """Return the reason to reject a line, None for a valid triplet.
 
-    Returns
-    -------
-    str or None
-        ``wrong_fields``, ``bad_user_id``, ``bad_song_id`` or ``bad_count`` (not a number from 1 to 2,147,483,647).
+    Reasons: ``wrong_fields``, ``bad_user_id``, ``bad_song_id``, ``bad_count`` (not a number from 1 to 2,147,483,647).
     """
     fields = line.split(b"\t")
     if len(fields) != 3:

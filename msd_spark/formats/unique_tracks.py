@@ -41,19 +41,10 @@ def parse_unique_track(line: str) -> Pair | None:
 
 
 def choose_tracks(pairs: pd.DataFrame, mismatches: pd.DataFrame) -> pd.DataFrame:
-    """Choose one track for the listens of each song.
+    """Choose one track for the listens of each song; pairs may be repeated.
 
-    It is the song's first track that is not mismatched with it; if all are, the first one, marked as mismatched.
-
-    Parameters
-    ----------
-    pairs, mismatches : pandas.DataFrame
-        Columns ``song_id`` and ``track_id``; pairs may be repeated.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per song, sorted: ``song_id``, ``track_id``, ``mismatched`` (bool) and ``tracks`` (number of tracks).
+    It is the song's first track that is not mismatched with it; if all are, the first one, marked as mismatched. The
+    result has one row per song, sorted: ``song_id``, ``track_id``, ``mismatched`` (bool), ``tracks`` (number of them).
     """
     columns = ["song_id", "track_id"]
     wrong = mismatches[columns].drop_duplicates().assign(mismatched=True)

@@ -31,14 +31,9 @@ COMPRESSED = (".zip", ".gz")
 
 @dataclass(frozen=True)
 class ByteRange:
-    """A part of a file.
+    """A part of a file; `number` is its index among the file's ranges, from 0.
 
-    Attributes
-    ----------
-    number : int
-        Index among the file's ranges, from 0.
-    start, stop : int
-        Bytes; the range of a compressed file has `stop` -1.
+    `start` and `stop` are in bytes; the range of a compressed file has `stop` -1.
     """
 
     location: str
@@ -67,13 +62,7 @@ class Lines:
 
 
 def cut_into_ranges(location: str, range_bytes: int = RANGE_BYTES) -> list[ByteRange]:
-    """Return the ranges of a file, in order; none for an empty file.
-
-    Raises
-    ------
-    UserError
-        If the file is missing, or is a compressed file that cannot be read or does not hold exactly one file.
-    """
+    """Return the ranges of a file, in order; none for an empty file."""
     filesystem, path, _ = open_location(location)
     info = filesystem.get_file_info(path)
     if info.type != fs.FileType.File:
@@ -88,13 +77,7 @@ def cut_into_ranges(location: str, range_bytes: int = RANGE_BYTES) -> list[ByteR
 
 
 def read_lines_of(part: ByteRange, block_bytes: int = BLOCK_BYTES) -> Iterator[Lines]:
-    """Yield the lines that begin in a range, one block at a time.
-
-    Raises
-    ------
-    UserError
-        If the file is damaged or became shorter.
-    """
+    """Yield the lines that begin in a range, one block at a time."""
     blocks = _compressed(part.location, block_bytes) if part.stop < 0 else _blocks(part, block_bytes)
     first, rest = 0, b""
     for block in blocks:

@@ -19,16 +19,9 @@ READS_AT_ONCE = 16
 
 
 class File(NamedTuple):
-    """A file in a folder.
+    """A file in a folder, by its path for the filesystem that was listed.
 
-    Attributes
-    ----------
-    path : str
-        For the filesystem that was listed.
-    size : int
-        Bytes; -1 if unknown, as for a broken link.
-    modified : int
-        Nanoseconds since 1970; 0 if unknown.
+    `size` is in bytes, -1 if unknown, as for a broken link; `modified` in nanoseconds since 1970, 0 if unknown.
     """
 
     path: str

@@ -13,21 +13,10 @@ LINE_FEED = b"\n"
 
 
 def read_lines(location: str) -> Iterator[tuple[int, str, bool]]:
-    """Yield the lines of a UTF-8 text file; only a line feed ends a line.
+    """Yield number, text and ending of each line of a UTF-8 text file.
 
-    Yields
-    ------
-    number : int
-        From 1.
-    line : str
-        Without its line feed; bytes that are not UTF-8 become U+FFFD.
-    ended : bool
-        Whether a line feed ended it; False for the last line of a truncated file.
-
-    Raises
-    ------
-    UserError
-        If the file is missing.
+    Numbers begin at 1. Only a line feed ends a line; it is removed. `ended` is False for the last line of a truncated
+    file. Bytes that are not UTF-8 become U+FFFD.
     """
     filesystem, path, _ = open_location(location)
     if filesystem.get_file_info(path).type != fs.FileType.File:

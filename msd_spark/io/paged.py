@@ -27,15 +27,7 @@ def open_seekable(filesystem: fs.FileSystem, path: str) -> AbstractContextManage
 class PagedFile(io.RawIOBase):
     """A remote file that is fetched in pages: HDF5 reads thousands of small pieces, most of them close together.
 
-    Parameters
-    ----------
-    file : pyarrow.NativeFile
-        Must be seekable.
-
-    Attributes
-    ----------
-    failure : OSError or None
-        Last error of the store; HDF5 would report it as damage of the file.
+    `failure` is the last error of the store, which HDF5 would report as damage of the file.
     """
 
     def __init__(self, file: pa.NativeFile) -> None:

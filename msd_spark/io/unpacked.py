@@ -34,20 +34,14 @@ _DAMAGE = (
 def open_unpacked(location: str, member_ending: str = "", *, plain: bool = True) -> Iterator[IO[bytes]]:
     """Open a file for reading; the compression is recognised by its first bytes, not by its name.
 
+    Errors of reading within the ``with`` block become a `UserError` too.
+
     Parameters
     ----------
-    location : str
-        Path or address.
     member_ending : str
         Of a zip with several files, the one whose name ends with this is read.
     plain : bool
         Whether the file may be uncompressed.
-
-    Raises
-    ------
-    UserError
-        If the file is missing, truncated or damaged, or is a zip without exactly one such member. This includes
-        errors of reading within the ``with`` block.
     """
     filesystem, path, _ = open_location(location)
     try:

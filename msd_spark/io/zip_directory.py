@@ -38,14 +38,9 @@ class ZipError(ValueError):
 
 @dataclass(frozen=True)
 class Slice:
-    """A part of an archive's directory.
+    """A part of an archive's directory: start and length in bytes.
 
-    Attributes
-    ----------
-    start, length : int
-        Bytes of the archive.
-    shift : int
-        Number of bytes in front of the archive, to add to the offsets in the directory.
+    `shift` is the number of bytes in front of the archive, to add to the offsets in the directory.
     """
 
     start: int
@@ -69,10 +64,7 @@ class Member:
 def slice_directory(file: IO[bytes], members_a_slice: int) -> list[Slice]:
     """Split an archive's directory into slices of `members_a_slice` records.
 
-    Raises
-    ------
-    ZipError
-        If the file is not an archive, or its directory is damaged.
+    Raises a `ZipError` if the file is not an archive, or its directory is damaged.
     """
     n_members, start, size, shift = _find_directory(file)
     file.seek(start)
@@ -122,10 +114,7 @@ def members(file: IO[bytes], part: Slice) -> Iterator[Member]:
 def read_member(file: IO[bytes], member: Member) -> bytes:
     """Return the content of a member after comparing its checksum.
 
-    Raises
-    ------
-    ZipError
-        If it is damaged, encrypted, compressed by another method than deflate, or too large.
+    Raises a `ZipError` if it is damaged, encrypted, compressed by another method than deflate, or too large.
     """
     if member.flags & _ENCRYPTED or member.method not in (_STORED, _DEFLATED):
         raise ZipError("encrypted, or compressed by an unsupported method")

@@ -32,10 +32,7 @@ MAX_ROWS_OF_A_SONG = 100_000
 def describe(file: str | IO[bytes]) -> tuple[int, bool] | None:
     """Return the number of songs and whether the file has their arrays; None for any other file.
 
-    Parameters
-    ----------
-    file : str or binary file
-        A path, or an open seekable file.
+    `file` is a path or an open seekable file.
     """
     try:
         with h5py.File(file, "r") as opened:

@@ -41,12 +41,7 @@ def songs_writer(
 ) -> pq.ParquetWriter:
     """Open a Parquet file in the schema `SONGS`; each batch written becomes a row group.
 
-    Parameters
-    ----------
-    where : str or pyarrow.NativeFile
-        Path in `filesystem`, or an open file.
-    compression : str
-        ``snappy``, ``zstd`` (level 1) or ``none``.
+    `compression` is ``snappy``, ``zstd`` (level 1) or ``none``.
     """
     return pq.ParquetWriter(
         where,

@@ -54,7 +54,7 @@ LIBRARY_ERRORS = (AttributeError, KeyError, MemoryError, OSError, OverflowError,
 
 
 def parse_with_h5py(image: bytes, expected_track_id: str | None = None) -> Song:
-    """Return every field of a song file like `msd_spark.songfile.parse.parse_song`, by h5py alone."""
+    """Return every field of a song file, as `parse_song` does, but by h5py alone."""
     song = read_with_h5py(image)
     check_song(song, expected_track_id)
     return song
@@ -63,10 +63,7 @@ def parse_with_h5py(image: bytes, expected_track_id: str | None = None) -> Song:
 def read_with_h5py(image: bytes) -> Song:
     """Return every field of a song file, before the checks of `check_song`.
 
-    Raises
-    ------
-    SongFileError
-        If the bytes cannot be read as a song file.
+    Raises a `SongFileError` if the bytes cannot be read as a song file.
     """
     if not image:
         raise SongFileError("empty_file", "the file has no bytes")
@@ -133,10 +130,7 @@ def _shape(dataset: h5d.DatasetID, path: str) -> tuple[int, ...]:
 class Storage(NamedTuple):
     """How a dataset is stored.
 
-    Attributes
-    ----------
-    chunk_size : int
-        Bytes of an inflated chunk; of an element without chunks.
+    `chunk_size` is the bytes of an inflated chunk, or of an element without chunks.
     """
 
     is_chunked: bool
@@ -147,10 +141,7 @@ class Storage(NamedTuple):
 def check_declaration(dataset: h5d.DatasetID, path: str) -> Storage:
     """Reject a dataset that is outside the file or not declared as in a song file.
 
-    Raises
-    ------
-    SongFileError
-        With ``wrong_layout`` or ``implausible_size``.
+    Raises a `SongFileError` with ``wrong_layout`` or ``implausible_size``.
     """
     try:
         creation = dataset.get_create_plist()
@@ -189,12 +180,8 @@ def _is_plain(dtype: h5t.TypeID) -> bool:
 def check_chunks(dataset: h5d.DatasetID, path: str, storage: Storage, first: int, stop: int) -> None:
     """Check that the chunks of rows `first` to `stop` have the right size.
 
-    HDF5 reads beyond a chunk that is too short.
-
-    Raises
-    ------
-    SongFileError
-        With ``implausible_size`` or ``unreadable_data``.
+    HDF5 reads beyond a chunk that is too short. Raises a `SongFileError` with ``implausible_size`` or
+    ``unreadable_data``.
     """
     if not storage.is_chunked or stop <= first:
         return

@@ -27,25 +27,10 @@ _skeletons: list[Skeleton] = []
 
 
 def parse_song(image: bytes, expected_track_id: str | None = None) -> Song:
-    """Return every field of a song file.
+    """Return every field of a song file, by column of ``songs/`` except ``source``.
 
-    Parameters
-    ----------
-    image : bytes
-        Content of the file.
-    expected_track_id : str, optional
-        Track id in the file name, which the song must have.
-
-    Returns
-    -------
-    dict
-        By column of `msd_spark.core.schemas.SONGS` except ``source``. Chroma and timbre have shape
-        ``(n_segments * 12,)``; unknown values are None.
-
-    Raises
-    ------
-    SongFileError
-        If the bytes are not one song in the dataset's layout.
+    Chroma and timbre have shape ``(n_segments * 12,)``; unknown values are None. Raises a `SongFileError` if the bytes
+    are not one song in the dataset's layout, or not the song of `expected_track_id` (that in the file name).
     """
     song = _read_known(image)
     if song is None:

@@ -20,12 +20,9 @@ SEGMENT_ARRAYS = tuple(array for array in ARRAYS if array.name.startswith("segme
 class SongFileError(InputError):
     """A file that is not a valid song file.
 
-    Attributes
-    ----------
-    reason : str
-        Code for ``rejected/``: ``empty_file``, ``not_hdf5``, ``truncated``, ``missing_data``,
-        ``wrong_layout``, ``not_one_song``, ``implausible_size``, ``unreadable_data``,
-        ``length_mismatch``, ``not_finite``, ``no_track_id``, ``track_id_mismatch``.
+    Reasons: ``empty_file``, ``not_hdf5``, ``truncated``, ``missing_data``, ``wrong_layout``, ``not_one_song``,
+    ``implausible_size``, ``unreadable_data``, ``length_mismatch``, ``not_finite``, ``no_track_id``,
+    ``track_id_mismatch``.
     """
 
 
@@ -46,12 +43,9 @@ def scalar(name: str, value: Any) -> str | float | None:
 
 
 def check_song(song: Song, expected_track_id: str | None) -> None:
-    """Check a song's track id and its segment arrays.
+    """Check a song's track id, and that its segment arrays are finite and of one length.
 
-    Raises
-    ------
-    SongFileError
-        With ``no_track_id``, ``track_id_mismatch``, ``length_mismatch`` or ``not_finite``.
+    Raises a `SongFileError` with ``no_track_id``, ``track_id_mismatch``, ``length_mismatch`` or ``not_finite``.
     """
     if not song["track_id"]:
         raise SongFileError("no_track_id", "analysis/songs has an empty track_id")

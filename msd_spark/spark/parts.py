@@ -26,14 +26,9 @@ ROWS_PER_GROUP = 1 << 18
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums over the rows of a table, computed while it is written.
+    """Sums over the rows of a table, grouped by `key` and computed while the table is written.
 
-    Attributes
-    ----------
-    key : str
-        Column to group by.
-    columns : tuple of str
-        Columns of int64 to sum; they may be missing from the table's schema.
+    `columns` are of int64; they may be missing from the table's schema.
     """
 
     key: str
@@ -48,12 +43,8 @@ class Sums:
 def write_parts(frame: DataFrame, warehouse: Warehouse, staging: str, schema: pa.Schema, sums: Sums) -> pd.DataFrame:
     """Write each partition of a frame as one Parquet file; return the sums, one row per value of the key.
 
-    Parameters
-    ----------
-    frame : pyspark.sql.DataFrame
-        In the row order of the files, with the columns of `schema` and of `sums`.
-    staging : str
-        Folder for the files, from `Warehouse.replacing`.
+    The frame is in the row order of the files, with the columns of `schema` and of `sums`; `staging` is from
+    `Warehouse.replacing`.
     """
     columns = list(dict.fromkeys([*schema.names, *sums.schema.names]))
     writer = _part_writer(warehouse.address(), staging, schema, sums)

@@ -79,12 +79,8 @@ def progress(
     """Show a progress bar on standard error while Spark works.
 
     A terminal shows one line that is updated; a log gets one line every 30 seconds and one at the end. A bar that has
-    counted nothing prints nothing.
-
-    Parameters
-    ----------
-    count, total : callable and int, optional
-        Number of songs done so far, and of all songs. By default the bar counts the tasks of Spark's active stages.
+    counted nothing prints nothing. `count` returns the songs done, of `total`; by default the bar counts the tasks of
+    Spark's active stages.
     """
     stop = threading.Event()
     terminal = sys.stderr.isatty()

@@ -85,21 +85,14 @@ def read_chunks(view: memoryview, at: int, count: int, chunk_rows: int, rest: tu
 
     Parameters
     ----------
-    view : memoryview
-        Content of the file.
     at : int
         Address of the chunk index.
     count : int
-        Expected number of chunks.
+        Expected number of chunks; the index must be one leaf with each once, in order.
     chunk_rows : int
         Rows per chunk.
     rest : tuple of int
         The chunk's other dimensions, and the bytes per element.
-
-    Raises
-    ------
-    Unfamiliar
-        If the index is not one leaf with each chunk once, in order, or a chunk is invalid.
     """
     if count > MOST_CHUNKS:
         raise Unfamiliar("more chunks than a leaf has")
@@ -124,13 +117,7 @@ def read_chunks(view: memoryview, at: int, count: int, chunk_rows: int, rest: tu
 
 
 def inflate(stored: memoryview, size: int) -> bytes:
-    """Inflate a chunk.
-
-    Raises
-    ------
-    Unfamiliar
-        If `stored` is not a valid zlib stream of `size` bytes.
-    """
+    """Inflate a chunk; raise `Unfamiliar` if it is not a valid zlib stream of `size` bytes."""
     # Deflate expands at most a thousandfold, so the bound on the stored size bounds memory.
     if len(stored) > 2 * size + 1024:
         raise Unfamiliar("a chunk with too many stored bytes")
@@ -146,10 +133,7 @@ def inflate(stored: memoryview, size: int) -> bytes:
 def unshuffle_doubles(chunks: list[bytes], used: int) -> np.ndarray:
     """Return the first `used` elements of float64 chunks: shape ``(len(chunks), used)``.
 
-    Parameters
-    ----------
-    chunks : list of bytes
-        Inflated, all of one size: first bytes of all elements, then second bytes, and so on.
+    Inflated chunks, all of one size, hold the first bytes of all elements, then the second bytes, and so on.
     """
     planes = np.frombuffer(b"".join(chunks), np.uint8).reshape(len(chunks), 4, 2, -1)[..., :used]
     # Pairing bytes by arithmetic is vectorised, and strided copies of pairs take half as long as those of bytes.
@@ -173,18 +157,9 @@ def string_width(chunks: list[bytes], size: int) -> int:
 
 
 def unshuffle_bytes(chunks: list[bytes], size: int, rows: int, width: int) -> bytes:
-    """Unshuffle chunks of elements of any type.
+    """Return the first `width` bytes of each of `rows` elements of `size` bytes.
 
-    Parameters
-    ----------
-    chunks : list of bytes
-        As for `unshuffle_doubles`.
-    size : int
-        Bytes per element.
-    rows : int
-        Number of elements to return.
-    width : int
-        Bytes of each element to return.
+    The chunks are shuffled as for `unshuffle_doubles`.
     """
     parts = []
     for chunk in chunks:

@@ -48,15 +48,7 @@ _TYPES = {name: np.dtype(kind.value_type.to_pandas_dtype()) for name, kind in AR
 def read_directly(image: bytes, skeleton: Skeleton, lengths: list[int], indices: list[int]) -> Song:
     """Return every field of a song file, before the checks of `check_song`.
 
-    Parameters
-    ----------
-    lengths, indices : list of int
-        From `Skeleton.match`.
-
-    Raises
-    ------
-    Unfamiliar
-        If h5py has to read the file.
+    `lengths` and `indices` are from `Skeleton.match`. Raises `Unfamiliar` if h5py has to read the file.
     """
     if lengths[:_TABLES] != [1] * _TABLES:
         raise Unfamiliar("not one song")

@@ -73,13 +73,7 @@ class Skeleton:
 
 
 def find_skeleton(image: bytes) -> Skeleton:
-    """Find the structure of a song file.
-
-    Raises
-    ------
-    Unfamiliar
-        If it differs from that of the dataset's own files.
-    """
+    """Find the structure of a song file; raise `Unfamiliar` if it is not the dataset's own."""
     walk = Walk(image)
     root = walk_root(walk)
     try:

@@ -41,13 +41,7 @@ class Unfamiliar(Exception):  # noqa: N818  # not an error: h5py decides about t
 
 @dataclass(frozen=True)
 class Message:
-    """A message of an object header.
-
-    Attributes
-    ----------
-    at, flags_at : int
-        Offsets of its body and of its flags.
-    """
+    """A message of an object header, with the offsets of its body and of its flags."""
 
     kind: int
     at: int
