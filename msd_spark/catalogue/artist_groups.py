@@ -23,7 +23,7 @@ from scipy.sparse.csgraph import connected_components
 
 
 class _Separators(dict[int, int]):
-    """Translation table from punctuation and white space to a space, filled one character at a time."""
+    """Translation table from punctuation and white space to a space, filled on demand."""
 
     def __missing__(self, code: int) -> int:
         character = chr(code)
@@ -82,7 +82,7 @@ def group_artists(songs: pd.DataFrame) -> pd.Series:
 
 
 def moves_since(previous: pd.DataFrame, current: pd.DataFrame) -> dict[str, int]:
-    """Count the tracks in both of two datasets, the groups joined since and the tracks that changed split.
+    """Count tracks in both of two datasets, groups joined since and tracks that changed split.
 
     Both frames have ``track_id``, ``artist_group`` and ``split``, one row per track.
     """

@@ -24,7 +24,7 @@ def displayed_genres(warehouse: Warehouse, run: str, label_set: str | None = Non
 
 
 def label_set_of(warehouse: Warehouse, run: str) -> str | None:
-    """Return the label set of the dataset that a run was trained on, otherwise the first label set."""
+    """Return the label set of a run's dataset, otherwise the first label set."""
     if warehouse.exists(RUNS, run, METADATA):
         dataset = str((warehouse.read_json(RUNS, run, METADATA).get("dataset") or {}).get("name"))
         if warehouse.exists(DATASETS, dataset, METADATA):

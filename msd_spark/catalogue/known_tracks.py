@@ -1,4 +1,4 @@
-"""What the tables besides ``songs/`` know about tracks: lyrics, genre, tags, listens and factors.
+"""Look up lyrics, genre, tags, listens and factors of tracks in the side tables.
 
 Each table may be missing; a track that a table does not have lacks only what that table holds.
 """
@@ -153,7 +153,7 @@ class SideTables:
     def read(
         self, columns: list[str], table: str, *, key: str = "track_id", filter: pads.Expression | None = None
     ) -> pa.Table | None:
-        """Return columns of a table, of only the given tracks if these are few; None if it does not exist."""
+        """Return columns of a table, only for the given tracks if these are few; None if missing."""
         if not self.exists(table):
             return None
         if len(self.track_ids) <= FEW:

@@ -1,4 +1,4 @@
-"""Untrained features of a song as a baseline: mean and standard deviation of timbre and chroma."""
+"""Untrained baseline features: mean and standard deviation of a song's timbre and chroma."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def raw_features(timbre: np.ndarray, pitches: np.ndarray) -> np.ndarray:
 
 
 def standardise(features: np.ndarray) -> np.ndarray:
-    """Scale features of shape ``(n, 48)`` to mean 0 and standard deviation 1; a constant one becomes 0."""
+    """Scale features, ``(n, 48)``, to mean 0 and standard deviation 1; constant ones become 0."""
     mean, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
     return ((features - mean) / np.where(scale < 1e-9, 1, scale)).astype(np.float32)
 

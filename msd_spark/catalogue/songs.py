@@ -1,4 +1,4 @@
-"""Read the songs of the warehouse as a light table, without segments but with their position in the files.
+"""Read the songs of the warehouse without segments, but with their position in the files.
 
 It is read on the driver. A million tracks take about 1 GB, mostly for names and titles, which are dropped once the
 artists are grouped.

@@ -1,4 +1,4 @@
-"""Traits of songs for judging an embedding space: genre, artist, year, tempo, loudness, key, lyric language."""
+"""Traits of songs for judging an embedding space."""
 
 from __future__ import annotations
 

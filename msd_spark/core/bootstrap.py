@@ -36,7 +36,7 @@ class Bootstrap:
             raise ValueError(f"{self.resamples} resamples at level {self.level} give no interval")
 
     def draws(self, units: int) -> Iterator[np.ndarray]:
-        """Yield how often each unit is drawn, for several resamples at a time: shape ``(units, m)``, float64."""
+        """Yield how often each unit is drawn in `m` resamples: shape ``(units, m)``, float64."""
         generator = np.random.default_rng(self.seed)
         at_once = max(1, min(256, CELLS_AT_ONCE // units))
         for start in range(0, self.resamples, at_once):
@@ -47,7 +47,7 @@ class Bootstrap:
             yield drawn
 
     def means(self, values: np.ndarray) -> np.ndarray:
-        """Return the column means of every resample of the rows: shape ``(resamples, k)`` for ``(units, k)``.
+        """Return the column means of every resample: ``(resamples, k)`` for values ``(units, k)``.
 
         All columns share the same resamples, so their differences and ratios are paired.
         """

@@ -77,7 +77,7 @@ def run_verb(name: str, words: Sequence[str] | None = None) -> None:
 
 @contextmanager
 def reported(name: str) -> Iterator[None]:
-    """Print a `UserError` or `OptionError` as one line after the stage name, and exit with status 2."""
+    """Print a `UserError` or `OptionError` as one line after the stage name; exit status 2."""
     try:
         yield
     except (UserError, OptionError) as error:
@@ -166,7 +166,7 @@ def settings_path(words: Sequence[str]) -> Path | None:
 
 
 def read_settings(path: Path | None, settings: type[Settings], verb: str) -> dict[str, Any]:
-    """Return a verb's options from a TOML file: those at the top and those in the table named after the verb.
+    """Return options from a TOML file: those at the top and in the table named after the verb.
 
     Options at the top that the verb does not have are ignored, so that one file serves all stages.
     """
@@ -267,7 +267,7 @@ class _Words(list[str]):
 
 
 def _as_words(kind: Any) -> Any:
-    """Return the tyro specification of an option whose values stay words; `_converted` checks their type."""
+    """Return tyro's specification of an option whose values stay words until `_converted`."""
     from tyro.constructors import PrimitiveConstructorSpec
 
     return PrimitiveConstructorSpec(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class UserError(RuntimeError):
-    """An error that the user can correct; the command prints it as one line, without a traceback.
+    """An error that the user can correct; the command prints it as one line.
 
     The message names the object, the value seen and the remedy. The command adds the stage name.
     """

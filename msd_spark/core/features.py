@@ -1,4 +1,4 @@
-"""Compute the features of an example from a song's segments, for the dataset and for scoring alike."""
+"""Compute an example's features from a song's segments, for the dataset and for scoring."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _rows(column: pa.Array) -> list[np.ndarray]:
 
 
 def lyric_columns(vectors: pa.Array, geometry: Geometry) -> dict[str, np.ndarray]:
-    """Return lyric vectors (null without lyrics) as the columns ``lyric_vector`` and ``has_lyrics``."""
+    """Return lyric vectors (null without lyrics) as columns ``lyric_vector``, ``has_lyrics``."""
     present = vectors.is_valid().to_numpy(zero_copy_only=False)
     lyric = np.zeros((len(vectors), geometry.lyric_size), np.float32)
     lyric[present] = vectors.drop_null().flatten().to_numpy().reshape(-1, geometry.lyric_size)

@@ -20,7 +20,7 @@ def is_local(location: str) -> bool:
 
 
 def open_location(location: str) -> tuple[fs.FileSystem, str, str]:
-    """Return the filesystem of a location, its path there, and the prefix that makes an address of a path.
+    """Return a location's filesystem, its path there, and the prefix of addresses.
 
     A location is a local path, or an address such as ``s3://bucket/key`` or ``hdfs://host/path``. For ``s3://``,
     ``AWS_ENDPOINT_URL_S3`` or ``AWS_ENDPOINT_URL`` selects another server than Amazon's.

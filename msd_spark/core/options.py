@@ -1,4 +1,4 @@
-"""Declare each option once; the command line, TOML settings, help and reference page are generated from it.
+"""Declare each option once, for the command line, TOML settings, help and reference page.
 
 A stage's settings are one frozen dataclass derived from `Settings`, whose fields are made by `option`. A field of
 another `Settings` class adds that class's options under a heading of their own.
@@ -23,7 +23,7 @@ _WITHOUT = "without"
 
 
 class OptionError(ValueError):
-    """A value that an option does not accept; the message names the option, the value and the allowed values."""
+    """A value that an option does not accept; the message names option, value and alternatives."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def option(
 
 
 def nested(default: S, *, without: Mapping[str, str] | None = None) -> S:
-    """Return a dataclass field of nested settings, with other defaults or fewer options than their class.
+    """Return a field of nested settings, with other defaults or fewer options than their class.
 
     The options named in `without`, as typed, keep the value of `default`: the command line does not offer them, and
     prints what the user can do instead.
@@ -168,7 +168,7 @@ def default_of(field: dataclasses.Field[Any], defaults: Settings | None = None) 
 
 
 def left_out(field: dataclasses.Field[Any]) -> Mapping[str, str]:
-    """Return the options of nested settings that the command line does not offer, with what to do instead."""
+    """Return what to do instead of each option of nested settings that is not offered."""
     return field.metadata.get(_WITHOUT, {})
 
 

@@ -62,7 +62,7 @@ def only_dataset(warehouse: Warehouse) -> str:
 
 
 def _with_metadata(warehouse: Warehouse, folder: str) -> list[str]:
-    """Return the folders below `folder` that hold a metadata file, in the order in which those were written."""
+    """Return the folders below `folder` that hold a metadata file, oldest first."""
     prefix, suffix = warehouse.path(folder) + "/", f"/{METADATA}"
     files = [info for info in warehouse.list_files(warehouse.path(folder)) if info.path.endswith(suffix)]
     files.sort(key=lambda info: (info.mtime_ns or 0, info.path))

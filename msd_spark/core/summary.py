@@ -1,4 +1,4 @@
-"""The summary at the end of a stage: counts of rows read, written and rejected, and the time."""
+"""The summary of a stage: counts of rows read, written and rejected, and the time."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def track_id_of(name: str) -> str | None:
 
 
 def song_path(track_id: str) -> str:
-    """Return a track's path in the dataset: folders named after the third to fifth letter of its id.
+    """Return a track's path in the dataset: folders are the third to fifth letter of its id.
 
     Examples
     --------

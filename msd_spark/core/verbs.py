@@ -1,4 +1,4 @@
-"""The verbs of ``msd-spark``, by stage. Modules are named as text and loaded only when a verb runs."""
+"""The verbs of ``msd-spark``, by stage; their modules are loaded only when a verb runs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Verb:
 
 
 def _job(name: str, settings: str, help: str, package: str = "", run: str = "") -> Verb:
-    """Return a verb with a script in ``jobs/`` and the modules ``settings`` and ``job`` of a package."""
+    """Return a verb with a script in ``jobs/`` and a package's modules ``settings`` and ``job``."""
     package = f"msd_spark.{package or name}"
     return Verb(name, help, f"{package}.settings:{settings}", run or f"{package}.job:run", f"jobs/{name}.py")
 

@@ -196,7 +196,7 @@ class Warehouse:
         return TableFiles(tuple(info.path for info in files), tuple(info.size for info in files))
 
     def fingerprint(self, *names: str) -> dict[str, Any]:
-        """Return how many files and bytes a table has, and a hash of the names and sizes of its files."""
+        """Return a table's number of files and bytes, and a hash of its files' names and sizes."""
         files, start = self.table_files(*names), len(self.root) + 1
         lines = [f"{path[start:]}\t{size}" for path, size in zip(files.paths, files.sizes, strict=True)]
         digest = hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:32]

@@ -93,7 +93,7 @@ def parse_score(value: Any) -> float:
 
 
 def normalise_tag(tag: str) -> str:
-    """Return a tag with compatibility characters (NFKC) and case folded, and white space collapsed.
+    """Fold compatibility characters (NFKC) and case in a tag, and collapse white space.
 
     Unpaired surrogates, which JSON can contain but UTF-8 cannot, become U+FFFD.
 

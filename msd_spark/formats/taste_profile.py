@@ -115,7 +115,7 @@ def shown(line: bytes) -> str:
 
 
 def _columns(padded: np.ndarray, starts: np.ndarray, n_digits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first 60 bytes of lines, and their counts: 0 for an invalid or too large number."""
+    """Return the first 60 bytes of lines, and their counts: 0 if invalid or too large."""
     windows = np.lib.stride_tricks.sliding_window_view(padded, _COUNT_AT + MOST_DIGITS)
     rows = windows[starts]
     fixed, digits = rows[:, :_COUNT_AT], rows[:, _COUNT_AT:]

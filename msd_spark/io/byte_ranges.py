@@ -1,4 +1,4 @@
-"""Split a long text file into byte ranges that are read in parallel; each line is in exactly one range.
+"""Split a long text file into byte ranges; each line is in exactly one range.
 
 A line belongs to the range that contains its first byte, and only a line feed ends a line. A compressed file (.zip with
 one file in it, .gz) cannot be split: it is one range, read as a stream.
@@ -114,7 +114,7 @@ def _blocks(part: ByteRange, block_bytes: int) -> Iterator[bytes]:
 
 
 def _first_line(file: pa.NativeFile, part: ByteRange, block_bytes: int) -> int:
-    """Return the position of the first line that begins in a range; the range's end if there is none."""
+    """Return the position of the first line that begins in a range; its end if there is none."""
     # A line begins after a line feed, which may be the last byte before the range.
     at = part.start - 1
     while at < part.stop - 1:

@@ -25,7 +25,7 @@ def open_seekable(filesystem: fs.FileSystem, path: str) -> AbstractContextManage
 
 
 class PagedFile(io.RawIOBase):
-    """A remote file that is fetched in pages: HDF5 reads thousands of small pieces, most of them close together.
+    """A remote file fetched in pages: HDF5 reads thousands of small, mostly close pieces.
 
     `failure` is the last error of the store, which HDF5 would report as damage of the file.
     """

@@ -32,7 +32,7 @@ _DAMAGE = (
 
 @contextmanager
 def open_unpacked(location: str, member_ending: str = "", *, plain: bool = True) -> Iterator[IO[bytes]]:
-    """Open a file for reading; the compression is recognised by its first bytes, not by its name.
+    """Open a file; its compression is recognised by its first bytes, not by its name.
 
     Errors of reading within the ``with`` block become a `UserError` too.
 

@@ -138,7 +138,7 @@ def read_member(file: IO[bytes], member: Member) -> bytes:
 
 
 def _find_directory(file: IO[bytes]) -> tuple[int, int, int, int]:
-    """Return the number of members, the offset and size of the directory, and the shift of all offsets."""
+    """Return the number of members, the directory's offset and size, and the shift of offsets."""
     end_of_file = file.seek(0, 2)
     tail_at = max(0, end_of_file - _END.size - _LONGEST_COMMENT)
     file.seek(tail_at)
@@ -174,7 +174,7 @@ def _record_length(data: bytes, place: int) -> int:
 
 
 def _read_zip64(extra: bytes, sizes: dict[str, int]) -> None:
-    """Replace the sizes that are too large for a record by those of its extra field, in the order of `sizes`."""
+    """Replace sizes too large for a record by those of its extra field, in order of `sizes`."""
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<2H", extra)
         if kind == _ZIP64:

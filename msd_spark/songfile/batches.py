@@ -55,7 +55,7 @@ def songs_writer(
 
 
 def songs_to_batch(songs: Sequence[Song]) -> pa.RecordBatch:
-    """Return parsed songs, with ``source`` and ``member`` added, as a record batch in the schema `SONGS`."""
+    """Return parsed songs, ``source`` and ``member`` included, as a batch in schema `SONGS`."""
     columns = [_lists(songs, field) if field.name in ARRAY_COLUMNS else _scalars(songs, field) for field in SONGS]
     return pa.RecordBatch.from_arrays(columns, schema=SONGS)
 

@@ -1,4 +1,4 @@
-"""Read a song file with h5py: the reference for the direct reader, and the fallback for unusual files.
+"""Read a song file with h5py: reference for the direct reader, fallback for unusual files.
 
 The bytes become an in-memory HDF5 file, which is read through h5py's low-level interface, because it does less per
 dataset. Before the library reads a dataset, its declared size is compared with limits: a few bytes can declare
@@ -164,7 +164,7 @@ def check_declaration(dataset: h5d.DatasetID, path: str) -> Storage:
 
 
 def _is_plain(dtype: h5t.TypeID) -> bool:
-    """Return whether a type consists of ordinary numbers and fixed-length strings, alone or in a compound.
+    """Return whether a type, simple or compound, has only usual numbers and fixed-length strings.
 
     HDF5 reads beyond numbers of impossible widths.
     """

@@ -1,4 +1,4 @@
-"""Write a Spark frame as Parquet files from the workers, and sum columns of its rows in the same pass.
+"""Write a Spark frame as Parquet files from the workers, and sum columns in the same pass.
 
 Workers write through pyarrow, so that every filesystem of the warehouse is supported.
 """
@@ -41,7 +41,7 @@ class Sums:
 
 
 def write_parts(frame: DataFrame, warehouse: Warehouse, staging: str, schema: pa.Schema, sums: Sums) -> pd.DataFrame:
-    """Write each partition of a frame as one Parquet file; return the sums, one row per value of the key.
+    """Write each partition of a frame as one Parquet file; return the sums per value of the key.
 
     The frame is in the row order of the files, with the columns of `schema` and of `sums`; `staging` is from
     `Warehouse.replacing`.

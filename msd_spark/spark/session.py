@@ -34,7 +34,7 @@ SECONDS_BETWEEN_UPDATES = {True: 0.5, False: 30.0}
 
 
 def start_spark(application: str) -> SparkSession:
-    """Return the Spark session, with few log messages and with Python workers of this interpreter.
+    """Return the Spark session, with few log messages and Python workers of this interpreter.
 
     Settings of ``spark-submit`` (master, memory, archives) are kept; without it Spark uses all cores of this machine.
     """
@@ -56,7 +56,7 @@ def start_spark(application: str) -> SparkSession:
 
 
 def share_out(units: Sequence[T], cores: int) -> list[list[T]]:
-    """Divide units of work among tasks, in order: several units per task first, one per task at the end.
+    """Divide units of work among tasks, in order: several per task first, one at the end.
 
     Between two tasks a Python worker rereads the directories of Spark's zip files and collects garbage, which takes
     0.1 to 0.3 s: as long as dozens or hundreds of songs. The last tasks are small, so that no core waits long for
@@ -140,7 +140,7 @@ def last_words(error: Exception) -> str:
 
 @contextmanager
 def worker_errors(action: str, remedy: str = "") -> Iterator[None]:
-    """Convert any error that Spark raises for a failed worker to a `UserError`: "ACTION failed: REASON; REMEDY"."""
+    """Convert the error of a failed worker to a `UserError`: "ACTION failed: REASON; REMEDY"."""
     try:
         yield
     except UserError:

@@ -13,7 +13,7 @@ from pyspark import SparkContext, SparkFiles
 
 
 def ship(context: SparkContext, write: Callable[[Path], None]) -> str:
-    """Send the files that `write` puts into a folder to every machine; return the prefix of their names there."""
+    """Send files that `write` puts into a folder to every machine; return their name prefix."""
     folder = Path(tempfile.mkdtemp(prefix="msd-spark-shipped-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # a machine that joins later still fetches them
     write(folder)

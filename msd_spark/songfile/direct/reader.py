@@ -92,7 +92,7 @@ def _arrays(chunks: list[list[bytes]], lengths: list[int]) -> dict[str, np.ndarr
 
 
 def _doubles(chunks: list[list[bytes]], lengths: list[int]) -> dict[int, np.ndarray]:
-    """Return the non-empty float64 arrays by their index in `ARRAYS`; chunks of one size are unshuffled together."""
+    """Return non-empty float64 arrays by index in `ARRAYS`, unshuffling equal chunks together."""
     families: dict[int, list[int]] = {}
     for place, (array, parts) in enumerate(zip(ARRAYS, chunks, strict=True)):
         if parts and array.dtype == "<f8":

@@ -1,4 +1,4 @@
-"""The structure that song files of one kind share: all bytes except lengths, chunks and dates.
+"""The structure that song files of one kind share: all but lengths, chunks and dates.
 
 A `Skeleton` has the bytes of a file's HDF5 structures (34 KB of groups, types and attributes) and the positions of each
 dataset's length and chunk index in them. A file with matching bytes needs no walk through its structures: every
@@ -183,7 +183,7 @@ def _check_type(item: Table | Array, message: Message) -> None:
 
 
 def encoded_type(dtype: np.dtype) -> bytes:
-    """Return a type in HDF5 encoding version 1: little-endian numbers, null-terminated ASCII, packed compounds."""
+    """Return a type's HDF5 encoding version 1: little endian, null-terminated ASCII, packed."""
     if dtype.kind == "S":
         return struct.pack("<4BI", 0x13, 0, 0, 0, dtype.itemsize)
     if dtype.kind == "f":

@@ -1,4 +1,4 @@
-"""Walk the HDF5 structures of a song file down to its datasets, checking every offset against the file's size.
+"""Walk the HDF5 structures of a song file down to its datasets, checking every offset.
 
 It knows only the structures of the dataset's own files: superblock 0, groups as symbol tables of one B-tree leaf,
 version 1 object headers. Anything else raises `Unfamiliar`, and h5py reads the file. The walk records every byte on
@@ -171,7 +171,7 @@ def _block(walk: Walk, start: int, length: int) -> Iterator[Message]:
 
 
 def _free_what_is_not_read(walk: Walk, message: Message) -> None:
-    """Record the modification time, and integers in attributes (counters of the writer), as free to differ."""
+    """Record the modification time, and integers in attributes (counters), as free to differ."""
     if message.kind == _MODIFIED and len(message.body) == 8:
         walk.free.append(slice(message.at + 4, message.at + 8))
     elif message.kind == _ATTRIBUTE and message.body[:1] == b"\1" and len(message.body) >= 8:
