@@ -164,7 +164,7 @@ def check_declaration(dataset: h5d.DatasetID, path: str) -> Storage:
 
 
 def _is_plain(dtype: h5t.TypeID) -> bool:
-    """Return whether a type, simple or compound, has only usual numbers and fixed-length strings.
+    """Return whether a type, simple or compound, has only usual numbers and fixed-size strings.
 
     HDF5 reads beyond numbers of impossible widths.
     """
