@@ -50,9 +50,9 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.timeout(2_400)  # of all commands together; each has its own
-def test_the_readmes_commands_go_from_songs_to_a_page(typed: Path) -> None:
+def test_the_commands_of_the_readme_lead_from_songs_to_a_report(typed: Path) -> None:
     report = typed / "warehouse" / "reports" / "cnn"
-    assert '<section id="space">' in (report / "index.html").read_text()
+    assert '<section id="embedding">' in (report / "index.html").read_text()
     assert (report / "data" / "songs.js").stat().st_size > 5_000
     assert (typed / "warehouse" / "embeddings" / "cnn" / "_SUCCESS").exists()
 

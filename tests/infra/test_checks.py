@@ -52,7 +52,7 @@ REFUSED: dict[str, tuple[Any, list[str]]] = {
     ),
     "storage": (
         {"infrequent_raw_days": 7, "log_days": 0},
-        ["storage.infrequent_raw_days must be 0 (never) or 30", "storage.log_days are days, 1 at least"],
+        ["storage.infrequent_raw_days must be 0 (never) or 30 or more", "storage.log_days are days, 1 or more"],
     ),
     "emr": (
         {
@@ -91,7 +91,7 @@ REFUSED: dict[str, tuple[Any, list[str]]] = {
         [
             "observability.email must be an address",
             "observability.monthly_budget_usd must be 0 or more",
-            "observability.log_days must be one that CloudWatch takes",
+            "observability.log_days must be one that CloudWatch accepts",
         ],
     ),
 }

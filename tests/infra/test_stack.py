@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import base64
 import contextlib
 import hashlib
 import json
 import os
 import re
-import runpy
 import shlex
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -24,6 +21,7 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from msd_spark.core import command_line
 from msd_spark.core import filesystems as locations
+from msd_spark.core.options import Settings
 from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
 from tests.conftest import REPOSITORY
@@ -136,44 +134,25 @@ def test_steps_are_the_commands_of_the_readme(stack: Terraform, client: Callable
     }
 
 
-class ParsedError(Exception):
-    """Raised in place of what follows the parsing of arguments."""
-
-
-@pytest.fixture
-def parse(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], argparse.Namespace]:
-    """Have a job read the words of a command by its own parser, and go no further."""
-    parse_args = argparse.ArgumentParser.parse_args
-
-    def stop(self: argparse.ArgumentParser, *arguments: Any) -> None:
-        raise ParsedError(parse_args(self, *arguments))
-
-    def read(command: str) -> argparse.Namespace:
-        program, script, *words = shlex.split(command)
-        assert program == "spark-submit"
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "argv", [script, *words])
-            patch.setattr(argparse.ArgumentParser, "parse_args", stop)
-            with pytest.raises(ParsedError) as parsed:
-                runpy.run_path(str(REPOSITORY / script), run_name="__main__")
-        found: argparse.Namespace = parsed.value.args[0]
-        return found
-
-    return read
+def parsed(command: str) -> Settings:
+    """Return the settings that a printed command sets."""
+    program, script, *words = shlex.split(command)
+    assert program == "spark-submit"
+    verb = VERBS[Path(script).stem]
+    assert verb.script == script
+    return command_line.parse(verb.settings_class(), words, verb)
 
 
 STAGES = {"ingest", "lyrics", "labels", "plays", "factors", "dataset", "score", "neighbours", "maps", "report"}
 
 
-def test_printed_commands_are_ones_that_the_jobs_take(
-    stack: Terraform, parse: Callable[[str], argparse.Namespace]
-) -> None:
+def test_the_jobs_accept_the_printed_commands(stack: Terraform) -> None:
     outputs, warehouse = stack.outputs(), f"s3://{BUCKETS['warehouse']}"
     assert set(outputs["spark_submit"]) == set(outputs["steps"]) == STAGES
     for job, command in outputs["spark_submit"].items():
-        found = parse(command)
-        assert found.warehouse == warehouse
-        assert getattr(found, "run", "cnn") == "cnn"
+        settings: Any = parsed(command)
+        assert settings.warehouse == warehouse
+        assert "--run" not in command or settings.run == "cnn"
         (step,) = json.loads(outputs["steps"][job].split("--steps '", 1)[1].removesuffix("'"))
         assert " ".join(step["Args"]).replace("/opt/msd-spark/code/", "") == command
     assert outputs["spark_submit"]["ingest"] == (

@@ -117,5 +117,5 @@ def test_who_reads_what_differs_between_epochs(n_files: int, n_ranks: int, seed:
 
 @pytest.mark.parametrize(("n_ranks", "batch"), [(0, 1), (1, 0), (-1, 4)])
 def test_no_ranks_and_no_batch_are_refused(n_ranks: int, batch: int) -> None:
-    with pytest.raises(ValueError, match="ranks and batch are at least 1"):
+    with pytest.raises(ValueError, match=f"ranks is {n_ranks} and batch is {batch}; allowed: 1 or more"):
         plan_epoch([3], ranks=n_ranks, batch=batch)
