@@ -68,7 +68,7 @@ REFUSED: dict[str, tuple[Any, list[str]]] = {
             "emr: each list of instance types holds 1 to 5 different types",
             "emr: core and task instance types must be an xlarge size",
             "emr: Graviton types (as m6g, r7gd) are arm64",
-            "emr.core_vcpus must be a whole number, 4 at least",
+            "emr.core_vcpus must be a whole number, 4 or more",
             "emr.idle_minutes must be between 1 and 10080",
             "emr.steps: job must be the name of a file of jobs/ without .py",
         ],
@@ -78,7 +78,7 @@ REFUSED: dict[str, tuple[Any, list[str]]] = {
         [
             "gpu.workers must be a whole number from 1 to 32",
             "gpu.idle_minutes must be between 15",
-            "gpu.volume_gb must be 100 at least",
+            "gpu.volume_gb must be 100 or more",
             "gpu.ami_id must be an image's id",
         ],
     ),
