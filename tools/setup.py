@@ -30,6 +30,8 @@ SPARK_SETTINGS = {
     "spark-defaults.conf": ["spark.driver.memory 4g", "spark.ui.showConsoleProgress false", "spark.ui.enabled false"],
     "log4j2.properties": [
         "rootLogger.level = error",
+        "logger.gateway.name = org.apache.spark.api.python.PythonGatewayServer",
+        "logger.gateway.level = error",
         "rootLogger.appenderRef.console.ref = console",
         "appender.console.type = Console",
         "appender.console.name = console",

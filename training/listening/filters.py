@@ -52,7 +52,7 @@ def sample_songs(dataset: Dataset, size: int, seed: int) -> Columns:
         tracks = tracks[np.random.default_rng(seed).choice(len(tracks), size, replace=False)]
     remaining = set(tracks.tolist())
     parts: list[Columns] = []
-    for address, in_file in zip(tqdm(addresses, desc="listen: songs", unit="file"), tracks_of_file, strict=True):
+    for address, in_file in zip(tqdm(addresses, desc="listen: songs", unit="file", disable=None), tracks_of_file, strict=True):
         if remaining.isdisjoint(in_file):
             continue
         for group in read_row_groups([address], INPUT_COLUMNS):
@@ -98,7 +98,7 @@ def filter_responses(
     if not responses:
         return [], mixed
     outputs, n_songs = convolution_outputs(model, list(responses)), len(songs["track_id"])
-    for start in tqdm(range(0, n_songs, batch), desc="listen: filters", unit="batch"):
+    for start in tqdm(range(0, n_songs, batch), desc="listen: filters", unit="batch", disable=None):
         rows = np.arange(start, min(start + batch, n_songs))
         inputs = model_inputs({name: values[rows] for name, values in songs.items()}, geometry)
         lengths = inputs[MASK].sum(axis=1)

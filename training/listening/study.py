@@ -101,7 +101,7 @@ def _occluded_predictions(
 
     Empty if no example has a class.
     """
-    size, bar = fit.target.size, tqdm(desc="listen: occlusion", unit="batch")
+    size, bar = fit.target.size, tqdm(desc="listen: occlusion", unit="batch", disable=None)
 
     def infer_all(inputs: Mapping[str, tf.Tensor]) -> np.ndarray:
         """Return the scores of all variants and the flag of lyrics, side by side."""
