@@ -52,7 +52,9 @@ def sample_songs(dataset: Dataset, size: int, seed: int) -> Columns:
         tracks = tracks[np.random.default_rng(seed).choice(len(tracks), size, replace=False)]
     remaining = set(tracks.tolist())
     parts: list[Columns] = []
-    for address, in_file in zip(tqdm(addresses, desc="listen: songs", unit="file", disable=None), tracks_of_file, strict=True):
+    for address, in_file in zip(
+        tqdm(addresses, desc="listen: songs", unit="file", disable=None), tracks_of_file, strict=True
+    ):
         if remaining.isdisjoint(in_file):
             continue
         for group in read_row_groups([address], INPUT_COLUMNS):
