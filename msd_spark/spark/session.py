@@ -49,7 +49,7 @@ def start_spark(application: str) -> SparkSession:
     )
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
-    if session.sparkContext.master.startswith("local") and not session.sparkContext.getConf().contains(SHUFFLE):
+    if (session.sparkContext.master or "").startswith("local") and not session.sparkContext.getConf().contains(SHUFFLE):
         # Spark's 200 partitions, sized for a cluster, make hundreds of tiny tasks per shuffle on one machine.
         session.conf.set(SHUFFLE, str(LOCAL_PARTITIONS_PER_CORE * session.sparkContext.defaultParallelism))
     return session
