@@ -92,6 +92,11 @@ def prepare(output: Path, overwrite: bool) -> None:
             raise UserError(f"output {output} is not empty; choose another --output, or replace it by --overwrite")
         if (output / _DOWNLOADS).exists():
             raise UserError(f"output {output} has downloaded files ({_DOWNLOADS}); choose another --output")
+        foreign = [name for name in _WRITTEN if (output / name).exists()]
+        if foreign and not (output / TRUTH).exists():
+            raise UserError(
+                f"output {output} has {foreign[0]}, which msd-spark synthetic did not write; choose another --output"
+            )
         for name in _WRITTEN:
             path = output / name
             if path.is_dir() and not path.is_symlink():
@@ -100,6 +105,7 @@ def prepare(output: Path, overwrite: bool) -> None:
                 path.unlink(missing_ok=True)
     try:
         output.mkdir(parents=True, exist_ok=True)
+        (output / TRUTH).touch()  # marks the folder as generated, also if this run is interrupted
     except OSError as error:
         raise UserError(f"output {output} cannot be created: {error.strerror}; choose another --output") from error
 

@@ -101,3 +101,12 @@ def test_downloaded_files_are_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has downloaded files \(fetch\.lock\.json\); choose another --output"):
         generate(SyntheticSettings(songs=2, overwrite=True), tmp_path)
     assert (tmp_path / "songs").is_dir()
+
+
+def test_files_of_others_are_not_overwritten(tmp_path: Path) -> None:
+    song = tmp_path / "songs" / "A" / "mine.h5"
+    song.parent.mkdir(parents=True)
+    song.write_text("precious")
+    with pytest.raises(UserError, match="has songs, which msd-spark synthetic did not write; choose another --output"):
+        generate(SyntheticSettings(songs=2, overwrite=True), tmp_path)
+    assert song.read_text() == "precious"
