@@ -34,20 +34,17 @@ WAREHOUSE ?= warehouse
 demo: setup
 ifeq ($(DATA),)
 	@msd-spark synthetic --songs 1000 --seed 7 --output data --overwrite
-	@$(QUICK_JAVA) msd-spark pipeline --data data --warehouse $(WAREHOUSE)
+	@msd-spark pipeline --data data --warehouse $(WAREHOUSE)
 else
 	@msd-spark pipeline --data $(DATA) --warehouse $(WAREHOUSE)
 endif
-
-# Small jobs end before Java's second compiler pays off: a quarter less time for the Spark stages of the demo.
-QUICK_JAVA = PYSPARK_SUBMIT_ARGS="--driver-java-options -XX:TieredStopAtLevel=1 pyspark-shell"
 
 # All tests of a file run in one process, so that they share fixtures; long files start first.
 ON_ALL_CORES = -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
 test: setup $(if $(shell command -v terraform),infra-tools)
-	@$(QUICK_JAVA) python -m pytest $(ON_ALL_CORES) --durations 12 $(TESTS)
+	@python -m pytest $(ON_ALL_CORES) --durations 12 $(TESTS)
 
 # Tests of the infrastructure only, offline, on an emulated AWS.
 .PHONY: test-infra
