@@ -33,6 +33,7 @@ from msd_spark.core.verbs import STAGES, VERBS, Verb
 S = TypeVar("S", bound=Settings)
 
 SECONDS_OF_FIRST_RANK = 20.0
+"""Time for the first rank to print an error that all ranks have, before the others print it."""
 
 SETTINGS_FILE = "settings"
 """Name of the option that reads other options from a TOML file."""
@@ -91,7 +92,11 @@ def reported(name: str) -> Iterator[None]:
 def parse(settings: type[S], words: Sequence[str], verb: Verb) -> S:
     """Return settings from the command line and from ``--settings FILE``; the former wins."""
     check_left_out(words, settings)
-    from_file = words_of(read_settings(settings_path(words), settings, verb.name), settings)
+    typed = {word.partition("=")[0] for word in words}
+    # A repeated option would otherwise add its values to those of the file.
+    repeated = {one.name for one in declared_options(settings) if one.option.repeat and f"--{one.name}" in typed}
+    content = read_settings(settings_path(words), settings, verb.name)
+    from_file = words_of({name: content[name] for name in content if name not in repeated}, settings)
     parsed = _parsed(settings, [*from_file, *words], verb)
     presets = [
         preset

@@ -22,6 +22,7 @@ from msd_spark.core.runs import RUNS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.pipeline.records import (
     CODE,
+    Record,
     current_record,
     digests,
     read_record,
@@ -69,19 +70,22 @@ def run_stages(plan: Plan, words: Sequence[str] = ()) -> list[Outcome]:
             outcomes.append(Outcome(stage.name, SKIPPED, reason))
             print(f"\n{title}: skipped, {reason}", flush=True)
             continue
-        reason = "--force" if plan.options.force else stale_reason(stage, command, plan, warehouse)
+        now = current_record(stage, command, plan, warehouse)
+        last = read_record(warehouse, record_name(stage, plan))
+        reason = "--force" if plan.options.force else stale_reason(stage, now, last, plan, warehouse)
         if reason is None:
             outcomes.append(Outcome(stage.name, UP_TO_DATE))
             print(f"\n{title}: up to date", flush=True)
             continue
-        command = resumed(stage, command, plan, warehouse)
+        if can_resume(stage, now, last, plan, warehouse):
+            command = ["--resume" if word == "--overwrite" else word for word in command]
         outcomes.append(Outcome(stage.name, WOULD_RUN if plan.options.dry_run else RAN, reason))
         elapsed = f"{time.monotonic() - started:.0f} s elapsed"
         state = f"would run, {reason}" if plan.options.dry_run else f"{reason} ({elapsed})"
         print(f"\n{title}: {state}\n$ {shlex.join(command)}", flush=True)
         if not plan.options.dry_run:
             try:
-                run_stage(stage, command, plan, warehouse)
+                run_stage(stage, command, now, plan, warehouse)
             except (UserError, OptionError) as error:
                 remaining = [one.name for one in stages[number - 1 :]]
                 raise UserError(f"{stage.name}: {error}\nresume: {resume_words(words, remaining)}") from None
@@ -149,33 +153,29 @@ def skip_reason(stage: Stage, plan: Plan, warehouse: Warehouse, outcomes: Sequen
     return None
 
 
-def stale_reason(stage: Stage, command: list[str], plan: Plan, warehouse: Warehouse) -> str | None:
+def stale_reason(stage: Stage, now: Record, last: Record | None, plan: Plan, warehouse: Warehouse) -> str | None:
     """Return why a stage must run; None if it is up to date."""
     words = [word for word in stage_words(stage, plan) if word != plan.options.warehouse]
     remote = [word for word in words if "://" in word or set("*?[") & set(word)]
     if remote:
         return f"{remote[0]} may have changed"
-    now = current_record(stage, command, plan, warehouse)
-    last = read_record(warehouse, record_name(stage, plan))
     outputs = digests(warehouse, plan.places(stage.writes))
     return why_stale(now, last, outputs, ignore_code=plan.options.ignore_code)
 
 
-def resumed(stage: Stage, command: list[str], plan: Plan, warehouse: Warehouse) -> list[str]:
-    """Return the command that resumes an interrupted training with the same options and inputs."""
-    if stage.name != "train" or plan.options.force or not warehouse.exists(RUNS, plan.options.run, *CHECKPOINT):
-        return command
-    last = read_record(warehouse, record_name(stage, plan))
-    if last is None or last.finished or not last.has_inputs_of(current_record(stage, command, plan, warehouse)):
-        return command
-    return ["--resume" if word == "--overwrite" else word for word in command]
+def can_resume(stage: Stage, now: Record, last: Record | None, plan: Plan, warehouse: Warehouse) -> bool:
+    """Return whether an interrupted training with the same options and inputs has a checkpoint."""
+    if stage.name != "train" or plan.options.force or last is None or last.finished:
+        return False
+    return last.has_inputs_of(now) and warehouse.exists(RUNS, plan.options.run, *CHECKPOINT)
 
 
-def run_stage(stage: Stage, command: list[str], plan: Plan, warehouse: Warehouse) -> None:
-    """Run one stage and write its record."""
+def run_stage(stage: Stage, command: list[str], record: Record, plan: Plan, warehouse: Warehouse) -> None:
+    """Run one stage and write its record.
+
+    The record holds the inputs at the start: one that changes while the stage runs makes the result stale.
+    """
     name = record_name(stage, plan)
-    # An input that changes while the stage runs makes the result stale.
-    record = current_record(stage, stage_command(stage, plan), plan, warehouse)
     write_record(warehouse, name, record)
     started = time.monotonic()
     # TensorFlow stays out of this process, which holds the Spark session.

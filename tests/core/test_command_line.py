@@ -230,3 +230,9 @@ def test_an_error_of_the_user_is_one_line_with_the_verb(capsys: pytest.CaptureFi
 @pytest.mark.parametrize("verb", VERBS.values(), ids=list(VERBS))
 def test_every_script_of_a_verb_exists(verb: Verb) -> None:
     assert verb.script is None or Path(__file__).parents[2].joinpath(verb.script).is_file()
+
+
+def test_a_repeated_option_replaces_the_values_of_the_settings_file(tmp_path: Path) -> None:
+    path = settings_file(tmp_path, 'space = ["a=1", "b=2"]')
+    assert parsed("--settings", path).space == ("a=1", "b=2")
+    assert parsed("--settings", path, "--space", "c=3", "--space", "d=4").space == ("c=3", "d=4")

@@ -147,9 +147,11 @@ def test_a_folder_named_by_an_option_is_an_input(plan: Plan, tmp_path: Path, mon
 def test_remote_inputs_always_run(plan: Plan) -> None:
     remote = with_options(plan, warehouse=plan.options.warehouse, assignments=("ingest.songs=s3://songs/a",))
     warehouse, ingest = Warehouse(plan.options.warehouse), BY_NAME["ingest"]
-    assert stale_reason(ingest, stage_command(ingest, remote), remote, warehouse) == "s3://songs/a may have changed"
+    now, _ = state(remote, "ingest")
+    assert stale_reason(ingest, now, now, remote, warehouse) == "s3://songs/a may have changed"
     submitted = with_options(plan, spark_submit="--master local[2]")
-    assert stale_reason(ingest, stage_command(ingest, submitted), submitted, warehouse) == "first run"
+    now, _ = state(submitted, "ingest")
+    assert stale_reason(ingest, now, None, submitted, warehouse) == "first run"
 
 
 def test_each_dataset_and_run_has_its_own_record(plan: Plan) -> None:
