@@ -68,9 +68,9 @@ def find_or_build(requirements: Path, cache: Path) -> Path:
     `requirements` has the pinned requirement and the hash of its source archive.
     """
     shelf = cache / "horovod" / cache_key(requirements.read_text(), build_facts())
-    kept = sorted(shelf.glob("horovod-*.whl"))
-    if kept:
-        return kept[0]
+    wheels = sorted(shelf.glob("horovod-*.whl"))
+    if wheels:
+        return wheels[0]
     shelf.parent.mkdir(parents=True, exist_ok=True)
     log = shelf.parent / f"{shelf.name}.log"
     print(

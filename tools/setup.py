@@ -151,8 +151,8 @@ def make_virtual_environment() -> None:
 def main() -> None:
     """Make the virtual environment, unless it is up to date."""
     started = time.monotonic()
-    wanted = fingerprint()
-    is_current = STAMP.exists() and STAMP.read_text() == wanted and PYTHON.exists()
+    digest = fingerprint()
+    is_current = STAMP.exists() and STAMP.read_text() == digest and PYTHON.exists()
     if is_current and has_java():
         return
     if not is_current:
@@ -160,7 +160,7 @@ def main() -> None:
     if not has_java():
         install_java()
     run(PYTHON.with_name("msd-spark"), "doctor")
-    STAMP.write_text(wanted)
+    STAMP.write_text(digest)
     print(f"setup: ready in {time.monotonic() - started:.0f} s", file=sys.stderr)
 
 

@@ -71,13 +71,13 @@ def find_song(songs: pd.DataFrame, query: str) -> int | Unknown:
     return Unknown(False, closest_names(full.map(fold_accents), fold_accents(name)))
 
 
-def closest_names(names: pd.Series, wanted: str) -> tuple[int, ...]:
+def closest_names(names: pd.Series, query: str) -> tuple[int, ...]:
     """Return the rows of the most similar names, best first."""
-    grams = _grams(wanted)
+    grams = _grams(query)
     shared = names.map(lambda name: len(grams & _grams(name)) / (1 + len(name))).to_numpy()
     candidates = np.argsort(-shared, kind="stable")[:LOOKED_AT]
     matcher = difflib.SequenceMatcher(autojunk=False)
-    matcher.set_seq2(wanted)
+    matcher.set_seq2(query)
     ratios = []
     for row in candidates:
         matcher.set_seq1(names.iloc[row])

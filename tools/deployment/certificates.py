@@ -30,9 +30,9 @@ def make_certificates(folder: Path, region: str) -> Path:
     UserError
         If OpenSSL is missing.
     """
-    kept = sorted((folder / region).glob("certificates-*.zip"))
-    if kept:
-        return kept[0]
+    archives = sorted((folder / region).glob("certificates-*.zip"))
+    if archives:
+        return archives[0]
     if not shutil.which("openssl"):
         raise UserError("openssl is needed to make the cluster's certificate: apt-get install openssl")
     shelf = folder / region

@@ -118,10 +118,10 @@ def compare_runs(
     target, bootstrap = target_of(options.training.target, dataset), Bootstrap()
     predictions: dict[Combination, dict[int, Predictions]] = {}
     for run in runs:
-        made = read_predictions(warehouse, run.name, options.split, target)
-        if made is None:
+        predicted = read_predictions(warehouse, run.name, options.split, target)
+        if predicted is None:
             raise UserError(f"{options.split} of dataset {dataset.name} is empty; choose another --split")
-        predictions.setdefault(Combination(run.model, run.inputs), {})[run.seed] = made
+        predictions.setdefault(Combination(run.model, run.inputs), {})[run.seed] = predicted
     metrics = target.main_metrics
     rows = compare(pool(target, predictions, metrics, bootstrap), metrics, options.reference, bootstrap)
     for row in rows:

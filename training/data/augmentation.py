@@ -125,18 +125,18 @@ def augment(
             hidden = hidden[:, None, :] & (changed[MASK] > 0)[:, :, None]
             changed[name] = np.where(hidden, mean[name].astype(np.float32), changed[name])
     if settings.lyric_dropout:
-        kept = (uniforms(track_ids, 1, *key, 5) >= settings.lyric_dropout).astype(np.float32)
-        changed[LYRIC_VECTOR], changed[HAS_LYRICS] = changed[LYRIC_VECTOR] * kept, changed[HAS_LYRICS] * kept
+        unchanged = (uniforms(track_ids, 1, *key, 5) >= settings.lyric_dropout).astype(np.float32)
+        changed[LYRIC_VECTOR], changed[HAS_LYRICS] = changed[LYRIC_VECTOR] * unchanged, changed[HAS_LYRICS] * unchanged
     return changed
 
 
 def _crop(inputs: Inputs, share: float, draws: np.ndarray) -> None:
     mask = inputs[MASK]
     lengths = mask.sum(axis=1)
-    kept = np.maximum(1, np.ceil(lengths * (1 - share * draws[:, 0]))).astype(int)
-    start = np.floor(draws[:, 1] * (lengths - kept + 1)).astype(int)
+    n_rows = np.maximum(1, np.ceil(lengths * (1 - share * draws[:, 0]))).astype(int)
+    start = np.floor(draws[:, 1] * (lengths - n_rows + 1)).astype(int)
     place = np.arange(mask.shape[1])
-    cropped = (place < kept[:, None]).astype(np.float32)
+    cropped = (place < n_rows[:, None]).astype(np.float32)
     source = np.minimum(place + start[:, None], mask.shape[1] - 1)
     for name in (CHROMA, TIMBRE):
         inputs[name] = np.take_along_axis(inputs[name], source[:, :, None], axis=1) * cropped[:, :, None]

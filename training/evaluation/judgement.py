@@ -134,21 +134,21 @@ def judge_splits(
     `training.evaluation.baselines.BASELINES`; the linear one has the same `inputs` as the model.
     """
     linear: Linear | None = None
-    if baselines == "all" and any(made.present.any() for made in predictions.values()):
+    if baselines == "all" and any(predicted.present.any() for predicted in predictions.values()):
         train = read_features(dataset, "train", target, inputs, TRAINING_EXAMPLES)
         if len(train.track_ids):
             linear = fit_linear(target, train, read_features(dataset, "validation", target, inputs))
         del train
     metrics = {}
-    for split, made in predictions.items():
+    for split, predicted in predictions.items():
         learned = {}
-        if linear is not None and made.present.any():
+        if linear is not None and predicted.present.any():
             features = read_features(dataset, split, target, inputs)
-            if not np.array_equal(features.track_ids, made.judged().track_ids):
+            if not np.array_equal(features.track_ids, predicted.judged().track_ids):
                 raise UserError(
                     f"{split} of dataset {dataset.name} changed during the training; run msd-spark train again"
                 )
             name = "linear" if target.form == NUMBERS else "logistic"
             learned[name] = (linear.predict(features.values), {"fit": linear.notes})
-        metrics[split] = judge(target, made, None if baselines == "none" else training, learned, bootstrap)
+        metrics[split] = judge(target, predicted, None if baselines == "none" else training, learned, bootstrap)
     return {split: by_candidate for split, by_candidate in metrics.items() if by_candidate}

@@ -88,7 +88,9 @@ def occlusion_table(
     """
     full = predictions[FULL]
     artists, everything = Artists.of(full.artist_groups), np.ones(len(full), bool)
-    statistics = {name: occlusion_statistic(full.true, made.scores, artists) for name, made in predictions.items()}
+    statistics = {
+        name: occlusion_statistic(full.true, predicted.scores, artists) for name, predicted in predictions.items()
+    }
     once = np.ones((artists.count, 1))
     measured = {
         name: {key: float(value) for key, (value,) in statistic(once).items()} for name, statistic in statistics.items()

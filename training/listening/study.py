@@ -110,11 +110,11 @@ def _occluded_predictions(
         return np.hstack([*(np.asarray(infer(variant)) for variant in variants), np.asarray(inputs[HAS_LYRICS])])
 
     n_columns = size * (1 + len(HIDDEN)) + 1
-    made = predict_split(infer_all, n_columns, dataset, options.split, target, options.batch, Ranks.join())
+    predicted = predict_split(infer_all, n_columns, dataset, options.split, target, options.batch, Ranks.join())
     bar.close()
-    if made is None or not made.present.any():
+    if predicted is None or not predicted.present.any():
         return {}, np.zeros(0, bool)
-    made = fit.align(made).judged()
-    scores = np.split(made.scores[:, :-1], 1 + len(HIDDEN), axis=1)
-    predictions = {name: replace(made, scores=part) for name, part in zip((FULL, *HIDDEN), scores, strict=True)}
-    return predictions, made.scores[:, -1] > 0
+    predicted = fit.align(predicted).judged()
+    scores = np.split(predicted.scores[:, :-1], 1 + len(HIDDEN), axis=1)
+    predictions = {name: replace(predicted, scores=part) for name, part in zip((FULL, *HIDDEN), scores, strict=True)}
+    return predictions, predicted.scores[:, -1] > 0

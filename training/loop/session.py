@@ -104,7 +104,7 @@ def train(
         if not ranks.identical(trainer.model.get_weights()):
             ranks.fail("the ranks ended with different weights; the run was not written")
         splits = [split for split in dataset.metadata["files"] if split != "train"]
-        predictions = {split: made for split in splits if (made := trainer.predict(split)) is not None}
+        predictions = {split: predicted for split in splits if (predicted := trainer.predict(split)) is not None}
     if journal is None:
         return None
     return _evaluated(options, run, dataset, target, ranks.size, trainer.model, history, predictions, journal.copy_to)

@@ -70,8 +70,8 @@ def write_run(warehouse: Warehouse, run: FinishedRun) -> None:
             with warehouse.filesystem.open_output_stream(f"{staging}/{MODEL}") as sink:
                 sink.write(local.read_bytes())
         tables = {
-            f"predictions/{split}.parquet": predictions_table(made, run.target)
-            for split, made in run.predictions.items()
+            f"predictions/{split}.parquet": predictions_table(predicted, run.target)
+            for split, predicted in run.predictions.items()
         }
         tables[TRAINING_EXAMPLES] = _training_table(run.training)
         warehouse.filesystem.create_dir(f"{staging}/predictions")
