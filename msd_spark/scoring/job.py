@@ -38,14 +38,19 @@ def run(settings: ScoreSettings) -> None:
     """Score the songs of the warehouse: ``msd-spark score`` without ``--songs``."""
     warehouse = Warehouse(settings.warehouse)
     warehouse.require("songs")
-    usable_run(warehouse, settings)
-    score(start_spark("msd-spark score"), settings).finish(warehouse)
-
-
-def score(session: SparkSession, settings: ScoreSettings, songs_per_slice: int = SONGS_PER_SLICE) -> Summary:
-    """Write ``embeddings/RUN``; return the summary."""
-    warehouse = Warehouse(settings.warehouse)
     trained = usable_run(warehouse, settings)
+    score(start_spark("msd-spark score"), settings, trained=trained).finish(warehouse)
+
+
+def score(
+    session: SparkSession,
+    settings: ScoreSettings,
+    songs_per_slice: int = SONGS_PER_SLICE,
+    trained: TrainedRun | None = None,
+) -> Summary:
+    """Write ``embeddings/RUN``; return the summary. Without `trained`, the run of the settings is read."""
+    warehouse = Warehouse(settings.warehouse)
+    trained = trained or usable_run(warehouse, settings)
     songs = slice_songs(warehouse, songs_per_slice)
     with_lyrics = not settings.without_lyrics and trained.lyric_vectors != NO_LYRICS
     known = known_tracks(warehouse, songs.track_ids, trained.geometry.lyric_size, lyrics=with_lyrics)
