@@ -30,7 +30,9 @@ DATA ?=
 WAREHOUSE ?= warehouse
 
 # From song files to a report: on generated data in ./data, or on a folder laid out as docs/data.md says.
+# Its Spark session is short: Java's quick compiler saves more than its slower code costs. It needs deeper stacks.
 .PHONY: demo
+demo: export PYSPARK_SUBMIT_ARGS = --driver-java-options "-XX:TieredStopAtLevel=1 -Xss4m" pyspark-shell
 demo: setup
 ifeq ($(DATA),)
 	@msd-spark synthetic --songs 1000 --seed 7 --output data --overwrite
@@ -39,8 +41,9 @@ else
 	@msd-spark pipeline --data $(DATA) --warehouse $(WAREHOUSE)
 endif
 
-# All tests of a file run in one process, so that they share fixtures; long files start first.
-ON_ALL_CORES = -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# All tests of a file run in one process, so that they share fixtures; long files start first. Many tests wait for others'
+# processes, so there is one process more than cores.
+ON_ALL_CORES = -n $(shell expr $$(nproc) + 1) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
 test: setup $(if $(shell command -v terraform),infra-tools)

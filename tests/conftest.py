@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -Xss4m"
+"""Sessions here are short: Java's quick compiler saves more than its slower code costs. It needs deep stacks."""
+
 # No deadlines, for machines under load. Where CI is set, every run draws the same examples, so that a change fails
 # for what it does; by hand, each run draws new ones.
 hypothesis.register_profile("project", deadline=None, database=None, max_examples=60, derandomize="CI" in os.environ)
@@ -33,6 +38,18 @@ hypothesis.load_profile("project")
 
 TABLES: dict[str, dict[str, Any]] = {}
 """Figures that tests found, by the heading under which they are shown at the end."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Configure every Spark process of the tests: as on any machine, and with `JAVA_OPTIONS`."""
+    import pyspark
+
+    folder = tempfile.TemporaryDirectory(prefix="spark-conf-")
+    config.add_cleanup(folder.cleanup)
+    shutil.copytree(Path(pyspark.__file__).with_name("conf"), folder.name, dirs_exist_ok=True)
+    with Path(folder.name, "spark-defaults.conf").open("a") as settings:
+        settings.write(f"\nspark.driver.extraJavaOptions {JAVA_OPTIONS}\n")
+    os.environ["SPARK_CONF_DIR"] = folder.name
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -1,6 +1,6 @@
-"""Take a screenshot of a report for the README, with the Chromium of the machine.
+"""Take a screenshot of a report for the README, with the installed Chromium.
 
-``python -m tools.screenshot`` after ``make demo``; ``--warehouse``, ``--run`` and ``--output`` name others.
+Run ``python -m tools.screenshot`` after ``make demo``; options select another warehouse, run or output file.
 """
 
 from __future__ import annotations

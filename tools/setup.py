@@ -1,7 +1,7 @@
-"""Make the virtual environment ``.venv`` from Python 3.11, a C++ compiler and pip: ``make setup``.
+"""Make the virtual environment ``.venv``, with Horovod and Java: ``make setup``.
 
 The system's Python runs this before anything is installed, so it uses the standard library only. A stamp in the virtual
-environment names what it was made from; if nothing has changed, a second run ends at once.
+environment has a digest of what it was made from; if that is unchanged, a second run ends at once.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ SPARK_SETTINGS = {
 
 
 class SetupError(RuntimeError):
-    """A prerequisite is missing or a step failed; the message names it and what to type."""
+    """A prerequisite is missing or a step failed; the message names it and the command to run."""
 
 
 def missing_prerequisites() -> list[str]:
@@ -86,7 +86,7 @@ def run(*command: str | Path, capture: bool = False) -> str:
         words, env=environment, cwd=REPOSITORY, text=True, stdout=subprocess.PIPE if capture else None
     )
     if done.returncode:
-        raise SetupError(f"this failed with exit status {done.returncode}: {' '.join(words)}")
+        raise SetupError(f"command failed with exit status {done.returncode}: {' '.join(words)}")
     return (done.stdout or "").strip()
 
 
@@ -109,7 +109,7 @@ def install(*requirements: Path) -> None:
 
 
 def has_java() -> bool:
-    """Return whether Spark finds a Java of the right version with the virtual environment active."""
+    """Return whether Spark finds the right Java with the virtual environment active."""
     path = os.pathsep.join([str(VIRTUAL_ENVIRONMENT / "bin"), os.environ.get("PATH", "")])
     java = find_java(os.environ | {"PATH": path})
     return java is not None and java.major == REQUIRED_MAJOR

@@ -1,7 +1,8 @@
 #!/usr/bin/env python
-"""``training/compare.py``: the same as ``msd-spark compare``; under ``horovodrun`` the ranks share every training.
+"""``training/compare.py``: the same as ``msd-spark compare``.
 
-The same command resumes an interrupted comparison; finished runs are not trained again.
+Under ``horovodrun`` the ranks share every training. The same command resumes an interrupted comparison;
+finished runs are not trained again.
 """
 
 from __future__ import annotations

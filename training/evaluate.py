@@ -1,5 +1,8 @@
 #!/usr/bin/env python
-"""``training/evaluate.py``: the same as ``msd-spark evaluate``; under ``horovodrun`` the ranks share the files."""
+"""``training/evaluate.py``: the same as ``msd-spark evaluate``.
+
+Under ``horovodrun`` the ranks share the files.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,7 @@ def run(options: EvaluateOptions) -> None:
         ("run", content["run"]),
         ("dataset", dataset),
         ("examples", f"{len(predictions):,}"),
-        (f"with a {fit.target.name}", f"{int(predictions.present.sum()):,}"),
+        (f"with {fit.target.content}", f"{int(predictions.present.sum()):,}"),
         ("artists", f"{content['figures']['model']['artists']:,}"),
         ("ranks", ranks.size),
         ("seconds", f"{time.monotonic() - started:.1f}"),
@@ -63,7 +66,7 @@ def run(options: EvaluateOptions) -> None:
 def predict(
     options: EvaluateOptions, metadata: dict[str, Any], name: str, ranks: Ranks
 ) -> tuple[Fit, Predictions, str]:
-    """Return the predictions of a split on all ranks, aligned to the run's target, and the dataset's fingerprint."""
+    """Predict a split on all ranks; return the fit to the run, predictions and fingerprint."""
     from training.data.dataset import Dataset
     from training.data.targets import target_of
     from training.evaluation.fit import fit_to, run_target
@@ -79,14 +82,14 @@ def predict(
     with ranks.noticing_losses():
         predictions = predict_split(infer, n_outputs, dataset, options.split, target, options.batch, ranks)
     if predictions is None or not predictions.present.any():
-        raise UserError(f"no example in {options.split} of dataset {name} has a {target.name}; choose another --split")
+        raise UserError(f"no example in {options.split} of dataset {name} has {target.content}; choose another --split")
     return fit, fit.align(predictions), dataset.metadata["fingerprint"]
 
 
 def evaluate(
     options: EvaluateOptions, warehouse: Warehouse, metadata: dict[str, Any], fit: Fit, predictions: Predictions
 ) -> tuple[dict[str, Any], str | None]:
-    """Return the metrics of the model and its simple baselines, and a warning if training examples are evaluated."""
+    """Return metrics of the model and simple baselines, and a warning about known artists."""
     from msd_spark.core.bootstrap import Bootstrap
     from training.evaluation.judgement import judge
     from training.evaluation.leaks import find_leak

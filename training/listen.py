@@ -51,7 +51,9 @@ def run(options: ListenOptions) -> None:
     ]
     print(tabulate(facts, headers=["listen", ""], tablefmt="simple", colalign=("left", "right"), disable_numparse=True))
     if occlusion.num_rows:
-        print(f"\nmean probability of the true {summary['target']} on {summary['split']}, and its change")
+        print(
+            f"\nmean probability of the true {summary['target']} on {summary['split']}, and its change per hidden input"
+        )
         print(occlusion_text(occlusion))
         print("* the 95 % interval of the change, by artist, excludes 0")
     for note in summary["notes"]:

@@ -1,7 +1,8 @@
 #!/usr/bin/env python
-"""``training/search.py``: the same as ``msd-spark search``; under ``horovodrun`` the ranks share every trial.
+"""``training/search.py``: the same as ``msd-spark search``.
 
-The same command resumes an interrupted search. Trials are evaluated on the validation split only.
+Under ``horovodrun`` the ranks share every trial. The same command resumes an interrupted search. Trials are
+evaluated on the validation split only.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def run(options: SearchOptions) -> None:
     training = session.checked(options.training)
     options, warehouse = replace(options, training=training), Warehouse(training.warehouse)
     if not (options.study or warehouse.is_local):
-        raise UserError(f"the study of warehouse {training.warehouse} needs a local file; name it by --study FILE")
+        raise UserError(f"warehouse {training.warehouse} is not local, but a study is a local file; add --study FILE")
     dataset = Dataset.open(warehouse, str(training.dataset))
     if not sum(dataset.rows("validation")):
         raise UserError(

@@ -1,1 +1,1 @@
-"""Definitions that all packages share; imports no other package of ours."""
+"""Definitions that all packages share; imports no other package of the project."""

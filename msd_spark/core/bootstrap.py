@@ -57,8 +57,8 @@ class Bootstrap:
 def percentile_interval(values: np.ndarray, level: float) -> Interval:
     """Return the percentile interval [1]_ of a metric's resampled values.
 
-    The values have shape ``(resamples,)``. Resamples in which the metric is undefined (NaN) are left out; if they are
-    half of all or more, the interval is None.
+    The values have shape ``(resamples,)``. Resamples in which the metric is undefined (NaN) are left out; if it
+    is undefined in half of them or more, the interval is None.
     """
     defined = values[np.isfinite(values)]
     if 2 * len(defined) <= len(values):

@@ -20,7 +20,7 @@ def is_local(location: str) -> bool:
 
 
 def open_location(location: str) -> tuple[fs.FileSystem, str, str]:
-    """Return a location's filesystem, its path there, and the prefix of addresses.
+    """Return a location's filesystem, its path there, and the prefix that makes it an address.
 
     A location is a local path, or an address such as ``s3://bucket/key`` or ``hdfs://host/path``. For ``s3://``,
     ``AWS_ENDPOINT_URL_S3`` or ``AWS_ENDPOINT_URL`` selects another server than Amazon's.

@@ -332,8 +332,8 @@ equal distance the smaller track id comes first. A track has fewer than k rows i
 
 MAPS = _schema(track_id=pa.string(), x=pa.float32(), y=pa.float32(), fitted=pa.bool_())
 """``maps/RUN/``: coordinates of each track on the map of a run, sorted by track id, and whether the layout was fitted
-to the track or the track was placed into it. The axes have no unit: near tracks are similar, far distances mean
-little."""
+to the track or the track was placed into it. The axes have no unit: near tracks are similar, large distances
+mean little."""
 
 FILTER_RESPONSES = _schema(
     nullable={"start", "end", "chroma", "timbre"},
@@ -368,10 +368,10 @@ OCCLUSION = _schema(
     low=pa.float64(),
     high=pa.float64(),
 )
-"""``studies/RUN/occlusion.parquet``: a metric of the test split, complete and with ``lyrics``, ``audio``, ``chroma``
-or ``timbre`` hidden, for one genre (or decile) or, if that is null, for all. ``affected`` is the number of examples
-that had the hidden input. The change is occluded minus full; its 95 % interval is bootstrapped by artist, null if
-undefined."""
+"""``studies/RUN/occlusion.parquet``: a metric of the test split, with all inputs and with ``lyrics``, ``audio``,
+``chroma`` or ``timbre`` hidden, for one genre (or decile) or, if that is null, for all. ``affected`` is the number of
+examples that had the hidden input. The change is occluded minus full; its 95 % interval is bootstrapped by artist, null
+if undefined."""
 
 SPLITS = ("train", "validation", "test")
 """Splits of a dataset, in the order in which their shares are cut."""

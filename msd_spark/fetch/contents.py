@@ -29,7 +29,10 @@ _TRACK = re.compile(rf"{TRACK_ID.pattern}<SEP>SO[A-Z0-9]{{16}}<SEP>.*<SEP>.*".en
 
 
 def check_contents(source: Source, path: Path) -> int:
-    """Return the rows of a fetched file or folder of songs; raise MirrorError if it is wrong."""
+    """Return the number of rows of a fetched file, or of songs in a folder, after checking it.
+
+    Raises a MirrorError if the content or the number is wrong.
+    """
     try:
         count = _READERS[source.contents](path)
     except UserError as error:
@@ -129,7 +132,7 @@ def _lines(path: Path) -> Iterator[bytes]:
         while line := stream.readline(_LONGEST_LINE):
             n_read += len(line)
             if len(line) == _LONGEST_LINE or n_read > _MOST_TEXT:
-                raise MirrorError(f"{path.name} is not such a text file: a line, or the file, is far too long")
+                raise MirrorError(f"{path.name} is not the expected text file: a line, or the file, is too long")
             yield line.rstrip(b"\r\n")
 
 

@@ -21,7 +21,7 @@ SCRATCH = ".fetch"
 
 @dataclass(frozen=True)
 class Seen:
-    """Number, bytes and SHA-256 of files; a folder's SHA-256 is that of its lines ``path size``."""
+    """State of a file or folder; a folder's SHA-256 is of lines ``path size``, one per file."""
 
     files: int
     size: int
@@ -32,9 +32,9 @@ class Seen:
 class Entry:
     """Record of a source in the lock file.
 
-    `address` is None if the file was put there by other means. `sha256` is that of the first download, and `size` its
-    bytes; of the archive, if it is one. `count` is in rows, and `places` has files and folders by path in the data
-    folder.
+    `address` is None if the file was put there by other means. `sha256` and `size` (bytes) are those of the first
+    download, before unpacking. `count` is the number of rows. `places` has the state of each file or folder, by path in
+    the data folder.
     """
 
     address: str | None

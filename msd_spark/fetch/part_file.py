@@ -58,7 +58,7 @@ class PartFile:
     def begin(self, version: Version) -> None:
         """Empty the file and record the version of the bytes to come."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        # The bytes go first: with the record of another version they would be taken for a part of it.
+        # The bytes are removed first: an interruption here must not leave them with the record of another version.
         self.path.write_bytes(b"")
         self._version_file.write_text(json.dumps(asdict(version)))
         self.version = version

@@ -53,9 +53,9 @@ class MemberRule:
 class Source:
     """A published file; None means unknown.
 
-    `groups` are of `GROUPS`, and `mirrors` are tried in turn. `size` and `sha256` are those of the download;
-    `target_sha256` is that of the file at `target`, the path in the data folder of the file, or of an archive's main
-    file or folder. `count` is the exact number of rows, `published` the number on the web page.
+    `groups` are from `GROUPS`, and `mirrors` are tried in turn. `size` and `sha256` are those of the download. `target`
+    is the path in the data folder of the file or, for an archive, of its main file or folder; `target_sha256` is the
+    checksum at that path. `count` is the exact number of rows, `published` the number on the web page.
 
     `members` are extracted from an archive; if empty, the file stays as published, compressed or not. An archive with
     more than `most_unpacked` bytes is refused; `unpacked` is the approximate size of the extracted files, for the check

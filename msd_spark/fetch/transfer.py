@@ -45,10 +45,10 @@ class InterruptedTransferError(Exception):
 class Patience:
     """Retries of a download; times are in seconds.
 
-    The next mirror is tried after `attempts` consecutive requests that bring no byte. The second request follows at
-    once, the third after twice `backoff` and a random part of it; then the wait doubles each time, up to
-    `longest_backoff`. A server may ask to wait for `longest_wait` (``Retry-After``). The timeouts are to connect, and
-    between two answers.
+    The next mirror is tried after `attempts` consecutive requests that receive no byte. The second request follows at
+    once, the third after twice `backoff` plus a random part of it; then the wait doubles each time, up to
+    `longest_backoff`. A server may ask to wait for `longest_wait` (``Retry-After``). The timeouts are for
+    connecting and for receiving the next bytes.
     """
 
     attempts: int = 6
@@ -135,7 +135,7 @@ def _begin(response: requests.Response, address: str, part: PartFile, *, resumin
         raise InterruptedTransferError(f"status {status} {response.reason}", _requested_wait(response))
     if status == 416 and resuming:
         part.clear()
-        raise InterruptedTransferError("the file there is now shorter than what was fetched of it")
+        raise InterruptedTransferError("the file there is now shorter than the part already received")
     if status not in (200, 206):
         raise MirrorError(f"status {status} {response.reason}")
     if headers.get("Content-Encoding", "identity") != "identity":

@@ -1,1 +1,1 @@
-"""Pure parsers of the side files, one module per source."""
+"""Pure parsers of lyrics, genre, tag and play-count files, one module per source."""

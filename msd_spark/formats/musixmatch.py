@@ -1,4 +1,4 @@
-"""The musiXmatch dataset's files: bags of words, and the way back from stems to words.
+"""The musiXmatch dataset's files: bags of words, and the mapping from stems to words.
 
 References
 ----------
@@ -6,8 +6,8 @@ References
    ``%`` line with the 5,000 top words, then ``track_id,musixmatch_id,index:count,…`` with
    indices from 1.
 
-Words hold C1 control characters and other oddities, so lines end at a line feed and nowhere else.
-How a whole file is cut into lines and bags: `msd_spark.lyrics.blocks`.
+Words contain C1 control characters and other unusual characters, so only a line feed ends a line.
+`msd_spark.lyrics.blocks` splits a file into lines and bags.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CARRIAGE_RETURN = "\r"
 _LINE = re.compile(
     rf"({TRACK_ID.pattern}),([0-9]{{1,18}}),([1-9][0-9]{{0,8}}:[1-9][0-9]{{0,8}}(?:,[1-9][0-9]{{0,8}}:[1-9][0-9]{{0,8}})*)"
 )
-"""The usual form of a line; numbers of so many digits fit their columns."""
+"""The usual form of a line; its limits on digits ensure that numbers fit their columns."""
 
 _PAIR = re.compile(r"([1-9][0-9]{0,39}):([1-9][0-9]{0,39})")
 _IDENTIFIER = re.compile(r"[0-9]{1,19}")

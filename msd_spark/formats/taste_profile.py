@@ -59,8 +59,8 @@ class Block:
 def parse_lines(content: bytes, *, ended: bool = True) -> Block:
     """Parse complete lines with their line feeds; a carriage return before one is ignored.
 
-    If the file lacks the last line's line feed (not `ended`), that line, and perhaps its count, is truncated: it is
-    rejected.
+    If the last line has no line feed in the file (not `ended`), it is rejected as truncated, because its count may lack
+    digits.
     """
     padded = np.frombuffer(content + bytes(_COUNT_AT + MOST_DIGITS), np.uint8)
     ends = np.flatnonzero(padded[: len(content)] == _LINE_FEED)

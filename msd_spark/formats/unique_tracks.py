@@ -1,6 +1,6 @@
 """Map songs to tracks: the pairs of the catalogue, without those known to be mismatched.
 
-The Taste Profile names songs, everything else tracks. A song can have several tracks, and some hundred
+The Taste Profile names songs, everything else tracks. A song can have several tracks, and about 19,000
 tracks of the dataset were matched to the wrong song.
 
 References

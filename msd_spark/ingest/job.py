@@ -121,8 +121,8 @@ def read_rejected(warehouse: Warehouse) -> list[Rejection]:
 def split_ledger(ledger: Ledger, units: Sequence[Unit], rejected: Sequence[Rejection]) -> tuple[Ledger, Ledger]:
     """Split the ledger into units that stay and units that are dropped or read again.
 
-    A unit is dropped if its inputs changed. It is read again if one of its inputs could not be read, and, as soon as
-    anything changes, if it left out a track in favour of another unit.
+    A unit is dropped if its inputs changed. It is read again if one of its inputs could not be read. If anything
+    changed, each unit that left out a track in favour of another unit is read again too.
     """
     names = {unit.name for unit in units}
     to_retry = {one.unit for one in rejected if one.reason in TEMPORARY}

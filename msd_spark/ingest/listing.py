@@ -35,7 +35,7 @@ MIN_SONG_BYTES = 32
 
 
 class Task(NamedTuple):
-    """A part of the listing, of paths at a location named by the command.
+    """A part of the listing: paths at a location named by the command.
 
     A ``folder`` is listed with all folders below it, a ``top`` without them. The other kinds are ``files``, and
     ``known`` for files whose existence is not checked.

@@ -30,7 +30,7 @@ PREFIX = "lock-"
 
 @contextmanager
 def exclusive(warehouse: Warehouse) -> Iterator[None]:
-    """Hold the ingest lock of a warehouse; a `UserError` names the process that holds it."""
+    """Hold the ingest lock of a warehouse; raise a `UserError` if another process holds it."""
     name = f"{PREFIX}{uuid.uuid4().hex}.json"
     _renew(warehouse, name)
     stop = threading.Event()

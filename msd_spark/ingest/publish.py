@@ -1,7 +1,7 @@
 """Publish the tables from the outcomes of the units.
 
-All changes are first written down (`Publication`) and then carried out, in steps that may be repeated. If the driver
-dies in between, the next ingest completes the list. Until the last step ``songs/`` has no completion marker, so that no
+All changes are first saved as a plan (`Publication`) and then carried out, in steps that may be repeated. If the driver
+dies in between, the next ingest completes the plan. Until the last step ``songs/`` has no completion marker, so that no
 stage reads an unfinished change.
 """
 
@@ -163,13 +163,13 @@ def _resolve_duplicates(
 
 
 def publish(warehouse: Warehouse, plan: Publication) -> None:
-    """Write the plan down and carry it out."""
+    """Save the plan and carry it out."""
     warehouse.write_json(asdict(plan), WORK, PLAN)
     finish_publication(warehouse)
 
 
 def finish_publication(warehouse: Warehouse) -> bool:
-    """Carry out the plan that is written down; return whether there was one."""
+    """Carry out the saved plan; return whether there was one."""
     if not warehouse.exists(WORK, PLAN):
         return False
     plan = Publication.from_json(warehouse.read_json(WORK, PLAN))
@@ -194,7 +194,7 @@ def finish_publication(warehouse: Warehouse) -> bool:
     write_rejections(warehouse, VERB, plan.rejected)
     warehouse.write_arrow(pa.Table.from_pylist(plan.ledger, LEDGER), "ledger")
     warehouse.touch(TABLE, COMPLETE)
-    # The plan goes first: what it leaves behind is known to be unused.
+    # The plan is removed first: without a plan, any files that remain are known to be unused.
     filesystem.delete_file(warehouse.path(WORK, PLAN))
     for name in (PARTS, OUTCOMES):
         warehouse.remove(name)

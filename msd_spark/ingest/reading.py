@@ -27,7 +27,7 @@ TEMPORARY = frozenset({"not_found", "denied", "cannot_be_read"})
 """Reasons that may not apply next time: the next ingest reads a unit with one of these again."""
 
 TAR_BUFFER = 1 << 16
-"""Bytes that tarfile buffers; it copies the rest of them for every piece that it returns."""
+"""Bytes that tarfile buffers; for every piece that it returns, it copies the rest of the buffer."""
 
 LARGEST_HEADER = 1 << 20
 """Bytes of a long name or of attributes in a tar."""

@@ -30,7 +30,7 @@ class IngestSettings(Settings):
     warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
     manifest: str | None = option(None, "text file with further locations, one per line", metavar="FILE")
     track_ids: str | None = option(
-        None, "read only these tracks (unique_tracks.txt) below --songs, without listing it", metavar="FILE"
+        None, "read only the tracks of this file (unique_tracks.txt) below --songs, without listing it", metavar="FILE"
     )
     summaries: str = option(
         "refuse",

@@ -53,7 +53,7 @@ class Lines:
     first : int
         Number of the first line in its range, from 0.
     ended : bool
-        Whether the last line had its line feed; False for the last line of a file without one, which is added.
+        Whether the last line has its line feed in the file; if not, it was added.
     """
 
     content: bytes
@@ -114,7 +114,7 @@ def _blocks(part: ByteRange, block_bytes: int) -> Iterator[bytes]:
 
 
 def _first_line(file: pa.NativeFile, part: ByteRange, block_bytes: int) -> int:
-    """Return the position of the first line that begins in a range; its end if there is none."""
+    """Return the position of the first line that begins in a range, or else the range's end."""
     # A line begins after a line feed, which may be the last byte before the range.
     at = part.start - 1
     while at < part.stop - 1:

@@ -25,9 +25,9 @@ def open_seekable(filesystem: fs.FileSystem, path: str) -> AbstractContextManage
 
 
 class PagedFile(io.RawIOBase):
-    """A remote file fetched in pages: HDF5 reads thousands of small, mostly close pieces.
+    """A remote file fetched in pages: HDF5 reads thousands of small pieces, mostly adjacent.
 
-    `failure` is the last error of the store, which HDF5 would report as damage of the file.
+    `failure` is the last error of the object store, which HDF5 would report as a damaged file.
     """
 
     def __init__(self, file: pa.NativeFile) -> None:
@@ -83,7 +83,7 @@ class PagedFile(io.RawIOBase):
             try:
                 self._pages[number] = memoryview(self._file.read_at(PAGE, number * PAGE))
             except OSError as error:
-                # Not the error itself: its traceback would keep HDF5's objects until Python ends, and HDF5 with it.
+                # A copy, because the traceback of the error itself would keep HDF5's objects open until Python exits.
                 self.failure = type(error)(*error.args)
                 raise
             if len(self._pages) > MOST_PAGES:

@@ -1,8 +1,8 @@
 """Read a zip with a million members in slices of its directory, in parallel.
 
-`zipfile` creates an object per member before it reads the first: some 600 MiB for Last.fm's archives, in every worker.
-Here the directory at the end of the archive is split between records, and a worker reads one slice of it and its
-members. Nothing is unpacked to disk, and a member's name is never used as a path.
+`zipfile` creates an object per member before it reads the first: about 600 MiB for Last.fm's archives, in every
+worker. Here the directory at the end of the archive is split into slices of whole records, and a worker reads one slice
+and its members. Nothing is unpacked to disk, and a member's name is never used as a path.
 
 References
 ----------
@@ -119,7 +119,7 @@ def read_member(file: IO[bytes], member: Member) -> bytes:
     if member.flags & _ENCRYPTED or member.method not in (_STORED, _DEFLATED):
         raise ZipError("encrypted, or compressed by an unsupported method")
     if max(member.size, member.packed_size) > LARGEST_MEMBER:
-        raise ZipError(f"{member.size} bytes")
+        raise ZipError(f"{member.size} bytes, more than {LARGEST_MEMBER}")
     file.seek(member.header_at)
     header = file.read(_LOCAL.size)
     if len(header) < _LOCAL.size or header[:4] != b"PK\3\4":
@@ -152,7 +152,7 @@ def _find_directory(file: IO[bytes]) -> tuple[int, int, int, int]:
         file.seek(end_at - _LOCATOR.size)
         mark, _, end_64_at, _ = _LOCATOR.unpack(file.read(_LOCATOR.size))
         if mark == b"PK\6\7":
-            # It directly precedes its locator, whatever is in front of the archive.
+            # The Zip64 end record directly precedes its locator, whatever is in front of the archive.
             file.seek(end_at - _LOCATOR.size - _END_64.size)
             fields = _END_64.unpack(file.read(_END_64.size))
             if fields[0] != b"PK\6\6":

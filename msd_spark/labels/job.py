@@ -57,7 +57,7 @@ def run(settings: LabelsSettings) -> None:
 def make_labels(settings: LabelsSettings, summary: Summary) -> None:
     """Read the label files, write ``labels/`` and add the counts to the summary.
 
-    A few hundred thousand short lines fit in memory, so that this needs no Spark.
+    Label files have at most a few hundred thousand short lines, which fit in memory without Spark.
     """
     warehouse = Warehouse(settings.warehouse)
     files = {name: read_label_file(location) for name, location in settings.files.items()}
@@ -88,7 +88,7 @@ def make_labels(settings: LabelsSettings, summary: Summary) -> None:
 
 
 def united(label_sets: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the labels of `UNION`, and what is left out of it."""
+    """Return the labels of `UNION`, and the numbers of tracks and labels left out of it."""
     union, dropped = unite(label_sets)
     n_tracks = pd.concat([label_sets[name]["track_id"] for name in PRECEDENCE if name in label_sets]).nunique()
     return union, {
@@ -102,7 +102,7 @@ def united(label_sets: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, dict[s
 
 
 def read_label_file(location: str) -> LabelFile:
-    """Return the labels of a file, in its order; a file without any is a `UserError`."""
+    """Return the labels of a file, in order; raise a `UserError` if it has none."""
     labels: dict[str, tuple[str, str | None]] = {}
     rejections: list[Rejection] = []
     n_lines = 0

@@ -25,8 +25,9 @@ UNION_GENRES = (
 """The genres of the union: those of CD1 and of CD2 together."""
 
 PRECEDENCE = ("cd2c", "cd2", "cd1", "topmagd", "magd", "masd")
-"""Label sets in the order in which the union uses them. A consensus comes before a majority; CD2, which separates Rock,
-Pop, Metal and Punk, before CD1; both, which combine several sources, before MAGD, one of CD1's sources; styles last."""
+"""Label sets in the order in which the union uses them. Consensus labels come before majority labels. CD2 separates
+Rock, Pop, Metal and Punk, so it comes before CD1. Both combine several sources, so they come before MAGD, which is one
+of CD1's sources. Styles (MASD) come last."""
 
 _ALIASES = {"rb": "RnB"}  # R&B
 _BY_KEY = {re.sub(r"[\W_]", "", genre).casefold(): genre for genre in UNION_GENRES} | _ALIASES
@@ -34,7 +35,7 @@ _BY_KEY = {re.sub(r"[\W_]", "", genre).casefold(): genre for genre in UNION_GENR
 
 @cache
 def union_genre(name: str) -> str | None:
-    """Return the genre of `UNION_GENRES` that a source calls `name`; None if there is none.
+    """Return the genre of `UNION_GENRES` that matches a source's genre name, or None.
 
     Case, spaces, underscores and punctuation are ignored.
 
@@ -49,9 +50,9 @@ def union_genre(name: str) -> str | None:
 def unite(sources: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, pd.Series]:
     """Return the union of label sets, and the labels outside its 18 genres.
 
-    A track has the genre of the first source of `PRECEDENCE` in which its genre is one of the 18, and the second genre
-    of that source if it is another one of the 18. Label sets outside `PRECEDENCE` are ignored. The union is sorted by
-    track; the labels outside it are numbers by source and genre (a MultiIndex).
+    The labels of a track are from the first source of `PRECEDENCE` in which its genre is one of the 18; the second
+    genre is None unless it is another one of the 18. Label sets outside `PRECEDENCE` are ignored. The union is sorted
+    by track; the labels outside it are counted by source and genre (a MultiIndex).
     """
     columns = ["track_id", "genre", "minority_genre"]
     frames = [pd.DataFrame({name: pd.Series(dtype=object) for name in (*columns, "source")})]
@@ -69,7 +70,7 @@ def remove_rare(labels: pd.DataFrame, min_examples: int) -> tuple[pd.DataFrame, 
     """Remove the tracks of genres with fewer than `min_examples` tracks.
 
     Tracks are counted by their first genre. A rare second genre becomes None; its track stays. The second result has
-    the number of tracks of each removed genre, largest first; 0 for a genre that is only ever a second one.
+    the number of tracks of each removed genre, largest first; 0 for a genre that occurs only as a second genre.
     """
     counts = labels["genre"].value_counts()
     common = set(counts[counts >= min_examples].index)

@@ -50,7 +50,7 @@ def plan_tasks(locations: Iterable[str]) -> list[Task]:
 
 
 def read_tags(session: SparkSession, tasks: list[Task]) -> DataFrame:
-    """Return rows of `msd_spark.labels.lastfm_rows.READINGS`."""
+    """Read tags on the workers; return rows of `msd_spark.labels.lastfm_rows.READINGS`."""
     n_slices = min(len(tasks), max(64, 4 * session.sparkContext.defaultParallelism))
     rows = session.sparkContext.parallelize([tuple(asdict(task).values()) for task in tasks], n_slices)
     schema = "kind string, location string, start long, length long, shift long"
@@ -81,7 +81,7 @@ def _tasks_of(location: str) -> list[Task]:
         return [Task("slice", address, *asdict(part).values()) for part in slices]
     if info.is_file:
         raise UserError(f"{location} is neither a .zip nor a .db file; --tags takes these, or folders of JSON files")
-    # One task per folder of the second level, which in the official tree have some thousand files each.
+    # One task per second-level folder; in the official tree, each has a few thousand files.
     tasks = [Task("top", address)]
     for folder in _folders(filesystem, path):
         tasks.append(Task("top", prefix + folder))

@@ -49,7 +49,7 @@ def read_database(location: str) -> Iterator[Reading]:
 
 
 def check_database(location: str) -> None:
-    """Read the first row of a database, unless it is remote and so copied by a worker later."""
+    """Check that a local database can be read; a remote one is checked later by a worker."""
     if is_local(location):
         next(read_database(location), None)
 

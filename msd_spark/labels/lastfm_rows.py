@@ -25,8 +25,8 @@ READINGS = pa.schema(
         ("empty", pa.int64()),
     ]
 )
-"""One tag of a track; or an entry (``entries`` is 1), with its tags as given and those of them that are empty; or a
-rejection, with its reason."""
+"""Rows of three kinds: a tag of a track; an entry (``entries`` is 1), with the number of its tags (``given``) and of
+its empty tags (``empty``); a rejection, with its reason."""
 
 Reading = tuple[
     str | None, str | None, str | None, str | None, str | None, str | None, float | None, int, int, int

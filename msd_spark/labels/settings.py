@@ -37,7 +37,7 @@ class LabelsSettings(Settings):
         repeat=True,
     )
     min_examples: int = option(
-        10, "leave genres with fewer tracks out of a label set, and list them", metavar="N", check=at_least(1)
+        10, "leave genres with fewer than N tracks out of a label set, and list them", metavar="N", check=at_least(1)
     )
     tags: tuple[str, ...] = option(
         (), "Last.fm tags: folders of JSON files, .zip files of them, or lastfm_tags.db", metavar="LOCATION"
@@ -61,6 +61,6 @@ class LabelsSettings(Settings):
 
     @property
     def files(self) -> dict[str, str]:
-        """The file of each label set that is named."""
+        """The file of each label set named by an option."""
         files = {name: getattr(self, name) for name in LABEL_SETS if getattr(self, name)}
         return files | dict(text.split("=", 1) for text in self.source)

@@ -28,13 +28,13 @@ def make_tags(session: SparkSession, settings: LabelsSettings, tasks: list[Task]
     """Read tags by tasks of `plan_tasks`, write the tables and add the counts to the summary."""
     locations = ", ".join(settings.tags)
     with worker_errors(f"reading {locations}"):
-        # Kept on disk, because a folder may have a million files to read.
+        # Persisted on disk: a second pass would otherwise read up to a million files again.
         readings = read_tags(session, tasks).persist(StorageLevel.DISK_ONLY)
         try:
             with progress(session, "tags: reading"):
                 facts = count(readings)
             if not facts["entries"]:
-                raise UserError(f"no entry of a track in {locations}; --tags takes the files of the Last.fm dataset")
+                raise UserError(f"no Last.fm entry in {locations}; --tags takes the files of the Last.fm dataset")
             counts, n_tagged = write_tables(session, readings, Warehouse(settings.warehouse), facts)
         finally:
             readings.unpersist()
@@ -53,7 +53,7 @@ def make_tags(session: SparkSession, settings: LabelsSettings, tasks: list[Task]
         "tags rejected": facts["rejected tags"],
         "tags merged with an equal one": merged,
         "rows of tags/": written,
-        "different tags": len(counts),
+        "distinct tags": len(counts),
     }
     top = counts.head(settings.top_tags)
     if len(top):

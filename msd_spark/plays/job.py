@@ -1,8 +1,8 @@
 """Read Taste Profile triplets into ``plays/`` and ``popularity/``.
 
-The file is read twice, in byte ranges in parallel. The first pass counts the lines of each range, which numbers every
-line, and the triplets of each song, which decides what becomes of them. The second pass writes the triplets of songs
-that have a track, grouped by user. The rows written must agree with those counted.
+The file is read twice, in byte ranges in parallel. The first pass counts the lines of each range, which determines the
+line numbers, and the triplets of each song. The second pass writes the triplets of songs that have a track, grouped by
+user. The numbers written must equal those counted.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from msd_spark.spark.session import progress, start_spark, worker_errors
 VERB = "plays"
 PAIR = ["song_id", "track_id"]
 LISTED = 20
-"""Songs without a track that the summary lists, by triplets."""
+"""Number of songs without a track that the summary lists, those with the most triplets first."""
 
 TRIPLETS_PER_PART = 2_000_000
-"""Approximate triplets per file of ``plays/``; independent of the cores, so that the files are the same anywhere."""
+"""Approximate triplets per file of ``plays/``; the same on every machine, so that the files are too."""
 
 TRACK_SUMS = Sums("track_id", ("plays", "listeners", "triplets", "users"))
 
@@ -100,8 +100,8 @@ def make_plays(session: SparkSession, settings: PlaysSettings, inputs: Inputs) -
             "lines": int(lines["lines"].sum()),
             "triplets of tracks": int(accepted["triplets"].sum()),
             "rejected": int(lines["rejected"].sum()),
-            "of songs without a track": int(unknown["triplets"].sum()),
-            "of mismatched songs": int(mismatched["triplets"].sum()),
+            "triplets of songs without a track": int(unknown["triplets"].sum()),
+            "triplets of mismatched songs": int(mismatched["triplets"].sum()),
         }
         check_lines(facts)
         if accepted.empty:
@@ -110,7 +110,7 @@ def make_plays(session: SparkSession, settings: PlaysSettings, inputs: Inputs) -
     pairs = int(tracks["listeners"].sum())
     summary.facts |= facts | {
         "pairs of user and track": pairs,
-        "triplets added to another": facts["triplets of tracks"] - pairs,
+        "triplets merged with another": facts["triplets of tracks"] - pairs,
         "users": int(tracks["users"].sum()),
         "tracks": len(tracks),
         "songs": len(songs),
@@ -145,7 +145,7 @@ def read_pairs(location: str | None, parse: Callable[[str], Pair | None], reject
 
 
 def count(session: SparkSession, inputs: Inputs) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read the triplets for the first time.
+    """Count the lines per range and the triplets per song, in the first pass.
 
     The first frame has ``lines`` and ``rejected`` per range, in order. The second has ``song_id``, ``triplets`` and
     ``plays`` per song, and its track as in `Inputs.tracks`.
@@ -180,8 +180,8 @@ def write_plays(
 ) -> pd.DataFrame:
     """Read the triplets again and write ``plays/``; return one row per track (`TRACK_SUMS`).
 
-    The triplets of one user are in one part. Those of a track are only added up, part by part, so that a track may
-    have any number of them.
+    All triplets of a user are in one part. A track's triplets are only summed, part by part, so that memory does not
+    limit their number.
     """
     tracks = session.createDataFrame(accepted[PAIR])
     n_parts = -(-int(accepted["triplets"].sum()) // TRIPLETS_PER_PART)

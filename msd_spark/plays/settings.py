@@ -15,7 +15,7 @@ class PlaysSettings(Settings):
 
     triplets: str | None = option(None, "train_triplets.txt, plain or as a .zip or .gz file", metavar="FILE")
     mismatches: str | None = option(None, "sid_mismatches.txt: tracks matched to a wrong song", metavar="FILE")
-    keep_mismatches: bool = option(False, "keep the plays of songs whose every track is a mismatch")
+    keep_mismatches: bool = option(False, "keep the plays of songs whose tracks are all mismatched")
     tracks: str | None = option(
         None, "unique_tracks.txt, for the tracks of each song; the table songs/ if omitted", metavar="FILE"
     )

@@ -27,7 +27,7 @@ class SongFileError(InputError):
 
 
 def text(value: bytes) -> str:
-    """Decode a string of a song file: declared as ASCII but UTF-8, or else Latin-1."""
+    """Decode a string of a song file: UTF-8 or else Latin-1, although declared as ASCII."""
     try:
         return value.decode("utf-8")
     except UnicodeDecodeError:

@@ -204,7 +204,7 @@ def test_tags_of_a_tree_and_of_a_zip_are_the_same(spark: SparkSession, tmp_path:
             "tags rejected": 0,
             "tags merged with an equal one": 2,
             "rows of tags/": 6,
-            "different tags": 3,
+            "distinct tags": 3,
             "tracks with the tag of rank 2": 2,
         }
         assert summary.details["top_tags"] == [{"tag": "rock", "tracks": 3}, {"tag": "jazz", "tracks": 2}]
@@ -259,7 +259,7 @@ def test_locations_without_tags_are_refused(spark: SparkSession, tmp_path: Path)
     sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE a (b)").connection.close()
     for name, message in (
         ("none", "no .*none; --tags takes folders"),
-        ("empty", "no entry of a track in"),
+        ("empty", "no Last.fm entry in"),
         ("no.zip", "not a zip, or its end is missing"),
         ("no.db", "is not a complete lastfm_tags.db .*: file is not a database"),
         ("other.db", "no such table: tids"),

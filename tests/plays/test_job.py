@@ -105,10 +105,10 @@ def test_every_line_is_accounted_for(spark: SparkSession, tmp_path: Path) -> Non
         "lines": 12,
         "triplets of tracks": 6,
         "rejected": 2,
-        "of songs without a track": 3,
-        "of mismatched songs": 1,
+        "triplets of songs without a track": 3,
+        "triplets of mismatched songs": 1,
         "pairs of user and track": 4,
-        "triplets added to another": 2,
+        "triplets merged with another": 2,
         "users": 3,
         "tracks": 3,
         "songs": 6,
@@ -136,7 +136,7 @@ def test_mismatches_are_kept_with_keep_mismatches(spark: SparkSession, tmp_path:
     assert (U1, track(40), 9) in rows(settings.warehouse, "plays")
     # Song 1 counts for its track that is not a mismatch.
     assert {row[1] for row in rows(settings.warehouse, "plays")} == {track(n) for n in (11, 20, 30, 40)}
-    assert (summary.facts["of mismatched songs"], summary.facts["mismatched songs left out"]) == (0, 0)
+    assert (summary.facts["triplets of mismatched songs"], summary.facts["mismatched songs left out"]) == (0, 0)
 
 
 def test_an_archive_yields_the_same_tables_as_its_file(spark: SparkSession, tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_generated_plays_with_the_pairs_of_the_catalogue(spark: SparkSession, ge
     assert popularity["plays"].to_dict() == dict(plays)
     assert popularity["listeners"].to_dict() == dict(listeners)
     assert summary.facts["rejected"] == 0
-    assert summary.facts["lines"] == sum(listeners.values()) + summary.facts["of mismatched songs"]
+    assert summary.facts["lines"] == sum(listeners.values()) + summary.facts["triplets of mismatched songs"]
 
 
 def test_the_real_plays(spark: SparkSession, sample: Path, tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_the_real_plays(spark: SparkSession, sample: Path, tmp_path: Path) -> No
 
     summary = make_plays(spark, PlaysSettings(*files, tracks=tracks, warehouse=str(tmp_path)))
     facts = summary.facts
-    assert facts["lines"] == 39_017 == facts["triplets of tracks"] + facts["of mismatched songs"]
+    assert facts["lines"] == 39_017 == facts["triplets of tracks"] + facts["triplets of mismatched songs"]
     # The mismatches of the catalogue and the lines that name one of their songs, counted in plain Python.
     with open(files[1], encoding="utf-8", newline="\n") as lines:
         wrong = {line[8:45] for line in lines}
@@ -251,7 +251,11 @@ def test_the_real_plays(spark: SparkSession, sample: Path, tmp_path: Path) -> No
     with open(files[0], encoding="utf-8", newline="\n") as lines:
         named = [song_id for line in lines if (song_id := line.split("\t")[1]) in songs]
     assert (len(named), len(set(named))) == (3_792, 67)
-    assert (facts["of mismatched songs"], facts["mismatched songs left out"], facts["tracks"]) == (3_792, 67, 1_969)
+    assert (facts["triplets of mismatched songs"], facts["mismatched songs left out"], facts["tracks"]) == (
+        3_792,
+        67,
+        1_969,
+    )
     left = set(pq.read_table(tmp_path / "popularity")["track_id"].to_pylist())
     assert set(with_both["track_id"]) - left == set(with_both[with_both["sid_mismatch"] == 1]["track_id"])
     assert len(left & set(with_both["track_id"])) == 191

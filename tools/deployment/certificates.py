@@ -1,4 +1,4 @@
-"""Make the certificate by which a cluster's nodes encrypt their traffic.
+"""Make the certificate with which a cluster's nodes encrypt their traffic.
 
 EMR reads a zip of PEM files from S3. The certificate is self-signed and used between the nodes only. Its key goes to
 the bucket and nowhere else, so it is not in Terraform's state.
@@ -44,7 +44,7 @@ def make_certificates(folder: Path, region: str) -> Path:
     command += ["-addext", f"subjectAltName=DNS:{name}", "-keyout", str(key), "-out", str(certificate)]
     outcome = subprocess.run(command, capture_output=True, text=True)
     if outcome.returncode:
-        raise UserError(f"openssl made no certificate: {outcome.stderr.strip()}")
+        raise UserError(f"openssl failed to make a certificate: {outcome.stderr.strip()}")
     archive = shelf / "certificates.zip"
     archive.touch(mode=0o600)
     with zipfile.ZipFile(archive, "w") as target:

@@ -1,4 +1,4 @@
-"""Pack the cluster's Python environment: the locked packages in a relocatable virtual environment."""
+"""Pack the locked packages in a relocatable virtual environment for the cluster."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LEFT_OUT = re.compile(r"(^|/)(__pycache__/|bin/activate|bin/Activate|\.lock$|\.g
 
 
 def needed(project: str = PROJECT) -> set[str]:
-    """Return the names of all packages that jobs need, from the metadata of the installed packages.
+    """Return the names of all packages that jobs need, from installed metadata.
 
     Raises
     ------
@@ -115,11 +115,11 @@ def install(requirements: Path, environment: Path) -> None:
     for command in commands:
         outcome = subprocess.run(command, env=environ, capture_output=True, text=True)
         if outcome.returncode:
-            raise UserError(f"this failed: {' '.join(command)}\n{outcome.stderr.strip()}")
+            raise UserError(f"command failed: {' '.join(command)}\n{outcome.stderr.strip()}")
 
 
 def members(environment: Path, python_home: str = PYTHON_HOME) -> Iterator[tuple[str, Path | bytes | str]]:
-    """Yield the packed members of a virtual environment whose Python is in `python_home` on the cluster."""
+    """Yield the members to pack; on the cluster, Python is in `python_home`."""
     names = sorted(path.relative_to(environment).as_posix() for path in environment.rglob("*") if not path.is_dir())
     for name in names:
         path = environment / name

@@ -1,4 +1,4 @@
-"""Means over seeds, with intervals over artists and seeds, of several models and inputs.
+"""Means over seeds for several models and inputs, with intervals over artists and seeds.
 
 Every resample draws artist groups and, independently, seeds with replacement [1]_, and averages the metric on the drawn
 artists over the drawn seeds. All combinations share the resamples, so the interval of a difference is that of the
@@ -76,7 +76,7 @@ def pool(
     }
     first = next(iter(runs.values()))
     if not len(first):
-        raise UserError(f"no example of the split has a {target.name}; choose another --split")
+        raise UserError(f"no example of the split has {target.content}; choose another --split")
     for (combination, seed), made in runs.items():
         if not (np.array_equal(made.track_ids, first.track_ids) and np.array_equal(made.true, first.true)):
             raise UserError(
@@ -106,7 +106,7 @@ def pool(
 def compare(
     pooled: Mapping[Combination, Pooled], metrics: Sequence[str], reference: str, bootstrap: Bootstrap
 ) -> list[dict[str, Any]]:
-    """Return one row per combination: its metrics, and the difference of the reference model.
+    """Return one row per combination: its metrics, and those of the reference model minus these.
 
     A row has ``model``, ``inputs``, ``figures`` (by metric: ``mean``, ``interval``, ``standard_deviation``,
     ``by_seed``) and ``reference_minus_this`` (by metric: ``mean``, ``interval``; None without a reference), for the

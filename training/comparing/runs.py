@@ -1,4 +1,4 @@
-"""The runs of a comparison: plan them, train those that are missing, read their results."""
+"""Plan the runs of a comparison, train those that are missing, and read their results."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Run:
 
 
 def plan_runs(options: CompareOptions) -> list[Run]:
-    """Return the runs of a comparison by seed, so that a part of it is a fair comparison."""
+    """Return the runs of a comparison, seed by seed, so that an unfinished one is also fair."""
     runs = []
     for seed in range(options.seeds):
         for model in listed(options.models, MODELS):
@@ -147,7 +147,10 @@ def compare_runs(
 
 
 def _costs(warehouse: Warehouse, name: str, runs: Sequence[Run]) -> dict[str, Any]:
-    """Return parameters, mean epochs and mean seconds of the runs of a combination; seconds of known times only."""
+    """Return parameters, mean epochs and mean seconds of a combination's runs.
+
+    Runs that were resumed have no time and are left out of the seconds.
+    """
     seconds = []
     for run in runs:
         place = (COMPARISONS, name, "runs", f"{run.name}.json")

@@ -64,7 +64,7 @@ def spread(metric: Mapping[str, Any]) -> str:
 
 
 def findings(comparison: Mapping[str, Any]) -> list[str]:
-    """Return one sentence per inputs and result: models the reference is better or worse than, or neither."""
+    """Return a sentence per inputs and result: better, worse, or not significantly different."""
     main, reference = comparison["figures"][0], comparison["reference"]
     models: dict[str, dict[str, list[str]]] = {}
     for row in comparison["rows"]:

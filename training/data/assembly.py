@@ -36,7 +36,7 @@ class Window:
         return len(self._row)
 
     def take(self, places: np.ndarray) -> Columns:
-        """Return the rows at some places, in that order."""
+        """Return the rows at these indices, in that order."""
         return {name: self._taken(name, places) for name in self._names}
 
     def _taken(self, name: str, places: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Augment training examples, differently in each epoch.
 
 The augmentation of an example depends only on the seed, the epoch and its track id, not on its rank or its place in a
-batch. The mask and the lyrics flag of an example never change by mixing. Masked values become the mean of the train
+batch. Mixing never changes the mask and the lyrics flag of an example. Masked values become the mean of the train
 split, which the model normalises to 0.
 """
 
@@ -23,7 +23,7 @@ SHARE = Check(lambda value: 0 <= value < 1, "0 to below 1")
 
 @dataclass(frozen=True)
 class AugmentationSettings(Settings):
-    """Augmentation of training examples; None leaves a value to the model.
+    """Augmentation of training examples; None is the model's default.
 
     References
     ----------
@@ -33,14 +33,14 @@ class AugmentationSettings(Settings):
 
     crop: float = option(0.0, "cut up to this share of a song off its ends", metavar="SHARE", check=SHARE)
     time_masks: int | None = option(
-        None, "spans of segments to mask; depends on the model", metavar="N", check=at_least(0)
+        None, "number of spans of segments to mask; the model's own by default", metavar="N", check=at_least(0)
     )
     time_share: float = option(
         0.1, "longest span to mask, as a share of the song", metavar="SHARE", check=between(0, 1)
     )
     coefficient_masks: int | None = option(
         None,
-        "most coefficients to mask in chroma, and in timbre; depends on the model",
+        "largest number of coefficients to mask, in chroma and in timbre each; the model's own by default",
         metavar="N",
         check=at_least(0),
     )
@@ -49,12 +49,15 @@ class AugmentationSettings(Settings):
     )
     lyric_dropout: float | None = option(
         None,
-        "share of the examples with lyrics whose lyrics are dropped; depends on the model",
+        "share of the examples with lyrics whose lyrics are dropped; the model's own by default",
         metavar="SHARE",
         check=between(0, 1),
     )
     mixup: float = option(
-        0.0, "mix pairs of examples in shares from Beta(ALPHA, ALPHA); 0: off", metavar="ALPHA", check=at_least(0)
+        0.0,
+        "mix pairs of examples with shares drawn from Beta(ALPHA, ALPHA); 0: off",
+        metavar="ALPHA",
+        check=at_least(0),
     )
 
 
@@ -144,7 +147,7 @@ def _crop(inputs: Inputs, share: float, draws: np.ndarray) -> None:
 
 
 def _spans(mask: np.ndarray, share: float, draws: np.ndarray) -> np.ndarray:
-    """Return a random span of each song's segments, at most a share of it: shape ``(n, n_segments)``, bool."""
+    """Return a random span of at most a share of each song, as a mask ``(n, n_segments)``."""
     lengths = mask.sum(axis=1)
     length = np.floor(draws[:, 0] * (np.floor(lengths * share) + 1))
     start = np.floor(draws[:, 1] * (lengths - length + 1))

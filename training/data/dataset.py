@@ -39,7 +39,7 @@ class Dataset:
 
     @property
     def tags(self) -> list[str]:
-        """Tags by their place in the tag vector; empty without tag vectors."""
+        """Tags by their position in the tag vector; empty without tag vectors."""
         return list(self.metadata.get("tags") or ())
 
     @property

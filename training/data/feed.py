@@ -30,7 +30,7 @@ TrainingBatch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
 class FeedSettings(Settings):
     """Truths, weights and augmentation of training examples."""
 
-    class_weights: str = option(NONE, "rule for weighting rare classes up", choices=CLASS_WEIGHTS)
+    class_weights: str = option(NONE, "rule for upweighting rare classes", choices=CLASS_WEIGHTS)
     label_smoothing: float = option(
         0.0, "share of each truth that is spread over all classes", metavar="SHARE", check=SHARE
     )

@@ -1,7 +1,7 @@
 """Let Petastorm read files of an object store or HDFS through this project's filesystems.
 
-Petastorm 0.12.1 opens stores through another library, which the old Parquet reader of the pinned pyarrow rejects. It
-accepts a filesystem of pyarrow's old kind, with paths that look local.
+Petastorm 0.12.1 opens stores through another library, which the legacy Parquet reader of the pinned pyarrow rejects.
+The reader accepts a filesystem of pyarrow's legacy interface, with paths that look local.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _old_kind(filesystem: fs.FileSystem) -> Any:
     rooted = isinstance(filesystem, fs.HadoopFileSystem)
 
     class Files(FileSystem):  # type: ignore[misc]
-        """The methods of a filesystem that Petastorm and the old Parquet reader call."""
+        """The methods of a filesystem that Petastorm and the legacy Parquet reader call."""
 
         def _path(self, path: str) -> str:
             return path if rooted else path.lstrip("/")

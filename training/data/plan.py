@@ -16,7 +16,7 @@ import numpy as np
 class RankPlan:
     """The files of one rank in one epoch.
 
-    `files` are places in the list of files, in reading order, and `rows` the number of their examples. `steps` counts
+    `files` are indices of the list of files, in reading order, and `rows` the number of their examples. `steps` counts
     batches with padding and is the same for every rank.
     """
 

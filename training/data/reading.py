@@ -96,7 +96,7 @@ def _read_row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterat
 
 
 class _RowGroups:
-    """Converts Petastorm's results to arrays that share Arrow's memory if possible; replaces Petastorm's converter."""
+    """Replacement of Petastorm's converter, whose arrays share Arrow's memory if possible."""
 
     def __init__(self, replaced: Any) -> None:
         self.batched_output = replaced.batched_output
@@ -180,7 +180,7 @@ def batches(
     Parameters
     ----------
     addresses : sequence of str
-        All files of the split; the plan has places in this list.
+        All files of the split; the plan has indices of this list.
     window : int
         Row groups to shuffle together; 0 keeps the order.
     seed : sequence of int

@@ -1,1 +1,1 @@
-"""Metrics of predictions, bootstrap intervals by artist, and baselines; numpy only, without ranks or TensorFlow."""
+"""Metrics, bootstrap intervals by artist, and baselines; without ranks or TensorFlow."""

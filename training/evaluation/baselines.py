@@ -14,7 +14,7 @@ BASELINES = ("none", "simple", "all")
 """Values of ``--baselines``: ``simple`` ones know only the truths of the train split; ``all`` adds a linear model."""
 
 UNDEFINED = ("macro_average_precision", "micro_average_precision", "macro_roc_auc", "log_loss")
-"""Metrics that need probabilities or an order, which a random guess does not have."""
+"""Metrics that need probabilities or a ranking, which random guesses do not have."""
 
 
 @dataclass(frozen=True)

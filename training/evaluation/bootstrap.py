@@ -21,8 +21,8 @@ from scipy import sparse
 from msd_spark.core.bootstrap import Bootstrap, percentile_interval
 
 Statistic = Callable[[np.ndarray], dict[str, np.ndarray]]
-"""From how often each artist is drawn, shape ``(n_artists, m)``, to metrics of shape ``(m,)`` by name; NaN where a
-metric is undefined on a resample."""
+"""Function from how often each artist is drawn, shape ``(n_artists, m)``, to metrics of shape ``(m,)`` by name; NaN
+where a metric is undefined on a resample."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,13 @@ def mean_statistic(values: Mapping[str, np.ndarray], artists: Artists) -> Statis
 
 
 def together(*statistics: Statistic) -> Statistic:
-    """Return one statistic with the metrics of several."""
+    """Return one statistic with the metrics of several statistics."""
     return lambda drawn: {name: values for one in statistics for name, values in one(drawn).items()}
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Metrics on a split, and the statistic that computes the main ones on resamples.
+    """Metrics of the model or a baseline, and the statistic of the main ones on resamples.
 
     `metrics` is the content of ``metrics.json``: numbers, None where a metric is undefined, lists and dicts of these.
     """

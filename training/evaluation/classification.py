@@ -1,14 +1,14 @@
 """Metrics of a classifier from its probabilities.
 
 "Macro" is the plain mean over the classes that have an example in the split. A class without one has no recall, F1,
-average precision or ROC-AUC (null in its row) and is left out of macro metrics even if it was predicted; the classes it
-was predicted for lose recall. ROC-AUC also needs an example of another class. "Micro" counts each (example, class) pair
-as one decision; micro F1 equals accuracy. "Weighted" is by the number of examples per class.
+average precision or ROC-AUC (null in its row) and is left out of macro metrics even if it was predicted; the prediction
+only lowers the recall of the true class. ROC-AUC also needs an example of another class. "Micro" counts each (example,
+class) pair as one decision; micro F1 equals accuracy. "Weighted" is by the number of examples per class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,14 +81,16 @@ def classification_metrics(
     precision, recall, f1, support = precision_recall_fscore_support(true, predicted, labels=indices, zero_division=0)
     n_predicted = np.bincount(predicted, minlength=len(classes))
     present = support > 0
+    average_precision = _of_classes(average_precision_score, positive, probabilities, present)
+    roc_auc = _of_classes(roc_auc_score, positive, probabilities, present & (support < len(true)))
     by_class = {
         name: {
             "support": int(support[index]),
             "precision": float(precision[index]) if n_predicted[index] else None,
             "recall": float(recall[index]) if present[index] else None,
             "f1": float(f1[index]) if present[index] else None,
-            "average_precision": _average_precision(positive[:, index], probabilities[:, index]),
-            "roc_auc": _roc_auc(positive[:, index], probabilities[:, index]),
+            "average_precision": average_precision[index],
+            "roc_auc": roc_auc[index],
         }
         for index, name in enumerate(classes)
     }
@@ -100,9 +102,9 @@ def classification_metrics(
         "macro_f1": float(f1[present].mean()),
         "micro_f1": float(f1_score(true, predicted, labels=indices, average="micro", zero_division=0)),
         "weighted_f1": float(np.average(f1, weights=support)),
-        "macro_average_precision": mean_of_defined([row["average_precision"] for row in by_class.values()]),
+        "macro_average_precision": mean_of_defined(average_precision),
         "micro_average_precision": float(average_precision_score(positive.ravel(), probabilities.ravel())),
-        "macro_roc_auc": mean_of_defined([row["roc_auc"] for row in by_class.values()]),
+        "macro_roc_auc": mean_of_defined(roc_auc),
         "log_loss": float(losses(true, probabilities).mean()),
         **(ordinal_metrics(true, probabilities) if ordinal else {}),
         **calibration_metrics(true, probabilities),
@@ -152,12 +154,14 @@ def calibration_metrics(true: np.ndarray, probabilities: np.ndarray) -> dict[str
     return {"expected_calibration_error": float(error), "reliability": rows}
 
 
-def _average_precision(positive: np.ndarray, scores: np.ndarray) -> float | None:
-    return float(average_precision_score(positive, scores)) if positive.any() else None
-
-
-def _roc_auc(positive: np.ndarray, scores: np.ndarray) -> float | None:
-    return float(roc_auc_score(positive, scores)) if positive.any() and not positive.all() else None
+def _of_classes(
+    score: Callable[..., np.ndarray], positive: np.ndarray, probabilities: np.ndarray, defined: np.ndarray
+) -> list[float | None]:
+    """Return the one-vs-rest score of each class; None where it is undefined."""
+    if not defined.any():
+        return [None] * len(defined)
+    values = iter(np.atleast_1d(score(positive[:, defined], probabilities[:, defined], average=None)).tolist())
+    return [next(values) if is_defined else None for is_defined in defined]
 
 
 def mean_of_defined(values: Sequence[float | None]) -> float | None:

@@ -36,6 +36,6 @@ def confusion_statistic(true: np.ndarray, predicted: np.ndarray, n_classes: int,
 
 
 def expected_confusion_statistic(true: np.ndarray, shares: np.ndarray, artists: Artists) -> Statistic:
-    """Return the statistic of the expected confusion matrix of guesses that have each class at its share."""
+    """Return the statistic of the expected confusion matrix of random guesses with these shares."""
     support = artists.matrix(true, len(shares))
     return lambda drawn: confusion_metrics((support @ drawn).T[:, :, None] * shares)

@@ -60,19 +60,19 @@ def fit_to(metadata: Mapping[str, Any], dataset: Dataset, target: Target, split:
     if geometry != dataset.geometry:
         raise UserError(
             f"run {run} was trained on {geometry}, but dataset {name} has {dataset.geometry}; "
-            "write the dataset with that geometry (msd-spark dataset), or train on it"
+            "write the dataset with the run's geometry (msd-spark dataset), or train on this one"
         )
     if lyrics and metadata["lyric_vectors"] != dataset.metadata["lyric_vectors"]:
         raise UserError(
             f"dataset {name} has other lyric vectors than run {run} was trained on; run msd-spark lyrics with those "
-            "vectors and msd-spark dataset, or train on it"
+            "vectors, then msd-spark dataset, or train on this one"
         )
     own = run_target(metadata)
     if own.form == NUMBERS:
         if target.size != own.size or metadata.get("factors") != factors_of(dataset):
             raise UserError(
                 f"dataset {name} has other factors than run {run} was trained on ({target.size} and {own.size} "
-                "dimensions); factors of two factorisations are not comparable, train on it"
+                "dimensions), which are not comparable; train on this dataset"
             )
         return Fit(own, np.arange(own.size))
     known = {label: place for place, label in enumerate(own.class_names)}

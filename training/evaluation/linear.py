@@ -1,4 +1,4 @@
-"""The linear baseline, on the 153 numbers of `song_features`.
+"""The linear baseline, on the 153 features of `song_features`.
 
 Multinomial logistic regression for classes, one logistic regression per tag, ridge regression for factors. Features are
 standardised on the train split; the regularisation strength is chosen on the validation split, never on the test split.
@@ -29,12 +29,12 @@ DEFAULT_STRENGTH = 0.01
 """The strength if there is no validation split."""
 
 TRAINING_EXAMPLES = 50_000
-"""Training examples to read; more change a model of 153 numbers little."""
+"""Training examples to read; more hardly change a linear model of 153 features."""
 
 ITERATIONS = 300
 
 ONE_THREAD_BELOW = 2_000_000
-"""Size of a feature matrix below which several BLAS threads cost more than they save, up to 15 times."""
+"""Size of a feature matrix below which one BLAS thread is faster than several, up to 15 times."""
 
 Predict = Callable[[np.ndarray], np.ndarray]
 """From features of shape ``(n, n_features)`` to scores of shape ``(n, size)``."""

@@ -1,7 +1,7 @@
 """Average precision and ROC-AUC for many weightings of the same examples.
 
-The bootstrap computes them 1,000 times on the same scores. The examples are sorted once; each weighting then takes sums
-over the examples between two positives, a sparse product.
+The bootstrap computes them 1,000 times on the same scores. The examples are sorted once; for each weighting, a
+sparse product then sums the weights between consecutive thresholds.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from training.evaluation.bootstrap import Artists, Statistic
 
 @dataclass(frozen=True)
 class RankedScores:
-    """Examples of one class, counted per artist and threshold.
+    """Examples ranked by the score of one class, counted per threshold and artist.
 
-    Row `k` is the k-th highest distinct score that a positive has.
+    The thresholds, one per row, are the distinct scores of the positives, highest first.
 
     Attributes
     ----------
     passed : scipy.sparse.csr_matrix
         Shape ``(k, n_artists)``: examples that score at least this threshold and less than the one before.
     positives : scipy.sparse.csr_matrix
-        Shape ``(k, n_artists)``: the positives among them; all score the threshold.
+        Shape ``(k, n_artists)``: the positives among them; all score exactly the threshold.
     tied_negatives : scipy.sparse.csr_matrix
-        Shape ``(k, n_artists)``: negatives that score the threshold.
+        Shape ``(k, n_artists)``: negatives that score exactly the threshold.
     negatives : numpy.ndarray
         Shape ``(n_artists,)``: all negatives.
     """
@@ -68,7 +68,7 @@ class RankedScores:
         return _ratio((positives * precision).sum(axis=0), positives.sum(axis=0))
 
     def roc_auc(self, drawn: np.ndarray) -> np.ndarray:
-        """Return the area under the ROC curve of each weighting, NaN where positives or negatives have no weight.
+        """Return the ROC-AUC of each weighting, NaN where positives or negatives have no weight.
 
         The share of (positive, negative) pairs in which the positive has the higher score; ties count half.
         """
@@ -83,7 +83,7 @@ def _ratio(part: np.ndarray, total: np.ndarray) -> np.ndarray:
 
 
 def _macro(by_class: list[np.ndarray], m: int) -> np.ndarray:
-    """Return the mean over the classes on which a metric is defined, NaN if there is none: shape ``(m,)``."""
+    """Return the mean over the classes with a defined metric, shape ``(m,)``; NaN if none."""
     values = np.array(by_class).reshape(-1, m)
     defined = np.isfinite(values)
     return _ratio(np.where(defined, values, 0).sum(axis=0), defined.sum(axis=0).astype(np.float64))
@@ -105,7 +105,10 @@ def macro_average_precision_statistic(positive: np.ndarray, scores: np.ndarray, 
 
 
 def macro_ranking_statistic(positive: np.ndarray, scores: np.ndarray, artists: Artists) -> Statistic:
-    """Return the statistic of ``macro_roc_auc`` and ``macro_pr_auc``, over classes with a positive and a negative."""
+    """Return the statistic of ``macro_roc_auc`` and ``macro_pr_auc``.
+
+    The means are over the classes with a positive and a negative.
+    """
     ranked = _ranked(positive, scores, artists)
 
     def areas(drawn: np.ndarray) -> dict[str, np.ndarray]:

@@ -20,7 +20,7 @@ def regression_statistic(true: np.ndarray, scores: np.ndarray, artists: Artists)
 
 
 def cosines(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Return the cosine of each true and predicted vector, shape ``(n,)``; 0 if one of them is 0."""
+    """Return the cosine similarity of each true and predicted vector; 0 if one is a zero vector."""
     length = np.linalg.norm(true, axis=1) * np.linalg.norm(predicted, axis=1)
     return np.divide((true * predicted).sum(axis=1), length, out=np.zeros(len(true)), where=length > 0)
 
@@ -54,7 +54,7 @@ def regression_metrics(true: np.ndarray, scores: np.ndarray, names: Sequence[str
 
 def _r2_statistic(true: np.ndarray, predicted: np.ndarray, artists: Artists) -> Statistic:
     size = true.shape[1]
-    # Centred, so that the difference of squares below is between small numbers.
+    # Centred, so that the difference of squares below loses no precision.
     centred = true - true.mean(axis=0)
     varies = np.ptp(true, axis=0) > 0
     columns = [np.ones((len(true), 1)), centred, np.square(centred), np.square(true - predicted)]

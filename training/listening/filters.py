@@ -111,7 +111,7 @@ def filter_responses(
 
 
 def stream_of(fields: Fields) -> tuple[str, ReceptiveField] | None:
-    """Return the stream and receptive field of a filter; None if it has neither chroma nor timbre as input."""
+    """Return the stream and receptive field of a filter; None if its input is not audio."""
     own = {name: field for name, field in fields.items() if name in (CHROMA, TIMBRE)}
     if not own:
         return None

@@ -47,19 +47,19 @@ class ReceptiveField(NamedTuple):
         return ReceptiveField(self.jump, min(self.first, other.first), max(self.last, other.last))
 
     def within(self, place: int, length: int) -> tuple[int, int]:
-        """Return the first segment and the number of segments of a position, in a song of `length` segments."""
+        """Return the first segment of a position's field and its size, cut to `length` segments."""
         first = max(0, self.first + place * self.jump)
         return first, min(length, self.last + place * self.jump + 1) - first
 
 
 Fields = Mapping[str, ReceptiveField]
-"""By the name of an input."""
+"""Receptive fields by the name of the input."""
 
 
 def receptive_fields(config: Mapping[str, Any]) -> dict[str, Fields]:
     """Return the receptive fields of each convolution, by its name, in the model's order.
 
-    Convolutions behind a layer that mixes all positions (attention, recurrence) are left out. `config` is
+    Convolutions after a layer that mixes all positions (attention, recurrence) are left out. `config` is
     ``model.get_config()`` of a functional model. Source: A. Araujo, W. Norris, J. Sim, "Computing receptive fields of
     convolutional neural networks", Distill, 2019.
     """

@@ -1,4 +1,4 @@
-"""Times in a song of the rows of its example."""
+"""Start and end times of the rows of an example within its song."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ FILTERS_FILE, OCCLUSION_FILE, SUMMARY_FILE = "filters.parquet", "occlusion.parqu
 
 
 def study(options: ListenOptions, run: str) -> tuple[dict[str, Any], pa.Table]:
-    """Write ``studies/RUN`` of a finished run; return its summary and the rows of occlusion."""
+    """Write ``studies/RUN`` of a finished run; return its summary and the occlusion table."""
     warehouse = Warehouse(options.warehouse)
     metadata = read_run(warehouse, run)
     dataset = Dataset.open(warehouse, str(metadata["dataset"]["name"]))
@@ -60,7 +60,7 @@ def study(options: ListenOptions, run: str) -> tuple[dict[str, Any], pa.Table]:
             bootstrap = Bootstrap(seed=options.seed)
             occlusion = occlusion_table(predictions, fit.target.class_names, has_lyrics, bootstrap)
         else:
-            notes.append(f"no example in {options.split} has a {fit.target.name}, so there is no occlusion")
+            notes.append(f"no example in {options.split} has {fit.target.content}, so there is no occlusion")
     summary = {
         "run": run,
         "model": model.name,
@@ -97,14 +97,14 @@ def _convolutions(responses: Sequence[Responses]) -> list[dict[str, Any]]:
 def _occluded_predictions(
     infer: Infer, dataset: Dataset, target: Target, fit: Fit, normalisation: Normalisation, options: ListenOptions
 ) -> tuple[dict[str, Predictions], np.ndarray]:
-    """Return scores of the examples with a class, with all inputs and with each part hidden, and which have lyrics.
+    """Return the predictions with all inputs and with each part hidden, and the lyrics flags.
 
-    Empty if no example has a class.
+    They are of the examples that have a class; empty if there are none.
     """
     size, bar = fit.target.size, tqdm(desc="listen: occlusion", unit="batch", disable=None)
 
     def infer_all(inputs: Mapping[str, tf.Tensor]) -> np.ndarray:
-        """Return the scores of all variants and the flag of lyrics, side by side."""
+        """Return the scores of all variants and the lyrics flag, side by side."""
         variants = [inputs, *(hide(inputs, part, normalisation) for part in HIDDEN)]
         bar.update()
         return np.hstack([*(np.asarray(infer(variant)) for variant in variants), np.asarray(inputs[HAS_LYRICS])])

@@ -25,7 +25,7 @@ class TopSegments:
         self.places = np.zeros((n_filters, top), np.int64)
 
     def add(self, songs: np.ndarray, activations: np.ndarray, inside: np.ndarray) -> None:
-        """Add songs, each of which is added once, given their numbers.
+        """Add the activations of songs, given their numbers; a song may be added only once.
 
         `activations` has shape ``(n, n_places, n_filters)``. Positions where `inside` ``(n, n_places)`` is False are
         beyond the end of the song and ignored.

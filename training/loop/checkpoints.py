@@ -1,37 +1,31 @@
-"""Checkpoints of an unfinished run: ``models/RUN/_unfinished/checkpoints/``, local or in an object store.
+"""Checkpoints of an unfinished run, in ``models/RUN/_unfinished/checkpoints/``.
 
-``last.npz`` is a `training.loop.state.TrainingState`; ``best.keras`` is the model of the best epoch so far. Each file
-is replaced atomically. The finished run replaces the folder ``models/RUN``; until then a run of that name that is
-being overwritten stays as it is.
+``last.npz`` is a `training.loop.state.TrainingState`, replaced atomically. The finished run replaces the folder
+``models/RUN``; until then a run of that name that is being overwritten stays as it is.
 """
 
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msd_spark.core.errors import UserError
 from msd_spark.core.runs import METADATA, RUNS
 from msd_spark.core.warehouse import Warehouse
 from training.loop.state import TrainingState, from_bytes, to_bytes
 
-if TYPE_CHECKING:
-    import keras
-
 UNFINISHED = "_unfinished"
 """Folder in ``models/RUN/`` of the files of an unfinished training."""
 
 CHECKPOINTS = "checkpoints"
-LAST, BEST = "last.npz", "best.keras"
+LAST = "last.npz"
 
 
 class Checkpoints:
     """The checkpoints of one run.
 
-    `settings` are all that decide the result of the training; a checkpoint with other settings is rejected.
+    `settings` are all that affect the result of the training; a checkpoint with other settings is rejected.
     """
 
     def __init__(self, warehouse: Warehouse, run: str, settings: Mapping[str, Any]) -> None:
@@ -75,24 +69,14 @@ class Checkpoints:
 
     def write(self, state: TrainingState) -> None:
         """Write a state as the last checkpoint."""
-        self._write(LAST, to_bytes(state, self.settings))
-
-    def write_best(self, model: keras.Model) -> None:
-        """Write the model of the best epoch so far."""
-        with tempfile.TemporaryDirectory() as scratch:
-            local = Path(scratch, BEST)
-            model.save(local)
-            self._write(BEST, local.read_bytes())
-
-    def _write(self, name: str, content: bytes) -> None:
-        warehouse, path = self.warehouse, self.warehouse.path(*self._names(name))
+        warehouse, path = self.warehouse, self.warehouse.path(*self._names(LAST))
         try:
             warehouse.filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
             with (
                 warehouse.finished_file(path) as unfinished,
                 warehouse.filesystem.open_output_stream(unfinished) as sink,
             ):
-                sink.write(content)
+                sink.write(to_bytes(state, self.settings))
         except OSError as error:
             raise UserError(f"checkpoint {path} cannot be written: {error}") from error
 
@@ -116,17 +100,17 @@ class Checkpoints:
         return state
 
     def copy_to(self, staging: str) -> None:
-        """Copy the checkpoints to the staging folder of the finished run."""
-        filesystem = self.warehouse.filesystem
-        folder = self.warehouse.path(*self._names())
-        for info in self.warehouse.list_files(folder):
-            if info.base_name in (LAST, BEST):
-                filesystem.create_dir(f"{staging}/{CHECKPOINTS}", recursive=True)
-                filesystem.copy_file(info.path, f"{staging}/{CHECKPOINTS}/{info.base_name}")
+        """Copy the last checkpoint to the staging folder of the finished run."""
+        if self.exist:
+            folder = f"{staging}/{CHECKPOINTS}"
+            self.warehouse.filesystem.create_dir(folder, recursive=True)
+            self.warehouse.filesystem.copy_file(self.warehouse.path(*self._names(LAST)), f"{folder}/{LAST}")
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Return the pairs of different values of two nested mappings, by dotted name; None for a missing entry.
+    """Return the values that differ between two nested mappings, by dotted name.
+
+    A missing entry is None.
 
     Examples
     --------

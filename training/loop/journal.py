@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from msd_spark.core.options import Settings, at_least, option
 from training.loop.checkpoints import Checkpoints
 from training.loop.state import TrainingState
 from training.loop.tensorboard_log import TensorBoardLog
 
-if TYPE_CHECKING:
-    import keras
-
 
 @dataclass(frozen=True)
 class CheckpointSettings(Settings):
-    """When checkpoints are written, and whether the finished run keeps the last ones."""
+    """When checkpoints are written, and whether the finished run keeps the last one."""
 
     every: int = option(
         1,
-        "epochs from one checkpoint to the next; 0: none",
+        "epochs between checkpoints; 0: no checkpoints",
         name="checkpoint-every",
         metavar="EPOCHS",
         check=at_least(0),
     )
     steps: int = option(
         0,
-        "steps from one checkpoint to the next within an epoch; 0: none",
+        "steps between checkpoints within an epoch; 0: none within an epoch",
         name="checkpoint-steps",
         metavar="STEPS",
         check=at_least(0),
     )
-    keep: bool = option(False, "keep the last checkpoints in the finished run's folder", name="keep-checkpoints")
+    keep: bool = option(False, "keep the last checkpoint in the finished run's folder", name="keep-checkpoints")
 
 
 class Journal:
@@ -42,21 +38,18 @@ class Journal:
         self,
         checkpoints: Checkpoints,
         settings: CheckpointSettings,
-        model: keras.Model,
         begin: TrainingState | None = None,
     ) -> None:
-        self._checkpoints, self._settings, self._model = checkpoints, settings, model
+        self._checkpoints, self._settings = checkpoints, settings
         self._log = TensorBoardLog(checkpoints.warehouse, checkpoints.run, begin.history if begin else ())
 
     def keep(self, state: TrainingState) -> None:
-        """Write what is due after a step or an epoch; the model is in this state."""
+        """Write what is due after a step or an epoch."""
         every = self._settings.every
         if state.step:
             self._checkpoints.write(state)
             return
         self._log.write(state.history[-1])
-        if every and state.best.epoch == state.epoch:
-            self._checkpoints.write_best(self._model)
         if every and state.epoch % every == 0:
             self._checkpoints.write(state)
 

@@ -24,7 +24,9 @@ class OptimizerSettings(Settings):
     name: str = option(ADAM, "optimizer", name="optimizer", choices=OPTIMIZERS)
     momentum: float = option(0.9, "momentum of sgd", check=at_least(0))
     weight_decay: float = option(1e-2, "weight decay of adamw, multiplied by the learning rate", check=at_least(0))
-    clip_norm: float = option(0.0, "largest norm of the gradient over all ranks; 0: no clipping", check=at_least(0))
+    clip_norm: float = option(
+        0.0, "clip the norm of the gradient over all ranks to this; 0: no clipping", check=at_least(0)
+    )
     precision: str = option(
         FLOAT32,
         "mixed: layers compute in float16 with loss scaling, for GPUs; the saved model is float32",

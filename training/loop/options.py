@@ -39,7 +39,7 @@ class TrainOptions(Settings):
     elastic: bool = option(False, "let ranks leave and join; start with horovodrun --min-np and --max-np")
     baselines: str = option(
         BASELINES[-1],
-        "baselines to evaluate: from the class shares of the train split, or also a linear model",
+        "baselines to evaluate; simple: from the class shares of the train split; all: also a linear model",
         choices=BASELINES,
     )
     protocol: str | None = option(

@@ -37,7 +37,7 @@ def is_terminal(stream: TextIO) -> bool:
 def epoch_line(row: Mapping[str, Any], epochs: int, metric: str, rate: float, seconds: float) -> str:
     """Return an epoch's row of the history as one line, without metrics that the row lacks.
 
-    `metric` is the validation metric that the target is judged by, `rate` is in rows per second, and `seconds` include
+    `metric` is the target's main validation metric, `rate` is in rows per second, and `seconds` include
     validation.
 
     Examples
@@ -57,8 +57,8 @@ def epoch_line(row: Mapping[str, Any], epochs: int, metric: str, rate: float, se
 class Progress:
     """Progress of a training.
 
-    Nothing is printed unless `shown`, which is False on all ranks but rank 0. Without a `bar`, a long epoch gets a line
-    from time to time. `metric` is the validation metric that the target is judged by; `clock` returns seconds.
+    Nothing is printed unless `shown`, which is False on all ranks but rank 0. Without a `bar`, a long epoch prints a
+    line every minute. `metric` is the target's main validation metric; `clock` returns seconds.
     """
 
     epochs: int

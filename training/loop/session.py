@@ -87,7 +87,7 @@ def train(
             begin = ranks.first_does(lambda: checkpoints.begin(resume=options.resume, overwrite=options.overwrite))
         model = build_model(options, dataset, target, settings.optimizer.dtype_policy)
         trainer = Trainer(model, dataset, target, settings, ranks)
-        journal = Journal(checkpoints, options.checkpoints, trainer.model, begin) if ranks.is_first else None
+        journal = Journal(checkpoints, options.checkpoints, begin) if ranks.is_first else None
         if begin is not None and ranks.is_first:
             print(f"{run}: resumed after {begin.place}", file=sys.stderr, flush=True)
 
@@ -194,7 +194,7 @@ def report(options: TrainOptions, run: FinishedRun, seconds: float) -> None:
 
 
 def forget_models() -> None:
-    """Release the models that Keras and TensorFlow hold; a process that trains many would grow."""
+    """Release the models that Keras and TensorFlow hold, so that memory does not grow with each."""
     import gc
 
     import keras

@@ -15,11 +15,11 @@ from training.loop.schedule import Schedule
 class TrainingSettings(Settings):
     """Settings of the training loop; ``training_settings`` in a run's metadata."""
 
-    epochs: int = option(30, "largest number of epochs", check=at_least(1))
+    epochs: int = option(30, "maximum number of epochs", check=at_least(1))
     batch: int = option(32, "examples per rank per step", check=at_least(1))
     patience: int = option(6, "stop after this many epochs without improvement; 0: never", check=at_least(0))
     best_by: str = option(
-        METRIC, "choose the best epoch by the target's main metric on validation, or by the loss there", choices=BEST_BY
+        METRIC, "what selects the best epoch on validation: the target's main metric, or the loss", choices=BEST_BY
     )
     shuffle_window: int = option(4, "row groups to shuffle together; 0: keep the order", check=at_least(0))
     seed: int = option(0, "random seed for weights, dropout, augmentation, reading order and bootstrap")

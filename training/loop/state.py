@@ -83,7 +83,7 @@ class TrainingState:
 
 
 def to_bytes(state: TrainingState, settings: Mapping[str, Any]) -> bytes:
-    """Return a state and the settings of its training as an uncompressed ``.npz`` archive without pickles."""
+    """Return a state and its training settings as an uncompressed ``.npz`` without pickles."""
     lists = {"weights": state.weights, "optimizer": state.optimizer, "draws": state.draws, "best": state.best.weights}
     arrays = {f"{name}/{number:04d}": array for name, group in lists.items() for number, array in enumerate(group)}
     record = {

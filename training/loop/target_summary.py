@@ -16,8 +16,8 @@ from training.ranks.ranks import Ranks
 class TargetSummary:
     """Totals of a target over the train split, with the weights of the examples.
 
-    `examples` is the weight of those that have the target. `totals` has shape ``(size,)``, float64: the weight of each
-    class or label, or the sum of each number. `mean_square` is the mean squared length of vectors; 0 for classes.
+    `examples` is the total weight of those that have the target. `totals` has shape ``(size,)``, float64: the weight of
+    each class or label, or the sum of each number. `mean_square` is the mean squared length of vectors; 0 for classes.
     """
 
     examples: float

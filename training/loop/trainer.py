@@ -42,7 +42,7 @@ from training.ranks.seeds import drawing_states, seed_dropout
 
 @dataclass
 class Trainer:
-    """A model, its optimizer and the ranks that train it, at most as many as training files."""
+    """A model, its optimizer and the ranks that train it, at most one per training file."""
 
     model: keras.Model
     dataset: Dataset
@@ -155,7 +155,7 @@ class Trainer:
             pairs.append((draws, tuple(of_ranks[self.ranks.rank] for of_ranks in state.draws)))
         for variables, arrays in pairs:
             if [tuple(variable.shape) for variable in variables] != [array.shape for array in arrays]:
-                raise UserError("the state to resume from is of another model; start over with --overwrite")
+                raise UserError("the state to resume from belongs to another model; start over with --overwrite")
         for variables, arrays in pairs:
             for variable, array in zip(variables, arrays, strict=True):
                 variable.assign(array)

@@ -13,7 +13,7 @@ from training.models.parts import STREAMS, head, make_inputs, normalised
 from training.models.settings import ModelSettings, Normalisation
 
 SMALLEST_VARIANCE = 1e-3
-"""Added before the square root, which has an infinite slope at 0."""
+"""Added to the variance before the square root, whose gradient is infinite at 0."""
 
 
 def attention(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:
@@ -36,7 +36,7 @@ def attention(geometry: Geometry, target: Target, normalisation: Normalisation, 
 
 
 def _self_attention(features: keras.KerasTensor, mask: keras.KerasTensor, settings: ModelSettings) -> keras.KerasTensor:
-    """Return features ``(n, n_features)`` plus their self-attention; masked places are ignored."""
+    """Return features ``(n, n_features)`` plus their self-attention; masked positions are ignored."""
     n_places, n_features = features.shape[1:]
     attended = layers.LayerNormalization(name="attention_normalised")(features)
     attended = layers.MultiHeadAttention(

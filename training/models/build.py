@@ -1,7 +1,7 @@
-"""The Keras models: from chroma, timbre and lyrics to a target's scores, through an embedding of 50 dimensions.
+"""The Keras models, from chroma, timbre and lyrics to a target's scores.
 
 Every model is functional and has only layers and operations of Keras, so Keras alone loads it in safe mode. All have
-the inputs of `msd_spark.core.model_inputs.input_shapes` and a layer named ``embedding`` before the head.
+the inputs of `msd_spark.core.model_inputs.input_shapes` and a layer named ``embedding``, of 50 units, before the head.
 """
 
 from __future__ import annotations
@@ -26,4 +26,4 @@ MODELS: dict[str, Callable[[Geometry, Target, Normalisation, ModelSettings], ker
     "logistic": logistic,
     "lstm": lstm,
 }
-"""The function that builds each model, by the name that ``--model`` takes."""
+"""The function that builds each model, by its name in ``--model``."""

@@ -21,8 +21,8 @@ class Loss:
 
     The loss of numbers is the squared error, divided by the mean squared length of the truths in the train split
     (`mean_square`), plus 1 minus the cosine. Recommendations use both length and angle; both parts are 1 for a model
-    that always returns 0, so neither dominates. `label_weights` has the weight of each label if a song has it; else it
-    is 1.
+    that always returns 0, so neither dominates. `label_weights` has the weight of each label for examples that
+    have it; for others the weight is 1.
     """
 
     target: Target

@@ -78,34 +78,37 @@ DEFAULTS: dict[str, ModelSettings] = {
     "logistic": ModelSettings(),
     "lstm": ModelSettings(),
 }
-"""Default settings of each model, by the name that ``--model`` takes."""
+"""Default settings of each model, by its name in ``--model``."""
 
 AUGMENTATION: dict[str, dict[str, Any]] = {"attention": {"time_masks": 2, "coefficient_masks": 2, "lyric_dropout": 0.1}}
-"""Augmentation of each model; other models have none."""
+"""Default augmentation of each model; other models have none."""
 
 NO_AUGMENTATION: dict[str, Any] = {"time_masks": 0, "coefficient_masks": 0, "lyric_dropout": 0.0}
 
 
 @dataclass(frozen=True)
 class ModelOptions(Settings):
-    """The model, its inputs and sizes; None leaves a value to the model."""
+    """The model, its inputs and sizes; None is the model's default."""
 
     name: str = option("cnn", "model", name="model", choices=sorted(DEFAULTS))
     inputs: str = option(BOTH, "inputs that the model uses", choices=INPUTS)
     dropout: float | None = option(
         None,
-        "share of units dropped before each dense layer; depends on the model",
+        "share of units dropped before each dense layer; the model's own by default",
         metavar="SHARE",
         check=Check(lambda value: 0 <= value < 1, "0 to below 1"),
     )
     filters: tuple[int, ...] | None = option(
-        None, "filters of each convolution of a stream; depends on the model", metavar="N", check=at_least(1)
+        None, "filters of each convolution of a stream; the model's own by default", metavar="N", check=at_least(1)
     )
     units: tuple[int, ...] | None = option(
-        None, "units of each recurrent layer of a stream; depends on the model", metavar="N", check=at_least(1)
+        None, "units of each recurrent layer of a stream; the model's own by default", metavar="N", check=at_least(1)
     )
     hidden: tuple[int, ...] | None = option(
-        None, "units of each dense layer before the embedding; depends on the model", metavar="N", check=at_least(1)
+        None,
+        "units of each dense layer before the embedding; the model's own by default",
+        metavar="N",
+        check=at_least(1),
     )
 
     def settings(self) -> ModelSettings:

@@ -7,7 +7,7 @@ The original project, in this order:
 3. drew 4,000 of the other tracks of the largest genre and 1,000 of each other genre *with replacement*;
 4. split off 30 % of the drawn rows for validation.
 
-So most validation rows are copies of training rows, and validation accuracy measures memory. Two other splits are
+So most validation rows are copies of training rows, and validation accuracy measures memorisation. Two other splits are
 evaluated: the held-out tracks, none of which was drawn but most of whose artists were, and the test split of the source
 dataset, whose artists were not drawn.
 """

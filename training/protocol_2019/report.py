@@ -26,7 +26,7 @@ ORIGINAL = (
 HEADS = ("result", "reliable", "accuracy", "macro F1", "examples", "reason")
 
 OTHER_RUNS = 3
-"""Ordinary runs to list, the first by name."""
+"""Number of ordinary runs to list, in order of name."""
 
 
 def protocol_rows(

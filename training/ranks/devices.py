@@ -28,7 +28,7 @@ def own_cores(cores: Sequence[int], local_rank: int, local_ranks: int) -> tuple[
 def keep_to_own_cores(local_rank: int, local_ranks: int) -> None:
     """Limit this rank to its own cores.
 
-    Ranks wait for each other at every step, so one that another crowds out slows them all.
+    Ranks wait for each other at every step, so a rank that shares its cores with another slows them all.
     """
     import pyarrow as pa
     import tensorflow as tf
@@ -40,7 +40,7 @@ def keep_to_own_cores(local_rank: int, local_ranks: int) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(len(cores))
     tf.config.threading.set_inter_op_parallelism_threads(1)
     pa.set_cpu_count(len(cores))
-    # More threads of BLAS than cores spin: the linear baseline then takes ten times as long.
+    # With more BLAS threads than cores, the linear baseline takes ten times as long.
     threadpool_limits(len(cores))
 
 

@@ -152,7 +152,10 @@ class Ranks:
 
 
 def gone(processes: Sequence[tuple[str, int]]) -> tuple[int, ...]:
-    """Return the ranks of this machine whose process has ended, from the host name and process id of each rank."""
+    """Return the ranks of this machine whose process has ended.
+
+    `processes` has the host name and process id of each rank.
+    """
     host = socket.gethostname()
     return tuple(rank for rank, (name, process) in enumerate(processes) if name == host and not _is_alive(process))
 

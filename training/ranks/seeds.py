@@ -20,7 +20,7 @@ def drawing_states(model: keras.Model) -> list[keras.Variable]:
 def seed_dropout(model: keras.Model, seed: int, rank: int, epoch: int = 0) -> None:
     """Seed each dropout layer differently on every rank.
 
-    After one `set_random_seed` the seeds of Keras are the same on all ranks, so they would drop the same units.
+    `keras.utils.set_random_seed` sets the same seeds on all ranks, which would then drop the same units.
     """
     for number, state in enumerate(drawing_states(model)):
         drawn = np.random.SeedSequence([seed, rank, number, epoch]).generate_state(int(np.prod(state.shape)))

@@ -41,7 +41,7 @@ def read_predictions(warehouse: Warehouse, run: str, split: str, target: Target)
 
 
 def from_table(table: pa.Table, target: Target) -> Predictions:
-    """Return the predictions that `predictions_table` made a table of."""
+    """Return predictions from the result of `predictions_table`."""
     track_ids, groups = (np.array(table[name].to_pylist(), dtype=str) for name in ("track_id", "artist_group"))
     truths, scores = table["true"].to_pylist(), table["predicted" if target.form == NUMBERS else "probabilities"]
     present = np.array([truth is not None for truth in truths], dtype=bool)

@@ -18,10 +18,12 @@ class SearchOptions(Settings):
     name: str | None = option(None, "write searches/NAME; the model and inputs by default", metavar="NAME")
     trials: int = option(20, "total number of trials, including those of earlier calls", check=at_least(1))
     timeout: float | None = option(
-        None, "start no trial after this many seconds of this call", metavar="SECONDS", check=at_least(0)
+        None, "start no new trial after this many seconds", metavar="SECONDS", check=at_least(0)
     )
     metric: str | None = option(
-        None, "validation metric that decides, or loss; the main metric of the target by default", metavar="NAME"
+        None,
+        "validation metric that selects the best trial, or loss; the target's main metric by default",
+        metavar="NAME",
     )
     study: str | None = option(
         None, "local SQLite file of the study; by default in searches/NAME of a local warehouse", metavar="FILE"
@@ -62,12 +64,12 @@ class SearchOptions(Settings):
 
     @property
     def decides(self) -> str:
-        """Name of the metric that decides."""
+        """Name of the metric that selects the best trial."""
         return self.metric or TARGETS[self.training.target].main_metrics[0]
 
     @property
     def label(self) -> str:
-        """Text for the metric that decides."""
+        """Name of that metric in tables and plots."""
         return f"validation {self.decides.replace('_', ' ')}"
 
     @property

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from optuna import Trial
 
 WIDTH_OPTION = {"attention": "filters", "cnn": "filters", "dense": "hidden", "lstm": "units"}
-"""The layer sizes to search, by model; other models have no relevant sizes."""
+"""Option with the layer sizes to search, by model; other models have no relevant sizes."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class SearchSpace(Settings):
         (1e-4, 3e-2), "lowest and highest learning rate, chosen on a logarithmic scale", metavar="RATE", check=above(0)
     )
     batches: tuple[int, ...] = option(
-        (16, 32, 64), "numbers of examples per rank per step", metavar="N", check=at_least(1)
+        (16, 32, 64), "batch sizes to choose from, in examples per rank per step", metavar="N", check=at_least(1)
     )
     dropouts: tuple[float, float] = option(
         (0.0, 0.5),
@@ -34,9 +34,12 @@ class SearchSpace(Settings):
         metavar="SHARE",
         check=Check(lambda value: 0 <= value < 1, "0 to below 1"),
     )
-    optimizers: tuple[str, ...] = option(OPTIMIZERS, "optimizers", choices=OPTIMIZERS)
+    optimizers: tuple[str, ...] = option(OPTIMIZERS, "optimizers to choose from", choices=OPTIMIZERS)
     widths: tuple[float, ...] = option(
-        (0.25, 0.5, 1.0, 1.5), "factors of the model's own layer sizes", metavar="FACTOR", check=above(0)
+        (0.25, 0.5, 1.0, 1.5),
+        "factors by which the model's default layer sizes are multiplied",
+        metavar="FACTOR",
+        check=above(0),
     )
 
     def __post_init__(self) -> None:
@@ -50,7 +53,7 @@ class SearchSpace(Settings):
                 raise OptionError(f"--{name} is {low} {high}; the first value is the lowest")
 
     def sizes(self, model: str) -> list[str]:
-        """Return the layer sizes to choose from, one number per layer; empty for a model without.
+        """Return the layer sizes to choose from, one number per layer; empty for a model without them.
 
         Examples
         --------

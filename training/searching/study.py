@@ -7,8 +7,8 @@ interrupted is repeated with the same choice.
 References
 ----------
 .. [1] T. Akiba et al., "Optuna: a next-generation hyperparameter optimization framework", KDD 2019.
-.. [2] J. Bergstra et al., "Algorithms for hyper-parameter optimization", NeurIPS 2011: the tree-structured Parzen
-   estimator that chooses.
+.. [2] J. Bergstra et al., "Algorithms for hyper-parameter optimization", NeurIPS 2011: the sampler, a
+   tree-structured Parzen estimator.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Trials of a search: trainings in this process on all ranks, evaluated on validation after every epoch."""
+"""Trials of a search: trainings on all ranks, evaluated on validation after every epoch."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from training.data.targets.tags import Tags
 from training.data.targets.target import Target
 
 TARGETS: dict[str, type[Target]] = {target.name: target for target in (Genre, Tags, Popularity, Factors)}
-"""Every target, by the name that ``--target`` takes."""
+"""Every target, by its name in ``--target``."""
 
 
 def make_target(name: str, class_names: Sequence[str]) -> Target:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from training.data.targets.target import CLASSES, LABELS, NUMBERS, Target
 
 LABEL_THRESHOLD = 0.5
-"""A label is predicted from this probability on."""
+"""Lowest probability at which a label is predicted."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ClassTarget(Target):
         return one_hot * (1 - smoothing) + smoothing / self.size
 
     def _weights(self, safe: np.ndarray, totals: np.ndarray, examples: float, power: float) -> np.ndarray:
-        # The mean over the training examples is 1, so that the learning rate means the same under every rule.
+        # The mean over the training examples is 1, so that no rule changes the effective learning rate.
         weights = safe**-power
         return weights * totals.sum() / (totals * weights).sum()
 
@@ -81,7 +81,7 @@ class LabelTarget(Target):
         return np.asarray(truth, np.float32) * (1 - smoothing) + smoothing / 2
 
     def _weights(self, safe: np.ndarray, totals: np.ndarray, examples: float, power: float) -> np.ndarray:
-        # A label of every song would have an infinite ratio otherwise.
+        # A label that every song has would otherwise have weight 0.
         return (np.maximum(examples - safe, 1.0) / safe) ** power
 
     def decide(self, scores: np.ndarray) -> np.ndarray:

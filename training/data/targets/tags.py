@@ -21,5 +21,5 @@ class Tags(LabelTarget):
 
     @classmethod
     def outputs(cls, dataset: Dataset) -> Sequence[str]:
-        """Return the tags by their place in the tag vector."""
+        """Return the tags by their position in the tag vector."""
         return dataset.tags

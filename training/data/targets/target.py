@@ -16,7 +16,7 @@ from training.data.dataset import Dataset
 
 NONE, BALANCED, SQRT = "none", "balanced", "sqrt"
 CLASS_WEIGHTS = (NONE, BALANCED, SQRT)
-"""Rules for weighting rare classes up: ``balanced`` equalises the totals of the classes, ``sqrt`` halfway."""
+"""Rules for upweighting rare classes: ``balanced`` equalises the totals of the classes, ``sqrt`` halfway."""
 
 POWERS = {BALANCED: 1.0, SQRT: 0.5}
 
@@ -44,7 +44,7 @@ class Target(ABC):
     prior_name : str
         Name of the baseline that predicts the prior for every song.
     ordinal : bool
-        Whether neighbouring classes are similar.
+        Whether the classes are ordered.
     """
 
     class_names: tuple[str, ...]
@@ -100,8 +100,8 @@ class Target(ABC):
         """Return the scores that a model should give to each example: shape ``(n, size)``, float32.
 
         Examples without the target have zeros. `smoothing` is the share of the truth that is spread evenly over all
-        classes, or over yes and no of a label: C. Szegedy et al., "Rethinking the Inception architecture for computer
-        vision", 2016.
+        classes, or over a label's presence and absence: C. Szegedy et al., "Rethinking the Inception architecture for
+        computer vision", 2016.
         """
         present = np.asarray(present, bool)
         return (self._scores(truth, present, smoothing) * present[:, None]).astype(np.float32)
@@ -110,7 +110,7 @@ class Target(ABC):
     def _scores(self, truth: np.ndarray, present: np.ndarray, smoothing: float) -> np.ndarray: ...
 
     def class_weights(self, totals: np.ndarray, examples: float, rule: str) -> np.ndarray:
-        """Return the weight of each class, or of each label if a song has it.
+        """Return the weight of each class, or of each label for examples that have it.
 
         The result has shape ``(size,)``, float32; classes without examples have weight 1.
 
@@ -157,4 +157,4 @@ class Target(ABC):
 
     @abstractmethod
     def restore(self, values: Sequence[Any]) -> np.ndarray:
-        """Return truths from the values of `describe`; None becomes any truth."""
+        """Return truths from the values of `describe`; None becomes an arbitrary truth."""
