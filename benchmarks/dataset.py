@@ -22,6 +22,7 @@ from pyspark.sql import SparkSession
 from benchmarks import publish
 from benchmarks.ingest import PeakMemory
 from msd_spark.catalogue.songs import LIGHT
+from msd_spark.core.delta import DataFile
 from msd_spark.core.features import PITCHES, TIMBRE
 from msd_spark.core.schemas import ARRAY_COLUMNS, LABELS, LYRICS, SONGS
 from msd_spark.core.summary import SUMMARIES
@@ -60,12 +61,14 @@ def write_catalogue(warehouse: Warehouse, n_songs: int, segments: dict[str, list
     generator = np.random.default_rng(n_songs)
     track_ids = [f"TR{number:016d}" for number in range(n_songs)]
     per_file = SONGS_PER_ROW_GROUP * ROW_GROUPS_PER_FILE
-    with warehouse.replacing("songs") as staging:
+    with warehouse.overwriting(SONGS, "songs") as table:
         for first in range(0, n_songs, per_file):
-            with songs_writer(f"{staging}/part-{first:08d}.parquet", warehouse.filesystem) as writer:
-                for start in range(first, min(first + per_file, n_songs), SONGS_PER_ROW_GROUP):
-                    stop = min(start + SONGS_PER_ROW_GROUP, first + per_file, n_songs)
+            end = min(first + per_file, n_songs)
+            with table.destination.create(first // per_file) as file, songs_writer(file.sink) as writer:
+                for start in range(first, end, SONGS_PER_ROW_GROUP):
+                    stop = min(start + SONGS_PER_ROW_GROUP, end)
                     writer.write_batch(_batch(range(start, stop), segments, generator))
+            table.add([DataFile(file.name, file.size, end - first)])
     genres = generator.choice(GENRES, n_songs)
     labels = [track_ids, genres, pa.nulls(n_songs, pa.string()), ["cd1"] * n_songs]
     warehouse.write_arrow(pa.Table.from_arrays(list(map(pa.array, labels)), schema=LABELS), "labels")

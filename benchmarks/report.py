@@ -127,7 +127,8 @@ def write_catalogue(warehouse: Warehouse) -> np.ndarray:
     class_names = sorted(set(names.tolist()))
     target = {"name": "genre", "class_names": class_names}
     needed: dict[str, Any] = {"geometry": {}, "normalisation": {}, "lyric_vectors": "none", "dataset": None}
-    warehouse.write_json({"run": RUN, "model": "none", "target": target, **needed}, RUNS, RUN, METADATA)
+    with warehouse.replacing_folder(RUNS, RUN) as folder:
+        folder.point_by_json(METADATA, {"run": RUN, "model": "none", "target": target, **needed})
     return np.column_stack([places, genre])
 
 
@@ -183,7 +184,8 @@ def main() -> None:
         warehouse = Warehouse(f"{scratch}/warehouse")
         places = write_catalogue(warehouse)
         facts = make_report(ReportSettings(warehouse.root, RUN, heatmaps=0)).facts
-        report = Path(warehouse.path("reports", RUN))
+        (folder,) = warehouse.folders("reports", RUN)
+        report = Path(warehouse.path("reports", RUN, folder))
         write_peer(Path(scratch) / "peer", report, places)
         songs = (report / "data" / "songs.js").read_text().removeprefix('msd.receive("songs",').removesuffix(");\n")
         spent = measure(report, Path(scratch) / "peer", json.loads(songs)["titles"][:5])

@@ -8,13 +8,11 @@ weights are random, which costs the same. They take turns, and the best of each 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 import tempfile
 import time
 from dataclasses import asdict
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -55,9 +53,6 @@ def write_run(warehouse: Warehouse) -> keras.Model:
     target = make_target("genre", GENRES)
     keras.utils.set_random_seed(7)
     model = MODELS[RUN](GEOMETRY, target, moments, ModelSettings())
-    folder = Path(warehouse.path(RUNS, RUN))
-    folder.mkdir(parents=True)
-    model.save(folder / MODEL)
     metadata = {
         "target": {"name": target.name, "class_names": list(target.class_names)},
         "geometry": asdict(GEOMETRY),
@@ -65,7 +60,9 @@ def write_run(warehouse: Warehouse) -> keras.Model:
         "normalisation": moments,
         "dataset": {},
     }
-    (folder / METADATA).write_text(json.dumps(metadata))
+    with warehouse.replacing_folder(RUNS, RUN) as folder:
+        model.save(f"{folder.path}/{MODEL}")
+        folder.point_by_json(METADATA, metadata)
     return keras.Model(model.input, [model.get_layer(EMBEDDING_LAYER).output, model.output])
 
 
@@ -73,7 +70,7 @@ def in_memory(warehouse: Warehouse, n_songs: int) -> dict[str, np.ndarray]:
     """Return the model's inputs for the first songs of the catalogue."""
     columns = ["track_id", *song_columns(GEOMETRY)]
     tables: list[pa.Table] = []
-    for path in sorted(Path(warehouse.path("songs")).glob("*.parquet")):
+    for path in warehouse.table_files("songs").paths:
         if sum(table.num_rows for table in tables) < n_songs:
             tables.append(pq.read_table(path, columns=columns))
     songs = pa.concat_tables(tables).slice(0, n_songs).combine_chunks().to_batches()[0]

@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.dataset as arrow_dataset
 
 from benchmarks import publish
+from msd_spark.core.runs import DATASET_FILE, DATASETS
 from msd_spark.core.schemas import EXAMPLES, GEOMETRY
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.files import write_file
@@ -79,14 +80,11 @@ def random_examples(n_rows: int, generator: np.random.Generator, first: int) -> 
 def write_dataset(folder: Path, files: int = FILES) -> Warehouse:
     """Write ``dataset/bench`` as ``jobs/dataset.py`` does: a row group a file, its compression and encodings."""
     warehouse, generator = Warehouse(str(folder)), np.random.default_rng(7)
-    with warehouse.replacing("dataset", "bench") as staging:
-        listed = []
+    with warehouse.overwriting(EXAMPLES, DATASETS, "bench", partition_by="split") as writer:
         for number in range(files):
-            Path(staging, "train").mkdir(exist_ok=True)
-            name = f"part-{number:06d}.parquet"
             examples = random_examples(ROWS_A_FILE, generator, number * ROWS_A_FILE)
-            write_file(warehouse, examples, f"{staging}/train/{name}")
-            listed.append({"name": name, "rows": ROWS_A_FILE})
+            writer.add([write_file(writer.destination, examples, "train", number)])
+        listed = [{"name": file.name.split("/")[1], "rows": file.rows} for file in writer.files]
         widths = {"chroma": GEOMETRY.n_pitches, "timbre": GEOMETRY.n_pitches, "lyric_vector": GEOMETRY.lyric_size}
         metadata = {
             "name": "bench",
@@ -96,7 +94,7 @@ def write_dataset(folder: Path, files: int = FILES) -> Warehouse:
             "files": {"train": listed, "validation": [], "test": []},
             "fingerprint": "bench",
         }
-        warehouse.write_json(metadata, staging.removeprefix(f"{warehouse.root}/"), "metadata.json")
+        writer.write_json(metadata, DATASET_FILE)
     return warehouse
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from msd_spark.core.command_line import parse
 from msd_spark.core.verbs import VERBS
+from msd_spark.core.warehouse import Warehouse
 from tests.conftest import REPOSITORY
 from tests.support.launched import launched
 from tools.reference_docs import pages as reference_pages
@@ -51,10 +52,13 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.timeout(2_400)  # of all commands together; each has its own
 def test_the_commands_of_the_readme_lead_from_songs_to_a_report(typed: Path) -> None:
+    warehouse = Warehouse(str(typed / "warehouse"))
+    (folder,) = warehouse.folders("reports", "cnn")
     report = typed / "warehouse" / "reports" / "cnn"
-    assert '<section id="embedding">' in (report / "index.html").read_text()
-    assert (report / "data" / "songs.js").stat().st_size > 5_000
-    assert (typed / "warehouse" / "embeddings" / "cnn" / "_SUCCESS").exists()
+    assert f'url={folder}/index.html"' in (report / "index.html").read_text()
+    assert '<section id="embedding">' in (report / folder / "index.html").read_text()
+    assert (report / folder / "data" / "songs.js").stat().st_size > 5_000
+    assert warehouse.is_complete("embeddings", "cnn")
 
 
 BLOCK = re.compile(r"^```(\w*)( needs=\w+)?\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
@@ -112,7 +116,7 @@ def test_the_readme_names_every_job() -> None:
 def test_a_stage_that_lacks_its_input_says_which_and_what_to_run(tmp_path: Path) -> None:
     done = run("spark-submit", "jobs/dataset.py", "--warehouse", tmp_path)
     assert done.returncode == 2
-    assert f"table {tmp_path}/songs is missing or incomplete; run msd-spark ingest first" in done.stdout + done.stderr
+    assert f"table {tmp_path}/songs is missing; run msd-spark ingest first" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 

@@ -82,7 +82,7 @@ def _cell(text: str) -> str:
 
 def tables_page() -> str:
     """Return the page of all tables and their columns."""
-    parts = ["# Tables\n\nEvery table is a folder of Parquet files."]
+    parts = ["# Tables\n\nEvery table is a [Delta table](../warehouse.md) of Parquet files."]
     for name, text in _texts(REPOSITORY / "msd_spark" / "core" / "schemas.py").items():
         schema = getattr(schemas, name)
         if not isinstance(schema, pa.Schema):

@@ -134,6 +134,8 @@ def make_virtual_environment() -> None:
     missing = missing_prerequisites()
     if missing:
         raise SetupError("\n".join(missing))
+    if VIRTUAL_ENVIRONMENT.is_symlink():
+        raise SetupError(f"{VIRTUAL_ENVIRONMENT} is a link, and setup would empty its target; remove the link")
     print(f"setup: making {VIRTUAL_ENVIRONMENT}", file=sys.stderr)
     run(sys.executable, "-m", "venv", "--clear", VIRTUAL_ENVIRONMENT)
     print("setup: installing the locked packages", file=sys.stderr)

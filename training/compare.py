@@ -37,13 +37,16 @@ def run(options: CompareOptions) -> None:
         return
     comparison = compare_runs(warehouse, options, dataset, runs)
     warehouse.write_json(comparison, COMPARISONS, options.name, "comparison.json")
-    page = warehouse.path(COMPARISONS, options.name, "comparison.md")
     command = shlex.join(["training/compare.py", *sys.argv[1:]])
-    with warehouse.finished_file(page) as unfinished, warehouse.filesystem.open_output_stream(unfinished) as sink:
-        sink.write(markdown(comparison, command).encode())
+    warehouse.write_file(markdown(comparison, command).encode(), COMPARISONS, options.name, "comparison.md")
     print(f"\n{comparison_table(comparison)}\n")
     print(NOTE.format(seeds=options.seeds, **comparison["bootstrap"]))
-    print("\n".join([*findings(comparison), "", f"written: {page}"]), flush=True)
+    print(
+        "\n".join(
+            [*findings(comparison), "", f"written: {warehouse.path(COMPARISONS, options.name, 'comparison.md')}"]
+        ),
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

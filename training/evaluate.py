@@ -6,6 +6,7 @@ Under ``horovodrun`` the ranks share the files.
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from dataclasses import asdict
@@ -115,10 +116,9 @@ def write(warehouse: Warehouse, name: str, content: dict[str, Any], predictions:
     from training.runs.predictions_table import predictions_table
 
     place = (EVALUATIONS, content["run"])
-    warehouse.filesystem.create_dir(warehouse.path(*place), recursive=True)
-    table = predictions_table(predictions, fit.target)
-    with warehouse.finished_file(warehouse.path(*place, f"{name}.parquet")) as unfinished:
-        pq.write_table(table, unfinished, filesystem=warehouse.filesystem, compression="zstd")
+    content_of_table = io.BytesIO()
+    pq.write_table(predictions_table(predictions, fit.target), content_of_table, compression="zstd")
+    warehouse.write_file(content_of_table.getvalue(), *place, f"{name}.parquet")
     warehouse.write_json(content, *place, f"{name}.json")
     return warehouse.path(*place, f"{name}.json")
 

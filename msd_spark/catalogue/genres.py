@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.runs import DATASETS, METADATA, RUNS
+from msd_spark.core.runs import DATASET_FILE, DATASETS, METADATA, RUNS
 from msd_spark.core.warehouse import Warehouse
 
 
@@ -27,8 +27,8 @@ def label_set_of(warehouse: Warehouse, run: str) -> str | None:
     """Return the label set of a run's dataset, otherwise the first label set."""
     if warehouse.exists(RUNS, run, METADATA):
         dataset = str((warehouse.read_json(RUNS, run, METADATA).get("dataset") or {}).get("name"))
-        if warehouse.exists(DATASETS, dataset, METADATA):
-            name = warehouse.read_json(DATASETS, dataset, METADATA).get("label_set")
+        if warehouse.exists(DATASETS, dataset, DATASET_FILE):
+            name = warehouse.read_json(DATASETS, dataset, DATASET_FILE).get("label_set")
             if name:
                 return str(name)
     return min(label_sets(warehouse), default=None)

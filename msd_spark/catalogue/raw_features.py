@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
-from pyspark.sql import DataFrame
+import pyarrow.compute as pc
 
 from msd_spark.core.features import PITCHES, TIMBRE
 from msd_spark.core.schemas import GEOMETRY
 
 SIZE = 4 * GEOMETRY.n_pitches
-SCHEMA = "track_id string, features binary"
+COLUMNS = ("track_id", TIMBRE, PITCHES)
+"""Columns of ``songs/`` from which the features are computed, for the songs `WITH_SEGMENTS`."""
+
+WITH_SEGMENTS = pc.field("n_segments") > 0
+SCHEMA = pa.schema([pa.field("track_id", pa.string()), pa.field("features", pa.binary())])
 BYTES = np.dtype("<f4")
 
 
@@ -31,8 +36,8 @@ def standardise(features: np.ndarray) -> np.ndarray:
     return ((features - mean) / np.where(scale < 1e-9, 1, scale)).astype(np.float32)
 
 
-def read_raw_features(songs: DataFrame, track_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the features of tracks, sorted by id, from ``songs/`` in Spark workers.
+def arrange(table: pd.DataFrame, track_ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the features of tracks, sorted by id, from the rows that `feature_batches` yields.
 
     Returns
     -------
@@ -41,7 +46,6 @@ def read_raw_features(songs: DataFrame, track_ids: np.ndarray) -> tuple[np.ndarr
     present : numpy.ndarray
         Shape ``(n,)``, bool: whether a track has segments.
     """
-    table = songs.where("n_segments > 0").select("track_id", TIMBRE, PITCHES).mapInArrow(_work, SCHEMA).toPandas()
     places = np.searchsorted(track_ids, table["track_id"].to_numpy(str)).clip(0, len(track_ids) - 1)
     requested = track_ids[places] == table["track_id"].to_numpy(str)
     features, present = np.zeros((len(track_ids), SIZE), np.float32), np.zeros(len(track_ids), bool)
@@ -50,13 +54,12 @@ def read_raw_features(songs: DataFrame, track_ids: np.ndarray) -> tuple[np.ndarr
     return features, present
 
 
-def _work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def feature_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the features of the songs in batches of `COLUMNS`, in the schema `SCHEMA`."""
     for batch in batches:
         timbre, pitches = batch.column(TIMBRE), batch.column(PITCHES)
         rows = [
             raw_features(timbre[row].values.to_numpy(), pitches[row].values.to_numpy()).tobytes()
             for row in range(batch.num_rows)
         ]
-        yield pa.RecordBatch.from_arrays(
-            [batch.column("track_id"), pa.array(rows, pa.binary())], names=["track_id", "features"]
-        )
+        yield pa.RecordBatch.from_arrays([batch.column("track_id"), pa.array(rows, pa.binary())], schema=SCHEMA)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
 
 from msd_spark.catalogue.artist_groups import group_artists
 from msd_spark.catalogue.genres import displayed_genres, label_set_of
@@ -17,7 +16,8 @@ from msd_spark.catalogue.songs import NAMES
 from msd_spark.core.warehouse import Warehouse
 
 NUMBERS = ("year", "tempo", "loudness", "key")
-LANGUAGE_SCHEMA = "track_id string, language string"
+BAGS = ("track_id", "word_indices", "word_counts")
+LANGUAGES = pa.schema([pa.field("track_id", pa.string()), pa.field("language", pa.string())])
 
 
 @dataclass(frozen=True)
@@ -41,47 +41,36 @@ class Traits:
 
 
 def read_traits(
-    session: SparkSession, warehouse: Warehouse, track_ids: np.ndarray, run: str, label_set: str | None
+    warehouse: Warehouse, track_ids: np.ndarray, run: str, label_set: str | None, languages: pd.Series
 ) -> Traits:
-    """Read the traits of tracks from the tables that exist."""
+    """Read the traits of tracks from the tables that exist; `languages` has the language of lyrics by track id."""
     warehouse.require("songs")
     songs = warehouse.read_table(["track_id", *NAMES, *NUMBERS], "songs").to_pandas().drop_duplicates("track_id")
     songs = songs.set_index("track_id").reindex(track_ids).rename_axis("track_id").reset_index()
     table = songs[["track_id", *NUMBERS]].assign(artist=group_artists(songs)).set_index("track_id")
     table["decade"] = table["year"] // 10 * 10
     table["genre"] = displayed_genres(warehouse, run, label_set).reindex(table.index)
-    table["language"] = _languages(session, warehouse, track_ids).reindex(table.index)
+    table["language"] = languages.reindex(table.index)
     return Traits(table, label_set or label_set_of(warehouse, run))
 
 
-def _languages(session: SparkSession, warehouse: Warehouse, track_ids: np.ndarray) -> pd.Series:
-    """Return the lyric language of tracks; empty without lyrics."""
+def read_words(warehouse: Warehouse) -> dict[int, str]:
+    """Return the words of ``lyrics/`` by their index; empty if a table is missing."""
     if not (warehouse.is_complete("lyrics") and warehouse.is_complete("lyric_words")):
-        return pd.Series(dtype=object)
+        return {}
     listed = warehouse.read_table(["index", "word"], "lyric_words").to_pandas()
-    words = listed.set_index("index")["word"].to_dict()
-    tracks = session.createDataFrame(pd.DataFrame({"track_id": track_ids.astype(object)}), "track_id string")
-    lyrics = session.read.parquet(warehouse.address("lyrics")).select("track_id", "word_indices", "word_counts")
-    languages = languages_of(lyrics.join(tracks, "track_id", "leftsemi"), words).toPandas()
-    return languages.dropna().drop_duplicates("track_id").set_index("track_id")["language"]
+    return dict(listed.set_index("index")["word"])
 
 
-def languages_of(lyrics: DataFrame, words: dict[int, str]) -> DataFrame:
-    """Return the language of each bag of words, null if unknown.
+def language_batches(words: Mapping[int, str], batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield the language of each bag of words, null if unknown, in the schema `LANGUAGES`.
 
-    `lyrics` has ``track_id``, ``word_indices`` and ``word_counts``; `words` has each word by its index.
+    `words` has each word by its index; the batches have the columns `BAGS`.
     """
-    spread = lyrics.sparkSession.sparkContext.broadcast(words)
-
-    def work(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            codes = []
-            for indices, counts in zip(batch.column("word_indices"), batch.column("word_counts"), strict=True):
-                bag = [spread.value.get(index, "") for index in indices.as_py()]
-                language = lyric_language(bag, counts.as_py())
-                codes.append(language.code if language else None)
-            yield pa.RecordBatch.from_arrays(
-                [batch.column("track_id"), pa.array(codes, pa.string())], names=["track_id", "language"]
-            )
-
-    return lyrics.mapInArrow(work, LANGUAGE_SCHEMA)
+    for batch in batches:
+        codes = []
+        for indices, counts in zip(batch.column("word_indices"), batch.column("word_counts"), strict=True):
+            bag = [words.get(index, "") for index in indices.as_py()]
+            language = lyric_language(bag, counts.as_py())
+            codes.append(language.code if language else None)
+        yield pa.RecordBatch.from_arrays([batch.column("track_id"), pa.array(codes, pa.string())], schema=LANGUAGES)

@@ -1,14 +1,12 @@
-"""Convert between numpy and Arrow, and write Parquet files of one row group."""
+"""Convert between numpy and Arrow, and the form of Parquet files of one row group."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-
-from msd_spark.core.warehouse import Warehouse
 
 
 def rows_to_lists(rows: np.ndarray, kind: pa.ListType) -> pa.ListArray:
@@ -18,20 +16,14 @@ def rows_to_lists(rows: np.ndarray, kind: pa.ListType) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(rows.reshape(-1)), type=kind)
 
 
-def write_row_group(
-    warehouse: Warehouse, table: pa.Table, path: str, *, compression: str, dictionary: Sequence[str]
-) -> None:
-    """Write a Parquet file of one row group, complete or not at all.
+def one_row_group(rows: pa.Table, *, compression: str, dictionary: Sequence[str]) -> dict[str, Any]:
+    """Return the options of `pyarrow.parquet.write_table` for a file of one row group.
 
-    `path` is for the warehouse's filesystem; the columns in `dictionary` get one. Only ``track_id`` has statistics.
+    The columns in `dictionary` get one. Only ``track_id`` has statistics.
     """
-    with warehouse.finished_file(path) as unfinished:
-        pq.write_table(
-            table,
-            unfinished,
-            filesystem=warehouse.filesystem,
-            row_group_size=max(1, table.num_rows),
-            compression=compression,
-            use_dictionary=list(dictionary),
-            write_statistics=["track_id"],
-        )
+    return {
+        "row_group_size": max(1, rows.num_rows),
+        "compression": compression,
+        "use_dictionary": list(dictionary),
+        "write_statistics": ["track_id"],
+    }

@@ -28,6 +28,7 @@ from msd_spark.core.options import (
     typed_name,
     value_at,
 )
+from msd_spark.core.provenance import running
 from msd_spark.core.verbs import STAGES, VERBS, Verb
 
 S = TypeVar("S", bound=Settings)
@@ -72,8 +73,10 @@ def run_verb(name: str, words: Sequence[str] | None = None) -> None:
     """
     verb = VERBS[name]
     with reported(name):
-        settings = parse(verb.settings_class(), sys.argv[1:] if words is None else words, verb)
-        verb.function()(settings)
+        typed = sys.argv[1:] if words is None else words
+        settings = parse(verb.settings_class(), typed, verb)
+        with running(name, typed, getattr(settings, "keep_versions", 0)):
+            verb.function()(settings)
 
 
 @contextmanager

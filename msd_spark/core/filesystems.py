@@ -39,11 +39,16 @@ def open_location(location: str) -> tuple[fs.FileSystem, str, str]:
     return filesystem, inner.rstrip("/") or "/", prefix
 
 
+def s3_endpoint() -> tuple[str | None, str]:
+    """Return the address of the S3 server, None for Amazon's, and its region, from the environment."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    return endpoint, os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+
 @lru_cache(maxsize=16)
 def _remote(scheme: str, host: str) -> fs.FileSystem:
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    endpoint, region = s3_endpoint()
     if scheme == "s3" and endpoint:
         parts = urlsplit(endpoint)
-        region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
         return fs.S3FileSystem(endpoint_override=parts.netloc, scheme=parts.scheme, region=region)
     return fs.FileSystem.from_uri(f"{scheme}{SCHEME_MARK}{host}/")[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.warehouse import FOLDER, Warehouse
 
 RUNS = "models"
 MODEL = "model.keras"
@@ -14,8 +14,10 @@ METRICS = "metrics.json"
 HISTORY = "history.json"
 
 DATASETS = "dataset"
+DATASET_FILE = "_metadata.json"
+"""Metadata of a dataset: a side file of its table."""
 
-NEEDED = ("target", "dataset", "geometry", "normalisation", "lyric_vectors")
+NEEDED = (FOLDER, "target", "dataset", "geometry", "normalisation", "lyric_vectors")
 """Keys that a run's metadata must have."""
 
 
@@ -33,9 +35,17 @@ def read_run(warehouse: Warehouse, run: str) -> dict[str, Any]:
     return metadata
 
 
+def run_file(warehouse: Warehouse, run: str, *names: str) -> tuple[str, ...]:
+    """Return the place in the warehouse of a file of a finished run, other than its metadata."""
+    return (RUNS, run, str(warehouse.read_json(RUNS, run, METADATA)[FOLDER]), *names)
+
+
 def finished_runs(warehouse: Warehouse) -> list[str]:
     """Return the names of the finished runs, oldest first."""
-    return _with_metadata(warehouse, RUNS)
+    paths = {name: warehouse.path(RUNS, name, METADATA) for name in warehouse.folders(RUNS)}
+    files = {info.path: info for info in warehouse.filesystem.get_file_info(list(paths.values())) if info.is_file}
+    finished = [name for name, path in paths.items() if path in files]
+    return sorted(finished, key=lambda name: (files[paths[name]].mtime_ns or 0, name))
 
 
 def newest_run(warehouse: Warehouse) -> str:
@@ -51,20 +61,11 @@ def only_dataset(warehouse: Warehouse) -> str:
 
     Datasets that ``train --protocol`` derived from others do not count.
     """
-    names = sorted(_with_metadata(warehouse, DATASETS))
+    names = [name for name in warehouse.folders(DATASETS) if warehouse.is_complete(DATASETS, name)]
     if len(names) > 1:
-        names = [name for name in names if "protocol" not in warehouse.read_json(DATASETS, name, METADATA)]
+        names = [name for name in names if "protocol" not in warehouse.read_json(DATASETS, name, DATASET_FILE)]
     if not names:
         raise UserError(f"no dataset in {warehouse.path(DATASETS)}; run msd-spark dataset first")
     if len(names) > 1:
         raise UserError(f"several datasets in {warehouse.path(DATASETS)}: {', '.join(names)}; choose one by --dataset")
     return names[0]
-
-
-def _with_metadata(warehouse: Warehouse, folder: str) -> list[str]:
-    """Return the folders below `folder` that hold a metadata file, oldest first."""
-    prefix, suffix = warehouse.path(folder) + "/", f"/{METADATA}"
-    files = [info for info in warehouse.list_files(warehouse.path(folder)) if info.path.endswith(suffix)]
-    files.sort(key=lambda info: (info.mtime_ns or 0, info.path))
-    names = [info.path.removeprefix(prefix).removesuffix(suffix) for info in files]
-    return [name for name in names if "/" not in name]

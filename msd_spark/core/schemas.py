@@ -178,11 +178,15 @@ LEDGER = _schema(
     duplicates=pa.int64(),
     seconds=pa.float64(),
     files=pa.list_(pa.string()),
+    file_sizes=pa.list_(pa.int64()),
+    file_rows=pa.list_(pa.int64()),
     track_ids=pa.list_(pa.string()),
+    rejections=pa.list_(pa.struct(list(REJECTED))),
 )
 """``ledger/``: one row per unit of ingest, with ``inputs = songs + rejected + duplicates``. The unit's name is a
 fingerprint of its inputs (paths, sizes, modification times). ``source`` is its first input, ``files`` its files of
-``songs/``, and ``track_ids`` all tracks found in it, including duplicates kept from another unit."""
+``songs/`` with their bytes and rows, ``track_ids`` all tracks found in it, including duplicates kept from another unit,
+and ``rejections`` its rows of ``rejected/``."""
 
 LYRICS = _schema(
     nullable={"lyric_vector"},

@@ -1,7 +1,7 @@
-"""The warehouse: a folder of tables, local or remote, each complete or absent.
+"""The warehouse: a folder of tables, local or remote.
 
-A table is written to a staging folder and moved into place when it is complete; its last file is the marker `COMPLETE`,
-without which no stage reads it. Spark, pandas and pyarrow ignore files whose names begin with an underscore or a dot.
+Every table is a Delta Lake table (`msd_spark.core.delta`). A folder that is not a table, such as a trained model, has
+its files in a subfolder under a unique name, and one small JSON file that names it, written last.
 """
 
 from __future__ import annotations
@@ -9,19 +9,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import shutil
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as pads
-import pyarrow.parquet as pq
 from pyarrow import fs
 
+from msd_spark.core.delta import SIDE_FILES, DeltaFolder, Snapshot, TableWriter, logical_name
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import is_local, open_location
 
@@ -52,22 +50,32 @@ DEFAULT_WAREHOUSE = "./warehouse"
 
 WAREHOUSE_HELP = "folder of the tables; local, s3:// or hdfs://"
 
-COMPLETE = "_SUCCESS"
-"""Marker of a complete table, as Spark and Hadoop name it."""
+KEEP_VERSIONS_HELP = "older versions of the written tables to keep; readers that do not know Delta see their rows too"
 
-STAGING = "_staging"
-"""Folder of the warehouse for unfinished tables."""
-
-UNFINISHED = "_unfinished-"
-"""Prefix of a file that a worker is writing."""
+FOLDER = "folder"
+"""Key of the JSON file of a folder that is not a table: the subfolder with its current files."""
 
 
 @dataclass(frozen=True)
 class TableFiles:
-    """The data files of a table: paths for the warehouse's filesystem, and sizes in bytes."""
+    """The data files of a table: paths for the warehouse's filesystem, sizes in bytes, and rows."""
 
     paths: tuple[str, ...]
     sizes: tuple[int, ...]
+    rows: tuple[int, ...]
+
+
+@dataclass
+class FolderWriter:
+    """A new folder of files: its place in the warehouse and its path, and the file that names it, written last."""
+
+    names: tuple[str, ...]
+    path: str
+    pointer: tuple[str, bytes] | None = None
+
+    def point_by_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Name this folder in a JSON file, next to other content."""
+        self.pointer = name, as_json({**content, FOLDER: self.names[-1]})
 
 
 class Warehouse:
@@ -90,99 +98,110 @@ class Warehouse:
         """Return a path within the warehouse, for Spark and other engines."""
         return (self.scheme or "file://") + self.path(*names)
 
+    def file(self, *names: str) -> str:
+        """Return the path of a file; one whose name begins with _ is a side file of the table with the other names.
+
+        Raises `FileNotFoundError` if the table has no such file.
+        """
+        *table, name = names
+        if not name.startswith("_"):
+            return self.path(*names)
+        snapshot = self.table(*table).snapshot()
+        side_files = snapshot.notes.get(SIDE_FILES, {}) if snapshot else {}
+        if name not in side_files:
+            raise FileNotFoundError(self.path(*names))
+        return self.path(*table, side_files[name])
+
     def exists(self, *names: str) -> bool:
-        """Return whether a file exists."""
-        return self.filesystem.get_file_info(self.path(*names)).type == fs.FileType.File
+        """Return whether a file exists, or a side file of a table."""
+        try:
+            return self.filesystem.get_file_info(self.file(*names)).type == fs.FileType.File
+        except FileNotFoundError:
+            return False
+
+    def table(self, *names: str) -> DeltaFolder:
+        """Return the folder of a table, whether it exists or not."""
+        return DeltaFolder(self.filesystem, self.path(*names), self.address(*names))
 
     def is_complete(self, *names: str) -> bool:
-        """Return whether a table is complete."""
-        return self.exists(*names, COMPLETE)
+        """Return whether a table exists."""
+        return self.table(*names).exists()
 
-    def require(self, *names: str) -> str:
-        """Return the address of a complete table, or raise an error with the command that writes it."""
-        if not self.is_complete(*names):
-            raise UserError(f"table {self.path(*names)} is missing or incomplete; run {command_for(names[0])} first")
-        return self.address(*names)
+    def snapshot(self, *names: str) -> Snapshot:
+        """Return the current version of a table, or raise an error with the command that writes it."""
+        snapshot = self.table(*names).snapshot()
+        if snapshot is None:
+            raise UserError(f"table {self.path(*names)} is missing; run {command_for(names[0])} first")
+        return snapshot
 
-    @contextmanager
-    def replacing(self, *names: str) -> Iterator[str]:
-        """Yield a staging folder, for `filesystem`, whose files replace a table on exit.
+    def read_split(self, columns: Sequence[str], dataset: str, split: str) -> pa.Table:
+        """Return columns of one split of a dataset, whose files are in a folder of its table."""
+        files = self.snapshot("dataset", dataset).files
+        paths = [self.path("dataset", dataset, item.name) for item in files if item.name.startswith(f"{split}/")]
+        return pads.dataset(paths, filesystem=self.filesystem, partitioning=None).to_table(list(columns))
 
-        After an exception the table is unchanged and the staging folder is removed.
-        """
-        staging = self.path(STAGING, f"{names[-1]}-{uuid.uuid4().hex}")
-        self.filesystem.create_dir(staging, recursive=True)
-        try:
-            yield staging
-            for info in self.list_files(staging):
-                if info.base_name.startswith(UNFINISHED):
-                    self.filesystem.delete_file(info.path)
-            self._touch(f"{staging}/{COMPLETE}")
-            self._put_in_place(staging, self.path(*names))
-        finally:
-            self._remove(staging)
-            self.remove_if_empty(STAGING)
+    def require(self, *names: str) -> None:
+        """Raise an error with the command that writes a table unless it exists."""
+        self.snapshot(*names)
+
+    def overwriting(
+        self, schema: pa.Schema, *names: str, partition_by: str | None = None
+    ) -> AbstractContextManager[TableWriter]:
+        """Yield a writer whose files replace a table on exit; see `DeltaFolder.overwriting`."""
+        return self.table(*names).overwriting(schema, partition_by=partition_by)
 
     @contextmanager
-    def finished_file(self, path: str) -> Iterator[str]:
-        """Yield a temporary name for a file, which is moved to `path` on exit.
+    def replacing_folder(self, *names: str) -> Iterator[FolderWriter]:
+        """Yield a new folder that becomes the current one on exit, when the file of its `pointer` is written.
 
-        If Spark runs a task twice, even at the same time, one complete file remains.
+        After an exception the current one stays. Older folders are then deleted.
         """
-        folder, name = path.rsplit("/", 1)
-        unfinished = f"{folder}/{UNFINISHED}{uuid.uuid4().hex}-{name}"
+        token = uuid.uuid4().hex[:12]
+        writer = FolderWriter((*names, token), self.path(*names, token))
+        self.make_folder(writer.path)
         try:
-            yield unfinished
+            yield writer
+            if writer.pointer is None:
+                raise AssertionError(f"nothing names {writer.path}")
+            self.write_file(writer.pointer[1], *names, writer.pointer[0])
         except BaseException:
-            self._remove(unfinished)
+            self.remove(*names, token)
             raise
-        self.filesystem.move(unfinished, path)
+        for info in self.filesystem.get_file_info(fs.FileSelector(self.path(*names))):
+            if info.type == fs.FileType.Directory and info.base_name != token:
+                with contextlib.suppress(FileNotFoundError):  # another job was faster
+                    self.filesystem.delete_dir(info.path)
 
-    def _put_in_place(self, staging: str, final: str) -> None:
-        if not self.is_local:
-            # An object store cannot rename a folder: remove the marker first and write it last.
-            self._remove(f"{final}/{COMPLETE}")
-            self._remove(final)
-            files = [info.path for info in self.list_files(staging)]
-            for path in sorted(files, key=lambda path: path.endswith(COMPLETE)):
-                self.filesystem.move(path, final + path.removeprefix(staging))
-            return
-        replaced = f"{self.path(STAGING)}/replaced-{uuid.uuid4().hex}"
-        Path(final).parent.mkdir(parents=True, exist_ok=True)
-        if Path(final).exists():
-            Path(final).rename(replaced)
+    def make_folder(self, path: str) -> None:
+        """Make a folder; an object store needs none."""
+        if self.filesystem.type_name != "s3":
+            self.filesystem.create_dir(path, recursive=True)
+
+    def write_file(self, content: bytes, *names: str) -> None:
+        """Write a file of the warehouse atomically."""
+        path = self.path(*names)
+        self.make_folder(path.rsplit("/", 1)[0])
+        # An object of a store appears when it is complete; a file is visible while it is being written.
+        unfinished = path if self.filesystem.type_name == "s3" else f"{path}.{uuid.uuid4().hex[:12]}"
         try:
-            Path(staging).rename(final)
-        except OSError:
-            if Path(replaced).exists():
-                Path(replaced).rename(final)
+            with self.filesystem.open_output_stream(unfinished) as sink:
+                sink.write(content)
+            if unfinished != path:
+                self.filesystem.move(unfinished, path)
+        except BaseException:
+            if unfinished != path:
+                with contextlib.suppress(OSError):
+                    self.filesystem.delete_file(unfinished)
             raise
-        shutil.rmtree(replaced, ignore_errors=True)
 
-    def _remove(self, path: str) -> None:
+    def remove(self, *names: str) -> None:
+        """Remove a file or folder if it exists."""
+        path = self.path(*names)
         kind = self.filesystem.get_file_info(path).type
         if kind == fs.FileType.Directory:
             self.filesystem.delete_dir(path)
         elif kind == fs.FileType.File:
             self.filesystem.delete_file(path)
-
-    def remove_if_empty(self, *names: str) -> None:
-        """Remove an empty folder of a local warehouse; object stores have no folders."""
-        if self.is_local:
-            with contextlib.suppress(OSError):  # not empty, or already removed
-                Path(self.path(*names)).rmdir()
-
-    def touch(self, *names: str) -> None:
-        """Write an empty file."""
-        self._touch(self.path(*names))
-
-    def remove(self, *names: str) -> None:
-        """Remove a file or folder if it exists."""
-        self._remove(self.path(*names))
-
-    def _touch(self, path: str) -> None:
-        with self.filesystem.open_output_stream(path):
-            pass
 
     def list_files(self, path: str) -> list[fs.FileInfo]:
         """Return all files below a folder, sorted by path; none if the folder is missing."""
@@ -190,17 +209,24 @@ class Warehouse:
         files = [info for info in self.filesystem.get_file_info(selector) if info.type == fs.FileType.File]
         return sorted(files, key=lambda info: info.path)
 
+    def folders(self, *names: str) -> list[str]:
+        """Return the sorted names of the folders in a folder; none if it is missing."""
+        selector = fs.FileSelector(self.path(*names), allow_not_found=True)
+        infos = self.filesystem.get_file_info(selector)
+        return sorted(info.base_name for info in infos if info.type == fs.FileType.Directory)
+
     def table_files(self, *names: str) -> TableFiles:
         """Return the data files of a table."""
-        files = [info for info in self.list_files(self.path(*names)) if not info.base_name.startswith(("_", "."))]
-        return TableFiles(tuple(info.path for info in files), tuple(info.size for info in files))
+        files = self.snapshot(*names).files
+        paths = (self.path(*names, item.name) for item in files)
+        return TableFiles(tuple(paths), tuple(item.size for item in files), tuple(item.rows for item in files))
 
     def fingerprint(self, *names: str) -> dict[str, Any]:
-        """Return a table's number of files and bytes, and a hash of its files' names and sizes."""
-        files, start = self.table_files(*names), len(self.root) + 1
-        lines = [f"{path[start:]}\t{size}" for path, size in zip(files.paths, files.sizes, strict=True)]
-        digest = hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:32]
-        return {"files": len(lines), "bytes": sum(files.sizes), "fingerprint": digest}
+        """Return a table's number of files and bytes, and a hash of its files' logical names, sizes and rows."""
+        files = self.snapshot(*names).files
+        lines = [f"{logical_name(item.name)}\t{item.size}\t{item.rows}" for item in files]
+        digest = hashlib.sha256("\n".join(sorted(["/".join(names), *lines])).encode()).hexdigest()[:32]
+        return {"files": len(files), "bytes": sum(item.size for item in files), "fingerprint": digest}
 
     def open_table(self, *names: str) -> pads.Dataset:
         """Return a table as a pyarrow dataset, without partition columns."""
@@ -209,25 +235,30 @@ class Warehouse:
 
     def read_table(self, columns: Sequence[str] | None, *names: str, filter: pads.Expression | None = None) -> pa.Table:
         """Return columns of a table, all if None, for the rows that pass a filter."""
-        return self.open_table(*names).to_table(None if columns is None else list(columns), filter=filter)
+        wanted = None if columns is None else list(columns)
+        try:
+            return self.open_table(*names).to_table(wanted, filter=filter)
+        except FileNotFoundError:  # the table was replaced meanwhile; its older files are deleted
+            return self.open_table(*names).to_table(wanted, filter=filter)
 
     def write_arrow(self, table: pa.Table, *names: str) -> None:
         """Write a table from memory, replacing an existing one."""
-        with self.replacing(*names) as staging:
-            pq.write_table(table, f"{staging}/part-0.parquet", filesystem=self.filesystem, compression="zstd")
+        with self.overwriting(table.schema, *names) as writer:
+            writer.write(table)
 
     def write_json(self, content: Any, *names: str) -> None:
         """Write a JSON file atomically."""
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-        final = self.path(*names)
-        self.filesystem.create_dir(final.rsplit("/", 1)[0], recursive=True)
-        with self.finished_file(final) as unfinished, self.filesystem.open_output_stream(unfinished) as sink:
-            sink.write(text.encode() + b"\n")
+        self.write_file(as_json(content), *names)
 
     def read_json(self, *names: str) -> Any:
-        """Read a JSON file; `FileNotFoundError` if it is missing."""
-        with self.filesystem.open_input_stream(self.path(*names)) as source:
+        """Read a JSON file, see `file`; `FileNotFoundError` if it is missing."""
+        with self.filesystem.open_input_stream(self.file(*names)) as source:
             return json.loads(source.read())
+
+
+def as_json(content: Any) -> bytes:
+    """Return content as the text of a JSON file."""
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
 def command_for(table: str) -> str:

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from msd_spark.core.arrow import rows_to_lists, write_row_group
+from msd_spark.core.arrow import one_row_group, rows_to_lists
+from msd_spark.core.delta import DataFile, Destination
 from msd_spark.core.features import lyric_columns
 from msd_spark.core.moments import Moments
 from msd_spark.core.schemas import ABSENT, FACTOR_VECTOR, PRESENCE, SPLITS, TAG_VECTOR, Geometry, examples_schema
-from msd_spark.core.warehouse import Warehouse
 
 NORMALISED = ("chroma", "timbre", "lyric_vector")
 """Columns of an example whose mean and standard deviation are recorded."""
@@ -50,11 +50,6 @@ class ExampleForm:
     geometry: Geometry
     n_tags: int = 0
     n_factors: int = 0
-
-
-def part_name(file: int) -> str:
-    """Return the name of a split's file."""
-    return f"part-{file:06d}.parquet"
 
 
 def assemble(planned: pa.Table, segments: Mapping[str, np.ndarray], form: ExampleForm) -> pa.Table:
@@ -104,9 +99,10 @@ def _dense(lists: pa.ListArray, width: int) -> np.ndarray:
     return vectors
 
 
-def write_file(warehouse: Warehouse, examples: pa.Table, path: str) -> None:
+def write_file(destination: Destination, examples: pa.Table, split: str, number: int) -> DataFile:
     """Write examples to a file of one row group."""
-    write_row_group(warehouse, examples, path, compression=COMPRESSION, dictionary=DICTIONARY_COLUMNS)
+    options = one_row_group(examples, compression=COMPRESSION, dictionary=DICTIONARY_COLUMNS)
+    return destination.write(number, examples, split, **options)
 
 
 def feature_moments(examples: pa.Table, geometry: Geometry) -> dict[str, Moments]:

@@ -7,7 +7,6 @@ The split and the file of each example are decided first, from light columns (`m
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import pairwise
@@ -22,8 +21,8 @@ from msd_spark.catalogue.genres import read_labels
 from msd_spark.catalogue.known_tracks import Joined
 from msd_spark.catalogue.songs import read_songs
 from msd_spark.core.errors import UserError
-from msd_spark.core.runs import DATASETS, METADATA
-from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS
+from msd_spark.core.runs import DATASET_FILE, DATASETS
+from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS, examples_schema
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import TableFiles, Warehouse
 from msd_spark.dataset.files import PLANNED, ExampleForm
@@ -78,10 +77,13 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
         raise UserError(f"none of {len(first_copies)} examples is in the train split; change --shares or --seed")
     compare_with_previous(warehouse, settings, first_copies, summary)
     form = ExampleForm(settings.geometry, settings.tags, joined.n_factors if settings.factors else 0)
-    with warehouse.replacing(DATASETS, settings.name) as staging:
-        for split in SPLITS:
-            warehouse.filesystem.create_dir(f"{staging}/{split}")
-        written = write(session, warehouse, plan, files, joined, Target(settings.warehouse, staging, form))
+    schema = examples_schema(tags=form.n_tags > 0, factors=form.n_factors > 0)
+    with warehouse.overwriting(schema, DATASETS, settings.name, partition_by="split") as writer:
+        plan_file = writer.scratch("plan.parquet")
+        target = Target(settings.warehouse, writer.destination, plan_file, form)
+        written = write(session, warehouse, plan, files, joined, target)
+        warehouse.filesystem.delete_file(plan_file)
+        writer.add(written["written"])
         metadata = describe(plan, written, vocabulary, joined, settings)
         metadata |= {"funnel": funnel.counts(), "funnel_steps": list(map(asdict, funnel.steps)), "rare_genres": rare}
         metadata["inputs"] = {
@@ -89,8 +91,7 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
             for table in ("songs", *sorted({*TABLES_OF.values(), "tag_counts"}))
             if warehouse.is_complete(table)
         }
-        with warehouse.filesystem.open_output_stream(f"{staging}/{METADATA}") as sink:
-            sink.write(json.dumps(metadata, indent=2, ensure_ascii=False).encode())
+        writer.write_json(metadata, DATASET_FILE)
     summary.report(funnel, metadata, tracks["artist_group"])
     return summary
 
@@ -101,13 +102,13 @@ def compare_with_previous(
     """Report the tracks that change their split, if the replaced dataset has the same rule."""
     if not warehouse.is_complete(DATASETS, settings.name):
         return
-    previous = warehouse.read_json(DATASETS, settings.name, METADATA)
+    previous = warehouse.read_json(DATASETS, settings.name, DATASET_FILE)
     rule = previous["split_rule"]
     if SplitRule(**{**rule, "shares": tuple(rule["shares"])}) != settings.split_rule:
         return
     parts = []
     for split in filter(previous["rows"].get, SPLITS):
-        table = warehouse.read_table(["track_id", "artist_group"], DATASETS, settings.name, split)
+        table = warehouse.read_split(["track_id", "artist_group"], settings.name, split)
         parts.append(table.to_pandas().assign(split=split))
     previous_examples = pd.concat(parts).drop_duplicates("track_id")
     moves = moves_since(previous_examples, examples[["track_id", "artist_group", "split"]])
@@ -125,7 +126,7 @@ def write(
     """Write the planned examples, check that none is missing, and return one row per file."""
     rows, columns = target.form.geometry.segments_shape
     bundle, bundles = bundle_files(plan, 2 * rows * columns * np.dtype(np.float32).itemsize)
-    write_plan(warehouse, planned_tables(plan, bundle, joined), target.staging)
+    write_plan(warehouse, planned_tables(plan, bundle, joined), target.plan)
     with progress(session, "dataset: examples"):
         written = write_examples(session, reading_tasks(plan, bundle, files), bundles, target)
     check_written(plan, written)

@@ -16,7 +16,7 @@ from msd_spark.catalogue.known_tracks import Joined
 from msd_spark.core.moments import Moments
 from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS
 from msd_spark.core.summary import Summary
-from msd_spark.dataset.files import normalisation, part_name, statistics
+from msd_spark.dataset.files import normalisation, statistics
 from msd_spark.dataset.funnel import Funnel, genre_table
 from msd_spark.dataset.plan import count_by_genre
 from msd_spark.dataset.settings import DatasetSettings
@@ -66,7 +66,7 @@ def describe(
     """Return the metadata of a dataset that training and scoring need."""
     files: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
     for row in written.sort_values("file").to_dict("records"):
-        files[row["split"]].append({"name": part_name(int(row["file"])), "rows": int(row["rows"])})
+        files[row["split"]].append({"name": row["written"].name.split("/")[1], "rows": int(row["rows"])})
     no_rows = {genre: dict.fromkeys(SPLITS, 0) for genre in vocabulary}
     metadata = {
         "name": settings.name,
@@ -102,7 +102,8 @@ def _factor_statistics(plan: pd.DataFrame, joined: Joined) -> dict[str, dict[str
 
 def _fingerprint(plan: pd.DataFrame, metadata: dict[str, Any]) -> str:
     """Return a hash of a dataset's content that does not depend on when and where it is made."""
-    digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
+    rows = {split: [file["rows"] for file in of_split] for split, of_split in metadata["files"].items()}
+    digest = hashlib.sha256(json.dumps(metadata | {"files": rows}, sort_keys=True).encode())
     for column in ("track_id", "split", "file", "row", "genre_index"):
         digest.update("\n".join(map(str, plan[column])).encode())
     return digest.hexdigest()[:32]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from msd_spark.catalogue.known_tracks import FACTORS, GENRE, LISTENS, LYRICS, REQUIREMENTS, TAGS
 from msd_spark.core.options import Check, OptionError, Settings, at_least, option
 from msd_spark.core.schemas import SEGMENT_MODES, Geometry
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
+from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 from msd_spark.dataset.balance import RULE, RULES, BalanceRule
 from msd_spark.dataset.plan import FileRule
 from msd_spark.dataset.splits import SplitRule
@@ -68,6 +68,7 @@ class DatasetSettings(Settings):
         FileRule.min_files, "minimum number of files per split, so that as many ranks can share it", check=at_least(1)
     )
     seed: int = option(0, "random seed of the split, the order of the examples and --balance")
+    keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))
 
     def __post_init__(self) -> None:
         """Check each option, and that the shares add up to 1."""

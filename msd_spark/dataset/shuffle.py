@@ -18,10 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
+from msd_spark.core.delta import Destination
 from msd_spark.core.features import segment_columns, song_columns
 from msd_spark.core.schemas import SPLITS, Geometry
-from msd_spark.core.warehouse import UNFINISHED, TableFiles, Warehouse
-from msd_spark.dataset.files import PLANNED, ExampleForm, assemble, feature_moments, part_name, write_file
+from msd_spark.core.warehouse import TableFiles, Warehouse
+from msd_spark.dataset.files import PLANNED, ExampleForm, assemble, feature_moments, write_file
 
 BUNDLE_BYTES = 64 << 20
 """Maximum bytes of the segments of a bundle, unless one file has more."""
@@ -30,16 +31,14 @@ SONGS_PER_TASK = 512
 SONGS_PER_BATCH = 64
 """Songs that a worker reads at a time."""
 
-PLAN = f"{UNFINISHED}plan.parquet"
-"""Name of the plan in the staging folder; it is removed when the dataset is complete."""
-
 
 @dataclass(frozen=True)
 class Target:
-    """Form of the examples, and the `staging` folder with one folder per split."""
+    """Form of the examples, where they are written, and the path of the plan."""
 
     warehouse: str
-    staging: str
+    destination: Destination
+    plan: str
     form: ExampleForm
 
 
@@ -119,9 +118,9 @@ def reading_tasks(plan: pd.DataFrame, bundle: np.ndarray, files: TableFiles) -> 
     return tasks
 
 
-def write_plan(warehouse: Warehouse, planned: Iterable[pa.Table], staging: str) -> None:
+def write_plan(warehouse: Warehouse, planned: Iterable[pa.Table], path: str) -> None:
     """Write the planned rows of each bundle, in the schema `PLANNED`, as one row group."""
-    with pq.ParquetWriter(f"{staging}/{PLAN}", PLANNED, filesystem=warehouse.filesystem) as writer:
+    with pq.ParquetWriter(path, PLANNED, filesystem=warehouse.filesystem) as writer:
         for bundle in planned:
             writer.write_table(bundle, row_group_size=max(1, bundle.num_rows))
 
@@ -131,8 +130,8 @@ def write_examples(
 ) -> pd.DataFrame:
     """Write every planned example to its file; return one row per file.
 
-    It has ``split``, ``file``, ``rows`` (the number received) and, for the train split, the moments that
-    `msd_spark.dataset.files.normalisation` takes.
+    It has ``split``, ``file``, ``rows`` (the number received), ``written`` (the `DataFile`) and, for the train split,
+    the moments that `msd_spark.dataset.files.normalisation` takes.
     """
     context = session.sparkContext
     messages = context.parallelize(tasks, max(1, len(tasks))).flatMap(lambda task: read_task(task, target))
@@ -148,7 +147,7 @@ def write_examples(
 def read_task(task: list[Reading], target: Target) -> Iterator[Message]:
     """Compute the segments of a task's examples, and yield them as messages to their bundles.
 
-    A row that no longer holds the planned track is skipped; the job reports it as missing.
+    Rows of a file that is gone, or that no longer hold the planned track, are skipped; the job reports them as missing.
     """
     warehouse, geometry = Warehouse(target.warehouse), target.form.geometry
     columns = ["track_id", *song_columns(geometry)]
@@ -156,7 +155,11 @@ def read_task(task: list[Reading], target: Target) -> Iterator[Message]:
     for reading in task:
         if file is None or reading.path != path:
             path = reading.path
-            file = pq.ParquetFile(path, filesystem=warehouse.filesystem, pre_buffer=not warehouse.is_local)
+            try:
+                file = pq.ParquetFile(path, filesystem=warehouse.filesystem, pre_buffer=not warehouse.is_local)
+            except FileNotFoundError:
+                file = None
+                continue
         start = 0
         for batch in file.iter_batches(SONGS_PER_BATCH, [reading.row_group], columns, use_threads=False):
             first, last = np.searchsorted(reading.rows, [start, start + batch.num_rows])
@@ -202,7 +205,7 @@ def write_bundle(
         received[slots] += 1
         for name, values in rows_of_bundle.items():
             segments[name][slots] = values
-    plan = pq.ParquetFile(f"{target.staging}/{PLAN}", filesystem=warehouse.filesystem).read_row_group(number)
+    plan = pq.ParquetFile(target.plan, filesystem=warehouse.filesystem).read_row_group(number)
     for file in files:
         rows = slice(file.start, file.stop)
         complete = received[rows] == 1
@@ -210,7 +213,7 @@ def write_bundle(
         if complete.all():
             planned = plan.slice(file.start, file.stop - file.start)
             examples = assemble(planned, {name: values[rows] for name, values in segments.items()}, target.form)
-            write_file(warehouse, examples, f"{target.staging}/{file.split}/{part_name(file.number)}")
+            outcome["written"] = write_file(target.destination, examples, file.split, file.number)
             if file.split == SPLITS[0]:
                 first_copies = pa.array(planned["copy"].to_numpy() == 0)
                 outcome |= feature_moments(examples.filter(first_copies), geometry)

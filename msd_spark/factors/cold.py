@@ -34,7 +34,7 @@ def split_tracks(warehouse: Warehouse, listens: Listens, dataset: str) -> WarmAn
     warehouse.require("dataset", dataset)
     flags = {}
     for name in SPLITS:
-        ids = warehouse.read_table(["track_id"], "dataset", dataset, name)["track_id"]
+        ids = warehouse.read_split(["track_id"], dataset, name)["track_id"]
         flags[name] = np.isin(listens.tracks, ids.to_numpy().astype(str))
     cold = np.logical_or.reduce([flags[name] for name in others])
     if not flags[train].any():

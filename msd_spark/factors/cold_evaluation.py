@@ -19,9 +19,9 @@ from scipy import sparse
 from tabulate import tabulate
 
 from msd_spark.catalogue.embeddings import read_embeddings
-from msd_spark.catalogue.raw_features import read_raw_features, standardise
+from msd_spark.catalogue.raw_features import COLUMNS, SCHEMA, WITH_SEGMENTS, arrange, feature_batches, standardise
 from msd_spark.core.errors import UserError
-from msd_spark.core.runs import RUNS
+from msd_spark.core.runs import read_run, run_file
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors import metrics
@@ -34,6 +34,7 @@ from msd_spark.factors.settings import METADATA_FILE, TABLE, USER, FactorSetting
 from msd_spark.neighbours.factor_space import read_track_factors
 from msd_spark.neighbours.space import unit
 from msd_spark.spark.session import progress
+from msd_spark.spark.tables import map_table
 
 FOLDER, FILE = "evaluations", "cold-songs.json"
 CLOSE = 1e-4
@@ -102,7 +103,8 @@ def evaluate_cold_songs(session: SparkSession, settings: FactorSettings, run: st
 
 def read_predictions(warehouse: Warehouse, run: str) -> Predictions:
     """Read a run's predicted factors of its test songs."""
-    names = (RUNS, run, "predictions", "test.parquet")
+    read_run(warehouse, run)
+    names = run_file(warehouse, run, "predictions", "test.parquet")
     if not warehouse.exists(*names):
         raise UserError(f"{warehouse.path(*names)} is missing; run msd-spark train --target factors --run {run}")
     rows = pq.read_table(warehouse.path(*names), filesystem=warehouse.filesystem, partitioning=None)
@@ -149,7 +151,8 @@ def _content(
     warehouse.require("songs")
     tracks = np.union1d(ids, warm.tracks)
     with progress(session, "cold: raw features"):
-        raw, _ = read_raw_features(session.read.parquet(warehouse.address("songs")), tracks)
+        features = map_table(session, warehouse, "songs", COLUMNS, feature_batches, SCHEMA, WITH_SEGMENTS)
+        raw, _ = arrange(features.toPandas(), tracks)
     spaces = {"nearest by raw audio": (tracks, standardise(raw))}
     if genre_run:
         embedded = read_embeddings(warehouse, genre_run)

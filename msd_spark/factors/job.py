@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
+from msd_spark.core import schemas
 from msd_spark.core.bootstrap import Bootstrap
+from msd_spark.core.delta import TableWriter
 from msd_spark.core.runs import newest_run
-from msd_spark.core.schemas import FACTORS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors import metrics
@@ -35,12 +35,12 @@ from msd_spark.factors.settings import (
     AlsParameters,
     FactorSettings,
 )
-from msd_spark.factors.spark_als import Factors, Fitter, part_path
+from msd_spark.factors.spark_als import Factors, Fitter
 from msd_spark.spark.session import start_spark
 
 ALS = "ALS"
-SCRATCH = "_listens"
-"""Folder in the staging folder for the listens that Spark's workers read; removed before the table is published."""
+SCRATCH = "listens"
+"""Folder for the listens that Spark's workers read; removed before the table is committed."""
 
 
 def run(settings: FactorSettings) -> None:
@@ -71,9 +71,8 @@ def make_factors(session: SparkSession, settings: FactorSettings) -> Summary:
             warehouse.remove(name)  # an earlier run wrote it from other listens
         summary.facts |= {"tracks with factors": 0, "too few listens": str(error)}
         return summary
-    with warehouse.replacing(TABLE) as staging:
-        inner = staging.removeprefix(f"{warehouse.root}/")
-        fitter = Fitter(session, warehouse, f"{staging}/{SCRATCH}", settings)
+    with warehouse.overwriting(schemas.FACTORS, TABLE) as writer:
+        fitter = Fitter(session, warehouse, writer.scratch(SCRATCH), settings)
         parameters, trials = settings.als, list[dict[str, Any]]()
         if users and settings.search:
             parameters, trials = _search(fitter, users, settings)
@@ -83,22 +82,22 @@ def make_factors(session: SparkSession, settings: FactorSettings) -> Summary:
         if tracks:
             cold = cold_factors(tracks.cold, factors.users, factors.user_factors, parameters, settings.min_listeners)
             summary.facts["cold tracks with factors"] = len(cold[0])
-        _write(warehouse, staging, factors, cold, settings.users_per_task)
+        user_files = _write(writer, factors, cold, settings.users_per_task)
         metadata = {
             "parameters": asdict(parameters),
             "settings": {
                 name: value
                 for name, value in asdict(settings).items()
-                if name not in ("warehouse", "als", "users_per_task", "cold")
+                if name not in ("warehouse", "als", "users_per_task", "cold", "keep_versions")
             },
             "counts": summary.facts.copy(),
             "rounds": rounds,
             "judged": quality,
         }
-        warehouse.write_json(metadata, inner, METADATA_FILE)
+        writer.write_json(metadata, METADATA_FILE)
         if trials:
-            warehouse.write_json({"by": SEARCHED_BY, "trials": trials}, inner, SEARCH_FILE)
-        _recommend(fitter, listens, factors, staging, summary)
+            writer.write_json({"by": SEARCHED_BY, "trials": trials}, SEARCH_FILE)
+        _recommend(fitter, listens, factors, user_files, summary)
     summary.facts |= {name: value for name, value in asdict(parameters).items() if name != "iterations"}
     if quality:
         summary.facts["NDCG@100 on test users"] = round(quality["recommenders"][ALS]["ndcg@100"][0], 4)
@@ -190,36 +189,38 @@ def _fold_in(listens: Listens, factors: Factors, parameters: AlsParameters) -> t
 
 
 def _write(
-    warehouse: Warehouse,
-    staging: str,
+    writer: TableWriter,
     factors: Factors,
     cold: tuple[np.ndarray, np.ndarray] | None,
     users_per_part: int,
-) -> None:
+) -> list[str]:
+    """Write the factors; return the paths of the files with those of users."""
     tracks, track_factors = factors.tracks, factors.track_factors
     if cold:
         tracks, track_factors = np.concatenate([tracks, cold[0]]), np.concatenate([track_factors, cold[1]])
         order = np.argsort(tracks)
         tracks, track_factors = tracks[order], track_factors[order]
-    _write_rows(warehouse, f"{staging}/tracks.parquet", TRACK, tracks, track_factors)
-    for number, start in enumerate(range(0, len(factors.users), users_per_part)):
+    writer.write(_rows(TRACK, tracks, track_factors))
+    for start in range(0, len(factors.users), users_per_part):
         block = slice(start, start + users_per_part)
-        _write_rows(warehouse, part_path(staging, number), USER, factors.users[block], factors.user_factors[block])
+        writer.write(_rows(USER, factors.users[block], factors.user_factors[block]))
+    return [f"{writer.table.path}/{file.name}" for file in writer.files[1:]]
 
 
-def _write_rows(warehouse: Warehouse, path: str, kind: str, ids: np.ndarray, factors: np.ndarray) -> None:
+def _rows(kind: str, ids: np.ndarray, factors: np.ndarray) -> pa.Table:
     offsets = pa.array(np.arange(0, factors.size + 1, factors.shape[1], dtype=np.int32))
     values = pa.ListArray.from_arrays(offsets, pa.array(factors.ravel(), pa.float32()))
-    rows = pa.table([pa.array([kind] * len(ids)), pa.array(ids.astype(object), pa.string()), values], schema=FACTORS)
-    pq.write_table(rows, path, filesystem=warehouse.filesystem, compression="zstd")
+    return pa.table(
+        [pa.array([kind] * len(ids)), pa.array(ids.astype(object), pa.string()), values], schema=schemas.FACTORS
+    )
 
 
-def _recommend(fitter: Fitter, listens: Listens, factors: Factors, staging: str, summary: Summary) -> None:
-    """Write or remove ``recommendations/``; then remove the staged listens."""
+def _recommend(fitter: Fitter, listens: Listens, factors: Factors, user_files: list[str], summary: Summary) -> None:
+    """Write or remove ``recommendations/``; then remove the temporary listens."""
     warehouse = fitter.warehouse
     if fitter.settings.recommendations:
-        with warehouse.replacing(RECOMMENDATIONS) as recommendations:
-            rows, short = write_recommendations(fitter, listens, factors, staging, recommendations)
+        with warehouse.overwriting(schemas.RECOMMENDATIONS, RECOMMENDATIONS) as writer:
+            rows, short = write_recommendations(fitter, listens, factors, user_files, writer)
         summary.facts |= {"recommendations": rows, "users with fewer": short}
     else:
         warehouse.remove(RECOMMENDATIONS)  # an earlier run wrote it from other factors

@@ -6,8 +6,8 @@ of one block of users, and computes scores in blocks of limited size.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
+from msd_spark.core.delta import DataFile, TableWriter
 from msd_spark.core.schemas import RECOMMENDATIONS as SCHEMA
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.listens import Listens
@@ -27,28 +28,31 @@ FACTORS_FILE, TRACKS_FILE = "factors.npy", "tracks.npy"
 
 
 def write_recommendations(
-    fitter: Fitter, listens: Listens, factors: Factors, users_folder: str, staging: str
+    fitter: Fitter, listens: Listens, factors: Factors, user_files: Sequence[str], writer: TableWriter
 ) -> tuple[int, int]:
     """Write the table; return the numbers of rows and of users with too few tracks.
 
-    `users_folder` has the factors of users, one file per block; `staging` is the folder for the table's files.
+    `user_files` are the paths of the files with the factors of users, one per block.
     """
 
     def write(folder: Path) -> None:
         np.save(folder / FACTORS_FILE, factors.track_factors, allow_pickle=False)
+
         np.save(folder / TRACKS_FILE, np.char.encode(factors.tracks, "utf-8"), allow_pickle=False)
 
     context, settings = fitter.session.sparkContext, fitter.settings
     prefix, listens_folder = ship(context, write), fitter.stage("recommended", listens)
     warehouse, size, k = settings.warehouse, settings.users_per_task, settings.recommendations
 
-    def work(block: int) -> tuple[int, int]:
+    destination = writer.destination
+
+    def work(block: int) -> tuple[DataFile, int]:
         target = Warehouse(warehouse)
         track_factors, tracks = (
             np.load(shipped_folder() / f"{prefix}{name}", mmap_mode="r", allow_pickle=False)
             for name in (FACTORS_FILE, TRACKS_FILE)
         )
-        rows = pq.read_table(part_path(users_folder, block), filesystem=target.filesystem)
+        rows = pq.read_table(user_files[block], filesystem=target.filesystem)
         users = rows["id"].to_numpy()
         user_factors = rows["factors"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         played = pq.read_table(part_path(listens_folder, block), filesystem=target.filesystem)
@@ -56,15 +60,14 @@ def write_recommendations(
         history = sparse.csr_matrix((played["plays"].to_numpy(), entries), shape=(len(users), len(tracks)))
         with threadpool_limits(1):
             recommended = _rows(users, user_factors.reshape(len(users), -1), history, tracks, track_factors, k)
-        with target.finished_file(part_path(staging, block)) as unfinished:
-            pq.write_table(recommended, unfinished, filesystem=target.filesystem, compression="zstd")
         n_full = int((recommended["rank"].to_numpy() == k).sum())
-        return recommended.num_rows, len(users) - n_full
+        return destination.write(block, recommended), len(users) - n_full
 
     n_blocks = fitter.staged["recommended"]
     with progress(fitter.session, "factors: recommendations"):
-        counts: Any = np.sum(context.parallelize(range(n_blocks), n_blocks).map(work).collect(), axis=0)
-    return int(counts[0]), int(counts[1])
+        written = context.parallelize(range(n_blocks), n_blocks).map(work).collect()
+    writer.add(file for file, _ in written)
+    return sum(file.rows for file, _ in written), sum(short for _, short in written)
 
 
 def _rows(

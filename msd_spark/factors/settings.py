@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from msd_spark.core.options import Check, OptionError, Settings, at_least, between, option
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
+from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 
 TABLE = "factors"
 RECOMMENDATIONS = "recommendations"
@@ -96,6 +96,7 @@ class FactorSettings(Settings):
     )
     allow_too_few: bool = option(False, "if too few listens are left, remove factors/ instead of failing")
     seed: int = option(0, "random seed")
+    keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))
 
     def __post_init__(self) -> None:
         super().__post_init__()

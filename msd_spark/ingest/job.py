@@ -1,30 +1,29 @@
-"""The ingest job: plan, work, publish."""
+"""The ingest job: plan, work, commit."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
-import pyarrow.parquet as pq
+from pyspark import AccumulatorParam
 from pyspark.sql import SparkSession
 
 from msd_spark.core.data_folder import DataFolder
+from msd_spark.core.delta import Destination
 from msd_spark.core.errors import UserError
-from msd_spark.core.rejections import Rejection
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.ingest.ledger import Ledger, commit_units, keep_pending, read_ledger, read_pending, settle
 from msd_spark.ingest.listing import Task, list_units, plan_listing
-from msd_spark.ingest.lock import exclusive
-from msd_spark.ingest.publish import finish_publication, plan_publication, publish
 from msd_spark.ingest.reading import TEMPORARY
-from msd_spark.ingest.settings import OUTCOMES, PARTS, VERB, IngestSettings
+from msd_spark.ingest.settings import LEDGER, SONGS, VERB, IngestSettings
 from msd_spark.ingest.units import Kind, Unit, limit_units
-from msd_spark.ingest.work import Outcome, read_outcomes, unit_worker
+from msd_spark.ingest.work import Outcome, unit_worker
 from msd_spark.spark.session import progress, share_out, start_spark, worker_errors
-
-Ledger = list[dict[str, Any]]
-"""Rows of ``ledger/``."""
 
 
 def run(settings: IngestSettings) -> None:
@@ -47,27 +46,23 @@ def ingest(session: SparkSession, settings: IngestSettings, tasks: list[Task] | 
     tasks = plan_listing(settings) if tasks is None else tasks
     summary = Summary(VERB)
     warehouse = Warehouse(settings.warehouse)
-    with exclusive(warehouse):
-        finish_publication(warehouse)
-        units = plan_units(session, settings, tasks)
-        rejected = read_rejected(warehouse)
-        unchanged, stale = split_ledger(read_ledger(warehouse), units, rejected)
-        check_locations(stale, units, settings)
-        finished = read_outcomes(warehouse)
-        for name in [name for name, outcome in finished.items() if _may_be_retried(outcome)]:
-            warehouse.remove(OUTCOMES, f"{name}.json")
-            del finished[name]
-        unchanged_names = {row["unit"] for row in unchanged}
-        to_do = [unit for unit in units if unit.name not in unchanged_names and unit.name not in finished]
-        work(session, settings, to_do)
-        finished = read_outcomes(warehouse)
-        outcomes = [finished[unit.name] for unit in units if unit.name not in unchanged_names and unit.name in finished]
-        check_sums(units, unchanged, outcomes)
-        if outcomes or stale or not warehouse.is_complete("songs"):
-            earlier_rejections = [one for one in rejected if one.unit in unchanged_names]
-            publish(warehouse, plan_publication(warehouse, unchanged, outcomes, earlier_rejections))
-        summary.facts |= totals(read_ledger(warehouse))
-        summary.facts |= {"units done before": len(units) - len(to_do), "units dropped": len(stale)}
+    settle(warehouse)
+    units = plan_units(session, settings, tasks)
+    unchanged, stale = split_ledger(read_ledger(warehouse), units)
+    check_locations(stale, units, settings)
+    finished = {unit: row for unit, row in read_pending(warehouse).items() if not may_be_retried(row)}
+    done = {row["unit"] for row in unchanged} | set(finished)
+    to_do = [unit for unit in units if unit.name not in done]
+    destination = Destination(warehouse.address(SONGS), uuid.uuid4().hex[:8])
+    warehouse.make_folder(warehouse.path(SONGS))
+    finished |= work(session, settings, to_do, destination)
+    new = [finished[unit.name] for unit in units if unit.name in finished]
+    check_sums(units, [*unchanged, *new])
+    ledger = read_ledger(warehouse)
+    if new or stale or not warehouse.is_complete(LEDGER):
+        ledger = commit_units(warehouse, new, {row["unit"] for row in stale}, destination)
+    summary.facts |= totals(ledger)
+    summary.facts |= {"units done before": len(units) - len(to_do), "units dropped": len(stale)}
     return summary
 
 
@@ -83,9 +78,9 @@ def dry_run(session: SparkSession, settings: IngestSettings, tasks: list[Task] |
     summary = Summary(f"{VERB}, dry run")
     warehouse = Warehouse(settings.warehouse)
     units = plan_units(session, settings, plan_listing(settings) if tasks is None else tasks)
-    unchanged, stale = split_ledger(read_ledger(warehouse), units, read_rejected(warehouse))
+    unchanged, stale = split_ledger(read_ledger(warehouse), units)
     done = {row["unit"] for row in unchanged}
-    done |= {name for name, outcome in read_outcomes(warehouse).items() if not _may_be_retried(outcome)}
+    done |= {unit for unit, row in read_pending(warehouse).items() if not may_be_retried(row)}
     to_do = [unit for unit in units if unit.name not in done]
     for kind in Kind:
         of_kind = [unit for unit in units if unit.kind is kind]
@@ -102,31 +97,14 @@ def dry_run(session: SparkSession, settings: IngestSettings, tasks: list[Task] |
     return summary
 
 
-def read_ledger(warehouse: Warehouse) -> Ledger:
-    """Return the rows of the ledger; none if there is no ledger."""
-    if not warehouse.is_complete("ledger"):
-        return []
-    return list(pq.read_table(warehouse.path("ledger"), filesystem=warehouse.filesystem).to_pylist())
-
-
-def read_rejected(warehouse: Warehouse) -> list[Rejection]:
-    """Return the rejections of earlier ingests."""
-    table = ("rejected", f"stage={VERB}")
-    if not warehouse.is_complete(*table):
-        return []
-    rows = pq.read_table(warehouse.path(*table), filesystem=warehouse.filesystem, partitioning=None).to_pylist()
-    return [Rejection(**row) for row in rows]
-
-
-def split_ledger(ledger: Ledger, units: Sequence[Unit], rejected: Sequence[Rejection]) -> tuple[Ledger, Ledger]:
+def split_ledger(ledger: Ledger, units: Sequence[Unit]) -> tuple[Ledger, Ledger]:
     """Split the ledger into units that stay and units that are dropped or read again.
 
     A unit is dropped if its inputs changed. It is read again if one of its inputs could not be read. If anything
     changed, each unit that left out a track in favour of another unit is read again too.
     """
     names = {unit.name for unit in units}
-    to_retry = {one.unit for one in rejected if one.reason in TEMPORARY}
-    current = [row for row in ledger if row["unit"] in names and row["unit"] not in to_retry]
+    current = [row for row in ledger if row["unit"] in names and not may_be_retried(row)]
     if len(current) == len(ledger) == len(names):
         return current, []
     unchanged = [row for row in current if len(row["track_ids"]) == row["songs"]]
@@ -152,44 +130,92 @@ def check_locations(stale: Ledger, units: Sequence[Unit], settings: IngestSettin
         )
 
 
-def _may_be_retried(outcome: Outcome) -> bool:
-    return any(one.reason in TEMPORARY for one in outcome.rejected)
+def may_be_retried(row: dict[str, Any]) -> bool:
+    """Return whether a unit has an input that could not be read, for a reason that may not apply next time."""
+    return any(one["reason"] in TEMPORARY for one in row["rejections"])
 
 
-def work(session: SparkSession, settings: IngestSettings, units: Sequence[Unit]) -> None:
-    """Read units on the workers, which write their outcomes."""
+def work(
+    session: SparkSession, settings: IngestSettings, units: Sequence[Unit], destination: Destination
+) -> dict[str, dict[str, Any]]:
+    """Read units on the workers; return their rows of the ledger by unit."""
     if not units:
-        return
-    warehouse = Warehouse(settings.warehouse)
-    warehouse.filesystem.create_dir(warehouse.path(PARTS), recursive=True)
-    context = session.sparkContext
-    done, done_bytes = context.accumulator(0), context.accumulator(0)
+        return {}
+    context, warehouse = session.sparkContext, Warehouse(settings.warehouse)
+    outcomes = context.accumulator([], Appended())
     # Largest first: a tar at the end would keep one worker busy while the others are idle.
     tasks = share_out(sorted(units, key=lambda unit: -unit.size), context.defaultParallelism)
-    read = unit_worker(settings, done.add, done_bytes.add)
+    read = unit_worker(settings, destination)
 
     def read_all(task: list[Unit]) -> None:
         for unit in task:
-            read(unit)
+            outcomes.add([read(unit)])
 
-    total = sum(unit.size for unit in units)
+    sizes = {unit.name: unit.size for unit in units}
+    total = sum(sizes.values())
     expected = None if any(unit.n_inputs is None for unit in units) else sum(unit.n_inputs or 0 for unit in units)
-    counter = (lambda: done.value, expected) if expected else (lambda: done_bytes.value, total or None)
+
+    def n_done() -> int:
+        finished = list(outcomes.value)
+        return sum(item.n_inputs if expected else sizes[item.unit] for item in finished)
+
     remedy = "finished units stay finished, run the same command again"
     with (
-        progress(session, "ingest: songs" if expected else "ingest: bytes", *counter),
+        progress(session, "ingest: songs" if expected else "ingest: bytes", n_done, expected or total or None),
+        keeping(warehouse, lambda: list(outcomes.value), settings.commit_every),
         worker_errors("reading a unit", remedy),
     ):
         context.parallelize(tasks, len(tasks)).foreach(read_all)
+    return {item.unit: item.ledger_row() for item in outcomes.value}
 
 
-def check_sums(units: Sequence[Unit], unchanged: Ledger, outcomes: Sequence[Outcome]) -> None:
-    """Check that each input of each unit is a song, a rejection or a duplicate."""
-    counts = {row["unit"]: (row["inputs"], row["songs"] + row["rejected"] + row["duplicates"]) for row in unchanged}
-    counts |= {
-        item.unit: (item.n_inputs, sum(item.files.values()) + len(item.rejected) + len(item.duplicates))
-        for item in outcomes
-    }
+class Appended(AccumulatorParam[list[Outcome]]):
+    """Accumulates lists: Spark adds those of a task once, when it has ended."""
+
+    def zero(self, value: list[Outcome]) -> list[Outcome]:
+        """Return the empty list."""
+        return []
+
+    def addInPlace(self, value1: list[Outcome], value2: list[Outcome]) -> list[Outcome]:  # noqa: N802  # Spark's name
+        """Return the first list with the items of the second."""
+        value1.extend(value2)
+        return value1
+
+
+@contextmanager
+def keeping(warehouse: Warehouse, finished: Callable[[], list[Outcome]], interval: float) -> Iterator[None]:
+    """Commit finished units to `PENDING` every `interval` seconds within the block, and at its end if it fails."""
+    stop, n_kept = threading.Event(), 0
+
+    def keep() -> None:
+        nonlocal n_kept
+        outcomes = finished()
+        if len(outcomes) > n_kept:
+            keep_pending(warehouse, outcomes[n_kept:])
+            n_kept = len(outcomes)
+
+    def follow() -> None:
+        while not stop.wait(interval):
+            with suppress(UserError, OSError):  # the next attempt keeps them
+                keep()
+
+    follower = threading.Thread(target=follow, name="pending units", daemon=True)
+    follower.start()
+    try:
+        yield
+    except BaseException:
+        stop.set()
+        follower.join()
+        keep()
+        raise
+    finally:
+        stop.set()
+        follower.join()
+
+
+def check_sums(units: Sequence[Unit], rows: Ledger) -> None:
+    """Check that each input of each unit is a song of a file, a rejection or a duplicate."""
+    counts = {row["unit"]: (row["inputs"], sum(row["file_rows"]) + row["rejected"] + row["duplicates"]) for row in rows}
     for unit in units:
         n_inputs, n_accounted = counts.get(unit.name, (unit.n_inputs or 1, 0))
         n_inputs = n_inputs if unit.n_inputs is None else unit.n_inputs

@@ -1,19 +1,19 @@
-"""Settings of ingest, and the folders that its modules share."""
+"""Settings of ingest, and the tables that its modules share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from msd_spark.core.data_folder import DATA_HELP, DEFAULT_DATA
-from msd_spark.core.options import OptionError, Settings, at_least, option
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
+from msd_spark.core.options import OptionError, Settings, above, at_least, option
+from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 
 VERB = "ingest"
 
-WORK = "_ingest"
-"""Folder of the warehouse for unfinished work."""
+SONGS, LEDGER = "songs", "ledger"
 
-PARTS, OUTCOMES = f"{WORK}/parts", f"{WORK}/outcomes"
+PENDING = "_ingest"
+"""Table of the units that an unfinished ingest has read, in the form of ``ledger/``."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,15 @@ class IngestSettings(Settings):
     limit: int | None = option(None, "read at most N songs", metavar="N", check=at_least(1))
     replace: bool = option(False, "drop songs from locations that are not named this time")
     dry_run: bool = option(False, "print the planned units and write nothing")
+    commit_every: float = option(
+        30.0,
+        "seconds between commits of finished units, which an interrupted ingest does not read again",
+        metavar="SECONDS",
+        check=above(0),
+    )
     songs_per_row_group: int = 128  # held in memory by a worker
     row_groups_per_file: int = 8
+    keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from msd_spark.core.data_folder import DEFAULT_DATA
 from msd_spark.core.options import Check, OptionError, Settings, at_least, option
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
+from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 
 LABEL_SETS = ("cd1", "cd2", "cd2c", "magd", "topmagd", "masd")
 """Label sets with an option of their own."""
@@ -49,6 +49,7 @@ class LabelsSettings(Settings):
         metavar="DIR",
     )
     warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))
 
     def __post_init__(self) -> None:
         super().__post_init__()

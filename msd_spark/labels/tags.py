@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as sf
 
+from msd_spark.core.delta import TableWriter
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import REJECTED, TAG_COUNTS, TAGS
 from msd_spark.core.summary import Summary
@@ -83,19 +83,18 @@ def write_tables(
 ) -> tuple[pd.DataFrame, int]:
     """Write the tables; return the ranked tags and the number of tracks with tags."""
     with (
-        warehouse.replacing("tags") as tags,
-        warehouse.replacing("tag_counts") as tag_counts,
-        warehouse.replacing(*REJECTED_TAGS) as rejected,
+        warehouse.overwriting(TAGS, "tags") as tags,
+        warehouse.overwriting(TAG_COUNTS, "tag_counts") as tag_counts,
+        warehouse.overwriting(REJECTED, *REJECTED_TAGS) as rejected,
     ):
         with progress(session, "tags: writing"):
-            counts, n_tagged = write_tags(readings, warehouse, tags, facts["given"])
-        table = pa.Table.from_pandas(counts[TAG_COUNTS.names], TAG_COUNTS, preserve_index=False)
-        pq.write_table(table, f"{tag_counts}/part-0.parquet", filesystem=warehouse.filesystem, compression="zstd")
-        write_rejected(readings, warehouse, rejected, facts["rejected"])
+            counts, n_tagged = write_tags(readings, tags, facts["given"])
+        tag_counts.write(pa.Table.from_pandas(counts[TAG_COUNTS.names], TAG_COUNTS, preserve_index=False))
+        write_rejected(readings, rejected, facts["rejected"])
     return counts, n_tagged
 
 
-def write_tags(readings: DataFrame, warehouse: Warehouse, staging: str, n_given: int) -> tuple[pd.DataFrame, int]:
+def write_tags(readings: DataFrame, writer: TableWriter, n_given: int) -> tuple[pd.DataFrame, int]:
     """Write ``tags/``; return the ranked tags and the number of tracks with tags."""
     n_parts = max(1, -(-n_given // TAGS_PER_PART))
     merged = readings.where("tag is not null").groupBy("track_id", "tag").agg(sf.max("score").alias("score"))
@@ -104,12 +103,12 @@ def write_tags(readings: DataFrame, warehouse: Warehouse, staging: str, n_given:
         *TAGS.names, sf.lit(1).cast("long").alias("tracks"), (of_track == 1).cast("long").alias("first")
     )
     sums = Sums("tag", ("tracks", "first"))
-    counts = write_parts(rows.sortWithinPartitions("track_id", "tag"), warehouse, staging, TAGS, sums)
+    counts = write_parts(rows.sortWithinPartitions("track_id", "tag"), writer, TAGS, sums)
     ranked = counts.sort_values(["tracks", "tag"], ascending=[False, True], ignore_index=True)
     return ranked.assign(rank=np.arange(1, len(ranked) + 1, dtype=np.int32)), int(counts["first"].sum())
 
 
-def write_rejected(readings: DataFrame, warehouse: Warehouse, staging: str, n_rejected: int) -> None:
+def write_rejected(readings: DataFrame, writer: TableWriter, n_rejected: int) -> None:
     """Write the rejections."""
     rows = readings.where("reason is not null").select(
         "source",
@@ -119,6 +118,6 @@ def write_rejected(readings: DataFrame, warehouse: Warehouse, staging: str, n_re
         sf.lit(None).cast("string").alias("unit"),
         sf.lit(1).cast("long").alias("rows"),
     )
-    written = int(write_parts(rows, warehouse, staging, REJECTED, Sums("reason", ("rows",)))["rows"].sum())
+    written = int(write_parts(rows, writer, REJECTED, Sums("reason", ("rows",)))["rows"].sum())
     if written != n_rejected:
         raise UserError(f"{n_rejected:,} rows rejected and {written:,} of them written")

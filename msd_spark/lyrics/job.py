@@ -19,6 +19,7 @@ from pyspark.sql import SparkSession
 from msd_spark.core.data_folder import DataFolder
 from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import write_rejections
+from msd_spark.core.schemas import LYRICS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.formats.musixmatch import parse_reverse_mapping
@@ -195,11 +196,13 @@ def write_lyrics(
     warehouse: Warehouse,
 ) -> list[WrittenBlock]:
     """Write ``lyrics/`` on the workers, one file per block with bags."""
-    address = warehouse.address()
-    with warehouse.replacing("lyrics") as staging:
+    with warehouse.overwriting(LYRICS, "lyrics") as writer:
+        destination = writer.destination
 
         def write(entry: tuple[int, ParsedBlock]) -> WrittenBlock:
             number, block = entry
-            return write_block(block, replace(transform.value, component=component), address, staging, number)
+            return write_block(block, replace(transform.value, component=component), destination, number)
 
-        return blocks.map(write).collect()
+        written = blocks.map(write).collect()
+        writer.add(part.file for part in written if part.file)
+        return written

@@ -7,20 +7,20 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from msd_spark.core.delta import DataFile, Destination
 from msd_spark.core.schemas import LYRIC_WORDS, LYRICS
-from msd_spark.core.warehouse import Warehouse
 from msd_spark.lyrics.blocks import ParsedBlock
 from msd_spark.lyrics.weights import LyricTransform, LyricVectors, WordStatistics
 from msd_spark.lyrics.word_vectors import known
 
 
 class WrittenBlock(NamedTuple):
-    """Rows without a vector in one block of ``lyrics/``, and the summed coverage."""
+    """Rows without a vector in one block of ``lyrics/``, the summed coverage, and the file; None without rows."""
 
     without_vector: int
     coverage: float
+    file: DataFile | None
 
 
 def lyrics_table(block: ParsedBlock, lyrics: LyricVectors) -> pa.Table:
@@ -62,13 +62,8 @@ def vectors_or_null(vectors: np.ndarray, present: np.ndarray) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets), values, mask=pa.array(~present))
 
 
-def write_block(
-    block: ParsedBlock, transform: LyricTransform, warehouse: str, staging: str, number: int
-) -> WrittenBlock:
-    """Write one file of ``lyrics/``, the first even if empty, so that the table has a schema."""
-    target = Warehouse(warehouse)
+def write_block(block: ParsedBlock, transform: LyricTransform, destination: Destination, number: int) -> WrittenBlock:
+    """Write one file of ``lyrics/``, unless it would be empty."""
     lyrics = transform(block.bags)
-    if len(block.bags) or not number:
-        with target.finished_file(f"{staging}/part-{number:05d}.parquet") as unfinished:
-            pq.write_table(lyrics_table(block, lyrics), unfinished, filesystem=target.filesystem, compression="zstd")
-    return WrittenBlock(int((~lyrics.present).sum()), float(lyrics.coverage.sum()))
+    file = destination.write(number, lyrics_table(block, lyrics)) if len(block.bags) else None
+    return WrittenBlock(int((~lyrics.present).sum()), float(lyrics.coverage.sum()), file)

@@ -34,9 +34,8 @@ def export_map(
     if ATLAS in settings.viewers:
         neighbours = warehouse.read_table(NEIGHBOURS.names, "neighbours", run_name)
         column, left_out = atlas.neighbours_column(pa.array(songs["track_id"]), neighbours)
-        with target.finished_file(target.path(atlas.ATLAS_FILE)) as unfinished:
-            table = atlas.atlas_table(songs, column)
-            pq.write_table(table, unfinished, filesystem=target.filesystem, compression="zstd")
+        table = atlas.atlas_table(songs, column)
+        pq.write_table(table, target.path(atlas.ATLAS_FILE), filesystem=target.filesystem, compression="zstd")
         facts |= {
             "neighbours": neighbours.num_rows - left_out,
             "neighbours not on the map": left_out,
@@ -82,9 +81,6 @@ def describe(warehouse: Warehouse, run_name: str, embedded: Embedded, placed: Pl
 
 
 def _write(target: Warehouse, name: str, pieces: Iterable[bytes]) -> None:
-    with (
-        target.finished_file(target.path(name)) as unfinished,
-        target.filesystem.open_output_stream(unfinished) as sink,
-    ):
+    with target.filesystem.open_output_stream(target.path(name)) as sink:
         for piece in pieces:
             sink.write(piece)

@@ -67,7 +67,7 @@ class SavedMap:
             metadata = warehouse.read_json(TABLE, run, MAP_FILE)
             layout = MapSettings(**metadata["layout"]).layout(run, None)
             fitted, vectors = (
-                pq.read_table(warehouse.path(TABLE, run, name), filesystem=warehouse.filesystem)
+                pq.read_table(warehouse.file(TABLE, run, name), filesystem=warehouse.filesystem)
                 for name in (FITTED_FILE, VECTORS_FILE)
             )
             table = warehouse.read_table(MAPS.names, TABLE, run)
@@ -108,15 +108,16 @@ class SavedMap:
         }
         songs = self.songs
         rows = [pa.array(songs.track_ids), pa.array(songs.places[:, 0]), pa.array(songs.places[:, 1])]
-        tables = {
-            "part-0.parquet": pa.table([*rows, pa.array(songs.fitted)], schema=MAPS),
+        side_tables = {
             FITTED_FILE: pa.table(fitted),
             VECTORS_FILE: pa.table({"track_id": rows[0], "direction": _bytes(songs.directions)}),
         }
-        with warehouse.replacing(TABLE, run) as staging:
-            for name, table in tables.items():
-                pq.write_table(table, f"{staging}/{name}", filesystem=warehouse.filesystem, compression="zstd")
-            warehouse.write_json(metadata, staging.removeprefix(f"{warehouse.root}/"), MAP_FILE)
+        with warehouse.overwriting(MAPS, TABLE, run) as writer:
+            writer.write(pa.table([*rows, pa.array(songs.fitted)], schema=MAPS))
+            for name, table in side_tables.items():
+                path = writer.side_file(name)
+                pq.write_table(table, path, filesystem=warehouse.filesystem, compression="zstd")
+            writer.write_json(metadata, MAP_FILE)
 
 
 def directions(vectors: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from msd_spark.core.errors import UserError
 from msd_spark.core.options import Check, OptionError, Settings, at_least, option
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
+from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 
 TABLE = "maps"
 
@@ -87,6 +87,7 @@ class MapSettings(Settings):
     block: int = option(8192, "songs placed at a time; limits the memory, not the result", check=at_least(1))
     threads: int = option(1, "threads; more speed up large samples on idle cores only", check=at_least(1))
     export: ExportSettings = ExportSettings()
+    keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))
 
     def layout(self, run_name: str, existing: Layout | None) -> Layout:
         """Return the existing map's layout, or a new one; raise UserError if an option differs."""

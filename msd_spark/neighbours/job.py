@@ -16,6 +16,7 @@ from msd_spark.catalogue.embeddings import EMBEDDINGS_TABLE, Embedded, read_embe
 from msd_spark.catalogue.songs import NAMES, read_names
 from msd_spark.core.errors import UserError
 from msd_spark.core.runs import newest_run
+from msd_spark.core.schemas import NEIGHBOURS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.exact import nearest_of_all
@@ -78,18 +79,17 @@ def find_neighbours(session: SparkSession, settings: NeighbourSettings, run_name
         "index": measured,
         "method": EXACT if exact else APPROXIMATE,
     }
-    with warehouse.replacing(TABLE, run_name) as staging:
+    with warehouse.overwriting(NEIGHBOURS, TABLE, run_name) as writer:
         started = time.monotonic()
         searched = None if exact else index
-        rows, short = write_neighbours(session, space, exclusions, embedded.track_ids, searched, settings, staging)
+        rows, short = write_neighbours(session, space, exclusions, embedded.track_ids, searched, settings, writer)
         seconds = time.monotonic() - started
         search |= {"rows": rows, "songs_with_fewer_than_k": short}
-        index_bytes = write_index(index, warehouse.filesystem, f"{staging}/{INDEX_FILE}")
-        inner = staging.removeprefix(f"{warehouse.root}/")
-        warehouse.write_json(search, inner, SEARCH_FILE)
+        index_bytes = write_index(index, warehouse.filesystem, writer.side_file(INDEX_FILE))
+        writer.write_json(search, SEARCH_FILE)
         if settings.quality:
             quality = measure(session, warehouse, embedded, space, settings, run_name)
-            warehouse.write_json({"run": run_name, **quality}, inner, QUALITY_FILE)
+            writer.write_json({"run": run_name, **quality}, QUALITY_FILE)
             print(table(quality), end="\n\n")
     summary.facts |= {
         "run": run_name,

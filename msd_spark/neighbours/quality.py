@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from pyspark.sql import SparkSession
 from tabulate import tabulate
 
 from msd_spark.catalogue.embeddings import Embedded
-from msd_spark.catalogue.raw_features import read_raw_features, standardise
-from msd_spark.catalogue.traits import Traits, read_traits
+from msd_spark.catalogue.raw_features import COLUMNS, SCHEMA, WITH_SEGMENTS, arrange, feature_batches, standardise
+from msd_spark.catalogue.traits import BAGS, LANGUAGES, Traits, language_batches, read_traits, read_words
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.exact import nearest_of_all
 from msd_spark.neighbours.exclusions import Exclusions
@@ -20,6 +22,7 @@ from msd_spark.neighbours.settings import NeighbourSettings
 from msd_spark.neighbours.space import Space
 from msd_spark.neighbours.space_metrics import agreement, clusters, probe
 from msd_spark.spark.session import progress
+from msd_spark.spark.tables import map_table
 
 QUERIES = 10_000
 """Songs of the seeded sample whose neighbours, among all songs, are evaluated."""
@@ -36,14 +39,24 @@ def measure(
 ) -> dict[str, Any]:
     """Return the metrics of a run's space for ``_quality.json``."""
     with progress(session, "neighbours: traits and raw features"):
-        traits = read_traits(session, warehouse, embedded.track_ids, run, settings.label_set)
-        songs = session.read.parquet(warehouse.address("songs"))
-        raw, present = read_raw_features(songs, embedded.track_ids)
+        languages = _languages(session, warehouse)
+        traits = read_traits(warehouse, embedded.track_ids, run, settings.label_set, languages)
+        features = map_table(session, warehouse, "songs", COLUMNS, feature_batches, SCHEMA, WITH_SEGMENTS)
+        raw, present = arrange(features.toPandas(), embedded.track_ids)
     spaces = {EMBEDDING: space, RAW: Space.of(standardise(raw), "euclidean")}
     return metrics_of(spaces, traits, settings.k, settings.seed) | {
         "label_set": traits.label_set,
         "songs_without_raw_features": int((~present).sum()),
     }
+
+
+def _languages(session: SparkSession, warehouse: Warehouse) -> pd.Series:
+    """Return the language of lyrics by track id; empty without lyrics."""
+    words = read_words(warehouse)
+    if not words:
+        return pd.Series(dtype=object)
+    table = map_table(session, warehouse, "lyrics", BAGS, partial(language_batches, words), LANGUAGES).toPandas()
+    return table.dropna().drop_duplicates("track_id").set_index("track_id")["language"]
 
 
 def metrics_of(spaces: Mapping[str, Space], traits: Traits, k: int, seed: int) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from msd_spark.core.options import Check, Settings, at_least, option
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
+from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 
 TABLE = "neighbours"
 
@@ -52,3 +52,4 @@ class NeighbourSettings(Settings):
     seed: int = option(0, "random seed for samples and the index")
     recall_queries: int = 1000
     """Songs of the seeded sample on which the index's recall is measured."""
+    keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))

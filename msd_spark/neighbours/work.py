@@ -12,11 +12,10 @@ from typing import Any
 
 import faiss
 import numpy as np
-import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 from threadpoolctl import threadpool_limits
 
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.delta import DataFile, TableWriter
 from msd_spark.neighbours.exact import nearest
 from msd_spark.neighbours.exclusions import Exclusions
 from msd_spark.neighbours.index import nearest_by_index
@@ -48,11 +47,11 @@ def write_neighbours(
     track_ids: np.ndarray,
     index: faiss.IndexIVFFlat | None,
     settings: NeighbourSettings,
-    staging: str,
+    writer: TableWriter,
 ) -> tuple[int, int]:
     """Write ``neighbours/RUN``; return the number of rows, and of songs with fewer than k.
 
-    The search is exact without an index. `staging` is a folder for the files, for the warehouse's filesystem.
+    The search is exact without an index.
     """
 
     def write(folder: Path) -> None:
@@ -62,11 +61,11 @@ def write_neighbours(
         if index is not None:
             faiss.write_index(index, str(folder / INDEX))
 
-    context, warehouse, k = session.sparkContext, settings.warehouse, settings.k
+    context, destination, k = session.sparkContext, writer.destination, settings.k
     open_songs = partial(_open_songs, ship(context, write), space.metric, space.reach, index is not None)
     size = min(settings.queries_per_task, max(1, -(-len(space) // context.defaultParallelism)))
 
-    def work(block: int) -> tuple[int, int]:
+    def work(block: int) -> tuple[DataFile, int]:
         space, exclusions, track_ids, index = open_songs()
         rows = np.arange(block * size, min((block + 1) * size, len(space)))
         faiss.omp_set_num_threads(1)
@@ -77,12 +76,10 @@ def write_neighbours(
             else:
                 neighbours = nearest_by_index(space, index, vectors, rows, k, exclusions)
         table = neighbours.rows(track_ids, block * size)
-        target = Warehouse(warehouse)
-        with target.finished_file(f"{staging}/part-{block:06d}.parquet") as unfinished:
-            pq.write_table(table, unfinished, filesystem=target.filesystem, compression="zstd")
-        return table.num_rows, int((neighbours.places[:, -1] < 0).sum())
+        return destination.write(block, table), int((neighbours.places[:, -1] < 0).sum())
 
     blocks = -(-len(space) // size)
     with progress(session, "neighbours: songs"):
-        counts: Any = np.sum(context.parallelize(range(blocks), blocks).map(work).collect(), axis=0)
-    return int(counts[0]), int(counts[1])
+        written = context.parallelize(range(blocks), blocks).map(work).collect()
+    writer.add(file for file, _ in written)
+    return sum(file.rows for file, _ in written), sum(short for _, short in written)

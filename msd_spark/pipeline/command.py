@@ -11,7 +11,7 @@ import tomli_w
 
 from msd_spark.core.formatting import with_interval
 from msd_spark.core.revision import code_revision
-from msd_spark.core.runs import METRICS, RUNS
+from msd_spark.core.runs import METRICS, run_file
 from msd_spark.core.summary import SUMMARIES
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.pipeline.records import FOLDER
@@ -38,10 +38,7 @@ def write_settings(warehouse: Warehouse, plan: Plan, words: list[str]) -> None:
     """Write the options to ``pipeline/RUN.toml``, in the form that ``--settings`` reads."""
     typed = " ".join(shlex.join(words).split())  # a comment is one line
     header = f"# msd-spark pipeline {typed}\n# code {code_revision() or 'without revision'}\n"
-    path = warehouse.path(FOLDER, f"{plan.options.run}.toml")
-    warehouse.filesystem.create_dir(warehouse.path(FOLDER), recursive=True)
-    with warehouse.finished_file(path) as unfinished, warehouse.filesystem.open_output_stream(unfinished) as sink:
-        sink.write((header + tomli_w.dumps(plan.content())).encode())
+    warehouse.write_file((header + tomli_w.dumps(plan.content())).encode(), FOLDER, f"{plan.options.run}.toml")
 
 
 def result_lines(warehouse: Warehouse, run_name: str) -> list[str]:
@@ -56,7 +53,7 @@ def result_lines(warehouse: Warehouse, run_name: str) -> list[str]:
         f" + {ingest['duplicates']:,} duplicates; {score['embeddings']:,} embeddings",
         "examples  " + ", ".join(f"{dataset[split]:,} {split}" for split in ("train", "validation", "test")),
     ]
-    test = warehouse.read_json(RUNS, run_name, METRICS).get("test") or {}
+    test = warehouse.read_json(*run_file(warehouse, run_name, METRICS)).get("test") or {}
     for name, title in (("accuracy", "accuracy"), ("macro_f1", "macro F1")):
         candidates = [who for who in ("model", "logistic", "majority") if name in test.get(who, {})]
         if candidates:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msd_spark.core import provenance
 from msd_spark.core.command_line import parse, words_of
 from msd_spark.core.data_folder import DataFolder
 from msd_spark.core.errors import UserError
@@ -180,7 +181,9 @@ def run_stage(stage: Stage, command: list[str], record: Record, plan: Plan, ware
     started = time.monotonic()
     # TensorFlow stays out of this process, which holds the Spark session.
     if command[0] == "msd-spark" and (stage.verb.script or "").startswith("jobs/"):
-        stage.verb.function()(parse(stage.verb.settings_class(), command[2:], stage.verb))
+        settings = parse(stage.verb.settings_class(), command[2:], stage.verb)
+        with provenance.running(stage.verb.name, command[2:], getattr(settings, "keep_versions", 0)):
+            stage.verb.function()(settings)
     else:
         run_command(command)
     seconds = time.monotonic() - started

@@ -14,11 +14,11 @@ from itertools import accumulate
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as sf
 
 from msd_spark.core.data_folder import DataFolder
+from msd_spark.core.delta import TableWriter
 from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import PLAYS, POPULARITY, REJECTED
@@ -82,7 +82,7 @@ def read_inputs(settings: PlaysSettings) -> Inputs:
     else:
         warehouse = Warehouse(settings.warehouse)
         warehouse.require("songs")
-        pairs = pq.read_table(warehouse.path("songs"), columns=PAIR, filesystem=warehouse.filesystem).to_pandas()
+        pairs = warehouse.read_table(PAIR, "songs").to_pandas()
     return Inputs(choose_tracks(pairs.dropna(), mismatches), ranges, len(mismatches), rejected)
 
 
@@ -164,19 +164,22 @@ def write_tables(
     session: SparkSession, inputs: Inputs, lines: pd.DataFrame, accepted: pd.DataFrame, warehouse: Warehouse
 ) -> pd.DataFrame:
     """Write all tables; return one row per track, with `TRACK_SUMS`."""
-    with warehouse.replacing("plays") as plays, warehouse.replacing("popularity") as popularity:
+    with (
+        warehouse.overwriting(PLAYS, "plays") as plays,
+        warehouse.overwriting(POPULARITY, "popularity") as popularity,
+        warehouse.overwriting(REJECTED, "rejected", f"stage={VERB}") as rejected,
+    ):
         with progress(session, "plays: writing"):
-            tracks = write_plays(session, inputs.ranges, accepted, warehouse, plays)
+            tracks = write_plays(session, inputs.ranges, accepted, plays)
         check_written(accepted, tracks)
-        ranked = pa.Table.from_pandas(rank_tracks(tracks)[POPULARITY.names], POPULARITY, preserve_index=False)
-        pq.write_table(ranked, f"{popularity}/part-0.parquet", filesystem=warehouse.filesystem, compression="zstd")
-        with warehouse.replacing("rejected", f"stage={VERB}") as rejected, progress(session, "plays: rejected lines"):
-            write_rejected(session, inputs, lines, warehouse, rejected)
+        popularity.write(pa.Table.from_pandas(rank_tracks(tracks)[POPULARITY.names], POPULARITY, preserve_index=False))
+        with progress(session, "plays: rejected lines"):
+            write_rejected(session, inputs, lines, rejected)
     return tracks
 
 
 def write_plays(
-    session: SparkSession, ranges: list[ByteRange], accepted: pd.DataFrame, warehouse: Warehouse, staging: str
+    session: SparkSession, ranges: list[ByteRange], accepted: pd.DataFrame, writer: TableWriter
 ) -> pd.DataFrame:
     """Read the triplets again and write ``plays/``; return one row per track (`TRACK_SUMS`).
 
@@ -192,23 +195,20 @@ def write_plays(
     of_user = sf.row_number().over(Window.partitionBy("user_id").orderBy("track_id"))
     counted = pairs.withColumn("users", (of_user == 1).cast("long")).withColumn("listeners", sf.lit(1).cast("long"))
     ordered = counted.sortWithinPartitions("user_id", "track_id")
-    return write_parts(ordered, warehouse, staging, PLAYS, TRACK_SUMS)
+    return write_parts(ordered, writer, PLAYS, TRACK_SUMS)
 
 
-def write_rejected(
-    session: SparkSession, inputs: Inputs, lines: pd.DataFrame, warehouse: Warehouse, staging: str
-) -> None:
+def write_rejected(session: SparkSession, inputs: Inputs, lines: pd.DataFrame, writer: TableWriter) -> None:
     """Write the rejected lines, those of the triplets with their numbers in the file."""
     lines_before = [0, *accumulate(lines["lines"].tolist())]
     with_rejected = {part: lines_before[part.number] for part in inputs.ranges if lines["rejected"][part.number]}
     if with_rejected:
         frame = read_rejected(session, with_rejected)
-        written = write_parts(frame, warehouse, staging, REJECTED, Sums("reason", ("lines",)))
+        written = write_parts(frame, writer, REJECTED, Sums("reason", ("lines",)))
         if int(written["lines"].sum()) != int(lines["rejected"].sum()):
             raise UserError("the file changed while it was read; run the job again")
     if inputs.rejected or not with_rejected:
-        table = pa.Table.from_pylist([dataclasses.asdict(line) for line in inputs.rejected], REJECTED)
-        pq.write_table(table, f"{staging}/side-files.parquet", filesystem=warehouse.filesystem, compression="zstd")
+        writer.write(pa.Table.from_pylist([dataclasses.asdict(line) for line in inputs.rejected], REJECTED))
 
 
 def check_lines(facts: Mapping[str, int]) -> None:

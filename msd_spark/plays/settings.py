@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from msd_spark.core.data_folder import DEFAULT_DATA
-from msd_spark.core.options import Settings, option
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
+from msd_spark.core.options import Settings, at_least, option
+from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 
 
 @dataclass(frozen=True)
@@ -27,3 +27,4 @@ class PlaysSettings(Settings):
     warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
     range_bytes: int = 32 << 20
     """Bytes that each task reads."""
+    keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))

@@ -1,4 +1,4 @@
-"""Files of a report, written into a staging folder of the warehouse."""
+"""Files of a report, written into a new folder of the warehouse."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Folder:
     def write(self, name: str, content: bytes) -> None:
         """Write a file and the folders in its name."""
         if "/" in name:
-            self.warehouse.filesystem.create_dir(f"{self.path}/{name.rsplit('/', 1)[0]}", recursive=True)
+            self.warehouse.make_folder(f"{self.path}/{name.rsplit('/', 1)[0]}")
         with self.warehouse.filesystem.open_output_stream(f"{self.path}/{name}") as sink:
             sink.write(content)
         self.sizes[name] = len(content)

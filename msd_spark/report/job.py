@@ -36,6 +36,14 @@ SONG_COLUMNS = (
 )  # fmt: skip
 """Columns of ``tables/songs.csv``."""
 
+OPEN = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>msd-spark report</title>
+<script>location.replace("{folder}/index.html" + location.hash)</script>
+<noscript><meta http-equiv="refresh" content="0; url={folder}/index.html"></noscript></head>
+<body><a href="{folder}/index.html">Open the report</a></body></html>
+"""
+"""The page that opens the current report: it is replaced in one step."""
+
 MOST_DRAWN_SONGS = 20
 """Maximum number of songs of ``--show`` whose chroma and timbre ``--figures`` saves."""
 
@@ -61,8 +69,8 @@ def make_report(settings: ReportSettings) -> Summary:
     songs = read_songs(sources)
     shown = songs.table.iloc[_rows_shown(songs.table, settings)].reset_index(drop=True)
     sections, absent = make_sections(sources)
-    with warehouse.replacing(REPORTS, name) as staging:
-        folder = Folder(warehouse, staging)
+    with warehouse.replacing_folder(REPORTS, name) as new:
+        folder = Folder(warehouse, new.path)
         segments = _write_songs(folder, sources, shown, settings)
         n_users = 0
         if RECOMMENDATIONS in sections:
@@ -78,6 +86,7 @@ def make_report(settings: ReportSettings) -> Summary:
             for file, image in chart_files(every, browser).items():
                 folder.write(f"figures/{file}", image)
         _write_html(folder, sources, songs, len(shown), sections, absent)
+        new.pointer = "index.html", OPEN.format(folder=new.names[-1]).encode()
     summary.facts |= {
         "run": name,
         "songs": len(songs.table),

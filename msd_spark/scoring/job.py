@@ -16,22 +16,19 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from msd_spark.catalogue.known_tracks import NO_LYRICS, known_tracks
+from msd_spark.core.delta import logical_name
 from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import write_rejections
-from msd_spark.core.revision import code_revision
 from msd_spark.core.schemas import EMBEDDINGS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.scoring.plan import PLANNED, ScorePlan, plan_scores
-from msd_spark.scoring.settings import REVISIONS_FILE, STAGE, STATE_FILE, TABLE, ScoreSettings
+from msd_spark.scoring.settings import STAGE, STATE_FILE, TABLE, ScoreSettings
 from msd_spark.scoring.slices import SONGS_PER_SLICE, Slice, slice_songs
 from msd_spark.scoring.state import ScoredRows, ScoreState
 from msd_spark.scoring.trained_run import TrainedRun, usable_run
-from msd_spark.scoring.work import PLAN, ScoredSlice, score_slice
+from msd_spark.scoring.work import ScoredSlice, Work, score_slice
 from msd_spark.spark.session import progress, share_out, start_spark, worker_errors
-
-NO_SONGS = "no-songs.parquet"
-"""File of a table without rows, so that it has a schema."""
 
 
 def run(settings: ScoreSettings) -> None:
@@ -109,32 +106,23 @@ def write(
     settings: ScoreSettings,
     state: ScoreState,
 ) -> list[ScoredSlice]:
-    """Write the planned table; return the result of each task's slices."""
-    with warehouse.replacing(TABLE, run.name) as staging:
-        with pq.ParquetWriter(f"{staging}/{PLAN}", PLANNED, filesystem=warehouse.filesystem) as writer:
+    """Write the planned rows; return the result of each task's slices. Files of unchanged slices stay in the table."""
+    with warehouse.overwriting(EMBEDDINGS, TABLE, run.name) as writer:
+        files = {logical_name(file.name): file for file in writer.base.files} if writer.base else {}
+        writer.kept = [files[plan.songs.slices[number].name] for number in plan.copies]
+        plan_file = writer.scratch("plan.parquet")
+        with pq.ParquetWriter(plan_file, PLANNED, filesystem=warehouse.filesystem) as plan_writer:
             for table in plan.planned():
-                writer.write_table(table, row_group_size=max(1, table.num_rows))
-        for number in plan.copies:
-            name = plan.songs.slices[number].name
-            warehouse.filesystem.copy_file(warehouse.path(TABLE, run.name, name), f"{staging}/{name}")
-        written = run_tasks(session, warehouse, run, plan, settings, staging)
+                plan_writer.write_table(table, row_group_size=max(1, table.num_rows))
+        earlier = {name: warehouse.path(TABLE, run.name, file.name) for name, file in files.items()}
+        written = run_tasks(session, warehouse, run, plan, settings, Work(writer.destination, plan_file, earlier))
+        warehouse.filesystem.delete_file(plan_file)
         n_planned, n_done = sum(len(plan.rows(number)) for number in plan.tasks), sum(part.songs for part in written)
         if n_planned != n_done:
             raise UserError(f"{n_planned} songs planned and {n_done} scored; run msd-spark score again")
-        folder = staging.removeprefix(warehouse.root + "/")
-        warehouse.write_json(revisions(warehouse, run, plan), folder, REVISIONS_FILE)
-        warehouse.write_json(asdict(with_rejections(state, plan, written)), folder, STATE_FILE)
-        if not plan.copies and not any(part.scored + part.kept for part in written):
-            pq.write_table(EMBEDDINGS.empty_table(), f"{staging}/{NO_SONGS}", filesystem=warehouse.filesystem)
+        writer.add(part.file for part in written if part.file)
+        writer.write_json(asdict(with_rejections(state, plan, written)), STATE_FILE)
     return written
-
-
-def revisions(warehouse: Warehouse, run: TrainedRun, plan: ScorePlan) -> dict[str, str | None]:
-    """Return the revision of the code that wrote each file; a copied file keeps its own."""
-    exists = warehouse.exists(TABLE, run.name, REVISIONS_FILE)
-    previous = warehouse.read_json(TABLE, run.name, REVISIONS_FILE) if exists else {}
-    copied = {name: previous.get(name) for name in (plan.songs.slices[number].name for number in plan.copies)}
-    return dict(sorted((copied | dict.fromkeys((item.name for item in plan.slices()), code_revision())).items()))
 
 
 def run_tasks(
@@ -143,7 +131,7 @@ def run_tasks(
     run: TrainedRun,
     plan: ScorePlan,
     settings: ScoreSettings,
-    staging: str,
+    paths: Work,
 ) -> list[ScoredSlice]:
     """Score the slices of the plan in Spark's workers."""
     context = session.sparkContext
@@ -152,7 +140,7 @@ def run_tasks(
     run_on_worker, count = context.broadcast(run), context.accumulator(0)
 
     def work(task: list[tuple[int, Slice]]) -> list[ScoredSlice]:
-        results = [score_slice(number, item, run_on_worker.value, staging, settings) for number, item in task]
+        results = [score_slice(number, item, run_on_worker.value, paths, settings) for number, item in task]
         count.add(sum(part.songs for part in results))
         return results
 

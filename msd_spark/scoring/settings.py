@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from msd_spark.core.options import REQUIRED, OptionError, Settings, at_least, option
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
+from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 
 STAGE = "score"
 TABLE = "embeddings"
 
 STATE_FILE = "_scored.json"
-"""File in the table's folder that records the inputs of the table; Spark, pandas and pyarrow ignore it."""
-
-REVISIONS_FILE = "_revisions.json"
-"""File next to it: maps each file of the table to the revision of the code that wrote it."""
+"""Side file of the table that records its inputs."""
 
 RUN_HELP = "finished run (models/NAME); by default the one that finished last"
 
@@ -40,6 +37,7 @@ class ScoreSettings(Settings):
         None, "with --songs: number of nearest songs to print (default: 5)", metavar="K", check=at_least(0)
     )
     output: str | None = option(None, "with --songs: write the rows to a Parquet file", metavar="FILE")
+    keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))
 
     def __post_init__(self) -> None:
         """Check each option, and that those of loose song files come with ``--songs``."""

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from msd_spark.catalogue.songs import READERS
+from msd_spark.core.delta import logical_name
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import EMBEDDING_FLAGS, EMBEDDINGS
 from msd_spark.core.warehouse import Warehouse
@@ -36,7 +37,7 @@ class ScoreState:
     @classmethod
     def read(cls, warehouse: Warehouse, run: str) -> ScoreState | None:
         """Return the state of ``embeddings/RUN``, None if there is none."""
-        if not (warehouse.is_complete(TABLE, run) and warehouse.exists(TABLE, run, STATE_FILE)):
+        if not warehouse.exists(TABLE, run, STATE_FILE):
             return None
         return cls(**warehouse.read_json(TABLE, run, STATE_FILE))
 
@@ -77,7 +78,7 @@ class ScoredRows:
         table = pa.concat_tables([EMBEDDINGS.empty_table().select(columns), *tables])
         return cls(
             table["track_id"].combine_chunks(),
-            tuple(path.rsplit("/", 1)[-1] for path in paths),
+            tuple(logical_name(path.rsplit("/", 1)[-1]) for path in paths),
             np.repeat(np.arange(len(tables)), [part.num_rows for part in tables]),
             {name: table[name].to_numpy() > 0 for name in EMBEDDING_FLAGS},
         )

@@ -2,42 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from msd_spark.core.arrow import write_row_group
+from msd_spark.core.arrow import one_row_group
+from msd_spark.core.delta import DataFile, Destination
 from msd_spark.core.errors import UserError
 from msd_spark.core.features import lyric_columns, song_columns
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import EMBEDDING_FLAGS, EMBEDDINGS
-from msd_spark.core.warehouse import UNFINISHED, Warehouse
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.scoring.model import Scores, ScoringModel, embedding_rows, model_of_process
 from msd_spark.scoring.plan import rejection
-from msd_spark.scoring.settings import TABLE, ScoreSettings
+from msd_spark.scoring.settings import ScoreSettings
 from msd_spark.scoring.slices import SONGS_PER_SLICE, Slice
 from msd_spark.scoring.song_features import song_features
 from msd_spark.scoring.trained_run import TrainedRun
-
-PLAN = f"{UNFINISHED}plan.parquet"
-"""Name of the plan in the staging folder, with one row group per task; it is removed when the table is complete."""
 
 NOT_FINITE_SCORES = "not_finite_scores"
 """Reason for which a song with features has no row: the output of the model is not finite."""
 
 
 @dataclass(frozen=True)
+class Work:
+    """What all tasks share.
+
+    Attributes
+    ----------
+    destination : Destination
+        The new files of the table.
+    plan : str
+        Path of the plan, with one row group per task.
+    earlier : mapping
+        Path of each file of the existing table, by the name of its slice.
+    """
+
+    destination: Destination
+    plan: str
+    earlier: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class ScoredSlice:
-    """Counts of rows scored now, kept from before, and with lyrics; and the refused songs."""
+    """Counts of rows scored now, kept from before, and with lyrics; the refused songs; the file, None without rows."""
 
     scored: int
     kept: int
     with_lyrics: int
     refused: list[Rejection]
+    file: DataFile | None
 
     @property
     def songs(self) -> int:
@@ -45,43 +64,43 @@ class ScoredSlice:
         return self.scored + self.kept + len(self.refused)
 
 
-def score_slice(number: int, item: Slice, run: TrainedRun, staging: str, settings: ScoreSettings) -> ScoredSlice:
+def score_slice(number: int, item: Slice, run: TrainedRun, paths: Work, settings: ScoreSettings) -> ScoredSlice:
     """Score the planned songs of a slice and write its file, in the order of ``songs/``.
 
     `number` is the row group of the plan. `settings` has the number of threads, and an address of the warehouse that is
     valid in a worker. It is an error if ``songs/`` changed after the plan was made.
     """
     warehouse = Warehouse(settings.warehouse)
-    with warehouse.filesystem.open_input_file(f"{staging}/{PLAN}") as source:
+    with warehouse.filesystem.open_input_file(paths.plan) as source:
         plan = pq.ParquetFile(source).read_row_group(number)
     keep = plan["keep"].to_numpy()
     to_keep, to_score = plan.filter(pa.array(keep)), plan.filter(pa.array(~keep))
     tables: list[pa.Table] = []
     refused: list[Rejection] = []
     if to_keep.num_rows:
-        tables.append(_kept_rows(warehouse, item, run, to_keep))
+        tables.append(_kept_rows(warehouse, paths.earlier[item.name], to_keep))
     if to_score.num_rows:
         model = model_of_process(run, settings.batch, settings.threads or 1)
         scored, refused = _scored_rows(warehouse, item, run, to_score, model)
         tables.append(scored)
     rows = pa.concat_tables(tables)
     rows = rows.take(pc.index_in(plan["track_id"], value_set=rows["track_id"].combine_chunks()).drop_null())
+    file = None
     if rows.num_rows:
-        write_rows(warehouse, rows, f"{staging}/{item.name}")
+        file = paths.destination.write(item.name.removesuffix(".parquet"), rows, **file_options(rows))
     n_with_lyrics = int(pc.sum(rows["has_lyrics"]).as_py() or 0)
-    return ScoredSlice(to_score.num_rows - len(refused), to_keep.num_rows, n_with_lyrics, refused)
+    return ScoredSlice(to_score.num_rows - len(refused), to_keep.num_rows, n_with_lyrics, refused, file)
 
 
-def write_rows(warehouse: Warehouse, rows: pa.Table, path: str) -> None:
-    """Write rows of ``embeddings/RUN`` to a file of one row group."""
+def file_options(rows: pa.Table) -> dict[str, Any]:
+    """Return the options of `pyarrow.parquet.write_table` for rows of ``embeddings/RUN``."""
     # Outputs of tanh and softmax hardly ever repeat, so a dictionary of them would be discarded.
-    dictionary = ["predicted_genre", "run", *EMBEDDING_FLAGS]
-    write_row_group(warehouse, rows, path, compression="zstd", dictionary=dictionary)
+    return one_row_group(rows, compression="zstd", dictionary=["predicted_genre", "run", *EMBEDDING_FLAGS])
 
 
-def _kept_rows(warehouse: Warehouse, item: Slice, run: TrainedRun, plan: pa.Table) -> pa.Table:
+def _kept_rows(warehouse: Warehouse, path: str, plan: pa.Table) -> pa.Table:
     """Return rows of the existing table, with the flags of the plan."""
-    with warehouse.filesystem.open_input_file(warehouse.path(TABLE, run.name, item.name)) as source:
+    with warehouse.filesystem.open_input_file(path) as source:
         rows = pq.ParquetFile(source).read().cast(EMBEDDINGS)
     rows = rows.take(pc.index_in(plan["track_id"], value_set=rows["track_id"].combine_chunks()))
     for name in EMBEDDING_FLAGS:

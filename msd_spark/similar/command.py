@@ -152,7 +152,7 @@ def search(
         space = Space.of(catalogue.vectors, metric)
         arguments = (space.vectors[row][None], np.array([row]), k, Exclusions.of(catalogue.songs, exclude))
         if record.get("metric") == metric and record["embeddings"] == catalogue.fingerprint:
-            index = read_index(warehouse.filesystem, warehouse.path(TABLE, run, INDEX_FILE))
+            index = read_index(warehouse.filesystem, warehouse.file(TABLE, run, INDEX_FILE))
             neighbours = nearest_by_index(space, index, *arguments)
         else:
             if record.get("metric") == metric:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from tabulate import tabulate
 
 from msd_spark.catalogue.names import display_name
@@ -13,7 +14,7 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.scoring.settings import TABLE, ScoreSettings
 from msd_spark.scoring.trained_run import TrainedRun, usable_run
-from msd_spark.scoring.work import write_rows
+from msd_spark.scoring.work import file_options
 from msd_spark.similar.command import Catalogue, search, table
 from msd_spark.similar.playlist import one_line
 from msd_spark.similar.song_files import embed_song_files
@@ -85,6 +86,6 @@ def write_output(rows: pa.Table, location: str) -> None:
     target = Warehouse(folder if slash else ".")
     try:
         target.filesystem.create_dir(target.root, recursive=True)
-        write_rows(target, rows, target.path(name))
+        pq.write_table(rows, target.path(name), filesystem=target.filesystem, **file_options(rows))
     except OSError as error:
         raise UserError(f"--output {location} cannot be written: {' '.join(str(error).split())}") from None

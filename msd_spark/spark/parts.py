@@ -16,8 +16,8 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
+from msd_spark.core.delta import DataFile, Destination, TableWriter
 from msd_spark.core.schemas import spark_schema
-from msd_spark.core.warehouse import Warehouse
 from msd_spark.spark.session import ArrowFunction
 
 ROWS_PER_GROUP = 1 << 18
@@ -40,45 +40,54 @@ class Sums:
         return pa.schema([pa.field(self.key, pa.string()), *(pa.field(name, pa.int64()) for name in self.columns)])
 
 
-def write_parts(frame: DataFrame, warehouse: Warehouse, staging: str, schema: pa.Schema, sums: Sums) -> pd.DataFrame:
-    """Write each partition of a frame as one Parquet file; return the sums per value of the key.
+FILE = "\0"
+"""Prefix of the keys of files: their counts are summed with the others, so each file is counted once."""
 
-    The frame is in the row order of the files, with the columns of `schema` and of `sums`; `staging` is from
-    `Warehouse.replacing`.
+SIZE, ROWS = "bytes of the file", "rows of the file"
+
+
+def write_parts(frame: DataFrame, writer: TableWriter, schema: pa.Schema, sums: Sums) -> pd.DataFrame:
+    """Write each partition of a frame as one Parquet file, add the files, and return the sums per value of the key.
+
+    The frame is in the row order of the files, with the columns of `schema` and of `sums`.
     """
     columns = list(dict.fromkeys([*schema.names, *sums.schema.names]))
-    writer = _part_writer(warehouse.address(), staging, schema, sums)
-    tallied = frame.select(*columns).mapInArrow(writer, spark_schema(sums.schema))
-    totals = tallied.groupBy(sums.key).agg(*(sf.sum(name).alias(name) for name in sums.columns)).toPandas()
-    if not any(info.path.endswith(".parquet") for info in warehouse.list_files(staging)):
-        pq.write_table(schema.empty_table(), f"{staging}/{part_name(0)}", filesystem=warehouse.filesystem)
-    return totals
+    counted = [*sums.columns, SIZE, ROWS]
+    tallied = frame.select(*columns).mapInArrow(
+        _part_writer(writer.destination, schema, sums), spark_schema(_with_files(sums))
+    )
+    totals = tallied.groupBy(sums.key).agg(*(sf.sum(name).alias(name) for name in counted)).toPandas()
+    is_file = totals[sums.key].str.startswith(FILE, na=False)
+    files = totals[is_file].sort_values(sums.key)
+    for key, size, rows in files[[sums.key, SIZE, ROWS]].itertuples(index=False):
+        writer.add([DataFile(key.removeprefix(FILE), int(size), int(rows))])
+    return totals.loc[~is_file, sums.schema.names].reset_index(drop=True)
 
 
-def part_name(number: int) -> str:
-    """Return the name of a table's file."""
-    return f"part-{number:05d}.parquet"
+def _with_files(sums: Sums) -> pa.Schema:
+    return pa.schema([*sums.schema, pa.field(SIZE, pa.int64()), pa.field(ROWS, pa.int64())])
 
 
-def _part_writer(uri: str, staging: str, schema: pa.Schema, sums: Sums) -> ArrowFunction:
-    """Return the function that writes a partition and yields its sums."""
+def _part_writer(destination: Destination, schema: pa.Schema, sums: Sums) -> ArrowFunction:
+    """Return the function that writes a partition and yields its sums and its file."""
 
     def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         context = TaskContext.get()
-        path = f"{staging}/{part_name(context.partitionId() if context else 0)}"
-        totals = sums.schema.empty_table()
+        totals, n_rows = sums.schema.empty_table(), 0
+        file = writer = None
         with ExitStack() as stack:
-            writer = None
             for rows in _in_groups(batches):
                 if writer is None:
-                    warehouse = Warehouse(uri)
-                    unfinished = stack.enter_context(warehouse.finished_file(path))
-                    writer = stack.enter_context(
-                        pq.ParquetWriter(unfinished, schema, filesystem=warehouse.filesystem, compression="zstd")
-                    )
+                    file = stack.enter_context(destination.create(context.partitionId() if context else 0))
+                    writer = stack.enter_context(pq.ParquetWriter(file.sink, schema, compression="zstd"))
                 writer.write_table(rows.select(schema.names).cast(schema), row_group_size=ROWS_PER_GROUP)
-                totals = _add(totals, rows, sums)
-        yield from totals.combine_chunks().to_batches()
+                totals, n_rows = _add(totals, rows, sums), n_rows + rows.num_rows
+        result = _with_files(sums)
+        zeros = pa.array([0] * totals.num_rows, pa.int64())
+        yield from pa.table([*totals.columns, zeros, zeros], schema=result).combine_chunks().to_batches()
+        if file is not None:
+            row = [FILE + file.name, *(0 for _ in sums.columns), file.size, n_rows]
+            yield pa.RecordBatch.from_arrays([pa.array([value]) for value in row], schema=result)
 
     return write
 

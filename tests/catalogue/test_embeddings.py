@@ -54,5 +54,5 @@ def test_wrong_tables_are_refused(rows: pa.Table, message: str) -> None:
 
 
 def test_a_missing_table_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="embeddings/r is missing or incomplete; run msd-spark score first"):
+    with pytest.raises(UserError, match="embeddings/r is missing; run msd-spark score first"):
         read_embeddings(Warehouse(str(tmp_path)), "r")

@@ -7,7 +7,8 @@ import pytest
 
 from msd_spark.catalogue.genres import displayed_genres, label_set_of
 from msd_spark.core.errors import UserError
-from msd_spark.core.schemas import LABELS
+from msd_spark.core.runs import DATASET_FILE
+from msd_spark.core.schemas import EXAMPLES, LABELS
 from msd_spark.core.warehouse import Warehouse
 
 ROWS = [("TRA", "Rap", "cd2"), ("TRA", "Hip Hop", "magd"), ("TRB", "Jazz", "magd")]
@@ -25,7 +26,8 @@ def warehouse(tmp_path: Path) -> Warehouse:
 
 def test_genres_are_of_the_label_set_that_the_run_was_trained_on(warehouse: Warehouse) -> None:
     warehouse.write_json({"dataset": {"name": "d"}}, "models", "run", "metadata.json")
-    warehouse.write_json({"label_set": "magd"}, "dataset", "d", "metadata.json")
+    with warehouse.overwriting(EXAMPLES, "dataset", "d", partition_by="split") as writer:
+        writer.write_json({"label_set": "magd"}, DATASET_FILE)
     assert label_set_of(warehouse, "run") == "magd"
     assert displayed_genres(warehouse, "run").to_dict() == {"TRA": "Hip Hop", "TRB": "Jazz"}
     assert displayed_genres(warehouse, "run", "cd2").to_dict() == {"TRA": "Rap"}

@@ -81,7 +81,7 @@ def test_a_track_whose_tags_are_all_unknown_has_an_empty_list(warehouse: Warehou
 
 
 def test_a_needed_table_that_is_missing_is_named_with_its_command(warehouse: Warehouse) -> None:
-    with pytest.raises(UserError, match="popularity is missing or incomplete; run msd-spark plays first"):
+    with pytest.raises(UserError, match="popularity is missing; run msd-spark plays first"):
         SideTables(warehouse, TRACKS, frozenset({"popularity"})).popularity()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 
+from msd_spark.catalogue import traits
 from msd_spark.catalogue.languages import FEWEST_WORDS, LANGUAGES, lyric_language
 
 BAGS = {
@@ -52,3 +54,15 @@ def test_the_languages_are_those_that_the_identifier_knows() -> None:
 
     known = LanguageIdentifier.from_pickled_model(MODEL_FILE).nb_classes
     assert set(LANGUAGES) <= set(known)
+
+
+def test_lyrics_have_the_language_of_their_words_and_null_if_it_is_unknown() -> None:
+    words = dict(enumerate(BAGS["es"].split(), 1))
+    bags = {
+        "track_id": ["TRA", "TRB"],
+        "word_indices": [list(words), [len(words) + 1]],
+        "word_counts": [[2] * len(words), [9]],
+    }
+    (batch,) = traits.language_batches(words, pa.table(bags).to_batches())
+    assert batch.schema.equals(traits.LANGUAGES)
+    assert batch.to_pylist() == [{"track_id": "TRA", "language": "es"}, {"track_id": "TRB", "language": None}]

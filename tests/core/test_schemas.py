@@ -79,13 +79,18 @@ def test_spark_has_the_same_columns_and_nulls(name: str) -> None:
     assert spark.names == arrow.names
     assert [field.nullable for field in spark] == [field.nullable for field in arrow]
     strings = {
-        "string": pa.string(),
-        "int": pa.int32(),
-        "bigint": pa.int64(),
-        "float": pa.float32(),
-        "double": pa.float64(),
+        pa.string(): "string",
+        pa.int32(): "int",
+        pa.int64(): "bigint",
+        pa.float32(): "float",
+        pa.float64(): "double",
     }
-    kinds = [field.type.value_type if pa.types.is_list(field.type) else field.type for field in arrow]
-    spelt = [field.dataType.simpleString() for field in spark]
-    assert [strings[name.removeprefix("array<").removesuffix(">")] for name in spelt] == kinds
-    assert [name.startswith("array<") for name in spelt] == [pa.types.is_list(kind) for kind in arrow.types]
+
+    def spelt(kind: pa.DataType) -> str:
+        if pa.types.is_list(kind):
+            return f"array<{spelt(kind.value_type)}>"
+        if pa.types.is_struct(kind):
+            return f"struct<{','.join(f'{field.name}:{spelt(field.type)}' for field in kind)}>"
+        return strings[kind]
+
+    assert [field.dataType.simpleString() for field in spark] == [spelt(kind) for kind in arrow.types]

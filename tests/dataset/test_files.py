@@ -12,15 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msd_spark.core.arrow import rows_to_lists
+from msd_spark.core.delta import DataFile, Destination, logical_name
 from msd_spark.core.schemas import EXAMPLES, VECTOR, Geometry, examples_schema
-from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.files import (
     PLANNED,
     ExampleForm,
     assemble,
     feature_moments,
     normalisation,
-    part_name,
     write_file,
 )
 
@@ -59,10 +58,12 @@ def test_rows_become_lists_of_their_numbers(n_rows: int, shape: list[int]) -> No
     assert made.to_pylist() == [row.ravel().tolist() for row in rows]
 
 
-def test_names_of_files_sort_as_their_numbers_do() -> None:
-    names = [part_name(number) for number in (0, 9, 10, 123_456)]
+def test_names_of_files_sort_as_their_numbers_do(tmp_path: Path) -> None:
+    destination = Destination(str(tmp_path), "0123abcd")
+    table = assemble(TWO, SEGMENTS, ExampleForm(SMALL))
+    names = [write_file(destination, table, "test", number).name for number in (0, 9, 10, 12_345)]
     assert names == sorted(names)
-    assert names[2] == "part-000010.parquet"
+    assert logical_name(names[2]) == "test/part-00010.parquet"
 
 
 def test_moments_leave_out_padding_and_absent_lyrics() -> None:
@@ -179,9 +180,10 @@ def test_a_slice_of_the_plan_makes_its_rows() -> None:
 
 def test_a_file_is_one_row_group_of_floats_that_cannot_be_null(tmp_path: Path) -> None:
     table = assemble(TWO, SEGMENTS, ExampleForm(SMALL))
-    write_file(Warehouse(str(tmp_path)), table, str(tmp_path / part_name(0)))
-    file = pq.ParquetFile(tmp_path / "part-000000.parquet")
+    written = write_file(Destination(str(tmp_path), "0123abcd"), table, "train", 0)
+    assert written == DataFile(written.name, (tmp_path / written.name).stat().st_size, 2, "train")
+    file = pq.ParquetFile(tmp_path / written.name)
     assert file.num_row_groups == 1
     assert file.read().equals(table)
     assert file.schema_arrow.field("chroma").type == VECTOR
-    assert [path.name for path in tmp_path.iterdir()] == ["part-000000.parquet"]
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")] == [written.name]

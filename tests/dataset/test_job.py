@@ -1,18 +1,24 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable, QueryBuilder
 from pyspark.sql import SparkSession
 
+from msd_spark.catalogue.songs import read_songs
+from msd_spark.core.delta import LOG, logical_name
 from msd_spark.core.errors import UserError
+from msd_spark.core.runs import DATASET_FILE
 from msd_spark.core.schemas import EXAMPLES, GEOMETRY, SPLITS, Geometry, examples_schema
 from msd_spark.core.summary import Summary
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.warehouse import TableFiles, Warehouse
 from msd_spark.dataset.job import make_dataset
 from msd_spark.dataset.settings import DatasetSettings
 from msd_spark.dataset.splits import SplitRule
@@ -32,14 +38,12 @@ from tests.support.submitted import submitted
 
 @pytest.fixture(scope="module")
 def examples(warehouse: Warehouse) -> pd.DataFrame:
-    parts = [
-        pq.read_table(warehouse.path("dataset", "genre", split)).to_pandas().assign(split=split) for split in SPLITS
-    ]
+    parts = [warehouse.read_split(EXAMPLES.names, "genre", split).to_pandas().assign(split=split) for split in SPLITS]
     return pd.concat(parts, ignore_index=True)
 
 
 def test_examples_hold_the_songs_segments(warehouse: Warehouse, examples: pd.DataFrame) -> None:
-    songs = pq.read_table(warehouse.path("songs")).to_pandas().set_index("track_id")
+    songs = warehouse.read_table(None, "songs").to_pandas().set_index("track_id")
     for row in examples.to_dict("records"):
         song = songs.loc[row["track_id"]]
         assert row["n_segments"] == min(song["n_segments"], 300)
@@ -50,10 +54,10 @@ def test_examples_hold_the_songs_segments(warehouse: Warehouse, examples: pd.Dat
 
 
 def test_labels_lyrics_and_counts_are_the_sources(warehouse: Warehouse, examples: pd.DataFrame) -> None:
-    metadata = warehouse.read_json("dataset", "genre", "metadata.json")
-    labels = pq.read_table(warehouse.path("labels"), filters=[("label_set", "=", "cd1")]).to_pandas()
+    metadata = warehouse.read_json("dataset", "genre", DATASET_FILE)
+    labels = warehouse.read_table(None, "labels", filter=pc.field("label_set") == "cd1").to_pandas()
     labels = labels.set_index("track_id")["genre"]
-    lyrics = pq.read_table(warehouse.path("lyrics")).to_pandas().set_index("track_id")["lyric_vector"]
+    lyrics = warehouse.read_table(None, "lyrics").to_pandas().set_index("track_id")["lyric_vector"]
     assert [metadata["labels"][index] for index in examples["genre_index"]] == labels[examples["track_id"]].tolist()
     for row in examples.to_dict("records"):
         if row["has_lyrics"]:
@@ -73,7 +77,7 @@ def test_labels_lyrics_and_counts_are_the_sources(warehouse: Warehouse, examples
 
 
 def test_no_artist_and_no_song_is_in_two_splits(warehouse: Warehouse, examples: pd.DataFrame) -> None:
-    songs = pq.read_table(warehouse.path("songs"), columns=["track_id", "song_id", "artist_id"]).to_pandas()
+    songs = warehouse.read_table(["track_id", "song_id", "artist_id"], "songs").to_pandas()
     joined = examples[["track_id", "split", "artist_group"]].merge(songs, on="track_id")
     for key in ("artist_group", "artist_id", "song_id"):
         assert len(joined[[key, "split"]].drop_duplicates()) == joined[key].nunique()
@@ -82,7 +86,7 @@ def test_no_artist_and_no_song_is_in_two_splits(warehouse: Warehouse, examples: 
 
 
 def test_files_are_the_plans_units(warehouse: Warehouse) -> None:
-    metadata = warehouse.read_json("dataset", "genre", "metadata.json")
+    metadata = warehouse.read_json("dataset", "genre", DATASET_FILE)
     for split in SPLITS:
         on_disk = {Path(info.path).name for info in warehouse.list_files(warehouse.path("dataset", "genre", split))}
         assert on_disk == {file["name"] for file in metadata["files"][split]}
@@ -92,8 +96,15 @@ def test_files_are_the_plans_units(warehouse: Warehouse) -> None:
             assert opened.schema_arrow.names == EXAMPLES.names
 
 
+def test_delta_engines_read_the_split_of_each_example(warehouse: Warehouse, examples: pd.DataFrame) -> None:
+    engine = QueryBuilder().register("examples", DeltaTable(warehouse.path("dataset", "genre")))
+    rows = engine.execute("select track_id, split from examples").read_all()
+    splits = zip(rows["track_id"].to_pylist(), rows["split"].to_pylist(), strict=True)
+    assert sorted(splits) == sorted(zip(examples["track_id"], examples["split"], strict=True))
+
+
 def test_normalisation_is_of_the_train_split_alone(warehouse: Warehouse, examples: pd.DataFrame) -> None:
-    statistics = warehouse.read_json("dataset", "genre", "metadata.json")["normalisation"]
+    statistics = warehouse.read_json("dataset", "genre", DATASET_FILE)["normalisation"]
     train = examples[examples["split"] == "train"]
     rows = np.concatenate(
         [row["timbre"].reshape(-1, 12)[: row["n_segments"]] for row in train.to_dict("records")]
@@ -156,7 +167,7 @@ def small(tmp_path: Path) -> Warehouse:
 def make(spark: SparkSession, warehouse: Warehouse, **others: Any) -> tuple[Summary, dict[str, Any], pd.DataFrame]:
     """Make a dataset; return its summary, its metadata and its rows."""
     summary = make_dataset(spark, DatasetSettings(warehouse.root, min_examples=2, **others))
-    metadata = warehouse.read_json("dataset", "genre", "metadata.json")
+    metadata = warehouse.read_json("dataset", "genre", DATASET_FILE)
     parts = []
     for split in SPLITS:
         for file in metadata["files"][split]:
@@ -214,9 +225,27 @@ def test_all_options_together(spark: SparkSession, small: Warehouse) -> None:
     assert "rows after balancing" in summary.facts
     assert ["with", "lyrics", "30", "30"] in [line.split() for line in summary.table().splitlines()]
 
-    content = {info.path: Path(info.path).read_bytes() for info in small.list_files(small.path("dataset"))}
-    make(spark, small, **options)
-    assert content == {info.path: Path(info.path).read_bytes() for info in small.list_files(small.path("dataset"))}
+    content = files_by_name(small)
+    orphan = Path(small.path("dataset", "genre", "train", "part-00000-0123456789abcdef.parquet"))
+    orphan.write_bytes(b"left by a job that was killed")
+    _, again, _ = make(spark, small, **options)
+    assert content == files_by_name(small)
+    assert without_files(metadata) == without_files(again)
+    assert not orphan.exists()
+
+
+def files_by_name(warehouse: Warehouse) -> dict[str, bytes]:
+    """Return the content of all data files in the folder of the dataset, by their names without the random part."""
+    folder = Path(warehouse.path("dataset", "genre"))
+    paths = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.parquet") if LOG not in path.parts}
+    content = {logical_name(name): path.read_bytes() for name, path in paths.items()}
+    assert len(content) == len(paths)
+    return content
+
+
+def without_files(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata with only the rows of the files, whose names are random."""
+    return metadata | {"files": {split: [file["rows"] for file in files] for split, files in metadata["files"].items()}}
 
 
 def test_only_segments_are_required_by_default(
@@ -258,6 +287,22 @@ def test_a_song_that_links_artists_moves_only_them_and_is_reported(spark: SparkS
     assert any("new songs joined" in text for text in summary.details["warnings"])
 
 
+def test_a_job_whose_songs_change_meanwhile_leaves_the_dataset_as_it_was(
+    spark: SparkSession, small: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_and_replace(warehouse: Warehouse) -> tuple[pd.DataFrame, TableFiles]:
+        tracks, files = read_songs(warehouse)
+        write_songs(warehouse, catalogue())
+        return tracks, files
+
+    make(spark, small)
+    content = {info.path: Path(info.path).read_bytes() for info in small.list_files(small.path("dataset"))}
+    monkeypatch.setattr("msd_spark.dataset.job.read_songs", read_and_replace)
+    with pytest.raises(UserError, match="and 0 written: songs/ changed meanwhile"):
+        make(spark, small)
+    assert content == {info.path: Path(info.path).read_bytes() for info in small.list_files(small.path("dataset"))}
+
+
 def test_split_lists_decide_the_splits(spark: SparkSession, small: Warehouse, tmp_path: Path) -> None:
     lists = {"train": range(0, 30), "validation": range(30, 35), "test": range(35, 50)}
     paths = tuple(str(tmp_path / f"{split}.txt") for split in SPLITS)
@@ -274,7 +319,7 @@ def test_split_lists_decide_the_splits(spark: SparkSession, small: Warehouse, tm
     # Artists 0-19 have three songs each, 0-59; the lists cut them at 30, 35 and 50.
     assert summary.facts["artist groups in several lists"] == 20
     assert any("leak artists" in text for text in summary.details["warnings"])
-    refused = pq.read_table(small.path("rejected", "stage=dataset"), partitioning=None).to_pylist()
+    refused = small.read_table(None, "rejected", "stage=dataset").to_pylist()
     assert {(row["reason"], row["detail"]) for row in refused} == {("bad_id", "no id")}
 
     Path(paths[2]).write_text(track(1) + "\n")
@@ -294,8 +339,10 @@ def test_a_warehouse_in_an_object_store_has_the_same_dataset(
     with submitted(*command, log=tmp_path / "log", environment=store.environment()) as job:
         job.succeed()
         assert "dataset: no example of" not in job.said()
-    make(spark, small, require=("genre",))
-    for info in small.list_files(small.path("dataset")):
-        key = f"w/{Path(info.path).relative_to(small.root)}"
-        assert store.get("datasets", key) == Path(info.path).read_bytes(), key
-    assert not [key for key in store.keys("datasets") if "_staging" in key]
+    _, metadata, _ = make(spark, small, require=("genre",))
+    files = store.contents("datasets", "w/dataset/genre/")
+    remote = {logical_name(name): content for name, content in files.items() if name.startswith(SPLITS)}
+    assert remote == files_by_name(small)
+    (side_file,) = [name for name in files if not name.startswith((*SPLITS, f"{LOG}/"))]
+    assert side_file.endswith(DATASET_FILE)
+    assert without_files(json.loads(files[side_file])) == without_files(metadata)

@@ -50,14 +50,14 @@ def test_missing_tables_count_as_empty(warehouse: Warehouse) -> None:
 @pytest.mark.parametrize(
     ("options", "job"),
     [
-        ({"require": ("lyrics",)}, "lyrics is missing or incomplete; run msd-spark lyrics first"),
-        ({"require": ("genre",)}, "labels is missing or incomplete; run msd-spark labels first"),
-        ({"require": ("tags",)}, "tags is missing or incomplete; run msd-spark labels first"),
-        ({"require": ("listens",)}, "popularity is missing or incomplete; run msd-spark plays first"),
-        ({"require": ("factors",)}, "factors is missing or incomplete; run msd-spark factors first"),
-        ({"tags": 5}, "tag_counts is missing or incomplete; run msd-spark labels first"),
-        ({"factors": True}, "factors is missing or incomplete; run msd-spark factors first"),
-        ({"most_popular": 5}, "popularity is missing or incomplete; run msd-spark plays first"),
+        ({"require": ("lyrics",)}, "lyrics is missing; run msd-spark lyrics first"),
+        ({"require": ("genre",)}, "labels is missing; run msd-spark labels first"),
+        ({"require": ("tags",)}, "tags is missing; run msd-spark labels first"),
+        ({"require": ("listens",)}, "popularity is missing; run msd-spark plays first"),
+        ({"require": ("factors",)}, "factors is missing; run msd-spark factors first"),
+        ({"tags": 5}, "tag_counts is missing; run msd-spark labels first"),
+        ({"factors": True}, "factors is missing; run msd-spark factors first"),
+        ({"most_popular": 5}, "popularity is missing; run msd-spark plays first"),
     ],
 )
 def test_a_missing_table_is_named_with_its_command(warehouse: Warehouse, options: dict[str, object], job: str) -> None:

@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from msd_spark.catalogue.songs import read_songs
+from msd_spark.core.delta import DataFile
+from msd_spark.core.schemas import SONGS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.selection import join, narrow
@@ -28,8 +30,10 @@ def real(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
         parse_song(path.read_bytes(), path.stem) | {"source": path.name, "member": None}
         for path in sorted((sample / "songs").rglob("*.h5"))
     ]
-    with warehouse.replacing("songs") as staging, songs_writer(f"{staging}/part-0.parquet") as writer:
-        writer.write_batch(songs_to_batch(songs))
+    with warehouse.overwriting(SONGS, "songs") as table:
+        with table.destination.create(0) as file, songs_writer(file.sink) as writer:
+            writer.write_batch(songs_to_batch(songs))
+        table.add([DataFile(file.name, file.size, len(songs))])
     cd1 = str(sample / "tagtraum" / "msd_tagtraum_cd1.cls")
     make_labels(LabelsSettings(cd1=cd1, warehouse=warehouse.root), Summary("labels"))
     bags = set()

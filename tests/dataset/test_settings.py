@@ -100,9 +100,9 @@ def test_inputs_are_checked_before_spark_starts(tmp_path: Path) -> None:
             check_inputs(warehouse, DatasetSettings(warehouse.root, **options))
         return str(caught.value)
 
-    assert refusal() == f"table {tmp_path}/songs is missing or incomplete; run msd-spark ingest first"
+    assert refusal() == f"table {tmp_path}/songs is missing; run msd-spark ingest first"
     write_songs(warehouse, [song(1)])
-    assert refusal() == f"table {tmp_path}/labels is missing or incomplete; run msd-spark labels first"
+    assert refusal() == f"table {tmp_path}/labels is missing; run msd-spark labels first"
     assert "run msd-spark lyrics first" in refusal(require=("lyrics",))
     write_popularity(warehouse, [track(1)])
     check_inputs(warehouse, DatasetSettings(warehouse.root))
@@ -121,6 +121,6 @@ def test_a_bare_command_without_tables_writes_nothing(
         run_verb("dataset", [])
     assert caught.value.code == 2
     assert capsys.readouterr().err == (
-        f"dataset: table {tmp_path}/warehouse/songs is missing or incomplete; run msd-spark ingest first\n"
+        f"dataset: table {tmp_path}/warehouse/songs is missing; run msd-spark ingest first\n"
     )
     assert not list(tmp_path.iterdir())

@@ -1,21 +1,25 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from msd_spark.catalogue.songs import read_songs
+from msd_spark.core.delta import Destination, logical_name
 from msd_spark.core.errors import UserError
-from msd_spark.core.schemas import GEOMETRY, SPLITS
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.schemas import GEOMETRY, SONGS, SPLITS
+from msd_spark.core.warehouse import TableFiles, Warehouse
 from msd_spark.dataset import shuffle as example_shuffle
 from msd_spark.dataset.balance import BalanceRule
-from msd_spark.dataset.files import ExampleForm, part_name
+from msd_spark.dataset.files import ExampleForm
 from msd_spark.dataset.job import check_written, planned_tables
 from msd_spark.dataset.plan import FileRule, plan_examples
 from msd_spark.dataset.selection import join
@@ -38,19 +42,20 @@ def shuffled(
         genre=pd.Series(range(len(tracks))).mod(3).map({1: "Rap", 2: "Rap"}), number=np.arange(len(tracks))
     )
     plan = plan_examples(tracks, ["Rap"], SplitRule((0.5, 0.2, 0.3)), FileRule(4, 1), balance)
-    staging = Path(warehouse.root, "staging")
-    for split in SPLITS:
-        (staging / split).mkdir(parents=True)
-    target = Target(warehouse.root, str(staging), ExampleForm(GEOMETRY))
+    folder = Path(warehouse.root, "examples")
+    folder.mkdir()
+    target = Target(
+        warehouse.root, Destination(str(folder), "0123abcd"), str(folder / "_plan.parquet"), ExampleForm(GEOMETRY)
+    )
     bundle, bundles = bundle_files(plan, 100)
-    write_plan(warehouse, planned_tables(plan, bundle, joined), target.staging)
+    write_plan(warehouse, planned_tables(plan, bundle, joined), target.plan)
     messages = [message for task in reading_tasks(plan, bundle, files) for message in read_task(task, target)]
     written = [
         outcome
         for number, of_bundle in enumerate(bundles)
         for outcome in write_bundle(number, of_bundle, [one for one in messages if one[0] == number], target)
     ]
-    return plan, pd.DataFrame(written), staging
+    return plan, pd.DataFrame(written), folder
 
 
 @pytest.mark.parametrize("bundle_bytes", [1, 1000, 10**9])
@@ -63,10 +68,11 @@ def test_every_row_reaches_its_place(
     write_songs(
         warehouse, [song(number, lengths[number]) for number in np.random.default_rng(0).permutation(40).tolist()]
     )
-    plan, written, staging = shuffled(warehouse, bundle_bytes, balance, monkeypatch)
+    plan, written, folder = shuffled(warehouse, bundle_bytes, balance, monkeypatch)
     check_written(plan, written)
-    for file, rows in plan.groupby(plan["split"] + "/" + plan["file"].map(part_name)):
-        examples = pq.read_table(staging / str(file)).to_pylist()
+    names: dict[Any, str] = {(row["split"], row["file"]): row["written"].name for row in written.to_dict("records")}
+    for file, rows in plan.groupby(["split", "file"]):
+        examples = pq.read_table(folder / names[file]).to_pylist()
         assert [row["track_id"] for row in examples] == rows["track_id"].tolist()
         assert [row["genre_index"] for row in examples] == rows["genre_index"].tolist()
         for row in examples:
@@ -78,7 +84,7 @@ def test_every_row_reaches_its_place(
             assert row["chroma"] == chroma.tolist()
             assert row["timbre"] == (-chroma).tolist()
     n_files = len(plan[["split", "file"]].drop_duplicates())
-    assert len(list(staging.rglob("part-*.parquet"))) == n_files
+    assert len(list(folder.rglob("part-*.parquet"))) == n_files
     # Only the train split is measured for the normalisation, each track once.
     train = written[written["split"] == "train"]
     tracks = plan[(plan["split"] == "train") & (plan["copy"] == 0)]["track_id"]
@@ -86,14 +92,30 @@ def test_every_row_reaches_its_place(
     assert written[written["split"] != "train"]["chroma"].isna().all()
 
 
-def test_songs_that_changed_meanwhile_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    warehouse = Warehouse(str(tmp_path))
+def replace_table(warehouse: Warehouse, files: TableFiles) -> None:
     write_songs(warehouse, [song(number) for number in range(20)])
+
+
+def replace_a_file(warehouse: Warehouse, files: TableFiles) -> None:
+    Path(files.paths[1]).unlink()
+
+
+def replace_a_song(warehouse: Warehouse, files: TableFiles) -> None:
+    rows = pq.read_table(files.paths[1]).to_pylist()
+    pq.write_table(pa.Table.from_pylist([rows[0] | {"track_id": track(99)}, *rows[1:]], SONGS), files.paths[1])
+
+
+@pytest.mark.parametrize(("change", "left"), [(replace_table, 0), (replace_a_file, 13), (replace_a_song, 19)])
+def test_songs_that_changed_meanwhile_are_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Warehouse, TableFiles], None], left: int
+) -> None:
+    warehouse = Warehouse(str(tmp_path))
+    write_songs(warehouse, [song(number) for number in range(20)], per_group=7)
     tracks, files = read_songs(warehouse)
-    write_songs(warehouse, [song(number) for number in (*range(10), 99, *range(11, 20))])
+    change(warehouse, files)
     monkeypatch.setattr("tests.dataset.test_shuffle.read_songs", lambda _: (tracks, files))
     plan, written, _ = shuffled(warehouse, 10**9, BalanceRule(), monkeypatch)
-    with pytest.raises(UserError, match=r"20 rows planned and 19 written: songs/ changed meanwhile"):
+    with pytest.raises(UserError, match=f"20 rows planned and {left} written: songs/ changed meanwhile"):
         check_written(plan, written)
 
 
@@ -122,5 +144,5 @@ def test_row_groups_without_examples_are_not_read(tmp_path: Path) -> None:
     tracks, files = read_songs(warehouse)
     plan = tracks[tracks["track_id"].isin([track(5), track(13)])].assign(split="test", file=0)
     tasks = reading_tasks(plan, np.zeros(2, int), files)
-    rows_read = [(Path(one.path).name, one.row_group, one.track_ids) for task in tasks for one in task]
-    assert rows_read == [("part-0000.parquet", 2, [track(5)]), ("part-0007.parquet", 3, [track(13)])]
+    rows_read = [(logical_name(Path(one.path).name), one.row_group, one.track_ids) for task in tasks for one in task]
+    assert rows_read == [("part-00000.parquet", 2, [track(5)]), ("part-00007.parquet", 3, [track(13)])]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +11,7 @@ from scipy import sparse
 
 from msd_spark.catalogue.embeddings import read_embeddings
 from msd_spark.core.errors import UserError
+from msd_spark.core.runs import METADATA, NEEDED
 from msd_spark.core.schemas import PLAYS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.cold_evaluation import (
@@ -24,6 +23,7 @@ from msd_spark.factors.cold_evaluation import (
 )
 from msd_spark.factors.job import make_factors
 from msd_spark.factors.settings import AlsParameters, ColdSettings, FactorSettings
+from tests.support.dataset_tracks import write_dataset_tracks
 from tests.support.embedded_songs import GENRES, write_embedded_songs
 
 N_USERS = 300
@@ -39,19 +39,21 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     generator = np.random.default_rng(0)
     chance = np.where(np.arange(N_USERS)[:, None] % len(GENRES) == genre, 0.3, 0.04)
     user, song = np.nonzero(generator.random(chance.shape) < chance)
-    rows = [[f"user{number:04}" for number in user], embedded.track_ids[song], generator.geometric(0.5, len(user))]
-    warehouse.write_arrow(pa.table(rows, schema=PLAYS), "plays")
+    listens = [[f"user{number:04}" for number in user], embedded.track_ids[song], generator.geometric(0.5, len(user))]
+    warehouse.write_arrow(pa.table(listens, schema=PLAYS), "plays")
     artist = np.arange(len(embedded)) // 3
-    with warehouse.replacing("dataset", "base") as staging:
-        for name, ours in (("train", artist % 5 < 3), ("validation", artist % 5 == 3), ("test", artist % 5 == 4)):
-            Path(staging, name).mkdir()
-            pq.write_table(pa.table({"track_id": embedded.track_ids[ours]}), f"{staging}/{name}/part-000000.parquet")
+    rows = {"train": artist % 5 < 3, "validation": artist % 5 == 3, "test": artist % 5 == 4}
+    write_dataset_tracks(warehouse, "base", {split: embedded.track_ids[chosen] for split, chosen in rows.items()})
     return warehouse
+
+
+def tracks_of(warehouse: Warehouse, split: str) -> list[str]:
+    return list(warehouse.read_split(["track_id"], "base", split)["track_id"].to_pylist())
 
 
 def write_predictions(warehouse: Warehouse, noise: float) -> None:
     factors = pq.read_table(warehouse.path("factors")).to_pandas().query("kind == 'track'").set_index("id")["factors"]
-    test = pq.read_table(warehouse.path("dataset", "base", "test"))["track_id"].to_pylist()
+    test = tracks_of(warehouse, "test")
     generator = np.random.default_rng(1)
     rows = [
         {
@@ -62,9 +64,10 @@ def write_predictions(warehouse: Warehouse, noise: float) -> None:
         }
         for track in test
     ]
-    folder = Path(warehouse.path("models", "audio", "predictions"))
-    folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist(rows), folder / "test.parquet")
+    with warehouse.replacing_folder("models", "audio") as folder:
+        warehouse.make_folder(f"{folder.path}/predictions")
+        pq.write_table(pa.Table.from_pylist(rows), f"{folder.path}/predictions/test.parquet")
+        folder.point_by_json(METADATA, dict.fromkeys(NEEDED))
 
 
 def test_predicted_factors_are_compared_with_chance_and_the_true_factors(spark: SparkSession, heard: Warehouse) -> None:
@@ -95,11 +98,8 @@ def test_predicted_factors_are_compared_with_chance_and_the_true_factors(spark: 
     assert summary.facts["users"] > 200
 
     # Test songs that took part in the fit are rejected.
-    with heard.replacing("dataset", "base") as staging:
-        for name in ("train", "validation", "test"):
-            Path(staging, name).mkdir()
-            tracks = pq.read_table(heard.path("dataset", "base", "test" if name == "train" else "train"))
-            pq.write_table(tracks, f"{staging}/{name}/part-000000.parquet")
+    train, test = tracks_of(heard, "train"), tracks_of(heard, "test")
+    write_dataset_tracks(heard, "base", {"train": test, "validation": train, "test": train})
     with pytest.raises(UserError, match=r"test songs of audio are train songs of dataset/base"):
         evaluate_cold_songs(spark, settings, "audio")
 

@@ -23,6 +23,7 @@ from msd_spark.factors.held_out import TRAIN, parts_of, split
 from msd_spark.factors.job import make_factors
 from msd_spark.factors.listens import TooFewListensError, keep_frequent, read_listens
 from msd_spark.factors.settings import METADATA_FILE, SEARCH_FILE, AlsParameters, FactorSettings
+from tests.support.dataset_tracks import write_dataset_tracks
 
 PARAMETERS = AlsParameters(rank=6, alpha=8.0, epsilon=0.5, regularisation=0.05, iterations=6)
 USERS, TRACKS, GROUPS = 500, 120, 6
@@ -73,7 +74,7 @@ def test_factors_are_evaluated_and_recommend_tracks(
     tracks, track_factors = factors_of(plays, "track")
     assert users.tolist() == listens.users.tolist()
     assert tracks.tolist() == listens.tracks.tolist()
-    assert {field.name for field in pq.read_schema(plays.path("factors", "tracks.parquet"))} == set(FACTORS.names)
+    assert all(pq.read_schema(path).equals(FACTORS) for path in plays.table_files("factors").paths)
 
     # Spark's last half-step fits users; held-out users are folded in by the same half-step.
     expected = fit_rows(listens.plays, track_factors, PARAMETERS)
@@ -159,10 +160,7 @@ def test_cold_tracks_do_not_affect_the_factors_of_users(spark: SparkSession, pla
     listens = read_listens(plays)
     cold = listens.tracks[::5]
     train = np.setdiff1d(listens.tracks, [*cold, listens.tracks[1]])
-    with plays.replacing("dataset", "songs") as staging:
-        for name, ours in (("train", train), ("validation", cold[:4]), ("test", cold[4:])):
-            Path(staging, name).mkdir()
-            pq.write_table(pa.table({"track_id": ours}), f"{staging}/{name}/part-000000.parquet")
+    write_dataset_tracks(plays, "songs", {"train": train, "validation": cold[:4], "test": cold[4:]})
     settings = FactorSettings(plays.root, PARAMETERS, held_out=0, cold_dataset="songs", blocks=2)
     summary = make_factors(spark, settings)
     assert summary.facts["tracks outside the dataset"] == 1
@@ -176,12 +174,12 @@ def test_cold_tracks_do_not_affect_the_factors_of_users(spark: SparkSession, pla
     assert track_factors[~warm] == pytest.approx(
         fit_rows(fitted_plays[:, ~warm].T.tocsr(), user_factors, PARAMETERS), abs=1e-4
     )
-    with pytest.raises(UserError, match=r"table .*dataset/other is missing or incomplete; run msd-spark dataset"):
+    with pytest.raises(UserError, match=r"table .*dataset/other is missing; run msd-spark dataset"):
         make_factors(spark, FactorSettings(plays.root, PARAMETERS, cold_dataset="other"))
 
 
 def test_missing_or_rare_plays_leave_the_table_unchanged(spark: SparkSession, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"table .*/plays is missing or incomplete; run msd-spark plays first"):
+    with pytest.raises(UserError, match=r"table .*/plays is missing; run msd-spark plays first"):
         make_factors(spark, FactorSettings(str(tmp_path)))
     warehouse = write_plays(tmp_path)
     Warehouse(str(tmp_path)).write_arrow(FACTORS.empty_table(), "factors")
@@ -204,4 +202,4 @@ def test_too_few_plays_remove_the_table_only_if_allowed(tmp_path: Path) -> None:
     summary = make_factors(cast(SparkSession, None), replace(settings, allow_too_few=True))
     assert summary.facts["tracks with factors"] == 0
     assert "no user has 5 tracks" in summary.facts["too few listens"]
-    assert not warehouse.exists("factors")
+    assert not warehouse.is_complete("factors")

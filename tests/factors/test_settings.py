@@ -51,8 +51,8 @@ def test_invalid_values_are_rejected(words: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "/plays is missing or incomplete; run msd-spark plays first"),
-        (["--evaluate-cold"], "/factors is missing or incomplete; run msd-spark factors first"),
+        ([], "/plays is missing; run msd-spark plays first"),
+        (["--evaluate-cold"], "/factors is missing; run msd-spark factors first"),
     ],
 )
 def test_missing_input_is_named_before_a_folder_is_created(

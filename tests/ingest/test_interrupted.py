@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 import pytest
 from pyspark.sql import SparkSession
 
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest.job import ingest
-from msd_spark.ingest.settings import OUTCOMES, WORK, IngestSettings
+from msd_spark.ingest.settings import PENDING, IngestSettings
 from msd_spark.synthetic.run import generate
 from msd_spark.synthetic.settings import SyntheticSettings
 from tests.support.submitted import Submitted, facts, submitted
-from tests.support.tables import assert_same_songs, files, sums
+from tests.support.tables import assert_same_songs, sums
 
 N_SONGS = 600
 EXECUTOR = "CoarseGrainedExecutorBackend"
@@ -34,12 +36,14 @@ def uninterrupted(spark: SparkSession, songs: Path, tmp_path_factory: pytest.Tem
 
 
 def command(songs: Path, uri: Path) -> list[str]:
-    return ["ingest.py", "--songs", str(songs), "--warehouse", str(uri), "--inputs-per-unit", "20"]
+    words = ["--songs", str(songs), "--warehouse", str(uri), "--inputs-per-unit", "20", "--commit-every", "0.2"]
+    return ["ingest.py", *words]
 
 
-def n_outcomes(uri: Path) -> int:
-    folder = uri / OUTCOMES
-    return len(list(folder.glob("[!_]*.json"))) if folder.is_dir() else 0
+def n_kept(uri: Path) -> int:
+    """Return the units that an unfinished ingest has committed."""
+    snapshot = Warehouse(str(uri)).table(PENDING).snapshot()
+    return sum(file.rows for file in snapshot.files) if snapshot else 0
 
 
 def assert_as_if_uninterrupted(uri: Path, uninterrupted: Path) -> None:
@@ -51,10 +55,10 @@ def assert_as_if_uninterrupted(uri: Path, uninterrupted: Path) -> None:
 def test_a_killed_driver_does_not_change_the_result(songs: Path, uninterrupted: Path, tmp_path: Path) -> None:
     uri = tmp_path / "w"
     with submitted(*command(songs, uri), log=tmp_path / "first.log") as first:
-        first.wait_until(lambda: n_outcomes(uri) >= 5)
+        first.wait_until(lambda: n_kept(uri) >= 5)
         first.kill()
-    assert not (uri / "songs" / "_SUCCESS").exists()
-    done = n_outcomes(uri)
+    assert not Warehouse(str(uri)).is_complete("songs")
+    done = n_kept(uri)
     with submitted(*command(songs, uri), log=tmp_path / "second.log") as second:
         second.succeed()
     assert 5 <= done < facts(uri)["units"]
@@ -76,7 +80,7 @@ def executors(job: Submitted) -> list[psutil.Process]:
 def test_a_killed_executor_does_not_change_the_result(songs: Path, uninterrupted: Path, tmp_path: Path) -> None:
     uri = tmp_path / "w"
     with submitted(*command(songs, uri), log=tmp_path / "log", master="local-cluster[2,1,1024]") as job:
-        job.wait_until(lambda: n_outcomes(uri) >= 3)
+        job.wait_until(lambda: n_kept(uri) >= 3)
         victim = executors(job)[0]
         victim.kill()
         job.succeed()
@@ -86,22 +90,21 @@ def test_a_killed_executor_does_not_change_the_result(songs: Path, uninterrupted
     assert_as_if_uninterrupted(uri, uninterrupted)
 
 
-def test_a_second_ingest_is_refused_while_the_first_is_running(
-    songs: Path, uninterrupted: Path, tmp_path: Path
-) -> None:
+def test_two_ingests_at_once_end_with_the_union(songs: Path, uninterrupted: Path, tmp_path: Path) -> None:
     uri = tmp_path / "w"
-    with submitted(*command(songs, uri), log=tmp_path / "first.log") as first:
-        first.wait_until(lambda: n_outcomes(uri) >= 1)
-        suspended = first.processes()
-        for process in suspended:
-            process.suspend()  # slow, but alive
-        with submitted(*command(songs, uri), log=tmp_path / "second.log") as second:
-            assert second.status() == 2
-        assert f"ingest: another ingest is running on {uri} (process " in second.said()
-        assert "Traceback" not in second.said()
-        assert len(list((uri / WORK).glob("lock-*.json"))) == 1
-        for process in suspended:
-            process.resume()
-        first.succeed()
-    assert files(uri)
-    assert_as_if_uninterrupted(uri, uninterrupted)
+    halves: list[list[str]] = [[], []]
+    for number, path in enumerate(sorted(songs.rglob("*.h5"))):
+        halves[number % 2].append(str(path))
+    jobs = []
+    with ExitStack() as stack:
+        for number, paths in enumerate(halves):
+            manifest = tmp_path / f"{number}.txt"
+            manifest.write_text("\n".join(paths))
+            words = ["ingest.py", "--manifest", str(manifest), "--warehouse", str(uri), "--inputs-per-unit", "20"]
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            jobs.append(stack.enter_context(submitted(*words, log=folder / "log")))
+        for job in jobs:
+            job.succeed()
+    assert_same_songs(uri, uninterrupted)
+    assert sums(uri) == (N_SONGS, N_SONGS, 0, 0)

@@ -19,7 +19,7 @@ from msd_spark.core.summary import Summary
 from msd_spark.core.track_ids import song_path
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest import job
-from msd_spark.ingest.settings import WORK, IngestSettings
+from msd_spark.ingest.settings import PENDING, IngestSettings
 from msd_spark.synthetic.run import generate
 from msd_spark.synthetic.settings import SyntheticSettings
 from tests.support.tables import assert_same_songs, files, ledger, rejected, songs, sums
@@ -276,7 +276,7 @@ def test_a_rerun_repeats_nothing(ingest: Ingest, packed: Path, shelf: Path, tmp_
     assert again.facts["units done before"] == again.facts["units"] == first.facts["units"]
     assert files(uri) == before
     assert (ledger(uri), rejected(uri)) == tables
-    assert not (uri / WORK).exists()
+    assert not (uri / PENDING).exists()
 
 
 def test_changes_are_read_and_the_rest_is_left_alone(ingest: Ingest, packed: Path, shelf: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from msd_spark.core.command_line import run_verb
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import LABELS, TAG_COUNTS, TAGS
 from msd_spark.core.summary import Summary
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.labels import job, tags
 from msd_spark.labels.lastfm_archives import plan_tasks
 from msd_spark.labels.settings import LabelsSettings
@@ -54,7 +55,8 @@ def test_the_full_official_label_files_are_read(sample: Path, tmp_path: Path) ->
     facts, details = summary.facts, summary.details["label_sets"]
     assert (facts["tracks in cd1"], facts["rejected"]) == (133_676, 0)
     table = pq.read_table(tmp_path / "labels").to_pandas()
-    assert pq.read_schema(tmp_path / "labels" / "part-0.parquet").equals(LABELS)
+    (path,) = Warehouse(str(tmp_path)).table_files("labels").paths
+    assert pq.read_schema(path).equals(LABELS)
     cd1 = table[table["label_set"] == "cd1"]
     assert (cd1["minority_genre"].isna().sum(), cd1["minority_genre"].notna().sum()) == (98_149, 35_527)
     assert "New Age" in set(cd1["genre"])

@@ -30,8 +30,8 @@ TITLE = 'a\ttab, a\nline, a \\n that is none, "quotes"\r and <script>'
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """Thirty songs; the neighbours of each are the next two, and one is not on the map."""
     tables = write_embedded_songs(tmp_path_factory.mktemp("export"), n=SONGS)
-    ids = sorted(pq.read_table(tables.path("songs"), columns=["track_id"])["track_id"].to_pylist())
-    songs = pq.read_table(tables.path("songs")).sort_by("track_id")
+    ids = sorted(tables.read_table(["track_id"], "songs")["track_id"].to_pylist())
+    songs = tables.read_table(None, "songs").sort_by("track_id")
     titles = [TITLE, None, *songs["title"].to_pylist()[2:]]
     songs = songs.set_column(songs.schema.get_field_index("title"), "title", pa.array(titles))
     tables.write_arrow(songs, "songs")
@@ -83,7 +83,7 @@ def test_tensorboard_reads_the_projectors_files(exported: tuple[Path, dict[str, 
     configured = text_format.Parse((folder / "projector_config.pbtxt").read_text(), configuration).embeddings
     assert [item.tensor_name for item in configured] == ["tiny"]
     read = plugin._read_tensor_tsv_file(str(folder / configured[0].tensor_path))
-    embedded = pq.read_table(warehouse.path("embeddings", "tiny")).sort_by("track_id")
+    embedded = warehouse.read_table(None, "embeddings", "tiny").sort_by("track_id")
     np.testing.assert_array_equal(read, np.array(embedded["embedding"].to_pylist(), np.float32))
     text = (folder / configured[0].metadata_path).read_bytes().decode()
     header, *lines = text.removesuffix("\n").split("\n")

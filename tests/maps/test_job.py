@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from msd_spark.core.errors import UserError
@@ -15,14 +14,14 @@ from msd_spark.core.schemas import EMBEDDINGS, MAPS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.maps.job import make_map, read_songs
-from msd_spark.maps.settings import MapSettings
+from msd_spark.maps.settings import FITTED_FILE, MAP_FILE, VECTORS_FILE, MapSettings
 from tests.support.embedded_songs import write_embedded_songs
 
 SONGS, SAMPLE = 200, 80
 
 
 def read_map(warehouse: Warehouse, run: str = "tiny") -> dict[str, tuple[float, float, bool]]:
-    table = pq.read_table(warehouse.path("maps", run), filesystem=warehouse.filesystem)
+    table = warehouse.read_table(None, "maps", run)
     assert table.schema.equals(MAPS)
     rows = table.to_pylist()
     assert [row["track_id"] for row in rows] == sorted(row["track_id"] for row in rows)
@@ -30,7 +29,7 @@ def read_map(warehouse: Warehouse, run: str = "tiny") -> dict[str, tuple[float, 
 
 
 def embeddings(warehouse: Warehouse) -> pa.Table:
-    return pq.read_table(warehouse.path("embeddings", "tiny"), partitioning=None).sort_by("track_id")
+    return warehouse.read_table(None, "embeddings", "tiny").sort_by("track_id")
 
 
 def with_vectors(table: pa.Table, vectors: list[np.ndarray | None]) -> pa.Table:
@@ -110,10 +109,10 @@ def test_new_songs_are_placed_and_others_stay(growing: tuple[Warehouse, pa.Table
 
 def test_map_without_new_songs_is_not_written(mapped: tuple[Warehouse, Summary]) -> None:
     warehouse, _ = mapped
-    marker = Path(warehouse.path("maps", "tiny", "_SUCCESS")).stat().st_mtime_ns
+    before = warehouse.snapshot("maps", "tiny")
     facts = run(warehouse).facts
     assert (facts["map"], facts["stayed"], facts["placed"]) == ("kept", SONGS, 0)
-    assert Path(warehouse.path("maps", "tiny", "_SUCCESS")).stat().st_mtime_ns == marker
+    assert warehouse.snapshot("maps", "tiny") == before
 
 
 def test_the_same_songs_and_seed_give_the_same_bytes(
@@ -122,9 +121,12 @@ def test_the_same_songs_and_seed_give_the_same_bytes(
     warehouse, whole = growing
     warehouse.write_arrow(whole, "embeddings", "tiny")
     run(warehouse, perplexity=15.0, refit=True)
-    for name in ("part-0.parquet", "_fitted.parquet", "_vectors.parquet", "_map.json"):
-        files = [Path(one.path("maps", "tiny", name)).read_bytes() for one in (warehouse, mapped[0])]
-        assert files[0] == files[1], name
+    contents = []
+    for one in (warehouse, mapped[0]):
+        (rows,) = one.table_files("maps", "tiny").paths
+        side_files = (one.file("maps", "tiny", name) for name in (FITTED_FILE, VECTORS_FILE, MAP_FILE))
+        contents.append([Path(path).read_bytes() for path in (rows, *side_files)])
+    assert contents[0] == contents[1]
 
 
 def test_song_with_a_changed_embedding_is_placed_again(growing: tuple[Warehouse, pa.Table]) -> None:
@@ -164,7 +166,7 @@ def test_options_that_differ_from_the_map_are_rejected(mapped: tuple[Warehouse, 
 
 def test_damaged_map_is_rejected(growing: tuple[Warehouse, pa.Table]) -> None:
     warehouse, _ = growing
-    path = Path(warehouse.path("maps", "tiny", "_map.json"))
+    path = Path(warehouse.file("maps", "tiny", MAP_FILE))
     metadata = json.loads(path.read_text())
     path.write_text(json.dumps(metadata | {"fingerprint": "0"}))
     with pytest.raises(UserError, match="the files of maps/tiny do not match; make a new map by --refit"):
@@ -183,7 +185,7 @@ def test_songs_without_an_embedding_are_rejected(everything: Warehouse, tmp_path
     facts = run(warehouse).facts
     assert (facts["songs"], facts["without an embedding"]) == (38, 2)
     assert len(read_map(warehouse)) == 38
-    rejected = pq.read_table(warehouse.path("rejected", "stage=maps"), partitioning=None).to_pylist()
+    rejected = warehouse.read_table(None, "rejected", "stage=maps").to_pylist()
     ids = table["track_id"].to_pylist()
     assert [(row["member"], row["reason"]) for row in rejected] == [(ids[0], "no_embedding"), (ids[3], "not_finite")]
 
@@ -219,9 +221,7 @@ def test_embeddings_of_one_direction_are_rejected(everything: Warehouse, tmp_pat
 
 
 def test_missing_embeddings_are_named(tmp_path: Path) -> None:
-    with pytest.raises(
-        UserError, match=r"table .*/embeddings/tiny is missing or incomplete; run msd-spark score first"
-    ):
+    with pytest.raises(UserError, match=r"table .*/embeddings/tiny is missing; run msd-spark score first"):
         run(Warehouse(str(tmp_path)))
 
 

@@ -58,7 +58,7 @@ def test_missing_input_is_named_before_a_folder_is_created(
     assert not list(tmp_path.iterdir())
     warehouse = write_embedded_songs(tmp_path / "warehouse", 12)
     warehouse.write_json({}, "models", "tiny", METADATA)
-    message = "/neighbours/tiny is missing or incomplete; run msd-spark neighbours first"
+    message = "/neighbours/tiny is missing; run msd-spark neighbours first"
     assert message in refusal("--export", "to")
     assert not Path("to").exists()
     assert not warehouse.is_complete("maps", "tiny")

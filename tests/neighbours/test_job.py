@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
 from msd_spark.catalogue.embeddings import read_embeddings
+from msd_spark.core.delta import LOG, logical_name
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import FACTORS, NEIGHBOURS
 from msd_spark.core.warehouse import Warehouse
@@ -43,12 +43,15 @@ def by_hand(warehouse: Warehouse, leave_out: pd.Series | None = None) -> dict[st
 
 
 def table(warehouse: Warehouse) -> pd.DataFrame:
-    return pq.read_table(warehouse.path("neighbours", "tiny")).to_pandas()
+    return warehouse.read_table(None, "neighbours", "tiny").to_pandas()
 
 
 def content(warehouse: Warehouse) -> dict[str, bytes]:
-    folder = Path(warehouse.path("neighbours", "tiny"))
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    """Return the content of all files, by their names without the part that differs between runs."""
+    table = ("neighbours", "tiny")
+    names = {Path(warehouse.file(*table, name)).name: name for name in (INDEX_FILE, SEARCH_FILE)}
+    names |= {file.name: logical_name(file.name) for file in warehouse.snapshot(*table).files}
+    return {names[path.name]: path.read_bytes() for path in Path(warehouse.path(*table)).iterdir() if path.name != LOG}
 
 
 def test_neighbours_do_not_depend_on_the_blocks(spark: SparkSession, songs: Warehouse) -> None:
@@ -62,21 +65,20 @@ def test_neighbours_do_not_depend_on_the_blocks(spark: SparkSession, songs: Ware
     assert (rows.groupby("track_id")["distance"].diff().dropna() >= 0).all()
     first = content(songs)
     assert sorted(first) == [
-        "_SUCCESS",
         INDEX_FILE,
         SEARCH_FILE,
-        *(f"part-{number:06d}.parquet" for number in range(4)),
+        *(f"part-{number:05d}.parquet" for number in range(4)),
     ]
     find_neighbours(spark, settings, "tiny")
     assert content(songs) == first
-    read = spark.read.parquet(songs.address("neighbours", "tiny"))
+    read = spark.read.parquet(*songs.table_files("neighbours", "tiny").paths)
     assert read.columns == NEIGHBOURS.names
     assert read.count() == N * 10
 
 
 def test_songs_of_the_same_artist_are_replaced_by_others(spark: SparkSession, songs: Warehouse) -> None:
     find_neighbours(spark, NeighbourSettings(songs.root, exclude=("same-artist",), quality=False), "tiny")
-    names = pq.read_table(songs.path("songs"), columns=["track_id", "artist_id"]).to_pandas()
+    names = songs.read_table(["track_id", "artist_id"], "songs").to_pandas()
     artists = names.set_index("track_id")["artist_id"]
     neighbours = table(songs).groupby("track_id")["neighbour_id"].apply(list).to_dict()
     assert neighbours == by_hand(songs, artists)
@@ -91,17 +93,15 @@ def test_index_has_the_stated_recall(spark: SparkSession, songs: Warehouse) -> N
     assert search["method"] == "approximate"
     assert search["index"]["recall_at_10"] == pytest.approx(share, abs=0.05)
     assert share > 0.9
-    index = read_index(songs.filesystem, songs.path("neighbours", "tiny", INDEX_FILE))
+    index = read_index(songs.filesystem, songs.file("neighbours", "tiny", INDEX_FILE))
     assert (index.ntotal, index.d, index.nprobe) == (N, 50, search["index"]["lists_looked_into"])
 
 
 def test_missing_and_invalid_embeddings_are_rejected(spark: SparkSession, tmp_path: Path) -> None:
     warehouse = write_embedded_songs(tmp_path, 12)
-    with pytest.raises(
-        UserError, match=r"table .*/embeddings/other is missing or incomplete; run msd-spark score first"
-    ):
+    with pytest.raises(UserError, match=r"table .*/embeddings/other is missing; run msd-spark score first"):
         find_neighbours(spark, NeighbourSettings(warehouse.root), "other")
-    embeddings = pq.read_table(warehouse.path("embeddings", "tiny"))
+    embeddings = warehouse.read_table(None, "embeddings", "tiny")
     rows = embeddings.to_pylist()
     warehouse.write_arrow(embeddings.from_pylist([*rows, rows[0]], embeddings.schema), "embeddings", "tiny")
     with pytest.raises(UserError, match=f"embeddings/tiny has {rows[0]['track_id']} twice"):
@@ -120,12 +120,12 @@ def test_quality_is_compared_with_chance_and_raw_features(
     assert quality["label_set"] == "cd1"
     assert quality["songs_without_raw_features"] == 0
     genre = quality["neighbours_that_share"]["all"]["genre"]["embedding"]
-    sizes = pq.read_table(songs.path("labels")).to_pandas()["genre"].value_counts()
+    sizes = songs.read_table(None, "labels").to_pandas()["genre"].value_counts()
     chance = (sizes * (sizes - 1)).sum() / (N * (N - 1))  # all songs have ten neighbours
     assert genre["chance"] == pytest.approx(chance)
     assert genre["pairs"] == N * 10
     rows = table(songs)
-    by_track = pq.read_table(songs.path("labels")).to_pandas().set_index("track_id")["genre"]
+    by_track = songs.read_table(None, "labels").to_pandas().set_index("track_id")["genre"]
     same = rows["track_id"].map(by_track) == rows["neighbour_id"].map(by_track)
     assert genre["share"] == pytest.approx(same.mean())
     language = quality["neighbours_that_share"]["all"]["language"]["embedding"]
@@ -152,7 +152,7 @@ def test_factors_are_searched_like_embeddings(spark: SparkSession, songs: Wareho
     rows.append({"kind": "user", "id": "someone", "factors": [1.0] * 9})
     songs.write_arrow(pa.Table.from_pylist(rows, FACTORS), "factors")
     find_neighbours(spark, NeighbourSettings(songs.root, space="factors"), "listens")
-    table = pq.read_table(songs.path("neighbours", "listens")).to_pandas()
+    table = songs.read_table(None, "neighbours", "listens").to_pandas()
     assert len(table) == N * 10
     unit = embedded.vectors[:, :9] / np.linalg.norm(embedded.vectors[:, :9], axis=1, keepdims=True)
     cosines = unit @ unit.T
@@ -164,7 +164,5 @@ def test_factors_are_searched_like_embeddings(spark: SparkSession, songs: Wareho
     quality = songs.read_json("neighbours", "listens", QUALITY_FILE)
     genre = quality["neighbours_that_share"]["all"]["genre"]["embedding"]
     assert genre["share"] > genre["chance"] + 0.3
-    with pytest.raises(
-        UserError, match=r"table .*/nowhere/factors is missing or incomplete; run msd-spark factors first"
-    ):
+    with pytest.raises(UserError, match=r"table .*/nowhere/factors is missing; run msd-spark factors first"):
         find_neighbours(spark, NeighbourSettings(f"{songs.root}/nowhere", space="factors"), "listens")

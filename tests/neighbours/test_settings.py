@@ -45,7 +45,7 @@ def test_missing_input_is_named_before_a_folder_is_created(
         return capsys.readouterr().err
 
     assert "no finished run in" in refusal()
-    assert "/factors is missing or incomplete; run msd-spark factors first" in refusal("--space", "factors")
+    assert "/factors is missing; run msd-spark factors first" in refusal("--space", "factors")
     assert not list(tmp_path.iterdir())
     Warehouse("warehouse").write_json({}, "models", "cnn", METADATA)
-    assert "/embeddings/cnn is missing or incomplete; run msd-spark score first" in refusal()
+    assert "/embeddings/cnn is missing; run msd-spark score first" in refusal()

@@ -8,6 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from msd_spark.core.runs import HISTORY, run_file
+from msd_spark.core.warehouse import Warehouse
 from tests.support.launched import Launched, checkpoint, launched
 from tests.support.tiny_dataset import write_tiny_dataset
 
@@ -51,7 +53,8 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
     assert "stage 1 of 1: train: the last run did not finish" in said
     assert "--run killed --resume" in said
     assert f"killed: resumed after {reached.place}" in said
-    history = json.loads((warehouse / "models" / "killed" / "history.json").read_text())
+    history_file = run_file(Warehouse(str(warehouse)), "killed", HISTORY)
+    history = json.loads(warehouse.joinpath(*history_file).read_text())
     assert [epoch["epoch"] for epoch in history] == list(range(1, EPOCHS + 1))
 
     with launched(*words, log=tmp_path / "third") as pipeline:

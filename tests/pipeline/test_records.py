@@ -115,7 +115,8 @@ def test_options_code_and_interruption(plan: Plan) -> None:
 
 
 def test_checkpoints_do_not_change_a_run(plan: Plan) -> None:
-    put(plan, "models/demo/model.keras")
+    put(plan, "models/demo/metadata.json")
+    put(plan, "models/demo/0123456789ab/model.keras")
     record = finished(plan, "score")
     put(plan, "models/demo/_unfinished/checkpoints/last.npz")
     now, outputs = state(plan, "score")

@@ -13,10 +13,11 @@ import pytest
 from msd_spark.core.command_line import parse, run_verb
 from msd_spark.core.errors import UserError
 from msd_spark.core.options import OptionError
+from msd_spark.core.runs import run_file
 from msd_spark.core.verbs import VERBS
 from msd_spark.report.job import make_report
 from msd_spark.report.settings import ReportSettings
-from tests.support.report_data import unpacked
+from tests.support.report_data import current_report, unpacked
 from tests.support.report_listens import N_USERS
 from tests.support.report_run import RUN, write_report_run
 
@@ -64,22 +65,29 @@ def test_missing_inputs_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not Path(warehouse.path("reports")).exists()
 
 
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_a_report_is_reproducible_and_needs_only_a_run_and_its_embeddings(tmp_path: Path) -> None:
     warehouse = write_report_run(tmp_path, 30)
     facts = make_report(ReportSettings(warehouse.root, RUN, heatmaps=3, most_songs=10)).facts
     assert facts["users with recommendations"] == N_USERS
     assert (facts["songs"], facts["songs in the report"], facts["songs with chroma and timbre"]) == (30, 10, 3)
-    folder = Path(warehouse.path("reports", RUN))
-    first = {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    first_folder = current_report(warehouse, RUN)
+    first = files(first_folder)
     assert "10 of 30 songs, sampled by genre" in first["index.html"].decode()
     make_report(ReportSettings(warehouse.root, RUN, heatmaps=3, most_songs=10))
-    assert {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == first
+    folder = current_report(warehouse, RUN)
+    assert files(folder) == first
+    assert warehouse.folders("reports", RUN) == [folder.name] != [first_folder.name]
     for table in ("neighbours", "labels", "ledger", "rejected", "dataset", "factors"):
         warehouse.remove(table)
     for name in ("metrics.json", "history.json", "model.keras", "predictions"):
-        warehouse.remove("models", RUN, name)
+        warehouse.remove(*run_file(warehouse, RUN, name))
     bare = make_report(ReportSettings(warehouse.root, RUN)).facts
     assert bare["sections"] == 0
+    folder = current_report(warehouse, RUN)
     html = (folder / "index.html").read_text()
     assert html.count("<li>") == bare["sections without content"] + 1  # and the map in the menu
     assert json.loads((folder / "metrics.json").read_text())["metrics"] == {}
@@ -94,6 +102,6 @@ def test_a_map_without_some_songs_is_replaced_by_principal_components(tmp_path: 
     assert "lacks 2 of the 30 songs" in make_report(ReportSettings(warehouse.root, RUN)).facts["map"]
     warehouse.write_arrow(pa.Table.from_pandas(table, preserve_index=False), "maps", RUN)
     assert "fitted on 20 songs" in make_report(ReportSettings(warehouse.root, RUN)).facts["map"]
-    script = (Path(warehouse.path("reports", RUN)) / "data" / "songs.js").read_text()
+    script = (current_report(warehouse, RUN) / "data" / "songs.js").read_text()
     songs = json.loads(script.removeprefix('msd.receive("songs",').removesuffix(");\n"))
     np.testing.assert_array_equal(unpacked(songs["y"]), -place)

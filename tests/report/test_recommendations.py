@@ -23,7 +23,7 @@ from msd_spark.report.section import NoContentError
 from msd_spark.report.sections.recommendations import recommendations_section
 from msd_spark.report.settings import ReportSettings
 from tests.support.report_data import restored, unpacked
-from tests.support.report_listens import ELSEWHERE, N_USERS, UNKNOWN
+from tests.support.report_listens import ELSEWHERE, N_USERS, UNKNOWN, replace_table
 from tests.support.report_run import HOSTILE, RUN, write_report_run
 
 NAN = float("nan")
@@ -143,9 +143,10 @@ def test_the_section_has_recommenders_and_neighbours_beside_chance(warehouse: Wa
 def test_missing_tables_are_named(tmp_path: Path) -> None:
     warehouse = write_report_run(tmp_path, 30)
     sources = Sources.open(warehouse, RUN)
-    warehouse.write_json({"embeddings": "others"}, "neighbours", "factors", "_search.json")
-    metadata = warehouse.read_json("factors", "_factors.json")
-    warehouse.write_json(metadata | {"judged": None}, "factors", "_factors.json")
+    neighbours = warehouse.read_table(None, "neighbours", "factors")
+    replace_table(warehouse, neighbours, {"_search.json": {"embeddings": "others"}}, "neighbours", "factors")
+    metadata = warehouse.read_json("factors", "_factors.json") | {"judged": None}
+    replace_table(warehouse, warehouse.read_table(None, "factors"), {"_factors.json": metadata}, "factors")
     section = recommendations_section(sources)
     assert not section.tables
     assert not section.charts

@@ -135,7 +135,12 @@ def test_occlusion_has_one_chart_per_metric_and_one_series_per_input() -> None:
 
 def test_the_columns_of_occlusion_have_different_headings() -> None:
     row = ("lyrics", "Rap", "f1", 4, 2, 0.5, 0.25, -0.25, -0.5, -0.125)
-    sources = SimpleNamespace(name="run", parquet=lambda columns, *names: pd.DataFrame([row], columns=columns))
+    files = {("studies", "run", "newest", "occlusion.parquet"): [row]}
+    sources = SimpleNamespace(
+        name="run",
+        json=lambda *names: {"folder": "newest"} if names == ("studies", "run", "summary.json") else None,
+        parquet=lambda columns, *names: pd.DataFrame(files[names], columns=columns),
+    )
     (table,) = occlusion_section(cast(Sources, sources)).tables
     assert table.rows == (row,)
     assert len(set(table.heads)) == len(table.heads) == len(row)

@@ -7,19 +7,21 @@ from pathlib import Path
 import keras
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from msd_spark.core import provenance
+from msd_spark.core.delta import LOG
 from msd_spark.core.errors import UserError
 from msd_spark.core.features import segment_features
 from msd_spark.core.model_inputs import model_inputs
 from msd_spark.core.revision import code_revision
+from msd_spark.core.runs import run_file
 from msd_spark.core.schemas import EMBEDDING_LAYER, GEOMETRY, LABELS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.scoring.job import score
-from msd_spark.scoring.settings import REVISIONS_FILE, ScoreSettings
+from msd_spark.scoring.settings import STATE_FILE, ScoreSettings
 from tests.support.scoring_runs import GENRES, write_untrained_run
 from tests.support.scoring_songs import lyric_vector, song, track_id, write_lyrics, write_songs
 
@@ -36,7 +38,7 @@ def warehouse(tmp_path: Path) -> Warehouse:
 
 
 def table(warehouse: Warehouse, run: str = "tiny") -> pa.Table:
-    return pq.read_table(warehouse.path("embeddings", run)).sort_by("track_id")
+    return warehouse.read_table(None, "embeddings", run).sort_by("track_id")
 
 
 def same(one: pa.Table, other: pa.Table) -> None:
@@ -64,7 +66,7 @@ def test_scores_are_those_of_predict_whatever_the_partitioning(spark: SparkSessi
         "lyric_vector": np.stack([lyric_vector(number) * (number in SUNG) for number in SONGS]),
         "has_lyrics": np.array([float(number in SUNG) for number in SONGS]),
     }
-    trained = keras.models.load_model(warehouse.path("models", "tiny", "model.keras"), compile=False)
+    trained = keras.models.load_model(warehouse.path(*run_file(warehouse, "tiny", "model.keras")), compile=False)
     both = keras.Model(trained.input, [trained.get_layer(EMBEDDING_LAYER).output, trained.output])
     embeddings, probabilities = both.predict(model_inputs(columns, GEOMETRY), batch_size=16, verbose=0)
     layouts = [([SONGS], 100, 100, 16), ([SONGS[:7], SONGS[7:30], SONGS[30:]], 5, 10, 7), ([SONGS], 13, 13, 64)]
@@ -81,31 +83,33 @@ def test_scores_are_those_of_predict_whatever_the_partitioning(spark: SparkSessi
         np.testing.assert_allclose(rows["entropy"].to_numpy(), -(exact * np.log(exact)).sum(axis=1), atol=1e-5)
         assert rows["predicted_genre"].to_pylist() == [GENRES[place] for place in probabilities.argmax(axis=1)]
         assert rows["has_lyrics"].to_pylist() == columns["has_lyrics"].tolist()
-    assert not list(Path(warehouse.root).glob("_staging*"))
+    names = {file.name for file in warehouse.snapshot("embeddings", "tiny").files}
+    state = Path(warehouse.file("embeddings", "tiny", STATE_FILE)).name
+    # No plan, and no file of an earlier scoring.
+    assert {path.name for path in Path(warehouse.path("embeddings", "tiny")).iterdir()} == {*names, state, LOG}
 
 
 def test_only_new_songs_are_scored_and_the_table_equals_a_full_scoring(
-    spark: SparkSession, warehouse: Warehouse, tmp_path: Path
+    spark: SparkSession, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_songs(warehouse, [SONGS[:10], SONGS[10:20]], 5)
-    assert run_score(spark, warehouse).facts["scored now"] == 20
-    folder = Path(warehouse.path("embeddings", "tiny"))
-    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance, "code_revision", lambda: "old")
+        assert run_score(spark, warehouse).facts["scored now"] == 20
+    before = warehouse.snapshot("embeddings", "tiny")
     facts = run_score(spark, warehouse).facts
     assert (facts["scored now"], facts["scored before"], facts["with lyrics"]) == (0, 20, 7)
     assert "nothing new" in facts
-    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
-    # Files that are copied keep the revision of the code that wrote them.
-    revisions = warehouse.read_json("embeddings", "tiny", REVISIONS_FILE)
-    assert set(revisions) == {name for name in before if name.endswith(".parquet")}
-    warehouse.write_json(dict.fromkeys(revisions, "old"), "embeddings", "tiny", REVISIONS_FILE)
-    write_songs(warehouse, [SONGS[:10], SONGS[10:20], SONGS[20:21]], 5)
+    assert warehouse.snapshot("embeddings", "tiny") == before
+    # Files that stay keep the revision of the code that wrote them.
+    write_songs(warehouse, [SONGS[20:21]], 5, append=True)
     assert run_score(spark, warehouse).facts["scored now"] == 1
-    revisions_now = warehouse.read_json("embeddings", "tiny", REVISIONS_FILE)
-    assert {revisions_now[name] for name in revisions} == {"old"}
-    assert {revisions_now[name] for name in set(revisions_now) - set(revisions)} == {code_revision()}
+    after = warehouse.snapshot("embeddings", "tiny")
+    revisions = {file: after.notes_of(file.name)["revision"] for file in after.files}
+    (new,) = set(after.files) - set(before.files)
+    assert revisions == dict.fromkeys(before.files, "old") | {new: code_revision()}
 
-    # A file more, one less; song 12 has another file size, so all of its file is looked at again.
+    # Other songs, all in new files, so that all are scored.
     write_songs(warehouse, [SONGS[10:20], SONGS[20:40]], 5, {12: {"title": "A title that is much longer"}})
     labels = [{"track_id": track_id(number), "genre": "Jazz", "label_set": "own"} for number in (11, 25)]
     warehouse.write_arrow(pa.Table.from_pylist(labels, LABELS), "labels")
@@ -145,13 +149,14 @@ def test_songs_without_features_are_rejected_once(spark: SparkSession, warehouse
         facts = summary.facts
         assert (facts["songs"], facts["embeddings"], facts["rejected"]) == (12, 9, 3)
         assert facts["scored now"] == scored_now
-        rejected = pq.read_table(warehouse.path("rejected", "stage=score"), partitioning=None).to_pylist()
+        rejected = warehouse.read_table(None, "rejected", "stage=score").to_pylist()
         assert [(row["member"], row["reason"]) for row in rejected] == [
             (track_id(2), "no_segments"),
             (track_id(3), "not_finite"),
             (track_id(9), "length_mismatch"),
         ]
-        assert {row["source"] for row in rejected} == {"songs/part-0000.parquet"}
+        (file,) = warehouse.snapshot("songs").files
+        assert {row["source"] for row in rejected} == {f"songs/{file.name}"}
     left = {track_id(number) for number in range(12)} - {track_id(number) for number in changed}
     assert set(table(warehouse)["track_id"].to_pylist()) == left
 

@@ -20,6 +20,7 @@ from pyspark.sql import SparkSession
 from msd_spark.core.errors import UserError
 from msd_spark.core.features import lyric_columns, segment_columns
 from msd_spark.core.model_inputs import model_inputs
+from msd_spark.core.runs import run_file
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.report.job import make_report
@@ -28,6 +29,7 @@ from msd_spark.scoring.job import score
 from msd_spark.scoring.settings import ScoreSettings
 from msd_spark.scoring.trained_run import TrainedRun
 from tests.conftest import REPOSITORY
+from tests.support.report_data import current_report
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +43,13 @@ def scored(spark: SparkSession, warehouse: Warehouse) -> Warehouse:
 
 @pytest.fixture(scope="module")
 def embeddings(scored: Warehouse) -> pd.DataFrame:
-    return pq.read_table(scored.path("embeddings", "one")).to_pandas().sort_values("track_id", ignore_index=True)
+    return scored.read_table(None, "embeddings", "one").to_pandas().sort_values("track_id", ignore_index=True)
 
 
 def test_every_song_has_an_embedding_labelled_or_not(scored: Warehouse, embeddings: pd.DataFrame) -> None:
-    songs = pq.read_table(scored.path("songs"), columns=["track_id"]).to_pandas()
-    lyrics = set(pq.read_table(scored.path("lyrics"), columns=["track_id"])["track_id"].to_pylist())
-    labels = set(pq.read_table(scored.path("labels"), columns=["track_id"])["track_id"].to_pylist())
+    songs = scored.read_table(["track_id"], "songs").to_pandas()
+    lyrics = set(scored.read_table(["track_id"], "lyrics")["track_id"].to_pylist())
+    labels = set(scored.read_table(["track_id"], "labels")["track_id"].to_pylist())
     assert embeddings["track_id"].tolist() == sorted(songs["track_id"])
     assert len(set(songs["track_id"]) - labels) > 0
     assert embeddings["has_lyrics"].tolist() == [float(track in lyrics) for track in embeddings["track_id"]]
@@ -61,10 +63,10 @@ def test_every_song_has_an_embedding_labelled_or_not(scored: Warehouse, embeddin
 
 
 def test_scores_equal_the_models_own_predictions(scored: Warehouse, embeddings: pd.DataFrame) -> None:
-    songs = pq.read_table(scored.path("songs"), columns=["track_id", "segments_pitches", "segments_timbre"])
-    lyrics = pq.read_table(scored.path("lyrics"), columns=["track_id", "lyric_vector"])
+    songs = scored.read_table(["track_id", "segments_pitches", "segments_timbre"], "songs")
+    lyrics = scored.read_table(["track_id", "lyric_vector"], "lyrics")
     joined = _join(songs, lyrics)
-    trained = keras.models.load_model(scored.path("models", "one", "model.keras"), compile=False)
+    trained = keras.models.load_model(scored.path(*run_file(scored, "one", "model.keras")), compile=False)
     model = keras.Model(trained.input, [trained.get_layer(EMBEDDING_LAYER).output, trained.output])
     columns = segment_columns(joined, GEOMETRY) | lyric_columns(joined.column("lyric_vector"), GEOMETRY)
     inputs = model_inputs(columns, GEOMETRY)
@@ -88,7 +90,7 @@ def _join(songs: pa.Table, lyrics: pa.Table) -> pa.RecordBatch:
 
 
 def test_test_predictions_of_training_are_those_of_scoring(scored: Warehouse, embeddings: pd.DataFrame) -> None:
-    predicted = pq.read_table(scored.path("models", "one", "predictions", "test.parquet")).to_pandas()
+    predicted = pq.read_table(scored.path(*run_file(scored, "one", "predictions", "test.parquet"))).to_pandas()
     predicted = predicted.rename(columns={"probabilities": "genre_probabilities"})
     joined = predicted.merge(embeddings, on="track_id", suffixes=("_trained", "_scored"))
     assert len(joined) == len(predicted) > 0
@@ -133,9 +135,9 @@ def test_song_files_are_placed_as_the_songs_of_the_warehouse(
 
 def test_the_report_has_every_song_and_escapes_titles(scored: Warehouse) -> None:
     summary = make_report(ReportSettings(scored.root, "one", heatmaps=5))
-    folder = Path(scored.path("reports", "one"))
+    folder = current_report(scored, "one")
     assert summary.facts["songs"] == summary.facts["songs in the report"] == 160
-    titles = pq.read_table(scored.path("songs"), columns=["track_id", "title"]).to_pandas()
+    titles = scored.read_table(["track_id", "title"], "songs").to_pandas()
     shipped = (folder / "data" / "songs.js").read_text()
     songs = json.loads(shipped.removeprefix('msd.receive("songs",').removesuffix(");\n"))
     assert dict(zip(songs["ids"], songs["titles"], strict=True)) == titles.set_index("track_id")["title"].to_dict()

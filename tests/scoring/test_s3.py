@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from msd_spark.core.delta import LOG
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.scoring.job import score
-from msd_spark.scoring.settings import ScoreSettings
+from msd_spark.scoring.settings import STATE_FILE, ScoreSettings
 from tests.conftest import REPOSITORY
 from tests.support.object_store import ObjectStore
 from tests.support.scoring_runs import write_untrained_run
@@ -39,27 +37,25 @@ def test_a_warehouse_in_s3_is_scored_and_grows(spark: SparkSession, store: Objec
     local = Warehouse(str(tmp_path / "w"))
     write_untrained_run(local, lyric_vectors="of these words")
     write_lyrics(local, [1, 3, 11])
-    write_songs(local, [range(8), range(8, 12)], 4)
-    later = Path(local.path("songs", "part-0008.parquet"))
-    aside = later.rename(tmp_path / later.name)
+    write_songs(local, [range(8)], 4)
     store.create(BUCKET)
     store.put_folder(BUCKET, Path(local.root), "w")
     server = store.environment() | {"PYTHONPATH": str(REPOSITORY)}
     summary = scored(server)
     assert "scored now 8" in summary
-    aside.rename(later)
-    store.put(BUCKET, {f"w/songs/{later.name}": later.read_bytes()})
+    write_songs(local, [range(8, 12)], 4, append=True)
+    store.put_folder(BUCKET, Path(local.path("songs")), "w/songs")
     summary = scored(server)
     assert "scored now 4" in summary
     assert "scored before 8" in summary
     score(spark, ScoreSettings(local.root, "tiny", batch=8))
-    contents = store.contents(BUCKET, "w/embeddings/tiny/")
-    files = sorted(path.name for path in Path(local.path("embeddings", "tiny")).iterdir())
-    assert sorted(contents) == files
-    remote = [pq.read_table(io.BytesIO(contents[name])) for name in files if name.endswith(".parquet")]
-    here = pq.read_table(local.path("embeddings", "tiny")).sort_by("track_id")
-    there = pa.concat_tables(remote).sort_by("track_id")
+    downloaded = Warehouse(str(tmp_path / "downloaded"))
+    for name, content in store.contents(BUCKET, "w/embeddings/tiny/").items():
+        downloaded.write_file(content, "embeddings", "tiny", *name.split("/"))
+    here, there = (one.read_table(None, "embeddings", "tiny").sort_by("track_id") for one in (local, downloaded))
     assert there["track_id"].equals(here["track_id"])
     assert there["has_lyrics"].equals(here["has_lyrics"])
     np.testing.assert_allclose(there["embedding"].to_pylist(), here["embedding"].to_pylist(), atol=1e-6)
-    assert not store.contents(BUCKET, "w/_staging/")
+    files = {file.name for file in downloaded.snapshot("embeddings", "tiny").files}
+    state = Path(downloaded.file("embeddings", "tiny", STATE_FILE)).name
+    assert {path.name for path in Path(downloaded.path("embeddings", "tiny")).iterdir()} == {*files, state, LOG}

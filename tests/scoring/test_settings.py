@@ -50,7 +50,7 @@ def test_missing_inputs_are_named_before_spark_starts(
         return capsys.readouterr().err
 
     folder = tmp_path / "warehouse"
-    assert refusal("score") == f"score: table {folder}/songs is missing or incomplete; run msd-spark ingest first\n"
+    assert refusal("score") == f"score: table {folder}/songs is missing; run msd-spark ingest first\n"
     no_run = f"no finished run in {folder}/models; run msd-spark train first\n"
     assert refusal("score", "--songs", "a.h5") == f"score: {no_run}"
     assert refusal("lineage", "TR1") == f"lineage: {no_run}"

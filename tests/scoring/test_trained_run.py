@@ -71,10 +71,9 @@ def write_run(warehouse: Warehouse, **changes: object) -> None:
         "dataset": {},
         "normalisation": {},
     } | changes
-    folder = Path(warehouse.path("models", "r"))
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.keras").write_bytes(model_file())
-    (folder / "metadata.json").write_text(json.dumps(metadata))
+    with warehouse.replacing_folder("models", "r") as folder:
+        warehouse.write_file(model_file(), *folder.names, "model.keras")
+        folder.point_by_json("metadata.json", metadata)
 
 
 @pytest.mark.parametrize(

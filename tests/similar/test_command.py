@@ -123,9 +123,6 @@ def _write_model(warehouse: Warehouse) -> None:
     joined = keras.layers.Concatenate()([*pooled, inputs["lyric_vector"], inputs["has_lyrics"], inputs["mask"]])
     embedding = keras.layers.Dense(50, name=EMBEDDING_LAYER)(joined)
     model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(embedding))
-    folder = Path(warehouse.path(RUNS, "tiny"))
-    folder.mkdir(parents=True)
-    model.save(folder / MODEL)
     metadata = {
         "target": {"name": "genre", "class_names": ["Blues", "Jazz"]},
         "geometry": {"n_segments": 300, "n_pitches": 12, "lyric_size": 50},
@@ -134,4 +131,6 @@ def _write_model(warehouse: Warehouse) -> None:
         "normalisation": {},
     }
     warehouse.write_json({"vectors": {"fingerprint": "none at all"}}, "summaries", "lyrics.json")
-    (folder / METADATA).write_text(json.dumps(metadata))
+    with warehouse.replacing_folder(RUNS, "tiny") as folder:
+        model.save(f"{folder.path}/{MODEL}")
+        folder.point_by_json(METADATA, metadata)

@@ -1,12 +1,24 @@
-"""Decode the data that the report's scripts read."""
+"""Find a report, and decode the data that its scripts read."""
 
 from __future__ import annotations
 
 import base64
+import re
+from pathlib import Path
 
 import numpy as np
 
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.report.scripts import LEVELS, PACKED_TYPES
+
+
+def current_report(warehouse: Warehouse, run: str) -> Path:
+    """Return the folder of a run's report, to which ``reports/RUN/index.html`` redirects."""
+    folder = Path(warehouse.path("reports", run))
+    page = (folder / "index.html").read_text()
+    found = re.search(r'http-equiv="refresh" content="0; url=(\w+)/index.html"', page)
+    assert found, page
+    return folder / found[1]
 
 
 def unpacked(content: dict[str, str]) -> np.ndarray:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from scipy import sparse
 
 from msd_spark.catalogue.embeddings import read_embeddings
@@ -32,7 +31,7 @@ def write_listens(warehouse: Warehouse, run: str, hostile: tuple[str, ...]) -> N
     The ids of the first users and the title of a song outside the report are hostile texts.
     """
     generator = np.random.default_rng(5)
-    songs = pq.read_table(warehouse.path("songs")).to_pylist()
+    songs = warehouse.read_table(None, "songs").to_pylist()
     songs.append(songs[0] | {"track_id": ELSEWHERE, "title": hostile[1], "artist_name": hostile[0]})
     warehouse.write_arrow(pa.Table.from_pylist(songs, SONGS), "songs")
     embedded = read_embeddings(warehouse, run)
@@ -58,15 +57,21 @@ def write_listens(warehouse: Warehouse, run: str, hostile: tuple[str, ...]) -> N
     folded = fit_rows(sparse.csr_matrix(plays), factors, PARAMETERS)
     rows = [{"kind": "track", "id": name, "factors": one.tolist()} for name, one in zip(tracks, factors, strict=True)]
     rows += [{"kind": "user", "id": name, "factors": one.tolist()} for name, one in zip(users, folded, strict=True)]
-    warehouse.write_arrow(pa.Table.from_pylist(rows, FACTORS), "factors")
     metadata = {"parameters": asdict(PARAMETERS), "judged": judged(), "counts": {"test users": 3}}
-    warehouse.write_json(metadata, "factors", "_factors.json")
+    replace_table(warehouse, pa.Table.from_pylist(rows, FACTORS), {"_factors.json": metadata}, "factors")
     space = Space.of(factors[:-2], "cosine")
     nearest = nearest_of_all(space, 5, Exclusions(np.empty((0, len(own)), np.int32)), np.arange(len(own)), 1)
-    warehouse.write_arrow(nearest.rows(tracks[:-2], 0), "neighbours", "factors")
     search = {"embeddings": read_track_factors(warehouse).fingerprint()}
-    warehouse.write_json(search, "neighbours", "factors", "_search.json")
-    warehouse.write_json(quality(len(own)), "neighbours", "factors", "_quality.json")
+    side_files = {"_search.json": search, "_quality.json": quality(len(own))}
+    replace_table(warehouse, nearest.rows(tracks[:-2], 0), side_files, "neighbours", "factors")
+
+
+def replace_table(warehouse: Warehouse, rows: pa.Table, side_files: dict[str, dict[str, Any]], *names: str) -> None:
+    """Write a table with side files."""
+    with warehouse.overwriting(rows.schema, *names) as writer:
+        writer.write(rows)
+        for name, content in side_files.items():
+            writer.write_json(content, name)
 
 
 def judged() -> dict[str, Any]:

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from msd_spark.catalogue.embeddings import read_embeddings
-from msd_spark.core.runs import RUNS
-from msd_spark.core.schemas import GEOMETRY, LEDGER, REJECTED, SONGS, SPLITS
+from msd_spark.core.runs import DATASET_FILE, METADATA, RUNS
+from msd_spark.core.schemas import EXAMPLES, GEOMETRY, LEDGER, REJECTED, SONGS, SPLITS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.exact import nearest_of_all
 from msd_spark.neighbours.exclusions import Exclusions
@@ -47,18 +47,20 @@ def write_report_run(folder: Path, n: int = 120) -> Warehouse:
     space = Space.of(embedded.vectors, "cosine")
     nearest = nearest_of_all(space, 10, Exclusions(np.empty((0, n), np.int32)), np.arange(n), 1)
     warehouse.write_arrow(nearest.rows(embedded.track_ids, 0), "neighbours", RUN)
-    run = Path(warehouse.path(RUNS, RUN))
-    (run / "predictions").mkdir(parents=True)
-    genres = pq.read_table(warehouse.path("labels")).to_pandas().set_index("track_id")["genre"]
+    genres = warehouse.read_table(None, "labels").to_pandas().set_index("track_id")["genre"]
     test = embedded.track_ids[: n // 3]
-    _write_predictions(run / "predictions" / "test.parquet", test, genres)
-    trained = {"track_id": embedded.track_ids[n // 3 :]}
-    pd.DataFrame(trained).to_parquet(run / "training_examples.parquet")
-    (run / "model.keras").write_bytes(keras_file())
-    contents = {"metadata": metadata(n), "metrics": metrics(genres[test]), "history": history()}
-    for name, content in contents.items():
-        (run / f"{name}.json").write_text(json.dumps(content))
-    warehouse.write_json(dataset(n), "dataset", "genre", "metadata.json")
+    with warehouse.replacing_folder(RUNS, RUN) as new:
+        run = Path(new.path)
+        (run / "predictions").mkdir()
+        _write_predictions(run / "predictions" / "test.parquet", test, genres)
+        trained = {"track_id": embedded.track_ids[n // 3 :]}
+        pd.DataFrame(trained).to_parquet(run / "training_examples.parquet")
+        (run / "model.keras").write_bytes(keras_file())
+        for name, content in {"metrics": metrics(genres[test]), "history": history()}.items():
+            (run / f"{name}.json").write_text(json.dumps(content))
+        new.point_by_json(METADATA, metadata(n))
+    with warehouse.overwriting(EXAMPLES, "dataset", "genre", partition_by="split") as writer:
+        writer.write_json(dataset(n), DATASET_FILE)
     _write_ledger(warehouse, n)
     write_listens(warehouse, RUN, HOSTILE)
     return warehouse
@@ -66,7 +68,7 @@ def write_report_run(folder: Path, n: int = 120) -> Warehouse:
 
 def _rename(warehouse: Warehouse) -> None:
     """Set hostile titles of some songs, and segment times of all."""
-    rows = pq.read_table(warehouse.path("songs")).to_pylist()
+    rows = warehouse.read_table(None, "songs").to_pylist()
     for row in rows:
         row["segments_start"] = np.cumsum(np.full(row["n_segments"], 0.25)).tolist()
     for row, title in zip(rows[AMONG:], HOSTILE, strict=False):
@@ -154,7 +156,8 @@ def dataset(n: int) -> dict[str, Any]:
 def _write_ledger(warehouse: Warehouse, n: int) -> None:
     units = [("files", "/data/a", n + 3, n, 2, 1), ("tar", "/data/<b>", 5, 0, 5, 0)]
     names = ("kind", "location", "inputs", "songs", "rejected", "duplicates")
-    common = {"unit": "u", "source": "s", "seconds": 1.5, "files": [], "track_ids": []}
+    lists: dict[str, list[Any]] = {key: [] for key in ("files", "file_sizes", "file_rows", "track_ids", "rejections")}
+    common = {"unit": "u", "source": "s", "seconds": 1.5} | lists
     rows = [dict(zip(names, unit, strict=True)) | common for unit in units]
     warehouse.write_arrow(pa.Table.from_pylist(rows, LEDGER), "ledger")
     rejected = [

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from msd_spark.catalogue.known_tracks import NO_LYRICS
@@ -47,9 +45,6 @@ def write_untrained_run(
     embedding = layers.Dense(units, activation="tanh", name=EMBEDDING_LAYER)(together)
     activation = {"tags": "sigmoid", "factors": "linear"}.get(target, "softmax")
     model = keras.Model(inputs, layers.Dense(len(class_names), activation=activation, name=target)(embedding))
-    folder = Path(warehouse.path(RUNS, name))
-    folder.mkdir(parents=True, exist_ok=True)
-    model.save(folder / MODEL)
     metadata = {
         "run": name,
         "target": {"name": target, "class_names": list(class_names)},
@@ -62,5 +57,7 @@ def write_untrained_run(
             for key, value in deviation.items()
         },
     }
-    (folder / METADATA).write_text(json.dumps(metadata))
+    with warehouse.replacing_folder(RUNS, name) as folder:
+        model.save(f"{folder.path}/{MODEL}")
+        folder.point_by_json(METADATA, metadata)
     return metadata

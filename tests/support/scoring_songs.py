@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from msd_spark.core.delta import DataFile
 from msd_spark.core.schemas import EMBEDDING_SIZE, LYRICS, SONGS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.songfile.batches import songs_writer
@@ -40,17 +41,25 @@ def write_songs(
     files: Sequence[Sequence[int]],
     songs_per_row_group: int = 100,
     changed: dict[int, dict[str, Any]] | None = None,
+    *,
+    append: bool = False,
 ) -> None:
-    """Write ``songs/``: a file for each list of songs, named by the first of them."""
-    with warehouse.replacing("songs") as staging:
+    """Write ``songs/``: a file for each list of songs, named by the first of them.
+
+    With `append` the existing files stay.
+    """
+    with warehouse.overwriting(SONGS, "songs") as table:
+        if append and table.base:
+            table.kept = list(table.base.files)
         for numbers in files:
-            with songs_writer(f"{staging}/part-{numbers[0]:04d}.parquet", warehouse.filesystem) as writer:
+            with table.destination.create(numbers[0]) as file, songs_writer(file.sink) as writer:
                 for first in range(0, len(numbers), songs_per_row_group):
                     rows = [
                         song(number) | (changed or {}).get(number, {})
                         for number in numbers[first : first + songs_per_row_group]
                     ]
                     writer.write_table(pa.Table.from_pylist(rows, SONGS))
+            table.add([DataFile(file.name, file.size, len(numbers))])
 
 
 def lyric_vector(number: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from msd_spark.core.delta import DataFile
 from msd_spark.core.schemas import ARRAY_COLUMNS, FACTORS, LABELS, LYRICS, POPULARITY, SONGS, TAG_COUNTS, TAGS
 from msd_spark.core.summary import SUMMARIES
 from msd_spark.core.warehouse import Warehouse
@@ -42,12 +43,13 @@ def write_songs(
     warehouse: Warehouse, songs: Sequence[Mapping[str, Any]], per_group: int = 3, per_file: int = 7
 ) -> None:
     """Write ``songs/`` in files of row groups of these sizes."""
-    with warehouse.replacing("songs") as staging:
+    with warehouse.overwriting(SONGS, "songs") as table:
         for start in range(0, max(1, len(songs)), per_file):
-            with songs_writer(f"{staging}/part-{start:04d}.parquet", warehouse.filesystem) as writer:
-                part = list(songs[start : start + per_file])
+            part = list(songs[start : start + per_file])
+            with table.destination.create(start) as file, songs_writer(file.sink) as writer:
                 for first in range(0, len(part), per_group):
                     writer.write_batch(pa.RecordBatch.from_pylist(part[first : first + per_group], SONGS))
+            table.add([DataFile(file.name, file.size, len(part))])
 
 
 def write_labels(warehouse: Warehouse, genres: Mapping[str, str], label_set: str = "cd1") -> None:

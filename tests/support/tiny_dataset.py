@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from msd_spark.core.runs import DATASET_FILE
 from msd_spark.core.schemas import ABSENT, EXAMPLES, GEOMETRY, SPLITS, examples_schema
 from msd_spark.core.warehouse import Warehouse
 
@@ -74,14 +77,14 @@ def write_tiny_dataset(
     warehouse = Warehouse(str(folder))
     files: dict[str, list[dict[str, object]]] = {split: [] for split in SPLITS}
     counts = {label: dict.fromkeys(SPLITS, 0) for label in LABELS}
-    with warehouse.replacing("dataset", "tiny") as staging:
+    schema = examples_schema(tags=targets, factors=targets)
+    with warehouse.overwriting(schema, "dataset", "tiny", partition_by="split") as writer:
         for letter, split in zip("TVE", SPLITS, strict=True):
-            (Path(staging) / split).mkdir()
             for number, n_rows in enumerate(rows[split]):
                 table = examples(n_rows, generator, f"{letter}{number}", targets=targets, missing=missing)
-                name = f"part-{number:06d}.parquet"
-                pq.write_table(table, Path(staging) / split / name, row_group_size=max(1, n_rows))
-                files[split].append({"name": name, "rows": n_rows})
+                file = writer.destination.write(number, table, split, row_group_size=max(1, n_rows))
+                writer.add([file])
+                files[split].append({"name": file.name.split("/")[1], "rows": n_rows})
                 for genre in table["genre_index"].to_pylist():
                     if genre != ABSENT:
                         counts[LABELS[genre]][split] += 1
@@ -101,5 +104,29 @@ def write_tiny_dataset(
         }
         if targets:
             metadata["tags"] = TAGS
-        warehouse.write_json(metadata, staging.removeprefix(warehouse.root + "/"), "metadata.json")
+        writer.write_json(metadata, DATASET_FILE)
     return warehouse
+
+
+def copy_tiny_dataset(
+    warehouse: Warehouse,
+    name: str,
+    change: Callable[[pa.Table, str], pa.Table],
+    entries: Mapping[str, Any] | None = None,
+) -> None:
+    """Write ``dataset/tiny`` as ``dataset/NAME``, which may be itself, with other examples and metadata.
+
+    `change` takes the examples of a file and its split; `entries` replace those of the metadata.
+    """
+    metadata = warehouse.read_json("dataset", "tiny", DATASET_FILE)
+    schema = warehouse.open_table("dataset", "tiny").schema
+    files: dict[str, list[dict[str, object]]] = {split: [] for split in SPLITS}
+    with warehouse.overwriting(schema, "dataset", name, partition_by="split") as writer:
+        for split in SPLITS:
+            for number, file in enumerate(metadata["files"][split]):
+                path = warehouse.path("dataset", "tiny", split, file["name"])
+                table = change(pq.read_table(path, partitioning=None), split)
+                written = writer.destination.write(number, table, split, row_group_size=max(1, len(table)))
+                writer.add([written])
+                files[split].append({"name": written.name.split("/")[1], "rows": written.rows})
+        writer.write_json(metadata | {"files": files, **(entries or {})}, DATASET_FILE)

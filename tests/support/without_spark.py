@@ -31,11 +31,11 @@ class _Items:
             function(item)
 
 
-class _Sum:
-    def __init__(self, value: int) -> None:
+class _Accumulator:
+    def __init__(self, value: list[Any]) -> None:
         self.value = value
 
-    def add(self, more: int) -> None:
+    def add(self, more: list[Any]) -> None:
         self.value += more
 
 
@@ -45,8 +45,8 @@ class _Context:
     def parallelize(self, items: Iterable[Any], _slices: int) -> _Items:
         return _Items(items)
 
-    def accumulator(self, start: int) -> _Sum:
-        return _Sum(start)
+    def accumulator(self, start: list[Any], _kind: Any) -> _Accumulator:
+        return _Accumulator(start)
 
     def statusTracker(self) -> _Context:  # noqa: N802 - Spark's name
         return self

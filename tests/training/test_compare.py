@@ -39,7 +39,8 @@ def test_every_combination_is_trained_once_and_printed(folder: Path) -> None:
     for row in content["rows"]:
         values = []
         for run in row["runs"]:
-            metrics = json.loads((folder / "w" / "models" / run / "metrics.json").read_text())
+            (path,) = (folder / "w" / "models" / run).glob("*/metrics.json")
+            metrics = json.loads(path.read_text())
             values.append(metrics["test"]["model"]["macro_f1"])
         assert row["figures"]["macro_f1"]["by_seed"] == pytest.approx(values)
         assert row["seconds"] > 0
@@ -48,7 +49,7 @@ def test_every_combination_is_trained_once_and_printed(folder: Path) -> None:
     assert "dense minus this" in page
     assert "dense minus this" in said
 
-    before = {path: path.stat().st_mtime_ns for path in (folder / "w" / "models").glob("*/model.keras")}
+    before = {path: path.stat().st_mtime_ns for path in (folder / "w" / "models").glob("*/*/model.keras")}
     assert len(before) == 4
     again = compare(folder, folder / "second", "--epochs", "2")
     assert "4 of 4 runs are finished" in again

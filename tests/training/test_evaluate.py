@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +18,7 @@ from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
 from tests.conftest import REPOSITORY
 from tests.support.launched import LAUNCHER
-from tests.support.tiny_dataset import LABELS, write_tiny_dataset
+from tests.support.tiny_dataset import LABELS, copy_tiny_dataset, write_tiny_dataset
 from training.data.targets import target_of
 from training.evaluation.options import EvaluateOptions
 
@@ -62,21 +61,15 @@ def _reordered(folder: Path) -> None:
     """Copy ``dataset/tiny`` as ``dataset/reordered``, with the genres in another order."""
     import pyarrow as pa
 
-    shutil.copytree(folder / "dataset" / "tiny", folder / "dataset" / "reordered")
     labels = ["Rap", "Jazz", "Blues"]
-    for path in (folder / "dataset" / "reordered").glob("*/*.parquet"):
-        table = pq.read_table(path, partitioning=None)
-        moved = [labels.index(LABELS[index]) for index in table["genre_index"].to_pylist()]
-        place = table.schema.get_field_index("genre_index")
-        pq.write_table(table.set_column(place, table.schema.field(place), pa.array(moved, pa.int32())), path)
-    opened = Warehouse(str(folder))
-    metadata = opened.read_json("dataset", "reordered", "metadata.json")
-    opened.write_json(
-        metadata | {"name": "reordered", "labels": labels, "fingerprint": "reordered"},
-        "dataset",
-        "reordered",
-        "metadata.json",
-    )
+
+    def reorder(examples: pa.Table) -> pa.Table:
+        moved = [labels.index(LABELS[index]) for index in examples["genre_index"].to_pylist()]
+        place = examples.schema.get_field_index("genre_index")
+        return examples.set_column(place, examples.schema.field(place), pa.array(moved, pa.int32()))
+
+    changes = {"name": "reordered", "labels": labels, "fingerprint": "reordered"}
+    copy_tiny_dataset(Warehouse(str(folder)), "reordered", lambda examples, _: reorder(examples), changes)
 
 
 def content(folder: Path, name: str) -> dict[str, Any]:

@@ -74,11 +74,12 @@ def test_a_rank_is_killed_and_the_run_resumed(warehouse: Path, whole: Path, tmp_
     with launched(*command(warehouse, "killed", "--resume"), log=tmp_path / "resumed") as training:
         training.succeed()
         assert f"killed: resumed after {state.place}" in training.said()
+    assert not (run / "_unfinished").exists()
+    run, whole = (place / json.loads((place / "metadata.json").read_text())["folder"] for place in (run, whole))
     found, expected = (checkpoint(folder / "checkpoints" / "last.npz") for folder in (run, whole))
     assert found is not None
     assert expected is not None
     assert_same_state(found, expected)
-    assert not (run / "_unfinished").exists()
     for name in ("history.json", "metrics.json"):
         assert json.loads((run / name).read_text()) == json.loads((whole / name).read_text())
     for split in ("validation", "test"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -36,8 +37,10 @@ def test_a_killed_run_on_s3_is_resumed(store: ObjectStore, tmp_path: Path) -> No
         training.succeed()
         assert f"r: resumed after {reached.place}" in training.said()
     run = store.contents(BUCKET, "w/models/r/")
-    assert {"_SUCCESS", "metadata.json", "history.json", "model.keras", "predictions/test.parquet"} <= set(run)
+    folder = json.loads(run.pop("metadata.json"))["folder"]
+    assert {key.split("/")[0] for key in run} == {folder}
+    run = {key.removeprefix(f"{folder}/"): content for key, content in run.items()}
+    assert {"history.json", "metrics.json", "model.keras", "predictions/test.parquet"} <= set(run)
     assert [key for key in run if key.startswith("tensorboard/events.out.tfevents")]
-    assert not [key for key in store.keys(BUCKET) if "unfinished" in key or key.startswith("w/_staging/r")]
     ended, _ = from_bytes(run["checkpoints/last.npz"])
     assert (ended.epoch, ended.step) == (2, 0)

@@ -42,7 +42,7 @@ def options(folder: Path, **others: str) -> TrainOptions:
 def test_the_only_dataset_is_the_default(tmp_path: Path) -> None:
     write_tiny_dataset(tmp_path, {"train": [3], "validation": [], "test": []})
     assert checked(options(tmp_path)).dataset == "tiny"
-    with pytest.raises(UserError, match="dataset/other is missing or incomplete; run msd-spark dataset first"):
+    with pytest.raises(UserError, match="dataset/other is missing; run msd-spark dataset first"):
         checked(options(tmp_path, dataset="other"))
     with pytest.raises(UserError, match="dataset tiny has no column tag_vector; run msd-spark labels"):
         checked(options(tmp_path, target="tags"))

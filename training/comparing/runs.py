@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.runs import HISTORY, METADATA, METRICS, RUNS
+from msd_spark.core.runs import HISTORY, METADATA, METRICS, RUNS, run_file
 from msd_spark.core.warehouse import Warehouse
 from training.comparing.options import MODELS, CompareOptions, listed
 from training.loop import session
@@ -128,7 +128,7 @@ def compare_runs(
         own = [run for run in runs if (run.model, run.inputs) == (row["model"], row["inputs"])]
         row |= _costs(warehouse, options.name, own)
     with_truth = predictions[Combination(runs[0].model, runs[0].inputs)][runs[0].seed].judged()
-    baselines = warehouse.read_json(RUNS, runs[0].name, METRICS)[options.split]
+    baselines = warehouse.read_json(*run_file(warehouse, runs[0].name, METRICS))[options.split]
     return {
         "name": options.name,
         "dataset": {"name": dataset.name, "fingerprint": dataset.metadata["fingerprint"]},
@@ -156,7 +156,7 @@ def _costs(warehouse: Warehouse, name: str, runs: Sequence[Run]) -> dict[str, An
         place = (COMPARISONS, name, "runs", f"{run.name}.json")
         if warehouse.exists(*place) and (known := warehouse.read_json(*place)["seconds"]) is not None:
             seconds.append(known)
-    epochs = [len(warehouse.read_json(RUNS, run.name, HISTORY)) for run in runs]
+    epochs = [len(warehouse.read_json(*run_file(warehouse, run.name, HISTORY))) for run in runs]
     return {
         "parameters": warehouse.read_json(RUNS, runs[0].name, METADATA)["parameters"],
         "epochs": sum(epochs) / len(epochs),

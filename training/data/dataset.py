@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from msd_spark.core.runs import METADATA
+from msd_spark.core.runs import DATASET_FILE, DATASETS
 from msd_spark.core.schemas import Geometry
 from msd_spark.core.warehouse import Warehouse
 
@@ -25,7 +25,7 @@ class Dataset:
     def open(cls, warehouse: Warehouse, name: str) -> Dataset:
         """Open ``dataset/NAME`` of a warehouse, which must be complete."""
         warehouse.require("dataset", name)
-        return cls(warehouse, warehouse.read_json("dataset", name, METADATA))
+        return cls(warehouse, warehouse.read_json(DATASETS, name, DATASET_FILE))
 
     @property
     def name(self) -> str:
@@ -43,9 +43,14 @@ class Dataset:
         return list(self.metadata.get("tags") or ())
 
     @property
+    def schema(self) -> pa.Schema:
+        """Schema of the examples, from the first training file."""
+        return self._first_train_file().schema_arrow
+
+    @property
     def columns(self) -> list[str]:
-        """Names of the columns of the examples, from the first training file."""
-        return list(self._first_train_file().schema_arrow.names)
+        """Names of the columns of the examples."""
+        return list(self.schema.names)
 
     def width(self, column: str) -> int:
         """Return the length of the lists in a column."""

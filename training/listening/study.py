@@ -73,10 +73,10 @@ def study(options: ListenOptions, run: str) -> tuple[dict[str, Any], pa.Table]:
         "convolutions": _convolutions(responses),
         "notes": notes,
     }
-    with warehouse.replacing(STUDIES, run) as staging:
+    with warehouse.replacing_folder(STUDIES, run) as folder:
         for file, table in ((FILTERS_FILE, filters), (OCCLUSION_FILE, occlusion)):
-            pq.write_table(table, f"{staging}/{file}", filesystem=warehouse.filesystem, compression="zstd")
-        warehouse.write_json(summary, staging.removeprefix(f"{warehouse.root}/"), SUMMARY_FILE)
+            pq.write_table(table, f"{folder.path}/{file}", filesystem=warehouse.filesystem, compression="zstd")
+        folder.point_by_json(SUMMARY_FILE, summary)
     return summary, occlusion
 
 

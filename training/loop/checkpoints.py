@@ -69,16 +69,12 @@ class Checkpoints:
 
     def write(self, state: TrainingState) -> None:
         """Write a state as the last checkpoint."""
-        warehouse, path = self.warehouse, self.warehouse.path(*self._names(LAST))
         try:
-            warehouse.filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
-            with (
-                warehouse.finished_file(path) as unfinished,
-                warehouse.filesystem.open_output_stream(unfinished) as sink,
-            ):
-                sink.write(to_bytes(state, self.settings))
+            self.warehouse.write_file(to_bytes(state, self.settings), *self._names(LAST))
         except OSError as error:
-            raise UserError(f"checkpoint {path} cannot be written: {error}") from error
+            raise UserError(
+                f"checkpoint {self.warehouse.path(*self._names(LAST))} cannot be written: {error}"
+            ) from error
 
     def read(self) -> TrainingState | None:
         """Return the last state, which must have the same settings; None without a checkpoint."""
@@ -99,11 +95,11 @@ class Checkpoints:
             )
         return state
 
-    def copy_to(self, staging: str) -> None:
-        """Copy the last checkpoint to the staging folder of the finished run."""
+    def copy_to(self, folder: str) -> None:
+        """Copy the last checkpoint to the folder of the finished run."""
         if self.exist:
-            folder = f"{staging}/{CHECKPOINTS}"
-            self.warehouse.filesystem.create_dir(folder, recursive=True)
+            folder = f"{folder}/{CHECKPOINTS}"
+            self.warehouse.make_folder(folder)
             self.warehouse.filesystem.copy_file(self.warehouse.path(*self._names(LAST)), f"{folder}/{LAST}")
 
 

@@ -53,8 +53,8 @@ class Journal:
         if every and state.epoch % every == 0:
             self._checkpoints.write(state)
 
-    def copy_to(self, staging: str) -> None:
-        """Copy the log, and checkpoints to be kept, to the staging folder of the finished run."""
-        self._log.copy_to(staging)
+    def copy_to(self, folder: str) -> None:
+        """Copy the log, and checkpoints to be kept, to the folder of the finished run."""
+        self._log.copy_to(folder)
         if self._settings.keep:
-            self._checkpoints.copy_to(staging)
+            self._checkpoints.copy_to(folder)

@@ -61,16 +61,16 @@ class TensorBoardLog:
         if self._scratch is not None:
             self._copy(self._warehouse.path(RUNS, self._run, UNFINISHED, TENSORBOARD))
 
-    def copy_to(self, staging: str) -> None:
-        """Close the log and copy it to the staging folder of the finished run."""
+    def copy_to(self, folder: str) -> None:
+        """Close the log and copy it to the folder of the finished run."""
         self._writer.close()
-        self._copy(f"{staging}/{TENSORBOARD}")
+        self._copy(f"{folder}/{TENSORBOARD}")
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _copy(self, folder: str) -> None:
         filesystem = self._warehouse.filesystem
-        filesystem.create_dir(folder, recursive=True)
+        self._warehouse.make_folder(folder)
         for path in sorted(self._folder.iterdir()):
             with filesystem.open_output_stream(f"{folder}/{path.name}") as sink:
                 sink.write(path.read_bytes())

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.runs import METADATA
+from msd_spark.core.runs import DATASET_FILE
 from msd_spark.core.schemas import SPLITS
 from training.data.dataset import Dataset
 from training.protocol_2019.examples import ARTIST_DISJOINT, HELD_OUT, TRAIN, VALIDATION, Drawn, Protocol2019, draw
@@ -45,7 +44,7 @@ def protocol_dataset(source: Dataset, rule: Protocol2019) -> str:
         )
     fingerprint = _fingerprint(source, rule)
     if warehouse.is_complete("dataset", name):
-        before = warehouse.read_json("dataset", name, METADATA)
+        before = warehouse.read_json("dataset", name, DATASET_FILE)
         if before["fingerprint"] == fingerprint:
             return name
         if "protocol" not in before:
@@ -132,16 +131,15 @@ def _write(source: Dataset, name: str, chosen: Mapping[str, np.ndarray], metadat
             yield examples.take(places[start : start + size])
 
     files: dict[str, list[dict[str, Any]]] = {split: [] for split in chosen}
-    with warehouse.replacing("dataset", name) as staging:
+    schema = source.schema
+    with warehouse.overwriting(schema, "dataset", name, partition_by="split") as writer:
         for split in chosen:
-            warehouse.filesystem.create_dir(f"{staging}/{split}")
             for number, table in enumerate(tables(split)):
-                file, rows = f"part-{number:06d}.parquet", len(table)
-                pq.write_table(table, f"{staging}/{split}/{file}", filesystem=warehouse.filesystem, row_group_size=rows)
-                files[split].append({"name": file, "rows": rows})
+                file = writer.destination.write(number, table.cast(schema), split, row_group_size=len(table))
+                writer.add([file])
+                files[split].append({"name": file.name.split("/")[1], "rows": file.rows})
         n_rows = {split: sum(file["rows"] for file in of_split) for split, of_split in files.items()}
-        content = metadata | {"rows": n_rows, "files": files}
-        warehouse.write_json(content, staging.removeprefix(warehouse.root + "/"), METADATA)
+        writer.write_json(metadata | {"rows": n_rows, "files": files}, DATASET_FILE)
 
 
 def _examples(source: Dataset, chosen: np.ndarray) -> Iterator[pa.Table]:

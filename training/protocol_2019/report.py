@@ -8,7 +8,7 @@ from typing import Any
 from tabulate import tabulate
 
 from msd_spark.core.formatting import number, with_interval
-from msd_spark.core.runs import METADATA, METRICS, RUNS, finished_runs
+from msd_spark.core.runs import METADATA, METRICS, RUNS, finished_runs, run_file
 from msd_spark.core.warehouse import Warehouse
 from training.data.predictions import Predictions
 from training.data.targets.genre import Genre
@@ -96,7 +96,7 @@ def own_runs(
             metadata["dataset"]["fingerprint"] == source["fingerprint"]
             and metadata["target"]["name"] == Genre.name
             and (arguments.get("model"), arguments.get("inputs")) == (model, inputs)
-            and (test := warehouse.read_json(RUNS, name, METRICS).get("test"))
+            and (test := warehouse.read_json(*run_file(warehouse, name, METRICS)).get("test"))
         ):
             runs.append((name, test["model"]))
     return runs[:OTHER_RUNS]

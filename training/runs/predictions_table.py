@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from msd_spark.core.runs import RUNS
+from msd_spark.core.runs import run_file
 from msd_spark.core.warehouse import Warehouse
 from training.data.predictions import Predictions
 from training.data.targets.target import NUMBERS, Target
@@ -34,7 +34,7 @@ def predictions_table(predictions: Predictions, target: Target) -> pa.Table:
 
 def read_predictions(warehouse: Warehouse, run: str, split: str, target: Target) -> Predictions | None:
     """Return the predictions of a run with this target on a split; None if the split was empty."""
-    names = (RUNS, run, "predictions", f"{split}.parquet")
+    names = run_file(warehouse, run, "predictions", f"{split}.parquet")
     if not warehouse.exists(*names):
         return None
     return from_table(pq.read_table(warehouse.path(*names), filesystem=warehouse.filesystem, partitioning=None), target)

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from msd_spark.core.revision import code_revision
-from msd_spark.core.runs import HISTORY, METADATA, METRICS, MODEL, RUNS
+from msd_spark.core.runs import HISTORY, METADATA, METRICS, MODEL, RUNS, run_file
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.environment.doctor import tensorflow_package
 from training.data.dataset import Dataset
@@ -46,7 +46,7 @@ class FinishedRun:
     metrics : dict
         By split and candidate; see `training.evaluation.judgement.judge`.
     add_to : callable, optional
-        Adds files to the staging folder of the run, given its path.
+        Adds files to the folder of the run, given its path.
     """
 
     name: str
@@ -62,27 +62,28 @@ class FinishedRun:
 
 
 def write_run(warehouse: Warehouse, run: FinishedRun) -> None:
-    """Write a finished run to ``models/RUN``; a run of that name is replaced."""
-    with warehouse.replacing(RUNS, run.name) as staging:
+    """Write a finished run to ``models/RUN``; a run of that name is replaced.
+
+    ``metadata.json`` is written last: it names the folder with the other files.
+    """
+    with warehouse.replacing_folder(RUNS, run.name) as folder:
         with tempfile.TemporaryDirectory() as scratch:
             local = Path(scratch, MODEL)
             run.model.save(local)
-            with warehouse.filesystem.open_output_stream(f"{staging}/{MODEL}") as sink:
-                sink.write(local.read_bytes())
+            warehouse.write_file(local.read_bytes(), *folder.names, MODEL)
         tables = {
             f"predictions/{split}.parquet": predictions_table(predicted, run.target)
             for split, predicted in run.predictions.items()
         }
         tables[TRAINING_EXAMPLES] = _training_table(run.training)
-        warehouse.filesystem.create_dir(f"{staging}/predictions")
-        for name, table in tables.items():
-            pq.write_table(table, f"{staging}/{name}", filesystem=warehouse.filesystem, compression="zstd")
+        warehouse.make_folder(f"{folder.path}/predictions")
+        for file, table in tables.items():
+            pq.write_table(table, f"{folder.path}/{file}", filesystem=warehouse.filesystem, compression="zstd")
         if run.add_to is not None:
-            run.add_to(staging)
-        name = staging.removeprefix(warehouse.root + "/")
-        warehouse.write_json(run.history, name, HISTORY)
-        warehouse.write_json(run.metrics, name, METRICS)
-        warehouse.write_json(_metadata(run), name, METADATA)
+            run.add_to(folder.path)
+        warehouse.write_json(run.history, *folder.names, HISTORY)
+        warehouse.write_json(run.metrics, *folder.names, METRICS)
+        folder.point_by_json(METADATA, _metadata(run))
 
 
 def _metadata(run: FinishedRun) -> dict[str, Any]:
@@ -129,14 +130,14 @@ def read_model(warehouse: Warehouse, run: str) -> keras.Model:
     """Load the model of a run in safe mode: no code from its file is executed."""
     with tempfile.TemporaryDirectory() as scratch:
         local = Path(scratch, MODEL)
-        with warehouse.filesystem.open_input_stream(warehouse.path(RUNS, run, MODEL)) as source:
+        with warehouse.filesystem.open_input_stream(warehouse.path(*run_file(warehouse, run, MODEL))) as source:
             local.write_bytes(source.read())
         return keras.models.load_model(local, compile=False, safe_mode=True)
 
 
 def read_training(warehouse: Warehouse, metadata: dict[str, Any]) -> TrainingTruths:
     """Return the truths of a run's training examples."""
-    path = warehouse.path(RUNS, metadata["run"], TRAINING_EXAMPLES)
+    path = warehouse.path(*run_file(warehouse, metadata["run"], TRAINING_EXAMPLES))
     table = pq.read_table(path, filesystem=warehouse.filesystem)
     track_ids, groups = (np.array(table[name].to_pylist(), dtype=str) for name in ("track_id", "artist_group"))
     prior = np.array(metadata["target"]["prior"], np.float64)

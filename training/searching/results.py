@@ -94,9 +94,7 @@ def write_results(warehouse: Warehouse, study: Study, options: SearchOptions, co
     writer.writeheader()
     writer.writerows(rows)
     for name, text in (("trials.csv", table.getvalue()), ("plots.html", plots_page(study, options))):
-        path = warehouse.path(*folder, name)
-        with warehouse.finished_file(path) as unfinished, warehouse.filesystem.open_output_stream(unfinished) as sink:
-            sink.write(text.encode())
+        warehouse.write_file(text.encode(), *folder, name)
     return warehouse.path(*folder)
 
 

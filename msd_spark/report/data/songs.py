@@ -9,7 +9,6 @@ import pandas as pd
 
 from msd_spark.catalogue.embeddings import EMBEDDINGS_TABLE, read_embeddings
 from msd_spark.core.errors import UserError
-from msd_spark.core.runs import RUNS
 from msd_spark.report.data.map_data import PLANE, plane
 from msd_spark.report.data.sources import Sources
 
@@ -63,7 +62,7 @@ def _splits(sources: Sources) -> pd.Series:
     }
     parts = [pd.Series(dtype=object)]
     for split, names in files.items():
-        tracks = sources.parquet(["track_id"], RUNS, sources.name, *names)
+        tracks = sources.parquet(["track_id"], *sources.run_file(*names))
         if tracks is not None:
             parts.append(pd.Series(split, index=tracks["track_id"].unique(), dtype=object))
     splits = pd.concat(parts)

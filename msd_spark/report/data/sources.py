@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from msd_spark.catalogue.genres import displayed_genres, label_set_of
 from msd_spark.core.errors import UserError
-from msd_spark.core.runs import DATASETS, HISTORY, METADATA, METRICS, RUNS, read_run
+from msd_spark.core.runs import DATASET_FILE, DATASETS, HISTORY, METRICS, RUNS, read_run
 from msd_spark.core.summary import SUMMARIES
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.warehouse import FOLDER, Warehouse
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,18 @@ class Sources:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """Metrics by split, then by model or baseline."""
-        return dict(self.json(RUNS, self.name, METRICS) or {})
+        return dict(self.json(*self.run_file(METRICS)) or {})
 
     @cached_property
     def history(self) -> list[dict[str, Any]]:
         """Training history, one row per epoch."""
-        return list(self.json(RUNS, self.name, HISTORY) or [])
+        return list(self.json(*self.run_file(HISTORY)) or [])
 
     @cached_property
     def dataset(self) -> dict[str, Any]:
         """Metadata of the dataset that the run was trained on."""
         trained_on = self.run.get("dataset")
-        dataset = self.json(DATASETS, trained_on["name"], METADATA) if trained_on else None
+        dataset = self.json(DATASETS, trained_on["name"], DATASET_FILE) if trained_on else None
         if trained_on and dataset and dataset["fingerprint"] != trained_on["fingerprint"]:
             raise UserError(f"dataset/{trained_on['name']} changed after the run; run msd-spark train again")
         return dict(dataset or {})
@@ -74,6 +74,10 @@ class Sources:
     def json(self, *names: str) -> Any:
         """Return the content of a JSON file."""
         return self.warehouse.read_json(*names) if self.warehouse.exists(*names) else None
+
+    def run_file(self, *names: str) -> tuple[str, ...]:
+        """Return the place in the warehouse of a file of the run."""
+        return (RUNS, self.name, str(self.run[FOLDER]), *names)
 
     def summary(self, stage: str) -> dict[str, Any]:
         """Return the facts of a stage's last summary."""

@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 
 from msd_spark.core.schemas import SPLITS
-from msd_spark.core.warehouse import COMPLETE
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import bars
 from msd_spark.report.section import NoContentError, Section
@@ -109,13 +108,11 @@ def ledger_table(ledger: pd.DataFrame) -> Table:
 
 def rejected_section(sources: Sources) -> Section:
     """Return the number of rejected inputs and one example for each stage and reason."""
-    stages = [name.removeprefix("stage=") for name in sources.named("rejected", COMPLETE)]
+    stages = [name.removeprefix("stage=") for name in sources.warehouse.folders("rejected")]
     stages.sort(key=lambda stage: STAGES.index(stage) if stage in STAGES else len(STAGES))
     rows: list[tuple[Any, ...]] = []
     for stage in stages:
         place = ("rejected", f"stage={stage}")
-        if not sources.warehouse.table_files(*place).paths:
-            continue
         table = sources.warehouse.read_table(["source", "member", "reason", "detail"], *place).to_pandas()
         for reason, part in table.groupby("reason"):
             source, member, detail = part[["source", "member", "detail"]].iloc[0]

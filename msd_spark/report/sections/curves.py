@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from msd_spark.core.runs import RUNS
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Line, curves
 from msd_spark.report.section import NoContentError, Section
@@ -24,7 +23,7 @@ def precision_recall_section(sources: Sources) -> Section:
     split = final_split(sources.metrics)
     if sources.target == "factors":
         raise NoContentError("the target factors has no classes")
-    path = (RUNS, sources.name, "predictions", f"{split}.parquet")
+    path = sources.run_file("predictions", f"{split}.parquet")
     predictions = sources.parquet(["true", "probabilities"], *path) if split else None
     if split is None or predictions is None or predictions.empty:
         raise NoContentError(f"models/{sources.name} has no predictions")

@@ -7,6 +7,7 @@ from typing import Any
 
 from msd_spark.core.formatting import number, with_interval
 from msd_spark.core.runs import METADATA, METRICS, RUNS, finished_runs
+from msd_spark.core.warehouse import FOLDER
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Chart, Interval, intervals
 from msd_spark.report.section import NoContentError, Section
@@ -78,9 +79,9 @@ def _spread(metric: Mapping[str, Any]) -> str:
 def _runs(sources: Sources) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
     """Yield name, metadata and metrics of every finished run of the same target."""
     for name in sorted(finished_runs(sources.warehouse)):
-        metadata, metrics = sources.json(RUNS, name, METADATA), sources.json(RUNS, name, METRICS)
-        if metrics and metadata["target"]["name"] == sources.target:
-            yield name, metadata, metrics
+        metadata = sources.json(RUNS, name, METADATA)
+        if FOLDER in metadata and metadata["target"]["name"] == sources.target:  # older versions named no folder
+            yield name, metadata, sources.json(RUNS, name, metadata[FOLDER], METRICS) or {}
 
 
 def protocol_section(sources: Sources) -> Section:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from msd_spark.core.warehouse import FOLDER
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Chart, intervals
 from msd_spark.report.section import NoContentError, Section
@@ -14,7 +15,8 @@ MOST_FILTERS = 60
 
 
 def _study(sources: Sources, columns: list[str], file: str) -> pd.DataFrame:
-    table = sources.parquet(columns, STUDIES, sources.name, file)
+    study = sources.json(STUDIES, sources.name, "summary.json")
+    table = sources.parquet(columns, STUDIES, sources.name, str(study[FOLDER]), file) if study else None
     if table is None or table.empty:
         raise NoContentError(f"{STUDIES}/{sources.name}/{file} is missing; run msd-spark listen")
     return table

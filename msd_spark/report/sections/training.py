@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from msd_spark.core.runs import MODEL, RUNS
+from msd_spark.core.runs import MODEL
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Chart, Line, curves
 from msd_spark.report.draw.model_diagram import diagram, layers_of
@@ -56,9 +56,10 @@ def training_curves(history: Sequence[dict[str, Any]]) -> tuple[Chart, ...]:
 
 def model_section(sources: Sources) -> Section:
     """Return the diagram of the model."""
-    if not sources.warehouse.exists(RUNS, sources.name, MODEL):
+    place = sources.run_file(MODEL)
+    if not sources.warehouse.exists(*place):
         raise NoContentError(f"models/{sources.name}/{MODEL} is missing")
-    with sources.warehouse.filesystem.open_input_stream(sources.warehouse.path(RUNS, sources.name, MODEL)) as source:
+    with sources.warehouse.filesystem.open_input_stream(sources.warehouse.path(*place)) as source:
         content = source.read()
     try:
         layers = layers_of(content)

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, 
 from msd_spark.report.draw.files import BROWSERS, find_browser
 from msd_spark.report.job import make_report
 from msd_spark.report.settings import ReportSettings
+from tests.support.report_data import current_report
 from tests.support.report_run import RUN, write_report_run
 
 expect.set_options(timeout=60_000)  # a busy machine is slow, not wrong
@@ -26,7 +27,7 @@ def report_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_report(ReportSettings(warehouse.root, RUN, heatmaps=20, show=("TR000015AAAAAAAAAA",)))
     folder = tmp_path_factory.mktemp("elsewhere") / "some whére"
     shutil.copytree(warehouse.path("reports", RUN), folder)
-    return folder
+    return folder / current_report(warehouse, RUN).name
 
 
 @pytest.fixture(scope="session")

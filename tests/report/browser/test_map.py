@@ -152,6 +152,14 @@ def test_a_click_on_the_map_shows_the_song_and_its_address_opens_it_again(page: 
     expect(again.locator("#song h2")).to_have_text(title)
 
 
+def test_the_page_of_the_run_opens_the_song_in_the_current_report(browser: Browser, report_folder: Path) -> None:
+    report = open_with(browser, report_folder.parent, after="#song=TR000007AAAAAAAAAA")
+    assert report.page.url == (report_folder / "index.html").as_uri() + "#song=TR000007AAAAAAAAAA"
+    expect(report.page.locator("#song h2")).to_have_text("Title 7")
+    assert report.problems == []
+    report.page.context.close()
+
+
 def test_the_map_pans_and_songs_are_selected_by_keyboard(page: Page) -> None:
     canvas = page.locator("#map")
     canvas.focus()

@@ -26,7 +26,7 @@ def test_a_plan_needs_a_rank_and_a_batch(ranks: int, batch: int) -> None:
 def test_a_missing_dataset(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         Dataset.open(Warehouse(str(tmp_path)), "genre")
-    assert str(caught.value) == f"table {tmp_path}/dataset/genre is missing or incomplete; run msd-spark dataset first"
+    assert str(caught.value) == f"table {tmp_path}/dataset/genre is missing; run msd-spark dataset first"
 
 
 @pytest.mark.parametrize("planned", [4, 6, 12])

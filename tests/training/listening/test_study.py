@@ -303,13 +303,14 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory, cnn: keras.Model) -> War
 def test_a_study_of_a_run(warehouse: Warehouse, cnn: keras.Model) -> None:
     summary, occlusion = study(ListenOptions(warehouse.root, songs=20, top=2, batch=4), "cnn")
     assert (summary["songs_sampled"], summary["notes"]) == (20, [])
-    filters = pq.read_table(warehouse.path("studies", "cnn", "filters.parquet"))
+    place = ("studies", "cnn", warehouse.read_json("studies", "cnn", "summary.json")["folder"])
+    filters = pq.read_table(warehouse.path(*place, "filters.parquet"))
     assert filters.schema.equals(FILTER_RESPONSES)
     rows = filters.to_pylist()
     assert {row["layer"] for row in rows} == {item["layer"] for item in summary["convolutions"]}
     assert all(len(row[row["stream"]]) == row["n_segments"] * 12 and row["start"] is None for row in rows)
     assert len({(row["layer"], row["filter"], row["track_id"]) for row in rows}) == len(rows)
-    assert pq.read_table(warehouse.path("studies", "cnn", "occlusion.parquet")).equals(occlusion)
+    assert pq.read_table(warehouse.path(*place, "occlusion.parquet")).equals(occlusion)
     test = [
         row
         for path in sorted(Path(warehouse.path("dataset", "tiny", "test")).glob("*.parquet"))
@@ -345,7 +346,8 @@ def test_a_study_notes_what_is_missing(warehouse: Warehouse) -> None:
         "occlusion is for genres and deciles, not for tags",
     ]
     assert occlusion.num_rows == 0
-    assert pq.read_table(warehouse.path("studies", "tags", "filters.parquet")).num_rows == 0
+    (filters,) = Path(warehouse.path("studies", "tags")).glob("*/filters.parquet")
+    assert pq.read_table(filters).num_rows == 0
     empty, _ = study(ListenOptions(warehouse.root, songs=5, top=1, split="validation"), "cnn")
     assert empty["notes"] == ["no example in validation has a genre, so there is no occlusion"]
 

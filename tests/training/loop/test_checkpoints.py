@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,25 +36,26 @@ def test_the_last_one_written_is_read(checkpoints: Checkpoints, tmp_path: Path) 
     assert [path.name for path in (tmp_path / LAST).parent.iterdir()] == ["last.npz"]
 
 
-def test_a_write_that_fails_leaves_the_one_before(
-    checkpoints: Checkpoints, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_that_fails_leaves_the_one_before(checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoints.write(state(1))
+    warehouse = checkpoints.warehouse
 
-    def full(source: str, target: str) -> None:
-        raise OSError("No space left on device")
+    class FullDisk:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(checkpoints_filesystem, name)
 
-    class Full:
-        def __getattr__(self, name: str) -> object:
-            return full if name == "move" else getattr(real, name)
+        def move(self, source: str, target: str) -> None:
+            raise OSError("No space left on device")
 
-    real = checkpoints.warehouse.filesystem
-    monkeypatch.setattr(checkpoints.warehouse, "filesystem", Full())
-    with pytest.raises(UserError, match=r"checkpoint .*last\.npz cannot be written: No space left"):
-        checkpoints.write(state(2))
+    checkpoints_filesystem = warehouse.filesystem
+    with monkeypatch.context() as patch:
+        patch.setattr(warehouse, "filesystem", FullDisk())
+        with pytest.raises(UserError, match=r"checkpoint .*last\.npz cannot be written: No space left"):
+            checkpoints.write(state(2))
     found = checkpoints.read()
     assert found is not None
     assert found.epoch == 1
+    assert [info.base_name for info in warehouse.list_files(warehouse.root)] == ["last.npz"]
 
 
 @pytest.mark.parametrize(
@@ -99,11 +101,9 @@ def test_who_may_begin(checkpoints: Checkpoints, tmp_path: Path) -> None:
 
 def test_checkpoints_that_are_kept_go_with_the_run(checkpoints: Checkpoints, tmp_path: Path) -> None:
     checkpoints.write(state(3))
-    with checkpoints.warehouse.replacing("models", "r") as staging:
-        checkpoints.copy_to(staging)
-    assert sorted(path.name for path in (tmp_path / "models" / "r").rglob("*")) == [
-        "_SUCCESS",
-        "checkpoints",
-        "last.npz",
-    ]
+    with checkpoints.warehouse.replacing_folder("models", "r") as folder:
+        checkpoints.copy_to(folder.path)
+        folder.point_by_json("metadata.json", {})
+    names = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "models").rglob("*.*")}
+    assert names == {"models/r/metadata.json", "/".join([*folder.names, "checkpoints/last.npz"])}
     assert not checkpoints.exist

@@ -43,7 +43,8 @@ def test_a_log_has_each_epoch_once_resumed_or_not(tmp_path: Path, done: int) -> 
     for figures in HISTORY[done:]:
         log.write(figures)
     assert points(tmp_path / "models" / "r" / "_unfinished" / TENSORBOARD) == EXPECTED
-    with warehouse.replacing("models", "r") as staging:
-        log.copy_to(staging)
-    assert points(tmp_path / "models" / "r" / TENSORBOARD) == EXPECTED
+    with warehouse.replacing_folder("models", "r") as folder:
+        log.copy_to(folder.path)
+        folder.point_by_json("metadata.json", {})
+    assert points(Path(folder.path, TENSORBOARD)) == EXPECTED
     assert not (tmp_path / "models" / "r" / "_unfinished").exists()

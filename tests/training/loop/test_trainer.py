@@ -74,8 +74,10 @@ def run_on_four(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, st
 
 
 def test_four_ranks_end_with_a_whole_run_folder(run_on_four: tuple[Path, str, str]) -> None:
-    run = run_on_four[0] / "models" / "four"
-    metadata: dict[str, Any] = json.loads((run / "metadata.json").read_text())
+    place = run_on_four[0] / "models" / "four"
+    metadata: dict[str, Any] = json.loads((place / "metadata.json").read_text())
+    run = place / metadata["folder"]
+    assert {path.name for path in place.iterdir()} == {"metadata.json", run.name}
     metrics = json.loads((run / "metrics.json").read_text())
     assert metadata["labels"] == LABELS
     assert metadata["arguments"]["ranks"] == 4
@@ -93,7 +95,8 @@ def test_four_ranks_end_with_a_whole_run_folder(run_on_four: tuple[Path, str, st
 def test_the_model_loads_with_plain_keras_in_safe_mode(run_on_four: tuple[Path, str, str]) -> None:
     import keras
 
-    model = keras.models.load_model(run_on_four[0] / "models" / "four" / "model.keras", compile=False, safe_mode=True)
+    (path,) = (run_on_four[0] / "models" / "four").glob("*/model.keras")
+    model = keras.models.load_model(path, compile=False, safe_mode=True)
     assert model.get_layer("embedding").output.shape == (None, 50)
     assert model.output_shape == (None, len(LABELS))
 

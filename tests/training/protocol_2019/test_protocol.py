@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
+from msd_spark.core.runs import DATASET_FILE
 from msd_spark.core.schemas import GEOMETRY, SPLITS
+from msd_spark.core.warehouse import Warehouse
 from tests.support.launched import launched
-from tests.support.tiny_dataset import LABELS, write_tiny_dataset
+from tests.support.tiny_dataset import LABELS, copy_tiny_dataset, write_tiny_dataset
 
 ROWS = {"train": [40, 40], "validation": [40], "test": [75]}
 CHANCE = 1 / len(LABELS)
@@ -23,20 +22,22 @@ CHANCE = 1 / len(LABELS)
 def scramble(folder: Path) -> None:
     """Assign random genres, full length to all songs but one per file, and artists that occur in one split only."""
     generator = np.random.default_rng(4)
-    for path in sorted((folder / "dataset" / "tiny").glob("*/*.parquet")):
-        table = pq.read_table(path, partitioning=None)
+
+    def scrambled(table: pa.Table, split: str) -> pa.Table:
         n_rows = len(table)
         lengths = np.full(n_rows, GEOMETRY.n_segments)
         lengths[0] -= 1
         changed = {
             "genre_index": pa.array(generator.integers(0, len(LABELS), n_rows).astype(np.int32)),
             "n_segments": pa.array(lengths.astype(np.int32)),
-            "artist_group": pa.array([f"AR{path.parent.name}{number // 4}" for number in range(n_rows)]),
+            "artist_group": pa.array([f"AR{split}{number // 4}" for number in range(n_rows)]),
         }
         for name, values in changed.items():
             place = table.schema.get_field_index(name)
             table = table.set_column(place, table.schema.field(place), values)
-        pq.write_table(table, path, row_group_size=n_rows)
+        return table
+
+    copy_tiny_dataset(Warehouse(str(folder)), "tiny", scrambled)
 
 
 def train(folder: Path, log: Path, *words: str) -> str:
@@ -64,12 +65,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder / "w", train(folder / "w", folder / "log", "--run", "again", "--epochs", "12")
 
 
-def read(folder: Path, *names: str) -> dict[str, Any]:
-    return dict(json.loads(folder.joinpath(*names).read_text()))
-
-
 def test_validation_accuracy_is_far_above_chance(run: tuple[Path, str]) -> None:
-    metrics = read(run[0], "models", "again", "metrics.json")
+    (path,) = (run[0] / "models" / "again").glob("*/metrics.json")
+    metrics = json.loads(path.read_text())
     accuracy = {split: metrics[split]["model"]["accuracy"] for split in metrics}
     # Genres are random: accuracy above chance is memory.
     assert accuracy["validation"] > 0.75
@@ -80,13 +78,13 @@ def test_validation_accuracy_is_far_above_chance(run: tuple[Path, str]) -> None:
 
 
 def test_the_dataset_follows_the_protocol(run: tuple[Path, str]) -> None:
-    folder = run[0] / "dataset" / "tiny-2019"
-    metadata = read(folder, "metadata.json")
+    warehouse = Warehouse(str(run[0]))
+    metadata = warehouse.read_json("dataset", "tiny-2019", DATASET_FILE)
     tracks: dict[str, list[str]] = {}
     for split in ("train", "validation", "test", "artist_disjoint"):
-        tables = [pq.read_table(path, partitioning=None) for path in sorted((folder / split).glob("*.parquet"))]
-        tracks[split] = [track for table in tables for track in table["track_id"].to_pylist()]
-        assert {number for table in tables for number in table["n_segments"].to_pylist()} == {GEOMETRY.n_segments}
+        examples = warehouse.read_split(["track_id", "n_segments"], "tiny-2019", split)
+        tracks[split] = examples["track_id"].to_pylist()
+        assert set(examples["n_segments"].to_pylist()) == {GEOMETRY.n_segments}
         assert metadata["rows"][split] == len(tracks[split])
     # 3 files of 40 with one short song each are 117; a fifth of them, 23, is held out. The test split has 74.
     assert (len(tracks["test"]), len(tracks["artist_disjoint"])) == (23, 74)
@@ -105,7 +103,8 @@ def test_the_dataset_follows_the_protocol(run: tuple[Path, str]) -> None:
 
 def test_every_result_is_printed_with_its_reliability(run: tuple[Path, str]) -> None:
     folder, printed = run
-    rows = read(folder, "models", "again", "metadata.json")["arguments"]["protocol_report"]
+    metadata = json.loads((folder / "models" / "again" / "metadata.json").read_text())
+    rows = metadata["arguments"]["protocol_report"]
     reliable = {row["result"]: row["reliable"] for row in rows}
     assert reliable["dense, 2019: validation, split off after resampling"] == "no"
     assert reliable["dense, 2019: held-out tracks, split by track"] == "partly"
@@ -116,9 +115,9 @@ def test_every_result_is_printed_with_its_reliability(run: tuple[Path, str]) -> 
 
 
 def test_a_dataset_that_leaks_artists_is_refused(run: tuple[Path, str], tmp_path: Path) -> None:
-    shutil.copytree(run[0] / "dataset" / "tiny", tmp_path / "w" / "dataset" / "tiny")
-    path = tmp_path / "w" / "dataset" / "tiny" / "metadata.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"split_rule": {"by": "track"}}))
+    write_tiny_dataset(tmp_path / "w", ROWS)
+    changes = {"split_rule": {"by": "track"}}
+    copy_tiny_dataset(Warehouse(str(tmp_path / "w")), "tiny", lambda examples, _: examples, changes)
     said = train(tmp_path / "w", tmp_path / "log", "--run", "again")
     assert "dataset tiny is not split by artist; run msd-spark dataset --split artist" in said
     assert "Traceback" not in said

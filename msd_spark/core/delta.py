@@ -1,0 +1,377 @@
+"""Delta Lake tables: workers write Parquet files under their final names, and the driver commits them in one step.
+
+A version of a table is the set of files that its commits name, so nothing is moved, copied or locked, and readers see
+one version or the other. A commit is one small file ``_delta_log/N.json``, written only if it does not exist.
+
+References
+----------
+.. [1] "Delta Transaction Log Protocol", https://github.com/delta-io/delta/blob/master/PROTOCOL.md
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import EllipsisType
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, Schema
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
+from pyarrow import fs
+
+from msd_spark.core.errors import UserError
+from msd_spark.core.filesystems import open_location, s3_endpoint
+from msd_spark.core.provenance import current_command, versions_to_keep
+
+LOG = "_delta_log"
+"""Folder of a table's commits."""
+
+NOTES = "userMetadata"
+"""Key of a commit's own content, which every Delta engine shows in a table's history; here it is JSON."""
+
+SIDE_FILES = "side_files"
+"""Key in the notes of a commit: its files that are not rows of the table, by name."""
+
+TOKEN = "token"
+"""Key in the notes of a commit: the part of its files' names that no other commit has."""
+
+KEEP_LOG = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 36500 days"}
+"""Properties of every table: `Snapshot.notes` and the lineage need the whole history."""
+
+
+def delta_options(uri: str) -> dict[str, str]:
+    """Return the options with which Delta opens an address, those of `open_location`."""
+    if not uri.startswith("s3://"):
+        return {}
+    options = {"aws_conditional_put": "etag"}
+    endpoint, region = s3_endpoint()
+    if endpoint:
+        options |= {"aws_endpoint": endpoint, "aws_region": region, "aws_allow_http": "true"}
+    return options
+
+
+DELETIONS_AT_ONCE = 16
+"""Requests to a store at the same time."""
+
+
+class ConflictError(UserError):
+    """Another job changed the table after this one read it."""
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A Parquet file of a table: its name below the table's folder, its bytes and its rows.
+
+    `partition` is the value of the table's partition column, which is not in the file; None without such a column.
+    """
+
+    name: str
+    size: int
+    rows: int
+    partition: str | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of a table; `files` are sorted by name."""
+
+    version: int
+    files: tuple[DataFile, ...]
+    table: DeltaTable = field(repr=False, compare=False)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Schema of the rows."""
+        return pa.schema(self.table.schema().to_arrow())
+
+    @cached_property
+    def notes(self) -> dict[str, Any]:
+        """The notes of the newest commit that has some; empty if none has."""
+        return next((commit[NOTES] for commit in self.history() if NOTES in commit), {})
+
+    def notes_of(self, file: str) -> dict[str, Any]:
+        """Return the notes of the commit that added a file; empty if it has none."""
+        notes = (commit[NOTES] for commit in self.history() if NOTES in commit)
+        return next((note for note in notes if note.get(TOKEN) and f"-{note[TOKEN]}" in file), {})
+
+    def history(self) -> Iterator[dict[str, Any]]:
+        """Yield the commits, newest first, with decoded notes."""
+        for commit in self.table.history():
+            with contextlib.suppress(KeyError, ValueError, TypeError):
+                commit[NOTES] = json.loads(commit[NOTES])
+            if not isinstance(commit.get(NOTES, {}), dict):
+                del commit[NOTES]
+            yield commit
+
+
+class DeltaFolder:
+    """A folder with a Delta table, or the place for one.
+
+    `path` is for `filesystem`, `uri` is an absolute path or an address.
+    """
+
+    def __init__(self, filesystem: fs.FileSystem, path: str, uri: str) -> None:
+        self.filesystem, self.path, self.uri, self.options = filesystem, path, uri, delta_options(uri)
+
+    def exists(self) -> bool:
+        """Return whether there is a table."""
+        return DeltaTable.is_deltatable(self.uri, self.options)
+
+    def snapshot(self) -> Snapshot | None:
+        """Return the current version; None if there is no table."""
+        try:
+            table = DeltaTable(self.uri, storage_options=self.options)
+        except TableNotFoundError:
+            return None
+        actions = pa.table(table.get_add_actions(flatten=True))
+        columns = (actions[name].to_pylist() for name in ("path", "size_bytes", "num_records"))
+        files = [DataFile(name, size, rows or 0) for name, size, rows in zip(*columns, strict=True)]
+        return Snapshot(table.version(), tuple(sorted(files, key=lambda file: file.name)), table)
+
+    def commit(
+        self,
+        base: Snapshot | None,
+        schema: pa.Schema,
+        add: Iterable[DataFile],
+        remove: Iterable[DataFile] = (),
+        *,
+        side_files: Mapping[str, str] | None = None,
+        notes: Mapping[str, Any] | None = None,
+        overwrite: bool = False,
+        partition_by: str | None = None,
+    ) -> None:
+        """Add and remove files in one step; `overwrite` removes every file of `base`.
+
+        `base` is the version that the change is based on, None if there was no table. Raises a `ConflictError` if it is
+        no longer the current one; the table is then unchanged.
+        """
+        now = time.time_ns() // 1_000_000
+        actions: list[AddAction | RemoveAction] = [
+            AddAction(
+                item.name, item.size, _partition(item, partition_by), now, True, json.dumps({"numRecords": item.rows})
+            )
+            for item in add
+        ]
+        actions += [RemoveAction(item.name, True, now, item.size, _partition(item, partition_by)) for item in remove]
+        content = current_command() | dict(notes or {}) | {SIDE_FILES: dict(side_files or {})}
+        own = {NOTES: json.dumps(content, ensure_ascii=False)}
+        properties = CommitProperties(custom_metadata=own, max_commit_retries=0)
+        columns = [*schema, *([pa.field(partition_by, pa.string())] if partition_by else [])]
+        delta_schema = Schema.from_arrow(pa.schema(columns))
+        try:
+            if base is None:
+                create_table_with_add_actions(
+                    self.uri,
+                    delta_schema,
+                    actions,  # type: ignore[arg-type]  # there is nothing to remove yet
+                    partition_by=partition_by,
+                    configuration=KEEP_LOG,
+                    storage_options=self.options,
+                    commit_properties=properties,
+                )
+            else:
+                mode = "overwrite" if overwrite else "append"
+                base.table.create_write_transaction(
+                    actions, mode, delta_schema, partition_by or [], commit_properties=properties
+                )
+        except CommitFailedError as error:
+            raise ConflictError(self._conflict()) from error
+        except DeltaError as error:
+            if base is None and "already exists" in str(error):
+                raise ConflictError(self._conflict()) from error
+            raise UserError(f"table {self.path} cannot be written: {' '.join(str(error).split())}") from error
+
+    def _conflict(self) -> str:
+        return f"another job changed table {self.path} meanwhile; run the same command again when it has ended"
+
+    @contextmanager
+    def overwriting(
+        self,
+        schema: pa.Schema,
+        *,
+        base: Snapshot | EllipsisType | None = ...,
+        partition_by: str | None = None,
+        clean: bool = True,
+    ) -> Iterator[TableWriter]:
+        """Yield a writer whose files replace the table on exit, in one commit; files in its `kept` stay.
+
+        `schema` is that of the files. The column `partition_by` has the `DataFile.partition` of each file.
+
+        After an exception the table is as before; a `ConflictError` says that another job has changed it since this
+        block began, or since the version `base`, None for no table. After a commit, `clean` calls `delete_unused`.
+        """
+        if isinstance(base, EllipsisType):
+            base = self.snapshot()
+        writer = TableWriter(self, base)
+        try:
+            if self.filesystem.type_name != "s3":  # an object store has no folders
+                self.filesystem.create_dir(self.path, recursive=True)
+            yield writer
+            if not (writer.files or writer.kept):
+                writer.write(schema.empty_table())
+            removed = set(base.files) - set(writer.kept) if base and writer.kept else ()
+            self.commit(
+                base,
+                schema,
+                writer.files,
+                removed,
+                side_files=writer.side_files,
+                notes={TOKEN: writer.destination.token, **writer.notes},
+                overwrite=not writer.kept,
+                partition_by=partition_by,
+            )
+        except BaseException:
+            self._forget(writer.destination.token)
+            raise
+        if clean:
+            self.delete_unused()
+
+    def _forget(self, token: str) -> None:
+        """Delete the files of a writer that did not commit."""
+        selector = fs.FileSelector(self.path, recursive=True, allow_not_found=True)
+        with contextlib.suppress(OSError):  # the next job that writes the table tries again
+            for info in self.filesystem.get_file_info(selector):
+                if token in info.base_name:
+                    self.filesystem.delete_file(info.path)
+            if isinstance(self.filesystem, fs.LocalFileSystem):
+                Path(self.path).rmdir()  # only if it is empty
+
+    def delete_unused(self, *, abandoned: Callable[[fs.FileInfo], bool] = lambda info: True) -> None:
+        """Delete the files of older versions, except the `versions_to_keep` before the current one.
+
+        `abandoned` decides about a file that was in no version: a job may have died before it committed the file, or
+        may be about to commit it. After a commit that replaces the table no other job can do so.
+        """
+        snapshot = self.snapshot()
+        if snapshot is None:
+            return
+        written = [commit for commit in snapshot.history() if NOTES in commit][: versions_to_keep() + 1]
+        used = {name for commit in written for name in commit[NOTES].get(SIDE_FILES, {}).values()}
+        for commit in written:
+            table = DeltaTable(self.uri, version=commit["version"], storage_options=self.options)
+            used |= set(pa.table(table.get_add_actions(flatten=True))["path"].to_pylist())
+        removed = snapshot.table.vacuum(retention_hours=0, dry_run=True, enforce_retention_duration=False)
+        old = {path.rsplit("/", 1)[-1] for path in removed}
+        unused, folders = list[str](), list[str]()
+        for info in self.filesystem.get_file_info(fs.FileSelector(self.path, recursive=True, allow_not_found=True)):
+            name = info.path.removeprefix(f"{self.path}/")
+            if info.type == fs.FileType.Directory and name.startswith("_") and name.split("/")[0] != LOG:
+                folders += [info.path] if abandoned(info) else []
+            if info.type != fs.FileType.File or name in used or name.startswith(f"{LOG}/"):
+                continue
+            if info.base_name in old or abandoned(info):
+                unused.append(info.path)
+        with ThreadPoolExecutor(DELETIONS_AT_ONCE) as pool:
+            list(pool.map(self._delete, unused))
+        for folder in folders:
+            self.filesystem.delete_dir(folder)
+
+    def _delete(self, path: str) -> None:
+        with contextlib.suppress(FileNotFoundError):  # another job was faster
+            self.filesystem.delete_file(path)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where workers write the files of a table's next version; it can be sent to them.
+
+    `token` marks the files of one writer.
+    """
+
+    uri: str
+    token: str
+
+    @contextmanager
+    def create(self, number: int | str, subfolder: str = "") -> Iterator[NewFile]:
+        """Yield a new file, under a name that no other attempt has: Spark may run a task twice, even at once.
+
+        Its name begins with a number or with a given text.
+        """
+        filesystem, folder, _ = open_location(self.uri)
+        if subfolder and filesystem.type_name != "s3":
+            filesystem.create_dir(f"{folder}/{subfolder}")
+        stem = f"part-{number:05d}" if isinstance(number, int) else number
+        name = f"{subfolder}{stem}-{self.token}{uuid.uuid4().hex[:8]}.parquet"
+        with filesystem.open_output_stream(f"{folder}/{name}") as sink:
+            file = NewFile(name, sink)
+            yield file
+            file.size = sink.tell()
+
+    def write(self, number: int | str, rows: pa.Table, partition: str | None = None, **options: Any) -> DataFile:
+        """Write rows to a new file; `options` are those of `pyarrow.parquet.write_table`.
+
+        A file of a partition is in the folder of that name.
+        """
+        with self.create(number, f"{partition}/" if partition else "") as file:
+            pq.write_table(rows, file.sink, **{"compression": "zstd", **options})
+        return DataFile(file.name, file.size, rows.num_rows, partition)
+
+
+@dataclass
+class NewFile:
+    """A file that is being written; its size is known at the end."""
+
+    name: str
+    sink: pa.NativeFile
+    size: int = 0
+
+
+class TableWriter:
+    """Collects the files of the next version of a table: new ones, and those of the version `base` that are kept."""
+
+    def __init__(self, table: DeltaFolder, base: Snapshot | None) -> None:
+        self.table, self.base = table, base
+        self.destination = Destination(table.uri, uuid.uuid4().hex[:8])
+        self.files: list[DataFile] = []
+        self.kept: list[DataFile] = []
+        self.notes: dict[str, Any] = {}
+        self.side_files: dict[str, str] = {}
+
+    def add(self, files: Iterable[DataFile]) -> None:
+        """Add files that are written."""
+        self.files.extend(files)
+
+    def write(self, rows: pa.Table, **options: Any) -> None:
+        """Write rows to a file and add it."""
+        self.add([self.destination.write(len(self.files), rows, **options)])
+
+    def side_file(self, name: str) -> str:
+        """Return the path of a new file that is not rows of the table, such as an index; `name` begins with _."""
+        self.side_files[name] = f"_{self.destination.token}{name}"
+        return f"{self.table.path}/{self.side_files[name]}"
+
+    def scratch(self, name: str) -> str:
+        """Return the path for a temporary file or folder; the next version deletes what remains of it."""
+        return f"{self.table.path}/_{self.destination.token}-{name}"
+
+    def write_json(self, content: Any, name: str) -> None:
+        """Write a side file of JSON."""
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        with self.table.filesystem.open_output_stream(self.side_file(name)) as sink:
+            sink.write(text.encode() + b"\n")
+
+
+def _partition(file: DataFile, column: str | None) -> dict[str, str | None]:
+    return {column: file.partition} if column else {}
+
+
+def logical_name(name: str) -> str:
+    """Return the name of a data file without the part that differs between attempts.
+
+    Examples
+    --------
+    >>> logical_name("train/part-00003-0123456789abcdef.parquet")
+    'train/part-00003.parquet'
+    """
+    return f"{name.rsplit('-', 1)[0]}.parquet"

@@ -1,0 +1,281 @@
+"""Commit ingested units: ``ledger/`` first, then ``songs/`` and ``rejected/``, which follow from it.
+
+The ledger names the files of every unit with its counts and rejections, so its commit is the one step in which an
+ingest takes effect. `settle` then makes the other tables agree with it; if the driver dies in between, the next ingest
+does so. An ingest of other inputs that ends at the same time is not lost: its units are in the ledger, and stay.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from itertools import chain
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from msd_spark.core import schemas
+from msd_spark.core.delta import ConflictError, DataFile, Destination, Snapshot
+from msd_spark.core.rejections import Rejection
+from msd_spark.core.warehouse import Warehouse
+from msd_spark.ingest.settings import LEDGER, PENDING, SONGS, VERB
+from msd_spark.ingest.work import DUPLICATE, Outcome
+from msd_spark.songfile.batches import songs_writer
+
+T = TypeVar("T")
+
+Ledger = list[dict[str, Any]]
+"""Rows of ``ledger/``."""
+
+Place = tuple[str, str, str]
+"""Source, member and unit of a song."""
+
+REJECTED = ("rejected", f"stage={VERB}")
+
+ATTEMPTS = 30
+"""Attempts at a commit while other ingests commit too."""
+
+ABANDONED_AFTER = 7 * 24 * 3600.0
+"""Seconds after which a file that no unit names belongs to an ingest that was killed, not to one that is running."""
+
+
+def read_ledger(warehouse: Warehouse, table: str = LEDGER) -> Ledger:
+    """Return the rows of the ledger, or of `PENDING`; none if there is no table."""
+    return list(warehouse.read_table(None, table).to_pylist()) if warehouse.is_complete(table) else []
+
+
+def update(warehouse: Warehouse, table: str, change: Callable[[Ledger], Ledger]) -> Ledger:
+    """Replace the rows of a table by `change(rows)`; return the new rows.
+
+    If another ingest commits at the same time, the change is computed again from its rows.
+    """
+
+    def attempt() -> Ledger:
+        base = warehouse.table(table).snapshot()
+        rows = change(_rows(warehouse, table, base))
+        with warehouse.table(table).overwriting(schemas.LEDGER, base=base) as writer:
+            writer.write(pa.Table.from_pylist(rows, schemas.LEDGER))
+        return rows
+
+    return _until_alone(attempt)
+
+
+def _until_alone(attempt: Callable[[], T]) -> T:
+    """Return the result of an attempt that no other ingest disturbed."""
+    for number in range(ATTEMPTS):
+        try:
+            return attempt()
+        except (ConflictError, FileNotFoundError):
+            if number == ATTEMPTS - 1:
+                raise
+            time.sleep(random.uniform(0, min(2.0, 0.05 * 2**number)))
+    raise AssertionError("unreachable")
+
+
+def _rows(warehouse: Warehouse, table: str, base: Snapshot | None) -> Ledger:
+    paths = [warehouse.path(table, file.name) for file in base.files] if base else []
+    return [row for path in paths for row in pq.read_table(path, filesystem=warehouse.filesystem).to_pylist()]
+
+
+def keep_pending(warehouse: Warehouse, outcomes: Sequence[Outcome]) -> None:
+    """Remember finished units, so that the next ingest does not read them again if this one is killed."""
+    rows = pa.Table.from_pylist([outcome.ledger_row() for outcome in outcomes], schemas.LEDGER)
+
+    def attempt() -> None:
+        table = warehouse.table(PENDING)
+        base = table.snapshot()
+        with table.overwriting(schemas.LEDGER, base=base, clean=False) as writer:
+            writer.kept = list(base.files) if base else []
+            writer.write(rows)
+
+    _until_alone(attempt)
+
+
+def read_pending(warehouse: Warehouse) -> dict[str, dict[str, Any]]:
+    """Return the rows of units that an ingest read before it was killed, by unit, if their files still exist."""
+    rows = read_ledger(warehouse, PENDING)
+    names = {info.base_name for info in warehouse.list_files(warehouse.path(SONGS))} if rows else set()
+    return {row["unit"]: row for row in rows if names.issuperset(row["files"])}
+
+
+def commit_units(
+    warehouse: Warehouse, new: Iterable[dict[str, Any]], drop: Collection[str], destination: Destination
+) -> Ledger:
+    """Add units to the ledger, and drop others, in one commit; then make all tables agree. Return the ledger."""
+    added = {row["unit"]: row for row in new}
+
+    def change(rows: Ledger) -> Ledger:
+        kept = {row["unit"]: row for row in rows if row["unit"] not in drop}
+        return without_repeated_tracks(warehouse, {**added, **kept}, destination)
+
+    ledger = update(warehouse, LEDGER, change)
+    settle(warehouse)
+    done = {row["unit"] for row in ledger} | set(added)
+    if all(row["unit"] in done for row in read_ledger(warehouse, PENDING)):
+        warehouse.remove(PENDING)
+    return ledger
+
+
+def repeated_tracks(units: Sequence[str], track_ids: Sequence[Sequence[str]]) -> dict[str, list[str]]:
+    """Return the units of each track that several units have, from the tracks of each unit."""
+    owners = np.repeat(np.array(units, object), np.array([len(ids) for ids in track_ids], int))
+    songs = pd.DataFrame({"track_id": pd.Series(list(chain(*track_ids)), dtype=object), "unit": owners})
+    songs = songs[songs.duplicated("track_id", keep=False)]
+    repeated: dict[str, list[str]] = {}
+    for track_id, unit in zip(songs["track_id"], songs["unit"], strict=True):
+        repeated.setdefault(track_id, []).append(unit)
+    return repeated
+
+
+def sort_key(place: Place) -> tuple[list[tuple[int, str]], ...]:
+    """Return the key that orders the places of a repeated track, of which the first is kept.
+
+    Numbers within names are compared by value: ``row 5`` comes before ``row 1000``.
+    """
+    runs = ([run for run in re.split("([0-9]+)", part) if run] for part in place)
+    return tuple([(int(run), "") if run.isdecimal() else (-1, run) for run in parts] for parts in runs)
+
+
+def without_repeated_tracks(
+    warehouse: Warehouse, units: Mapping[str, dict[str, Any]], destination: Destination
+) -> Ledger:
+    """Return the ledger's rows of units, by unit, each track in one of them; files are rewritten without the others."""
+    drops, duplicates = _resolve_duplicates(warehouse, units)
+    rows = []
+    for unit, row in sorted(units.items()):
+        drop = drops.get(unit, {})
+        files = [
+            _rewrite(warehouse, file, drop[file.name], destination) if file.name in drop else file
+            for file in files_of(row)
+        ]
+        n_dropped = sum(map(len, drop.values()))
+        rows.append(
+            row
+            | {
+                "files": [file.name for file in files],
+                "file_sizes": [file.size for file in files],
+                "file_rows": [file.rows for file in files],
+                "songs": row["songs"] - n_dropped,
+                "duplicates": row["duplicates"] + n_dropped,
+                "rejections": [*row["rejections"], *map(asdict, duplicates.get(unit, ()))],
+            }
+        )
+    return rows
+
+
+def files_of(row: Mapping[str, Any]) -> list[DataFile]:
+    """Return the files of a unit."""
+    return [DataFile(*file) for file in zip(row["files"], row["file_sizes"], row["file_rows"], strict=True)]
+
+
+def _resolve_duplicates(
+    warehouse: Warehouse, units: Mapping[str, dict[str, Any]]
+) -> tuple[dict[str, dict[str, set[str]]], dict[str, list[Rejection]]]:
+    """Return the tracks to drop, by unit and file, and their rejections, by unit."""
+    names = sorted(units)
+    repeated = repeated_tracks(names, [units[unit]["track_ids"] for unit in names])
+    places: dict[str, list[Place]] = {}
+    file_of: dict[tuple[str, str], str] = {}
+    for unit in sorted({unit for owners in repeated.values() for unit in owners}):
+        for name in units[unit]["files"]:
+            table = pq.read_table(
+                warehouse.path(SONGS, name),
+                columns=["track_id", "source", "member"],
+                filesystem=warehouse.filesystem,
+                filters=pc.field("track_id").isin(list(repeated)),
+            )
+            for row in table.to_pylist():
+                places.setdefault(row["track_id"], []).append((row["source"], row["member"] or "", unit))
+                file_of[unit, row["track_id"]] = name
+    drops: dict[str, dict[str, set[str]]] = {}
+    duplicates: dict[str, list[Rejection]] = {}
+    for track_id, candidates in sorted(places.items()):
+        first, *others = sorted(candidates, key=sort_key)
+        for source, member, unit in others:
+            drops.setdefault(unit, {}).setdefault(file_of[unit, track_id], set()).add(track_id)
+            detail = f"{track_id} is kept from {' '.join(part for part in first[:2] if part)}"
+            duplicates.setdefault(unit, []).append(Rejection(source, DUPLICATE, detail, member or None, unit))
+    return drops, duplicates
+
+
+def _rewrite(warehouse: Warehouse, file: DataFile, drop: Collection[str], destination: Destination) -> DataFile:
+    """Write a file of songs again without some tracks, under a new name."""
+    dropped, n_rows = pa.array(sorted(drop), pa.string()), 0
+    with (
+        pq.ParquetFile(warehouse.filesystem.open_input_file(warehouse.path(SONGS, file.name))) as source,
+        destination.create(file.name.rsplit("-", 1)[0]) as new,
+        songs_writer(new.sink) as writer,
+    ):
+        for group in range(source.num_row_groups):
+            rows = source.read_row_group(group)
+            rows = rows.filter(pc.invert(pc.is_in(rows["track_id"], value_set=dropped)))
+            if rows.num_rows:
+                writer.write_table(rows.cast(schemas.SONGS))
+                n_rows += rows.num_rows
+    return DataFile(new.name, new.size, n_rows)
+
+
+def settle(warehouse: Warehouse) -> None:
+    """Make ``songs/`` and ``rejected/`` those of the ledger; nothing happens if they are."""
+
+    def attempt() -> bool:
+        ledger = warehouse.table(LEDGER).snapshot()
+        if ledger is None:
+            return False
+        rows = _rows(warehouse, LEDGER, ledger)
+        return _settle_songs(warehouse, rows) | _settle_rejected(warehouse, rows, ledger.version)
+
+    while _until_alone(attempt):
+        pass  # another ingest may have changed the ledger meanwhile
+    delete_unused(warehouse)
+
+
+def _settle_songs(warehouse: Warehouse, rows: Ledger) -> bool:
+    table = warehouse.table(SONGS)
+    base = table.snapshot()
+    wanted = {file for row in rows for file in files_of(row)}
+    present = set(base.files) if base else set()
+    if base and (present == wanted or not (wanted or sum(file.rows for file in present))):
+        return False
+    with table.overwriting(schemas.SONGS, base=base, clean=False) as writer:
+        writer.kept = [file for file in present if file in wanted]
+        writer.add(sorted(wanted - present, key=lambda file: file.name))
+    return True
+
+
+def delete_unused(warehouse: Warehouse) -> None:
+    """Delete files of older versions, and files of songs that no ingest will commit any more.
+
+    Those are other attempts at units that are in the ledger, and old ones. A recent file of another unit may belong to
+    an ingest that is still running.
+    """
+    units = {row["unit"] for row in read_ledger(warehouse)}
+
+    def abandoned(info: fs.FileInfo) -> bool:
+        is_old = info.mtime is not None and time.time() - info.mtime.timestamp() > ABANDONED_AFTER
+        return is_old or info.base_name.split("-")[0] in units
+
+    warehouse.table(SONGS).delete_unused(abandoned=abandoned)
+    for names in ((LEDGER,), REJECTED):
+        warehouse.table(*names).delete_unused(abandoned=lambda info: False)
+
+
+def _settle_rejected(warehouse: Warehouse, rows: Ledger, version: int) -> bool:
+    """Write the rejections of a version of the ledger; its number is in the notes of the commit."""
+    table = warehouse.table(*REJECTED)
+    base = table.snapshot()
+    if base and base.notes.get(LEDGER) == version:
+        return False
+    with table.overwriting(schemas.REJECTED, base=base) as writer:
+        writer.notes[LEDGER] = version
+        rejections = [one for row in rows for one in row["rejections"]]
+        writer.write(pa.Table.from_pylist(rejections, schemas.REJECTED))
+    return True
