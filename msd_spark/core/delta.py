@@ -46,6 +46,9 @@ SIDE_FILES = "side_files"
 TOKEN = "token"
 """Key in the notes of a commit: the part of its files' names that no other commit has."""
 
+RECENT = 5
+"""Commits among which is the newest of ours: another program may have added some, such as a vacuum."""
+
 KEEP_LOG = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 36500 days"}
 """Properties of every table: `Snapshot.notes` and the lineage need the whole history."""
 
@@ -98,16 +101,16 @@ class Snapshot:
     @cached_property
     def notes(self) -> dict[str, Any]:
         """The notes of the newest commit that has some; empty if none has."""
-        return next((commit[NOTES] for commit in self.history() if NOTES in commit), {})
+        return next((commit[NOTES] for commit in self.history(RECENT) if NOTES in commit), {})
 
     def notes_of(self, file: str) -> dict[str, Any]:
         """Return the notes of the commit that added a file; empty if it has none."""
         notes = (commit[NOTES] for commit in self.history() if NOTES in commit)
         return next((note for note in notes if note.get(TOKEN) and f"-{note[TOKEN]}" in file), {})
 
-    def history(self) -> Iterator[dict[str, Any]]:
-        """Yield the commits, newest first, with decoded notes."""
-        for commit in self.table.history():
+    def history(self, limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the commits, or some of the newest, newest first, with decoded notes."""
+        for commit in self.table.history(limit):
             with contextlib.suppress(KeyError, ValueError, TypeError):
                 commit[NOTES] = json.loads(commit[NOTES])
             if not isinstance(commit.get(NOTES, {}), dict):
@@ -256,7 +259,8 @@ class DeltaFolder:
         snapshot = self.snapshot()
         if snapshot is None:
             return
-        written = [commit for commit in snapshot.history() if NOTES in commit][: versions_to_keep() + 1]
+        recent = snapshot.history(RECENT + versions_to_keep())
+        written = [commit for commit in recent if NOTES in commit][: versions_to_keep() + 1]
         used = {name for commit in written for name in commit[NOTES].get(SIDE_FILES, {}).values()}
         for commit in written:
             table = DeltaTable(self.uri, version=commit["version"], storage_options=self.options)

@@ -13,6 +13,9 @@ from msd_spark.core.errors import UserError
 
 SCHEME_MARK = "://"
 
+CONNECTIONS = 64
+"""Concurrent requests of a process to a store."""
+
 
 def is_local(location: str) -> bool:
     """Return whether a location is a path on this machine."""
@@ -47,6 +50,7 @@ def s3_endpoint() -> tuple[str | None, str]:
 
 @lru_cache(maxsize=16)
 def _remote(scheme: str, host: str) -> fs.FileSystem:
+    pa.set_io_thread_count(CONNECTIONS)  # Arrow opens as many connections to a store
     endpoint, region = s3_endpoint()
     if scheme == "s3" and endpoint:
         parts = urlsplit(endpoint)

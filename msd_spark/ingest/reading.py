@@ -6,7 +6,7 @@ import gzip
 import os
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import IO, Self, cast
 
 from isal import igzip, isal_zlib
@@ -15,6 +15,7 @@ from msd_spark.core.filesystems import is_local, open_location
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.track_ids import SONG_FILE_SUFFIX, track_id_of
 from msd_spark.ingest.units import Kind, SongInput, Unit
+from msd_spark.io.ahead import ReadAhead
 from msd_spark.io.folders import printable, read_in_order
 from msd_spark.io.paged import PagedFile, open_seekable
 from msd_spark.songfile.aggregate import read_songs
@@ -144,11 +145,14 @@ def _read_tar(item: SongInput) -> Iterator[Song | Rejection]:
     member: str | None = None
     try:
         filesystem, path, _ = open_location(item.source)
-        with filesystem.open_input_stream(path, compression=None) as raw:
+        with ExitStack() as stack:
+            raw = stack.enter_context(filesystem.open_input_stream(path, compression=None))
+            if not is_local(item.source):
+                raw = stack.enter_context(ReadAhead(raw.read))
             # read1 returns the bytes before a damaged place; read would return none of them.
             read = igzip.open(raw).read1 if is_compressed else raw.read
-            stream = cast(IO[bytes], _Bytes(read))
-            with tarfile.open(fileobj=stream, mode="r|", bufsize=TAR_BUFFER, tarinfo=_Header) as archive:
+            source_bytes = cast(IO[bytes], _Bytes(read))
+            with tarfile.open(fileobj=source_bytes, mode="r|", bufsize=TAR_BUFFER, tarinfo=_Header) as archive:
                 for entry in archive:
                     member = printable(entry.name)
                     yield from _read_member(archive, entry, source, member)

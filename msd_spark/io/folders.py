@@ -14,7 +14,7 @@ from pyarrow import fs
 T = TypeVar("T")
 R = TypeVar("R")
 
-READS_AT_ONCE = 16
+READS_AT_ONCE = 32
 """Concurrent requests per task for remote files."""
 
 

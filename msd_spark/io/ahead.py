@@ -1,0 +1,45 @@
+"""Read a stream in large pieces, the next of which is fetched while the last one is used."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+PIECE = 8 << 20
+"""Bytes per request: at 20 ms a request, a smaller piece would wait longer than it transfers."""
+
+
+class ReadAhead(io.RawIOBase):
+    """The bytes of a stream, from its `read(size)`, which a thread calls one piece ahead of its use.
+
+    An error of `read` is raised where its bytes would begin.
+    """
+
+    def __init__(self, read: Callable[[int], bytes], piece: int = PIECE) -> None:
+        self._read, self._piece = read, piece
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="read ahead")
+        self._next = self._pool.submit(read, piece)
+        self._current, self._at = memoryview(b""), 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer with the bytes at hand; return their number, 0 at the end."""
+        if self._at == len(self._current):
+            self._current, self._at = memoryview(self._next.result()), 0
+            if len(self._current):
+                self._next = self._pool.submit(self._read, self._piece)
+        view = memoryview(buffer).cast("B")
+        size = min(len(view), len(self._current) - self._at)
+        view[:size] = self._current[self._at : self._at + size]
+        self._at += size
+        return size
+
+    def close(self) -> None:
+        """Wait for the last request and end the thread."""
+        self._pool.shutdown(cancel_futures=True)
+        super().close()
