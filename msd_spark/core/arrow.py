@@ -1,4 +1,4 @@
-"""Convert between numpy and Arrow, and the form of Parquet files of one row group."""
+"""Convert between numpy and Arrow; options of Parquet files with one row group."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def rows_to_lists(rows: np.ndarray, kind: pa.ListType) -> pa.ListArray:
 def one_row_group(rows: pa.Table, *, compression: str, dictionary: Sequence[str]) -> dict[str, Any]:
     """Return the options of `pyarrow.parquet.write_table` for a file of one row group.
 
-    The columns in `dictionary` get one. Only ``track_id`` has statistics.
+    The columns in `dictionary` are dictionary-encoded. Only ``track_id`` has statistics.
     """
     return {
         "row_group_size": max(1, rows.num_rows),

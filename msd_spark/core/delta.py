@@ -31,7 +31,7 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 from pyarrow import fs
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.filesystems import open_location, s3_endpoint
+from msd_spark.core.filesystems import make_folder, open_location, s3_endpoint
 from msd_spark.core.provenance import current_command, versions_to_keep
 
 LOG = "_delta_log"
@@ -47,14 +47,17 @@ TOKEN = "token"
 """Key in the notes of a commit: the part of its files' names that no other commit has."""
 
 RECENT = 5
-"""Commits among which is the newest of ours: another program may have added some, such as a vacuum."""
+"""Number of newest commits to search for our newest one: another program may have added some, such as a vacuum."""
+
+DELETIONS_AT_ONCE = 16
+"""Concurrent requests that delete a file."""
 
 KEEP_LOG = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 36500 days"}
 """Properties of every table: `Snapshot.notes` and the lineage need the whole history."""
 
 
 def delta_options(uri: str) -> dict[str, str]:
-    """Return the options with which Delta opens an address, those of `open_location`."""
+    """Return Delta's storage options for an address; server and region are those of `open_location`."""
     if not uri.startswith("s3://"):
         return {}
     options = {"aws_conditional_put": "etag"}
@@ -62,10 +65,6 @@ def delta_options(uri: str) -> dict[str, str]:
     if endpoint:
         options |= {"aws_endpoint": endpoint, "aws_region": region, "aws_allow_http": "true"}
     return options
-
-
-DELETIONS_AT_ONCE = 16
-"""Requests to a store at the same time."""
 
 
 class ConflictError(UserError):
@@ -218,8 +217,7 @@ class DeltaFolder:
             base = self.snapshot()
         writer = TableWriter(self, base)
         try:
-            if self.filesystem.type_name != "s3":  # an object store has no folders
-                self.filesystem.create_dir(self.path, recursive=True)
+            make_folder(self.filesystem, self.path)
             yield writer
             if not (writer.files or writer.kept):
                 writer.write(schema.empty_table())
@@ -250,31 +248,39 @@ class DeltaFolder:
             if isinstance(self.filesystem, fs.LocalFileSystem):
                 Path(self.path).rmdir()  # only if it is empty
 
-    def delete_unused(self, *, abandoned: Callable[[fs.FileInfo], bool] = lambda info: True) -> None:
+    def delete_unused(self, abandoned: Callable[[fs.FileInfo], bool] | None = None) -> None:
         """Delete the files of older versions, except the `versions_to_keep` before the current one.
 
         `abandoned` decides about a file that was in no version: a job may have died before it committed the file, or
-        may be about to commit it. After a commit that replaces the table no other job can do so.
+        may be about to commit it. Without it all such files are deleted: after a commit that replaces the table, no
+        other job can commit one.
         """
         snapshot = self.snapshot()
         if snapshot is None:
             return
         recent = snapshot.history(RECENT + versions_to_keep())
         written = [commit for commit in recent if NOTES in commit][: versions_to_keep() + 1]
-        used = {name for commit in written for name in commit[NOTES].get(SIDE_FILES, {}).values()}
-        for commit in written:
+        used = {file.name for file in snapshot.files}
+        used |= {name for commit in written for name in commit[NOTES].get(SIDE_FILES, {}).values()}
+        for commit in written[1:]:
             table = DeltaTable(self.uri, version=commit["version"], storage_options=self.options)
             used |= set(pa.table(table.get_add_actions(flatten=True))["path"].to_pylist())
-        removed = snapshot.table.vacuum(retention_hours=0, dry_run=True, enforce_retention_duration=False)
-        old = {path.rsplit("/", 1)[-1] for path in removed}
+        old = set[str]()
+        if abandoned is not None:  # without it, nothing needs to be known about an unused file
+            removed = snapshot.table.vacuum(retention_hours=0, dry_run=True, enforce_retention_duration=False)
+            old = {path.rsplit("/", 1)[-1] for path in removed}
+
+        def may_go(info: fs.FileInfo) -> bool:
+            return abandoned is None or info.base_name in old or abandoned(info)
+
         unused, folders = list[str](), list[str]()
         for info in self.filesystem.get_file_info(fs.FileSelector(self.path, recursive=True, allow_not_found=True)):
             name = info.path.removeprefix(f"{self.path}/")
             if info.type == fs.FileType.Directory and name.startswith("_") and name.split("/")[0] != LOG:
-                folders += [info.path] if abandoned(info) else []
+                folders += [info.path] if may_go(info) else []
             if info.type != fs.FileType.File or name in used or name.startswith(f"{LOG}/"):
                 continue
-            if info.base_name in old or abandoned(info):
+            if may_go(info):
                 unused.append(info.path)
         with ThreadPoolExecutor(DELETIONS_AT_ONCE) as pool:
             list(pool.map(self._delete, unused))
@@ -303,8 +309,8 @@ class Destination:
         Its name begins with a number or with a given text.
         """
         filesystem, folder, _ = open_location(self.uri)
-        if subfolder and filesystem.type_name != "s3":
-            filesystem.create_dir(f"{folder}/{subfolder}")
+        if subfolder:
+            make_folder(filesystem, f"{folder}/{subfolder}")
         stem = f"part-{number:05d}" if isinstance(number, int) else number
         name = f"{subfolder}{stem}-{self.token}{uuid.uuid4().hex[:8]}.parquet"
         with filesystem.open_output_stream(f"{folder}/{name}") as sink:
@@ -361,9 +367,13 @@ class TableWriter:
 
     def write_json(self, content: Any, name: str) -> None:
         """Write a side file of JSON."""
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         with self.table.filesystem.open_output_stream(self.side_file(name)) as sink:
-            sink.write(text.encode() + b"\n")
+            sink.write(as_json(content))
+
+
+def as_json(content: Any) -> bytes:
+    """Return content as the text of a JSON file."""
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
 def _partition(file: DataFile, column: str | None) -> dict[str, str | None]:

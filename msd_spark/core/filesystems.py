@@ -48,6 +48,12 @@ def s3_endpoint() -> tuple[str | None, str]:
     return endpoint, os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
 
 
+def make_folder(filesystem: fs.FileSystem, path: str) -> None:
+    """Make a folder and those above it; an object store needs none."""
+    if filesystem.type_name != "s3":
+        filesystem.create_dir(path, recursive=True)
+
+
 @lru_cache(maxsize=16)
 def _remote(scheme: str, host: str) -> fs.FileSystem:
     pa.set_io_thread_count(CONNECTIONS)  # Arrow opens as many connections to a store

@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 from pyarrow import fs
 
-from msd_spark.core.delta import SIDE_FILES, DeltaFolder, Snapshot, TableWriter, logical_name
+from msd_spark.core.delta import SIDE_FILES, DeltaFolder, Snapshot, TableWriter, as_json, logical_name
 from msd_spark.core.errors import UserError
-from msd_spark.core.filesystems import is_local, open_location
+from msd_spark.core.filesystems import is_local, make_folder, open_location
 
 MADE_BY = {
     "songs": "ingest",
@@ -173,9 +173,8 @@ class Warehouse:
                     self.filesystem.delete_dir(info.path)
 
     def make_folder(self, path: str) -> None:
-        """Make a folder; an object store needs none."""
-        if self.filesystem.type_name != "s3":
-            self.filesystem.create_dir(path, recursive=True)
+        """Make a folder, given its path; see `filesystems.make_folder`."""
+        make_folder(self.filesystem, path)
 
     def write_file(self, content: bytes, *names: str) -> None:
         """Write a file of the warehouse atomically."""
@@ -254,11 +253,6 @@ class Warehouse:
         """Read a JSON file, see `file`; `FileNotFoundError` if it is missing."""
         with self.filesystem.open_input_stream(self.file(*names)) as source:
             return json.loads(source.read())
-
-
-def as_json(content: Any) -> bytes:
-    """Return content as the text of a JSON file."""
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
 def command_for(table: str) -> str:
