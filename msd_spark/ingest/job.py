@@ -48,7 +48,8 @@ def ingest(session: SparkSession, settings: IngestSettings, tasks: list[Task] | 
     warehouse = Warehouse(settings.warehouse)
     settle(warehouse)
     units = plan_units(session, settings, tasks)
-    unchanged, stale = split_ledger(read_ledger(warehouse), units)
+    ledger = read_ledger(warehouse)
+    unchanged, stale = split_ledger(ledger, units)
     check_locations(stale, units, settings)
     finished = {unit: row for unit, row in read_pending(warehouse).items() if not may_be_retried(row)}
     done = {row["unit"] for row in unchanged} | set(finished)
@@ -58,7 +59,6 @@ def ingest(session: SparkSession, settings: IngestSettings, tasks: list[Task] | 
     finished |= work(session, settings, to_do, destination)
     new = [finished[unit.name] for unit in units if unit.name in finished]
     check_sums(units, [*unchanged, *new])
-    ledger = read_ledger(warehouse)
     if new or stale or not warehouse.is_complete(LEDGER):
         ledger = commit_units(warehouse, new, {row["unit"] for row in stale}, destination)
     summary.facts |= totals(ledger)
@@ -201,16 +201,15 @@ def keeping(warehouse: Warehouse, finished: Callable[[], list[Outcome]], interva
 
     follower = threading.Thread(target=follow, name="pending units", daemon=True)
     follower.start()
+    succeeded = False
     try:
         yield
-    except BaseException:
-        stop.set()
-        follower.join()
-        keep()
-        raise
+        succeeded = True
     finally:
         stop.set()
         follower.join()
+        if not succeeded:
+            keep()
 
 
 def check_sums(units: Sequence[Unit], rows: Ledger) -> None:

@@ -49,19 +49,20 @@ ABANDONED_AFTER = 7 * 24 * 3600.0
 
 def read_ledger(warehouse: Warehouse, table: str = LEDGER) -> Ledger:
     """Return the rows of the ledger, or of `PENDING`; none if there is no table."""
-    return list(warehouse.read_table(None, table).to_pylist()) if warehouse.is_complete(table) else []
+    return _rows(warehouse, table, warehouse.table(table).snapshot())
 
 
-def update(warehouse: Warehouse, table: str, change: Callable[[Ledger], Ledger]) -> Ledger:
-    """Replace the rows of a table by `change(rows)`; return the new rows.
+def update(warehouse: Warehouse, change: Callable[[Ledger], Ledger]) -> Ledger:
+    """Replace the rows of the ledger by `change(rows)`; return the new rows.
 
     If another ingest commits at the same time, the change is computed again from its rows.
     """
 
     def attempt() -> Ledger:
-        base = warehouse.table(table).snapshot()
-        rows = change(_rows(warehouse, table, base))
-        with warehouse.table(table).overwriting(schemas.LEDGER, base=base) as writer:
+        table = warehouse.table(LEDGER)
+        base = table.snapshot()
+        rows = change(_rows(warehouse, LEDGER, base))
+        with table.overwriting(schemas.LEDGER, base=base) as writer:
             writer.write(pa.Table.from_pylist(rows, schemas.LEDGER))
         return rows
 
@@ -116,7 +117,7 @@ def commit_units(
         kept = {row["unit"]: row for row in rows if row["unit"] not in drop}
         return without_repeated_tracks(warehouse, {**added, **kept}, destination)
 
-    ledger = update(warehouse, LEDGER, change)
+    ledger = update(warehouse, change)
     settle(warehouse)
     done = {row["unit"] for row in ledger} | set(added)
     if all(row["unit"] in done for row in read_ledger(warehouse, PENDING)):
@@ -224,18 +225,19 @@ def _rewrite(warehouse: Warehouse, file: DataFile, drop: Collection[str], destin
 
 
 def settle(warehouse: Warehouse) -> None:
-    """Make ``songs/`` and ``rejected/`` those of the ledger; nothing happens if they are."""
+    """Make ``songs/`` and ``rejected/`` those of the ledger, and delete the files that no table needs."""
 
-    def attempt() -> bool:
+    def attempt() -> tuple[Ledger, bool]:
         ledger = warehouse.table(LEDGER).snapshot()
         if ledger is None:
-            return False
+            return [], False
         rows = _rows(warehouse, LEDGER, ledger)
-        return _settle_songs(warehouse, rows) | _settle_rejected(warehouse, rows, ledger.version)
+        return rows, _settle_songs(warehouse, rows) | _settle_rejected(warehouse, rows, ledger.version)
 
-    while _until_alone(attempt):
-        pass  # another ingest may have changed the ledger meanwhile
-    delete_unused(warehouse)
+    changed = True
+    while changed:  # another ingest may have changed the ledger meanwhile
+        rows, changed = _until_alone(attempt)
+    delete_unused(warehouse, {row["unit"] for row in rows})
 
 
 def _settle_songs(warehouse: Warehouse, rows: Ledger) -> bool:
@@ -251,21 +253,20 @@ def _settle_songs(warehouse: Warehouse, rows: Ledger) -> bool:
     return True
 
 
-def delete_unused(warehouse: Warehouse) -> None:
+def delete_unused(warehouse: Warehouse, units: Collection[str]) -> None:
     """Delete files of older versions, and files of songs that no ingest will commit any more.
 
-    Those are other attempts at units that are in the ledger, and old ones. A recent file of another unit may belong to
-    an ingest that is still running.
+    Those are other attempts at `units`, which are in the ledger, and old ones. A recent file of another unit may belong
+    to an ingest that is still running.
     """
-    units = {row["unit"] for row in read_ledger(warehouse)}
 
     def abandoned(info: fs.FileInfo) -> bool:
         is_old = info.mtime is not None and time.time() - info.mtime.timestamp() > ABANDONED_AFTER
         return is_old or info.base_name.split("-")[0] in units
 
-    warehouse.table(SONGS).delete_unused(abandoned=abandoned)
+    warehouse.table(SONGS).delete_unused(abandoned)
     for names in ((LEDGER,), REJECTED):
-        warehouse.table(*names).delete_unused(abandoned=lambda info: False)
+        warehouse.table(*names).delete_unused(lambda info: False)
 
 
 def _settle_rejected(warehouse: Warehouse, rows: Ledger, version: int) -> bool:

@@ -227,7 +227,7 @@ def test_a_commit_between_reading_and_writing_the_ledger_is_not_lost(tmp_path: P
                 add("second")
             return [*before, row | lists]
 
-        update(warehouse, "ledger", change)
+        update(warehouse, change)
 
     add("first")
     assert sorted(row["unit"] for row in rows(tmp_path, "ledger")) == ["first", "second"]
