@@ -41,12 +41,8 @@ def run(options: CompareOptions) -> None:
     warehouse.write_file(markdown(comparison, command).encode(), COMPARISONS, options.name, "comparison.md")
     print(f"\n{comparison_table(comparison)}\n")
     print(NOTE.format(seeds=options.seeds, **comparison["bootstrap"]))
-    print(
-        "\n".join(
-            [*findings(comparison), "", f"written: {warehouse.path(COMPARISONS, options.name, 'comparison.md')}"]
-        ),
-        flush=True,
-    )
+    page = warehouse.path(COMPARISONS, options.name, "comparison.md")
+    print("\n".join([*findings(comparison), "", f"written: {page}"]), flush=True)
 
 
 if __name__ == "__main__":

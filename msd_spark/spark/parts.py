@@ -59,8 +59,8 @@ def write_parts(frame: DataFrame, writer: TableWriter, schema: pa.Schema, sums: 
     totals = tallied.groupBy(sums.key).agg(*(sf.sum(name).alias(name) for name in counted)).toPandas()
     is_file = totals[sums.key].str.startswith(FILE, na=False)
     files = totals[is_file].sort_values(sums.key)
-    for key, size, rows in files[[sums.key, SIZE, ROWS]].itertuples(index=False):
-        writer.add([DataFile(key.removeprefix(FILE), int(size), int(rows))])
+    rows_of_files = files[[sums.key, SIZE, ROWS]].itertuples(index=False)
+    writer.add(DataFile(key.removeprefix(FILE), int(size), int(rows)) for key, size, rows in rows_of_files)
     return totals.loc[~is_file, sums.schema.names].reset_index(drop=True)
 
 
