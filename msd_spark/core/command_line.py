@@ -30,6 +30,7 @@ from msd_spark.core.options import (
 )
 from msd_spark.core.provenance import running
 from msd_spark.core.verbs import STAGES, VERBS, Verb
+from msd_spark.core.warehouse import Warehouse
 
 S = TypeVar("S", bound=Settings)
 
@@ -75,16 +76,19 @@ def run_verb(name: str, words: Sequence[str] | None = None) -> None:
     with reported(name):
         typed = sys.argv[1:] if words is None else words
         settings = parse(verb.settings_class(), typed, verb)
-        with running(name, typed, getattr(settings, "keep_versions", 0)):
+        values = vars(settings)
+        if "keep_versions" in values and not values.get("dry_run"):
+            Warehouse(values["warehouse"]).check_writable()
+        with running(name, typed, values.get("keep_versions", 0)):
             verb.function()(settings)
 
 
 @contextmanager
 def reported(name: str) -> Iterator[None]:
-    """Print a `UserError` or `OptionError` as one line after the stage name; exit status 2."""
+    """Print an error of the input, the options or a file as one line after the stage name; exit status 2."""
     try:
         yield
-    except (UserError, OptionError) as error:
+    except (UserError, OptionError, OSError) as error:
         if os.environ.get("HOROVOD_RANK", "0") != "0" and "horovod" not in sys.modules:
             # Before Horovod starts, all ranks fail alike: the first rank prints, and horovodrun ends the others.
             time.sleep(SECONDS_OF_FIRST_RANK)

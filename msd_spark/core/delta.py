@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,7 +31,8 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 from pyarrow import fs
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.filesystems import make_folder, open_location, s3_endpoint
+from msd_spark.core.filesystems import delete_files, open_location
+from msd_spark.core.object_store import os_error, s3_endpoint
 from msd_spark.core.provenance import current_command, versions_to_keep
 
 LOG = "_delta_log"
@@ -49,9 +50,6 @@ TOKEN = "token"
 RECENT = 5
 """Number of newest commits to search for our newest one: another program may have added some, such as a vacuum."""
 
-DELETIONS_AT_ONCE = 16
-"""Concurrent requests that delete a file."""
-
 KEEP_LOG = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 36500 days"}
 """Properties of every table: `Snapshot.notes` and the lineage need the whole history."""
 
@@ -60,11 +58,9 @@ def delta_options(uri: str) -> dict[str, str]:
     """Return Delta's storage options for an address; server and region are those of `open_location`."""
     if not uri.startswith("s3://"):
         return {}
-    options = {"aws_conditional_put": "etag"}
-    endpoint, region = s3_endpoint()
-    if endpoint:
-        options |= {"aws_endpoint": endpoint, "aws_region": region, "aws_allow_http": "true"}
-    return options
+    endpoint, region = s3_endpoint(uri.split("/")[2])
+    server = {"aws_endpoint": endpoint, "aws_allow_http": "true"} if endpoint else {}
+    return {"aws_conditional_put": "etag", "aws_region": region, **server}
 
 
 class ConflictError(UserError):
@@ -136,6 +132,8 @@ class DeltaFolder:
             table = DeltaTable(self.uri, storage_options=self.options)
         except TableNotFoundError:
             return None
+        except (DeltaError, OSError) as error:
+            raise UserError(f"table {self.path} cannot be read: {self._reason(error)}") from error
         actions = pa.table(table.get_add_actions(flatten=True))
         columns = (actions[name].to_pylist() for name in ("path", "size_bytes", "num_records"))
         files = [DataFile(name, size, rows or 0) for name, size, rows in zip(*columns, strict=True)]
@@ -189,10 +187,13 @@ class DeltaFolder:
                 )
         except CommitFailedError as error:
             raise ConflictError(self._conflict()) from error
-        except DeltaError as error:
+        except (DeltaError, OSError) as error:
             if base is None and "already exists" in str(error):
                 raise ConflictError(self._conflict()) from error
-            raise UserError(f"table {self.path} cannot be written: {' '.join(str(error).split())}") from error
+            raise UserError(f"table {self.path} cannot be written: {self._reason(error)}") from error
+
+    def _reason(self, error: Exception) -> str:
+        return str(os_error(error, self.path)) if self.options else " ".join(str(error).split())
 
     def _conflict(self) -> str:
         return f"another job changed table {self.path} meanwhile; run the same command again when it has ended"
@@ -217,34 +218,47 @@ class DeltaFolder:
             base = self.snapshot()
         writer = TableWriter(self, base)
         try:
-            make_folder(self.filesystem, self.path)
+            self.filesystem.create_dir(self.path, recursive=True)
             yield writer
             if not (writer.files or writer.kept):
                 writer.write(schema.empty_table())
-            removed = set(base.files) - set(writer.kept) if base and writer.kept else ()
+        except BaseException:
+            self._forget(writer.destination.token)
+            raise
+        try:
             self.commit(
                 base,
                 schema,
                 writer.files,
-                removed,
+                set(base.files) - set(writer.kept) if base and writer.kept else (),
                 side_files=writer.side_files,
                 notes={TOKEN: writer.destination.token, **writer.notes},
                 overwrite=not writer.kept,
                 partition_by=partition_by,
             )
-        except BaseException:
-            self._forget(writer.destination.token)
-            raise
+        except UserError as error:
+            if not self._has_commit(writer.destination.token):
+                if isinstance(error, ConflictError):  # after other errors the commit may still arrive; the files stay
+                    self._forget(writer.destination.token)
+                raise
         if clean:
-            self.delete_unused()
+            try:
+                self.delete_unused()
+            except (OSError, UserError) as error:
+                print(f"table {self.path} is written, but its old files stay: {error}", file=sys.stderr)
+
+    def _has_commit(self, token: str) -> bool:
+        """Return whether a writer's commit is in the table: the answer of a store can be lost."""
+        snapshot = self.snapshot()
+        commits = snapshot.history(RECENT) if snapshot else ()
+        return any(commit.get(NOTES, {}).get(TOKEN) == token for commit in commits)
 
     def _forget(self, token: str) -> None:
         """Delete the files of a writer that did not commit."""
         selector = fs.FileSelector(self.path, recursive=True, allow_not_found=True)
         with contextlib.suppress(OSError):  # the next job that writes the table tries again
-            for info in self.filesystem.get_file_info(selector):
-                if token in info.base_name:
-                    self.filesystem.delete_file(info.path)
+            infos = self.filesystem.get_file_info(selector)
+            delete_files(self.filesystem, [info.path for info in infos if token in info.base_name])
             if isinstance(self.filesystem, fs.LocalFileSystem):
                 Path(self.path).rmdir()  # only if it is empty
 
@@ -282,14 +296,9 @@ class DeltaFolder:
                 continue
             if may_go(info):
                 unused.append(info.path)
-        with ThreadPoolExecutor(DELETIONS_AT_ONCE) as pool:
-            list(pool.map(self._delete, unused))
+        delete_files(self.filesystem, unused)
         for folder in folders:
             self.filesystem.delete_dir(folder)
-
-    def _delete(self, path: str) -> None:
-        with contextlib.suppress(FileNotFoundError):  # another job was faster
-            self.filesystem.delete_file(path)
 
 
 @dataclass(frozen=True)
@@ -310,7 +319,7 @@ class Destination:
         """
         filesystem, folder, _ = open_location(self.uri)
         if subfolder:
-            make_folder(filesystem, f"{folder}/{subfolder}")
+            filesystem.create_dir(f"{folder}/{subfolder}", recursive=True)
         stem = f"part-{number:05d}" if isinstance(number, int) else number
         name = f"{subfolder}{stem}-{self.token}{uuid.uuid4().hex[:8]}.parquet"
         with filesystem.open_output_stream(f"{folder}/{name}") as sink:

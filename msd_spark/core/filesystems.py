@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import uuid
+from collections.abc import Sequence
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
 
 from msd_spark.core.errors import UserError
+from msd_spark.core.object_store import CONNECTIONS, Bucket
 
 SCHEME_MARK = "://"
-
-CONNECTIONS = 64
-"""Concurrent requests of a process to a store."""
 
 
 def is_local(location: str) -> bool:
@@ -42,23 +42,36 @@ def open_location(location: str) -> tuple[fs.FileSystem, str, str]:
     return filesystem, inner.rstrip("/") or "/", prefix
 
 
-def s3_endpoint() -> tuple[str | None, str]:
-    """Return the address of the S3 server, None for Amazon's, and its region, from the environment."""
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    return endpoint, os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+def delete_files(filesystem: fs.FileSystem, paths: Sequence[str]) -> None:
+    """Delete files; those that are already gone are no error."""
+    if isinstance(filesystem, fs.PyFileSystem):
+        filesystem.handler.delete_files(paths)
+        return
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            filesystem.delete_file(path)
 
 
-def make_folder(filesystem: fs.FileSystem, path: str) -> None:
-    """Make a folder and those above it; an object store needs none."""
-    if filesystem.type_name != "s3":
-        filesystem.create_dir(path, recursive=True)
+def write_atomically(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
+    """Write a file; no reader sees a part of it."""
+    # An object of a store appears when it is complete; a file is visible while it is being written.
+    unfinished = path if isinstance(filesystem, fs.PyFileSystem) else f"{path}.{uuid.uuid4().hex[:12]}"
+    filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
+    try:
+        with filesystem.open_output_stream(unfinished, compression=None) as sink:
+            sink.write(content)
+        if unfinished != path:
+            filesystem.move(unfinished, path)
+    except BaseException:
+        if unfinished != path:
+            with contextlib.suppress(OSError):
+                filesystem.delete_file(unfinished)
+        raise
 
 
 @lru_cache(maxsize=16)
 def _remote(scheme: str, host: str) -> fs.FileSystem:
-    pa.set_io_thread_count(CONNECTIONS)  # Arrow opens as many connections to a store
-    endpoint, region = s3_endpoint()
-    if scheme == "s3" and endpoint:
-        parts = urlsplit(endpoint)
-        return fs.S3FileSystem(endpoint_override=parts.netloc, scheme=parts.scheme, region=region)
+    pa.set_io_thread_count(CONNECTIONS)
+    if scheme == "s3":
+        return Bucket(host).filesystem()
     return fs.FileSystem.from_uri(f"{scheme}{SCHEME_MARK}{host}/")[0]

@@ -21,7 +21,7 @@ from pyarrow import fs
 
 from msd_spark.core.delta import SIDE_FILES, DeltaFolder, Snapshot, TableWriter, as_json, logical_name
 from msd_spark.core.errors import UserError
-from msd_spark.core.filesystems import is_local, make_folder, open_location
+from msd_spark.core.filesystems import is_local, open_location, write_atomically
 
 MADE_BY = {
     "songs": "ingest",
@@ -144,6 +144,16 @@ class Warehouse:
         """Raise an error with the command that writes a table unless it exists."""
         self.snapshot(*names)
 
+    def check_writable(self) -> None:
+        """Raise an error if files cannot be written to a bucket; a folder is created when it is needed."""
+        if isinstance(self.filesystem, fs.PyFileSystem):
+            probe = f"_writable-{uuid.uuid4().hex[:12]}"
+            try:
+                self.write_file(b"", probe)
+                self.remove(probe)
+            except OSError as error:
+                raise UserError(f"warehouse {self.address()} cannot be written: {error}") from error
+
     def overwriting(
         self, schema: pa.Schema, *names: str, partition_by: str | None = None
     ) -> AbstractContextManager[TableWriter]:
@@ -163,35 +173,23 @@ class Warehouse:
             yield writer
             if writer.pointer is None:
                 raise AssertionError(f"nothing names {writer.path}")
-            self.write_file(writer.pointer[1], *names, writer.pointer[0])
         except BaseException:
             self.remove(*names, token)
             raise
+        # If this fails, the file may be in place although its answer was lost, so the folder stays.
+        self.write_file(writer.pointer[1], *names, writer.pointer[0])
         for info in self.filesystem.get_file_info(fs.FileSelector(self.path(*names))):
             if info.type == fs.FileType.Directory and info.base_name != token:
                 with contextlib.suppress(FileNotFoundError):  # another job was faster
                     self.filesystem.delete_dir(info.path)
 
     def make_folder(self, path: str) -> None:
-        """Make a folder, given its path; see `filesystems.make_folder`."""
-        make_folder(self.filesystem, path)
+        """Make a folder and those above it, given its path; an object store needs none."""
+        self.filesystem.create_dir(path, recursive=True)
 
     def write_file(self, content: bytes, *names: str) -> None:
         """Write a file of the warehouse atomically."""
-        path = self.path(*names)
-        self.make_folder(path.rsplit("/", 1)[0])
-        # An object of a store appears when it is complete; a file is visible while it is being written.
-        unfinished = path if self.filesystem.type_name == "s3" else f"{path}.{uuid.uuid4().hex[:12]}"
-        try:
-            with self.filesystem.open_output_stream(unfinished) as sink:
-                sink.write(content)
-            if unfinished != path:
-                self.filesystem.move(unfinished, path)
-        except BaseException:
-            if unfinished != path:
-                with contextlib.suppress(OSError):
-                    self.filesystem.delete_file(unfinished)
-            raise
+        write_atomically(self.filesystem, self.path(*names), content)
 
     def remove(self, *names: str) -> None:
         """Remove a file or folder if it exists."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pyarrow import fs
 
-from msd_spark.core import filesystems as locations
+from msd_spark.core import object_store
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import is_local, open_location
 
@@ -70,13 +70,14 @@ def test_another_s3_server_is_the_one_that_is_asked(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv(variable, server)
-    locations._remote.cache_clear()
+    object_store._store.cache_clear()
     filesystem, path, prefix = open_location("s3://bucket/songs/A/")
     assert (path, prefix) == ("bucket/songs/A", "s3://")
-    assert filesystem.get_file_info(path).type == fs.FileType.NotFound
+    with pytest.raises(OSError, match=r"s3://bucket/songs/A: .*check the network"):
+        filesystem.get_file_info(path)
     assert SEEN[0] == "/bucket/songs/A"
     assert open_location("s3://bucket")[1:] == ("bucket", "s3://")
-    locations._remote.cache_clear()
+    object_store._store.cache_clear()
 
 
 def test_an_address_that_nothing_opens() -> None:

@@ -11,7 +11,7 @@ import pytest
 from moto import settings
 from pyspark.sql import SparkSession
 
-from msd_spark.core import filesystems as locations
+from msd_spark.core import object_store
 from msd_spark.ingest.job import ingest
 from msd_spark.ingest.settings import IngestSettings
 from msd_spark.synthetic.run import generate
@@ -67,9 +67,9 @@ def here(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let this process use the server too: without Spark a test takes a second."""
     for name, value in store.environment().items():
         monkeypatch.setenv(name, value)
-    locations._remote.cache_clear()
+    object_store._store.cache_clear()
     yield
-    locations._remote.cache_clear()
+    object_store._store.cache_clear()
 
 
 @pytest.mark.usefixtures("here")

@@ -1,0 +1,340 @@
+"""A bucket of S3, or of a server that speaks its protocol, as a pyarrow filesystem.
+
+Requests are those of `obstore`, which repeats a failed one after a pause that grows and varies. A file is one PUT
+unless it is large. A file is read in large pieces, and none is requested twice in a row: the first request also
+returns the size.
+
+References
+----------
+.. [1] "Error responses", https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import re
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import obstore
+import pyarrow as pa
+from botocore.exceptions import BotoCoreError
+from obstore.auth.boto3 import Boto3CredentialProvider
+from obstore.exceptions import BaseError, NotFoundError, PreconditionError
+from obstore.store import S3Store
+from pyarrow import fs
+
+T = TypeVar("T")
+
+PIECE = 8 << 20
+"""Bytes per request of a stream."""
+
+TAIL = 256 << 10
+"""Bytes of the first request of random access: a Parquet file's footer is at its end."""
+
+LARGEST_PUT = 32 << 20
+"""Larger files are written in parts of this many bytes."""
+
+CONNECTIONS = 64
+"""Concurrent requests of Arrow's threads in a process."""
+
+RETRIES = 10
+"""Attempts after a failed one."""
+
+REFRESHES = 3
+"""Attempts with newly read credentials after expired ones."""
+
+EXPIRED = ("ExpiredToken", "RequestExpired", "InvalidToken", "TokenRefreshRequired")
+
+CREDENTIALS = "check the credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID, the machine's role) and the machine's clock"
+
+OVERLOADED = "the store is overloaded; run the same command again, with fewer workers"
+
+CONNECTION = "check the network and AWS_ENDPOINT_URL"
+
+REMEDIES = {
+    **dict.fromkeys((*EXPIRED, "InvalidAccessKeyId", "SignatureDoesNotMatch"), CREDENTIALS),
+    "AccessDenied": "check the policies of the role and of the bucket",
+    "NoSuchBucket": "check the name of the bucket",
+    "PermanentRedirect": "the bucket is in another region; set AWS_REGION",
+    "SlowDown": OVERLOADED,
+}
+"""What to check, by the code of an error."""
+
+
+def s3_endpoint(bucket: str) -> tuple[str | None, str]:
+    """Return the address of the S3 server, None for Amazon's, and the bucket's region."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    return endpoint, _region(bucket) if endpoint is None else _stated_region() or "us-east-1"
+
+
+def _stated_region() -> str | None:
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+
+
+@lru_cache(maxsize=64)
+def _region(bucket: str) -> str:
+    """Return the region that Amazon names for a bucket."""
+    try:
+        return str(fs.resolve_s3_region(bucket))
+    except OSError:  # offline, or no such bucket: the first request names the error
+        return _stated_region() or "us-east-1"
+
+
+@lru_cache(maxsize=16)
+def _store(bucket: str, endpoint: str | None, region: str) -> S3Store:
+    """Return the client of a bucket, one per process; it requests credentials again before they expire."""
+    return S3Store(
+        bucket,
+        endpoint=endpoint,
+        region=region,
+        credential_provider=Boto3CredentialProvider(ttl=timedelta(minutes=5)),
+        client_options={
+            "allow_http": True,
+            "timeout": timedelta(seconds=60),
+            "connect_timeout": timedelta(seconds=10),
+        },
+        retry_config={
+            "max_retries": RETRIES,
+            "retry_timeout": timedelta(minutes=3),
+            "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=15), "base": 2},
+        },
+    )
+
+
+@dataclass(frozen=True)
+class Bucket(fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no types
+    """The methods that `pyarrow.fs.PyFileSystem` calls. Paths are ``bucket/key``; folders exist by their files."""
+
+    name: str
+
+    def filesystem(self) -> fs.FileSystem:
+        """Return the filesystem of this bucket."""
+        return fs.PyFileSystem(self)
+
+    def request(self, path: str, send: Callable[[S3Store, str], T]) -> T:
+        """Return the answer to a request for a path; credentials that have expired are read again.
+
+        Raises `FileNotFoundError`, `PermissionError` or `OSError` with the path and what to check.
+        """
+        key = path.removeprefix(self.name).strip("/")
+        for attempt in range(REFRESHES + 1):
+            try:
+                store = _store(self.name, *s3_endpoint(self.name))
+            except (ValueError, BotoCoreError) as error:
+                raise PermissionError(f"s3://{path}: no credentials: {error}; {CREDENTIALS}") from None
+            try:
+                return send(store, key)
+            except (BaseError, OSError) as error:
+                if attempt == REFRESHES or not any(code in str(error) for code in EXPIRED):
+                    raise os_error(error, path) from error
+                _store.cache_clear()
+                time.sleep(random.uniform(0, 2.0**attempt))
+        raise AssertionError("unreachable")
+
+    def get_type_name(self) -> str:
+        """Return the kind of filesystem."""
+        return "s3"
+
+    def normalize_path(self, path: str) -> str:
+        """Return the path."""
+        return path
+
+    def get_file_info(self, paths: Sequence[str]) -> list[fs.FileInfo]:
+        """Return what is at each path."""
+        return [self._info(path) for path in paths]
+
+    def _info(self, path: str) -> fs.FileInfo:
+        try:
+            if path.strip("/") != self.name:
+                return _file_info(path, self.request(path, obstore.head))
+        except FileNotFoundError:
+            pass
+        try:
+            below = self.request(path, lambda store, key: next(iter(obstore.list(store, key, chunk_size=1)), None))
+        except FileNotFoundError:
+            below = None
+        return fs.FileInfo(path, fs.FileType.Directory if below else fs.FileType.NotFound)
+
+    def get_file_info_selector(self, selector: fs.FileSelector) -> list[fs.FileInfo]:
+        """Return what is in a folder; if the selection is recursive, all files and no folders."""
+
+        def send(store: S3Store, key: str) -> tuple[Sequence[Any], Sequence[str]]:
+            if selector.recursive:
+                return [item for chunk in obstore.list(store, key, chunk_size=1000) for item in chunk], ()
+            answer = obstore.list_with_delimiter(store, key)
+            return answer["objects"], answer["common_prefixes"]
+
+        files, folders = self.request(selector.base_dir, send)
+        infos = [fs.FileInfo(f"{self.name}/{folder}", fs.FileType.Directory) for folder in folders]
+        infos += [_file_info(f"{self.name}/{item['path']}", item) for item in files]
+        if not infos and not selector.allow_not_found:
+            raise FileNotFoundError(f"s3://{selector.base_dir} does not exist")
+        return infos
+
+    def create_dir(self, path: str, recursive: bool) -> None:
+        """Do nothing: a folder exists when it has a file."""
+
+    def delete_dir(self, path: str) -> None:
+        """Delete all files below a path."""
+        infos = self.get_file_info_selector(fs.FileSelector(path, recursive=True, allow_not_found=True))
+        self.delete_files([info.path for info in infos])
+
+    def delete_dir_contents(self, path: str, missing_dir_ok: bool = False) -> None:
+        """Delete all files below a path."""
+        self.delete_dir(path)
+
+    def delete_root_dir_contents(self) -> None:
+        """Refuse to empty a bucket."""
+        raise NotImplementedError(f"s3://{self.name} would be emptied")
+
+    def delete_file(self, path: str) -> None:
+        """Delete a file; no error if it is missing."""
+        self.request(path, obstore.delete)
+
+    def delete_files(self, paths: Sequence[str]) -> None:
+        """Delete many files, a thousand per request."""
+        keys = [path.removeprefix(f"{self.name}/") for path in paths]
+        if keys:
+            self.request(paths[0], lambda store, _: obstore.delete(store, keys))
+
+    def move(self, src: str, dest: str) -> None:
+        """Copy a file and delete the original."""
+        self.copy_file(src, dest)
+        self.delete_file(src)
+
+    def copy_file(self, src: str, dest: str) -> None:
+        """Copy a file."""
+        self.request(src, lambda store, key: obstore.copy(store, key, dest.removeprefix(f"{self.name}/")))
+
+    def open_input_stream(self, path: str) -> pa.NativeFile:
+        """Open a file for reading from its start."""
+        return self._opened(path, {"range": (0, PIECE)}, PIECE)
+
+    def open_input_file(self, path: str) -> pa.NativeFile:
+        """Open a file for random access."""
+        return self._opened(path, {"range": {"suffix": TAIL}}, 0)
+
+    def _opened(self, path: str, first: Any, ahead: int) -> pa.NativeFile:
+        start, piece, size, tag = self._get(path, first)
+        if len(piece) == size:
+            return pa.BufferReader(pa.py_buffer(piece))
+        return pa.PythonFile(_Reader(self, path, size, tag, start, piece, ahead), mode="r")
+
+    def _get(self, path: str, options: Any) -> tuple[int, Any, int, str | None]:
+        """Return the position and the bytes of a range, the size of its file and the tag of its version."""
+
+        def send(store: S3Store, key: str) -> tuple[int, Any, int, str | None]:
+            try:
+                answer = obstore.get(store, key, options=options)
+            except (BaseError, OSError) as error:
+                if "status code: 416" not in str(error):
+                    raise
+                answer = obstore.get(store, key)  # an empty file has no range
+            return answer.range[0], answer.bytes(), answer.meta["size"], answer.meta["e_tag"]
+
+        return self.request(path, send)
+
+    def open_output_stream(self, path: str, metadata: Any) -> pa.NativeFile:
+        """Open a file for writing; it appears when it is closed."""
+        return pa.PythonFile(_Writer(self, path), mode="w")
+
+    def open_append_stream(self, path: str, metadata: Any) -> pa.NativeFile:
+        """Refuse: no file of an object store can be appended to."""
+        raise NotImplementedError(f"s3://{path} cannot be appended to")
+
+
+class _Reader(io.RawIOBase):
+    """A file of known size, with the bytes of the last request; a read outside of them is the next request."""
+
+    def __init__(
+        self, bucket: Bucket, path: str, size: int, tag: str | None, start: int, piece: Any, ahead: int
+    ) -> None:
+        self._bucket, self._path, self._size, self._tag = bucket, path, size, tag
+        self._start, self._piece, self._ahead, self._at = start, memoryview(piece), ahead, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
+
+    def read(self, size: int | None = -1) -> bytes:
+        n_bytes = max(0, self._size - self._at)
+        n_bytes = n_bytes if size is None or size < 0 else min(size, n_bytes)
+        pieces = []
+        while n_bytes:
+            begin = self._at - self._start
+            piece = self._piece[begin : begin + n_bytes] if begin >= 0 else self._piece[:0]
+            if not len(piece):
+                stop = min(self._size, self._at + max(n_bytes, self._ahead))
+                options = {"range": (self._at, stop), "if_match": self._tag}
+                self._start, self._piece = self._at, memoryview(self._bucket._get(self._path, options)[1])
+                continue
+            pieces.append(piece)
+            self._at += len(piece)
+            n_bytes -= len(piece)
+        return b"".join(pieces)
+
+
+class _Writer(io.RawIOBase):
+    """Collects a file and writes it when it is closed."""
+
+    def __init__(self, bucket: Bucket, path: str) -> None:
+        self._bucket, self._path = bucket, path
+        self._content = tempfile.SpooledTemporaryFile(LARGEST_PUT)  # noqa: SIM115  # closed by `close`
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return self._content.write(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            super().close()
+            with self._content as content:
+                self._bucket.request(self._path, lambda store, key: _put(store, key, content))
+
+
+def _put(store: S3Store, key: str, content: Any) -> None:
+    content.seek(0)
+    obstore.put(store, key, content, chunk_size=LARGEST_PUT)
+
+
+def _file_info(path: str, meta: Any) -> fs.FileInfo:
+    modified: datetime = meta["last_modified"]
+    return fs.FileInfo(path, fs.FileType.File, size=meta["size"], mtime=modified)
+
+
+def os_error(error: Exception, path: str) -> OSError:
+    """Return an error of `obstore` as Python's, with the path, the store's own words and what to check."""
+    text = " ".join(str(error).split("Debug source")[0].split())
+    stated = re.search("<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", text)
+    status = re.search(r"status code: (\d+)", text)
+    code = stated[1] if stated else status[1] if status else ""
+    if isinstance(error, (FileNotFoundError, NotFoundError)) and code != "NoSuchBucket":
+        return FileNotFoundError(f"s3://{path} does not exist")
+    if isinstance(error, PreconditionError):
+        return OSError(f"s3://{path} changed while it was read; run the same command again")
+    if "redirect" in text:
+        code = "PermanentRedirect"
+    by_status = {"401": CREDENTIALS, "403": REMEDIES["AccessDenied"]}.get(status[1] if status else "", CONNECTION)
+    remedy = REMEDIES.get(code, OVERLOADED if status and status[1] >= "500" else by_status)
+    kind = PermissionError if remedy in (CREDENTIALS, REMEDIES["AccessDenied"]) else OSError
+    details = f"{code}: {stated[2].rstrip('.')}" if stated else text.rsplit(" - ", 1)[-1].rstrip(":")
+    return kind(f"s3://{path}: {details}; {remedy}")
