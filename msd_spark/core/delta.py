@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import sys
 import time
 import uuid
@@ -49,6 +50,9 @@ TOKEN = "token"
 
 RECENT = 5
 """Number of newest commits to search for our newest one: another program may have added some, such as a vacuum."""
+
+ATTEMPTS = 4
+"""Attempts at a commit in an object store, which is not repeated by itself."""
 
 KEEP_LOG = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuration": "interval 36500 days"}
 """Properties of every table: `Snapshot.notes` and the lineage need the whole history."""
@@ -225,27 +229,40 @@ class DeltaFolder:
         except BaseException:
             self._forget(writer.destination.token)
             raise
-        try:
-            self.commit(
-                base,
-                schema,
-                writer.files,
-                set(base.files) - set(writer.kept) if base and writer.kept else (),
-                side_files=writer.side_files,
-                notes={TOKEN: writer.destination.token, **writer.notes},
-                overwrite=not writer.kept,
-                partition_by=partition_by,
-            )
-        except UserError as error:
-            if not self._has_commit(writer.destination.token):
-                if isinstance(error, ConflictError):  # after other errors the commit may still arrive; the files stay
-                    self._forget(writer.destination.token)
-                raise
+        self._commit_once(base, schema, writer, partition_by)
         if clean:
             try:
                 self.delete_unused()
             except (OSError, UserError) as error:
                 print(f"table {self.path} is written, but its old files stay: {error}", file=sys.stderr)
+
+    def _commit_once(
+        self, base: Snapshot | None, schema: pa.Schema, writer: TableWriter, partition_by: str | None
+    ) -> None:
+        """Commit the files of a writer; a request that fails is repeated, and a lost answer is looked up."""
+        token = writer.destination.token
+        for attempt in range(ATTEMPTS if self.options else 1):
+            time.sleep(random.uniform(0, attempt))
+            try:
+                self.commit(
+                    base,
+                    schema,
+                    writer.files,
+                    set(base.files) - set(writer.kept) if base and writer.kept else (),
+                    side_files=writer.side_files,
+                    notes={TOKEN: token, **writer.notes},
+                    overwrite=not writer.kept,
+                    partition_by=partition_by,
+                )
+                return
+            except UserError as error:
+                if self._has_commit(token):
+                    return
+                if isinstance(error, ConflictError):
+                    self._forget(token)
+                    raise
+                failure = error
+        raise failure  # the commit may still arrive, so the files stay; otherwise the next job deletes them
 
     def _has_commit(self, token: str) -> bool:
         """Return whether a writer's commit is in the table: the answer of a store can be lost."""
