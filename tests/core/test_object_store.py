@@ -143,7 +143,7 @@ def test_passing_faults_lose_nothing(folder: str, files: fs.FileSystem, proxy: P
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(object_store, "RETRIES", 1)
-    monkeypatch.setattr(object_store.time, "sleep", lambda _: None)
+    monkeypatch.setattr(object_store, "REFRESHES", 1)
 
 
 @pytest.mark.parametrize(
