@@ -16,7 +16,7 @@ import random
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -143,33 +143,19 @@ class DeltaFolder:
         files = [DataFile(name, size, rows or 0) for name, size, rows in zip(*columns, strict=True)]
         return Snapshot(table.version(), tuple(sorted(files, key=lambda file: file.name)), table)
 
-    def commit(
-        self,
-        base: Snapshot | None,
-        schema: pa.Schema,
-        add: Iterable[DataFile],
-        remove: Iterable[DataFile] = (),
-        *,
-        side_files: Mapping[str, str] | None = None,
-        notes: Mapping[str, Any] | None = None,
-        overwrite: bool = False,
-        partition_by: str | None = None,
-    ) -> None:
-        """Add and remove files in one step; `overwrite` removes every file of `base`.
-
-        `base` is the version that the change is based on, None if there was no table. Raises a `ConflictError` if it is
-        no longer the current one; the table is then unchanged.
-        """
-        now = time.time_ns() // 1_000_000
+    def _commit(self, writer: TableWriter, schema: pa.Schema, partition_by: str | None) -> None:
+        """Add the writer's files and remove those that it does not keep, in one step."""
+        now, base = time.time_ns() // 1_000_000, writer.base
         actions: list[AddAction | RemoveAction] = [
             AddAction(
                 item.name, item.size, _partition(item, partition_by), now, True, json.dumps({"numRecords": item.rows})
             )
-            for item in add
+            for item in writer.files
         ]
-        actions += [RemoveAction(item.name, True, now, item.size, _partition(item, partition_by)) for item in remove]
-        content = current_command() | dict(notes or {}) | {SIDE_FILES: dict(side_files or {})}
-        own = {NOTES: json.dumps(content, ensure_ascii=False)}
+        removed = set(base.files) - set(writer.kept) if base and writer.kept else ()
+        actions += [RemoveAction(item.name, True, now, item.size, _partition(item, partition_by)) for item in removed]
+        notes = {**current_command(), TOKEN: writer.destination.token, **writer.notes, SIDE_FILES: writer.side_files}
+        own = {NOTES: json.dumps(notes, ensure_ascii=False)}
         properties = CommitProperties(custom_metadata=own, max_commit_retries=0)
         columns = [*schema, *([pa.field(partition_by, pa.string())] if partition_by else [])]
         delta_schema = Schema.from_arrow(pa.schema(columns))
@@ -185,22 +171,19 @@ class DeltaFolder:
                     commit_properties=properties,
                 )
             else:
-                mode = "overwrite" if overwrite else "append"
+                mode = "append" if writer.kept else "overwrite"
                 base.table.create_write_transaction(
                     actions, mode, delta_schema, partition_by or [], commit_properties=properties
                 )
-        except CommitFailedError as error:
-            raise ConflictError(self._conflict()) from error
         except (DeltaError, OSError) as error:
-            if base is None and "already exists" in str(error):
-                raise ConflictError(self._conflict()) from error
+            if isinstance(error, CommitFailedError) or (base is None and "already exists" in str(error)):
+                raise ConflictError(
+                    f"another job changed table {self.path} meanwhile; run the same command again when it has ended"
+                ) from error
             raise UserError(f"table {self.path} cannot be written: {self._reason(error)}") from error
 
     def _reason(self, error: Exception) -> str:
         return str(os_error(error, self.path)) if self.options else " ".join(str(error).split())
-
-    def _conflict(self) -> str:
-        return f"another job changed table {self.path} meanwhile; run the same command again when it has ended"
 
     @contextmanager
     def overwriting(
@@ -218,9 +201,7 @@ class DeltaFolder:
         After an exception the table is as before; a `ConflictError` says that another job has changed it since this
         block began, or since the version `base`, None for no table. After a commit, `clean` calls `delete_unused`.
         """
-        if isinstance(base, EllipsisType):
-            base = self.snapshot()
-        writer = TableWriter(self, base)
+        writer = TableWriter(self, self.snapshot() if isinstance(base, EllipsisType) else base)
         try:
             self.filesystem.create_dir(self.path, recursive=True)
             yield writer
@@ -229,35 +210,23 @@ class DeltaFolder:
         except BaseException:
             self._forget(writer.destination.token)
             raise
-        self._commit_once(base, schema, writer, partition_by)
+        self._commit_once(writer, schema, partition_by)
         if clean:
             try:
                 self.delete_unused()
             except (OSError, UserError) as error:
                 print(f"table {self.path} is written, but its old files stay: {error}", file=sys.stderr)
 
-    def _commit_once(
-        self, base: Snapshot | None, schema: pa.Schema, writer: TableWriter, partition_by: str | None
-    ) -> None:
+    def _commit_once(self, writer: TableWriter, schema: pa.Schema, partition_by: str | None) -> None:
         """Commit the files of a writer; a request that fails is repeated, and a lost answer is looked up."""
         token = writer.destination.token
         for attempt in range(ATTEMPTS if self.options else 1):
             time.sleep(random.uniform(0, attempt))
             try:
-                self.commit(
-                    base,
-                    schema,
-                    writer.files,
-                    set(base.files) - set(writer.kept) if base and writer.kept else (),
-                    side_files=writer.side_files,
-                    notes={TOKEN: token, **writer.notes},
-                    overwrite=not writer.kept,
-                    partition_by=partition_by,
-                )
-                return
+                return self._commit(writer, schema, partition_by)
             except UserError as error:
                 if self._has_commit(token):
-                    return
+                    return None
                 if isinstance(error, ConflictError):
                     self._forget(token)
                     raise

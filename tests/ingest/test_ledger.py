@@ -57,7 +57,7 @@ class Deadly:
     """Lets this process die just before or just after one of its changes of a warehouse."""
 
     CHANGES = (
-        (DeltaFolder, "commit"),
+        (DeltaFolder, "_commit"),
         (DeltaFolder, "delete_unused"),
         (Destination, "write"),
         (Warehouse, "remove"),
