@@ -11,6 +11,7 @@ References
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import random
 import sys
@@ -102,10 +103,10 @@ class Snapshot:
         """The notes of the newest commit that has some; empty if none has."""
         return next((commit[NOTES] for commit in self.history(RECENT) if NOTES in commit), {})
 
-    def notes_of(self, file: str) -> dict[str, Any]:
-        """Return the notes of the commit that added a file; empty if it has none."""
+    def notes_with(self, key: str, value: str) -> dict[str, Any]:
+        """Return the notes of the newest commit with a value under a key, or in a list there; empty if none has it."""
         notes = (commit[NOTES] for commit in self.history() if NOTES in commit)
-        return next((note for note in notes if note.get(TOKEN) and f"-{note[TOKEN]}" in file), {})
+        return next((note for note in notes if value in (note.get(key), *note.get(f"{key}s", ()))), {})
 
     def history(self, limit: int | None = None) -> Iterator[dict[str, Any]]:
         """Yield the commits, or some of the newest, newest first, with decoded notes."""
@@ -154,7 +155,13 @@ class DeltaFolder:
         ]
         removed = set(base.files) - set(writer.kept) if base and writer.kept else ()
         actions += [RemoveAction(item.name, True, now, item.size, _partition(item, partition_by)) for item in removed]
-        notes = {**current_command(), TOKEN: writer.destination.token, **writer.notes, SIDE_FILES: writer.side_files}
+        notes = {
+            **current_command(),
+            TOKEN: writer.destination.token,
+            "fingerprint": fingerprint([*writer.files, *writer.kept]),
+            **writer.notes,
+            SIDE_FILES: writer.side_files,
+        }
         own = {NOTES: json.dumps(notes, ensure_ascii=False)}
         properties = CommitProperties(custom_metadata=own, max_commit_retries=0)
         columns = [*schema, *([pa.field(partition_by, pa.string())] if partition_by else [])]
@@ -373,6 +380,23 @@ def as_json(content: Any) -> bytes:
 
 def _partition(file: DataFile, column: str | None) -> dict[str, str | None]:
     return {column: file.partition} if column else {}
+
+
+def fingerprint(files: Iterable[DataFile]) -> str:
+    """Return a hash of files' logical names, sizes and rows."""
+    lines = (f"{logical_name(item.name)}\t{item.size}\t{item.rows}" for item in files)
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()[:32]
+
+
+def token_of(name: str) -> str:
+    """Return the part of a data file's name that is common to the files of a writer.
+
+    Examples
+    --------
+    >>> token_of("train/part-00003-0123456789abcdef.parquet")
+    '01234567'
+    """
+    return name.rsplit("-", 1)[-1][:8]
 
 
 def logical_name(name: str) -> str:

@@ -7,7 +7,6 @@ its files in a subfolder under a unique name, and one small JSON file that names
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 from pyarrow import fs
 
-from msd_spark.core.delta import SIDE_FILES, DeltaFolder, Snapshot, TableWriter, as_json, logical_name
+from msd_spark.core.delta import SIDE_FILES, DeltaFolder, Snapshot, TableWriter, as_json, fingerprint
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import is_local, open_location, write_atomically
 
@@ -221,9 +220,7 @@ class Warehouse:
     def fingerprint(self, *names: str) -> dict[str, Any]:
         """Return a table's number of files and bytes, and a hash of its files' logical names, sizes and rows."""
         files = self.snapshot(*names).files
-        lines = [f"{logical_name(item.name)}\t{item.size}\t{item.rows}" for item in files]
-        digest = hashlib.sha256("\n".join(sorted(["/".join(names), *lines])).encode()).hexdigest()[:32]
-        return {"files": len(files), "bytes": sum(item.size for item in files), "fingerprint": digest}
+        return {"files": len(files), "bytes": sum(item.size for item in files), "fingerprint": fingerprint(files)}
 
     def open_table(self, *names: str) -> pads.Dataset:
         """Return a table as a pyarrow dataset, without partition columns."""

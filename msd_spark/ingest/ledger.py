@@ -250,6 +250,7 @@ def _settle_songs(warehouse: Warehouse, rows: Ledger) -> bool:
     with table.overwriting(schemas.SONGS, base=base, clean=False) as writer:
         writer.kept = [file for file in present if file in wanted]
         writer.add(sorted(wanted - present, key=lambda file: file.name))
+        writer.notes["units"] = sorted({file.name.split("-")[0] for file in writer.files})
     return True
 
 

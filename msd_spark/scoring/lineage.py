@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tabulate import tabulate
 
+from msd_spark.core.delta import TOKEN, token_of
 from msd_spark.core.errors import UserError
 from msd_spark.core.runs import DATASET_FILE, DATASETS, MODEL, newest_run, read_run, run_file
 from msd_spark.core.warehouse import Warehouse
@@ -37,7 +38,7 @@ def trace(warehouse: Warehouse, run: str, track_id: str) -> Lineage:
     It has the following parts, empty or None where the warehouse has no record:
 
     - ``song``: ``source`` and ``member`` as in ``songs/``, and the ``file`` of ``songs/``.
-    - ``unit``: the unit of ingest that wrote this file.
+    - ``unit``: the unit of ingest that wrote this file, and the ``git_revision`` of its code.
     - ``lyrics``: whether they are ``present``, and ``vectors``, the fingerprint of the word vectors.
     - ``dataset``: the version that the model was trained on, whether it is ``in_warehouse``, and the track's ``split``,
       None if it is in no split.
@@ -55,7 +56,7 @@ def trace(warehouse: Warehouse, run: str, track_id: str) -> Lineage:
     song = _find(warehouse, track_id, ["source", "member"], warehouse.table_files("songs").paths)
     with warehouse.filesystem.open_input_file(warehouse.path(*run_file(warehouse, run, MODEL))) as source:
         digest = model_digest(source.read())
-    commit = warehouse.snapshot(TABLE, run).notes_of(row["file"])
+    commit = warehouse.snapshot(TABLE, run).notes_with(TOKEN, token_of(row["file"]))
     changed = []
     if song is None:
         changed.append("the song is no longer in songs/")
@@ -96,7 +97,8 @@ def _unit(warehouse: Warehouse, file: str) -> dict[str, Any]:
     if warehouse.is_complete("ledger"):
         for row in warehouse.read_table([*columns, "files"], "ledger").to_pylist():
             if file in row.pop("files"):
-                return dict(row)
+                commit = warehouse.snapshot("songs").notes_with("unit", row["unit"])
+                return {**row, "git_revision": commit.get("revision")}
     return {}
 
 

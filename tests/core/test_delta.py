@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.core.delta import LOG, ConflictError, DataFile, DeltaFolder, Destination
+from msd_spark.core.delta import LOG, TOKEN, ConflictError, DataFile, DeltaFolder, Destination, token_of
 from msd_spark.core.provenance import running
 from msd_spark.core.warehouse import Warehouse
 
@@ -168,7 +168,7 @@ def test_the_history_says_who_wrote_a_file(table: DeltaFolder) -> None:
                 writer.write(numbers(number))
     snapshot = table.snapshot()
     assert snapshot is not None
-    notes = sorted((snapshot.notes_of(file.name) for file in snapshot.files), key=json.dumps)
+    notes = sorted((snapshot.notes_with(TOKEN, token_of(file.name)) for file in snapshot.files), key=json.dumps)
     assert [(note["job"], note["arguments"]) for note in notes] == [
         ("labels", ["--min-examples", "1"]),
         ("labels", ["--min-examples", "2"]),

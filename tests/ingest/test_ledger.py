@@ -274,3 +274,15 @@ def test_without_any_song_the_table_has_its_columns(tmp_path: Path) -> None:
     ingest(tmp_path / "w", tmp_path / "songs")
     assert [song["track_id"] for song in rows(tmp_path / "w", "songs")] == [track(1)]
     assert_nothing_is_left_over(tmp_path / "w")
+
+
+def test_the_history_of_songs_names_units_fingerprint_and_revision(tmp_path: Path) -> None:
+    write_songs(tmp_path / "songs", range(6))
+    ingest(tmp_path / "w", tmp_path / "songs", inputs_per_unit=2)
+    warehouse = Warehouse(str(tmp_path / "w"))
+    table = warehouse.snapshot("songs")
+    assert set(table.notes["units"]) == {row["unit"] for row in warehouse.read_table(["unit"], "ledger").to_pylist()}
+    assert table.notes["fingerprint"] == warehouse.fingerprint("songs")["fingerprint"]
+    unit = table.notes["units"][0]
+    assert table.notes_with("unit", unit)["revision"] == table.notes["revision"]
+    assert table.notes_with("unit", "none") == {}

@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from msd_spark.core import provenance
-from msd_spark.core.delta import LOG
+from msd_spark.core.delta import LOG, TOKEN, token_of
 from msd_spark.core.errors import UserError
 from msd_spark.core.features import segment_features
 from msd_spark.core.model_inputs import model_inputs
@@ -105,7 +105,7 @@ def test_only_new_songs_are_scored_and_the_table_equals_a_full_scoring(
     write_songs(warehouse, [SONGS[20:21]], 5, append=True)
     assert run_score(spark, warehouse).facts["scored now"] == 1
     after = warehouse.snapshot("embeddings", "tiny")
-    revisions = {file: after.notes_of(file.name)["revision"] for file in after.files}
+    revisions = {file: after.notes_with(TOKEN, token_of(file.name))["revision"] for file in after.files}
     (new,) = set(after.files) - set(before.files)
     assert revisions == dict.fromkeys(before.files, "old") | {new: code_revision()}
 

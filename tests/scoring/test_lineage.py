@@ -77,7 +77,7 @@ def digest_of(content: bytes) -> str:
 def test_a_row_is_traced_to_file_unit_dataset_model_and_code(warehouse: Warehouse) -> None:
     lineage = trace(warehouse, "tiny", TRACK)
     assert lineage["song"] == {"source": f"/data/{TRACK}.h5", "member": None, "file": file_of(warehouse, "songs")}
-    assert lineage["unit"] == {"unit": "u1", "kind": "tar", "location": "/data", "inputs": 24}
+    assert lineage["unit"] == {"unit": "u1", "kind": "tar", "location": "/data", "inputs": 24, "git_revision": None}
     assert lineage["lyrics"] == {"present": False, "vectors": "these words"}  # song 7: 7 % 4 is 3
     assert lineage["dataset"] == {"name": "genre", "fingerprint": "d1", "in_warehouse": True, "split": "test"}
     assert lineage["model"] == {
