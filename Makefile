@@ -54,6 +54,11 @@ test: setup $(if $(shell command -v terraform),infra-tools)
 test-infra: setup infra-tools
 	@python -m pytest $(ON_ALL_CORES) tests/infra/test_stack.py tests/infra tests/tools/test_deployment.py
 
+# All stages on a Spark cluster of network namespaces, with faults (docs/testing.md). Needs root; skips without.
+.PHONY: test-cluster
+test-cluster: setup
+	@python -m pytest -v --durations 12 --timeout 1800 tests/cluster
+
 # checkov's pins conflict with ours, so its environment is separate. The stamp's name has the lock's checksum.
 INFRA_STAMP = .venv-infra/made-from-$(shell sha256sum requirements/infra.txt | cut -c1-16)
 .PHONY: infra-tools

@@ -19,8 +19,8 @@ def write_archive(path: Path, members: Iterable[tuple[str, Path | bytes | str]])
     Parameters
     ----------
     members : iterable of (str, Path or bytes or str)
-        Name in the archive, and its content: a file to copy with its executable bit, the bytes of a file, or
-        the target of a symbolic link as text.
+        Name in the archive, and its content: a file to copy with its executable bit, the bytes of a file,
+        executable if it is a script, or the target of a symbolic link as text.
 
     Notes
     -----
@@ -37,7 +37,7 @@ def write_archive(path: Path, members: Iterable[tuple[str, Path | bytes | str]])
                 info.type, info.linkname, info.mode = tarfile.SYMTYPE, content, 0o777
                 archive.addfile(info)
             elif isinstance(content, bytes):
-                info.size, info.mode = len(content), 0o644
+                info.size, info.mode = len(content), 0o755 if content.startswith(b"#!") else 0o644
                 archive.addfile(info, io.BytesIO(content))
             else:
                 info.size = content.stat().st_size

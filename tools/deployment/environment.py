@@ -26,7 +26,11 @@ PYTHON_HOME = "/usr/bin"
 """Folder of Python 3.11 on EMR 7."""
 
 PYTHON = "python3.11"
-LEFT_OUT = re.compile(r"(^|/)(__pycache__/|bin/activate|bin/Activate|\.lock$|\.gitignore$|CACHEDIR\.TAG$)")
+LEFT_OUT = re.compile(
+    r"(^|/)(__pycache__/|bin/activate|bin/Activate|\.lock$|\.gitignore$|CACHEDIR\.TAG$|tensorflow/include/"
+    r"|(numpy|pandas|scipy|sklearn)/(.*/)?tests/)"
+)
+"""Files that no job reads. Every executor unpacks the environment, which takes longer the more files it has."""
 
 
 def needed(project: str = PROJECT) -> set[str]:
@@ -133,7 +137,7 @@ def members(environment: Path, python_home: str = PYTHON_HOME) -> Iterator[tuple
             yield name, path
     yield "bin/python", PYTHON
     yield "bin/python3", PYTHON
-    yield f"bin/{PYTHON}", f"{python_home}/{PYTHON}"
+    yield f"bin/{PYTHON}", f'#!/bin/bash\nexec -a "$0" {python_home}/{PYTHON} "$@"\n'.encode()
 
 
 def pack_environment(repository: Path, folder: Path) -> Path:
