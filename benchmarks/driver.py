@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,18 @@ def accounting_worker(_: IngestSettings, destination: Destination) -> Callable[[
     return work
 
 
+@contextmanager
+def accounted(n_songs: int) -> Iterator[None]:
+    """Let ingests of this process list generated keys, and account for them without reading them."""
+    own = listing.open_location, listing._units, job.unit_worker
+    use_generated_keys(n_songs)
+    listing._units, job.unit_worker = listed_by_worker(n_songs), accounting_worker
+    try:
+        yield
+    finally:
+        listing.open_location, listing._units, job.unit_worker = own
+
+
 def hash_of(source: str) -> int:
     """Return a number for a key, the same in every process."""
     return int(re.sub("[^0-9A-F]", "", source)[-6:], 16)
@@ -146,11 +159,8 @@ def measure(n_songs: int) -> dict[str, float]:
     seconds: dict[str, float] = defaultdict(float)
     for name in STEPS:
         timed(seconds, name)
-    use_generated_keys(n_songs)
-    listing._units = listed_by_worker(n_songs)
-    job.unit_worker = accounting_worker
     session = start_spark("msd-spark benchmark")
-    with tempfile.TemporaryDirectory() as warehouse:
+    with accounted(n_songs), tempfile.TemporaryDirectory() as warehouse:
         settings = IngestSettings((f"s3://{BUCKET}/{FOLDER}",), warehouse=warehouse)
         started = time.perf_counter()
         facts = job.ingest(session, settings).facts

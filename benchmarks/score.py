@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -25,6 +26,7 @@ from benchmarks.dataset import GENRES, draw_segments, write_catalogue
 from benchmarks.ingest import PeakMemory
 from msd_spark.catalogue.known_tracks import known_tracks
 from msd_spark.core.features import lyric_columns, segment_columns, song_columns
+from msd_spark.core.filesystems import write_atomically
 from msd_spark.core.model_inputs import model_inputs
 from msd_spark.core.runs import METADATA, MODEL, RUNS
 from msd_spark.core.schemas import EMBEDDING_LAYER, GEOMETRY
@@ -61,7 +63,9 @@ def write_run(warehouse: Warehouse) -> keras.Model:
         "dataset": {},
     }
     with warehouse.replacing_folder(RUNS, RUN) as folder:
-        model.save(f"{folder.path}/{MODEL}")
+        with tempfile.TemporaryDirectory() as name:
+            model.save(f"{name}/{MODEL}")
+            write_atomically(warehouse.filesystem, f"{folder.path}/{MODEL}", Path(name, MODEL).read_bytes())
         folder.point_by_json(METADATA, metadata)
     return keras.Model(model.input, [model.get_layer(EMBEDDING_LAYER).output, model.output])
 
