@@ -54,7 +54,7 @@ test: setup $(if $(shell command -v terraform),infra-tools)
 test-infra: setup infra-tools
 	@python -m pytest $(ON_ALL_CORES) tests/infra/test_stack.py tests/infra tests/tools/test_deployment.py
 
-# All stages on a Spark cluster of network namespaces, with faults (docs/testing.md). Needs root; skips without.
+# All stages on a Spark cluster of network namespaces, with faults. Needs root; skips without.
 .PHONY: test-cluster
 test-cluster: setup
 	@python -m pytest -v --durations 12 --timeout 1800 tests/cluster
