@@ -12,9 +12,12 @@ import pyarrow as pa
 from pyarrow import fs
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.object_store import CONNECTIONS, Bucket
+from msd_spark.core.object_store import Bucket
 
 SCHEME_MARK = "://"
+
+CONNECTIONS = 64
+"""Threads with which Arrow reads from a store."""
 
 
 def is_local(location: str) -> bool:
@@ -54,24 +57,28 @@ def delete_files(filesystem: fs.FileSystem, paths: Sequence[str]) -> None:
 
 def write_atomically(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
     """Write a file; no reader sees a part of it."""
-    # An object of a store appears when it is complete; a file is visible while it is being written.
-    unfinished = path if isinstance(filesystem, fs.PyFileSystem) else f"{path}.{uuid.uuid4().hex[:12]}"
     filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
+    if isinstance(filesystem, fs.PyFileSystem):  # an object appears when it is complete
+        _write(filesystem, path, content)
+        return
+    unfinished = f"{path}.{uuid.uuid4().hex[:12]}"
     try:
-        with filesystem.open_output_stream(unfinished, compression=None) as sink:
-            sink.write(content)
-        if unfinished != path:
-            filesystem.move(unfinished, path)
+        _write(filesystem, unfinished, content)
+        filesystem.move(unfinished, path)
     except BaseException:
-        if unfinished != path:
-            with contextlib.suppress(OSError):
-                filesystem.delete_file(unfinished)
+        with contextlib.suppress(OSError):
+            filesystem.delete_file(unfinished)
         raise
+
+
+def _write(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
+    with filesystem.open_output_stream(path, compression=None) as sink:
+        sink.write(content)
 
 
 @lru_cache(maxsize=16)
 def _remote(scheme: str, host: str) -> fs.FileSystem:
     pa.set_io_thread_count(CONNECTIONS)
     if scheme == "s3":
-        return Bucket(host).filesystem()
+        return fs.PyFileSystem(Bucket(host))
     return fs.FileSystem.from_uri(f"{scheme}{SCHEME_MARK}{host}/")[0]

@@ -1,8 +1,7 @@
 """A bucket of S3, or of a server that speaks its protocol, as a pyarrow filesystem.
 
 Requests are those of `obstore`, which repeats a failed one after a pause that grows and varies. A file is one PUT
-unless it is large. A file is read in large pieces, and none is requested twice in a row: the first request also
-returns the size.
+unless it is large. A file is read in large pieces, and its size comes with the first of them.
 
 References
 ----------
@@ -19,17 +18,17 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import lru_cache
+from datetime import timedelta
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 import obstore
 import pyarrow as pa
-from botocore.exceptions import BotoCoreError
-from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.exceptions import BaseError, NotFoundError, PreconditionError
 from obstore.store import S3Store
 from pyarrow import fs
+
+from msd_spark.core.seekable import Seekable
 
 T = TypeVar("T")
 
@@ -41,9 +40,6 @@ TAIL = 256 << 10
 
 LARGEST_PUT = 32 << 20
 """Larger files are written in parts of this many bytes."""
-
-CONNECTIONS = 64
-"""Concurrent requests of Arrow's threads in a process."""
 
 RETRIES = 10
 """Attempts after a failed one."""
@@ -88,6 +84,18 @@ def _region(bucket: str) -> str:
         return _stated_region() or "us-east-1"
 
 
+def _credentials() -> Any:
+    """Return what reads the credentials: those of the environment, of a profile or of the machine's role."""
+    # Imported here, because boto3 takes as long to import as pyarrow, and local files need neither credentials nor it.
+    from botocore.exceptions import BotoCoreError
+    from obstore.auth.boto3 import Boto3CredentialProvider
+
+    try:
+        return Boto3CredentialProvider(ttl=timedelta(minutes=5))
+    except (ValueError, BotoCoreError) as error:
+        raise PermissionError(f"no credentials: {error}; {CREDENTIALS}") from None
+
+
 @lru_cache(maxsize=16)
 def _store(bucket: str, endpoint: str | None, region: str) -> S3Store:
     """Return the client of a bucket, one per process; it requests credentials again before they expire."""
@@ -95,7 +103,7 @@ def _store(bucket: str, endpoint: str | None, region: str) -> S3Store:
         bucket,
         endpoint=endpoint,
         region=region,
-        credential_provider=Boto3CredentialProvider(ttl=timedelta(minutes=5)),
+        credential_provider=_credentials(),
         client_options={
             "allow_http": True,
             "timeout": timedelta(seconds=60),
@@ -115,10 +123,6 @@ class Bucket(fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no type
 
     name: str
 
-    def filesystem(self) -> fs.FileSystem:
-        """Return the filesystem of this bucket."""
-        return fs.PyFileSystem(self)
-
     def request(self, path: str, send: Callable[[S3Store, str], T]) -> T:
         """Return the answer to a request for a path; credentials that have expired are read again.
 
@@ -128,8 +132,8 @@ class Bucket(fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no type
         for attempt in range(REFRESHES + 1):
             try:
                 store = _store(self.name, *s3_endpoint(self.name))
-            except (ValueError, BotoCoreError) as error:
-                raise PermissionError(f"s3://{path}: no credentials: {error}; {CREDENTIALS}") from None
+            except PermissionError as error:
+                raise PermissionError(f"s3://{path}: {error}") from None
             try:
                 return send(store, key)
             except (BaseError, OSError) as error:
@@ -251,27 +255,15 @@ class Bucket(fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no type
         raise NotImplementedError(f"s3://{path} cannot be appended to")
 
 
-class _Reader(io.RawIOBase):
-    """A file of known size, with the bytes of the last request; a read outside of them is the next request."""
+class _Reader(Seekable):
+    """A file with the bytes of the last request; a read outside of them is the next request."""
 
     def __init__(
         self, bucket: Bucket, path: str, size: int, tag: str | None, start: int, piece: Any, ahead: int
     ) -> None:
-        self._bucket, self._path, self._size, self._tag = bucket, path, size, tag
-        self._start, self._piece, self._ahead, self._at = start, memoryview(piece), ahead, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
+        super().__init__(size)
+        self._bucket, self._path, self._tag = bucket, path, tag
+        self._start, self._piece, self._ahead = start, memoryview(piece), ahead
 
     def read(self, size: int | None = -1) -> bytes:
         n_bytes = max(0, self._size - self._at)
@@ -308,17 +300,16 @@ class _Writer(io.RawIOBase):
         if not self.closed:
             super().close()
             with self._content as content:
-                self._bucket.request(self._path, lambda store, key: _put(store, key, content))
+                self._bucket.request(self._path, partial(_put, content))
 
 
-def _put(store: S3Store, key: str, content: Any) -> None:
-    content.seek(0)
+def _put(content: Any, store: S3Store, key: str) -> None:
+    content.seek(0)  # a repeated request sends it again
     obstore.put(store, key, content, chunk_size=LARGEST_PUT)
 
 
 def _file_info(path: str, meta: Any) -> fs.FileInfo:
-    modified: datetime = meta["last_modified"]
-    return fs.FileInfo(path, fs.FileType.File, size=meta["size"], mtime=modified)
+    return fs.FileInfo(path, fs.FileType.File, size=meta["size"], mtime=meta["last_modified"])
 
 
 def os_error(error: Exception, path: str) -> OSError:

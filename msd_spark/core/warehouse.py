@@ -149,7 +149,7 @@ class Warehouse:
             probe = f"_writable-{uuid.uuid4().hex[:12]}"
             try:
                 self.write_file(b"", probe)
-                self.remove(probe)
+                self.filesystem.delete_file(self.path(probe))
             except OSError as error:
                 raise UserError(f"warehouse {self.address()} cannot be written: {error}") from error
 

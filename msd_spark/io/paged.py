@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections import OrderedDict
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import fs
+
+from msd_spark.core.seekable import Seekable
 
 PAGE = 1 << 20
 """Bytes per request."""
@@ -24,35 +25,17 @@ def open_seekable(filesystem: fs.FileSystem, path: str) -> AbstractContextManage
     return PagedFile(filesystem.open_input_file(path))
 
 
-class PagedFile(io.RawIOBase):
+class PagedFile(Seekable):
     """A remote file fetched in pages: HDF5 reads thousands of small pieces, mostly adjacent.
 
     `failure` is the last error of the object store, which HDF5 would report as a damaged file.
     """
 
     def __init__(self, file: pa.NativeFile) -> None:
+        super().__init__(file.size())
         self._file = file
-        self._size: int = file.size()
-        self._at = 0
         self._pages: OrderedDict[int, memoryview] = OrderedDict()
         self.failure: OSError | None = None
-
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position of the next byte."""
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Set the position and return it."""
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
 
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer up to the end of the file; return the number of bytes."""
