@@ -30,7 +30,6 @@ from msd_spark.core.options import (
 )
 from msd_spark.core.provenance import running
 from msd_spark.core.verbs import STAGES, VERBS, Verb
-from msd_spark.core.warehouse import Warehouse
 
 S = TypeVar("S", bound=Settings)
 
@@ -78,6 +77,8 @@ def run_verb(name: str, words: Sequence[str] | None = None) -> None:
         settings = parse(verb.settings_class(), typed, verb)
         values = vars(settings)
         if "keep_versions" in values and not values.get("dry_run"):
+            from msd_spark.core.warehouse import Warehouse  # the list of verbs is printed without pyarrow and Delta
+
             Warehouse(values["warehouse"]).check_writable()
         with running(name, typed, values.get("keep_versions", 0)):
             verb.function()(settings)
