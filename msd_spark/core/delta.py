@@ -49,6 +49,9 @@ SIDE_FILES = "side_files"
 TOKEN = "token"
 """Key in the notes of a commit: the part of its files' names that no other commit has."""
 
+UNITS = "units"
+"""Key in the notes of a commit of ``songs/``: the units of ingest that it added."""
+
 RECENT = 5
 """Number of newest commits to search for our newest one: another program may have added some, such as a vacuum."""
 
@@ -105,8 +108,11 @@ class Snapshot:
 
     def notes_with(self, key: str, value: str) -> dict[str, Any]:
         """Return the notes of the newest commit with a value under a key, or in a list there; empty if none has it."""
-        notes = (commit[NOTES] for commit in self.history() if NOTES in commit)
-        return next((note for note in notes if value in (note.get(key), *note.get(f"{key}s", ()))), {})
+        for commit in self.history():
+            stated = commit.get(NOTES, {}).get(key)
+            if value == stated or (isinstance(stated, list) and value in stated):
+                return dict(commit[NOTES])
+        return {}
 
     def history(self, limit: int | None = None) -> Iterator[dict[str, Any]]:
         """Yield the commits, or some of the newest, newest first, with decoded notes."""
@@ -137,6 +143,8 @@ class DeltaFolder:
             table = DeltaTable(self.uri, storage_options=self.options)
         except TableNotFoundError:
             return None
+        except FileNotFoundError:  # the table was replaced meanwhile
+            raise
         except (DeltaError, OSError) as error:
             raise UserError(f"table {self.path} cannot be read: {self._reason(error)}") from error
         actions = pa.table(table.get_add_actions(flatten=True))
@@ -230,10 +238,11 @@ class DeltaFolder:
         for attempt in range(ATTEMPTS if self.options else 1):
             time.sleep(random.uniform(0, attempt))
             try:
-                return self._commit(writer, schema, partition_by)
+                self._commit(writer, schema, partition_by)
+                return
             except UserError as error:
                 if self._has_commit(token):
-                    return None
+                    return
                 if isinstance(error, ConflictError):
                     self._forget(token)
                     raise

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from msd_spark.core import schemas
-from msd_spark.core.delta import ConflictError, DataFile, Destination, Snapshot
+from msd_spark.core.delta import UNITS, ConflictError, DataFile, Destination, Snapshot
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest.settings import LEDGER, PENDING, SONGS, VERB
@@ -172,6 +172,11 @@ def without_repeated_tracks(
     return rows
 
 
+def unit_of(file: str) -> str:
+    """Return the unit of a file of songs, given the file's name."""
+    return file.split("-", 1)[0]
+
+
 def files_of(row: Mapping[str, Any]) -> list[DataFile]:
     """Return the files of a unit."""
     return [DataFile(*file) for file in zip(row["files"], row["file_sizes"], row["file_rows"], strict=True)]
@@ -250,7 +255,7 @@ def _settle_songs(warehouse: Warehouse, rows: Ledger) -> bool:
     with table.overwriting(schemas.SONGS, base=base, clean=False) as writer:
         writer.kept = [file for file in present if file in wanted]
         writer.add(sorted(wanted - present, key=lambda file: file.name))
-        writer.notes["units"] = sorted({file.name.split("-")[0] for file in writer.files})
+        writer.notes[UNITS] = sorted({unit_of(file.name) for file in writer.files})
     return True
 
 
@@ -263,7 +268,7 @@ def delete_unused(warehouse: Warehouse, units: Collection[str]) -> None:
 
     def abandoned(info: fs.FileInfo) -> bool:
         is_old = info.mtime is not None and time.time() - info.mtime.timestamp() > ABANDONED_AFTER
-        return is_old or info.base_name.split("-")[0] in units
+        return is_old or unit_of(info.base_name) in units
 
     warehouse.table(SONGS).delete_unused(abandoned)
     for names in ((LEDGER,), REJECTED):

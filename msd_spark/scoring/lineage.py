@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tabulate import tabulate
 
-from msd_spark.core.delta import TOKEN, token_of
+from msd_spark.core.delta import TOKEN, UNITS, token_of
 from msd_spark.core.errors import UserError
 from msd_spark.core.runs import DATASET_FILE, DATASETS, MODEL, newest_run, read_run, run_file
 from msd_spark.core.warehouse import Warehouse
@@ -97,7 +97,7 @@ def _unit(warehouse: Warehouse, file: str) -> dict[str, Any]:
     if warehouse.is_complete("ledger"):
         for row in warehouse.read_table([*columns, "files"], "ledger").to_pylist():
             if file in row.pop("files"):
-                commit = warehouse.snapshot("songs").notes_with("unit", row["unit"])
+                commit = warehouse.snapshot("songs").notes_with(UNITS, row["unit"])
                 return {**row, "git_revision": commit.get("revision")}
     return {}
 

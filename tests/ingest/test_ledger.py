@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.core.delta import LOG, DataFile, DeltaFolder, Destination
+from msd_spark.core.delta import LOG, UNITS, DataFile, DeltaFolder, Destination
 from msd_spark.core.schemas import LEDGER
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest import job, ledger
@@ -281,8 +281,8 @@ def test_the_history_of_songs_names_units_fingerprint_and_revision(tmp_path: Pat
     ingest(tmp_path / "w", tmp_path / "songs", inputs_per_unit=2)
     warehouse = Warehouse(str(tmp_path / "w"))
     table = warehouse.snapshot("songs")
-    assert set(table.notes["units"]) == {row["unit"] for row in warehouse.read_table(["unit"], "ledger").to_pylist()}
+    assert set(table.notes[UNITS]) == {row["unit"] for row in warehouse.read_table(["unit"], "ledger").to_pylist()}
     assert table.notes["fingerprint"] == warehouse.fingerprint("songs")["fingerprint"]
-    unit = table.notes["units"][0]
-    assert table.notes_with("unit", unit)["revision"] == table.notes["revision"]
-    assert table.notes_with("unit", "none") == {}
+    unit = table.notes[UNITS][0]
+    assert table.notes_with(UNITS, unit)["revision"] == table.notes["revision"]
+    assert table.notes_with(UNITS, "none") == {}
