@@ -23,7 +23,7 @@ WORKERS = ("worker1", "worker2")
 PORT, UI_PORT, SSH_PORT = 7077, 8080, 2222
 
 PYTHON = "/usr/bin/python3.11"
-"""Python of the workers: only YARN keeps the executable bits of archives (docs/how-to/emr.md)."""
+"""Python of the workers: only YARN keeps the executable bits of archives."""
 
 WORKER_OPTIONS = {
     "spark.worker.cleanup.enabled": "true",  # an application's folder has 2 GB
