@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ class Bench:
 
     def requested(self, method: str, key: str) -> bool:
         """Return whether a request has ended since `faults` began; `key` is a regular expression."""
+        time.sleep(0.2)  # the proxy sends its whole log
         requests = self.cluster.proxy.requests()
         return any(one.method == method and re.search(key, one.key) for one in requests)
 
