@@ -15,6 +15,7 @@ import requests
 
 from tests.cluster.machines import INTERFACE, Machine, Network, connected
 from tests.cluster.software import Software, install
+from tests.conftest import JAVA_OPTIONS
 from tests.support.running import Running, nothing_left
 from tools.local_s3.proxy import Proxy, proxied
 from tools.local_s3.server import Server, served
@@ -55,7 +56,13 @@ class Cluster:
         """Return the environment of a process on a machine."""
         own = {"HOME": machine.folder, "TMPDIR": machine.folder, "SPARK_LOCAL_DIRS": machine.folder}
         folders = {"JAVA_HOME": self.software.java, "SPARK_HOME": self.software.spark}
-        spark = {"SPARK_LOCAL_IP": machine.address, "SPARK_WORKER_OPTS": _java_options(WORKER_OPTIONS)}
+        # Java uses /tmp otherwise.
+        java = f"{JAVA_OPTIONS} -Djava.io.tmpdir={machine.folder}"
+        spark = {
+            "SPARK_LOCAL_IP": machine.address,
+            "SPARK_WORKER_OPTS": _java_options(WORKER_OPTIONS),
+            "JAVA_TOOL_OPTIONS": java,
+        }
         return {name: str(value) for name, value in (own | folders | spark | self.common()).items()}
 
     def common(self) -> dict[str, str]:
@@ -85,6 +92,7 @@ class Cluster:
         """Start the workers that do not run, with their ssh servers, and wait until all are registered."""
         for name in WORKERS:
             if name not in self.started or self.started[name].process.poll() is not None:
+                self.clean(name)
                 options = ("--cores", "1", "--memory", "2g", "--work-dir", str(self.network[name].folder / "work"))
                 self.start_service(name, "worker", *options, self.master)
                 self.start(name, "/usr/sbin/sshd", "-D", "-e", "-f", self.network[name].folder / "ssh" / "config")
@@ -104,10 +112,11 @@ class Cluster:
         for command in self.started.values():
             command.process.poll()
 
-    def clean_driver(self) -> None:
-        """Remove the temporary files of killed drivers."""
-        for path in self.network["driver"].folder.iterdir():
-            if not path.name.startswith("."):
+    def clean(self, name: str) -> None:
+        """Remove what killed processes left on a machine, as its start does: an executor has 4 GB."""
+        assert not self.network[name].runs()
+        for path in self.network[name].folder.iterdir():
+            if path.name not in (".ssh", "ssh"):
                 shutil.rmtree(path, ignore_errors=True)
 
     def outside(self) -> dict[str, str]:
@@ -125,6 +134,7 @@ class Cluster:
             "spark.executor.memory": "1g",
             "spark.executor.cores": "1",
             "spark.sql.shuffle.partitions": "8",
+            "spark.files.useFetchCache": "false",  # one executor per worker
             "spark.ui.enabled": "false",
         }
         executors = self.common() | {"PYTHONPATH": "./code:./environment/lib/python3.11/site-packages"}

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import cycle
@@ -25,6 +25,9 @@ PREFIX = "msdc"
 
 FILES = Path("/etc/netns")
 """``ip netns exec`` shows the files of ``NAME/`` in ``/etc``: each machine resolves its own name, as Gloo needs it."""
+
+DISK = 16e9
+"""Bytes that the machines need: image, and the packed and unpacked environment of a driver and two executors."""
 
 INTERFACE = "eth0"
 """Network interface of every machine."""
@@ -59,7 +62,7 @@ class Machine:
 
     def kill(self) -> None:
         """Kill every process of the machine, as a power cut does."""
-        kill_processes(self.name)
+        _kill(processes_of(self.name))
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,8 @@ def obstacle() -> str | None:
     )
     if missing := [program for program in programs if not shutil.which(program)]:
         return f"missing programs: {', '.join(missing)} (Debian: iproute2, openssh-server, python3.11)"
+    if (free := shutil.disk_usage(tempfile.gettempdir()).free) < DISK:
+        return f"{free / 1e9:.0f} GB free in {tempfile.gettempdir()}; the unpacked environments need {DISK / 1e9:.0f}"
     name = f"{PREFIX}{os.getpid()}"
     added = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True)
     entered = subprocess.run(["ip", "netns", "exec", name, "true"], capture_output=True, text=True)
@@ -166,13 +171,16 @@ def remove_leftovers() -> None:
 def _remove(prefix: str) -> None:
     namespaces = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True).stdout.split()
     for name in (name for name in namespaces if name.startswith(f"{prefix}-")):
-        kill_processes(name)
+        _kill(processes_of(name))
         _ip("netns", "delete", name)
+    folder = Path(tempfile.gettempdir(), prefix)
+    # The S3 server of a killed run is not on a machine.
+    _kill(one.pid for one in psutil.process_iter(["cmdline"]) if f"{folder}/" in " ".join(one.info["cmdline"] or []))
     if prefix in psutil.net_if_addrs():
         _ip("link", "delete", prefix)
     for user in [user.pw_name for user in pwd.getpwall() if user.pw_name.startswith(f"{prefix}-")]:
         subprocess.run(["userdel", user], check=True)
-    for path in (Path(tempfile.gettempdir(), prefix), *FILES.glob(f"{prefix}-*")):
+    for path in (folder, *FILES.glob(f"{prefix}-*")):
         shutil.rmtree(path, ignore_errors=True)
 
 
@@ -182,10 +190,10 @@ def processes_of(namespace: str) -> list[int]:
     return [int(word) for word in listed.split()]
 
 
-def kill_processes(namespace: str) -> None:
-    """Kill every process in a namespace, and wait for their ends."""
+def _kill(pids: Iterable[int]) -> None:
+    """Kill processes and wait for their ends."""
     processes = []
-    for pid in processes_of(namespace):
+    for pid in pids:
         with suppress(psutil.NoSuchProcess, ProcessLookupError):
             processes.append(psutil.Process(pid))
             os.kill(pid, signal.SIGKILL)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.conftest import BUCKET, timed
 from tests.cluster.reader import reading
 from tests.cluster.stages import Stages, rows, tables
-from tests.support.running import Running, nothing_left
+from tests.support.running import nothing_left
 from tools.local_s3.proxy import Fault
 
 
@@ -54,20 +54,26 @@ class Bench:
         finally:
             self.cluster.proxy.configure()
 
-    def requested(self, method: str, key: str) -> bool:
-        """Return whether a request has ended since `faults` began; `key` is a regular expression."""
+    def requested(self, methods: str, key: str) -> bool:
+        """Return whether such a request has ended since the proxy's log was cleared; both are regular expressions."""
         time.sleep(0.2)  # the proxy sends its whole log
         requests = self.cluster.proxy.requests()
-        return any(one.method == method and re.search(key, one.key) for one in requests)
+        return any(re.fullmatch(methods, one.method) and re.search(key, one.key) for one in requests)
 
     def written(self, key: str) -> bool:
         """Return whether an object is in the store."""
         client = self.cluster.store.client()
         return bool(client.list_objects_v2(Bucket=BUCKET, Prefix=key).get("KeyCount"))
 
-    def kill_driver(self, job: Running) -> None:
-        self.cluster.kill("driver")
-        job.kill()
+    def kill_at_commit(self, words: Mapping[str, Sequence[str]], key: str, *, landed: bool) -> None:
+        """Run verbs, and kill the driver just before a commit reaches the store, or before its answer arrives."""
+        fault = Fault("stall" if landed else "refuse", method="PUT", key=re.escape(key), seconds=600)
+        with self.faults(fault), nothing_left(self.cluster.submitted_several(words)) as job:
+            job.wait_until(lambda: self.written(key) if landed else self.requested("PUT", re.escape(key)))
+            self.cluster.kill("driver")
+            job.kill()
+        self.cluster.clean("driver")
+        assert self.written(key) is landed
 
     def check(self, before: dict[tuple[str, ...], pd.DataFrame], warehouse: Warehouse | None = None) -> None:
         """Check that tables have the rows that they had before, each once."""
@@ -87,74 +93,58 @@ INGESTED = (("songs",), ("rejected", "stage=ingest"), ("ledger",))
 def bench(cluster: Cluster, stages: Stages, finished: Warehouse) -> Iterator[Bench]:
     cluster.start_workers()
     yield Bench(cluster, stages, finished)
-    cluster.clean_driver()
+    cluster.kill("driver")
+    cluster.clean("driver")
 
 
-KILLED = {
-    "ingest": (INGESTED, r"/songs/[^_]", "POST|PUT"),
-    "dataset": ((("dataset", "genre"),), r"/dataset/genre/train/", "POST|PUT"),
-    "score": ((("embeddings", "demo"),), r"/songs/[^_]", "GET"),
-}
+KILLED = (
+    ("worker1", "POST|PUT", r"/killed/songs/[^_]"),
+    ("worker2", "POST|PUT", r"/dataset/genre/train/"),
+    ("worker1", "GET", r"/warehouse/songs/[^_].*"),
+)
+"""The machine to kill when a worker of ingest, dataset and score has made such a request."""
 
 
-@pytest.mark.parametrize("verb", KILLED)
-def test_a_worker_is_killed(bench: Bench, verb: str) -> None:
-    names, key, methods = KILLED[verb]
-    before, fresh = bench.rows(*names), f"s3://{BUCKET}/killed"
-    words = {
-        "ingest": bench.stages.ingest(fresh),
-        "dataset": bench.stages.dataset(),
-        "score": [*bench.stages.score(), "--rescore"],
-    }
-    with (
-        timed(f"{verb}, a worker killed"),
-        bench.watched(fresh),
-        bench.faults(delay=0.05),
-        nothing_left(bench.cluster.submitted(f"jobs/{verb}.py", *words[verb])) as job,
-    ):
-        job.wait_until(lambda: any(bench.requested(method, key) for method in methods.split("|")))
-        assert not job.process.poll()
-        bench.cluster.kill("worker1")
-        job.succeed()
-    assert not bench.cluster.network["worker1"].runs()
-    bench.check(before, Warehouse(fresh) if verb == "ingest" else None)
+def test_a_worker_is_killed_during_ingest_dataset_and_score(bench: Bench) -> None:
+    fresh = f"s3://{BUCKET}/killed"
+    before = bench.rows(*INGESTED, ("dataset", "genre"), ("embeddings", "demo"))
+    score = [*bench.stages.score(), "--rescore"]
+    words = {"ingest": bench.stages.ingest(fresh), "dataset": bench.stages.dataset(), "score": score}
+    with timed("ingest, dataset and score, workers killed"), bench.watched(fresh), bench.faults(delay=0.02):
+        with nothing_left(bench.cluster.submitted_several(words)) as job:
+            for number, (name, methods, key) in enumerate(KILLED):
+                if number == 2:
+                    job.wait_until(lambda: "\ndataset\n" in job.said())  # dataset reads songs too
+                    bench.cluster.proxy.clear()
+                job.wait_until(lambda: bench.requested(methods, key))  # noqa: B023
+                bench.cluster.kill(name)
+                assert not bench.cluster.network[name].runs()
+                bench.cluster.start_workers()
+            job.succeed()
+        assert job.said().count("worker lost") >= len(KILLED)
+    bench.check({table: before[table] for table in INGESTED}, Warehouse(fresh))
+    bench.check(before)
 
 
 def test_the_driver_is_killed_just_before_and_just_after_a_commit(bench: Bench) -> None:
-    """The first commit of an ingest is that of the ledger; songs and rejections follow from it."""
-    before, uri = bench.rows(*INGESTED), f"s3://{BUCKET}/restarted"
-    log = r"restarted/ledger/_delta_log/.*\.json"
-    words = ("jobs/ingest.py", *bench.stages.ingest(uri), "--commit-every", "1")
-    held, unanswered = Fault("refuse", method="PUT", key=log), Fault("stall", method="PUT", key=log, seconds=600)
-    with timed("ingest, the driver killed twice"), bench.watched(uri):
-        with bench.faults(held), nothing_left(bench.cluster.submitted(*words)) as job:
-            job.wait_until(lambda: bench.requested("PUT", log))
-            bench.kill_driver(job)
-        assert not bench.written("restarted/ledger/_delta_log/")
-        with bench.faults(unanswered), nothing_left(bench.cluster.submitted(*words)) as job:
-            job.wait_until(lambda: bench.written("restarted/ledger/_delta_log/"))
-            bench.kill_driver(job)
+    """The first commit of an ingest is that of the ledger, from which songs and rejections follow; dataset has one."""
+    dataset, uri = ("dataset", "genre"), f"s3://{BUCKET}/restarted"
+    before, version = bench.rows(*INGESTED, dataset), bench.finished.snapshot(*dataset).version
+    ingest = {"ingest": [*bench.stages.ingest(uri), "--commit-every", "1"]}
+    ledger = f"restarted/ledger/_delta_log/{0:020d}.json"
+    examples = f"warehouse/dataset/genre/_delta_log/{version + 1:020d}.json"
+    with timed("ingest and dataset, the driver killed"), bench.watched(uri):
+        bench.kill_at_commit(ingest, ledger, landed=False)
+        bench.kill_at_commit(ingest, ledger, landed=True)
         assert not bench.written("restarted/songs/_delta_log/")
-        bench.cluster.submit(*words)
-    bench.check(before, Warehouse(uri))
-    stored = {path for path in Warehouse(uri).list_files(f"{BUCKET}/restarted/songs") if "_delta_log" not in path.path}
-    assert len(stored) == len(Warehouse(uri).snapshot("songs").files)  # nothing of the killed drivers remains
-
-
-def test_the_driver_is_killed_around_the_commit_that_replaces_a_table(bench: Bench) -> None:
-    before = bench.rows(("dataset", "genre"))
-    version = bench.finished.snapshot("dataset", "genre").version
-    log = rf"dataset/genre/_delta_log/0*{version + 1}\.json"
-    words = ("jobs/dataset.py", *bench.stages.dataset())
-    key = f"warehouse/dataset/genre/_delta_log/{version + 1:020d}.json"
-    faults = (Fault("refuse", method="PUT", key=log), Fault("stall", method="PUT", key=log, seconds=600))
-    with timed("dataset, the driver killed twice"), bench.watched():
-        for fault, landed in zip(faults, (False, True), strict=True):
-            with bench.faults(fault), nothing_left(bench.cluster.submitted(*words)) as job:
-                job.wait_until(lambda: bench.written(key) if landed else bench.requested("PUT", log))  # noqa: B023
-                bench.kill_driver(job)
-            assert bench.written(key) is landed
-            bench.check(before)
+        bench.kill_at_commit(ingest | {"dataset": bench.stages.dataset()}, examples, landed=False)
+        bench.check({table: before[table] for table in INGESTED}, Warehouse(uri))
+        bench.check({dataset: before[dataset]})
+        bench.kill_at_commit({"dataset": bench.stages.dataset()}, examples, landed=True)
+        bench.check({dataset: before[dataset]})
+    files = Warehouse(uri).list_files(f"{BUCKET}/restarted/songs")
+    n_stored = sum("_delta_log" not in info.path for info in files)
+    assert n_stored == len(Warehouse(uri).snapshot("songs").files)  # no file of the killed drivers remains
 
 
 def test_failing_puts_inside_commits(bench: Bench) -> None:
@@ -172,6 +162,7 @@ def test_failing_puts_inside_commits(bench: Bench) -> None:
         with nothing_left(job):
             assert job.status() == 2
     assert job.said().splitlines()[-1] == "failed: plays"
+    assert "AccessDenied" in job.said() or "permission" in job.said()
     bench.check(before)
 
 
