@@ -11,9 +11,10 @@ import random
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import chain
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from msd_spark.core import schemas
-from msd_spark.core.delta import UNITS, ConflictError, DataFile, Destination, Snapshot
+from msd_spark.core.delta import LOG, UNITS, ConflictError, DataFile, Destination, Snapshot
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest.settings import LEDGER, PENDING, SONGS, VERB
@@ -52,19 +53,26 @@ def read_ledger(warehouse: Warehouse, table: str = LEDGER) -> Ledger:
     return _rows(warehouse, table, warehouse.table(table).snapshot())
 
 
-def update(warehouse: Warehouse, change: Callable[[Ledger], Ledger]) -> Ledger:
-    """Replace the rows of the ledger by `change(rows)`; return the new rows.
+class Version(NamedTuple):
+    """A version of the ledger."""
+
+    number: int
+    rows: Ledger
+
+
+def update(warehouse: Warehouse, change: Callable[[Ledger], Ledger]) -> Version:
+    """Replace the rows of the ledger by `change(rows)`; return the new version. Its old files are not deleted.
 
     If another ingest commits at the same time, the change is computed again from its rows.
     """
 
-    def attempt() -> Ledger:
+    def attempt() -> Version:
         table = warehouse.table(LEDGER)
         base = table.snapshot()
         rows = change(_rows(warehouse, LEDGER, base))
-        with table.overwriting(schemas.LEDGER, base=base) as writer:
+        with table.overwriting(schemas.LEDGER, base=base, clean=False) as writer:
             writer.write(pa.Table.from_pylist(rows, schemas.LEDGER))
-        return rows
+        return Version(base.version + 1 if base else 0, rows)
 
     return _until_alone(attempt)
 
@@ -82,8 +90,11 @@ def _until_alone(attempt: Callable[[], T]) -> T:
 
 
 def _rows(warehouse: Warehouse, table: str, base: Snapshot | None) -> Ledger:
-    paths = [warehouse.path(table, file.name) for file in base.files] if base else []
-    return [row for path in paths for row in pq.read_table(path, filesystem=warehouse.filesystem).to_pylist()]
+    rows: Ledger = []
+    for file in base.files if base else ():
+        with warehouse.filesystem.open_input_file(warehouse.path(table, file.name)) as source:
+            rows += pq.ParquetFile(source, pre_buffer=not warehouse.is_local).read().to_pylist()
+    return rows
 
 
 def keep_pending(warehouse: Warehouse, outcomes: Sequence[Outcome]) -> None:
@@ -118,11 +129,12 @@ def commit_units(
         return without_repeated_tracks(warehouse, {**added, **kept}, destination)
 
     ledger = update(warehouse, change)
-    settle(warehouse)
-    done = {row["unit"] for row in ledger} | set(added)
-    if all(row["unit"] in done for row in read_ledger(warehouse, PENDING)):
-        warehouse.remove(PENDING)
-    return ledger
+    settle(warehouse, ledger)
+    if warehouse.list_files(warehouse.path(PENDING)):
+        done = {row["unit"] for row in ledger.rows} | set(added)
+        if all(row["unit"] in done for row in read_ledger(warehouse, PENDING)):
+            warehouse.remove(PENDING)
+    return ledger.rows
 
 
 def repeated_tracks(units: Sequence[str], track_ids: Sequence[Sequence[str]]) -> dict[str, list[str]]:
@@ -229,20 +241,36 @@ def _rewrite(warehouse: Warehouse, file: DataFile, drop: Collection[str], destin
     return DataFile(new.name, new.size, n_rows)
 
 
-def settle(warehouse: Warehouse) -> None:
-    """Make ``songs/`` and ``rejected/`` those of the ledger, and delete the files that no table needs."""
+def settle(warehouse: Warehouse, committed: Version | None = None) -> None:
+    """Make ``songs/`` and ``rejected/`` those of the ledger, and delete the files that no table needs.
 
-    def attempt() -> tuple[Ledger, bool]:
-        ledger = warehouse.table(LEDGER).snapshot()
+    `committed` is the version of the ledger that this ingest has just written, otherwise it is read.
+    """
+    known = committed
+
+    def attempt() -> tuple[Version | None, bool]:
+        nonlocal known
+        ledger, known = known or _newest(warehouse), None  # another attempt means that another ingest has changed it
         if ledger is None:
-            return [], False
-        rows = _rows(warehouse, LEDGER, ledger)
-        return rows, _settle_songs(warehouse, rows) | _settle_rejected(warehouse, rows, ledger.version)
+            return None, False
+        # Every request for a remote table waits for its answer, so both tables are changed at once.
+        with ThreadPoolExecutor(2) as pool:
+            songs = pool.submit(_settle_songs, warehouse, ledger.rows)
+            rejected = pool.submit(_settle_rejected, warehouse, ledger)
+        return ledger, songs.result() or rejected.result()
 
     changed = True
-    while changed:  # another ingest may have changed the ledger meanwhile
-        rows, changed = _until_alone(attempt)
-    delete_unused(warehouse, {row["unit"] for row in rows})
+    while changed:
+        ledger, changed = _until_alone(attempt)
+        if ledger:
+            delete_unused(warehouse, {row["unit"] for row in ledger.rows})
+            newest = warehouse.table(LEDGER).snapshot() if changed else None
+            changed = newest is not None and newest.version != ledger.number
+
+
+def _newest(warehouse: Warehouse) -> Version | None:
+    base = warehouse.table(LEDGER).snapshot()
+    return Version(base.version, _rows(warehouse, LEDGER, base)) if base else None
 
 
 def _settle_songs(warehouse: Warehouse, rows: Ledger) -> bool:
@@ -260,29 +288,34 @@ def _settle_songs(warehouse: Warehouse, rows: Ledger) -> bool:
 
 
 def delete_unused(warehouse: Warehouse, units: Collection[str]) -> None:
-    """Delete files of older versions, and files of songs that no ingest will commit any more.
+    """Delete files of older versions, and files that no ingest will commit any more.
 
-    Those are other attempts at `units`, which are in the ledger, and old ones. A recent file of another unit may belong
-    to an ingest that is still running.
+    Those are, of songs, other attempts at `units`, which are in the ledger, and old ones: a recent file of another unit
+    may belong to an ingest that is still running. The other tables are replaced as a whole, so a commit whose file was
+    written before another commit fails.
     """
 
     def abandoned(info: fs.FileInfo) -> bool:
         is_old = info.mtime is not None and time.time() - info.mtime.timestamp() > ABANDONED_AFTER
         return is_old or unit_of(info.base_name) in units
 
-    warehouse.table(SONGS).delete_unused(abandoned)
-    for names in ((LEDGER,), REJECTED):
-        warehouse.table(*names).delete_unused(lambda info: False)
+    def delete(names: tuple[str, ...]) -> None:
+        table = warehouse.table(*names)
+        newest = max((info.mtime_ns for info in warehouse.list_files(f"{table.path}/{LOG}")), default=0)
+        table.delete_unused(abandoned if names == (SONGS,) else lambda info: info.mtime_ns < newest)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(delete, [(SONGS,), (LEDGER,), REJECTED]))
 
 
-def _settle_rejected(warehouse: Warehouse, rows: Ledger, version: int) -> bool:
+def _settle_rejected(warehouse: Warehouse, ledger: Version) -> bool:
     """Write the rejections of a version of the ledger; its number is in the notes of the commit."""
     table = warehouse.table(*REJECTED)
     base = table.snapshot()
-    if base and base.notes.get(LEDGER) == version:
+    if base and base.notes.get(LEDGER) == ledger.number:
         return False
-    with table.overwriting(schemas.REJECTED, base=base) as writer:
-        writer.notes[LEDGER] = version
-        rejections = [one for row in rows for one in row["rejections"]]
+    with table.overwriting(schemas.REJECTED, base=base, clean=False) as writer:
+        writer.notes[LEDGER] = ledger.number
+        rejections = [one for row in ledger.rows for one in row["rejections"]]
         writer.write(pa.Table.from_pylist(rejections, schemas.REJECTED))
     return True

@@ -16,7 +16,7 @@ from msd_spark.core.delta import LOG, UNITS, DataFile, DeltaFolder, Destination
 from msd_spark.core.schemas import LEDGER
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest import job, ledger
-from msd_spark.ingest.ledger import keep_pending, read_pending, repeated_tracks, sort_key, update
+from msd_spark.ingest.ledger import keep_pending, read_ledger, read_pending, repeated_tracks, sort_key, update
 from msd_spark.ingest.listing import plan_listing
 from msd_spark.ingest.settings import PENDING, IngestSettings
 from msd_spark.ingest.work import Outcome, unit_worker
@@ -230,7 +230,7 @@ def test_a_commit_between_reading_and_writing_the_ledger_is_not_lost(tmp_path: P
         update(warehouse, change)
 
     add("first")
-    assert sorted(row["unit"] for row in rows(tmp_path, "ledger")) == ["first", "second"]
+    assert sorted(row["unit"] for row in read_ledger(warehouse)) == ["first", "second"]
 
 
 # Interrupted work
