@@ -1,11 +1,11 @@
 """The process of a proxy: ``python -m tools.local_s3.forward ENDPOINT ADDRESS``; ``proxy.py`` starts and controls it.
 
-It prints its address, then reads one JSON object per line from standard input and prints one result per line.
+It prints its address, then reads one JSON object per line from standard input and prints one result per line. Each
+connection has a thread, and one connection to the server.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -16,9 +16,9 @@ import struct
 import sys
 import threading
 import time
-from asyncio import StreamReader, StreamWriter
 from collections import Counter
 from collections.abc import Mapping
+from io import BufferedReader
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -31,6 +31,34 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 ERROR = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{0}</Code><Message>{0} (injected)</Message></Error>'
 
 
+class Peer:
+    """One end of a connection, read through a buffer and written directly."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.connection = connection
+        self.reader: BufferedReader = connection.makefile("rb")
+
+    def has_ended(self) -> bool:
+        """Return whether an idle peer has closed its end."""
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+
+    def reset(self) -> bool:
+        """Reset the connection; return False, as it is no longer open."""
+        with contextlib.suppress(OSError):
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+        return False
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.reader.close()
+        self.connection.close()
+
+
 class Head:
     """The first line and the header fields of a request or response."""
 
@@ -40,6 +68,16 @@ class Head:
         self.first = first.split(" ")
         pairs = (line.partition(":") for line in lines)
         self.fields = {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+    @classmethod
+    def read(cls, peer: Peer) -> Head | None:
+        """Return the next head; None if the connection ended before it."""
+        lines = []
+        while (line := peer.reader.readline()) != b"\r\n":
+            if not line:
+                return None
+            lines.append(line)
+        return cls(b"".join([*lines, line]))
 
     @property
     def length(self) -> int | None:
@@ -57,51 +95,43 @@ class Head:
         return re.sub(rb"(?im)^" + name.encode() + rb":.*\r\n", b"", self.data)
 
 
-async def read_head(reader: StreamReader) -> Head | None:
-    """Return the next head; None if the connection ended before it."""
-    try:
-        return Head(await reader.readuntil(b"\r\n\r\n"))
-    except asyncio.IncompleteReadError:
-        return None
-
-
-async def forward(reader: StreamReader, writer: StreamWriter | None, n: int | None) -> int:
-    """Forward `n` bytes, or all up to the end; drop them without a writer. Return their number."""
+def forward(source: Peer, target: Peer | None, n: int | None) -> int:
+    """Forward `n` bytes, or all up to the end; drop them without a target. Return their number."""
+    buffer = memoryview(bytearray(PIECE if n is None else min(PIECE, n)))
     total = 0
     while n is None or total < n:
-        piece = await reader.read(PIECE if n is None else min(PIECE, n - total))
-        if not piece:
+        size = source.reader.readinto1(buffer[: len(buffer) if n is None else min(len(buffer), n - total)])
+        if not size:
             if n is not None:
                 raise ConnectionError("the sender ended within a body")
             break
-        total += len(piece)
-        if writer:
-            writer.write(piece)
-            await writer.drain()
+        total += size
+        if target:
+            target.connection.sendall(buffer[:size])
     return total
 
 
-async def forward_chunks(reader: StreamReader, writer: StreamWriter | None) -> int:
+def forward_chunks(source: Peer, target: Peer | None) -> int:
     """Forward a chunked body; return the number of its bytes."""
     total = 0
     while True:
-        line = await reader.readuntil(b"\r\n")
-        if writer:
-            writer.write(line)
+        line = source.reader.readline()
+        if target:
+            target.connection.sendall(line)
         size = int(line.split(b";")[0], 16)
         if not size:  # trailing fields end with an empty line
-            while line != b"\r\n":
-                line = await reader.readuntil(b"\r\n")
-                if writer:
-                    writer.write(line)
+            while line not in (b"\r\n", b""):
+                line = source.reader.readline()
+                if target:
+                    target.connection.sendall(line)
             return total
-        await forward(reader, writer, size + 2)
+        forward(source, target, size + 2)
         total += size
 
 
-def forward_body(head: Head, reader: StreamReader, writer: StreamWriter | None) -> Any:
-    """Forward a request's body, which is empty unless its head says otherwise."""
-    return forward_chunks(reader, writer) if head.chunked else forward(reader, writer, head.length or 0)
+def forward_request_body(head: Head, client: Peer, server: Peer | None) -> int:
+    """Forward a request's body, which is empty unless its head says otherwise; return the number of its bytes."""
+    return forward_chunks(client, server) if head.chunked else forward(client, server, head.length or 0)
 
 
 def kind_of(method: str, path: str, query: str, fields: Mapping[str, str]) -> str:
@@ -130,123 +160,109 @@ class Forwarder:
     def __init__(self, endpoint: str) -> None:
         parts = urlsplit(endpoint)
         self._upstream = (parts.hostname, parts.port or 80)
+        self._lock = threading.Lock()
         self.log: list[Request] = []
         self.configure()
 
     def configure(self, delay: float = 0.0, faults: tuple[Fault, ...] = (), seed: int = 0) -> None:
         """Set delay and faults for requests that begin from now on."""
-        self._delay, self._faults = delay, faults
-        self._draws = random.Random(seed)
-        self._used: Counter[int] = Counter()
+        with self._lock:
+            self._delay, self._faults = delay, faults
+            self._draws = random.Random(seed)
+            self._used: Counter[int] = Counter()
 
     def _fault(self, method: str, target: str) -> Fault | None:
         """Return the fault of a request, if any."""
-        for number, fault in enumerate(self._faults):
-            if fault.first is not None and self._used[number] >= fault.first:
-                continue
-            matches = re.fullmatch(fault.method, method) and re.search(fault.key, target)
-            if matches and self._draws.random() < fault.share:
-                self._used[number] += 1
-                return fault
+        with self._lock:
+            for number, fault in enumerate(self._faults):
+                if fault.first is not None and self._used[number] >= fault.first:
+                    continue
+                matches = re.fullmatch(fault.method, method) and re.search(fault.key, target)
+                if matches and self._draws.random() < fault.share:
+                    self._used[number] += 1
+                    return fault
         return None
 
-    async def serve(self, reader: StreamReader, writer: StreamWriter) -> None:
+    def serve(self, connection: socket.socket) -> None:
         """Serve one connection, over one connection to the server."""
-        server: tuple[StreamReader, StreamWriter] | None = None
+        client, server = Peer(connection), None
         try:
-            while head := await read_head(reader):
-                if server is None or server[0].at_eof():
+            while head := Head.read(client):
+                if server is None or server.has_ended():
                     if server:
-                        server[1].close()
-                    server = await asyncio.open_connection(*self._upstream, limit=PIECE)
-                if not await self._exchange(head, (reader, writer), server):
+                        server.close()
+                    server = Peer(socket.create_connection(self._upstream))
+                if not self._exchange(head, client, server):
                     return
-        except (OSError, asyncio.IncompleteReadError):
-            reset(writer)  # what one side does to its connection, the other sees too
+        except OSError:
+            client.reset()  # what one side does to its connection, the other sees too
         finally:
-            writer.close()
+            client.close()
             if server:
-                server[1].close()
+                server.close()
 
-    async def _exchange(
-        self, head: Head, client: tuple[StreamReader, StreamWriter], server: tuple[StreamReader, StreamWriter]
-    ) -> bool:
+    def _exchange(self, head: Head, client: Peer, server: Peer) -> bool:
         """Forward one request and its response; return whether the connection stays open."""
         started = time.monotonic()
         method, target = head.first[0], unquote(head.first[1]).lstrip("/")
         fault = self._fault(method, target)
         if head.fields.get("expect", "").lower() == "100-continue":
-            client[1].write(CONTINUE)
+            client.connection.sendall(CONTINUE)
         counts = {"received": 0, "sent": 0, "status": 0}
         try:
             if fault and fault.kind in ("refuse", "reset"):
-                counts["received"] = await forward_body(head, client[0], None)
-                await asyncio.sleep(self._delay)
+                counts["received"] = forward_request_body(head, client, None)
+                time.sleep(self._delay)
                 if fault.kind == "reset":
-                    return reset(client[1])
+                    return client.reset()
                 counts["status"] = fault.status
                 body = b"" if method == "HEAD" else ERROR.format(fault.code).encode()
                 first = f"HTTP/1.1 {fault.status} {fault.code}\r\nContent-Type: application/xml\r\n"
-                client[1].write(f"{first}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-                await client[1].drain()
+                client.connection.sendall(f"{first}Content-Length: {len(body)}\r\n\r\n".encode() + body)
                 return True
-            server[1].write(head.without("expect"))
-            counts["received"] = await forward_body(head, client[0], server[1])
-            await server[1].drain()
-            return await self._respond(method, fault, client[1], server[0], counts)
+            server.connection.sendall(head.without("expect"))
+            counts["received"] = forward_request_body(head, client, server)
+            return self._respond(method, fault, client, server, counts)
         finally:
             kind = kind_of(method, *(target.partition("?")[::2]), head.fields)
-            requested = head.fields.get("range", "")
+            ended = time.monotonic()
             self.log.append(
                 Request(
                     method,
                     kind,
                     target,
-                    requested,
+                    head.fields.get("range", ""),
                     counts["status"],
                     fault.kind if fault else "",
                     counts["received"],
                     counts["sent"],
                     started,
-                    time.monotonic() - started,
+                    ended - started,
                 )
             )
 
-    async def _respond(
-        self, method: str, fault: Fault | None, writer: StreamWriter, reader: StreamReader, counts: dict[str, int]
-    ) -> bool:
-        response = await read_head(reader)
+    def _respond(self, method: str, fault: Fault | None, client: Peer, server: Peer, counts: dict[str, int]) -> bool:
+        response = Head.read(server)
         while response and response.first[1] == "100":
-            response = await read_head(reader)
+            response = Head.read(server)
         if response is None:
             raise ConnectionError("the server ended its connection")
-        await asyncio.sleep(self._delay + (fault.seconds if fault and fault.kind == "stall" else 0))
+        time.sleep(self._delay + (fault.seconds if fault and fault.kind == "stall" else 0))
         if fault and fault.kind == "lose":
-            return reset(writer)
+            return client.reset()
         counts["status"] = int(response.first[1])
-        writer.write(response.data)
+        client.connection.sendall(response.data)
         if method == "HEAD" or counts["status"] in (204, 304):
-            await writer.drain()
-        elif fault and fault.kind == "cut":
-            counts["sent"] = await forward(reader, writer, (response.length or 0) // 2)
-            await asyncio.sleep(0.05)  # a reset discards what the client has not received yet
-            return reset(writer)
-        elif response.chunked:
-            counts["sent"] = await forward_chunks(reader, writer)
-            await writer.drain()
-        else:
-            counts["sent"] = await forward(reader, writer, response.length)
-            return response.length is not None and response.fields.get("connection", "").lower() != "close"
-        return True
-
-
-def reset(writer: StreamWriter) -> bool:
-    """Reset a connection; return False, as it is no longer open."""
-    connection = writer.get_extra_info("socket")
-    with contextlib.suppress(OSError):
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
-    return False
+            return True
+        if fault and fault.kind == "cut":
+            counts["sent"] = forward(server, client, (response.length or 0) // 2)
+            time.sleep(0.05)  # a reset discards what the client has not received yet
+            return client.reset()
+        if response.chunked:
+            counts["sent"] = forward_chunks(server, client)
+            return True
+        counts["sent"] = forward(server, client, response.length)
+        return response.length is not None and response.fields.get("connection", "").lower() != "close"
 
 
 def obey(forwarder: Forwarder, command: dict[str, Any]) -> Any:
@@ -261,24 +277,21 @@ def obey(forwarder: Forwarder, command: dict[str, Any]) -> Any:
     return None
 
 
-async def main(endpoint: str, address: str) -> None:
+def main(endpoint: str, address: str) -> None:
     """Forward until standard input ends."""
     forwarder = Forwarder(endpoint)
-    server = await asyncio.start_server(forwarder.serve, address, 0, limit=PIECE, backlog=512)
-    print(json.dumps("http://{}:{}".format(*server.sockets[0].getsockname()[:2])), flush=True)
-    loop = asyncio.get_running_loop()
+    listener = socket.create_server((address, 0), backlog=512)
+    print(json.dumps("http://{}:{}".format(*listener.getsockname()[:2])), flush=True)
 
-    async def answer(line: str) -> None:
+    def accept() -> None:
+        while True:
+            threading.Thread(target=forwarder.serve, args=(listener.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    for line in sys.stdin:
         print(json.dumps(obey(forwarder, json.loads(line))), flush=True)
-
-    def listen() -> None:
-        for line in sys.stdin:
-            asyncio.run_coroutine_threadsafe(answer(line), loop).result()
-        os._exit(0)  # open connections end with the process
-
-    threading.Thread(target=listen, daemon=True).start()
-    await server.serve_forever()
+    os._exit(0)  # open connections end with the process
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    main(*sys.argv[1:])

@@ -119,8 +119,9 @@ def served(folder: Path, address: str = "127.0.0.1") -> Iterator[Server]:
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
-            # A bucket begins with one volume, not seven. Credentials of the caller's environment would be an account.
-            env={"HOME": str(folder), "TMPDIR": str(folder), "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1"},
+            # A bucket begins with one volume, not seven, and garbage is collected seldom. Credentials of the caller's
+            # environment would be an account.
+            env={"HOME": str(folder), "TMPDIR": str(folder), "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1", "GOGC": "400"},
             start_new_session=True,
         )
     server = Server(f"http://{address}:{ports[0]}")
@@ -140,10 +141,10 @@ def _command(folder: Path, address: str, ports: list[int]) -> list[str]:
         "master.port": master,
         "master.port.grpc": master_grpc,
         "master.telemetry": "false",
-        "master.volumeSizeLimitMB": 1024,
+        "master.volumeSizeLimitMB": 256,
         "volume.port": volume,
         "volume.port.grpc": volume_grpc,
-        "volume.max": 0,  # as many as the disk has room for: each bucket has its own
+        "volume.max": 1000,  # each bucket has its own; by default, free space of the disk limits their number
         "volume.preStopSeconds": 0,
         "filer": "true",
         "filer.port": filer,
