@@ -96,34 +96,30 @@ def use_generated_keys(n_songs: int) -> None:
     listing.open_location = lambda location: (filesystem, location.removeprefix("s3://"), "s3://")
 
 
-def accounting_worker(_: IngestSettings, destination: Destination) -> Callable[[Unit], Outcome]:
-    """Return the function that a worker runs for a unit: it accounts for its inputs and writes an empty file."""
-
-    def work(unit: Unit) -> Outcome:
-        outcome = Outcome(unit.name, unit.kind.value, unit.location, unit.inputs[0].source)
-        for item in unit.inputs:
-            if zlib.crc32(item.source.encode()) % INPUTS_PER_REJECTION:
-                outcome.track_ids.append(track_id_of(item.source) or "")
-            else:
-                outcome.rejected.append(Rejection(item.source, "not_hdf5", "no HDF5 signature", None, unit.name))
-        with destination.create(f"{unit.name}-0000") as file:
-            file.sink.write(b"PAR1")
-        outcome.files.append(DataFile(file.name, file.size, len(outcome.track_ids)))
-        return outcome
-
-    return work
+def account(unit: Unit, settings: IngestSettings, destination: Destination) -> Outcome:
+    """Account for the inputs of a unit, and write an empty file."""
+    outcome = Outcome(unit.name, unit.kind.value, unit.location, unit.inputs[0].source)
+    for item in unit.inputs:
+        if zlib.crc32(item.source.encode()) % INPUTS_PER_REJECTION:
+            outcome.track_ids.append(track_id_of(item.source) or "")
+        else:
+            outcome.rejected.append(Rejection(item.source, "not_hdf5", "no HDF5 signature", None, unit.name))
+    with destination.create(f"{unit.name}-0000") as file:
+        file.sink.write(b"PAR1")
+    outcome.files.append(DataFile(file.name, file.size, len(outcome.track_ids)))
+    return outcome
 
 
 @contextmanager
 def accounted(n_songs: int) -> Iterator[None]:
     """Let ingests of this process list generated keys, and account for them without reading them."""
-    own = listing.open_location, listing._units, job.unit_worker
+    own = listing.open_location, listing._units, job.do_unit
     use_generated_keys(n_songs)
-    listing._units, job.unit_worker = listed_by_worker(n_songs), accounting_worker
+    listing._units, job.do_unit = listed_by_worker(n_songs), account
     try:
         yield
     finally:
-        listing.open_location, listing._units, job.unit_worker = own
+        listing.open_location, listing._units, job.do_unit = own
 
 
 def timed(seconds: dict[str, float], name: str) -> None:

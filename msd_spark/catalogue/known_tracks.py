@@ -5,6 +5,7 @@ Each table may be missing; a track that a table does not have lacks only what th
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -115,8 +116,10 @@ def known_tracks(warehouse: Warehouse, track_ids: pa.Array, size: int, *, lyrics
     `track_ids` has no repetitions; a lyric vector has length `size`.
     """
     tables = SideTables(warehouse, track_ids)
-    vectors = tables.lyric_vectors(size) if lyrics else Vectors.none(len(track_ids))
-    return KnownTracks(vectors, tables.has_row_in("labels"), tables.has_row_in("popularity"))
+    with ThreadPoolExecutor() as pool:  # reading from a store is mostly waiting
+        labels, popularity = (pool.submit(tables.has_row_in, name) for name in ("labels", "popularity"))
+        vectors = tables.lyric_vectors(size) if lyrics else Vectors.none(len(track_ids))
+    return KnownTracks(vectors, labels.result(), popularity.result())
 
 
 def lyrics_fingerprint(warehouse: Warehouse) -> str:
@@ -148,7 +151,7 @@ class SideTables:
         """Return whether a table exists; raise an error if it is needed and missing."""
         if table in self.needed:
             self.warehouse.require(table)
-        return self.warehouse.is_complete(table) and bool(self.warehouse.table_files(table).paths)
+        return self.warehouse.is_complete(table)
 
     def read(
         self, columns: list[str], table: str, *, key: str = "track_id", filter: pads.Expression | None = None

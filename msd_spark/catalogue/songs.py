@@ -23,7 +23,7 @@ LIGHT = ("track_id", "song_id", "artist_id", "artist_name", "title", "n_segments
 NAMES = ("song_id", "artist_id", "artist_name", "title")
 """Columns of ``songs/`` that identify a song and its artist."""
 
-READERS = 8
+READERS = 32
 """Files read in parallel; on an object store most of the time is waiting."""
 
 

@@ -23,6 +23,8 @@ from msd_spark.core.features import segment_columns, song_columns
 from msd_spark.core.schemas import SPLITS, Geometry
 from msd_spark.core.warehouse import TableFiles, Warehouse
 from msd_spark.dataset.files import PLANNED, ExampleForm, assemble, feature_moments, write_file
+from msd_spark.io.ahead import ahead
+from msd_spark.io.folders import UNITS_AT_ONCE, in_order
 
 BUNDLE_BYTES = 64 << 20
 """Maximum bytes of the segments of a bundle, unless one file has more."""
@@ -30,6 +32,9 @@ BUNDLE_BYTES = 64 << 20
 SONGS_PER_TASK = 512
 SONGS_PER_BATCH = 64
 """Songs that a worker reads at a time."""
+
+BATCHES_AHEAD = 4
+"""Batches that are fetched from a store before they are needed."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,17 @@ def read_task(task: list[Reading], target: Target) -> Iterator[Message]:
     Rows of a file that is gone, or that no longer hold the planned track, are skipped; the job reports them as missing.
     """
     warehouse, geometry = Warehouse(target.warehouse), target.form.geometry
-    columns = ["track_id", *song_columns(geometry)]
+    batches = _read_batches(warehouse, task, ["track_id", *song_columns(geometry)])
+    for reading, batch, start in batches if warehouse.is_local else ahead(batches, BATCHES_AHEAD):
+        first, last = np.searchsorted(reading.rows, [start, start + batch.num_rows])
+        if first < last:
+            yield from _messages(batch, reading, slice(first, last), start, geometry)
+
+
+def _read_batches(
+    warehouse: Warehouse, task: list[Reading], columns: list[str]
+) -> Iterator[tuple[Reading, pa.RecordBatch, int]]:
+    """Yield the songs of row groups in batches, with the row at which a batch begins."""
     path, file = "", None
     for reading in task:
         if file is None or reading.path != path:
@@ -162,9 +177,7 @@ def read_task(task: list[Reading], target: Target) -> Iterator[Message]:
                 continue
         start = 0
         for batch in file.iter_batches(SONGS_PER_BATCH, [reading.row_group], columns, use_threads=False):
-            first, last = np.searchsorted(reading.rows, [start, start + batch.num_rows])
-            if first < last:
-                yield from _messages(batch, reading, slice(first, last), start, geometry)
+            yield reading, batch, start
             start += batch.num_rows
 
 
@@ -205,8 +218,10 @@ def write_bundle(
         received[slots] += 1
         for name, values in rows_of_bundle.items():
             segments[name][slots] = values
-    plan = pq.ParquetFile(target.plan, filesystem=warehouse.filesystem).read_row_group(number)
-    for file in files:
+    with warehouse.filesystem.open_input_file(target.plan) as source:
+        plan = pq.ParquetFile(source).read_row_group(number)
+
+    def write(file: File) -> dict[str, Any]:
         rows = slice(file.start, file.stop)
         complete = received[rows] == 1
         outcome: dict[str, Any] = {"split": file.split, "file": file.number, "rows": int(complete.sum())}
@@ -217,4 +232,6 @@ def write_bundle(
             if file.split == SPLITS[0]:
                 first_copies = pa.array(planned["copy"].to_numpy() == 0)
                 outcome |= feature_moments(examples.filter(first_copies), geometry)
-        yield outcome
+        return outcome
+
+    yield from (outcome for _, outcome in in_order(write, files, 1 if warehouse.is_local else UNITS_AT_ONCE))

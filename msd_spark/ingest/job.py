@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from pyspark import AccumulatorParam
@@ -15,6 +16,7 @@ from pyspark.sql import SparkSession
 from msd_spark.core.data_folder import DataFolder
 from msd_spark.core.delta import Destination
 from msd_spark.core.errors import UserError
+from msd_spark.core.filesystems import is_local
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest.ledger import Ledger, commit_units, keep_pending, read_ledger, read_pending, settle
@@ -22,7 +24,8 @@ from msd_spark.ingest.listing import Task, list_units, plan_listing
 from msd_spark.ingest.reading import TEMPORARY
 from msd_spark.ingest.settings import LEDGER, SONGS, VERB, IngestSettings
 from msd_spark.ingest.units import Kind, Unit, limit_units
-from msd_spark.ingest.work import Outcome, unit_worker
+from msd_spark.ingest.work import Outcome, do_unit
+from msd_spark.io.folders import UNITS_AT_ONCE, in_order
 from msd_spark.spark.session import progress, share_out, start_spark, worker_errors
 
 
@@ -145,11 +148,12 @@ def work(
     outcomes = context.accumulator([], Appended())
     # Largest first: a tar at the end would keep one worker busy while the others are idle.
     tasks = share_out(sorted(units, key=lambda unit: -unit.size), context.defaultParallelism)
-    read = unit_worker(settings, destination)
+    read = partial(do_unit, settings=settings, destination=destination)
+    local = is_local(settings.warehouse) and all(is_local(unit.location) for unit in units)
 
     def read_all(task: list[Unit]) -> None:
-        for unit in task:
-            outcomes.add([read(unit)])
+        for _, outcome in in_order(read, task, 1 if local else UNITS_AT_ONCE):
+            outcomes.add([outcome])
 
     sizes = {unit.name: unit.size for unit in units}
     total = sum(sizes.values())
@@ -161,7 +165,7 @@ def work(
 
     remedy = "finished units stay finished, run the same command again"
     with (
-        progress(session, "ingest: songs" if expected else "ingest: bytes", n_done, expected or total or None),
+        progress(session, "ingest", n_done, expected or total or None, "song" if expected else "B"),
         keeping(warehouse, lambda: list(outcomes.value), settings.commit_every),
         worker_errors("reading a unit", remedy),
     ):

@@ -16,7 +16,7 @@ from msd_spark.core.rejections import Rejection
 from msd_spark.core.track_ids import SONG_FILE_SUFFIX, track_id_of
 from msd_spark.ingest.units import Kind, SongInput, Unit
 from msd_spark.io.ahead import ReadAhead
-from msd_spark.io.folders import printable, read_in_order
+from msd_spark.io.folders import in_order, printable
 from msd_spark.io.paged import PagedFile, open_seekable
 from msd_spark.songfile.aggregate import read_songs
 from msd_spark.songfile.parse import LARGEST_SONG_FILE, Song, SongFileError, parse_song
@@ -69,7 +69,7 @@ def _song(content: bytes, source: str, member: str | None = None) -> Song | Reje
 
 def _read_files(inputs: list[SongInput]) -> Iterator[Song | Rejection]:
     is_remote = not all(is_local(item.source) for item in inputs)
-    for item, content in read_in_order(_content, inputs) if is_remote else _read_ahead(inputs):
+    for item, content in in_order(_content, inputs) if is_remote else _read_ahead(inputs):
         yield content if isinstance(content, Rejection) else _song(content, item.source)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from itertools import groupby
+from itertools import chain, groupby, islice
 from typing import Any
 
 from msd_spark.core.delta import DataFile, Destination
@@ -18,6 +19,9 @@ from msd_spark.songfile.batches import songs_to_batch, songs_writer
 from msd_spark.songfile.parse import Song
 
 DUPLICATE = "duplicate_track_id"
+
+_computing = threading.Lock()
+"""Held while a unit's songs are parsed. Units that share a process would otherwise wait for the store together."""
 
 
 @dataclass
@@ -63,27 +67,25 @@ class Outcome:
         }
 
 
-def unit_worker(settings: IngestSettings, destination: Destination) -> Callable[[Unit], Outcome]:
-    """Return the function that a worker runs for each unit: it writes the unit's files and returns the outcome.
+def do_unit(unit: Unit, settings: IngestSettings, destination: Destination) -> Outcome:
+    """Read a unit on a worker and write its files; return the outcome.
 
     The names of the files are unique to the attempt: a worker that dies leaves files that no outcome names.
     """
-
-    def work(unit: Unit) -> Outcome:
-        started = time.monotonic()
-        outcome = Outcome(unit.name, unit.kind.value, unit.location, printable(unit.inputs[0].source))
-        row_groups = enumerate(_row_groups(unit, settings.songs_per_row_group, outcome))
-        for number, groups in groupby(row_groups, lambda numbered: numbered[0] // settings.row_groups_per_file):
-            n_songs = 0
-            with destination.create(f"{unit.name}-{number:04d}") as file, songs_writer(file.sink) as writer:
-                for _, songs in groups:
-                    writer.write_batch(songs_to_batch(songs))
-                    n_songs += len(songs)
-            outcome.files.append(DataFile(file.name, file.size, n_songs))
-        outcome.seconds = round(time.monotonic() - started, 3)
-        return outcome
-
-    return work
+    started = time.monotonic()
+    outcome = Outcome(unit.name, unit.kind.value, unit.location, printable(unit.inputs[0].source))
+    groups = _row_groups(unit, settings.songs_per_row_group, outcome)
+    groups = chain(list(islice(groups, 1)), groups)  # begins to read, before it waits for its turn
+    for number, of_file in groupby(enumerate(groups), lambda one: one[0] // settings.row_groups_per_file):
+        n_songs = 0
+        new = destination.create(f"{unit.name}-{number:04d}")
+        with new as file, _computing, songs_writer(file.sink) as writer:
+            for _, songs in of_file:
+                writer.write_batch(songs_to_batch(songs))
+                n_songs += len(songs)
+        outcome.files.append(DataFile(file.name, file.size, n_songs))
+    outcome.seconds = round(time.monotonic() - started, 3)
+    return outcome
 
 
 def _row_groups(unit: Unit, size: int, outcome: Outcome) -> Iterator[list[Song]]:

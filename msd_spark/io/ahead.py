@@ -1,14 +1,27 @@
-"""Read a stream in large pieces, the next of which is fetched while the last one is used."""
+"""Read ahead: the next piece of a stream, or the next items of an iterator, are fetched while the last is used."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 PIECE = 8 << 20
 """Bytes per request: at 20 ms a request, a smaller piece would wait longer than it transfers."""
+
+
+def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
+    """Yield items, of which a thread fetches up to `depth` before the caller asks for them."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1, thread_name_prefix="read ahead") as pool:
+        following = deque(pool.submit(next, iterator, end) for _ in range(depth))
+        while (item := following.popleft().result()) is not end:
+            following.append(pool.submit(next, iterator, end))
+            yield item  # type: ignore[misc]  # it is not the end
 
 
 class ReadAhead(io.RawIOBase):

@@ -1,4 +1,4 @@
-"""List folders and read many files, local or remote."""
+"""List folders and work on many files at once, local or remote."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ R = TypeVar("R")
 
 READS_AT_ONCE = 32
 """Concurrent requests per task for remote files."""
+
+UNITS_AT_ONCE = 2
+"""Units of work that a task shares among threads if they are remote: one computes while another waits for the store."""
 
 
 class File(NamedTuple):
@@ -68,15 +71,15 @@ def _walk_local(folder: str, suffixes: tuple[str, ...], deep: bool, above: froze
                     yield File(entry.path, status.st_size, status.st_mtime_ns)
 
 
-def read_in_order(read: Callable[[T], R], items: Iterable[T]) -> Iterator[tuple[T, R]]:
-    """Yield each item and the result of `read`, in order, with several reads at once."""
+def in_order(function: Callable[[T], R], items: Iterable[T], at_once: int = READS_AT_ONCE) -> Iterator[tuple[T, R]]:
+    """Yield each item and the result of a function, in order, with several calls at once."""
     remaining = iter(items)
-    with ThreadPoolExecutor(READS_AT_ONCE) as pool:
-        pending = deque((item, pool.submit(read, item)) for item in islice(remaining, 2 * READS_AT_ONCE))
+    with ThreadPoolExecutor(at_once) as pool:
+        pending = deque((item, pool.submit(function, item)) for item in islice(remaining, 2 * at_once))
         while pending:
             item, future = pending.popleft()
             result = future.result()
-            pending.extend((following, pool.submit(read, following)) for following in islice(remaining, 1))
+            pending.extend((following, pool.submit(function, following)) for following in islice(remaining, 1))
             yield item, result
 
 

@@ -16,7 +16,7 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location
 from msd_spark.core.schemas import spark_schema
 from msd_spark.formats.lastfm import ENTRY_SUFFIX, EntryError, parse_entry
-from msd_spark.io.folders import list_folder, printable, read_in_order, walk
+from msd_spark.io.folders import in_order, list_folder, printable, walk
 from msd_spark.io.paged import PagedFile
 from msd_spark.io.zip_directory import Slice, ZipError, members, read_member, slice_directory
 from msd_spark.labels.lastfm_database import check_database, read_database
@@ -103,7 +103,7 @@ def _read(task: Task) -> Iterator[Reading]:
         paths = sorted(file.path for file in walk(filesystem, path, (ENTRY_SUFFIX,), deep=task.kind == "folder"))
         read = partial(_content, filesystem)
         is_local = isinstance(filesystem, fs.LocalFileSystem)
-        for name, content in ((path, read(path)) for path in paths) if is_local else read_in_order(read, paths):
+        for name, content in ((path, read(path)) for path in paths) if is_local else in_order(read, paths):
             yield from _entry(content, name, printable(prefix + name), None)
 
 

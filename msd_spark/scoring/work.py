@@ -18,6 +18,7 @@ from msd_spark.core.features import lyric_columns, song_columns
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import EMBEDDING_FLAGS, EMBEDDINGS
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.io.ahead import ahead
 from msd_spark.scoring.model import Scores, ScoringModel, embedding_rows, model_of_process
 from msd_spark.scoring.plan import rejection
 from msd_spark.scoring.settings import ScoreSettings
@@ -27,6 +28,9 @@ from msd_spark.scoring.trained_run import TrainedRun
 
 NOT_FINITE_SCORES = "not_finite_scores"
 """Reason for which a song with features has no row: the output of the model is not finite."""
+
+BATCHES_AHEAD = 4
+"""Batches of songs that are fetched from a store before they are scored."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,8 @@ def _scored_rows(
         parts.clear()
         places.clear()
 
-    for batch, first in _planned_songs(warehouse, item, run, plan, model.batch):
+    songs = _planned_songs(warehouse, item, run, plan, model.batch)
+    for batch, first in songs if warehouse.is_local else ahead(songs, BATCHES_AHEAD):
         features = song_features(batch, run.geometry)
         refused += [
             rejection(item, batch.column("track_id")[row].as_py(), reason, detail)

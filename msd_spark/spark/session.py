@@ -74,20 +74,28 @@ def share_out(units: Sequence[T], cores: int) -> list[list[T]]:
 
 @contextmanager
 def progress(
-    session: SparkSession, description: str, count: Callable[[], int] | None = None, total: int | None = None
+    session: SparkSession,
+    description: str,
+    count: Callable[[], int] | None = None,
+    total: int | None = None,
+    unit: str = "song",
 ) -> Iterator[None]:
     """Show a progress bar on standard error while Spark works.
 
     A terminal shows one line that is updated; a log gets one line every 30 seconds and one at the end. A bar that has
-    counted nothing prints nothing. `count` returns the songs done, of `total`; by default the bar counts the tasks of
+    counted nothing prints nothing. `count` returns the units done, of `total`; by default the bar counts the tasks of
     Spark's active stages.
     """
     stop = threading.Event()
     terminal = sys.stderr.isatty()
-    unit = "task" if count is None else "song"
     bar = tqdm(
-        desc=description, total=total, unit=unit, file=sys.stderr, delay=math.inf
-    )  # printed below, once it has counted
+        desc=description,
+        total=total,
+        unit="task" if count is None else unit,
+        unit_scale=unit == "B",
+        file=sys.stderr,
+        delay=math.inf,  # printed below, once it has counted
+    )
     tasks: dict[int, tuple[int, int]] = {}
 
     def count_done() -> None:

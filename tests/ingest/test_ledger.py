@@ -19,7 +19,7 @@ from msd_spark.ingest import job, ledger
 from msd_spark.ingest.ledger import keep_pending, read_ledger, read_pending, repeated_tracks, sort_key, update
 from msd_spark.ingest.listing import plan_listing
 from msd_spark.ingest.settings import PENDING, IngestSettings
-from msd_spark.ingest.work import Outcome, unit_worker
+from msd_spark.ingest.work import Outcome, do_unit
 from tests.support.without_spark import SESSION, ingest, rows, track, write_songs
 
 ids = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=3) | st.sampled_from("abcdef")
@@ -243,9 +243,8 @@ def test_units_that_are_kept_are_not_read_again(tmp_path: Path) -> None:
     settings = IngestSettings((str(songs),), warehouse=str(warehouse), inputs_per_unit=2)
     units = job.plan_units(SESSION, settings, plan_listing(settings))
     (warehouse / "songs").mkdir(parents=True)
-    read = unit_worker(settings, destination)
-    keep_pending(Warehouse(str(warehouse)), [read(unit) for unit in units[:2]])
-    read(units[2])  # its outcome is lost
+    keep_pending(Warehouse(str(warehouse)), [do_unit(unit, settings, destination) for unit in units[:2]])
+    do_unit(units[2], settings, destination)  # its outcome is lost
     assert len(read_pending(Warehouse(str(warehouse)))) == 2
     summary = ingest(warehouse, songs, inputs_per_unit=2)
     assert summary.facts["units done before"] == 2
