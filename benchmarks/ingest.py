@@ -8,6 +8,8 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import deque
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -57,22 +59,26 @@ class PeakMemory:
             self.mebibytes = max(self.mebibytes, max(held) / 2**20)
 
 
-def parse_rate(files: list[Path]) -> float:
-    """Return the songs a second that one core parses of the files that the job reads, files' reading included."""
+def core_rate(files: list[Path], written: bool = False) -> float:
+    """Return the songs a second that one core reads and parses of the files of the job, and writes as Parquet."""
 
     def run() -> None:
-        for path in files:
-            parse_song(path.read_bytes(), path.stem)
+        songs = ({**parse_song(path.read_bytes(), path.stem), "source": path.name, "member": None} for path in files)
+        if written:
+            with tempfile.NamedTemporaryFile() as file:
+                parse.write_songs(songs, Path(file.name))
+        else:
+            deque(songs, maxlen=0)
 
     return parse.best_rates({"ours": run}, len(files))["ours"]
 
 
-def parse_rate_of_all_cores(files: list[Path], cores: int) -> float:
-    """Return the songs a second that processes on all cores parse together when they do nothing else."""
+def all_cores_rate(files: list[Path], cores: int, written: bool = False) -> float:
+    """Return the songs a second of processes on all cores that do nothing else."""
     with multiprocessing.get_context("spawn").Pool(cores) as pool:
         shares = [files[core::cores] for core in range(cores)]
-        pool.map(parse_rate, [share[:20] for share in shares], chunksize=1)  # imports, and the skeletons of the files
-        return sum(pool.map(parse_rate, shares, chunksize=1))
+        pool.map(core_rate, [share[:20] for share in shares], chunksize=1)  # imports, and the skeletons of the files
+        return sum(pool.map(partial(core_rate, written=written), shares, chunksize=1))
 
 
 def job_rate(session: SparkSession, source: Path, warehouse: Path) -> tuple[float, float]:
@@ -101,11 +107,14 @@ def main() -> None:
                 # The first job of a session pays for what Spark loads once.
                 job_rate(session, data / "songs", scratch / "warehouse")
                 parsed_alone = sorted(data.glob("songs/**/*.h5"))[:PARSED_ALONE]
-                figures["job_parse_songs_per_second"] = parse_rate(parsed_alone)
-                figures["all_cores_parse_songs_per_second"] = parse_rate_of_all_cores(parsed_alone, cores)
-                generated = "ours, on the generated files of the job"
-                rows.append((f"one core: {generated}", figures["job_parse_songs_per_second"], ""))
-                rows.append((f"{cores} cores: {generated}", figures["all_cores_parse_songs_per_second"], ""))
+                figures["job_parse_songs_per_second"] = core_rate(parsed_alone)
+                figures["all_cores_parse_songs_per_second"] = all_cores_rate(parsed_alone, cores)
+                figures["all_cores_parse_and_write_songs_per_second"] = all_cores_rate(parsed_alone, cores, True)
+                generated = "the generated files of the job"
+                rows.append((f"one core: parse {generated}", figures["job_parse_songs_per_second"], ""))
+                rows.append((f"{cores} cores: parse", figures["all_cores_parse_songs_per_second"], ""))
+                both = figures["all_cores_parse_and_write_songs_per_second"]
+                rows.append((f"{cores} cores: parse and write Parquet", both, ""))
             for packaging, folder in PACKAGINGS.items():
                 rate, memory = job_rate(session, data / folder, scratch / "warehouse")
                 rows.append((f"whole job, {cores} cores: {size:,} songs, {packaging}", rate, memory))
@@ -120,8 +129,9 @@ def main() -> None:
         suffix = "" if packaging == "loose" else f"_{packaging}"
         figures[f"rate_20k_over_1k{suffix}"] = largest / smallest
         figures[f"job_over_two_cores{suffix}"] = largest / (cores * figures["job_parse_songs_per_second"])
-        # What all cores parse together is the limit of the job: they share memory, and have less of it than one alone.
+        # What all cores do together is the limit of the job: they share memory, and have less of it than one alone.
         figures[f"job_over_h5py_on_all_cores{suffix}"] = largest / (cores * figures["songs_per_second_h5py"])
+        figures[f"job_over_parse_and_write{suffix}"] = largest / figures["all_cores_parse_and_write_songs_per_second"]
         figures[f"job_over_parsing_on_all_cores{suffix}"] = largest / figures["all_cores_parse_songs_per_second"]
     publish("ingest", ["every field", "songs/s", "MiB a worker"], rows, figures)
 

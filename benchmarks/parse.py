@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -116,11 +117,12 @@ def inflate_all(chunks: Sequence[tuple[bytes, int]]) -> None:
         isal_zlib.decompress(stored, 15, size)
 
 
-def write_songs(songs: Sequence[Song], path: Path) -> None:
+def write_songs(songs: Iterable[Song], path: Path) -> None:
     """Write parsed songs as Parquet."""
+    remaining = iter(songs)
     with songs_writer(str(path)) as writer:
-        for first in range(0, len(songs), ROW_GROUP):
-            writer.write_batch(songs_to_batch(songs[first : first + ROW_GROUP]))
+        while group := list(islice(remaining, ROW_GROUP)):
+            writer.write_batch(songs_to_batch(group))
 
 
 def sample(scratch: Path) -> list[Path]:
