@@ -149,9 +149,10 @@ class SideTables:
 
     def exists(self, table: str) -> bool:
         """Return whether a table exists; raise an error if it is needed and missing."""
-        if table in self.needed:
+        is_there = self.warehouse.is_complete(table)
+        if table in self.needed and not is_there:
             self.warehouse.require(table)
-        return self.warehouse.is_complete(table)
+        return is_there
 
     def read(
         self, columns: list[str], table: str, *, key: str = "track_id", filter: pads.Expression | None = None

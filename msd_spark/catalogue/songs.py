@@ -15,16 +15,13 @@ import pyarrow.parquet as pq
 
 from msd_spark.catalogue.artist_groups import group_artists
 from msd_spark.core.errors import UserError
-from msd_spark.core.warehouse import TableFiles, Warehouse
+from msd_spark.core.warehouse import READERS, TableFiles, Warehouse
 
 LIGHT = ("track_id", "song_id", "artist_id", "artist_name", "title", "n_segments")
 """Columns of ``songs/`` that determine the split of a song."""
 
 NAMES = ("song_id", "artist_id", "artist_name", "title")
 """Columns of ``songs/`` that identify a song and its artist."""
-
-READERS = 32
-"""Files read in parallel; on an object store most of the time is waiting."""
 
 
 def read_songs(warehouse: Warehouse) -> tuple[pd.DataFrame, TableFiles]:

@@ -9,16 +9,18 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as pads
+import pyarrow.parquet as pq
 from pyarrow import fs
 
-from msd_spark.core.delta import SIDE_FILES, DeltaFolder, Snapshot, TableWriter, as_json, fingerprint
+from msd_spark.core.delta import SIDE_FILES, DataFile, DeltaFolder, Snapshot, TableWriter, as_json, fingerprint
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import is_local, open_location, write_atomically
 
@@ -50,6 +52,9 @@ DEFAULT_WAREHOUSE = "./warehouse"
 WAREHOUSE_HELP = "folder of the tables; local, s3:// or hdfs://"
 
 KEEP_VERSIONS_HELP = "older versions of the written tables to keep; readers that do not know Delta see their rows too"
+
+READERS = 32
+"""Files read in parallel; on an object store most of the time is waiting."""
 
 FOLDER = "folder"
 """Key of the JSON file of a folder that is not a table: the subfolder with its current files."""
@@ -133,11 +138,16 @@ class Warehouse:
             raise UserError(f"table {self.path(*names)} is missing; run {command_for(names[0])} first")
         return snapshot
 
-    def read_split(self, columns: Sequence[str], dataset: str, split: str) -> pa.Table:
-        """Return columns of one split of a dataset, whose files are in a folder of its table."""
-        files = self.snapshot("dataset", dataset).files
-        paths = [self.path("dataset", dataset, item.name) for item in files if item.name.startswith(f"{split}/")]
-        return pads.dataset(paths, filesystem=self.filesystem, partitioning=None).to_table(list(columns))
+    def read_examples(self, columns: Sequence[str], dataset: str) -> pa.Table:
+        """Return columns of a dataset, and ``split``, which is the folder of each file."""
+
+        def read(file: DataFile) -> pa.Table:
+            with self.filesystem.open_input_file(self.path("dataset", dataset, file.name)) as source:
+                rows = pq.ParquetFile(source).read(list(columns), use_threads=False)
+            return rows.append_column("split", pa.repeat(file.name.split("/")[0], rows.num_rows))
+
+        with ThreadPoolExecutor(READERS) as pool:
+            return pa.concat_tables(pool.map(read, self.snapshot("dataset", dataset).files))
 
     def require(self, *names: str) -> None:
         """Raise an error with the command that writes a table unless it exists."""
@@ -217,10 +227,16 @@ class Warehouse:
         paths = (self.path(*names, item.name) for item in files)
         return TableFiles(tuple(paths), tuple(item.size for item in files), tuple(item.rows for item in files))
 
-    def fingerprint(self, *names: str) -> dict[str, Any]:
-        """Return a table's number of files and bytes, and a hash of its files' logical names, sizes and rows."""
-        files = self.snapshot(*names).files
-        return {"files": len(files), "bytes": sum(item.size for item in files), "fingerprint": fingerprint(files)}
+    def fingerprints(self, tables: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """Return files, bytes, and a hash of the files' logical names, sizes and rows, of each table that exists."""
+        names = sorted(tables)
+        with ThreadPoolExecutor(READERS) as pool:
+            snapshots = pool.map(lambda name: self.table(name).snapshot(), names)
+        found = {name: snapshot.files for name, snapshot in zip(names, snapshots, strict=True) if snapshot}
+        return {
+            name: {"files": len(files), "bytes": sum(item.size for item in files), "fingerprint": fingerprint(files)}
+            for name, files in found.items()
+        }
 
     def open_table(self, *names: str) -> pads.Dataset:
         """Return a table as a pyarrow dataset, without partition columns."""

@@ -86,11 +86,7 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
         writer.add(written["written"])
         metadata = describe(plan, written, vocabulary, joined, settings)
         metadata |= {"funnel": funnel.counts(), "funnel_steps": list(map(asdict, funnel.steps)), "rare_genres": rare}
-        metadata["inputs"] = {
-            table: warehouse.fingerprint(table)
-            for table in ("songs", *sorted({*TABLES_OF.values(), "tag_counts"}))
-            if warehouse.is_complete(table)
-        }
+        metadata["inputs"] = warehouse.fingerprints({"songs", *TABLES_OF.values(), "tag_counts"})
         writer.write_json(metadata, DATASET_FILE)
     summary.report(funnel, metadata, tracks["artist_group"])
     return summary
@@ -106,12 +102,8 @@ def compare_with_previous(
     rule = previous["split_rule"]
     if SplitRule(**{**rule, "shares": tuple(rule["shares"])}) != settings.split_rule:
         return
-    parts = []
-    for split in filter(previous["rows"].get, SPLITS):
-        table = warehouse.read_split(["track_id", "artist_group"], settings.name, split)
-        parts.append(table.to_pandas().assign(split=split))
-    previous_examples = pd.concat(parts).drop_duplicates("track_id")
-    moves = moves_since(previous_examples, examples[["track_id", "artist_group", "split"]])
+    table = warehouse.read_examples(["track_id", "artist_group"], settings.name)
+    moves = moves_since(table.to_pandas().drop_duplicates("track_id"), examples[["track_id", "artist_group", "split"]])
     summary.facts |= {f"since the last dataset: {name}": count for name, count in moves.items()}
     if moves["tracks moved"]:
         summary.warn(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pandas as pd
 
 from msd_spark.catalogue.known_tracks import FACTORS, GENRE, LISTENS, LYRICS, TAGS, Joined, SideTables, Vectors
@@ -21,18 +23,18 @@ def join(warehouse: Warehouse, track_ids: pd.Series, settings: DatasetSettings) 
     """Look up each track in the tables besides ``songs/``."""
     side, required = SideTables(warehouse, track_ids, settings.needed_tables()), settings.requirements
     nothing = Vectors.none(len(track_ids))
-    lyrics, lyric_fingerprint = side.lyrics(settings.geometry.lyric_size)
-    rank, decile = side.popularity()
-    factors, n_factors = side.factors() if settings.factors or FACTORS in required else (nothing, 0)
+    with ThreadPoolExecutor() as pool:  # reading from a store is mostly waiting
+        of_lyrics = pool.submit(side.lyrics, settings.geometry.lyric_size)
+        of_popularity, of_genre = pool.submit(side.popularity), pool.submit(side.genre, settings.label_set)
+        factors, n_factors = side.factors() if settings.factors or FACTORS in required else (nothing, 0)
+        vocabulary = side.tag_vocabulary(settings.tags)
+        tags = side.tags(vocabulary) if settings.tags or TAGS in required else nothing
     if settings.factors and not n_factors:
         raise UserError("factors/ has no track of songs/; run msd-spark factors again, or drop --factors")
-    vocabulary = side.tag_vocabulary(settings.tags)
-    tags = side.tags(vocabulary) if settings.tags or TAGS in required else nothing
     if settings.tags > len(vocabulary):
         raise UserError(f"--tags is {settings.tags}, but tag_counts/ has only {len(vocabulary)} tags")
-    return Joined(
-        side.genre(settings.label_set), rank, decile, lyrics, tags, factors, lyric_fingerprint, vocabulary, n_factors
-    )
+    lyrics, fingerprint = of_lyrics.result()
+    return Joined(of_genre.result(), *of_popularity.result(), lyrics, tags, factors, fingerprint, vocabulary, n_factors)
 
 
 def read_lists(

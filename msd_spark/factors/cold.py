@@ -32,10 +32,8 @@ def split_tracks(warehouse: Warehouse, listens: Listens, dataset: str) -> WarmAn
     """Split listens by a dataset: train tracks are warm, validation and test tracks cold."""
     train, *others = SPLITS
     warehouse.require("dataset", dataset)
-    flags = {}
-    for name in SPLITS:
-        ids = warehouse.read_split(["track_id"], dataset, name)["track_id"]
-        flags[name] = np.isin(listens.tracks, ids.to_numpy().astype(str))
+    examples = warehouse.read_examples(["track_id"], dataset).to_pandas().set_index("split")["track_id"]
+    flags = {name: np.isin(listens.tracks, examples[examples.index == name].to_numpy(str)) for name in SPLITS}
     cold = np.logical_or.reduce([flags[name] for name in others])
     if not flags[train].any():
         raise UserError(

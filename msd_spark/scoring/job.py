@@ -52,7 +52,7 @@ def score(
     songs = slice_songs(warehouse, songs_per_slice)
     with_lyrics = not settings.without_lyrics and trained.lyric_vectors != NO_LYRICS
     known = known_tracks(warehouse, songs.track_ids, trained.geometry.lyric_size, lyrics=with_lyrics)
-    lyrics = str(warehouse.fingerprint("lyrics")["fingerprint"]) if with_lyrics else NO_LYRICS
+    lyrics = str(warehouse.fingerprints(["lyrics"])["lyrics"]["fingerprint"]) if with_lyrics else NO_LYRICS
     state = ScoreState(trained.digest, lyrics, {item.file: item.size for item in songs.slices})
     old = None if settings.rescore else ScoreState.read(warehouse, trained.name)
     rows = ScoredRows.read(warehouse, trained.name) if old is not None else None

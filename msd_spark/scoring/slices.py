@@ -10,9 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from msd_spark.catalogue.songs import READERS
 from msd_spark.core.errors import UserError
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.warehouse import READERS, Warehouse
 
 SONGS_PER_SLICE = 512
 """Maximum number of songs in a slice, unless one row group has more."""

@@ -11,11 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from msd_spark.catalogue.songs import READERS
 from msd_spark.core.delta import logical_name
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import EMBEDDING_FLAGS, EMBEDDINGS
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.warehouse import READERS, Warehouse
 from msd_spark.scoring.settings import STATE_FILE, TABLE
 from msd_spark.scoring.slices import SlicedSongs
 

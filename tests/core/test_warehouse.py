@@ -161,7 +161,7 @@ def test_a_fingerprint_is_of_the_content_and_not_of_the_attempt(warehouse: Wareh
     seen = []
     for values in ((1, 2), (1, 2), (1, 2, 3)):
         warehouse.write_arrow(numbers(*values), "songs")
-        seen.append(warehouse.fingerprint("songs")["fingerprint"])
+        seen.append(warehouse.fingerprints(["songs"])["songs"]["fingerprint"])
     assert seen[0] == seen[1] != seen[2]
 
 

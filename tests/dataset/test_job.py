@@ -38,8 +38,7 @@ from tests.support.submitted import submitted
 
 @pytest.fixture(scope="module")
 def examples(warehouse: Warehouse) -> pd.DataFrame:
-    parts = [warehouse.read_split(EXAMPLES.names, "genre", split).to_pandas().assign(split=split) for split in SPLITS]
-    return pd.concat(parts, ignore_index=True)
+    return warehouse.read_examples(EXAMPLES.names, "genre").to_pandas()
 
 
 def test_examples_hold_the_songs_segments(warehouse: Warehouse, examples: pd.DataFrame) -> None:

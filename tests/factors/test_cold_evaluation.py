@@ -48,7 +48,8 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
 
 
 def tracks_of(warehouse: Warehouse, split: str) -> list[str]:
-    return list(warehouse.read_split(["track_id"], "base", split)["track_id"].to_pylist())
+    examples = warehouse.read_examples(["track_id"], "base").to_pandas()
+    return list(examples.query(f"split == '{split}'")["track_id"])
 
 
 def write_predictions(warehouse: Warehouse, noise: float) -> None:

@@ -281,7 +281,7 @@ def test_the_history_of_songs_names_units_fingerprint_and_revision(tmp_path: Pat
     warehouse = Warehouse(str(tmp_path / "w"))
     table = warehouse.snapshot("songs")
     assert set(table.notes[UNITS]) == {row["unit"] for row in warehouse.read_table(["unit"], "ledger").to_pylist()}
-    assert table.notes["fingerprint"] == warehouse.fingerprint("songs")["fingerprint"]
+    assert table.notes["fingerprint"] == warehouse.fingerprints(["songs"])["songs"]["fingerprint"]
     unit = table.notes[UNITS][0]
     assert table.notes_with(UNITS, unit)["revision"] == table.notes["revision"]
     assert table.notes_with(UNITS, "none") == {}
