@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fork_server import forked
 from tests.support.launched import launched
 from tests.support.tiny_dataset import write_tiny_dataset
 
@@ -20,7 +21,7 @@ def compare(folder: Path, log: Path, *words: str) -> str:
         "logistic,dense",
     ]
     command += ["--inputs", "both", "--seeds", "2", "--reference", "dense", *words]
-    with launched(*command, log=log) as running:
+    with launched(*command, log=log, others=forked()) as running:
         running.status()
         return running.said()
 

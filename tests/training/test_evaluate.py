@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,8 @@ from msd_spark.core.command_line import parse, run_verb
 from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
 from tests.conftest import REPOSITORY
-from tests.support.launched import LAUNCHER
+from tests.support.fork_server import forked
+from tests.support.launched import LAUNCHER, environment
 from tests.support.tiny_dataset import LABELS, copy_tiny_dataset, write_tiny_dataset
 from training.data.targets import target_of
 from training.evaluation.options import EvaluateOptions
@@ -27,11 +26,9 @@ ROWS = {"train": [9, 8], "validation": [], "test": [7, 1, 5]}
 
 
 def evaluate(folder: Path, *words: str, n_ranks: int = 1) -> subprocess.CompletedProcess[str]:
-    binaries = str(Path(sys.executable).parent)
-    environ = os.environ | {"PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(REPOSITORY)}
     launcher = [*LAUNCHER, "-np", str(n_ranks)] if n_ranks > 1 else []
     command = [*launcher, "training/evaluate.py", "--warehouse", str(folder), "--batch", "4", *words]
-    return subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True)
+    return subprocess.run(command, cwd=REPOSITORY, env=environment(**forked()), capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.fork_server import forked
 from tests.support.launched import LAUNCHER, SCRIPT, assert_same_state, checkpoint, launched
 from tests.support.tiny_dataset import write_tiny_dataset
 
@@ -41,7 +42,8 @@ def command(warehouse: Path, run: str, *more: str, ranks: int = 2) -> tuple[str 
 @pytest.fixture(scope="module")
 def whole(warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an uninterrupted run."""
-    with launched(*command(warehouse, "whole"), log=tmp_path_factory.mktemp("whole") / "log") as training:
+    log = tmp_path_factory.mktemp("whole") / "log"
+    with launched(*command(warehouse, "whole"), log=log, others=forked()) as training:
         training.succeed()
     return warehouse / "models" / "whole"
 
@@ -71,7 +73,7 @@ def test_a_rank_is_killed_and_the_run_resumed(warehouse: Path, whole: Path, tmp_
     assert state is not None
     assert state.epoch < EPOCHS
 
-    with launched(*command(warehouse, "killed", "--resume"), log=tmp_path / "resumed") as training:
+    with launched(*command(warehouse, "killed", "--resume"), log=tmp_path / "resumed", others=forked()) as training:
         training.succeed()
         assert f"killed: resumed after {state.place}" in training.said()
     assert not (run / "_unfinished").exists()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.fork_server import forked
 from tests.support.launched import LAUNCHER, launched
 from tests.support.tiny_dataset import write_tiny_dataset
 
@@ -20,7 +21,8 @@ EPOCHS = 3
 
 def search(folder: Path, log: Path, *words: str, n_ranks: int = 1) -> str:
     launcher = [*LAUNCHER, "-np", str(n_ranks)] if n_ranks > 1 else []
-    with launched(*launcher, "training/search.py", "--warehouse", folder, *WORDS, *words, log=log) as running:
+    command: list[str | Path] = [*launcher, "training/search.py", "--warehouse", folder, *WORDS, *words]
+    with launched(*command, log=log, others=forked()) as running:
         running.status()
         return running.said()
 
@@ -64,7 +66,7 @@ def test_a_search_is_written_and_printed(folder: Path, whole: tuple[dict[str, An
 def test_the_best_command_reproduces_the_best_value(
     folder: Path, whole: tuple[dict[str, Any], str], tmp_path: Path
 ) -> None:
-    with launched(*shlex.split(whole[0]["command"]), log=tmp_path / "log") as training:
+    with launched(*shlex.split(whole[0]["command"]), log=tmp_path / "log", others=forked()) as training:
         training.succeed()
     (path,) = (folder / "w" / "models" / "whole-best").glob("*/metrics.json")
     metrics = json.loads(path.read_text())

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.support.fork_server import forked
 from tests.support.launched import LAUNCHER, environment
 from tests.support.tiny_dataset import LABELS, write_tiny_dataset
 
@@ -21,7 +22,8 @@ SCRIPT = "tests/support/train_and_dump.py"
 
 def on_ranks(n_ranks: int, *words: str | Path, launcher: Sequence[str] = LAUNCHER) -> subprocess.CompletedProcess[str]:
     command = [*launcher, "-np", str(n_ranks), *map(str, words)]
-    return subprocess.run(command, cwd=REPOSITORY, env=environment(), capture_output=True, text=True)
+    environ = environment(**forked() if launcher is LAUNCHER else {})
+    return subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True)
 
 
 def weights(folder: Path, n_ranks: int, rank: int) -> list[np.ndarray]:

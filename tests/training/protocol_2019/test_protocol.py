@@ -12,6 +12,7 @@ import pytest
 from msd_spark.core.runs import DATASET_FILE
 from msd_spark.core.schemas import GEOMETRY, SPLITS
 from msd_spark.core.warehouse import Warehouse
+from tests.support.fork_server import forked
 from tests.support.launched import launched
 from tests.support.tiny_dataset import LABELS, copy_tiny_dataset, write_tiny_dataset
 
@@ -52,7 +53,8 @@ def train(folder: Path, log: Path, *words: str) -> str:
         "--dropout",
         "0",
     ]
-    with launched(*command, "--protocol", "2019", "--protocol-rows", "200", "100", *words, log=log) as training:
+    command += ["--protocol", "2019", "--protocol-rows", "200", "100", *words]
+    with launched(*command, log=log, others=forked()) as training:
         training.status()
         return training.said()
 
