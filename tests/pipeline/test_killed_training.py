@@ -10,6 +10,7 @@ import pytest
 
 from msd_spark.core.runs import HISTORY, run_file
 from msd_spark.core.warehouse import Warehouse
+from tests.support.fork_server import forked
 from tests.support.launched import Launched, checkpoint, launched
 from tests.support.tiny_dataset import write_tiny_dataset
 
@@ -47,7 +48,7 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
     assert reached is not None
     assert 1 <= reached.epoch < EPOCHS
 
-    with launched(*words, log=tmp_path / "second") as pipeline:
+    with launched(*words, log=tmp_path / "second", others=forked()) as pipeline:
         pipeline.succeed()
         said = pipeline.said()
     assert "stage 1 of 1: train: the last run did not finish" in said
