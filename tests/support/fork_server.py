@@ -110,6 +110,7 @@ def serve(client: socket.socket, before: Mapping[str, str]) -> None:
     process = os.fork()
     if process == 0:
         client.close()
+        os.setsid()  # as a rank of the launcher: Linux schedules by session, and Horovod polls more often within one
         for number, file in enumerate(files):
             os.dup2(file, number)
             os.close(file)
