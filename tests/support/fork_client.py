@@ -1,10 +1,12 @@
-"""Stand in for one process of the fork server: ``python -IS fork_client.py SOCKET SCRIPT WORDS``.
+"""Run a script in a fork of the server: ``python -IS fork_client.py SOCKET SCRIPT WORDS``.
 
-It passes on its words, folder, environment and files, then signals, and ends as that process ends.
+The fork has this process's words, folder, environment and files, and receives its signals. This process ends as the
+fork does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -25,11 +27,18 @@ def received() -> int:
     return int.from_bytes(content, "little")
 
 
+def forward(number: int, frame: object) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, number)
+
+
 process = received()
-for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-    signal.signal(number, lambda number, frame: os.kill(process, number))
+FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+for number in FORWARDED:
+    signal.signal(number, forward)
 status = os.waitstatus_to_exitcode(received())
 if status < 0:
-    signal.signal(-status, signal.SIG_DFL) if status != -signal.SIGKILL else None
+    for number in FORWARDED:
+        signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), -status)
 sys.exit(status)

@@ -116,14 +116,18 @@ def serve(client: socket.socket, before: Mapping[str, str]) -> None:
             os.close(file)
         run(words, folder, environ, before)
         sys.exit()
-    client.sendall(process.to_bytes(4, "little"))
+    send(client, process)
     ended = os.pidfd_open(process)
     if ended not in select.select([ended, client, sys.stdin], [], [])[0]:
         os.kill(process, signal.SIGKILL)
     _, status = os.waitpid(process, 0)
-    with contextlib.suppress(BrokenPipeError):
-        client.sendall(status.to_bytes(4, "little"))
+    send(client, status)
     os._exit(0)
+
+
+def send(client: socket.socket, number: int) -> None:
+    with contextlib.suppress(BrokenPipeError):  # the client was killed
+        client.sendall(number.to_bytes(4, "little"))
 
 
 def run(words: list[str], folder: str, environ: Mapping[str, str], before: Mapping[str, str]) -> None:
