@@ -82,7 +82,6 @@ def alone(warehouse: Path) -> tuple[dict[str, Any], bytes, str, str]:
     return content(warehouse, "tiny-test"), table, done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("n_ranks", [2, 4])
 def test_metrics_and_scores_do_not_depend_on_the_number_of_ranks(
     warehouse: Path, alone: tuple[dict[str, Any], bytes, str, str]
 ) -> None:
