@@ -32,7 +32,7 @@ WAREHOUSE ?= warehouse
 # From song files to a report: on generated data in ./data, or on a folder laid out as docs/data.md says.
 # Its Spark session is short: Java's quick compiler saves more than its slower code costs. It needs deeper stacks.
 .PHONY: demo
-demo: export PYSPARK_SUBMIT_ARGS = --driver-java-options "-XX:TieredStopAtLevel=1 -Xss4m" pyspark-shell
+demo: export PYSPARK_SUBMIT_ARGS = --driver-java-options "$(shell cat tools/java_options.txt)" pyspark-shell
 demo: setup
 ifeq ($(DATA),)
 	@msd-spark synthetic --songs 1000 --seed 7 --output data --overwrite
@@ -47,6 +47,7 @@ ON_ALL_CORES = -n $(shell expr $$(nproc) + 1) --maxprocesses 5 --dist loadfile -
 
 .PHONY: test
 test: setup $(if $(shell command -v terraform),infra-tools)
+	@python -m tests.support.java_classes
 	@python -m pytest $(ON_ALL_CORES) --durations 12 $(TESTS)
 
 # Tests of the infrastructure only, offline, on an emulated AWS.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,7 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.settings import DatasetSettings
 from msd_spark.synthetic.run import generate
 from msd_spark.synthetic.settings import SyntheticSettings
+from tests.support.java_classes import spark_environment
 from tests.support.object_store import ObjectStore, served_store
 
 if TYPE_CHECKING:
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -Xss4m"
-"""Sessions here are short: Java's quick compiler saves more than its slower code costs. It needs deep stacks."""
 
 # No deadlines, for machines under load. Where CI is set, every run draws the same examples, so that a change fails
 # for what it does; by hand, each run draws new ones.
@@ -41,15 +37,9 @@ TABLES: dict[str, dict[str, Any]] = {}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Configure every Spark process of the tests: as on any machine, and with `JAVA_OPTIONS`."""
-    import pyspark
-
-    folder = tempfile.TemporaryDirectory(prefix="spark-conf-")
-    config.add_cleanup(folder.cleanup)
-    shutil.copytree(Path(pyspark.__file__).with_name("conf"), folder.name, dirs_exist_ok=True)
-    with Path(folder.name, "spark-defaults.conf").open("a") as settings:
-        settings.write(f"\nspark.driver.extraJavaOptions {JAVA_OPTIONS}\n")
-    os.environ["SPARK_CONF_DIR"] = folder.name
+    """Configure every Spark process of the tests; processes of pytest-xdist inherit it."""
+    if not hasattr(config, "workerinput"):
+        os.environ |= spark_environment()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

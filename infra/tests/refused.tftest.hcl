@@ -1,11 +1,12 @@
 # Invalid input is refused before planning. Each run starts the provider, which is slow, so each run has one invalid value
-# in several variables, and all must be refused. The messages are tested in tests/infra/test_checks.py.
+# in several variables, and all must be refused. The messages, and invalid values that one plan can have together, are
+# tested in tests/infra/test_checks.py.
 
 mock_provider "aws" {
   source = "./tests/mocks"
 }
 
-run "first_mistakes" {
+run "one_mistake_per_variable" {
   command = plan
 
   variables {
@@ -37,28 +38,6 @@ run "first_mistakes" {
   ]
 }
 
-run "second_mistakes" {
-  command = plan
-
-  variables {
-    network       = { zones = 0 }
-    storage       = { log_days = 0 }
-    emr           = { release_label = "emr-7.1.0" } # before Python 3.11
-    gpu           = { volume_gb = 30 }
-    ingest        = { folder = "/data" }
-    observability = { log_days = 100 }
-  }
-
-  expect_failures = [
-    var.network,
-    var.storage,
-    var.emr,
-    var.gpu,
-    var.ingest,
-    var.observability,
-  ]
-}
-
 run "emr_on_arm_and_a_snapshot_elsewhere" {
   command = plan
 
@@ -85,43 +64,11 @@ run "emr_on_small_nodes_and_a_copy_of_songs_elsewhere" {
   expect_failures = [var.emr, var.gpu, var.ingest]
 }
 
-run "emr_without_core" {
-  command = plan
-
-  variables {
-    ingest        = { snapshot_id = "msd" }
-    emr           = { core_vcpus = 0 }
-    observability = { monthly_budget_usd = -1 }
-  }
-
-  expect_failures = [var.emr, var.ingest, var.observability]
-}
-
-run "emr_idle_for_ever" {
-  command = plan
-
-  variables {
-    emr = { idle_minutes = 0 }
-  }
-
-  expect_failures = [var.emr]
-}
-
 run "emr_types_twice" {
   command = plan
 
   variables {
     emr = { task_instance_types = ["m5.2xlarge", "m5.2xlarge"] }
-  }
-
-  expect_failures = [var.emr]
-}
-
-run "step_of_no_job" {
-  command = plan
-
-  variables {
-    emr = { steps = [{ name = "x", job = "ingestion" }] }
   }
 
   expect_failures = [var.emr]

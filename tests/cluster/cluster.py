@@ -15,7 +15,7 @@ import requests
 
 from tests.cluster.machines import INTERFACE, Machine, Network, connected
 from tests.cluster.software import Software, install
-from tests.conftest import JAVA_OPTIONS
+from tests.support.java_classes import JAVA_OPTIONS
 from tests.support.running import Running, nothing_left
 from tools.local_s3.proxy import Proxy, proxied
 from tools.local_s3.server import Server, served
@@ -57,7 +57,7 @@ class Cluster:
         own = {"HOME": machine.folder, "TMPDIR": machine.folder, "SPARK_LOCAL_DIRS": machine.folder}
         folders = {"JAVA_HOME": self.software.java, "SPARK_HOME": self.software.spark}
         # Java uses /tmp otherwise.
-        java = f"{JAVA_OPTIONS} -Djava.io.tmpdir={machine.folder}"
+        java = f"{' '.join(JAVA_OPTIONS)} -Djava.io.tmpdir={machine.folder}"
         spark = {
             "SPARK_LOCAL_IP": machine.address,
             "SPARK_WORKER_OPTS": _java_options(WORKER_OPTIONS),

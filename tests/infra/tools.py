@@ -87,6 +87,9 @@ class Terraform:
             "TF_DATA_DIR": str(kept / "data"),
             "TF_IN_AUTOMATION": "1",
             "CHECKPOINT_DISABLE": "1",
+            # A process is short-lived: it may use more memory than collect garbage.
+            "GOGC": "off",
+            "GOMEMLIMIT": "1500MiB",
         }
         if endpoint:
             ours |= client_environment(endpoint)
