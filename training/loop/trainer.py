@@ -27,8 +27,7 @@ from training.data.predictions import Predictions
 from training.data.reading import Batch, Tally, batches
 from training.data.targets.target import Target
 from training.evaluation.deciding import cost_of_epoch
-from training.evaluation.divergence import DivergedError
-from training.evaluation.judgement import check_finite, epoch_metrics
+from training.evaluation.judgement import DivergedError, check_finite, epoch_metrics
 from training.loop.inference import compile_inference, predict_split
 from training.loop.optimizers import make_optimizer
 from training.loop.progress import Progress, is_terminal

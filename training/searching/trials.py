@@ -11,7 +11,7 @@ from msd_spark.core.errors import UserError
 from training.data.dataset import Dataset
 from training.data.targets import target_of
 from training.evaluation.deciding import cost_of_epoch
-from training.evaluation.divergence import DivergedError
+from training.evaluation.judgement import DivergedError
 from training.loop.session import build_model, forget_models
 from training.loop.state import TrainingState
 from training.loop.trainer import Trainer
