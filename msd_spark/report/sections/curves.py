@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import precision_recall_curve
 
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Line, curves
@@ -76,15 +77,9 @@ def precision_recall_curves(true: np.ndarray, probabilities: np.ndarray, class_n
     for number in largest:
         if not support[number]:
             continue
-        order = np.argsort(-probabilities[:, number], kind="stable")
-        scores = probabilities[order, number]
-        ends = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))  # examples of equal score come together
-        hits = np.cumsum(true[order, number])[ends]
-        recall, first = np.unique(hits / support[number], return_index=True)
-        precision = (hits / (ends + 1))[first]
-        if recall[0] == 0:  # the highest scores belong to other classes
-            recall, precision = recall[1:], precision[1:]
-        x, y = np.concatenate([[0.0], recall]), np.append(precision, precision[-1])
+        precision, recall, _ = precision_recall_curve(true[:, number], probabilities[:, number])
+        x, first = np.unique(recall[::-1], return_index=True)
+        y = precision[::-1][[*first[1:], first[-1]]]  # the precision at recall 0 is a convention
         places = np.unique(np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).round().astype(int))
         lines.append(Line(class_names[number], x[places].round(4).tolist(), y[places].round(4).tolist()))
     return lines
