@@ -9,6 +9,7 @@ import numpy as np
 from h5py import h5a, h5d, h5p, h5s, h5t
 
 from msd_spark.core.song_layout import ARRAYS, GROUP_TITLES, TABLES, Array, Table
+from msd_spark.songfile.direct.skeleton import hdf5_type
 
 _FILE_TITLE = "H5 Song File"
 _PYTABLES_FILTERS = 65793  # PyTables' code for zlib at level 1 with shuffle
@@ -47,22 +48,7 @@ def _dataset(file: h5py.File, item: Table | Array, dtype: np.dtype[Any], row_sha
     creation.set_obj_track_times(False)  # otherwise the file would contain the time of writing
     space = h5s.create_simple((0, *row_shape), (h5s.UNLIMITED, *row_shape))
     name = item.path.rsplit("/", 1)[1].encode()
-    return h5py.Dataset(h5d.create(file[item.group].id, name, _file_type(dtype), space, creation))
-
-
-def _file_type(dtype: np.dtype[Any]) -> h5t.TypeID:
-    """Return the HDF5 type, with null-terminated strings as PyTables declares them."""
-    if dtype.names:
-        compound = h5t.create(h5t.COMPOUND, dtype.itemsize)
-        for name in dtype.names:
-            field, offset = dtype.fields[name][:2]  # type: ignore[index]  # a compound type has fields
-            compound.insert(name.encode(), offset, _file_type(field))
-        return compound
-    if dtype.kind == "S":
-        text = h5t.C_S1.copy()
-        text.set_size(dtype.itemsize)
-        return text
-    return h5t.py_create(dtype)
+    return h5py.Dataset(h5d.create(file[item.group].id, name, hdf5_type(dtype), space, creation))
 
 
 def _table_attributes(dataset: h5py.Dataset, table: Table) -> None:

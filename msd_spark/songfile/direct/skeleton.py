@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 
 import numpy as np
+from h5py import h5t
 
 from msd_spark.core.song_layout import ARRAYS, GROUPS, TABLES, Array, Table
 from msd_spark.songfile.direct.structure import (
@@ -171,22 +172,20 @@ def _check_filters(item: Table | Array, message: Message) -> None:
 
 
 def _check_type(item: Table | Array, message: Message) -> None:
-    expected = encoded_type(element_type(item))
+    expected = hdf5_type(element_type(item)).encode()[2:]  # without the kind and version of the encoding
     want(message.body[: len(expected)] == expected, f"{item.path} has an unusual type")
 
 
-def encoded_type(dtype: np.dtype) -> bytes:
-    """Return a type's HDF5 encoding version 1: little endian, null-terminated ASCII, packed."""
+def hdf5_type(dtype: np.dtype) -> h5t.TypeID:
+    """Return the HDF5 type, with null-terminated strings as PyTables declares them."""
+    if dtype.names:
+        compound = h5t.create(h5t.COMPOUND, dtype.itemsize)
+        for name in dtype.names:
+            field, offset = dtype.fields[name][:2]  # type: ignore[index]  # a compound type has fields
+            compound.insert(name.encode(), offset, hdf5_type(field))
+        return compound
     if dtype.kind == "S":
-        return struct.pack("<4BI", 0x13, 0, 0, 0, dtype.itemsize)
-    if dtype.kind == "f":
-        return struct.pack("<4BI2H4BI", 0x11, 0x20, 0x3F, 0, 8, 0, 64, 52, 11, 0, 52, 1023)
-    if dtype.kind == "i":
-        return struct.pack("<4BI2H", 0x10, 0x08, 0, 0, dtype.itemsize, 0, 8 * dtype.itemsize)
-    names = dtype.names or ()
-    parts = [struct.pack("<BHBI", 0x16, len(names), 0, dtype.itemsize)]
-    for name in names:
-        kind, offset = dtype.fields[name][:2]  # type: ignore[index]  # a compound type has fields
-        label = name.encode() + b"\0"
-        parts += [label.ljust(-(-len(label) // 8) * 8, b"\0"), struct.pack("<I28x", offset), encoded_type(kind)]
-    return b"".join(parts)
+        text = h5t.C_S1.copy()
+        text.set_size(dtype.itemsize)
+        return text
+    return h5t.py_create(dtype)
