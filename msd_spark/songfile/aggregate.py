@@ -19,7 +19,7 @@ import numpy as np
 
 from msd_spark.core.schemas import POINTER_PREFIX
 from msd_spark.core.song_layout import ARRAYS, METADATA, SONGS, TABLES, Array
-from msd_spark.songfile.h5py_reader import LIBRARY_ERRORS, as_column, as_song_error, check_chunks, check_declaration
+from msd_spark.songfile.h5py_reader import LIBRARY_ERRORS, as_column, as_song_error, check_dataset
 from msd_spark.songfile.song import Song, SongFileError, check_song, scalar
 
 SONGS_AT_A_TIME = 64
@@ -71,7 +71,7 @@ def _read_rows(file: h5py.File, first: int, last: int) -> list[Song | SongFileEr
     following: dict[str, np.ndarray | None] = {}
     for table in TABLES:
         identifier = file[table.path].id
-        check_chunks(identifier, table.path, check_declaration(identifier, table.path), first, last + 1)
+        check_dataset(identifier, table.path, first, last + 1)
         rows = file[table.path][first : last + 1].astype(table.columns, copy=False)
         if len(rows) < last - first:
             raise SongFileError("wrong_layout", f"{table.path} has no row {first + len(rows)}")
@@ -109,7 +109,6 @@ def _rows(file: h5py.File, array: Array, starts: np.ndarray, after: np.ndarray |
     dataset = file.get(array.path)
     if dataset is None:
         return [as_column(np.empty(0, array.dtype), array.name)] * len(starts)
-    storage = check_declaration(dataset.id, array.path)
     if dataset.ndim != 1 + len(array.row_shape) or dataset.shape[1:] != array.row_shape:
         raise SongFileError("wrong_layout", f"{array.path} has shape {dataset.shape}")
     end = int(after[array.index_column][0]) if after is not None else dataset.shape[0]
@@ -119,6 +118,6 @@ def _rows(file: h5py.File, array: Array, starts: np.ndarray, after: np.ndarray |
         raise SongFileError("bad_pointer", f"{array.index_column} does not increase within {array.path}")
     if lengths.max() > MAX_ROWS_OF_A_SONG:
         raise SongFileError("implausible_size", f"{array.path} has {lengths.max()} rows of one song")
-    check_chunks(dataset.id, array.path, storage, int(bounds[0]), end)
+    check_dataset(dataset.id, array.path, int(bounds[0]), end)
     rows = dataset[bounds[0] : end]
     return [as_column(part, array.name) for part in np.split(rows, bounds[1:-1] - bounds[0])]

@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
-from typing import NamedTuple
 
 import numpy as np
 from h5py import h5d, h5f, h5g, h5l, h5p, h5s, h5t, h5z
@@ -118,21 +117,10 @@ def _shape(dataset: h5d.DatasetID, path: str) -> tuple[int, ...]:
         return tuple(dataset.shape or ())
 
 
-class Storage(NamedTuple):
-    """How a dataset is stored.
+def check_dataset(dataset: h5d.DatasetID, path: str, first: int, stop: int) -> None:
+    """Check that a dataset is in the file, declared as in a song file, and stores rows `first` to `stop`.
 
-    `chunk_size` is the bytes of an inflated chunk, or of an element without chunks.
-    """
-
-    is_chunked: bool
-    is_deflated: bool
-    chunk_size: int
-
-
-def check_declaration(dataset: h5d.DatasetID, path: str) -> Storage:
-    """Reject a dataset that is outside the file or not declared as in a song file.
-
-    Raises a `SongFileError` with ``wrong_layout`` or ``implausible_size``.
+    Raises a `SongFileError` with ``wrong_layout``, ``implausible_size`` or ``unreadable_data``.
     """
     with as_song_error("wrong_layout", path):
         creation = dataset.get_create_plist()
@@ -149,7 +137,8 @@ def check_declaration(dataset: h5d.DatasetID, path: str) -> Storage:
         raise SongFileError("wrong_layout", f"{path} has the filters {filters}")
     if chunk > MAX_CHUNK_BYTES:
         raise SongFileError("implausible_size", f"{path} has chunks of {chunk} bytes")
-    return Storage(kind == h5d.CHUNKED, h5z.FILTER_DEFLATE in filters, chunk)
+    if kind == h5d.CHUNKED and first < stop:
+        _check_chunks(dataset, path, chunk, h5z.FILTER_DEFLATE in filters, first, stop)
 
 
 def _is_plain(dtype: h5t.TypeID) -> bool:
@@ -166,15 +155,8 @@ def _is_plain(dtype: h5t.TypeID) -> bool:
     return any(dtype.equal(other) for other in _NUMBERS.get(kind, ()))
 
 
-def check_chunks(dataset: h5d.DatasetID, path: str, storage: Storage, first: int, stop: int) -> None:
-    """Check that the chunks of rows `first` to `stop` have the right size.
-
-    HDF5 reads beyond a chunk that is too short. Raises a `SongFileError` with ``implausible_size`` or
-    ``unreadable_data``.
-    """
-    if not storage.is_chunked or stop <= first:
-        return
-    size = storage.chunk_size
+def _check_chunks(dataset: h5d.DatasetID, path: str, size: int, is_deflated: bool, first: int, stop: int) -> None:
+    """Check that each chunk has `size` bytes after inflation: HDF5 reads beyond one that is too short."""
     with as_song_error("unreadable_data", path):
         rows, *columns = dataset.get_create_plist().get_chunk()
         starts = range(first // rows * rows, min(stop, dataset.shape[0]), rows)
@@ -187,13 +169,13 @@ def check_chunks(dataset: h5d.DatasetID, path: str, storage: Storage, first: int
             if info.size > 2 * size + 1024:
                 raise SongFileError("implausible_size", f"{path} stores {info.size} bytes for a chunk of {size}")
             stored = dataset.read_direct_chunk(info.chunk_offset)[1]
-            inflated = zlib.decompressobj().decompress(stored, size + 1) if storage.is_deflated else stored
+            inflated = zlib.decompressobj().decompress(stored, size + 1) if is_deflated else stored
             if info.filter_mask or len(stored) != info.size or len(inflated) != size:
                 raise SongFileError("unreadable_data", f"{path} has a chunk that is not {size} bytes")
 
 
 def _read(dataset: h5d.DatasetID, path: str, target: np.ndarray) -> None:
-    check_chunks(dataset, path, check_declaration(dataset, path), 0, target.shape[0])
+    check_dataset(dataset, path, 0, target.shape[0])
     with as_song_error("unreadable_data", path):
         dataset.read(h5s.ALL, h5s.ALL, target)
 

@@ -123,8 +123,3 @@ def unshuffle_bytes(chunks: list[bytes], size: int, rows: int, width: int) -> by
         parts.append(planes.T.tobytes())
         rows -= planes.shape[1]
     return b"".join(parts)
-
-
-def first_row(chunk: bytes, chunk_rows: int) -> bytes:
-    """Return the bytes of a chunk's first row."""
-    return chunk[::chunk_rows]

@@ -11,7 +11,7 @@ import numpy as np
 
 from msd_spark.core.schemas import ARRAY_COLUMNS, POINTER_PREFIX, SENTINELS
 from msd_spark.core.song_layout import ARRAYS, TABLES, Array, Table
-from msd_spark.songfile.direct.chunks import first_row, read_chunks, string_width, unshuffle_bytes, unshuffle_doubles
+from msd_spark.songfile.direct.chunks import read_chunks, string_width, unshuffle_bytes, unshuffle_doubles
 from msd_spark.songfile.direct.skeleton import ITEMS, Skeleton, element_type, row_shape
 from msd_spark.songfile.direct.structure import Unfamiliar
 from msd_spark.songfile.song import Song, text
@@ -55,7 +55,7 @@ def read_directly(image: bytes, skeleton: Skeleton, lengths: list[int], indices:
     chunks = _inflated_chunks(image, skeleton.chunk_rows, lengths, indices)
     song: Song = {}
     for (fields, columns), chunk, chunk_rows in zip(_ROWS, chunks[:_TABLES], skeleton.chunk_rows, strict=False):
-        values = fields.unpack(first_row(chunk[0], chunk_rows))
+        values = fields.unpack(chunk[0][::chunk_rows])  # the first row of shuffled bytes
         for place, name, is_text, unknown in columns:
             value = values[place]
             if is_text:
