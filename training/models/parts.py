@@ -13,6 +13,8 @@ from training.data.targets.target import NUMBERS, Target
 from training.models.settings import ModelSettings, Normalisation
 
 Inputs = Mapping[str, keras.KerasTensor]
+Streams = Mapping[str, keras.KerasTensor]
+"""Normalised chroma and timbre by name, each ``(n_segments, 12)``."""
 
 STREAMS = (CHROMA, TIMBRE)
 """The inputs along the segments of a song."""
