@@ -40,8 +40,7 @@ def protocol_rows(
     protocol, model, training = dataset["protocol"], run["model"], run["training"]
     shares = {}
     for split in (HELD_OUT, ARTIST_DISJOINT):
-        with_genre = predictions[split].judged()
-        leak = find_leak(with_genre.track_ids, with_genre.artist_groups, training.track_ids, training.artist_groups)
+        leak = find_leak(predictions[split].judged(), training)
         shares[split] = leak.examples_of_known_artists / max(leak.examples, 1)
     copies = protocol["validation_rows_trained_on"] / max(dataset["rows"][VALIDATION], 1)
     held_out, apart = f"{shares[HELD_OUT]:.0%}", f"{shares[ARTIST_DISJOINT]:.0%}"
