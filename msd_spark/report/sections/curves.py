@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_curve
+from sklearn.preprocessing import MultiLabelBinarizer
 
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Line, curves
@@ -53,11 +54,8 @@ def precision_recall_section(sources: Sources) -> Section:
 def truth(predictions: pd.DataFrame, class_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return labels, bool, and probabilities of labelled examples, shape ``(n, classes)`` each."""
     labelled = predictions[predictions["true"].notna()]
-    numbers = {name: number for number, name in enumerate(class_names)}
-    true = np.zeros((len(labelled), len(class_names)), bool)
-    for row, value in enumerate(labelled["true"]):
-        names = [value] if isinstance(value, str) else list(value)
-        true[row, [numbers[name] for name in names]] = True
+    names = [[value] if isinstance(value, str) else list(value) for value in labelled["true"]]
+    true = MultiLabelBinarizer(classes=class_names).fit_transform(names).astype(bool)
     probabilities = np.array(labelled["probabilities"].tolist(), np.float64).reshape(-1, len(class_names))
     return true, probabilities
 
