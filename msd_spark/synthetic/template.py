@@ -25,17 +25,11 @@ def _text_attribute(owner: h5py.HLObject, name: str, text: str, spare: int) -> N
     attribute.write(np.array(text.encode(), dtype=f"S{kind.get_size()}"), mtype=kind)
 
 
-def _number_attribute(owner: h5py.HLObject, name: str, value: np.generic) -> None:
-    """Write a scalar attribute."""
-    attribute = h5a.create(owner.id, name.encode(), h5t.py_create(value.dtype), h5s.create(h5s.SCALAR))
-    attribute.write(np.array(value))
-
-
 def _group_attributes(group: h5py.Group, title: str) -> None:
     _text_attribute(group, "CLASS", "GROUP", 0)
     _text_attribute(group, "TITLE", title, 0)
     _text_attribute(group, "VERSION", "1.0", 0)
-    _number_attribute(group, "FILTERS", np.int64(_PYTABLES_FILTERS))
+    group.attrs["FILTERS"] = np.int64(_PYTABLES_FILTERS)
 
 
 def _dataset(file: h5py.File, item: Table | Array, dtype: np.dtype[Any], row_shape: tuple[int, ...]) -> h5py.Dataset:
@@ -61,8 +55,8 @@ def _table_attributes(dataset: h5py.Dataset, table: Table) -> None:
         if kind.kind == "S":
             _text_attribute(dataset, f"FIELD_{place}_FILL", "", 1)
         else:
-            _number_attribute(dataset, f"FIELD_{place}_FILL", kind.type(0))
-    _number_attribute(dataset, "NROWS", np.int64(0))
+            dataset.attrs[f"FIELD_{place}_FILL"] = kind.type(0)
+    dataset.attrs["NROWS"] = np.int64(0)
 
 
 def create_layout(file: h5py.File, with_arrays: bool = True) -> None:
@@ -79,7 +73,7 @@ def create_layout(file: h5py.File, with_arrays: bool = True) -> None:
         _text_attribute(dataset, "VERSION", "1.0", 1)
         _text_attribute(dataset, "TITLE", array.title, 1)
         # In the real files, the number of objects that the writer had created so far.
-        _number_attribute(dataset, "EXTDIM", np.int32(counter))
+        dataset.attrs["EXTDIM"] = np.int32(counter)
 
 
 def set_row_count(file: h5py.File, rows: int) -> None:
