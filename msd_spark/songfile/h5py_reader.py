@@ -112,11 +112,6 @@ def _open_dataset(file: h5f.FileID, path: str) -> h5d.DatasetID:
     raise SongFileError("wrong_layout", f"{path} is a soft or external link")
 
 
-def _shape(dataset: h5d.DatasetID, path: str) -> tuple[int, ...]:
-    with as_song_error("wrong_layout", path):
-        return tuple(dataset.shape or ())
-
-
 def check_dataset(dataset: h5d.DatasetID, path: str, first: int, stop: int) -> None:
     """Check that a dataset is in the file, declared as in a song file, and stores rows `first` to `stop`.
 
@@ -182,7 +177,8 @@ def _read(dataset: h5d.DatasetID, path: str, target: np.ndarray) -> None:
 
 def _read_table(file: h5f.FileID, table: Table) -> Song:
     dataset = _open_dataset(file, table.path)
-    shape = _shape(dataset, table.path)
+    with as_song_error("wrong_layout", table.path):
+        shape = tuple(dataset.shape or ())
     if shape != (1,):
         raise SongFileError("not_one_song", f"{table.path} has shape {shape}; a song file has (1,)")
     with as_song_error("wrong_layout", table.path):
@@ -198,7 +194,8 @@ def _read_table(file: h5f.FileID, table: Table) -> Song:
 def _read_array(file: h5f.FileID, array: Array, budget: int) -> tuple[np.ndarray, int]:
     """Return an array and its number of bytes, which may be at most `budget`."""
     dataset = _open_dataset(file, array.path)
-    shape = _shape(dataset, array.path)
+    with as_song_error("wrong_layout", array.path):
+        shape = tuple(dataset.shape or ())
     if len(shape) != 1 + len(array.row_shape) or shape[1:] != array.row_shape:
         raise SongFileError("wrong_layout", f"{array.path} has shape {shape}; expected (n, {array.width or ''})")
     size = math.prod(shape) * np.dtype(array.dtype).itemsize
