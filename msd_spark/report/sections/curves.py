@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -33,13 +32,16 @@ def precision_recall_section(sources: Sources) -> Section:
     lines = precision_recall_curves(*truth(predictions, class_names), class_names)
     if not lines:
         raise NoContentError(f"no class has an example in {split}")
-    by_class = by_class_of(sources.metrics[split]["model"])
+    names = {}
+    for name, metrics in by_class_of(sources.metrics[split]["model"]).items():
+        value = metrics.get("average_precision", metrics.get("pr_auc"))
+        names[name] = name if value is None else f"{name} ({value:.2f})"
     chart = curves(
         "precision_recall",
         f"Precision against recall, {split} split, one class against all others",
         "recall",
         "precision",
-        [Line(_with_average(line.name, by_class), line.x, line.y) for line in lines],
+        [Line(names.get(line.name, line.name), line.x, line.y) for line in lines],
         unit_y=True,
         steps=True,
     )
@@ -81,9 +83,3 @@ def precision_recall_curves(true: np.ndarray, probabilities: np.ndarray, class_n
         places = np.unique(np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).round().astype(int))
         lines.append(Line(class_names[number], x[places].round(4).tolist(), y[places].round(4).tolist()))
     return lines
-
-
-def _with_average(name: str, by_class: Mapping[str, Any]) -> str:
-    metrics = by_class.get(name, {})
-    value = metrics.get("average_precision", metrics.get("pr_auc"))
-    return name if value is None else f"{name} ({value:.2f})"
