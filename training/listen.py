@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +13,10 @@ from msd_spark.core.runs import newest_run, read_run
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.environment.doctor import require_sound_environment
 from training.listening.options import ListenOptions
+from training.loop.session import join_ranks
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-# TensorFlow reads these when it is imported.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def run(options: ListenOptions) -> None:
@@ -30,10 +26,9 @@ def run(options: ListenOptions) -> None:
     warehouse.require("dataset", read_run(warehouse, name)["dataset"]["name"])
     require_sound_environment()
     started = time.monotonic()
+    join_ranks()
     from training.listening.study import STUDIES, study
-    from training.ranks.devices import use_own_accelerator
 
-    use_own_accelerator(0)
     summary, occlusion = study(options, name)
     facts = [
         ("run", name),

@@ -24,11 +24,7 @@ from training.models.parts import STREAMS, Streams, head, make_inputs, normalise
 from training.models.settings import ModelSettings, Normalisation
 
 FEATURES: dict[str, Callable[[Streams, keras.KerasTensor, ModelSettings], list[keras.KerasTensor]]] = {
-    "attention": attention,
-    "cnn": cnn,
-    "dense": dense,
-    "logistic": logistic,
-    "lstm": lstm,
+    function.__name__: function for function in (attention, cnn, dense, logistic, lstm)
 }
 """Functions from normalised streams and the mask of the segments to features of a song, by the name in ``--model``."""
 

@@ -17,7 +17,7 @@ from training.loop.state import TrainingState
 from training.loop.trainer import Trainer
 from training.ranks.ranks import Ranks
 from training.searching.options import SearchOptions
-from training.searching.space import choice_text, with_choice
+from training.searching.space import with_choice
 from training.searching.study import Study
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def run_trials(study: Study | None, dataset: Dataset, options: SearchOptions, ra
             late = options.timeout is not None and time.monotonic() - started >= options.timeout
             if number < options.trials and not late:
                 trial, chosen = study.ask()
-                print(f"\n[{number + 1}/{options.trials}] {choice_text(chosen)}", file=sys.stderr, flush=True)
+                words = " ".join(f"--{name} {value}" for name, value in chosen.items())
+                print(f"\n[{number + 1}/{options.trials}] {words}", file=sys.stderr, flush=True)
         chosen = ranks.agree_on(chosen)
         if chosen is None:
             return
