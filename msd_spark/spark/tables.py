@@ -41,10 +41,8 @@ def map_table(
         filesystem = Warehouse(uri).filesystem
         for batch in batches:
             for path in batch.column(0).to_pylist():
-                rows = pads.dataset(path, filesystem=filesystem, format="parquet").to_batches(
-                    columns=list(columns), filter=where
-                )
-                yield from work(rows)
+                rows = pads.dataset(path, filesystem=filesystem, format="parquet")
+                yield from work(rows.to_batches(columns=list(columns), filter=where))
 
     n_tasks = max(1, min(len(paths), 4 * session.sparkContext.defaultParallelism))
     rows = session.sparkContext.parallelize([(path,) for path in paths], n_tasks)
