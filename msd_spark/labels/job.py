@@ -56,7 +56,14 @@ def make_labels(settings: LabelsSettings, summary: Summary) -> None:
         name: {"lines": n_lines, "rejected": len(rejected)} for name, (_, n_lines, rejected) in files.items()
     }
     if set(label_sets) & set(PRECEDENCE):
-        label_sets[UNION], details[UNION] = united(label_sets)
+        n_tracks = pd.concat([label_sets[name]["track_id"] for name in PRECEDENCE if name in label_sets]).nunique()
+        label_sets[UNION], dropped = unite(label_sets)
+        counts = dropped.reset_index(name="labels").to_numpy().tolist()
+        details[UNION] = {
+            "tracks_in_any_source": int(n_tracks),
+            "tracks_of_other_genres": int(n_tracks - len(label_sets[UNION])),
+            "labels_of_other_genres": {f"{source}: {genre}": count for source, genre, count in counts},
+        }
     tables = []
     for name, labels in label_sets.items():
         common, rare = remove_rare(labels, settings.min_examples)
@@ -75,20 +82,6 @@ def make_labels(settings: LabelsSettings, summary: Summary) -> None:
     write_rejections(warehouse, VERB, rejections)
     summary.facts["rejected"] = len(rejections)
     summary.details["label_sets"] = details
-
-
-def united(label_sets: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the labels of `UNION`, and the numbers of tracks and labels left out of it."""
-    union, dropped = unite(label_sets)
-    n_tracks = pd.concat([label_sets[name]["track_id"] for name in PRECEDENCE if name in label_sets]).nunique()
-    return union, {
-        "tracks_in_any_source": int(n_tracks),
-        "tracks_of_other_genres": int(n_tracks - len(union)),
-        "labels_of_other_genres": {
-            f"{source}: {genre}": count
-            for source, genre, count in dropped.reset_index(name="labels").to_numpy().tolist()
-        },
-    }
 
 
 def read_label_file(location: str) -> tuple[pd.DataFrame, int, list[Rejection]]:
