@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
+import training.loop.session  # noqa: F401  # sets what TensorFlow reads when it is imported
 from msd_spark.core.command_line import run_verb
 from msd_spark.core.runs import newest_run, read_run
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.environment.doctor import require_sound_environment
 from training.listening.options import ListenOptions
-from training.loop.session import join_ranks
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,9 +26,10 @@ def run(options: ListenOptions) -> None:
     warehouse.require("dataset", read_run(warehouse, name)["dataset"]["name"])
     require_sound_environment()
     started = time.monotonic()
-    join_ranks()
     from training.listening.study import STUDIES, study
+    from training.ranks.devices import use_own_accelerator
 
+    use_own_accelerator(0)
     summary, occlusion = study(options, name)
     facts = [
         ("run", name),
