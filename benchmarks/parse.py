@@ -22,7 +22,7 @@ from isal import isal_zlib
 from benchmarks import publish
 from msd_spark.core.song_layout import ARRAYS, GROUPS, SONGS, TABLES
 from msd_spark.songfile.batches import songs_to_batch, songs_writer
-from msd_spark.songfile.h5py_reader import parse_with_h5py
+from msd_spark.songfile.h5py_reader import read_with_h5py
 from msd_spark.songfile.parse import Song, parse_song
 from msd_spark.synthetic.run import generate
 from msd_spark.synthetic.settings import SyntheticSettings
@@ -142,7 +142,7 @@ def measure(scratch: Path) -> tuple[list[tuple[str, float, float]], dict[str, fl
     chunks = [chunk for path in files for chunk in stored_chunks(path)]
     contestants: dict[str, Callable[[], object]] = {
         "h5py": each(read_with_plain_h5py, files),
-        "reference": each(lambda path: parse_with_h5py(path.read_bytes()), files),
+        "reference": each(lambda path: read_with_h5py(path.read_bytes()), files),
         "ours": each(lambda path: parse_song(path.read_bytes(), path.stem), files),
         "inflate_only": lambda: inflate_all(chunks),
         "write": lambda: write_songs(songs, scratch / "songs.parquet"),

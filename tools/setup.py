@@ -7,6 +7,7 @@ environment has a digest of what it was made from; if that is unchanged, a secon
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -52,20 +53,12 @@ def missing_prerequisites() -> list[str]:
     include = Path(sysconfig.get_paths()["include"], "Python.h")
     checks = (
         (sys.version_info[:2] == (3, 11), "Python 3.11", "python3.11, then make setup PYTHON=python3.11"),
-        (_has_module("venv") and _has_module("ensurepip"), "Python's venv module", "python3.11-venv"),
+        (all(map(importlib.util.find_spec, ("venv", "ensurepip"))), "Python's venv module", "python3.11-venv"),
         (bool(shutil.which("g++")), "a C++ compiler (g++) for Horovod", "g++"),
         (bool(shutil.which("make")), "make for Horovod", "make"),
         (include.exists(), "Python's headers for Horovod", "python3.11-dev"),
     )
     return [f"{name} is missing: apt-get install {package}" for there, name, package in checks if not there]
-
-
-def _has_module(name: str) -> bool:
-    try:
-        __import__(name)
-    except ImportError:
-        return False
-    return True
 
 
 def fingerprint() -> str:

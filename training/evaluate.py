@@ -96,9 +96,9 @@ def evaluate(
     from training.evaluation.leaks import find_leak
     from training.runs.run_folder import read_training
 
-    training, with_truth = read_training(warehouse, metadata), predictions.judged()
+    training = read_training(warehouse, metadata)
     metrics = judge(fit.target, predictions, fit.training(training), bootstrap=Bootstrap(seed=options.seed))
-    leak = find_leak(with_truth.track_ids, with_truth.artist_groups, training.track_ids, training.artist_groups)
+    leak = find_leak(predictions.judged(), training)
     content = {
         "run": metadata["run"],
         "split": options.split,

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
+import training.loop.session  # noqa: F401  # sets what TensorFlow reads when it is imported
 from msd_spark.core.command_line import run_verb
 from msd_spark.core.runs import newest_run, read_run
 from msd_spark.core.warehouse import Warehouse
@@ -17,10 +17,6 @@ from training.listening.options import ListenOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-# TensorFlow reads these when it is imported.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def run(options: ListenOptions) -> None:

@@ -26,7 +26,7 @@ def run(options: TrainOptions) -> None:
     options = session.checked(options)
     require_sound_environment()
     ranks = session.join_ranks()
-    from training.evaluation.divergence import DivergedError
+    from training.evaluation.judgement import DivergedError
     from training.loop.elastic import train_elastically
     from training.ranks.ranks import LostRankError
 

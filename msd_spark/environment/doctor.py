@@ -75,14 +75,7 @@ def require_sound_environment() -> None:
 
 
 def check() -> list[Finding]:
-    """Return one finding per component; load Horovod only if its version is right."""
-    packages = check_packages()
-    loadable = not any(one.remedy for one in packages if one.component in {"Horovod", "TensorFlow", "numpy"})
-    return [*packages, check_horovod()] if loadable else packages
-
-
-def check_packages() -> list[Finding]:
-    """Compare Python, Java and every pinned package; nothing is loaded."""
+    """Compare Python, Java and every pinned package; load Horovod only if its version is right."""
     python, java = platform.python_version(), find_java()
     findings = [
         Finding("Python", "3.11", python, "" if python.startswith("3.11.") else "make setup PYTHON=python3.11"),
@@ -96,9 +89,12 @@ def check_packages() -> list[Finding]:
     try:
         required = pins(requires(PROJECT) or [])
     except PackageNotFoundError:
-        return [*findings, Finding(PROJECT, "installed", "not installed", SETUP)]
-    components = {"TensorFlow": tensorflow_package(), **COMPONENTS}
-    return findings + [compare(name, required.get(package), installed(package)) for name, package in components.items()]
+        findings.append(Finding(PROJECT, "installed", "not installed", SETUP))
+    else:
+        components = {"TensorFlow": tensorflow_package(), **COMPONENTS}
+        findings += [compare(name, required.get(package), installed(package)) for name, package in components.items()]
+    loadable = not any(one.remedy for one in findings if one.component in {"Horovod", "TensorFlow", "numpy"})
+    return [*findings, check_horovod()] if loadable else findings
 
 
 def check_horovod() -> Finding:

@@ -70,7 +70,12 @@ def evaluate_cold_songs(session: SparkSession, settings: FactorSettings, run: st
             "factors/ is fitted to all songs, including the cold ones; "
             "run msd-spark factors --cold DATASET, then msd-spark dataset --factors and msd-spark train again"
         )
-    _check_truth(songs, factors.track_ids, factors.vectors)
+    row = np.searchsorted(factors.track_ids, songs.track_ids).clip(0, max(len(factors) - 1, 0))
+    same = factors.vectors.shape[1] == songs.true.shape[1] and (factors.track_ids[row] == songs.track_ids).all()
+    if not same or np.abs(factors.vectors[row] - songs.true).max() > CLOSE:
+        raise UserError(
+            "factors/ differs from the run's true factors; run msd-spark dataset --factors and msd-spark train again"
+        )
     listens = split_tracks(warehouse, read_listens(warehouse), cold_dataset)
     warm = np.intersect1d(songs.track_ids, listens.warm.tracks)
     if len(warm):
@@ -115,15 +120,6 @@ def read_predictions(warehouse: Warehouse, run: str) -> Predictions:
         raise UserError(f"no test song of run {run} has factors; run msd-spark dataset --factors and train again")
     arrays = (np.array(rows[name].to_pylist(), np.float32) for name in ("true", "predicted"))
     return Predictions(rows["track_id"].to_numpy().astype(str), *arrays)
-
-
-def _check_truth(songs: Predictions, track_ids: np.ndarray, factors: np.ndarray) -> None:
-    row = np.searchsorted(track_ids, songs.track_ids).clip(0, max(len(track_ids) - 1, 0))
-    same = factors.shape[1] == songs.true.shape[1] and (track_ids[row] == songs.track_ids).all()
-    if not same or np.abs(factors[row] - songs.true).max() > CLOSE:
-        raise UserError(
-            "factors/ differs from the run's true factors; run msd-spark dataset --factors and msd-spark train again"
-        )
 
 
 def _users(

@@ -9,8 +9,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 Item = TypeVar("Item", bound=Hashable)
 
@@ -18,39 +17,25 @@ OFFSET = 60
 """The constant k of [1]_."""
 
 
-@dataclass(frozen=True)
-class Fused(Generic[Item]):
-    """An item of the fused list."""
+def fuse(lists: Sequence[Sequence[Item]], k: int) -> list[tuple[Item, tuple[int | None, ...]]]:
+    """Return the k best items of several ranked lists by reciprocal-rank fusion [1]_, with their ranks.
 
-    item: Item
-    ranks: tuple[int | None, ...]
-    """Rank in each list, from 1; None for a list without the item."""
-
-    def score(self, offset: float = OFFSET) -> float:
-        """Return the sum of ``1 / (offset + rank)`` over the lists with the item."""
-        return sum(1 / (offset + rank) for rank in self.ranks if rank is not None)
-
-
-def fuse(lists: Sequence[Sequence[Item]], k: int, offset: float = OFFSET) -> list[Fused[Item]]:
-    """Return the k best of several ranked lists by reciprocal-rank fusion [1]_.
-
-    Only ranks count, so scores need no common scale. A list without an item adds nothing to its score. Ties go to the
-    item with the better best rank, then to the one that has it in an earlier list. Lists have the best item first, and
-    no item twice. An offset is above -1; a greater one reduces the weight of the first places.
+    The score of an item is the sum of ``1 / (OFFSET + rank)`` over the lists that have it. Only ranks count, so scores
+    need no common scale. Ties go to the item with the better best rank, then to the one that has it in an earlier list.
+    Lists have the best item first, and no item twice. Ranks are from 1; None for a list without the item.
 
     Examples
     --------
-    >>> [(one.item, one.ranks) for one in fuse(["ab", "cb"], 2)]
+    >>> fuse(["ab", "cb"], 2)
     [('b', (2, 2)), ('a', (1, None))]
     """
     ranks: dict[Item, list[int | None]] = {}
     for number, items in enumerate(lists):
         for rank, item in enumerate(items, 1):
             ranks.setdefault(item, [None] * len(lists))[number] = rank
-    fused = [Fused(item, tuple(places)) for item, places in ranks.items()]
 
-    def order(one: Fused[Item]) -> tuple[float, int, int]:
-        best = min(rank for rank in one.ranks if rank is not None)
-        return -one.score(offset), best, one.ranks.index(best)
+    def order(item: Item) -> tuple[float, int, int]:
+        known = [rank for rank in ranks[item] if rank is not None]
+        return -sum(1 / (OFFSET + rank) for rank in known), min(known), ranks[item].index(min(known))
 
-    return sorted(fused, key=order)[:k]
+    return [(item, tuple(ranks[item])) for item in sorted(ranks, key=order)[:k]]

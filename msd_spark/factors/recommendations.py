@@ -7,7 +7,6 @@ of one block of users, and computes scores in blocks of limited size.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -22,9 +21,9 @@ from msd_spark.factors.listens import Listens
 from msd_spark.factors.ranking import NONE, best, in_blocks, without
 from msd_spark.factors.spark_als import Factors, Fitter, part_path
 from msd_spark.spark.session import progress
-from msd_spark.spark.shipped_files import ship, shipped_folder
+from msd_spark.spark.shipped_files import ship, shipped_array
 
-FACTORS_FILE, TRACKS_FILE = "factors.npy", "tracks.npy"
+ARRAYS = ("factors", "tracks")
 
 
 def write_recommendations(
@@ -34,24 +33,15 @@ def write_recommendations(
 
     `user_files` are the paths of the files with the factors of users, one per block.
     """
-
-    def write(folder: Path) -> None:
-        np.save(folder / FACTORS_FILE, factors.track_factors, allow_pickle=False)
-
-        np.save(folder / TRACKS_FILE, np.char.encode(factors.tracks, "utf-8"), allow_pickle=False)
-
     context, settings = fitter.session.sparkContext, fitter.settings
-    prefix, listens_folder = ship(context, write), fitter.stage("recommended", listens)
+    arrays = (factors.track_factors, np.char.encode(factors.tracks, "utf-8"))
+    prefix, listens_folder = ship(context, dict(zip(ARRAYS, arrays, strict=True))), fitter.stage("recommended", listens)
     warehouse, size, k = settings.warehouse, settings.users_per_task, settings.recommendations
-
     destination = writer.destination
 
     def work(block: int) -> tuple[DataFile, int]:
         target = Warehouse(warehouse)
-        track_factors, tracks = (
-            np.load(shipped_folder() / f"{prefix}{name}", mmap_mode="r", allow_pickle=False)
-            for name in (FACTORS_FILE, TRACKS_FILE)
-        )
+        track_factors, tracks = (shipped_array(prefix, name) for name in ARRAYS)
         rows = pq.read_table(user_files[block], filesystem=target.filesystem)
         users = rows["id"].to_numpy()
         user_factors = rows["factors"].combine_chunks().flatten().to_numpy(zero_copy_only=False)

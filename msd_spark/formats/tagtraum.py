@@ -9,8 +9,6 @@ References
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from msd_spark.core.errors import InputError
 from msd_spark.core.track_ids import TRACK_ID
 
@@ -22,17 +20,11 @@ class LabelError(InputError):
     """A line that is not a label; ``bad_track_id``, ``no_genre`` or ``too_many_fields``."""
 
 
-@dataclass(frozen=True)
-class Label:
-    """A track's genre and, if the votes were divided, the minority genre."""
+def parse_label(line: str) -> tuple[str, str, str | None]:
+    """Return the track id, the genre and, if the votes were divided, the minority genre of a line.
 
-    track_id: str
-    genre: str
-    minority_genre: str | None = None
-
-
-def parse_label(line: str) -> Label:
-    """Parse one line; white space around a genre is removed, within it kept."""
+    White space around a genre is removed, within it kept.
+    """
     track_id, *genres = (part.strip() for part in line.split(FIELD_SEPARATOR))
     if not TRACK_ID.fullmatch(track_id):
         raise LabelError("bad_track_id", repr(track_id[:40]))
@@ -40,4 +32,4 @@ def parse_label(line: str) -> Label:
         raise LabelError("no_genre", track_id)
     if len(genres) > 2:
         raise LabelError("too_many_fields", f"{track_id}: {len(genres)} genres")
-    return Label(track_id, genres[0], (genres[1] or None) if len(genres) == 2 else None)
+    return track_id, genres[0], (genres[1] or None) if len(genres) == 2 else None

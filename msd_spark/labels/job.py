@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -22,15 +21,6 @@ from msd_spark.labels.label_sets import PRECEDENCE, remove_rare, unite
 from msd_spark.labels.settings import UNION, LabelsSettings
 
 VERB = "labels"
-
-
-@dataclass
-class LabelFile:
-    """Labels of a file, one row per track, and its number of label lines."""
-
-    labels: pd.DataFrame
-    lines: int
-    rejections: list[Rejection] = field(default_factory=list)
 
 
 def run(settings: LabelsSettings) -> None:
@@ -61,12 +51,19 @@ def make_labels(settings: LabelsSettings, summary: Summary) -> None:
     """
     warehouse = Warehouse(settings.warehouse)
     files = {name: read_label_file(location) for name, location in settings.files.items()}
-    label_sets = {name: file.labels for name, file in files.items()}
+    label_sets = {name: labels for name, (labels, _, _) in files.items()}
     details: dict[str, Any] = {
-        name: {"lines": file.lines, "rejected": len(file.rejections)} for name, file in files.items()
+        name: {"lines": n_lines, "rejected": len(rejected)} for name, (_, n_lines, rejected) in files.items()
     }
     if set(label_sets) & set(PRECEDENCE):
-        label_sets[UNION], details[UNION] = united(label_sets)
+        n_tracks = pd.concat([label_sets[name]["track_id"] for name in PRECEDENCE if name in label_sets]).nunique()
+        label_sets[UNION], dropped = unite(label_sets)
+        counts = dropped.reset_index(name="labels").to_numpy().tolist()
+        details[UNION] = {
+            "tracks_in_any_source": int(n_tracks),
+            "tracks_of_other_genres": int(n_tracks - len(label_sets[UNION])),
+            "labels_of_other_genres": {f"{source}: {genre}": count for source, genre, count in counts},
+        }
     tables = []
     for name, labels in label_sets.items():
         common, rare = remove_rare(labels, settings.min_examples)
@@ -81,28 +78,17 @@ def make_labels(settings: LabelsSettings, summary: Summary) -> None:
         _check_sum(name, details[name])
         summary.facts |= _facts(name, details[name])
     warehouse.write_arrow(pa.concat_tables(tables), "labels")
-    rejections = [rejection for file in files.values() for rejection in file.rejections]
+    rejections = [rejection for _, _, rejected in files.values() for rejection in rejected]
     write_rejections(warehouse, VERB, rejections)
     summary.facts["rejected"] = len(rejections)
     summary.details["label_sets"] = details
 
 
-def united(label_sets: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the labels of `UNION`, and the numbers of tracks and labels left out of it."""
-    union, dropped = unite(label_sets)
-    n_tracks = pd.concat([label_sets[name]["track_id"] for name in PRECEDENCE if name in label_sets]).nunique()
-    return union, {
-        "tracks_in_any_source": int(n_tracks),
-        "tracks_of_other_genres": int(n_tracks - len(union)),
-        "labels_of_other_genres": {
-            f"{source}: {genre}": count
-            for source, genre, count in dropped.reset_index(name="labels").to_numpy().tolist()
-        },
-    }
+def read_label_file(location: str) -> tuple[pd.DataFrame, int, list[Rejection]]:
+    """Return a file's labels, one row per track, its number of label lines, and the rejections.
 
-
-def read_label_file(location: str) -> LabelFile:
-    """Return the labels of a file, in order; raise a `UserError` if it has none."""
+    A file without labels is a `UserError`.
+    """
     labels: dict[str, tuple[str, str | None]] = {}
     rejections: list[Rejection] = []
     n_lines = 0
@@ -111,21 +97,21 @@ def read_label_file(location: str) -> LabelFile:
             continue
         n_lines += 1
         try:
-            label = parse_label(text)
+            track_id, genre, minority_genre = parse_label(text)
         except LabelError as error:
             rejections.append(Rejection(location, error.reason, error.detail, f"line {number}"))
             continue
-        if label.track_id in labels:
-            rejections.append(Rejection(location, "repeated_track", label.track_id, f"line {number}"))
+        if track_id in labels:
+            rejections.append(Rejection(location, "repeated_track", track_id, f"line {number}"))
         else:
-            labels[label.track_id] = label.genre, label.minority_genre
+            labels[track_id] = genre, minority_genre
     if not labels:
         raise UserError(f"{location} has no label; a label file has lines of track id, tab, genre (.cls, .tsv)")
     genres, seconds = zip(*labels.values(), strict=True)
     frame = pd.DataFrame(
         {"track_id": list(labels), "genre": genres, "minority_genre": pd.Series(seconds, dtype=object)}
     )
-    return LabelFile(frame, n_lines, rejections)
+    return frame, n_lines, rejections
 
 
 def _check_sum(name: str, counts: Mapping[str, Any]) -> None:

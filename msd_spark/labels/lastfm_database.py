@@ -23,7 +23,7 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import is_local, open_location
 from msd_spark.core.track_ids import TRACK_ID
 from msd_spark.formats.lastfm import EntryError, normalise_tag, parse_score
-from msd_spark.labels.lastfm_rows import Reading, entry_row, rejected_row, tag_row
+from msd_spark.labels.lastfm_rows import Reading, rejected_row
 
 _ROWS = (
     "SELECT tid_tag.rowid, tids.tid, tags.tag, tid_tag.val FROM tid_tag"
@@ -38,7 +38,7 @@ def read_database(location: str) -> Iterator[Reading]:
             for row, track_id in database.execute("SELECT rowid, tid FROM tids"):
                 member = f"tids row {row}"
                 if _is_track_id(track_id):
-                    yield entry_row(location, member, track_id)
+                    yield {"source": location, "member": member, "track_id": track_id, "entries": 1}
                 else:
                     yield rejected_row(location, member, EntryError("bad_track_id", repr(track_id)[:80]), entries=1)
             yield from _read_tags(location, database)
@@ -62,7 +62,8 @@ def _read_tags(location: str, database: sqlite3.Connection) -> Iterator[Reading]
                 raise EntryError("bad_track_id", repr(track_id)[:80])
             if not isinstance(tag, str):
                 raise EntryError("no_such_tag", repr(tag)[:80])
-            yield tag_row(track_id, normalise(tag), parse_score(value), given=1)
+            name, score = normalise(tag), parse_score(value)
+            yield {"track_id": track_id, "tag": name or None, "score": score, "given": 1, "empty": int(not name)}
         except EntryError as error:
             yield rejected_row(location, f"tid_tag row {row}", error, given=1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import pyarrow as pa
 
@@ -26,38 +27,27 @@ READINGS = pa.schema(
     ]
 )
 """Rows of three kinds: a tag of a track; an entry (``entries`` is 1), with the number of its tags (``given``) and of
-its empty tags (``empty``); a rejection, with its reason."""
+its empty tags (``empty``); a rejection, with its reason. ``given`` is 1 in the row of a tag that the row of its entry
+does not count, or of a rejected tag."""
 
-Reading = tuple[
-    str | None, str | None, str | None, str | None, str | None, str | None, float | None, int, int, int
-]  # the columns of READINGS
-
-
-def entry_row(source: str, member: str | None, track_id: str, given: int = 0, empty: int = 0) -> Reading:
-    """Return the row of an entry."""
-    return source, member, None, None, track_id, None, None, 1, given, empty
+Reading = dict[str, Any]
+"""A row of `READINGS`; missing columns are null."""
 
 
-def tag_row(track_id: str, tag: str, score: float, given: int = 0) -> Reading:
-    """Return the row of a tag; `given` is 1 if the row of its entry does not count it."""
-    return None, None, None, None, track_id, tag or None, score, 0, given, int(not tag)
-
-
-def rejected_row(source: str, member: str | None, error: EntryError, *, entries: int = 0, given: int = 0) -> Reading:
+def rejected_row(source: str, member: str | None, error: EntryError, **counts: int) -> Reading:
     """Return the row of a rejected entry or tag."""
-    return source, member, error.reason, error.detail, None, None, None, entries, given, 0
+    return {"source": source, "member": member, "reason": error.reason, "detail": error.detail, **counts}
 
 
 def rows_of(source: str, member: str | None, entry: Entry) -> Iterator[Reading]:
     """Yield the row of an entry, and one per tag."""
-    yield entry_row(source, member, entry.track_id, entry.given, entry.empty)
+    counts = {"entries": 1, "given": entry.given, "empty": entry.empty}
+    yield {"source": source, "member": member, "track_id": entry.track_id, **counts}
     for tag, score in entry.tags.items():
-        yield tag_row(entry.track_id, tag, score)
+        yield {"track_id": entry.track_id, "tag": tag, "score": score}
 
 
 def in_batches(rows: Iterator[Reading]) -> Iterator[pa.RecordBatch]:
     """Yield rows in batches of `READINGS`."""
     while chunk := list(islice(rows, ROWS_PER_BATCH)):
-        columns = zip(*chunk, strict=True)
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, READINGS, strict=True)]
-        yield pa.RecordBatch.from_arrays(arrays, schema=READINGS)
+        yield pa.RecordBatch.from_pylist(chunk, READINGS)

@@ -110,14 +110,8 @@ def write_tags(readings: DataFrame, writer: TableWriter, n_given: int) -> tuple[
 
 def write_rejected(readings: DataFrame, writer: TableWriter, n_rejected: int) -> None:
     """Write the rejections."""
-    rows = readings.where("reason is not null").select(
-        "source",
-        "member",
-        "reason",
-        "detail",
-        sf.lit(None).cast("string").alias("unit"),
-        sf.lit(1).cast("long").alias("rows"),
-    )
+    columns = ("source", "member", "reason", "detail", "cast(null as string) as unit", "1L as rows")
+    rows = readings.where("reason is not null").selectExpr(*columns)
     written = int(write_parts(rows, writer, REJECTED, Sums("reason", ("rows",)))["rows"].sum())
     if written != n_rejected:
         raise UserError(f"{n_rejected:,} rows rejected and {written:,} of them written")

@@ -35,7 +35,7 @@ from msd_spark.lyrics.blocks import (
     without_words,
 )
 from msd_spark.lyrics.settings import SIF, STAGE, TRAIN, LyricsSettings
-from msd_spark.lyrics.tables import WrittenBlock, words_table, write_block
+from msd_spark.lyrics.tables import WrittenBlock, lyrics_table, words_table
 from msd_spark.lyrics.vector_sources import Vectors, find_vectors
 from msd_spark.lyrics.weights import LyricTransform, WordStatistics, common_component, word_weights
 from msd_spark.lyrics.word_vectors import header_vectors, known, train_word_vectors
@@ -201,7 +201,9 @@ def write_lyrics(
 
         def write(entry: tuple[int, ParsedBlock]) -> WrittenBlock:
             number, block = entry
-            return write_block(block, replace(transform.value, component=component), destination, number)
+            lyrics = replace(transform.value, component=component)(block.bags)
+            file = destination.write(number, lyrics_table(block, lyrics)) if len(block.bags) else None
+            return WrittenBlock(int((~lyrics.present).sum()), float(lyrics.coverage.sum()), file)
 
         written = blocks.map(write).collect()
         writer.add(part.file for part in written if part.file)

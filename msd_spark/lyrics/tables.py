@@ -1,4 +1,4 @@
-"""Build the tables ``lyrics/`` and ``lyric_words/`` and write them from workers."""
+"""Build the tables ``lyrics/`` and ``lyric_words/``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from msd_spark.core.delta import DataFile, Destination
+from msd_spark.core.delta import DataFile
 from msd_spark.core.schemas import LYRIC_WORDS, LYRICS
 from msd_spark.lyrics.blocks import ParsedBlock
 from msd_spark.lyrics.weights import LyricTransform, LyricVectors, WordStatistics
@@ -60,10 +60,3 @@ def vectors_or_null(vectors: np.ndarray, present: np.ndarray) -> pa.ListArray:
     offsets = np.concatenate([[0], np.cumsum(present) * vectors.shape[1]]).astype(np.int32)
     values = pa.array(vectors[present].astype(np.float32).reshape(-1))
     return pa.ListArray.from_arrays(pa.array(offsets), values, mask=pa.array(~present))
-
-
-def write_block(block: ParsedBlock, transform: LyricTransform, destination: Destination, number: int) -> WrittenBlock:
-    """Write one file of ``lyrics/``, unless it would be empty."""
-    lyrics = transform(block.bags)
-    file = destination.write(number, lyrics_table(block, lyrics)) if len(block.bags) else None
-    return WrittenBlock(int((~lyrics.present).sum()), float(lyrics.coverage.sum()), file)

@@ -46,7 +46,7 @@ def read_vectors(location: str, words: Collection[str], size: int) -> tuple[dict
     ending = f".{size}d.txt"  # for example of the files in glove.6B.zip
     try:
         with open_unpacked(location, ending) as stream:
-            form, n_words = _format_of(stream.read(_START_BYTES), size)
+            form, n_words = _format_of(location, stream.read(_START_BYTES), size)
         with open_unpacked(location, ending) as stream:
             if n_words is not None:
                 stream.readline()
@@ -60,7 +60,7 @@ class _VectorFileError(ValueError):
     """An error in a file; the message follows the file's name."""
 
 
-def _format_of(start: bytes, size: int) -> tuple[str, int | None]:
+def _format_of(location: str, start: bytes, size: int) -> tuple[str, int | None]:
     """Return the format of a file, and the number of words in its header or None."""
     if start.startswith(_PICKLE):
         raise _VectorFileError(
@@ -74,12 +74,19 @@ def _format_of(start: bytes, size: int) -> tuple[str, int | None]:
         raise _VectorFileError(
             "is not a file of word vectors; give one in word2vec text, word2vec binary or GloVe format"
         )
-    if dimensions != size:
-        raise _VectorFileError(f"has vectors of {dimensions} dimensions; lyric vectors have {size}, give other vectors")
+    check_size(location, dimensions, size)
     if header is None:
         return GLOVE, None
     # Raw float32 between a word and the next line feed almost never parses as `size` numbers.
     return TEXT if line_feed and _trailing_numbers(first) == size else BINARY, int(header[1])
+
+
+def check_size(source: str, dimensions: int, size: int) -> None:
+    """Check the length of a source's vectors."""
+    if dimensions != size:
+        raise UserError(
+            f"{source} has vectors of {dimensions} dimensions; lyric vectors have {size}, give other vectors"
+        )
 
 
 def _trailing_numbers(line: bytes) -> int:

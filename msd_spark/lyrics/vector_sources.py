@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import SCHEME_MARK
 from msd_spark.core.schemas import GEOMETRY
-from msd_spark.lyrics.vector_files import read_vectors
+from msd_spark.lyrics.vector_files import check_size, read_vectors
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _FILE_ENDINGS = (".txt", ".bin", ".gz", ".zip", ".vec", ".kv", ".model", ".npy")
@@ -70,7 +70,7 @@ def _packaged(package: metadata.Distribution, words: Collection[str], size: int)
             f"{about} has a matrix of shape {matrix.shape} and {len(table):,} rows with {len(texts)} text columns; "
             "a package of word vectors has one text column and one row per word"
         )
-    _check_size(about, matrix.shape[1], size)
+    check_size(about, matrix.shape[1], size)
     names = pa.array(sorted(words), pa.string())
     rows = pc.index_in(names, value_set=table[texts[0]].combine_chunks())
     vectors = {
@@ -81,13 +81,6 @@ def _packaged(package: metadata.Distribution, words: Collection[str], size: int)
     if not all(np.isfinite(vector).all() for vector in vectors.values()):
         raise UserError(f"{about} has vectors that are not finite; choose another --vectors")
     return vectors
-
-
-def _check_size(source: str, dimensions: int, size: int) -> None:
-    if dimensions != size:
-        raise UserError(
-            f"{source} has vectors of {dimensions} dimensions; lyric vectors have {size}, give other vectors"
-        )
 
 
 def _downloaded(name: str, size: int) -> str:
@@ -111,7 +104,7 @@ def _downloaded(name: str, size: int) -> str:
         )
     dimensions = _dimensions(models[name])
     if dimensions is not None:
-        _check_size(name, dimensions, size)
+        check_size(name, dimensions, size)
     try:
         return str(downloader.load(name, return_path=True))
     except Exception as error:  # a wrong checksum raises a bare Exception

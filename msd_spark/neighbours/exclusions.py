@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -13,7 +12,6 @@ import pandas as pd
 from msd_spark.catalogue.artist_groups import normalise_name
 
 UNKNOWN = -1
-FILE = "codes.npy"
 
 
 @dataclass(frozen=True)
@@ -54,15 +52,6 @@ class Exclusions:
             own_codes = np.where(own < 0, UNKNOWN, codes[own])[:, None]
             allowed &= (own_codes == UNKNOWN) | (codes[places] != own_codes)
         return allowed
-
-    def save(self, folder: Path) -> None:
-        """Write the codes as a file that workers map into memory."""
-        np.save(folder / FILE, self.codes, allow_pickle=False)
-
-    @classmethod
-    def load(cls, folder: Path, prefix: str = "") -> Self:
-        """Open a file written by `save`."""
-        return cls(np.load(folder / f"{prefix}{FILE}", mmap_mode="r", allow_pickle=False))
 
 
 def _normalised(names: pd.Series) -> pd.Series:

@@ -9,7 +9,6 @@ neighbours, are computed from the vectors in float64.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -20,7 +19,6 @@ ROUNDING = 2.0**-23
 SPARE_ROUNDINGS = 8
 """Roundings of a score besides those of its sum: of scaling, centring and the added dimension."""
 
-FILES = ("vectors", "scaled", "centre")
 ROWS_AT_ONCE = 65_536
 
 
@@ -114,17 +112,6 @@ class Space:
             return 1 - distances
         lengths = np.linalg.norm(np.asarray(vectors, np.float64) - self.centre, axis=1)
         return (lengths[:, None] ** 2 - distances**2) / 2
-
-    def save(self, folder: Path) -> None:
-        """Write the space as files that workers map into memory."""
-        for name in FILES:
-            np.save(folder / f"{name}.npy", getattr(self, name), allow_pickle=False)
-
-    @classmethod
-    def load(cls, folder: Path, metric: str, reach: float, prefix: str = "") -> Self:
-        """Open files written by `save`; the workers of a machine share their memory."""
-        arrays = {name: np.load(folder / f"{prefix}{name}.npy", mmap_mode="r", allow_pickle=False) for name in FILES}
-        return cls(metric, **arrays, reach=reach)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

@@ -22,22 +22,18 @@ from msd_spark.neighbours.index import nearest_by_index
 from msd_spark.neighbours.settings import NeighbourSettings
 from msd_spark.neighbours.space import Space
 from msd_spark.spark.session import progress
-from msd_spark.spark.shipped_files import ship, shipped_folder
+from msd_spark.spark.shipped_files import ship, shipped_array, shipped_file
 
-IDS, INDEX = "track_ids.npy", "index.faiss"
+ARRAYS, INDEX = ("vectors", "scaled", "centre", "codes", "track_ids"), "index.faiss"
 
 
 @lru_cache(maxsize=1)
 def _open_songs(
     prefix: str, metric: str, reach: float, approximate: bool
 ) -> tuple[Space, Exclusions, np.ndarray, faiss.IndexIVFFlat | None]:
-    folder = shipped_folder()
-    index: Any = None
-    if approximate:
-        index = faiss.read_index(str(folder / f"{prefix}{INDEX}"), faiss.IO_FLAG_MMAP)
-    space = Space.load(folder, metric, reach, prefix)
-    track_ids = np.load(folder / f"{prefix}{IDS}", mmap_mode="r", allow_pickle=False)
-    return space, Exclusions.load(folder, prefix), track_ids, index
+    index: Any = faiss.read_index(str(shipped_file(prefix, INDEX)), faiss.IO_FLAG_MMAP) if approximate else None
+    vectors, scaled, centre, codes, track_ids = (shipped_array(prefix, name) for name in ARRAYS)
+    return Space(metric, vectors, scaled, centre, reach), Exclusions(codes), track_ids, index
 
 
 def write_neighbours(
@@ -55,14 +51,13 @@ def write_neighbours(
     """
 
     def write(folder: Path) -> None:
-        space.save(folder)
-        exclusions.save(folder)
-        np.save(folder / IDS, np.char.encode(track_ids, "utf-8"), allow_pickle=False)
         if index is not None:
             faiss.write_index(index, str(folder / INDEX))
 
     context, destination, k = session.sparkContext, writer.destination, settings.k
-    open_songs = partial(_open_songs, ship(context, write), space.metric, space.reach, index is not None)
+    arrays = (space.vectors, space.scaled, space.centre, exclusions.codes, np.char.encode(track_ids, "utf-8"))
+    prefix = ship(context, dict(zip(ARRAYS, arrays, strict=True)), write)
+    open_songs = partial(_open_songs, prefix, space.metric, space.reach, index is not None)
     size = min(settings.queries_per_task, max(1, -(-len(space) // context.defaultParallelism)))
 
     def work(block: int) -> tuple[DataFile, int]:

@@ -49,9 +49,9 @@ class Table:
 
 def rows_of(table: pd.DataFrame, columns: Sequence[str]) -> tuple[tuple[Any, ...], ...]:
     """Return the rows of a data frame, with None for null."""
-    lists = (table[name].astype(object).tolist() for name in columns)
-    rows = zip(*lists, strict=True)
-    return tuple(tuple(None if is_null(value) else value for value in row) for row in rows)
+    values = table[list(columns)].astype(object)
+    none: Any = None
+    return tuple(values.where(values.notna(), none).itertuples(index=False, name=None))
 
 
 def has_letters(text: str) -> bool:
@@ -63,11 +63,6 @@ def has_letters(text: str) -> bool:
     (True, False)
     """
     return any(letter.isalpha() for letter in text)
-
-
-def is_null(value: Any) -> bool:
-    """Return whether a scalar is None, NaN or pandas' null."""
-    return bool(pd.isna(value)) if pd.api.types.is_scalar(value) else False
 
 
 def cell(value: Any) -> str:

@@ -15,7 +15,7 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.features import lyric_columns
 from msd_spark.core.filesystems import open_location
 from msd_spark.core.rejections import Rejection
-from msd_spark.core.schemas import ARRAY_COLUMNS, EMBEDDINGS, Geometry
+from msd_spark.core.schemas import ARRAY_COLUMNS, EMBEDDINGS
 from msd_spark.core.track_ids import track_id_of
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.scoring.model import embedding_rows, model_of_process
@@ -39,38 +39,7 @@ def embed_song_files(
     Return the songs in the order of the files, with the scalar columns of ``songs/`` and those of ``embeddings/RUN``;
     their rows of ``embeddings/RUN``; and the other files. The table ``songs/`` is not needed.
     """
-    songs, columns, rejected = _songs_and_features(locations, trained.geometry)
-    if not songs:
-        return [], EMBEDDINGS.empty_table(), rejected
-    track_ids = pa.array([song["track_id"] for song in songs], pa.string())
-    with_lyrics = lyrics and trained.lyric_vectors != NO_LYRICS
-    known = known_tracks(warehouse, track_ids, trained.geometry.lyric_size, lyrics=with_lyrics)
-    columns |= lyric_columns(known.lyrics.take(slice(None)), trained.geometry)
-    scores = model_of_process(trained, SONGS_PER_CALL, len(os.sched_getaffinity(0)))(columns)
-    if not scores.finite.all():
-        location = songs[int(np.argmin(scores.finite))]["source"]
-        raise UserError(f"the embedding of {location} by run {trained.name} is not finite")
-    rows = embedding_rows(trained, track_ids, scores, known.flags)
-    return [song | row for song, row in zip(songs, rows.to_pylist(), strict=True)], rows, rejected
-
-
-def embed_song_file(warehouse: Warehouse, run: str, location: str) -> dict[str, Any]:
-    """Embed one song file, which must be valid; return its entry of `embed_song_files`."""
-    trained = TrainedRun.read(warehouse, run)
-    trained.check_lyrics(warehouse)
-    songs, _, rejected = embed_song_files(trained, warehouse, [location])
-    if rejected:
-        raise UserError(f"{location}: {rejected[0].reason}: {rejected[0].detail}")
-    return songs[0]
-
-
-def _songs_and_features(
-    locations: Sequence[str], geometry: Geometry
-) -> tuple[list[Song], dict[str, np.ndarray], list[Rejection]]:
-    """Return songs without their arrays, their features, and the rejected files.
-
-    The arrays of only one file are in memory: they take ten times the space of its features.
-    """
+    # The arrays of only one file are in memory: they take ten times the space of its features.
     songs: dict[str, Song] = {}
     features: list[dict[str, np.ndarray]] = []
     rejected = []
@@ -90,10 +59,31 @@ def _songs_and_features(
         if track in songs:
             rejected.append(Rejection(location, REPEATED, f"{track} is also in {songs[track]['source']}"))
             continue
-        song_columns = song_features(songs_to_batch([song]), geometry)
+        song_columns = song_features(songs_to_batch([song]), trained.geometry)
         rejected += [Rejection(location, reason, detail) for _, reason, detail in song_columns.refused]
         if len(song_columns.rows):
             songs[track] = {name: value for name, value in song.items() if name not in ARRAY_COLUMNS}
             features.append(song_columns.columns)
-    columns = {name: np.concatenate([part[name] for part in features]) for name in features[0]} if features else {}
-    return list(songs.values()), columns, rejected
+    if not songs:
+        return [], EMBEDDINGS.empty_table(), rejected
+    columns = {name: np.concatenate([part[name] for part in features]) for name in features[0]}
+    track_ids = pa.array(list(songs), pa.string())
+    with_lyrics = lyrics and trained.lyric_vectors != NO_LYRICS
+    known = known_tracks(warehouse, track_ids, trained.geometry.lyric_size, lyrics=with_lyrics)
+    columns |= lyric_columns(known.lyrics.take(slice(None)), trained.geometry)
+    scores = model_of_process(trained, SONGS_PER_CALL, len(os.sched_getaffinity(0)))(columns)
+    if not scores.finite.all():
+        location = list(songs.values())[int(np.argmin(scores.finite))]["source"]
+        raise UserError(f"the embedding of {location} by run {trained.name} is not finite")
+    rows = embedding_rows(trained, track_ids, scores, known.flags)
+    return [song | row for song, row in zip(songs.values(), rows.to_pylist(), strict=True)], rows, rejected
+
+
+def embed_song_file(warehouse: Warehouse, run: str, location: str) -> dict[str, Any]:
+    """Embed one song file, which must be valid; return its entry of `embed_song_files`."""
+    trained = TrainedRun.read(warehouse, run)
+    trained.check_lyrics(warehouse)
+    songs, _, rejected = embed_song_files(trained, warehouse, [location])
+    if rejected:
+        raise UserError(f"{location}: {rejected[0].reason}: {rejected[0].detail}")
+    return songs[0]

@@ -12,15 +12,15 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO
 
 import h5py
 import numpy as np
 
-from msd_spark.core.schemas import ARRAY_COLUMNS, POINTER_PREFIX
+from msd_spark.core.schemas import POINTER_PREFIX
 from msd_spark.core.song_layout import ARRAYS, METADATA, SONGS, TABLES, Array
-from msd_spark.songfile.h5py_reader import LIBRARY_ERRORS, check_chunks, check_declaration, one_line
-from msd_spark.songfile.song import Song, SongFileError, check_song, scalar, text
+from msd_spark.songfile.h5py_reader import LIBRARY_ERRORS, as_column, as_song_error, check_dataset
+from msd_spark.songfile.song import Song, SongFileError, check_song, scalar
 
 SONGS_AT_A_TIME = 64
 """Songs in memory at a time."""
@@ -49,22 +49,20 @@ def read_songs(file: str | IO[bytes], start: int, stop: int) -> Iterator[tuple[i
     Songs of a summary file have empty arrays.
     """
     try:
-        opened = h5py.File(file, "r")
-    except LIBRARY_ERRORS as error:
-        failure = SongFileError("not_hdf5", one_line(error))
-        yield from ((row, failure) for row in range(start, stop))
+        with as_song_error("not_hdf5"):
+            opened = h5py.File(file, "r")
+    except SongFileError as error:
+        yield from ((row, error) for row in range(start, stop))
         return
     with opened:
         for first in range(start, stop, SONGS_AT_A_TIME):
             last = min(first + SONGS_AT_A_TIME, stop)
             try:
-                songs = _read_rows(opened, first, last)
-            except LIBRARY_ERRORS as error:
-                failure = (
-                    error if isinstance(error, SongFileError) else SongFileError("unreadable_data", one_line(error))
-                )
+                with as_song_error("unreadable_data"):
+                    songs = _read_rows(opened, first, last)
+            except SongFileError as error:
                 # All are rejected: it is unknown which pointer is wrong, and a wrong pointer yields a wrong song.
-                songs = [failure] * (last - first)
+                songs = [error] * (last - first)
             yield from zip(range(first, last), songs, strict=True)
 
 
@@ -73,7 +71,7 @@ def _read_rows(file: h5py.File, first: int, last: int) -> list[Song | SongFileEr
     following: dict[str, np.ndarray | None] = {}
     for table in TABLES:
         identifier = file[table.path].id
-        check_chunks(identifier, table.path, check_declaration(identifier, table.path), first, last + 1)
+        check_dataset(identifier, table.path, first, last + 1)
         rows = file[table.path][first : last + 1].astype(table.columns, copy=False)
         if len(rows) < last - first:
             raise SongFileError("wrong_layout", f"{table.path} has no row {first + len(rows)}")
@@ -82,7 +80,7 @@ def _read_rows(file: h5py.File, first: int, last: int) -> list[Song | SongFileEr
     arrays = {}
     for array in ARRAYS:
         after = following[array.group]
-        arrays[array.name] = _Rows(file, array, tables[array.group][array.index_column], after)
+        arrays[array.name] = _rows(file, array, tables[array.group][array.index_column], after)
     songs: list[Song | SongFileError] = []
     for number in range(last - first):
         try:
@@ -92,7 +90,7 @@ def _read_rows(file: h5py.File, first: int, last: int) -> list[Song | SongFileEr
     return songs
 
 
-def _song(tables: dict[str, np.ndarray], arrays: dict[str, _Rows], number: int) -> Song:
+def _song(tables: dict[str, np.ndarray], arrays: dict[str, list[np.ndarray]], number: int) -> Song:
     song: Song = {}
     for table in TABLES:
         row = tables[table.group][number]
@@ -100,41 +98,26 @@ def _song(tables: dict[str, np.ndarray], arrays: dict[str, _Rows], number: int) 
             if not name.startswith(POINTER_PREFIX):
                 song[name] = scalar(name, row[name])
     for name, rows in arrays.items():
-        song[name] = rows.of(number)
+        song[name] = rows[number]
     check_song(song, None)
     song["n_segments"] = len(song["segments_start"])
     return song
 
 
-class _Rows:
-    """The rows of one array for consecutive songs."""
-
-    def __init__(self, file: h5py.File, array: Array, starts: np.ndarray, after: np.ndarray | None) -> None:
-        self.array = array
-        dataset = file.get(array.path)
-        self.is_there = dataset is not None
-        if dataset is None:
-            return
-        storage = check_declaration(dataset.id, array.path)
-        if dataset.ndim != 1 + len(array.row_shape) or dataset.shape[1:] != array.row_shape:
-            raise SongFileError("wrong_layout", f"{array.path} has shape {dataset.shape}")
-        end = int(after[array.index_column][0]) if after is not None else dataset.shape[0]
-        self.bounds = np.append(starts.astype(np.int64), end)
-        lengths = np.diff(self.bounds)
-        if lengths.min() < 0 or self.bounds[0] < 0 or end > dataset.shape[0]:
-            raise SongFileError("bad_pointer", f"{array.index_column} does not increase within {array.path}")
-        if lengths.max() > MAX_ROWS_OF_A_SONG:
-            raise SongFileError("implausible_size", f"{array.path} has {lengths.max()} rows of one song")
-        check_chunks(dataset.id, array.path, storage, int(self.bounds[0]), end)
-        self.rows: Any = dataset[self.bounds[0] : end]
-
-    def of(self, number: int) -> np.ndarray:
-        """Return a song's rows, flat, with the type of ``songs/``."""
-        kind = ARRAY_COLUMNS[self.array.name].value_type
-        if not self.is_there:
-            return np.array([], dtype=object if self.array.dtype.startswith("S") else kind.to_pandas_dtype())
-        start, stop = self.bounds[number : number + 2] - self.bounds[0]
-        rows = self.rows[start:stop]
-        if rows.dtype.kind == "S":
-            return np.array([text(value) for value in rows.tolist()], dtype=object)
-        return rows.reshape(-1).astype(kind.to_pandas_dtype())
+def _rows(file: h5py.File, array: Array, starts: np.ndarray, after: np.ndarray | None) -> list[np.ndarray]:
+    """Return the rows of one array for consecutive songs, as columns of ``songs/``."""
+    dataset = file.get(array.path)
+    if dataset is None:
+        return [as_column(np.empty(0, array.dtype), array.name)] * len(starts)
+    if dataset.ndim != 1 + len(array.row_shape) or dataset.shape[1:] != array.row_shape:
+        raise SongFileError("wrong_layout", f"{array.path} has shape {dataset.shape}")
+    end = int(after[array.index_column][0]) if after is not None else dataset.shape[0]
+    bounds = np.append(starts.astype(np.int64), end)
+    lengths = np.diff(bounds)
+    if lengths.min() < 0 or bounds[0] < 0 or end > dataset.shape[0]:
+        raise SongFileError("bad_pointer", f"{array.index_column} does not increase within {array.path}")
+    if lengths.max() > MAX_ROWS_OF_A_SONG:
+        raise SongFileError("implausible_size", f"{array.path} has {lengths.max()} rows of one song")
+    check_dataset(dataset.id, array.path, int(bounds[0]), end)
+    rows = dataset[bounds[0] : end]
+    return [as_column(part, array.name) for part in np.split(rows, bounds[1:-1] - bounds[0])]

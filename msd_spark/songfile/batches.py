@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from msd_spark.core.schemas import ARRAY_COLUMNS, SONGS
@@ -36,19 +35,12 @@ COMPRESSION = "snappy"
 """zstd at level 1 takes a tenth less space and a quarter more time."""
 
 
-def songs_writer(
-    where: str | pa.NativeFile, filesystem: pafs.FileSystem | None = None, compression: str = COMPRESSION
-) -> pq.ParquetWriter:
-    """Open a Parquet file in the schema `SONGS`; each batch written becomes a row group.
-
-    `compression` is ``snappy``, ``zstd`` (level 1) or ``none``.
-    """
+def songs_writer(where: str | pa.NativeFile) -> pq.ParquetWriter:
+    """Open a Parquet file in the schema `SONGS`; each batch written becomes a row group."""
     return pq.ParquetWriter(
         where,
         SONGS,
-        filesystem=filesystem,
-        compression=compression,
-        compression_level=1 if compression == "zstd" else None,
+        compression=COMPRESSION,
         use_dictionary=list(DICTIONARY_COLUMNS),
         write_statistics=list(STATISTICS_COLUMNS),
     )

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
-from typing import NamedTuple
 
 import numpy as np
 from h5py import h5d, h5f, h5g, h5l, h5p, h5s, h5t, h5z
 
 from msd_spark.core.schemas import ARRAY_COLUMNS, POINTER_PREFIX
 from msd_spark.core.song_layout import ARRAYS, TABLES, Array, Table
-from msd_spark.songfile.song import Song, SongFileError, check_song, scalar, text
+from msd_spark.songfile.song import Song, SongFileError, scalar, text
 
 MAX_ROWS = 1_000_000
 """Limit on the rows of an array (the longest of the dataset has a few thousand)."""
@@ -49,15 +50,10 @@ _OFFSET_SIZES_AT, _END_OF_FILE_AT = 13, {0: 40, 1: 44}
 
 _numbers = count(1)
 
-LIBRARY_ERRORS = (AttributeError, KeyError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
-"""Errors that h5py raises for a damaged file, depending on the damage."""
-
-
-def parse_with_h5py(image: bytes, expected_track_id: str | None = None) -> Song:
-    """Return every field of a song file, as `parse_song` does, but by h5py alone."""
-    song = read_with_h5py(image)
-    check_song(song, expected_track_id)
-    return song
+LIBRARY_ERRORS = (
+    AttributeError, KeyError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError, zlib.error,
+)  # fmt: skip
+"""Errors that h5py and zlib raise for a damaged file, depending on the damage."""
 
 
 def read_with_h5py(image: bytes) -> Song:
@@ -90,10 +86,8 @@ def _open(image: bytes) -> h5f.FileID:
     # HDF5 treats open images with the same name as one file, so it would read another song if a caller kept an
     # exception whose traceback refers to a dataset. Hence names are unique and closing is final.
     access.set_fclose_degree(h5f.CLOSE_STRONG)
-    try:
+    with as_song_error("not_hdf5"):
         return h5f.open(b"song-%d" % next(_numbers), h5f.ACC_RDONLY, fapl=access)
-    except LIBRARY_ERRORS as error:
-        raise SongFileError("not_hdf5", one_line(error)) from None
 
 
 def _check_length(image: bytes) -> None:
@@ -109,49 +103,27 @@ def _check_length(image: bytes) -> None:
 
 def _open_dataset(file: h5f.FileID, path: str) -> h5d.DatasetID:
     group, _, name = path.encode().partition(b"/")
-    try:
+    with as_song_error("missing_data", path):
         holder = h5g.open(file, group)
         linked = file.links.get_info(group).type, holder.links.get_info(name).type
         if linked == (h5l.TYPE_HARD, h5l.TYPE_HARD):
             return h5d.open(file, path.encode())
-    except LIBRARY_ERRORS as error:
-        raise SongFileError("missing_data", f"{path}: {one_line(error)}") from None
     # A soft link may lead to an external link, and thus to any file that this process can read.
     raise SongFileError("wrong_layout", f"{path} is a soft or external link")
 
 
-def _shape(dataset: h5d.DatasetID, path: str) -> tuple[int, ...]:
-    try:
-        return tuple(dataset.shape or ())
-    except LIBRARY_ERRORS as error:
-        raise SongFileError("wrong_layout", f"{path}: {one_line(error)}") from None
+def check_dataset(dataset: h5d.DatasetID, path: str, first: int, stop: int) -> None:
+    """Check that a dataset is in the file, declared as in a song file, and stores rows `first` to `stop`.
 
-
-class Storage(NamedTuple):
-    """How a dataset is stored.
-
-    `chunk_size` is the bytes of an inflated chunk, or of an element without chunks.
+    Raises a `SongFileError` with ``wrong_layout``, ``implausible_size`` or ``unreadable_data``.
     """
-
-    is_chunked: bool
-    is_deflated: bool
-    chunk_size: int
-
-
-def check_declaration(dataset: h5d.DatasetID, path: str) -> Storage:
-    """Reject a dataset that is outside the file or not declared as in a song file.
-
-    Raises a `SongFileError` with ``wrong_layout`` or ``implausible_size``.
-    """
-    try:
+    with as_song_error("wrong_layout", path):
         creation = dataset.get_create_plist()
         kind, external = creation.get_layout(), creation.get_external_count()
         filters = tuple(creation.get_filter(number)[0] for number in range(creation.get_nfilters()))
         dtype = dataset.get_type()
         plain = _is_plain(dtype)
         chunk = dtype.get_size() * (math.prod(creation.get_chunk()) if kind == h5d.CHUNKED else 1)
-    except LIBRARY_ERRORS as error:
-        raise SongFileError("wrong_layout", f"{path}: {one_line(error)}") from None
     if external or kind not in (h5d.CHUNKED, h5d.CONTIGUOUS, h5d.COMPACT):
         raise SongFileError("wrong_layout", f"{path} has its data in other files")
     if not plain:
@@ -160,7 +132,8 @@ def check_declaration(dataset: h5d.DatasetID, path: str) -> Storage:
         raise SongFileError("wrong_layout", f"{path} has the filters {filters}")
     if chunk > MAX_CHUNK_BYTES:
         raise SongFileError("implausible_size", f"{path} has chunks of {chunk} bytes")
-    return Storage(kind == h5d.CHUNKED, h5z.FILTER_DEFLATE in filters, chunk)
+    if kind == h5d.CHUNKED and first < stop:
+        _check_chunks(dataset, path, chunk, h5z.FILTER_DEFLATE in filters, first, stop)
 
 
 def _is_plain(dtype: h5t.TypeID) -> bool:
@@ -177,16 +150,9 @@ def _is_plain(dtype: h5t.TypeID) -> bool:
     return any(dtype.equal(other) for other in _NUMBERS.get(kind, ()))
 
 
-def check_chunks(dataset: h5d.DatasetID, path: str, storage: Storage, first: int, stop: int) -> None:
-    """Check that the chunks of rows `first` to `stop` have the right size.
-
-    HDF5 reads beyond a chunk that is too short. Raises a `SongFileError` with ``implausible_size`` or
-    ``unreadable_data``.
-    """
-    if not storage.is_chunked or stop <= first:
-        return
-    size = storage.chunk_size
-    try:
+def _check_chunks(dataset: h5d.DatasetID, path: str, size: int, is_deflated: bool, first: int, stop: int) -> None:
+    """Check that each chunk has `size` bytes after inflation: HDF5 reads beyond one that is too short."""
+    with as_song_error("unreadable_data", path):
         rows, *columns = dataset.get_create_plist().get_chunk()
         starts = range(first // rows * rows, min(stop, dataset.shape[0]), rows)
         if len(starts) > MAX_CHUNKS:
@@ -198,32 +164,25 @@ def check_chunks(dataset: h5d.DatasetID, path: str, storage: Storage, first: int
             if info.size > 2 * size + 1024:
                 raise SongFileError("implausible_size", f"{path} stores {info.size} bytes for a chunk of {size}")
             stored = dataset.read_direct_chunk(info.chunk_offset)[1]
-            inflated = zlib.decompressobj().decompress(stored, size + 1) if storage.is_deflated else stored
+            inflated = zlib.decompressobj().decompress(stored, size + 1) if is_deflated else stored
             if info.filter_mask or len(stored) != info.size or len(inflated) != size:
                 raise SongFileError("unreadable_data", f"{path} has a chunk that is not {size} bytes")
-    except (*LIBRARY_ERRORS, zlib.error) as error:
-        if isinstance(error, SongFileError):
-            raise
-        raise SongFileError("unreadable_data", f"{path}: {one_line(error)}") from None
 
 
 def _read(dataset: h5d.DatasetID, path: str, target: np.ndarray) -> None:
-    check_chunks(dataset, path, check_declaration(dataset, path), 0, target.shape[0])
-    try:
+    check_dataset(dataset, path, 0, target.shape[0])
+    with as_song_error("unreadable_data", path):
         dataset.read(h5s.ALL, h5s.ALL, target)
-    except LIBRARY_ERRORS as error:
-        raise SongFileError("unreadable_data", f"{path}: {one_line(error)}") from None
 
 
 def _read_table(file: h5f.FileID, table: Table) -> Song:
     dataset = _open_dataset(file, table.path)
-    shape = _shape(dataset, table.path)
+    with as_song_error("wrong_layout", table.path):
+        shape = tuple(dataset.shape or ())
     if shape != (1,):
         raise SongFileError("not_one_song", f"{table.path} has shape {shape}; a song file has (1,)")
-    try:
+    with as_song_error("wrong_layout", table.path):
         names = dataset.dtype.names or ()
-    except LIBRARY_ERRORS as error:
-        raise SongFileError("wrong_layout", f"{table.path}: {one_line(error)}") from None
     missing = set(table.columns.names or ()) - set(names)
     if missing:
         raise SongFileError("wrong_layout", f"{table.path} lacks {', '.join(sorted(missing))}")
@@ -235,7 +194,8 @@ def _read_table(file: h5f.FileID, table: Table) -> Song:
 def _read_array(file: h5f.FileID, array: Array, budget: int) -> tuple[np.ndarray, int]:
     """Return an array and its number of bytes, which may be at most `budget`."""
     dataset = _open_dataset(file, array.path)
-    shape = _shape(dataset, array.path)
+    with as_song_error("wrong_layout", array.path):
+        shape = tuple(dataset.shape or ())
     if len(shape) != 1 + len(array.row_shape) or shape[1:] != array.row_shape:
         raise SongFileError("wrong_layout", f"{array.path} has shape {shape}; expected (n, {array.width or ''})")
     size = math.prod(shape) * np.dtype(array.dtype).itemsize
@@ -244,13 +204,24 @@ def _read_array(file: h5f.FileID, array: Array, budget: int) -> tuple[np.ndarray
     target = np.zeros(shape, array.dtype)
     if shape[0]:
         _read(dataset, array.path, target)
-    if target.dtype.kind == "S":
-        return np.array([text(value) for value in target.tolist()], dtype=object), size
-    dtype = ARRAY_COLUMNS[array.name].value_type.to_pandas_dtype()
+    return as_column(target, array.name), size
+
+
+def as_column(rows: np.ndarray, name: str) -> np.ndarray:
+    """Return rows of an array, flat, with the type of the column in ``songs/``."""
+    if rows.dtype.kind == "S":
+        return np.array([text(value) for value in rows.tolist()], dtype=object)
     with np.errstate(over="ignore", invalid="ignore"):
-        return target.reshape(-1).astype(dtype, copy=False), size
+        return rows.reshape(-1).astype(ARRAY_COLUMNS[name].value_type.to_pandas_dtype(), copy=False)
 
 
-def one_line(error: BaseException) -> str:
-    """Return an error's message on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
+@contextmanager
+def as_song_error(reason: str, path: str = "") -> Iterator[None]:
+    """Convert the library's errors about a damaged file, or an object in it, to a `SongFileError`."""
+    try:
+        yield
+    except SongFileError:
+        raise
+    except LIBRARY_ERRORS as error:
+        message = " ".join(str(error).split()) or type(error).__name__
+        raise SongFileError(reason, f"{path}: {message}" if path else message) from None

@@ -16,9 +16,8 @@ from pyspark import TaskContext
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as sf
 
-from msd_spark.core.delta import DataFile, Destination, TableWriter
+from msd_spark.core.delta import DataFile, TableWriter
 from msd_spark.core.schemas import spark_schema
-from msd_spark.spark.session import ArrowFunction
 
 ROWS_PER_GROUP = 1 << 18
 """Rows per row group; a worker holds one row group in memory."""
@@ -51,45 +50,35 @@ def write_parts(frame: DataFrame, writer: TableWriter, schema: pa.Schema, sums: 
 
     The frame is in the row order of the files, with the columns of `schema` and of `sums`.
     """
-    columns = list(dict.fromkeys([*schema.names, *sums.schema.names]))
-    counted = [*sums.columns, SIZE, ROWS]
-    tallied = frame.select(*columns).mapInArrow(
-        _part_writer(writer.destination, schema, sums), spark_schema(_with_files(sums))
-    )
+    with_files = pa.schema([*sums.schema, pa.field(SIZE, pa.int64()), pa.field(ROWS, pa.int64())])
+    destination, counted = writer.destination, [*sums.columns, SIZE, ROWS]
+
+    def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Write a partition; yield its sums and its file."""
+        context = TaskContext.get()
+        totals, n_rows = sums.schema.empty_table(), 0
+        file = sink = None
+        with ExitStack() as stack:
+            for rows in _in_groups(batches):
+                if sink is None:
+                    file = stack.enter_context(destination.create(context.partitionId() if context else 0))
+                    sink = stack.enter_context(pq.ParquetWriter(file.sink, schema, compression="zstd"))
+                sink.write_table(rows.select(schema.names).cast(schema), row_group_size=ROWS_PER_GROUP)
+                totals, n_rows = _add(totals, rows, sums), n_rows + rows.num_rows
+        zeros = pa.array([0] * totals.num_rows, pa.int64())
+        yield from pa.table([*totals.columns, zeros, zeros], schema=with_files).combine_chunks().to_batches()
+        if file is not None:
+            row = [FILE + file.name, *(0 for _ in sums.columns), file.size, n_rows]
+            yield pa.RecordBatch.from_arrays([pa.array([value]) for value in row], schema=with_files)
+
+    columns = dict.fromkeys([*schema.names, *sums.schema.names])
+    tallied = frame.select(*columns).mapInArrow(write, spark_schema(with_files))
     totals = tallied.groupBy(sums.key).agg(*(sf.sum(name).alias(name) for name in counted)).toPandas()
     is_file = totals[sums.key].str.startswith(FILE, na=False)
     files = totals[is_file].sort_values(sums.key)
     rows_of_files = files[[sums.key, SIZE, ROWS]].itertuples(index=False)
     writer.add(DataFile(key.removeprefix(FILE), int(size), int(rows)) for key, size, rows in rows_of_files)
     return totals.loc[~is_file, sums.schema.names].reset_index(drop=True)
-
-
-def _with_files(sums: Sums) -> pa.Schema:
-    return pa.schema([*sums.schema, pa.field(SIZE, pa.int64()), pa.field(ROWS, pa.int64())])
-
-
-def _part_writer(destination: Destination, schema: pa.Schema, sums: Sums) -> ArrowFunction:
-    """Return the function that writes a partition and yields its sums and its file."""
-
-    def write(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        context = TaskContext.get()
-        totals, n_rows = sums.schema.empty_table(), 0
-        file = writer = None
-        with ExitStack() as stack:
-            for rows in _in_groups(batches):
-                if writer is None:
-                    file = stack.enter_context(destination.create(context.partitionId() if context else 0))
-                    writer = stack.enter_context(pq.ParquetWriter(file.sink, schema, compression="zstd"))
-                writer.write_table(rows.select(schema.names).cast(schema), row_group_size=ROWS_PER_GROUP)
-                totals, n_rows = _add(totals, rows, sums), n_rows + rows.num_rows
-        result = _with_files(sums)
-        zeros = pa.array([0] * totals.num_rows, pa.int64())
-        yield from pa.table([*totals.columns, zeros, zeros], schema=result).combine_chunks().to_batches()
-        if file is not None:
-            row = [FILE + file.name, *(0 for _ in sums.columns), file.size, n_rows]
-            yield pa.RecordBatch.from_arrays([pa.array([value]) for value in row], schema=result)
-
-    return write
 
 
 def _in_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:

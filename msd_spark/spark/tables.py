@@ -19,35 +19,32 @@ def map_table(
     warehouse: Warehouse,
     table: str,
     columns: Sequence[str],
-    work: ArrowFunction | None = None,
-    schema: pa.Schema | None = None,
+    work: ArrowFunction,
+    schema: pa.Schema,
     where: pc.Expression | None = None,
 ) -> DataFrame:
-    """Return what `work` yields for the batches of a table, file by file; the rows themselves without it.
+    """Return what `work` yields for the batches of a table, file by file.
 
     Parameters
     ----------
     columns : sequence of str
         Columns to read.
-    schema : pyarrow.Schema, optional
+    schema : pyarrow.Schema
         Of what `work` yields.
     where : pyarrow.compute.Expression, optional
         Filter of the rows.
     """
     snapshot, uri = warehouse.snapshot(table), warehouse.address()
-    read_schema = pa.schema([snapshot.schema.field(name) for name in columns])
     paths = [warehouse.path(table, file.name) for file in snapshot.files]
 
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         filesystem = Warehouse(uri).filesystem
         for batch in batches:
             for path in batch.column(0).to_pylist():
-                rows = pads.dataset(path, filesystem=filesystem, format="parquet").to_batches(
-                    columns=list(columns), filter=where
-                )
-                yield from rows if work is None else work(rows)
+                rows = pads.dataset(path, filesystem=filesystem, format="parquet")
+                yield from work(rows.to_batches(columns=list(columns), filter=where))
 
     n_tasks = max(1, min(len(paths), 4 * session.sparkContext.defaultParallelism))
     rows = session.sparkContext.parallelize([(path,) for path in paths], n_tasks)
     places = session.createDataFrame(rows, "path string")
-    return places.mapInArrow(read, spark_schema(schema or read_schema))
+    return places.mapInArrow(read, spark_schema(schema))

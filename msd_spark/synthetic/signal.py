@@ -157,14 +157,10 @@ def song_sound(seed: int, song: int, genre: int, artist: int, parameters: Signal
     )
 
 
-def _noise_taps() -> Floats32:
-    """Return the weights of the noise's moving average, ``(taps, 24)``, of unit variance."""
-    neighbours = np.concatenate([TIMBRE_NEIGHBOURS, np.full(N_PITCHES, _CHROMA_NEIGHBOURS)])
-    taps = neighbours[None, :] ** np.arange(_NOISE_TAPS)[:, None]
-    return (taps / np.sqrt((taps**2).sum(axis=0))).astype(np.float32)
-
-
-_TAPS = _noise_taps()
+_NEIGHBOURS = np.concatenate([TIMBRE_NEIGHBOURS, np.full(N_PITCHES, _CHROMA_NEIGHBOURS)])
+_WEIGHTS = _NEIGHBOURS[None, :] ** np.arange(_NOISE_TAPS)[:, None]
+_TAPS = (_WEIGHTS / np.sqrt((_WEIGHTS**2).sum(axis=0))).astype(np.float32)
+"""Weights of the noise's moving average, ``(taps, 24)``, of unit variance."""
 
 
 def segment_sounds(

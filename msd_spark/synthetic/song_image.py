@@ -21,6 +21,7 @@ from h5py import h5o
 from isal import isal_zlib
 
 from msd_spark.core.song_layout import ARRAYS, TABLES, Array, Table
+from msd_spark.songfile.direct.skeleton import row_shape
 from msd_spark.synthetic.draws import AnyArray
 from msd_spark.synthetic.metadata import SongFile
 from msd_spark.synthetic.template import DEFLATE, create_layout, set_row_count
@@ -40,14 +41,14 @@ def _template() -> tuple[bytes, list[tuple[Table | Array, int, int]]]:
         create_layout(file)
         set_row_count(file, 1)
         for number, item in enumerate(items):
-            file[item.path].id.set_extent((_MARK + number, *_row_shape(item)))
+            file[item.path].id.set_extent((_MARK + number, *row_shape(item)))
         file.flush()
         image = bytearray(file.id.get_file_image())
         headers = [h5o.get_info(file[item.path].id).addr for item in items]
     slots = []
     for number, (item, header) in enumerate(zip(items, headers, strict=True)):
         length_at = image.index(struct.pack("<Q", _MARK + number))
-        dimensions = 2 + len(_row_shape(item))  # the element counts as one
+        dimensions = 2 + len(row_shape(item))  # the element counts as one
         index_at = image.index(_CHUNKED_LAYOUT + bytes([dimensions]) + _UNDEFINED, header) + 3
         image[length_at : length_at + 8] = bytes(8)
         slots.append((item, length_at, index_at))
@@ -66,10 +67,6 @@ def compressed_chunks(values: AnyArray, rows: int) -> list[bytes]:
     octets = padded.view(np.uint8).reshape(count, -1, values.dtype.itemsize)
     shuffled = np.ascontiguousarray(octets.transpose(0, 2, 1))
     return [isal_zlib.compress(chunk, DEFLATE) for chunk in shuffled]
-
-
-def _row_shape(item: Table | Array) -> tuple[int, ...]:
-    return item.row_shape if isinstance(item, Array) else ()
 
 
 def _leaf_size(width: tuple[int, ...]) -> int:
@@ -102,7 +99,7 @@ def song_image(song: SongFile) -> bytes:
         if values is None or not len(values):
             continue
         chunks = compressed_chunks(np.asarray(values), item.chunk)
-        width = _row_shape(item)
+        width = row_shape(item)
         first = end + _leaf_size(width)
         parts += [_index(chunks, item.chunk, width, first), *chunks]
         struct.pack_into("<Q", head, length_at, len(values))

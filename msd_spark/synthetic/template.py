@@ -9,6 +9,7 @@ import numpy as np
 from h5py import h5a, h5d, h5p, h5s, h5t
 
 from msd_spark.core.song_layout import ARRAYS, GROUP_TITLES, TABLES, Array, Table
+from msd_spark.songfile.direct.skeleton import hdf5_type
 
 _FILE_TITLE = "H5 Song File"
 _PYTABLES_FILTERS = 65793  # PyTables' code for zlib at level 1 with shuffle
@@ -24,17 +25,11 @@ def _text_attribute(owner: h5py.HLObject, name: str, text: str, spare: int) -> N
     attribute.write(np.array(text.encode(), dtype=f"S{kind.get_size()}"), mtype=kind)
 
 
-def _number_attribute(owner: h5py.HLObject, name: str, value: np.generic) -> None:
-    """Write a scalar attribute."""
-    attribute = h5a.create(owner.id, name.encode(), h5t.py_create(value.dtype), h5s.create(h5s.SCALAR))
-    attribute.write(np.array(value))
-
-
 def _group_attributes(group: h5py.Group, title: str) -> None:
     _text_attribute(group, "CLASS", "GROUP", 0)
     _text_attribute(group, "TITLE", title, 0)
     _text_attribute(group, "VERSION", "1.0", 0)
-    _number_attribute(group, "FILTERS", np.int64(_PYTABLES_FILTERS))
+    group.attrs["FILTERS"] = np.int64(_PYTABLES_FILTERS)
 
 
 def _dataset(file: h5py.File, item: Table | Array, dtype: np.dtype[Any], row_shape: tuple[int, ...]) -> h5py.Dataset:
@@ -47,22 +42,7 @@ def _dataset(file: h5py.File, item: Table | Array, dtype: np.dtype[Any], row_sha
     creation.set_obj_track_times(False)  # otherwise the file would contain the time of writing
     space = h5s.create_simple((0, *row_shape), (h5s.UNLIMITED, *row_shape))
     name = item.path.rsplit("/", 1)[1].encode()
-    return h5py.Dataset(h5d.create(file[item.group].id, name, _file_type(dtype), space, creation))
-
-
-def _file_type(dtype: np.dtype[Any]) -> h5t.TypeID:
-    """Return the HDF5 type, with null-terminated strings as PyTables declares them."""
-    if dtype.names:
-        compound = h5t.create(h5t.COMPOUND, dtype.itemsize)
-        for name in dtype.names:
-            field, offset = dtype.fields[name][:2]  # type: ignore[index]  # a compound type has fields
-            compound.insert(name.encode(), offset, _file_type(field))
-        return compound
-    if dtype.kind == "S":
-        text = h5t.C_S1.copy()
-        text.set_size(dtype.itemsize)
-        return text
-    return h5t.py_create(dtype)
+    return h5py.Dataset(h5d.create(file[item.group].id, name, hdf5_type(dtype), space, creation))
 
 
 def _table_attributes(dataset: h5py.Dataset, table: Table) -> None:
@@ -75,8 +55,8 @@ def _table_attributes(dataset: h5py.Dataset, table: Table) -> None:
         if kind.kind == "S":
             _text_attribute(dataset, f"FIELD_{place}_FILL", "", 1)
         else:
-            _number_attribute(dataset, f"FIELD_{place}_FILL", kind.type(0))
-    _number_attribute(dataset, "NROWS", np.int64(0))
+            dataset.attrs[f"FIELD_{place}_FILL"] = kind.type(0)
+    dataset.attrs["NROWS"] = np.int64(0)
 
 
 def create_layout(file: h5py.File, with_arrays: bool = True) -> None:
@@ -93,7 +73,7 @@ def create_layout(file: h5py.File, with_arrays: bool = True) -> None:
         _text_attribute(dataset, "VERSION", "1.0", 1)
         _text_attribute(dataset, "TITLE", array.title, 1)
         # In the real files, the number of objects that the writer had created so far.
-        _number_attribute(dataset, "EXTDIM", np.int32(counter))
+        dataset.attrs["EXTDIM"] = np.int32(counter)
 
 
 def set_row_count(file: h5py.File, rows: int) -> None:

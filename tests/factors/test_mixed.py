@@ -14,16 +14,13 @@ LISTS = st.lists(st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=6),
 
 
 def items(lists: list[list[str]], k: int = 100) -> list[str]:
-    return [one.item for one in fuse(lists, k)]
+    return [item for item, _ in fuse(lists, k)]
 
 
 def test_a_case_by_hand() -> None:
-    # With the offset 1: a 1/2 + 1/4 = 0.75, b 1/3 + 1/2 = 0.833, c 1/4, d 1/3; so b, a, d, c.
-    merged = fuse(["abc", "bda"], 10, offset=1)
-    assert [one.item for one in merged] == ["b", "a", "d", "c"]
-    assert [one.ranks for one in merged] == [(2, 1), (1, 3), (None, 2), (3, None)]
-    assert merged[0].score(1) == 1 / 3 + 1 / 2
-    # With 60 two low places outweigh one high place: c 2/62 against a and b 1/61.
+    # a 1/61 + 1/63, b 1/62 + 1/61, c 1/63, d 1/62; so b, a, d, c.
+    assert fuse(["abc", "bda"], 10) == [("b", (2, 1)), ("a", (1, 3)), ("d", (None, 2)), ("c", (3, None))]
+    # Two low places outweigh one high place: c 2/62 against a and b 1/61.
     assert items([["a", "c"], ["b", "c"]]) == ["c", "a", "b"]
 
 

@@ -15,10 +15,10 @@ from msd_spark.core.schemas import SONGS
 from msd_spark.core.song_layout import ARRAYS, TABLES, Array
 from msd_spark.songfile import parse
 from msd_spark.songfile.batches import songs_to_batch, songs_writer
-from msd_spark.songfile.h5py_reader import parse_with_h5py
 from msd_spark.songfile.parse import SongFileError, parse_song, same_song
 from msd_spark.synthetic.metadata import SongFile
 from msd_spark.synthetic.song_image import song_image
+from tests.support.mutations import parse_with_h5py
 
 Change = Callable[[SongFile], None]
 
@@ -242,13 +242,12 @@ def test_a_refusal_that_is_kept_does_not_reach_the_next_song(made_files: list[Pa
 def test_songs_can_be_written_and_read(made_files: list[Path], tmp_path: Path) -> None:
     songs = [{**parse_song(path.read_bytes()), "source": path.name, "member": None} for path in made_files]
     batch = songs_to_batch(songs)
-    for codec in ("snappy", "zstd", "none"):
-        with songs_writer(str(tmp_path / codec), compression=codec) as writer:
-            writer.write_batch(batch)
-        table = pq.read_table(tmp_path / codec)
-        assert table.schema.equals(SONGS)
-        assert table.to_batches()[0].equals(batch)
-    group = pq.ParquetFile(tmp_path / "snappy").metadata.row_group(0)
+    with songs_writer(str(tmp_path / "songs")) as writer:
+        writer.write_batch(batch)
+    table = pq.read_table(tmp_path / "songs")
+    assert table.schema.equals(SONGS)
+    assert table.to_batches()[0].equals(batch)
+    group = pq.ParquetFile(tmp_path / "songs").metadata.row_group(0)
     columns = {group.column(number).path_in_schema: group.column(number) for number in range(group.num_columns)}
     assert columns["track_id"].is_stats_set
     assert not columns["segments_timbre.list.element"].is_stats_set

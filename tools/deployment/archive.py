@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import tarfile
 from collections.abc import Iterable
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from isal import igzip
 
-CHUNK = 1 << 20
+from msd_spark.fetch.part_file import sha256_of
 
 
 def write_archive(path: Path, members: Iterable[tuple[str, Path | bytes | str]]) -> None:
@@ -46,16 +45,7 @@ def write_archive(path: Path, members: Iterable[tuple[str, Path | bytes | str]])
                     archive.addfile(info, source)
 
 
-def checksum(path: Path) -> str:
-    """Return a file's SHA-256, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as source:
-        while chunk := source.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def named_by_contents(path: Path) -> Path:
     """Rename an archive to include the start of its checksum; return its new path."""
     stem, suffix = path.name.split(".", 1)
-    return path.rename(path.with_name(f"{stem}-{checksum(path)[:16]}.{suffix}"))
+    return path.rename(path.with_name(f"{stem}-{sha256_of(path)[:16]}.{suffix}"))

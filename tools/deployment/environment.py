@@ -127,9 +127,7 @@ def members(environment: Path, python_home: str = PYTHON_HOME) -> Iterator[tuple
     names = sorted(path.relative_to(environment).as_posix() for path in environment.rglob("*") if not path.is_dir())
     for name in names:
         path = environment / name
-        if LEFT_OUT.search(name):
-            continue
-        if name.startswith("bin/python"):
+        if LEFT_OUT.search(name) or name.startswith("bin/python"):
             continue
         if name == "pyvenv.cfg":
             yield name, f"home = {python_home}\ninclude-system-site-packages = false\n".encode()

@@ -126,7 +126,16 @@ def compare_runs(
     rows = compare(pool(target, predictions, metrics, bootstrap), metrics, options.reference, bootstrap)
     for row in rows:
         own = [run for run in runs if (run.model, run.inputs) == (row["model"], row["inputs"])]
-        row |= _costs(warehouse, options.name, own)
+        places = ((COMPARISONS, options.name, "runs", f"{run.name}.json") for run in own)
+        times = [warehouse.read_json(*place)["seconds"] for place in places if warehouse.exists(*place)]
+        seconds = [known for known in times if known is not None]  # resumed runs have none
+        epochs = [len(warehouse.read_json(*run_file(warehouse, run.name, HISTORY))) for run in own]
+        row |= {
+            "parameters": warehouse.read_json(RUNS, own[0].name, METADATA)["parameters"],
+            "epochs": sum(epochs) / len(epochs),
+            "seconds": sum(seconds) / len(seconds) if seconds else None,
+            "runs": [run.name for run in own],
+        }
     with_truth = predictions[Combination(runs[0].model, runs[0].inputs)][runs[0].seed].judged()
     baselines = warehouse.read_json(*run_file(warehouse, runs[0].name, METRICS))[options.split]
     return {
@@ -143,23 +152,4 @@ def compare_runs(
         "training_settings": asdict(runs[0].options.training_settings()),
         "rows": rows,
         "baselines": {name: values for name, values in baselines.items() if name != "model"},
-    }
-
-
-def _costs(warehouse: Warehouse, name: str, runs: Sequence[Run]) -> dict[str, Any]:
-    """Return parameters, mean epochs and mean seconds of a combination's runs.
-
-    Runs that were resumed have no time and are left out of the seconds.
-    """
-    seconds = []
-    for run in runs:
-        place = (COMPARISONS, name, "runs", f"{run.name}.json")
-        if warehouse.exists(*place) and (known := warehouse.read_json(*place)["seconds"]) is not None:
-            seconds.append(known)
-    epochs = [len(warehouse.read_json(*run_file(warehouse, run.name, HISTORY))) for run in runs]
-    return {
-        "parameters": warehouse.read_json(RUNS, runs[0].name, METADATA)["parameters"],
-        "epochs": sum(epochs) / len(epochs),
-        "seconds": sum(seconds) / len(seconds) if seconds else None,
-        "runs": [run.name for run in runs],
     }

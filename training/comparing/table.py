@@ -7,7 +7,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from msd_spark.core.formatting import number
+from msd_spark.core.formatting import number, with_interval
 from training.evaluation.deciding import LESS_IS_BETTER
 from training.evaluation.table import SHORT
 
@@ -32,35 +32,22 @@ def comparison_table(comparison: Mapping[str, Any], style: str = "simple") -> st
             (
                 row["model"],
                 row["inputs"],
-                spread(row["figures"][main]),
+                _spread(row["figures"][main]),
                 number(row["figures"][main]["standard_deviation"]),
-                spread(row["figures"][other]),
-                spread(lead[main]) if lead else "",
+                _spread(row["figures"][other]),
+                _spread(lead[main]) if lead else "",
                 f"{row['parameters']:,}",
                 f"{row['epochs']:.1f}",
                 "–" if row["seconds"] is None else f"{row['seconds']:,.1f}",
             )
         )
     for name, metrics in comparison["baselines"].items():
-        first, second = (
-            spread({"mean": metrics[metric], "interval": metrics["intervals"].get(metric)}) for metric in (main, other)
-        )
-        rows.append((name, "", first, "", second, "", "", "", ""))
+        rows.append((name, "", with_interval(metrics, main), "", with_interval(metrics, other), "", "", "", ""))
     return tabulate(rows, headers=headings, tablefmt=style, disable_numparse=True)
 
 
-def spread(metric: Mapping[str, Any]) -> str:
-    """Return a mean with its interval.
-
-    Examples
-    --------
-    >>> spread({"mean": 0.5, "interval": [0.4, 0.6]}), spread({"mean": None, "interval": None})
-    ('.500 [.400, .600]', '–')
-    """
-    if metric["mean"] is None or metric["interval"] is None:
-        return number(metric["mean"])
-    low, high = (number(bound) for bound in metric["interval"])
-    return f"{number(metric['mean'])} [{low}, {high}]"
+def _spread(metric: Mapping[str, Any]) -> str:
+    return with_interval({"mean": metric["mean"], "intervals": {"mean": metric["interval"]}}, "mean")
 
 
 def findings(comparison: Mapping[str, Any]) -> list[str]:

@@ -62,7 +62,7 @@ def assemble(
     """
     pending: list[Columns] = []
     n_pending = 0
-    for members in _windows(groups, max(window, 1)):
+    while members := list(islice(groups, max(window, 1))):
         rows = Window(members)
         order = np.arange(len(rows)) if generator is None or window < 1 else generator.permutation(len(rows))
         start = 0
@@ -75,11 +75,6 @@ def assemble(
                 pending, n_pending = [], 0
     if pending:
         yield _joined(pending)
-
-
-def _windows(groups: Iterator[Columns], window: int) -> Iterator[list[Columns]]:
-    while members := list(islice(groups, window)):
-        yield members
 
 
 def _joined(parts: Sequence[Columns]) -> Columns:

@@ -113,17 +113,15 @@ def augment(
         places = (np.arange(n_pitches) - (turns - settings.transpose)[:, None]) % n_pitches
         changed[CHROMA] = np.take_along_axis(changed[CHROMA], places[:, None, :], axis=2)
     for number in range(settings.time_masks or 0):
-        hidden = _spans(changed[MASK], settings.time_share, uniforms(track_ids, 2, *key, 3, number))
+        lengths, draws = changed[MASK].sum(axis=1), uniforms(track_ids, 2, *key, 3, number)
+        hidden = _spans(lengths, np.floor(lengths * settings.time_share), changed[MASK].shape[1], draws)
         for name in (CHROMA, TIMBRE):
             changed[name] = np.where(hidden[:, :, None], mean[name].astype(np.float32), changed[name])
     if settings.coefficient_masks:
         for number, name in enumerate((CHROMA, TIMBRE)):
             width = changed[name].shape[2]
-            draws = uniforms(track_ids, 2, *key, 4, number)
-            length = np.floor(draws[:, 0] * (min(settings.coefficient_masks, width) + 1))
-            start = np.floor(draws[:, 1] * (width - length + 1))
-            place = np.arange(width)
-            hidden = (place >= start[:, None]) & (place < (start + length)[:, None])
+            longest, draws = min(settings.coefficient_masks, width), uniforms(track_ids, 2, *key, 4, number)
+            hidden = _spans(width, longest, width, draws)
             # The padding remains 0.
             hidden = hidden[:, None, :] & (changed[MASK] > 0)[:, :, None]
             changed[name] = np.where(hidden, mean[name].astype(np.float32), changed[name])
@@ -146,12 +144,11 @@ def _crop(inputs: Inputs, share: float, draws: np.ndarray) -> None:
     inputs[MASK] = cropped
 
 
-def _spans(mask: np.ndarray, share: float, draws: np.ndarray) -> np.ndarray:
-    """Return a random span of at most a share of each song, as a mask ``(n, n_segments)``."""
-    lengths = mask.sum(axis=1)
-    length = np.floor(draws[:, 0] * (np.floor(lengths * share) + 1))
+def _spans(lengths: np.ndarray | int, longest: np.ndarray | int, width: int, draws: np.ndarray) -> np.ndarray:
+    """Return random spans of up to `longest` of the first `lengths` places, as a mask ``(n, width)``."""
+    length = np.floor(draws[:, 0] * (longest + 1))
     start = np.floor(draws[:, 1] * (lengths - length + 1))
-    place = np.arange(mask.shape[1])
+    place = np.arange(width)
     return (place >= start[:, None]) & (place < (start + length)[:, None])
 
 
@@ -179,9 +176,11 @@ def mix(
     ``pv + qw`` and its truth ``(pvy + qwz) / (pv + qw)``. Since the loss is linear in the truth, it is then exactly
     the sum of the two weighted losses in these shares.
     """
+    from scipy.stats import beta
+
     partner = np.arange(len(weights)) ^ 1
     partner = np.where(partner < len(weights), partner, np.arange(len(weights)))
-    part = _beta(uniforms(track_ids, 2, *key, 6), alpha)
+    part = beta.ppf(uniforms(track_ids, 1, *key, 6)[:, 0], alpha, alpha)
     part = np.maximum(part, 1 - part)
     part = np.where((weights > 0) & (weights[partner] > 0), part, 1.0)
     own, other = part * weights, (1 - part) * weights[partner]
@@ -196,10 +195,3 @@ def mix(
         mixed[name] = (blend * (present > 0)).astype(np.float32)
     soft = shares[0][:, None] * truth + shares[1][:, None] * truth[partner]
     return mixed, soft.astype(np.float32), together.astype(np.float32)
-
-
-def _beta(draws: np.ndarray, alpha: float) -> np.ndarray:
-    """Return draws from Beta(alpha, alpha), given uniform draws."""
-    from scipy.stats import beta
-
-    return np.asarray(beta.ppf(draws[:, 0], alpha, alpha))

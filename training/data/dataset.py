@@ -47,11 +47,6 @@ class Dataset:
         """Schema of the examples, from the first training file."""
         return self._first_train_file().schema_arrow
 
-    @property
-    def columns(self) -> list[str]:
-        """Names of the columns of the examples."""
-        return list(self.schema.names)
-
     def width(self, column: str) -> int:
         """Return the length of the lists in a column."""
         group = self._first_train_file().read_row_group(0, columns=[column])

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import dataclass
-from queue import Full, Queue
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 
-WAIT = 0.1
-"""Seconds after which a waiting thread checks whether its consumer has closed the generator."""
-
-
-@dataclass(frozen=True)
-class _End:
-    """The last item in the queue."""
-
-    failure: BaseException | None = None
+_END = object()
 
 
 def prefetched(make: Callable[[], Iterator[Item]], ahead: int = 4) -> Iterator[Item]:
@@ -28,37 +18,15 @@ def prefetched(make: Callable[[], Iterator[Item]], ahead: int = 4) -> Iterator[I
     `make` is called in the thread, which ends when the generator is exhausted, fails or is closed. An error of `make`
     or its generator is raised unchanged, after the items before it.
     """
-    queue: Queue[Item | _End] = Queue(max(ahead, 1))
-    closed = threading.Event()
-
-    def put(item: Item | _End) -> None:
-        while not closed.is_set():
-            try:
-                queue.put(item, timeout=WAIT)
-                break
-            except Full:
-                continue
-
-    def work() -> None:
-        failure = None
+    with ThreadPoolExecutor(1, "prefetch") as thread:
+        items = thread.submit(make).result()
+        pending: deque[Future[Any]] = deque(thread.submit(next, items, _END) for _ in range(ahead + 1))
         try:
+            while (item := pending.popleft().result()) is not _END:
+                pending.append(thread.submit(next, items, _END))
+                yield item
+        finally:
+            for future in pending:
+                future.cancel()
             # The thread closes the generator, so that no file remains open when the consumer stops early.
-            with closing(make()) as items:  # type: ignore[type-var]
-                for item in items:
-                    put(item)
-                    if closed.is_set():
-                        break
-        except BaseException as error:
-            failure = error
-        put(_End(failure))
-
-    thread = threading.Thread(target=work, name="prefetch", daemon=True)
-    thread.start()
-    try:
-        while not isinstance(item := queue.get(), _End):
-            yield item
-        if item.failure is not None:
-            raise item.failure
-    finally:
-        closed.set()
-        thread.join()
+            thread.submit(items.close).result()  # type: ignore[attr-defined]

@@ -16,11 +16,15 @@ from training.data.targets.target import CLASSES, LABELS, NUMBERS, Target
 from training.evaluation.baselines import TrainingTruths, artist_mean_scores, stratified_random
 from training.evaluation.bootstrap import Artists, Candidate, Statistic, with_intervals
 from training.evaluation.classification import classification_metrics, classification_statistic
-from training.evaluation.divergence import DivergedError
 from training.evaluation.linear import TRAINING_EXAMPLES, Linear, fit_linear
 from training.evaluation.multilabel import multilabel_metrics, multilabel_statistic
 from training.evaluation.regression import regression_metrics, regression_statistic
 from training.evaluation.song_features import read_columns, read_features
+
+
+class DivergedError(UserError):
+    """A training diverged with these settings; every rank raises it at the same step."""
+
 
 METRICS: dict[str, tuple[Callable[..., dict[str, Any]], Callable[..., Statistic]]] = {
     CLASSES: (classification_metrics, classification_statistic),

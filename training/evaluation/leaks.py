@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.data.predictions import Predictions
+from training.evaluation.baselines import TrainingTruths
+
 
 @dataclass(frozen=True)
 class Leak:
@@ -27,17 +30,12 @@ class Leak:
         )
 
 
-def find_leak(
-    track_ids: np.ndarray, artist_groups: np.ndarray, trained_tracks: np.ndarray, trained_groups: np.ndarray
-) -> Leak:
+def find_leak(examples: Predictions, training: TrainingTruths) -> Leak:
     """Compare evaluated examples with training examples, by track id and by artist group.
 
     Datasets of different catalogues may name the same artist group differently; tracks are compared by id.
     """
-    known = np.isin(artist_groups, trained_groups)
-    return Leak(
-        len(track_ids),
-        int(np.isin(track_ids, trained_tracks).sum()),
-        len(np.unique(artist_groups[known])),
-        int(known.sum()),
-    )
+    known = np.isin(examples.artist_groups, training.artist_groups)
+    same_tracks = int(np.isin(examples.track_ids, training.track_ids).sum())
+    known_artists = len(np.unique(examples.artist_groups[known]))
+    return Leak(len(examples), same_tracks, known_artists, int(known.sum()))

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 
 from msd_spark.core.schemas import Geometry
 from training.data.dataset import Dataset
+from training.data.reading import to_numpy
 from training.data.targets.target import Target
 
 COLUMNS = ("chroma", "timbre", "n_segments", "lyric_vector", "has_lyrics")
@@ -86,13 +86,7 @@ def read_columns(
         table = dataset.read(split, number, names)
         n_read += table.num_rows
         if table.num_rows:
-            yield {name: _array(table[name].combine_chunks()) for name in names}
-
-
-def _array(column: pa.Array) -> np.ndarray:
-    if pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type):
-        return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)
-    return column.to_numpy(zero_copy_only=False)
+            yield {name: to_numpy(table[name]) for name in names}
 
 
 def read_features(

@@ -20,7 +20,7 @@ from training.data.assembly import Columns
 from training.data.dataset import Dataset
 from training.data.reading import INPUT_COLUMNS, read_row_groups
 from training.listening.receptive_field import Fields, ReceptiveField, receptive_fields
-from training.listening.song_times import read_row_times
+from training.listening.song_times import read_row_times, span
 from training.listening.top_segments import TopSegments
 
 BOTH = "segments"
@@ -131,7 +131,7 @@ def responses_table(responses: list[Responses], songs: Columns, geometry: Geomet
             song = int(item.top.songs[number, rank])
             track = str(songs["track_id"][song])
             first, count = item.field.within(int(item.top.places[number, rank]), int(songs["n_segments"][song]))
-            start, end = times[track].span(first, count) if track in times else (None, None)
+            start, end = span(times[track], first, count) if track in times else (None, None)
             patches = {
                 name: songs[name][song].reshape(geometry.segments_shape)[first : first + count].ravel()
                 if item.stream in (name, BOTH)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
@@ -13,34 +12,26 @@ from msd_spark.core.schemas import Geometry
 from msd_spark.core.warehouse import Warehouse
 
 
-class RowTimes(NamedTuple):
-    """Start times of the rows of an example, and the end of the last row.
+def row_times(times: BeatTimes, geometry: Geometry) -> np.ndarray:
+    """Return the start times of an example's rows, and the end of the last: ``(n + 1,)``, in seconds.
 
-    `starts` has shape ``(n,)``, in seconds, and includes rows after the end of the example.
+    The rows are those that `msd_spark.core.features.segment_features` chooses, and rows after the end of the example.
     """
-
-    starts: np.ndarray
-    end: float
-
-    def span(self, first: int, count: int) -> tuple[float, float]:
-        """Return the start and end of rows, in seconds."""
-        after = first + count
-        return float(self.starts[first]), float(self.starts[after] if after < len(self.starts) else self.end)
-
-
-def row_times(times: BeatTimes, geometry: Geometry) -> RowTimes:
-    """Return the times of the rows that `msd_spark.core.features.segment_features` chooses."""
     starts = segments = np.asarray(times.segments_start, float)
     _, _, beat = overlaps(times)
     if geometry.segments == "beats" and len(beat):
         starts = np.asarray(times.beats_start, float)[np.unique(beat)]
     elif geometry.segments == "centre":
         starts = segments[max(0, len(segments) - geometry.n_segments) // 2 :]
-    end = np.nanmax([times.duration, starts[-1]]) if len(starts) else np.nan
-    return RowTimes(starts, float(end))
+    return np.append(starts, np.nanmax([times.duration, starts[-1]]) if len(starts) else np.nan)
 
 
-def read_row_times(warehouse: Warehouse, track_ids: Collection[str], geometry: Geometry) -> dict[str, RowTimes]:
+def span(times: np.ndarray, first: int, count: int) -> tuple[float, float]:
+    """Return the start and end of rows, in seconds, from the result of `row_times`."""
+    return float(times[first]), float(times[min(first + count, len(times) - 1)])
+
+
+def read_row_times(warehouse: Warehouse, track_ids: Collection[str], geometry: Geometry) -> dict[str, np.ndarray]:
     """Return the row times of the tracks that are in ``songs/``."""
     if not (track_ids and warehouse.is_complete("songs")):
         return {}

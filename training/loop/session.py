@@ -75,8 +75,11 @@ def train(
 
     `begin` is the state to resume from, instead of a checkpoint; `commit` is called with the state after every epoch.
     """
+    from msd_spark.core.bootstrap import Bootstrap
+    from training.evaluation.judgement import judge_splits, read_training_truths
     from training.loop.journal import Journal
     from training.loop.trainer import Trainer
+    from training.runs.run_folder import FinishedRun
 
     settings = options.training_settings()
     target = target_of(options.target, dataset)
@@ -107,7 +110,18 @@ def train(
         predictions = {split: predicted for split in splits if (predicted := trainer.predict(split)) is not None}
     if journal is None:
         return None
-    return _evaluated(options, run, dataset, target, ranks.size, trainer.model, history, predictions, journal.copy_to)
+    training = read_training_truths(dataset, target)
+    metrics = judge_splits(
+        dataset,
+        target,
+        predictions,
+        training,
+        baselines=options.baselines,
+        inputs=options.model.inputs,
+        bootstrap=Bootstrap(seed=options.training.seed),
+    )
+    recorded, add_to = recorded_options(options) | {"run": run, "ranks": ranks.size}, journal.copy_to
+    return FinishedRun(run, trainer.model, dataset, target, recorded, history, metrics, predictions, training, add_to)
 
 
 def _fixed_settings(options: TrainOptions, dataset: Dataset, ranks: Ranks) -> dict[str, Any]:
@@ -127,41 +141,11 @@ def build_model(options: TrainOptions, dataset: Dataset, target: Target, dtype_p
     import keras
 
     from training.models.build import MODELS
-    from training.ranks.seeds import seed_weights
 
     keras.config.set_dtype_policy(dtype_policy)
-    seed_weights(options.training.seed)
+    keras.utils.set_random_seed(options.training.seed)
     normalisation = dataset.metadata["normalisation"]
     return MODELS[options.model.name](dataset.geometry, target, normalisation, options.model_settings())
-
-
-def _evaluated(
-    options: TrainOptions,
-    run: str,
-    dataset: Dataset,
-    target: Target,
-    n_ranks: int,
-    model: keras.Model,
-    history: list[dict[str, Any]],
-    predictions: dict[str, Any],
-    add_to: Callable[[str], None],
-) -> FinishedRun:
-    from msd_spark.core.bootstrap import Bootstrap
-    from training.evaluation.judgement import judge_splits, read_training_truths
-    from training.runs.run_folder import FinishedRun
-
-    training = read_training_truths(dataset, target)
-    metrics = judge_splits(
-        dataset,
-        target,
-        predictions,
-        training,
-        baselines=options.baselines,
-        inputs=options.model.inputs,
-        bootstrap=Bootstrap(seed=options.training.seed),
-    )
-    recorded = recorded_options(options) | {"run": run, "ranks": n_ranks}
-    return FinishedRun(run, model, dataset, target, recorded, history, metrics, predictions, training, add_to)
 
 
 def recorded_options(options: TrainOptions) -> dict[str, Any]:

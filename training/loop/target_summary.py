@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from msd_spark.core.errors import UserError
@@ -12,21 +10,12 @@ from training.data.targets.target import Target
 from training.ranks.ranks import Ranks
 
 
-@dataclass(frozen=True)
-class TargetSummary:
-    """Totals of a target over the train split, with the weights of the examples.
+def summarise(dataset: Dataset, target: Target, ranks: Ranks) -> tuple[float, np.ndarray, float]:
+    """Return totals of a target over the train split, read by all ranks, with the weights of the examples.
 
-    `examples` is the total weight of those that have the target. `totals` has shape ``(size,)``, float64: the weight of
-    each class or label, or the sum of each number. `mean_square` is the mean squared length of vectors; 0 for classes.
+    They are the total weight of the examples that have the target; of shape ``(size,)``, float64, the weight of each
+    class or label, or the sum of each number; and the mean squared length of vectors, 0 for classes.
     """
-
-    examples: float
-    totals: np.ndarray
-    mean_square: float
-
-
-def summarise(dataset: Dataset, target: Target, ranks: Ranks) -> TargetSummary:
-    """Read the target's column of the train split, shared among the ranks."""
     sums = np.zeros(target.size + 2)
     for number in range(ranks.rank, len(dataset.rows("train")), ranks.size):
         table = dataset.read("train", number, [target.column, target.presence, "weight"])
@@ -38,4 +27,4 @@ def summarise(dataset: Dataset, target: Target, ranks: Ranks) -> TargetSummary:
             f"none of the {sum(dataset.rows('train')):,} training examples of dataset {dataset.name} has "
             f"{target.content}; {target.remedy}"
         )
-    return TargetSummary(examples, np.array(totals), squares / examples)
+    return examples, np.array(totals), squares / examples

@@ -22,13 +22,12 @@ import tensorflow as tf
 from msd_spark.core.errors import UserError
 from training.data.dataset import Dataset
 from training.data.feed import Feed
-from training.data.plan import RankPlan, plan_epoch
+from training.data.plan import plan_epoch
 from training.data.predictions import Predictions
 from training.data.reading import Batch, Tally, batches
 from training.data.targets.target import Target
 from training.evaluation.deciding import cost_of_epoch
-from training.evaluation.divergence import DivergedError
-from training.evaluation.judgement import check_finite, epoch_metrics
+from training.evaluation.judgement import DivergedError, check_finite, epoch_metrics
 from training.loop.inference import compile_inference, predict_split
 from training.loop.optimizers import make_optimizer
 from training.loop.progress import Progress, is_terminal
@@ -61,10 +60,10 @@ class Trainer:
                 f"use fewer ranks, or run msd-spark dataset --min-files {self.ranks.size}"
             )
         settings = self.settings
-        summary = summarise(self.dataset, self.target, self.ranks)
-        weights = self.target.class_weights(summary.totals, summary.examples, settings.feed.class_weights)
+        examples, totals, mean_square = summarise(self.dataset, self.target, self.ranks)
+        weights = self.target.class_weights(totals, examples, settings.feed.class_weights)
         self.feed = Feed(self.dataset, self.target, settings.feed, weights, settings.seed)
-        self._loss = Loss(self.target, weights, summary.mean_square)
+        self._loss = Loss(self.target, weights, mean_square)
         self.optimizer = make_optimizer(settings.optimizer, settings.schedule.peak(self.ranks.size))
         self.optimizer.build(self.model.trainable_variables)
         self.ranks.share_weights(self.model)
@@ -176,15 +175,6 @@ class Trainer:
             row["validation_loss"] = self._loss.of_predictions(predictions)
         return dict(self.ranks.agree_on(row))
 
-    def _plan(self, epoch: int) -> RankPlan:
-        return plan_epoch(
-            self.dataset.rows("train"),
-            ranks=self.ranks.size,
-            batch=self.settings.batch,
-            seed=self.settings.seed,
-            epoch=epoch,
-        )[self.ranks.rank]
-
     def _run_epoch(
         self,
         begin: TrainingState,
@@ -193,7 +183,9 @@ class Trainer:
         keep_steps: int,
     ) -> float:
         """Train to the end of an epoch; return the weighted mean loss over all ranks."""
-        settings, epoch, plan = self.settings, begin.epoch, self._plan(begin.epoch)
+        settings, epoch, n_ranks = self.settings, begin.epoch, self.ranks.size
+        rows, seed = self.dataset.rows("train"), self.settings.seed
+        plan = plan_epoch(rows, ranks=n_ranks, batch=settings.batch, seed=seed, epoch=epoch)[self.ranks.rank]
         addresses, tally = self.dataset.addresses("train"), Tally()
 
         def read() -> Iterator[Batch]:

@@ -5,34 +5,27 @@ from __future__ import annotations
 import keras
 from keras import layers, ops
 
-from msd_spark.core.model_inputs import MASK
-from msd_spark.core.schemas import Geometry
-from training.data.targets.target import Target
 from training.models.cnn import convolutions
-from training.models.parts import STREAMS, head, make_inputs, normalised
-from training.models.settings import ModelSettings, Normalisation
+from training.models.parts import Streams
+from training.models.settings import ModelSettings
 
 SMALLEST_VARIANCE = 1e-3
 """Added to the variance before the square root, whose gradient is infinite at 0."""
 
 
-def attention(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:
-    """Return a model with convolutions, residual self-attention and attentive pooling.
+def attention(streams: Streams, mask: keras.KerasTensor, settings: ModelSettings) -> list[keras.KerasTensor]:
+    """Return features by convolutions, residual self-attention and attentive pooling.
 
     Chroma and timbre ``(300, 24)`` → convolutions and pooling as in the CNN ``(38, 128)`` → self-attention (A. Vaswani
     et al., "Attention is all you need", 2017) if `settings.heads` is above 0 → mean and standard deviation over time,
     weighted by a learned attention ``(256,)`` (K. Okabe, T. Koshinaka, K. Shinoda, "Attentive statistics pooling for
     deep speaker embedding", 2018) → dense layers.
     """
-    inputs = make_inputs(geometry)
-    pooled = []
-    if settings.uses_audio:
-        both = layers.Concatenate(name="segments")([normalised(inputs, name, normalisation) for name in STREAMS])
-        features, mask = convolutions(both, inputs[MASK], "segments", settings)
-        if settings.heads:
-            features = _self_attention(features, mask, settings)
-        pooled = [_attentive_statistics(features, mask)]
-    return head(inputs, pooled, target, normalisation, settings, "attention")
+    both = layers.Concatenate(name="segments")(list(streams.values()))
+    features, mask = convolutions(both, mask, "segments", settings)
+    if settings.heads:
+        features = _self_attention(features, mask, settings)
+    return [_attentive_statistics(features, mask)]
 
 
 def _self_attention(features: keras.KerasTensor, mask: keras.KerasTensor, settings: ModelSettings) -> keras.KerasTensor:

@@ -7,9 +7,12 @@ the inputs of `msd_spark.core.model_inputs.input_shapes` and a layer named ``emb
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import keras
 
+from msd_spark.core.model_inputs import MASK
 from msd_spark.core.schemas import Geometry
 from training.data.targets.target import Target
 from training.models.attention import attention
@@ -17,13 +20,30 @@ from training.models.cnn import cnn
 from training.models.dense import dense
 from training.models.logistic import logistic
 from training.models.lstm import lstm
+from training.models.parts import STREAMS, Streams, head, make_inputs, normalised
 from training.models.settings import ModelSettings, Normalisation
 
+FEATURES: dict[str, Callable[[Streams, keras.KerasTensor, ModelSettings], list[keras.KerasTensor]]] = {
+    function.__name__: function for function in (attention, cnn, dense, logistic, lstm)
+}
+"""Functions from normalised streams and the mask of the segments to features of a song, by the name in ``--model``."""
+
+
+def build(
+    name: str, geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings
+) -> keras.Model:
+    """Return a model; without audio it has only the lyrics."""
+    inputs = make_inputs(geometry)
+    if name == "logistic":
+        settings = replace(settings, hidden=(), dropout=0.0, embedding_activation="linear")
+    audio: list[keras.KerasTensor] = []
+    if settings.uses_audio:
+        streams = {stream: normalised(inputs, stream, normalisation) for stream in STREAMS}
+        audio = FEATURES[name](streams, inputs[MASK], settings)
+    return head(inputs, audio, target, normalisation, settings, name)
+
+
 MODELS: dict[str, Callable[[Geometry, Target, Normalisation, ModelSettings], keras.Model]] = {
-    "attention": attention,
-    "cnn": cnn,
-    "dense": dense,
-    "logistic": logistic,
-    "lstm": lstm,
+    name: partial(build, name) for name in FEATURES
 }
 """The function that builds each model, by its name in ``--model``."""

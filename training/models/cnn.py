@@ -5,25 +5,18 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from msd_spark.core.model_inputs import MASK
-from msd_spark.core.schemas import Geometry
-from training.data.targets.target import Target
-from training.models.parts import STREAMS, column, head, make_inputs, masked_mean, normalised
-from training.models.settings import ModelSettings, Normalisation
+from training.models.parts import Streams, column, masked_mean
+from training.models.settings import ModelSettings
 
 
-def cnn(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:
-    """Return a 1-D CNN with one stream for chroma and one for timbre.
+def cnn(streams: Streams, mask: keras.KerasTensor, settings: ModelSettings) -> list[keras.KerasTensor]:
+    """Return features by a 1-D CNN with one stream for chroma and one for timbre.
 
     A stream has convolutions with max pooling and a mean over the song's segments: ``(300, 12)`` → ``(75, 128)`` →
     ``(38, 128)`` → ``(19, 256)`` → ``(256,)``. Dense layers combine both streams and the lyric vector.
     """
-    inputs = make_inputs(geometry)
-    streams = []
-    for name in STREAMS if settings.uses_audio else ():
-        features, mask = convolutions(normalised(inputs, name, normalisation), inputs[MASK], name, settings)
-        streams.append(masked_mean(features, mask, f"{name}_mean"))
-    return head(inputs, streams, target, normalisation, settings, "cnn")
+    pooled = {name: convolutions(values, mask, name, settings) for name, values in streams.items()}
+    return [masked_mean(*features_and_mask, f"{name}_mean") for name, features_and_mask in pooled.items()]
 
 
 def convolutions(

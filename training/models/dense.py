@@ -5,17 +5,10 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from msd_spark.core.schemas import Geometry
-from training.data.targets.target import Target
-from training.models.parts import STREAMS, head, make_inputs, normalised
-from training.models.settings import ModelSettings, Normalisation
+from training.models.parts import Streams
+from training.models.settings import ModelSettings
 
 
-def dense(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:
-    """Return dense layers over chroma and timbre, each flattened from ``(300, 12)`` to ``(3600,)``."""
-    inputs = make_inputs(geometry)
-    streams = [
-        layers.Flatten(name=f"{name}_flat")(normalised(inputs, name, normalisation))
-        for name in (STREAMS if settings.uses_audio else ())
-    ]
-    return head(inputs, streams, target, normalisation, settings, "dense")
+def dense(streams: Streams, mask: keras.KerasTensor, settings: ModelSettings) -> list[keras.KerasTensor]:
+    """Return chroma and timbre, each flattened from ``(300, 12)`` to ``(3600,)``."""
+    return [layers.Flatten(name=f"{name}_flat")(values) for name, values in streams.items()]

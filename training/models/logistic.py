@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import keras
 import numpy as np
 from keras import layers, ops
 
-from msd_spark.core.model_inputs import CHROMA, MASK, TIMBRE
-from msd_spark.core.schemas import Geometry
-from training.data.targets.target import Target
-from training.models.parts import column, head, make_inputs, masked_mean, normalised
-from training.models.settings import ModelSettings, Normalisation
+from msd_spark.core.model_inputs import CHROMA, TIMBRE
+from training.models.parts import Streams, column, masked_mean
+from training.models.settings import ModelSettings
 
 
-def logistic(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:
-    """Return a linear model of statistics of chroma and timbre, and of lyrics.
+def logistic(streams: Streams, mask: keras.KerasTensor, settings: ModelSettings) -> list[keras.KerasTensor]:
+    """Return statistics of chroma and timbre, for a linear model of them and of lyrics.
 
-    Its features are the mean (12) and covariance (78) of timbre, the mean of chroma (12) and the lyric vector.
+    With the lyric vector, the features of the model are the mean (12) and covariance (78) of timbre and the mean of
+    chroma (12).
 
     The settings `hidden`, `dropout` and `embedding_activation` do not apply. The embedding is a linear layer of 50
     units, as in all models. With fewer than 50 outputs, two linear layers are equivalent to one, and the scores are
@@ -28,19 +25,9 @@ def logistic(geometry: Geometry, target: Target, normalisation: Normalisation, s
     the identity, which is subtracted. Mean and covariance as features of a song: Mandel and Ellis, "Song-level features
     and support vector machines for music classification", ISMIR 2005.
     """
-    inputs = make_inputs(geometry)
-    summaries = []
-    if settings.uses_audio:
-        mask = inputs[MASK]
-        timbre = normalised(inputs, TIMBRE, normalisation)
-        mean = masked_mean(timbre, mask, "timbre_mean")
-        summaries = [
-            mean,
-            _covariance(timbre, mean, mask),
-            masked_mean(normalised(inputs, CHROMA, normalisation), mask, "chroma_mean"),
-        ]
-    plain = replace(settings, hidden=(), dropout=0.0, embedding_activation="linear")
-    return head(inputs, summaries, target, normalisation, plain, "logistic")
+    mean = masked_mean(streams[TIMBRE], mask, "timbre_mean")
+    covariance = _covariance(streams[TIMBRE], mean, mask)
+    return [mean, covariance, masked_mean(streams[CHROMA], mask, "chroma_mean")]
 
 
 def _covariance(features: keras.KerasTensor, mean: keras.KerasTensor, mask: keras.KerasTensor) -> keras.KerasTensor:

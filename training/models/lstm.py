@@ -5,29 +5,22 @@ from __future__ import annotations
 import keras
 from keras import layers, ops
 
-from msd_spark.core.model_inputs import MASK
-from msd_spark.core.schemas import Geometry
-from training.data.targets.target import Target
-from training.models.parts import STREAMS, head, make_inputs, normalised
-from training.models.settings import ModelSettings, Normalisation
+from training.models.parts import Streams
+from training.models.settings import ModelSettings
 
 
-def lstm(geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings) -> keras.Model:
-    """Return a model with two LSTM layers of 10 units per stream.
+def lstm(streams: Streams, mask: keras.KerasTensor, settings: ModelSettings) -> list[keras.KerasTensor]:
+    """Return features by two LSTM layers of 10 units per stream.
 
     A stream: ``(300, 12)`` → ``(300, 10)`` → ``(300, 10)`` → ``(10,)``, the output at the last segment of the song. The
     layers have no mask: padding follows the song, so the outputs within the song do not depend on it. With a mask,
     cuDNN's fused kernels could not always be used.
     """
-    inputs = make_inputs(geometry)
-    streams = []
-    if settings.uses_audio:
-        mask = inputs[MASK]
-        # 1 only at the last segment, where the mask falls from 1 to 0 or ends.
-        last = mask - ops.pad(mask[:, 1:], ((0, 0), (0, 1)))
-        for name in STREAMS:
-            values = normalised(inputs, name, normalisation)
-            for number, units in enumerate(settings.units, 1):
-                values = layers.LSTM(units, return_sequences=True, name=f"{name}_{number}_lstm")(values)
-            streams.append(layers.Dot(axes=1, name=f"{name}_last")([values, last]))
-    return head(inputs, streams, target, normalisation, settings, "lstm")
+    features = []
+    # 1 only at the last segment, where the mask falls from 1 to 0 or ends.
+    last = mask - ops.pad(mask[:, 1:], ((0, 0), (0, 1)))
+    for name, values in streams.items():
+        for number, units in enumerate(settings.units, 1):
+            values = layers.LSTM(units, return_sequences=True, name=f"{name}_{number}_lstm")(values)
+        features.append(layers.Dot(axes=1, name=f"{name}_last")([values, last]))
+    return features

@@ -13,6 +13,8 @@ from training.data.targets.target import NUMBERS, Target
 from training.models.settings import ModelSettings, Normalisation
 
 Inputs = Mapping[str, keras.KerasTensor]
+Streams = Mapping[str, keras.KerasTensor]
+"""Normalised chroma and timbre by name, each ``(n_segments, 12)``."""
 
 STREAMS = (CHROMA, TIMBRE)
 """The inputs along the segments of a song."""
@@ -68,16 +70,15 @@ def head(
     if settings.uses_lyrics:
         features += [normalised(inputs, LYRIC_VECTOR, normalisation), inputs[HAS_LYRICS]]
     values = layers.Concatenate(name="together")(features) if len(features) > 1 else features[0]
+    penalty = regularizers.L1L2(l1=settings.l1, l2=settings.l2)
     for number, units in enumerate(settings.hidden, 1):
         values = layers.Dropout(settings.dropout, name=f"dropout_{number}")(values)
-        values = layers.Dense(units, activation="relu", kernel_regularizer=penalty(settings), name=f"dense_{number}")(
-            values
-        )
+        values = layers.Dense(units, activation="relu", kernel_regularizer=penalty, name=f"dense_{number}")(values)
     values = layers.Dropout(settings.dropout, name="dropout_embedding")(values)
     embedding = layers.Dense(
         EMBEDDING_SIZE,
         activation=settings.embedding_activation,
-        kernel_regularizer=penalty(settings),
+        kernel_regularizer=penalty,
         name=EMBEDDING_LAYER,
     )(values)
     moments = normalisation.get(target.column) if target.form == NUMBERS else None
@@ -93,8 +94,3 @@ def head(
         )
         scores = restored(scores)
     return keras.Model(dict(inputs), scores, name=name)
-
-
-def penalty(settings: ModelSettings) -> regularizers.Regularizer:
-    """Return the penalty on a dense layer's weights."""
-    return regularizers.L1L2(l1=settings.l1, l2=settings.l2)

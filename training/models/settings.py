@@ -73,10 +73,7 @@ self-attention of 4 heads and no masks, 0.90 and 0.82 with masks, 0.88 and 0.81 
 
 DEFAULTS: dict[str, ModelSettings] = {
     "attention": ATTENTION,
-    "cnn": ModelSettings(),
-    "dense": ModelSettings(),
-    "logistic": ModelSettings(),
-    "lstm": ModelSettings(),
+    **dict.fromkeys(("cnn", "dense", "logistic", "lstm"), ModelSettings()),
 }
 """Default settings of each model, by its name in ``--model``."""
 

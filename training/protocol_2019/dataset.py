@@ -42,7 +42,8 @@ def protocol_dataset(source: Dataset, rule: Protocol2019) -> str:
             f"--protocol 2019 needs unknown artists in the test split, but dataset {source.name} is not split by "
             "artist; run msd-spark dataset --split artist"
         )
-    fingerprint = _fingerprint(source, rule)
+    made_of = json.dumps({"source": source.metadata["fingerprint"], "protocol": asdict(rule)}, sort_keys=True)
+    fingerprint = hashlib.sha256(made_of.encode()).hexdigest()[:32]
     if warehouse.is_complete("dataset", name):
         before = warehouse.read_json("dataset", name, DATASET_FILE)
         if before["fingerprint"] == fingerprint:
@@ -76,11 +77,6 @@ def protocol_dataset(source: Dataset, rule: Protocol2019) -> str:
     }
     _write(source, name, chosen, metadata)
     return name
-
-
-def _fingerprint(source: Dataset, rule: Protocol2019) -> str:
-    content = json.dumps({"source": source.metadata["fingerprint"], "protocol": asdict(rule)}, sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 def _leak(source: Dataset, drawn: Drawn, n_tracks: int) -> dict[str, Any]:

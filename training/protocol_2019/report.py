@@ -26,7 +26,7 @@ ORIGINAL = (
 HEADS = ("result", "reliable", "accuracy", "macro F1", "examples", "reason")
 
 OTHER_RUNS = 3
-"""Number of ordinary runs to list, in order of name."""
+"""Maximum number of ordinary runs to list, in order of name."""
 
 
 def protocol_rows(
@@ -34,14 +34,14 @@ def protocol_rows(
 ) -> list[dict[str, Any]]:
     """Return the rows of the table of a run, with the columns `HEADS`.
 
+    The run is followed by ordinary runs of the same model on the source dataset, and by the original's results.
     `dataset` is the metadata of the protocol's dataset; `run` has ``model``, ``inputs``, ``metrics`` and ``training``,
     the run's `TrainingTruths`; `predictions` are by split.
     """
     protocol, model, training = dataset["protocol"], run["model"], run["training"]
     shares = {}
     for split in (HELD_OUT, ARTIST_DISJOINT):
-        with_genre = predictions[split].judged()
-        leak = find_leak(with_genre.track_ids, with_genre.artist_groups, training.track_ids, training.artist_groups)
+        leak = find_leak(predictions[split].judged(), training)
         shares[split] = leak.examples_of_known_artists / max(leak.examples, 1)
     copies = protocol["validation_rows_trained_on"] / max(dataset["rows"][VALIDATION], 1)
     held_out, apart = f"{shares[HELD_OUT]:.0%}", f"{shares[ARTIST_DISJOINT]:.0%}"
@@ -62,9 +62,18 @@ def protocol_rows(
         _row(f"{model}, 2019: {result}", reliable, run["metrics"][split]["model"], reason)
         for split, (result, reliable, reason) in splits.items()
     ]
-    for name, metrics in own_runs(warehouse, protocol["source"], model, run["inputs"]):
-        reason = "split by artist; nothing is resampled across splits"
-        rows.append(_row(f"{model}: test split of run {name}", "yes", metrics, reason))
+    reason, n_rows = "split by artist; nothing is resampled across splits", len(rows) + OTHER_RUNS
+    for name in sorted(finished_runs(warehouse)):
+        metadata = warehouse.read_json(RUNS, name, METADATA)
+        arguments = metadata["arguments"]
+        if (
+            len(rows) < n_rows
+            and metadata["dataset"]["fingerprint"] == protocol["source"]["fingerprint"]
+            and metadata["target"]["name"] == Genre.name
+            and (arguments.get("model"), arguments.get("inputs")) == (model, run["inputs"])
+            and (test := warehouse.read_json(*run_file(warehouse, name, METRICS)).get("test"))
+        ):
+            rows.append(_row(f"{model}: test split of run {name}", "yes", test["model"], reason))
     for original, accuracy, split in ORIGINAL:
         reliable, reason = (
             ("partly", "no training tracks, but training artists")
@@ -79,27 +88,6 @@ def protocol_rows(
 def _row(result: str, reliable: str, metrics: Mapping[str, Any], reason: str) -> dict[str, Any]:
     values = (with_interval(metrics, "accuracy"), with_interval(metrics, "macro_f1"), f"{metrics['examples']:,}")
     return dict(zip(HEADS, (result, reliable, *values, reason), strict=True))
-
-
-def own_runs(
-    warehouse: Warehouse, source: Mapping[str, str], model: str, inputs: str
-) -> list[tuple[str, dict[str, Any]]]:
-    """Return test metrics of ordinary runs of the same model on the source dataset, by run.
-
-    `source` has the ``name`` and ``fingerprint`` of the dataset.
-    """
-    runs: list[tuple[str, dict[str, Any]]] = []
-    for name in sorted(finished_runs(warehouse)):
-        metadata = warehouse.read_json(RUNS, name, METADATA)
-        arguments = metadata["arguments"]
-        if (
-            metadata["dataset"]["fingerprint"] == source["fingerprint"]
-            and metadata["target"]["name"] == Genre.name
-            and (arguments.get("model"), arguments.get("inputs")) == (model, inputs)
-            and (test := warehouse.read_json(*run_file(warehouse, name, METRICS)).get("test"))
-        ):
-            runs.append((name, test["model"]))
-    return runs[:OTHER_RUNS]
 
 
 def protocol_table(rows: list[dict[str, Any]], dataset: Mapping[str, Any]) -> str:

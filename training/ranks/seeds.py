@@ -1,14 +1,9 @@
-"""Random seeds of weights and dropout."""
+"""Random seeds of dropout."""
 
 from __future__ import annotations
 
 import keras
 import numpy as np
-
-
-def seed_weights(seed: int) -> None:
-    """Seed the initial weights of the next model."""
-    keras.utils.set_random_seed(seed)
 
 
 def drawing_states(model: keras.Model) -> list[keras.Variable]:

@@ -75,7 +75,8 @@ def write_run(warehouse: Warehouse, run: FinishedRun) -> None:
             f"predictions/{split}.parquet": predictions_table(predicted, run.target)
             for split, predicted in run.predictions.items()
         }
-        tables[TRAINING_EXAMPLES] = _training_table(run.training)
+        ids = {"track_id": run.training.track_ids.tolist(), "artist_group": run.training.artist_groups.tolist()}
+        tables[TRAINING_EXAMPLES] = pa.table({**ids, "class": run.training.classes})
         warehouse.make_folder(f"{folder.path}/predictions")
         for file, table in tables.items():
             pq.write_table(table, f"{folder.path}/{file}", filesystem=warehouse.filesystem, compression="zstd")
@@ -114,16 +115,6 @@ def _metadata(run: FinishedRun) -> dict[str, Any]:
             package: version(package) for package in (tensorflow_package(), "keras", "horovod", "numpy", "scikit-learn")
         },
     }
-
-
-def _training_table(training: TrainingTruths) -> pa.Table:
-    return pa.table(
-        {
-            "track_id": pa.array(training.track_ids.tolist()),
-            "artist_group": pa.array(training.artist_groups.tolist()),
-            "class": pa.array(training.classes),
-        }
-    )
 
 
 def read_model(warehouse: Warehouse, run: str) -> keras.Model:

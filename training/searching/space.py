@@ -92,8 +92,3 @@ def with_choice(options: TrainOptions, chosen: Mapping[str, Any]) -> TrainOption
         optimizer=replace(training.optimizer, name=chosen["optimizer"]),
     )
     return replace(options, model=model, training=training)
-
-
-def choice_text(chosen: Mapping[str, Any]) -> str:
-    """Return the choice of a trial as typed on a command line."""
-    return " ".join(f"--{name} {value}" for name, value in chosen.items())

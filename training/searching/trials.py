@@ -11,13 +11,13 @@ from msd_spark.core.errors import UserError
 from training.data.dataset import Dataset
 from training.data.targets import target_of
 from training.evaluation.deciding import cost_of_epoch
-from training.evaluation.divergence import DivergedError
+from training.evaluation.judgement import DivergedError
 from training.loop.session import build_model, forget_models
 from training.loop.state import TrainingState
 from training.loop.trainer import Trainer
 from training.ranks.ranks import Ranks
 from training.searching.options import SearchOptions
-from training.searching.space import choice_text, with_choice
+from training.searching.space import with_choice
 from training.searching.study import Study
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def run_trials(study: Study | None, dataset: Dataset, options: SearchOptions, ra
             late = options.timeout is not None and time.monotonic() - started >= options.timeout
             if number < options.trials and not late:
                 trial, chosen = study.ask()
-                print(f"\n[{number + 1}/{options.trials}] {choice_text(chosen)}", file=sys.stderr, flush=True)
+                words = " ".join(f"--{name} {value}" for name, value in chosen.items())
+                print(f"\n[{number + 1}/{options.trials}] {words}", file=sys.stderr, flush=True)
         chosen = ranks.agree_on(chosen)
         if chosen is None:
             return

@@ -79,7 +79,7 @@ def users_data(listeners: Listeners, refer: Callable[[int], int]) -> list[dict[s
                 "played": [[refer(int(row.indices[at])), int(row.data[at])] for at in most],
                 "als": [refer(track) for track in als[:LENGTH]],
                 "content": [refer(track) for track in content[:LENGTH]],
-                "mixed": [[refer(entry.item), *entry.ranks] for entry in fuse([als, content], LENGTH)],
+                "mixed": [[refer(track), *ranks] for track, ranks in fuse([als, content], LENGTH)],
             }
         )
     return users

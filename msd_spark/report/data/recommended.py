@@ -19,7 +19,7 @@ from msd_spark.report.data.listeners import DEPTH, LENGTH, Listeners, unit_rows,
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.scripts import packed, packed_rows
 from msd_spark.report.settings import ReportSettings
-from msd_spark.report.tables import is_null
+from msd_spark.report.tables import rows_of
 
 PLAYS = "plays"
 
@@ -102,7 +102,4 @@ def names_of(sources: Sources, track_ids: list[str]) -> list[list[str | None]]:
         return [[track, None, None] for track in track_ids]
     rows = sources.rows(pc.field("track_id").isin(track_ids), ["track_id", "artist_name", "title"], "songs")
     names = rows.drop_duplicates("track_id").set_index("track_id").reindex(track_ids)
-    return [
-        [track, *(None if is_null(value) else str(value) for value in values)]
-        for track, values in zip(track_ids, names.itertuples(index=False), strict=True)
-    ]
+    return [[track, *row] for track, row in zip(track_ids, rows_of(names, ["artist_name", "title"]), strict=True)]

@@ -100,7 +100,4 @@ class Sources:
 
     def named(self, folder: str, file: str) -> list[str]:
         """Return the sorted names of the subfolders of a folder that have a file."""
-        prefix, suffix = self.warehouse.path(folder) + "/", f"/{file}"
-        inner = (info.path.removeprefix(prefix) for info in self.warehouse.list_files(self.warehouse.path(folder)))
-        names = (path.removesuffix(suffix) for path in inner if path.endswith(suffix))
-        return sorted(name for name in names if "/" not in name and not name.startswith("_"))
+        return [name for name in self.warehouse.folders(folder) if self.warehouse.exists(folder, name, file)]

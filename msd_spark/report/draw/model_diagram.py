@@ -120,21 +120,17 @@ def diagram(layers: list[Layer]) -> Markup:
     by_row = [[layer for layer in layers if rows[layer.name] == row] for row in sorted(set(rows.values()))]
     size = max(map(len, by_row)) * (WIDTH + GAP_X) + GAP_X, len(by_row) * (HEIGHT + GAP_Y) + GAP_Y
     places: dict[str, tuple[float, float]] = {}
+
+    def middle(layer: Layer) -> float:
+        """Return the mean position of a layer's inputs."""
+        above = [places[source][0] for source in layer.inputs if source in places]
+        return sum(above) / len(above) if above else float("inf")
+
     for number, row in enumerate(by_row):
         left = (size[0] - len(row) * (WIDTH + GAP_X) + GAP_X) / 2
-        for place, layer in enumerate(_ordered(row, places)):
+        for place, layer in enumerate(sorted(row, key=middle)):
             places[layer.name] = (left + place * (WIDTH + GAP_X), GAP_Y / 2 + number * (HEIGHT + GAP_Y))
     wires = [(places[source], places[layer.name]) for layer in layers for source in layer.inputs]
     template = jinja2.Environment(autoescape=True).from_string(SVG)
     svg = template.render(layers=layers, places=places, wires=wires, size=size, width=WIDTH, height=HEIGHT)
     return Markup(svg)
-
-
-def _ordered(row: list[Layer], places: Mapping[str, tuple[float, float]]) -> list[Layer]:
-    """Sort the layers of a row by the mean position of their inputs."""
-
-    def middle(layer: Layer) -> float:
-        above = [places[source][0] for source in layer.inputs if source in places]
-        return sum(above) / len(above) if above else float("inf")
-
-    return sorted(row, key=middle)

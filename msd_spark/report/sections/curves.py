@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import precision_recall_curve
+from sklearn.preprocessing import MultiLabelBinarizer
 
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Line, curves
@@ -31,13 +32,16 @@ def precision_recall_section(sources: Sources) -> Section:
     lines = precision_recall_curves(*truth(predictions, class_names), class_names)
     if not lines:
         raise NoContentError(f"no class has an example in {split}")
-    by_class = by_class_of(sources.metrics[split]["model"])
+    names = {}
+    for name, metrics in by_class_of(sources.metrics[split]["model"]).items():
+        value = metrics.get("average_precision", metrics.get("pr_auc"))
+        names[name] = name if value is None else f"{name} ({value:.2f})"
     chart = curves(
         "precision_recall",
         f"Precision against recall, {split} split, one class against all others",
         "recall",
         "precision",
-        [Line(_with_average(line.name, by_class), line.x, line.y) for line in lines],
+        [Line(names.get(line.name, line.name), line.x, line.y) for line in lines],
         unit_y=True,
         steps=True,
     )
@@ -52,11 +56,8 @@ def precision_recall_section(sources: Sources) -> Section:
 def truth(predictions: pd.DataFrame, class_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return labels, bool, and probabilities of labelled examples, shape ``(n, classes)`` each."""
     labelled = predictions[predictions["true"].notna()]
-    numbers = {name: number for number, name in enumerate(class_names)}
-    true = np.zeros((len(labelled), len(class_names)), bool)
-    for row, value in enumerate(labelled["true"]):
-        names = [value] if isinstance(value, str) else list(value)
-        true[row, [numbers[name] for name in names]] = True
+    names = [[value] if isinstance(value, str) else list(value) for value in labelled["true"]]
+    true = MultiLabelBinarizer(classes=class_names).fit_transform(names).astype(bool)
     probabilities = np.array(labelled["probabilities"].tolist(), np.float64).reshape(-1, len(class_names))
     return true, probabilities
 
@@ -76,21 +77,9 @@ def precision_recall_curves(true: np.ndarray, probabilities: np.ndarray, class_n
     for number in largest:
         if not support[number]:
             continue
-        order = np.argsort(-probabilities[:, number], kind="stable")
-        scores = probabilities[order, number]
-        ends = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))  # examples of equal score come together
-        hits = np.cumsum(true[order, number])[ends]
-        recall, first = np.unique(hits / support[number], return_index=True)
-        precision = (hits / (ends + 1))[first]
-        if recall[0] == 0:  # the highest scores belong to other classes
-            recall, precision = recall[1:], precision[1:]
-        x, y = np.concatenate([[0.0], recall]), np.append(precision, precision[-1])
+        precision, recall, _ = precision_recall_curve(true[:, number], probabilities[:, number])
+        x, first = np.unique(recall[::-1], return_index=True)
+        y = precision[::-1][[*first[1:], first[-1]]]  # the precision at recall 0 is a convention
         places = np.unique(np.linspace(0, len(x) - 1, min(len(x), MOST_POINTS)).round().astype(int))
         lines.append(Line(class_names[number], x[places].round(4).tolist(), y[places].round(4).tolist()))
     return lines
-
-
-def _with_average(name: str, by_class: Mapping[str, Any]) -> str:
-    metrics = by_class.get(name, {})
-    value = metrics.get("average_precision", metrics.get("pr_auc"))
-    return name if value is None else f"{name} ({value:.2f})"

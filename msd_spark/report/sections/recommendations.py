@@ -17,6 +17,7 @@ from msd_spark.report.data.recommended import missing_table, names_of
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import intervals
 from msd_spark.report.section import NoContentError, Section
+from msd_spark.report.sections.results import readable
 from msd_spark.report.sections.space import shared_traits
 from msd_spark.report.tables import Table
 
@@ -25,8 +26,6 @@ FILLED = "recommend"
 
 SONGS, NEIGHBOURS_EACH = 8, 5
 """Songs of the table of neighbours, and neighbours of each."""
-
-READABLE = {"ndcg": "NDCG", "map": "mAP", "recall": "Recall"}
 
 
 def recommendations_section(sources: Sources) -> Section:
@@ -72,18 +71,6 @@ def _evaluation_note(evaluation: Mapping[str, Any]) -> str:
     if ratio is None:
         return f"{text} The NDCG@100 of popularity is 0, so there is no ratio to ALS."
     return f"{text} NDCG@100 of ALS is {ratio:.2f} [{low:.2f}, {high:.2f}] times that of popularity."
-
-
-def readable(metric: str) -> str:
-    """Return the name of a ranking metric for readers.
-
-    Examples
-    --------
-    >>> readable("ndcg@100"), readable("recall@20")
-    ('NDCG@100', 'Recall@20')
-    """
-    name, _, places = metric.partition("@")
-    return f"{READABLE.get(name, name)}@{places}"
 
 
 def recommenders_table(title: str, recommenders: Mapping[str, Mapping[str, Any]], metrics: Sequence[str]) -> Table:

@@ -23,6 +23,10 @@ METRICS = (
 OF_CLASSES = ("support", "precision", "recall", "f1", "average_precision", "roc_auc", "mean_squared_error", "r2")
 UNBOUNDED = {"log_loss", "mean_squared_error"}
 MODEL = "model"
+READABLE = {
+    "roc auc": "ROC-AUC", "pr auc": "PR-AUC", " f1": " F1", "r2": "R²", "ndcg@": "NDCG@", "map@": "mAP@",
+    "recall@": "Recall@",
+}  # fmt: skip
 HEADLINES = {"tags": ("macro_roc_auc", "macro_pr_auc"), "factors": ("cosine", "r2")}
 """Key metrics by target; accuracy and macro F1 for others."""
 
@@ -37,11 +41,13 @@ def readable(name: str) -> str:
 
     Examples
     --------
-    >>> readable("macro_roc_auc"), readable("f1")
-    ('macro ROC-AUC', 'F1')
+    >>> readable("macro_roc_auc"), readable("f1"), readable("ndcg@100")
+    ('macro ROC-AUC', 'F1', 'NDCG@100')
     """
-    text = f" {name}".replace("_", " ").replace("roc auc", "ROC-AUC").replace("pr auc", "PR-AUC")
-    return text.replace(" f1", " F1").replace("r2", "R²").strip()
+    text = f" {name}".replace("_", " ")
+    for part, shown in READABLE.items():
+        text = text.replace(part, shown)
+    return text.strip()
 
 
 def final_split(metrics: Mapping[str, Any]) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from msd_spark.neighbours.settings import QUALITY_FILE, SEARCH_FILE, TABLE
 from msd_spark.report.data.sources import Sources
-from msd_spark.report.draw.charts import Chart, intervals
+from msd_spark.report.draw.charts import intervals
 from msd_spark.report.section import NoContentError, Section
 from msd_spark.report.tables import Table
 
@@ -35,7 +35,13 @@ def space_section(sources: Sources) -> Section:
             rows.append((f"linear probe: {trait}", _first(probe, "measure"), *values))
     heads = ("evaluation", "measure", *SPACES.values(), "chance")
     table = Table("embedding_quality", "Neighbours, clusters and linear probes", heads, tuple(rows))
-    return Section((text,), tuple(shared_chart(shared)), (table,))
+    known = {name: values for name, values in shared.items() if values[0] is not None}
+    series = {
+        name: [(values[place], None, None) for values in known.values()]
+        for place, name in enumerate([*SPACES.values(), "chance"])
+    }
+    chart = intervals("neighbours_share", "Share of neighbours with the same …", "share", tuple(known), series)
+    return Section((text,), (chart,) if known else (), (table,))
 
 
 def shared_traits(quality: Mapping[str, Any]) -> dict[str, tuple[Any, Any, Any]]:
@@ -45,18 +51,6 @@ def shared_traits(quality: Mapping[str, Any]) -> dict[str, tuple[Any, Any, Any]]
         for kind, by_trait in quality["neighbours_that_share"].items()
         for trait, shares in by_trait.items()
     }
-
-
-def shared_chart(shared: Mapping[str, tuple[Any, Any, Any]]) -> list[Chart]:
-    """Return a chart of shared traits; none if no trait is known."""
-    known = {name: values for name, values in shared.items() if values[0] is not None}
-    if not known:
-        return []
-    series = {
-        name: [(values[place], None, None) for values in known.values()]
-        for place, name in enumerate([*SPACES.values(), "chance"])
-    }
-    return [intervals("neighbours_share", "Share of neighbours with the same …", "share", tuple(known), series)]
 
 
 def _values(spaces: Mapping[str, Any], key: str) -> tuple[Any, Any]:

@@ -8,76 +8,31 @@ from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 
 import numpy as np
 from isal import isal_zlib
 
-from msd_spark.songfile.direct.structure import UNDEFINED, Unfamiliar
+from msd_spark.songfile.direct.structure import UNDEFINED, Unfamiliar, want
 
 MOST_CHUNKS = 64
 """Entries per B-tree node of chunks: twice the rank implied by superblock 0. More chunks need a second level."""
 
 
-@dataclass(frozen=True)
-class _Leaf:
-    """Layout and expected content of the B-tree leaf of a dataset with a given number of chunks.
-
-    Attributes
-    ----------
-    size : int
-        Bytes of the node, including unused entries, which HDF5 reads too.
-    chunk_bytes : int
-        Bytes of an inflated chunk.
-    entries, end : slice
-        Of the fields: the chunks, and the offsets of the key after the last one.
-    stride : int
-        Fields per chunk: size, filter mask, one offset per dimension, address.
-    head : tuple
-        Signature, kind, level, number of chunks and neighbours.
-    filters : tuple of int
-        Filter masks: every chunk has all filters.
-    rows, zeros : tuple of int
-        Offsets of the chunks in the first and in any other dimension.
-    ends : frozenset of tuple
-        Valid offsets of the key after the last chunk: beyond that chunk, in any dimension. HDF5 finds no chunk beyond
-        that key.
-    """
-
-    size: int
-    chunk_bytes: int
-    fields: struct.Struct
-    entries: slice
-    end: slice
-    stride: int
-    head: tuple
-    filters: tuple[int, ...]
-    rows: tuple[int, ...]
-    zeros: tuple[int, ...]
-    ends: frozenset[tuple[int, ...]]
-
-
 @lru_cache(maxsize=1024)
-def _leaf(count: int, chunk_rows: int, rest: tuple[int, ...]) -> _Leaf:
-    rank = 1 + len(rest)
-    key = f"II{rank}Q"
+def _layout(count: int, chunk_rows: int, rest: tuple[int, ...]) -> tuple[struct.Struct, tuple[int, ...], frozenset]:
+    """Return the layout of a B-tree leaf of `count` chunks, and its expected content.
+
+    Per chunk, the fields are size, filter mask, one offset per dimension, and address. The results are the struct of
+    the fields, the chunks' offsets in the first dimension, and the valid offsets of the key after the last chunk:
+    beyond that chunk, in any dimension. HDF5 finds no chunk beyond that key.
+    """
+    key = f"II{1 + len(rest)}Q"
     last = ((count - 1) * chunk_rows, *(0 for _ in rest))
     ends = product((last[0], count * chunk_rows), *((0, size) for size in rest))
-    return _Leaf(
-        size=24 + MOST_CHUNKS * (16 + 8 * rank) + 8 + 8 * rank,
-        chunk_bytes=math.prod((chunk_rows, *rest)),
-        fields=struct.Struct("<4sBBHQQ" + (key + "Q") * count + key),
-        entries=slice(6, -2 - rank),
-        end=slice(-rank, None),
-        stride=3 + rank,
-        head=(b"TREE", 1, 0, count, UNDEFINED, UNDEFINED),
-        filters=(0,) * count,
-        rows=tuple(chunk_rows * number for number in range(count)),
-        zeros=(0,) * count,
-        ends=frozenset(end for end in ends if end > last),
-    )
+    fields = struct.Struct("<4sBBHQQ" + (key + "Q") * count + key)
+    return fields, tuple(range(0, count * chunk_rows, chunk_rows)), frozenset(end for end in ends if end > last)
 
 
 def read_chunks(view: memoryview, at: int, count: int, chunk_rows: int, rest: tuple[int, ...]) -> list[bytes]:
@@ -94,39 +49,40 @@ def read_chunks(view: memoryview, at: int, count: int, chunk_rows: int, rest: tu
     rest : tuple of int
         The chunk's other dimensions, and the bytes per element.
     """
-    if count > MOST_CHUNKS:
-        raise Unfamiliar("more chunks than a leaf has")
-    leaf = _leaf(count, chunk_rows, rest)
-    if at + leaf.size > len(view):
-        raise Unfamiliar("an index outside the file")
-    fields = leaf.fields.unpack_from(view, at)
-    entries, stride = fields[leaf.entries], leaf.stride
-    if fields[:6] != leaf.head or entries[1::stride] != leaf.filters or entries[2::stride] != leaf.rows:
-        raise Unfamiliar("an unusual index of chunks")
-    if entries[3::stride] != leaf.zeros or entries[stride - 2 :: stride] != leaf.zeros:  # the same one, or both
-        raise Unfamiliar("chunks with unusual offsets")
-    if fields[leaf.end] not in leaf.ends:
-        raise Unfamiliar("an index of chunks with an unusual end")
+    want(count <= MOST_CHUNKS, "more chunks than a leaf has")
+    layout, rows, ends = _layout(count, chunk_rows, rest)
+    rank = 1 + len(rest)
+    # HDF5 reads the whole node, including its unused entries.
+    want(at + 24 + MOST_CHUNKS * (16 + 8 * rank) + 8 + 8 * rank <= len(view), "an index outside the file")
+    fields = layout.unpack_from(view, at)
+    entries, stride = fields[6 : -2 - rank], 3 + rank
+    want(
+        fields[:6] == (b"TREE", 1, 0, count, UNDEFINED, UNDEFINED)
+        and not any(entries[1::stride])  # every chunk has all filters
+        and entries[2::stride] == rows,
+        "an unusual index of chunks",
+    )
+    for place in range(3, stride - 1):
+        want(not any(entries[place::stride]), "chunks with unusual offsets")
+    want(fields[-rank:] in ends, "an index of chunks with an unusual end")
+    chunk_bytes = math.prod((chunk_rows, *rest))
     chunks = []
     for size, address in zip(entries[::stride], entries[stride - 1 :: stride], strict=True):
         stored = view[address : address + size]
-        if len(stored) != size:
-            raise Unfamiliar("a chunk outside the file")
-        chunks.append(inflate(stored, leaf.chunk_bytes))
+        want(len(stored) == size, "a chunk outside the file")
+        chunks.append(inflate(stored, chunk_bytes))
     return chunks
 
 
 def inflate(stored: memoryview, size: int) -> bytes:
     """Inflate a chunk; raise `Unfamiliar` if it is not a valid zlib stream of `size` bytes."""
     # Deflate expands at most a thousandfold, so the bound on the stored size bounds memory.
-    if len(stored) > 2 * size + 1024:
-        raise Unfamiliar("a chunk with too many stored bytes")
+    want(len(stored) <= 2 * size + 1024, "a chunk with too many stored bytes")
     try:
         values = isal_zlib.decompress(stored, 15, size)
     except (isal_zlib.IsalError, ValueError) as error:  # type: ignore[misc]  # the stub declares an instance
         raise Unfamiliar(str(error)) from None
-    if len(values) != size:
-        raise Unfamiliar("a chunk of another size")
+    want(len(values) == size, "a chunk of another size")
     return values
 
 
@@ -167,8 +123,3 @@ def unshuffle_bytes(chunks: list[bytes], size: int, rows: int, width: int) -> by
         parts.append(planes.T.tobytes())
         rows -= planes.shape[1]
     return b"".join(parts)
-
-
-def first_row(chunk: bytes, chunk_rows: int) -> bytes:
-    """Return the bytes of a chunk's first row."""
-    return chunk[::chunk_rows]

@@ -11,7 +11,7 @@ import numpy as np
 
 from msd_spark.core.schemas import ARRAY_COLUMNS, POINTER_PREFIX, SENTINELS
 from msd_spark.core.song_layout import ARRAYS, TABLES, Array, Table
-from msd_spark.songfile.direct.chunks import first_row, read_chunks, string_width, unshuffle_bytes, unshuffle_doubles
+from msd_spark.songfile.direct.chunks import read_chunks, string_width, unshuffle_bytes, unshuffle_doubles
 from msd_spark.songfile.direct.skeleton import ITEMS, Skeleton, element_type, row_shape
 from msd_spark.songfile.direct.structure import Unfamiliar
 from msd_spark.songfile.song import Song, text
@@ -52,10 +52,18 @@ def read_directly(image: bytes, skeleton: Skeleton, lengths: list[int], indices:
     """
     if lengths[:_TABLES] != [1] * _TABLES:
         raise Unfamiliar("not one song")
-    chunks = _inflated_chunks(image, skeleton.chunk_rows, lengths, indices)
+    counts = [-(-length // rows) for length, rows in zip(lengths, skeleton.chunk_rows, strict=True)]
+    sizes = [rows * size for rows, size in zip(skeleton.chunk_rows, _ROW_BYTES, strict=True)]
+    if sum(count * size for count, size in zip(counts, sizes, strict=True)) > MAX_INFLATED_BYTES:
+        raise Unfamiliar("a song of implausible size")
+    view = memoryview(image)
+    chunks = [
+        read_chunks(view, index, count, rows, rest) if count else []
+        for index, count, rows, rest in zip(indices, counts, skeleton.chunk_rows, _RESTS, strict=True)
+    ]
     song: Song = {}
     for (fields, columns), chunk, chunk_rows in zip(_ROWS, chunks[:_TABLES], skeleton.chunk_rows, strict=False):
-        values = fields.unpack(first_row(chunk[0], chunk_rows))
+        values = fields.unpack(chunk[0][::chunk_rows])  # the first row of shuffled bytes
         for place, name, is_text, unknown in columns:
             value = values[place]
             if is_text:
@@ -66,21 +74,6 @@ def read_directly(image: bytes, skeleton: Skeleton, lengths: list[int], indices:
         song.update(_arrays(chunks[_TABLES:], lengths[_TABLES:]))
     song["n_segments"] = len(song["segments_start"])
     return song
-
-
-def _inflated_chunks(
-    image: bytes, chunk_rows: tuple[int, ...], lengths: list[int], indices: list[int]
-) -> list[list[bytes]]:
-    """Return the inflated chunks of each dataset."""
-    counts = [-(-length // rows) for length, rows in zip(lengths, chunk_rows, strict=True)]
-    sizes = [rows * size for rows, size in zip(chunk_rows, _ROW_BYTES, strict=True)]
-    if sum(count * size for count, size in zip(counts, sizes, strict=True)) > MAX_INFLATED_BYTES:
-        raise Unfamiliar("a song of implausible size")
-    view = memoryview(image)
-    return [
-        read_chunks(view, index, count, rows, rest) if count else []
-        for index, count, rows, rest in zip(indices, counts, chunk_rows, _RESTS, strict=True)
-    ]
 
 
 def _arrays(chunks: list[list[bytes]], lengths: list[int]) -> dict[str, np.ndarray]:

@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 
 import numpy as np
+from h5py import h5t
 
 from msd_spark.core.song_layout import ARRAYS, GROUPS, TABLES, Array, Table
 from msd_spark.songfile.direct.structure import (
@@ -24,6 +25,7 @@ from msd_spark.songfile.direct.structure import (
     walk_group,
     walk_header,
     walk_root,
+    want,
 )
 
 ITEMS: tuple[Table | Array, ...] = (*TABLES, *ARRAYS)
@@ -97,8 +99,7 @@ def find_skeleton(image: bytes) -> Skeleton:
 
 def _skeleton(walk: Walk, slots: list[slice], flags: list[int], chunk_rows: tuple[int, ...]) -> Skeleton:
     size = -(-max(span.stop for span in walk.fixed) // 8) * 8
-    if not size <= min(MAX_STRUCTURE_BYTES, len(walk.image)):
-        raise Unfamiliar("structures far into the file")
+    want(size <= min(MAX_STRUCTURE_BYTES, len(walk.image)), "structures far into the file")
     mask = np.zeros(size, np.uint8)
     for span in walk.fixed:
         mask[span] = 0xFF
@@ -130,8 +131,7 @@ def _name(item: Table | Array) -> bytes:
 
 def _only(messages: list[Message], kind: int) -> Message:
     matching = [message for message in messages if message.kind == kind]
-    if len(matching) != 1:
-        raise Unfamiliar(f"{len(matching)} messages of kind {kind}")
+    want(len(matching) == 1, f"{len(matching)} messages of kind {kind}")
     return matching[0]
 
 
@@ -139,61 +139,53 @@ def _length_at(item: Table | Array, message: Message) -> int:
     """Return the position of a dataset's length, its first dimension."""
     width = row_shape(item)
     rank = 1 + len(width)
-    if len(message.body) < 8 + 8 * rank or message.body[:2] != bytes([1, rank]):
-        raise Unfamiliar(f"{item.path} has an unusual dataspace")
-    if struct.unpack_from(f"<{rank}Q", message.body, 8)[1:] != width:
-        raise Unfamiliar(f"{item.path} has rows of another width")
+    usual = len(message.body) >= 8 + 8 * rank and message.body[:2] == bytes([1, rank])
+    want(usual, f"{item.path} has an unusual dataspace")
+    want(struct.unpack_from(f"<{rank}Q", message.body, 8)[1:] == width, f"{item.path} has rows of another width")
     return message.at + 8
 
 
 def _chunk_rows(item: Table | Array, message: Message) -> int:
     width, size = row_shape(item), element_type(item).itemsize
     rank = 2 + len(width)
-    if len(message.body) < 11 + 4 * rank or message.body[:3] != bytes([3, 2, rank]):
-        raise Unfamiliar(f"{item.path} is not in chunks")
+    in_chunks = len(message.body) >= 11 + 4 * rank and message.body[:3] == bytes([3, 2, rank])
+    want(in_chunks, f"{item.path} is not in chunks")
     rows, *rest = struct.unpack_from(f"<{rank}I", message.body, 11)
-    if tuple(rest) != (*width, size) or not 0 < rows * size * (width[0] if width else 1) <= MAX_CHUNK_BYTES:
-        raise Unfamiliar(f"{item.path} has unusual chunks")
+    fits = 0 < rows * size * (width[0] if width else 1) <= MAX_CHUNK_BYTES
+    want(tuple(rest) == (*width, size) and fits, f"{item.path} has unusual chunks")
     return rows
 
 
 def _check_filters(item: Table | Array, message: Message) -> None:
     """Check that the filters are shuffle, then deflate."""
-    body = message.body
-    if body[:2] != b"\1\2":
-        raise Unfamiliar(f"{item.path} has unusual filters")
-    filters, at = [], 8
+    body, filters, at = message.body, [], 8
+    unusual = f"{item.path} has unusual filters"
+    want(body[:2] == b"\1\2", unusual)
     for _ in range(2):
-        if at + 8 > len(body):
-            raise Unfamiliar(f"{item.path} has unusual filters")
+        want(at + 8 <= len(body), unusual)
         kind, name, _, count = struct.unpack_from("<4H", body, at)
         at += 8 + name
-        if name % 8 or count != 1 or at + 8 > len(body):
-            raise Unfamiliar(f"{item.path} has unusual filters")
+        want(name % 8 == 0 and count == 1 and at + 8 <= len(body), unusual)
         filters.append((kind, *struct.unpack_from("<I", body, at)))
         at += 8  # one value and its padding
-    if filters[0] != (_SHUFFLE, element_type(item).itemsize) or filters[1][0] != _DEFLATE:
-        raise Unfamiliar(f"{item.path} has unusual filters")
+    want(filters[0] == (_SHUFFLE, element_type(item).itemsize) and filters[1][0] == _DEFLATE, unusual)
 
 
 def _check_type(item: Table | Array, message: Message) -> None:
-    expected = encoded_type(element_type(item))
-    if message.body[: len(expected)] != expected:
-        raise Unfamiliar(f"{item.path} has an unusual type")
+    expected = hdf5_type(element_type(item)).encode()[2:]  # without the kind and version of the encoding
+    want(message.body[: len(expected)] == expected, f"{item.path} has an unusual type")
 
 
-def encoded_type(dtype: np.dtype) -> bytes:
-    """Return a type's HDF5 encoding version 1: little endian, null-terminated ASCII, packed."""
+def hdf5_type(dtype: np.dtype) -> h5t.TypeID:
+    """Return the HDF5 type, with null-terminated strings as PyTables declares them."""
+    if dtype.names:
+        compound = h5t.create(h5t.COMPOUND, dtype.itemsize)
+        for name in dtype.names:
+            field, offset = dtype.fields[name][:2]  # type: ignore[index]  # a compound type has fields
+            compound.insert(name.encode(), offset, hdf5_type(field))
+        return compound
     if dtype.kind == "S":
-        return struct.pack("<4BI", 0x13, 0, 0, 0, dtype.itemsize)
-    if dtype.kind == "f":
-        return struct.pack("<4BI2H4BI", 0x11, 0x20, 0x3F, 0, 8, 0, 64, 52, 11, 0, 52, 1023)
-    if dtype.kind == "i":
-        return struct.pack("<4BI2H", 0x10, 0x08, 0, 0, dtype.itemsize, 0, 8 * dtype.itemsize)
-    names = dtype.names or ()
-    parts = [struct.pack("<BHBI", 0x16, len(names), 0, dtype.itemsize)]
-    for name in names:
-        kind, offset = dtype.fields[name][:2]  # type: ignore[index]  # a compound type has fields
-        label = name.encode() + b"\0"
-        parts += [label.ljust(-(-len(label) // 8) * 8, b"\0"), struct.pack("<I28x", offset), encoded_type(kind)]
-    return b"".join(parts)
+        text = h5t.C_S1.copy()
+        text.set_size(dtype.itemsize)
+        return text
+    return h5t.py_create(dtype)

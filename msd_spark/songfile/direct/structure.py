@@ -81,22 +81,23 @@ class Walk:
         return layout.unpack(self.take(at, layout.size))
 
 
-def _want(condition: bool, what: str) -> None:
+def want(condition: bool, what: str) -> None:
+    """Raise `Unfamiliar` unless a condition holds."""
     if not condition:
         raise Unfamiliar(what)
 
 
 def walk_root(walk: Walk) -> dict[bytes, int]:
     """Return the object header of each member of the root group."""
-    _want(len(walk.image) >= _SUPERBLOCK.size + _ENTRY.size, "no superblock")
+    want(len(walk.image) >= _SUPERBLOCK.size + _ENTRY.size, "no superblock")
     fields = walk.unpack(_SUPERBLOCK, 0)
     walk.free.append(END_OF_FILE)
     signature, versions, leaf_rank, rank = fields[0], fields[1:9], fields[9], fields[10]
     base, free_space, end, driver = fields[12:]
-    _want(signature == SIGNATURE and versions == (0, 0, 0, 0, 0, 8, 8, 0), "not superblock 0 with 8-byte offsets")
-    _want((leaf_rank, rank) == (4, 16), "unusual ranks of B-trees")
-    _want((base, free_space, driver) == (0, UNDEFINED, UNDEFINED), "unusual superblock")
-    _want(end == len(walk.image), "the file size differs from the superblock")
+    want(signature == SIGNATURE and versions == (0, 0, 0, 0, 0, 8, 8, 0), "not superblock 0 with 8-byte offsets")
+    want((leaf_rank, rank) == (4, 16), "unusual ranks of B-trees")
+    want((base, free_space, driver) == (0, UNDEFINED, UNDEFINED), "unusual superblock")
+    want(end == len(walk.image), "the file size differs from the superblock")
     header = walk.unpack(_ENTRY, _SUPERBLOCK.size)[1]
     return walk_group(walk, header)
 
@@ -104,20 +105,20 @@ def walk_root(walk: Walk) -> dict[bytes, int]:
 def walk_group(walk: Walk, header: int) -> dict[bytes, int]:
     """Return the object header of each member of a group."""
     tables = [message.body for message in walk_header(walk, header) if message.kind == _SYMBOL_TABLE]
-    _want(len(tables) == 1 and len(tables[0]) == 16, "not a group with a symbol table")
+    want(len(tables) == 1 and len(tables[0]) == 16, "not a group with a symbol table")
     tree, heap = struct.unpack("<QQ", tables[0])
     names = _heap(walk, heap)
     signature, kind, level, used, left, right = walk.unpack(_NODE, tree)
-    _want((signature, kind, level) == (b"TREE", 0, 0) and 1 <= used <= 32, "unusual B-tree of a group")
-    _want((left, right) == (UNDEFINED, UNDEFINED), "a group's B-tree has neighbours")
+    want((signature, kind, level) == (b"TREE", 0, 0) and 1 <= used <= 32, "unusual B-tree of a group")
+    want((left, right) == (UNDEFINED, UNDEFINED), "a group's B-tree has neighbours")
     walk.take(tree + _NODE.size, 8 * 65)  # the whole node: 32 children and 33 keys
     members: dict[bytes, int] = {}
     for child in struct.unpack_from("<" + "QQ" * used, walk.image, tree + _NODE.size)[1::2]:
         for name_at, address in _symbols(walk, child):
             end = names.find(b"\0", name_at)
-            _want(0 <= name_at < end, "a name outside the heap")
+            want(0 <= name_at < end, "a name outside the heap")
             name = names[name_at:end]
-            _want(name not in members, "a name twice")
+            want(name not in members, "a name twice")
             members[name] = address
     return members
 
@@ -125,34 +126,34 @@ def walk_group(walk: Walk, header: int) -> dict[bytes, int]:
 def _heap(walk: Walk, at: int) -> bytes:
     """Return the data of a local heap."""
     signature, size, _, data = walk.unpack(struct.Struct("<4s4x3Q"), at)
-    _want(signature == b"HEAP", "no heap where a group's names are")
+    want(signature == b"HEAP", "no heap where a group's names are")
     return walk.take(data, size)
 
 
 def _symbols(walk: Walk, at: int) -> Iterator[tuple[int, int]]:
     """Yield name offset and header of each entry of a symbol table node."""
     signature, version, used = walk.unpack(struct.Struct("<4sBxH"), at)
-    _want((signature, version) == (b"SNOD", 1) and used <= 8, "unusual symbol table")
+    want((signature, version) == (b"SNOD", 1) and used <= 8, "unusual symbol table")
     body = walk.take(at + 8, 8 * _ENTRY.size)
     for number in range(used):
         name_at, header, cache, _, _ = _ENTRY.unpack_from(body, number * _ENTRY.size)
-        _want(cache in (0, 1), "a symbolic link")
+        want(cache in (0, 1), "a symbolic link")
         yield name_at, header
 
 
 def walk_header(walk: Walk, at: int) -> list[Message]:
     """Return the messages of a version 1 object header, including its continuations."""
     version, _, count, _, size, _ = walk.unpack(_HEADER, at)
-    _want(version == 1, "not a version 1 object header")
+    want(version == 1, "not a version 1 object header")
     blocks, messages = [(at + _HEADER.size, size)], []
     for number, (start, length) in enumerate(blocks):  # grows with each continuation
-        _want(number < _MOST_BLOCKS, "an object header in too many pieces")
+        want(number < _MOST_BLOCKS, "an object header in too many pieces")
         for message in _block(walk, start, length):
             messages.append(message)
             if message.kind == _CONTINUATION:
-                _want(len(message.body) == 16, "an unusual continuation")
+                want(len(message.body) == 16, "an unusual continuation")
                 blocks.append(struct.unpack("<QQ", message.body))
-    _want(len(messages) == count, "an object header with another number of messages")
+    want(len(messages) == count, "an object header with another number of messages")
     return messages
 
 
@@ -160,10 +161,10 @@ def _block(walk: Walk, start: int, length: int) -> Iterator[Message]:
     block = walk.take(start, length)
     at = 0
     while at < length:
-        _want(at + _MESSAGE.size <= length, "a message cut off")
+        want(at + _MESSAGE.size <= length, "a message cut off")
         kind, size, flags, _ = _MESSAGE.unpack_from(block, at)
         body_at = at + _MESSAGE.size
-        _want(body_at + size <= length and not flags & _SHARED, "an unusual message")
+        want(body_at + size <= length and not flags & _SHARED, "an unusual message")
         message = Message(kind, start + body_at, block[body_at : body_at + size], start + at + 4)
         _free_what_is_not_read(walk, message)
         yield message

@@ -40,7 +40,7 @@ def expected(page: Page, chosen: list[int]) -> dict[str, list[int]]:
         scores[chosen] = -np.inf
         order = np.argsort(-scores, kind="stable")
         lists.append(order[np.isfinite(scores[order])][:DEPTH].tolist())
-    mixed = [one.item for one in fuse(lists, LENGTH)]
+    mixed = [item for item, _ in fuse(lists, LENGTH)]
     return {"als": lists[0][:LENGTH], "content": lists[1][:LENGTH], "mixed": mixed}
 
 

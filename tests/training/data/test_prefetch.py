@@ -11,7 +11,7 @@ from training.data.prefetch import prefetched
 
 
 def threads() -> int:
-    return sum(thread.name == "prefetch" for thread in threading.enumerate())
+    return sum(thread.name.startswith("prefetch") for thread in threading.enumerate())
 
 
 @given(st.lists(st.integers()), st.integers(1, 5))

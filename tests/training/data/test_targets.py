@@ -64,17 +64,15 @@ def test_a_summary_counts_the_examples_that_have_the_target(dataset: Dataset, na
         if row[target.presence]
     ]
     assert 0 < len(rows) < 22
-    found = summarise(dataset, target, Ranks.join())
-    assert found.examples == len(rows)
+    examples, totals, mean_square = summarise(dataset, target, Ranks.join())
+    assert examples == len(rows)
     if target.is_vector:
         values = np.array([row[target.column] for row in rows])
-        np.testing.assert_allclose(found.totals, values.sum(axis=0), rtol=1e-6, atol=1e-6)
+        np.testing.assert_allclose(totals, values.sum(axis=0), rtol=1e-6, atol=1e-6)
     else:
-        assert found.totals.tolist() == [
-            sum(row[target.column] == index for row in rows) for index in range(target.size)
-        ]
+        assert totals.tolist() == [sum(row[target.column] == index for row in rows) for index in range(target.size)]
     if name == "factors":
-        assert found.mean_square == pytest.approx((values**2).sum(axis=1).mean(), rel=1e-6)
+        assert mean_square == pytest.approx((values**2).sum(axis=1).mean(), rel=1e-6)
 
 
 def test_a_column_in_which_no_example_has_the_target_is_an_error(plain: Dataset) -> None:

@@ -104,12 +104,17 @@ def test_factors_of_another_factorisation_are_refused(tmp_path: Path) -> None:
 
 
 def test_leaks_are_counted_by_track_and_by_artist() -> None:
-    leak = find_leak(
-        np.array(["t1", "t2", "t3", "t4"]), np.array(["x", "x", "y", "z"]), np.array(["t2", "t9"]), np.array(["x", "w"])
-    )
+    def examples(tracks: list[str], groups: list[str]) -> Predictions:
+        none = np.zeros(len(tracks))
+        return Predictions(np.array(tracks), np.array(groups), none, none, none > -1)
+
+    def training(tracks: list[str], groups: list[str]) -> TrainingTruths:
+        return TrainingTruths(np.array(tracks), np.array(groups), np.zeros(1), np.zeros(len(tracks)))
+
+    leak = find_leak(examples(["t1", "t2", "t3", "t4"], ["x", "x", "y", "z"]), training(["t2", "t9"], ["x", "w"]))
     assert (leak.same_tracks, leak.known_artists, leak.examples_of_known_artists, leak.examples) == (1, 1, 2, 4)
     assert "WARNING: 2 of 4 examples are by 1 artists" in (leak.warning("cnn") or "")
-    clean = find_leak(np.array(["t1"]), np.array(["x"]), np.array(["t2"]), np.array(["y"]))
+    clean = find_leak(examples(["t1"], ["x"]), training(["t2"], ["y"]))
     assert clean.warning("cnn") is None
 
 

@@ -34,7 +34,7 @@ from training.listening.filters import filter_responses, responses_table
 from training.listening.occlusion import FULL, hide, occlusion_statistic, occlusion_table
 from training.listening.options import ListenOptions
 from training.listening.receptive_field import ReceptiveField, receptive_fields
-from training.listening.song_times import row_times
+from training.listening.song_times import row_times, span
 from training.listening.study import study
 from training.listening.top_segments import TopSegments
 from training.models.build import MODELS
@@ -197,15 +197,15 @@ def test_top_segments_do_not_depend_on_the_batches(
 
 def test_rows_have_the_times_of_segments_or_beats() -> None:
     times = BeatTimes(np.array([0.0, 1.0, 2.0, 4.0]), np.array([0.5, 1.5, 1.5, 3.0]), 5.0)
-    assert row_times(times, Geometry()).span(1, 2) == (1.0, 4.0)
-    assert row_times(times, Geometry()).span(3, 1) == (4.0, 5.0)
+    assert span(row_times(times, Geometry()), 1, 2) == (1.0, 4.0)
+    assert span(row_times(times, Geometry()), 3, 1) == (4.0, 5.0)
     # The middle two of four segments, and beats one of which has no duration.
-    assert row_times(times, Geometry(n_segments=2, segments="centre")).span(0, 2) == (1.0, 4.0)
+    assert span(row_times(times, Geometry(n_segments=2, segments="centre")), 0, 2) == (1.0, 4.0)
     beats = row_times(times, Geometry(segments="beats"))
-    assert beats.starts.tolist() == [0.5, 1.5, 3.0]
-    assert beats.span(2, 1) == (3.0, 5.0)
+    assert beats.tolist() == [0.5, 1.5, 3.0, 5.0]
+    assert span(beats, 2, 1) == (3.0, 5.0)
     without = BeatTimes(times.segments_start, np.array([]), np.nan)
-    assert row_times(without, Geometry(segments="beats")).span(2, 2) == (2.0, 4.0)
+    assert span(row_times(without, Geometry(segments="beats")), 2, 2) == (2.0, 4.0)
 
 
 def test_hidden_inputs_are_the_mean_or_no_lyrics() -> None:

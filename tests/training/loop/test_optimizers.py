@@ -19,7 +19,7 @@ from training.loop.trainer import Trainer
 from training.models.build import MODELS
 from training.models.settings import ModelSettings
 from training.ranks.ranks import Ranks
-from training.ranks.seeds import seed_dropout, seed_weights
+from training.ranks.seeds import seed_dropout
 
 
 def stepped(settings: OptimizerSettings, gradient: list[float], rate: float = 0.5) -> tuple[list[float], float]:
@@ -71,7 +71,7 @@ def trained(folder: Path, seed: int, precision: str = "float32") -> tuple[list[n
     optimizer = OptimizerSettings(precision=precision)
     keras.config.set_dtype_policy(optimizer.dtype_policy)
     try:
-        seed_weights(seed)
+        keras.utils.set_random_seed(seed)
         small = ModelSettings(filters=(8,), pools=(4,), hidden=(8,), heads=2, dropout=0.3)
         model = MODELS["attention"](dataset.geometry, target, dataset.metadata["normalisation"], small)
     finally:
@@ -96,7 +96,7 @@ def test_mixed_precision_keeps_weights_in_float32_and_learns(tmp_path: Path) -> 
 
 
 def test_ranks_drop_other_units() -> None:
-    seed_weights(1)
+    keras.utils.set_random_seed(1)
     model = keras.Sequential([keras.Input((1000,)), keras.layers.Dropout(0.5)])
     ones = tf.ones((1, 1000))
     kept = []

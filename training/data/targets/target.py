@@ -64,7 +64,7 @@ class Target(ABC):
     @classmethod
     def of(cls, dataset: Dataset) -> Self:
         """Return the target with the outputs that it has in a dataset, which must have its column."""
-        if cls.column not in dataset.columns:
+        if cls.column not in dataset.schema.names:
             raise UserError(f"dataset {dataset.name} has no column {cls.column}; {cls.remedy}")
         return cls(tuple(cls.outputs(dataset)))
 
