@@ -219,7 +219,7 @@ def write_bundle(
         for name, values in rows_of_bundle.items():
             segments[name][slots] = values
     with warehouse.filesystem.open_input_file(target.plan) as source:
-        plan = pq.ParquetFile(source).read_row_group(number)
+        plan = pq.ParquetFile(source, pre_buffer=not warehouse.is_local).read_row_group(number)
 
     def write(file: File) -> dict[str, Any]:
         rows = slice(file.start, file.stop)

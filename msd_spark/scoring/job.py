@@ -22,13 +22,12 @@ from msd_spark.core.rejections import write_rejections
 from msd_spark.core.schemas import EMBEDDINGS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.io.folders import UNITS_AT_ONCE, in_order
 from msd_spark.scoring.plan import PLANNED, ScorePlan, plan_scores
 from msd_spark.scoring.settings import STAGE, STATE_FILE, TABLE, ScoreSettings
 from msd_spark.scoring.slices import SONGS_PER_SLICE, Slice, slice_songs
 from msd_spark.scoring.state import ScoredRows, ScoreState
 from msd_spark.scoring.trained_run import TrainedRun, usable_run
-from msd_spark.scoring.work import ScoredSlice, Work, score_slice
+from msd_spark.scoring.work import ScoredSlice, Work, score_slices
 from msd_spark.spark.session import progress, share_out, start_spark, worker_errors
 
 
@@ -138,14 +137,10 @@ def run_tasks(
     context = session.sparkContext
     threads = settings.threads or int(context.getConf().get("spark.task.cpus", "1") or 1)
     settings = replace(settings, warehouse=warehouse.address(), threads=threads)
-    warehouse_is_local = warehouse.is_local
     run_on_worker, count = context.broadcast(run), context.accumulator(0)
 
     def work(task: list[tuple[int, Slice]]) -> list[ScoredSlice]:
-        run = run_on_worker.value
-        at_once = 1 if warehouse_is_local else UNITS_AT_ONCE
-        slices = in_order(lambda numbered: score_slice(*numbered, run, paths, settings), task, at_once)
-        results = [result for _, result in slices]
+        results = score_slices(task, run_on_worker.value, paths, settings)
         count.add(sum(part.songs for part in results))
         return results
 

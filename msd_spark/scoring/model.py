@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import tempfile
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -99,7 +98,6 @@ def load_model(run: TrainedRun, batch: int, threads: int) -> Infer:
 
 
 _loaded: dict[tuple[str, int], ScoringModel] = {}
-_loading = threading.Lock()
 
 
 def model_of_process(run: TrainedRun, batch: int, threads: int) -> ScoringModel:
@@ -108,14 +106,13 @@ def model_of_process(run: TrainedRun, batch: int, threads: int) -> ScoringModel:
     `threads` only has an effect in a process that has not used TensorFlow yet.
     """
     key = run.digest, batch
-    with _loading:
-        if key not in _loaded:
-            _loaded.clear()
-            gc.unfreeze()
-            _loaded[key] = ScoringModel(load_model(run, batch, threads), run.geometry, batch)
-            # Spark's worker collects garbage after every task, which takes 0.2 s with all of TensorFlow loaded.
-            gc.freeze()
-        return _loaded[key]
+    if key not in _loaded:
+        _loaded.clear()
+        gc.unfreeze()
+        _loaded[key] = ScoringModel(load_model(run, batch, threads), run.geometry, batch)
+        # Spark's worker collects garbage after every task, which takes 0.2 s with all of TensorFlow loaded.
+        gc.freeze()
+    return _loaded[key]
 
 
 def entropy(probabilities: np.ndarray) -> np.ndarray:

@@ -1,9 +1,11 @@
-"""Score one slice in a worker, and write its file of ``embeddings/RUN``."""
+"""Score slices in a worker, and write their files of ``embeddings/RUN``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import EMBEDDING_FLAGS, EMBEDDINGS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.io.ahead import ahead
+from msd_spark.io.folders import in_order
 from msd_spark.scoring.model import Scores, ScoringModel, embedding_rows, model_of_process
 from msd_spark.scoring.plan import rejection
 from msd_spark.scoring.settings import ScoreSettings
@@ -30,7 +33,7 @@ NOT_FINITE_SCORES = "not_finite_scores"
 """Reason for which a song with features has no row: the output of the model is not finite."""
 
 BATCHES_AHEAD = 4
-"""Batches of songs that are fetched from a store before they are scored."""
+"""Batches of songs that are read before they are scored."""
 
 
 @dataclass(frozen=True)
@@ -68,32 +71,73 @@ class ScoredSlice:
         return self.scored + self.kept + len(self.refused)
 
 
-def score_slice(number: int, item: Slice, run: TrainedRun, paths: Work, settings: ScoreSettings) -> ScoredSlice:
-    """Score the planned songs of a slice and write its file, in the order of ``songs/``.
+@dataclass(frozen=True, eq=False)
+class PlannedSlice:
+    """A slice, the plans of its songs to keep and to score, their order, and the rows to keep."""
 
-    `number` is the row group of the plan. `settings` has the number of threads, and an address of the warehouse that is
-    valid in a worker. It is an error if ``songs/`` changed after the plan was made.
+    item: Slice
+    track_ids: pa.Array
+    to_score: pa.Table
+    kept: pa.Table
+
+
+Songs = tuple[pa.RecordBatch, int]
+"""Songs to score, and the place of the first in the plan of its slice."""
+
+
+def score_slices(
+    task: Sequence[tuple[int, Slice]], run: TrainedRun, paths: Work, settings: ScoreSettings
+) -> list[ScoredSlice]:
+    """Score the planned songs of slices and write a file of each, in the order of ``songs/``.
+
+    The next songs are read, and the last file is written, while songs are scored. A slice comes with its row group of
+    the plan. `settings` has the number of threads, and an address of the warehouse that is valid in a worker. It is an
+    error if ``songs/`` changed after the plan was made.
     """
-    warehouse = Warehouse(settings.warehouse)
-    with warehouse.filesystem.open_input_file(paths.plan) as source:
-        plan = pq.ParquetFile(source).read_row_group(number)
-    keep = plan["keep"].to_numpy()
-    to_keep, to_score = plan.filter(pa.array(keep)), plan.filter(pa.array(~keep))
-    tables: list[pa.Table] = []
-    refused: list[Rejection] = []
-    if to_keep.num_rows:
-        tables.append(_kept_rows(warehouse, paths.earlier[item.name], to_keep))
-    if to_score.num_rows:
+    songs = ahead(_read(Warehouse(settings.warehouse), task, run, paths, settings.batch), BATCHES_AHEAD)
+    scored = (
+        _score(planned, (of_slice for _, of_slice in group if of_slice), run, settings)
+        for planned, group in groupby(songs, itemgetter(0))
+    )
+    return [result for _, result in in_order(lambda rows: _write(*rows, paths), scored, 1)]
+
+
+def _read(
+    warehouse: Warehouse, task: Sequence[tuple[int, Slice]], run: TrainedRun, paths: Work, size: int
+) -> Iterator[tuple[PlannedSlice, Songs | None]]:
+    """Yield each slice, with no songs, and then its songs to score, at most `size` at a time."""
+    for number, item in task:
+        with warehouse.filesystem.open_input_file(paths.plan) as source:
+            plan = pq.ParquetFile(source, pre_buffer=not warehouse.is_local).read_row_group(number)
+        to_keep, to_score = plan.filter(plan["keep"]), plan.filter(pc.invert(plan["keep"]))
+        kept = _kept_rows(warehouse, paths.earlier[item.name], to_keep) if len(to_keep) else EMBEDDINGS.empty_table()
+        planned = PlannedSlice(item, plan["track_id"].combine_chunks(), to_score, kept)
+        yield planned, None
+        for songs in _planned_songs(warehouse, item, run, to_score, size) if len(to_score) else ():
+            yield planned, songs
+
+
+def _score(
+    planned: PlannedSlice, songs: Iterable[Songs], run: TrainedRun, settings: ScoreSettings
+) -> tuple[PlannedSlice, pa.Table, list[Rejection]]:
+    """Return a slice, its rows in order, and the refused songs."""
+    rows, refused = planned.kept, list[Rejection]()
+    if len(planned.to_score):
         model = model_of_process(run, settings.batch, settings.threads or 1)
-        scored, refused = _scored_rows(warehouse, item, run, to_score, model)
-        tables.append(scored)
-    rows = pa.concat_tables(tables)
-    rows = rows.take(pc.index_in(plan["track_id"], value_set=rows["track_id"].combine_chunks()).drop_null())
+        scored, refused = _scored_rows(songs, planned.item, run, planned.to_score, model)
+        rows = pa.concat_tables([rows, scored])
+    places = pc.index_in(planned.track_ids, value_set=rows["track_id"].combine_chunks()).drop_null()
+    return planned, rows.take(places), refused
+
+
+def _write(planned: PlannedSlice, rows: pa.Table, refused: list[Rejection], paths: Work) -> ScoredSlice:
+    """Write the file of a slice; return its counts."""
     file = None
     if rows.num_rows:
-        file = paths.destination.write(item.name.removesuffix(".parquet"), rows, **file_options(rows))
-    n_with_lyrics = int(pc.sum(rows["has_lyrics"]).as_py() or 0)
-    return ScoredSlice(to_score.num_rows - len(refused), to_keep.num_rows, n_with_lyrics, refused, file)
+        name = planned.item.name.removesuffix(".parquet")
+        file = paths.destination.write(name, rows, **file_options(rows))
+    n_scored, n_kept = len(planned.to_score) - len(refused), len(planned.kept)
+    return ScoredSlice(n_scored, n_kept, int(pc.sum(rows["has_lyrics"]).as_py() or 0), refused, file)
 
 
 def file_options(rows: pa.Table) -> dict[str, Any]:
@@ -113,7 +157,7 @@ def _kept_rows(warehouse: Warehouse, path: str, plan: pa.Table) -> pa.Table:
 
 
 def _scored_rows(
-    warehouse: Warehouse, item: Slice, run: TrainedRun, plan: pa.Table, model: ScoringModel
+    songs: Iterable[Songs], item: Slice, run: TrainedRun, plan: pa.Table, model: ScoringModel
 ) -> tuple[pa.Table, list[Rejection]]:
     """Score the songs of a plan; return their rows, and the songs without one."""
     tables, refused = [EMBEDDINGS.empty_table()], list[Rejection]()
@@ -133,8 +177,7 @@ def _scored_rows(
         parts.clear()
         places.clear()
 
-    songs = _planned_songs(warehouse, item, run, plan, model.batch)
-    for batch, first in songs if warehouse.is_local else ahead(songs, BATCHES_AHEAD):
+    for batch, first in songs:
         features = song_features(batch, run.geometry)
         refused += [
             rejection(item, batch.column("track_id")[row].as_py(), reason, detail)
@@ -151,10 +194,8 @@ def _scored_rows(
     return pa.concat_tables(tables), refused
 
 
-def _planned_songs(
-    warehouse: Warehouse, item: Slice, run: TrainedRun, plan: pa.Table, size: int
-) -> Iterator[tuple[pa.RecordBatch, int]]:
-    """Yield the planned songs of a slice in batches, with the place of the first in the plan."""
+def _planned_songs(warehouse: Warehouse, item: Slice, run: TrainedRun, plan: pa.Table, size: int) -> Iterator[Songs]:
+    """Yield the planned songs of a slice in batches."""
     rows = plan["row"].to_numpy()
     columns = ["track_id", *song_columns(run.geometry)]
     with warehouse.filesystem.open_input_file(warehouse.path("songs", item.file)) as source:
