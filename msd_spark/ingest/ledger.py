@@ -257,7 +257,7 @@ def settle(warehouse: Warehouse, committed: Version | None = None) -> None:
         with ThreadPoolExecutor(2) as pool:
             songs = pool.submit(_settle_songs, warehouse, ledger.rows)
             rejected = pool.submit(_settle_rejected, warehouse, ledger)
-        return ledger, songs.result() or rejected.result()
+        return ledger, any([songs.result(), rejected.result()])
 
     changed = True
     while changed:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import os
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import IO, Self, cast
 
 from isal import igzip, isal_zlib
@@ -16,13 +15,13 @@ from msd_spark.core.rejections import Rejection
 from msd_spark.core.track_ids import SONG_FILE_SUFFIX, track_id_of
 from msd_spark.ingest.units import Kind, SongInput, Unit
 from msd_spark.io.ahead import ReadAhead
-from msd_spark.io.folders import in_order, printable
+from msd_spark.io.folders import READS_AT_ONCE, in_order, printable
 from msd_spark.io.paged import PagedFile, open_seekable
 from msd_spark.songfile.aggregate import read_songs
 from msd_spark.songfile.parse import LARGEST_SONG_FILE, Song, SongFileError, parse_song
 
-FILES_AHEAD = 8
-"""Local files that the kernel is asked to read in advance."""
+LOCAL_READS_AT_ONCE = 4
+"""Local files that are read at once, while songs are parsed."""
 
 TEMPORARY = frozenset({"not_found", "denied", "cannot_be_read"})
 """Reasons that may not apply next time: the next ingest reads a unit with one of these again."""
@@ -68,22 +67,9 @@ def _song(content: bytes, source: str, member: str | None = None) -> Song | Reje
 
 
 def _read_files(inputs: list[SongInput]) -> Iterator[Song | Rejection]:
-    is_remote = not all(is_local(item.source) for item in inputs)
-    for item, content in in_order(_content, inputs) if is_remote else _read_ahead(inputs):
+    at_once = LOCAL_READS_AT_ONCE if all(is_local(item.source) for item in inputs) else READS_AT_ONCE
+    for item, content in in_order(_content, inputs, at_once):
         yield content if isinstance(content, Rejection) else _song(content, item.source)
-
-
-def _read_ahead(inputs: Sequence[SongInput]) -> Iterator[tuple[SongInput, bytes | Rejection]]:
-    """Yield the contents of local files; the kernel reads the next ones in advance."""
-    for number, item in enumerate(inputs):
-        for following in inputs[number + FILES_AHEAD : number + FILES_AHEAD + 1]:
-            with suppress(OSError):  # reported when the file is read
-                descriptor = os.open(following.source.removeprefix("file://"), os.O_RDONLY | os.O_NONBLOCK)
-                try:
-                    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
-                finally:
-                    os.close(descriptor)
-        yield item, _content(item)
 
 
 def _content(item: SongInput) -> bytes | Rejection:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -14,7 +15,7 @@ PIECE = 8 << 20
 """Bytes per request: at 20 ms a request, a smaller piece would wait longer than it transfers."""
 
 
-def ahead(items: Iterable[T], depth: int) -> Iterator[T]:
+def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
     """Yield items, of which a thread fetches up to `depth` before the caller asks for them."""
     iterator, end = iter(items), object()
     with ThreadPoolExecutor(1, thread_name_prefix="read ahead") as pool:
@@ -31,10 +32,8 @@ class ReadAhead(io.RawIOBase):
     """
 
     def __init__(self, read: Callable[[int], bytes], piece: int = PIECE) -> None:
-        self._read, self._piece = read, piece
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="read ahead")
-        self._next = self._pool.submit(read, piece)
-        self._current, self._at = memoryview(b""), 0
+        self._pieces = ahead(iter(partial(read, piece), b""), 1)
+        self._current = memoryview(b"")
 
     def readable(self) -> bool:
         """Return True."""
@@ -42,17 +41,13 @@ class ReadAhead(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer with the bytes at hand; return their number, 0 at the end."""
-        if self._at == len(self._current):
-            self._current, self._at = memoryview(self._next.result()), 0
-            if len(self._current):
-                self._next = self._pool.submit(self._read, self._piece)
-        view = memoryview(buffer).cast("B")
-        size = min(len(view), len(self._current) - self._at)
-        view[:size] = self._current[self._at : self._at + size]
-        self._at += size
+        if not self._current:
+            self._current = memoryview(next(self._pieces, b""))
+        size = min(len(buffer), len(self._current))
+        buffer[:size], self._current = self._current[:size], self._current[size:]
         return size
 
     def close(self) -> None:
         """Wait for the last request and end the thread."""
-        self._pool.shutdown(cancel_futures=True)
+        self._pieces.close()
         super().close()

@@ -103,17 +103,14 @@ def progress(
             bar.n = count()
             return
         tracker = session.sparkContext.statusTracker()
-        for stage in map(tracker.getStageInfo, tracker.getActiveStageIds()):
-            if stage is not None:
-                tasks[stage.stageId] = (stage.numCompletedTasks, stage.numTasks)
+        stages = filter(None, map(tracker.getStageInfo, tracker.getActiveStageIds()))
+        tasks.update({stage.stageId: (stage.numCompletedTasks, stage.numTasks) for stage in stages})
         bar.n, bar.total = (sum(column) for column in zip((0, 0), *tasks.values(), strict=True))
 
     def show() -> None:
-        if not bar.n:
-            return
-        if terminal:
+        if bar.n and terminal:
             bar.refresh()
-        else:
+        elif bar.n:
             print(bar, file=sys.stderr, flush=True)
 
     def follow() -> None:
