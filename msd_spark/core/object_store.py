@@ -195,10 +195,6 @@ class Bucket(fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no type
         """Delete all files below a path."""
         self.delete_dir(path)
 
-    def delete_root_dir_contents(self) -> None:
-        """Refuse to empty a bucket."""
-        raise NotImplementedError(f"s3://{self.name} would be emptied")
-
     def delete_file(self, path: str) -> None:
         """Delete a file; no error if it is missing."""
         self.request(path, obstore.delete)
@@ -208,15 +204,6 @@ class Bucket(fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no type
         keys = [path.removeprefix(f"{self.name}/") for path in paths]
         if keys:
             self.request(paths[0], lambda store, _: obstore.delete(store, keys))
-
-    def move(self, src: str, dest: str) -> None:
-        """Copy a file and delete the original."""
-        self.copy_file(src, dest)
-        self.delete_file(src)
-
-    def copy_file(self, src: str, dest: str) -> None:
-        """Copy a file."""
-        self.request(src, lambda store, key: obstore.copy(store, key, dest.removeprefix(f"{self.name}/")))
 
     def open_input_stream(self, path: str) -> pa.NativeFile:
         """Open a file for reading from its start."""
@@ -250,9 +237,10 @@ class Bucket(fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no type
         """Open a file for writing; it appears when it is closed."""
         return pa.PythonFile(_Writer(self, path), mode="w")
 
-    def open_append_stream(self, path: str, metadata: Any) -> pa.NativeFile:
-        """Refuse: no file of an object store can be appended to."""
-        raise NotImplementedError(f"s3://{path} cannot be appended to")
+    def _refuse(self, path: str = "", *_: Any) -> Any:
+        raise NotImplementedError(f"s3://{path or self.name}: not possible, or never done, in an object store")
+
+    move = copy_file = open_append_stream = delete_root_dir_contents = _refuse
 
 
 class _Reader(Seekable):

@@ -162,6 +162,7 @@ class Forwarder:
         self._upstream = (parts.hostname, parts.port or 80)
         self._lock = threading.Lock()
         self.log: list[Request] = []
+        self.active: set[Head] = set()
         self.configure()
 
     def configure(self, delay: float = 0.0, faults: tuple[Fault, ...] = (), seed: int = 0) -> None:
@@ -203,6 +204,7 @@ class Forwarder:
 
     def _exchange(self, head: Head, client: Peer, server: Peer) -> bool:
         """Forward one request and its response; return whether the connection stays open."""
+        self.active.add(head)
         started = time.monotonic()
         method, target = head.first[0], unquote(head.first[1]).lstrip("/")
         fault = self._fault(method, target)
@@ -224,22 +226,11 @@ class Forwarder:
             counts["received"] = forward_request_body(head, client, server)
             return self._respond(method, fault, client, server, counts)
         finally:
-            kind = kind_of(method, *(target.partition("?")[::2]), head.fields)
-            ended = time.monotonic()
-            self.log.append(
-                Request(
-                    method,
-                    kind,
-                    target,
-                    head.fields.get("range", ""),
-                    counts["status"],
-                    fault.kind if fault else "",
-                    counts["received"],
-                    counts["sent"],
-                    started,
-                    ended - started,
-                )
-            )
+            what = method, kind_of(method, *(target.partition("?")[::2]), head.fields), target
+            how = head.fields.get("range", ""), counts["status"], fault.kind if fault else ""
+            seconds = time.monotonic() - started
+            self.log.append(Request(*what, *how, counts["received"], counts["sent"], started, seconds))
+            self.active.discard(head)
 
     def _respond(self, method: str, fault: Fault | None, client: Peer, server: Peer, counts: dict[str, int]) -> bool:
         response = Head.read(server)
@@ -267,6 +258,9 @@ class Forwarder:
 
 def obey(forwarder: Forwarder, command: dict[str, Any]) -> Any:
     """Carry out one command of the caller."""
+    patience = time.monotonic() + 0.1
+    while forwarder.active and time.monotonic() < patience:  # a response arrives shortly before its request is logged
+        time.sleep(0.001)
     if "requests" in command:
         return forwarder.log
     if "clear" in command:
