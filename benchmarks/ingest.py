@@ -60,7 +60,7 @@ class PeakMemory:
 
 
 def core_rate(files: list[Path], written: bool = False) -> float:
-    """Return the songs a second that one core reads and parses of the files of the job, and writes as Parquet."""
+    """Return songs per second of one core that reads and parses files and, if `written`, writes Parquet."""
 
     def run() -> None:
         songs = ({**parse_song(path.read_bytes(), path.stem), "source": path.name, "member": None} for path in files)
@@ -74,7 +74,7 @@ def core_rate(files: list[Path], written: bool = False) -> float:
 
 
 def all_cores_rate(files: list[Path], cores: int, written: bool = False) -> float:
-    """Return the songs a second of processes on all cores that do nothing else."""
+    """Return songs per second of `core_rate` on all cores together."""
     with multiprocessing.get_context("spawn").Pool(cores) as pool:
         shares = [files[core::cores] for core in range(cores)]
         pool.map(core_rate, [share[:20] for share in shares], chunksize=1)  # imports, and the skeletons of the files

@@ -238,7 +238,7 @@ class Bucket(fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no type
         return pa.PythonFile(_Writer(self, path), mode="w")
 
     def _refuse(self, path: str = "", *_: Any) -> Any:
-        raise NotImplementedError(f"s3://{path or self.name}: not possible, or never done, in an object store")
+        raise NotImplementedError(f"s3://{path or self.name}: this operation is not supported in an object store")
 
     move = copy_file = open_append_stream = delete_root_dir_contents = _refuse
 

@@ -139,7 +139,7 @@ class Warehouse:
         return snapshot
 
     def read_examples(self, columns: Sequence[str], dataset: str) -> pa.Table:
-        """Return columns of a dataset, and ``split``, which is the folder of each file."""
+        """Return columns of a dataset, with the split of each example in the column ``split``."""
 
         def read(file: DataFile) -> pa.Table:
             with self.filesystem.open_input_file(self.path("dataset", dataset, file.name)) as source:
@@ -228,14 +228,17 @@ class Warehouse:
         return TableFiles(tuple(paths), tuple(item.size for item in files), tuple(item.rows for item in files))
 
     def fingerprints(self, tables: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Return files, bytes, and a hash of the files' logical names, sizes and rows, of each table that exists."""
+        """Return the number of files, bytes and fingerprint of each table that exists.
+
+        The fingerprint is a hash of the files' logical names, sizes and rows.
+        """
         names = sorted(tables)
         with ThreadPoolExecutor(READERS) as pool:
             snapshots = pool.map(lambda name: self.table(name).snapshot(), names)
-        found = {name: snapshot.files for name, snapshot in zip(names, snapshots, strict=True) if snapshot}
+        files_of = {name: snapshot.files for name, snapshot in zip(names, snapshots, strict=True) if snapshot}
         return {
             name: {"files": len(files), "bytes": sum(item.size for item in files), "fingerprint": fingerprint(files)}
-            for name, files in found.items()
+            for name, files in files_of.items()
         }
 
     def open_table(self, *names: str) -> pads.Dataset:

@@ -34,7 +34,7 @@ SONGS_PER_BATCH = 64
 """Songs that a worker reads at a time."""
 
 BATCHES_AHEAD = 4
-"""Batches that are fetched from a store before they are needed."""
+"""Batches fetched from a store in advance."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def read_task(task: list[Reading], target: Target) -> Iterator[Message]:
 def _read_batches(
     warehouse: Warehouse, task: list[Reading], columns: list[str]
 ) -> Iterator[tuple[Reading, pa.RecordBatch, int]]:
-    """Yield the songs of row groups in batches, with the row at which a batch begins."""
+    """Yield each batch of songs with its row group and its first row there."""
     path, file = "", None
     for reading in task:
         if file is None or reading.path != path:

@@ -18,11 +18,11 @@ OFFSET = 60
 
 
 def fuse(lists: Sequence[Sequence[Item]], k: int) -> list[tuple[Item, tuple[int | None, ...]]]:
-    """Return the k best items of several ranked lists by reciprocal-rank fusion [1]_, with their ranks.
+    """Return the k best items of ranked lists, with their ranks, by reciprocal-rank fusion [1]_.
 
     The score of an item is the sum of ``1 / (OFFSET + rank)`` over the lists that have it. Only ranks count, so scores
     need no common scale. Ties go to the item with the better best rank, then to the one that has it in an earlier list.
-    Lists have the best item first, and no item twice. Ranks are from 1; None for a list without the item.
+    Lists have the best item first, and no item twice. Ranks begin at 1; the rank is None in a list without the item.
 
     Examples
     --------

@@ -21,9 +21,9 @@ class LabelError(InputError):
 
 
 def parse_label(line: str) -> tuple[str, str, str | None]:
-    """Return the track id, the genre and, if the votes were divided, the minority genre of a line.
+    """Return track id, genre and minority genre of a line; None without a minority genre.
 
-    White space around a genre is removed, within it kept.
+    A track has a minority genre if the votes were divided. White space around a genre is removed.
     """
     track_id, *genres = (part.strip() for part in line.split(FIELD_SEPARATOR))
     if not TRACK_ID.fullmatch(track_id):

@@ -61,9 +61,9 @@ class Version(NamedTuple):
 
 
 def update(warehouse: Warehouse, change: Callable[[Ledger], Ledger]) -> Version:
-    """Replace the rows of the ledger by `change(rows)`; return the new version. Its old files are not deleted.
+    """Replace the rows of the ledger by `change(rows)`; return the new version.
 
-    If another ingest commits at the same time, the change is computed again from its rows.
+    Files of the old version are not deleted. If another ingest commits meanwhile, the change is computed from its rows.
     """
 
     def attempt() -> Version:
@@ -244,16 +244,19 @@ def _rewrite(warehouse: Warehouse, file: DataFile, drop: Collection[str], destin
 def settle(warehouse: Warehouse, committed: Version | None = None) -> None:
     """Make ``songs/`` and ``rejected/`` those of the ledger, and delete the files that no table needs.
 
-    `committed` is the version of the ledger that this ingest has just written, otherwise it is read.
+    `committed` is the version of the ledger that this ingest has just written; without it the ledger is read.
     """
     known = committed
 
     def attempt() -> tuple[Version | None, bool]:
         nonlocal known
-        ledger, known = known or _newest(warehouse), None  # another attempt means that another ingest has changed it
+        ledger, known = (
+            known or _newest(warehouse),
+            None,
+        )  # read by a second attempt: it may have changed
         if ledger is None:
             return None, False
-        # Every request for a remote table waits for its answer, so both tables are changed at once.
+        # Most of the time is waiting for the store, so both tables are written in parallel.
         with ThreadPoolExecutor(2) as pool:
             songs = pool.submit(_settle_songs, warehouse, ledger.rows)
             rejected = pool.submit(_settle_rejected, warehouse, ledger)
@@ -262,10 +265,11 @@ def settle(warehouse: Warehouse, committed: Version | None = None) -> None:
     changed = True
     while changed:
         ledger, changed = _until_alone(attempt)
-        if ledger:
-            delete_unused(warehouse, {row["unit"] for row in ledger.rows})
-            newest = warehouse.table(LEDGER).snapshot() if changed else None
+        if ledger and changed:
+            newest = warehouse.table(LEDGER).snapshot()
             changed = newest is not None and newest.version != ledger.number
+        if ledger and not changed:  # before, a file of another ingest could seem to be unused
+            delete_unused(warehouse, {row["unit"] for row in ledger.rows})
 
 
 def _newest(warehouse: Warehouse) -> Version | None:
@@ -288,11 +292,11 @@ def _settle_songs(warehouse: Warehouse, rows: Ledger) -> bool:
 
 
 def delete_unused(warehouse: Warehouse, units: Collection[str]) -> None:
-    """Delete files of older versions, and files that no ingest will commit any more.
+    """Delete files of older versions, and files that no ingest can commit any more.
 
-    Those are, of songs, other attempts at `units`, which are in the ledger, and old ones: a recent file of another unit
-    may belong to an ingest that is still running. The other tables are replaced as a whole, so a commit whose file was
-    written before another commit fails.
+    In ``songs/`` these are old files and those of `units`, which are in the ledger: a recent file of another unit may
+    belong to a running ingest. In the other tables they are files older than the newest commit: each commit replaces
+    all rows, so one based on an earlier version fails.
     """
 
     def abandoned(info: fs.FileInfo) -> bool:

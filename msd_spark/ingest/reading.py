@@ -21,7 +21,7 @@ from msd_spark.songfile.aggregate import read_songs
 from msd_spark.songfile.parse import LARGEST_SONG_FILE, Song, SongFileError, parse_song
 
 LOCAL_READS_AT_ONCE = 4
-"""Local files that are read at once, while songs are parsed."""
+"""Local files read in parallel while songs are parsed."""
 
 TEMPORARY = frozenset({"not_found", "denied", "cannot_be_read"})
 """Reasons that may not apply next time: the next ingest reads a unit with one of these again."""

@@ -21,7 +21,7 @@ from msd_spark.songfile.parse import Song
 DUPLICATE = "duplicate_track_id"
 
 _computing = threading.Lock()
-"""Held while a unit's songs are parsed. Units that share a process would otherwise wait for the store together."""
+"""Held while a file is filled, not while it is closed: one unit computes while another waits for the store."""
 
 
 @dataclass
@@ -75,7 +75,7 @@ def do_unit(unit: Unit, settings: IngestSettings, destination: Destination) -> O
     started = time.monotonic()
     outcome = Outcome(unit.name, unit.kind.value, unit.location, printable(unit.inputs[0].source))
     groups = _row_groups(unit, settings.songs_per_row_group, outcome)
-    groups = chain(list(islice(groups, 1)), groups)  # begins to read, before it waits for its turn
+    groups = chain(list(islice(groups, 1)), groups)  # read the first row group before waiting for the lock
     for number, of_file in groupby(enumerate(groups), lambda one: one[0] // settings.row_groups_per_file):
         n_songs = 0
         new = destination.create(f"{unit.name}-{number:04d}")

@@ -1,4 +1,4 @@
-"""Read ahead: the next piece of a stream, or the next items of an iterator, are fetched while the last is used."""
+"""Fetch the next items of an iterator, or the next piece of a stream, while the current one is used."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ PIECE = 8 << 20
 
 
 def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
-    """Yield items, of which a thread fetches up to `depth` before the caller asks for them."""
-    iterator, end = iter(items), object()
-    with ThreadPoolExecutor(1, thread_name_prefix="read ahead") as pool:
+    """Yield items; a thread fetches up to `depth` of them in advance."""
+    iterator, end, pool = iter(items), object(), ThreadPoolExecutor(1, thread_name_prefix="read ahead")
+    try:
         following = deque(pool.submit(next, iterator, end) for _ in range(depth))
         while (item := following.popleft().result()) is not end:
             following.append(pool.submit(next, iterator, end))
             yield item  # type: ignore[misc]  # it is not the end
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class ReadAhead(io.RawIOBase):

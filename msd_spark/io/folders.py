@@ -18,7 +18,7 @@ READS_AT_ONCE = 32
 """Concurrent requests per task for remote files."""
 
 UNITS_AT_ONCE = 2
-"""Units of work that a task shares among threads if they are remote: one computes while another waits for the store."""
+"""Remote units per task at a time: one computes while another waits for the store."""
 
 
 class File(NamedTuple):
@@ -73,14 +73,16 @@ def _walk_local(folder: str, suffixes: tuple[str, ...], deep: bool, above: froze
 
 def in_order(function: Callable[[T], R], items: Iterable[T], at_once: int = READS_AT_ONCE) -> Iterator[tuple[T, R]]:
     """Yield each item and the result of a function, in order, with several calls at once."""
-    remaining = iter(items)
-    with ThreadPoolExecutor(at_once) as pool:
+    remaining, pool = iter(items), ThreadPoolExecutor(at_once)
+    try:
         pending = deque((item, pool.submit(function, item)) for item in islice(remaining, 2 * at_once))
         while pending:
             item, future = pending.popleft()
             result = future.result()
             pending.extend((following, pool.submit(function, following)) for following in islice(remaining, 1))
             yield item, result
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def printable(name: str) -> str:

@@ -85,7 +85,7 @@ def make_labels(settings: LabelsSettings, summary: Summary) -> None:
 
 
 def read_label_file(location: str) -> tuple[pd.DataFrame, int, list[Rejection]]:
-    """Return a file's labels, one row per track, its number of label lines, and the rejections.
+    """Return the labels of a file, one row per track, the number of label lines, and rejections.
 
     A file without labels is a `UserError`.
     """

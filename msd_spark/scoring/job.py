@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from msd_spark.catalogue.known_tracks import NO_LYRICS, known_tracks
-from msd_spark.core.delta import logical_name
+from msd_spark.core.delta import fingerprint, logical_name
 from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import write_rejections
 from msd_spark.core.schemas import EMBEDDINGS
@@ -51,7 +51,7 @@ def score(
     songs = slice_songs(warehouse, songs_per_slice)
     with_lyrics = not settings.without_lyrics and trained.lyric_vectors != NO_LYRICS
     known = known_tracks(warehouse, songs.track_ids, trained.geometry.lyric_size, lyrics=with_lyrics)
-    lyrics = str(warehouse.fingerprints(["lyrics"])["lyrics"]["fingerprint"]) if with_lyrics else NO_LYRICS
+    lyrics = fingerprint(warehouse.snapshot("lyrics").files) if with_lyrics else NO_LYRICS
     state = ScoreState(trained.digest, lyrics, {item.file: item.size for item in songs.slices})
     old = None if settings.rescore else ScoreState.read(warehouse, trained.name)
     rows = ScoredRows.read(warehouse, trained.name) if old is not None else None

@@ -73,7 +73,7 @@ class ScoredSlice:
 
 @dataclass(frozen=True, eq=False)
 class PlannedSlice:
-    """A slice, the plans of its songs to keep and to score, their order, and the rows to keep."""
+    """A slice, its track ids in order, the plan of the songs to score, and the rows to keep."""
 
     item: Slice
     track_ids: pa.Array
@@ -88,11 +88,11 @@ Songs = tuple[pa.RecordBatch, int]
 def score_slices(
     task: Sequence[tuple[int, Slice]], run: TrainedRun, paths: Work, settings: ScoreSettings
 ) -> list[ScoredSlice]:
-    """Score the planned songs of slices and write a file of each, in the order of ``songs/``.
+    """Score the planned songs of slices and write one file per slice, in the order of ``songs/``.
 
-    The next songs are read, and the last file is written, while songs are scored. A slice comes with its row group of
-    the plan. `settings` has the number of threads, and an address of the warehouse that is valid in a worker. It is an
-    error if ``songs/`` changed after the plan was made.
+    The next songs are read, and the last file is written, while songs are scored. `task` has the row group of the plan
+    and the slice. `settings` has the number of threads, and an address of the warehouse that is valid in a worker.
+    It is an error if ``songs/`` changed after the plan was made.
     """
     songs = ahead(_read(Warehouse(settings.warehouse), task, run, paths, settings.batch), BATCHES_AHEAD)
     scored = (
@@ -105,7 +105,7 @@ def score_slices(
 def _read(
     warehouse: Warehouse, task: Sequence[tuple[int, Slice]], run: TrainedRun, paths: Work, size: int
 ) -> Iterator[tuple[PlannedSlice, Songs | None]]:
-    """Yield each slice, with no songs, and then its songs to score, at most `size` at a time."""
+    """Yield each slice once with None, then with its songs to score, at most `size` at a time."""
     for number, item in task:
         with warehouse.filesystem.open_input_file(paths.plan) as source:
             plan = pq.ParquetFile(source, pre_buffer=not warehouse.is_local).read_row_group(number)
@@ -120,7 +120,7 @@ def _read(
 def _score(
     planned: PlannedSlice, songs: Iterable[Songs], run: TrainedRun, settings: ScoreSettings
 ) -> tuple[PlannedSlice, pa.Table, list[Rejection]]:
-    """Return a slice, its rows in order, and the refused songs."""
+    """Score songs; return their slice, its rows in order, and the refused songs."""
     rows, refused = planned.kept, list[Rejection]()
     if len(planned.to_score):
         model = model_of_process(run, settings.batch, settings.threads or 1)

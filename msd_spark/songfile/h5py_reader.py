@@ -113,7 +113,7 @@ def _open_dataset(file: h5f.FileID, path: str) -> h5d.DatasetID:
 
 
 def check_dataset(dataset: h5d.DatasetID, path: str, first: int, stop: int) -> None:
-    """Check that a dataset is in the file, declared as in a song file, and stores rows `first` to `stop`.
+    """Check the declaration of a dataset and the chunks of its rows `first` to `stop`.
 
     Raises a `SongFileError` with ``wrong_layout``, ``implausible_size`` or ``unreadable_data``.
     """

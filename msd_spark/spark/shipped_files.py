@@ -14,7 +14,7 @@ from pyspark import SparkContext, SparkFiles
 
 
 def ship(context: SparkContext, arrays: Mapping[str, np.ndarray], write: Callable[[Path], None] | None = None) -> str:
-    """Send arrays, and files that `write` puts into a folder, to every machine; return their name prefix."""
+    """Send arrays, and files written by `write`, to every machine; return their name prefix."""
     folder = Path(tempfile.mkdtemp(prefix="msd-spark-shipped-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # a machine that joins later still fetches them
     for name, array in arrays.items():
@@ -33,5 +33,5 @@ def shipped_file(prefix: str, name: str) -> Path:
 
 
 def shipped_array(prefix: str, name: str) -> np.ndarray:
-    """Map an array into memory, which all workers of this machine share."""
+    """Return an array mapped into memory that all workers of this machine share."""
     return np.load(shipped_file(prefix, f"{name}.npy"), mmap_mode="r", allow_pickle=False)

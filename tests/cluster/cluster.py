@@ -56,7 +56,7 @@ class Cluster:
         """Return the environment of a process on a machine."""
         own = {"HOME": machine.folder, "TMPDIR": machine.folder, "SPARK_LOCAL_DIRS": machine.folder}
         folders = {"JAVA_HOME": self.software.java, "SPARK_HOME": self.software.spark}
-        # Java uses /tmp otherwise.
+        # Without java.io.tmpdir, Java uses /tmp, which all machines share.
         java = f"{' '.join(JAVA_OPTIONS)} -Djava.io.tmpdir={machine.folder}"
         spark = {
             "SPARK_LOCAL_IP": machine.address,
@@ -113,7 +113,7 @@ class Cluster:
             command.process.poll()
 
     def clean(self, name: str) -> None:
-        """Remove what killed processes left on a machine, as its start does: an executor has 4 GB."""
+        """Remove the files of killed processes from a machine; an executor leaves 4 GB."""
         assert not self.network[name].runs()
         for path in self.network[name].folder.iterdir():
             if path.name not in (".ssh", "ssh"):
@@ -134,7 +134,7 @@ class Cluster:
             "spark.executor.memory": "1g",
             "spark.executor.cores": "1",
             "spark.sql.shuffle.partitions": "8",
-            "spark.files.useFetchCache": "false",  # one executor per worker
+            "spark.files.useFetchCache": "false",  # the cache only helps several executors per worker
             "spark.ui.enabled": "false",
         }
         executors = self.common() | {"PYTHONPATH": "./code:./environment/lib/python3.11/site-packages"}

@@ -174,7 +174,7 @@ def _remove(prefix: str) -> None:
         _kill(processes_of(name))
         _ip("netns", "delete", name)
     folder = Path(tempfile.gettempdir(), prefix)
-    # The S3 server of a killed run is not on a machine.
+    # The S3 server of a killed run is in no namespace.
     _kill(one.pid for one in psutil.process_iter(["cmdline"]) if f"{folder}/" in " ".join(one.info["cmdline"] or []))
     if prefix in psutil.net_if_addrs():
         _ip("link", "delete", prefix)

@@ -87,7 +87,7 @@ class Terraform:
             "TF_DATA_DIR": str(kept / "data"),
             "TF_IN_AUTOMATION": "1",
             "CHECKPOINT_DISABLE": "1",
-            # A process is short-lived: it may use more memory than collect garbage.
+            # Processes are short-lived: memory is cheaper than garbage collection.
             "GOGC": "off",
             "GOMEMLIMIT": "1500MiB",
         }

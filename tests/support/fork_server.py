@@ -30,7 +30,7 @@ from pathlib import Path
 import numpy as np
 
 READ_BY_IMPORTS = ("CUDA_", "KERAS_", "MKL_", "NUMEXPR_", "OMP_", "OPENBLAS_", "TF_")
-"""Prefixes of environment variables that only have an effect on the imports."""
+"""Prefixes of environment variables that are read only on import."""
 
 IMPORTED_LATE = (
     "optuna.importance",

@@ -36,7 +36,7 @@ def archive() -> Path:
 def spark_environment() -> dict[str, str]:
     """Return environment variables of Spark processes of the tests, which use the archive if there is one."""
     path = archive()
-    # Java that is given a missing or empty archive does not use its own one either.
+    # With a missing or empty archive, Java would not use its default archive either.
     return _environment(*([f"-XX:SharedArchiveFile={path}"] if path.exists() and path.stat().st_size else []))
 
 
@@ -93,7 +93,7 @@ def main() -> None:
         written = Path(folder, "classes.jsa")
         os.environ |= _environment(f"-XX:ArchiveClassesAtExit={written}")
         use_many_classes()
-        written.touch()  # so that Java that cannot archive is asked only once
+        written.touch()  # an empty file if this Java cannot archive, so that it is not tried again
         written.replace(target)
 
 

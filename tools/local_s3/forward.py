@@ -1,7 +1,7 @@
 """The process of a proxy: ``python -m tools.local_s3.forward ENDPOINT ADDRESS``; ``proxy.py`` starts and controls it.
 
 It prints its address, then reads one JSON object per line from standard input and prints one result per line. Each
-connection has a thread, and one connection to the server.
+client connection has its own thread and its own connection to the server.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ class Peer:
             return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
             return False
+        except ConnectionError:
+            return True
 
     def reset(self) -> bool:
         """Reset the connection; return False, as it is no longer open."""
@@ -116,6 +118,8 @@ def forward_chunks(source: Peer, target: Peer | None) -> int:
     total = 0
     while True:
         line = source.reader.readline()
+        if not line:
+            raise ConnectionError("the sender ended within a body")
         if target:
             target.connection.sendall(line)
         size = int(line.split(b";")[0], 16)
@@ -149,13 +153,7 @@ def kind_of(method: str, path: str, query: str, fields: Mapping[str, str]) -> st
 
 
 class Forwarder:
-    """Forward the requests of any number of connections, with delay and faults.
-
-    Parameters
-    ----------
-    endpoint : str
-        Address of the server.
-    """
+    """Forward the requests of any number of connections to the server at `endpoint`, with delay and faults."""
 
     def __init__(self, endpoint: str) -> None:
         parts = urlsplit(endpoint)
@@ -208,10 +206,10 @@ class Forwarder:
         started = time.monotonic()
         method, target = head.first[0], unquote(head.first[1]).lstrip("/")
         fault = self._fault(method, target)
-        if head.fields.get("expect", "").lower() == "100-continue":
-            client.connection.sendall(CONTINUE)
         counts = {"received": 0, "sent": 0, "status": 0}
         try:
+            if head.fields.get("expect", "").lower() == "100-continue":
+                client.connection.sendall(CONTINUE)
             if fault and fault.kind in ("refuse", "reset"):
                 counts["received"] = forward_request_body(head, client, None)
                 time.sleep(self._delay)
@@ -258,8 +256,8 @@ class Forwarder:
 
 def obey(forwarder: Forwarder, command: dict[str, Any]) -> Any:
     """Carry out one command of the caller."""
-    patience = time.monotonic() + 0.1
-    while forwarder.active and time.monotonic() < patience:  # a response arrives shortly before its request is logged
+    deadline = time.monotonic() + 0.1
+    while forwarder.active and time.monotonic() < deadline:  # a client has its response before the request is logged
         time.sleep(0.001)
     if "requests" in command:
         return forwarder.log

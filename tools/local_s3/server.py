@@ -48,13 +48,7 @@ READER = Identity("reader", ("Read", "List"))
 
 @dataclass(frozen=True)
 class Server:
-    """A running server.
-
-    Parameters
-    ----------
-    endpoint : str
-        Its address, such as ``http://127.0.0.1:20333``.
-    """
+    """A running server; its address is such as ``http://127.0.0.1:20333``."""
 
     endpoint: str
 
@@ -119,8 +113,8 @@ def served(folder: Path, address: str = "127.0.0.1") -> Iterator[Server]:
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
-            # A bucket begins with one volume, not seven, and garbage is collected seldom. Credentials of the caller's
-            # environment would be an account.
+            # A bucket begins with one volume, not seven, and GOGC makes garbage collection rare. Credentials of the
+            # caller would be another account of the server.
             env={"HOME": str(folder), "TMPDIR": str(folder), "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1", "GOGC": "400"},
             start_new_session=True,
         )

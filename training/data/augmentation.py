@@ -145,7 +145,7 @@ def _crop(inputs: Inputs, share: float, draws: np.ndarray) -> None:
 
 
 def _spans(lengths: np.ndarray | int, longest: np.ndarray | int, width: int, draws: np.ndarray) -> np.ndarray:
-    """Return random spans of up to `longest` of the first `lengths` places, as a mask ``(n, width)``."""
+    """Return a mask ``(n, width)`` with one random span per row, of at most `longest` of its first `lengths` places."""
     length = np.floor(draws[:, 0] * (longest + 1))
     start = np.floor(draws[:, 1] * (lengths - length + 1))
     place = np.arange(width)

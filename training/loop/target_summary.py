@@ -11,10 +11,11 @@ from training.ranks.ranks import Ranks
 
 
 def summarise(dataset: Dataset, target: Target, ranks: Ranks) -> tuple[float, np.ndarray, float]:
-    """Return totals of a target over the train split, read by all ranks, with the weights of the examples.
+    """Return the weight, totals and mean square of a target over the train split.
 
-    They are the total weight of the examples that have the target; of shape ``(size,)``, float64, the weight of each
-    class or label, or the sum of each number; and the mean squared length of vectors, 0 for classes.
+    The weight is that of all examples that have the target. The totals, ``(size,)``, float64, are the weight of each
+    class or label, or the weighted sum of each number. The mean square is that of the vectors' length; 0 for classes.
+    Each rank reads a share of the files.
     """
     sums = np.zeros(target.size + 2)
     for number in range(ranks.rank, len(dataset.rows("train")), ranks.size):

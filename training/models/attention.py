@@ -14,7 +14,7 @@ SMALLEST_VARIANCE = 1e-3
 
 
 def attention(streams: Streams, mask: keras.KerasTensor, settings: ModelSettings) -> list[keras.KerasTensor]:
-    """Return features by convolutions, residual self-attention and attentive pooling.
+    """Return the features of convolutions, residual self-attention and attentive pooling.
 
     Chroma and timbre ``(300, 24)`` → convolutions and pooling as in the CNN ``(38, 128)`` → self-attention (A. Vaswani
     et al., "Attention is all you need", 2017) if `settings.heads` is above 0 → mean and standard deviation over time,

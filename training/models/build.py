@@ -26,13 +26,13 @@ from training.models.settings import ModelSettings, Normalisation
 FEATURES: dict[str, Callable[[Streams, keras.KerasTensor, ModelSettings], list[keras.KerasTensor]]] = {
     function.__name__: function for function in (attention, cnn, dense, logistic, lstm)
 }
-"""Functions from normalised streams and the mask of the segments to features of a song, by the name in ``--model``."""
+"""Functions that return the features of a song from normalised streams and mask, by name in ``--model``."""
 
 
 def build(
     name: str, geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings
 ) -> keras.Model:
-    """Return a model; without audio it has only the lyrics."""
+    """Return a model by its name; without audio it uses only the lyrics."""
     inputs = make_inputs(geometry)
     if name == "logistic":
         settings = replace(settings, hidden=(), dropout=0.0, embedding_activation="linear")

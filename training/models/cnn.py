@@ -10,7 +10,7 @@ from training.models.settings import ModelSettings
 
 
 def cnn(streams: Streams, mask: keras.KerasTensor, settings: ModelSettings) -> list[keras.KerasTensor]:
-    """Return features by a 1-D CNN with one stream for chroma and one for timbre.
+    """Return the features of a 1-D CNN with one stream for chroma and one for timbre.
 
     A stream has convolutions with max pooling and a mean over the song's segments: ``(300, 12)`` → ``(75, 128)`` →
     ``(38, 128)`` → ``(19, 256)`` → ``(256,)``. Dense layers combine both streams and the lyric vector.

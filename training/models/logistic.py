@@ -12,10 +12,9 @@ from training.models.settings import ModelSettings
 
 
 def logistic(streams: Streams, mask: keras.KerasTensor, settings: ModelSettings) -> list[keras.KerasTensor]:
-    """Return statistics of chroma and timbre, for a linear model of them and of lyrics.
+    """Return the features of a linear model: statistics of chroma and timbre.
 
-    With the lyric vector, the features of the model are the mean (12) and covariance (78) of timbre and the mean of
-    chroma (12).
+    They are the mean (12) and covariance (78) of timbre and the mean of chroma (12); `build` adds the lyric vector.
 
     The settings `hidden`, `dropout` and `embedding_activation` do not apply. The embedding is a linear layer of 50
     units, as in all models. With fewer than 50 outputs, two linear layers are equivalent to one, and the scores are

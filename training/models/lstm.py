@@ -10,7 +10,7 @@ from training.models.settings import ModelSettings
 
 
 def lstm(streams: Streams, mask: keras.KerasTensor, settings: ModelSettings) -> list[keras.KerasTensor]:
-    """Return features by two LSTM layers of 10 units per stream.
+    """Return the features of two LSTM layers of 10 units per stream.
 
     A stream: ``(300, 12)`` → ``(300, 10)`` → ``(300, 10)`` → ``(10,)``, the output at the last segment of the song. The
     layers have no mask: padding follows the song, so the outputs within the song do not depend on it. With a mask,

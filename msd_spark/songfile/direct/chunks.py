@@ -22,11 +22,11 @@ MOST_CHUNKS = 64
 
 @lru_cache(maxsize=1024)
 def _layout(count: int, chunk_rows: int, rest: tuple[int, ...]) -> tuple[struct.Struct, tuple[int, ...], frozenset]:
-    """Return the layout of a B-tree leaf of `count` chunks, and its expected content.
+    """Return fields, row offsets and valid end keys of a B-tree leaf of `count` chunks.
 
-    Per chunk, the fields are size, filter mask, one offset per dimension, and address. The results are the struct of
-    the fields, the chunks' offsets in the first dimension, and the valid offsets of the key after the last chunk:
-    beyond that chunk, in any dimension. HDF5 finds no chunk beyond that key.
+    Per chunk, the fields are size, filter mask, one offset per dimension, and address. Row offsets
+    are those of the chunks in the first dimension. The key after the last chunk is valid if it is beyond that chunk in
+    any dimension. HDF5 finds no chunk beyond that key.
     """
     key = f"II{1 + len(rest)}Q"
     last = ((count - 1) * chunk_rows, *(0 for _ in rest))
