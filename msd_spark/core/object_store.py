@@ -205,6 +205,10 @@ class Bucket(fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no type
         if keys:
             self.request(paths[0], lambda store, _: obstore.delete(store, keys))
 
+    def copy_file(self, src: str, dest: str) -> None:
+        """Copy a file."""
+        self.request(src, lambda store, key: obstore.copy(store, key, dest.removeprefix(f"{self.name}/")))
+
     def open_input_stream(self, path: str) -> pa.NativeFile:
         """Open a file for reading from its start."""
         return self._opened(path, {"range": (0, PIECE)}, PIECE)
@@ -240,7 +244,7 @@ class Bucket(fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no type
     def _refuse(self, path: str = "", *_: Any) -> Any:
         raise NotImplementedError(f"s3://{path or self.name}: this operation is not supported in an object store")
 
-    move = copy_file = open_append_stream = delete_root_dir_contents = _refuse
+    move = open_append_stream = delete_root_dir_contents = _refuse
 
 
 class _Reader(Seekable):

@@ -243,7 +243,10 @@ class Warehouse:
 
     def open_table(self, *names: str) -> pads.Dataset:
         """Return a table as a pyarrow dataset, without partition columns."""
-        paths = list(self.table_files(*names).paths)
+        snapshot = self.snapshot(*names)
+        if not snapshot.files:  # another program deleted all rows
+            return pads.dataset(snapshot.schema.empty_table())
+        paths = [self.path(*names, item.name) for item in snapshot.files]
         return pads.dataset(paths, filesystem=self.filesystem, format="parquet", partitioning=None)
 
     def read_table(self, columns: Sequence[str] | None, *names: str, filter: pads.Expression | None = None) -> pa.Table:

@@ -63,7 +63,7 @@ def ingest(session: SparkSession, settings: IngestSettings, tasks: list[Task] | 
     new = [finished[unit.name] for unit in units if unit.name in finished]
     check_sums(units, [*unchanged, *new])
     if new or stale or not warehouse.is_complete(LEDGER):
-        ledger = commit_units(warehouse, new, {row["unit"] for row in stale}, destination)
+        ledger = commit_units(warehouse, new, stale, destination)
     summary.facts |= totals(ledger)
     summary.facts |= {"units done before": len(units) - len(to_do), "units dropped": len(stale)}
     return summary

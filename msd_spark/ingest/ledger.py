@@ -119,13 +119,17 @@ def read_pending(warehouse: Warehouse) -> dict[str, dict[str, Any]]:
 
 
 def commit_units(
-    warehouse: Warehouse, new: Iterable[dict[str, Any]], drop: Collection[str], destination: Destination
+    warehouse: Warehouse, new: Iterable[dict[str, Any]], stale: Ledger, destination: Destination
 ) -> Ledger:
-    """Add units to the ledger, and drop others, in one commit; then make all tables agree. Return the ledger."""
-    added = {row["unit"]: row for row in new}
+    """Add units to the ledger, and drop stale ones, in one commit; then make all tables agree. Return the ledger.
+
+    A unit that another ingest has read again meanwhile stays as that ingest has read it.
+    """
+    added, old = {row["unit"]: row for row in new}, {row["unit"]: row["files"] for row in stale}
 
     def change(rows: Ledger) -> Ledger:
-        kept = {row["unit"]: row for row in rows if row["unit"] not in drop}
+        kept = {row["unit"]: row for row in rows if row["unit"] not in old or row["files"] != old[row["unit"]]}
+        kept = {unit: row for unit, row in kept.items() if unit not in old or unit in added}
         return without_repeated_tracks(warehouse, {**added, **kept}, destination)
 
     ledger = update(warehouse, change)
@@ -241,85 +245,73 @@ def _rewrite(warehouse: Warehouse, file: DataFile, drop: Collection[str], destin
     return DataFile(new.name, new.size, n_rows)
 
 
-def settle(warehouse: Warehouse, committed: Version | None = None) -> None:
+def settle(warehouse: Warehouse, known: Version | None = None) -> None:
     """Make ``songs/`` and ``rejected/`` those of the ledger, and delete the files that no table needs.
 
-    `committed` is the version of the ledger that this ingest has just written; without it the ledger is read.
+    `known` is a version of the ledger that need not be read again.
     """
-    known = committed
 
-    def attempt() -> tuple[Version | None, bool]:
+    def attempt() -> Version | None:
         nonlocal known
-        ledger, known = (
-            known or _newest(warehouse),
-            None,
-        )  # read by a second attempt: it may have changed
-        if ledger is None:
-            return None, False
-        # Most of the time is waiting for the store, so both tables are written in parallel.
-        with ThreadPoolExecutor(2) as pool:
-            songs = pool.submit(_settle_songs, warehouse, ledger.rows)
-            rejected = pool.submit(_settle_rejected, warehouse, ledger)
-        return ledger, any([songs.result(), rejected.result()])
-
-    changed = True
-    while changed:
-        ledger, changed = _until_alone(attempt)
-        if ledger and changed:
+        with ThreadPoolExecutor(2) as pool:  # most of the time is waiting for the store
+            # Read before the ledger: if another ingest settles a later version meanwhile, the commits below conflict.
+            bases = list(pool.map(lambda names: warehouse.table(*names).snapshot(), [(SONGS,), REJECTED]))
             newest = warehouse.table(LEDGER).snapshot()
-            changed = newest is not None and newest.version != ledger.number
-        if ledger and not changed:  # before, a file of another ingest could seem to be unused
-            delete_unused(warehouse, {row["unit"] for row in ledger.rows})
+            if newest is None:
+                return None
+            if known is None or known.number != newest.version:
+                known = Version(newest.version, _rows(warehouse, LEDGER, newest))
+            tables = pool.submit(_settle_songs, warehouse, known, bases[0])
+            _settle_rejected(warehouse, known, bases[1])
+        tables.result()
+        return known
+
+    if ledger := _until_alone(attempt):
+        delete_unused(warehouse, ledger.rows)
 
 
-def _newest(warehouse: Warehouse) -> Version | None:
-    base = warehouse.table(LEDGER).snapshot()
-    return Version(base.version, _rows(warehouse, LEDGER, base)) if base else None
-
-
-def _settle_songs(warehouse: Warehouse, rows: Ledger) -> bool:
-    table = warehouse.table(SONGS)
-    base = table.snapshot()
-    wanted = {file for row in rows for file in files_of(row)}
+def _settle_songs(warehouse: Warehouse, ledger: Version, base: Snapshot | None) -> None:
+    wanted = {file for row in ledger.rows for file in files_of(row)}
     present = set(base.files) if base else set()
     if base and (present == wanted or not (wanted or sum(file.rows for file in present))):
-        return False
-    with table.overwriting(schemas.SONGS, base=base, clean=False) as writer:
+        return
+    with warehouse.table(SONGS).overwriting(schemas.SONGS, base=base, clean=False) as writer:
         writer.kept = [file for file in present if file in wanted]
         writer.add(sorted(wanted - present, key=lambda file: file.name))
         writer.notes[UNITS] = sorted({unit_of(file.name) for file in writer.files})
-    return True
 
 
-def delete_unused(warehouse: Warehouse, units: Collection[str]) -> None:
-    """Delete files of older versions, and files that no ingest can commit any more.
-
-    In ``songs/`` these are old files and those of `units`, which are in the ledger: a recent file of another unit may
-    belong to a running ingest. In the other tables they are files older than the newest commit: each commit replaces
-    all rows, so one based on an earlier version fails.
-    """
-
-    def abandoned(info: fs.FileInfo) -> bool:
-        is_old = info.mtime is not None and time.time() - info.mtime.timestamp() > ABANDONED_AFTER
-        return is_old or unit_of(info.base_name) in units
-
-    def delete(names: tuple[str, ...]) -> None:
-        table = warehouse.table(*names)
-        newest = max((info.mtime_ns for info in warehouse.list_files(f"{table.path}/{LOG}")), default=0)
-        table.delete_unused(abandoned if names == (SONGS,) else lambda info: info.mtime_ns < newest)
-
-    with ThreadPoolExecutor(3) as pool:
-        list(pool.map(delete, [(SONGS,), (LEDGER,), REJECTED]))
-
-
-def _settle_rejected(warehouse: Warehouse, ledger: Version) -> bool:
+def _settle_rejected(warehouse: Warehouse, ledger: Version, base: Snapshot | None) -> None:
     """Write the rejections of a version of the ledger; its number is in the notes of the commit."""
-    table = warehouse.table(*REJECTED)
-    base = table.snapshot()
     if base and base.notes.get(LEDGER) == ledger.number:
-        return False
-    with table.overwriting(schemas.REJECTED, base=base, clean=False) as writer:
+        return
+    with warehouse.table(*REJECTED).overwriting(schemas.REJECTED, base=base, clean=False) as writer:
         writer.notes[LEDGER] = ledger.number
         rejections = [one for row in ledger.rows for one in row["rejections"]]
         writer.write(pa.Table.from_pylist(rejections, schemas.REJECTED))
-    return True
+
+
+def delete_unused(warehouse: Warehouse, ledger: Ledger) -> None:
+    """Delete files of older versions, and files that no ingest can commit any more.
+
+    In ``songs/`` these are very old files, and those of a unit that are older than its files in the ledger: any other
+    file may belong to a running ingest. In the other tables they are files older than the newest commit: each commit
+    replaces all rows, so one based on an earlier version fails.
+    """
+    unit_of_file = {file: row["unit"] for row in ledger for file in row["files"]}
+    written: dict[str, int] = {}
+    for info in warehouse.list_files(warehouse.path(SONGS)):
+        if unit := unit_of_file.get(info.base_name):
+            written[unit] = max(info.mtime_ns, written.get(unit, 0))
+
+    def abandoned(info: fs.FileInfo) -> bool:
+        is_old = time.time_ns() - info.mtime_ns > ABANDONED_AFTER * 1e9
+        return is_old or info.mtime_ns < written.get(unit_of(info.base_name), 0)
+
+    def delete(names: tuple[str, ...]) -> None:
+        files = warehouse.list_files(warehouse.path(*names, LOG)) if names != (SONGS,) else ()
+        newest = max((info.mtime_ns for info in files if re.fullmatch(r"\d{20}\.json", info.base_name)), default=0)
+        warehouse.table(*names).delete_unused(abandoned if names == (SONGS,) else lambda info: info.mtime_ns < newest)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(delete, [(SONGS,), (LEDGER,), REJECTED]))

@@ -75,7 +75,7 @@ def do_unit(unit: Unit, settings: IngestSettings, destination: Destination) -> O
     started = time.monotonic()
     outcome = Outcome(unit.name, unit.kind.value, unit.location, printable(unit.inputs[0].source))
     groups = _row_groups(unit, settings.songs_per_row_group, outcome)
-    groups = chain(list(islice(groups, 1)), groups)  # read the first row group before waiting for the lock
+    groups = chain(iter(list(islice(groups, 1))), groups)  # read the first row group before waiting for the lock
     for number, of_file in groupby(enumerate(groups), lambda one: one[0] // settings.row_groups_per_file):
         n_songs = 0
         new = destination.create(f"{unit.name}-{number:04d}")

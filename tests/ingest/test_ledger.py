@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,17 @@ from msd_spark.core.delta import LOG, UNITS, DataFile, DeltaFolder, Destination
 from msd_spark.core.schemas import LEDGER
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest import job, ledger
-from msd_spark.ingest.ledger import keep_pending, read_ledger, read_pending, repeated_tracks, sort_key, update
+from msd_spark.ingest.ledger import (
+    Version,
+    commit_units,
+    keep_pending,
+    read_ledger,
+    read_pending,
+    repeated_tracks,
+    settle,
+    sort_key,
+    update,
+)
 from msd_spark.ingest.listing import plan_listing
 from msd_spark.ingest.settings import PENDING, IngestSettings
 from msd_spark.ingest.work import Outcome, do_unit
@@ -211,6 +222,43 @@ def test_two_ingests_of_the_same_inputs_read_each_song_once(tmp_path: Path, monk
     ingest(warehouse, songs, inputs_per_unit=2)
     assert [song["track_id"] for song in rows(warehouse, "songs")] == [track(number) for number in range(5)]
     assert_nothing_is_left_over(warehouse)
+
+
+def test_an_ingest_that_settles_late_does_not_move_songs_back(tmp_path: Path) -> None:
+    songs, warehouse = tmp_path / "songs", Warehouse(str(tmp_path / "w"))
+    write_songs(songs, range(2))
+    ingest(tmp_path / "w", songs, inputs_per_unit=2)
+    late = Version(warehouse.snapshot("ledger").version, read_ledger(warehouse))
+    write_songs(songs, range(2, 6))
+    ingest(tmp_path / "w", songs, inputs_per_unit=2)
+    settle(warehouse, late)
+    assert len(rows(tmp_path / "w", "songs")) == 6
+    assert_nothing_is_left_over(tmp_path / "w")
+
+
+def test_files_of_a_running_ingest_that_reads_a_unit_again_stay(tmp_path: Path) -> None:
+    songs, warehouse = tmp_path / "songs", Warehouse(str(tmp_path / "w"))
+    write_songs(songs, range(2))
+    ingest(tmp_path / "w", songs)
+    (row,) = read_ledger(warehouse)
+    current = tmp_path / "w" / "songs" / row["files"][0]
+    earlier, later = (current.with_name(f"{row['unit']}-0000-{token}.parquet") for token in ("0" * 16, "1" * 16))
+    for path, seconds in ((earlier, -1), (later, 1)):
+        shutil.copy(current, path)
+        os.utime(path, (time := current.stat().st_mtime + seconds, time))
+    settle(warehouse)
+    assert {path.name for path in current.parent.glob("*.parquet")} == {current.name, later.name}
+
+
+def test_a_unit_that_another_ingest_has_read_again_stays(tmp_path: Path) -> None:
+    songs, warehouse = tmp_path / "songs", Warehouse(str(tmp_path / "w"))
+    write_songs(songs, range(2))
+    ingest(tmp_path / "w", songs)
+    (row,) = read_ledger(warehouse)
+    own, stale = row | {"files": ["gone"]}, row | {"files": ["older"]}
+    destination = Destination(warehouse.address("songs"), "01234567")
+    assert commit_units(warehouse, [own], [stale], destination) == [row]
+    assert len(rows(tmp_path / "w", "songs")) == 2
 
 
 def test_a_commit_between_reading_and_writing_the_ledger_is_not_lost(tmp_path: Path) -> None:
