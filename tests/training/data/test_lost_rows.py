@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from tests.support.fork_server import forked
 from tests.support.launched import LAUNCHER, SCRIPT, launched
 from tests.support.tiny_dataset import write_tiny_dataset
 
@@ -16,8 +15,7 @@ def test_a_rank_that_reads_too_few_rows_stops_all(tmp_path: Path) -> None:
     path = max((tmp_path / "dataset" / "tiny" / "train").iterdir())
     pq.write_table(pq.read_table(path).slice(0, 5), path)
     words = ("--warehouse", tmp_path, "--dataset", "tiny", "--run", "short", "--epochs", "2", "--batch", "2")
-    command = (*LAUNCHER, "-np", "2", SCRIPT, *words)
-    with launched(*command, log=tmp_path / "log", others=forked()) as training:
+    with launched(*LAUNCHER, "-np", "2", SCRIPT, *words, log=tmp_path / "log") as training:
         assert training.status() != 0
         said = training.said()
     assert said.count("read 5 instead of 8 training examples in epoch 1; was dataset tiny replaced?") == 1
