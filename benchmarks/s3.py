@@ -1,8 +1,8 @@
 """Whole jobs on an S3 server 20 ms away, beside the same jobs on a local disk, and the requests that they make.
 
 The server is SeaweedFS behind a proxy that delays every response (`tools.local_s3`). A real store has machines of
-its own, so server and proxy have half of the cores, and all jobs have the other half. Each job runs
-on both sides in turn, and the best of each counts. Songs are read, and tables written, on the side that is measured.
+its own, so server and proxy have half of the cores, and all jobs have the other half. Each job runs on both sides in
+turn, and the best of each counts. Songs are read, and tables written, on the side that is measured.
 """
 
 from __future__ import annotations

@@ -128,8 +128,10 @@ def commit_units(
     added, old = {row["unit"]: row for row in new}, {row["unit"]: row["files"] for row in stale}
 
     def change(rows: Ledger) -> Ledger:
-        kept = {row["unit"]: row for row in rows if row["unit"] not in old or row["files"] != old[row["unit"]]}
-        kept = {unit: row for unit, row in kept.items() if unit not in old or unit in added}
+        now = {row["unit"]: row for row in rows}
+        kept = {
+            unit: row for unit, row in now.items() if unit not in old or (unit in added and row["files"] != old[unit])
+        }
         return without_repeated_tracks(warehouse, {**added, **kept}, destination)
 
     ledger = update(warehouse, change)
