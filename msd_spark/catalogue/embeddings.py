@@ -49,7 +49,6 @@ class Embedded:
 
 def read_embeddings(warehouse: Warehouse, run: str) -> Embedded:
     """Return ``embeddings/RUN``, checked by `embedded_songs`."""
-    warehouse.require(EMBEDDINGS_TABLE, run)
     return embedded_songs(warehouse.read_table(list(EMBEDDED_COLUMNS), EMBEDDINGS_TABLE, run), run)
 
 

@@ -43,7 +43,6 @@ def label_sets(warehouse: Warehouse) -> list[str]:
 
 def read_labels(warehouse: Warehouse, label_set: str) -> pa.Table:
     """Return the columns ``track_id`` and ``genre`` of a label set."""
-    warehouse.require("labels")
     table = warehouse.read_table(["track_id", "genre"], "labels", filter=pads.field("label_set") == label_set)
     if not table.num_rows:
         names = ", ".join(label_sets(warehouse)) or "none"

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from msd_spark.catalogue.artist_groups import group_artists
 from msd_spark.core.errors import UserError
+from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.warehouse import READERS, TableFiles, Warehouse
 
 LIGHT = ("track_id", "song_id", "artist_id", "artist_name", "title", "n_segments")
@@ -30,7 +30,6 @@ def read_songs(warehouse: Warehouse) -> tuple[pd.DataFrame, TableFiles]:
     Columns: ``track_id``, ``song_id``, ``artist_group``, ``n_segments``, ``source_file`` (index in the list of files),
     ``row_group`` and ``source_row`` (row within the row group). Each track must be there only once.
     """
-    warehouse.require("songs")
     files = warehouse.table_files("songs")
     with ThreadPoolExecutor(READERS) as pool:
         parts = list(pool.map(lambda path: _read_file(warehouse, path), files.paths))
@@ -46,17 +45,15 @@ def read_songs(warehouse: Warehouse) -> tuple[pd.DataFrame, TableFiles]:
 
 
 def _read_file(warehouse: Warehouse, path: str) -> pa.Table:
-    file = pq.ParquetFile(path, filesystem=warehouse.filesystem, pre_buffer=not warehouse.is_local)
-    table = file.read(list(LIGHT), use_threads=False)
-    sizes = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-    row_groups = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)
-    rows = np.concatenate([np.arange(size, dtype=np.int32) for size in sizes]) if sizes else np.empty(0, np.int32)
+    file = RowGroups(warehouse.filesystem, path)
+    table = file.fetch(LIGHT).read(list(LIGHT), use_threads=False)
+    row_groups = np.repeat(np.arange(len(file.rows), dtype=np.int32), file.rows)
+    rows = np.concatenate([np.empty(0, np.int32), *(np.arange(size, dtype=np.int32) for size in file.rows)])
     table = table.append_column("row_group", pa.array(row_groups))
     return table.append_column("source_row", pa.array(rows))
 
 
 def read_names(warehouse: Warehouse, track_ids: np.ndarray) -> pd.DataFrame:
     """Return the `NAMES` of tracks, in their order; null for a track not in ``songs/``."""
-    warehouse.require("songs")
     songs = warehouse.read_table(["track_id", *NAMES], "songs").to_pandas().drop_duplicates("track_id")
     return songs.set_index("track_id").reindex(track_ids)

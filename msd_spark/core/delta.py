@@ -214,7 +214,8 @@ class DeltaFolder:
         `schema` is that of the files. The column `partition_by` has the `DataFile.partition` of each file.
 
         After an exception the table is as before; a `ConflictError` says that another job has changed it since this
-        block began, or since the version `base`, None for no table. After a commit, `clean` calls `delete_unused`.
+        block began, or since the version `base`, None for no table. After a commit, `clean` deletes the files of older
+        versions, except the `versions_to_keep` before this one, and those of jobs that died.
         """
         writer = TableWriter(self, self.snapshot() if isinstance(base, EllipsisType) else base)
         try:
@@ -225,10 +226,12 @@ class DeltaFolder:
         except BaseException:
             self._forget(writer.destination.token)
             raise
+        # A file that is here before the commit, and not in it, is in no later version: its job began before, and fails.
+        present = self._present() if clean else []
         self._commit_once(writer, schema, partition_by)
         if clean:
             try:
-                self.delete_unused()
+                self._delete(present, self._used() if versions_to_keep() else writer.names)
             except (OSError, UserError) as error:
                 print(f"table {self.path} is written, but its old files stay: {error}", file=sys.stderr)
 
@@ -264,43 +267,44 @@ class DeltaFolder:
             if isinstance(self.filesystem, fs.LocalFileSystem):
                 Path(self.path).rmdir()  # only if it is empty
 
-    def delete_unused(self, abandoned: Callable[[fs.FileInfo], bool] | None = None) -> None:
+    def delete_unused(self, abandoned: Callable[[fs.FileInfo], bool]) -> None:
         """Delete the files of older versions, except the `versions_to_keep` before the current one.
 
         `abandoned` decides about a file that was in no version: a job may have died before it committed the file, or
-        may be about to commit it. Without it all such files are deleted: after a commit that replaces the table, no
-        other job can commit one.
+        may be about to commit it.
         """
         snapshot = self.snapshot()
         if snapshot is None:
             return
-        recent = snapshot.history(RECENT + versions_to_keep())
+        removed = snapshot.table.vacuum(retention_hours=0, dry_run=True, enforce_retention_duration=False)
+        old = {path.rsplit("/", 1)[-1] for path in removed}
+        infos = [info for info in self._present() if info.base_name in old or abandoned(info)]
+        self._delete(infos, self._used(snapshot))
+
+    def _present(self) -> list[fs.FileInfo]:
+        """Return what is in the folder, without Delta's log."""
+        infos = self.filesystem.get_file_info(fs.FileSelector(self.path, recursive=True, allow_not_found=True))
+        return [info for info in infos if not f"{info.path}/".startswith(f"{self.path}/{LOG}/")]
+
+    def _used(self, snapshot: Snapshot | None = None) -> set[str]:
+        """Return the files of the current version and of the `versions_to_keep` before it."""
+        snapshot = snapshot or self.snapshot()
+        recent = snapshot.history(RECENT + versions_to_keep()) if snapshot else ()
         written = [commit for commit in recent if NOTES in commit][: versions_to_keep() + 1]
-        used = {file.name for file in snapshot.files}
+        used = {file.name for file in snapshot.files} if snapshot else set()
         used |= {name for commit in written for name in commit[NOTES].get(SIDE_FILES, {}).values()}
         for commit in written[1:]:
             table = DeltaTable(self.uri, version=commit["version"], storage_options=self.options)
             used |= set(pa.table(table.get_add_actions(flatten=True))["path"].to_pylist())
-        old = set[str]()
-        if abandoned is not None:  # without it, nothing needs to be known about an unused file
-            removed = snapshot.table.vacuum(retention_hours=0, dry_run=True, enforce_retention_duration=False)
-            old = {path.rsplit("/", 1)[-1] for path in removed}
+        return used
 
-        def may_go(info: fs.FileInfo) -> bool:
-            return abandoned is None or info.base_name in old or abandoned(info)
-
-        unused, folders = list[str](), list[str]()
-        for info in self.filesystem.get_file_info(fs.FileSelector(self.path, recursive=True, allow_not_found=True)):
-            name = info.path.removeprefix(f"{self.path}/")
-            if info.type == fs.FileType.Directory and name.startswith("_") and name.split("/")[0] != LOG:
-                folders += [info.path] if may_go(info) else []
-            if info.type != fs.FileType.File or name in used or name.startswith(f"{LOG}/"):
-                continue
-            if may_go(info):
-                unused.append(info.path)
-        delete_files(self.filesystem, unused)
-        for folder in folders:
-            self.filesystem.delete_dir(folder)
+    def _delete(self, infos: list[fs.FileInfo], used: set[str]) -> None:
+        """Delete files that are not used, and scratch folders."""
+        names = {info.path.removeprefix(f"{self.path}/"): info for info in infos}
+        delete_files(self.filesystem, [info.path for name, info in names.items() if info.is_file and name not in used])
+        for name, info in names.items():
+            if info.type == fs.FileType.Directory and name.startswith("_") and "/" not in name:
+                self.filesystem.delete_dir(info.path)
 
 
 @dataclass(frozen=True)
@@ -358,6 +362,11 @@ class TableWriter:
         self.kept: list[DataFile] = []
         self.notes: dict[str, Any] = {}
         self.side_files: dict[str, str] = {}
+
+    @property
+    def names(self) -> set[str]:
+        """Names of the files of the next version."""
+        return {file.name for file in (*self.files, *self.kept)} | set(self.side_files.values())
 
     def add(self, files: Iterable[DataFile]) -> None:
         """Add files that are written."""

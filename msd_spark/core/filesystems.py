@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import uuid
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 
 import pyarrow as pa
 from pyarrow import fs
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.object_store import Bucket
+from msd_spark.core.object_store import PIECE, Bucket
 
 SCHEME_MARK = "://"
 
@@ -43,6 +43,15 @@ def open_location(location: str) -> tuple[fs.FileSystem, str, str]:
     prefix = f"{scheme}{SCHEME_MARK}{host}" if scheme == "hdfs" else f"{scheme}{SCHEME_MARK}"
     inner = f"/{path}" if scheme == "hdfs" else f"{host}/{path}" if path else host
     return filesystem, inner.rstrip("/") or "/", prefix
+
+
+def file_pieces(filesystem: fs.FileSystem, path: str) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of a file, in pieces of `PIECE`."""
+    if isinstance(filesystem, fs.PyFileSystem):
+        yield from filesystem.handler.pieces(path)
+    else:
+        with filesystem.open_input_stream(path, compression=None) as stream:
+            yield from iter(partial(stream.read, PIECE), b"")
 
 
 def delete_files(filesystem: fs.FileSystem, paths: Sequence[str]) -> None:

@@ -16,10 +16,13 @@ import random
 import re
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache, partial
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import obstore
@@ -33,7 +36,10 @@ from msd_spark.core.seekable import Seekable
 T = TypeVar("T")
 
 PIECE = 8 << 20
-"""Bytes per request of a stream."""
+"""Bytes per request of a stream: at 20 ms a request, a smaller piece would wait longer than it transfers."""
+
+CONNECTIONS = 8
+"""Requests at a time for ranges of a file."""
 
 TAIL = 256 << 10
 """Bytes of the first request of random access: a Parquet file's footer is at its end."""
@@ -209,6 +215,15 @@ class Bucket(fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no type
         """Copy a file."""
         self.request(src, lambda store, key: obstore.copy(store, key, dest.removeprefix(f"{self.name}/")))
 
+    def pieces(self, path: str) -> Iterator[memoryview]:
+        """Yield the bytes of a file, in large pieces."""
+        at, size, same = 0, 1, dict[str, Any]()
+        while at < size:
+            _, piece, size, tag = self._get(path, {"range": (at, at + PIECE), **same})
+            same = {"if_match": tag} if tag else {}
+            yield memoryview(piece)
+            at += len(piece)
+
     def open_input_stream(self, path: str) -> pa.NativeFile:
         """Open a file for reading from its start."""
         return self._opened(path, {"range": (0, PIECE)}, PIECE)
@@ -221,7 +236,14 @@ class Bucket(fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no type
         start, piece, size, tag = self._get(path, first)
         if len(piece) == size:
             return pa.BufferReader(pa.py_buffer(piece))
-        return pa.PythonFile(_Reader(self, path, size, tag, start, piece, ahead), mode="r")
+        return pa.PythonFile(_Reader(self, path, size, tag, [(start, memoryview(piece))], ahead), mode="r")
+
+    def open_ranges(self, path: str, size: int, ranges: Sequence[tuple[int, int]]) -> pa.NativeFile:
+        """Open a file of known size for random access, with the bytes of sorted ranges, which are fetched at once."""
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            answers = list(pool.map(lambda span: self._get(path, {"range": span}), ranges))
+        pieces = [(start, memoryview(piece)) for start, piece, _, _ in answers]
+        return pa.PythonFile(_Reader(self, path, size, answers[0][3] if answers else None, pieces, 0), mode="r")
 
     def _get(self, path: str, options: Any) -> tuple[int, Any, int, str | None]:
         """Return the position and the bytes of a range, the size of its file and the tag of its version."""
@@ -248,31 +270,32 @@ class Bucket(fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no type
 
 
 class _Reader(Seekable):
-    """A file with the bytes of the last request; a read outside of them is the next request."""
+    """A file with some of its bytes, as sorted pieces; a read outside of them replaces them by those of a request."""
 
     def __init__(
-        self, bucket: Bucket, path: str, size: int, tag: str | None, start: int, piece: Any, ahead: int
+        self, bucket: Bucket, path: str, size: int, tag: str | None, pieces: list[tuple[int, memoryview]], ahead: int
     ) -> None:
         super().__init__(size)
         self._bucket, self._path, self._tag = bucket, path, tag
-        self._start, self._piece, self._ahead = start, memoryview(piece), ahead
+        self._pieces, self._ahead = pieces, ahead
 
     def read(self, size: int | None = -1) -> bytes:
         n_bytes = max(0, self._size - self._at)
         n_bytes = n_bytes if size is None or size < 0 else min(size, n_bytes)
-        pieces = []
+        parts = []
         while n_bytes:
-            begin = self._at - self._start
-            piece = self._piece[begin : begin + n_bytes] if begin >= 0 else self._piece[:0]
-            if not len(piece):
+            number = bisect_right(self._pieces, self._at, key=itemgetter(0)) - 1
+            start, piece = self._pieces[number] if number >= 0 else (0, memoryview(b""))
+            part = piece[self._at - start :][:n_bytes]
+            if not len(part):
                 stop = min(self._size, self._at + max(n_bytes, self._ahead))
                 options = {"range": (self._at, stop), "if_match": self._tag}
-                self._start, self._piece = self._at, memoryview(self._bucket._get(self._path, options)[1])
+                self._pieces = [(self._at, memoryview(self._bucket._get(self._path, options)[1]))]
                 continue
-            pieces.append(piece)
-            self._at += len(piece)
-            n_bytes -= len(piece)
-        return b"".join(pieces)
+            parts.append(part)
+            self._at += len(part)
+            n_bytes -= len(part)
+        return b"".join(parts)
 
 
 class _Writer(io.RawIOBase):

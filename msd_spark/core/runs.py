@@ -23,10 +23,11 @@ NEEDED = (FOLDER, "target", "dataset", "geometry", "normalisation", "lyric_vecto
 
 def read_run(warehouse: Warehouse, run: str) -> dict[str, Any]:
     """Return a finished run's metadata."""
-    if not warehouse.exists(RUNS, run, METADATA):
-        names = ", ".join(finished_runs(warehouse))
-        raise UserError(f"no finished run models/{run}; finished: {names or 'none; run msd-spark train first'}")
-    metadata = dict(warehouse.read_json(RUNS, run, METADATA))
+    try:
+        metadata = dict(warehouse.read_json(RUNS, run, METADATA))
+    except FileNotFoundError:
+        names = ", ".join(finished_runs(warehouse)) or "none; run msd-spark train first"
+        raise UserError(f"no finished run models/{run}; finished: {names}") from None
     missing = [name for name in NEEDED if name not in metadata]
     if missing:
         raise UserError(

@@ -17,12 +17,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as pads
-import pyarrow.parquet as pq
 from pyarrow import fs
 
 from msd_spark.core.delta import SIDE_FILES, DataFile, DeltaFolder, Snapshot, TableWriter, as_json, fingerprint
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import is_local, open_location, write_atomically
+from msd_spark.core.row_groups import RowGroups
 
 MADE_BY = {
     "songs": "ingest",
@@ -142,8 +142,8 @@ class Warehouse:
         """Return columns of a dataset, with the split of each example in the column ``split``."""
 
         def read(file: DataFile) -> pa.Table:
-            with self.filesystem.open_input_file(self.path("dataset", dataset, file.name)) as source:
-                rows = pq.ParquetFile(source).read(list(columns), use_threads=False)
+            path = self.path("dataset", dataset, file.name)
+            rows = RowGroups(self.filesystem, path).fetch(columns).read(list(columns), use_threads=False)
             return rows.append_column("split", pa.repeat(file.name.split("/")[0], rows.num_rows))
 
         with ThreadPoolExecutor(READERS) as pool:

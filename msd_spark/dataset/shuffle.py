@@ -9,7 +9,10 @@ Workers hold one batch or bundle at a time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,7 @@ from pyspark.sql import SparkSession
 
 from msd_spark.core.delta import Destination
 from msd_spark.core.features import segment_columns, song_columns
+from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.schemas import SPLITS, Geometry
 from msd_spark.core.warehouse import TableFiles, Warehouse
 from msd_spark.dataset.files import PLANNED, ExampleForm, assemble, feature_moments, write_file
@@ -166,19 +170,16 @@ def _read_batches(
     warehouse: Warehouse, task: list[Reading], columns: list[str]
 ) -> Iterator[tuple[Reading, pa.RecordBatch, int]]:
     """Yield each batch of songs with its row group and its first row there."""
-    path, file = "", None
-    for reading in task:
-        if file is None or reading.path != path:
-            path = reading.path
-            try:
-                file = pq.ParquetFile(path, filesystem=warehouse.filesystem, pre_buffer=not warehouse.is_local)
-            except FileNotFoundError:
-                file = None
-                continue
-        start = 0
-        for batch in file.iter_batches(SONGS_PER_BATCH, [reading.row_group], columns, use_threads=False):
-            yield reading, batch, start
-            start += batch.num_rows
+    for path, of_file in groupby(task, attrgetter("path")):
+        readings = list(of_file)
+        with suppress(FileNotFoundError):
+            groups = RowGroups(warehouse.filesystem, path)
+            file = groups.fetch(columns, [reading.row_group for reading in readings])
+            for reading in readings:
+                start = 0
+                for batch in file.iter_batches(SONGS_PER_BATCH, [reading.row_group], columns, use_threads=False):
+                    yield reading, batch, start
+                    start += batch.num_rows
 
 
 def _messages(
@@ -218,8 +219,7 @@ def write_bundle(
         received[slots] += 1
         for name, values in rows_of_bundle.items():
             segments[name][slots] = values
-    with warehouse.filesystem.open_input_file(target.plan) as source:
-        plan = pq.ParquetFile(source, pre_buffer=not warehouse.is_local).read_row_group(number)
+    plan = RowGroups(warehouse.filesystem, target.plan).fetch(None, [number]).read_row_group(number)
 
     def write(file: File) -> dict[str, Any]:
         rows = slice(file.start, file.stop)

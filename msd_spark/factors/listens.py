@@ -49,7 +49,6 @@ class Listens:
 
 def read_listens(warehouse: Warehouse) -> Listens:
     """Read ``plays/``; raise TooFewListensError if it is empty."""
-    warehouse.require("plays")
     files = list(warehouse.table_files("plays").paths)
     options = pads.ParquetReadOptions(dictionary_columns=["user_id", "track_id"])
     dataset = pads.dataset(files, filesystem=warehouse.filesystem, format=pads.ParquetFileFormat(options))

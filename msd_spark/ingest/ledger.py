@@ -24,8 +24,9 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from msd_spark.core import schemas
-from msd_spark.core.delta import LOG, UNITS, ConflictError, DataFile, Destination, Snapshot
+from msd_spark.core.delta import UNITS, ConflictError, DataFile, Destination, Snapshot
 from msd_spark.core.rejections import Rejection
+from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest.settings import LEDGER, PENDING, SONGS, VERB
 from msd_spark.ingest.work import DUPLICATE, Outcome
@@ -63,14 +64,14 @@ class Version(NamedTuple):
 def update(warehouse: Warehouse, change: Callable[[Ledger], Ledger]) -> Version:
     """Replace the rows of the ledger by `change(rows)`; return the new version.
 
-    Files of the old version are not deleted. If another ingest commits meanwhile, the change is computed from its rows.
+    If another ingest commits meanwhile, the change is computed from its rows.
     """
 
     def attempt() -> Version:
         table = warehouse.table(LEDGER)
         base = table.snapshot()
         rows = change(_rows(warehouse, LEDGER, base))
-        with table.overwriting(schemas.LEDGER, base=base, clean=False) as writer:
+        with table.overwriting(schemas.LEDGER, base=base) as writer:
             writer.write(pa.Table.from_pylist(rows, schemas.LEDGER))
         return Version(base.version + 1 if base else 0, rows)
 
@@ -92,8 +93,7 @@ def _until_alone(attempt: Callable[[], T]) -> T:
 def _rows(warehouse: Warehouse, table: str, base: Snapshot | None) -> Ledger:
     rows: Ledger = []
     for file in base.files if base else ():
-        with warehouse.filesystem.open_input_file(warehouse.path(table, file.name)) as source:
-            rows += pq.ParquetFile(source, pre_buffer=not warehouse.is_local).read().to_pylist()
+        rows += RowGroups(warehouse.filesystem, warehouse.path(table, file.name)).fetch().read().to_pylist()
     return rows
 
 
@@ -287,7 +287,7 @@ def _settle_rejected(warehouse: Warehouse, ledger: Version, base: Snapshot | Non
     """Write the rejections of a version of the ledger; its number is in the notes of the commit."""
     if base and base.notes.get(LEDGER) == ledger.number:
         return
-    with warehouse.table(*REJECTED).overwriting(schemas.REJECTED, base=base, clean=False) as writer:
+    with warehouse.table(*REJECTED).overwriting(schemas.REJECTED, base=base) as writer:
         writer.notes[LEDGER] = ledger.number
         rejections = [one for row in ledger.rows for one in row["rejections"]]
         writer.write(pa.Table.from_pylist(rejections, schemas.REJECTED))
@@ -301,19 +301,25 @@ def delete_unused(warehouse: Warehouse, ledger: Ledger) -> None:
     replaces all rows, so one based on an earlier version fails.
     """
     unit_of_file = {file: row["unit"] for row in ledger for file in row["files"]}
-    written: dict[str, int] = {}
-    for info in warehouse.list_files(warehouse.path(SONGS)):
-        if unit := unit_of_file.get(info.base_name):
-            written[unit] = max(info.mtime_ns, written.get(unit, 0))
-
-    def abandoned(info: fs.FileInfo) -> bool:
-        is_old = time.time_ns() - info.mtime_ns > ABANDONED_AFTER * 1e9
-        return is_old or info.mtime_ns < written.get(unit_of(info.base_name), 0)
 
     def delete(names: tuple[str, ...]) -> None:
-        files = warehouse.list_files(warehouse.path(*names, LOG)) if names != (SONGS,) else ()
-        newest = max((info.mtime_ns for info in files if re.fullmatch(r"\d{20}\.json", info.base_name)), default=0)
-        warehouse.table(*names).delete_unused(abandoned if names == (SONGS,) else lambda info: info.mtime_ns < newest)
+        infos = warehouse.list_files(warehouse.path(*names))
+        files = [info for info in infos if info.base_name.endswith(".parquet")]
+        commits = [info.mtime_ns for info in infos if re.fullmatch(r"\d{20}\.json", info.base_name)]
+        written: dict[str, int] = {}
+        for info in files:
+            if unit := unit_of_file.get(info.base_name):
+                written[unit] = max(info.mtime_ns, written.get(unit, 0))
+
+        def abandoned(info: fs.FileInfo) -> bool:
+            if names != (SONGS,):
+                return bool(info.mtime_ns < max(commits, default=0))
+            is_old = time.time_ns() - info.mtime_ns > ABANDONED_AFTER * 1e9
+            return is_old or info.mtime_ns < written.get(unit_of(info.base_name), 0)
+
+        # A version of another table has one file.
+        if any(info.base_name not in unit_of_file for info in files) if names == (SONGS,) else len(files) > 1:
+            warehouse.table(*names).delete_unused(abandoned)
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(delete, [(SONGS,), (LEDGER,), REJECTED]))

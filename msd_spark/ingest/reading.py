@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,7 +11,7 @@ from typing import IO, Self, cast
 
 from isal import igzip, isal_zlib
 
-from msd_spark.core.filesystems import is_local, open_location
+from msd_spark.core.filesystems import file_pieces, is_local, open_location
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.track_ids import SONG_FILE_SUFFIX, track_id_of
 from msd_spark.ingest.units import Kind, SongInput, Unit
@@ -78,7 +79,8 @@ def _content(item: SongInput) -> bytes | Rejection:
     try:
         if is_local(item.source):
             with open(item.source.removeprefix("file://"), "rb") as file:
-                return file.read(LARGEST_SONG_FILE)
+                # Reading reserves memory for the bytes that it is asked for.
+                return file.read(min(os.fstat(file.fileno()).st_size + 1, LARGEST_SONG_FILE))
         filesystem, path, _ = open_location(item.source)
         with filesystem.open_input_stream(path) as stream:
             return bytes(stream.read(LARGEST_SONG_FILE))
@@ -132,9 +134,10 @@ def _read_tar(item: SongInput) -> Iterator[Song | Rejection]:
     try:
         filesystem, path, _ = open_location(item.source)
         with ExitStack() as stack:
-            raw = stack.enter_context(filesystem.open_input_stream(path, compression=None))
-            if not is_local(item.source):
-                raw = stack.enter_context(ReadAhead(raw.read))
+            if is_local(item.source):
+                raw = stack.enter_context(filesystem.open_input_stream(path, compression=None))
+            else:
+                raw = stack.enter_context(ReadAhead(file_pieces(filesystem, path)))
             # read1 returns the bytes before a damaged place; read would return none of them.
             read = igzip.open(raw).read1 if is_compressed else raw.read
             source_bytes = cast(IO[bytes], _Bytes(read))

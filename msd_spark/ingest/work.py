@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from itertools import chain, groupby, islice
+from itertools import chain, islice
 from typing import Any
 
 from msd_spark.core.delta import DataFile, Destination
@@ -21,7 +22,7 @@ from msd_spark.songfile.parse import Song
 DUPLICATE = "duplicate_track_id"
 
 _computing = threading.Lock()
-"""Held while a file is filled, not while it is closed: one unit computes while another waits for the store."""
+"""Held by the unit that computes, while others wait for the store."""
 
 
 @dataclass
@@ -74,25 +75,32 @@ def do_unit(unit: Unit, settings: IngestSettings, destination: Destination) -> O
     """
     started = time.monotonic()
     outcome = Outcome(unit.name, unit.kind.value, unit.location, printable(unit.inputs[0].source))
-    groups = _row_groups(unit, settings.songs_per_row_group, outcome)
-    groups = chain(iter(list(islice(groups, 1))), groups)  # read the first row group before waiting for the lock
-    for number, of_file in groupby(enumerate(groups), lambda one: one[0] // settings.row_groups_per_file):
-        n_songs = 0
-        new = destination.create(f"{unit.name}-{number:04d}")
-        with new as file, _computing, songs_writer(file.sink) as writer:
-            for _, songs in of_file:
-                writer.write_batch(songs_to_batch(songs))
-                n_songs += len(songs)
-        outcome.files.append(DataFile(file.name, file.size, n_songs))
+    songs = read_unit(unit)
+    songs = chain(list(islice(songs, 1)), songs)  # its requests are sent before waiting for the lock
+    groups = _row_groups(songs, settings.songs_per_row_group, outcome)
+    group: list[Song] | None = []
+    while group is not None:
+        sizes: list[int] = []
+        with ExitStack() as upload, _computing:
+            group = group or next(groups, None)
+            if group:
+                file = upload.enter_context(destination.create(f"{unit.name}-{len(outcome.files):04d}"))
+                with songs_writer(file.sink) as writer:
+                    while group and len(sizes) < settings.row_groups_per_file:
+                        writer.write_batch(songs_to_batch(group))
+                        sizes.append(len(group))
+                        group = next(groups, None)
+        if sizes:
+            outcome.files.append(DataFile(file.name, file.size, sum(sizes)))
     outcome.seconds = round(time.monotonic() - started, 3)
     return outcome
 
 
-def _row_groups(unit: Unit, size: int, outcome: Outcome) -> Iterator[list[Song]]:
+def _row_groups(items: Iterable[Song | Rejection], size: int, outcome: Outcome) -> Iterator[list[Song]]:
     """Yield songs in lists of at most `size`, each track once; others go to the outcome."""
     songs: list[Song] = []
     seen: set[str] = set()
-    for item in read_unit(unit):
+    for item in items:
         if isinstance(item, Rejection):
             outcome.rejected.append(replace(item, unit=outcome.unit))
             continue

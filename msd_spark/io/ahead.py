@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-
-PIECE = 8 << 20
-"""Bytes per request: at 20 ms a request, a smaller piece would wait longer than it transfers."""
 
 
 def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
@@ -28,26 +24,33 @@ def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
 
 
 class ReadAhead(io.RawIOBase):
-    """The bytes of a stream, from its `read(size)`, which a thread calls one piece ahead of its use.
+    """The bytes of a stream that comes in large pieces, of which a thread fetches one ahead of its use.
 
-    An error of `read` is raised where its bytes would begin.
+    An error of the stream is raised where its bytes would begin.
     """
 
-    def __init__(self, read: Callable[[int], bytes], piece: int = PIECE) -> None:
-        self._pieces = ahead(iter(partial(read, piece), b""), 1)
+    def __init__(self, pieces: Iterable[bytes | memoryview]) -> None:
+        self._pieces = ahead(pieces, 1)
         self._current = memoryview(b"")
 
     def readable(self) -> bool:
         """Return True."""
         return True
 
-    def readinto(self, buffer: Any) -> int:
-        """Fill a buffer with the bytes at hand; return their number, 0 at the end."""
+    def read(self, size: int = -1) -> bytes:
+        """Return the bytes at hand, at most `size`; none at the end."""
+        if size < 0:
+            return self.readall()
         if not self._current:
             self._current = memoryview(next(self._pieces, b""))
-        size = min(len(buffer), len(self._current))
-        buffer[:size], self._current = self._current[:size], self._current[size:]
-        return size
+        part, self._current = self._current[:size], self._current[size:]
+        return bytes(part)
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer with the bytes at hand; return their number, 0 at the end."""
+        part = self.read(len(buffer))
+        buffer[: len(part)] = part
+        return len(part)
 
     def close(self) -> None:
         """Wait for the last request and end the thread."""

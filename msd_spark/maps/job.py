@@ -107,7 +107,6 @@ def matches(saved: SavedMap, embedded: Embedded) -> bool:
 
 def read_songs(warehouse: Warehouse, run_name: str) -> tuple[Embedded, list[Rejection]]:
     """Read the songs of ``embeddings/RUN``; reject those without a finite embedding."""
-    warehouse.require(EMBEDDINGS_TABLE, run_name)
     table = warehouse.read_table(EMBEDDED_COLUMNS, EMBEDDINGS_TABLE, run_name)
     null = pc.is_null(table["embedding"])
     reasons = [(track, NO_EMBEDDING, "the embedding is null") for track in table.filter(null)["track_id"].to_pylist()]

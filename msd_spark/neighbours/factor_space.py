@@ -16,7 +16,6 @@ TRACK = "track"
 
 def read_track_factors(warehouse: Warehouse) -> Embedded:
     """Return the tracks of ``factors/``, without predicted genres or lyrics."""
-    warehouse.require(FACTORS)
     table = warehouse.read_table(["id", "factors"], FACTORS, filter=pads.field("kind") == TRACK).sort_by("id")
     track_ids = table["id"].to_numpy().astype(str)
     sizes = pc.unique(pc.list_value_length(table["factors"])).to_pylist()

@@ -8,6 +8,7 @@ to the driver, and no song passes through Spark. Each Python worker loads the mo
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -48,12 +49,15 @@ def score(
     """Write ``embeddings/RUN``; return the summary. Without `trained`, the run of the settings is read."""
     warehouse = Warehouse(settings.warehouse)
     trained = trained or usable_run(warehouse, settings)
-    songs = slice_songs(warehouse, songs_per_slice)
     with_lyrics = not settings.without_lyrics and trained.lyric_vectors != NO_LYRICS
-    known = known_tracks(warehouse, songs.track_ids, trained.geometry.lyric_size, lyrics=with_lyrics)
-    lyrics = fingerprint(warehouse.snapshot("lyrics").files) if with_lyrics else NO_LYRICS
+    with ThreadPoolExecutor() as pool:  # reading from a store is mostly waiting
+        reading_lyrics = pool.submit(warehouse.snapshot, "lyrics") if with_lyrics else None
+        reading_state = None if settings.rescore else pool.submit(ScoreState.read, warehouse, trained.name)
+        songs = slice_songs(warehouse, songs_per_slice)
+        known = known_tracks(warehouse, songs.track_ids, trained.geometry.lyric_size, lyrics=with_lyrics)
+    lyrics = fingerprint(reading_lyrics.result().files) if reading_lyrics else NO_LYRICS
     state = ScoreState(trained.digest, lyrics, {item.file: item.size for item in songs.slices})
-    old = None if settings.rescore else ScoreState.read(warehouse, trained.name)
+    old = reading_state.result() if reading_state else None
     rows = ScoredRows.read(warehouse, trained.name) if old is not None else None
     plan = plan_scores(songs, known, state, old, rows)
     unchanged = (
@@ -116,7 +120,6 @@ def write(
                 plan_writer.write_table(table, row_group_size=max(1, table.num_rows))
         earlier = {name: warehouse.path(TABLE, run.name, file.name) for name, file in files.items()}
         written = run_tasks(session, warehouse, run, plan, settings, Work(writer.destination, plan_file, earlier))
-        warehouse.filesystem.delete_file(plan_file)
         n_planned, n_done = sum(len(plan.rows(number)) for number in plan.tasks), sum(part.songs for part in written)
         if n_planned != n_done:
             raise UserError(f"{n_planned} songs planned and {n_done} scored; run msd-spark score again")

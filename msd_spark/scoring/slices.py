@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from msd_spark.core.errors import UserError
+from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.warehouse import READERS, Warehouse
 
 SONGS_PER_SLICE = 512
@@ -57,7 +58,7 @@ class SlicedSongs:
         return slice(*self.borders[number : number + 2].tolist())
 
 
-def cut(rows: list[int], most: int = SONGS_PER_SLICE) -> list[range]:
+def cut(rows: Sequence[int], most: int = SONGS_PER_SLICE) -> list[range]:
     """Group consecutive row groups while they have at most `most` songs.
 
     `rows` is the number of songs in each row group of a file; empty row groups are in no slice.
@@ -78,17 +79,14 @@ def cut(rows: list[int], most: int = SONGS_PER_SLICE) -> list[range]:
 
 def slice_songs(warehouse: Warehouse, most: int = SONGS_PER_SLICE) -> SlicedSongs:
     """Read the track ids of ``songs/``, and divide it into slices; a repeated track is an error."""
-    warehouse.require("songs")
     files = warehouse.table_files("songs")
     root = warehouse.path("songs") + "/"
 
     def read(path: str, size: int) -> tuple[list[Slice], pa.Table]:
-        with warehouse.filesystem.open_input_file(path) as source:
-            file = pq.ParquetFile(source, pre_buffer=not warehouse.is_local)
-            table = file.read(["track_id", "n_segments"], use_threads=False)
-            rows = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-        name = path.removeprefix(root)
-        return [Slice(name, size, tuple(part), tuple(rows[i] for i in part)) for part in cut(rows, most)], table
+        file, columns, name = RowGroups(warehouse.filesystem, path), ["track_id", "n_segments"], path.removeprefix(root)
+        table = file.fetch(columns).read(columns, use_threads=False)
+        slices = [Slice(name, size, tuple(part), tuple(file.rows[i] for i in part)) for part in cut(file.rows, most)]
+        return slices, table
 
     with ThreadPoolExecutor(READERS) as pool:
         parts = list(pool.map(read, files.paths, files.sizes))

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from msd_spark.core.delta import logical_name
 from msd_spark.core.rejections import Rejection
+from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.schemas import EMBEDDING_FLAGS, EMBEDDINGS
 from msd_spark.core.warehouse import READERS, Warehouse
 from msd_spark.scoring.settings import STATE_FILE, TABLE
@@ -36,9 +36,10 @@ class ScoreState:
     @classmethod
     def read(cls, warehouse: Warehouse, run: str) -> ScoreState | None:
         """Return the state of ``embeddings/RUN``, None if there is none."""
-        if not warehouse.exists(TABLE, run, STATE_FILE):
+        try:
+            return cls(**warehouse.read_json(TABLE, run, STATE_FILE))
+        except FileNotFoundError:
             return None
-        return cls(**warehouse.read_json(TABLE, run, STATE_FILE))
 
     @property
     def rejections(self) -> dict[str, Rejection]:
@@ -66,9 +67,8 @@ class ScoredRows:
         columns = ["track_id", *EMBEDDING_FLAGS]
 
         def read(path: str) -> pa.Table | None:
-            with warehouse.filesystem.open_input_file(path) as source:
-                file = pq.ParquetFile(source, pre_buffer=not warehouse.is_local)
-                return file.read(columns, use_threads=False) if file.schema_arrow.names == EMBEDDINGS.names else None
+            file = RowGroups(warehouse.filesystem, path).fetch(columns)
+            return file.read(columns, use_threads=False) if file.schema_arrow.names == EMBEDDINGS.names else None
 
         with ThreadPoolExecutor(READERS) as pool:
             tables = [table for table in pool.map(read, paths) if table is not None]

@@ -18,9 +18,9 @@ import numpy as np
 from msd_spark.catalogue.known_tracks import NO_LYRICS, lyrics_fingerprint
 from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import input_shapes
-from msd_spark.core.runs import METADATA, MODEL, RUNS, newest_run, read_run, run_file
+from msd_spark.core.runs import METADATA, MODEL, RUNS, newest_run, read_run
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY, Geometry
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.warehouse import FOLDER, Warehouse
 from msd_spark.scoring.settings import ScoreSettings
 
 GENRE, POPULARITY = "genre", "popularity"
@@ -60,7 +60,7 @@ class TrainedRun:
                 f"run {run} was trained on {metadata['geometry']}, which this version does not support ({error}); "
                 "run msd-spark train again",
             ) from None
-        with warehouse.filesystem.open_input_stream(warehouse.path(*run_file(warehouse, run, MODEL))) as source:
+        with warehouse.filesystem.open_input_stream(warehouse.path(RUNS, run, metadata[FOLDER], MODEL)) as source:
             model = source.read()
         target, classes = metadata["target"]["name"], tuple(metadata["target"]["class_names"])
         trained = cls(run, target, classes, geometry, metadata["lyric_vectors"], metadata["normalisation"], model)

@@ -18,6 +18,7 @@ from msd_spark.core.delta import DataFile, Destination
 from msd_spark.core.errors import UserError
 from msd_spark.core.features import lyric_columns, song_columns
 from msd_spark.core.rejections import Rejection
+from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.schemas import EMBEDDING_FLAGS, EMBEDDINGS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.io.ahead import ahead
@@ -80,6 +81,14 @@ class PlannedSlice:
     to_score: pa.Table
     kept: pa.Table
 
+    @property
+    def row_groups(self) -> list[tuple[int, int]]:
+        """The row groups with a song to score, each with the place in the slice of its first song."""
+        starts = np.cumsum([0, *self.item.rows])
+        places = np.searchsorted(self.to_score["row"].to_numpy(), starts)
+        groups = zip(self.item.row_groups, starts[:-1].tolist(), strict=True)
+        return [group for group, n_songs in zip(groups, np.diff(places), strict=True) if n_songs]
+
 
 Songs = tuple[pa.RecordBatch, int]
 """Songs to score, and the place of the first in the plan of its slice."""
@@ -94,7 +103,8 @@ def score_slices(
     and the slice. `settings` has the number of threads, and an address of the warehouse that is valid in a worker.
     It is an error if ``songs/`` changed after the plan was made.
     """
-    songs = ahead(_read(Warehouse(settings.warehouse), task, run, paths, settings.batch), BATCHES_AHEAD)
+    slices = ahead(_fetch(Warehouse(settings.warehouse), task, run, paths), 1)
+    songs = ahead(_read(slices, run, settings.batch), BATCHES_AHEAD)
     scored = (
         _score(planned, (of_slice for _, of_slice in group if of_slice), run, settings)
         for planned, group in groupby(songs, itemgetter(0))
@@ -102,18 +112,28 @@ def score_slices(
     return [result for _, result in in_order(lambda rows: _write(*rows, paths), scored, 1)]
 
 
-def _read(
-    warehouse: Warehouse, task: Sequence[tuple[int, Slice]], run: TrainedRun, paths: Work, size: int
-) -> Iterator[tuple[PlannedSlice, Songs | None]]:
-    """Yield each slice once with None, then with its songs to score, at most `size` at a time."""
+def _fetch(
+    warehouse: Warehouse, task: Sequence[tuple[int, Slice]], run: TrainedRun, paths: Work
+) -> Iterator[tuple[PlannedSlice, pq.ParquetFile]]:
+    """Yield each slice, and its file of ``songs/`` for reading the planned songs."""
+    plans, songs, path = RowGroups(warehouse.filesystem, paths.plan), None, ""
     for number, item in task:
-        with warehouse.filesystem.open_input_file(paths.plan) as source:
-            plan = pq.ParquetFile(source, pre_buffer=not warehouse.is_local).read_row_group(number)
+        plan = plans.fetch(None, [number]).read_row_group(number)
         to_keep, to_score = plan.filter(plan["keep"]), plan.filter(pc.invert(plan["keep"]))
         kept = _kept_rows(warehouse, paths.earlier[item.name], to_keep) if len(to_keep) else EMBEDDINGS.empty_table()
+        if songs is None or item.file != path:
+            songs, path = RowGroups(warehouse.filesystem, warehouse.path("songs", item.file)), item.file
         planned = PlannedSlice(item, plan["track_id"].combine_chunks(), to_score, kept)
+        yield planned, songs.fetch(_columns(run), [group for group, _ in planned.row_groups])
+
+
+def _read(
+    slices: Iterable[tuple[PlannedSlice, pq.ParquetFile]], run: TrainedRun, size: int
+) -> Iterator[tuple[PlannedSlice, Songs | None]]:
+    """Yield each slice once with None, then with its songs to score, at most `size` at a time."""
+    for planned, file in slices:
         yield planned, None
-        for songs in _planned_songs(warehouse, item, run, to_score, size) if len(to_score) else ():
+        for songs in _planned_songs(planned, file, run, size):
             yield planned, songs
 
 
@@ -194,26 +214,22 @@ def _scored_rows(
     return pa.concat_tables(tables), refused
 
 
-def _planned_songs(warehouse: Warehouse, item: Slice, run: TrainedRun, plan: pa.Table, size: int) -> Iterator[Songs]:
+def _columns(run: TrainedRun) -> list[str]:
+    return ["track_id", *song_columns(run.geometry)]
+
+
+def _planned_songs(planned: PlannedSlice, file: pq.ParquetFile, run: TrainedRun, size: int) -> Iterator[Songs]:
     """Yield the planned songs of a slice in batches."""
-    rows = plan["row"].to_numpy()
-    columns = ["track_id", *song_columns(run.geometry)]
-    with warehouse.filesystem.open_input_file(warehouse.path("songs", item.file)) as source:
-        file = pq.ParquetFile(source, pre_buffer=not warehouse.is_local)
-        start = 0
-        for group, n_rows in zip(item.row_groups, item.rows, strict=True):
-            first, last = np.searchsorted(rows, [start, start + n_rows])
-            batch_start = start
-            # Row groups without a planned song are not read.
-            for batch in file.iter_batches(size, [group], columns, use_threads=False) if first < last else ():
-                first, last = np.searchsorted(rows, [batch_start, batch_start + batch.num_rows])
-                if first < last:
-                    inside = pa.array(rows[first:last] - batch_start)
-                    songs = batch if len(inside) == batch.num_rows else batch.take(inside)
-                    _check_tracks(item, songs, plan.slice(first, last - first))
-                    yield songs, int(first)
-                batch_start += batch.num_rows
-            start += n_rows
+    rows = planned.to_score["row"].to_numpy()
+    for group, start in planned.row_groups:
+        for batch in file.iter_batches(size, [group], _columns(run), use_threads=False):
+            first, last = np.searchsorted(rows, [start, start + batch.num_rows])
+            if first < last:
+                inside = pa.array(rows[first:last] - start)
+                songs = batch if len(inside) == batch.num_rows else batch.take(inside)
+                _check_tracks(planned.item, songs, planned.to_score.slice(first, last - first))
+                yield songs, int(first)
+            start += batch.num_rows
 
 
 def _check_tracks(item: Slice, songs: pa.RecordBatch, plan: pa.Table) -> None:
