@@ -382,7 +382,7 @@ class TableWriter:
         return f"{self.table.path}/{self.side_files[name]}"
 
     def scratch(self, name: str) -> str:
-        """Return the path for a temporary file or folder; the next version deletes what remains of it."""
+        """Return the path for a temporary file or folder, which the commit deletes."""
         return f"{self.table.path}/_{self.destination.token}-{name}"
 
     def write_json(self, content: Any, name: str) -> None:

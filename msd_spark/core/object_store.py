@@ -319,8 +319,10 @@ class _Writer(io.RawIOBase):
 
 
 def _put(content: Any, store: S3Store, key: str) -> None:
+    n_bytes = content.tell()
     content.seek(0)  # a repeated request sends it again
-    obstore.put(store, key, content, chunk_size=LARGEST_PUT)
+    # Bytes are sent as they are; of a file, each piece is copied several times.
+    obstore.put(store, key, content.read() if n_bytes <= LARGEST_PUT else content, chunk_size=LARGEST_PUT)
 
 
 def _file_info(path: str, meta: Any) -> fs.FileInfo:

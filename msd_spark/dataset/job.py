@@ -79,10 +79,8 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
     form = ExampleForm(settings.geometry, settings.tags, joined.n_factors if settings.factors else 0)
     schema = examples_schema(tags=form.n_tags > 0, factors=form.n_factors > 0)
     with warehouse.overwriting(schema, DATASETS, settings.name, partition_by="split") as writer:
-        plan_file = writer.scratch("plan.parquet")
-        target = Target(settings.warehouse, writer.destination, plan_file, form)
+        target = Target(settings.warehouse, writer.destination, writer.scratch("plan.parquet"), form)
         written = write(session, warehouse, plan, files, joined, target)
-        warehouse.filesystem.delete_file(plan_file)
         writer.add(written["written"])
         metadata = describe(plan, written, vocabulary, joined, settings)
         metadata |= {"funnel": funnel.counts(), "funnel_steps": list(map(asdict, funnel.steps)), "rare_genres": rare}

@@ -6,6 +6,7 @@ import dataclasses
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -49,12 +50,14 @@ def ingest(session: SparkSession, settings: IngestSettings, tasks: list[Task] | 
     tasks = plan_listing(settings) if tasks is None else tasks
     summary = Summary(VERB)
     warehouse = Warehouse(settings.warehouse)
-    settle(warehouse)
-    units = plan_units(session, settings, tasks)
-    ledger = read_ledger(warehouse)
+    with ThreadPoolExecutor(1) as pool:
+        listing = pool.submit(plan_units, session, settings, tasks)
+        settle(warehouse)
+        ledger, pending = read_ledger(warehouse), read_pending(warehouse)
+        units = listing.result()
     unchanged, stale = split_ledger(ledger, units)
     check_locations(stale, units, settings)
-    finished = {unit: row for unit, row in read_pending(warehouse).items() if not may_be_retried(row)}
+    finished = {unit: row for unit, row in pending.items() if not may_be_retried(row)}
     done = {row["unit"] for row in unchanged} | set(finished)
     to_do = [unit for unit in units if unit.name not in done]
     destination = Destination(warehouse.address(SONGS), uuid.uuid4().hex[:8])
@@ -146,13 +149,14 @@ def work(
         return {}
     context, warehouse = session.sparkContext, Warehouse(settings.warehouse)
     outcomes = context.accumulator([], Appended())
-    # Largest first: a tar at the end would keep one worker busy while the others are idle.
-    tasks = share_out(sorted(units, key=lambda unit: -unit.size), context.defaultParallelism)
     read = partial(do_unit, settings=settings, destination=destination)
     local = is_local(settings.warehouse) and all(is_local(unit.location) for unit in units)
+    at_once = 1 if local else UNITS_AT_ONCE
+    # Largest first: a tar at the end would keep one worker busy while the others are idle.
+    tasks = share_out(sorted(units, key=lambda unit: -unit.size), context.defaultParallelism, at_once)
 
     def read_all(task: list[Unit]) -> None:
-        for _, outcome in in_order(read, task, 1 if local else UNITS_AT_ONCE):
+        for _, outcome in in_order(read, task, at_once):
             outcomes.add([outcome])
 
     sizes = {unit.name: unit.size for unit in units}

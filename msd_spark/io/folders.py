@@ -17,8 +17,8 @@ R = TypeVar("R")
 READS_AT_ONCE = 32
 """Concurrent requests per task for remote files."""
 
-UNITS_AT_ONCE = 2
-"""Remote units per task at a time: one computes while another waits for the store."""
+UNITS_AT_ONCE = 3
+"""Remote units per task at a time: one computes while others read and write."""
 
 
 class File(NamedTuple):

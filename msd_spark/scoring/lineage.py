@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from tabulate import tabulate
 
 from msd_spark.core.delta import TOKEN, UNITS, token_of
 from msd_spark.core.errors import UserError
-from msd_spark.core.runs import DATASET_FILE, DATASETS, MODEL, newest_run, read_run, run_file
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.runs import DATASET_FILE, DATASETS, MODEL, RUNS, newest_run, read_run
+from msd_spark.core.warehouse import FOLDER, Warehouse
 from msd_spark.scoring.settings import TABLE, LineageSettings
 from msd_spark.scoring.state import ScoreState
 from msd_spark.scoring.trained_run import model_digest
@@ -46,15 +43,14 @@ def trace(warehouse: Warehouse, run: str, track_id: str) -> Lineage:
     - ``embedding``: the ``git_revision`` of the code that wrote the row, and what has ``changed`` since.
     """
     metadata = read_run(warehouse, run)
-    warehouse.require(TABLE, run)
+    row = _find(warehouse, track_id, ["has_lyrics"], TABLE, run)
     state = ScoreState.read(warehouse, run)
-    row = _find(warehouse, track_id, ["has_lyrics"], warehouse.table_files(TABLE, run).paths)
     if row is None:
         rejected = state.rejections.get(track_id) if state else None
         reason = f"it was rejected ({rejected.reason}: {rejected.detail})" if rejected else "is it in songs/?"
         raise UserError(f"embeddings/{run} has no {track_id}; {reason}")
-    song = _find(warehouse, track_id, ["source", "member"], warehouse.table_files("songs").paths)
-    with warehouse.filesystem.open_input_file(warehouse.path(*run_file(warehouse, run, MODEL))) as source:
+    song = _find(warehouse, track_id, ["source", "member"], "songs")
+    with warehouse.filesystem.open_input_file(warehouse.path(RUNS, run, metadata[FOLDER], MODEL)) as source:
         digest = model_digest(source.read())
     commit = warehouse.snapshot(TABLE, run).notes_with(TOKEN, token_of(row["file"]))
     changed = []
@@ -79,17 +75,12 @@ def trace(warehouse: Warehouse, run: str, track_id: str) -> Lineage:
     }
 
 
-def _find(warehouse: Warehouse, track_id: str, columns: list[str], paths: Iterable[str]) -> dict[str, Any] | None:
-    """Return a track's row in the files of a table, and the name of its file."""
-    for path in paths:
-        with warehouse.filesystem.open_input_file(path) as source:
-            file = pq.ParquetFile(source)
-            ids = file.read(["track_id"])["track_id"]
-            place = pc.index(ids, pa.scalar(track_id, ids.type)).as_py()
-            if place >= 0:
-                row: dict[str, Any] = file.read(columns).slice(place, 1).to_pylist()[0]
-                return row | {"file": path.rsplit("/", 1)[-1]}
-    return None
+def _find(warehouse: Warehouse, track_id: str, columns: list[str], *table: str) -> dict[str, Any] | None:
+    """Return a track's row of a table, and the name of its file."""
+    rows = warehouse.read_table([*columns, "__filename"], *table, filter=pc.field("track_id") == track_id).to_pylist()
+    if not rows:
+        return None
+    return rows[0] | {"file": rows[0].pop("__filename").removeprefix(warehouse.path(*table) + "/")}
 
 
 def _unit(warehouse: Warehouse, file: str) -> dict[str, Any]:
@@ -104,11 +95,12 @@ def _unit(warehouse: Warehouse, file: str) -> dict[str, Any]:
 
 def _dataset(warehouse: Warehouse, trained_on: dict[str, Any], track_id: str) -> dict[str, Any]:
     name, fingerprint = trained_on["name"], trained_on["fingerprint"]
-    exists = warehouse.exists(DATASETS, name, DATASET_FILE)
-    in_warehouse = exists and warehouse.read_json(DATASETS, name, DATASET_FILE).get("fingerprint") == fingerprint
-    paths = warehouse.table_files(DATASETS, name).paths if in_warehouse else ()
-    path = next((path for path in paths if _find(warehouse, track_id, [], [path])), None)
-    split = path.rsplit("/", 2)[-2] if path else None
+    in_warehouse = (
+        warehouse.exists(DATASETS, name, DATASET_FILE)
+        and warehouse.read_json(DATASETS, name, DATASET_FILE).get("fingerprint") == fingerprint
+    )
+    row = _find(warehouse, track_id, [], DATASETS, name) if in_warehouse else None
+    split = row["file"].split("/")[0] if row else None
     return {"name": name, "fingerprint": fingerprint, "in_warehouse": in_warehouse, "split": split}
 
 

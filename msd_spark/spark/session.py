@@ -55,8 +55,8 @@ def start_spark(application: str) -> SparkSession:
     return session
 
 
-def share_out(units: Sequence[T], cores: int) -> list[list[T]]:
-    """Divide units of work among tasks, in order: several per task first, one at the end.
+def share_out(units: Sequence[T], cores: int, least: int = 1) -> list[list[T]]:
+    """Divide units of work among tasks, in order: many per task first, `least` at the end.
 
     Between two tasks a Python worker rereads the directories of Spark's zip files and collects garbage, which takes
     0.1 to 0.3 s: as long as dozens or hundreds of songs. The last tasks are small, so that no core waits long for
@@ -66,7 +66,7 @@ def share_out(units: Sequence[T], cores: int) -> list[list[T]]:
     start = 0
     while start < len(units):
         size = (len(units) - start) // (TASKS_LEFT_PER_CORE * cores)
-        stop = start + min(MOST_UNITS_PER_TASK, max(1, size))
+        stop = start + min(MOST_UNITS_PER_TASK, max(least, size))
         tasks.append(list(units[start:stop]))
         start = stop
     return tasks

@@ -135,7 +135,7 @@ def _command(folder: Path, address: str, ports: list[int]) -> list[str]:
         "master.port": master,
         "master.port.grpc": master_grpc,
         "master.telemetry": "false",
-        "master.volumeSizeLimitMB": 256,
+        "master.volumeSizeLimitMB": 30_000,  # a full volume stops all writing for a second
         "volume.port": volume,
         "volume.port.grpc": volume_grpc,
         "volume.max": 1000,  # each bucket has its own; by default, free space of the disk limits their number
