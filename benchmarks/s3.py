@@ -1,7 +1,7 @@
 """Whole jobs on an S3 server 20 ms away, beside the same jobs on a local disk, and the requests that they make.
 
-The server is SeaweedFS behind a proxy that delays every response (`tools.local_s3`). A real store has machines of
-its own, so server and proxy have half of the cores, and all jobs have the other half. Each job runs on both sides in
+The server is SeaweedFS behind a proxy that delays every response (`tests.support.local_s3`). A real store has machines
+of its own, so server and proxy have half of the cores, and all jobs have the other half. Each job runs on both sides in
 turn, and the best of each counts. Songs are read, and tables written, on the side that is measured.
 """
 
@@ -37,8 +37,8 @@ from msd_spark.scoring.settings import ScoreSettings
 from msd_spark.spark.session import start_spark
 from msd_spark.synthetic.run import generate
 from msd_spark.synthetic.settings import SyntheticSettings
-from tools.local_s3.proxy import Proxy, Request, proxied
-from tools.local_s3.server import Server, served
+from tests.support.local_s3.proxy import Proxy, Request, proxied
+from tests.support.local_s3.server import Server, served
 
 DELAY = 0.02
 BUCKET = "bench"
@@ -93,7 +93,7 @@ def server_seconds() -> float:
     """Return the processor time of the server and the proxy."""
     spent = 0.0
     for process in psutil.Process().children():
-        if process.name() == "weed" or "tools.local_s3.forward" in process.cmdline():
+        if process.name() == "weed" or "tests.support.local_s3.forward" in process.cmdline():
             times = process.cpu_times()
             spent += times.user + times.system
     return spent

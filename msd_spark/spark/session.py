@@ -56,14 +56,14 @@ def start_spark(application: str) -> SparkSession:
 
 
 def share_out(units: Sequence[T], cores: int, least: int = 1) -> list[list[T]]:
-    """Divide units of work among tasks, in order: many per task first, `least` at the end.
+    """Divide units of work among tasks, in order: many per task first, one at the end, or `least` if there are many.
 
     Between two tasks a Python worker rereads the directories of Spark's zip files and collects garbage, which takes
     0.1 to 0.3 s: as long as dozens or hundreds of songs. The last tasks are small, so that no core waits long for
     another (guided self-scheduling; Polychronopoulos and Kuck 1987).
     """
     tasks: list[list[T]] = []
-    start = 0
+    start, least = 0, max(1, min(least, len(units) // (TASKS_LEFT_PER_CORE * cores)))
     while start < len(units):
         size = (len(units) - start) // (TASKS_LEFT_PER_CORE * cores)
         stop = start + min(MOST_UNITS_PER_TASK, max(least, size))

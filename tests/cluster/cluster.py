@@ -16,9 +16,9 @@ import requests
 from tests.cluster.machines import INTERFACE, Machine, Network, connected
 from tests.cluster.software import Software, install
 from tests.support.java_classes import JAVA_OPTIONS
+from tests.support.local_s3.proxy import Proxy, proxied
+from tests.support.local_s3.server import Server, served
 from tests.support.running import Running, nothing_left
-from tools.local_s3.proxy import Proxy, proxied
-from tools.local_s3.server import Server, served
 
 WORKERS = ("worker1", "worker2")
 PORT, UI_PORT, SSH_PORT = 7077, 8080, 2222

@@ -17,8 +17,8 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.conftest import BUCKET, timed
 from tests.cluster.reader import reading
 from tests.cluster.stages import Stages, rows, tables
+from tests.support.local_s3.proxy import Fault
 from tests.support.running import nothing_left
-from tools.local_s3.proxy import Fault
 
 
 @dataclass

@@ -19,8 +19,8 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import delete_files, open_location, write_atomically
 from msd_spark.core.object_store import PIECE, TAIL
 from msd_spark.core.warehouse import Warehouse
-from tools.local_s3.proxy import Fault, Proxy, proxied
-from tools.local_s3.server import Server, served
+from tests.support.local_s3.proxy import Fault, Proxy, proxied
+from tests.support.local_s3.server import Server, served
 
 ROWS = pa.table({"a": [1, 2, 3]})
 

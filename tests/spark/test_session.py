@@ -13,9 +13,9 @@ from msd_spark.core.errors import UserError
 from msd_spark.spark.session import MOST_UNITS_PER_TASK, progress, share_out, worker_errors
 
 
-@given(st.integers(0, 300), st.integers(1, 40))
-def test_every_unit_is_in_one_task_in_order_and_tasks_only_get_smaller(n_units: int, cores: int) -> None:
-    tasks = share_out(range(n_units), cores)
+@given(st.integers(0, 300), st.integers(1, 40), st.integers(1, 3))
+def test_every_unit_is_in_one_task_in_order_and_tasks_only_get_smaller(n_units: int, cores: int, least: int) -> None:
+    tasks = share_out(range(n_units), cores, least)
     assert [unit for task in tasks for unit in task] == list(range(n_units))
     sizes = [len(task) for task in tasks]
     assert sizes == sorted(sizes, reverse=True)
@@ -33,6 +33,11 @@ def test_no_core_waits_for_more_than_a_unit(n_units: int, cores: int) -> None:
 
 def test_tasks_of_a_small_machine() -> None:
     assert [len(task) for task in share_out(range(26), 2)] == [6, 5, 3, 3, 2, 1, 1, 1, 1, 1, 1, 1]
+    assert [len(task) for task in share_out(range(26), 2, 3)] == [6, 5, 3, 3, 3, 3, 3]
+
+
+def test_small_tasks_keep_every_core_at_work() -> None:
+    assert [len(task) for task in share_out(range(10), 8, 3)] == [1] * 10
 
 
 def idle_session() -> Any:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, HTTPClientError
 
-from tools.local_s3.proxy import Fault, Proxy, proxied
-from tools.local_s3.server import READER, Server, served
+from tests.support.local_s3.proxy import Fault, Proxy, proxied
+from tests.support.local_s3.server import READER, Server, served
 
 BUCKET = "objects"
 CONTENT = bytes(range(256)) * 4096

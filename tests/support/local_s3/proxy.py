@@ -1,7 +1,7 @@
 """A proxy in front of an S3 server that delays responses, logs requests and injects faults.
 
-It runs in its own process (``tools.local_s3.forward``), so that the load of the caller does not slow it down. Host
-headers pass unchanged: requests are signed for the proxy's address and the server accepts them.
+It runs in its own process (``tests.support.local_s3.forward``), so that the load of the caller does not slow it down.
+Host headers pass unchanged: requests are signed for the proxy's address and the server accepts them.
 """
 
 from __future__ import annotations
@@ -127,10 +127,10 @@ def proxied(endpoint: str, address: str = "127.0.0.1", delay: float = 0.0) -> It
     """
     # It ends when its standard input does, even if this process is killed.
     process = subprocess.Popen(
-        [sys.executable, "-m", "tools.local_s3.forward", endpoint, address],
+        [sys.executable, "-m", "tests.support.local_s3.forward", endpoint, address],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=Path(__file__).resolve().parents[3],
     )
     try:
         proxy = Proxy(process)

@@ -1,4 +1,4 @@
-"""The process of a proxy: ``python -m tools.local_s3.forward ENDPOINT ADDRESS``; ``proxy.py`` starts and controls it.
+"""The process of a proxy, which ``proxy.py`` starts: ``python -m tests.support.local_s3.forward ENDPOINT ADDRESS``.
 
 It prints its address, then reads one JSON object per line from standard input and prints one result per line. Each
 client connection has its own thread and its own connection to the server.
@@ -22,7 +22,7 @@ from io import BufferedReader
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from tools.local_s3.proxy import Fault, Request
+from tests.support.local_s3.proxy import Fault, Request
 
 PIECE = 1 << 20
 """Most bytes forwarded at once."""
