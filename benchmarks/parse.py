@@ -91,7 +91,7 @@ def stored_chunks(path: Path) -> list[tuple[bytes, int]]:
 
 
 def best_rates(contestants: dict[str, Callable[[], object]], songs: int, rounds: int = ROUNDS) -> dict[str, float]:
-    """Return the songs a second of each contestant's best round; a round is one turn of each."""
+    """Return the songs per second of each contestant's best round; a round is one turn of each."""
     best = dict.fromkeys(contestants, float("inf"))
     for _ in range(rounds):
         for name, run in contestants.items():
@@ -135,7 +135,7 @@ def sample(scratch: Path) -> list[Path]:
 
 
 def measure(scratch: Path) -> tuple[list[tuple[str, float, float]], dict[str, float]]:
-    """Return the rows of the table (reader, songs a second, ratio to plain h5py) and the figures."""
+    """Return the rows of the table (reader, songs per second, ratio to plain h5py) and the figures."""
     pa.set_cpu_count(1)
     files = sample(scratch)
     songs = [{**parse_song(path.read_bytes()), "source": path.name, "member": None} for path in files]

@@ -57,7 +57,7 @@ def _row(declared: Declared) -> str:
         value += " …"
     if option.check:
         value += f", {option.check.allowed}"
-    name = value if option.positional else f"--{declared.name}"
+    name = (option.metavar or declared.name.upper()) if option.positional else f"--{declared.name}"
     return f"| `{name}` | {_cell(value)} | {_default(declared.default)} | {_cell(option.help)} |"
 
 
@@ -71,7 +71,7 @@ def _default(value: Any) -> str:
         return "required"
     if value is True:
         return "on"
-    if value in (None, False, (), ""):
+    if value is None or value is False or value in ((), ""):
         return ""
     return f"`{' '.join(map(str, value)) if isinstance(value, tuple) else value}`"
 
@@ -82,7 +82,10 @@ def _cell(text: str) -> str:
 
 def tables_page() -> str:
     """Return the page of all tables and their columns."""
-    parts = ["# Tables\n\nEvery table is a [Delta table](../warehouse.md) of Parquet files."]
+    parts = [
+        "# Tables\n\nEvery table of [the warehouse](../warehouse.md) is a Delta table of Parquet files. Files of a"
+        " folder that is not a table, such as filter responses, are Parquet too."
+    ]
     for name, text in _texts(REPOSITORY / "msd_spark" / "core" / "schemas.py").items():
         schema = getattr(schemas, name)
         if not isinstance(schema, pa.Schema):

@@ -12,11 +12,11 @@ import sys
 from dataclasses import replace
 
 from msd_spark.core.command_line import run_verb
-from msd_spark.core.runs import only_dataset
+from msd_spark.core.runs import COMPARISONS, only_dataset
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.environment.doctor import require_sound_environment
 from training.comparing.options import CompareOptions
-from training.comparing.runs import COMPARISONS, compare_runs, plan_runs, train_missing
+from training.comparing.runs import compare_runs, plan_runs, train_missing
 from training.comparing.table import NOTE, comparison_table, findings, markdown
 from training.loop.session import join_ranks
 

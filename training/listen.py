@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 import training.loop.session  # noqa: F401  # sets what TensorFlow reads when it is imported
 from msd_spark.core.command_line import run_verb
-from msd_spark.core.runs import newest_run, read_run
+from msd_spark.core.runs import STUDIES, newest_run, read_run
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.environment.doctor import require_sound_environment
 from training.listening.options import ListenOptions
@@ -26,7 +26,7 @@ def run(options: ListenOptions) -> None:
     warehouse.require("dataset", read_run(warehouse, name)["dataset"]["name"])
     require_sound_environment()
     started = time.monotonic()
-    from training.listening.study import STUDIES, study
+    from training.listening.study import study
     from training.ranks.devices import use_own_accelerator
 
     use_own_accelerator(0)

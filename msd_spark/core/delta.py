@@ -214,8 +214,8 @@ class DeltaFolder:
         `schema` is that of the files. The column `partition_by` has the `DataFile.partition` of each file.
 
         After an exception the table is as before; a `ConflictError` says that another job has changed it since this
-        block began, or since the version `base`, None for no table. After a commit, `clean` deletes the files of older
-        versions, except the `versions_to_keep` before this one, and those of jobs that died.
+        block began, or since the version `base`, None for no table. After a commit, `clean` deletes scratch files,
+        files of jobs that died, and files of older versions; the last `versions_to_keep` before this one stay.
         """
         writer = TableWriter(self, self.snapshot() if isinstance(base, EllipsisType) else base)
         try:
@@ -226,8 +226,11 @@ class DeltaFolder:
         except BaseException:
             self._forget(writer.destination.token)
             raise
-        # A file that is here before the commit, and not in it, is in no later version: its job began before, and fails.
-        present = self._present() if clean else []
+        # Listed before the commit: a job that has uncommitted files here began before it, so its own commit conflicts.
+        present: list[fs.FileInfo] = []
+        if clean:
+            with contextlib.suppress(OSError):  # the next commit deletes what this one does not
+                present = self._present()
         self._commit_once(writer, schema, partition_by)
         if clean:
             try:
@@ -282,12 +285,12 @@ class DeltaFolder:
         self._delete(infos, self._used(snapshot))
 
     def _present(self) -> list[fs.FileInfo]:
-        """Return what is in the folder, without Delta's log."""
+        """List the files and folders of the table, except Delta's log."""
         infos = self.filesystem.get_file_info(fs.FileSelector(self.path, recursive=True, allow_not_found=True))
         return [info for info in infos if not f"{info.path}/".startswith(f"{self.path}/{LOG}/")]
 
     def _used(self, snapshot: Snapshot | None = None) -> set[str]:
-        """Return the files of the current version and of the `versions_to_keep` before it."""
+        """Return the file names of the current version and of the `versions_to_keep` before it."""
         snapshot = snapshot or self.snapshot()
         recent = snapshot.history(RECENT + versions_to_keep()) if snapshot else ()
         written = [commit for commit in recent if NOTES in commit][: versions_to_keep() + 1]
@@ -299,7 +302,7 @@ class DeltaFolder:
         return used
 
     def _delete(self, infos: list[fs.FileInfo], used: set[str]) -> None:
-        """Delete files that are not used, and scratch folders."""
+        """Delete files whose names are not in `used`, and scratch folders."""
         names = {info.path.removeprefix(f"{self.path}/"): info for info in infos}
         delete_files(self.filesystem, [info.path for name, info in names.items() if info.is_file and name not in used])
         for name, info in names.items():
@@ -382,7 +385,7 @@ class TableWriter:
         return f"{self.table.path}/{self.side_files[name]}"
 
     def scratch(self, name: str) -> str:
-        """Return the path for a temporary file or folder, which the commit deletes."""
+        """Return the path for a temporary file or folder, which is deleted after the commit."""
         return f"{self.table.path}/_{self.destination.token}-{name}"
 
     def write_json(self, content: Any, name: str) -> None:

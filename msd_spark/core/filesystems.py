@@ -46,7 +46,7 @@ def open_location(location: str) -> tuple[fs.FileSystem, str, str]:
 
 
 def file_pieces(filesystem: fs.FileSystem, path: str) -> Iterator[bytes | memoryview]:
-    """Yield the bytes of a file, in pieces of `PIECE`."""
+    """Yield the bytes of a file, in pieces of at most `PIECE` bytes."""
     if isinstance(filesystem, fs.PyFileSystem):
         yield from filesystem.handler.pieces(path)
     else:

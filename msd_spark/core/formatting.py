@@ -32,3 +32,8 @@ def with_interval(figures: Mapping[str, Any], name: str) -> str:
     if value is None or interval is None:
         return number(value)
     return f"{number(value)} [{number(interval[0])}, {number(interval[1])}]"
+
+
+def mean_with_interval(metric: Mapping[str, Any]) -> str:
+    """Return the ``mean`` of a metric, with its ``interval`` if it has one."""
+    return with_interval({"mean": metric["mean"], "intervals": {"mean": metric["interval"]}}, "mean")

@@ -1,7 +1,7 @@
 """A bucket of S3, or of a server that speaks its protocol, as a pyarrow filesystem.
 
 Requests are those of `obstore`, which repeats a failed one after a pause that grows and varies. A file is one PUT
-unless it is large. A file is read in large pieces, and its size comes with the first of them.
+unless it is large. A stream is read in large pieces; ranges of a known file are fetched concurrently.
 
 References
 ----------
@@ -36,10 +36,10 @@ from msd_spark.core.seekable import Seekable
 T = TypeVar("T")
 
 PIECE = 8 << 20
-"""Bytes per request of a stream: at 20 ms a request, a smaller piece would wait longer than it transfers."""
+"""Maximum bytes per request: at 20 ms per request, a smaller piece would wait longer than it transfers."""
 
 CONNECTIONS = 8
-"""Requests at a time for ranges of a file."""
+"""Concurrent requests for the ranges of a file."""
 
 TAIL = 256 << 10
 """Bytes of the first request of random access: a Parquet file's footer is at its end."""
@@ -239,7 +239,7 @@ class Bucket(fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no type
         return pa.PythonFile(_Reader(self, path, size, tag, [(start, memoryview(piece))], ahead), mode="r")
 
     def open_ranges(self, path: str, size: int, ranges: Sequence[tuple[int, int]]) -> pa.NativeFile:
-        """Open a file of known size for random access, with the bytes of sorted ranges, which are fetched at once."""
+        """Open a file of known size for random access; fetch sorted ranges of it concurrently."""
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             answers = list(pool.map(lambda span: self._get(path, {"range": span}), ranges))
         pieces = [(start, memoryview(piece)) for start, piece, _, _ in answers]
@@ -270,7 +270,7 @@ class Bucket(fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no type
 
 
 class _Reader(Seekable):
-    """A file with some of its bytes, as sorted pieces; a read outside of them replaces them by those of a request."""
+    """A file of which sorted pieces are in memory; a read outside them fetches another, which replaces them."""
 
     def __init__(
         self, bucket: Bucket, path: str, size: int, tag: str | None, pieces: list[tuple[int, memoryview]], ahead: int
@@ -321,7 +321,7 @@ class _Writer(io.RawIOBase):
 def _put(content: Any, store: S3Store, key: str) -> None:
     n_bytes = content.tell()
     content.seek(0)  # a repeated request sends it again
-    # Bytes are sent as they are; of a file, each piece is copied several times.
+    # obstore sends bytes without copying them; it copies each part of a file object several times.
     obstore.put(store, key, content.read() if n_bytes <= LARGEST_PUT else content, chunk_size=LARGEST_PUT)
 
 

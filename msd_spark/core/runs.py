@@ -13,6 +13,11 @@ METADATA = "metadata.json"
 METRICS = "metrics.json"
 HISTORY = "history.json"
 
+COMPARISONS = "comparisons"
+"""Folder of the warehouse for ``NAME/comparison.json`` and ``.md``, and times in ``NAME/runs/RUN.json``."""
+
+STUDIES = "studies"
+
 DATASETS = "dataset"
 DATASET_FILE = "_metadata.json"
 """Metadata of a dataset: a side file of its table."""

@@ -243,6 +243,8 @@ POPULARITY = _schema(
 """``popularity/``: one row per track with listens: plays, distinct listeners, rank by plays (1 is the most played) and
 the decile of that rank (9 for the most played tenth, 0 for the least)."""
 
+DECILES = 10
+
 FACTORS = _schema(kind=pa.string(), id=pa.string(), factors=pa.list_(pa.float32()))
 """``factors/``: ALS factors, one row per track (kind ``track``) and per user (kind ``user``)."""
 

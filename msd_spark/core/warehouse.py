@@ -43,8 +43,12 @@ MADE_BY = {
     "neighbours": "neighbours",
     "maps": "maps",
     "reports": "report",
+    "evaluations": "evaluate",
+    "searches": "search",
+    "comparisons": "compare",
+    "studies": "listen",
 }
-"""The verb of ``msd-spark`` that writes each table or folder of the warehouse."""
+"""The verb of ``msd-spark`` that writes each table or folder; other stages add their own part of ``rejected/``."""
 
 DEFAULT_WAREHOUSE = "./warehouse"
 """The warehouse if no other is given."""

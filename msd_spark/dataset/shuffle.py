@@ -3,7 +3,7 @@
 A task reads row groups of ``songs/`` and computes the features of each example. Rows for the same bundle of files
 travel as one message of numpy arrays, so Spark moves a few large values. The receiving worker puts the rows in order
 and writes the files of the bundle; the other columns come from the plan, a Parquet file with one row group per bundle.
-Workers hold one batch or bundle at a time.
+Workers hold one bundle, or a few batches and, from a store, the compressed row groups that a task reads from a file.
 """
 
 from __future__ import annotations
@@ -35,10 +35,13 @@ BUNDLE_BYTES = 64 << 20
 
 SONGS_PER_TASK = 512
 SONGS_PER_BATCH = 64
-"""Songs that a worker reads at a time."""
+"""Songs per batch that a worker decodes."""
+
+ROW_GROUPS_AT_ONCE = 4
+"""Row groups of a file in a store that a worker fetches together, of 6 MB each."""
 
 BATCHES_AHEAD = 4
-"""Batches fetched from a store in advance."""
+"""Batches of a file in a store that are decoded in advance."""
 
 
 @dataclass(frozen=True)
@@ -174,12 +177,14 @@ def _read_batches(
         readings = list(of_file)
         with suppress(FileNotFoundError):
             groups = RowGroups(warehouse.filesystem, path)
-            file = groups.fetch(columns, [reading.row_group for reading in readings])
-            for reading in readings:
-                start = 0
-                for batch in file.iter_batches(SONGS_PER_BATCH, [reading.row_group], columns, use_threads=False):
-                    yield reading, batch, start
-                    start += batch.num_rows
+            for first in range(0, len(readings), ROW_GROUPS_AT_ONCE):
+                part = readings[first : first + ROW_GROUPS_AT_ONCE]
+                file = groups.fetch(columns, [reading.row_group for reading in part])
+                for reading in part:
+                    start = 0
+                    for batch in file.iter_batches(SONGS_PER_BATCH, [reading.row_group], columns, use_threads=False):
+                        yield reading, batch, start
+                        start += batch.num_rows
 
 
 def _messages(

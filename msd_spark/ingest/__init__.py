@@ -1,5 +1,5 @@
 """Read song files in any packaging, accounting for every input.
 
-A worker writes the songs of a unit to files of its own and, last, an outcome: from then on the unit is done, even if
-the worker or the driver dies. When all units are done, the tables are published from the outcomes.
+A worker writes the songs of a unit to new files. The driver learns of the unit when its Spark task ends, and the commit
+of ``ledger/`` makes it permanent; ``songs/`` and ``rejected/`` follow from the ledger.
 """

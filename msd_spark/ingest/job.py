@@ -53,8 +53,8 @@ def ingest(session: SparkSession, settings: IngestSettings, tasks: list[Task] | 
     with ThreadPoolExecutor(1) as pool:
         listing = pool.submit(plan_units, session, settings, tasks)
         settle(warehouse)
-        ledger, pending = read_ledger(warehouse), read_pending(warehouse)
         units = listing.result()
+    ledger, pending = read_ledger(warehouse), read_pending(warehouse)
     unchanged, stale = split_ledger(ledger, units)
     check_locations(stale, units, settings)
     finished = {unit: row for unit, row in pending.items() if not may_be_retried(row)}

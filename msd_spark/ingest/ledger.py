@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from msd_spark.core import schemas
-from msd_spark.core.delta import UNITS, ConflictError, DataFile, Destination, Snapshot
+from msd_spark.core.delta import LOG, UNITS, ConflictError, DataFile, Destination, Snapshot
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.warehouse import Warehouse
@@ -51,7 +51,7 @@ ABANDONED_AFTER = 7 * 24 * 3600.0
 
 def read_ledger(warehouse: Warehouse, table: str = LEDGER) -> Ledger:
     """Return the rows of the ledger, or of `PENDING`; none if there is no table."""
-    return _rows(warehouse, table, warehouse.table(table).snapshot())
+    return _until_alone(lambda: _rows(warehouse, table, warehouse.table(table).snapshot()))
 
 
 class Version(NamedTuple):
@@ -304,7 +304,7 @@ def delete_unused(warehouse: Warehouse, ledger: Ledger) -> None:
 
     def delete(names: tuple[str, ...]) -> None:
         infos = warehouse.list_files(warehouse.path(*names))
-        files = [info for info in infos if info.base_name.endswith(".parquet")]
+        files = [info for info in infos if info.base_name.endswith(".parquet") and f"/{LOG}/" not in info.path]
         commits = [info.mtime_ns for info in infos if re.fullmatch(r"\d{20}\.json", info.base_name)]
         written: dict[str, int] = {}
         for info in files:
@@ -317,7 +317,7 @@ def delete_unused(warehouse: Warehouse, ledger: Ledger) -> None:
             is_old = time.time_ns() - info.mtime_ns > ABANDONED_AFTER * 1e9
             return is_old or info.mtime_ns < written.get(unit_of(info.base_name), 0)
 
-        # A version of another table has one file.
+        # Versions of the other tables have one file each: if there is only one, none is unused.
         if any(info.base_name not in unit_of_file for info in files) if names == (SONGS,) else len(files) > 1:
             warehouse.table(*names).delete_unused(abandoned)
 

@@ -79,8 +79,9 @@ def _content(item: SongInput) -> bytes | Rejection:
     try:
         if is_local(item.source):
             with open(item.source.removeprefix("file://"), "rb") as file:
-                # Reading reserves memory for the bytes that it is asked for.
-                return file.read(min(os.fstat(file.fileno()).st_size + 1, LARGEST_SONG_FILE))
+                # `read` allocates all the bytes that it is asked for: ask for little more than the file has.
+                size = os.fstat(file.fileno()).st_size  # 0 if it is not known
+                return file.read(min(size + 1, LARGEST_SONG_FILE) if size else LARGEST_SONG_FILE)
         filesystem, path, _ = open_location(item.source)
         with filesystem.open_input_stream(path) as stream:
             return bytes(stream.read(LARGEST_SONG_FILE))

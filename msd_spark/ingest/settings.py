@@ -38,9 +38,11 @@ class IngestSettings(Settings):
         choices=("refuse", "rows"),
     )
     inputs_per_unit: int = option(256, "loose song files per unit of work, approximately", check=at_least(1))
-    limit: int | None = option(None, "read at most N songs", metavar="N", check=at_least(1))
+    limit: int | None = option(
+        None, "read the first N songs; a tar that is reached is read whole", metavar="N", check=at_least(1)
+    )
     replace: bool = option(False, "drop songs from locations that are not named this time")
-    dry_run: bool = option(False, "print the planned units and write nothing")
+    dry_run: bool = option(False, "print how many units, songs and bytes would be read; write nothing")
     commit_every: float = option(
         30.0,
         "seconds between commits of finished units, which an interrupted ingest does not read again",

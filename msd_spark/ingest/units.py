@@ -91,7 +91,7 @@ def split_into_units(location: str, inputs: Iterable[SongInput], inputs_per_unit
 
 
 def limit_units(units: Iterable[Unit], limit: int) -> list[Unit]:
-    """Return the first units, with at most `limit` songs; a tar is not shortened."""
+    """Return the first units, with `limit` songs; a tar is not shortened, and its songs are not counted."""
     chosen: list[Unit] = []
     remaining = limit
     for unit in units:

@@ -22,7 +22,7 @@ from msd_spark.songfile.parse import Song
 DUPLICATE = "duplicate_track_id"
 
 _computing = threading.Lock()
-"""Held by the unit that computes, while others wait for the store."""
+"""Held while a unit fills a file, not while it waits for its first song or uploads the file."""
 
 
 @dataclass
@@ -76,12 +76,12 @@ def do_unit(unit: Unit, settings: IngestSettings, destination: Destination) -> O
     started = time.monotonic()
     outcome = Outcome(unit.name, unit.kind.value, unit.location, printable(unit.inputs[0].source))
     songs = read_unit(unit)
-    songs = chain(list(islice(songs, 1)), songs)  # its requests are sent before waiting for the lock
+    songs = chain(list(islice(songs, 1)), songs)  # request songs before waiting for the lock
     groups = _row_groups(songs, settings.songs_per_row_group, outcome)
     group: list[Song] | None = []
     while group is not None:
         sizes: list[int] = []
-        with ExitStack() as upload, _computing:
+        with ExitStack() as upload, _computing:  # the lock is released before the file is uploaded
             group = group or next(groups, None)
             if group:
                 file = upload.enter_context(destination.create(f"{unit.name}-{len(outcome.files):04d}"))

@@ -24,9 +24,9 @@ def ahead(items: Iterable[T], depth: int) -> Generator[T, None, None]:
 
 
 class ReadAhead(io.RawIOBase):
-    """The bytes of a stream that comes in large pieces, of which a thread fetches one ahead of its use.
+    """A stream made of large pieces; a thread fetches the next piece while one is read.
 
-    An error of the stream is raised where its bytes would begin.
+    An error of a piece is raised after the bytes of the pieces before it.
     """
 
     def __init__(self, pieces: Iterable[bytes | memoryview]) -> None:
@@ -38,7 +38,7 @@ class ReadAhead(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Return the bytes at hand, at most `size`; none at the end."""
+        """Return at most `size` bytes of the current piece, or all bytes if negative; none at the end."""
         if size < 0:
             return self.readall()
         if not self._current:
@@ -47,7 +47,7 @@ class ReadAhead(io.RawIOBase):
         return bytes(part)
 
     def readinto(self, buffer: Any) -> int:
-        """Fill a buffer with the bytes at hand; return their number, 0 at the end."""
+        """Copy bytes of the current piece to a buffer; return their number, 0 at the end."""
         part = self.read(len(buffer))
         buffer[: len(part)] = part
         return len(part)

@@ -18,7 +18,7 @@ READS_AT_ONCE = 32
 """Concurrent requests per task for remote files."""
 
 UNITS_AT_ONCE = 3
-"""Remote units per task at a time: one computes while others read and write."""
+"""Concurrent units or files per task on a store: some wait for it while another computes."""
 
 
 class File(NamedTuple):

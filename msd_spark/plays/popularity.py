@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-DECILES = 10
+from msd_spark.core.schemas import DECILES
 
 
 def rank_tracks(tracks: pd.DataFrame) -> pd.DataFrame:

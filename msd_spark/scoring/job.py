@@ -52,12 +52,11 @@ def score(
     with_lyrics = not settings.without_lyrics and trained.lyric_vectors != NO_LYRICS
     with ThreadPoolExecutor() as pool:  # reading from a store is mostly waiting
         reading_lyrics = pool.submit(warehouse.snapshot, "lyrics") if with_lyrics else None
-        reading_state = None if settings.rescore else pool.submit(ScoreState.read, warehouse, trained.name)
         songs = slice_songs(warehouse, songs_per_slice)
         known = known_tracks(warehouse, songs.track_ids, trained.geometry.lyric_size, lyrics=with_lyrics)
     lyrics = fingerprint(reading_lyrics.result().files) if reading_lyrics else NO_LYRICS
     state = ScoreState(trained.digest, lyrics, {item.file: item.size for item in songs.slices})
-    old = reading_state.result() if reading_state else None
+    old = None if settings.rescore else ScoreState.read(warehouse, trained.name)
     rows = ScoredRows.read(warehouse, trained.name) if old is not None else None
     plan = plan_scores(songs, known, state, old, rows)
     unchanged = (

@@ -76,7 +76,7 @@ def trace(warehouse: Warehouse, run: str, track_id: str) -> Lineage:
 
 
 def _find(warehouse: Warehouse, track_id: str, columns: list[str], *table: str) -> dict[str, Any] | None:
-    """Return a track's row of a table, and the name of its file."""
+    """Return a track's row of a table, with the name of its ``file``; None if it has no row."""
     rows = warehouse.read_table([*columns, "__filename"], *table, filter=pc.field("track_id") == track_id).to_pylist()
     if not rows:
         return None

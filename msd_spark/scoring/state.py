@@ -36,10 +36,9 @@ class ScoreState:
     @classmethod
     def read(cls, warehouse: Warehouse, run: str) -> ScoreState | None:
         """Return the state of ``embeddings/RUN``, None if there is none."""
-        try:
-            return cls(**warehouse.read_json(TABLE, run, STATE_FILE))
-        except FileNotFoundError:
+        if not warehouse.exists(TABLE, run, STATE_FILE):
             return None
+        return cls(**warehouse.read_json(TABLE, run, STATE_FILE))
 
     @property
     def rejections(self) -> dict[str, Rejection]:

@@ -83,7 +83,7 @@ class PlannedSlice:
 
     @property
     def row_groups(self) -> list[tuple[int, int]]:
-        """The row groups with a song to score, each with the place in the slice of its first song."""
+        """Row groups with a song to score, each with the row of the slice at which it begins."""
         starts = np.cumsum([0, *self.item.rows])
         places = np.searchsorted(self.to_score["row"].to_numpy(), starts)
         groups = zip(self.item.row_groups, starts[:-1].tolist(), strict=True)
@@ -114,26 +114,28 @@ def score_slices(
 
 def _fetch(
     warehouse: Warehouse, task: Sequence[tuple[int, Slice]], run: TrainedRun, paths: Work
-) -> Iterator[tuple[PlannedSlice, pq.ParquetFile]]:
-    """Yield each slice, and its file of ``songs/`` for reading the planned songs."""
+) -> Iterator[tuple[PlannedSlice, pq.ParquetFile | None]]:
+    """Yield each slice with its file of ``songs/``, in which the songs to score are fetched."""
     plans, songs, path = RowGroups(warehouse.filesystem, paths.plan), None, ""
     for number, item in task:
         plan = plans.fetch(None, [number]).read_row_group(number)
         to_keep, to_score = plan.filter(plan["keep"]), plan.filter(pc.invert(plan["keep"]))
         kept = _kept_rows(warehouse, paths.earlier[item.name], to_keep) if len(to_keep) else EMBEDDINGS.empty_table()
-        if songs is None or item.file != path:
-            songs, path = RowGroups(warehouse.filesystem, warehouse.path("songs", item.file)), item.file
-        planned = PlannedSlice(item, plan["track_id"].combine_chunks(), to_score, kept)
-        yield planned, songs.fetch(_columns(run), [group for group, _ in planned.row_groups])
+        planned, file = PlannedSlice(item, plan["track_id"].combine_chunks(), to_score, kept), None
+        if planned.row_groups:
+            if songs is None or item.file != path:
+                songs, path = RowGroups(warehouse.filesystem, warehouse.path("songs", item.file)), item.file
+            file = songs.fetch(_columns(run), [group for group, _ in planned.row_groups])
+        yield planned, file
 
 
 def _read(
-    slices: Iterable[tuple[PlannedSlice, pq.ParquetFile]], run: TrainedRun, size: int
+    slices: Iterable[tuple[PlannedSlice, pq.ParquetFile | None]], run: TrainedRun, size: int
 ) -> Iterator[tuple[PlannedSlice, Songs | None]]:
     """Yield each slice once with None, then with its songs to score, at most `size` at a time."""
     for planned, file in slices:
         yield planned, None
-        for songs in _planned_songs(planned, file, run, size):
+        for songs in _planned_songs(planned, file, run, size) if file else ():
             yield planned, songs
 
 

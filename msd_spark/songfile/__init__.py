@@ -1,1 +1,1 @@
-"""Song files of the Million Song Dataset: their layout, and parsing one of them."""
+"""Song files of the Million Song Dataset: parse one, and write songs as Parquet."""

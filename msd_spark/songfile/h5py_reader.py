@@ -18,6 +18,7 @@ from h5py import h5d, h5f, h5g, h5l, h5p, h5s, h5t, h5z
 
 from msd_spark.core.schemas import ARRAY_COLUMNS, POINTER_PREFIX
 from msd_spark.core.song_layout import ARRAYS, TABLES, Array, Table
+from msd_spark.songfile.direct.structure import SIGNATURE
 from msd_spark.songfile.song import Song, SongFileError, scalar, text
 
 MAX_ROWS = 1_000_000
@@ -45,7 +46,6 @@ _NUMBERS = {
     ),
 }
 _FILTERS = ((), (h5z.FILTER_SHUFFLE,), (h5z.FILTER_DEFLATE,), (h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE))
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _OFFSET_SIZES_AT, _END_OF_FILE_AT = 13, {0: 40, 1: 44}
 
 _numbers = count(1)

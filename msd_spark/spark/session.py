@@ -56,7 +56,9 @@ def start_spark(application: str) -> SparkSession:
 
 
 def share_out(units: Sequence[T], cores: int, least: int = 1) -> list[list[T]]:
-    """Divide units of work among tasks, in order: many per task first, one at the end, or `least` if there are many.
+    """Divide units of work among tasks, in order; tasks become smaller towards the end.
+
+    The last tasks have one unit each, or `least` if there are enough units for all cores.
 
     Between two tasks a Python worker rereads the directories of Spark's zip files and collects garbage, which takes
     0.1 to 0.3 s: as long as dozens or hundreds of songs. The last tasks are small, so that no core waits long for

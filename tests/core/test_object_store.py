@@ -18,7 +18,10 @@ from msd_spark.core.command_line import run_verb
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import delete_files, open_location, write_atomically
 from msd_spark.core.object_store import PIECE, TAIL
+from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.warehouse import Warehouse
+from tests.core.test_row_groups import GROUPS, check, content
+from tests.core.test_row_groups import ROWS as MANY_ROWS
 from tests.support.local_s3.proxy import Fault, Proxy, proxied
 from tests.support.local_s3.server import Server, served
 
@@ -98,6 +101,23 @@ def test_large_files_are_read_in_pieces(folder: str, files: fs.FileSystem, proxy
         for start in (0, size // 2, max(0, size - 3)):
             assert file.read_at(10, start) == content[start : start + 10]
     assert {request.method for request in proxy.requests()} == {"GET"}
+
+
+def test_the_parts_of_a_file_in_a_bucket_are_fetched_at_once(folder: str, files: fs.FileSystem, proxy: Proxy) -> None:
+    table, data = content()
+    write_atomically(files, f"{folder}/a", data)
+    proxy.clear()
+    file = RowGroups(files, f"{folder}/a")
+    assert proxy.counts() == {("GET", "object"): 1}
+    for columns, numbers, n_requests in ((["id", "n"], [0], 2), (["id", "wide", "n"], [1], 1), (["n"], None, GROUPS)):
+        proxy.clear()
+        check(file, table, columns, numbers)
+        assert proxy.counts() == {("GET", "object"): n_requests}
+    proxy.clear()
+    assert file.fetch(["id"], [0]).read_row_group(0, ["n"])["n"].to_pylist() == list(
+        range(MANY_ROWS // GROUPS)
+    )  # not fetched
+    assert proxy.counts() == {("GET", "object"): 2}
 
 
 def test_requests_per_file(folder: str, files: fs.FileSystem, proxy: Proxy) -> None:

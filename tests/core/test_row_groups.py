@@ -15,10 +15,7 @@ from hypothesis import strategies as st
 from pyarrow import fs
 
 from msd_spark.core import row_groups
-from msd_spark.core.filesystems import open_location, write_atomically
 from msd_spark.core.row_groups import RowGroups, byte_ranges
-from tests.core.test_object_store import folder, proxy, running  # noqa: F401  # fixtures
-from tests.support.local_s3.proxy import Proxy
 
 ROWS, GROUPS = 20_000, 4
 
@@ -44,28 +41,10 @@ def test_a_local_file(tmp_path: Path, columns: list[str] | None, numbers: list[i
 
 def check(file: RowGroups, table: pa.Table, columns: list[str] | None, numbers: list[int] | None) -> None:
     chosen = list(range(GROUPS)) if numbers is None else numbers
-    found = file.fetch(columns, numbers).read_row_groups(chosen, columns)
+    rows = file.fetch(columns, numbers).read_row_groups(chosen, columns)
     size = table.num_rows // GROUPS
     expected = pa.concat_tables([table.slice(number * size, size) for number in chosen])
-    assert found.equals(expected if columns is None else expected.select(columns))
-
-
-def test_the_parts_of_a_file_in_a_bucket_are_fetched_at_once(folder: str, proxy: Proxy) -> None:  # noqa: F811
-    table, data = content()
-    files = open_location(f"s3://{folder}")[0]
-    write_atomically(files, f"{folder}/a", data)
-    proxy.clear()
-    file = RowGroups(files, f"{folder}/a")
-    assert proxy.counts() == {("GET", "object"): 1}
-    for columns, numbers, n_requests in ((["id", "n"], [0], 2), (["id", "wide", "n"], [1], 1), (["n"], None, GROUPS)):
-        proxy.clear()
-        check(file, table, columns, numbers)
-        assert proxy.counts() == {("GET", "object"): n_requests}
-    proxy.clear()
-    assert file.fetch(["id"], [0]).read_row_group(0, ["n"])["n"].to_pylist() == list(
-        range(ROWS // GROUPS)
-    )  # not fetched
-    assert proxy.counts() == {("GET", "object"): 2}
+    assert rows.equals(expected if columns is None else expected.select(columns))
 
 
 @given(st.integers(0, 400), st.integers(1, 500))
@@ -78,8 +57,8 @@ def test_ranges_have_the_bytes_of_the_columns_and_no_large_gap(gap: int, piece: 
         ranges = byte_ranges(metadata, ["id", "n"], range(GROUPS))
     assert all(0 < stop - start <= piece for start, stop in ranges)
     assert all(after[0] >= before[1] for before, after in pairwise(ranges))
-    held = {at for start, stop in ranges for at in range(start, stop)}
-    masked = bytes(byte if at in held or at >= metadata_start(metadata) else 0 for at, byte in enumerate(data))
+    fetched_bytes = {at for start, stop in ranges for at in range(start, stop)}
+    masked = bytes(byte if at in fetched_bytes or at >= metadata_start(metadata) else 0 for at, byte in enumerate(data))
     assert pq.ParquetFile(io.BytesIO(masked), metadata=metadata).read(["id", "n"]).equals(table.select(["id", "n"]))
 
 

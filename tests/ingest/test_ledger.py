@@ -70,6 +70,7 @@ class Deadly:
     CHANGES = (
         (DeltaFolder, "_commit"),
         (DeltaFolder, "delete_unused"),
+        (DeltaFolder, "_delete"),
         (Destination, "write"),
         (Warehouse, "remove"),
         (ledger, "delete_unused"),

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.runs import HISTORY, METADATA, METRICS, RUNS, run_file
+from msd_spark.core.runs import COMPARISONS, HISTORY, METADATA, METRICS, RUNS, run_file
 from msd_spark.core.warehouse import Warehouse
 from training.comparing.options import MODELS, CompareOptions, listed
 from training.loop import session
@@ -21,9 +21,6 @@ from training.models.settings import INPUTS
 if TYPE_CHECKING:
     from training.data.dataset import Dataset
     from training.ranks.ranks import Ranks
-
-COMPARISONS = "comparisons"
-"""Folder of the warehouse for ``NAME/comparison.json`` and ``.md``, and times in ``NAME/runs/RUN.json``."""
 
 
 @dataclass(frozen=True)

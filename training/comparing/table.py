@@ -7,7 +7,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from msd_spark.core.formatting import number, with_interval
+from msd_spark.core.formatting import mean_with_interval, number, with_interval
 from training.evaluation.deciding import LESS_IS_BETTER
 from training.evaluation.table import SHORT
 
@@ -32,10 +32,10 @@ def comparison_table(comparison: Mapping[str, Any], style: str = "simple") -> st
             (
                 row["model"],
                 row["inputs"],
-                _spread(row["figures"][main]),
+                mean_with_interval(row["figures"][main]),
                 number(row["figures"][main]["standard_deviation"]),
-                _spread(row["figures"][other]),
-                _spread(lead[main]) if lead else "",
+                mean_with_interval(row["figures"][other]),
+                mean_with_interval(lead[main]) if lead else "",
                 f"{row['parameters']:,}",
                 f"{row['epochs']:.1f}",
                 "–" if row["seconds"] is None else f"{row['seconds']:,.1f}",
@@ -44,10 +44,6 @@ def comparison_table(comparison: Mapping[str, Any], style: str = "simple") -> st
     for name, metrics in comparison["baselines"].items():
         rows.append((name, "", with_interval(metrics, main), "", with_interval(metrics, other), "", "", "", ""))
     return tabulate(rows, headers=headings, tablefmt=style, disable_numparse=True)
-
-
-def _spread(metric: Mapping[str, Any]) -> str:
-    return with_interval({"mean": metric["mean"], "intervals": {"mean": metric["interval"]}}, "mean")
 
 
 def findings(comparison: Mapping[str, Any]) -> list[str]:

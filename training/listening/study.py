@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from msd_spark.core.bootstrap import Bootstrap
 from msd_spark.core.model_inputs import HAS_LYRICS
-from msd_spark.core.runs import read_run
+from msd_spark.core.runs import STUDIES, read_run
 from msd_spark.core.schemas import OCCLUSION
 from msd_spark.core.warehouse import Warehouse
 from training.data.dataset import Dataset
@@ -30,7 +30,6 @@ from training.models.settings import Normalisation
 from training.ranks.ranks import Ranks
 from training.runs.run_folder import read_model
 
-STUDIES = "studies"
 FILTERS_FILE, OCCLUSION_FILE, SUMMARY_FILE = "filters.parquet", "occlusion.parquet", "summary.json"
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from msd_spark.core.formatting import number, with_interval
-from msd_spark.core.runs import METADATA, METRICS, RUNS, finished_runs
+from msd_spark.core.formatting import mean_with_interval, number, with_interval
+from msd_spark.core.runs import COMPARISONS, METADATA, METRICS, RUNS, finished_runs
 from msd_spark.core.warehouse import FOLDER
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Chart, Interval, intervals
@@ -14,7 +14,6 @@ from msd_spark.report.section import NoContentError, Section
 from msd_spark.report.sections.results import MODEL, headlines, readable
 from msd_spark.report.tables import Table
 
-COMPARISONS = "comparisons"
 RELIABLE = {
     "validation": ("no", "split after drawing with replacement: its rows are copies of training rows"),
     "test": ("partly", "held-out tracks, but their artists are in the train split"),
@@ -61,8 +60,9 @@ def comparison_table(name: str, comparison: Mapping[str, Any]) -> Table:
     for row in comparison["rows"]:
         metrics, lead = row["figures"], row["reference_minus_this"]
         rows.append(
-            (row["model"], row["inputs"], _spread(metrics[main]), number(metrics[main]["standard_deviation"]),
-             _spread(metrics[other]), _spread(lead[main]) if lead else "", row.get("parameters"), row.get("epochs"),
+            (row["model"], row["inputs"], mean_with_interval(metrics[main]),
+             number(metrics[main]["standard_deviation"]), mean_with_interval(metrics[other]),
+             mean_with_interval(lead[main]) if lead else "", row.get("parameters"), row.get("epochs"),
              row.get("seconds"))
         )  # fmt: skip
     for baseline, metrics in comparison.get("baselines", {}).items():
@@ -70,10 +70,6 @@ def comparison_table(name: str, comparison: Mapping[str, Any]) -> Table:
             (baseline, "", with_interval(metrics, main), "", with_interval(metrics, other), "", None, None, None)
         )
     return Table(f"comparison_{name}", name, heads, tuple(rows), 100)
-
-
-def _spread(metric: Mapping[str, Any]) -> str:
-    return with_interval({"mean": metric["mean"], "intervals": {"mean": metric["interval"]}}, "mean")
 
 
 def _runs(sources: Sources) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:

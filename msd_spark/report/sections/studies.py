@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 
+from msd_spark.core.runs import STUDIES
 from msd_spark.core.warehouse import FOLDER
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Chart, intervals
 from msd_spark.report.section import NoContentError, Section
 from msd_spark.report.tables import Table, rows_of
 
-STUDIES = "studies"
 MOST_FILTERS = 60
 
 

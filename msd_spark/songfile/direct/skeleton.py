@@ -31,7 +31,7 @@ from msd_spark.songfile.direct.structure import (
 ITEMS: tuple[Table | Array, ...] = (*TABLES, *ARRAYS)
 """The datasets of a song file, tables first."""
 
-MAX_CHUNK_BYTES = 1 << 17
+LARGEST_CHUNK = 1 << 17
 """Limit on an inflated chunk (those of the dataset have at most 16 KiB)."""
 
 MAX_STRUCTURE_BYTES = 1 << 18
@@ -151,7 +151,7 @@ def _chunk_rows(item: Table | Array, message: Message) -> int:
     in_chunks = len(message.body) >= 11 + 4 * rank and message.body[:3] == bytes([3, 2, rank])
     want(in_chunks, f"{item.path} is not in chunks")
     rows, *rest = struct.unpack_from(f"<{rank}I", message.body, 11)
-    fits = 0 < rows * size * (width[0] if width else 1) <= MAX_CHUNK_BYTES
+    fits = 0 < rows * size * (width[0] if width else 1) <= LARGEST_CHUNK
     want(tuple(rest) == (*width, size) and fits, f"{item.path} has unusual chunks")
     return rows
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msd_spark.core.schemas import DECILES
 from training.data.dataset import Dataset
 from training.data.targets.forms import ClassTarget
-
-DECILES = 10
 
 
 class Popularity(ClassTarget):
