@@ -36,6 +36,8 @@ class Rejection:
 
 def write_rejections(warehouse: Warehouse, stage: str, rejections: Iterable[Rejection]) -> None:
     """Write a stage's part of ``rejected/``, unless it is empty and was empty before."""
-    rows, present = [asdict(item) for item in rejections], warehouse.table("rejected", f"stage={stage}").snapshot()
-    if rows or present is None or sum(file.rows for file in present.files):
-        warehouse.write_arrow(pa.Table.from_pylist(rows, REJECTED), "rejected", f"stage={stage}")
+    table = warehouse.table("rejected", f"stage={stage}")
+    rows, base = [asdict(item) for item in rejections], table.snapshot()
+    if rows or base is None or sum(file.rows for file in base.files):
+        with table.overwriting(REJECTED, base=base) as writer:
+            writer.write(pa.Table.from_pylist(rows, REJECTED))

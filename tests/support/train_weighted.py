@@ -1,4 +1,4 @@
-"""Train by every rule that touches weights, on however many ranks there are: run by ``test_ranks_weighted.py``."""
+"""Train by every rule that touches weights, on however many ranks there are: run by ``test_trainer_weighted.py``."""
 
 from __future__ import annotations
 
