@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import horovod.tensorflow as hvd
+import tensorflow as tf
 from horovod.common.exceptions import HorovodInternalError
 
 from training.loop.state import TrainingState
@@ -36,5 +37,8 @@ def train_elastically(train: Callable[[Ranks, TrainingState | None, Commit], Non
             train(Ranks.joined(), shared.reached, commit)
         except LostRankError as error:
             raise HorovodInternalError(str(error)) from error
+        except tf.errors.UnknownError as error:
+            # Horovod's wrapper would take it for the end of the training.
+            raise RuntimeError(str(error)) from error
 
     attempt(hvd.elastic.ObjectState(bcast_object=hvd.broadcast_object, get_rank=hvd.rank, reached=None))

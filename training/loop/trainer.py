@@ -78,7 +78,8 @@ class Trainer:
         def step(inputs: dict[str, tf.Tensor], truth: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
             """Take a step; return this rank's sum of weighted losses and its sum of weights."""
             weight = tf.reduce_sum(weights)
-            total_weight = hvd.allreduce(weight, op=hvd.Sum, name="weight")
+            # Collectives have no names of ours: `Ranks.noticing_losses` looks for Horovod's.
+            total_weight = hvd.allreduce(weight, op=hvd.Sum)
             variables = model.trainable_variables
             with tf.GradientTape() as tape:
                 losses = loss.of_examples(truth, model(inputs, training=True))

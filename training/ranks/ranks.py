@@ -125,6 +125,8 @@ class Ranks:
     def noticing_losses(self, remedy: str = "start again") -> Iterator[None]:
         """Raise `LostRankError` with a remedy if a collective fails or the launcher ends all ranks.
 
+        TensorFlow's error names the collective, so collectives must keep Horovod's own names.
+
         A ``SIGTERM`` while all ranks are alive ends this one as usual.
         """
         processes: list[tuple[str, int]] = hvd.allgather_object((socket.gethostname(), os.getpid()))

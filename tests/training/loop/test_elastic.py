@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from tests.support.launched import LAUNCHER, SCRIPT, checkpoint, launched
 from tests.support.tiny_dataset import write_tiny_dataset
+from training.loop.elastic import train_elastically
+from training.ranks.ranks import Ranks
 
 EPOCHS = 10_000
 """The test ends the training much earlier."""
@@ -41,3 +44,13 @@ def test_a_rank_is_lost_and_another_one_joins(tmp_path: Path) -> None:
     assert state is not None
     assert [row["epoch"] for row in state.history] == list(range(1, state.epoch + 1))
     assert state.history[-1]["loss"] < state.history[0]["loss"]
+
+
+def test_an_unknown_error_is_not_taken_for_the_end() -> None:
+    Ranks.join()
+
+    def fail(*_: object) -> None:
+        raise tf.errors.UnknownError(None, None, "a disk is broken")
+
+    with pytest.raises(RuntimeError, match="a disk is broken"):
+        train_elastically(fail)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -105,3 +106,19 @@ def test_ranks_drop_other_units() -> None:
         kept.append(np.asarray(model(ones, training=True)) > 0)
     assert np.array_equal(kept[0], kept[2])
     assert 400 < (kept[0] != kept[1]).sum() < 600
+
+
+def test_errors_of_a_training_step_s_collectives_name_horovod(tmp_path: Path) -> None:
+    dataset = Dataset.open(write_tiny_dataset(tmp_path, {"train": [8], "validation": [], "test": []}), "tiny")
+    target = target_of("genre", dataset)
+    small = ModelSettings(hidden=(8,))
+    model = MODELS["logistic"](dataset.geometry, target, dataset.metadata["normalisation"], small)
+    trainer = Trainer(model, dataset, target, TrainingSettings(1, 8, 0), Ranks.join())
+    step: Any = trainer._step
+    batches: list[Any] = []
+    trainer._step = lambda *batch: batches.append(batch) or step(*batch)  # type: ignore[func-returns-value]
+    trainer.fit()
+    operations = step.get_concrete_function(*batches[0]).graph.get_operations()
+    collectives = [operation.name for operation in operations if operation.type.startswith("Horovod")]
+    assert len(collectives) == 2
+    assert all("Horovod" in name for name in collectives)
