@@ -43,7 +43,7 @@ endif
 
 # All tests of a file run in one process, so that they share fixtures; long files start first. Many tests wait for others'
 # processes, so there is one process more than cores.
-ON_ALL_CORES = -n $(shell expr $$(nproc) + 1) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
+ON_ALL_CORES = -n $(shell expr $$(nproc) + 2) --maxprocesses 6 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
 test: setup $(if $(shell command -v terraform),infra-tools)

@@ -36,6 +36,26 @@ TABLES: dict[str, dict[str, Any]] = {}
 """Figures that tests found, by the heading under which they are shown at the end."""
 
 
+LONGEST_FIRST = (
+    "tests/test_readme.py",
+    "tests/infra/test_stack.py",
+    "tests/ingest/test_interrupted.py",
+    "tests/ingest/test_job_on_spark.py",
+    "tests/training/loop/test_trainer.py",
+    "tests/training/test_resume.py",
+    "tests/training/loop/test_elastic.py",
+    "tests/plays/test_job.py",
+    "tests/lyrics/test_job.py",
+)
+"""Files that take a minute or more: one that started last would keep one process busy while the others are idle."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files."""
+    order = {REPOSITORY / name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Configure every Spark process of the tests; processes of pytest-xdist inherit it."""
     if not hasattr(config, "workerinput"):
@@ -78,9 +98,14 @@ def spark() -> Iterator[SparkSession]:
     """The one Spark session of the tests, on two cores."""
     from pyspark.sql import SparkSession
 
-    from msd_spark.spark.session import start_spark
+    from msd_spark.spark.session import DAEMON, start_spark
 
-    settings = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "4", "spark.driver.memory": "2g"}
+    settings = {
+        "spark.python.daemon.module": DAEMON,
+        "spark.ui.enabled": "false",
+        "spark.sql.shuffle.partitions": "4",
+        "spark.driver.memory": "2g",
+    }
     builder = SparkSession.builder.master("local[2]")
     for name, value in settings.items():
         builder = builder.config(name, value)

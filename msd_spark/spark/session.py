@@ -26,6 +26,9 @@ TASKS_LEFT_PER_CORE = 2
 MOST_UNITS_PER_TASK = 8
 """Progress is counted when a task ends, so tasks must not be too long."""
 
+DAEMON = "msd_spark.spark.daemon"
+"""Module that Spark forks Python workers from."""
+
 SHUFFLE = "spark.sql.shuffle.partitions"
 LOCAL_PARTITIONS_PER_CORE = 4
 
@@ -42,6 +45,7 @@ def start_spark(application: str) -> SparkSession:
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     builder = (
         SparkSession.builder.appName(application)
+        .config("spark.python.daemon.module", DAEMON)
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.parquet.compression.codec", "zstd")
@@ -60,9 +64,8 @@ def share_out(units: Sequence[T], cores: int, least: int = 1) -> list[list[T]]:
 
     The last tasks have one unit each, or `least` if there are enough units for all cores.
 
-    Between two tasks a Python worker rereads the directories of Spark's zip files and collects garbage, which takes
-    0.1 to 0.3 s: as long as dozens or hundreds of songs. The last tasks are small, so that no core waits long for
-    another (guided self-scheduling; Polychronopoulos and Kuck 1987).
+    A task costs some time of its own, so there are few. The last ones are small, so that no core waits long for another
+    (guided self-scheduling; Polychronopoulos and Kuck 1987).
     """
     tasks: list[list[T]] = []
     start, least = 0, max(1, min(least, len(units) // (TASKS_LEFT_PER_CORE * cores)))
