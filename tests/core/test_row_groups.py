@@ -58,7 +58,8 @@ def test_ranges_have_the_bytes_of_the_columns_and_no_large_gap(gap: int, piece: 
     assert all(0 < stop - start <= piece for start, stop in ranges)
     assert all(after[0] >= before[1] for before, after in pairwise(ranges))
     fetched_bytes = {at for start, stop in ranges for at in range(start, stop)}
-    masked = bytes(byte if at in fetched_bytes or at >= metadata_start(metadata) else 0 for at, byte in enumerate(data))
+    end = metadata_start(metadata)
+    masked = bytes(byte if at in fetched_bytes or at >= end else 0 for at, byte in enumerate(data))
     assert pq.ParquetFile(io.BytesIO(masked), metadata=metadata).read(["id", "n"]).equals(table.select(["id", "n"]))
 
 

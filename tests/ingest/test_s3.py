@@ -21,7 +21,7 @@ from tests.support.submitted import submitted
 from tests.support.tables import assert_same_songs, rejected, songs, sums
 from tests.support.without_spark import ingest as ingest_here
 
-N_SONGS, N_TINY = 150, 2_500
+N_SONGS, N_TINY = 150, 1_860
 
 
 @pytest.fixture(scope="module")

@@ -5,21 +5,42 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from types import FrameType
 
-from horovod.runner import launch
+from horovod.runner import gloo_run, launch
 
 
 def main() -> None:
     """Run ``horovodrun`` for a Horovod that was built only with Gloo, as `tools.horovod_wheel` builds it."""
     launch.mpi_built = lambda verbose=False: False
     launch.gloo_built = lambda verbose=False: True
+    gloo_run.register_shutdown_event = set_at_signal
     try:
         launch.run_commandline()
     except RuntimeError as error:
         if "processes exited with non-zero" not in str(error):
             raise
         sys.exit(2)  # the rank has printed its error
+
+
+def set_at_signal() -> threading.Event:
+    """Return an event that is set at the first ``SIGINT`` or ``SIGTERM``; later ones are ignored.
+
+    Horovod sets it at every signal, and waits for ever if a signal arrives while the event is being set.
+    """
+    event = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for ignored in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(ignored, signal.SIG_IGN)
+        event.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    return event
 
 
 if __name__ == "__main__":
