@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from msd_spark.core.errors import UserError
+from msd_spark.core.module_path import leave_out_archives
 from msd_spark.core.options import (
     Option,
     OptionError,
@@ -71,6 +72,8 @@ def run_verb(name: str, words: Sequence[str] | None = None) -> None:
 
     A `UserError` ends the process with one line on standard error and exit status 2.
     """
+    if words is None:  # a script, which spark-submit may have started
+        leave_out_archives()
     verb = VERBS[name]
     with reported(name):
         typed = sys.argv[1:] if words is None else words
