@@ -17,6 +17,7 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.settings import DatasetSettings
 from msd_spark.synthetic.run import generate
 from msd_spark.synthetic.settings import SyntheticSettings
+from tests.support import fork_server
 from tests.support.java_classes import spark_environment
 from tests.support.object_store import ObjectStore, served_store
 
@@ -46,8 +47,10 @@ LONGEST_FIRST = (
     "tests/training/loop/test_elastic.py",
     "tests/plays/test_job.py",
     "tests/lyrics/test_job.py",
+    "tests/training/test_search.py",
+    "tests/pipeline/test_killed_training.py",
 )
-"""Files that take a minute or more: one that started last would keep one process busy while the others are idle."""
+"""Files that take half a minute or more: one that started last would keep one process busy while the others are idle."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,9 +60,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Configure every Spark process of the tests; processes of pytest-xdist inherit it."""
+    """Configure every Spark process of the tests, and start what the processes of pytest-xdist share; they inherit it."""
     if not hasattr(config, "workerinput"):
         os.environ |= spark_environment()
+        if config.getoption("numprocesses", None):
+            os.environ[fork_server.SERVER] = fork_server.start()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -1,7 +1,7 @@
 """The module path of processes that Spark starts.
 
-Spark puts zip files and a jar with thousands of classes on it. Modules in a zip file are compiled on every import, which
-takes a job a second, and a Python worker reads the directories of all archives before every task: 0.1 to 0.3 s.
+Spark puts zip files and a jar with thousands of classes on it. Modules in a zip file are compiled on every import,
+which takes each job a second. A Python worker reads the directories of all archives before every task: 0.1 to 0.3 s.
 """
 
 from __future__ import annotations

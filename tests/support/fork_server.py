@@ -43,9 +43,21 @@ IMPORTED_LATE = (
 """Modules that trainings import when they need them."""
 
 
-@functools.cache
+SERVER = "MSD_SPARK_FORK_SERVER"
+"""Environment variable with the folder of a server that all test processes share."""
+
+
 def forked() -> dict[str, str]:
-    """Start the server of this test process; return the environment in which ``python SCRIPT.py`` is a fork of it."""
+    """Return the environment in which ``python SCRIPT.py`` is a fork of a server, which is started if there is none."""
+    from tests.support.launched import environment
+
+    folder = os.environ.get(SERVER) or start()
+    return {"PATH": f"{folder}{os.pathsep}{environment()['PATH']}"}
+
+
+@functools.cache
+def start() -> str:
+    """Start a server that ends with this process; return its folder."""
     from tests.support.launched import environment
 
     folder = Path(tempfile.mkdtemp(prefix="forked-"))
@@ -66,11 +78,11 @@ def forked() -> dict[str, str]:
             start_new_session=True,
         )
     atexit.register(server.communicate)
-    return {"PATH": f"{folder}{os.pathsep}{environment()['PATH']}"}
+    return str(folder)
 
 
 def main() -> None:
-    """Fork for each client until the standard input is closed, which the test process holds open."""
+    """Fork for each client until the standard input is closed, which the process that started this one holds open."""
     before = dict(os.environ)
     import_everything()
     with socket.socket(fileno=int(sys.argv[1])) as listener:
