@@ -41,8 +41,8 @@ else
 	@msd-spark pipeline --data $(DATA) --warehouse $(WAREHOUSE)
 endif
 
-# All tests of a file run in one process, so that they share fixtures; long files start first. Many tests wait for others'
-# processes, so there is one process more than cores.
+# All tests of a file run in one process, so that they share fixtures; long files start first. Many tests wait for other
+# processes, so there are two processes more than cores.
 ON_ALL_CORES = -n $(shell expr $$(nproc) + 2) --maxprocesses 6 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test

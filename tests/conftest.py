@@ -50,7 +50,7 @@ LONGEST_FIRST = (
     "tests/training/test_search.py",
     "tests/pipeline/test_killed_training.py",
 )
-"""Files that take half a minute or more: one that started last would keep one process busy while the others are idle."""
+"""Files that take half a minute or more; one that started last would keep one process busy while others are idle."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Configure every Spark process of the tests, and start what the processes of pytest-xdist share; they inherit it."""
+    """Configure every Spark process of the tests, and start the server that all processes of pytest-xdist share."""
     if not hasattr(config, "workerinput"):
         os.environ |= spark_environment()
         if config.getoption("numprocesses", None):
