@@ -42,7 +42,7 @@ else
 endif
 
 # All tests of a file run in one process, so that they share fixtures; long files start first. Many tests wait for other
-# processes, so there are two processes more than cores.
+# processes, so there are two more test processes than cores, at most six.
 ON_ALL_CORES = -n $(shell expr $$(nproc) + 2) --maxprocesses 6 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test

@@ -167,7 +167,7 @@ def committed(bench: Bench) -> dict[str, float]:
     with accounted(256 * FILES):
         settings = IngestSettings(("s3://million/songs",), warehouse=f"{bench.roots['s3']}/accounted")
         requests = bench.requests(lambda _: ingest(bench.session, settings))
-    return found | {"ingest": len(requests) / len(Warehouse(settings.warehouse).table_files("songs").paths)}
+    return found | {"ingest": len(requests) / len(Warehouse(settings.warehouse).paths("songs"))}
 
 
 def counted(requests: list[Request], method: str, kind: str = "") -> int:

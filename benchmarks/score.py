@@ -74,7 +74,7 @@ def in_memory(warehouse: Warehouse, n_songs: int) -> dict[str, np.ndarray]:
     """Return the model's inputs for the first songs of the catalogue."""
     columns = ["track_id", *song_columns(GEOMETRY)]
     tables: list[pa.Table] = []
-    for path in warehouse.table_files("songs").paths:
+    for path in warehouse.paths("songs"):
         if sum(table.num_rows for table in tables) < n_songs:
             tables.append(pq.read_table(path, columns=columns))
     songs = pa.concat_tables(tables).slice(0, n_songs).combine_chunks().to_batches()[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,13 +55,13 @@ LONGEST_FIRST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files."""
+    """Move the tests of the longest files to the front."""
     order = {REPOSITORY / name: number for number, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Configure every Spark process of the tests, and start the server that all processes of pytest-xdist share."""
+    """Configure Spark for all test processes; under pytest-xdist, start the fork server that they share."""
     if not hasattr(config, "workerinput"):
         os.environ |= spark_environment()
         if config.getoption("numprocesses", None):
@@ -101,21 +102,13 @@ def sample() -> Path:
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """The one Spark session of the tests, on two cores."""
-    from pyspark.sql import SparkSession
+    from msd_spark.spark.session import start_spark
 
-    from msd_spark.spark.session import DAEMON, start_spark
-
-    settings = {
-        "spark.python.daemon.module": DAEMON,
-        "spark.ui.enabled": "false",
-        "spark.sql.shuffle.partitions": "4",
-        "spark.driver.memory": "2g",
-    }
-    builder = SparkSession.builder.master("local[2]")
-    for name, value in settings.items():
-        builder = builder.config(name, value)
-    builder.getOrCreate()
-    session = start_spark("msd-spark tests")
+    settings = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "4", "spark.driver.memory": "2g"}
+    words = [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYSPARK_SUBMIT_ARGS", shlex.join(["--master", "local[2]", *words, "pyspark-shell"]))
+        session = start_spark("msd-spark tests")
     yield session
     session.stop()
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from msd_spark.catalogue.artist_groups import group_artists
 from msd_spark.core.errors import UserError
 from msd_spark.core.row_groups import RowGroups
-from msd_spark.core.warehouse import READERS, TableFiles, Warehouse
+from msd_spark.core.warehouse import READERS, Warehouse
 
 LIGHT = ("track_id", "song_id", "artist_id", "artist_name", "title", "n_segments")
 """Columns of ``songs/`` that determine the split of a song."""
@@ -24,15 +24,15 @@ NAMES = ("song_id", "artist_id", "artist_name", "title")
 """Columns of ``songs/`` that identify a song and its artist."""
 
 
-def read_songs(warehouse: Warehouse) -> tuple[pd.DataFrame, TableFiles]:
-    """Return every song of ``songs/``, sorted by track id, and the table's files.
+def read_songs(warehouse: Warehouse) -> tuple[pd.DataFrame, list[str]]:
+    """Return every song of ``songs/``, sorted by track id, and the paths of the table's files.
 
     Columns: ``track_id``, ``song_id``, ``artist_group``, ``n_segments``, ``source_file`` (index in the list of files),
     ``row_group`` and ``source_row`` (row within the row group). Each track must be there only once.
     """
-    files = warehouse.table_files("songs")
+    paths = warehouse.paths("songs")
     with ThreadPoolExecutor(READERS) as pool:
-        parts = list(pool.map(lambda path: _read_file(warehouse, path), files.paths))
+        parts = list(pool.map(lambda path: _read_file(warehouse, path), paths))
     places = [part.num_rows for part in parts]
     songs = pa.concat_tables(parts).to_pandas() if parts else pd.DataFrame(columns=[*LIGHT, "row_group", "source_row"])
     songs["source_file"] = np.repeat(np.arange(len(parts), dtype=np.int32), places)
@@ -41,7 +41,7 @@ def read_songs(warehouse: Warehouse) -> tuple[pd.DataFrame, TableFiles]:
         raise UserError(f"songs/ has {repeated.iloc[0]} twice ({len(repeated)} such rows); run msd-spark ingest again")
     songs["artist_group"] = group_artists(songs)
     tracks = songs.drop(columns=["artist_id", "artist_name", "title"])
-    return tracks.sort_values("track_id", ignore_index=True), files
+    return tracks.sort_values("track_id", ignore_index=True), paths
 
 
 def _read_file(warehouse: Warehouse, path: str) -> pa.Table:

@@ -263,10 +263,8 @@ class DeltaFolder:
 
     def _forget(self, token: str) -> None:
         """Delete the files of a writer that did not commit."""
-        selector = fs.FileSelector(self.path, recursive=True, allow_not_found=True)
         with contextlib.suppress(OSError):  # the next job that writes the table tries again
-            infos = self.filesystem.get_file_info(selector)
-            delete_files(self.filesystem, [info.path for info in infos if token in info.base_name])
+            self._delete([info for info in self._present() if token in info.path], set())
             if isinstance(self.filesystem, fs.LocalFileSystem):
                 Path(self.path).rmdir()  # only if it is empty
 

@@ -28,27 +28,14 @@ MADE_BY = {
     "songs": "ingest",
     "rejected": "ingest",
     "ledger": "ingest",
-    "lyrics": "lyrics",
     "lyric_words": "lyrics",
-    "labels": "labels",
     "tags": "labels",
     "tag_counts": "labels",
-    "plays": "plays",
     "popularity": "plays",
-    "factors": "factors",
     "recommendations": "factors",
-    "dataset": "dataset",
-    "models": "train",
     "embeddings": "score",
-    "neighbours": "neighbours",
-    "maps": "maps",
-    "reports": "report",
-    "evaluations": "evaluate",
-    "searches": "search",
-    "comparisons": "compare",
-    "studies": "listen",
 }
-"""The verb of ``msd-spark`` that writes each table or folder; other stages add their own part of ``rejected/``."""
+"""The verb of ``msd-spark`` that writes a table, if it has another name; other stages add to ``rejected/``."""
 
 DEFAULT_WAREHOUSE = "./warehouse"
 """The warehouse if no other is given."""
@@ -62,15 +49,6 @@ READERS = 32
 
 FOLDER = "folder"
 """Key of the JSON file of a folder that is not a table: the subfolder with its current files."""
-
-
-@dataclass(frozen=True)
-class TableFiles:
-    """The data files of a table: paths for the warehouse's filesystem, sizes in bytes, and rows."""
-
-    paths: tuple[str, ...]
-    sizes: tuple[int, ...]
-    rows: tuple[int, ...]
 
 
 @dataclass
@@ -167,11 +145,9 @@ class Warehouse:
             except OSError as error:
                 raise UserError(f"warehouse {self.address()} cannot be written: {error}") from error
 
-    def overwriting(
-        self, schema: pa.Schema, *names: str, partition_by: str | None = None
-    ) -> AbstractContextManager[TableWriter]:
-        """Yield a writer whose files replace a table on exit; see `DeltaFolder.overwriting`."""
-        return self.table(*names).overwriting(schema, partition_by=partition_by)
+    def overwriting(self, schema: pa.Schema, *names: str, **options: Any) -> AbstractContextManager[TableWriter]:
+        """Yield a writer whose files replace a table on exit; see `DeltaFolder.overwriting` for `options`."""
+        return self.table(*names).overwriting(schema, **options)
 
     @contextmanager
     def replacing_folder(self, *names: str) -> Iterator[FolderWriter]:
@@ -225,11 +201,9 @@ class Warehouse:
         infos = self.filesystem.get_file_info(selector)
         return sorted(info.base_name for info in infos if info.type == fs.FileType.Directory)
 
-    def table_files(self, *names: str) -> TableFiles:
-        """Return the data files of a table."""
-        files = self.snapshot(*names).files
-        paths = (self.path(*names, item.name) for item in files)
-        return TableFiles(tuple(paths), tuple(item.size for item in files), tuple(item.rows for item in files))
+    def paths(self, *names: str) -> list[str]:
+        """Return the paths of a table's data files."""
+        return [self.path(*names, file.name) for file in self.snapshot(*names).files]
 
     def fingerprints(self, tables: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Return the number of files, bytes and fingerprint of each table that exists.
@@ -250,7 +224,7 @@ class Warehouse:
         snapshot = self.snapshot(*names)
         if not snapshot.files:  # another program deleted all rows
             return pads.dataset(snapshot.schema.empty_table())
-        paths = [self.path(*names, item.name) for item in snapshot.files]
+        paths = [self.path(*names, file.name) for file in snapshot.files]
         return pads.dataset(paths, filesystem=self.filesystem, format="parquet", partitioning=None)
 
     def read_table(self, columns: Sequence[str] | None, *names: str, filter: pads.Expression | None = None) -> pa.Table:
@@ -278,4 +252,4 @@ class Warehouse:
 
 def command_for(table: str) -> str:
     """Return the command that writes a table of the warehouse."""
-    return f"msd-spark {MADE_BY[table]}"
+    return f"msd-spark {MADE_BY.get(table, table)}"

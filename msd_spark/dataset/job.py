@@ -7,7 +7,7 @@ The split and the file of each example are decided first, from light columns (`m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 
@@ -24,7 +24,7 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.runs import DATASET_FILE, DATASETS
 from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS, examples_schema
 from msd_spark.core.summary import Summary
-from msd_spark.core.warehouse import TableFiles, Warehouse
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.files import PLANNED, ExampleForm
 from msd_spark.dataset.metadata import DatasetSummary, describe
 from msd_spark.dataset.plan import plan_examples
@@ -59,7 +59,7 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
     """Write a dataset; return the summary."""
     summary = DatasetSummary(STAGE)
     warehouse = Warehouse(settings.warehouse)
-    tracks, files = read_songs(warehouse)
+    tracks, paths = read_songs(warehouse)
     joined = join(warehouse, tracks["track_id"], settings)
     tracks["genre"] = joined.genre
     if settings.split_lists is not None:
@@ -80,7 +80,7 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
     schema = examples_schema(tags=form.n_tags > 0, factors=form.n_factors > 0)
     with warehouse.overwriting(schema, DATASETS, settings.name, partition_by="split") as writer:
         target = Target(settings.warehouse, writer.destination, writer.scratch("plan.parquet"), form)
-        written = write(session, warehouse, plan, files, joined, target)
+        written = write(session, warehouse, plan, paths, joined, target)
         writer.add(written["written"])
         metadata = describe(plan, written, vocabulary, joined, settings)
         metadata |= {"funnel": funnel.counts(), "funnel_steps": list(map(asdict, funnel.steps)), "rare_genres": rare}
@@ -111,14 +111,19 @@ def compare_with_previous(
 
 
 def write(
-    session: SparkSession, warehouse: Warehouse, plan: pd.DataFrame, files: TableFiles, joined: Joined, target: Target
+    session: SparkSession,
+    warehouse: Warehouse,
+    plan: pd.DataFrame,
+    paths: Sequence[str],
+    joined: Joined,
+    target: Target,
 ) -> pd.DataFrame:
     """Write the planned examples, check that none is missing, and return one row per file."""
     rows, columns = target.form.geometry.segments_shape
     bundle, bundles = bundle_files(plan, 2 * rows * columns * np.dtype(np.float32).itemsize)
     write_plan(warehouse, planned_tables(plan, bundle, joined), target.plan)
     with progress(session, "dataset: examples"):
-        written = write_examples(session, reading_tasks(plan, bundle, files), bundles, target)
+        written = write_examples(session, reading_tasks(plan, bundle, paths), bundles, target)
     check_written(plan, written)
     return written
 

@@ -8,7 +8,7 @@ Workers hold one bundle, or a few batches and, from a store, the compressed row 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -25,7 +25,7 @@ from msd_spark.core.delta import Destination
 from msd_spark.core.features import segment_columns, song_columns
 from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.schemas import SPLITS, Geometry
-from msd_spark.core.warehouse import TableFiles, Warehouse
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.files import PLANNED, ExampleForm, assemble, feature_moments, write_file
 from msd_spark.io.ahead import ahead
 from msd_spark.io.folders import UNITS_AT_ONCE, in_order
@@ -103,10 +103,11 @@ def bundle_files(plan: pd.DataFrame, row_bytes: int) -> tuple[np.ndarray, list[l
     return np.repeat(np.arange(len(bundles)), rows_of_bundle), bundles
 
 
-def reading_tasks(plan: pd.DataFrame, bundle: np.ndarray, files: TableFiles) -> list[list[Reading]]:
+def reading_tasks(plan: pd.DataFrame, bundle: np.ndarray, paths: Sequence[str]) -> list[list[Reading]]:
     """Return what each task reads: consecutive row groups with about `SONGS_PER_TASK` songs.
 
     `plan` has ``track_id``, ``source_file``, ``row_group`` and ``source_row`` of every example, `bundle` its bundle.
+    `paths` are those of the source files.
     """
     slots = np.arange(len(plan)) - np.searchsorted(bundle, bundle)
     places = plan[["source_file", "row_group", "source_row"]].to_numpy()
@@ -124,7 +125,7 @@ def reading_tasks(plan: pd.DataFrame, bundle: np.ndarray, files: TableFiles) -> 
         part = slice(start, stop)
         rows = places[part, 2].astype(np.int32)
         tasks[-1].append(
-            Reading(files.paths[file], int(row_group), track_ids[part].tolist(), rows, bundle[part], slots[part])
+            Reading(paths[file], int(row_group), track_ids[part].tolist(), rows, bundle[part], slots[part])
         )
         n_songs += stop - start
     return tasks

@@ -49,9 +49,10 @@ class Listens:
 
 def read_listens(warehouse: Warehouse) -> Listens:
     """Read ``plays/``; raise TooFewListensError if it is empty."""
-    files = list(warehouse.table_files("plays").paths)
     options = pads.ParquetReadOptions(dictionary_columns=["user_id", "track_id"])
-    dataset = pads.dataset(files, filesystem=warehouse.filesystem, format=pads.ParquetFileFormat(options))
+    dataset = pads.dataset(
+        warehouse.paths("plays"), filesystem=warehouse.filesystem, format=pads.ParquetFileFormat(options)
+    )
     table = dataset.to_table(["user_id", "track_id", "plays"]).unify_dictionaries().combine_chunks()
     if not table.num_rows:
         raise TooFewListensError("plays/ has no rows; ingest the songs of the triplets, then run msd-spark plays again")

@@ -10,16 +10,16 @@ from __future__ import annotations
 import random
 import re
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from pyarrow import fs
 
@@ -36,9 +36,6 @@ T = TypeVar("T")
 
 Ledger = list[dict[str, Any]]
 """Rows of ``ledger/``."""
-
-Place = tuple[str, str, str]
-"""Source, member and unit of a song."""
 
 REJECTED = ("rejected", f"stage={VERB}")
 
@@ -143,18 +140,7 @@ def commit_units(
     return ledger.rows
 
 
-def repeated_tracks(units: Sequence[str], track_ids: Sequence[Sequence[str]]) -> dict[str, list[str]]:
-    """Return the units of each track that several units have, from the tracks of each unit."""
-    owners = np.repeat(np.array(units, object), np.array([len(ids) for ids in track_ids], int))
-    songs = pd.DataFrame({"track_id": pd.Series(list(chain(*track_ids)), dtype=object), "unit": owners})
-    songs = songs[songs.duplicated("track_id", keep=False)]
-    repeated: dict[str, list[str]] = {}
-    for track_id, unit in zip(songs["track_id"], songs["unit"], strict=True):
-        repeated.setdefault(track_id, []).append(unit)
-    return repeated
-
-
-def sort_key(place: Place) -> tuple[list[tuple[int, str]], ...]:
+def sort_key(place: Sequence[str]) -> tuple[list[tuple[int, str]], ...]:
     """Return the key that orders the places of a repeated track, of which the first is kept.
 
     Numbers within names are compared by value: ``row 5`` comes before ``row 1000``.
@@ -170,12 +156,11 @@ def without_repeated_tracks(
     drops, duplicates = _resolve_duplicates(warehouse, units)
     rows = []
     for unit, row in sorted(units.items()):
-        drop = drops.get(unit, {})
         files = [
-            _rewrite(warehouse, file, drop[file.name], destination) if file.name in drop else file
+            _rewrite(warehouse, file, drops[file.name], destination) if file.name in drops else file
             for file in files_of(row)
         ]
-        n_dropped = sum(map(len, drop.values()))
+        n_dropped = len(duplicates.get(unit, ()))
         rows.append(
             row
             | {
@@ -202,31 +187,27 @@ def files_of(row: Mapping[str, Any]) -> list[DataFile]:
 
 def _resolve_duplicates(
     warehouse: Warehouse, units: Mapping[str, dict[str, Any]]
-) -> tuple[dict[str, dict[str, set[str]]], dict[str, list[Rejection]]]:
-    """Return the tracks to drop, by unit and file, and their rejections, by unit."""
-    names = sorted(units)
-    repeated = repeated_tracks(names, [units[unit]["track_ids"] for unit in names])
-    places: dict[str, list[Place]] = {}
-    file_of: dict[tuple[str, str], str] = {}
-    for unit in sorted({unit for owners in repeated.values() for unit in owners}):
-        for name in units[unit]["files"]:
-            table = pq.read_table(
-                warehouse.path(SONGS, name),
-                columns=["track_id", "source", "member"],
-                filesystem=warehouse.filesystem,
-                filters=pc.field("track_id").isin(list(repeated)),
-            )
-            for row in table.to_pylist():
-                places.setdefault(row["track_id"], []).append((row["source"], row["member"] or "", unit))
-                file_of[unit, row["track_id"]] = name
-    drops: dict[str, dict[str, set[str]]] = {}
-    duplicates: dict[str, list[Rejection]] = {}
+) -> tuple[dict[str, set[str]], dict[str, list[Rejection]]]:
+    """Return the tracks to drop, by file, and their rejections, by unit."""
+    counts = Counter(chain.from_iterable(row["track_ids"] for row in units.values()))
+    repeated = {track_id for track_id, n_units in counts.items() if n_units > 1}
+    drops, duplicates, places = defaultdict(set), defaultdict(list), defaultdict(list)
+    rows = [row for row in units.values() if not repeated.isdisjoint(row["track_ids"])]
+    if rows:
+        paths = [warehouse.path(SONGS, name) for row in rows for name in row["files"]]
+        songs = pads.dataset(paths, filesystem=warehouse.filesystem, format="parquet", partitioning=None)
+        columns, is_repeated = ["track_id", "source", "member", "__filename"], pc.field("track_id").isin(list(repeated))
+        for track_id, source, member, path in zip(
+            *(column.to_pylist() for column in songs.to_table(columns, filter=is_repeated)), strict=True
+        ):
+            file = path.rsplit("/", 1)[-1]
+            places[track_id].append((source, member or "", unit_of(file), file))
     for track_id, candidates in sorted(places.items()):
         first, *others = sorted(candidates, key=sort_key)
-        for source, member, unit in others:
-            drops.setdefault(unit, {}).setdefault(file_of[unit, track_id], set()).add(track_id)
-            detail = f"{track_id} is kept from {' '.join(part for part in first[:2] if part)}"
-            duplicates.setdefault(unit, []).append(Rejection(source, DUPLICATE, detail, member or None, unit))
+        detail = f"{track_id} is kept from {' '.join(part for part in first[:2] if part)}"
+        for source, member, unit, file in others:
+            drops[file].add(track_id)
+            duplicates[unit].append(Rejection(source, DUPLICATE, detail, member or None, unit))
     return drops, duplicates
 
 

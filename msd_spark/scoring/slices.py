@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from msd_spark.core.delta import DataFile
 from msd_spark.core.errors import UserError
 from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.warehouse import READERS, Warehouse
@@ -79,17 +80,16 @@ def cut(rows: Sequence[int], most: int = SONGS_PER_SLICE) -> list[range]:
 
 def slice_songs(warehouse: Warehouse, most: int = SONGS_PER_SLICE) -> SlicedSongs:
     """Read the track ids of ``songs/``, and divide it into slices; a repeated track is an error."""
-    files = warehouse.table_files("songs")
-    root = warehouse.path("songs") + "/"
+    columns = ["track_id", "n_segments"]
 
-    def read(path: str, size: int) -> tuple[list[Slice], pa.Table]:
-        file, columns, name = RowGroups(warehouse.filesystem, path), ["track_id", "n_segments"], path.removeprefix(root)
+    def read(data: DataFile) -> tuple[list[Slice], pa.Table]:
+        file = RowGroups(warehouse.filesystem, warehouse.path("songs", data.name))
         table = file.fetch(columns).read(columns, use_threads=False)
-        slices = [Slice(name, size, tuple(part), tuple(file.rows[i] for i in part)) for part in cut(file.rows, most)]
-        return slices, table
+        parts = cut(file.rows, most)
+        return [Slice(data.name, data.size, tuple(part), tuple(file.rows[i] for i in part)) for part in parts], table
 
     with ThreadPoolExecutor(READERS) as pool:
-        parts = list(pool.map(read, files.paths, files.sizes))
+        parts = list(pool.map(read, warehouse.snapshot("songs").files))
     slices = [item for of_file, _ in parts for item in of_file]
     track_ids = pa.concat_arrays(
         [pa.array([], pa.string()), *(chunk for _, table in parts for chunk in table["track_id"].chunks)]

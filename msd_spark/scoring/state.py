@@ -62,7 +62,7 @@ class ScoredRows:
     @classmethod
     def read(cls, warehouse: Warehouse, run: str) -> ScoredRows | None:
         """Read the rows; return None if the columns are not those of this version."""
-        paths = warehouse.table_files(TABLE, run).paths
+        paths = warehouse.paths(TABLE, run)
         columns = ["track_id", *EMBEDDING_FLAGS]
 
         def read(path: str) -> pa.Table | None:

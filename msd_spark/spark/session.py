@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 from tqdm import tqdm
 
 from msd_spark.core.errors import UserError
+from msd_spark.spark import daemon
 
 T = TypeVar("T")
 
@@ -26,8 +28,8 @@ TASKS_LEFT_PER_CORE = 2
 MOST_UNITS_PER_TASK = 8
 """Progress is counted when a task ends, so tasks must not be too long."""
 
-DAEMON = "msd_spark.spark.daemon"
-"""Module that Spark forks Python workers from."""
+DAEMON = "spark.python.daemon.module"
+"""Spark's setting for the module of the process from which it forks Python workers."""
 
 SHUFFLE = "spark.sql.shuffle.partitions"
 LOCAL_PARTITIONS_PER_CORE = 4
@@ -45,12 +47,16 @@ def start_spark(application: str) -> SparkSession:
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     builder = (
         SparkSession.builder.appName(application)
-        .config("spark.python.daemon.module", DAEMON)
         .config("spark.sql.execution.arrow.pyspark.enabled", "true")
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.parquet.compression.codec", "zstd")
         .config("spark.ui.showConsoleProgress", "false")
     )
+    SparkContext._ensure_initialized()  # `SparkConf` has the settings of spark-submit
+    submitted = SparkConf()
+    # Before a task, files of --py-files are not on the module search path, which may lack msd_spark then.
+    if not (submitted.get("spark.submit.pyFiles", "") or submitted.contains(DAEMON)):
+        builder = builder.config(DAEMON, daemon.__name__)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     if (session.sparkContext.master or "").startswith("local") and not session.sparkContext.getConf().contains(SHUFFLE):
@@ -64,8 +70,9 @@ def share_out(units: Sequence[T], cores: int, least: int = 1) -> list[list[T]]:
 
     The last tasks have one unit each, or `least` if there are enough units for all cores.
 
-    A task costs some time of its own, so there are few. The last ones are small, so that no core waits long for another
-    (guided self-scheduling; Polychronopoulos and Kuck 1987).
+    Each task has a fixed cost, such as garbage collection in the worker, so the first tasks have several units. The
+    last ones are small, so that no core waits long for another (guided self-scheduling, Polychronopoulos and Kuck
+    1987).
     """
     tasks: list[list[T]] = []
     start, least = 0, max(1, min(least, len(units) // (TASKS_LEFT_PER_CORE * cores)))

@@ -34,8 +34,7 @@ def map_table(
     where : pyarrow.compute.Expression, optional
         Filter of the rows.
     """
-    snapshot, uri = warehouse.snapshot(table), warehouse.address()
-    paths = [warehouse.path(table, file.name) for file in snapshot.files]
+    paths, uri = warehouse.paths(table), warehouse.address()
 
     def read(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         filesystem = Warehouse(uri).filesystem

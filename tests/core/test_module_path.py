@@ -1,4 +1,4 @@
-"""The module path of processes that Spark starts."""
+"""The module search path of processes that Spark starts."""
 
 from __future__ import annotations
 

@@ -139,10 +139,9 @@ def test_columns_and_rows_of_a_table_are_read(tmp_path: Path) -> None:
     warehouse.write_arrow(table, "songs")
     assert warehouse.read_table(None, "songs").equals(table)
     assert warehouse.read_table(["name"], "songs", filter=pads.field("number") > 1).to_pydict() == {"name": ["b", "c"]}
-    files = warehouse.table_files("songs")
-    assert [Path(path).parent for path in files.paths] == [tmp_path / "songs"]
-    assert files.sizes == (Path(files.paths[0]).stat().st_size,)
-    assert files.rows == (3,)
+    (path,), (file,) = warehouse.paths("songs"), warehouse.snapshot("songs").files
+    assert Path(path) == tmp_path / "songs" / file.name
+    assert (file.size, file.rows) == (Path(path).stat().st_size, 3)
 
 
 def test_a_reader_whose_files_vanish_opens_the_table_again(

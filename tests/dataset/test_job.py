@@ -18,7 +18,7 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.runs import DATASET_FILE
 from msd_spark.core.schemas import EXAMPLES, GEOMETRY, SPLITS, Geometry, examples_schema
 from msd_spark.core.summary import Summary
-from msd_spark.core.warehouse import TableFiles, Warehouse
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.job import make_dataset
 from msd_spark.dataset.settings import DatasetSettings
 from msd_spark.dataset.splits import SplitRule
@@ -289,7 +289,7 @@ def test_a_song_that_links_artists_moves_only_them_and_is_reported(spark: SparkS
 def test_a_job_whose_songs_change_meanwhile_leaves_the_dataset_as_it_was(
     spark: SparkSession, small: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_and_replace(warehouse: Warehouse) -> tuple[pd.DataFrame, TableFiles]:
+    def read_and_replace(warehouse: Warehouse) -> tuple[pd.DataFrame, list[str]]:
         tracks, files = read_songs(warehouse)
         write_songs(warehouse, catalogue())
         return tracks, files

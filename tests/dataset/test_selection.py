@@ -107,9 +107,9 @@ def test_tables_that_cannot_be_joined_are_refused(warehouse: Warehouse) -> None:
 
 def test_songs_are_read_with_their_places(warehouse: Warehouse) -> None:
     write_songs(warehouse, [song(number) for number in (4, 2, 0, 1, 3, 7, 6, 5)], per_group=2, per_file=5)
-    tracks, files = read_songs(warehouse)
+    tracks, paths = read_songs(warehouse)
     assert tracks["track_id"].tolist() == [track(number) for number in range(8)]
-    assert len(files.paths) == 2
+    assert len(paths) == 2
     places = tracks[["source_file", "row_group", "source_row"]].to_numpy().tolist()
     assert places[4] == [0, 0, 0]
     assert places[1] == [0, 1, 1]

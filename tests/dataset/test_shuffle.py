@@ -16,7 +16,7 @@ from msd_spark.catalogue.songs import read_songs
 from msd_spark.core.delta import Destination, logical_name
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import GEOMETRY, SONGS, SPLITS
-from msd_spark.core.warehouse import TableFiles, Warehouse
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset import shuffle as example_shuffle
 from msd_spark.dataset.balance import BalanceRule
 from msd_spark.dataset.files import ExampleForm
@@ -92,22 +92,22 @@ def test_every_row_reaches_its_place(
     assert written[written["split"] != "train"]["chroma"].isna().all()
 
 
-def replace_table(warehouse: Warehouse, files: TableFiles) -> None:
+def replace_table(warehouse: Warehouse, paths: list[str]) -> None:
     write_songs(warehouse, [song(number) for number in range(20)])
 
 
-def replace_a_file(warehouse: Warehouse, files: TableFiles) -> None:
-    Path(files.paths[1]).unlink()
+def replace_a_file(warehouse: Warehouse, paths: list[str]) -> None:
+    Path(paths[1]).unlink()
 
 
-def replace_a_song(warehouse: Warehouse, files: TableFiles) -> None:
-    rows = pq.read_table(files.paths[1]).to_pylist()
-    pq.write_table(pa.Table.from_pylist([rows[0] | {"track_id": track(99)}, *rows[1:]], SONGS), files.paths[1])
+def replace_a_song(warehouse: Warehouse, paths: list[str]) -> None:
+    rows = pq.read_table(paths[1]).to_pylist()
+    pq.write_table(pa.Table.from_pylist([rows[0] | {"track_id": track(99)}, *rows[1:]], SONGS), paths[1])
 
 
 @pytest.mark.parametrize(("change", "left"), [(replace_table, 0), (replace_a_file, 13), (replace_a_song, 19)])
 def test_songs_that_changed_meanwhile_are_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Warehouse, TableFiles], None], left: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Warehouse, list[str]], None], left: int
 ) -> None:
     warehouse = Warehouse(str(tmp_path))
     write_songs(warehouse, [song(number) for number in range(20)], per_group=7)

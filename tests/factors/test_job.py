@@ -74,7 +74,7 @@ def test_factors_are_evaluated_and_recommend_tracks(
     tracks, track_factors = factors_of(plays, "track")
     assert users.tolist() == listens.users.tolist()
     assert tracks.tolist() == listens.tracks.tolist()
-    assert all(pq.read_schema(path).equals(FACTORS) for path in plays.table_files("factors").paths)
+    assert all(pq.read_schema(path).equals(FACTORS) for path in plays.paths("factors"))
 
     # Spark's last half-step fits users; held-out users are folded in by the same half-step.
     expected = fit_rows(listens.plays, track_factors, PARAMETERS)

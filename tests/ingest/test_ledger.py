@@ -23,7 +23,6 @@ from msd_spark.ingest.ledger import (
     keep_pending,
     read_ledger,
     read_pending,
-    repeated_tracks,
     settle,
     sort_key,
     update,
@@ -32,18 +31,6 @@ from msd_spark.ingest.listing import plan_listing
 from msd_spark.ingest.settings import PENDING, IngestSettings
 from msd_spark.ingest.work import Outcome, do_unit
 from tests.support.without_spark import SESSION, ingest, rows, track, write_songs
-
-ids = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=3) | st.sampled_from("abcdef")
-
-
-@given(st.lists(st.lists(ids, unique=True, max_size=8), max_size=8))
-def test_repeated_tracks_are_those_that_several_units_have(track_ids: list[list[str]]) -> None:
-    units = [f"u{number}" for number in range(len(track_ids))]
-    owners: dict[str, list[str]] = {}
-    for unit, tracks in zip(units, track_ids, strict=True):
-        for one in tracks:
-            owners.setdefault(one, []).append(unit)
-    assert repeated_tracks(units, track_ids) == {one: those for one, those in owners.items() if len(those) > 1}
 
 
 @given(st.lists(st.tuples(*[st.text("ab ", max_size=2)] * 3), min_size=1))

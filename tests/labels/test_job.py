@@ -55,7 +55,7 @@ def test_the_full_official_label_files_are_read(sample: Path, tmp_path: Path) ->
     facts, details = summary.facts, summary.details["label_sets"]
     assert (facts["tracks in cd1"], facts["rejected"]) == (133_676, 0)
     table = pq.read_table(tmp_path / "labels").to_pandas()
-    (path,) = Warehouse(str(tmp_path)).table_files("labels").paths
+    (path,) = Warehouse(str(tmp_path)).paths("labels")
     assert pq.read_schema(path).equals(LABELS)
     cd1 = table[table["label_set"] == "cd1"]
     assert (cd1["minority_genre"].isna().sum(), cd1["minority_genre"].notna().sum()) == (98_149, 35_527)

@@ -122,7 +122,7 @@ def test_the_fingerprint_depends_on_the_weights_and_not_on_an_unused_seed(
 
 def contents(warehouse: Warehouse, table: str) -> list[tuple[str, bytes]]:
     """Return the bytes of a table's files, with names without the part that differs between runs."""
-    return [(logical_name(Path(path).name), Path(path).read_bytes()) for path in warehouse.table_files(table).paths]
+    return [(logical_name(Path(path).name), Path(path).read_bytes()) for path in warehouse.paths(table)]
 
 
 def test_a_second_run_writes_the_same_bytes(

@@ -123,7 +123,7 @@ def test_the_same_songs_and_seed_give_the_same_bytes(
     run(warehouse, perplexity=15.0, refit=True)
     contents = []
     for one in (warehouse, mapped[0]):
-        (rows,) = one.table_files("maps", "tiny").paths
+        (rows,) = one.paths("maps", "tiny")
         side_files = (one.file("maps", "tiny", name) for name in (FITTED_FILE, VECTORS_FILE, MAP_FILE))
         contents.append([Path(path).read_bytes() for path in (rows, *side_files)])
     assert contents[0] == contents[1]

@@ -71,7 +71,7 @@ def test_neighbours_do_not_depend_on_the_blocks(spark: SparkSession, songs: Ware
     ]
     find_neighbours(spark, settings, "tiny")
     assert content(songs) == first
-    read = spark.read.parquet(*songs.table_files("neighbours", "tiny").paths)
+    read = spark.read.parquet(*songs.paths("neighbours", "tiny"))
     assert read.columns == NEIGHBOURS.names
     assert read.count() == N * 10
 

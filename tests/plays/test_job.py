@@ -83,7 +83,7 @@ def rejected(uri: str) -> list[tuple[str, str]]:
 def contents(uri: str) -> list[tuple[str, bytes]]:
     """Return the bytes of all data files, with names without the part that differs between runs."""
     warehouse = Warehouse(uri)
-    paths = [path for name in TABLES for path in warehouse.table_files(*name.split("/")).paths]
+    paths = [path for name in TABLES for path in warehouse.paths(*name.split("/"))]
     return [(logical_name(path), Path(path).read_bytes()) for path in paths]
 
 

@@ -1,6 +1,6 @@
 """Damaged and hostile files: each ends as the song that h5py reads, or is refused; none takes the process down.
 
-MSD_SPARK_MUTATIONS says how many (1,000 by default), MSD_SPARK_MUTATION_SEED which.
+MSD_SPARK_MUTATIONS is the number of damaged files (1,000 by default), MSD_SPARK_MUTATION_SEED the random seed.
 """
 
 from __future__ import annotations

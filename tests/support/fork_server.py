@@ -26,6 +26,7 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,10 @@ SERVER = "MSD_SPARK_FORK_SERVER"
 
 
 def forked() -> dict[str, str]:
-    """Return the environment in which ``python SCRIPT.py`` is a fork of a server, which is started if there is none."""
+    """Return an environment in which ``python SCRIPT.py`` is forked from a server.
+
+    It is the server of `SERVER`, or one that is started.
+    """
     from tests.support.launched import environment
 
     folder = os.environ.get(SERVER) or start()
@@ -82,11 +86,15 @@ def start() -> str:
 
 
 def main() -> None:
-    """Fork for each client until the standard input is closed, which the process that started this one holds open."""
+    """Fork once for each client until the standard input closes.
+
+    The process that started the server holds it open.
+    """
     before = dict(os.environ)
-    import_everything()
     with socket.socket(fileno=int(sys.argv[1])) as listener:
-        while sys.stdin not in select.select([sys.stdin, listener], [], [])[0]:
+        if sys.stdin not in wait(listener):
+            import_everything()
+        while sys.stdin not in wait(listener):
             with listener.accept()[0] as client:
                 if os.fork() == 0:
                     listener.close()
@@ -95,6 +103,11 @@ def main() -> None:
     with contextlib.suppress(ChildProcessError):
         while os.wait():
             pass
+
+
+def wait(listener: socket.socket) -> list[Any]:
+    """Return the standard input if it is closed, and the listener if there is a client."""
+    return select.select([sys.stdin, listener], [], [])[0]
 
 
 def import_everything() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import horovod.tensorflow as hvd
 import tensorflow as tf
-from horovod.common.exceptions import HorovodInternalError
+from horovod.common.exceptions import HorovodInternalError, HostsUpdatedInterrupt
 
 from training.loop.state import TrainingState
 from training.ranks.ranks import LostRankError, Ranks
@@ -38,7 +38,24 @@ def train_elastically(train: Callable[[Ranks, TrainingState | None, Commit], Non
         except LostRankError as error:
             raise HorovodInternalError(str(error)) from error
         except tf.errors.UnknownError as error:
-            # Horovod's wrapper would take it for the end of the training.
+            if "Horovod" in str(error):  # a collective failed outside `Ranks.noticing_losses`
+                raise HorovodInternalError(str(error)) from error
+            # `hvd.elastic.run` ignores one that names no collective, so the training would seem finished.
             raise RuntimeError(str(error)) from error
 
-    attempt(hvd.elastic.ObjectState(bcast_object=hvd.broadcast_object, get_rank=hvd.rank, reached=None))
+    attempt(SharedState(bcast_object=hvd.broadcast_object, get_rank=hvd.rank, reached=None))
+
+
+class SharedState(hvd.elastic.ObjectState):  # type: ignore[misc]  # Horovod has no types
+    """A state that all ranks exchange whenever ranks have left or joined.
+
+    Horovod leaves the exchange out if ranks have only left. It drops the second of two changes within a second: if that
+    is a new rank, it waits for an exchange in which the other ranks take no part.
+    """
+
+    def check_host_updates(self) -> None:
+        """Raise `HostsUpdatedInterrupt` if the hosts have changed."""
+        try:
+            super().check_host_updates()
+        except HostsUpdatedInterrupt:
+            raise HostsUpdatedInterrupt(skip_sync=False) from None

@@ -78,7 +78,7 @@ class Trainer:
         def step(inputs: dict[str, tf.Tensor], truth: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
             """Take a step; return this rank's sum of weighted losses and its sum of weights."""
             weight = tf.reduce_sum(weights)
-            # Collectives have no names of ours: `Ranks.noticing_losses` looks for Horovod's.
+            # Without `name`: `Ranks.noticing_losses` recognises a failed collective by Horovod's default name.
             total_weight = hvd.allreduce(weight, op=hvd.Sum)
             variables = model.trainable_variables
             with tf.GradientTape() as tape:

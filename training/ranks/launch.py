@@ -1,6 +1,7 @@
 """``python -m training.ranks.launch -np 4 training/train.py``: horovodrun without its slow checks.
 
-``horovodrun`` imports TensorFlow twice, only to find out that this Horovod was built with Gloo and without MPI.
+``horovodrun`` imports TensorFlow twice, only to find out that this Horovod was built with Gloo and without MPI. Unlike
+Horovod's, the signal handler of this launcher cannot deadlock, see `set_at_signal`.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ def main() -> None:
 
 
 def set_at_signal() -> threading.Event:
-    """Return an event that is set at the first ``SIGINT`` or ``SIGTERM``; later ones are ignored.
+    """Return an event that the first ``SIGINT`` or ``SIGTERM`` sets; later ones are ignored.
 
-    Horovod sets it at every signal, and waits for ever if a signal arrives while the event is being set.
+    Horovod's own handler sets it at every signal, and deadlocks if a second signal arrives while it does so.
     """
     event = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
-        for ignored in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(ignored, signal.SIG_IGN)
+        for later in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(later, lambda *_: None)  # SIG_IGN would be inherited by processes
         event.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):

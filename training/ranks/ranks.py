@@ -125,7 +125,8 @@ class Ranks:
     def noticing_losses(self, remedy: str = "start again") -> Iterator[None]:
         """Raise `LostRankError` with a remedy if a collective fails or the launcher ends all ranks.
 
-        TensorFlow's error names the collective, so collectives must keep Horovod's own names.
+        An error of TensorFlow counts as a lost rank if its message contains "Horovod", as the default name of every
+        collective does; so collectives must have no `name`.
 
         A ``SIGTERM`` while all ranks are alive ends this one as usual.
         """

@@ -54,7 +54,7 @@ def read_segments(warehouse: Warehouse, track_ids: list[str]) -> Iterator[Segmen
     Only row groups with one of the tracks are read.
     """
     remaining = set(track_ids)
-    for path in warehouse.table_files("songs").paths:
+    for path in warehouse.paths("songs"):
         if not remaining:
             return
         with warehouse.filesystem.open_input_file(path) as source:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import horovod.tensorflow as hvd
 import pytest
 import tensorflow as tf
+from horovod.common.exceptions import HostsUpdatedInterrupt
+from horovod.runner.elastic.worker import HostUpdateResult
 
 from tests.support.launched import LAUNCHER, SCRIPT, checkpoint, launched
 from tests.support.tiny_dataset import write_tiny_dataset
-from training.loop.elastic import train_elastically
+from training.loop.elastic import SharedState, train_elastically
 from training.ranks.ranks import Ranks
 
 EPOCHS = 10_000
@@ -46,7 +49,7 @@ def test_a_rank_is_lost_and_another_one_joins(tmp_path: Path) -> None:
     assert state.history[-1]["loss"] < state.history[0]["loss"]
 
 
-def test_an_unknown_error_is_not_taken_for_the_end() -> None:
+def test_an_unknown_error_fails_the_training() -> None:
     Ranks.join()
 
     def fail(*_: object) -> None:
@@ -54,3 +57,27 @@ def test_an_unknown_error_is_not_taken_for_the_end() -> None:
 
     with pytest.raises(RuntimeError, match="a disk is broken"):
         train_elastically(fail)
+
+
+def test_a_failed_collective_starts_again() -> None:
+    Ranks.join()
+    errors = [tf.errors.UnknownError(None, None, "Connection reset by peer [Op:HorovodAllgather]")]
+    sizes = []
+
+    def fail_once(ranks: Ranks, *_: object) -> None:
+        sizes.append(ranks.size)
+        if errors:
+            raise errors.pop()
+
+    train_elastically(fail_once)
+    assert sizes == [1, 1]
+
+
+def test_ranks_exchange_their_state_if_a_new_rank_is_noticed_as_a_removal() -> None:
+    Ranks.join()
+    state = SharedState(bcast_object=hvd.broadcast_object, get_rank=hvd.rank, reached=None)
+    state.on_hosts_updated(100, HostUpdateResult.removed)
+    state.on_hosts_updated(100, HostUpdateResult.added)  # Horovod ignores it: the time is not later
+    with pytest.raises(HostsUpdatedInterrupt) as raised:
+        state.check_host_updates()
+    assert not raised.value.skip_sync

@@ -108,7 +108,7 @@ def test_ranks_drop_other_units() -> None:
     assert 400 < (kept[0] != kept[1]).sum() < 600
 
 
-def test_errors_of_a_training_step_s_collectives_name_horovod(tmp_path: Path) -> None:
+def test_collectives_of_a_training_step_have_default_names(tmp_path: Path) -> None:
     dataset = Dataset.open(write_tiny_dataset(tmp_path, {"train": [8], "validation": [], "test": []}), "tiny")
     target = target_of("genre", dataset)
     small = ModelSettings(hidden=(8,))

@@ -1,13 +1,15 @@
-"""The launcher's way to end."""
+"""Signals that end the launcher."""
 
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 
 import pytest
+from horovod.runner import gloo_run, launch
 
-from training.ranks.launch import set_at_signal
+from training.ranks.launch import main
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
 
@@ -22,9 +24,20 @@ def handlers() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("number", ENDING)
-def test_the_first_signal_ends_and_later_ones_cannot_interrupt_that(number: signal.Signals) -> None:
-    event = set_at_signal()
+def test_the_first_signal_sets_the_event_and_later_ones_do_not(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[threading.Event] = []
+    for name in ("mpi_built", "gloo_built"):
+        monkeypatch.setattr(launch, name, getattr(launch, name))  # restored after the test
+    monkeypatch.setattr(gloo_run, "register_shutdown_event", gloo_run.register_shutdown_event)
+    monkeypatch.setattr(launch, "run_commandline", lambda: events.append(gloo_run.register_shutdown_event()))
+    main()
+    event = events[0]
     assert not event.is_set()
     signal.raise_signal(number)
     assert event.is_set()
-    assert [signal.getsignal(other) for other in ENDING] == [signal.SIG_IGN, signal.SIG_IGN]
+    event.clear()
+    for later in ENDING:
+        signal.raise_signal(later)
+    assert not event.is_set()
