@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from msd_spark.core.command_line import run_verb
@@ -159,7 +158,6 @@ def tracks(warehouse: Path) -> list[str]:
     return [song["track_id"] for song in rows(warehouse, "songs")]
 
 
-@hypothesis_settings(max_examples=30)  # each example runs up to three ingests
 @given(st.data())
 def test_every_track_is_kept_once_whatever_the_units_and_the_order(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -1,6 +1,6 @@
 """Damaged and hostile files: each ends as the song that h5py reads, or is refused; none takes the process down.
 
-MSD_SPARK_MUTATIONS is the number of damaged files (1,000 by default), MSD_SPARK_MUTATION_SEED the random seed.
+MSD_SPARK_MUTATIONS is the number of damaged files (2,000 by default), MSD_SPARK_MUTATION_SEED the random seed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = int(os.environ.get("MSD_SPARK_MUTATIONS", "1000"))
+EXAMPLES = int(os.environ.get("MSD_SPARK_MUTATIONS", "2000"))
 SEED = int(os.environ.get("MSD_SPARK_MUTATION_SEED", "7"))
 PROCESSES = 2
 ROOT = Path(__file__).parents[2]
