@@ -61,11 +61,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Configure Spark for all test processes; under pytest-xdist, start the fork server that they share."""
+    """Configure Spark for all test processes; those of pytest-xdist are forked from a server, which they share."""
     if not hasattr(config, "workerinput"):
         os.environ |= spark_environment()
-        if config.getoption("numprocesses", None):
-            os.environ[fork_server.SERVER] = fork_server.start()
+        if n_processes := len(config.getoption("tx", ())):
+            os.environ[fork_server.SERVER] = folder = fork_server.start()
+            config.option.tx = [f"popen//python={fork_server.python(folder)}"] * n_processes
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import functools
-import os
 import re
 import runpy
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -18,16 +16,15 @@ from msd_spark.core.command_line import main, parse
 from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
 from tests.conftest import REPOSITORY
-from tests.support.launched import launched
+from tests.support.fork_server import forked
+from tests.support.launched import environment, launched
 from tools.reference_docs import pages as reference_pages
-
-BINARIES = str(Path(sys.executable).parent)
 
 
 def run(*words: str | Path, folder: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
-    path = f"{BINARIES}{os.pathsep}{os.environ['PATH']}"
-    environment = os.environ | {"PATH": path, "PYTHONPATH": str(REPOSITORY)}
-    return subprocess.run([str(word) for word in words], cwd=folder, env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        [str(word) for word in words], cwd=folder, env=environment(**forked()), capture_output=True, text=True
+    )
 
 
 def readme_commands() -> list[list[str]]:

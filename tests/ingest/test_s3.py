@@ -21,7 +21,8 @@ from tests.support.submitted import submitted
 from tests.support.tables import assert_same_songs, rejected, songs, sums
 from tests.support.without_spark import ingest as ingest_here
 
-N_SONGS, N_TINY = 150, 2_001  # the tiny keys share a folder, which is listed in pages of 1,000 keys
+N_SONGS = 150
+N_KEYS = 2_001  # tiny ones in one folder, which is listed in pages of 1,000 keys; every tenth one is that of a song
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +47,15 @@ def keys(folder: Path, pattern: str = "*.h5") -> dict[str, bytes]:
 
 
 def test_three_pages_of_tiny_keys_hide_no_song(store: ObjectStore, data: Path, local: Path, tmp_path: Path) -> None:
-    tiny = {f"songs/T/N/Y/TRTNY{number:013d}.h5": b"tiny" for number in range(N_TINY)}
+    names = [f"songs/T/N/Y/TRTNY{number:013d}.{'txt' if number % 10 else 'h5'}" for number in range(N_KEYS)]
+    tiny = [name for name in names if name.endswith(".h5")]
     store.create("million")
-    store.put("million", keys(data / "songs") | tiny)
+    store.put("million", keys(data / "songs") | dict.fromkeys(names, b"tiny"))
     uri = tmp_path / "w"
     command = ["ingest.py", "--songs", "s3://million/songs", "--warehouse", str(uri)]
     with submitted(*command, log=tmp_path / "log", environment=store.environment()) as job:
         job.succeed()
-    assert sums(uri) == (N_SONGS + N_TINY, N_SONGS, N_TINY, 0)
+    assert sums(uri) == (N_SONGS + len(tiny), N_SONGS, len(tiny), 0)
     refused = rejected(uri)
     assert {row["source"] for row in refused} == {f"s3://million/{key}" for key in tiny}
     assert {row["reason"] for row in refused} == {"not_hdf5"}

@@ -1,7 +1,7 @@
 """Python processes forked from one that has imported TensorFlow: the import takes 7 seconds of processor time.
 
 Such a process has its own words, folder, environment, files and random state, like any other. All of them share
-one hash seed. A test that looks for a process or kills it must start it without `forked`.
+one hash seed. A fork is killed with its client; a test that needs the process number of a rank does without `forked`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ READ_BY_IMPORTS = ("CUDA_", "KERAS_", "MKL_", "NUMEXPR_", "OMP_", "OPENBLAS_", "
 """Prefixes of environment variables that are read only on import."""
 
 IMPORTED_LATE = (
+    "gensim.models",
+    "hypothesis",
+    "moto.server",
+    "openTSNE",
     "optuna.importance",
     "optuna.storages._rdb.models",
     "optuna.visualization",
@@ -41,7 +45,7 @@ IMPORTED_LATE = (
     "tensorboard.summary.v2",
     "tyro",
 )
-"""Modules that trainings import when they need them."""
+"""Modules that trainings import when they need them, and that tests import."""
 
 
 SERVER = "MSD_SPARK_FORK_SERVER"
@@ -66,9 +70,8 @@ def start() -> str:
 
     folder = Path(tempfile.mkdtemp(prefix="forked-"))
     real = shlex.quote(sys.executable)
-    client = shlex.join([str(Path(__file__).with_name("fork_client.py")), str(folder / "socket")])
     (folder / "python").write_text(
-        f'#!/bin/sh\ncase "$1" in *.py) exec {real} -IS {client} "$@";; esac\nexec {real} "$@"\n'
+        f'#!/bin/sh\ncase "$1" in *.py) exec {python(str(folder))} "$@";; esac\nexec {real} "$@"\n'
     )
     (folder / "python").chmod(0o755)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -83,6 +86,11 @@ def start() -> str:
         )
     atexit.register(server.communicate)
     return str(folder)
+
+
+def python(folder: str) -> str:
+    """Return the words that start a process forked from a server, given its folder, instead of a new Python."""
+    return shlex.join([sys.executable, "-IS", str(Path(__file__).with_name("fork_client.py")), f"{folder}/socket"])
 
 
 def main() -> None:
@@ -156,7 +164,7 @@ def send(client: socket.socket, number: int) -> None:
 
 
 def run(words: list[str], folder: str, environ: Mapping[str, str], before: Mapping[str, str]) -> None:
-    """Run a script in this process, which had the environment `before` when it imported its modules."""
+    """Run a script, or the code of a test process, here; the imports of this process had the environment `before`."""
     for name in before.keys() | environ.keys():
         if name.startswith(READ_BY_IMPORTS) and environ.get(name) not in (before.get(name), os.environ.get(name)):
             sys.exit(f"{name} is {environ.get(name)}, but a fork has {before.get(name)}; start it without forked()")
@@ -164,9 +172,12 @@ def run(words: list[str], folder: str, environ: Mapping[str, str], before: Mappi
     os.environ.clear()
     os.environ.update(set_by_imports | dict(environ))
     os.chdir(folder)
-    sys.argv, sys.path[0] = words, str(Path(words[0]).parent.absolute())
     sys.modules.pop("horovod")  # `msd_spark.core.command_line.reported` checks whether it is imported
     np.random.seed()  # noqa: NPY002 - as in any new process
+    if words[:2] == ["-u", "-c"]:  # pytest-xdist starts a test process
+        exec(words[2], {"__name__": "__main__"})
+        return
+    sys.argv, sys.path[0] = words, str(Path(words[0]).parent.absolute())
     runpy.run_path(words[0], run_name="__main__")
 
 

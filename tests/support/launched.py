@@ -46,11 +46,11 @@ class Launched(Running):
         super().__init__(*words, log=log, folder=REPOSITORY, environment=environment(**(others or {})))
 
     def ranks(self) -> dict[int, psutil.Process]:
-        """Return the training processes by rank."""
+        """Return the training processes by rank; for a fork, its client, with which it ends."""
         processes = {}
         for process in self.processes():
             with contextlib.suppress(psutil.Error, StopIteration):
-                if next(word for word in process.cmdline()[:3] if word.endswith(SCRIPT)):
+                if next(word for word in process.cmdline()[:5] if word.endswith(SCRIPT)):
                     rank = process.environ().get("HOROVOD_RANK")
                     if rank is not None and process.name().startswith("python"):
                         processes[int(rank)] = process

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.support.fork_server import forked
 from tests.support.launched import SCRIPT, launched
 from tests.support.object_store import ObjectStore
 from tests.support.tiny_dataset import write_tiny_dataset
@@ -21,8 +21,8 @@ def test_a_killed_run_on_s3_is_resumed(store: ObjectStore, tmp_path: Path) -> No
     write_tiny_dataset(tmp_path / "w", {"train": [8, 6], "validation": [5], "test": [4]})
     store.create(BUCKET)
     store.put_folder(BUCKET, tmp_path / "w", "w")
-    server = store.environment()
-    command = (sys.executable, SCRIPT, "--warehouse", f"s3://{BUCKET}/w", "--dataset", "tiny", "--run", "r")
+    server = store.environment() | forked()
+    command = ("python", SCRIPT, "--warehouse", f"s3://{BUCKET}/w", "--dataset", "tiny", "--run", "r")
     options = ("--epochs", "2", "--batch", "2", "--checkpoint-steps", "2", "--keep-checkpoints")
     last = "w/models/r/_unfinished/checkpoints/last.npz"
     with launched(*command, *options, log=tmp_path / "killed", others=server) as training:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from horovod.common.exceptions import HostsUpdatedInterrupt
 from horovod.runner.elastic.worker import HostUpdateResult
 
+from tests.support.fork_server import forked
 from tests.support.launched import LAUNCHER, SCRIPT, checkpoint, launched
 from tests.support.tiny_dataset import write_tiny_dataset
 from training.loop.elastic import SharedState, train_elastically
@@ -36,7 +37,7 @@ def test_a_rank_is_lost_and_another_one_joins(tmp_path: Path) -> None:
         state = checkpoint(last)
         return state is not None and state.epoch >= epoch and len(state.sums) == ranks
 
-    with launched(*command, *options, log=tmp_path / "log") as training:
+    with launched(*command, *options, log=tmp_path / "log", others=forked()) as training:
         training.wait_until(lambda: reached(2, ranks=2))
         ranks = training.ranks()
         ranks[1].kill()
