@@ -11,15 +11,25 @@ References
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, NamedTuple
 
 import h5py
 import numpy as np
+from h5py import h5d
 
 from msd_spark.core.schemas import POINTER_PREFIX
 from msd_spark.core.song_layout import ARRAYS, METADATA, SONGS, TABLES, Array
-from msd_spark.songfile.h5py_reader import LIBRARY_ERRORS, as_column, as_song_error, check_dataset
+from msd_spark.songfile.h5py_reader import (
+    LIBRARY_ERRORS,
+    MAX_BYTES,
+    as_column,
+    as_song_error,
+    check_dataset,
+    is_there,
+    open_dataset,
+)
 from msd_spark.songfile.song import Song, SongFileError, check_song, scalar
 
 SONGS_AT_A_TIME = 64
@@ -36,9 +46,9 @@ def describe(file: str | IO[bytes]) -> tuple[int, bool] | None:
     """
     try:
         with h5py.File(file, "r") as opened:
-            rows = opened[METADATA][SONGS].shape[0]
-            return int(rows), all(array.path in opened for array in ARRAYS)
-    except LIBRARY_ERRORS:
+            rows = open_dataset(opened.id, f"{METADATA}/{SONGS}").shape[0]
+            return int(rows), all(is_there(opened.id, array.path) for array in ARRAYS)
+    except (SongFileError, *LIBRARY_ERRORS):
         return None
 
 
@@ -56,31 +66,52 @@ def read_songs(file: str | IO[bytes], start: int, stop: int) -> Iterator[tuple[i
         return
     with opened:
         for first in range(start, stop, SONGS_AT_A_TIME):
-            last = min(first + SONGS_AT_A_TIME, stop)
-            try:
-                with as_song_error("unreadable_data"):
-                    songs = _read_rows(opened, first, last)
-            except SongFileError as error:
-                # All are rejected: it is unknown which pointer is wrong, and a wrong pointer yields a wrong song.
-                songs = [error] * (last - first)
-            yield from zip(range(first, last), songs, strict=True)
+            yield from _read_batch(opened, first, min(first + SONGS_AT_A_TIME, stop))
+
+
+class _TooLargeError(Exception):
+    """The arrays of several songs have more than `MAX_BYTES`."""
+
+
+def _read_batch(file: h5py.File, first: int, last: int) -> Iterator[tuple[int, Song | SongFileError]]:
+    """Yield the songs of consecutive rows, fewer at a time if they are large."""
+    try:
+        with as_song_error("unreadable_data"):
+            songs = _read_rows(file, first, last)
+    except _TooLargeError:
+        middle = (first + last) // 2
+        yield from _read_batch(file, first, middle)
+        yield from _read_batch(file, middle, last)
+        return
+    except SongFileError as error:
+        # All are rejected: it is unknown which pointer is wrong, and a wrong pointer yields a wrong song.
+        songs = [error] * (last - first)
+    yield from zip(range(first, last), songs, strict=True)
 
 
 def _read_rows(file: h5py.File, first: int, last: int) -> list[Song | SongFileError]:
     tables: dict[str, np.ndarray] = {}
     following: dict[str, np.ndarray | None] = {}
     for table in TABLES:
-        identifier = file[table.path].id
-        check_dataset(identifier, table.path, first, last + 1)
-        rows = file[table.path][first : last + 1].astype(table.columns, copy=False)
+        dataset = open_dataset(file.id, table.path)
+        check_dataset(dataset, table.path, first, last + 1)
+        rows = h5py.Dataset(dataset)[first : last + 1].astype(table.columns, copy=False)
         if len(rows) < last - first:
             raise SongFileError("wrong_layout", f"{table.path} has no row {first + len(rows)}")
         tables[table.group] = rows[: last - first]
         following[table.group] = rows[last - first :] if len(rows) > last - first else None
-    arrays = {}
-    for array in ARRAYS:
-        after = following[array.group]
-        arrays[array.name] = _rows(file, array, tables[array.group][array.index_column], after)
+    parts = [
+        part
+        for array in ARRAYS
+        if (part := _part(file, array, tables[array.group][array.index_column], following[array.group]))
+    ]
+    size = sum(part.size for part in parts)
+    if size > MAX_BYTES and last - first > 1:
+        raise _TooLargeError
+    if size > MAX_BYTES:
+        raise SongFileError("implausible_size", f"the arrays of the song have {size} bytes")
+    empty = {array.name: [as_column(np.empty(0, array.dtype), array.name)] * (last - first) for array in ARRAYS}
+    arrays = empty | {part.array.name: part.rows() for part in parts}
     songs: list[Song | SongFileError] = []
     for number in range(last - first):
         try:
@@ -104,20 +135,40 @@ def _song(tables: dict[str, np.ndarray], arrays: dict[str, list[np.ndarray]], nu
     return song
 
 
-def _rows(file: h5py.File, array: Array, starts: np.ndarray, after: np.ndarray | None) -> list[np.ndarray]:
-    """Return the rows of one array for consecutive songs, as columns of ``songs/``."""
-    dataset = file.get(array.path)
-    if dataset is None:
-        return [as_column(np.empty(0, array.dtype), array.name)] * len(starts)
-    if dataset.ndim != 1 + len(array.row_shape) or dataset.shape[1:] != array.row_shape:
-        raise SongFileError("wrong_layout", f"{array.path} has shape {dataset.shape}")
-    end = int(after[array.index_column][0]) if after is not None else dataset.shape[0]
+class _Part(NamedTuple):
+    """The rows of an array that consecutive songs have; song i has those from `bounds[i]` to before `bounds[i + 1]`."""
+
+    array: Array
+    dataset: h5d.DatasetID
+    bounds: np.ndarray
+
+    @property
+    def size(self) -> int:
+        """Bytes of the rows."""
+        n_rows = int(self.bounds[-1] - self.bounds[0])
+        return n_rows * math.prod(self.array.row_shape) * np.dtype(self.array.dtype).itemsize
+
+    def rows(self) -> list[np.ndarray]:
+        """Read the rows of each song, as columns of ``songs/``."""
+        first, end = int(self.bounds[0]), int(self.bounds[-1])
+        check_dataset(self.dataset, self.array.path, first, end)
+        rows = h5py.Dataset(self.dataset)[first:end]
+        return [as_column(part, self.array.name) for part in np.split(rows, self.bounds[1:-1] - first)]
+
+
+def _part(file: h5py.File, array: Array, starts: np.ndarray, after: np.ndarray | None) -> _Part | None:
+    """Return the part of an array that begins at `starts`; None if the file has no such array."""
+    if not is_there(file.id, array.path):
+        return None
+    dataset = open_dataset(file.id, array.path)
+    shape = tuple(dataset.shape or ())
+    if len(shape) != 1 + len(array.row_shape) or shape[1:] != array.row_shape:
+        raise SongFileError("wrong_layout", f"{array.path} has shape {shape}")
+    end = int(after[array.index_column][0]) if after is not None else shape[0]
     bounds = np.append(starts.astype(np.int64), end)
     lengths = np.diff(bounds)
-    if lengths.min() < 0 or bounds[0] < 0 or end > dataset.shape[0]:
+    if lengths.min() < 0 or bounds[0] < 0 or end > shape[0]:
         raise SongFileError("bad_pointer", f"{array.index_column} does not increase within {array.path}")
     if lengths.max() > MAX_ROWS_OF_A_SONG:
         raise SongFileError("implausible_size", f"{array.path} has {lengths.max()} rows of one song")
-    check_dataset(dataset.id, array.path, int(bounds[0]), end)
-    rows = dataset[bounds[0] : end]
-    return [as_column(part, array.name) for part in np.split(rows, bounds[1:-1] - bounds[0])]
+    return _Part(array, dataset, bounds)

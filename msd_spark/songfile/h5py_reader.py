@@ -101,7 +101,17 @@ def _check_length(image: bytes) -> None:
             raise SongFileError("truncated", f"the file has {len(image)} bytes, its header states {end}")
 
 
-def _open_dataset(file: h5f.FileID, path: str) -> h5d.DatasetID:
+def is_there(file: h5f.FileID, path: str) -> bool:
+    """Return whether a file has an object in a group, without following a link that leads there."""
+    group, _, name = path.encode().partition(b"/")
+    if not file.links.exists(group) or file.links.get_info(group).type != h5l.TYPE_HARD:
+        return False
+    holder = h5g.open(file, group)
+    return bool(holder.links.exists(name))
+
+
+def open_dataset(file: h5f.FileID, path: str) -> h5d.DatasetID:
+    """Open a dataset of a file, given as ``group/name``; a `SongFileError` if a link leads to it."""
     group, _, name = path.encode().partition(b"/")
     with as_song_error("missing_data", path):
         holder = h5g.open(file, group)
@@ -176,7 +186,7 @@ def _read(dataset: h5d.DatasetID, path: str, target: np.ndarray) -> None:
 
 
 def _read_table(file: h5f.FileID, table: Table) -> Song:
-    dataset = _open_dataset(file, table.path)
+    dataset = open_dataset(file, table.path)
     with as_song_error("wrong_layout", table.path):
         shape = tuple(dataset.shape or ())
     if shape != (1,):
@@ -193,7 +203,7 @@ def _read_table(file: h5f.FileID, table: Table) -> Song:
 
 def _read_array(file: h5f.FileID, array: Array, budget: int) -> tuple[np.ndarray, int]:
     """Return an array and its number of bytes, which may be at most `budget`."""
-    dataset = _open_dataset(file, array.path)
+    dataset = open_dataset(file, array.path)
     with as_song_error("wrong_layout", array.path):
         shape = tuple(dataset.shape or ())
     if len(shape) != 1 + len(array.row_shape) or shape[1:] != array.row_shape:
