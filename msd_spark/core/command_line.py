@@ -177,7 +177,9 @@ def settings_path(words: Sequence[str]) -> Path | None:
         if name == f"--{SETTINGS_FILE}":
             if not equals and place + 1 == len(words):
                 raise OptionError(f"--{SETTINGS_FILE} needs a FILE")
-            return Path(value if equals else words[place + 1])
+            if not (value := value if equals else words[place + 1]):
+                raise OptionError(f"--{SETTINGS_FILE} is empty; give a FILE, or leave the option out")
+            return Path(value)
     return None
 
 
@@ -199,7 +201,7 @@ def read_settings(path: Path | None, settings: type[Settings], verb: str) -> dic
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the content of a TOML file."""
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"--{SETTINGS_FILE} {path} is not a readable TOML file: {error}") from None
 

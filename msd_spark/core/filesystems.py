@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import uuid
 from collections.abc import Iterator, Sequence
 from functools import lru_cache, partial
@@ -22,7 +23,12 @@ CONNECTIONS = 64
 
 def is_local(location: str) -> bool:
     """Return whether a location is a path on this machine."""
-    return SCHEME_MARK not in location or location.startswith("file://")
+    return SCHEME_MARK not in location or location.startswith("file:")
+
+
+def local_path(location: str) -> str:
+    """Return the path of a location on this machine: a path, or an address such as ``file:/x`` or ``file:///x``."""
+    return re.sub("^file:(//(?=/))?", "", location)
 
 
 def open_location(location: str) -> tuple[fs.FileSystem, str, str]:
@@ -32,8 +38,10 @@ def open_location(location: str) -> tuple[fs.FileSystem, str, str]:
     ``AWS_ENDPOINT_URL_S3`` or ``AWS_ENDPOINT_URL`` selects another server than Amazon's.
     """
     if is_local(location):
-        return fs.LocalFileSystem(), os.path.abspath(location.removeprefix("file://")), ""
+        return fs.LocalFileSystem(), os.path.abspath(local_path(location)), ""
     scheme, rest = location.split(SCHEME_MARK, 1)
+    if scheme in ("s3a", "s3n"):
+        raise UserError(f"{location} cannot be opened; use s3://{rest}")
     host, _, path = rest.partition("/")
     try:
         filesystem = _remote(scheme, host)

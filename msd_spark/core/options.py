@@ -7,6 +7,7 @@ another `Settings` class adds that class's options under a heading of their own.
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -47,6 +48,13 @@ def above(bound: float) -> Check:
 def between(lowest: float, highest: float) -> Check:
     """Return a check for numbers from `lowest` to `highest`, both included."""
     return Check(lambda value: lowest <= value <= highest, f"{lowest} to {highest}")
+
+
+NAME = Check(
+    lambda text: re.fullmatch(r"[^\W_]([\w .-]*[\w.-])?", text) is not None and len(text.encode()) <= 100,
+    "letters, digits, spaces, _ . and -, first a letter or a digit, at most 100 bytes",
+)
+"""Check for the name of a run, a dataset or another folder of the warehouse, as a user types it."""
 
 
 @dataclass(frozen=True)
@@ -206,3 +214,5 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
             raise OptionError(f"--{typed_name(field)} is {item!r}; allowed: {allowed}")
         if declared.check is not None and not declared.check.accepts(item):
             raise OptionError(f"--{typed_name(field)} is {item!r}; allowed: {declared.check.allowed}")
+        if item == "" and declared.check is None and declared.choices is None and field.default != "":
+            raise OptionError(f"--{typed_name(field)} is empty; give a value, or leave the option out")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -71,13 +72,20 @@ class Warehouse:
     """
 
     def __init__(self, uri: str) -> None:
-        if set("#?") & set(uri):
-            raise UserError(f"{uri} has a # or a ?, which Petastorm cannot read; choose another folder")
         self.is_local = is_local(uri)
         self.filesystem, self.root, self.scheme = open_location(uri)
+        # Petastorm takes # and ? for parts of an address, and Delta decodes %41.
+        if mark := re.search("[#?]|%[0-9a-fA-F]{2}", self.root):
+            raise UserError(f"{uri} has {mark[0]!r} in its path, which cannot be read back; choose another folder")
 
     def path(self, *names: str) -> str:
-        """Return a path within the warehouse, for `filesystem`."""
+        """Return a path within the warehouse, for `filesystem`.
+
+        Raises `UserError` for a name that is not that of one file or folder, such as a run called ``../songs``.
+        """
+        for name in names:
+            if name in ("", ".", "..") or set("/\0") & set(name):
+                raise UserError(f"{name!r} is not a name of a file or folder in {self.root}; use a name without /")
         return "/".join([self.root, *names])
 
     def address(self, *names: str) -> str:
@@ -124,7 +132,7 @@ class Warehouse:
         """Return columns of a dataset, with the split of each example in the column ``split``."""
 
         def read(file: DataFile) -> pa.Table:
-            path = self.path("dataset", dataset, file.name)
+            path = self.path("dataset", dataset, *file.name.split("/"))
             rows = RowGroups(self.filesystem, path).fetch(columns).read(list(columns), use_threads=False)
             return rows.append_column("split", pa.repeat(file.name.split("/")[0], rows.num_rows))
 
@@ -203,7 +211,7 @@ class Warehouse:
 
     def paths(self, *names: str) -> list[str]:
         """Return the paths of a table's data files."""
-        return [self.path(*names, file.name) for file in self.snapshot(*names).files]
+        return [self.path(*names, *file.name.split("/")) for file in self.snapshot(*names).files]
 
     def fingerprints(self, tables: Iterable[str]) -> dict[str, dict[str, Any]]:
         """Return the number of files, bytes and fingerprint of each table that exists.
@@ -224,7 +232,7 @@ class Warehouse:
         snapshot = self.snapshot(*names)
         if not snapshot.files:  # another program deleted all rows
             return pads.dataset(snapshot.schema.empty_table())
-        paths = [self.path(*names, file.name) for file in snapshot.files]
+        paths = [self.path(*names, *file.name.split("/")) for file in snapshot.files]
         return pads.dataset(paths, filesystem=self.filesystem, format="parquet", partitioning=None)
 
     def read_table(self, columns: Sequence[str] | None, *names: str, filter: pads.Expression | None = None) -> pa.Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from msd_spark.catalogue.known_tracks import FACTORS, GENRE, LISTENS, LYRICS, REQUIREMENTS, TAGS
-from msd_spark.core.options import Check, OptionError, Settings, at_least, option
+from msd_spark.core.options import NAME, Check, OptionError, Settings, at_least, option
 from msd_spark.core.schemas import SEGMENT_MODES, Geometry
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 from msd_spark.dataset.balance import RULE, RULES, BalanceRule
@@ -25,21 +25,14 @@ class DatasetSettings(Settings):
     """Settings of the dataset; each field is an option of ``msd-spark dataset``."""
 
     warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
-    name: str = option(
-        "genre",
-        "the dataset is written to dataset/NAME",
-        check=Check(
-            lambda name: bool(name) and "/" not in name and name[0] not in "._",
-            "a folder name without / that does not start with . or _",
-        ),
-    )
+    name: str = option("genre", "the dataset is written to dataset/NAME", check=NAME)
     require: tuple[str, ...] = option(
         (),
         "data that a song must have besides segments, separated by commas; data not listed may be missing",
         metavar="LIST",
         check=Check(lambda names: set(names.split(",")) <= {*REQUIREMENTS, ""}, ", ".join(REQUIREMENTS)),
     )
-    label_set: str = option("cd1", "label set of the genres in labels/")
+    label_set: str = option("cd1", "label set of the genres in labels/", check=NAME)
     min_examples: int = option(10, "remove genres with fewer songs", check=at_least(0))
     tags: int = option(0, "add columns for the N most frequent tags", metavar="N", check=at_least(0))
     factors: bool = option(False, "add a column with the ALS factors of each track")

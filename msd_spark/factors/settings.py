@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from msd_spark.core.options import Check, OptionError, Settings, at_least, between, option
+from msd_spark.core.options import NAME, Check, OptionError, Settings, at_least, between, option
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 
 TABLE = "factors"
@@ -56,8 +56,10 @@ class ColdSettings(Settings):
     evaluate: bool = option(
         False, "evaluate a run's predicted factors on unheard songs instead of fitting", name="evaluate-cold"
     )
-    run: str | None = option(None, "run trained with --target factors; the newest by default", metavar="RUN")
-    genre_run: str | None = option(None, "run whose embeddings are a baseline", metavar="RUN")
+    run: str | None = option(
+        None, "run trained with --target factors; the newest by default", metavar="RUN", check=NAME
+    )
+    genre_run: str | None = option(None, "run whose embeddings are a baseline", metavar="RUN", check=NAME)
     users: int = option(10_000, "evaluate on at most N users", metavar="N", check=at_least(1))
 
 
@@ -81,7 +83,11 @@ class FactorSettings(Settings):
     )
     refit: bool = option(False, "after the evaluation fit ALS again, to all users")
     cold_dataset: str | None = option(
-        None, "fit to the train tracks of dataset/DATASET only; others are cold songs", name="cold", metavar="DATASET"
+        None,
+        "fit to the train tracks of dataset/DATASET only; others are cold songs",
+        name="cold",
+        metavar="DATASET",
+        check=NAME,
     )
     cold: ColdSettings = ColdSettings()
     recommendations: int = option(

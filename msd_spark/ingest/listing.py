@@ -50,14 +50,14 @@ def plan_listing(settings: IngestSettings) -> list[Task]:
     """Return the tasks that together list everything to be ingested."""
     if settings.track_ids is not None:
         base = settings.locations[0].rstrip("/")
-        lines = (text for _, text, _ in read_lines(settings.track_ids))
+        lines = (line.text for line in read_lines(settings.track_ids))
         ids = sorted({text[:18] for text in lines if TRACK_ID.fullmatch(text[:18])})
         if not ids:
             raise UserError(f"{settings.track_ids} has no line that begins with a track id")
         return _file_tasks("known", base, [f"{base}/{song_path(track_id)}" for track_id in ids])
     locations, files = list(settings.locations), set[str]()
-    for _, text, _ in read_lines(settings.manifest) if settings.manifest is not None else ():
-        line = text.strip()
+    for listed in read_lines(settings.manifest) if settings.manifest is not None else ():
+        line = listed.text.strip()
         if track_id_of(line):
             files.add(_absolute(line))
         elif line and not line.startswith(COMMENT):
@@ -96,7 +96,9 @@ def _expand(pattern: str) -> list[str]:
     for part in path.removeprefix(root).split("/"):
         if _is_glob(part):
             below = [(base, name) for base in matches for name, _ in list_folder(filesystem, root + base)]
-            matches = sorted(f"{base}/{name}".lstrip("/") for base, name in below if fnmatch(name, part))
+            matches = sorted(
+                f"{base}/{name}".lstrip("/") for base, name in below if name == part or fnmatch(name, part)
+            )
         else:
             matches = [f"{base}/{part}".lstrip("/") for base in matches]
     infos = filesystem.get_file_info([root + name for name in matches])

@@ -11,7 +11,7 @@ from typing import IO, Self, cast
 
 from isal import igzip, isal_zlib
 
-from msd_spark.core.filesystems import file_pieces, is_local, open_location
+from msd_spark.core.filesystems import file_pieces, is_local, local_path, open_location
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.track_ids import SONG_FILE_SUFFIX, track_id_of
 from msd_spark.ingest.units import Kind, SongInput, Unit
@@ -78,7 +78,7 @@ def _content(item: SongInput) -> bytes | Rejection:
         return Rejection(printable(item.source), "implausible_size", f"{item.size} bytes, too large for a song file")
     try:
         if is_local(item.source):
-            with open(item.source.removeprefix("file://"), "rb") as file:
+            with open(local_path(item.source), "rb") as file:
                 # `read` allocates all the bytes that it is asked for: ask for little more than the file has.
                 size = os.fstat(file.fileno()).st_size  # 0 if it is not known
                 return file.read(min(size + 1, LARGEST_SONG_FILE) if size else LARGEST_SONG_FILE)

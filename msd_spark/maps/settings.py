@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.options import Check, OptionError, Settings, at_least, option
+from msd_spark.core.options import NAME, Check, OptionError, Settings, at_least, option
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 
 TABLE = "maps"
@@ -72,7 +72,7 @@ class MapSettings(Settings):
     """Settings of maps."""
 
     warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
-    run: str | None = option(None, "run to map; the newest by default", metavar="RUN")
+    run: str | None = option(None, "run to map; the newest by default", metavar="RUN", check=NAME)
     method: str | None = option(None, _of_layout("layout", Layout.method), choices=METHODS)
     sample: int | None = option(
         None, _of_layout("fit the map to N songs and place the others into it", Layout.sample), metavar="N",

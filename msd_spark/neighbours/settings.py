@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import Check, Settings, at_least, option
+from msd_spark.core.options import NAME, Check, Settings, at_least, option
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 
 TABLE = "neighbours"
@@ -30,7 +30,10 @@ class NeighbourSettings(Settings):
 
     warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
     run: str | None = option(
-        None, "run to search, the newest by default; with --space factors the table's name", metavar="RUN"
+        None,
+        "run to search, the newest by default; with --space factors the table's name",
+        metavar="RUN",
+        check=NAME,
     )
     space: str = option(EMBEDDINGS, "a run's embeddings, or the tracks' factors", choices=SPACES)
     k: int = option(10, "neighbours per song", check=at_least(1))
@@ -46,7 +49,7 @@ class NeighbourSettings(Settings):
         0.97, "tune the index to this recall", check=Check(lambda value: 0 < value <= 1, "greater than 0, at most 1")
     )
     label_set: str | None = option(
-        None, "genres for the quality metrics; those of the run's dataset by default", metavar="NAME"
+        None, "genres for the quality metrics; those of the run's dataset by default", metavar="NAME", check=NAME
     )
     quality: bool = option(True, "compute quality metrics of the space")
     seed: int = option(0, "random seed for samples and the index")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import Settings, at_least, option
+from msd_spark.core.options import NAME, Settings, at_least, option
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 
 STAGE = "report"
@@ -17,7 +17,9 @@ class ReportSettings(Settings):
     """Settings of the report; each field is an option of ``msd-spark report``."""
 
     warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
-    run: str | None = option(None, "run in models/ that the report shows; by default the newest", metavar="NAME")
+    run: str | None = option(
+        None, "run in models/ that the report shows; by default the newest", metavar="NAME", check=NAME
+    )
     heatmaps: int = option(
         400, "number of songs with chroma and timbre, sampled by genre", metavar="N", check=at_least(0)
     )

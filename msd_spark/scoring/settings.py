@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import REQUIRED, OptionError, Settings, at_least, option
+from msd_spark.core.options import NAME, REQUIRED, OptionError, Settings, at_least, option
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 
 STAGE = "score"
@@ -21,7 +21,7 @@ class ScoreSettings(Settings):
     """Settings of scoring; each field is an option of ``msd-spark score``."""
 
     warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
-    run: str | None = option(None, RUN_HELP, metavar="NAME")
+    run: str | None = option(None, RUN_HELP, metavar="NAME", check=NAME)
     rescore: bool = option(False, "score all songs again, also those that the run has scored before")
     without_lyrics: bool = option(False, "score every song as one without lyrics")
     batch: int = option(128, "songs per call of the model", check=at_least(1))
@@ -53,5 +53,5 @@ class LineageSettings(Settings):
 
     track_id: str = option(REQUIRED, "a track of embeddings/RUN", metavar="TRACK_ID", positional=True)
     warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
-    run: str | None = option(None, RUN_HELP, metavar="NAME")
+    run: str | None = option(None, RUN_HELP, metavar="NAME", check=NAME)
     json: bool = option(False, "print JSON")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import REQUIRED, OptionError, Settings, at_least, between, option
+from msd_spark.core.options import NAME, REQUIRED, OptionError, Settings, at_least, between, option
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 from msd_spark.neighbours.settings import EXCLUSIONS, METRICS
 from msd_spark.scoring.settings import RUN_HELP
@@ -16,7 +16,7 @@ class SimilarSettings(Settings):
 
     song: str = option(REQUIRED, "'artist - title', a track id, or a song file (.h5)", metavar="SONG", positional=True)
     warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
-    run: str | None = option(None, RUN_HELP, metavar="NAME")
+    run: str | None = option(None, RUN_HELP, metavar="NAME", check=NAME)
     k: int = option(10, "number of nearest songs", metavar="K", check=at_least(1))
     metric: str | None = option(
         None, "distance metric; by default that of neighbours/NAME, otherwise cosine", choices=METRICS

@@ -68,7 +68,7 @@ def test_an_unfinished_training_goes_when_the_run_is_finished(warehouse: Warehou
     assert warehouse.folders("models", "a") == [folder.names[-1]]
 
 
-@pytest.mark.parametrize("name", ["plain", "a b", "a%20b", "\u00fcn\u00ef"])
+@pytest.mark.parametrize("name", ["plain", "a b", "a%b", "\u00fcn\u00ef"])
 def test_folders_of_any_name_hold_a_warehouse(tmp_path: Path, name: str) -> None:
     warehouse = Warehouse(str(tmp_path / name))
     warehouse.write_arrow(numbers(1), "songs")
@@ -109,7 +109,7 @@ def test_json_that_cannot_be_written_leaves_nothing(warehouse: Warehouse) -> Non
 
 @pytest.mark.parametrize("name", ["a#b", "a?b"])
 def test_a_folder_that_petastorm_cannot_read_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match=r".* which Petastorm cannot read"):
+    with pytest.raises(UserError, match="which cannot be read back"):
         Warehouse(str(tmp_path / name))
 
 

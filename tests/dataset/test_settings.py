@@ -53,9 +53,9 @@ def test_requirements_are_separated_by_commas_or_spaces(words: list[str]) -> Non
 @pytest.mark.parametrize(
     ("option", "allowed"),
     [
-        ({"name": "a/b"}, "a folder name"),
-        ({"name": ""}, "a folder name"),
-        ({"name": "_x"}, "a folder name"),
+        ({"name": "a/b"}, "letters, digits"),
+        ({"name": ""}, "letters, digits"),
+        ({"name": "_x"}, "letters, digits"),
         ({"require": ("lyrics,loudness",)}, "lyrics, genre, tags, listens, factors"),
         ({"tags": -1}, "0 or more"),
         ({"most_popular": 0}, "1 or more"),

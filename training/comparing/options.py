@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from msd_spark.core.options import Check, Settings, at_least, nested, option
+from msd_spark.core.options import NAME, Check, Settings, at_least, nested, option
 from msd_spark.core.schemas import SPLITS
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 from training.loop.options import TrainOptions
@@ -38,9 +38,14 @@ class CompareOptions(Settings):
     """Options of ``msd-spark compare``; those of the trainings are `training`."""
 
     warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
-    dataset: str | None = option(None, "dataset/NAME of the warehouse; the only one by default", metavar="NAME")
+    dataset: str | None = option(
+        None, "dataset/NAME of the warehouse; the only one by default", metavar="NAME", check=NAME
+    )
     name: str = option(
-        "comparison", "write comparisons/NAME and the runs models/NAME-MODEL-INPUTS-SEED", metavar="NAME"
+        "comparison",
+        "write comparisons/NAME and the runs models/NAME-MODEL-INPUTS-SEED",
+        metavar="NAME",
+        check=NAME,
     )
     models: str = option(
         "all", f"models to compare: all, or a list of {','.join(MODELS)}", metavar="LIST", check=_list_of(MODELS)

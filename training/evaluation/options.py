@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import Settings, at_least, option
+from msd_spark.core.options import NAME, Settings, at_least, option
 from msd_spark.core.schemas import SPLITS
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 
@@ -14,8 +14,10 @@ class EvaluateOptions(Settings):
     """Options of ``msd-spark evaluate``."""
 
     warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
-    run: str | None = option(None, "run to evaluate, models/NAME; the newest by default", metavar="NAME")
-    dataset: str | None = option(None, "dataset/NAME; the one the run was trained on by default", metavar="NAME")
+    run: str | None = option(None, "run to evaluate, models/NAME; the newest by default", metavar="NAME", check=NAME)
+    dataset: str | None = option(
+        None, "dataset/NAME; the one the run was trained on by default", metavar="NAME", check=NAME
+    )
     split: str = option("test", "split to evaluate on", choices=SPLITS)
     batch: int = option(64, "examples per call of the model", check=at_least(1))
     seed: int = option(0, "random seed of the bootstrap")

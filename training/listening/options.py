@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import Settings, at_least, option
+from msd_spark.core.options import NAME, Settings, at_least, option
 from msd_spark.core.schemas import SPLITS
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 
@@ -14,7 +14,7 @@ class ListenOptions(Settings):
     """Options of ``msd-spark listen``."""
 
     warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
-    run: str | None = option(None, "run to study, models/NAME; the newest by default", metavar="NAME")
+    run: str | None = option(None, "run to study, models/NAME; the newest by default", metavar="NAME", check=NAME)
     songs: int = option(2000, "songs of the dataset to sample for filter responses", check=at_least(1))
     top: int = option(8, "songs to list per filter", check=at_least(1))
     split: str = option("test", "split to evaluate occlusion on", choices=SPLITS)

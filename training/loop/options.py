@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from msd_spark.core.options import OptionError, Settings, at_least, nested, option
+from msd_spark.core.options import NAME, OptionError, Settings, at_least, nested, option
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 from training.data.targets import TARGETS
 from training.data.targets.target import NONE, NUMBERS
@@ -31,9 +31,13 @@ class TrainOptions(Settings):
     """Options of ``msd-spark train``; each nested class is a group of the help."""
 
     warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
-    dataset: str | None = option(None, "dataset/NAME of the warehouse; the only one by default", metavar="NAME")
+    dataset: str | None = option(
+        None, "dataset/NAME of the warehouse; the only one by default", metavar="NAME", check=NAME
+    )
     target: str = option("genre", "target to learn; the dataset must have it", choices=TARGETS)
-    run: str | None = option(None, "write the run to models/NAME; the model and the time by default", metavar="NAME")
+    run: str | None = option(
+        None, "write the run to models/NAME; the model and the time by default", metavar="NAME", check=NAME
+    )
     overwrite: bool = option(False, "start over, and replace a run of the same name when this one is finished")
     resume: bool = option(False, "resume --run from its last checkpoint; start if there is none yet")
     elastic: bool = option(False, "let ranks leave and join; start with horovodrun --min-np and --max-np")
