@@ -14,14 +14,17 @@ DEFAULT_DATA = "./data"
 
 DATA_HELP = "data folder, as msd-spark fetch lays it out; used for the inputs that no option names"
 
-OTHER_LABELS = {
+LABELS = {
+    "cd1": ("tagtraum", r"msd_tagtraum_cd1.*\.cls"),
     "cd2": ("tagtraum", r"msd_tagtraum_cd2\.cls"),
     "cd2c": ("tagtraum", r"msd_tagtraum_cd2c\.cls"),
     "magd": ("magd", r"(msd[-_])?magd[-_].*\.(cls|tsv)"),
     "topmagd": ("magd", r"(msd[-_])?topmagd[-_].*\.(cls|tsv)"),
     "masd": ("magd", r"(msd[-_])?masd[-_].*\.(cls|tsv)"),
 }
-"""Folder and file name of the label files besides CD1, by label set; the MAGD files have several spellings."""
+"""Folder and file name of the label files, by label set; the MAGD files have several spellings."""
+
+COMPRESSED = r"\.(zip|gz|bz2|xz)"
 
 
 @dataclass(frozen=True)
@@ -55,18 +58,16 @@ class DataFolder:
         """Find the sources in a data folder; a missing folder has none."""
         folder = Path(folder)
         lyrics, plays = folder / "musixmatch", folder / "tasteprofile"
-        cd1 = _first(folder / "tagtraum", "msd_tagtraum_cd1*.cls")
-        others = {name: file for name, place in OTHER_LABELS.items() if (file := _labels(folder / place[0], place[1]))}
         return cls(
             folder,
             tuple(path for name in ("songs", "broken") if (path := folder / name).is_dir()),
-            _first(lyrics, "mxm_dataset_train*.txt") or _first(lyrics, "mxm_dataset_train*.txt.*[pz]"),
-            _first(lyrics, "mxm_dataset_test*.txt") or _first(lyrics, "mxm_dataset_test*.txt.*[pz]"),
-            _first(lyrics, "mxm_reverse_mapping*.txt"),
-            ({"cd1": cd1} if cd1 else {}) | others,
+            _first(lyrics, r"mxm_dataset_train.*\.txt"),
+            _first(lyrics, r"mxm_dataset_test.*\.txt"),
+            _first(lyrics, r"mxm_reverse_mapping.*\.txt"),
+            {name: file for name, (place, pattern) in LABELS.items() if (file := _first(folder / place, pattern))},
             _tags(folder / "lastfm"),
-            _first(plays, "train_triplets*.txt") or _first(plays, "train_triplets*.txt.*[pz]"),
-            _first(plays, "sid_mismatches*.txt"),
+            _first(plays, r"train_triplets.*\.(txt|csv)"),
+            _first(plays, r"sid_mismatches.*\.txt"),
         )
 
     def missing(self, contents: str, source: str, option: str) -> UserError:
@@ -80,19 +81,21 @@ class DataFolder:
         )
 
 
-def _labels(folder: Path, name: str) -> Path | None:
-    return min((path for path in folder.glob("*") if re.fullmatch(name, path.name, re.IGNORECASE)), default=None)
-
-
 def _tags(folder: Path) -> tuple[Path, ...]:
     """Return the paths of Last.fm's tags; each of the three forms has all tags."""
-    database = _first(folder, "lastfm_tags*.db")
+    database = _first(folder, r"lastfm_tags.*\.db", "")
     if database:
         return (database,)
     zips = tuple(sorted(folder.glob("*.zip")))
     return zips or ((folder,) if any(path.is_dir() for path in folder.glob("*")) else ())
 
 
-def _first(folder: Path, pattern: str) -> Path | None:
-    # The plain name comes before any variant of it (mxm_dataset_test.truncated.txt).
-    return min(folder.glob(pattern), key=lambda path: (len(path.name), path.name), default=None)
+def _first(folder: Path, pattern: str, compressed: str = COMPRESSED) -> Path | None:
+    """Return the path of a file that a pattern matches, with any letter case; `compressed` matches further endings."""
+
+    def rank(path: Path) -> tuple[bool, int, str]:
+        # The plain name comes before any variant of it (mxm_dataset_test.truncated.txt), compressed files come last.
+        return re.search(f"{COMPRESSED}$", path.name, re.IGNORECASE) is not None, len(path.name), path.name
+
+    names = re.compile(f"{pattern}({compressed})?", re.IGNORECASE)
+    return min((path for path in folder.glob("*") if names.fullmatch(path.name)), key=rank, default=None)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import REJECTED
 from msd_spark.core.warehouse import Warehouse
 
@@ -32,6 +34,24 @@ class Rejection:
     detail: str
     member: str | None = None
     unit: str | None = None
+
+
+def none_accepted(contents: str, rejections: Sequence[Rejection], counts: Mapping[str, int] | None = None) -> UserError:
+    """Return the error of a stage that can use none of its inputs; `contents` says what they are.
+
+    It names the most frequent reason, and shows the first input that was rejected for it. `counts` has the number of
+    rejections by reason, if `rejections` are only examples.
+    """
+    counts = Counter(one.reason for one in rejections) if counts is None else counts
+    if not counts:
+        return UserError(f"no {contents}; nothing was changed")
+    reason, total = max(counts, key=lambda name: counts[name]), sum(counts.values())
+    first, count = next(one for one in rejections if one.reason == reason), counts[reason]
+    place = f"{first.source} {first.member}" if first.member else first.source
+    return UserError(
+        f"no {contents} can be used: {count:,} of {total:,} rejected as {reason}, such as {place}: {first.detail}; "
+        "nothing was changed"
+    )
 
 
 def write_rejections(warehouse: Warehouse, stage: str, rejections: Iterable[Rejection]) -> None:

@@ -44,7 +44,7 @@ def read_lists(
     lists: dict[str, list[str]] = {}
     rejections: list[Rejection] = []
     for split, location in zip(SPLITS, settings.split_lists or (), strict=True):
-        lists[split], refused = read_split_list(line for _, line, _ in read_lines(location))
+        lists[split], refused = read_split_list(line.text for line in read_lines(location))
         rejections += [Rejection(location, reason, text, f"line {number}") for number, reason, text in refused]
     try:
         splits = listed_splits(tracks, lists)

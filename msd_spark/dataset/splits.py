@@ -7,6 +7,7 @@ splits (`msd_spark.catalogue.artist_groups`).
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -54,13 +55,14 @@ def split_of_tracks(tracks: pd.DataFrame, rule: SplitRule) -> pd.Series:
 def read_split_list(lines: Iterable[str]) -> tuple[list[str], list[tuple[int, str, str]]]:
     """Return the ids of a list, and line number, reason and text of invalid lines.
 
-    A line holds one track id or song id. Text after a tab, empty lines and lines that start with ``#`` are ignored. The
-    reason is ``bad_id`` or ``repeated_id``.
+    A line holds one track id or song id, which may be in quotes. Text after a tab, a comma or a semicolon, empty lines
+    and lines that start with ``#`` are ignored. The reason is ``bad_id``, also of a CSV file's header, or
+    ``repeated_id``.
     """
     ids: dict[str, None] = {}
     refused: list[tuple[int, str, str]] = []
     for number, line in enumerate(lines, 1):
-        name = line.split("\t")[0].strip()
+        name = re.split("[\t,;]", line, maxsplit=1)[0].strip().strip('"')
         if not name or name.startswith("#"):
             continue
         if not (len(name) == 18 and name.isascii() and name.isalnum() and name[:2] in ("TR", "SO")):

@@ -14,6 +14,7 @@ from msd_spark.core.track_ids import TRACK_ID
 
 COMMENT = "#"
 FIELD_SEPARATOR = "\t"
+QUOTE = '"'
 
 
 class LabelError(InputError):
@@ -23,9 +24,9 @@ class LabelError(InputError):
 def parse_label(line: str) -> tuple[str, str, str | None]:
     """Return track id, genre and minority genre of a line; None without a minority genre.
 
-    A track has a minority genre if the votes were divided. White space around a genre is removed.
+    A track has a minority genre if the votes were divided. White space and quotes around a field are removed.
     """
-    track_id, *genres = (part.strip() for part in line.split(FIELD_SEPARATOR))
+    track_id, *genres = (part.strip().strip(QUOTE).strip() for part in line.split(FIELD_SEPARATOR))
     if not TRACK_ID.fullmatch(track_id):
         raise LabelError("bad_track_id", repr(track_id[:40]))
     if not genres or not genres[0]:

@@ -1,6 +1,7 @@
 """Parse Taste Profile triplets (user, song, play count) in blocks of lines.
 
-A line is ``user<TAB>song<TAB>count``: 40 hex digits, a song id, a number from 1.
+A line is ``user<TAB>song<TAB>count``: 40 hex digits, a song id, a number from 1. Commas instead of tabs, and quotes
+around a field, are accepted too.
 
 References
 ----------
@@ -22,7 +23,9 @@ COUNT = re.compile(rb"[0-9]{1,10}")
 MOST_PLAYS = 2**31 - 1
 
 _PATTERNS = {name: form.pattern.decode() for name, form in (("user", USER_ID), ("song", SONG_ID), ("count", COUNT))}
-_TRIPLET = "^" + "\t".join(f"(?P<{name}>{pattern})" for name, pattern in _PATTERNS.items()) + "\r?$"
+_TRIPLET = "^" + "[\t,]".join(f'"?(?P<{name}>{pattern})"?' for name, pattern in _PATTERNS.items()) + "\r?$"
+_FIELD_SEPARATOR = re.compile(b"[\t,]")
+_HEADER = re.compile(rb'"?user(_?id)?"?', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,15 @@ def parse_lines(content: bytes, *, ended: bool = True) -> Block:
 def reason_of(line: bytes) -> str | None:
     """Return the reason to reject a line, None for a valid triplet.
 
-    Reasons: ``wrong_fields``, ``bad_user_id``, ``bad_song_id``, ``bad_count`` (not a number from 1 to 2,147,483,647).
+    Reasons: ``wrong_fields``, ``header``, ``bad_user_id``, ``bad_song_id``, ``bad_count`` (not a number from 1 to
+    2,147,483,647).
     """
-    fields = line.split(b"\t")
+    fields = _FIELD_SEPARATOR.split(line)
     if len(fields) != 3:
         return "wrong_fields"
-    user, song, count = fields
+    if _HEADER.fullmatch(fields[0]):
+        return "header"
+    user, song, count = (field.removeprefix(b'"').removesuffix(b'"') for field in fields)
     if not USER_ID.fullmatch(user):
         return "bad_user_id"
     if not SONG_ID.fullmatch(song):

@@ -18,6 +18,7 @@ from msd_spark.core.data_folder import DataFolder
 from msd_spark.core.delta import Destination
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import is_local
+from msd_spark.core.rejections import Rejection, none_accepted
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest.ledger import Ledger, commit_units, keep_pending, read_ledger, read_pending, settle
@@ -65,6 +66,8 @@ def ingest(session: SparkSession, settings: IngestSettings, tasks: list[Task] | 
     finished |= work(session, settings, to_do, destination)
     new = [finished[unit.name] for unit in units if unit.name in finished]
     check_sums(units, [*unchanged, *new])
+    if not any(row["songs"] for row in (*unchanged, *new)):
+        raise none_accepted("song", [Rejection(**one) for row in new for one in row["rejections"]])
     if new or stale or not warehouse.is_complete(LEDGER):
         ledger = commit_units(warehouse, new, stale, destination)
     summary.facts |= totals(ledger)

@@ -1,7 +1,7 @@
 """Split a long text file into byte ranges; each line is in exactly one range.
 
 A line belongs to the range that contains its first byte, and only a line feed ends a line. A compressed file (.zip with
-one file in it, .gz) cannot be split: it is one range, read as a stream.
+one file in it, .gz, .bz2 or .xz) cannot be split: it is one range, read as a stream.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pyarrow import fs
 
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location
-from msd_spark.io.unpacked import open_unpacked
+from msd_spark.io.unpacked import BYTE_ORDER_MARK, open_unpacked
 
 RANGE_BYTES = 32 << 20
 BLOCK_BYTES = 4 << 20
@@ -26,7 +26,7 @@ LONGEST_LINE = 1 << 10
 TAIL_BYTES = 1 << 16
 """Bytes read at a time while searching for the end of a line."""
 
-COMPRESSED = (".zip", ".gz")
+COMPRESSED = (".zip", ".gz", ".bz2", ".xz")
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,9 @@ def _blocks(part: ByteRange, block_bytes: int) -> Iterator[bytes]:
             block = file.read_at(min(block_bytes, part.stop - at), at)
             if not block:
                 raise UserError(f"{part.location} became shorter while it was read; run the job again")
-            at += len(block)
             last = block[-1:]
-            yield block
+            yield block if at else block.removeprefix(BYTE_ORDER_MARK)
+            at += len(block)
         # The last line may end in the next range, or in a later one.
         while last != b"\n" and (block := file.read_at(TAIL_BYTES, at)):
             at += len(block)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,9 @@ READS_AT_ONCE = 32
 
 UNITS_AT_ONCE = 3
 """Concurrent units or files per task on a store: some wait for it while another computes."""
+
+
+_NOISE = re.compile(r"(.*/)?(__MACOSX/.*|\._[^/]*|\.DS_Store|Thumbs\.db|desktop\.ini)", re.DOTALL)
 
 
 class File(NamedTuple):
@@ -83,6 +87,17 @@ def in_order(function: Callable[[T], R], items: Iterable[T], at_once: int = READ
             yield item, result
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def is_noise(path: str) -> bool:
+    """Return whether a file is one that macOS or Windows adds to folders and archives.
+
+    Examples
+    --------
+    >>> is_noise("__MACOSX/songs/._TRAXLZU12903D05F94.h5")
+    True
+    """
+    return _NOISE.fullmatch(path) is not None
 
 
 def printable(name: str) -> str:

@@ -1,32 +1,49 @@
-"""Read text files line by line, local or remote."""
+"""Read text files line by line, local or remote, plain or compressed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from pyarrow import fs
-
-from msd_spark.core.errors import UserError
-from msd_spark.core.filesystems import open_location
+from msd_spark.io.unpacked import open_unpacked
 
 LINE_FEED = b"\n"
 
 
-def read_lines(location: str) -> Iterator[tuple[int, str, bool]]:
-    """Yield number, text and ending of each line of a UTF-8 text file.
+class Line(NamedTuple):
+    """A line of a text file, without its line feed.
 
-    Numbers begin at 1. Only a line feed ends a line; it is removed. `ended` is False for the last line of a truncated
-    file. Bytes that are not UTF-8 become U+FFFD.
+    Attributes
+    ----------
+    number : int
+        From 1.
+    ended : bool
+        False for a last line without a line feed.
+    is_latin1 : bool
+        Whether the line is not valid UTF-8, and was decoded as Latin-1.
     """
-    filesystem, path, _ = open_location(location)
-    if filesystem.get_file_info(path).type != fs.FileType.File:
-        raise UserError(f"no file {location}")
-    with filesystem.open_input_stream(path, compression=None) as stream:
+
+    number: int
+    text: str
+    ended: bool
+    is_latin1: bool
+
+
+def read_lines(location: str) -> Iterator[Line]:
+    """Yield the lines of a text file; only a line feed ends a line, and a byte order mark is skipped."""
+    with open_unpacked(location) as stream:
         number, rest = 0, b""
         while chunk := stream.read(1 << 20):
             *whole, rest = (rest + chunk).split(LINE_FEED)
             for line in whole:
                 number += 1
-                yield number, line.decode("utf-8", "replace"), True
+                yield _decoded(number, line, ended=True)
         if rest:
-            yield number + 1, rest.decode("utf-8", "replace"), False
+            yield _decoded(number + 1, rest, ended=False)
+
+
+def _decoded(number: int, line: bytes, *, ended: bool) -> Line:
+    try:
+        return Line(number, line.decode(), ended, False)
+    except UnicodeDecodeError:
+        return Line(number, line.decode("latin-1"), ended, True)

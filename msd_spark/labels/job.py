@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -11,11 +14,11 @@ import pyarrow as pa
 
 from msd_spark.core.data_folder import DataFolder
 from msd_spark.core.errors import UserError
-from msd_spark.core.rejections import Rejection, write_rejections
+from msd_spark.core.rejections import Rejection, none_accepted, write_rejections
 from msd_spark.core.schemas import LABELS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.formats.tagtraum import COMMENT, LabelError, parse_label
+from msd_spark.formats.tagtraum import COMMENT, QUOTE, LabelError, parse_label
 from msd_spark.io.lines import read_lines
 from msd_spark.labels.label_sets import PRECEDENCE, remove_rare, unite
 from msd_spark.labels.settings import UNION, LabelsSettings
@@ -51,9 +54,10 @@ def make_labels(settings: LabelsSettings, summary: Summary) -> None:
     """
     warehouse = Warehouse(settings.warehouse)
     files = {name: read_label_file(location) for name, location in settings.files.items()}
-    label_sets = {name: labels for name, (labels, _, _) in files.items()}
+    label_sets = {name: file.labels for name, file in files.items()}
     details: dict[str, Any] = {
-        name: {"lines": n_lines, "rejected": len(rejected)} for name, (_, n_lines, rejected) in files.items()
+        name: {"lines": file.n_lines, "rejected": len(file.rejections), "changed": file.changed}
+        for name, file in files.items()
     }
     if set(label_sets) & set(PRECEDENCE):
         n_tracks = pd.concat([label_sets[name]["track_id"] for name in PRECEDENCE if name in label_sets]).nunique()
@@ -78,40 +82,76 @@ def make_labels(settings: LabelsSettings, summary: Summary) -> None:
         _check_sum(name, details[name])
         summary.facts |= _facts(name, details[name])
     warehouse.write_arrow(pa.concat_tables(tables), "labels")
-    rejections = [rejection for _, _, rejected in files.values() for rejection in rejected]
+    rejections = [rejection for file in files.values() for rejection in file.rejections]
     write_rejections(warehouse, VERB, rejections)
     summary.facts["rejected"] = len(rejections)
     summary.details["label_sets"] = details
 
 
-def read_label_file(location: str) -> tuple[pd.DataFrame, int, list[Rejection]]:
-    """Return the labels of a file, one row per track, the number of label lines, and rejections.
+@dataclass(frozen=True)
+class LabelFile:
+    """The labels of a file, one row per track, the number of label lines, and rejections.
 
-    A file without labels is a `UserError`.
+    `changed` has the number of labels by what was changed: the letter case of a genre, quotes, the encoding.
+    """
+
+    labels: pd.DataFrame
+    n_lines: int
+    rejections: list[Rejection]
+    changed: dict[str, int]
+
+
+def read_label_file(location: str) -> LabelFile:
+    """Read a label file; one without labels is a `UserError`.
+
+    Genres that differ only in letter case become the most frequent of them. A last line without a line feed is
+    rejected as truncated if its genres occur in no other line. A line that is not UTF-8 is Latin-1.
     """
     labels: dict[str, tuple[str, str | None]] = {}
     rejections: list[Rejection] = []
+    changed: Counter[str] = Counter()
     n_lines = 0
-    for number, text, _ in read_lines(location):
-        if not text.strip() or text.startswith(COMMENT):
+    for line in read_lines(location):
+        if not line.text.strip() or line.text.startswith(COMMENT):
             continue
         n_lines += 1
+        place = f"line {line.number}"
         try:
-            track_id, genre, minority_genre = parse_label(text)
+            track_id, genre, minority_genre = parse_label(line.text)
         except LabelError as error:
-            rejections.append(Rejection(location, error.reason, error.detail, f"line {number}"))
+            rejections.append(Rejection(location, error.reason, error.detail, place))
             continue
-        if track_id in labels:
-            rejections.append(Rejection(location, "repeated_track", track_id, f"line {number}"))
+        if not line.ended and not {genre, minority_genre} <= {None, *chain.from_iterable(labels.values())}:
+            rejections.append(Rejection(location, "truncated_line", line.text, place))
+        elif track_id in labels:
+            rejections.append(Rejection(location, "repeated_track", track_id, place))
         else:
             labels[track_id] = genre, minority_genre
+            changed["in quotes"] += QUOTE in line.text
+            changed["decoded as Latin-1"] += line.is_latin1
+    if rejections and not labels:
+        raise none_accepted("label", rejections)
     if not labels:
         raise UserError(f"{location} has no label; a label file has lines of track id, tab, genre (.cls, .tsv)")
-    genres, seconds = zip(*labels.values(), strict=True)
-    frame = pd.DataFrame(
-        {"track_id": list(labels), "genre": genres, "minority_genre": pd.Series(seconds, dtype=object)}
-    )
-    return frame, n_lines, rejections
+    spelling = common_spellings(genre for pair in labels.values() for genre in pair if genre)
+    frame = pd.DataFrame.from_dict(labels, "index", object, ["genre", "minority_genre"]).rename_axis("track_id")
+    merged = frame.apply(lambda column: column.map(spelling))
+    merged.loc[merged["genre"] == merged["minority_genre"], "minority_genre"] = None
+    changed["merged by letter case"] = int((merged.fillna("") != frame.fillna("")).any(axis="columns").sum())
+    frame = merged.where(merged.notna(), None).reset_index()
+    return LabelFile(frame, n_lines, rejections, {name: count for name, count in sorted(changed.items()) if count})
+
+
+def common_spellings(genres: Iterable[str]) -> dict[str, str]:
+    """Return for each spelling of a genre the most frequent one that differs at most in letter case.
+
+    Of equally frequent ones it is the first in alphabetical order.
+    """
+    counts = Counter(genres)
+    best: dict[str, str] = {}
+    for genre in sorted(counts, key=lambda name: (-counts[name], name)):
+        best.setdefault(genre.casefold(), genre)
+    return {genre: best[genre.casefold()] for genre in counts}
 
 
 def _check_sum(name: str, counts: Mapping[str, Any]) -> None:
@@ -129,6 +169,7 @@ def _facts(name: str, counts: Mapping[str, Any]) -> dict[str, int]:
         f"tracks in {name}": counts["tracks"],
         f"with a second genre in {name}": counts["with_a_second_genre"],
     }
+    facts |= {f"labels of {name} {change}": count for change, count in counts.get("changed", {}).items()}
     if counts["rare_genres"]:
         facts[f"rare genres left out of {name}"] = len(counts["rare_genres"])
         facts[f"tracks of rare genres left out of {name}"] = counts["tracks_of_rare_genres"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from msd_spark.core.data_folder import DEFAULT_DATA
-from msd_spark.core.options import Check, OptionError, Settings, at_least, option
+from msd_spark.core.options import NAME, Check, OptionError, Settings, at_least, option
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 
 LABEL_SETS = ("cd1", "cd2", "cd2c", "magd", "topmagd", "masd")
@@ -33,7 +33,10 @@ class LabelsSettings(Settings):
         (),
         "name and file of a further label set, in the same format; repeatable",
         metavar="NAME=FILE",
-        check=Check(lambda text: all(text.partition("=")), "NAME=FILE"),
+        check=Check(
+            lambda text: all(text.partition("=")) and NAME.accepts(text.partition("=")[0]),
+            f"NAME=FILE; NAME: {NAME.allowed}",
+        ),
         repeat=True,
     )
     min_examples: int = option(

@@ -11,12 +11,14 @@ from pyspark.sql import functions as sf
 
 from msd_spark.core.delta import TableWriter
 from msd_spark.core.errors import UserError
+from msd_spark.core.rejections import none_accepted
 from msd_spark.core.schemas import REJECTED, TAG_COUNTS, TAGS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.labels.lastfm_archives import Task, read_tags
 from msd_spark.labels.settings import LabelsSettings
 from msd_spark.spark.parts import Sums, write_parts
+from msd_spark.spark.rejected_rows import examples
 from msd_spark.spark.session import progress, worker_errors
 
 REJECTED_TAGS = ("rejected", "stage=tags")
@@ -35,6 +37,8 @@ def make_tags(session: SparkSession, settings: LabelsSettings, tasks: list[Task]
                 facts = count(readings)
             if not facts["entries"]:
                 raise UserError(f"no Last.fm entry in {locations}; --tags takes the files of the Last.fm dataset")
+            if not facts["tracks"]:
+                raise none_accepted("entry of tags", *examples(readings.where("reason is not null")))
             counts, n_tagged = write_tables(session, readings, Warehouse(settings.warehouse), facts)
         finally:
             readings.unpersist()

@@ -25,7 +25,6 @@ from msd_spark.lyrics.bags import Bags
 BLOCK_BYTES = 1 << 22
 """Size of a block without its last line: about 8,000 bags, one file of ``lyrics/``."""
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _MEMBER_ENDING = ".txt"
 _WORD_LINE = re.compile(LINE_FEED + WORDS.encode() + rb"[^\n]*(\n?)")
 _SHOWN = 60
@@ -103,7 +102,7 @@ def read_blocks(location: str, official_split: str) -> tuple[list[str], list[Tex
 def _complete_lines(location: str) -> Iterator[bytes]:
     """Yield a file's bytes in pieces of complete lines, without a byte order mark."""
     with open_unpacked(location, _MEMBER_ENDING) as stream:
-        piece = stream.read(BLOCK_BYTES).removeprefix(_BYTE_ORDER_MARK)
+        piece = stream.read(BLOCK_BYTES)
         while piece:
             yield piece + stream.readline()
             piece = stream.read(BLOCK_BYTES)

@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 
 from msd_spark.core.data_folder import DataFolder
 from msd_spark.core.errors import UserError
-from msd_spark.core.rejections import write_rejections
+from msd_spark.core.rejections import none_accepted, write_rejections
 from msd_spark.core.schemas import LYRICS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
@@ -100,10 +100,10 @@ def unstem(stems: Sequence[str], reverse_mapping: str | None) -> list[str]:
     if reverse_mapping is None:
         return list(stems)
     lines = list(read_lines(reverse_mapping))
-    if lines and not lines[-1][2]:
-        raise UserError(f"{reverse_mapping} is truncated: line {lines[-1][0]} has no line feed; download it again")
+    if lines and not lines[-1].ended:
+        raise UserError(f"{reverse_mapping} is truncated: line {lines[-1].number} has no line feed; download it again")
     try:
-        mapping = parse_reverse_mapping(text for _, text, _ in lines)
+        mapping = parse_reverse_mapping(line.text for line in lines)
     except ValueError as error:
         raise UserError(f"{reverse_mapping}: {error}") from None
     if not mapping.keys() & set(stems):
@@ -123,6 +123,8 @@ def make_lyrics(session: SparkSession, settings: LyricsSettings, inputs: Inputs)
     )
     with progress(session, "lyrics: parsing"):
         corpus = find_repeats(parsed.mapValues(without_words).values().collect())
+    if not corpus.n_tracks:
+        raise none_accepted("line of lyrics", corpus.rejections)
     blocks = parsed.map(partial(_without_repeats, repeats=corpus.repeats))
     bags = blocks.map(lambda entry: entry[1].bags)
     with progress(session, "lyrics: counting words"):

@@ -127,9 +127,11 @@ def _selected(records: Iterator[Record], words: Collection[str], size: int) -> d
 
 
 def _lines(stream: IO[bytes], n_words: int | None, size: int) -> Iterator[Record]:
-    first = 1 if n_words is None else 2
-    number = first - 1
-    for number, line in enumerate(stream, first):
+    count = 0
+    for number, line in enumerate(stream, 1 if n_words is None else 2):
+        if line.isspace():
+            continue
+        count += 1
         if not line.endswith(LINE_FEED):
             raise _VectorFileError(f"is truncated: line {number} has no line feed; download it again")
         # Split from the right, since words of some files contain blanks.
@@ -137,8 +139,8 @@ def _lines(stream: IO[bytes], n_words: int | None, size: int) -> Iterator[Record
         if len(numbers) != size:
             raise _VectorFileError(f"has no word with {size} numbers in line {number}: {line[:_SHOWN]!r}")
         yield f"line {number}", word, numbers
-    if n_words is not None and number + 1 - first != n_words:
-        raise _VectorFileError(f"has {number + 1 - first:,} words, its header says {n_words:,}; download it again")
+    if n_words is not None and count != n_words:
+        raise _VectorFileError(f"has {count:,} words, its header says {n_words:,}; download it again")
 
 
 def _binary_records(stream: IO[bytes], n_words: int, size: int) -> Iterator[Record]:

@@ -20,7 +20,7 @@ from pyspark.sql import functions as sf
 from msd_spark.core.data_folder import DataFolder
 from msd_spark.core.delta import TableWriter
 from msd_spark.core.errors import UserError
-from msd_spark.core.rejections import Rejection
+from msd_spark.core.rejections import Rejection, none_accepted
 from msd_spark.core.schemas import PLAYS, POPULARITY, REJECTED
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
@@ -31,6 +31,7 @@ from msd_spark.plays.popularity import rank_tracks
 from msd_spark.plays.ranges import count_triplets, read_rejected, read_triplets
 from msd_spark.plays.settings import PlaysSettings
 from msd_spark.spark.parts import Sums, write_parts
+from msd_spark.spark.rejected_rows import examples
 from msd_spark.spark.session import progress, start_spark, worker_errors
 
 VERB = "plays"
@@ -104,6 +105,8 @@ def make_plays(session: SparkSession, settings: PlaysSettings, inputs: Inputs) -
             "triplets of mismatched songs": int(mismatched["triplets"].sum()),
         }
         check_lines(facts)
+        if facts["lines"] == facts["rejected"]:
+            raise none_accepted("triplet", *examples(read_rejected(session, with_rejected(inputs, lines))))
         if accepted.empty:
             raise UserError(f"no triplet of {settings.triplets} has a track: {_listed(facts)}; check --tracks")
         tracks = write_tables(session, inputs, lines, accepted, warehouse)
@@ -132,7 +135,7 @@ def make_plays(session: SparkSession, settings: PlaysSettings, inputs: Inputs) -
 def read_pairs(location: str | None, parse: Callable[[str], Pair | None], rejected: list[Rejection]) -> pd.DataFrame:
     """Return the pairs of song and track that a side file names; add other lines to `rejected`."""
     pairs = []
-    for number, text, _ in read_lines(location) if location else ():
+    for number, text, *_ in read_lines(location) if location else ():
         if text.strip():
             pair = parse(text)
             if pair:
@@ -200,15 +203,19 @@ def write_plays(
 
 def write_rejected(session: SparkSession, inputs: Inputs, lines: pd.DataFrame, writer: TableWriter) -> None:
     """Write the rejected lines, those of the triplets with their numbers in the file."""
-    lines_before = [0, *accumulate(lines["lines"].tolist())]
-    with_rejected = {part: lines_before[part.number] for part in inputs.ranges if lines["rejected"][part.number]}
-    if with_rejected:
-        frame = read_rejected(session, with_rejected)
+    if ranges := with_rejected(inputs, lines):
+        frame = read_rejected(session, ranges)
         written = write_parts(frame, writer, REJECTED, Sums("reason", ("lines",)))
         if int(written["lines"].sum()) != int(lines["rejected"].sum()):
             raise UserError("the file changed while it was read; run the job again")
-    if inputs.rejected or not with_rejected:
+    if inputs.rejected or not ranges:
         writer.write(pa.Table.from_pylist([dataclasses.asdict(line) for line in inputs.rejected], REJECTED))
+
+
+def with_rejected(inputs: Inputs, lines: pd.DataFrame) -> dict[ByteRange, int]:
+    """Return the ranges with rejected lines, and the number of lines before each."""
+    lines_before = [0, *accumulate(lines["lines"].tolist())]
+    return {part: lines_before[part.number] for part in inputs.ranges if lines["rejected"][part.number]}
 
 
 def check_lines(facts: Mapping[str, int]) -> None:

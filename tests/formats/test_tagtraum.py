@@ -17,13 +17,14 @@ TRACK = "TRAAAAV128F421A322"
         (f"{TRACK}\tStage ", (TRACK, "Stage", None)),
         (f"{TRACK}\tRock\t", (TRACK, "Rock", None)),
         (f" {TRACK} \tRock\r", (TRACK, "Rock", None)),
+        (f'"{TRACK}"\t"Rock" ', (TRACK, "Rock", None)),
     ],
 )
 def test_lines_of_the_official_files(line: str, label: tuple[str, str, str | None]) -> None:
     assert parse_label(line) == label
 
 
-names = st.text(st.characters(codec="utf-8", exclude_characters="\t\n"), min_size=1).map(str.strip).filter(bool)
+names = st.text(st.characters(codec="utf-8", exclude_characters='\t\n"'), min_size=1).map(str.strip).filter(bool)
 
 
 @given(st.from_regex(r"TR[A-Z0-9]{16}", fullmatch=True), names, st.none() | names)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import gzip
 import tempfile
 from pathlib import Path
 
@@ -16,7 +15,7 @@ def lines(content: bytes) -> list[tuple[int, str, bool]]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "lines.txt")
         path.write_bytes(content)
-        return list(read_lines(str(path)))
+        return [(line.number, line.text, line.ended) for line in read_lines(str(path))]
 
 
 @pytest.mark.parametrize(
@@ -38,17 +37,20 @@ def test_only_a_line_feed_ends_a_line() -> None:
     assert lines(text.encode() + b"\n") == [(1, text, True)]
 
 
-def test_bytes_that_are_not_utf8_become_replacement_characters() -> None:
-    assert lines(b"caf\xe9,x\nok\n") == [(1, "caf\ufffd,x", True), (2, "ok", True)]
-
-
 @given(st.binary(max_size=200))
 def test_every_byte_is_in_a_line(content: bytes) -> None:
-    found = lines(content)
-    assert [number for number, _, _ in found] == list(range(1, len(found) + 1))
+    found = lines(b"# not compressed\n" + content)[1:]
+    assert [number for number, _, _ in found] == list(range(2, len(found) + 2))
     assert all(ended for _, _, ended in found[:-1])
+
+    def decoded(line: bytes) -> str:
+        try:
+            return line.decode()
+        except UnicodeDecodeError:
+            return line.decode("latin-1")
+
     together = "".join(text + "\n" * ended for _, text, ended in found)
-    assert together == b"\n".join(part for part in content.split(b"\n")).decode("utf-8", "replace")
+    assert together == "\n".join(map(decoded, content.split(b"\n")))
 
 
 def test_lines_longer_than_what_is_read_at_once() -> None:
@@ -56,12 +58,6 @@ def test_lines_longer_than_what_is_read_at_once() -> None:
     first, second = "a" * (2**20 - 1) + "\u00e9" * 10, "b" * (3 * 2**20)
     found = lines(f"{first}\n{second}\nend".encode())
     assert found == [(1, first, True), (2, second, True), (3, "end", False)]
-
-
-def test_a_compressed_file_is_read_as_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "lines.txt.gz"
-    path.write_bytes(gzip.compress(b"%a,b\n"))
-    assert "%a,b" not in [text for _, text, _ in read_lines(str(path))]
 
 
 @pytest.mark.parametrize("name", ["nowhere.txt", "."])

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from msd_spark.core.command_line import run_verb
 from msd_spark.core.errors import UserError
+from msd_spark.core.options import NAME
 from msd_spark.core.schemas import LABELS, TAG_COUNTS, TAGS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
@@ -108,7 +109,7 @@ def test_every_line_becomes_a_label_or_a_rejection(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["--source", "2019=a.cls"], "--source 2019=… names the label set computed from the others; rename it"),
-        (["--source", "moods"], "--source is 'moods'; allowed: NAME=FILE"),
+        (["--source", "moods"], f"--source is 'moods'; allowed: NAME=FILE; NAME: {NAME.allowed}"),
         (
             ["--source", "cd1=b.cls", "--cd1", "a.cls"],
             "two files for label set cd1; name one file, or rename a --source",

@@ -145,15 +145,6 @@ def test_spark_reads_the_table(spark: SparkSession, warehouse: Warehouse) -> Non
     assert list(first.lyric_vector) == table["lyric_vector"][0].as_py()
 
 
-def test_files_without_bags_write_an_empty_table(spark: SparkSession, tmp_path: Path) -> None:
-    settings = write_small(tmp_path)
-    Path(str(settings.train)).write_text("%i,danc,xyz,babi\nno bag\n")
-    summary, table = make(spark, replace(settings, test=None, weights=SIF))
-    assert (summary.facts["lines"], summary.facts["tracks"], summary.facts["rejected"]) == (1, 0, 1)
-    assert len(table) == 0
-    assert spark.read.parquet(f"{settings.warehouse}/lyrics").count() == 0
-
-
 def test_a_missing_input_ends_the_command_before_spark_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
