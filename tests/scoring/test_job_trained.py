@@ -29,13 +29,17 @@ from msd_spark.scoring.job import score
 from msd_spark.scoring.settings import ScoreSettings
 from msd_spark.scoring.trained_run import TrainedRun
 from tests.conftest import REPOSITORY
+from tests.support.fork_server import forked
+from tests.support.launched import environment
 from tests.support.report_data import current_report
 
 
 @pytest.fixture(scope="module")
 def scored(spark: SparkSession, warehouse: Warehouse) -> Warehouse:
-    command = [sys.executable, "training/train.py", "--warehouse", warehouse.root, "--run", "one", "--epochs", "2"]
-    done = subprocess.run([*command, "--overwrite"], cwd=REPOSITORY, capture_output=True, text=True, timeout=400)
+    words = ("--warehouse", warehouse.root, "--run", "one", "--epochs", "2", "--overwrite")
+    done = subprocess.run(
+        ["training/train.py", *words], cwd=REPOSITORY, env=environment(**forked()), capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     score(spark, ScoreSettings(warehouse.root, "one", batch=16)).finish(warehouse)
     return warehouse

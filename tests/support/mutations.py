@@ -117,22 +117,21 @@ def chunks_replaced(case: Case, draw: random.Random) -> bytearray:
     index = _index(case, number)
     size, address = struct.unpack_from("<I", image, index + 24)[0], _first_chunk(case, number)
     old = zlib.decompress(image[address : address + size])
-    new = draw.choice(
-        (
-            zlib.compress(old, 9),
-            zlib.compress(old, 0),
-            zlib.compress(draw.randbytes(len(old))),
-            zlib.compress(bytes([draw.choice((0x00, 0xC3, 0x7F))]) * len(old)),
-            zlib.compress(old[:-1]),
-            zlib.compress(old + b"\0"),
-            zlib.compress(b""),
-            zlib.compress(bytes(200 * len(old))),
-            zlib.compress(bytes(20_000_000), 9),
-            zlib.compress(old)[:-1],
-            zlib.compress(old) + b"behind",
-            old,
-        )
+    streams: tuple[Callable[[], bytes], ...] = (
+        lambda: zlib.compress(old, 9),
+        lambda: zlib.compress(old, 0),
+        lambda: zlib.compress(draw.randbytes(len(old))),
+        lambda: zlib.compress(bytes([draw.choice((0x00, 0xC3, 0x7F))]) * len(old)),
+        lambda: zlib.compress(old[:-1]),
+        lambda: zlib.compress(old + b"\0"),
+        lambda: zlib.compress(b""),
+        lambda: zlib.compress(bytes(200 * len(old))),
+        lambda: zlib.compress(bytes(20_000_000), 9),
+        lambda: zlib.compress(old)[:-1],
+        lambda: zlib.compress(old) + b"behind",
+        lambda: old,
     )
+    new = draw.choice(streams)()
     image[index + 24 : index + 28] = len(new).to_bytes(4, "little")
     at = index + 24 + _key_size(number)
     image[at : at + 8] = len(image).to_bytes(8, "little")

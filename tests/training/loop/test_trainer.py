@@ -22,8 +22,7 @@ SCRIPT = "tests/support/train_and_dump.py"
 
 def on_ranks(n_ranks: int, *words: str | Path, launcher: Sequence[str] = LAUNCHER) -> subprocess.CompletedProcess[str]:
     command = [*launcher, "-np", str(n_ranks), *map(str, words)]
-    environ = environment(**forked() if launcher is LAUNCHER else {})
-    return subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True)
+    return subprocess.run(command, cwd=REPOSITORY, env=environment(**forked()), capture_output=True, text=True)
 
 
 def weights(folder: Path, n_ranks: int, rank: int) -> list[np.ndarray]:
