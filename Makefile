@@ -45,15 +45,10 @@ endif
 # processes, so there are two more test processes than cores, at most six.
 ON_ALL_CORES = -n $(shell expr $$(nproc) + 2) --maxprocesses 6 --dist loadfile --no-loadscope-reorder
 
+# tests/conftest.py makes infra-tools, if there is Terraform, while it imports TensorFlow.
 .PHONY: test
 test: setup
-	@$(MAKE) --no-print-directory --jobs 2 java-classes $(if $(shell command -v terraform),infra-tools)
 	@python -m pytest $(ON_ALL_CORES) --durations 12 $(TESTS)
-
-# An archive with which Spark's Java starts faster.
-.PHONY: java-classes
-java-classes: setup
-	@python -m tests.support.java_classes
 
 # Tests of the infrastructure only, offline, on an emulated AWS.
 .PHONY: test-infra

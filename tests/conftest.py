@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +22,7 @@ from msd_spark.dataset.settings import DatasetSettings
 from msd_spark.synthetic.run import generate
 from msd_spark.synthetic.settings import SyntheticSettings
 from tests.support import fork_server
+from tests.support.built_once import built_once
 from tests.support.java_classes import spark_environment
 from tests.support.object_store import ObjectStore, served_store
 
@@ -63,10 +67,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Configure Spark for all test processes; those of pytest-xdist are forked from a server, which they share."""
     if not hasattr(config, "workerinput"):
-        os.environ |= spark_environment()
         if n_processes := len(config.getoption("tx", ())):
             os.environ[fork_server.SERVER] = folder = fork_server.start()
             config.option.tx = [f"popen//python={fork_server.python(folder)}"] * n_processes
+            prepare()  # while the server imports
+        os.environ |= spark_environment()
+
+
+def prepare() -> None:
+    """Make what the tests need and is not there yet, at the same time."""
+    commands = [[sys.executable, "-m", "tests.support.java_classes"]]
+    if shutil.which("terraform"):
+        commands.append(["make", "--no-print-directory", "infra-tools"])
+    started = [subprocess.Popen(command, cwd=REPOSITORY) for command in commands]
+    for command, process in zip(commands, started, strict=True):
+        if process.wait():
+            raise pytest.UsageError(f"{shlex.join(command)} failed")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -116,10 +132,9 @@ def spark() -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="session")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small generated catalogue with all its side files and three broken songs."""
-    folder = tmp_path_factory.mktemp("generated") / "data"
-    generate(SyntheticSettings(songs=160, seed=11, workers=1), folder)
-    return folder
+    """A small generated catalogue with all its side files and three broken songs; tests leave it as it is."""
+    settings = SyntheticSettings(songs=160, seed=11, workers=1)
+    return built_once(tmp_path_factory, "generated", lambda folder: generate(settings, folder))
 
 
 @pytest.fixture(scope="session")
@@ -130,8 +145,18 @@ def store() -> Iterator[ObjectStore]:
 
 
 @pytest.fixture(scope="session")
-def warehouse(spark: SparkSession, generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+def warehouse(request: pytest.FixtureRequest, generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """Every table up to the dataset, of the generated catalogue."""
+
+    def build(folder: Path) -> None:
+        make_tables(request.getfixturevalue("spark"), generated, folder)
+
+    copy = tmp_path_factory.mktemp("warehouse") / "warehouse"
+    return Warehouse(str(shutil.copytree(built_once(tmp_path_factory, "made-warehouse", build), copy)))
+
+
+def make_tables(spark: SparkSession, generated: Path, folder: Path) -> None:
+    """Write every table up to the dataset."""
     from msd_spark.dataset.job import make_dataset
     from msd_spark.ingest.job import ingest
     from msd_spark.ingest.settings import IngestSettings
@@ -140,8 +165,7 @@ def warehouse(spark: SparkSession, generated: Path, tmp_path_factory: pytest.Tem
     from msd_spark.lyrics.job import make_lyrics, read_inputs
     from msd_spark.lyrics.settings import LyricsSettings
 
-    uri = str(tmp_path_factory.mktemp("warehouse"))
-    data = DataFolder.find(generated)
+    uri, data = str(folder), DataFolder.find(generated)
     target = Warehouse(uri)
     ingest(spark, IngestSettings(tuple(map(str, data.songs)), warehouse=uri, inputs_per_unit=50)).finish(target)
     lyrics = LyricsSettings(data=str(generated), warehouse=uri)
@@ -151,4 +175,3 @@ def warehouse(spark: SparkSession, generated: Path, tmp_path_factory: pytest.Tem
     labels.finish(target)
     dataset = DatasetSettings(uri, min_examples=4, rows_per_file=16, require=("genre",))
     make_dataset(spark, dataset).finish(target)
-    return target

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
+
+_FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-]?[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?")
 
 
 def number(value: float | None) -> str:
@@ -18,6 +22,18 @@ def number(value: float | None) -> str:
         return "–"
     text = f"{value:z.3f}"
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+
+
+def csv_cell(value: Any) -> Any:
+    """Return a value as a cell of a CSV file; a text that a spreadsheet takes for a formula has a quote before it.
+
+    Examples
+    --------
+    >>> csv_cell("=HYPERLINK(1)"), csv_cell("-.050"), csv_cell("a=b"), csv_cell(-1)
+    ("'=HYPERLINK(1)", '-.050', 'a=b', -1)
+    """
+    is_formula = isinstance(value, str) and value.startswith(_FORMULA_MARKS) and not _NUMBER.fullmatch(value)
+    return f"'{value}" if is_formula else value
 
 
 def with_interval(figures: Mapping[str, Any], name: str) -> str:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
+import re
+import zipfile
+import zlib
 from typing import Any
 
 from msd_spark.core.errors import UserError
@@ -12,6 +17,8 @@ MODEL = "model.keras"
 METADATA = "metadata.json"
 METRICS = "metrics.json"
 HISTORY = "history.json"
+
+_CODE = re.compile(rb'"class_name"\s*:\s*"(Lambda|__lambda__)"')
 
 COMPARISONS = "comparisons"
 """Folder of the warehouse for ``NAME/comparison.json`` and ``.md``, and times in ``NAME/runs/RUN.json``."""
@@ -39,6 +46,25 @@ def read_run(warehouse: Warehouse, run: str) -> dict[str, Any]:
             f"models/{run}/{METADATA} lacks {', '.join(missing)}; another version wrote it, run msd-spark train again"
         )
     return metadata
+
+
+def model_layers(content: bytes, run: str) -> list[dict[str, Any]]:
+    """Return the layers that the model file of a run describes.
+
+    Raises `UserError` for a damaged file, and for one with code, which Keras would refuse with a traceback.
+    """
+    file = f"{RUNS}/{run}/{MODEL}"
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            config = archive.read("config.json")
+        layers = list(json.loads(config)["config"]["layers"])
+    except (zipfile.BadZipFile, zlib.error, OSError, KeyError, TypeError, ValueError, NotImplementedError) as error:
+        raise UserError(f"{file} is not a Keras model ({error!r}); run msd-spark train again") from None
+    if _CODE.search(config):
+        raise UserError(
+            f"{file} has a Lambda layer: code in a file, which is never run; train another model"
+        )
+    return layers
 
 
 def run_file(warehouse: Warehouse, run: str, *names: str) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+from msd_spark.core.formatting import csv_cell
+
 LONG = 40
 """Maximum characters of a cell that is not wrapped; a metric with its interval has fewer."""
 
@@ -43,7 +45,7 @@ class Table:
     def as_csv(self) -> bytes:
         """Return the table as CSV in UTF-8, with the line ends of RFC 4180."""
         sink = io.StringIO(newline="")
-        csv.writer(sink).writerows([self.heads, *self.rows])
+        csv.writer(sink).writerows([csv_cell(value) for value in row] for row in (self.heads, *self.rows))
         return sink.getvalue().encode("utf-8", "replace")
 
 

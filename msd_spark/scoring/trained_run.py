@@ -6,9 +6,6 @@ The checks need no TensorFlow: a Keras file is a zip archive with a JSON descrip
 from __future__ import annotations
 
 import hashlib
-import io
-import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +15,7 @@ import numpy as np
 from msd_spark.catalogue.known_tracks import NO_LYRICS, lyrics_fingerprint
 from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import input_shapes
-from msd_spark.core.runs import METADATA, MODEL, RUNS, newest_run, read_run
+from msd_spark.core.runs import METADATA, MODEL, RUNS, model_layers, newest_run, read_run
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY, Geometry
 from msd_spark.core.warehouse import FOLDER, Warehouse
 from msd_spark.scoring.settings import ScoreSettings
@@ -84,16 +81,15 @@ class TrainedRun:
     def check_model(self) -> None:
         """Check the inputs, embedding layer and normalisation of the model file."""
         file, again = f"{RUNS}/{self.name}/{MODEL}", "run msd-spark train again"
+        described = model_layers(self.model, self.name)
         try:
-            with zipfile.ZipFile(io.BytesIO(self.model)) as archive:
-                described = json.loads(archive.read("config.json"))["config"]["layers"]
             layers = {layer["config"]["name"]: layer["config"] for layer in described}
             inputs = {
                 layer["config"]["name"]: tuple(layer["config"]["batch_shape"][1:])
                 for layer in described
                 if layer["class_name"] == "InputLayer"
             }
-        except (zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError) as error:
             raise UserError(f"{file} is not a Keras model ({error!r}); {again}") from None
         expected = input_shapes(self.geometry)
         if inputs != expected:

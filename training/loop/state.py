@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.lib.format import write_array
 
 Arrays = tuple[np.ndarray, ...]
 
@@ -97,7 +98,11 @@ def to_bytes(state: TrainingState, settings: Mapping[str, Any]) -> bytes:
     }
     text = json.dumps(record, allow_nan=False).encode()
     sink = io.BytesIO()
-    np.savez(sink, allow_pickle=False, **{RECORD: np.frombuffer(text, np.uint8), "sums": state.sums, **arrays})
+    members = {RECORD: np.frombuffer(text, np.uint8), "sums": state.sums, **arrays}
+    with zipfile.ZipFile(sink, "w") as archive:  # numpy.savez would write an array of objects as a pickle
+        for name, array in members.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                write_array(member, np.asanyarray(array), allow_pickle=False)  # type: ignore[no-untyped-call]
     return sink.getvalue()
 
 

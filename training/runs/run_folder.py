@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from msd_spark.core.revision import code_revision
-from msd_spark.core.runs import HISTORY, METADATA, METRICS, MODEL, RUNS, run_file
+from msd_spark.core.runs import HISTORY, METADATA, METRICS, MODEL, RUNS, model_layers, run_file
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.environment.doctor import tensorflow_package
 from training.data.dataset import Dataset
@@ -122,7 +122,9 @@ def read_model(warehouse: Warehouse, run: str) -> keras.Model:
     with tempfile.TemporaryDirectory() as scratch:
         local = Path(scratch, MODEL)
         with warehouse.filesystem.open_input_stream(warehouse.path(*run_file(warehouse, run, MODEL))) as source:
-            local.write_bytes(source.read())
+            content = source.read()
+        model_layers(content, run)
+        local.write_bytes(content)
         return keras.models.load_model(local, compile=False, safe_mode=True)
 
 

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tabulate import tabulate
 
 from msd_spark.core.command_line import words_of
+from msd_spark.core.formatting import csv_cell
 from msd_spark.core.options import declared_options, value_at
 from msd_spark.core.warehouse import Warehouse
 from training.loop.options import TrainOptions
@@ -92,7 +93,7 @@ def write_results(warehouse: Warehouse, study: Study, options: SearchOptions, co
     table = io.StringIO()
     writer = csv.DictWriter(table, list(rows[0]) if rows else ["trial"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: csv_cell(value) for name, value in row.items()} for row in rows)
     for name, text in (("trials.csv", table.getvalue()), ("plots.html", plots_page(study, options))):
         warehouse.write_file(text.encode(), *folder, name)
     return warehouse.path(*folder)
