@@ -45,7 +45,7 @@ endif
 # processes, so there are two more test processes than cores, at most six.
 ON_ALL_CORES = -n $(shell expr $$(nproc) + 2) --maxprocesses 6 --dist loadfile --no-loadscope-reorder
 
-# tests/conftest.py makes infra-tools, if there is Terraform, while it imports TensorFlow.
+# tests/conftest.py runs make infra-tools, if Terraform is installed, while the fork server imports TensorFlow.
 .PHONY: test
 test: setup
 	@python -m pytest $(ON_ALL_CORES) --durations 12 $(TESTS)

@@ -46,16 +46,37 @@ LONGEST_FIRST = (
     "tests/test_readme.py",
     "tests/infra/test_stack.py",
     "tests/ingest/test_interrupted.py",
-    "tests/ingest/test_job_on_spark.py",
+    "tests/scoring/test_s3.py",
     "tests/training/loop/test_trainer.py",
     "tests/training/test_resume.py",
     "tests/training/loop/test_elastic.py",
-    "tests/plays/test_job.py",
-    "tests/lyrics/test_job.py",
     "tests/training/test_search.py",
     "tests/pipeline/test_killed_training.py",
 )
 """Files that take half a minute or more; one that started last would keep one process busy while others are idle."""
+
+ONE_SESSION = (
+    (
+        "tests/ingest/test_interrupted.py",
+        "tests/ingest/test_job_on_spark.py",
+        "tests/ingest/test_s3.py",
+        "tests/labels/test_job.py",
+        "tests/plays/test_job.py",
+        "tests/awkward/test_text_inputs.py",
+        "tests/core/test_readers.py",
+    ),
+    (
+        "tests/scoring/test_s3.py",
+        "tests/scoring/test_job.py",
+        "tests/scoring/test_job_trained.py",
+        "tests/factors/test_job.py",
+        "tests/factors/test_cold_evaluation.py",
+        "tests/neighbours/test_job.py",
+        "tests/dataset/test_job.py",
+        "tests/lyrics/test_job.py",
+    ),
+)
+"""Files of tests on Spark that run in one process, because each process starts a Spark session of its own."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -64,8 +85,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Assign whole files to processes, and the files of `ONE_SESSION` together."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class BySession(LoadFileScheduling):  # type: ignore[misc]
+        """Schedules groups of files."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return next((files[0] for files in ONE_SESSION if file in files), file)
+
+    return BySession(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Configure Spark for all test processes; those of pytest-xdist are forked from a server, which they share."""
+    """Configure Spark; fork the processes of pytest-xdist from one server."""
     if not hasattr(config, "workerinput"):
         if n_processes := len(config.getoption("tx", ())):
             os.environ[fork_server.SERVER] = folder = fork_server.start()
@@ -75,14 +111,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def prepare() -> None:
-    """Make what the tests need and is not there yet, at the same time."""
+    """Prepare Spark's Java classes and, with Terraform, infra-tools, in parallel."""
     commands = [[sys.executable, "-m", "tests.support.java_classes"]]
     if shutil.which("terraform"):
         commands.append(["make", "--no-print-directory", "infra-tools"])
     started = [subprocess.Popen(command, cwd=REPOSITORY) for command in commands]
-    for command, process in zip(commands, started, strict=True):
-        if process.wait():
-            raise pytest.UsageError(f"{shlex.join(command)} failed")
+    failed = [shlex.join(command) for command, one in zip(commands, started, strict=True) if one.wait()]
+    if failed:
+        raise pytest.UsageError(f"failed: {'; '.join(failed)}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -132,7 +168,7 @@ def spark() -> Iterator[SparkSession]:
 
 @pytest.fixture(scope="session")
 def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small generated catalogue with all its side files and three broken songs; tests leave it as it is."""
+    """A small generated catalogue with side files and three broken songs; do not change it."""
     settings = SyntheticSettings(songs=160, seed=11, workers=1)
     return built_once(tmp_path_factory, "generated", lambda folder: generate(settings, folder))
 

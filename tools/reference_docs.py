@@ -56,7 +56,7 @@ def _row(declared: Declared) -> str:
     if typing.get_origin(kind) is tuple and Ellipsis in typing.get_args(kind):
         value += " …"
     if option.check:
-        value += f", {option.check.allowed}"
+        value += f": {option.check.allowed}"
     name = (option.metavar or declared.name.upper()) if option.positional else f"--{declared.name}"
     return f"| `{name}` | {_cell(value)} | {_default(declared.default)} | {_cell(option.help)} |"
 

@@ -22,7 +22,7 @@ LABELS = {
     "topmagd": ("magd", r"(msd[-_])?topmagd[-_].*\.(cls|tsv)"),
     "masd": ("magd", r"(msd[-_])?masd[-_].*\.(cls|tsv)"),
 }
-"""Folder and file name of the label files, by label set; the MAGD files have several spellings."""
+"""Folder and file name pattern of each label set; MAGD files are spelled in several ways."""
 
 COMPRESSED = r"\.(zip|gz|bz2|xz)"
 
@@ -56,7 +56,7 @@ class DataFolder:
     @classmethod
     def find(cls, folder: str | Path) -> DataFolder:
         """Find the sources in a data folder; a missing folder has none."""
-        folder = Path(folder)
+        folder = Path(re.sub("^file:(//(?=/))?", "", str(folder)))
         lyrics, plays = folder / "musixmatch", folder / "tasteprofile"
         return cls(
             folder,
@@ -66,7 +66,7 @@ class DataFolder:
             _first(lyrics, r"mxm_reverse_mapping.*\.txt"),
             {name: file for name, (place, pattern) in LABELS.items() if (file := _first(folder / place, pattern))},
             _tags(folder / "lastfm"),
-            _first(plays, r"train_triplets.*\.(txt|csv)"),
+            _first(plays, r"train_triplets.*\.txt") or _first(plays, r"train_triplets.*\.csv"),
             _first(plays, r"sid_mismatches.*\.txt"),
         )
 
@@ -91,10 +91,13 @@ def _tags(folder: Path) -> tuple[Path, ...]:
 
 
 def _first(folder: Path, pattern: str, compressed: str = COMPRESSED) -> Path | None:
-    """Return the path of a file that a pattern matches, with any letter case; `compressed` matches further endings."""
+    """Return the first file in a folder whose name matches a pattern, ignoring letter case.
+
+    `compressed` is a pattern for a further ending, which may be missing.
+    """
 
     def rank(path: Path) -> tuple[bool, int, str]:
-        # The plain name comes before any variant of it (mxm_dataset_test.truncated.txt), compressed files come last.
+        # The plain name precedes its variants (mxm_dataset_test.truncated.txt); compressed files are last.
         return re.search(f"{COMPRESSED}$", path.name, re.IGNORECASE) is not None, len(path.name), path.name
 
     names = re.compile(f"{pattern}({compressed})?", re.IGNORECASE)

@@ -27,8 +27,11 @@ def is_local(location: str) -> bool:
 
 
 def local_path(location: str) -> str:
-    """Return the path of a location on this machine: a path, or an address such as ``file:/x`` or ``file:///x``."""
-    return re.sub("^file:(//(?=/))?", "", location)
+    """Return the path of a local location, such as ``/x``, ``file:/x`` or ``file:///x``; `UserError` without a path."""
+    path = re.sub("^file:(//(localhost)?(?=/))?", "", location)
+    if not path or (path != location and not re.match("/[^/]", path)):
+        raise UserError(f"location {location!r} has no path; write /PATH or file:///PATH (is a shell variable unset?)")
+    return path
 
 
 def open_location(location: str) -> tuple[fs.FileSystem, str, str]:
@@ -41,7 +44,7 @@ def open_location(location: str) -> tuple[fs.FileSystem, str, str]:
         return fs.LocalFileSystem(), os.path.abspath(local_path(location)), ""
     scheme, rest = location.split(SCHEME_MARK, 1)
     if scheme in ("s3a", "s3n"):
-        raise UserError(f"{location} cannot be opened; use s3://{rest}")
+        raise UserError(f"{location} cannot be opened: {scheme} is a name of Hadoop's; use s3://{rest}")
     host, _, path = rest.partition("/")
     try:
         filesystem = _remote(scheme, host)

@@ -25,7 +25,10 @@ def number(value: float | None) -> str:
 
 
 def csv_cell(value: Any) -> Any:
-    """Return a value as a cell of a CSV file; a text that a spreadsheet takes for a formula has a quote before it.
+    """Return a value for a CSV cell, with an apostrophe before text that is read as a formula.
+
+    Spreadsheets read text that begins with ``= + - @``, a tab or a carriage return as a formula. Numbers are not
+    changed.
 
     Examples
     --------

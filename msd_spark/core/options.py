@@ -50,11 +50,19 @@ def between(lowest: float, highest: float) -> Check:
     return Check(lambda value: lowest <= value <= highest, f"{lowest} to {highest}")
 
 
-NAME = Check(
-    lambda text: re.fullmatch(r"[^\W_]([\w .-]*[\w.-])?", text) is not None and len(text.encode()) <= 100,
-    "letters, digits, spaces, _ . and -, first a letter or a digit, at most 100 bytes",
-)
-"""Check for the name of a run, a dataset or another folder of the warehouse, as a user types it."""
+def plain_name(most: int) -> Check:
+    """Return a check for the name of a folder of the warehouse, as a user types it, of at most `most` bytes."""
+    return Check(
+        lambda text: re.fullmatch(r"[^\W_]([\w .-]*[\w.-])?", text) is not None and len(text.encode()) <= most,
+        f"letters, digits, spaces, _ . and -; a letter or digit first, no space last, at most {most} bytes",
+    )
+
+
+NAME = plain_name(100)
+"""Check for the name of a run, a dataset or a label set."""
+
+PREFIX = plain_name(50)
+"""Check for a name that begins the names of runs."""
 
 
 @dataclass(frozen=True)

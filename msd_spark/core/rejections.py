@@ -37,20 +37,20 @@ class Rejection:
 
 
 def none_accepted(contents: str, rejections: Sequence[Rejection], counts: Mapping[str, int] | None = None) -> UserError:
-    """Return the error of a stage that can use none of its inputs; `contents` says what they are.
+    """Return the error for a stage whose inputs are all rejected.
 
-    It names the most frequent reason, and shows the first input that was rejected for it. `counts` has the number of
-    rejections by reason, if `rejections` are only examples.
+    `contents` is the singular noun for an input, such as ``song``. The error has the most frequent reason and the first
+    input rejected for it. `counts` is the number of rejections per reason; None counts `rejections`.
     """
     counts = Counter(one.reason for one in rejections) if counts is None else counts
     if not counts:
-        return UserError(f"no {contents}; nothing was changed")
+        return UserError(f"the input has no {contents}; the table is unchanged; name another file or folder")
     reason, total = max(counts, key=lambda name: counts[name]), sum(counts.values())
     first, count = next(one for one in rejections if one.reason == reason), counts[reason]
     place = f"{first.source} {first.member}" if first.member else first.source
     return UserError(
         f"no {contents} can be used: {count:,} of {total:,} rejected as {reason}, such as {place}: {first.detail}; "
-        "nothing was changed"
+        "the table is unchanged; correct the input, or name another"
     )
 
 

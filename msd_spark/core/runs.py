@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import zipfile
 import zlib
 from typing import Any
@@ -18,7 +17,8 @@ METADATA = "metadata.json"
 METRICS = "metrics.json"
 HISTORY = "history.json"
 
-_CODE = re.compile(rb'"class_name"\s*:\s*"(Lambda|__lambda__)"')
+_CODE = ("Lambda", "__lambda__")
+"""Keras' names of classes with code."""
 
 COMPARISONS = "comparisons"
 """Folder of the warehouse for ``NAME/comparison.json`` and ``.md``, and times in ``NAME/runs/RUN.json``."""
@@ -56,15 +56,19 @@ def model_layers(content: bytes, run: str) -> list[dict[str, Any]]:
     file = f"{RUNS}/{run}/{MODEL}"
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            config = archive.read("config.json")
-        layers = list(json.loads(config)["config"]["layers"])
-    except (zipfile.BadZipFile, zlib.error, OSError, KeyError, TypeError, ValueError, NotImplementedError) as error:
+            content_of = json.loads(archive.read("config.json"))
+        layers, has_code = list(content_of["config"]["layers"]), _has_code(content_of)
+    except (zipfile.BadZipFile, zlib.error, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{file} is not a Keras model ({error!r}); run msd-spark train again") from None
-    if _CODE.search(config):
-        raise UserError(
-            f"{file} has a Lambda layer: code in a file, which is never run; train another model"
-        )
+    if has_code:
+        raise UserError(f"{file} has a Lambda layer, whose code is never run; run msd-spark train with another model")
     return layers
+
+
+def _has_code(node: Any) -> bool:
+    if isinstance(node, dict):
+        return node.get("class_name") in _CODE or any(map(_has_code, node.values()))
+    return isinstance(node, list) and any(map(_has_code, node))
 
 
 def run_file(warehouse: Warehouse, run: str, *names: str) -> tuple[str, ...]:

@@ -74,18 +74,23 @@ class Warehouse:
     def __init__(self, uri: str) -> None:
         self.is_local = is_local(uri)
         self.filesystem, self.root, self.scheme = open_location(uri)
-        # Petastorm takes # and ? for parts of an address, and Delta decodes %41.
+        # Petastorm parses # and ? as parts of a URL, and Delta decodes %41 to A.
         if mark := re.search("[#?]|%[0-9a-fA-F]{2}", self.root):
-            raise UserError(f"{uri} has {mark[0]!r} in its path, which cannot be read back; choose another folder")
+            raise UserError(
+                f"the warehouse {uri} has {mark[0]!r} in its path, which Petastorm or Delta misreads; "
+                "choose another folder"
+            )
 
     def path(self, *names: str) -> str:
         """Return a path within the warehouse, for `filesystem`.
 
-        Raises `UserError` for a name that is not that of one file or folder, such as a run called ``../songs``.
+        Raises `UserError` for a name that is not a single path component, such as ``../songs``.
         """
         for name in names:
             if name in ("", ".", "..") or set("/\0") & set(name):
-                raise UserError(f"{name!r} is not a name of a file or folder in {self.root}; use a name without /")
+                raise UserError(
+                    f"{name!r} is not a name of a file or folder in {self.root}; use letters, digits, _ . and -"
+                )
         return "/".join([self.root, *names])
 
     def address(self, *names: str) -> str:

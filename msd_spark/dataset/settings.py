@@ -46,7 +46,7 @@ class DatasetSettings(Settings):
     shares: tuple[float, float, float] = option(SplitRule.shares, "fraction of each split", metavar=PER_SPLIT)
     split_lists: tuple[str, str, str] | None = option(
         None,
-        "text files with the track or song ids of each split, one per line, instead of --split and --shares; "
+        "text or CSV files with the track or song ids of each split, one per line, instead of --split and --shares; "
         "tracks in no file are left out",
         metavar=PER_SPLIT,
     )

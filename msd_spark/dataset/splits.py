@@ -55,9 +55,8 @@ def split_of_tracks(tracks: pd.DataFrame, rule: SplitRule) -> pd.Series:
 def read_split_list(lines: Iterable[str]) -> tuple[list[str], list[tuple[int, str, str]]]:
     """Return the ids of a list, and line number, reason and text of invalid lines.
 
-    A line holds one track id or song id, which may be in quotes. Text after a tab, a comma or a semicolon, empty lines
-    and lines that start with ``#`` are ignored. The reason is ``bad_id``, also of a CSV file's header, or
-    ``repeated_id``.
+    A line holds one track id or song id, with or without quotes. Text after a tab, a comma or a semicolon, empty lines
+    and lines that start with ``#`` are ignored. The reason is ``bad_id`` (also for a header) or ``repeated_id``.
     """
     ids: dict[str, None] = {}
     refused: list[tuple[int, str, str]] = []

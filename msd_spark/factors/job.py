@@ -224,4 +224,4 @@ def _recommend(fitter: Fitter, listens: Listens, factors: Factors, user_files: l
         summary.facts |= {"recommendations": rows, "users with fewer": short}
     else:
         warehouse.remove(RECOMMENDATIONS)  # an earlier run wrote it from other factors
-    warehouse.remove(fitter.folder.removeprefix(f"{warehouse.root}/"))
+    warehouse.remove(*fitter.folder.removeprefix(f"{warehouse.root}/").split("/"))

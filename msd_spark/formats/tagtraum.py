@@ -21,6 +21,11 @@ class LabelError(InputError):
     """A line that is not a label; ``bad_track_id``, ``no_genre`` or ``too_many_fields``."""
 
 
+def is_quoted(line: str) -> bool:
+    """Return whether a field of a line begins or ends with a quote, which `parse_label` removes."""
+    return any(part.strip() != part.strip().strip(QUOTE) for part in line.split(FIELD_SEPARATOR))
+
+
 def parse_label(line: str) -> tuple[str, str, str | None]:
     """Return track id, genre and minority genre of a line; None without a minority genre.
 

@@ -67,7 +67,7 @@ def ingest(session: SparkSession, settings: IngestSettings, tasks: list[Task] | 
     new = [finished[unit.name] for unit in units if unit.name in finished]
     check_sums(units, [*unchanged, *new])
     if not any(row["songs"] for row in (*unchanged, *new)):
-        raise none_accepted("song", [Rejection(**one) for row in new for one in row["rejections"]])
+        raise none_accepted("song", [Rejection(**one) for row in (*unchanged, *new) for one in row["rejections"]])
     if new or stale or not warehouse.is_complete(LEDGER):
         ledger = commit_units(warehouse, new, stale, destination)
     summary.facts |= totals(ledger)

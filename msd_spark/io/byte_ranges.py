@@ -67,7 +67,7 @@ def cut_into_ranges(location: str, range_bytes: int = RANGE_BYTES) -> list[ByteR
     info = filesystem.get_file_info(path)
     if info.type != fs.FileType.File:
         raise UserError(f"no file {location}")
-    if location.endswith(COMPRESSED):
+    if location.lower().endswith(COMPRESSED):
         next(_compressed(location, 1), None)  # reject a file that is no archive before any work
         return [ByteRange(location, 0, 0, -1)]
     starts = range(0, info.size, range_bytes)

@@ -22,7 +22,7 @@ UNITS_AT_ONCE = 3
 """Concurrent units or files per task on a store: some wait for it while another computes."""
 
 
-_NOISE = re.compile(r"(.*/)?(__MACOSX/.*|\._[^/]*|\.DS_Store|Thumbs\.db|desktop\.ini)", re.DOTALL)
+_SYSTEM_FILE = re.compile(r"(.*/)?(__MACOSX/.*|\._[^/]*|\.DS_Store|Thumbs\.db|desktop\.ini)", re.DOTALL)
 
 
 class File(NamedTuple):
@@ -89,15 +89,15 @@ def in_order(function: Callable[[T], R], items: Iterable[T], at_once: int = READ
         pool.shutdown(cancel_futures=True)
 
 
-def is_noise(path: str) -> bool:
-    """Return whether a file is one that macOS or Windows adds to folders and archives.
+def is_system_file(path: str) -> bool:
+    """Return whether macOS or Windows added a file to an archive.
 
     Examples
     --------
-    >>> is_noise("__MACOSX/songs/._TRAXLZU12903D05F94.h5")
+    >>> is_system_file("__MACOSX/._labels.cls")
     True
     """
-    return _NOISE.fullmatch(path) is not None
+    return _SYSTEM_FILE.fullmatch(path) is not None
 
 
 def printable(name: str) -> str:

@@ -9,6 +9,9 @@ from msd_spark.io.unpacked import open_unpacked
 
 LINE_FEED = b"\n"
 
+LONGEST_LINE = 4 << 20
+"""Longer lines are truncated to about this many bytes."""
+
 
 class Line(NamedTuple):
     """A line of a text file, without its line feed.
@@ -30,11 +33,15 @@ class Line(NamedTuple):
 
 
 def read_lines(location: str) -> Iterator[Line]:
-    """Yield the lines of a text file; only a line feed ends a line, and a byte order mark is skipped."""
+    """Yield the lines of a text file, which may be compressed.
+
+    Only a line feed ends a line, and a line longer than `LONGEST_LINE` is truncated. A byte order mark is skipped. A
+    line that is not UTF-8 is decoded as Latin-1.
+    """
     with open_unpacked(location) as stream:
         number, rest = 0, b""
         while chunk := stream.read(1 << 20):
-            *whole, rest = (rest + chunk).split(LINE_FEED)
+            *whole, rest = (rest[:LONGEST_LINE] + chunk).split(LINE_FEED)
             for line in whole:
                 number += 1
                 yield _decoded(number, line, ended=True)

@@ -1,4 +1,4 @@
-"""Open a file, local or remote, that may be compressed: plain, gzip, bzip2, xz, or one member of a zip."""
+"""Open a local or remote file that may be compressed: gzip, bzip2, xz, or one file of a zip."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from pyarrow import fs
 
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location
-from msd_spark.io.folders import is_noise
+from msd_spark.io.folders import is_system_file
 
 GZIP, ZIP, BZIP2, XZ = b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ\0"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _STREAMS: dict[bytes, Callable[[IO[bytes]], Any]] = {GZIP: igzip.open, BZIP2: bz2.open, XZ: lzma.open}
 _START_BYTES = 6
+_ENCRYPTED = 1
 _BUFFER = 1 << 20
 _DAMAGE = (
     EOFError,
@@ -68,7 +69,9 @@ def open_unpacked(location: str, member_ending: str = "", *, plain: bool = True)
                 archive = stack.enter_context(zipfile.ZipFile(raw))
                 raw = stack.enter_context(archive.open(_member(location, archive, member_ending)))
             elif not plain:
-                raise UserError(f"{location} is damaged: not compressed, as its name says; fetch it again")
+                raise UserError(
+                    f"{location} is damaged: its content is not compressed, although its name says so; fetch it again"
+                )
             if cast(io.BufferedReader, raw).peek(len(BYTE_ORDER_MARK)).startswith(BYTE_ORDER_MARK):
                 raw.read(len(BYTE_ORDER_MARK))
             yield raw
@@ -79,9 +82,11 @@ def open_unpacked(location: str, member_ending: str = "", *, plain: bool = True)
 
 
 def _member(location: str, archive: zipfile.ZipFile, ending: str) -> zipfile.ZipInfo:
-    files = [info for info in archive.infolist() if not info.is_dir() and not is_noise(info.filename)]
+    files = [info for info in archive.infolist() if not info.is_dir() and not is_system_file(info.filename)]
     candidates = files if len(files) == 1 else [info for info in files if ending and info.filename.endswith(ending)]
     if len(candidates) != 1:
         names = ", ".join(sorted(info.filename for info in files)[:6])
         raise UserError(f"{location} holds {len(files)} files ({names}), not one; unpack it and name the file")
+    if candidates[0].flag_bits & _ENCRYPTED:
+        raise UserError(f"{location} is encrypted; unpack it and name the file")
     return candidates[0]

@@ -18,7 +18,7 @@ from msd_spark.core.rejections import Rejection, none_accepted, write_rejections
 from msd_spark.core.schemas import LABELS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.formats.tagtraum import COMMENT, QUOTE, LabelError, parse_label
+from msd_spark.formats.tagtraum import COMMENT, LabelError, is_quoted, parse_label
 from msd_spark.io.lines import read_lines
 from msd_spark.labels.label_sets import PRECEDENCE, remove_rare, unite
 from msd_spark.labels.settings import UNION, LabelsSettings
@@ -90,9 +90,14 @@ def make_labels(settings: LabelsSettings, summary: Summary) -> None:
 
 @dataclass(frozen=True)
 class LabelFile:
-    """The labels of a file, one row per track, the number of label lines, and rejections.
+    """Labels of a file, one row per track, with its rejections and counts.
 
-    `changed` has the number of labels by what was changed: the letter case of a genre, quotes, the encoding.
+    Attributes
+    ----------
+    n_lines : int
+        Lines that are neither empty nor comments.
+    changed : dict
+        Number of labels per kind of change: removed quotes, decoding as Latin-1, letter case.
     """
 
     labels: pd.DataFrame
@@ -104,8 +109,9 @@ class LabelFile:
 def read_label_file(location: str) -> LabelFile:
     """Read a label file; one without labels is a `UserError`.
 
-    Genres that differ only in letter case become the most frequent of them. A last line without a line feed is
-    rejected as truncated if its genres occur in no other line. A line that is not UTF-8 is Latin-1.
+    Genres that differ only in letter case are merged under the most frequent spelling. A last line without a line feed
+    is kept only if all its genres occur in earlier lines; otherwise it is rejected as truncated. A line that is not
+    UTF-8 is decoded as Latin-1.
     """
     labels: dict[str, tuple[str, str | None]] = {}
     rejections: list[Rejection] = []
@@ -122,12 +128,12 @@ def read_label_file(location: str) -> LabelFile:
             rejections.append(Rejection(location, error.reason, error.detail, place))
             continue
         if not line.ended and not {genre, minority_genre} <= {None, *chain.from_iterable(labels.values())}:
-            rejections.append(Rejection(location, "truncated_line", line.text, place))
+            rejections.append(Rejection(location, "truncated_line", repr(line.text[:80]), place))
         elif track_id in labels:
             rejections.append(Rejection(location, "repeated_track", track_id, place))
         else:
             labels[track_id] = genre, minority_genre
-            changed["in quotes"] += QUOTE in line.text
+            changed["with quotes removed"] += is_quoted(line.text)
             changed["decoded as Latin-1"] += line.is_latin1
     if rejections and not labels:
         raise none_accepted("label", rejections)
@@ -135,17 +141,18 @@ def read_label_file(location: str) -> LabelFile:
         raise UserError(f"{location} has no label; a label file has lines of track id, tab, genre (.cls, .tsv)")
     spelling = common_spellings(genre for pair in labels.values() for genre in pair if genre)
     frame = pd.DataFrame.from_dict(labels, "index", object, ["genre", "minority_genre"]).rename_axis("track_id")
+    frame.loc[frame["genre"] == frame["minority_genre"], "minority_genre"] = None
     merged = frame.apply(lambda column: column.map(spelling))
+    changed["respelled in another letter case"] = int((merged.fillna("") != frame.fillna("")).any(axis="columns").sum())
     merged.loc[merged["genre"] == merged["minority_genre"], "minority_genre"] = None
-    changed["merged by letter case"] = int((merged.fillna("") != frame.fillna("")).any(axis="columns").sum())
     frame = merged.where(merged.notna(), None).reset_index()
     return LabelFile(frame, n_lines, rejections, {name: count for name, count in sorted(changed.items()) if count})
 
 
 def common_spellings(genres: Iterable[str]) -> dict[str, str]:
-    """Return for each spelling of a genre the most frequent one that differs at most in letter case.
+    """Return the most frequent spelling of each genre, among those that differ in letter case.
 
-    Of equally frequent ones it is the first in alphabetical order.
+    Of equally frequent spellings, the first in alphabetical order is used.
     """
     counts = Counter(genres)
     best: dict[str, str] = {}

@@ -31,11 +31,11 @@ class LabelsSettings(Settings):
     masd: str | None = option(None, "MSD Allmusic Style Dataset (msd-MASD-styleAssignment.cls)", metavar="FILE")
     source: tuple[str, ...] = option(
         (),
-        "name and file of a further label set, in the same format; repeatable",
+        "name and file of a further label set, in the same format, plain or compressed; repeatable",
         metavar="NAME=FILE",
         check=Check(
             lambda text: all(text.partition("=")) and NAME.accepts(text.partition("=")[0]),
-            f"NAME=FILE; NAME: {NAME.allowed}",
+            f"NAME=FILE, where NAME is {NAME.allowed}",
         ),
         repeat=True,
     )

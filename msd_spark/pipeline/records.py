@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from msd_spark.core.command_line import words_of
+from msd_spark.core.filesystems import local_path
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.pipeline.settings import Plan
 from msd_spark.pipeline.stages import Stage
@@ -57,7 +58,8 @@ def current_record(stage: Stage, command: list[str], plan: Plan, warehouse: Ware
 
 def _path_in(word: str) -> Path:
     """Return the path in ``FILE`` or ``NAME=FILE``."""
-    return Path(word.partition("=")[2] or word)
+    location = word.partition("=")[2] or word
+    return Path(local_path(location)) if location.startswith("file:/") else Path(location)
 
 
 def digests(warehouse: Warehouse, places: Iterable[str]) -> dict[str, str]:

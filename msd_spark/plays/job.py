@@ -105,6 +105,8 @@ def make_plays(session: SparkSession, settings: PlaysSettings, inputs: Inputs) -
             "triplets of mismatched songs": int(mismatched["triplets"].sum()),
         }
         check_lines(facts)
+        if not facts["lines"]:
+            raise UserError(f"{settings.triplets} is empty; fetch it again by msd-spark fetch listens")
         if facts["lines"] == facts["rejected"]:
             raise none_accepted("triplet", *examples(read_rejected(session, with_rejected(inputs, lines))))
         if accepted.empty:

@@ -13,7 +13,9 @@ from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WARE
 class PlaysSettings(Settings):
     """Settings of plays; each field with a help text is an option of ``msd-spark plays``."""
 
-    triplets: str | None = option(None, "train_triplets.txt, plain or as a .zip or .gz file", metavar="FILE")
+    triplets: str | None = option(
+        None, "train_triplets.txt or a CSV file; plain, .zip, .gz, .bz2 or .xz", metavar="FILE"
+    )
     mismatches: str | None = option(None, "sid_mismatches.txt: tracks matched to a wrong song", metavar="FILE")
     keep_mismatches: bool = option(False, "keep the plays of songs whose tracks are all mismatched")
     tracks: str | None = option(

@@ -11,6 +11,7 @@ from tabulate import tabulate
 
 from msd_spark.catalogue.names import display_name
 from msd_spark.core.errors import UserError
+from msd_spark.core.filesystems import is_local, local_path
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.scoring.settings import TABLE, ScoreSettings
 from msd_spark.scoring.trained_run import TrainedRun, usable_run
@@ -82,8 +83,8 @@ def songs_table(songs: Sequence[dict[str, Any]]) -> str:
 
 def write_output(rows: pa.Table, location: str) -> None:
     """Write rows of embeddings to a Parquet file, local or remote."""
-    folder, slash, name = location.rpartition("/")
-    target = Warehouse(folder if slash else ".")
+    folder, slash, name = (local_path(location) if is_local(location) else location).rpartition("/")
+    target = Warehouse((folder or "/") if slash else ".")
     try:
         target.filesystem.create_dir(target.root, recursive=True)
         pq.write_table(rows, target.path(name), filesystem=target.filesystem, **file_options(rows))

@@ -46,8 +46,8 @@ def describe(file: str | IO[bytes]) -> tuple[int, bool] | None:
     """
     try:
         with h5py.File(file, "r") as opened:
-            rows = open_dataset(opened.id, f"{METADATA}/{SONGS}").shape[0]
-            return int(rows), all(is_there(opened.id, array.path) for array in ARRAYS)
+            shape = tuple(open_dataset(opened.id, f"{METADATA}/{SONGS}").shape or ())
+            return (int(shape[0]), all(is_there(opened.id, array.path) for array in ARRAYS)) if shape else None
     except (SongFileError, *LIBRARY_ERRORS):
         return None
 
@@ -94,6 +94,8 @@ def _read_rows(file: h5py.File, first: int, last: int) -> list[Song | SongFileEr
     following: dict[str, np.ndarray | None] = {}
     for table in TABLES:
         dataset = open_dataset(file.id, table.path)
+        if len(dataset.shape or ()) != 1 or (last + 1 - first) * dataset.get_type().get_size() > MAX_BYTES:
+            raise SongFileError("wrong_layout", f"{table.path} has shape {dataset.shape}, or rows of implausible size")
         check_dataset(dataset, table.path, first, last + 1)
         rows = h5py.Dataset(dataset)[first : last + 1].astype(table.columns, copy=False)
         if len(rows) < last - first:
@@ -109,7 +111,9 @@ def _read_rows(file: h5py.File, first: int, last: int) -> list[Song | SongFileEr
     if size > MAX_BYTES and last - first > 1:
         raise _TooLargeError
     if size > MAX_BYTES:
-        raise SongFileError("implausible_size", f"the arrays of the song have {size} bytes")
+        raise SongFileError(
+            "implausible_size", f"the arrays of the song have {size:,} bytes, the limit is {MAX_BYTES:,}"
+        )
     empty = {array.name: [as_column(np.empty(0, array.dtype), array.name)] * (last - first) for array in ARRAYS}
     arrays = empty | {part.array.name: part.rows() for part in parts}
     songs: list[Song | SongFileError] = []
@@ -136,7 +140,7 @@ def _song(tables: dict[str, np.ndarray], arrays: dict[str, list[np.ndarray]], nu
 
 
 class _Part(NamedTuple):
-    """The rows of an array that consecutive songs have; song i has those from `bounds[i]` to before `bounds[i + 1]`."""
+    """Rows of an array for consecutive songs; song i has rows ``bounds[i]:bounds[i + 1]``."""
 
     array: Array
     dataset: h5d.DatasetID
@@ -144,9 +148,9 @@ class _Part(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes of the rows."""
-        n_rows = int(self.bounds[-1] - self.bounds[0])
-        return n_rows * math.prod(self.array.row_shape) * np.dtype(self.array.dtype).itemsize
+        """Size of the rows in bytes, in the file or in memory, whichever is larger."""
+        n_items = int(self.bounds[-1] - self.bounds[0]) * math.prod(self.array.row_shape)
+        return n_items * max(np.dtype(self.array.dtype).itemsize, self.dataset.get_type().get_size())
 
     def rows(self) -> list[np.ndarray]:
         """Read the rows of each song, as columns of ``songs/``."""
@@ -157,7 +161,7 @@ class _Part(NamedTuple):
 
 
 def _part(file: h5py.File, array: Array, starts: np.ndarray, after: np.ndarray | None) -> _Part | None:
-    """Return the part of an array that begins at `starts`; None if the file has no such array."""
+    """Return the rows of an array for consecutive songs; None if the file lacks the array."""
     if not is_there(file.id, array.path):
         return None
     dataset = open_dataset(file.id, array.path)

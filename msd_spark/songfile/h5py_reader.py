@@ -102,7 +102,7 @@ def _check_length(image: bytes) -> None:
 
 
 def is_there(file: h5f.FileID, path: str) -> bool:
-    """Return whether a file has an object in a group, without following a link that leads there."""
+    """Return whether a file has the object ``group/name``; links are not followed."""
     group, _, name = path.encode().partition(b"/")
     if not file.links.exists(group) or file.links.get_info(group).type != h5l.TYPE_HARD:
         return False
@@ -111,7 +111,7 @@ def is_there(file: h5f.FileID, path: str) -> bool:
 
 
 def open_dataset(file: h5f.FileID, path: str) -> h5d.DatasetID:
-    """Open a dataset of a file, given as ``group/name``; a `SongFileError` if a link leads to it."""
+    """Open the dataset ``group/name`` of a file; a `SongFileError` if either is a link."""
     group, _, name = path.encode().partition(b"/")
     with as_song_error("missing_data", path):
         holder = h5g.open(file, group)

@@ -1,1 +1,1 @@
-"""Awkward names, locations and inputs, as users have them: each is read, refused in one line, or counted."""
+"""Tests of awkward names, locations and inputs: accepted, refused in one line, or counted."""

@@ -1,4 +1,4 @@
-"""Aggregate files that lead elsewhere or declare far more than they hold."""
+"""Aggregate files with links to other files, or with implausible declared sizes."""
 
 from __future__ import annotations
 
@@ -104,6 +104,34 @@ def test_no_song_has_the_contents_of_another_file(aggregate: Path, change: Calla
         assert isinstance(song, SongFileError)
         assert song.reason in ("wrong_layout", "missing_data")
         assert SECRET.decode() not in song.detail
+
+
+def long_texts(file: h5py.File) -> None:
+    rows = len(file["metadata/similar_artists"])
+    del file["metadata/similar_artists"]
+    file.create_dataset("metadata/similar_artists", (rows,), "S4000000")
+
+
+def wide_table(file: h5py.File) -> None:
+    dtype = file["analysis/songs"].dtype
+    del file["analysis/songs"]
+    file.create_dataset("analysis/songs", (N_SONGS, 10_000_000), dtype, chunks=(1, 1000))
+
+
+def scalar_table(file: h5py.File) -> None:
+    del file["metadata/songs"]
+    file["metadata/songs"] = 1
+
+
+@pytest.mark.parametrize("change", [long_texts, wide_table, scalar_table])
+def test_songs_of_implausible_types_and_shapes_are_rejected(
+    aggregate: Path, change: Callable[[h5py.File], None]
+) -> None:
+    with h5py.File(aggregate, "r+") as file:
+        change(file)
+    assert all(isinstance(song, SongFileError) for song in read(aggregate))
+    description = describe(str(aggregate))
+    assert description == (None if change is scalar_table else (N_SONGS, True))
 
 
 @pytest.mark.parametrize("change", [external("metadata", "metadata"), external("metadata/songs", "metadata/songs")])

@@ -49,14 +49,28 @@ def test_a_file_address_is_a_path(prefix: str, tmp_path: Path, monkeypatch: pyte
     assert [path.name for path in tmp_path.iterdir()] == ["w"]
 
 
+@pytest.mark.parametrize("location", ["", "file:", "file://", "file:///", "file://warehouse", "file:w", "file:////"])
+def test_an_address_without_a_path_is_refused(location: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="has no path; write /PATH or file:///PATH"):
+        Warehouse(location)
+    assert not list(tmp_path.iterdir())
+
+
+def test_localhost_is_this_machine() -> None:
+    assert open_location("file://localhost/a")[1] == "/a"
+
+
 @pytest.mark.parametrize("scheme", ["s3a", "s3n"])
 def test_other_names_of_s3_are_corrected(scheme: str) -> None:
-    with pytest.raises(UserError, match=f"{scheme}://bucket/w cannot be opened; use s3://bucket/w"):
+    with pytest.raises(
+        UserError, match=f"{scheme}://bucket/w cannot be opened: {scheme} is a name of Hadoop's; use s3://bucket/w"
+    ):
         open_location(f"{scheme}://bucket/w")
 
 
 @pytest.mark.parametrize("name", ["a [1]", "a{1}", "a*", "a?1", "[ab]", "%41"])
-def test_marks_of_patterns_are_parts_of_a_path(name: str, tmp_path: Path) -> None:
+def test_glob_characters_in_a_warehouse_path_are_literal(name: str, tmp_path: Path) -> None:
     if name in ("a?1", "%41"):
         with pytest.raises(UserError, match="choose another folder"):
             Warehouse(str(tmp_path / name))

@@ -37,7 +37,9 @@ def test_a_model_with_a_lambda_layer_is_refused_in_one_line(tmp_path: Path, caps
     write_untrained_run(warehouse)
     write_songs(warehouse, [range(2)], 2)
     warehouse.write_file(keras_file_with_code(tmp_path), *run_file(warehouse, "tiny", MODEL))
-    message = "models/tiny/model.keras has a Lambda layer: code in a file, which is never run; train another model"
+    message = (
+        "models/tiny/model.keras has a Lambda layer, whose code is never run; run msd-spark train with another model"
+    )
     with pytest.raises(SystemExit, match=r"^2$"):
         main(["score", "--warehouse", warehouse.root, "--run", "tiny"])
     assert capsys.readouterr().err.startswith(f"score: {message}")

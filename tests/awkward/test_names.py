@@ -1,4 +1,4 @@
-"""A name of a run, a dataset or another folder is one component of a path, wherever it comes from."""
+"""Names of runs, datasets and other folders are single path components."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from msd_spark.core.command_line import main, parse
 from msd_spark.core.errors import UserError
-from msd_spark.core.options import NAME, Declared, OptionError, declared_options
+from msd_spark.core.options import NAME, PREFIX, Declared, OptionError, declared_options
 from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
 
@@ -31,15 +31,23 @@ def test_every_verb_with_a_name_is_tested() -> None:
 
 
 @pytest.mark.parametrize(("verb", "declared"), NAMED, ids=lambda item: getattr(item, "name", item))
-def test_a_path_is_no_name(verb: str, declared: Declared) -> None:
-    for path in PATHS:
-        with pytest.raises(OptionError, match=f"--{declared.name} is "):
-            parse(VERBS[verb].settings_class(), [*POSITIONAL.get(verb, ()), f"--{declared.name}={path}"], VERBS[verb])
+def test_paths_are_refused_as_names(verb: str, declared: Declared) -> None:
+    assert declared.option.check in (NAME, PREFIX)
+    words = [*POSITIONAL.get(verb, ()), f"--{declared.name}=../models/demo"]
+    with pytest.raises(OptionError, match=rf"--{declared.name} is '\.\./models/demo'; allowed: letters"):
+        parse(VERBS[verb].settings_class(), words, VERBS[verb])
 
 
 @pytest.mark.parametrize("name", ["demo", "cnn-20261129-201500", "2019", "Bjørk 2", "a_b.c-d"])
-def test_a_name_is_a_name(name: str) -> None:
+def test_valid_names_are_accepted(name: str) -> None:
     assert NAME.accepts(name)
+    assert PREFIX.accepts(name)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_paths_are_no_names(path: str) -> None:
+    assert not NAME.accepts(path)
+    assert not PREFIX.accepts(path)
 
 
 @pytest.mark.parametrize("name", ["../x=genres.cls", "=genres.cls", "a/b=genres.cls", ".=genres.cls"])
@@ -49,7 +57,7 @@ def test_a_path_is_no_name_of_a_label_set(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["../songs", "a/b", "", ".", "..", "a\0b"])
-def test_the_warehouse_has_no_other_path_than_below_it(name: str, tmp_path: Path) -> None:
+def test_warehouse_paths_stay_below_its_root(name: str, tmp_path: Path) -> None:
     warehouse = Warehouse(str(tmp_path / "w"))
     for act in (warehouse.path, warehouse.remove, warehouse.is_complete, warehouse.address):
         with pytest.raises(UserError, match="is not a name of a file or folder"):

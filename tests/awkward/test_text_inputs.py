@@ -60,7 +60,7 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {
 @pytest.fixture
 def awkward() -> Path:
     if not AWKWARD.is_dir():
-        pytest.skip("the awkward inputs are not at hand")
+        pytest.skip("no folder shared/awkward-inputs")
     return AWKWARD
 
 
@@ -110,18 +110,35 @@ def test_packed_labels_are_the_same(pack: Callable[[bytes], bytes], tmp_path: Pa
 
 
 def test_genres_are_decoded_unquoted_and_merged_by_a_rule_and_counted(tmp_path: Path) -> None:
-    content = labels('"Rock"', "rock", "Rock", "ROCK\tPop", "Rock\trock").encode() + (
-        f"{track(6)}\tRégional\n".encode("latin-1")
+    content = labels('"Rock"', "rock", "Rock", "ROCK\tPop", "Rock\trock", "Rock\tRock", 'Rock 7" mix').encode() + (
+        f"{track(8)}\tRégional\n".encode("latin-1")
     )
     read = read_label_file(label_file(tmp_path / "genres.cls", content))
-    assert read.labels["genre"].tolist() == ["Rock"] * 5 + ["Régional"]
-    assert read.labels["minority_genre"].tolist() == [None, None, None, "Pop", None, None]
-    assert read.changed == {"decoded as Latin-1": 1, "in quotes": 1, "merged by letter case": 3}
+    assert read.labels["genre"].tolist() == ["Rock"] * 6 + ['Rock 7" mix', "Régional"]
+    assert read.labels["minority_genre"].tolist() == [None, None, None, "Pop", None, None, None, None]
+    assert read.changed == {"decoded as Latin-1": 1, "with quotes removed": 1, "respelled in another letter case": 3}
     summary = Summary("labels")
     options = LabelsSettings(source=(f"own={tmp_path / 'genres.cls'}",), min_examples=1, warehouse=str(tmp_path / "w"))
     make_labels(options, summary)
-    assert summary.facts["labels of own merged by letter case"] == 3
+    assert summary.facts["labels of own respelled in another letter case"] == 3
     assert summary.facts["labels of own decoded as Latin-1"] == 1
+
+
+def test_an_encrypted_zip_is_refused_in_one_line(tmp_path: Path) -> None:
+    content = bytearray(zipped(b"text"))
+    for header in (b"PK\x03\x04", b"PK\x01\x02"):
+        at = content.index(header) + (6 if header[2] == 3 else 8)
+        content[at] |= 1
+    (tmp_path / "labels.zip").write_bytes(content)
+    with pytest.raises(UserError, match=r"labels\.zip is encrypted; unpack it"):
+        read_label_file(str(tmp_path / "labels.zip"))
+
+
+def test_a_line_of_any_length_takes_little_memory(tmp_path: Path) -> None:
+    (tmp_path / "zeros.xz").write_bytes(lzma.compress(bytes(50 << 20) + b"\nend\n", preset=0))
+    long, end = read_lines(str(tmp_path / "zeros.xz"))
+    assert len(long.text) <= 6 << 20
+    assert end.text == "end"
 
 
 def test_the_most_frequent_spelling_is_kept() -> None:
@@ -147,7 +164,7 @@ def test_labels_that_are_all_rejected_replace_nothing(tmp_path: Path) -> None:
     )
     make_labels(options, Summary("labels"))
     label_file(tmp_path / "genres", b"TR1\tRock\nTR2\tPop\n" + f"{track(1)}\n".encode())
-    reason = r"no label can be used: 2 of 3 rejected as bad_track_id, such as .*/genres line 1: 'TR1'; nothing was"
+    reason = r"no label can be used: 2 of 3 rejected as bad_track_id, such as .*/genres line 1: 'TR1'; the table is"
     with pytest.raises(UserError, match=reason):
         make_labels(options, Summary("labels"))
     assert Warehouse(options.warehouse).read_table(["genre"], "labels")["genre"].to_pylist() == ["Rock"]

@@ -109,7 +109,7 @@ def test_json_that_cannot_be_written_leaves_nothing(warehouse: Warehouse) -> Non
 
 @pytest.mark.parametrize("name", ["a#b", "a?b"])
 def test_a_folder_that_petastorm_cannot_read_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match="which cannot be read back"):
+    with pytest.raises(UserError, match="which Petastorm or Delta misreads"):
         Warehouse(str(tmp_path / name))
 
 

@@ -202,8 +202,11 @@ def test_mixed_sources_keep_each_track_once(ingest: Ingest, packed: Path, loose:
 
 def test_a_summary_file_is_refused_or_read_as_rows(ingest: Ingest, packed: Path, loose: Path, tmp_path: Path) -> None:
     refused, taken = tmp_path / "refused", tmp_path / "taken"
-    ingest(refused, packed / "summary")
-    assert sums(refused) == (2, 0, 2, 0)
+    with pytest.raises(UserError, match="no song can be used: 2 of 2 rejected as summary_file"):
+        ingest(refused, packed / "summary")
+    ingest(refused, packed / "summary", packed / "songs" / "A")
+    n_songs = sums(refused)[1]
+    assert sums(refused) == (n_songs + 2, n_songs, 2, 0)
     assert {row["reason"] for row in rejected(refused)} == {"summary_file"}
     ingest(taken, packed / "summary", summaries="rows")
     assert sums(taken) == (N_SONGS, N_SONGS, 0, 0)

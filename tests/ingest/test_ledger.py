@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from msd_spark.core.delta import LOG, UNITS, DataFile, DeltaFolder, Destination
+from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import LEDGER
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest import job, ledger
@@ -299,16 +299,22 @@ def test_a_kept_unit_whose_files_are_gone_is_read_again(tmp_path: Path) -> None:
     assert list(read_pending(warehouse)) == ["unit"]
 
 
-def test_without_any_song_the_table_has_its_columns(tmp_path: Path) -> None:
+def test_an_ingest_without_any_song_changes_no_table(tmp_path: Path) -> None:
     (tmp_path / "songs").mkdir()
     (tmp_path / "songs" / "x.h5").write_bytes(b"no song")
-    ingest(tmp_path / "w", tmp_path / "songs")
-    assert rows(tmp_path / "w", "songs") == []
-    assert "segments_timbre" in pq.read_schema(next((tmp_path / "w" / "songs").glob("*.parquet"))).names
+    with pytest.raises(UserError, match=r"no song can be used: 1 of 1 rejected as not_hdf5, such as .*/x\.h5: "):
+        ingest(tmp_path / "w", tmp_path / "songs")
+    warehouse = Warehouse(str(tmp_path / "w"))
+    assert not any(warehouse.is_complete(table) for table in ("songs", "ledger"))
     write_songs(tmp_path / "songs", [1])
     ingest(tmp_path / "w", tmp_path / "songs")
     assert [song["track_id"] for song in rows(tmp_path / "w", "songs")] == [track(1)]
     assert_nothing_is_left_over(tmp_path / "w")
+    for path in (tmp_path / "songs").rglob("TR*.h5"):
+        path.write_bytes(b"no song any more")
+    with pytest.raises(UserError, match="2 of 2 rejected as not_hdf5"):
+        ingest(tmp_path / "w", tmp_path / "songs")
+    assert [song["track_id"] for song in rows(tmp_path / "w", "songs")] == [track(1)]
 
 
 def test_the_history_of_songs_names_units_fingerprint_and_revision(tmp_path: Path) -> None:

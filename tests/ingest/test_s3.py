@@ -22,7 +22,7 @@ from tests.support.tables import assert_same_songs, rejected, songs, sums
 from tests.support.without_spark import ingest as ingest_here
 
 N_SONGS = 150
-N_KEYS = 2_001  # tiny ones in one folder, which is listed in pages of 1,000 keys; every tenth one is that of a song
+N_KEYS = 2_001  # tiny keys in one folder, listed in pages of 1,000; every tenth is named like a song file
 
 
 @pytest.fixture(scope="module")

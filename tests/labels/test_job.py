@@ -109,7 +109,7 @@ def test_every_line_becomes_a_label_or_a_rejection(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["--source", "2019=a.cls"], "--source 2019=… names the label set computed from the others; rename it"),
-        (["--source", "moods"], f"--source is 'moods'; allowed: NAME=FILE; NAME: {NAME.allowed}"),
+        (["--source", "moods"], f"--source is 'moods'; allowed: NAME=FILE, where NAME is {NAME.allowed}"),
         (
             ["--source", "cd1=b.cls", "--cd1", "a.cls"],
             "two files for label set cd1; name one file, or rename a --source",

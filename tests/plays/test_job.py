@@ -168,7 +168,7 @@ def test_bad_inputs_are_refused_and_leave_the_tables_alone(spark: SparkSession, 
     (tmp_path / "empty.txt").touch()
     changes: tuple[tuple[dict[str, Any], str], ...] = (
         ({"triplets": str(tmp_path / "none.txt")}, r"^no file .*none\.txt"),
-        ({"triplets": str(tmp_path / "strange.zip")}, r"strange\.zip is damaged: not compressed"),
+        ({"triplets": str(tmp_path / "strange.zip")}, r"strange\.zip is damaged: its content is not compressed"),
         ({"triplets": str(tmp_path / "unknown.txt")}, r"no triplet of .* without a track 1.*; check --tracks"),
         ({"triplets": str(tmp_path / "empty.txt")}, r"empty\.txt is empty; fetch it again"),
         ({"tracks": str(tmp_path / "strange.txt")}, r"no line of .*strange\.txt names a song and a track"),

@@ -40,7 +40,9 @@ def test_a_warehouse_in_s3_is_scored_and_grows(spark: SparkSession, store: Objec
     write_songs(local, [range(8)], 4)
     store.create(BUCKET)
     store.put_folder(BUCKET, Path(local.root), "w")
-    server = store.environment() | {"PYTHONPATH": str(REPOSITORY)}
+    # One core, because each worker imports TensorFlow.
+    one_core = {"PYSPARK_SUBMIT_ARGS": "--master local[1] pyspark-shell"}
+    server = store.environment() | one_core | {"PYTHONPATH": str(REPOSITORY)}
     summary = scored(server)
     assert "scored now 8" in summary
     write_songs(local, [range(8, 12)], 4, append=True)

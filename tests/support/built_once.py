@@ -11,7 +11,7 @@ import pytest
 
 
 def built_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
-    """Return a folder with what `build` writes into it; under pytest-xdist it is built once, for all processes."""
+    """Return a folder written by `build`, once for all processes of pytest-xdist."""
     root = factory.getbasetemp().parent if "PYTEST_XDIST_WORKER" in os.environ else factory.getbasetemp()
     folder, unfinished = root / name, root / f"{name}-unfinished"
     with (root / f"{name}.lock").open("w") as lock:

@@ -1,7 +1,8 @@
 """Python processes forked from one that has imported TensorFlow: the import takes 7 seconds of processor time.
 
 Such a process has its own words, folder, environment, files and random state, like any other. All of them share
-one hash seed. A fork is killed with its client; a test that needs the process number of a rank does without `forked`.
+one hash seed. A fork ends when its client is killed. A test that needs the process id of a rank must start it
+without `forked`.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def start() -> str:
 
 
 def python(folder: str) -> str:
-    """Return the words that start a process forked from a server, given its folder, instead of a new Python."""
+    """Return the command that starts a process forked from the server in `folder`."""
     return shlex.join([sys.executable, "-IS", str(Path(__file__).with_name("fork_client.py")), f"{folder}/socket"])
 
 
@@ -164,7 +165,7 @@ def send(client: socket.socket, number: int) -> None:
 
 
 def run(words: list[str], folder: str, environ: Mapping[str, str], before: Mapping[str, str]) -> None:
-    """Run a script, or the code of a test process, here; the imports of this process had the environment `before`."""
+    """Run a script or a pytest-xdist process here; `before` is the environment of the imports."""
     for name in before.keys() | environ.keys():
         if name.startswith(READ_BY_IMPORTS) and environ.get(name) not in (before.get(name), os.environ.get(name)):
             sys.exit(f"{name} is {environ.get(name)}, but a fork has {before.get(name)}; start it without forked()")

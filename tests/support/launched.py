@@ -46,7 +46,7 @@ class Launched(Running):
         super().__init__(*words, log=log, folder=REPOSITORY, environment=environment(**(others or {})))
 
     def ranks(self) -> dict[int, psutil.Process]:
-        """Return the training processes by rank; for a fork, its client, with which it ends."""
+        """Return the process of each rank; for a fork, its client: killing it ends the fork."""
         processes = {}
         for process in self.processes():
             with contextlib.suppress(psutil.Error, StopIteration):

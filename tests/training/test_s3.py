@@ -21,8 +21,8 @@ def test_a_killed_run_on_s3_is_resumed(store: ObjectStore, tmp_path: Path) -> No
     write_tiny_dataset(tmp_path / "w", {"train": [8, 6], "validation": [5], "test": [4]})
     store.create(BUCKET)
     store.put_folder(BUCKET, tmp_path / "w", "w")
-    server = store.environment() | forked()
-    command = ("python", SCRIPT, "--warehouse", f"s3://{BUCKET}/w", "--dataset", "tiny", "--run", "r")
+    server = store.environment()
+    command = (SCRIPT, "--warehouse", f"s3://{BUCKET}/w", "--dataset", "tiny", "--run", "r")
     options = ("--epochs", "2", "--batch", "2", "--checkpoint-steps", "2", "--keep-checkpoints")
     last = "w/models/r/_unfinished/checkpoints/last.npz"
     with launched(*command, *options, log=tmp_path / "killed", others=server) as training:
@@ -33,7 +33,7 @@ def test_a_killed_run_on_s3_is_resumed(store: ObjectStore, tmp_path: Path) -> No
     reached, _ = from_bytes(found[last])
     assert "w/models/r/metadata.json" not in found
 
-    with launched(*command, *options, "--resume", log=tmp_path / "resumed", others=server) as training:
+    with launched(*command, *options, "--resume", log=tmp_path / "resumed", others=server | forked()) as training:
         training.succeed()
         assert f"r: resumed after {reached.place}" in training.said()
     run = store.contents(BUCKET, "w/models/r/")

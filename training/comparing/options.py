@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from msd_spark.core.options import NAME, Check, Settings, at_least, nested, option
+from msd_spark.core.options import NAME, PREFIX, Check, Settings, at_least, nested, option
 from msd_spark.core.schemas import SPLITS
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 from training.loop.options import TrainOptions
@@ -45,7 +45,7 @@ class CompareOptions(Settings):
         "comparison",
         "write comparisons/NAME and the runs models/NAME-MODEL-INPUTS-SEED",
         metavar="NAME",
-        check=NAME,
+        check=PREFIX,
     )
     models: str = option(
         "all", f"models to compare: all, or a list of {','.join(MODELS)}", metavar="LIST", check=_list_of(MODELS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import NAME, OptionError, Settings, at_least, nested, option
+from msd_spark.core.options import PREFIX, OptionError, Settings, at_least, nested, option
 from training.data.targets import TARGETS
 from training.evaluation.deciding import LESS_IS_BETTER, LOSS
 from training.loop.options import TrainOptions
@@ -15,7 +15,9 @@ from training.searching.space import SearchSpace
 class SearchOptions(Settings):
     """Options of ``msd-spark search``; those of every training are `training`."""
 
-    name: str | None = option(None, "write searches/NAME; the model and inputs by default", metavar="NAME", check=NAME)
+    name: str | None = option(
+        None, "write searches/NAME; the model and inputs by default", metavar="NAME", check=PREFIX
+    )
     trials: int = option(20, "total number of trials, including those of earlier calls", check=at_least(1))
     timeout: float | None = option(
         None, "start no new trial after this many seconds", metavar="SECONDS", check=at_least(0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +54,7 @@ def layers_of(model: bytes) -> list[Layer]:
     try:
         with zipfile.ZipFile(io.BytesIO(model)) as archive:
             configs = json.loads(archive.read("config.json"))["config"]["layers"]
-    except (zipfile.BadZipFile, KeyError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"not a Keras model: {error}") from None
     feeds: dict[str, tuple[str, ...]] = {}
     drawn = []
