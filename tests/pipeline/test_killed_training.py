@@ -10,7 +10,6 @@ import pytest
 
 from msd_spark.core.runs import HISTORY, run_file
 from msd_spark.core.warehouse import Warehouse
-from tests.support.fork_server import forked
 from tests.support.launched import Launched, checkpoint, launched
 from tests.support.tiny_dataset import write_tiny_dataset
 
@@ -32,7 +31,7 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
     write_tiny_dataset(warehouse, {"train": [9, 8, 8, 7], "validation": [6, 3], "test": [5, 4]})
     options = {"model": "dense", "epochs": str(EPOCHS), "batch": "2", "baselines": "none", "patience": str(EPOCHS)}
     words = ["msd-spark", "pipeline", "--data", str(data), "--warehouse", str(warehouse)]
-    words += ["--run", "killed", "--only", "train", "--set", "dataset.name=tiny"]
+    words += ["--run", "killed", "--only", "train", "--ranks", "1", "--set", "dataset.name=tiny"]
     words += [word for name, value in options.items() for word in ("--set", f"train.{name}={value}")]
     last = warehouse / "models" / "killed" / "_unfinished" / "checkpoints" / "last.npz"
 
@@ -48,7 +47,7 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
     assert reached is not None
     assert 1 <= reached.epoch < EPOCHS
 
-    with launched(*words, log=tmp_path / "second", others=forked()) as pipeline:
+    with launched(*words, log=tmp_path / "second") as pipeline:
         pipeline.succeed()
         said = pipeline.said()
     assert "stage 1 of 1: train: the last run did not finish" in said
