@@ -56,7 +56,9 @@ class DataFolder:
     @classmethod
     def find(cls, folder: str | Path) -> DataFolder:
         """Find the sources in a data folder; a missing folder has none."""
-        folder = Path(re.sub("^file:(//(?=/))?", "", str(folder)))
+        from msd_spark.core.filesystems import local_path  # --help imports this module, and needs no pyarrow
+
+        folder = Path(local_path(str(folder)))
         lyrics, plays = folder / "musixmatch", folder / "tasteprofile"
         return cls(
             folder,

@@ -108,9 +108,9 @@ def _read_rows(file: h5py.File, first: int, last: int) -> list[Song | SongFileEr
         if (part := _part(file, array, tables[array.group][array.index_column], following[array.group]))
     ]
     size = sum(part.size for part in parts)
-    if size > MAX_BYTES and last - first > 1:
-        raise _TooLargeError
     if size > MAX_BYTES:
+        if last - first > 1:
+            raise _TooLargeError
         raise SongFileError(
             "implausible_size", f"the arrays of the song have {size:,} bytes, the limit is {MAX_BYTES:,}"
         )

@@ -13,8 +13,8 @@ from msd_spark.core.filesystems import open_location
 from msd_spark.core.options import Declared, OptionError, declared_options
 from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
+from tests.awkward import POSITIONAL
 
-POSITIONAL = {"similar": ["TRAAAAA128F0000000"], "lineage": ["TRAAAAA128F0000000"]}
 PLACES = [
     (verb, declared)
     for verb in VERBS

@@ -11,9 +11,9 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.options import NAME, PREFIX, Declared, OptionError, declared_options
 from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
+from tests.awkward import POSITIONAL
 
 PATHS = ("../models/demo", "../songs", "a/b", "/etc", ".", "..", "", "_unfinished", ".hidden", "-", "a\0b", "é" * 51)
-POSITIONAL = {"similar": ["TRAAAAA128F0000000"], "lineage": ["TRAAAAA128F0000000"]}
 NAMES = {"run", "genre-run", "dataset", "name", "label-set", "cold"}
 NAMED = [
     (verb, declared)
