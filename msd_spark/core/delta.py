@@ -18,7 +18,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -334,12 +334,21 @@ class Destination:
             yield file
             file.size = sink.tell()
 
-    def write(self, number: int | str, rows: pa.Table, partition: str | None = None, **options: Any) -> DataFile:
+    def write(
+        self,
+        number: int | str,
+        rows: pa.Table,
+        partition: str | None = None,
+        turn: AbstractContextManager[Any] | None = None,
+        **options: Any,
+    ) -> DataFile:
         """Write rows to a new file; `options` are those of `pyarrow.parquet.write_table`.
 
-        A file of a partition is in the folder of that name.
+        A file of a partition is in the folder of that name. `turn` is entered while the rows are encoded, and left
+        before a store receives them.
         """
-        with self.create(number, f"{partition}/" if partition else "") as file:
+        with ExitStack() as upload, turn or nullcontext():
+            file = upload.enter_context(self.create(number, f"{partition}/" if partition else ""))
             pq.write_table(rows, file.sink, **{"compression": "zstd", **options})
         return DataFile(file.name, file.size, rows.num_rows, partition)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -99,10 +100,16 @@ def _dense(lists: pa.ListArray, width: int) -> np.ndarray:
     return vectors
 
 
-def write_file(destination: Destination, examples: pa.Table, split: str, number: int) -> DataFile:
-    """Write examples to a file of one row group."""
+def write_file(
+    destination: Destination,
+    examples: pa.Table,
+    split: str,
+    number: int,
+    turn: AbstractContextManager[Any] | None = None,
+) -> DataFile:
+    """Write examples to a file of one row group; `turn` is that of `Destination.write`."""
     options = one_row_group(examples, compression=COMPRESSION, dictionary=DICTIONARY_COLUMNS)
-    return destination.write(number, examples, split, **options)
+    return destination.write(number, examples, split, turn, **options)
 
 
 def feature_moments(examples: pa.Table, geometry: Geometry) -> dict[str, Moments]:

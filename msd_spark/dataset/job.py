@@ -122,8 +122,9 @@ def write(
     rows, columns = target.form.geometry.segments_shape
     bundle, bundles = bundle_files(plan, 2 * rows * columns * np.dtype(np.float32).itemsize)
     write_plan(warehouse, planned_tables(plan, bundle, joined), target.plan)
+    tasks = reading_tasks(plan, bundle, paths, session.sparkContext.defaultParallelism)
     with progress(session, "dataset: examples"):
-        written = write_examples(session, reading_tasks(plan, bundle, paths), bundles, target)
+        written = write_examples(session, tasks, bundles, target)
     check_written(plan, written)
     return written
 

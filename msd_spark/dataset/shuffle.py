@@ -3,14 +3,16 @@
 A task reads row groups of ``songs/`` and computes the features of each example. Rows for the same bundle of files
 travel as one message of numpy arrays, so Spark moves a few large values. The receiving worker puts the rows in order
 and writes the files of the bundle; the other columns come from the plan, a Parquet file with one row group per bundle.
-Workers hold one bundle, or a few batches and, from a store, the compressed row groups that a task reads from a file.
+Workers hold one bundle, or a few batches and, from a store, a few compressed row groups.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -33,12 +35,20 @@ from msd_spark.io.folders import UNITS_AT_ONCE, in_order
 BUNDLE_BYTES = 64 << 20
 """Maximum bytes of the segments of a bundle, unless one file has more."""
 
-SONGS_PER_TASK = 512
+SONGS_PER_TASK = 512, 2048
+"""Minimum and maximum songs that a task reads: Spark pauses between tasks, and all cores should have some."""
+
+TASKS_PER_CORE = 3
+"""Tasks of each core, if they have few songs."""
+
 SONGS_PER_BATCH = 64
 """Songs per batch that a worker decodes."""
 
-ROW_GROUPS_AT_ONCE = 4
-"""Row groups of a file in a store that a worker fetches together, of 6 MB each."""
+ROW_GROUPS_AT_ONCE = 2
+"""Row groups of a file in a store that a worker fetches together, of 6 MB each, while it decodes the ones before."""
+
+_computing = threading.Lock()
+"""Held while a worker computes a file, not while it uploads the file: otherwise all would compute, then all upload."""
 
 BATCHES_AHEAD = 4
 """Batches of a file in a store that are decoded in advance."""
@@ -103,8 +113,8 @@ def bundle_files(plan: pd.DataFrame, row_bytes: int) -> tuple[np.ndarray, list[l
     return np.repeat(np.arange(len(bundles)), rows_of_bundle), bundles
 
 
-def reading_tasks(plan: pd.DataFrame, bundle: np.ndarray, paths: Sequence[str]) -> list[list[Reading]]:
-    """Return what each task reads: consecutive row groups with about `SONGS_PER_TASK` songs.
+def reading_tasks(plan: pd.DataFrame, bundle: np.ndarray, paths: Sequence[str], cores: int = 1) -> list[list[Reading]]:
+    """Return what each task reads: consecutive row groups, with a number of songs within `SONGS_PER_TASK`.
 
     `plan` has ``track_id``, ``source_file``, ``row_group`` and ``source_row`` of every example, `bundle` its bundle.
     `paths` are those of the source files.
@@ -115,10 +125,11 @@ def reading_tasks(plan: pd.DataFrame, bundle: np.ndarray, paths: Sequence[str]) 
     places, bundle, slots = places[order], bundle[order].astype(np.int32), slots[order].astype(np.int32)
     track_ids = plan["track_id"].to_numpy(object)[order]
     starts = np.flatnonzero(np.r_[True, (places[1:, :2] != places[:-1, :2]).any(axis=1)])
+    songs_per_task = int(np.clip(len(plan) // (TASKS_PER_CORE * cores), *SONGS_PER_TASK))
     tasks: list[list[Reading]] = []
-    n_songs = SONGS_PER_TASK
+    n_songs = songs_per_task
     for start, stop in zip(starts, [*starts[1:], len(places)], strict=True):
-        if n_songs >= SONGS_PER_TASK:
+        if n_songs >= songs_per_task:
             tasks.append([])
             n_songs = 0
         file, row_group, _ = places[start]
@@ -174,18 +185,28 @@ def _read_batches(
     warehouse: Warehouse, task: list[Reading], columns: list[str]
 ) -> Iterator[tuple[Reading, pa.RecordBatch, int]]:
     """Yield each batch of songs with its row group and its first row there."""
-    for path, of_file in groupby(task, attrgetter("path")):
-        readings = list(of_file)
-        with suppress(FileNotFoundError):
-            groups = RowGroups(warehouse.filesystem, path)
-            for first in range(0, len(readings), ROW_GROUPS_AT_ONCE):
-                part = readings[first : first + ROW_GROUPS_AT_ONCE]
-                file = groups.fetch(columns, [reading.row_group for reading in part])
-                for reading in part:
-                    start = 0
-                    for batch in file.iter_batches(SONGS_PER_BATCH, [reading.row_group], columns, use_threads=False):
-                        yield reading, batch, start
-                        start += batch.num_rows
+    files = (list(of_file) for _, of_file in groupby(task, attrgetter("path")))
+    parts = (
+        of_file[first : first + ROW_GROUPS_AT_ONCE]
+        for of_file in files
+        for first in range(0, len(of_file), ROW_GROUPS_AT_ONCE)
+    )
+    opened = lru_cache(1)(lambda path: RowGroups(warehouse.filesystem, path))
+
+    def fetch(part: list[Reading]) -> pq.ParquetFile | None:
+        try:
+            return opened(part[0].path).fetch(columns, [reading.row_group for reading in part])
+        except FileNotFoundError:
+            return None
+
+    for part, file in in_order(fetch, parts, 1):
+        for reading in part:
+            if file is None:
+                continue
+            start = 0
+            for batch in file.iter_batches(SONGS_PER_BATCH, [reading.row_group], columns, use_threads=False):
+                yield reading, batch, start
+                start += batch.num_rows
 
 
 def _messages(
@@ -221,11 +242,17 @@ def write_bundle(
         "n_segments": np.zeros(n_rows, np.int32),
     }
     received = np.zeros(n_rows, np.int32)
-    for _, (slots, rows_of_bundle) in messages:
-        received[slots] += 1
-        for name, values in rows_of_bundle.items():
-            segments[name][slots] = values
-    plan = RowGroups(warehouse.filesystem, target.plan).fetch(None, [number]).read_row_group(number)
+
+    def read_plan() -> pa.Table:
+        return RowGroups(warehouse.filesystem, target.plan).fetch(None, [number]).read_row_group(number)
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read_plan)
+        for _, (slots, rows_of_bundle) in messages:
+            received[slots] += 1
+            for name, values in rows_of_bundle.items():
+                segments[name][slots] = values
+        plan = reading.result()
 
     def write(file: File) -> dict[str, Any]:
         rows = slice(file.start, file.stop)
@@ -233,11 +260,12 @@ def write_bundle(
         outcome: dict[str, Any] = {"split": file.split, "file": file.number, "rows": int(complete.sum())}
         if complete.all():
             planned = plan.slice(file.start, file.stop - file.start)
-            examples = assemble(planned, {name: values[rows] for name, values in segments.items()}, target.form)
-            outcome["written"] = write_file(target.destination, examples, file.split, file.number)
-            if file.split == SPLITS[0]:
-                first_copies = pa.array(planned["copy"].to_numpy() == 0)
-                outcome |= feature_moments(examples.filter(first_copies), geometry)
+            with _computing:
+                examples = assemble(planned, {name: values[rows] for name, values in segments.items()}, target.form)
+                if file.split == SPLITS[0]:
+                    first_copies = pa.array(planned["copy"].to_numpy() == 0)
+                    outcome |= feature_moments(examples.filter(first_copies), geometry)
+            outcome["written"] = write_file(target.destination, examples, file.split, file.number, _computing)
         return outcome
 
     yield from (outcome for _, outcome in in_order(write, files, 1 if warehouse.is_local else UNITS_AT_ONCE))

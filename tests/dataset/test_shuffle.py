@@ -34,7 +34,7 @@ def shuffled(
 ) -> tuple[pd.DataFrame, pd.DataFrame, Path]:
     """Plan and write a dataset without Spark: pass the messages of each task to the bundles."""
     monkeypatch.setattr(example_shuffle, "BUNDLE_BYTES", bundle_bytes)
-    monkeypatch.setattr(example_shuffle, "SONGS_PER_TASK", 5)
+    monkeypatch.setattr(example_shuffle, "SONGS_PER_TASK", (5, 5))
     monkeypatch.setattr(example_shuffle, "SONGS_PER_BATCH", 2)
     tracks, files = read_songs(warehouse)
     joined = join(warehouse, tracks["track_id"], DatasetSettings(warehouse.root))
@@ -146,3 +146,15 @@ def test_row_groups_without_examples_are_not_read(tmp_path: Path) -> None:
     tasks = reading_tasks(plan, np.zeros(2, int), files)
     rows_read = [(logical_name(Path(one.path).name), one.row_group, one.track_ids) for task in tasks for one in task]
     assert rows_read == [("part-00000.parquet", 2, [track(5)]), ("part-00007.parquet", 3, [track(13)])]
+
+
+@pytest.mark.parametrize(
+    ("n_songs", "cores", "largest"), [(1_000, 1, 512), (6_000, 1, 2_048), (6_000, 2, 1_024), (20_000, 64, 512)]
+)
+def test_tasks_are_large_unless_cores_would_have_none(n_songs: int, cores: int, largest: int) -> None:
+    numbers = np.arange(n_songs)
+    columns = {"source_file": 0, "row_group": numbers // 128, "source_row": numbers % 128, "track_id": "TRACK"}
+    tasks = reading_tasks(pd.DataFrame(columns), np.zeros(n_songs, int), ["songs.parquet"], cores)
+    sizes = [sum(len(reading.rows) for reading in task) for task in tasks]
+    assert sum(sizes) == n_songs
+    assert max(sizes) == largest
