@@ -79,10 +79,13 @@ def run_verb(name: str, words: Sequence[str] | None = None) -> None:
         typed = sys.argv[1:] if words is None else words
         settings = parse(verb.settings_class(), typed, verb)
         values = vars(settings)
-        if "keep_versions" in values and not values.get("dry_run"):
-            from msd_spark.core.warehouse import Warehouse  # the list of verbs is printed without pyarrow and Delta
+        if not (verb.only_reads or values.get("dry_run")):
+            for declared in declared_options(type(settings)):
+                if declared.name == "warehouse":
+                    # The list of verbs is printed without pyarrow and Delta.
+                    from msd_spark.core.warehouse import Warehouse
 
-            Warehouse(values["warehouse"]).check_writable()
+                    Warehouse(value_at(settings, declared.path)).check_writable()
         with running(name, typed, values.get("keep_versions", 0)):
             verb.function()(settings)
 

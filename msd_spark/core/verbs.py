@@ -22,6 +22,8 @@ class Verb:
         ``module:name`` of the settings class and of the function that takes an instance of it.
     script : str or None
         The entry point for ``spark-submit`` or ``horovodrun``, relative to the repository.
+    only_reads : bool
+        Whether the verb writes nothing to its warehouse, so that a bucket without write permission will do.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Verb:
     settings: str
     run: str
     script: str | None = None
+    only_reads: bool = False
 
     def settings_class(self) -> type[Settings]:
         """Load the settings class."""
@@ -97,12 +100,14 @@ STAGES: dict[str, tuple[Verb, ...]] = {
             "list songs similar to a song, or make a playlist",
             "msd_spark.similar.settings:SimilarSettings",
             "msd_spark.similar.command:run",
+            only_reads=True,
         ),
         Verb(
             "lineage",
             "trace an embedding back to its song file, dataset and code",
             "msd_spark.scoring.settings:LineageSettings",
             "msd_spark.scoring.lineage:run",
+            only_reads=True,
         ),
     ),
     "everything": (

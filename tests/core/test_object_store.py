@@ -208,16 +208,26 @@ def test_credentials_are_missing(folder: str, files: fs.FileSystem, monkeypatch:
         files.open_input_stream(f"{folder}/a")
 
 
+@pytest.mark.parametrize("verb", ["labels", "train", "search", "report"])
 def test_a_warehouse_that_cannot_be_written_is_refused_before_any_work(
-    folder: str, proxy: Proxy, capsys: pytest.CaptureFixture[str]
+    verb: str, folder: str, proxy: Proxy, capsys: pytest.CaptureFixture[str]
 ) -> None:
     proxy.configure(faults=[Fault("refuse", method="PUT", status=403, code="AccessDenied")])
     with pytest.raises(SystemExit) as ended:
-        run_verb("labels", ["--warehouse", f"s3://{folder}/w"])
+        run_verb(verb, ["--warehouse", f"s3://{folder}/w"])
     assert ended.value.code == 2
     message = capsys.readouterr().err
-    assert message.startswith(f"labels: warehouse s3://{folder}/w cannot be written: s3://{folder}/w/")
+    assert message.startswith(f"{verb}: warehouse s3://{folder}/w cannot be written: s3://{folder}/w/")
     assert "AccessDenied" in message
+
+
+def test_a_verb_that_only_reads_needs_no_write_permission(
+    folder: str, proxy: Proxy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proxy.configure(faults=[Fault("refuse", method="PUT", status=403, code="AccessDenied")])
+    with pytest.raises(SystemExit):
+        run_verb("lineage", ["TRAAAAW128F429D538", "--warehouse", f"s3://{folder}/w"])
+    assert "no finished run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["lose", "refuse", "reset"])
