@@ -40,7 +40,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(folder: Path) -> tuple[dict[str, Any], str]:
-    said = search(folder / "w", folder / "whole.log", "--name", "whole", "--trials", "6")
+    words = ("--name", "whole", "--trials", "6", "--baselines", "simple")
+    said = search(folder / "w", folder / "whole.log", *words)
     return found(folder / "w", "whole"), said
 
 
@@ -70,6 +71,7 @@ def test_the_best_command_reproduces_the_best_value(
         training.succeed()
     (path,) = (folder / "w" / "models" / "whole-best").glob("*/metrics.json")
     metrics = json.loads(path.read_text())
+    assert "--baselines simple" in whole[0]["command"]
     assert metrics["validation"]["model"]["macro_f1"] == pytest.approx(whole[0]["best"]["value"], abs=1e-6)
 
 
@@ -78,6 +80,7 @@ def test_an_interrupted_search_tries_the_same_values(
 ) -> None:
     words = ("--name", "parts")
     search(folder / "w", tmp_path / "first", *words, "--trials", "3")
+    search(folder / "w", tmp_path / "late", *words, "--trials", "6", "--timeout", "0")
     assert len(found(folder / "w", "parts")["trials"]) == 3
     command: list[str | Path] = ["training/search.py", "--warehouse", folder / "w", *WORDS, *words, "--trials", "6"]
     with launched(*command, log=tmp_path / "second") as running:

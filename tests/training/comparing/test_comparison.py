@@ -17,6 +17,7 @@ from training.comparing.runs import plan_runs
 from training.comparing.table import comparison_table, findings, markdown
 from training.data.predictions import Predictions
 from training.data.targets import TARGETS, make_target
+from training.loop.journal import CheckpointSettings
 from training.runs.predictions_table import from_table, predictions_table
 
 TARGET = make_target("genre", ("Blues", "Jazz", "Rap"))
@@ -173,6 +174,20 @@ def test_runs_are_planned_by_seed_with_the_options_of_a_training() -> None:
     }
     assert all(run.options.resume for run in runs)
     assert not any(run.options.resume for run in plan_runs(parsed("--overwrite")))
+
+
+def test_options_of_a_training_reach_every_run() -> None:
+    words = (
+        "--models lstm,dense --units 6 4 --hidden 30 --dropout 0.25 --class-weights balanced --scale-learning-rate sqrt"
+    )
+    words += " --checkpoint-every 2 --checkpoint-steps 7 --keep-checkpoints"
+    for run in plan_runs(parsed(*words.split())):
+        settings = run.options.model_settings()
+        assert settings.dropout == 0.25
+        assert settings.units == (6, 4) if run.model == "lstm" else settings.hidden == (30,)
+        assert run.options.training.feed.class_weights == "balanced"
+        assert run.options.training.schedule.scaling == "sqrt"
+        assert run.options.checkpoints == CheckpointSettings(2, 7, True)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ def test_every_option_reaches_its_setting() -> None:
     chosen = feed.augmentation
     assert (chosen.mixup, chosen.time_masks, chosen.crop, chosen.transpose) == (0.3, 0, 0.2, 1)
     assert chosen.coefficient_masks == AUGMENTATION["attention"]["coefficient_masks"]
+    assert parsed("--model lstm --units 6 4").model_settings().units == (6, 4)
     checkpoints = options.checkpoints
     assert (checkpoints.every, checkpoints.steps, checkpoints.keep) == (2, 7, True)
 
