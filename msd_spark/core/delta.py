@@ -152,6 +152,17 @@ class DeltaFolder:
         files = [DataFile(name, size, rows or 0) for name, size, rows in zip(*columns, strict=True)]
         return Snapshot(table.version(), tuple(sorted(files, key=lambda file: file.name)), table)
 
+    def damage(self, snapshot: Snapshot) -> str | None:
+        """Return which file of a version is missing or has another size; None if none has."""
+        sizes = {info.path: info.size for info in self._present()}
+        for file in snapshot.files:
+            size = sizes.get(f"{self.path}/{file.name}")
+            if size is None:
+                return f"{file.name} is missing"
+            if size != file.size:
+                return f"{file.name} has {size:,} bytes instead of {file.size:,}"
+        return None
+
     def _commit(self, writer: TableWriter, schema: pa.Schema, partition_by: str | None) -> None:
         """Add the writer's files and remove those that it does not keep, in one step."""
         now, base = time.time_ns() // 1_000_000, writer.base

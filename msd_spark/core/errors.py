@@ -10,6 +10,10 @@ class UserError(RuntimeError):
     """
 
 
+class DamagedError(UserError):
+    """A file of the warehouse is missing, incomplete or unreadable; the message names it."""
+
+
 class InputError(ValueError):
     """An input that yields no row; goes to ``rejected/``.
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from msd_spark.core.errors import DamagedError
 from msd_spark.core.object_store import PIECE, TAIL
 
 GAP = 256 << 10
@@ -19,7 +21,13 @@ class RowGroups:
     def __init__(self, filesystem: fs.FileSystem, path: str) -> None:
         self._filesystem, self._path = filesystem, path
         self._source = filesystem.open_input_file(path)
-        self._file = pq.ParquetFile(self._source, pre_buffer=not isinstance(filesystem, fs.LocalFileSystem))
+        try:
+            self._file = pq.ParquetFile(self._source, pre_buffer=not isinstance(filesystem, fs.LocalFileSystem))
+        except pa.ArrowInvalid as error:
+            raise DamagedError(
+                f"{path} is not a readable Parquet file ({str(error).splitlines()[0]}); "
+                "copy it again, or run the stage again that writes it"
+            ) from error
         self.rows = tuple(self._file.metadata.row_group(number).num_rows for number in range(self._file.num_row_groups))
 
     def fetch(self, columns: Collection[str] | None = None, numbers: Sequence[int] | None = None) -> pq.ParquetFile:

@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from typing import Any
 
-from msd_spark.core.errors import UserError
+from msd_spark.core.errors import DamagedError, UserError
 from msd_spark.core.warehouse import FOLDER, Warehouse
 
 RUNS = "models"
@@ -40,6 +40,8 @@ def read_run(warehouse: Warehouse, run: str) -> dict[str, Any]:
     except FileNotFoundError:
         names = ", ".join(finished_runs(warehouse)) or "none; run msd-spark train first"
         raise UserError(f"no finished run models/{run}; finished: {names}") from None
+    except (TypeError, ValueError):
+        raise DamagedError(f"models/{run}/{METADATA} is not a JSON object; run msd-spark train again") from None
     missing = [name for name in NEEDED if name not in metadata]
     if missing:
         raise UserError(

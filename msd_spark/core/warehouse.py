@@ -18,10 +18,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as pads
+import pyarrow.parquet as pq
 from pyarrow import fs
 
 from msd_spark.core.delta import SIDE_FILES, DataFile, DeltaFolder, Snapshot, TableWriter, as_json, fingerprint
-from msd_spark.core.errors import UserError
+from msd_spark.core.errors import DamagedError, UserError
 from msd_spark.core.filesystems import is_local, open_location, write_atomically
 from msd_spark.core.row_groups import RowGroups
 
@@ -35,8 +36,15 @@ MADE_BY = {
     "popularity": "plays",
     "recommendations": "factors",
     "embeddings": "score",
+    "_ingest": "ingest",
+    "models": "train",
+    "reports": "report",
+    "studies": "listen",
+    "comparisons": "compare",
+    "searches": "search",
+    "evaluations": "evaluate",
 }
-"""The verb of ``msd-spark`` that writes a table, if it has another name; other stages add to ``rejected/``."""
+"""The verb of ``msd-spark`` that writes a table or folder, if it has another name."""
 
 DEFAULT_WAREHOUSE = "./warehouse"
 """The warehouse if no other is given."""
@@ -127,11 +135,22 @@ class Warehouse:
         return self.table(*names).exists()
 
     def snapshot(self, *names: str) -> Snapshot:
-        """Return the current version of a table, or raise an error with the command that writes it."""
-        snapshot = self.table(*names).snapshot()
-        if snapshot is None:
-            raise UserError(f"table {self.path(*names)} is missing; run {command_for(names[0])} first")
-        return snapshot
+        """Return the current version of a table, whose files are all there.
+
+        Raises an error with the command that writes the table, or `DamagedError` with the file that is missing or has
+        another size.
+        """
+        table = self.table(*names)
+        snapshot = table.snapshot()
+        while snapshot is not None:
+            damage = table.damage(snapshot)
+            newer = table.snapshot() if damage else snapshot
+            if newer and newer.version == snapshot.version:
+                if damage:
+                    raise DamagedError(f"table {self.path(*names)} is damaged: {damage}; {remedy_for(*names)}")
+                return snapshot
+            snapshot = newer  # another job has replaced the table meanwhile
+        raise UserError(f"table {self.path(*names)} is missing; run {command_for(*names)} first")
 
     def read_examples(self, columns: Sequence[str], dataset: str) -> pa.Table:
         """Return columns of a dataset, with the split of each example in the column ``split``."""
@@ -247,6 +266,27 @@ class Warehouse:
             return self.open_table(*names).to_table(wanted, filter=filter)
         except FileNotFoundError:  # the table was replaced meanwhile; its older files are deleted
             return self.open_table(*names).to_table(wanted, filter=filter)
+        except (pa.ArrowException, OSError) as error:
+            for path in self.paths(*names):
+                with reading(path, *names):
+                    pq.ParquetFile(path, filesystem=self.filesystem).read(wanted)
+            table = f"table {self.path(*names)}"
+            raise DamagedError(f"{table} cannot be read: {first_line(error)}; {remedy_for(*names)}") from error
+
+    def read_parquet(self, *names: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return columns of one Parquet file, all if None; see `file` for its name."""
+        path, wanted = self.file(*names), None if columns is None else list(columns)
+        with reading(path, *names):
+            return pq.read_table(path, columns=wanted, filesystem=self.filesystem, partitioning=None)
+
+    def read_file(self, *names: str) -> bytes:
+        """Return the content of a file, see `file`; `FileNotFoundError` if it is missing."""
+        path = self.file(*names)
+        try:
+            with self.filesystem.open_input_stream(path, compression=None) as source:
+                return source.read()
+        except FileNotFoundError:
+            raise FileNotFoundError(f"{path} is missing; {remedy_for(*names)}") from None
 
     def write_arrow(self, table: pa.Table, *names: str) -> None:
         """Write a table from memory, replacing an existing one."""
@@ -258,11 +298,44 @@ class Warehouse:
         self.write_file(as_json(content), *names)
 
     def read_json(self, *names: str) -> Any:
-        """Read a JSON file, see `file`; `FileNotFoundError` if it is missing."""
-        with self.filesystem.open_input_stream(self.file(*names)) as source:
-            return json.loads(source.read())
+        """Read a JSON file, see `file`; `FileNotFoundError` if it is missing, `DamagedError` if it is not JSON."""
+        content = self.read_file(*names)
+        try:
+            return json.loads(content)
+        except ValueError as error:
+            raise DamagedError(f"{self.file(*names)} is not valid JSON ({error}); {remedy_for(*names)}") from None
 
 
-def command_for(table: str) -> str:
-    """Return the command that writes a table of the warehouse."""
+@contextmanager
+def reading(path: str, *names: str) -> Iterator[None]:
+    """Convert the error of a Parquet file that cannot be read to a `DamagedError` that names it."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} is missing; {remedy_for(*names)}") from None
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedError(f"{path} cannot be read: {first_line(error)}; {remedy_for(*names)}") from error
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message, or its type if it has none."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
+
+
+def command_for(table: str, *names: str) -> str:
+    """Return the command that writes a table or folder of the warehouse, or a file of ``summaries/``.
+
+    Examples
+    --------
+    >>> command_for("embeddings", "demo"), command_for("rejected", "stage=score"), command_for("summaries", "maps.json")
+    ('msd-spark score', 'msd-spark score', 'msd-spark maps')
+    """
+    if table in ("rejected", "summaries") and names:
+        table = names[0].removeprefix("stage=").removesuffix(".json")
     return f"msd-spark {MADE_BY.get(table, table)}"
+
+
+def remedy_for(*names: str) -> str:
+    """Return what to do about a damaged table, or a damaged file of a table or folder."""
+    is_ledger = names[0] in ("ledger", "_ingest")
+    return f"copy it again, or {'delete the table and ' if is_ledger else ''}run {command_for(*names)} again"

@@ -20,7 +20,7 @@ from msd_spark.catalogue.artist_groups import moves_since
 from msd_spark.catalogue.genres import read_labels
 from msd_spark.catalogue.known_tracks import Joined
 from msd_spark.catalogue.songs import read_songs
-from msd_spark.core.errors import UserError
+from msd_spark.core.errors import DamagedError, UserError
 from msd_spark.core.runs import DATASET_FILE, DATASETS
 from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS, examples_schema
 from msd_spark.core.summary import Summary
@@ -96,11 +96,15 @@ def compare_with_previous(
     """Report the tracks that change their split, if the replaced dataset has the same rule."""
     if not warehouse.is_complete(DATASETS, settings.name):
         return
-    previous = warehouse.read_json(DATASETS, settings.name, DATASET_FILE)
-    rule = previous["split_rule"]
-    if SplitRule(**{**rule, "shares": tuple(rule["shares"])}) != settings.split_rule:
+    try:
+        previous = warehouse.read_json(DATASETS, settings.name, DATASET_FILE)
+        rule = previous["split_rule"]
+        if SplitRule(**{**rule, "shares": tuple(rule["shares"])}) != settings.split_rule:
+            return
+        table = warehouse.read_examples(["track_id", "artist_group"], settings.name)
+    except (FileNotFoundError, DamagedError) as error:
+        summary.warn(f"the replaced dataset is not compared with this one: {error}")
         return
-    table = warehouse.read_examples(["track_id", "artist_group"], settings.name)
     moves = moves_since(table.to_pandas().drop_duplicates("track_id"), examples[["track_id", "artist_group", "split"]])
     summary.facts |= {f"since the last dataset: {name}": count for name, count in moves.items()}
     if moves["tracks moved"]:

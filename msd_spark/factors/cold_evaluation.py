@@ -112,7 +112,7 @@ def read_predictions(warehouse: Warehouse, run: str) -> Predictions:
     names = run_file(warehouse, run, "predictions", "test.parquet")
     if not warehouse.exists(*names):
         raise UserError(f"{warehouse.path(*names)} is missing; run msd-spark train --target factors --run {run}")
-    rows = pq.read_table(warehouse.path(*names), filesystem=warehouse.filesystem, partitioning=None)
+    rows = warehouse.read_parquet(*names)
     if str(rows.schema.field("predicted").type) != "list<item: float>" and "probabilities" in rows.column_names:
         raise UserError(f"run {run} does not predict factors; run msd-spark train --target factors, or name another")
     rows = rows.filter(rows["true"].is_valid()).sort_by("track_id")

@@ -15,7 +15,7 @@ import pyarrow.dataset as pads
 from scipy import sparse
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.warehouse import Warehouse, reading
 
 
 class TooFewListensError(UserError):
@@ -50,10 +50,10 @@ class Listens:
 def read_listens(warehouse: Warehouse) -> Listens:
     """Read ``plays/``; raise TooFewListensError if it is empty."""
     options = pads.ParquetReadOptions(dictionary_columns=["user_id", "track_id"])
-    dataset = pads.dataset(
-        warehouse.paths("plays"), filesystem=warehouse.filesystem, format=pads.ParquetFileFormat(options)
-    )
-    table = dataset.to_table(["user_id", "track_id", "plays"]).unify_dictionaries().combine_chunks()
+    paths, columns = warehouse.paths("plays"), ["user_id", "track_id", "plays"]
+    with reading(warehouse.path("plays"), "plays"):
+        dataset = pads.dataset(paths, filesystem=warehouse.filesystem, format=pads.ParquetFileFormat(options))
+        table = dataset.to_table(columns).unify_dictionaries().combine_chunks()
     if not table.num_rows:
         raise TooFewListensError("plays/ has no rows; ingest the songs of the triplets, then run msd-spark plays again")
     return make_listens(*_codes(table["user_id"]), *_codes(table["track_id"]), table["plays"].to_numpy())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -21,7 +21,15 @@ from msd_spark.core.filesystems import is_local
 from msd_spark.core.rejections import Rejection, none_accepted
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.ingest.ledger import Ledger, commit_units, keep_pending, read_ledger, read_pending, settle
+from msd_spark.ingest.ledger import (
+    Ledger,
+    commit_units,
+    damaged_units,
+    keep_pending,
+    read_ledger,
+    read_pending,
+    settle,
+)
 from msd_spark.ingest.listing import Task, list_units, plan_listing
 from msd_spark.ingest.reading import TEMPORARY
 from msd_spark.ingest.settings import LEDGER, SONGS, VERB, IngestSettings
@@ -56,7 +64,7 @@ def ingest(session: SparkSession, settings: IngestSettings, tasks: list[Task] | 
         settle(warehouse)
         units = listing.result()
     ledger, pending = read_ledger(warehouse), read_pending(warehouse)
-    unchanged, stale = split_ledger(ledger, units)
+    unchanged, stale = split_ledger(ledger, units, damaged_units(warehouse, ledger))
     check_locations(stale, units, settings)
     finished = {unit: row for unit, row in pending.items() if not may_be_retried(row)}
     done = {row["unit"] for row in unchanged} | set(finished)
@@ -87,7 +95,8 @@ def dry_run(session: SparkSession, settings: IngestSettings, tasks: list[Task] |
     summary = Summary(f"{VERB}, dry run")
     warehouse = Warehouse(settings.warehouse)
     units = plan_units(session, settings, plan_listing(settings) if tasks is None else tasks)
-    unchanged, stale = split_ledger(read_ledger(warehouse), units)
+    ledger = read_ledger(warehouse)
+    unchanged, stale = split_ledger(ledger, units, damaged_units(warehouse, ledger))
     done = {row["unit"] for row in unchanged}
     done |= {unit for unit, row in read_pending(warehouse).items() if not may_be_retried(row)}
     to_do = [unit for unit in units if unit.name not in done]
@@ -106,15 +115,17 @@ def dry_run(session: SparkSession, settings: IngestSettings, tasks: list[Task] |
     return summary
 
 
-def split_ledger(ledger: Ledger, units: Sequence[Unit]) -> tuple[Ledger, Ledger]:
+def split_ledger(
+    ledger: Ledger, units: Sequence[Unit], damaged: Collection[str] = frozenset()
+) -> tuple[Ledger, Ledger]:
     """Split the ledger into units that stay and units that are dropped or read again.
 
-    A unit is dropped if its inputs changed. It is read again if one of its inputs could not be read. If anything
-    changed, each unit that left out a track in favour of another unit is read again too.
+    A unit is dropped if its inputs changed. It is read again if one of its inputs could not be read, or if it is one of
+    `damaged`. If anything changed, each unit that left out a track in favour of another unit is read again too.
     """
-    names = {unit.name for unit in units}
+    names = {unit.name for unit in units if unit.name not in damaged}
     current = [row for row in ledger if row["unit"] in names and not may_be_retried(row)]
-    if len(current) == len(ledger) == len(names):
+    if len(current) == len(ledger) == len(units):
         return current, []
     unchanged = [row for row in current if len(row["track_ids"]) == row["songs"]]
     unchanged_names = {row["unit"] for row in unchanged}

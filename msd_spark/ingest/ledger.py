@@ -90,7 +90,11 @@ def _until_alone(attempt: Callable[[], T]) -> T:
 def _rows(warehouse: Warehouse, table: str, base: Snapshot | None) -> Ledger:
     rows: Ledger = []
     for file in base.files if base else ():
-        rows += RowGroups(warehouse.filesystem, warehouse.path(table, file.name)).fetch().read().to_pylist()
+        try:
+            rows += RowGroups(warehouse.filesystem, warehouse.path(table, file.name)).fetch().read().to_pylist()
+        except FileNotFoundError:
+            warehouse.require(table)  # if no other ingest has replaced the file, the table is damaged
+            raise
     return rows
 
 
@@ -113,6 +117,12 @@ def read_pending(warehouse: Warehouse) -> dict[str, dict[str, Any]]:
     rows = read_ledger(warehouse, PENDING)
     names = {info.base_name for info in warehouse.list_files(warehouse.path(SONGS))} if rows else set()
     return {row["unit"]: row for row in rows if names.issuperset(row["files"])}
+
+
+def damaged_units(warehouse: Warehouse, ledger: Ledger) -> set[str]:
+    """Return the units of the ledger with a file of ``songs/`` that is missing or has another size."""
+    sizes = {info.base_name: info.size for info in warehouse.list_files(warehouse.path(SONGS))} if ledger else {}
+    return {row["unit"] for row in ledger if any(sizes.get(file.name) != file.size for file in files_of(row))}
 
 
 def commit_units(
@@ -266,9 +276,10 @@ def _settle_songs(warehouse: Warehouse, ledger: Version, base: Snapshot | None) 
 
 def _settle_rejected(warehouse: Warehouse, ledger: Version, base: Snapshot | None) -> None:
     """Write the rejections of a version of the ledger; its number is in the notes of the commit."""
-    if base and base.notes.get(LEDGER) == ledger.number:
+    table = warehouse.table(*REJECTED)
+    if base and base.notes.get(LEDGER) == ledger.number and not table.damage(base):
         return
-    with warehouse.table(*REJECTED).overwriting(schemas.REJECTED, base=base) as writer:
+    with table.overwriting(schemas.REJECTED, base=base) as writer:
         writer.notes[LEDGER] = ledger.number
         rejections = [one for row in ledger.rows for one in row["rejections"]]
         writer.write(pa.Table.from_pylist(rejections, schemas.REJECTED))

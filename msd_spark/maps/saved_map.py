@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from msd_spark.catalogue.embeddings import Embedded
-from msd_spark.core.errors import UserError
+from msd_spark.core.errors import DamagedError, UserError
 from msd_spark.core.schemas import MAPS, VECTOR
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.maps.settings import FITTED_FILE, MAP_FILE, TABLE, VECTORS_FILE, Layout, MapSettings
@@ -66,10 +66,7 @@ class SavedMap:
         try:
             metadata = warehouse.read_json(TABLE, run, MAP_FILE)
             layout = MapSettings(**metadata["layout"]).layout(run, None)
-            fitted, vectors = (
-                pq.read_table(warehouse.file(TABLE, run, name), filesystem=warehouse.filesystem)
-                for name in (FITTED_FILE, VECTORS_FILE)
-            )
+            fitted, vectors = (warehouse.read_parquet(TABLE, run, name) for name in (FITTED_FILE, VECTORS_FILE))
             table = warehouse.read_table(MAPS.names, TABLE, run)
             size = int(metadata["size"])
             reference = Embedded(
@@ -84,7 +81,7 @@ class SavedMap:
             consistent = reference.fingerprint() == metadata["fingerprint"]
             if consistent and (_ids(vectors) == songs.track_ids).all():
                 return saved
-        except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
+        except (OSError, KeyError, TypeError, ValueError, pa.ArrowException, DamagedError) as error:
             reason = f" ({type(error).__name__}: {error})"
         raise UserError(f"the files of maps/{run} do not match{reason}; make a new map by --refit")
 

@@ -110,9 +110,12 @@ def write_index(index: faiss.IndexIVFFlat, filesystem: fs.FileSystem, path: str)
 
 
 def read_index(filesystem: fs.FileSystem, path: str) -> faiss.IndexIVFFlat:
-    """Read an index from any filesystem; raise ValueError if the file is none."""
-    with filesystem.open_input_stream(path) as source:
-        content = np.frombuffer(source.read(), np.uint8)
+    """Read an index from any filesystem; raise ValueError if the file is missing or no index."""
+    try:
+        with filesystem.open_input_stream(path) as source:
+            content = np.frombuffer(source.read(), np.uint8)
+    except FileNotFoundError:
+        raise ValueError(f"{path} is missing") from None
     try:
         index: Any = faiss.deserialize_index(content)
     except RuntimeError as error:

@@ -50,8 +50,7 @@ def trace(warehouse: Warehouse, run: str, track_id: str) -> Lineage:
         reason = f"it was rejected ({rejected.reason}: {rejected.detail})" if rejected else "is it in songs/?"
         raise UserError(f"embeddings/{run} has no {track_id}; {reason}")
     song = _find(warehouse, track_id, ["source", "member"], "songs")
-    with warehouse.filesystem.open_input_file(warehouse.path(RUNS, run, metadata[FOLDER], MODEL)) as source:
-        digest = model_digest(source.read())
+    digest = model_digest(warehouse.read_file(RUNS, run, metadata[FOLDER], MODEL))
     commit = warehouse.snapshot(TABLE, run).notes_with(TOKEN, token_of(row["file"]))
     changed = []
     if song is None:

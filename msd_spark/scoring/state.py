@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from msd_spark.core.delta import logical_name
+from msd_spark.core.errors import DamagedError
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.schemas import EMBEDDING_FLAGS, EMBEDDINGS
@@ -61,8 +62,11 @@ class ScoredRows:
 
     @classmethod
     def read(cls, warehouse: Warehouse, run: str) -> ScoredRows | None:
-        """Read the rows; return None if the columns are not those of this version."""
-        paths = warehouse.paths(TABLE, run)
+        """Read the rows; return None if a file is damaged, or the columns are not those of this version."""
+        try:
+            paths = warehouse.paths(TABLE, run)
+        except DamagedError:
+            return None
         columns = ["track_id", *EMBEDDING_FLAGS]
 
         def read(path: str) -> pa.Table | None:

@@ -57,8 +57,7 @@ class TrainedRun:
                 f"run {run} was trained on {metadata['geometry']}, which this version does not support ({error}); "
                 "run msd-spark train again",
             ) from None
-        with warehouse.filesystem.open_input_stream(warehouse.path(RUNS, run, metadata[FOLDER], MODEL)) as source:
-            model = source.read()
+        model = warehouse.read_file(RUNS, run, metadata[FOLDER], MODEL)
         target, classes = metadata["target"]["name"], tuple(metadata["target"]["class_names"])
         trained = cls(run, target, classes, geometry, metadata["lyric_vectors"], metadata["normalisation"], model)
         trained.check_geometry()

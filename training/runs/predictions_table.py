@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from msd_spark.core.runs import run_file
 from msd_spark.core.warehouse import Warehouse
@@ -37,7 +36,7 @@ def read_predictions(warehouse: Warehouse, run: str, split: str, target: Target)
     names = run_file(warehouse, run, "predictions", f"{split}.parquet")
     if not warehouse.exists(*names):
         return None
-    return from_table(pq.read_table(warehouse.path(*names), filesystem=warehouse.filesystem, partitioning=None), target)
+    return from_table(warehouse.read_parquet(*names), target)
 
 
 def from_table(table: pa.Table, target: Target) -> Predictions:

@@ -121,8 +121,7 @@ def read_model(warehouse: Warehouse, run: str) -> keras.Model:
     """Load the model of a run in safe mode: no code from its file is executed."""
     with tempfile.TemporaryDirectory() as scratch:
         local = Path(scratch, MODEL)
-        with warehouse.filesystem.open_input_stream(warehouse.path(*run_file(warehouse, run, MODEL))) as source:
-            content = source.read()
+        content = warehouse.read_file(*run_file(warehouse, run, MODEL))
         model_layers(content, run)
         local.write_bytes(content)
         return keras.models.load_model(local, compile=False, safe_mode=True)
@@ -130,8 +129,7 @@ def read_model(warehouse: Warehouse, run: str) -> keras.Model:
 
 def read_training(warehouse: Warehouse, metadata: dict[str, Any]) -> TrainingTruths:
     """Return the truths of a run's training examples."""
-    path = warehouse.path(*run_file(warehouse, metadata["run"], TRAINING_EXAMPLES))
-    table = pq.read_table(path, filesystem=warehouse.filesystem)
+    table = warehouse.read_parquet(*run_file(warehouse, metadata["run"], TRAINING_EXAMPLES))
     track_ids, groups = (np.array(table[name].to_pylist(), dtype=str) for name in ("track_id", "artist_group"))
     prior = np.array(metadata["target"]["prior"], np.float64)
     return TrainingTruths(track_ids, groups, prior, table["class"].to_numpy())

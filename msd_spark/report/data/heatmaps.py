@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from msd_spark.core.schemas import GEOMETRY
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.warehouse import Warehouse, reading
 from msd_spark.report.scripts import packed, packed_rows
 
 COLUMNS = ("segments_start", "segments_pitches", "segments_timbre", "duration")
@@ -57,7 +57,7 @@ def read_segments(warehouse: Warehouse, track_ids: list[str]) -> Iterator[Segmen
     for path in warehouse.paths("songs"):
         if not remaining:
             return
-        with warehouse.filesystem.open_input_file(path) as source:
+        with reading(path, "songs"), warehouse.filesystem.open_input_file(path) as source:
             file = pq.ParquetFile(source)
             for group in range(file.num_row_groups):
                 ids = file.read_row_group(group, columns=["track_id"])["track_id"]

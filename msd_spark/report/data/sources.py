@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from msd_spark.catalogue.genres import displayed_genres, label_set_of
 from msd_spark.core.errors import UserError
@@ -93,10 +92,8 @@ class Sources:
 
     def parquet(self, columns: list[str], *names: str) -> pd.DataFrame | None:
         """Return columns of one Parquet file."""
-        if not self.warehouse.exists(*names):
-            return None
-        path, filesystem = self.warehouse.path(*names), self.warehouse.filesystem
-        return pq.read_table(path, columns=columns, filesystem=filesystem, partitioning=None).to_pandas()
+        exists = self.warehouse.exists(*names)
+        return self.warehouse.read_parquet(*names, columns=columns).to_pandas() if exists else None
 
     def named(self, folder: str, file: str) -> list[str]:
         """Return the sorted names of the subfolders of a folder that have a file."""
