@@ -166,12 +166,8 @@ def _write_html(
     for table in (*tables, *filter(None, [top.table])):
         folder.write(f"tables/{table.name}.csv", table.as_csv())
     folder.write("metrics.json", _as_file(_metrics(sources, sections, songs)))
-    loader = jinja2.PackageLoader("msd_spark.report", "assets")
-    environment = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     size = f"{n:,} songs" if n_shown == n else f"{n_shown:,} of {n:,} songs, sampled by genre"
-    html = environment.get_template("report.html").render(
+    html = render_page(
         run=sources.name,
         revision=sources.run.get("git_revision"),
         overview=top,
@@ -182,6 +178,15 @@ def _write_html(
         has_figures=any(name.startswith("figures/") for name in folder.sizes),
     )
     folder.write("index.html", html.encode("utf-8", "replace"))
+
+
+def render_page(**content: Any) -> str:
+    """Return the page with values for the variables of ``report.html``; text is escaped."""
+    loader = jinja2.PackageLoader("msd_spark.report", "assets")
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("report.html").render(content)
 
 
 def _metrics(sources: Sources, sections: Sections, songs: Songs) -> dict[str, Any]:
