@@ -73,6 +73,7 @@ ONE_SESSION = (
         "tests/factors/test_cold_evaluation.py",
         "tests/neighbours/test_job.py",
         "tests/dataset/test_job.py",
+        "tests/awkward/test_duplicates.py",
         "tests/lyrics/test_job.py",
     ),
 )

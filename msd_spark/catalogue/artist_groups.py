@@ -1,8 +1,9 @@
 """Artist groups: artists that share a song, so that no split separates them.
 
 The dataset has the same song under several track ids, and the same artist under several artist ids. Two artist
-ids are linked if they share a song: the same song id, or the same artist name and title after normalisation.
-A group is a connected component of these links; its key is its first artist id.
+ids are linked if they share a song: the same song id, the same artist name and title after normalisation, or tracks
+in the same group of a list of duplicates. A group is a connected component of these links; its key is its first
+artist id.
 
 Stability when songs are added
 ------------------------------
@@ -33,6 +34,7 @@ class _Separators(dict[int, int]):
 
 
 _SEPARATORS = _Separators()
+_COLUMNS = ["track_id", "song_id", "artist_id", "artist_name", "title"]
 
 
 def normalise_name(text: str) -> str:
@@ -54,11 +56,12 @@ def normalise_name(text: str) -> str:
     return " ".join(words) or " ".join(folded.split())
 
 
-def group_artists(songs: pd.DataFrame) -> pd.Series:
+def group_artists(songs: pd.DataFrame, duplicates: pd.DataFrame | None = None) -> pd.Series:
     """Return the key of each song's artist group, with the index of `songs`.
 
     `songs` has ``track_id``, ``song_id``, ``artist_id``, ``artist_name`` and ``title``; all but the first may be null.
-    A song without an artist id counts as an artist of its own, whose id is the track id.
+    A song without an artist id counts as an artist of its own, whose id is the track id. `duplicates` are further
+    links, as returned by `msd_spark.formats.duplicates.parse_duplicates`.
     """
     artist, artists = pd.factorize(songs["artist_id"].fillna(songs["track_id"]), sort=True)
     song = pd.factorize(songs["song_id"])[0]
@@ -71,7 +74,13 @@ def group_artists(songs: pd.DataFrame) -> pd.Series:
     song_ids = np.where(song < 0, -1, len(artists) + song)
     name_nodes = np.where(titled < 0, -1, len(artists) + song.max(initial=-1) + 1 + pd.factorize(titled)[0])
     ends = np.concatenate([song_ids, name_nodes])
-    starts = np.concatenate([artist, artist])[ends >= 0]
+    starts = np.concatenate([artist, artist])
+    if duplicates is not None:
+        place = pd.Index(songs["track_id"]).get_indexer(duplicates["track_id"])
+        group = pd.factorize(duplicates["group"])[0] + ends.max(initial=len(artists)) + 1
+        ends = np.concatenate([ends, np.where(place < 0, -1, group)])
+        starts = np.concatenate([starts, artist[place]])
+    starts = starts[ends >= 0]
     ends = ends[ends >= 0]
     n_nodes = max(len(artists), int(ends.max(initial=0)) + 1)
     graph = coo_array((np.ones(len(ends), bool), (starts, ends)), shape=(n_nodes, n_nodes))
@@ -79,6 +88,11 @@ def group_artists(songs: pd.DataFrame) -> pd.Series:
     # Artists are sorted, so the first of each component has the first id.
     _, first, group = np.unique(component, return_index=True, return_inverse=True)
     return pd.Series(np.asarray(artists, object)[first[group]][artist], songs.index, dtype=object)
+
+
+def group_songs(track_ids: pd.Series, duplicates: pd.DataFrame) -> pd.Series:
+    """Return the first track of each track's group of duplicates; the track itself if it is in no group."""
+    return group_artists(pd.DataFrame({"track_id": track_ids}).reindex(columns=_COLUMNS), duplicates)
 
 
 def moves_since(previous: pd.DataFrame, current: pd.DataFrame) -> dict[str, int]:

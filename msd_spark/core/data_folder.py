@@ -52,6 +52,7 @@ class DataFolder:
     tags: tuple[Path, ...] = ()
     triplets: Path | None = None
     mismatches: Path | None = None
+    duplicates: Path | None = None
 
     @classmethod
     def find(cls, folder: str | Path) -> DataFolder:
@@ -70,6 +71,7 @@ class DataFolder:
             _tags(folder / "lastfm"),
             _first(plays, r"train_triplets.*\.txt") or _first(plays, r"train_triplets.*\.csv"),
             _first(plays, r"sid_mismatches.*\.txt"),
+            _first(folder / "additional", r"msd_duplicates.*\.txt"),
         )
 
     def missing(self, contents: str, source: str, option: str) -> UserError:

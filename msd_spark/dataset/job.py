@@ -16,11 +16,12 @@ import pandas as pd
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from msd_spark.catalogue.artist_groups import moves_since
+from msd_spark.catalogue.artist_groups import group_songs, moves_since
 from msd_spark.catalogue.genres import read_labels
 from msd_spark.catalogue.known_tracks import Joined
 from msd_spark.catalogue.songs import read_songs
 from msd_spark.core.errors import DamagedError, UserError
+from msd_spark.core.rejections import Rejection, write_rejections
 from msd_spark.core.runs import DATASET_FILE, DATASETS
 from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS, examples_schema
 from msd_spark.core.summary import Summary
@@ -28,7 +29,7 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.files import PLANNED, ExampleForm
 from msd_spark.dataset.metadata import DatasetSummary, describe
 from msd_spark.dataset.plan import plan_examples
-from msd_spark.dataset.selection import join, narrow, read_lists
+from msd_spark.dataset.selection import count_duplicates, join, narrow, read_duplicates, read_lists
 from msd_spark.dataset.settings import STAGE, TABLES_OF, DatasetSettings
 from msd_spark.dataset.shuffle import Target, bundle_files, reading_tasks, write_examples, write_plan
 from msd_spark.dataset.splits import SplitRule
@@ -51,7 +52,7 @@ def check_inputs(warehouse: Warehouse, settings: DatasetSettings) -> None:
         warehouse.require("labels")
     if warehouse.is_complete("labels"):
         read_labels(warehouse, settings.label_set)
-    for location in settings.split_lists or ():
+    for location in filter(None, (*(settings.split_lists or ()), settings.duplicates)):
         next(iter(read_lines(location)), None)
 
 
@@ -59,11 +60,19 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
     """Write a dataset; return the summary."""
     summary = DatasetSummary(STAGE)
     warehouse = Warehouse(settings.warehouse)
-    tracks, paths = read_songs(warehouse)
+    rejections: list[Rejection] = []
+    duplicates = read_duplicates(settings.duplicates, rejections) if settings.duplicates is not None else None
+    tracks, paths = read_songs(warehouse, duplicates)
+    if duplicates is not None:
+        tracks["song_group"] = group_songs(tracks["track_id"], duplicates)
+        summary.facts |= count_duplicates(tracks, duplicates)
     joined = join(warehouse, tracks["track_id"], settings)
     tracks["genre"] = joined.genre
     if settings.split_lists is not None:
-        tracks["listed"] = read_lists(warehouse, settings, tracks, summary)
+        tracks["listed"] = read_lists(settings, tracks, summary, rejections)
+    write_rejections(warehouse, STAGE, rejections)
+    if rejections:
+        summary.facts["lines of lists rejected"] = len(rejections)
     funnel, vocabulary, rare = narrow(tracks, joined, settings)
     tracks["genre"] = funnel.genres
     tracks["number"] = np.arange(len(tracks))
@@ -110,7 +119,7 @@ def compare_with_previous(
     if moves["tracks moved"]:
         summary.warn(
             f"{moves['tracks moved']} tracks are in another split than in the replaced dataset, because new songs "
-            f"joined {moves['groups joined']} artist groups"
+            f"or duplicates joined {moves['groups joined']} artist groups"
         )
 
 

@@ -80,6 +80,7 @@ def describe(
         "n_factors": joined.n_factors if settings.factors else 0,
         "split_rule": asdict(settings.split_rule),
         "split_lists": [PurePosixPath(location).name for location in settings.split_lists or ()],
+        "duplicates": settings.duplicates and PurePosixPath(settings.duplicates).name,
         "balance": asdict(settings.balance_rule),
         "file_rule": asdict(settings.file_rule),
         "normalisation": normalisation(written) | (_factor_statistics(plan, joined) if settings.factors else {}),

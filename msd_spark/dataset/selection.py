@@ -8,14 +8,15 @@ import pandas as pd
 
 from msd_spark.catalogue.known_tracks import FACTORS, GENRE, LISTENS, LYRICS, TAGS, Joined, SideTables, Vectors
 from msd_spark.core.errors import UserError
-from msd_spark.core.rejections import Rejection, write_rejections
+from msd_spark.core.rejections import Rejection, none_accepted
 from msd_spark.core.schemas import ABSENT, SPLITS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.funnel import Funnel
 from msd_spark.dataset.metadata import DatasetSummary
 from msd_spark.dataset.plan import keep_common_genres
-from msd_spark.dataset.settings import STAGE, DatasetSettings
+from msd_spark.dataset.settings import DatasetSettings
 from msd_spark.dataset.splits import listed_splits, read_split_list
+from msd_spark.formats.duplicates import parse_duplicates
 from msd_spark.io.lines import read_lines
 
 
@@ -37,12 +38,36 @@ def join(warehouse: Warehouse, track_ids: pd.Series, settings: DatasetSettings) 
     return Joined(of_genre.result(), *of_popularity.result(), lyrics, tags, factors, fingerprint, vocabulary, n_factors)
 
 
+def read_duplicates(location: str, rejections: list[Rejection]) -> pd.DataFrame:
+    """Return the tracks of ``--duplicates`` by group; add the invalid lines to the rejections."""
+    duplicates, refused = parse_duplicates(line.text for line in read_lines(location))
+    rejected = [Rejection(location, reason, text, f"line {number}") for number, reason, text in refused]
+    if rejected and duplicates.empty:
+        raise none_accepted("line of --duplicates", rejected)
+    if duplicates.empty:
+        raise UserError(f"--duplicates {location} has no track; write % and a title, then one track id per line")
+    rejections += rejected
+    return duplicates
+
+
+def count_duplicates(tracks: pd.DataFrame, duplicates: pd.DataFrame) -> dict[str, int]:
+    """Return counts of listed duplicates; `tracks` has the ``song_group`` of each track."""
+    listed = set(duplicates["track_id"])
+    return {
+        "tracks in the list of duplicates": len(listed),
+        "tracks of the list not in songs/": len(listed.difference(tracks["track_id"])),
+        "songs with several tracks": int((tracks["song_group"].value_counts() > 1).sum()),
+    }
+
+
 def read_lists(
-    warehouse: Warehouse, settings: DatasetSettings, tracks: pd.DataFrame, summary: DatasetSummary
+    settings: DatasetSettings, tracks: pd.DataFrame, summary: DatasetSummary, rejections: list[Rejection]
 ) -> pd.Series:
-    """Return the split of each track according to ``--split-lists``, null for tracks in no list."""
+    """Return the split of each track according to ``--split-lists``, null for tracks in no list.
+
+    Invalid lines are added to the rejections.
+    """
     lists: dict[str, list[str]] = {}
-    rejections: list[Rejection] = []
     for split, location in zip(SPLITS, settings.split_lists or (), strict=True):
         lists[split], refused = read_split_list(line.text for line in read_lines(location))
         rejections += [Rejection(location, reason, text, f"line {number}") for number, reason, text in refused]
@@ -50,13 +75,11 @@ def read_lists(
         splits = listed_splits(tracks, lists)
     except ValueError as error:
         raise UserError(f"--split-lists: {error}; remove it from one of them") from None
-    write_rejections(warehouse, STAGE, rejections)
     known = {*tracks["track_id"], *tracks["song_id"].dropna()}
     leaking = int(splits.groupby(tracks["artist_group"]).agg("nunique").gt(1).sum())
     summary.facts |= {
         "ids in the lists": sum(map(len, lists.values())),
         "ids of the lists not in songs/": sum(name not in known for ids in lists.values() for name in ids),
-        "lines of the lists rejected": len(rejections),
         "artist groups in several lists": leaking,
     }
     if leaking:

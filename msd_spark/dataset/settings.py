@@ -50,6 +50,11 @@ class DatasetSettings(Settings):
         "tracks in no file are left out",
         metavar=PER_SPLIT,
     )
+    duplicates: str | None = option(
+        None,
+        "msd_duplicates.txt: groups of tracks with the same song, which no split separates",
+        metavar="FILE",
+    )
     balance: str = option(
         "none",
         "resample the train split by genre; N is the number of rows of the largest genre, M of every other",

@@ -45,10 +45,10 @@ class SplitRule:
 
 
 def split_of_tracks(tracks: pd.DataFrame, rule: SplitRule) -> pd.Series:
-    """Return the split of each track by its ``track_id`` or ``artist_group``, or as ``listed``."""
+    """Return the split of each track by ``artist_group``, by ``song_group`` or ``track_id``, or as ``listed``."""
     if rule.by == "lists":
         return tracks["listed"]
-    keys = tracks["track_id" if rule.by == "track" else "artist_group"]
+    keys = tracks["artist_group"] if rule.by == "artist" else tracks.get("song_group", tracks["track_id"])
     return keys.map({key: rule.split_of(key) for key in keys.unique()})
 
 

@@ -25,6 +25,7 @@ _MOST_TEXT = 8 << 30
 _LABEL = re.compile(rf"{TRACK_ID.pattern}\t[^\t]+(\t[^\t]+)?".encode())
 _STEM = re.compile(rb"[^<]*<SEP>.*")
 _MISMATCH = re.compile(rf"ERROR: <SO[A-Z0-9]{{16}} {TRACK_ID.pattern}> .*".encode())
+_DUPLICATES = re.compile(rb"%.*")
 _TRACK = re.compile(rf"{TRACK_ID.pattern}<SEP>SO[A-Z0-9]{{16}}<SEP>.*<SEP>.*".encode())
 
 
@@ -145,4 +146,5 @@ _READERS: dict[Contents, Callable[[Path], int]] = {
     Contents.TRIPLETS: _count_triplets,
     Contents.MISMATCHES: _rows(_MISMATCH),
     Contents.TRACKS: _rows(_TRACK),
+    Contents.DUPLICATES: _rows(_DUPLICATES),
 }

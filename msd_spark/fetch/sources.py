@@ -22,6 +22,7 @@ class Contents(StrEnum):
     TRIPLETS = "triplets"
     MISMATCHES = "mismatches"
     TRACKS = "tracks of the catalogue"
+    DUPLICATES = "lines of duplicates"
 
 
 class MirrorError(Exception):

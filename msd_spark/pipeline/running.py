@@ -117,6 +117,9 @@ def check_stages(plan: Plan) -> None:
 def stage_words(stage: Stage, plan: Plan) -> list[str]:
     """Return the options of a stage as typed."""
     words = words_of(plan.of_stages.get(stage.name, {}), stage.verb.settings_class())
+    duplicates = DataFolder.find(plan.options.data).duplicates if stage.name == "dataset" else None
+    if duplicates and "duplicates" not in plan.of_stages.get(stage.name, {}):
+        words += ["--duplicates", str(duplicates)]
     if stage.sources:
         words += ["--data", plan.options.data]
     words += ["--warehouse", plan.options.warehouse]

@@ -283,13 +283,13 @@ def test_a_song_that_links_artists_moves_only_them_and_is_reported(spark: SparkS
     assert changed == set(before["track_id"][before["artist_group"] == moved])
     assert summary.facts["since the last dataset: groups joined"] == 1
     assert summary.facts["since the last dataset: tracks moved"] == len(changed)
-    assert any("new songs joined" in text for text in summary.details["warnings"])
+    assert any("new songs or duplicates joined" in text for text in summary.details["warnings"])
 
 
 def test_a_job_whose_songs_change_meanwhile_leaves_the_dataset_as_it_was(
     spark: SparkSession, small: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_and_replace(warehouse: Warehouse) -> tuple[pd.DataFrame, list[str]]:
+    def read_and_replace(warehouse: Warehouse, _: None) -> tuple[pd.DataFrame, list[str]]:
         tracks, files = read_songs(warehouse)
         write_songs(warehouse, catalogue())
         return tracks, files
@@ -314,7 +314,7 @@ def test_split_lists_decide_the_splits(spark: SparkSession, small: Warehouse, tm
     assert {step["name"]: step["left_out"] for step in metadata["funnel_steps"]}["in the lists"] == 10
     assert metadata["split_rule"]["by"] == "lists"
     assert metadata["split_lists"] == ["train.txt", "validation.txt", "test.txt"]
-    assert (summary.facts["ids of the lists not in songs/"], summary.facts["lines of the lists rejected"]) == (3, 3)
+    assert (summary.facts["ids of the lists not in songs/"], summary.facts["lines of lists rejected"]) == (3, 3)
     # Artists 0-19 have three songs each, 0-59; the lists cut them at 30, 35 and 50.
     assert summary.facts["artist groups in several lists"] == 20
     assert any("leak artists" in text for text in summary.details["warnings"])

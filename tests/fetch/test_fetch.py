@@ -64,6 +64,7 @@ def published(data: Path, folder: Path) -> dict[str, bytes]:
     files["train_triplets.txt.zip"] = zipped("train_triplets.txt", (listens / "train_triplets.txt").read_bytes())
     files["mxm_reverse_mapping.txt"] = (bags / "mxm_reverse_mapping.txt").read_bytes()
     files["sid_mismatches.txt"] = (listens / "sid_mismatches.txt").read_bytes()
+    files["msd_duplicates.txt"] = f"# a list\n%0 A - T\n{TRACK}\n".encode()
     files["unique_tracks.txt"] = next(data.rglob("*unique_tracks.txt")).read_bytes()
     return files
 
@@ -278,12 +279,13 @@ def test_the_command_fetches_the_files_of_a_group(
     monkeypatch.chdir(tmp_path)
     server.files["unique_tracks.txt"] = f"{TRACK}<SEP>SOMZWCG12A8C13C480<SEP>Casual<SEP>I Didn't Mean To\n".encode()
     server.files["sid_mismatches.txt"] = f"ERROR: <SOMZWCG12A8C13C480 {TRACK}> A  -  T  !=  B  -  U\n".encode()
+    server.files["msd_duplicates.txt"] = f"%0 A - T\n{TRACK}\n".encode()
     run_verb("fetch", ["lists", "--mirror", server.address])
     printed = capsys.readouterr().out
     assert "published: 1,000,000" in printed
     assert printed.endswith("data folder: ./data; next: msd-spark pipeline --data ./data\n")
     assert (tmp_path / "data" / "additional" / "unique_tracks.txt").exists()
-    assert {path for path, _ in server.asked} == {"unique_tracks.txt", "sid_mismatches.txt"}
+    assert {path for path, _ in server.asked} == {"unique_tracks.txt", "sid_mismatches.txt", "msd_duplicates.txt"}
 
 
 @pytest.mark.parametrize(("words", "value"), [(["song"], "song"), (["lists", "--accept", "lyrics"], "lyrics")])
