@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow.dataset as pads
-import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 from scipy import sparse
 from tabulate import tabulate
