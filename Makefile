@@ -60,6 +60,14 @@ test-infra: setup infra-tools
 test-cluster: setup
 	@python -m pytest -v --durations 12 --timeout 1800 tests/cluster
 
+# Apply each change in tests/mutations/mutations.toml to a copy of the code: its tests must fail. FILES: words in the paths of
+# the changed files, to test only some; JOBS: how many at a time.
+FILES ?=
+JOBS ?= $(shell nproc)
+.PHONY: test-mutations
+test-mutations: setup
+	@python -m tests.mutations --jobs $(JOBS) $(FILES)
+
 # checkov's pins conflict with ours, so its environment is separate. The stamp's name has the lock's checksum.
 INFRA_STAMP = .venv-infra/made-from-$(shell sha256sum requirements/infra.txt | cut -c1-16)
 .PHONY: infra-tools
