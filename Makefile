@@ -10,6 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup
 setup:
+	@test -n "$(PYTHON)" || { sh tools/prerequisites.sh; exit 1; }
 	@$(PYTHON) tools/setup.py
 
 .PHONY: doctor
@@ -45,7 +46,7 @@ endif
 # processes, so there are two more test processes than cores, at most six.
 ON_ALL_CORES = -n $(shell expr $$(nproc) + 2) --maxprocesses 6 --dist loadfile --no-loadscope-reorder
 
-# tests/conftest.py runs make infra-tools, if Terraform is installed, while the fork server imports TensorFlow.
+# tests/conftest.py runs make infra-tools while the fork server imports TensorFlow.
 .PHONY: test
 test: setup
 	@python -m pytest $(ON_ALL_CORES) --durations 12 $(TESTS)

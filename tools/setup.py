@@ -7,12 +7,9 @@ environment has a digest of what it was made from; if that is unchanged, a secon
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
-import shutil
 import subprocess
 import sys
-import sysconfig
 import time
 from pathlib import Path
 
@@ -48,17 +45,11 @@ class SetupError(RuntimeError):
     """A prerequisite is missing or a step failed; the message names it and the command to run."""
 
 
-def missing_prerequisites() -> list[str]:
-    """Return one line per prerequisite that pip cannot install and that is missing."""
-    include = Path(sysconfig.get_paths()["include"], "Python.h")
-    checks = (
-        (sys.version_info[:2] == (3, 11), "Python 3.11", "python3.11, then make setup PYTHON=python3.11"),
-        (all(map(importlib.util.find_spec, ("venv", "ensurepip"))), "Python's venv module", "python3.11-venv"),
-        (bool(shutil.which("g++")), "a C++ compiler (g++) for Horovod", "g++"),
-        (bool(shutil.which("make")), "make for Horovod", "make"),
-        (include.exists(), "Python's headers for Horovod", "python3.11-dev"),
-    )
-    return [f"{name} is missing: apt-get install {package}" for there, name, package in checks if not there]
+def check_prerequisites() -> None:
+    """Name the missing programs that pip cannot install; raise an error if setup needs one."""
+    script = REPOSITORY / "tools" / "prerequisites.sh"
+    if subprocess.run(["sh", str(script)], env=os.environ | {"PYTHON": sys.executable}).returncode:
+        raise SetupError("programs are missing; run the command above, then make setup again")
 
 
 def fingerprint() -> str:
@@ -124,9 +115,7 @@ def install_java() -> None:
 
 def make_virtual_environment() -> None:
     """Make the virtual environment with everything except Java."""
-    missing = missing_prerequisites()
-    if missing:
-        raise SetupError("\n".join(missing))
+    check_prerequisites()
     if VIRTUAL_ENVIRONMENT.is_symlink():
         raise SetupError(f"{VIRTUAL_ENVIRONMENT} is a link, and setup would empty its target; remove the link")
     print(f"setup: making {VIRTUAL_ENVIRONMENT}", file=sys.stderr)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.infra.tools import CHECKERS, INFRA, Terraform, run, succeeds
+from tests.infra.tools import INFRA, Terraform, run, succeeds
 
 LOCK = INFRA / ".terraform.lock.hcl"
 CONFIGURATIONS = sorted({path.parent for path in INFRA.rglob("*.tf")})
@@ -139,13 +139,14 @@ def test_an_applying_test_is_not_where_terraform_test_looks() -> None:
         assert 'mock_provider "aws"' in text, path.name
 
 
+@pytest.mark.usefixtures("terraform")
 def test_the_example_of_remote_state_is_valid(tmp_path: Path) -> None:
     example = Terraform.at(INFRA / "examples" / "remote_state", tmp_path)
     assert json.loads(example("validate", "-json").stdout)["valid"]
 
 
-def test_checkov_finds_nothing_that_is_not_justified(figures: dict[str, Any]) -> None:
-    outcome = run(CHECKERS / "checkov", "--config-file", ".checkov.yaml", "--output", "json", cwd=INFRA)
+def test_checkov_finds_nothing_that_is_not_justified(checkers: Path, figures: dict[str, Any]) -> None:
+    outcome = run(checkers / "checkov", "--config-file", ".checkov.yaml", "--output", "json", cwd=INFRA)
     found = json.loads(outcome.stdout)
     summary = found["summary"]
     figures["checkov passed / failed / justified"] = f"{summary['passed']} / {summary['failed']} / {summary['skipped']}"
@@ -163,10 +164,15 @@ def test_every_justification_has_a_reason() -> None:
 
 
 @pytest.mark.parametrize("script", sorted((INFRA / "nodes").iterdir()), ids=lambda path: path.name)
-def test_scripts_of_nodes_pass_shellcheck(script: Path) -> None:
-    succeeds(CHECKERS / "shellcheck", "--external-sources", script)
+def test_scripts_of_nodes_pass_shellcheck(script: Path, checkers: Path) -> None:
+    succeeds(checkers / "shellcheck", "--external-sources", script)
     assert script.stat().st_mode & 0o100
     assert "set -euo pipefail" in script.read_text()
+
+
+@pytest.mark.parametrize("name", [".ci/run", "tools/prerequisites.sh"])
+def test_scripts_of_setup_pass_shellcheck(name: str, checkers: Path) -> None:
+    succeeds(checkers / "shellcheck", REPOSITORY / name)
 
 
 def test_nothing_names_an_account_a_key_or_a_package_index() -> None:
