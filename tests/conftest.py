@@ -21,7 +21,7 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.settings import DatasetSettings
 from msd_spark.synthetic.run import generate
 from msd_spark.synthetic.settings import SyntheticSettings
-from tests.support import fork_server
+from tests.support import fork_server, skips
 from tests.support.built_once import built_once
 from tests.support.java_classes import spark_environment
 from tests.support.object_store import ObjectStore, served_store
@@ -112,10 +112,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def prepare() -> None:
-    """Prepare Spark's Java classes and, with Terraform, infra-tools, in parallel."""
-    commands = [[sys.executable, "-m", "tests.support.java_classes"]]
-    if shutil.which("terraform"):
-        commands.append(["make", "--no-print-directory", "infra-tools"])
+    """Prepare Spark's Java classes and infra-tools, in parallel."""
+    commands = [[sys.executable, "-m", "tests.support.java_classes"], ["make", "--no-print-directory", "infra-tools"]]
     started = [subprocess.Popen(command, cwd=REPOSITORY) for command in commands]
     failed = [shlex.join(command) for command, one in zip(commands, started, strict=True) if one.wait()]
     if failed:
@@ -123,9 +121,11 @@ def prepare() -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand the figures of a process that ran a part of the tests to the one that shows them."""
+    """Hand the figures of a process that ran a part of the tests to the one that shows them; judge skipped tests."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["tables"] = TABLES
+    elif skips.CI and skips.forbidden(skips.skipped_tests(session.config)) and not session.exitstatus:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -135,8 +135,9 @@ def pytest_testnodedown(node: Any) -> None:
         TABLES.setdefault(heading, {}).update(figures)
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Show the figures."""
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Show the figures, and which tests were skipped and why."""
+    skips.show(skips.skipped_tests(config), terminalreporter.write_line)
     for heading, figures in TABLES.items():
         if not figures:
             continue
@@ -149,7 +150,7 @@ def sample() -> Path:
     """The real sample of the Million Song Dataset."""
     folder = REPOSITORY.parent / "shared" / "msd-sample"
     if not folder.is_dir():
-        pytest.skip("the real sample is not at hand")
+        pytest.skip(f"real sample: no folder {folder}")
     return folder
 
 

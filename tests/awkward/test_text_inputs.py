@@ -60,7 +60,7 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {
 @pytest.fixture
 def awkward() -> Path:
     if not AWKWARD.is_dir():
-        pytest.skip("no folder shared/awkward-inputs")
+        pytest.skip(f"awkward inputs: no folder {AWKWARD}")
     return AWKWARD
 
 

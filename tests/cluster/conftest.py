@@ -77,7 +77,7 @@ def local(data: DataFolder) -> Warehouse:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     if reason := obstacle():
-        pytest.skip(f"no cluster on this computer: {reason}")
+        pytest.skip(f"network namespaces: {reason}")
     with ExitStack() as stack:
         with timed("start of the cluster"):
             cluster = stack.enter_context(running_cluster())

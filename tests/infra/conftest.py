@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import REPOSITORY, TABLES
-from tests.infra import tools
-from tests.infra.tools import INFRA, LOCAL, Terraform
+from tests.infra.tools import CHECKERS, INFRA, LOCAL, Terraform, missing_terraform
 from tools.deployment.archive import write_archive
 from tools.deployment.environment import environment_key, members, needed, pins
 from tools.deployment.package import build, keys
@@ -31,13 +30,12 @@ STEPS = [
 ]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is in this folder where a tool is missing, and say which."""
-    here = [item for item in items if Path(__file__).parent in item.path.parents]
-    reason = tools.missing() if here else None
-    for item in here:
-        if reason:
-            item.add_marker(pytest.mark.skip(reason=reason))
+@pytest.fixture(scope="session")
+def checkers() -> Path:
+    """The folder of shellcheck, checkov, parliament and the AWS CLI; tests without it are skipped."""
+    if not (CHECKERS / "checkov").exists():
+        pytest.skip("infra tools: no .venv-infra; run make infra-tools")
+    return CHECKERS
 
 
 @pytest.fixture(scope="session")
@@ -117,13 +115,19 @@ def variables(tmp_path_factory: pytest.TempPathFactory, packaged: Packaged) -> P
 
 @pytest.fixture(scope="session")
 def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
-    """Terraform on the root module, with no AWS at all."""
+    """Terraform on the root module, with no AWS at all; tests without Terraform are skipped."""
+    if reason := missing_terraform():
+        pytest.skip(reason)
     return Terraform.at(INFRA, tmp_path_factory.mktemp("terraform"))
 
 
 @pytest.fixture(scope="session")
 def stack(
-    tmp_path_factory: pytest.TempPathFactory, emulator: str, variables: Path, figures: dict[str, Any]
+    terraform: Terraform,
+    tmp_path_factory: pytest.TempPathFactory,
+    emulator: str,
+    variables: Path,
+    figures: dict[str, Any],
 ) -> Terraform:
     """The stack, applied to the emulator."""
     terraform = Terraform.at(INFRA, tmp_path_factory.mktemp("stack"), emulator)

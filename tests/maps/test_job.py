@@ -225,14 +225,14 @@ def test_missing_embeddings_are_named(tmp_path: Path) -> None:
         run(Warehouse(str(tmp_path)))
 
 
-@pytest.mark.skipif(importlib.util.find_spec("umap") is not None, reason="umap-learn is installed")
+@pytest.mark.skipif(importlib.util.find_spec("umap") is not None, reason="UMAP: umap-learn is installed")
 def test_missing_umap_is_named(everything: Warehouse) -> None:
     with pytest.raises(UserError, match="run pip install umap-learn, or use --method tsne"):
         run(everything, method="umap", refit=True)
 
 
 def test_umap_keeps_places(everything: Warehouse, tmp_path: Path) -> None:
-    pytest.importorskip("umap")
+    pytest.importorskip("umap", reason="UMAP: umap-learn is not installed")
     table, warehouse = embeddings(everything), Warehouse(str(tmp_path))
     warehouse.write_arrow(table.slice(0, 160), "embeddings", "tiny")
     run(warehouse, method="umap")

@@ -64,7 +64,7 @@ def test_intervals_have_one_error_bar_per_defined_point() -> None:
     assert first["y"][0] < 0 < second["y"][0]  # side by side
 
 
-@pytest.mark.skipif(find_browser() is None, reason="no browser on this machine; apt-get install chromium")
+@pytest.mark.skipif(find_browser() is None, reason="browser: none is installed; apt-get install chromium")
 def test_a_browser_saves_every_chart_as_svg_and_png() -> None:
     heat = heatmap("heat", HOSTILE, "", np.array([0.0, 1.0, 3.0]), ("a", "b"), np.eye(2))
     charts = (*EVERY_CHART, heat)

@@ -9,8 +9,6 @@ import pytest
 from msd_spark.synthetic.run import generate
 from msd_spark.synthetic.settings import SyntheticSettings
 
-REAL_SAMPLE = Path(__file__).parents[3] / "shared" / "msd-sample"
-
 
 @pytest.fixture(scope="session")
 def made_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
@@ -18,11 +16,3 @@ def made_files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     output = tmp_path_factory.mktemp("songfile") / "catalogue"
     generate(SyntheticSettings(songs=30, seed=7, workers=1), output)
     return sorted(output.glob("songs/**/*.h5"))
-
-
-@pytest.fixture(scope="session")
-def real_sample() -> Path:
-    """Give the folder of real files, which most machines do not have."""
-    if not REAL_SAMPLE.is_dir():
-        pytest.skip(f"no real sample at {REAL_SAMPLE}")
-    return REAL_SAMPLE

@@ -75,14 +75,14 @@ def test_made_songs_are_h5pys(made_files: list[Path]) -> None:
     assert_equal_to_h5pys(made_files)
 
 
-def test_real_songs_are_h5pys(real_sample: Path) -> None:
-    files = sorted(real_sample.glob("songs/**/*.h5"))
+def test_real_songs_are_h5pys(sample: Path) -> None:
+    files = sorted(sample.glob("songs/**/*.h5"))
     assert files
     assert_equal_to_h5pys(files)
 
 
-def test_real_broken_files_are_refused(real_sample: Path) -> None:
-    for path in real_sample.glob("broken/*.h5"):
+def test_real_broken_files_are_refused(sample: Path) -> None:
+    for path in sample.glob("broken/*.h5"):
         with pytest.raises(SongFileError, match="missing_data"):
             parse_song(path.read_bytes(), path.stem)
 

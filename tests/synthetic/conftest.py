@@ -11,8 +11,6 @@ from msd_spark.synthetic.catalogue import Catalogue, make_catalogue
 from msd_spark.synthetic.run import generate
 from msd_spark.synthetic.settings import SyntheticSettings
 
-REAL_SAMPLE = Path(__file__).parents[3] / "shared" / "msd-sample"
-
 SETTINGS = SyntheticSettings(songs=300, seed=7, workers=2)
 PACKED = SyntheticSettings(
     songs=45,
@@ -21,14 +19,6 @@ PACKED = SyntheticSettings(
     packaging=("files", "tar", "tar.gz", "aggregate", "summary"),
     songs_per_aggregate=20,
 )
-
-
-@pytest.fixture(scope="session")
-def real_sample() -> Path:
-    """The folder of real files, which most machines lack."""
-    if not REAL_SAMPLE.is_dir():
-        pytest.skip(f"no real sample at {REAL_SAMPLE}")
-    return REAL_SAMPLE
 
 
 @pytest.fixture(scope="session")

@@ -65,8 +65,8 @@ def first_song(folder: Path) -> Path:
     return next(iter(sorted(folder.glob("songs/*/*/*/*.h5"))))
 
 
-def test_layout_is_that_of_a_real_file(folder: Path, real_sample: Path) -> None:
-    with h5py.File(first_song(real_sample)) as real, h5py.File(first_song(folder)) as generated:
+def test_layout_is_that_of_a_real_file(folder: Path, sample: Path) -> None:
+    with h5py.File(first_song(sample)) as real, h5py.File(first_song(folder)) as generated:
         expected, actual = describe_layout(real), describe_layout(generated)
     assert actual.keys() == expected.keys()
     for name in expected:

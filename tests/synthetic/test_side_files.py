@@ -117,13 +117,13 @@ def test_some_cd1_labels_are_wrong(folder: Path, truth: dict[str, dict[str, str]
     assert 0.03 < wrong < 0.15
 
 
-def test_label_files_begin_with_the_official_comment(folder: Path, real_sample: Path) -> None:
+def test_label_files_begin_with_the_official_comment(folder: Path, sample: Path) -> None:
     def comment(path: Path) -> list[str]:
         with path.open(encoding="utf-8") as file:
             return [line for line in (next(file) for _ in range(12)) if line.startswith("#")]
 
     name = "tagtraum/msd_tagtraum_cd1.cls"
-    assert comment(folder / name) == comment(real_sample / name)
+    assert comment(folder / name) == comment(sample / name)
 
 
 def test_magd_has_additional_genres(folder: Path) -> None:

@@ -35,7 +35,7 @@ def browser() -> Iterator[Browser]:
     """A headless Chromium of the machine."""
     executable = find_browser()
     if executable is None:
-        pytest.skip(f"no browser on this machine ({', '.join(BROWSERS)}); apt-get install chromium")
+        pytest.skip(f"browser: none of {', '.join(BROWSERS)} is installed; apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
         yield browser
