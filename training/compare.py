@@ -30,8 +30,11 @@ def run(options: CompareOptions) -> None:
     require_sound_environment()
     ranks = join_ranks()
     from training.data.dataset import Dataset
+    from training.data.targets import target_of
+    from training.loop.target_summary import require_classes
 
     dataset = Dataset.open(warehouse, str(options.dataset))
+    require_classes(dataset, target_of(options.training.target, dataset), ranks, options.split)
     train_missing(warehouse, options.name, dataset, runs, ranks)
     if not ranks.is_first:
         return

@@ -89,11 +89,12 @@ def predict(
 
 def evaluate(
     options: EvaluateOptions, warehouse: Warehouse, metadata: dict[str, Any], fit: Fit, predictions: Predictions
-) -> tuple[dict[str, Any], str | None]:
-    """Return metrics of the model and simple baselines, and a warning about known artists."""
+) -> tuple[dict[str, Any], str]:
+    """Return metrics of the model and simple baselines, and warnings about known artists and a single class."""
     from msd_spark.core.bootstrap import Bootstrap
     from training.evaluation.judgement import judge
     from training.evaluation.leaks import find_leak
+    from training.evaluation.table import one_class_warning
     from training.runs.run_folder import read_training
 
     training = read_training(warehouse, metadata)
@@ -106,7 +107,8 @@ def evaluate(
         "leak": asdict(leak),
         "figures": metrics,
     }
-    return content, leak.warning(metadata["run"])
+    one_class = one_class_warning(fit.target, options.split, metrics["model"])
+    return content, "\n".join(filter(None, (leak.warning(metadata["run"]), one_class)))
 
 
 def write(warehouse: Warehouse, name: str, content: dict[str, Any], predictions: Predictions, fit: Fit) -> str:

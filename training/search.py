@@ -40,10 +40,15 @@ def run(options: SearchOptions) -> None:
         )
     require_sound_environment()
     ranks = session.join_ranks()
+    from training.data.targets import target_of
+    from training.evaluation.deciding import LOSS
+    from training.loop.target_summary import require_classes
     from training.searching.results import best_command, search_table, write_results
     from training.searching.study import SEARCHES, Study
     from training.searching.trials import run_trials
 
+    if options.decides not in (LOSS, "log_loss"):
+        require_classes(dataset, target_of(training.target, dataset), ranks, "validation")
     recorded = session.recorded_options(training)
     settings = {name: recorded[name] for name in SHARED} | {
         "dataset": dataset.metadata["fingerprint"],

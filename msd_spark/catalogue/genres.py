@@ -8,6 +8,7 @@ import pyarrow.dataset as pads
 
 from msd_spark.core.errors import UserError
 from msd_spark.core.runs import DATASET_FILE, DATASETS, METADATA, RUNS
+from msd_spark.core.summary import SUMMARIES
 from msd_spark.core.warehouse import Warehouse
 
 
@@ -41,10 +42,24 @@ def label_sets(warehouse: Warehouse) -> list[str]:
     return sorted(warehouse.read_table(["label_set"], "labels")["label_set"].unique().to_pylist())
 
 
+def rare_genres(warehouse: Warehouse, label_set: str) -> int:
+    """Return the number of genres of a label set that ``msd-spark labels`` left out; 0 if unknown."""
+    if not warehouse.exists(SUMMARIES, "labels.json"):
+        return 0
+    details = warehouse.read_json(SUMMARIES, "labels.json").get("label_sets", {})
+    return len(details.get(label_set, {}).get("rare_genres", {}))
+
+
 def read_labels(warehouse: Warehouse, label_set: str) -> pa.Table:
     """Return the columns ``track_id`` and ``genre`` of a label set."""
     table = warehouse.read_table(["track_id", "genre"], "labels", filter=pads.field("label_set") == label_set)
     if not table.num_rows:
-        names = ", ".join(label_sets(warehouse)) or "none"
+        names = ", ".join(label_sets(warehouse)) or "no label"
+        rare = rare_genres(warehouse, label_set)
+        if rare:
+            raise UserError(
+                f"all {rare} genres of label set {label_set} are rare, so labels/ has none of them; run msd-spark "
+                f"labels with a lower --min-examples, or choose another --label-set: {names}"
+            )
         raise UserError(f"labels/ has no label set {label_set}; it has {names} (--label-set)")
     return table

@@ -83,7 +83,10 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
     split_of_track = dict(zip(first_copies["number"], first_copies["split"], strict=True))
     funnel.close(tracks["number"].map(split_of_track))
     if not (plan["split"] == SPLITS[0]).any():
-        raise UserError(f"none of {len(first_copies)} examples is in the train split; change --shares or --seed")
+        raise UserError(
+            f"none of {len(first_copies)} examples is in the train split: they are of "
+            f"{first_copies['artist_group'].nunique()} artist groups; change --shares or --seed, or ingest more songs"
+        )
     compare_with_previous(warehouse, settings, first_copies, summary)
     form = ExampleForm(settings.geometry, settings.tags, joined.n_factors if settings.factors else 0)
     schema = examples_schema(tags=form.n_tags > 0, factors=form.n_factors > 0)
@@ -95,7 +98,7 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
         metadata |= {"funnel": funnel.counts(), "funnel_steps": list(map(asdict, funnel.steps)), "rare_genres": rare}
         metadata["inputs"] = warehouse.fingerprints({"songs", *TABLES_OF.values(), "tag_counts"})
         writer.write_json(metadata, DATASET_FILE)
-    summary.report(funnel, metadata, tracks["artist_group"])
+    summary.report(funnel, metadata, tracks["artist_group"], settings)
     return summary
 
 

@@ -35,7 +35,9 @@ class DatasetSummary(Summary):
         self.details["warnings"] = self.warnings
         print(f"{self.stage}: {text}", file=sys.stderr, flush=True)
 
-    def report(self, funnel: Funnel, metadata: dict[str, Any], artist_groups: pd.Series) -> None:
+    def report(
+        self, funnel: Funnel, metadata: dict[str, Any], artist_groups: pd.Series, settings: DatasetSettings
+    ) -> None:
         """Add the counts of a dataset; `artist_groups` also has the songs that are not examples."""
         counts, n_rows = funnel.counts(), sum(metadata["rows"].values())
         self.facts = counts | self.facts
@@ -48,11 +50,26 @@ class DatasetSummary(Summary):
             "songs of the largest artist group": int(artist_groups.value_counts().max()),
             "files": sum(map(len, metadata["files"].values())),
         }
+        self.warn_of_few(metadata, settings)
         for genre, rows in metadata["examples_by_genre"].items():
-            missing = [split for split in SPLITS if not rows[split]]
+            missing = [split for split in SPLITS if not rows[split] and metadata["rows"][split]]
             if missing:
                 self.warn(f"no example of {genre} in {', '.join(missing)}")
         self.tables = [funnel.table(), genre_table(funnel.steps, metadata["examples_by_genre"])]
+
+    def warn_of_few(self, metadata: dict[str, Any], settings: DatasetSettings) -> None:
+        """Warn if splits are empty, or if the songs have fewer than two genres."""
+        empty = [split for split, n_rows in metadata["rows"].items() if not n_rows]
+        if empty:
+            remedy = "fill the lists" if settings.split_lists else "change --shares or --seed, or ingest more songs"
+            self.warn(f"no example in {', '.join(empty)}, so models cannot be evaluated there; {remedy}")
+        if len(metadata["labels"]) < 2 and (metadata["labels"] or metadata["rare_genres"]):
+            genres = f"one genre, {metadata['labels'][0]}" if metadata["labels"] else "no genre"
+            rare = sum(metadata["rare_genres"].values())
+            self.warn(
+                f"the examples have {genres}, which no model can learn ({rare} songs of rarer genres left out); lower "
+                "--min-examples, or choose another --label-set"
+            )
 
     def table(self) -> str:
         """Return the summary as text."""

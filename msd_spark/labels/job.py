@@ -81,6 +81,7 @@ def make_labels(settings: LabelsSettings, summary: Summary) -> None:
         }
         _check_sum(name, details[name])
         summary.facts |= _facts(name, details[name])
+    check_common(label_sets, details, settings.min_examples)
     warehouse.write_arrow(pa.concat_tables(tables), "labels")
     rejections = [rejection for file in files.values() for rejection in file.rejections]
     write_rejections(warehouse, VERB, rejections)
@@ -159,6 +160,20 @@ def common_spellings(genres: Iterable[str]) -> dict[str, str]:
     for genre in sorted(counts, key=lambda name: (-counts[name], name)):
         best.setdefault(genre.casefold(), genre)
     return {genre: best[genre.casefold()] for genre in counts}
+
+
+def check_common(label_sets: Mapping[str, pd.DataFrame], details: Mapping[str, Any], min_examples: int) -> None:
+    """Raise an error if no label set has a genre that is common enough, naming the most frequent genre."""
+    if any(details[name]["tracks"] for name in label_sets):
+        return
+    counts = {
+        (name, genre): count for name in label_sets for genre, count in details[name]["rare_genres"].items() if count
+    }
+    (name, genre), count = max(counts.items(), key=lambda item: item[1])
+    raise UserError(
+        f"no genre has {min_examples:,} tracks: the most frequent one, {genre} in {name}, has {count:,}; "
+        "the table is unchanged; lower --min-examples"
+    )
 
 
 def _check_sum(name: str, counts: Mapping[str, Any]) -> None:

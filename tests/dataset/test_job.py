@@ -261,7 +261,7 @@ def test_only_segments_are_required_by_default(
     assert summary.facts["with segments"] == 20
     write_labels(bare, {track(1): "Rap", track(2): "Rap"})
     make(spark, bare, require=("genre",), shares=(1.0, 0.0, 0.0))
-    assert "dataset: no example of Rap in validation, test" in capsys.readouterr().err
+    assert "dataset: no example in validation, test, so models cannot be evaluated there; " in capsys.readouterr().err
 
 
 def test_a_song_that_links_artists_moves_only_them_and_is_reported(spark: SparkSession, small: Warehouse) -> None:

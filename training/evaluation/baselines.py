@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from training.evaluation.bootstrap import Artists, Candidate, mean_statistic, together
+from training.evaluation.classification import without_trivial, without_trivial_resamples
 from training.evaluation.confusion import expected_confusion_statistic
 
 BASELINES = ("none", "simple", "all")
@@ -72,9 +74,11 @@ def stratified_random(
     if ordinal:
         near = np.convolve(shares, np.ones(3), mode="same")[true]
         statistic = together(statistic, mean_statistic({"off_by_one_accuracy": near}, artists))
-    metrics = {name: float(value) for name, (value,) in statistic(np.ones((artists.count, 1))).items()}
+    statistic = without_trivial_resamples(statistic, true, artists)
+    metrics: dict[str, Any] = {name: float(value) for name, (value,) in statistic(np.ones((artists.count, 1))).items()}
     metrics["micro_f1"] = metrics["accuracy"]
-    return Candidate({"examples": len(true), **metrics, **dict.fromkeys(UNDEFINED), "by_class": by_class}, statistic)
+    metrics = {"examples": len(true), **metrics, **dict.fromkeys(UNDEFINED), "by_class": by_class}
+    return Candidate(without_trivial(metrics, true), statistic)
 
 
 def _harmonic_mean(precision: float, recall: float) -> float:

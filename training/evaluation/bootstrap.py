@@ -102,7 +102,7 @@ def with_intervals(candidates: dict[str, Candidate], artists: Artists, bootstrap
     """Return each candidate's metrics with ``intervals``, and differences from the first.
 
     The first candidate is the model. All share the resamples, so ``first_minus_this`` is the interval of the difference
-    itself. A single artist cannot be resampled: then there are no intervals.
+    itself. A single artist cannot be resampled: then there are no intervals. An undefined metric has none either.
     """
     evaluated = {
         name: candidate.metrics | {"artists": artists.count, "intervals": {}} for name, candidate in candidates.items()
@@ -113,12 +113,14 @@ def with_intervals(candidates: dict[str, Candidate], artists: Artists, bootstrap
     first = next(iter(candidates))
     for name, own in resampled.items():
         evaluated[name]["intervals"] = {
-            metric: percentile_interval(values, bootstrap.level) for metric, values in own.items()
+            metric: percentile_interval(values, bootstrap.level)
+            for metric, values in own.items()
+            if evaluated[name][metric] is not None
         }
         if name != first:
             evaluated[name]["first_minus_this"] = {
                 metric: percentile_interval(values - own[metric], bootstrap.level)
                 for metric, values in resampled[first].items()
-                if metric in own
+                if metric in own and None not in (evaluated[first][metric], evaluated[name][metric])
             }
     return evaluated

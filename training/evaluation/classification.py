@@ -2,8 +2,9 @@
 
 "Macro" is the plain mean over the classes that have an example in the split. A class without one has no recall, F1,
 average precision or ROC-AUC (null in its row) and is left out of macro metrics even if it was predicted; the prediction
-only lowers the recall of the true class. ROC-AUC also needs an example of another class. "Micro" counts each (example,
-class) pair as one decision; micro F1 equals accuracy. "Weighted" is by the number of examples per class.
+only lowers the recall of the true class. Average precision and ROC-AUC also need an example of another class. "Micro"
+counts each (example, class) pair as one decision; micro F1 equals accuracy. "Weighted" is by the number of examples
+per class. If all examples have the same class, `TRIVIAL` metrics are undefined.
 """
 
 from __future__ import annotations
@@ -28,6 +29,12 @@ from training.evaluation.ranking import macro_average_precision_statistic
 
 SMALLEST_PROBABILITY = 1e-12
 """Bound that keeps the log loss finite."""
+
+TRIVIAL = (
+    *("accuracy", "balanced_accuracy", "macro_f1", "micro_f1", "weighted_f1"),
+    *("macro_average_precision", "micro_average_precision", "off_by_one_accuracy"),
+)
+"""Metrics that are 1 for the constant prediction of the only class; undefined if all examples have the same class."""
 
 CONFIDENCE_BINS = 15
 """Confidence bins, as in Guo et al., so that values are comparable."""
@@ -54,11 +61,12 @@ def classification_statistic(
     if ordinal:
         means["off_by_one_accuracy"] = np.abs(predicted - true) <= 1
     positive = true[:, None] == np.arange(n_classes)
-    return together(
+    statistic = together(
         confusion_statistic(true, predicted, n_classes, artists),
         macro_average_precision_statistic(positive, probabilities, artists),
         mean_statistic(means, artists),
     )
+    return without_trivial_resamples(statistic, true, artists)
 
 
 def classification_metrics(
@@ -81,8 +89,9 @@ def classification_metrics(
     precision, recall, f1, support = precision_recall_fscore_support(true, predicted, labels=indices, zero_division=0)
     n_predicted = np.bincount(predicted, minlength=len(classes))
     present = support > 0
-    average_precision = _of_classes(average_precision_score, positive, probabilities, present)
-    roc_auc = _of_classes(roc_auc_score, positive, probabilities, present & (support < len(true)))
+    decidable = present & (support < len(true))
+    average_precision = _of_classes(average_precision_score, positive, probabilities, decidable)
+    roc_auc = _of_classes(roc_auc_score, positive, probabilities, decidable)
     by_class = {
         name: {
             "support": int(support[index]),
@@ -94,7 +103,7 @@ def classification_metrics(
         }
         for index, name in enumerate(classes)
     }
-    return {
+    metrics = {
         "examples": len(true),
         "classes_without_examples": int((~present).sum()),
         "accuracy": float(accuracy_score(true, predicted)),
@@ -111,6 +120,26 @@ def classification_metrics(
         "by_class": by_class,
         "confusion_matrix": confusion_matrix(true, predicted, labels=indices).tolist(),
     }
+    return without_trivial(metrics, true)
+
+
+def without_trivial(metrics: dict[str, Any], true: np.ndarray) -> dict[str, Any]:
+    """Return metrics with None for those in `TRIVIAL` if all examples have the same class."""
+    return metrics if np.ptp(true) else metrics | {name: None for name in TRIVIAL if name in metrics}
+
+
+def without_trivial_resamples(statistic: Statistic, true: np.ndarray, artists: Artists) -> Statistic:
+    """Return a statistic with NaN for the metrics in `TRIVIAL` on resamples with examples of one class only."""
+    support = artists.matrix(true, int(true.max()) + 1)
+
+    def defined(drawn: np.ndarray) -> dict[str, np.ndarray]:
+        is_trivial = (support @ drawn > 0).sum(axis=0) == 1
+        return {
+            name: np.where(is_trivial, np.nan, values) if name in TRIVIAL else values
+            for name, values in statistic(drawn).items()
+        }
+
+    return defined
 
 
 def ordinal_metrics(true: np.ndarray, probabilities: np.ndarray) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from tabulate import tabulate
 
 from msd_spark.core.formatting import with_interval
+from training.data.targets.target import CLASSES, Target
 
 SHORT = {
     "accuracy": "accuracy",
@@ -24,6 +25,19 @@ SHORT = {
     "r2": "R²",
 }
 """Column headings."""
+
+
+def one_class_warning(target: Target, split: str, model: Mapping[str, Any]) -> str | None:
+    """Return a warning if all examples of a split have the same class, given the metrics of the model."""
+    if target.form != CLASSES:
+        return None
+    names = [name for name, row in model["by_class"].items() if row["support"] == model["examples"]]
+    if not names:
+        return None
+    return (
+        f"WARNING: all examples in {split} have the same {target.name}, {names[0]}, so accuracy, F1 and average "
+        f"precision are undefined; {target.remedy_for_one_class(split)}"
+    )
 
 
 def metrics_table(metrics: Mapping[str, Mapping[str, Mapping[str, Any]]], names: tuple[str, ...]) -> str:

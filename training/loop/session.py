@@ -173,8 +173,24 @@ def report(options: TrainOptions, run: FinishedRun, seconds: float) -> None:
     ]
     print(tabulate(facts, headers=["train", ""], tablefmt="simple", colalign=("left", "right")))
     print(f"\n{metrics_table(run.metrics, run.target.headline_metrics)}")
+    for warning in warnings_about(run):
+        print(f"\n{warning}", file=sys.stderr, flush=True)
     place = "" if options.warehouse == DEFAULT_WAREHOUSE else f" --warehouse {options.warehouse}"
     print(f"\nnext: spark-submit jobs/score.py{place} --run {run.name}", flush=True)
+
+
+def warnings_about(run: FinishedRun) -> list[str]:
+    """Return a warning for each split that has no example, or examples of one class only."""
+    from training.evaluation.table import one_class_warning
+
+    warnings = []
+    for split in run.dataset.metadata["files"]:
+        if split in run.metrics:
+            warnings.append(one_class_warning(run.target, split, run.metrics[split]["model"]))
+        elif split != "train":
+            effect = "; the weights are those of the last epoch" if split == "validation" else ""
+            warnings.append(f"WARNING: no example in {split} has {run.target.content}{effect}")
+    return [warning for warning in warnings if warning]
 
 
 def forget_models() -> None:

@@ -1,4 +1,4 @@
-"""Totals of a target over the train split."""
+"""Totals of a target over a split."""
 
 from __future__ import annotations
 
@@ -6,26 +6,47 @@ import numpy as np
 
 from msd_spark.core.errors import UserError
 from training.data.dataset import Dataset
-from training.data.targets.target import Target
+from training.data.targets.target import CLASSES, Target
 from training.ranks.ranks import Ranks
 
 
-def summarise(dataset: Dataset, target: Target, ranks: Ranks) -> tuple[float, np.ndarray, float]:
-    """Return the weight, totals and mean square of a target over the train split.
+def summarise(dataset: Dataset, target: Target, ranks: Ranks, split: str = "train") -> tuple[float, np.ndarray, float]:
+    """Return the weight, totals and mean square of a target over a split.
 
     The weight is that of all examples that have the target. The totals, ``(size,)``, float64, are the weight of each
     class or label, or the weighted sum of each number. The mean square is that of the vectors' length; 0 for classes.
     Each rank reads a share of the files.
     """
     sums = np.zeros(target.size + 2)
-    for number in range(ranks.rank, len(dataset.rows("train")), ranks.size):
-        table = dataset.read("train", number, [target.column, target.presence, "weight"])
+    for number in range(ranks.rank, len(dataset.rows(split)), ranks.size):
+        table = dataset.read(split, number, [target.column, target.presence, "weight"])
         weights = table["weight"].to_numpy().astype(np.float64) * (table[target.presence].to_numpy() > 0)
         sums += target.sums(table[target.column].to_numpy(), weights)
     examples, squares, *totals = (ranks.total(value) for value in sums)
+    if not dataset.rows(split):
+        raise UserError(
+            f"dataset {dataset.name} has no example in {split}; write it with other --shares or more songs (msd-spark "
+            "dataset)"
+        )
     if not examples > 0:
         raise UserError(
-            f"none of the {sum(dataset.rows('train')):,} training examples of dataset {dataset.name} has "
+            f"none of the {sum(dataset.rows(split)):,} examples in {split} of dataset {dataset.name} has "
             f"{target.content}; {target.remedy}"
         )
     return examples, np.array(totals), squares / examples
+
+
+def require_classes(dataset: Dataset, target: Target, ranks: Ranks, split: str) -> None:
+    """Raise an error if a split has no example with the target, or examples of one class only."""
+    _, totals, _ = summarise(dataset, target, ranks, split)
+    check_classes(dataset, target, totals, split)
+
+
+def check_classes(dataset: Dataset, target: Target, totals: np.ndarray, split: str) -> None:
+    """Raise an error if all examples of a split have the same class; `totals` are those of `summarise`."""
+    if target.form == CLASSES and (totals > 0).sum() == 1:
+        name = target.class_names[int(totals.argmax())]
+        raise UserError(
+            f"all examples in {split} of dataset {dataset.name} have the same {target.name}, {name}; "
+            f"{target.remedy_for_one_class(split)}"
+        )

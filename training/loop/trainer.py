@@ -33,7 +33,7 @@ from training.loop.optimizers import make_optimizer
 from training.loop.progress import Progress, is_terminal
 from training.loop.settings import TrainingSettings
 from training.loop.state import Best, TrainingState
-from training.loop.target_summary import summarise
+from training.loop.target_summary import check_classes, summarise
 from training.models.losses import Loss
 from training.ranks.ranks import Ranks
 from training.ranks.seeds import drawing_states, seed_dropout
@@ -61,6 +61,7 @@ class Trainer:
             )
         settings = self.settings
         examples, totals, mean_square = summarise(self.dataset, self.target, self.ranks)
+        check_classes(self.dataset, self.target, totals, "train")
         weights = self.target.class_weights(totals, examples, settings.feed.class_weights)
         self.feed = Feed(self.dataset, self.target, settings.feed, weights, settings.seed)
         self._loss = Loss(self.target, weights, mean_square)

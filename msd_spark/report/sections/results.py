@@ -100,7 +100,7 @@ def split_note(sources: Sources) -> list[str]:
 
 
 def chance_warning(metrics: Mapping[str, Any], split: str) -> str | None:
-    """Return a warning if the accuracy is not significantly above guessing, otherwise None.
+    """Return a warning if the accuracy is undefined or not significantly above guessing, otherwise None.
 
     Examples
     --------
@@ -110,6 +110,8 @@ def chance_warning(metrics: Mapping[str, Any], split: str) -> str | None:
     >>> chance_warning({"model": model, "stratified": {"accuracy": 0.05}}, "test") is None
     True
     """
+    if metrics[MODEL].get("accuracy", 0) is None:
+        return f"All examples in the {split} split have the same class, so most metrics are undefined."
     interval = metrics[MODEL].get("intervals", {}).get("accuracy")
     guesses = [
         metrics[guess]["accuracy"] for guess in ("majority", "stratified") if "accuracy" in metrics.get(guess, {})

@@ -76,5 +76,5 @@ def test_a_summary_counts_the_examples_that_have_the_target(dataset: Dataset, na
 
 
 def test_a_column_in_which_no_example_has_the_target_is_an_error(plain: Dataset) -> None:
-    with pytest.raises(UserError, match="none of the 22 training examples of dataset tiny has play counts"):
+    with pytest.raises(UserError, match="none of the 22 examples in train of dataset tiny has play counts"):
         summarise(plain, target_of("popularity", plain), Ranks.join())

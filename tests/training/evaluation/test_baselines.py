@@ -70,8 +70,9 @@ def test_stratified_guesses_of_ordered_classes_by_hand() -> None:
     shares = np.array([0.5, 0.3, 0.2])
     found = stratified_random(np.array([0, 1, 2, 2]), shares, list("ABC"), Artists(np.arange(4), 4), ordinal=True)
     assert found.metrics["off_by_one_accuracy"] == pytest.approx((0.8 + 1 + 0.5 + 0.5) / 4)
-    twice_the_last = found.statistic(np.array([[0.0], [0], [0], [2]]))
-    assert twice_the_last["off_by_one_accuracy"] == pytest.approx([0.5])
+    resampled = found.statistic(np.array([[1.0, 0], [0, 0], [0, 0], [2, 2]]))
+    # The second resample has examples of one class only.
+    assert resampled["off_by_one_accuracy"] == pytest.approx([(0.8 + 2 * 0.5) / 3, np.nan], nan_ok=True)
 
 
 def test_stratified_metrics_are_the_mean_of_many_draws() -> None:

@@ -11,7 +11,12 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.metrics import log_loss as log_loss_of_sklearn
 
 from tests.support.predictions import predictions
-from training.evaluation.classification import calibration_metrics, classification_metrics, ordinal_metrics
+from training.evaluation.classification import (
+    TRIVIAL,
+    calibration_metrics,
+    classification_metrics,
+    ordinal_metrics,
+)
 
 CLASSES = ["A", "B", "C"]
 TRUE = np.array([0, 0, 1, 1, 1])
@@ -58,15 +63,21 @@ def test_five_examples_by_hand() -> None:
 
 
 def test_a_predicted_class_without_examples_lowers_recall_but_is_not_in_macro_metrics() -> None:
-    # Predicted: C A. A has one right of two: recall 1/2, precision 1, F1 2/3.
-    metrics = classification_metrics(np.array([0, 0]), np.array([[0.1, 0.1, 0.8], [0.8, 0.1, 0.1]]), CLASSES)
-    assert metrics["macro_f1"] == pytest.approx(2 / 3)
-    assert metrics["balanced_accuracy"] == pytest.approx(1 / 2)
+    # Predicted: C A B. A has one right of two: recall 1/2, precision 1, F1 2/3.
+    scores = np.array([[0.1, 0.1, 0.8], [0.8, 0.1, 0.1], [0.1, 0.8, 0.1]])
+    metrics = classification_metrics(np.array([0, 0, 1]), scores, CLASSES)
+    assert metrics["macro_f1"] == pytest.approx((2 / 3 + 1) / 2)
+    assert metrics["balanced_accuracy"] == pytest.approx((1 / 2 + 1) / 2)
     assert metrics["by_class"]["C"]["precision"] == 0
     assert metrics["by_class"]["C"]["f1"] is None
-    # Only A has examples, so there are no negatives.
-    assert metrics["macro_roc_auc"] is None
-    assert metrics["macro_average_precision"] == 1
+
+
+def test_metrics_of_a_single_class_are_undefined() -> None:
+    metrics = classification_metrics(np.array([0, 0]), np.array([[0.1, 0.1, 0.8], [0.8, 0.1, 0.1]]), CLASSES)
+    assert {name for name in metrics if metrics[name] is None} == {*TRIVIAL, "macro_roc_auc"} - {"off_by_one_accuracy"}
+    assert metrics["by_class"]["A"]["average_precision"] is None
+    assert metrics["by_class"]["A"]["recall"] == 1 / 2
+    assert metrics["log_loss"] > 0
 
 
 @given(st.integers(0, 99), st.integers(1, 8), st.integers(2, 6))

@@ -15,6 +15,9 @@ class Genre(ClassTarget):
     column = "genre_index"
     content = "a genre"
     remedy = "run msd-spark labels, then msd-spark dataset"
+    more_classes = (
+        "write a dataset with more genres: msd-spark dataset with another --label-set or a lower --min-examples"
+    )
     main_metrics = ("macro_f1", "accuracy")
     headline_metrics = (
         "accuracy",

@@ -35,8 +35,9 @@ class Target(ABC):
         Value of ``--target``, and the column of the examples.
     form : str
         ``classes`` (one per example), ``labels`` (any number per example) or ``numbers``.
-    content, remedy : str
-        What an example has if it has the target, and the commands that write the column.
+    content, remedy, more_classes : str
+        What an example has if it has the target, the commands that write the column, and what to do if all examples
+        have the same class.
     main_metrics : tuple of str
         The metric that decides between epochs and models, and one that is shown with it.
     headline_metrics : tuple of str
@@ -54,6 +55,7 @@ class Target(ABC):
     form: ClassVar[str]
     content: ClassVar[str]
     remedy: ClassVar[str]
+    more_classes: ClassVar[str] = "write a dataset with more songs (msd-spark dataset)"
     main_metrics: ClassVar[tuple[str, str]]
     headline_metrics: ClassVar[tuple[str, ...]]
     prior_name: ClassVar[str]
@@ -72,6 +74,12 @@ class Target(ABC):
     @abstractmethod
     def outputs(cls, dataset: Dataset) -> Sequence[str]:
         """Return the names of the outputs in a dataset."""
+
+    def remedy_for_one_class(self, split: str) -> str:
+        """Return what to do if all examples of a split have the same class."""
+        if split == "train":
+            return self.more_classes
+        return "choose another split, or write a dataset with more songs or other --shares (msd-spark dataset)"
 
     @property
     def size(self) -> int:
