@@ -176,17 +176,20 @@ LEDGER = _schema(
     songs=pa.int64(),
     rejected=pa.int64(),
     duplicates=pa.int64(),
+    skipped=pa.int64(),
     seconds=pa.float64(),
     files=pa.list_(pa.string()),
     file_sizes=pa.list_(pa.int64()),
     file_rows=pa.list_(pa.int64()),
     track_ids=pa.list_(pa.string()),
     rejections=pa.list_(pa.struct(list(REJECTED))),
+    skips=pa.list_(pa.struct({"reason": pa.string(), "count": pa.int64(), "example": pa.string()})),
 )
-"""``ledger/``: one row per unit of ingest, with ``inputs = songs + rejected + duplicates``. The unit's name is a
-fingerprint of its inputs (paths, sizes, modification times). ``source`` is its first input, ``files`` its files of
+"""``ledger/``: one row per unit of ingest, with ``inputs = songs + rejected + duplicates + skipped``. The unit's name
+is a fingerprint of its inputs (paths, sizes, modification times). ``source`` is its first input, ``files`` its files of
 ``songs/`` with their bytes and rows, ``track_ids`` all tracks found in it, including duplicates kept from another unit,
-and ``rejections`` its rows of ``rejected/``."""
+``rejections`` its rows of ``rejected/``, and ``skips`` the number of its skipped files or members by reason, with one
+of them."""
 
 LYRICS = _schema(
     nullable={"lyric_vector"},

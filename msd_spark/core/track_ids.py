@@ -7,6 +7,9 @@ from pathlib import PurePosixPath
 
 SONG_FILE_SUFFIX = ".h5"
 
+SONG_FILE = re.compile(r"\.(h5|hdf5)(\.(gz|bz2|xz))?\Z", re.IGNORECASE)
+"""End of the name of a song file, which may be compressed."""
+
 TRACK_ID = re.compile(r"TR[A-Z0-9]{16}")
 """Form of a track id: ``TRAAAAW128F429D538``."""
 
@@ -18,8 +21,10 @@ def track_id_of(name: str) -> str | None:
     --------
     >>> track_id_of("A/A/A/TRAAAAW128F429D538.h5")
     'TRAAAAW128F429D538'
+    >>> track_id_of("TRAAAAW128F429D538.HDF5.gz")
+    'TRAAAAW128F429D538'
     """
-    stem = PurePosixPath(name).name.removesuffix(SONG_FILE_SUFFIX)
+    stem = SONG_FILE.sub("", PurePosixPath(name).name)
     return stem if TRACK_ID.fullmatch(stem) else None
 
 

@@ -31,12 +31,15 @@ from msd_spark.ingest.ledger import (
     settle,
 )
 from msd_spark.ingest.listing import Task, list_units, plan_listing
-from msd_spark.ingest.reading import TEMPORARY
+from msd_spark.ingest.loose import TEMPORARY
 from msd_spark.ingest.settings import LEDGER, SONGS, VERB, IngestSettings
 from msd_spark.ingest.units import Kind, Unit, limit_units
-from msd_spark.ingest.work import Outcome, do_unit
+from msd_spark.ingest.work import DUPLICATE, Outcome, do_unit
 from msd_spark.io.folders import UNITS_AT_ONCE, in_order
 from msd_spark.spark.session import progress, share_out, start_spark, worker_errors
+
+COUNTS = ("inputs", "songs", "rejected", "duplicates", "skipped")
+"""Columns of ``ledger/`` with counts: the first is the sum of the others."""
 
 
 def run(settings: IngestSettings) -> None:
@@ -78,7 +81,7 @@ def ingest(session: SparkSession, settings: IngestSettings, tasks: list[Task] | 
         raise none_accepted("song", [Rejection(**one) for row in (*unchanged, *new) for one in row["rejections"]])
     if new or stale or not warehouse.is_complete(LEDGER):
         ledger = commit_units(warehouse, new, stale, destination)
-    summary.facts |= totals(ledger)
+    summary.facts |= accounts(ledger)
     summary.facts |= {"units done before": len(units) - len(to_do), "units dropped": len(stale)}
     return summary
 
@@ -103,9 +106,12 @@ def dry_run(session: SparkSession, settings: IngestSettings, tasks: list[Task] |
     for kind in Kind:
         of_kind = [unit for unit in units if unit.kind is kind]
         if of_kind:
-            n_songs = sum(unit.n_inputs or 0 for unit in of_kind)
+            counts = [unit.n_inputs for unit in of_kind]
+            contents = "files" if kind is Kind.SKIPPED else "songs in"
             summary.facts[f"units of {kind.value}"] = len(of_kind)
-            summary.facts[f"songs in {kind.value}"] = "unknown before reading" if kind is Kind.TAR else n_songs
+            summary.facts[f"{contents} {kind.value}"] = (
+                "unknown before reading" if None in counts else sum(count or 0 for count in counts)
+            )
     summary.facts |= {
         "units done before": len(units) - len(to_do),
         "units to do": len(to_do),
@@ -121,22 +127,28 @@ def split_ledger(
     """Split the ledger into units that stay and units that are dropped or read again.
 
     A unit is dropped if its inputs changed. It is read again if one of its inputs could not be read, or if it is one of
-    `damaged`. If anything changed, each unit that left out a track in favour of another unit is read again too.
+    `damaged`. If anything changed except skipped files, each unit that left out a track in favour of another unit is
+    read again too.
     """
     names = {unit.name for unit in units if unit.name not in damaged}
-    current = [row for row in ledger if row["unit"] in names and not may_be_retried(row)]
-    if len(current) == len(ledger) == len(units):
-        return current, []
-    unchanged = [row for row in current if len(row["track_ids"]) == row["songs"]]
+    unchanged = [row for row in ledger if row["unit"] in names and not may_be_retried(row)]
+    n_units = sum(unit.kind is not Kind.SKIPPED for unit in units)
+    if not n_units == len(_with_songs(unchanged)) == len(_with_songs(ledger)):
+        unchanged = [row for row in unchanged if len(row["track_ids"]) == row["songs"]]
     unchanged_names = {row["unit"] for row in unchanged}
     return unchanged, [row for row in ledger if row["unit"] not in unchanged_names]
+
+
+def _with_songs(ledger: Ledger) -> Ledger:
+    return [row for row in ledger if row["kind"] != Kind.SKIPPED]
 
 
 def check_locations(stale: Ledger, units: Sequence[Unit], settings: IngestSettings) -> None:
     """Check that songs are dropped only with ``--replace``."""
     if settings.replace:
         return
-    gone = sorted({row["location"] for row in stale} - {unit.location for unit in units})
+    named = {unit.location for unit in units}
+    gone = sorted({row["location"] for row in stale if row["inputs"] > row["skipped"]} - named)
     if settings.limit is not None and stale:
         n_songs = sum(row["songs"] for row in stale)
         raise UserError(
@@ -235,8 +247,11 @@ def keeping(warehouse: Warehouse, finished: Callable[[], list[Outcome]], interva
 
 
 def check_sums(units: Sequence[Unit], rows: Ledger) -> None:
-    """Check that each input of each unit is a song of a file, a rejection or a duplicate."""
-    counts = {row["unit"]: (row["inputs"], sum(row["file_rows"]) + row["rejected"] + row["duplicates"]) for row in rows}
+    """Check that each input of each unit is a song of a file, a rejection, a duplicate or skipped."""
+    counts = {
+        row["unit"]: (row["inputs"], sum(row["file_rows"]) + row["rejected"] + row["duplicates"] + row["skipped"])
+        for row in rows
+    }
     for unit in units:
         n_inputs, n_accounted = counts.get(unit.name, (unit.n_inputs or 1, 0))
         n_inputs = n_inputs if unit.n_inputs is None else unit.n_inputs
@@ -249,7 +264,41 @@ def check_sums(units: Sequence[Unit], rows: Ledger) -> None:
 
 def totals(ledger: Ledger) -> dict[str, int]:
     """Return the sums of the ledger's counts."""
-    sums = {name: sum(row[name] for row in ledger) for name in ("inputs", "songs", "rejected", "duplicates")}
-    if sums["inputs"] != sums["songs"] + sums["rejected"] + sums["duplicates"]:
+    sums = {name: sum(row[name] for row in ledger) for name in COUNTS}
+    if sums["inputs"] != sum(sums[name] for name in COUNTS[1:]):
         raise UserError(f"the ledger does not add up: {sums}; ingest into another --warehouse")
     return sums | {"units": len(ledger)}
+
+
+def reasons(ledger: Ledger) -> dict[str, dict[str, tuple[int, str]]]:
+    """Return the number of rejected and of skipped inputs by reason, each with an example."""
+    counts: dict[str, dict[str, tuple[int, str]]] = {"rejected": {}, "skipped": {}}
+
+    def add(outcome: str, reason: str, count: int, example: str) -> None:
+        before, first = counts[outcome].get(reason, (0, example))
+        counts[outcome][reason] = before + count, first
+
+    for row in ledger:
+        for one in row["rejections"]:
+            if one["reason"] != DUPLICATE:
+                add("rejected", one["reason"], 1, f"{one['source']} {one['member'] or ''}".rstrip())
+        for one in row["skips"]:
+            add("skipped", one["reason"], one["count"], one["example"])
+    return counts
+
+
+def accounts(ledger: Ledger) -> dict[str, Any]:
+    """Return the rows of the summary table that account for every input."""
+    facts: dict[str, Any] = dict(totals(ledger))
+    n_units = facts.pop("units")
+    n_inputs, *parts = facts.values()
+    facts["inputs = " + " + ".join(COUNTS[1:])] = f"{n_inputs:,} = {' + '.join(f'{part:,}' for part in parts)}"
+    for outcome, counts in reasons(ledger).items():
+        for reason, (count, example) in sorted(counts.items()):
+            facts[f"{outcome}, {reason}"] = f"{count:,}, such as {shortened(example)}"
+    return facts | {"units": n_units}
+
+
+def shortened(place: str, longest: int = 60) -> str:
+    """Return the end of a long path."""
+    return place if len(place) <= longest else f"…{place[1 - longest :]}"

@@ -95,7 +95,7 @@ def _rows(warehouse: Warehouse, table: str, base: Snapshot | None) -> Ledger:
         except FileNotFoundError:
             warehouse.require(table)  # if no other ingest has replaced the file, the table is damaged
             raise
-    return rows
+    return [{"skipped": 0, "skips": []} | row for row in rows]  # an older ledger has no skips
 
 
 def keep_pending(warehouse: Warehouse, outcomes: Sequence[Outcome]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
 from functools import partial
@@ -12,15 +13,16 @@ from pyspark import SparkContext
 
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location
-from msd_spark.core.track_ids import SONG_FILE_SUFFIX, TRACK_ID, song_path, track_id_of
+from msd_spark.core.track_ids import TRACK_ID, song_path, track_id_of
+from msd_spark.ingest.loose import check_regular
+from msd_spark.ingest.names import Content, content_of, skip_reason
 from msd_spark.ingest.settings import IngestSettings
 from msd_spark.ingest.units import Kind, SongInput, Unit, split_into_units
-from msd_spark.io.folders import list_folder, walk
+from msd_spark.io.folders import is_system_file, list_folder, walk
 from msd_spark.io.lines import read_lines
 from msd_spark.io.paged import open_seekable
 from msd_spark.songfile.aggregate import describe
 
-TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 GLOB_MARKS = "*?["
 COMMENT = "#"
 LISTING_TASKS_PER_CORE = 4
@@ -72,8 +74,11 @@ def list_units(context: SparkContext, settings: IngestSettings, tasks: list[Task
     n_slices = max(1, min(len(tasks), LISTING_TASKS_PER_CORE * context.defaultParallelism))
     listed = context.parallelize(tasks, n_slices).flatMap(partial(_units, settings)).collect()
     units = {unit.name: unit for unit in listed}
-    if not units:
-        raise UserError(f"no song file, tar or aggregate in {', '.join(settings.locations) or settings.manifest}")
+    if all(unit.kind is Kind.SKIPPED for unit in listed):
+        skipped = Counter(skip_reason(item.source) for unit in listed for item in unit.inputs)
+        others = "".join(f"; {count:,} files skipped as {reason}" for reason, count in skipped.most_common())
+        places = ", ".join(settings.locations) or settings.manifest
+        raise UserError(f"no song file, archive or aggregate in {places}{others}")
     return sorted(units.values(), key=lambda unit: unit.inputs[0])
 
 
@@ -127,8 +132,8 @@ def _location_tasks(location: str) -> list[Task]:
     filesystem, path, prefix = open_location(location)
     info = filesystem.get_file_info(path)
     if info.type == fs.FileType.NotFound:
-        raise UserError(f"no {location}; --songs takes folders, song files, tars, aggregates and globs of them")
-    if info.is_file:
+        raise UserError(f"no {location}; --songs takes folders, song files, archives, aggregates and globs of them")
+    if info.type != fs.FileType.Directory:
         return [Task("files", location, (location,))]
     folder = path
     while True:
@@ -143,9 +148,15 @@ def _location_tasks(location: str) -> list[Task]:
 
 def _units(settings: IngestSettings, task: Task) -> Iterator[Unit]:
     loose: list[SongInput] = []
+    skipped: list[SongInput] = []
+    archives = {Content.TAR: Kind.TAR, Content.ZIP: Kind.ZIP}
     for item in _inputs(task):
-        if item.source.endswith(TAR_SUFFIXES):
-            yield Unit.of(Kind.TAR, task.location, [item])
+        content = content_of(item.source)
+        if content in archives:
+            yield Unit.of(archives[content], task.location, [item])
+        elif content is Content.OTHER and (is_system_file(item.source) or task.kind not in ("files", "known")):
+            # Only its name counts, so that a changed one is no change of the songs.
+            skipped.append(SongInput(item.source, -1, 0))
         elif task.kind == "known" or track_id_of(item.source) or item.size < 0:
             loose.append(item)
         else:
@@ -154,12 +165,15 @@ def _units(settings: IngestSettings, task: Task) -> Iterator[Unit]:
             if not units:
                 loose.append(item)
     yield from split_into_units(task.location, loose, settings.inputs_per_unit)
+    yield from split_into_units(task.location, skipped, FILES_PER_TASK, Kind.SKIPPED)
 
 
 def _aggregate_units(settings: IngestSettings, location: str, item: SongInput) -> Iterator[Unit]:
     """Yield the units of an aggregate or summary file; none if it is not such a file."""
     filesystem, path, _ = open_location(item.source)
     try:
+        if isinstance(filesystem, fs.LocalFileSystem):
+            check_regular(path)
         with open_seekable(filesystem, path) as file:
             description = describe(cast(IO[bytes], file))
     except OSError:
@@ -177,7 +191,7 @@ def _aggregate_units(settings: IngestSettings, location: str, item: SongInput) -
 
 
 def _inputs(task: Task) -> Iterator[SongInput]:
-    """Yield the song files, tars and aggregates of a task."""
+    """Yield the files of a task."""
     if task.kind == "known":
         yield from (SongInput(path, -1, 0) for path in task.paths)
     elif task.kind == "files":
@@ -188,5 +202,5 @@ def _inputs(task: Task) -> Iterator[SongInput]:
             yield SongInput(path, info.size, info.mtime_ns or 0) if info.is_file else SongInput(path, -1, 0)
     else:
         filesystem, inner, prefix = open_location(task.paths[0])
-        for file in walk(filesystem, inner, (SONG_FILE_SUFFIX, *TAR_SUFFIXES), deep=task.kind == "folder"):
+        for file in walk(filesystem, inner, deep=task.kind == "folder"):
             yield SongInput(prefix + file.path, file.size, file.modified)

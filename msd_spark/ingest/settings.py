@@ -22,7 +22,7 @@ class IngestSettings(Settings):
 
     locations: tuple[str, ...] = option(
         (),
-        "folders, song files, tar archives, aggregate files and globs of them; local, s3:// or hdfs://",
+        "folders, song files, archives (tar, zip), aggregate files and globs of them; local, s3:// or hdfs://",
         name="songs",
         metavar="LOCATION",
     )
@@ -39,7 +39,7 @@ class IngestSettings(Settings):
     )
     inputs_per_unit: int = option(256, "loose song files per unit of work, approximately", check=at_least(1))
     limit: int | None = option(
-        None, "read the first N songs; a tar that is reached is read whole", metavar="N", check=at_least(1)
+        None, "read the first N songs; an archive that is reached is read whole", metavar="N", check=at_least(1)
     )
     replace: bool = option(False, "drop songs from locations that are not named this time")
     dry_run: bool = option(False, "print how many units, songs and bytes would be read; write nothing")

@@ -28,8 +28,10 @@ class Kind(StrEnum):
 
     FILES = "files"
     TAR = "tar"
+    ZIP = "zip"
     AGGREGATE = "aggregate"
     SUMMARY = "summary"
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Unit:
 
     `location` is the one named by the command, under which the inputs were found. The inputs are compressed because the
     driver holds those of a million files; `size` is their sum in bytes, 0 if unknown. `start` and `stop` are rows of an
-    aggregate or summary file. `n_inputs` is the expected number of songs; None for a tar, where only reading shows it.
+    aggregate or summary file. `n_inputs` is the expected number of inputs; None for an archive, which has to
+    be read.
     """
 
     kind: Kind
@@ -53,7 +56,8 @@ class Unit:
     def of(cls, kind: Kind, location: str, inputs: Iterable[SongInput], start: int = 0, stop: int = 0) -> Unit:
         """Return a unit of some inputs."""
         listed = list(inputs)
-        n_inputs = {Kind.FILES: len(listed), Kind.TAR: None}.get(kind, stop - start)
+        by_kind = {Kind.FILES: len(listed), Kind.SKIPPED: len(listed), Kind.TAR: None, Kind.ZIP: None}
+        n_inputs = by_kind.get(kind, stop - start)
         size = sum(max(item.size, 0) for item in listed)
         return cls(kind, location, zlib.compress(json.dumps(listed).encode(), 1), size, start, stop, n_inputs)
 
@@ -69,7 +73,9 @@ class Unit:
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
-def split_into_units(location: str, inputs: Iterable[SongInput], inputs_per_unit: int) -> list[Unit]:
+def split_into_units(
+    location: str, inputs: Iterable[SongInput], inputs_per_unit: int, kind: Kind = Kind.FILES
+) -> list[Unit]:
     """Split loose files into units of about `inputs_per_unit`, by a hash of the file names.
 
     A unit ends after a name whose hash is in a fixed share of all hashes, so that a new or removed file changes only
@@ -83,20 +89,23 @@ def split_into_units(location: str, inputs: Iterable[SongInput], inputs_per_unit
         name = item.source.rsplit("/", 1)[-1].encode(errors="surrogateescape")
         ends_here = len(group) >= least and zlib.crc32(name) % least == 0
         if ends_here or len(group) == most:
-            units.append(Unit.of(Kind.FILES, location, group))
+            units.append(Unit.of(kind, location, group))
             group = []
     if group:
-        units.append(Unit.of(Kind.FILES, location, group))
+        units.append(Unit.of(kind, location, group))
     return units
 
 
 def limit_units(units: Iterable[Unit], limit: int) -> list[Unit]:
-    """Return the first units, with `limit` songs; a tar is not shortened, and its songs are not counted."""
+    """Return the first units, with `limit` songs; an archive is not shortened, and its songs are not counted."""
     chosen: list[Unit] = []
     remaining = limit
     for unit in units:
         if remaining <= 0:
             break
+        if unit.kind is Kind.SKIPPED:
+            chosen.append(unit)
+            continue
         if unit.n_inputs is not None and unit.n_inputs > remaining:
             if unit.kind is Kind.FILES:
                 unit = Unit.of(unit.kind, unit.location, unit.inputs[:remaining])

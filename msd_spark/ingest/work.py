@@ -12,6 +12,8 @@ from typing import Any
 
 from msd_spark.core.delta import DataFile, Destination
 from msd_spark.core.rejections import Rejection
+from msd_spark.ingest.archives import Item
+from msd_spark.ingest.names import Skipped
 from msd_spark.ingest.reading import read_unit
 from msd_spark.ingest.settings import IngestSettings
 from msd_spark.ingest.units import Unit
@@ -30,7 +32,8 @@ class Outcome:
     """Result of a unit.
 
     `source` is the unit's first file, and `files` are its Parquet files. `track_ids` are in the order of these files,
-    each once. `duplicates` are songs repeated within the unit.
+    each once. `duplicates` are songs repeated within the unit. `skips` has the number of skipped files or members by
+    reason, with the first of them.
     """
 
     unit: str
@@ -41,12 +44,18 @@ class Outcome:
     track_ids: list[str] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
     duplicates: list[Rejection] = field(default_factory=list)
+    skips: dict[str, tuple[int, str]] = field(default_factory=dict)
     seconds: float = 0.0
+
+    @property
+    def n_skipped(self) -> int:
+        """Number of files or members that are not read."""
+        return sum(count for count, _ in self.skips.values())
 
     @property
     def n_inputs(self) -> int:
         """Number of inputs accounted for."""
-        return len(self.track_ids) + len(self.rejected) + len(self.duplicates)
+        return len(self.track_ids) + len(self.rejected) + len(self.duplicates) + self.n_skipped
 
     def ledger_row(self) -> dict[str, Any]:
         """Return the unit's row of ``ledger/``."""
@@ -59,12 +68,17 @@ class Outcome:
             "songs": len(self.track_ids),
             "rejected": len(self.rejected),
             "duplicates": len(self.duplicates),
+            "skipped": self.n_skipped,
             "seconds": self.seconds,
             "files": [file.name for file in self.files],
             "file_sizes": [file.size for file in self.files],
             "file_rows": [file.rows for file in self.files],
             "track_ids": self.track_ids,
             "rejections": [asdict(one) for one in (*self.rejected, *self.duplicates)],
+            "skips": [
+                {"reason": reason, "count": count, "example": example}
+                for reason, (count, example) in sorted(self.skips.items())
+            ],
         }
 
 
@@ -96,13 +110,17 @@ def do_unit(unit: Unit, settings: IngestSettings, destination: Destination) -> O
     return outcome
 
 
-def _row_groups(items: Iterable[Song | Rejection], size: int, outcome: Outcome) -> Iterator[list[Song]]:
+def _row_groups(items: Iterable[Item], size: int, outcome: Outcome) -> Iterator[list[Song]]:
     """Yield songs in lists of at most `size`, each track once; others go to the outcome."""
     songs: list[Song] = []
     seen: set[str] = set()
     for item in items:
         if isinstance(item, Rejection):
             outcome.rejected.append(replace(item, unit=outcome.unit))
+            continue
+        if isinstance(item, Skipped):
+            count, example = outcome.skips.get(item.reason, (0, item.place))
+            outcome.skips[item.reason] = (count + 1, example)
             continue
         track_id = item["track_id"]
         if track_id in seen:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +23,7 @@ UNITS_AT_ONCE = 3
 """Concurrent units or files per task on a store: some wait for it while another computes."""
 
 
-_SYSTEM_FILE = re.compile(r"(.*/)?(__MACOSX/.*|\._[^/]*|\.DS_Store|Thumbs\.db|desktop\.ini)", re.DOTALL)
+_SYSTEM_FILE = re.compile(r"(.*/)?(__MACOSX/.*|\._[^/]*|\.DS_Store|Thumbs\.db|desktop\.ini)", re.DOTALL | re.IGNORECASE)
 
 
 class File(NamedTuple):
@@ -47,8 +48,13 @@ def list_folder(filesystem: fs.FileSystem, folder: str) -> list[tuple[str, bool]
     return sorted((info.base_name, not info.is_file) for info in below)
 
 
-def walk(filesystem: fs.FileSystem, folder: str, suffixes: tuple[str, ...], *, deep: bool = True) -> Iterator[File]:
-    """Yield the files with one of the suffixes in a folder, and below it if `deep`."""
+def walk(
+    filesystem: fs.FileSystem, folder: str, suffixes: tuple[str, ...] = ("",), *, deep: bool = True
+) -> Iterator[File]:
+    """Yield the files with one of the suffixes in a folder, and below it if `deep`.
+
+    A local link to nothing, pipe, socket or device is a file of unknown size.
+    """
     if isinstance(filesystem, fs.LocalFileSystem):
         yield from _walk_local(folder, suffixes, deep, frozenset())
         return
@@ -70,9 +76,11 @@ def _walk_local(folder: str, suffixes: tuple[str, ...], deep: bool, above: froze
                 try:
                     status = entry.stat()
                 except OSError:  # a broken link
-                    yield File(entry.path, -1, 0)
-                else:
+                    status = None
+                if status and stat.S_ISREG(status.st_mode):
                     yield File(entry.path, status.st_size, status.st_mtime_ns)
+                else:
+                    yield File(entry.path, -1, 0)
 
 
 def in_order(function: Callable[[T], R], items: Iterable[T], at_once: int = READS_AT_ONCE) -> Iterator[tuple[T, R]]:
@@ -90,7 +98,7 @@ def in_order(function: Callable[[T], R], items: Iterable[T], at_once: int = READ
 
 
 def is_system_file(path: str) -> bool:
-    """Return whether macOS or Windows added a file to an archive.
+    """Return whether macOS or Windows added a file to a folder or an archive.
 
     Examples
     --------

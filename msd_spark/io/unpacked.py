@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import IO, Any, cast
 
 import pyarrow as pa
@@ -22,20 +23,85 @@ from msd_spark.io.folders import is_system_file
 
 GZIP, ZIP, BZIP2, XZ = b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ\0"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_STREAMS: dict[bytes, Callable[[IO[bytes]], Any]] = {GZIP: igzip.open, BZIP2: bz2.open, XZ: lzma.open}
-_START_BYTES = 6
+LARGEST_DICTIONARY = 256 << 20
+"""Bytes of memory to read xz; ``xz -9`` needs 65 MiB, and a few bytes can declare 4 GiB."""
+
+START_BYTES = 6
+"""Number of first bytes that show how a file is compressed."""
+
 _ENCRYPTED = 1
 _BUFFER = 1 << 20
-_DAMAGE = (
+
+
+class UnpackError(ValueError):
+    """A bzip2 or xz stream that is damaged, or needs too much memory."""
+
+
+DAMAGE = (
     EOFError,
     NotImplementedError,  # a compression method that zipfile does not know
+    UnpackError,
     gzip.BadGzipFile,
     isal_zlib.error,
-    lzma.LZMAError,
     pa.ArrowInvalid,
     zipfile.BadZipFile,
     zlib.error,
 )
+"""Errors of reading damaged content."""
+
+
+class _Streams(io.RawIOBase):
+    """The content of one bzip2 or xz stream or more; `new` returns a decompressor of one stream.
+
+    The readers of `bz2` and `lzma` ignore bytes after the last stream, do not limit the memory of xz, and raise the
+    same error for a damaged bzip2 stream as for a file that cannot be read.
+    """
+
+    def __init__(self, raw: io.BufferedIOBase, new: Callable[[], Any]) -> None:
+        self._raw, self._new, self._stream = raw, new, new()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        content = b""
+        while not content:
+            packed = b""
+            if self._stream.eof:
+                # Streams of xz may have null bytes between them.
+                packed = self._stream.unused_data.lstrip(b"\0") or self._raw.read1(_BUFFER).lstrip(b"\0")
+                if not packed:
+                    return 0
+                self._stream = self._new()
+            elif self._stream.needs_input:
+                packed = self._raw.read1(_BUFFER)
+                if not packed:
+                    raise EOFError("the compressed content is cut off")
+            try:
+                content = self._stream.decompress(packed, len(buffer))
+            except (OSError, lzma.LZMAError) as error:
+                raise UnpackError(str(error)) from None
+        buffer[: len(content)] = content
+        return len(content)
+
+
+def _streams(new: Callable[[], Any], raw: io.BufferedIOBase) -> io.BufferedReader:
+    return io.BufferedReader(_Streams(raw, new))
+
+
+_UNPACKERS: dict[bytes, Callable[[Any], Any]] = {
+    GZIP: igzip.open,
+    BZIP2: partial(_streams, bz2.BZ2Decompressor),
+    XZ: partial(_streams, partial(lzma.LZMADecompressor, memlimit=LARGEST_DICTIONARY)),
+}
+
+
+def unpacker(start: bytes) -> Callable[[Any], Any] | None:
+    """Return the function that opens compressed content, given its first bytes; None if it is not compressed.
+
+    Several streams after another are read as one.
+    """
+    return next((_UNPACKERS[mark] for mark in _UNPACKERS if start.startswith(mark)), None)
 
 
 @contextmanager
@@ -59,11 +125,10 @@ def open_unpacked(location: str, member_ending: str = "", *, plain: bool = True)
             raise UserError(f"no file {location}")
         with ExitStack() as stack:
             opened = stack.enter_context(filesystem.open_input_file(path))
-            start = opened.read(_START_BYTES)
+            start = opened.read(START_BYTES)
             opened.seek(0)
             raw: IO[bytes] = stack.enter_context(io.BufferedReader(opened, _BUFFER))
-            unpack = next((_STREAMS[mark] for mark in _STREAMS if start.startswith(mark)), None)
-            if unpack:
+            if unpack := unpacker(start):
                 raw = stack.enter_context(unpack(raw))
             elif start.startswith(ZIP):
                 archive = stack.enter_context(zipfile.ZipFile(raw))
@@ -75,7 +140,7 @@ def open_unpacked(location: str, member_ending: str = "", *, plain: bool = True)
             if cast(io.BufferedReader, raw).peek(len(BYTE_ORDER_MARK)).startswith(BYTE_ORDER_MARK):
                 raw.read(len(BYTE_ORDER_MARK))
             yield raw
-    except _DAMAGE as error:  # type: ignore[misc]  # isal's stub declares an instance
+    except DAMAGE as error:  # type: ignore[misc]  # isal's stub declares an instance
         raise UserError(f"{location} is damaged: {' '.join(str(error).split())}; fetch it again") from None
     except OSError as error:
         raise UserError(f"{location} cannot be read: {' '.join(str(error).split())}") from None

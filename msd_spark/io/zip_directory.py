@@ -111,15 +111,16 @@ def members(file: IO[bytes], part: Slice) -> Iterator[Member]:
         place += length
 
 
-def read_member(file: IO[bytes], member: Member) -> bytes:
+def read_member(file: IO[bytes], member: Member, largest: int = LARGEST_MEMBER) -> bytes:
     """Return the content of a member after comparing its checksum.
 
-    Raises a `ZipError` if it is damaged, encrypted, compressed by another method than deflate, or too large.
+    Raises a `ZipError` if it is damaged, encrypted, compressed by another method than deflate, or has more than
+    `largest` bytes.
     """
     if member.flags & _ENCRYPTED or member.method not in (_STORED, _DEFLATED):
         raise ZipError("encrypted, or compressed by an unsupported method")
-    if max(member.size, member.packed_size) > LARGEST_MEMBER:
-        raise ZipError(f"{member.size} bytes, more than {LARGEST_MEMBER}")
+    if max(member.size, member.packed_size) > largest:
+        raise ZipError(f"{member.size} bytes, more than {largest}")
     file.seek(member.header_at)
     header = file.read(_LOCAL.size)
     if len(header) < _LOCAL.size or header[:4] != b"PK\3\4":

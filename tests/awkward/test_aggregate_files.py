@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from msd_spark.songfile.aggregate import describe, read_songs
 from msd_spark.songfile.song import Song, SongFileError
 from msd_spark.synthetic.run import generate
 from msd_spark.synthetic.settings import SyntheticSettings
-from tests.conftest import REPOSITORY
+from tests.support.memory import growth_of
 
 N_SONGS = 6
 SECRET = b"a secret of another file"
@@ -141,15 +139,12 @@ def test_a_file_whose_songs_are_elsewhere_is_no_aggregate(aggregate: Path, chang
     assert describe(str(aggregate)) is None
 
 
-GROWTH = """
-import resource, sys
+READ = """
 from msd_spark.songfile.aggregate import read_songs
 from msd_spark.songfile.song import SongFileError
-list(read_songs(sys.argv[1], 0, 1))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-songs = [song for _, song in read_songs(sys.argv[2], 0, int(sys.argv[3]))]
-reasons = [song.reason if isinstance(song, SongFileError) else "song" for song in songs]
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, *reasons)
+def read(path):
+    songs = (song for _, song in read_songs(path, 0, %d))
+    return [song.reason if isinstance(song, SongFileError) else "song" for song in songs]
 """
 
 
@@ -165,8 +160,6 @@ def test_declared_sizes_take_no_memory(written: bytes, aggregate: Path, rows: in
             if name.startswith("idx_segments"):
                 table[name] = np.arange(N_SONGS) * rows
         file["analysis/songs"][:] = table
-    command = [sys.executable, "-c", GROWTH, str(good), str(aggregate), str(N_SONGS)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    growth, *reasons = done.stdout.split()
-    assert reasons == [reason] * N_SONGS
-    assert int(growth) < 100  # MiB
+    growth, reasons = growth_of(READ % N_SONGS, "read", [good], [aggregate])
+    assert reasons == [[reason] * N_SONGS]
+    assert growth < 100

@@ -15,8 +15,8 @@ from msd_spark.core.delta import DataFile
 from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection
 from msd_spark.ingest import job
-from msd_spark.ingest.job import check_locations, check_sums, dry_run, split_ledger, totals
-from msd_spark.ingest.reading import TEMPORARY
+from msd_spark.ingest.job import COUNTS, check_locations, check_sums, dry_run, split_ledger, totals
+from msd_spark.ingest.loose import TEMPORARY
 from msd_spark.ingest.settings import IngestSettings
 from msd_spark.ingest.units import Kind, SongInput, Unit
 from msd_spark.ingest.work import Outcome
@@ -33,9 +33,15 @@ def unit(number: int, n_songs: int = 2, location: str = "/d") -> Unit:
 def ledger_row(of: Unit, **counts: int) -> dict[str, Any]:
     """Return the ledger row of a unit, with all of its songs unless `counts` differ."""
     n_inputs = of.n_inputs or 0
-    row: dict[str, Any] = {"inputs": n_inputs, "songs": n_inputs, "rejected": 0, "duplicates": 0} | counts
+    row: dict[str, Any] = {"inputs": n_inputs, "songs": n_inputs, "rejected": 0, "duplicates": 0, "skipped": 0} | counts
     track_ids = [f"TR{number}" for number in range(row["songs"] + row["duplicates"])]
-    row |= {"unit": of.name, "location": of.location, "track_ids": track_ids, "file_rows": [row["songs"]]}
+    row |= {
+        "unit": of.name,
+        "kind": of.kind.value,
+        "location": of.location,
+        "track_ids": track_ids,
+        "file_rows": [row["songs"]],
+    }
     return row | {"rejections": []}
 
 
@@ -134,16 +140,15 @@ def test_songs_missing_from_a_file_are_detected() -> None:
         check_sums([unit(1, 5)], [one])
 
 
-@given(st.lists(st.tuples(*[st.integers(0, 9)] * 3), max_size=5))
-def test_totals_are_the_sums_of_the_ledger(counts: list[tuple[int, int, int]]) -> None:
+@given(st.lists(st.tuples(*[st.integers(0, 9)] * 4), max_size=5))
+def test_totals_are_the_sums_of_the_ledger(counts: list[tuple[int, int, int, int]]) -> None:
     ledger = [
-        {"inputs": sum(each), "songs": each[0], "rejected": each[1], "duplicates": each[2], "unit": str(number)}
-        for number, each in enumerate(counts)
+        dict(zip(COUNTS, (sum(each), *each), strict=True)) | {"unit": str(number)} for number, each in enumerate(counts)
     ]
     found = totals(ledger)
     assert found.pop("units") == len(counts)
-    assert list(found) == ["inputs", "songs", "rejected", "duplicates"]
-    assert tuple(found.values())[1:] == tuple(sum(each[place] for each in counts) for place in range(3))
+    assert list(found) == list(COUNTS)
+    assert tuple(found.values())[1:] == tuple(sum(each[place] for each in counts) for place in range(4))
 
 
 def test_a_ledger_that_does_not_add_up_is_refused() -> None:
@@ -180,6 +185,7 @@ def test_every_track_is_kept_once_whatever_the_units_and_the_order(
         "songs": len(kept),
         "rejected": 0,
         "duplicates": len(places) - len(kept),
+        "skipped": 0,
         "units": 0,
     }
     listed = [Path(row["source"]) for row in rows(folder / "w", "rejected", "stage=ingest")]
@@ -214,7 +220,7 @@ def test_names_that_are_not_utf8_do_not_end_an_ingest(tmp_path: Path) -> None:
         (["--limit", "-1"], "--limit is -1; allowed: 1 or more"),
         (
             ["--songs", "nowhere"],
-            "no {folder}/nowhere; --songs takes folders, song files, tars, aggregates and globs of them",
+            "no {folder}/nowhere; --songs takes folders, song files, archives, aggregates and globs of them",
         ),
         (["--manifest", "list.txt"], "no file list.txt"),
         ([], "no song files in data; run msd-spark fetch subset --to data, or give --songs"),

@@ -24,7 +24,8 @@ def planned(*locations: Path | str, **settings: Any) -> list[Unit]:
 
 
 def sources(*locations: Path | str, **settings: Any) -> list[str]:
-    return [item.source for unit in planned(*locations, **settings) for item in unit.inputs]
+    units = planned(*locations, **settings)
+    return [item.source for unit in units if unit.kind is not Kind.SKIPPED for item in unit.inputs]
 
 
 def touch(*paths: Path) -> None:
@@ -241,7 +242,7 @@ def test_missing_locations(tmp_path: Path) -> None:
 
 def test_locations_without_songs(tmp_path: Path) -> None:
     touch(tmp_path / "song.h5.txt")
-    with pytest.raises(UserError, match=f"^no song file, tar or aggregate in {tmp_path}"):
+    with pytest.raises(UserError, match=f"^no song file, archive or aggregate in {tmp_path}"):
         planned(tmp_path)
 
 

@@ -7,15 +7,17 @@ import pytest
 from pyarrow import fs
 
 from msd_spark.core.rejections import Rejection
-from msd_spark.ingest import reading
-from msd_spark.ingest.reading import TEMPORARY, read_unit
+from msd_spark.ingest import loose, reading
+from msd_spark.ingest.archives import Item
+from msd_spark.ingest.loose import TEMPORARY
+from msd_spark.ingest.reading import read_unit
 from msd_spark.ingest.units import Kind, SongInput, Unit
 from msd_spark.io.folders import READS_AT_ONCE
-from msd_spark.songfile.parse import LARGEST_SONG_FILE, Song
+from msd_spark.songfile.parse import LARGEST_SONG_FILE
 from tests.support.without_spark import image, track, write_songs
 
 
-def read(*sources: Path | str, size: int = 1) -> list[Song | Rejection]:
+def read(*sources: Path | str, size: int = 1) -> list[Item]:
     return list(read_unit(Unit.of(Kind.FILES, "/d", [SongInput(str(source), size, 1) for source in sources])))
 
 
@@ -28,7 +30,7 @@ def refusal(source: Path | str, size: int = 1) -> tuple[str, str]:
 
 def test_loose_files_come_in_order_with_their_source(tmp_path: Path) -> None:
     paths = write_songs(tmp_path, [3, 1, 2])
-    songs = [item for item in read(*paths) if not isinstance(item, Rejection)]
+    songs = [item for item in read(*paths) if isinstance(item, dict)]
     assert [song["track_id"] for song in songs] == [track(3), track(1), track(2)]
     assert [(song["source"], song["member"]) for song in songs] == [(str(path), None) for path in paths]
 
@@ -38,7 +40,7 @@ def test_folders_of_any_name_are_read(tmp_path: Path, name: str) -> None:
     (path,) = write_songs(tmp_path / name, [1])
     for source in (str(path), f"file://{path}"):
         (song,) = read(source)
-        assert not isinstance(song, Rejection)
+        assert isinstance(song, dict)
         assert song["source"] == source
 
 
@@ -46,7 +48,7 @@ def test_a_name_that_is_not_utf8_is_written_with_escapes(tmp_path: Path) -> None
     path = tmp_path / "\udcff.h5"
     path.write_bytes(image(1))
     (song,) = read(path)
-    assert not isinstance(song, Rejection)
+    assert isinstance(song, dict)
     assert song["source"] == f"{tmp_path}/\\udcff.h5"
 
 
@@ -92,7 +94,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> None:
     def open_location(location: str) -> tuple[Any, str, str]:
         return Store(), location.removeprefix("s3://"), "s3://"
 
-    monkeypatch.setattr(reading, "open_location", open_location)
+    monkeypatch.setattr(loose, "open_location", open_location)
 
 
 @pytest.mark.usefixtures("store")
@@ -110,7 +112,7 @@ def test_many_remote_files_come_in_order_despite_errors(tmp_path: Path) -> None:
     paths = write_songs(tmp_path, range(3 * READS_AT_ONCE))
     sources = [f"s3://{path}" for path in paths]
     sources[5], sources[-1] = "s3://N/5.h5", "s3://D/6.h5"
-    found = [item.reason if isinstance(item, Rejection) else item["source"] for item in read(*sources)]
+    found = [item["source"] if isinstance(item, dict) else item.reason for item in read(*sources)]
     assert found == [*sources[:5], "not_found", *sources[6:-1], "denied"]
 
 

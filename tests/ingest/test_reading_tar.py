@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 from pyarrow import fs
 
 from msd_spark.core.rejections import Rejection
-from msd_spark.ingest import reading
-from msd_spark.ingest.reading import TEMPORARY, read_unit
+from msd_spark.ingest import archives
+from msd_spark.ingest.loose import TEMPORARY
+from msd_spark.ingest.names import Skipped
+from msd_spark.ingest.reading import read_unit
 from msd_spark.ingest.units import Kind, SongInput, Unit
 from msd_spark.songfile.parse import LARGEST_SONG_FILE
 from tests.support.without_spark import image, track
@@ -61,11 +63,13 @@ MEMBER = ENDS[0]
 
 def read(folder: Path, content: bytes, file: str = "x.tar") -> list[tuple[str | None, str]]:
     """Return each member with its track id, or with the reason why it has none."""
+    found: list[tuple[str | None, str]] = []
     (folder / file).write_bytes(content)
     unit = Unit.of(Kind.TAR, str(folder), [SongInput(str(folder / file), len(content), 1)])
-    found = []
     for item in read_unit(unit):
-        if isinstance(item, Rejection):
+        if isinstance(item, Skipped):
+            found.append((item.member, item.reason))
+        elif isinstance(item, Rejection):
             assert item.source == str(folder / file)
             assert item.detail
             assert "\n" not in item.detail
@@ -87,17 +91,22 @@ def test_members_come_in_order(tmp_path: Path, format: int, file: str) -> None:
     assert read(tmp_path, content if file == "x.tar" else gzip.compress(content), file) == tracks(2, 1, 3)
 
 
-def test_an_official_shard_without_songs_has_none(tmp_path: Path) -> None:
+def test_an_official_shard_without_songs_is_skipped(tmp_path: Path) -> None:
     folder = tarfile.TarInfo("A")
     folder.type = tarfile.DIRTYPE
-    assert read(tmp_path, tar(folder)) == []
+    assert read(tmp_path, tar(folder)) == [(None, "empty_archive")]
 
 
 def test_members_that_are_not_song_files_are_skipped(tmp_path: Path) -> None:
     folder = tarfile.TarInfo("folder.h5")
     folder.type = tarfile.DIRTYPE
     content = tar(("README", b"x" * 5000), folder, song(1), ("A/notes.h5.txt", b"x"), song(2))
-    assert read(tmp_path, content) == tracks(1, 2)
+    assert read(tmp_path, content) == [
+        ("README", "other_file"),
+        *tracks(1),
+        ("A/notes.h5.txt", "other_file"),
+        *tracks(2),
+    ]
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
@@ -153,7 +162,7 @@ def test_a_truncated_gzip_stream_is_detected(tmp_path: Path, kept: float) -> Non
     draw = random.Random(1)
     content = gzip.compress(tar(song(1), ("noise", draw.randbytes(5_000_000)), song(2)), 1)
     *found, cut = read(tmp_path, content[: int(kept * len(content))], "x.tar.gz")
-    assert found == tracks(1)
+    assert found in (tracks(1), [*tracks(1), ("noise", "other_file")])
     assert cut[1] == "truncated_archive"
 
 
@@ -180,9 +189,7 @@ def test_a_damaged_header_is_not_taken_for_the_end(tmp_path: Path) -> None:
         pytest.param(b"hello", "x.tar", id="text"),
         pytest.param(b"hello" * 1000, "x.tar", id="more text"),
         pytest.param(THREE[:300], "x.tar", id="half a header"),
-        pytest.param(gzip.compress(THREE), "x.tar", id="packed"),
         pytest.param(b"", "x.tar.gz", id="empty, named gz"),
-        pytest.param(THREE, "x.tar.gz", id="not packed"),
         pytest.param(b"\x1f\x8b" + b"\xff" * 1000, "x.tar.gz", id="like gzip"),
         pytest.param(gzip.compress(b"hello" * 1000), "x.tgz", id="packed text"),
         pytest.param(gzip.compress(b""), "x.tgz", id="packed nothing"),
@@ -286,7 +293,7 @@ def test_a_broken_connection_is_not_a_truncated_archive(
     def open_location(location: str) -> tuple[fs.FileSystem, str, str]:
         return Store(), location, ""
 
-    monkeypatch.setattr(reading, "open_location", open_location)
+    monkeypatch.setattr(archives, "open_location", open_location)
     *_, last = read_unit(Unit.of(Kind.TAR, "s3://b", [SongInput(f"s3://b/{file}", len(content), 1)]))
     assert isinstance(last, Rejection)
     assert last.reason == "cannot_be_read"

@@ -12,10 +12,11 @@ from moto import settings
 from pyspark.sql import SparkSession
 
 from msd_spark.core import object_store
-from msd_spark.ingest.job import ingest
+from msd_spark.ingest.job import COUNTS, ingest
 from msd_spark.ingest.settings import IngestSettings
 from msd_spark.synthetic.run import generate
 from msd_spark.synthetic.settings import SyntheticSettings
+from tests.awkward.test_ingest_inputs import MIXED, mixed
 from tests.support.object_store import REGION, ObjectStore
 from tests.support.submitted import submitted
 from tests.support.tables import assert_same_songs, rejected, songs, sums
@@ -106,6 +107,19 @@ def test_packed_songs_are_streamed(
     ingest_here(uri, f"s3://{bucket}/{folder[:2]}*")
     assert sums(uri) == (N_SONGS, N_SONGS, 0, 0)
     assert_same_songs(uri, local, "source", "member")
+
+
+@pytest.mark.usefixtures("here")
+def test_files_of_other_names_are_read_or_counted(store: ObjectStore, tmp_path: Path) -> None:
+    folder = mixed(tmp_path / "songs")
+    store.create("mixed")
+    store.put(
+        "mixed", {str(path.relative_to(tmp_path)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    )
+    facts = [ingest_here(tmp_path / name, place).facts for name, place in (("a", folder), ("b", "s3://mixed/songs"))]
+    assert facts[0]["skipped"] == sum(MIXED.values())
+    assert [facts[0][name] for name in COUNTS] == [facts[1][name] for name in COUNTS]
+    assert_same_songs(tmp_path / "a", tmp_path / "b", "source")
 
 
 @pytest.fixture

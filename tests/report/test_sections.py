@@ -94,14 +94,16 @@ def test_songs_have_one_class_or_several_or_none() -> None:
 
 
 def test_the_ledger_is_summed_by_location_with_whether_it_adds_up() -> None:
-    names = ["kind", "location", "inputs", "songs", "rejected", "duplicates", "seconds"]
-    rows = [("tar", "a", 5, 3, 1, 1, 1.0), ("tar", "a", 4, 4, 0, 0, 0.5), ("files", "b", 3, 1, 1, 0, 2.0)]
+    names = ["kind", "location", "inputs", "songs", "rejected", "duplicates", "skipped", "seconds"]
+    rows = [("tar", "a", 7, 3, 1, 1, 2, 1.0), ("tar", "a", 4, 4, 0, 0, 0, 0.5), ("files", "b", 3, 1, 1, 0, 0, 2.0)]
     table = ledger_table(pd.DataFrame(rows, columns=names))
     assert table.rows == (
-        ("all", "2 locations", 3, 12, 8, 2, 1, False, 3.5),
-        ("tar", "a", 2, 9, 7, 1, 1, True, 1.5),
-        ("files", "b", 1, 3, 1, 1, 0, False, 2.0),
+        ("all", "2 locations", 3, 14, 8, 2, 1, 2, False, 3.5),
+        ("tar", "a", 2, 11, 7, 1, 1, 2, True, 1.5),
+        ("files", "b", 1, 3, 1, 1, 0, 0, False, 2.0),
     )
+    older = ledger_table(pd.DataFrame(rows[1:], columns=names).drop(columns="skipped"))
+    assert older.rows[1] == ("tar", "a", 1, 4, 4, 0, 0, 0, True, 0.5)
 
 
 def test_a_comparison_has_one_row_per_model_and_the_baselines_below() -> None:

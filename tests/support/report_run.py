@@ -154,9 +154,9 @@ def dataset(n: int) -> dict[str, Any]:
 
 
 def _write_ledger(warehouse: Warehouse, n: int) -> None:
-    units = [("files", "/data/a", n + 3, n, 2, 1), ("tar", "/data/<b>", 5, 0, 5, 0)]
-    names = ("kind", "location", "inputs", "songs", "rejected", "duplicates")
-    lists: dict[str, list[Any]] = {key: [] for key in ("files", "file_sizes", "file_rows", "track_ids", "rejections")}
+    units = [("files", "/data/a", n + 3, n, 2, 1, 0), ("tar", "/data/<b>", 7, 0, 5, 0, 2)]
+    names = ("kind", "location", "inputs", "songs", "rejected", "duplicates", "skipped")
+    lists: dict[str, list[Any]] = {field.name: [] for field in LEDGER if pa.types.is_list(field.type)}
     common = {"unit": "u", "source": "s", "seconds": 1.5} | lists
     rows = [dict(zip(names, unit, strict=True)) | common for unit in units]
     warehouse.write_arrow(pa.Table.from_pylist(rows, LEDGER), "ledger")

@@ -13,7 +13,7 @@ from msd_spark.report.section import NoContentError, Section
 from msd_spark.report.tables import Table
 
 STAGES = ("ingest", "lyrics", "labels", "plays", "dataset", "score", "neighbours", "maps")
-COUNTS = ("inputs", "songs", "rejected", "duplicates")
+COUNTS = ("inputs", "songs", "rejected", "duplicates", "skipped")
 TRAIN = SPLITS[0]
 LOCATIONS = 30
 """Locations shown by name."""
@@ -74,7 +74,9 @@ def examples_section(sources: Sources) -> Section:
 def ingest_section(sources: Sources) -> Section:
     """Return the ingest ledger by location, and the last summary of each stage."""
     tables = []
-    ledger = sources.table(["kind", "location", "seconds", *COUNTS], "ledger")
+    columns = sources.warehouse.open_table("ledger").schema.names if sources.warehouse.is_complete("ledger") else []
+    names = ["kind", "location", "seconds", *COUNTS]
+    ledger = sources.table([name for name in names if name in columns], "ledger")
     if ledger is not None and len(ledger):
         tables.append(ledger_table(ledger))
     rows: list[tuple[Any, ...]] = []
@@ -86,13 +88,16 @@ def ingest_section(sources: Sources) -> Section:
         tables.append(Table("stages", "Last summary of each stage", heads, tuple(rows), 200, folded=True))
     if not tables:
         raise NoContentError("ledger/ and summaries/ are missing")
-    text = "For each unit of ingest and in total: inputs = songs + rejected + duplicates."
+    text = "For each unit of ingest and in total: inputs = songs + rejected + duplicates + skipped."
     return Section((text,), tables=tuple(tables))
 
 
 def ledger_table(ledger: pd.DataFrame) -> Table:
-    """Return the ledger by kind and location, with a total and whether each row adds up."""
-    groups = ledger.groupby(["kind", "location"], sort=False)
+    """Return the ledger by kind and location, with a total and whether each row adds up.
+
+    An older ledger has no column ``skipped``.
+    """
+    groups = ledger.assign(skipped=ledger.get("skipped", 0)).groupby(["kind", "location"], sort=False)
     sums = groups[[*COUNTS, "seconds"]].sum().assign(units=groups.size()).sort_values("inputs", ascending=False)
     heads = ("kind", "location", "units", *COUNTS, "adds up", "worker seconds")
 
