@@ -76,7 +76,7 @@ def test_a_file_too_large_for_a_song_is_not_opened(tmp_path: Path) -> None:
 class Store:
     """A remote store that returns the song of each key, or the error of the key's first letter."""
 
-    def open_input_stream(self, path: str) -> Any:
+    def open_input_stream(self, path: str, compression: str | None = "detect") -> Any:
         errors = {
             "D": OSError(f"When reading {path}: AWS Error ACCESS_DENIED during HeadObject operation"),
             "F": OSError("HTTP status Forbidden"),
@@ -86,7 +86,7 @@ class Store:
         }
         if path[0] in errors:
             raise errors[path[0]]
-        return fs.LocalFileSystem().open_input_stream(path)
+        return fs.LocalFileSystem().open_input_stream(path, compression=compression)
 
 
 @pytest.fixture
