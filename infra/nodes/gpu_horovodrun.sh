@@ -2,6 +2,8 @@
 # Precedes horovodrun on the PATH of GPU workers: with one worker it changes nothing, with several it adds the hosts
 # file, so that `horovodrun -np 8 training/train.py ...` works on two workers as `-np 4` does on one.
 #
+# The launcher of the project runs Horovod; it checks every host and its slots first.
+#
 # Environment: MSD_ENVIRONMENT (the virtual environment), MSD_HOSTS, MSD_MEMBERS (the script that writes MSD_HOSTS).
 set -euo pipefail
 
@@ -9,10 +11,13 @@ environment=${MSD_ENVIRONMENT:-/opt/msd-spark/environment}
 hosts=${MSD_HOSTS:-/opt/msd-spark/hosts}
 members=${MSD_MEMBERS:-/opt/msd-spark/bin/gpu_members.sh}
 
+launch=("$environment/bin/python" -m training.ranks.launch)
+
 for word in "$@"; do
     case $word in
-    -H | --hosts | --hosts=* | --hostfile | --hostfile=* | -hostfile | --host-discovery-script* | -h | --help | -v | --version | -cb | --check-build)
-        exec "$environment/bin/horovodrun" "$@" # whoever names hosts knows better
+    -h | --help | -v | --version | -cb | --check-build) exec "$environment/bin/horovodrun" "$@" ;;
+    -H | --hosts | --hosts=* | --hostfile | --hostfile=* | -hostfile | --host-discovery-script*)
+        exec "${launch[@]}" "$@" # the hosts are given
         ;;
     training/* | python*) break ;;              # from here on they are the program's words
     esac
@@ -20,6 +25,6 @@ done
 
 "$members" sync
 if [[ $(grep -c . "$hosts" || true) -gt 1 ]]; then
-    exec "$environment/bin/horovodrun" --hostfile "$hosts" "$@"
+    exec "${launch[@]}" --hostfile "$hosts" "$@"
 fi
-exec "$environment/bin/horovodrun" "$@"
+exec "${launch[@]}" "$@"

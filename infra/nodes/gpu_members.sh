@@ -5,7 +5,7 @@
 #   gpu_members.sh sync      writes the hosts file, and the keys of every ready worker, from what they published
 #
 # A worker creates its private keys itself, and they never leave it. The published part is in the artefacts bucket under
-# workers/GROUP/INSTANCE, where only workers may write. Instances that do not run are ignored.
+# workers/GROUP/INSTANCE, where no other role of the stack may write. Instances that do not run are ignored.
 #
 # Environment: MSD_ARTEFACTS, MSD_GROUP; MSD_HOME (whose .ssh, default ~), MSD_HOSTS (hosts file), MSD_HOST_KEY
 # (this machine's public key), MSD_INSTANCE and MSD_SLOTS (default: read from the machine).
@@ -53,12 +53,12 @@ sync_members() {
     install -d -m 700 "$home/.ssh"
     # By address, so that every worker writes the same hosts file.
     while read -r address instance; do
-        [[ $address =~ ^[0-9.]+$ && $instance =~ ^i-[0-9a-f]+$ ]] || continue
+        [[ $address =~ ^([0-9]{1,3}\.){3}[0-9]{1,3}$ && $instance =~ ^i-[0-9a-f]+$ ]] || continue
         shown=$(aws s3 cp --only-show-errors "$shelf/$instance" - 2>/dev/null) || continue # not ready yet
-        slots=$(sed -nE 's/^slots ([0-9]{1,2})$/\1/p' <<<"$shown")
+        slots=$(sed -nE 's/^slots ([1-9][0-9]?)$/\1/p' <<<"$shown")
         user_key=$(sed -nE 's#^user (ssh-ed25519 [A-Za-z0-9+/=]+)$#\1#p' <<<"$shown")
         machine_key=$(sed -nE 's#^host (ssh-ed25519 [A-Za-z0-9+/=]+)$#\1#p' <<<"$shown")
-        if [[ -z $slots || $(wc -l <<<"$user_key") -ne 1 || -z $user_key || -z $machine_key ]]; then
+        if [[ ! $slots =~ ^[0-9]+$ || $(wc -l <<<"$user_key") -ne 1 || -z $user_key || $(wc -l <<<"$machine_key") -ne 1 || -z $machine_key ]]; then
             echo "gpu_members: what $instance shows is not slots and two keys; it is left out" >&2
             continue
         fi

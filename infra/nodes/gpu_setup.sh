@@ -2,8 +2,8 @@
 # Set up a GPU worker: system packages, the code, the locked Python environment with Horovod on NCCL, and the keys of
 # the workers. The user data calls this as root at the first start.
 #
-# Horovod has no wheels. The first worker builds it against this image's CUDA and keeps the wheel in the artefacts
-# bucket, under a name derived from everything it was built from; later workers download it.
+# Horovod has no wheels. A worker builds it against this image's CUDA, or takes the wheel of another worker if its
+# checksum was approved (gpu_horovod.sh).
 #
 # Environment: /etc/msd-spark.conf, written by the user data.
 set -euo pipefail
@@ -52,17 +52,11 @@ built_from=$(
         g++ --version
     } | sha256sum | cut -c1-16
 )
-shelf=s3://$MSD_ARTEFACTS/gpu/horovod/$built_from/
-wheels=$home/wheels
-mkdir -p "$wheels"
-aws s3 cp --only-show-errors --recursive --exclude '*' --include '*.whl' "$shelf" "$wheels/" || true
-if ! compgen -G "$wheels/horovod-*.whl" >/dev/null; then
-    MSD_SPARK_CACHE=/var/cache/msd-spark PYTHONPATH=$code \
-        python -m tools.horovod_wheel "$code/requirements/horovod.txt" >/tmp/horovod-wheel
-    cp "$(tail -n 1 /tmp/horovod-wheel)" "$wheels/"
-    aws s3 cp --only-show-errors --recursive "$wheels/" "$shelf"
-fi
-python -m pip install --quiet --no-deps --no-index "$wheels"/horovod-*.whl
+wheel=$(
+    MSD_WHEELS=$home/wheels MSD_SPARK_CACHE=/var/cache/msd-spark PYTHONPATH=$code "$home/bin/gpu_horovod.sh" \
+        "$built_from" python -m tools.horovod_wheel "$code/requirements/horovod.txt"
+)
+python -m pip install --quiet --no-deps --no-index "$wheel"
 python -m pip install --quiet --no-deps --no-build-isolation --no-index "$code"
 horovodrun --check-build
 

@@ -267,14 +267,18 @@ def test_a_worker_that_is_gone_is_no_member(workers: Workers, clients: Callable[
 @pytest.mark.parametrize(
     ("hosts", "words", "expected"),
     [
-        ("10.0.0.1 slots=4\n", "-np 4 training/train.py --model cnn", "-np 4 training/train.py --model cnn"),
+        ("10.0.0.1 slots=4\n", "-np 4 training/train.py --model cnn", "{launch} -np 4 training/train.py --model cnn"),
         (
             "10.0.0.1 slots=4\n10.0.0.2 slots=4\n",
             "-np 8 training/train.py",
-            "--hostfile {hosts} -np 8 training/train.py",
+            "{launch} --hostfile {hosts} -np 8 training/train.py",
         ),
-        ("10.0.0.1 slots=4\n10.0.0.2 slots=4\n", "-np 4 -H a:4 training/train.py", "-np 4 -H a:4 training/train.py"),
-        ("", "--check-build", "--check-build"),
+        (
+            "10.0.0.1 slots=4\n10.0.0.2 slots=4\n",
+            "-np 4 -H a:4 training/train.py",
+            "{launch} -np 4 -H a:4 training/train.py",
+        ),
+        ("", "--check-build", "horovodrun --check-build"),
     ],
 )
 def test_horovodrun_is_told_the_hosts_where_there_are_several(
@@ -283,10 +287,80 @@ def test_horovodrun_is_told_the_hosts_where_there_are_several(
     """The command after the wrapper's is one that says what it was told."""
     (tmp_path / "bin").mkdir()
     listed = tmp_path / "hosts"
-    for name, text in {"bin/horovodrun": 'echo "$*"', "members": f"printf '{hosts}' >{listed}"}.items():
+    programs = {name: f'echo "{name} $*"' for name in ("horovodrun", "python")}
+    scripts = {f"bin/{name}": text for name, text in programs.items()} | {"members": f"printf '{hosts}' >{listed}"}
+    for name, text in scripts.items():
         path = tmp_path / name
         path.write_text(f"#!/bin/bash\n{text}\n")
         path.chmod(0o755)
     ours = {"MSD_ENVIRONMENT": str(tmp_path), "MSD_HOSTS": str(listed), "MSD_MEMBERS": str(tmp_path / "members")}
     told = succeeds(NODES / "gpu_horovodrun.sh", *words.split(), env=environment | ours)
-    assert told.strip() == expected.format(hosts=listed)
+    assert told.strip() == expected.format(hosts=listed, launch="python -m training.ranks.launch")
+
+
+# ---- Horovod's wheel --------------------------------------------------------------------------------------------
+
+WHEEL = "horovod-0.28.1-cp311-cp311-linux_x86_64.whl"
+KEY = "0123456789abcdef"
+
+
+@pytest.fixture
+def wheel(bucket: str, environment: dict[str, str], tmp_path: Path) -> Callable[[], tuple[str, str]]:
+    """Run the script on a worker that builds a wheel with the content ``own``; return its wheel's, and its messages."""
+    built = tmp_path / "built" / WHEEL
+    built.parent.mkdir()
+    built.write_text("own")
+
+    def install() -> tuple[str, str]:
+        ours = environment | {"MSD_ARTEFACTS": bucket, "MSD_WHEELS": str(tmp_path / "wheels")}
+        outcome = run(NODES / "gpu_horovod.sh", KEY, "printf", "%s\\n", "building", built, env=ours)
+        path = outcome.stdout.strip()
+        return (Path(path).read_text() if path else ""), outcome.stderr
+
+    return install
+
+
+def put(clients: Callable[[str], Any], bucket: str, key: str, content: str) -> None:
+    clients("s3").put_object(Bucket=bucket, Key=key, Body=content.encode())
+
+
+def approval(content: str) -> str:
+    return f"{hashlib.sha256(content.encode()).hexdigest()}  {WHEEL}\n"
+
+
+def test_a_wheel_of_another_worker_is_not_installed_without_its_checksum(
+    wheel: Callable[[], tuple[str, str]], bucket: str, clients: Callable[[str], Any]
+) -> None:
+    put(clients, bucket, f"gpu/horovod/{KEY}/{WHEEL}", "hostile")
+    content, messages = wheel()
+    assert content == "own"
+    assert f"echo '{approval('own').strip()}' | aws s3 cp - s3://{bucket}/wheels/{KEY}.sha256" in messages
+
+
+def test_a_wheel_with_an_approved_checksum_is_installed(
+    wheel: Callable[[], tuple[str, str]], bucket: str, clients: Callable[[str], Any]
+) -> None:
+    put(clients, bucket, f"gpu/horovod/{KEY}/{WHEEL}", "approved")
+    put(clients, bucket, f"wheels/{KEY}.sha256", approval("approved"))
+    assert wheel() == ("approved", "")
+
+
+def test_a_wheel_with_another_checksum_is_not_installed_and_not_replaced(
+    wheel: Callable[[], tuple[str, str]], bucket: str, clients: Callable[[str], Any]
+) -> None:
+    put(clients, bucket, f"gpu/horovod/{KEY}/{WHEEL}", "hostile")
+    put(clients, bucket, f"wheels/{KEY}.sha256", approval("approved"))
+    content, messages = wheel()
+    assert content == "own"
+    assert "has another checksum" in messages
+    assert contents(clients, bucket)[f"gpu/horovod/{KEY}/{WHEEL}"] == b"hostile"
+
+
+@pytest.mark.parametrize("line", ["", "no checksum", f"{'0' * 64}  ../{WHEEL}", approval("a") + approval("b")])
+def test_a_list_of_checksums_that_is_none_is_an_error(
+    line: str, wheel: Callable[[], tuple[str, str]], bucket: str, clients: Callable[[str], Any]
+) -> None:
+    put(clients, bucket, f"wheels/{KEY}.sha256", line)
+    content, messages = wheel()
+    assert not content
+    assert "expected one line" in messages

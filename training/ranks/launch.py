@@ -9,13 +9,19 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from pathlib import Path
 from types import FrameType
 
 from horovod.runner import gloo_run, launch
 
+from msd_spark.core.command_line import reported
+from training.ranks.hosts import check_host_file, check_host_list
+
 
 def main() -> None:
     """Run ``horovodrun`` for a Horovod that was built only with Gloo, as `tools.horovod_wheel` builds it."""
+    with reported("launch"):
+        check_hosts()
     launch.mpi_built = lambda verbose=False: False
     launch.gloo_built = lambda verbose=False: True
     gloo_run.register_shutdown_event = set_at_signal
@@ -25,6 +31,15 @@ def main() -> None:
         if "processes exited with non-zero" not in str(error):
             raise
         sys.exit(2)  # the rank has printed its error
+
+
+def check_hosts() -> None:
+    """Check ``-H`` and ``--hostfile`` of the command line."""
+    arguments = launch.parse_args()
+    if arguments.hosts:
+        check_host_list(arguments.hosts)
+    if arguments.hostfile:
+        check_host_file(Path(arguments.hostfile))
 
 
 def set_at_signal() -> threading.Event:

@@ -97,7 +97,7 @@ resource "aws_vpc_security_group_egress_rule" "report" {
 resource "aws_vpc_security_group_egress_rule" "https" {
   for_each          = toset(["primary", "worker"])
   security_group_id = aws_security_group.this[each.key].id
-  description       = "AWS's APIs"
+  description       = "HTTPS to any address, for AWS's APIs"
   cidr_ipv4         = "0.0.0.0/0"
   ip_protocol       = "tcp"
   from_port         = 443

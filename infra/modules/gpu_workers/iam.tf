@@ -30,13 +30,14 @@ data "aws_iam_policy_document" "this" {
     resources = ["${var.buckets["warehouse"].arn}/dataset/"]
   }
 
+  # wheels/ has the checksums of Horovod wheels that workers may install; no role of the stack may write there.
   statement {
     sid       = "ReadRelease"
     actions   = ["s3:GetObject"]
-    resources = [for folder in ["code", "nodes"] : "${var.buckets["artefacts"].arn}/${folder}/*"]
+    resources = [for folder in ["code", "nodes", "wheels"] : "${var.buckets["artefacts"].arn}/${folder}/*"]
   }
 
-  # The Horovod wheel, built by the first worker, and the workers' public keys.
+  # Horovod wheels built by workers, and the workers' public keys.
   statement {
     sid       = "ShareAmongWorkers"
     actions   = ["s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]

@@ -17,7 +17,8 @@ locals {
 
   # setup.sh is fetched first and fetches the other scripts; each is verified by its checksum.
   scripts = {
-    for name in ["gpu_setup.sh", "gpu_members.sh", "gpu_horovodrun.sh"] : name => filesha256("${var.scripts}/${name}")
+    for name in ["gpu_setup.sh", "gpu_horovod.sh", "gpu_members.sh", "gpu_horovodrun.sh"] :
+    name => filesha256("${var.scripts}/${name}")
   }
 }
 
@@ -63,7 +64,7 @@ resource "aws_vpc_security_group_egress_rule" "among" {
 
 resource "aws_vpc_security_group_egress_rule" "https" {
   security_group_id = aws_security_group.this.id
-  description       = "AWS's APIs, and Python packages on the first start"
+  description       = "HTTPS to any address, for AWS's APIs and Python packages"
   cidr_ipv4         = "0.0.0.0/0"
   ip_protocol       = "tcp"
   from_port         = 443

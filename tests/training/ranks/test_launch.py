@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -31,6 +32,7 @@ def test_the_first_signal_sets_the_event_and_later_ones_do_not(
     for name in ("mpi_built", "gloo_built"):
         monkeypatch.setattr(launch, name, getattr(launch, name))  # restored after the test
     monkeypatch.setattr(gloo_run, "register_shutdown_event", gloo_run.register_shutdown_event)
+    monkeypatch.setattr(sys, "argv", ["launch", "-np", "1", "true"])
     monkeypatch.setattr(launch, "run_commandline", lambda: events.append(gloo_run.register_shutdown_event()))
     main()
     event = events[0]
