@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from msd_spark.core.command_line import parse
+from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.pipeline.records import (
     Record,
@@ -19,7 +21,7 @@ from msd_spark.pipeline.records import (
     why_stale,
     write_record,
 )
-from msd_spark.pipeline.running import stage_command, stale_reason
+from msd_spark.pipeline.running import run_stages, stage_command, stale_reason
 from msd_spark.pipeline.settings import PipelineOptions, Plan, make_plan
 from msd_spark.pipeline.stages import BY_NAME
 
@@ -112,6 +114,19 @@ def test_options_code_and_interruption(plan: Plan) -> None:
     assert why_stale(now, older, outputs, ignore_code=True) is None
     assert why_stale(now, replace(record, finished=None), outputs, ignore_code=True) == "the last run did not finish"
     assert why_stale(now, None, outputs, ignore_code=True) == "first run"
+
+
+def test_a_stage_that_is_up_to_date_runs_if_it_is_forced(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+    put(plan, "songs/part.parquet")
+    shown = []
+    for words in ((), ("--force",)):
+        options = [*words, "--dry-run", "--only", "ingest", "--data", plan.options.data]
+        settings = parse(PipelineOptions, [*options, "--warehouse", plan.options.warehouse], VERBS["pipeline"])
+        one = make_plan(settings)
+        write_record(Warehouse(plan.options.warehouse), record_name(BY_NAME["ingest"], one), finished(one, "ingest"))
+        run_stages(one)
+        shown.append(capsys.readouterr().out.splitlines()[1])
+    assert shown == ["stage 1 of 1: ingest: up to date", "stage 1 of 1: ingest: would run, --force"]
 
 
 def test_checkpoints_do_not_change_a_run(plan: Plan) -> None:
