@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from msd_spark.core.command_line import parse
 from msd_spark.core.errors import UserError
-from msd_spark.core.verbs import VERBS
 from msd_spark.factors import baselines
-from msd_spark.factors.evaluation import baseline_makers
-from msd_spark.factors.ranking import Recommender
-from msd_spark.factors.settings import FactorSettings
 
 # Three users, three tracks; user 0 has heard 0 and 1, user 1 has heard 1 and 2, user 2 all three.
 PLAYS = sparse.csr_matrix(np.array([[1, 1, 0], [0, 1, 1], [1, 1, 1]], np.float32))
@@ -42,16 +37,3 @@ def test_ease_by_hand_and_against_the_plain_formula(monkeypatch: pytest.MonkeyPa
     assert baselines.ease(plays, 5.0)(plays[:9]) == pytest.approx(plays[:9] @ expected, abs=1e-4)
     with pytest.raises(UserError, match="EASE's matrix is singular in float32"):
         baselines.ease_weights(sparse.csr_matrix(np.ones((3, 4), np.float32)), 1e-30)
-
-
-def test_options_choose_the_baselines_and_reach_them() -> None:
-    def makers(words: str) -> dict[str, Recommender]:
-        settings = parse(FactorSettings, words.split(), VERBS["factors"])
-        return {name: make() for name, make in baseline_makers(PLAYS, settings.baselines, 0).items()}
-
-    assert list(makers("")) == ["random", "popularity", "item-kNN", "EASE"]
-    assert list(makers("--no-item-knn --no-ease")) == ["random", "popularity"]
-    recommenders = makers("--shrinkage 1 --neighbours 3 --ease-regularisation 5")
-    asked = PLAYS[:1]
-    assert recommenders["item-kNN"](asked).tolist() == baselines.item_knn(PLAYS, 3, 1.0)(asked).tolist()
-    assert recommenders["EASE"](asked).tolist() == baselines.ease(PLAYS, 5.0)(asked).tolist()
