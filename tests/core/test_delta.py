@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.core.delta import LOG, TOKEN, ConflictError, DataFile, DeltaFolder, Destination, token_of
+from msd_spark.core.delta import LOG, TOKEN, ConflictError, DataFile, DeltaFolder, Destination, fingerprint, token_of
 from msd_spark.core.provenance import running
 from msd_spark.core.warehouse import Warehouse
 
@@ -106,6 +107,36 @@ def test_the_second_of_two_writers_is_refused(table: DeltaFolder) -> None:
             write_within(1)
         assert read(table) == [2]
         assert len(names(table)) == 1
+
+
+def test_the_second_of_two_writers_that_keep_files_is_refused(table: DeltaFolder) -> None:
+    write(table, 0)
+
+    def append(value: int, meanwhile: int | None = None) -> None:
+        base = table.snapshot()
+        with table.overwriting(SCHEMA, base=base) as writer:
+            writer.kept = list(base.files) if base else []
+            writer.write(numbers(value))
+            if meanwhile is not None:
+                append(meanwhile)
+
+    with pytest.raises(ConflictError, match="another job changed table"):
+        append(1, meanwhile=2)
+    assert read(table) == [0, 2]
+
+
+def test_a_fingerprint_is_of_names_sizes_and_rows_but_not_of_attempts() -> None:
+    files = [
+        DataFile("train/part-00000-0123456789abcdef.parquet", 10, 2),
+        DataFile("part-00001-0123456789abcdef.parquet", 20, 3),
+    ]
+    again = [
+        DataFile("part-00001-ffffffffffffffff.parquet", 20, 3),
+        DataFile("train/part-00000-fedcba9876543210.parquet", 10, 2),
+    ]
+    assert fingerprint(files) == fingerprint(again)
+    for change in ({"size": 11}, {"rows": 1}, {"name": "train/part-00007-0123456789abcdef.parquet"}):
+        assert fingerprint([replace(files[0], **change), files[1]]) != fingerprint(files)
 
 
 def test_files_of_a_killed_job_are_deleted_by_the_next(table: DeltaFolder) -> None:

@@ -16,7 +16,7 @@ from pyarrow import fs
 from msd_spark.core import object_store
 from msd_spark.core.command_line import run_verb
 from msd_spark.core.errors import UserError
-from msd_spark.core.filesystems import delete_files, open_location, write_atomically
+from msd_spark.core.filesystems import delete_files, file_pieces, open_location, write_atomically
 from msd_spark.core.object_store import PIECE, TAIL
 from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.warehouse import Warehouse
@@ -195,6 +195,11 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(folder: str, files: fs
         write_atomically(files, path, b"2" * (PIECE + 1))
         with pytest.raises(OSError, match=f"s3://{path} changed while it was read"):
             stream.read()
+    pieces = file_pieces(files, path)
+    assert bytes(next(pieces)) == b"2" * PIECE
+    write_atomically(files, path, b"3" * (PIECE + 1))
+    with pytest.raises(OSError, match=f"s3://{path} changed while it was read"):
+        next(pieces)
 
 
 @pytest.mark.usefixtures("impatient")

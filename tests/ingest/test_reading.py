@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 from pyarrow import fs
 
+from msd_spark.core.delta import Destination
 from msd_spark.core.rejections import Rejection
 from msd_spark.ingest import loose, reading
 from msd_spark.ingest.archives import Item
 from msd_spark.ingest.loose import TEMPORARY
 from msd_spark.ingest.reading import read_unit
+from msd_spark.ingest.settings import IngestSettings
 from msd_spark.ingest.units import Kind, SongInput, Unit
+from msd_spark.ingest.work import do_unit
 from msd_spark.io.folders import READS_AT_ONCE
 from msd_spark.songfile.parse import LARGEST_SONG_FILE
 from tests.support.without_spark import image, track, write_songs
@@ -33,6 +36,18 @@ def test_loose_files_come_in_order_with_their_source(tmp_path: Path) -> None:
     songs = [item for item in read(*paths) if isinstance(item, dict)]
     assert [song["track_id"] for song in songs] == [track(3), track(1), track(2)]
     assert [(song["source"], song["member"]) for song in songs] == [(str(path), None) for path in paths]
+
+
+def test_a_track_that_is_twice_in_a_unit_is_one_song_and_one_duplicate(tmp_path: Path) -> None:
+    first, other = write_songs(tmp_path / "a", [1, 2])
+    (again,) = write_songs(tmp_path / "b", [1])
+    unit = Unit.of(Kind.FILES, "/d", [SongInput(str(path), 1, 1) for path in (first, other, again)])
+    (tmp_path / "songs").mkdir()
+    outcome = do_unit(unit, IngestSettings(("/d",)), Destination(str(tmp_path / "songs"), "0" * 8))
+    assert outcome.track_ids == [track(1), track(2)]
+    assert [(one.source, one.reason) for one in outcome.duplicates] == [(str(again), "duplicate_track_id")]
+    assert sum(file.rows for file in outcome.files) == 2
+    assert outcome.n_inputs == 3
 
 
 @pytest.mark.parametrize("name", ["a b", "a#b", "a%20b", "a?b", "ü", "a,b"])

@@ -23,6 +23,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 FAILED_TESTS = 1
 """Exit status of pytest if tests failed; others mean that it could not run them."""
 
+LIMIT = 300
+"""Seconds per test: a mutation may cause an endless loop, which fails the test."""
+
 
 def copy_tree(folder: Path) -> Path:
     """Copy the tracked files, and new ones that are not ignored, to a folder; return its path there."""
@@ -40,7 +43,18 @@ def copy_tree(folder: Path) -> Path:
 
 def run_tests(copy: Path, tests: Sequence[str]) -> tuple[int, str]:
     """Run tests in a copy until one fails; return the exit status and the output."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", *tests]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "--no-header",
+        "-p",
+        "no:cacheprovider",
+        f"--timeout={LIMIT}",
+        *tests,
+    ]
     outcome = subprocess.run(
         command, cwd=copy, env=os.environ | {"PYTHONPATH": str(copy), "CI": "true"}, capture_output=True, text=True
     )

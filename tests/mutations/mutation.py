@@ -29,13 +29,7 @@ class Mutation:
 
 
 def first_difference(old: str, new: str) -> str:
-    """Return the first line of `old` that is not in `new`, or the first line of `new` that is not in `old`.
-
-    Examples
-    --------
-    >>> first_difference("a\\nb\\n", "a\\nc\\n"), first_difference("a\\n", "a\\nc\\n")
-    ('b', 'c')
-    """
+    """Return the first line of `old` that is not in `new`, or the first line of `new` that is not in `old`."""
     lines = [line.strip() for line in old.splitlines()], [line.strip() for line in new.splitlines()]
     pairs = (lines, lines[::-1])
     return next((line for these, others in pairs for line in these if line not in others), lines[0][0])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutations.mutation import Mutation, read_mutations
+from tests.mutations.mutation import Mutation, first_difference, read_mutations
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MUTATIONS = read_mutations()
@@ -25,6 +25,12 @@ def test_every_mutation_names_tests_that_exist() -> None:
     assert all(mutation.tests for mutation in MUTATIONS)
     missing = {name for item in MUTATIONS for name in item.tests if not (REPOSITORY / name.split("::")[0]).is_file()}
     assert not missing
+
+
+def test_a_mutation_is_shown_by_the_first_line_that_differs() -> None:
+    assert first_difference("a\nb\n", "a\nc\n") == "b"
+    assert first_difference("a\n", "a\nc\n") == "c"
+    assert first_difference("b\na\n", "a\nb\n") == "b"
 
 
 def test_a_stale_entry_is_an_error() -> None:

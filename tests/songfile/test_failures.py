@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
+from msd_spark.songfile.direct.chunks import inflate
+from msd_spark.songfile.direct.structure import Unfamiliar
 from msd_spark.songfile.parse import SongFileError, parse_song
 from tests.support.song_images import TRACK_ID, refusal, replaced, song_image
 
@@ -52,6 +55,12 @@ def corrupted(file: h5py.File) -> None:
     bars.id.write_direct_chunk((0,), b"this is no deflated chunk")
 
 
+def too_short(file: h5py.File) -> None:
+    del file["analysis/bars_start"]
+    bars = file.create_dataset("analysis/bars_start", shape=(10,), dtype="f8", chunks=(10,), compression=1)
+    bars.id.write_direct_chunk((0,), zlib.compress(bytes(72)))  # nine of ten numbers
+
+
 def foreign(file: h5py.File) -> None:
     for group in list(file):
         del file[group]
@@ -76,6 +85,7 @@ def foreign(file: h5py.File) -> None:
         (replaced("analysis/songs", h5py.Empty("f8")), "not_one_song", "analysis/songs"),
         (declared_huge, "implausible_size", "2000000"),
         (corrupted, "unreadable_data", "analysis/bars_start"),
+        (too_short, "unreadable_data", "analysis/bars_start has a chunk that is not 80 bytes"),
         (replaced("analysis/bars_start", np.array([b"x"])), "unreadable_data", "analysis/bars_start"),
         (shortened("segments_timbre"), "length_mismatch", "segments_timbre has 4 rows, segments_start 5"),
         (shortened("segments_loudness_max"), "length_mismatch", "segments_loudness_max has 4 rows"),
@@ -105,6 +115,13 @@ def test_bytes_that_are_no_hdf5(image: bytes, reason: str) -> None:
     seen, detail = refusal(image)
     assert seen == reason
     assert detail
+
+
+def test_a_chunk_of_another_size_is_left_to_h5py() -> None:
+    for n_bytes in (79, 81):
+        with pytest.raises(Unfamiliar):
+            inflate(memoryview(zlib.compress(bytes(n_bytes))), 80)
+    assert inflate(memoryview(zlib.compress(bytes(80))), 80) == bytes(80)
 
 
 def test_a_song_without_a_track_id() -> None:

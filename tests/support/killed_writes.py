@@ -1,7 +1,7 @@
-"""Kill a process at every call within a write of the warehouse, and print as JSON what readers find afterwards.
+"""Kill a process at many lines within a write of the warehouse, and print as JSON what readers find afterwards.
 
-A fresh process forks one child per call, before the threads of Delta and Arrow start. Calls are those of the modules of
-`msd_spark.core` and those that they make, such as one that writes a file.
+A fresh process forks one child per kill, before the threads of Delta and Arrow start. The lines are those of
+`msd_spark.core`.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from msd_spark.core.warehouse import FOLDER, Warehouse
 
 SCHEMA = pa.schema([pa.field("number", pa.int64(), nullable=False)])
 CORE = str(Path(msd_spark.core.__path__[0]))
-CALLS = 2
-"""Calls between two kills."""
 
 
 def numbers(*values: int) -> pa.Table:
@@ -79,6 +77,9 @@ def read_file(warehouse: Warehouse) -> list[int]:
     return [warehouse.read_json("pipeline", "score.json")]
 
 
+LINES = {"folder": 1, "file": 1}
+"""Lines between two kills; 3 for tables, whose commit is a single call."""
+
 KINDS: dict[str, tuple[Callable[[Warehouse, int], None], Callable[[Warehouse], list[int]]]] = {
     "overwrite": (overwrite, rows),
     "append": (append, rows),
@@ -103,23 +104,25 @@ def forked(work: Callable[[], None]) -> int:
 
 
 def write_until(warehouse: Warehouse, kind: str, last: int) -> None:
-    """Write the value 2 and kill this process at a call."""
-    n_calls = 0
+    """Write the value 2 and kill this process before it executes the line with the number `last`."""
+    n_lines = 0
 
-    def profile(frame: Any, _event: str, _argument: object) -> None:
-        nonlocal n_calls
-        if frame.f_code.co_filename.startswith(CORE):
-            n_calls += 1
-            if n_calls == last:
-                os.kill(os.getpid(), signal.SIGKILL)
+    def trace(frame: Any, event: str, _argument: object) -> Any:
+        nonlocal n_lines
+        if not frame.f_code.co_filename.startswith(CORE):
+            return None
+        n_lines += event == "line"
+        if n_lines == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return trace
 
-    sys.setprofile(profile)
+    sys.settrace(trace)
     KINDS[kind][0](warehouse, 2)
-    sys.setprofile(None)
+    sys.settrace(None)
 
 
 def killed(folder: Path, kind: str) -> list[Path]:
-    """Return copies of a warehouse with the value 1, each after a kill at a later call; the last write finishes."""
+    """Return copies of a warehouse with the value 1, each after a kill at a later line; the last write finishes."""
     base = folder / "base"
     if forked(lambda: KINDS[kind][0](Warehouse(str(base)), 1)):
         raise RuntimeError(f"the first write of {kind} failed")
@@ -128,7 +131,7 @@ def killed(folder: Path, kind: str) -> list[Path]:
         copy = folder / f"{len(copies):04d}"
         shutil.copytree(base, copy)
         copies.append(copy)
-        status = forked(partial(write_until, Warehouse(str(copy)), kind, len(copies) * CALLS))
+        status = forked(partial(write_until, Warehouse(str(copy)), kind, len(copies) * LINES.get(kind, 3)))
         if status == 0:
             return copies
         if not os.WIFSIGNALED(status):

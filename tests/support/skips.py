@@ -21,13 +21,7 @@ CI = os.environ.get("CI", "").lower() in ("true", "1")
 
 
 def area_of(reason: str) -> str:
-    """Return the area of a reason, or the whole reason if it names none.
-
-    Examples
-    --------
-    >>> area_of("browser: none is installed"), area_of("later")
-    ('browser', 'later')
-    """
+    """Return the area of a reason, or the whole reason if it names none."""
     return reason.split(": ", 1)[0]
 
 

@@ -10,7 +10,7 @@ from msd_spark.core.bootstrap import Bootstrap, percentile_interval
 from tests.support.predictions import predictions, target
 from training.data.predictions import Predictions
 from training.data.targets import TARGETS
-from training.evaluation.bootstrap import Artists, mean_statistic, resample
+from training.evaluation.bootstrap import Artists, Candidate, mean_statistic, resample, with_intervals
 from training.evaluation.judgement import candidate_of, epoch_metrics, judge
 from training.evaluation.ranking import RankedScores
 
@@ -18,6 +18,18 @@ from training.evaluation.ranking import RankedScores
 def drawn_directly(made: Predictions, artists: Artists, drawn: np.ndarray) -> Predictions:
     """Return the examples of a resample: those of each drawn artist, repeated as often as it was drawn."""
     return made.take(np.repeat(np.arange(len(made)), drawn[artists.index].astype(int)))
+
+
+def test_differences_are_those_of_the_first_candidate_minus_each_other() -> None:
+    artists = Artists.of(np.arange(20))
+    candidates = {
+        name: Candidate({"accuracy": value}, mean_statistic({"accuracy": np.full(20, value)}, artists))
+        for name, value in {"model": 0.75, "baseline": 0.25}.items()
+    }
+    evaluated = with_intervals(candidates, artists, Bootstrap(resamples=10))
+    assert evaluated["model"]["intervals"]["accuracy"] == [0.75, 0.75]
+    assert evaluated["baseline"]["first_minus_this"]["accuracy"] == [0.5, 0.5]
+    assert "first_minus_this" not in evaluated["model"]
 
 
 @pytest.mark.parametrize("name", TARGETS)
