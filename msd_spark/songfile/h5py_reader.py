@@ -8,17 +8,19 @@ terabytes.
 from __future__ import annotations
 
 import math
+import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import count
+from itertools import count, product
 
 import numpy as np
-from h5py import h5d, h5f, h5g, h5l, h5p, h5s, h5t, h5z
+from h5py import h5d, h5f, h5g, h5l, h5p, h5s, h5t
 
 from msd_spark.core.schemas import ARRAY_COLUMNS, POINTER_PREFIX
 from msd_spark.core.song_layout import ARRAYS, TABLES, Array, Table
 from msd_spark.songfile.direct.structure import SIGNATURE
+from msd_spark.songfile.filters import Filter, check_chunk, filters_of
 from msd_spark.songfile.song import Song, SongFileError, scalar, text
 
 MAX_ROWS = 1_000_000
@@ -45,13 +47,13 @@ _NUMBERS = {
         h5t.STD_I64BE,
     ),
 }
-_FILTERS = ((), (h5z.FILTER_SHUFFLE,), (h5z.FILTER_DEFLATE,), (h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE))
 _OFFSET_SIZES_AT, _END_OF_FILE_AT = 13, {0: 40, 1: 44}
 
 _numbers = count(1)
 
 LIBRARY_ERRORS = (
-    AttributeError, KeyError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError, zlib.error,
+    AttributeError, LookupError, MemoryError, OSError, OverflowError, RuntimeError, TypeError, ValueError,
+    ZeroDivisionError, struct.error, zlib.error,
 )  # fmt: skip
 """Errors that h5py and zlib raise for a damaged file, depending on the damage."""
 
@@ -130,7 +132,7 @@ def check_dataset(dataset: h5d.DatasetID, path: str, first: int, stop: int) -> N
     with as_song_error("wrong_layout", path):
         creation = dataset.get_create_plist()
         kind, external = creation.get_layout(), creation.get_external_count()
-        filters = tuple(creation.get_filter(number)[0] for number in range(creation.get_nfilters()))
+        filters = filters_of(creation, path)
         dtype = dataset.get_type()
         plain = _is_plain(dtype)
         chunk = dtype.get_size() * (math.prod(creation.get_chunk()) if kind == h5d.CHUNKED else 1)
@@ -138,12 +140,10 @@ def check_dataset(dataset: h5d.DatasetID, path: str, first: int, stop: int) -> N
         raise SongFileError("wrong_layout", f"{path} has its data in other files")
     if not plain:
         raise SongFileError("wrong_layout", f"{path} has an unusual type")
-    if filters not in _FILTERS:
-        raise SongFileError("wrong_layout", f"{path} has the filters {filters}")
     if chunk > MAX_CHUNK_BYTES:
         raise SongFileError("implausible_size", f"{path} has chunks of {chunk} bytes")
     if kind == h5d.CHUNKED and first < stop:
-        _check_chunks(dataset, path, chunk, h5z.FILTER_DEFLATE in filters, first, stop)
+        _check_chunks(dataset, path, chunk, filters, first, stop)
 
 
 def _is_plain(dtype: h5t.TypeID) -> bool:
@@ -160,23 +160,27 @@ def _is_plain(dtype: h5t.TypeID) -> bool:
     return any(dtype.equal(other) for other in _NUMBERS.get(kind, ()))
 
 
-def _check_chunks(dataset: h5d.DatasetID, path: str, size: int, is_deflated: bool, first: int, stop: int) -> None:
-    """Check that each chunk has `size` bytes after inflation: HDF5 reads beyond one that is too short."""
+def _check_chunks(
+    dataset: h5d.DatasetID, path: str, size: int, filters: Sequence[Filter], first: int, stop: int
+) -> None:
+    """Check that each chunk of some rows has `size` bytes when decoded: HDF5 reads beyond one that is too short."""
     with as_song_error("unreadable_data", path):
         rows, *columns = dataset.get_create_plist().get_chunk()
-        starts = range(first // rows * rows, min(stop, dataset.shape[0]), rows)
-        if len(starts) > MAX_CHUNKS:
-            raise SongFileError("implausible_size", f"{path} has {len(starts)} chunks")
-        for start in starts:
-            info = dataset.get_chunk_info_by_coord((start, *(0 for _ in columns)))
+        starts = [range(first // rows * rows, min(stop, dataset.shape[0]), rows)]
+        starts += [range(0, width, step) for width, step in zip(dataset.shape[1:], columns, strict=True)]
+        n_chunks = math.prod(map(len, starts))
+        if n_chunks > MAX_CHUNKS:
+            raise SongFileError("implausible_size", f"{path} has {n_chunks} chunks")
+        for start in product(*starts):
+            info = dataset.get_chunk_info_by_coord(start)
             if info.byte_offset is None:
                 continue  # never written: HDF5 returns zeros
             if info.size > 2 * size + 1024:
                 raise SongFileError("implausible_size", f"{path} stores {info.size} bytes for a chunk of {size}")
             stored = dataset.read_direct_chunk(info.chunk_offset)[1]
-            inflated = zlib.decompressobj().decompress(stored, size + 1) if is_deflated else stored
-            if info.filter_mask or len(stored) != info.size or len(inflated) != size:
-                raise SongFileError("unreadable_data", f"{path} has a chunk that is not {size} bytes")
+            if len(stored) != info.size:
+                raise SongFileError("unreadable_data", f"{path} has a chunk that is not {info.size} bytes")
+            check_chunk(stored, info.filter_mask, filters, size)
 
 
 def _read(dataset: h5d.DatasetID, path: str, target: np.ndarray) -> None:

@@ -146,12 +146,6 @@ def test_a_song_stored_otherwise_is_read_by_h5py(image: bytes, creation: dict[st
     assert not read_directly(other)
 
 
-@pytest.mark.parametrize("creation", [{"fletcher32": True}, {"chunks": True, "compression": "lzf"}])
-def test_other_filters_are_refused(image: bytes, creation: dict[str, object]) -> None:
-    with pytest.raises(SongFileError, match="wrong_layout"):
-        parse_song(rewritten(image, **creation))
-
-
 def _not_finite(song: SongFile) -> None:
     song.arrays["analysis/segments_timbre"][0, 0] = np.inf
 
