@@ -31,10 +31,14 @@ class NotAFileError(OSError):
 
 def song_of(content: bytes, source: str, member: str | None = None) -> Song | Rejection:
     """Return the song in a file or a member, which may be compressed, with ``source`` and ``member``."""
+    image = content
     try:
-        song = parse_song(_unpacked(content), track_id_of(member or source))
+        image = _unpacked(content)
+        song = parse_song(image, track_id_of(member or source))
     except SongFileError as error:
-        return Rejection(printable(source), error.reason, error.detail, member)
+        is_packed = error.reason == "not_one_song" and (member is not None or image is not content)
+        detail = f"{error.detail}; unpack an aggregate file to read it" if is_packed else error.detail
+        return Rejection(printable(source), error.reason, detail, member)
     return song | {"source": printable(source), "member": member}
 
 

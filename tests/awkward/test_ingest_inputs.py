@@ -16,19 +16,24 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import h5py
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from msd_spark.core import schemas
 from msd_spark.core.errors import UserError
+from msd_spark.core.song_layout import ARRAYS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest.job import COUNTS, shortened
 from msd_spark.ingest.ledger import keep_pending, read_ledger
 from msd_spark.ingest.names import Content, content_of
 from msd_spark.ingest.work import Outcome
+from msd_spark.synthetic.run import generate
+from msd_spark.synthetic.settings import SyntheticSettings
 from tests.conftest import REPOSITORY
 from tests.support.memory import growth_of
+from tests.support.song_images import song_image
 from tests.support.without_spark import image, ingest, rows, track, write_songs
 
 AWKWARD = REPOSITORY.parent / "shared" / "awkward-inputs" / "ingest"
@@ -232,6 +237,47 @@ def test_damaged_compressed_songs_are_rejected(tmp_path: Path, end: str, damage:
     assert reasons(tmp_path / "w") == [(f"bad.h5{end}", None, "cannot_be_decompressed")]
 
 
+def test_packed_aggregates_are_rejected_with_the_remedy(tmp_path: Path) -> None:
+    """The number of their songs is known only after reading."""
+    packaging = ("aggregate",)
+    generate(SyntheticSettings(songs=3, seed=3, packaging=packaging, workers=1, broken=0), tmp_path / "data")
+    content = next((tmp_path / "data").glob("aggregate/*.h5")).read_bytes()
+    files = {
+        "good.h5": image(1),
+        "a.HDF5": content,
+        "b.h5.gz": gzip.compress(content),
+        "c.zip": zipped({"c.h5": content}),
+    }
+    ingest(tmp_path / "w", write(tmp_path / "songs", files))
+    assert len(tracks(tmp_path / "w")) == 4
+    assert reasons(tmp_path / "w") == [("b.h5.gz", None, "not_one_song"), ("c.zip", "c.h5", "not_one_song")]
+    for row in rows(tmp_path / "w", "rejected", "stage=ingest"):
+        assert row["detail"].endswith("; unpack an aggregate file to read it")
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("x.zip", zipped({})),
+        ("x.tar", tarred({})),
+        ("x.tar.gz", gzip.compress(tarred({}))),
+        ("x.tar", tarred({"i.zip": zipped({})})),
+    ],
+)
+def test_archives_without_files_are_counted(tmp_path: Path, file: str, content: bytes) -> None:
+    ingest(tmp_path / "w", write(tmp_path / "songs", {file: content, "good.h5": image(1)}))
+    assert skips(tmp_path / "w") == {"empty_archive": 1}
+
+
+@pytest.mark.parametrize("rest", [bytes(1024), bytes(700)])
+@pytest.mark.parametrize("file", ["x.h5.gz", "x.tar.gz"])
+def test_zeros_after_a_gzip_stream_are_ignored(tmp_path: Path, file: str, rest: bytes) -> None:
+    content = image(1) if file == "x.h5.gz" else tarred(songs(1))
+    ingest(tmp_path / "w", write(tmp_path / "songs", {file: gzip.compress(content) + rest}))
+    assert tracks(tmp_path / "w") == [track(1)]
+    assert reasons(tmp_path / "w") == []
+
+
 def test_noise_is_skipped_everywhere(tmp_path: Path) -> None:
     noise = dict.fromkeys(NOISE, b"noise")
     folder = write(tmp_path / "songs", noise | songs(1))
@@ -421,6 +467,33 @@ def xz_of_a_large_dictionary() -> bytes:
     content[16] = 33
     content[20:24] = zlib.crc32(content[12:20]).to_bytes(4, "little")
     return bytes(content)
+
+
+def declared(n_rows: int, rows_per_chunk: int) -> bytes:
+    """Return a song file that declares many segments and stores none."""
+
+    def change(file: h5py.File) -> None:
+        for array in ARRAYS:
+            if array.name.startswith("segments_"):
+                del file[array.path]
+                chunks = (rows_per_chunk, *array.row_shape) if rows_per_chunk else None
+                file.create_dataset(array.path, (n_rows, *array.row_shape), array.dtype, chunks=chunks)
+
+    return song_image(change, track_id=track(1).encode())
+
+
+def test_declared_sizes_do_not_grow_the_process(tmp_path: Path) -> None:
+    files = {
+        "1.h5": (declared(100_000, 1000), track(1)),  # all zeros
+        "2.h5": (declared(900_000, 1000), "implausible_size"),
+        "3.h5": (declared(1 << 40, 1000), "implausible_size"),
+        "4.h5": (declared(1 << 40, 0), "implausible_size"),
+        "5.h5": (declared(100_000, 100_000), "implausible_size"),
+    }
+    write(tmp_path, {"good.h5": image(1)} | {file: content for file, (content, _) in files.items()})
+    growth, results = growth_of(READ, "read", [tmp_path / "good.h5"], [tmp_path / file for file in files])
+    assert dict(zip(files, results, strict=True)) == {file: [expected] for file, (_, expected) in files.items()}
+    assert growth < 96
 
 
 def test_bombs_do_not_grow_the_process(tmp_path: Path) -> None:

@@ -1,21 +1,20 @@
-"""Growth of a fresh process."""
+"""Memory of a process, and the growth of a fresh one."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from tests.conftest import REPOSITORY
+REPOSITORY = Path(__file__).resolve().parents[2]
 
-# The peak of getrusage includes the memory of the process that started this one.
 _MEASURE = """
-import json, re, sys
-from pathlib import Path
-def peak():
-    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+import json, sys
+from tests.support.memory import peak
 known, others = json.loads(sys.argv[1])
 for argument in known:
     {function}(argument)
@@ -23,6 +22,12 @@ before = peak()
 results = [{function}(argument) for argument in others]
 print(json.dumps([peak() - before, results]))
 """
+
+
+def peak() -> int:
+    """Return the peak of this process in MiB; that of `resource.getrusage` includes the process that started it."""
+    (kilobytes,) = re.findall(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
+    return int(kilobytes) // 1024
 
 
 def growth_of(code: str, function: str, known: Sequence[Any], others: Sequence[Any]) -> tuple[int, list[Any]]:

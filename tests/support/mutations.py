@@ -9,7 +9,6 @@ from __future__ import annotations
 import faulthandler
 import json
 import random
-import resource
 import struct
 import sys
 import zlib
@@ -22,6 +21,7 @@ from msd_spark.songfile.direct.skeleton import ITEMS, find_skeleton
 from msd_spark.songfile.h5py_reader import read_with_h5py
 from msd_spark.songfile.parse import parse_song, same_song
 from msd_spark.songfile.song import Song, SongFileError, check_song
+from tests.support.memory import peak
 
 _STRUCTURES = 48_000  # groups, types and indices lie within; few of the file's bytes, and nearly all that can go wrong
 _NUMBERS = (0, 1, 2, 3, 63, 65, 2**16, 2**31 - 1, 2**32, 2**40, 2**63, 2**64 - 2, 2**64 - 1)
@@ -204,7 +204,7 @@ def main(folder: str, seed: str, first: str, step: str, count: str) -> None:
     cases = [case(path.read_bytes()) for path in sorted(Path(folder).glob("*.h5"))]
     for known in cases:
         parse_song(known.image)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak()
     seen: Counter[str] = Counter()
     wrong = []
     for number in range(int(first), int(count), int(step)):
@@ -214,8 +214,7 @@ def main(folder: str, seed: str, first: str, step: str, count: str) -> None:
         seen[found.split(":")[0]] += 1
         if found.startswith("WRONG"):
             wrong.append(f"seed {seed}, example {number}, {name}: {found}")
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
-    print(json.dumps({"seen": seen, "wrong": wrong, "grown": grown}))
+    print(json.dumps({"seen": seen, "wrong": wrong, "grown": peak() - before}))
 
 
 if __name__ == "__main__":
