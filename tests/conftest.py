@@ -63,6 +63,7 @@ ONE_SESSION = (
         "tests/labels/test_job.py",
         "tests/plays/test_job.py",
         "tests/awkward/test_text_inputs.py",
+        "tests/awkward/test_failures.py",
         "tests/core/test_readers.py",
     ),
     (

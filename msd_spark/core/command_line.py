@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
+import logging
 import os
+import signal
 import sys
+import threading
 import time
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, Literal, TypeVar
 
 from msd_spark.core.errors import UserError
@@ -30,12 +34,25 @@ from msd_spark.core.options import (
     value_at,
 )
 from msd_spark.core.provenance import running
+from msd_spark.core.trace_log import causes, is_from_spark, last_words, log_trace
 from msd_spark.core.verbs import STAGES, VERBS, Verb
 
 S = TypeVar("S", bound=Settings)
 
 SECONDS_OF_FIRST_RANK = 20.0
 """Time for the first rank to print an error that all ranks have, before the others print it."""
+
+READ_ONLY = ("similar", "lineage")
+"""Verbs that write nothing to the warehouse."""
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+SECONDS_OF_JAVA = 5.0
+"""Time for Java to delete its temporary files after Ctrl-C."""
+
+MOST_CHARACTERS = 300
+"""Characters of the message of an unexpected error; the log file has all."""
 
 SETTINGS_FILE = "settings"
 """Name of the option that reads other options from a TOML file."""
@@ -79,7 +96,7 @@ def run_verb(name: str, words: Sequence[str] | None = None) -> None:
         typed = sys.argv[1:] if words is None else words
         settings = parse(verb.settings_class(), typed, verb)
         values = vars(settings)
-        if not (verb.only_reads or values.get("dry_run")):
+        if name not in READ_ONLY and not values.get("dry_run"):
             for declared in declared_options(type(settings)):
                 if declared.name == "warehouse":
                     # The list of verbs is printed without pyarrow and Delta.
@@ -92,15 +109,78 @@ def run_verb(name: str, words: Sequence[str] | None = None) -> None:
 
 @contextmanager
 def reported(name: str) -> Iterator[None]:
-    """Print an error of the input, the options or a file as one line after the stage name; exit status 2."""
+    """Print an error as one line after the stage name, without its trace, and end the process.
+
+    The exit status is 2 for an error of the input, the options, a file or Spark, 130 for Ctrl-C, and 1 for any other
+    error. A trace of Spark, and that of any other error, goes to a log file, which the line names.
+    """
+    is_first = os.environ.get("HOROVOD_RANK", "0") == "0"
     try:
-        yield
-    except (UserError, OptionError, OSError) as error:
-        if os.environ.get("HOROVOD_RANK", "0") != "0" and "horovod" not in sys.modules:
+        with noticing_interrupts() as interrupts:
+            yield
+    except (KeyboardInterrupt, Exception) as error:
+        if interrupts or isinstance(error, KeyboardInterrupt):
+            if is_first:
+                print(f"{name}: interrupted", file=sys.stderr)
+            end_java()
+            sys.exit(INTERRUPTED)
+        if not is_first and "horovod" not in sys.modules:
             # Before Horovod starts, all ranks fail alike: the first rank prints, and horovodrun ends the others.
             time.sleep(SECONDS_OF_FIRST_RANK)
-        print(f"{name}: {error}", file=sys.stderr)
-        sys.exit(2)
+        message, status = described(error)
+        print(f"{name}: {message}", file=sys.stderr)
+        sys.exit(status)
+
+
+@contextmanager
+def noticing_interrupts() -> Iterator[list[int]]:
+    """Yield a list to which Ctrl-C adds its signal: an interrupted call of Java may raise another error."""
+    received: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        logging.disable()  # the bridge to Java logs every call that is interrupted
+        signal.default_int_handler(number, frame)
+
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield received
+        return
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield received
+    finally:
+        if signal.getsignal(signal.SIGINT) is interrupt:  # Spark may have replaced it
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def end_java() -> None:
+    """End the Java process that Spark has started, which would sometimes outlive an interrupted job."""
+    if "pyspark" not in sys.modules:
+        return
+    import psutil
+
+    started = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):
+            if any("spark" in word for word in child.cmdline()):  # Java, or the script that is about to start it
+                child.terminate()
+                started.append(child)
+    for child in psutil.wait_procs(started, timeout=SECONDS_OF_JAVA)[1]:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+
+
+def described(error: Exception) -> tuple[str, int]:
+    """Return the message for an error, which names the log file with its trace if it has one, and the exit status."""
+    trace = log_trace(error) if any(map(is_from_spark, causes(error))) else ""
+    if isinstance(error, (UserError, OptionError, OSError)):
+        return f"{error}{trace}", 2
+    if is_from_spark(error):
+        return f"Spark failed: {last_words(error)}{trace}", 2
+    text = " ".join(str(error).split())
+    text = f"{type(error).__name__}: {text[:MOST_CHARACTERS]}" if text else type(error).__name__
+    return f"unexpected {text}{trace or log_trace(error)}", 1
 
 
 def parse(settings: type[S], words: Sequence[str], verb: Verb) -> S:

@@ -22,8 +22,6 @@ class Verb:
         ``module:name`` of the settings class and of the function that takes an instance of it.
     script : str or None
         The entry point for ``spark-submit`` or ``horovodrun``, relative to the repository.
-    only_reads : bool
-        Whether the verb writes nothing to its warehouse, so that a bucket without write permission will do.
     """
 
     name: str
@@ -31,7 +29,6 @@ class Verb:
     settings: str
     run: str
     script: str | None = None
-    only_reads: bool = False
 
     def settings_class(self) -> type[Settings]:
         """Load the settings class."""
@@ -100,14 +97,12 @@ STAGES: dict[str, tuple[Verb, ...]] = {
             "list songs similar to a song, or make a playlist",
             "msd_spark.similar.settings:SimilarSettings",
             "msd_spark.similar.command:run",
-            only_reads=True,
         ),
         Verb(
             "lineage",
             "trace an embedding back to its song file, dataset and code",
             "msd_spark.scoring.settings:LineageSettings",
             "msd_spark.scoring.lineage:run",
-            only_reads=True,
         ),
     ),
     "everything": (

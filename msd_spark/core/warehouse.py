@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -82,6 +84,8 @@ class Warehouse:
     def __init__(self, uri: str) -> None:
         self.is_local = is_local(uri)
         self.filesystem, self.root, self.scheme = open_location(uri)
+        if self.is_local and os.path.isfile(self.root):
+            raise UserError(f"warehouse {self.root} is a file; choose a folder by --warehouse")
         # Petastorm parses # and ? as parts of a URL, and Delta decodes %41 to A.
         if mark := re.search("[#?]|%[0-9a-fA-F]{2}", self.root):
             raise UserError(
@@ -168,7 +172,14 @@ class Warehouse:
         self.snapshot(*names)
 
     def check_writable(self) -> None:
-        """Raise an error if files cannot be written to a bucket; a folder is created when it is needed."""
+        """Raise an error if files cannot be written; a local folder is created when it is needed."""
+        if self.is_local:
+            above = next(path for path in (Path(self.root), *Path(self.root).parents) if path.exists())
+            if not (above.is_dir() and os.access(above, os.W_OK)):
+                reason = "is not writable" if above.is_dir() else "is a file"
+                raise UserError(
+                    f"warehouse {self.root} cannot be written: {above} {reason}; choose another --warehouse"
+                )
         if isinstance(self.filesystem, fs.PyFileSystem):
             probe = f"_writable-{uuid.uuid4().hex[:12]}"
             try:

@@ -17,11 +17,12 @@ from pyspark.sql import DataFrame, SparkSession
 from scipy import sparse
 
 from msd_spark.core.errors import UserError
+from msd_spark.core.trace_log import last_words
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors.confidence import log_scaled
 from msd_spark.factors.listens import Listens
 from msd_spark.factors.settings import AlsParameters, FactorSettings
-from msd_spark.spark.session import last_words, progress
+from msd_spark.spark.session import progress
 
 TRIPLETS = pa.schema([("user", pa.int32()), ("track", pa.int32()), ("plays", pa.float32())])
 RATED = "user int, track int, rating float"

@@ -89,7 +89,7 @@ def run_stages(plan: Plan, words: Sequence[str] = ()) -> list[Outcome]:
                 run_stage(stage, command, now, plan, warehouse)
             except (UserError, OptionError) as error:
                 remaining = [one.name for one in stages[number - 1 :]]
-                raise UserError(f"{stage.name}: {error}\nresume: {resume_words(words, remaining)}") from None
+                raise UserError(f"{stage.name}: {error}\nresume: {resume_words(words, remaining)}") from error
     return outcomes
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ from pyspark.sql import SparkSession
 from tqdm import tqdm
 
 from msd_spark.core.errors import UserError
+from msd_spark.core.trace_log import last_words, log_path
 from msd_spark.spark import daemon
 
 T = TypeVar("T")
@@ -38,6 +41,18 @@ SECONDS_BETWEEN_UPDATES = {True: 0.5, False: 30.0}
 """Refresh interval of the progress bar, by whether standard error is a terminal; a log gets one line per update."""
 
 
+LOG_SETTINGS = """
+rootLogger.level = error
+rootLogger.appenderRef.file.ref = file
+appender.file.type = File
+appender.file.name = file
+appender.file.fileName = {path}
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = %d{{HH:mm:ss}} %p %c{{1}}: %m%n%ex
+"""
+"""Settings of Log4j that write to a file."""
+
+
 def start_spark(application: str) -> SparkSession:
     """Return the Spark session, with few log messages and Python workers of this interpreter.
 
@@ -57,12 +72,31 @@ def start_spark(application: str) -> SparkSession:
     # Before a task, files of --py-files are not on the module search path, which may lack msd_spark then.
     if not (submitted.get("spark.submit.pyFiles", "") or submitted.contains(DAEMON)):
         builder = builder.config(DAEMON, daemon.__name__)
+    at_interrupt = signal.getsignal(signal.SIGINT)
     session = builder.getOrCreate()
+    if at_interrupt is not signal.default_int_handler and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, at_interrupt)  # Spark's own handler calls Java, perhaps within another call
+    _log_to_file(session)
     session.sparkContext.setLogLevel("ERROR")
     if (session.sparkContext.master or "").startswith("local") and not session.sparkContext.getConf().contains(SHUFFLE):
         # Spark's 200 partitions, sized for a cluster, make hundreds of tiny tasks per shuffle on one machine.
         session.conf.set(SHUFFLE, str(LOCAL_PARTITIONS_PER_CORE * session.sparkContext.defaultParallelism))
     return session
+
+
+def _log_to_file(session: SparkSession) -> None:
+    """Send the driver's log messages, which have long traces, to the log file instead of standard error.
+
+    A driver on another machine (deploy mode cluster) keeps its log, which the cluster collects.
+    """
+    path, context = log_path(), session.sparkContext
+    if path is None or context.getConf().get("spark.submit.deployMode", "client") != "client":
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".properties", encoding="utf-8") as settings:
+        settings.write(LOG_SETTINGS.format(path=path))
+        settings.flush()
+        java: Any = context._jvm
+        java.org.apache.logging.log4j.core.config.Configurator.reconfigure(java.java.io.File(settings.name).toURI())
 
 
 def share_out(units: Sequence[T], cores: int, least: int = 1) -> list[list[T]]:
@@ -145,14 +179,6 @@ def progress(
         if terminal and bar.n:
             print(file=sys.stderr)
         bar.close()
-
-
-def last_words(error: Exception) -> str:
-    """Return the line of a worker's traceback that states the error."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    texts = [line for line in lines if line and not line.startswith(("at ", "File ", "^", "Traceback", "Caused by"))]
-    python = [line for line in texts if line.split(":")[0].endswith(("Error", "Exception", "Exit"))]
-    return (python or texts or [type(error).__name__])[0]
 
 
 @contextmanager

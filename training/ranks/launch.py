@@ -9,12 +9,13 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from horovod.runner import gloo_run, launch
 
-from msd_spark.core.command_line import reported
+from msd_spark.core.command_line import INTERRUPTED, reported
 from training.ranks.hosts import check_host_file, check_host_list
 
 
@@ -24,13 +25,20 @@ def main() -> None:
         check_hosts()
     launch.mpi_built = lambda verbose=False: False
     launch.gloo_built = lambda verbose=False: True
-    gloo_run.register_shutdown_event = set_at_signal
+    received: list[int] = []
+    gloo_run.register_shutdown_event = partial(set_at_signal, received)
     try:
         launch.run_commandline()
+    except KeyboardInterrupt:  # before the ranks start
+        received.append(signal.SIGINT)
     except RuntimeError as error:
         if "processes exited with non-zero" not in str(error):
             raise
-        sys.exit(2)  # the rank has printed its error
+        if signal.SIGINT not in received:
+            sys.exit(2)  # the rank has printed its error
+    if signal.SIGINT in received:
+        print("interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
 def check_hosts() -> None:
@@ -42,16 +50,18 @@ def check_hosts() -> None:
         check_host_file(Path(arguments.hostfile))
 
 
-def set_at_signal() -> threading.Event:
+def set_at_signal(received: list[int]) -> threading.Event:
     """Return an event that the first ``SIGINT`` or ``SIGTERM`` sets; later ones are ignored.
 
-    Horovod's own handler sets it at every signal, and deadlocks if a second signal arrives while it does so.
+    The signal is added to `received`. Horovod's own handler sets the event at every signal, and deadlocks if a second
+    signal arrives while it does so.
     """
     event = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
         for later in (signal.SIGINT, signal.SIGTERM):
             signal.signal(later, lambda *_: None)  # SIG_IGN would be inherited by processes
+        received.append(number)
         event.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):

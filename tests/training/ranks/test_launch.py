@@ -24,6 +24,22 @@ def handlers() -> Iterator[None]:
         signal.signal(number, handler)
 
 
+def test_an_interrupt_ends_the_launcher_with_status_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run() -> None:
+        gloo_run.register_shutdown_event()
+        signal.raise_signal(signal.SIGINT)
+        raise RuntimeError("one or more processes exited with non-zero status")
+
+    for name in ("mpi_built", "gloo_built", "run_commandline"):
+        monkeypatch.setattr(launch, name, run)
+    monkeypatch.setattr(gloo_run, "register_shutdown_event", gloo_run.register_shutdown_event)
+    with pytest.raises(SystemExit, match=r"^130$"):
+        main()
+    assert capsys.readouterr().err == "interrupted\n"
+
+
 @pytest.mark.parametrize("number", ENDING)
 def test_the_first_signal_sets_the_event_and_later_ones_do_not(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch

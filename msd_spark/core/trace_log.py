@@ -1,0 +1,66 @@
+"""The log file for traces: an error is printed as one line, which names the file."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import tempfile
+import traceback
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+SPARK = ("py4j", "pyspark")
+"""Packages whose errors have Java's trace as text."""
+
+_named: list[Path] = []
+
+
+@cache
+def log_path() -> Path | None:
+    """Return the log file of this process, which is deleted at exit unless a message names it; None if none fits."""
+    try:
+        handle, name = tempfile.mkstemp(prefix="msd-spark-", suffix=".log")
+    except OSError:  # the disk is full
+        return None
+    os.close(handle)
+    atexit.register(_delete_unnamed, Path(name), os.getpid())
+    return Path(name)
+
+
+def _delete_unnamed(path: Path, process: int) -> None:
+    if path not in _named and os.getpid() == process:
+        path.unlink(missing_ok=True)
+
+
+def log_trace(error: BaseException) -> str:
+    """Write the trace of an error to the log file; return the end of the message that names the file."""
+    path = log_path()
+    if path is None:
+        return ""
+    with suppress(OSError), path.open("a", encoding="utf-8") as log:
+        log.writelines(traceback.format_exception(error))
+    _named.append(path)
+    return f"; trace: {path}"
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and the errors that caused it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def is_from_spark(error: BaseException) -> bool:
+    """Return whether an error is one of Spark's, or of the bridge to Java."""
+    return type(error).__module__.startswith(SPARK)
+
+
+def last_words(error: Exception) -> str:
+    """Return the line of a worker's traceback that states the error."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    texts = [line for line in lines if line and not line.startswith(("at ", "File ", "^", "Traceback", "Caused by"))]
+    python = [line for line in texts if line.split(":")[0].endswith(("Error", "Exception", "Exit"))]
+    return (python or texts or [type(error).__name__])[0]
