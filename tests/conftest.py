@@ -64,6 +64,7 @@ ONE_SESSION = (
         "tests/plays/test_job.py",
         "tests/awkward/test_text_inputs.py",
         "tests/awkward/test_failures.py",
+        "tests/awkward/test_messages.py",
         "tests/core/test_readers.py",
     ),
     (

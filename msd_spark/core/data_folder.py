@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,9 +81,8 @@ class DataFolder:
         `contents` is what is missing, such as ``song files``; `source` its name for ``msd-spark fetch``; `option` takes
         another path.
         """
-        return UserError(
-            f"no {contents} in {self.folder}; run msd-spark fetch {source} --to {self.folder}, or give {option}"
-        )
+        command = shlex.join(["msd-spark", "fetch", source, "--to", str(self.folder)])
+        return UserError(f"no {contents} in {self.folder}; run {command}, or give {option}")
 
 
 def _tags(folder: Path) -> tuple[Path, ...]:

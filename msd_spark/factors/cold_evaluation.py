@@ -7,6 +7,7 @@ songs are used for the evaluation only.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -110,7 +111,8 @@ def read_predictions(warehouse: Warehouse, run: str) -> Predictions:
     read_run(warehouse, run)
     names = run_file(warehouse, run, "predictions", "test.parquet")
     if not warehouse.exists(*names):
-        raise UserError(f"{warehouse.path(*names)} is missing; run msd-spark train --target factors --run {run}")
+        command = shlex.join(["msd-spark", "train", "--target", "factors", "--run", run])
+        raise UserError(f"{warehouse.path(*names)} is missing; run {command}")
     rows = warehouse.read_parquet(*names)
     if str(rows.schema.field("predicted").type) != "list<item: float>" and "probabilities" in rows.column_names:
         raise UserError(f"run {run} does not predict factors; run msd-spark train --target factors, or name another")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import time
 from collections.abc import Sequence
@@ -41,7 +42,7 @@ def run(settings: FetchSettings) -> None:
     names = set(settings.names)
     sources = [source for source in SOURCES if ALL in names or names & set(source.groups)]
     print(f"\n{list_outcomes(fetch(settings, sources))}")
-    print(f"\ndata folder: {settings.to}; next: msd-spark pipeline --data {settings.to}")
+    print(f"\ndata folder: {settings.to}; next: msd-spark pipeline --data {shlex.quote(settings.to)}")
 
 
 def list_sources() -> str:

@@ -169,7 +169,7 @@ def _receive(response: requests.Response, part: PartFile, size: int | None) -> N
     bar = tqdm(
         total=size,
         initial=received,
-        unit="B",
+        unit="iB",
         unit_scale=True,
         unit_divisor=1024,
         desc=part.path.stem,

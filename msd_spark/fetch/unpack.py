@@ -55,7 +55,10 @@ def unpack(archive: Path, source: Source, folder: Path) -> list[str]:
     written: set[str] = set()
     left = source.most_unpacked
     try:
-        with closing(entries), tqdm(unit="B", unit_scale=True, desc=source.name, disable=None, leave=False) as bar:
+        with (
+            closing(entries),
+            tqdm(unit="iB", unit_scale=True, unit_divisor=1024, desc=source.name, disable=None, leave=False) as bar,
+        ):
             for number, (name, size, opened) in enumerate(entries):
                 _check_name(name)
                 if number >= MOST_MEMBERS:

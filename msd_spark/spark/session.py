@@ -137,8 +137,9 @@ def progress(
     bar = tqdm(
         desc=description,
         total=total,
-        unit="task" if count is None else unit,
+        unit="task" if count is None else "iB" if unit == "B" else unit,
         unit_scale=unit == "B",
+        unit_divisor=1024,
         file=sys.stderr,
         delay=math.inf,  # printed below, once it has counted
     )

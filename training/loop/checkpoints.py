@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,7 +52,7 @@ class Checkpoints:
             raise UserError(f"{RUNS}/{self.run} {state}; choose another --run, or add --overwrite")
         if self.exist:
             raise UserError(
-                f"{RUNS}/{self.run} is unfinished; resume it with --run {self.run} --resume, "
+                f"{RUNS}/{self.run} is unfinished; resume it with --run {shlex.quote(self.run)} --resume, "
                 "or start over with --overwrite"
             )
 

@@ -6,6 +6,7 @@ TensorFlow and Horovod are imported only inside the functions, so that options a
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -85,7 +86,7 @@ def train(
     target = target_of(options.target, dataset)
     run = options.run or ranks.agree_on(f"{options.model.name}-{time.strftime('%Y%m%d-%H%M%S')}")
     checkpoints = Checkpoints(Warehouse(options.warehouse), run, _fixed_settings(options, dataset, ranks))
-    with ranks.noticing_losses(f"resume with the same command and --run {run} --resume"):
+    with ranks.noticing_losses(f"resume with the same command and --run {shlex.quote(run)} --resume"):
         if begin is None:
             begin = ranks.first_does(lambda: checkpoints.begin(resume=options.resume, overwrite=options.overwrite))
         model = build_model(options, dataset, target, settings.optimizer.dtype_policy)
@@ -175,8 +176,9 @@ def report(options: TrainOptions, run: FinishedRun, seconds: float) -> None:
     print(f"\n{metrics_table(run.metrics, run.target.headline_metrics)}")
     for warning in warnings_about(run):
         print(f"\n{warning}", file=sys.stderr, flush=True)
-    place = "" if options.warehouse == DEFAULT_WAREHOUSE else f" --warehouse {options.warehouse}"
-    print(f"\nnext: spark-submit jobs/score.py{place} --run {run.name}", flush=True)
+    place = [] if options.warehouse == DEFAULT_WAREHOUSE else ["--warehouse", options.warehouse]
+    command = ["spark-submit", "jobs/score.py", *place, "--run", run.name]
+    print(f"\nnext: {shlex.join(command)}", flush=True)
 
 
 def warnings_about(run: FinishedRun) -> list[str]:
