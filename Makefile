@@ -56,6 +56,12 @@ test: setup
 test-infra: setup infra-tools
 	@python -m pytest $(ON_ALL_CORES) tests/infra/test_stack.py tests/infra tests/tools/test_deployment.py
 
+# 2,000 random calls of the command line, from a seed; of those that reach Spark, four per verb run to their end.
+SEED ?= 0
+.PHONY: test-fuzz
+test-fuzz: setup
+	@python -m tests.support.fuzz --calls 2000 --seed $(SEED) --spark 4 --folder $$(mktemp -d)
+
 # All stages on a Spark cluster of network namespaces, with faults. Needs root; skips without.
 .PHONY: test-cluster
 test-cluster: setup

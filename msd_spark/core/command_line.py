@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import io
 import itertools
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -14,7 +16,7 @@ import time
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Literal, TypeVar
@@ -56,6 +58,10 @@ MOST_CHARACTERS = 300
 
 SETTINGS_FILE = "settings"
 """Name of the option that reads other options from a TOML file."""
+
+
+_PLAIN = re.compile(r"-\d*\.?\d+(e[+-]?\d+)?", re.IGNORECASE)
+"""Negative numbers, which are values even without an equals sign."""
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -217,17 +223,30 @@ def _parsed(settings: type[S], words: Sequence[str], verb: Verb) -> S:
 
     _check_words(settings, words)
     typed: Any
-    typed, others = tyro.cli(
-        _typed_class(settings, verb.name, top=True),
-        prog=f"msd-spark {verb.name}",
-        description=f"{verb.help[0].upper()}{verb.help[1:]}.",
-        args=words,
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
-        return_unknown_args=True,
-    )
+    printed = io.StringIO()
+    try:
+        with redirect_stderr(printed):
+            typed, others = tyro.cli(
+                _typed_class(settings, verb.name, top=True),
+                prog=f"msd-spark {verb.name}",
+                description=f"{verb.help[0].upper()}{verb.help[1:]}.",
+                args=words,
+                config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
+                return_unknown_args=True,
+            )
+    except SystemExit as end:
+        if not end.code:  # --help
+            raise
+        raise OptionError(f"{_without_box(printed.getvalue())}; see msd-spark {verb.name} --help") from None
     if others:
         raise OptionError(f"{others[0]!r} belongs to no option; see msd-spark {verb.name} --help")
     return _settings_from(settings, typed)
+
+
+def _without_box(message: str) -> str:
+    """Return tyro's error message, which it draws in a box, as one line."""
+    text = re.sub(r"[\u2500-\u257f]+|\+?-{4,}\+?|(?<!\S)\|(?!\S)", " ", message).partition("For full helptext")[0]
+    return re.sub("^Required options Missing from .*?: ", "missing: ", " ".join(text.split()))
 
 
 def _check_words(settings: type[Settings], words: Sequence[str]) -> None:
@@ -246,9 +265,14 @@ def _check_words(settings: type[Settings], words: Sequence[str]) -> None:
         if name not in options:
             close = difflib.get_close_matches(name, [*options, SETTINGS_FILE], n=1)
             raise OptionError(f"no option --{name}; {f'did you mean --{close[0]}?' if close else '--help lists them'}")
-        n_values = _number_of_values(options[name].kind)
-        following = itertools.takewhile(lambda value: not value.startswith("--"), words[place + 1 :])
-        if isinstance(n_values, int) and not equals and len(list(following)) < n_values:
+        n_values = 1 if options[name].option.repeat else _number_of_values(options[name].kind)
+        if n_values == "*":
+            continue
+        following = list(itertools.takewhile(lambda value: not value.startswith("--"), words[place + 1 :]))
+        dashed = [value for value in following[:n_values] if value.startswith("-") and not _PLAIN.fullmatch(value)]
+        if dashed and not equals and dashed[0] != "-":
+            raise OptionError(f"--{name} is followed by {dashed[0]!r}; write --{name}={dashed[0]} if that is its value")
+        if (1 if equals else len(following)) < n_values:
             need = "a value" if n_values == 1 else f"{n_values} values"
             raise OptionError(f"--{name} needs {need}: {_metavar(name, options[name].kind, options[name].option)}")
 
@@ -283,10 +307,13 @@ def read_settings(path: Path | None, settings: type[Settings], verb: str) -> dic
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the content of a TOML file."""
+    shown = str(path) if str(path).isprintable() else repr(str(path))
     try:
+        if path.exists() and not path.is_file():
+            raise UserError(f"--{SETTINGS_FILE} {shown} is not a file; name a TOML file")
         return tomllib.loads(path.read_text("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UserError(f"--{SETTINGS_FILE} {path} is not a readable TOML file: {error}") from None
+        raise UserError(f"--{SETTINGS_FILE} {shown} is not a readable TOML file: {error}") from None
 
 
 def check_names(options: Mapping[str, Any], names: typing.Collection[str], place: str) -> None:

@@ -28,6 +28,8 @@ def is_local(location: str) -> bool:
 
 def local_path(location: str) -> str:
     """Return the path of a local location, such as ``/x``, ``file:/x`` or ``file:///x``; `UserError` without a path."""
+    if "\0" in location:
+        raise UserError(f"location {location[:100]!r} has a NUL character; is it the content of another file?")
     path = re.sub("^file:(//(localhost)?(?=/))?", "", location)
     if not path or (path != location and not re.match("/[^/]", path)):
         raise UserError(f"location {location!r} has no path; write /PATH or file:///PATH (is a shell variable unset?)")
@@ -54,6 +56,17 @@ def open_location(location: str) -> tuple[fs.FileSystem, str, str]:
     prefix = f"{scheme}{SCHEME_MARK}{host}" if scheme == "hdfs" else f"{scheme}{SCHEME_MARK}"
     inner = f"/{path}" if scheme == "hdfs" else f"{host}/{path}" if path else host
     return filesystem, inner.rstrip("/") or "/", prefix
+
+
+def require_file(filesystem: fs.FileSystem, path: str, location: str) -> fs.FileInfo:
+    """Return the size and time of a file; `UserError`, with the location as typed, if it is not a file."""
+    info = filesystem.get_file_info(path)
+    if not info.is_file:
+        if info.type == fs.FileType.NotFound:
+            raise UserError(f"no file {location}")
+        kind = "a folder" if info.type == fs.FileType.Directory else "a pipe or a device"
+        raise UserError(f"{location} is {kind}; name a file")
+    return info
 
 
 def file_pieces(filesystem: fs.FileSystem, path: str) -> Iterator[bytes | memoryview]:

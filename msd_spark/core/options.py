@@ -19,6 +19,7 @@ S = TypeVar("S", bound="Settings")
 REQUIRED: Any = dataclasses.MISSING
 """Default of an option that must be given."""
 
+_CONTROL = re.compile("[\0-\x1f\x7f]")
 _KEY = "option"
 _WITHOUT = "without"
 
@@ -33,6 +34,10 @@ class Check:
 
     accepts: Callable[[Any], bool]
     allowed: str
+
+
+MOST_BATCH = 65_536
+"""Largest batch: its features take 2 GB."""
 
 
 def at_least(lowest: float) -> Check:
@@ -217,6 +222,8 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
     for item in value if isinstance(value, tuple | list) else (value,):
         if item is None:
             continue
+        if isinstance(item, str) and _CONTROL.search(item):
+            raise OptionError(f"--{typed_name(field)} is {item!r}; allowed: text without control characters")
         if declared.choices is not None and item not in declared.choices:
             allowed = ", ".join(map(str, declared.choices))
             raise OptionError(f"--{typed_name(field)} is {item!r}; allowed: {allowed}")

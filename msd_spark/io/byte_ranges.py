@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pyarrow as pa
-from pyarrow import fs
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.filesystems import open_location
+from msd_spark.core.filesystems import open_location, require_file
 from msd_spark.io.unpacked import BYTE_ORDER_MARK, open_unpacked
 
 RANGE_BYTES = 32 << 20
@@ -64,9 +63,7 @@ class Lines:
 def cut_into_ranges(location: str, range_bytes: int = RANGE_BYTES) -> list[ByteRange]:
     """Return the ranges of a file, in order; none for an empty file."""
     filesystem, path, _ = open_location(location)
-    info = filesystem.get_file_info(path)
-    if info.type != fs.FileType.File:
-        raise UserError(f"no file {location}")
+    info = require_file(filesystem, path, location)
     if location.lower().endswith(COMPRESSED):
         next(_compressed(location, 1), None)  # reject a file that is no archive before any work
         return [ByteRange(location, 0, 0, -1)]

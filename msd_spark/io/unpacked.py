@@ -15,10 +15,9 @@ from typing import IO, Any, cast
 
 import pyarrow as pa
 from isal import igzip, isal_zlib
-from pyarrow import fs
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.filesystems import open_location
+from msd_spark.core.filesystems import open_location, require_file
 from msd_spark.io.folders import is_system_file
 
 GZIP, ZIP, BZIP2, XZ = b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ\0"
@@ -121,8 +120,7 @@ def open_unpacked(location: str, member_ending: str = "", *, plain: bool = True)
     """
     filesystem, path, _ = open_location(location)
     try:
-        if filesystem.get_file_info(path).type != fs.FileType.File:
-            raise UserError(f"no file {location}")
+        require_file(filesystem, path, location)
         with ExitStack() as stack:
             opened = stack.enter_context(filesystem.open_input_file(path))
             start = opened.read(START_BYTES)

@@ -110,8 +110,6 @@ def check_stages(plan: Plan) -> None:
             parse(stage.verb.settings_class(), stage_words(stage, plan), stage.verb)
         except (OptionError, UserError) as error:
             raise UserError(f"[{stage.name}] {error}") from None
-        except SystemExit:
-            raise UserError(f"[{stage.name}] has an invalid option, see above") from None
 
 
 def stage_words(stage: Stage, plan: Plan) -> list[str]:

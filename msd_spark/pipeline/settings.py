@@ -12,7 +12,7 @@ from typing import Any
 from msd_spark.core.command_line import check_names, read_toml
 from msd_spark.core.data_folder import DATA_HELP, DEFAULT_DATA
 from msd_spark.core.errors import UserError
-from msd_spark.core.options import NAME, OptionError, Settings, at_least, declared_options, option
+from msd_spark.core.options import MOST_BATCH, NAME, OptionError, Settings, at_least, between, declared_options, option
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 from msd_spark.pipeline.stages import BY_NAME, DEFAULT_OPTIONS, NAMES
 
@@ -33,7 +33,7 @@ class PipelineOptions(Settings):
     ranks: int = option(2, "number of Horovod ranks", check=at_least(1))
     model: str | None = option(None, "the same as --set train.model=MODEL (cnn)")
     epochs: int | None = option(None, "the same as --set train.epochs=N (20)", metavar="N", check=at_least(1))
-    batch: int | None = option(None, "the same as --set train.batch=N (16)", metavar="N", check=at_least(1))
+    batch: int | None = option(None, "the same as --set train.batch=N (16)", metavar="N", check=between(1, MOST_BATCH))
     settings: str | None = option(
         None, "TOML file with one table of options per stage; the command line wins", metavar="FILE"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import NAME, REQUIRED, OptionError, Settings, at_least, option
+from msd_spark.core.options import MOST_BATCH, NAME, REQUIRED, OptionError, Settings, at_least, between, option
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 
 STAGE = "score"
@@ -24,7 +24,7 @@ class ScoreSettings(Settings):
     run: str | None = option(None, RUN_HELP, metavar="NAME", check=NAME)
     rescore: bool = option(False, "score all songs again, also those that the run has scored before")
     without_lyrics: bool = option(False, "score every song as one without lyrics")
-    batch: int = option(128, "songs per call of the model", check=at_least(1))
+    batch: int = option(128, "songs per call of the model", check=between(1, MOST_BATCH))
     threads: int | None = option(
         None, "TensorFlow threads per Python worker; by default the cores of a Spark task", check=at_least(1)
     )

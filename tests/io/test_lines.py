@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -60,9 +61,17 @@ def test_lines_longer_than_what_is_read_at_once() -> None:
     assert found == [(1, first, True), (2, second, True), (3, "end", False)]
 
 
-@pytest.mark.parametrize("name", ["nowhere.txt", "."])
-def test_text_files_that_are_not_there(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere.txt", "no file {}"),
+        (".", "{} is a folder; name a file"),
+        ("pipe", "{} is a pipe or a device; name a file"),
+    ],
+)
+def test_text_files_that_are_not_there(tmp_path: Path, name: str, message: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
     location = f"{tmp_path}/{name}"
     with pytest.raises(UserError) as caught:
         list(read_lines(location))
-    assert str(caught.value) == f"no file {location}"
+    assert str(caught.value) == message.format(location)

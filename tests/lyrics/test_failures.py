@@ -51,9 +51,10 @@ def test_two_files_with_different_words_and_missing_files(tmp_path: Path) -> Non
     other.write_text(f"%i,a\n{LINE}")
     with pytest.raises(UserError, match=rf"{other} and {one} list different words; give two files of one release"):
         read_bag_files(LyricsSettings(train=str(one), test=str(other)))
-    for missing in (f"{tmp_path}/absent", str(tmp_path)):
-        with pytest.raises(UserError, match=f"no file {missing}"):
-            read_bag_files(LyricsSettings(train=missing))
+    with pytest.raises(UserError, match=f"no file {tmp_path}/absent"):
+        read_bag_files(LyricsSettings(train=f"{tmp_path}/absent"))
+    with pytest.raises(UserError, match=f"{tmp_path} is a folder; name a file"):
+        read_bag_files(LyricsSettings(train=str(tmp_path)))
 
 
 def test_a_data_folder_without_lyrics(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import NAME, Settings, at_least, option
+from msd_spark.core.options import MOST_BATCH, NAME, Settings, between, option
 from msd_spark.core.schemas import SPLITS
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 
@@ -19,5 +19,5 @@ class EvaluateOptions(Settings):
         None, "dataset/NAME; the one the run was trained on by default", metavar="NAME", check=NAME
     )
     split: str = option("test", "split to evaluate on", choices=SPLITS)
-    batch: int = option(64, "examples per call of the model", check=at_least(1))
+    batch: int = option(64, "examples per call of the model", check=between(1, MOST_BATCH))
     seed: int = option(0, "random seed of the bootstrap")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import Settings, at_least, nested, option
+from msd_spark.core.options import MOST_BATCH, Settings, at_least, between, nested, option
 from training.data.feed import FeedSettings
 from training.evaluation.deciding import BEST_BY, METRIC
 from training.loop.optimizers import OptimizerSettings
@@ -16,7 +16,7 @@ class TrainingSettings(Settings):
     """Settings of the training loop; ``training_settings`` in a run's metadata."""
 
     epochs: int = option(30, "maximum number of epochs", check=at_least(1))
-    batch: int = option(32, "examples per rank per step", check=at_least(1))
+    batch: int = option(32, "examples per rank per step", check=between(1, MOST_BATCH))
     patience: int = option(6, "stop after this many epochs without improvement; 0: never", check=at_least(0))
     best_by: str = option(
         METRIC, "what selects the best epoch on validation: the target's main metric, or the loss", choices=BEST_BY
