@@ -123,7 +123,7 @@ def prepare() -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand the figures of a process that ran a part of the tests to the one that shows them; judge skipped tests."""
+    """Send the tables of a worker to the controller, which fails on skips that CI forbids."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["tables"] = TABLES
     elif skips.CI and skips.forbidden(skips.skipped_tests(session.config)) and not session.exitstatus:
@@ -132,13 +132,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take the figures of such a process."""
+    """Collect the tables of a worker."""
     for heading, figures in getattr(node, "workeroutput", {}).get("tables", {}).items():
         TABLES.setdefault(heading, {}).update(figures)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Show the figures, and which tests were skipped and why."""
+    """Print the tables, and skipped tests with their reasons."""
     skips.show(skips.skipped_tests(config), terminalreporter.write_line)
     for heading, figures in TABLES.items():
         if not figures:

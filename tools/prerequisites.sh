@@ -35,7 +35,7 @@ look() {
     has make || list setup make make
     has g++ || list setup 'g++ (a C++ compiler, for Horovod)' g++
     python 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' ||
-        list setup "Python 3.11 (${PYTHON:-python3.11} is not)" python3.11
+        list setup "Python 3.11 (tried: ${PYTHON:-python3.11})" python3.11
     python 'import ensurepip, venv' || list setup "Python's venv module" python3.11-venv
     python 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' ||
         list setup "Python's headers (for Horovod)" python3.11-dev
@@ -45,6 +45,7 @@ look() {
     has "${MSD_SPARK_BROWSER:-}" chromium chromium-browser google-chrome google-chrome-stable ||
         list 'the browser test' Chromium chromium
     has /usr/sbin/sshd sshd || list 'make test-cluster' 'an SSH server' openssh-server
+    has ip || list 'make test-cluster' ip iproute2
 }
 
 look

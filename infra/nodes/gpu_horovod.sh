@@ -2,7 +2,7 @@
 # Print the path of a Horovod wheel for this worker: gpu_horovod.sh KEY COMMAND...
 #
 # KEY is a digest of everything that a wheel is built from. Workers keep wheels in the artefacts bucket under
-# gpu/horovod/KEY, where each of them may write. So a wheel of another worker is used only if its checksum is in
+# gpu/horovod/KEY/SHA256, where each of them may write. So a wheel of another worker is used only if its checksum is in
 # wheels/KEY.sha256, which workers may read but not write. Otherwise COMMAND builds one; the last line of its output is
 # the path.
 #
@@ -26,6 +26,7 @@ if line=$(aws s3 cp --only-show-errors "$approved" - 2>/dev/null); then
         exit 1
     fi
     wheel=${BASH_REMATCH[1]}
+    shelf+=/${line%% *}
     if aws s3 cp --only-show-errors "$shelf/$wheel" "$wheel" 2>/dev/null &&
         sha256sum --check --strict --status <<<"$line"; then
         echo "$MSD_WHEELS/$wheel"
@@ -40,7 +41,7 @@ wheel=$(basename "$built")
 cp "$built" "$wheel"
 sum=$(sha256sum "$wheel")
 if [[ -z ${line:-} ]]; then # a wheel that is approved is not replaced by another
-    aws s3 cp --only-show-errors "$wheel" "$shelf/$wheel"
+    aws s3 cp --only-show-errors "$wheel" "$shelf/${sum%% *}/$wheel"
     say "to let later workers install this wheel, run where you run make package:"
     say "    echo '$sum' | aws s3 cp - $approved"
 fi

@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
-# Precedes horovodrun on the PATH of GPU workers: with one worker it changes nothing, with several it adds the hosts
-# file, so that `horovodrun -np 8 training/train.py ...` works on two workers as `-np 4` does on one.
-#
-# The launcher of the project runs Horovod; it checks every host and its slots first.
+# Precedes horovodrun on the PATH of GPU workers. It starts the project's launcher, which checks hosts and slots; with
+# several workers it adds the hosts file, so that `horovodrun -np 8 training/train.py ...` works on two workers as
+# `-np 4` does on one.
 #
 # Environment: MSD_ENVIRONMENT (the virtual environment), MSD_HOSTS, MSD_MEMBERS (the script that writes MSD_HOSTS).
 set -euo pipefail

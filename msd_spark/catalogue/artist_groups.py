@@ -78,8 +78,8 @@ def group_artists(songs: pd.DataFrame, duplicates: pd.DataFrame | None = None) -
     if duplicates is not None:
         place = pd.Index(songs["track_id"]).get_indexer(duplicates["track_id"])
         group = pd.factorize(duplicates["group"])[0] + ends.max(initial=len(artists)) + 1
-        ends = np.concatenate([ends, np.where(place < 0, -1, group)])
-        starts = np.concatenate([starts, artist[place]])
+        ends = np.concatenate([ends, group[place >= 0]])
+        starts = np.concatenate([starts, artist[place[place >= 0]]])
     starts = starts[ends >= 0]
     ends = ends[ends >= 0]
     n_nodes = max(len(artists), int(ends.max(initial=0)) + 1)

@@ -121,8 +121,8 @@ def compare_with_previous(
     summary.facts |= {f"since the last dataset: {name}": count for name, count in moves.items()}
     if moves["tracks moved"]:
         summary.warn(
-            f"{moves['tracks moved']} tracks are in another split than in the replaced dataset, because new songs "
-            f"or duplicates joined {moves['groups joined']} artist groups"
+            f"{moves['tracks moved']} tracks are in another split than in the replaced dataset; new songs or "
+            f"another list of duplicates joined {moves['groups joined']} artist groups"
         )
 
 

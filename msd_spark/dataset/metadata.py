@@ -67,8 +67,8 @@ class DatasetSummary(Summary):
             genres = f"one genre, {metadata['labels'][0]}" if metadata["labels"] else "no genre"
             rare = sum(metadata["rare_genres"].values())
             self.warn(
-                f"the examples have {genres}, which no model can learn ({rare} songs of rarer genres left out); lower "
-                "--min-examples, or choose another --label-set"
+                f"the examples have {genres} ({rare} songs of rare genres left out), so --target genre cannot be "
+                "trained; lower --min-examples, or choose another --label-set"
             )
 
     def table(self) -> str:

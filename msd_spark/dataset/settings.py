@@ -52,7 +52,8 @@ class DatasetSettings(Settings):
     )
     duplicates: str | None = option(
         None,
-        "msd_duplicates.txt: groups of tracks with the same song, which no split separates",
+        "list of duplicate tracks (msd_duplicates.txt): keep the tracks of each group in one split, unless "
+        "--split-lists is given",
         metavar="FILE",
     )
     balance: str = option(

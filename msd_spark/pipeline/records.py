@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from msd_spark.core.command_line import words_of
+from msd_spark.core.errors import DamagedError
 from msd_spark.core.filesystems import local_path
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.pipeline.settings import Plan
@@ -119,12 +120,12 @@ def record_name(stage: Stage, plan: Plan) -> str:
 
 
 def read_record(warehouse: Warehouse, name: str) -> Record | None:
-    """Return a record; None if it does not exist or another version wrote it."""
+    """Return a record; None if it is missing, damaged or of another version."""
     if not warehouse.exists(FOLDER, name):
         return None
     try:
         return Record(**warehouse.read_json(FOLDER, name))
-    except TypeError:
+    except (TypeError, DamagedError):
         return None
 
 

@@ -388,7 +388,7 @@ def test_unfinished_units_from_before_the_column_skipped_are_read(tmp_path: Path
 
 def test_the_shared_inputs_are_read(tmp_path: Path) -> None:
     if not AWKWARD.is_dir():
-        pytest.skip("no folder shared/awkward-inputs")
+        pytest.skip("awkward inputs: no folder shared/awkward-inputs")
     summary = ingest(tmp_path / "w", AWKWARD)
     assert [summary.facts[name] for name in COUNTS] == [6, 3, 0, 2, 1]
     assert [summary.facts["songs"] for summary in [ingest(tmp_path / "v", AWKWARD / "nested.tar")]] == [1]

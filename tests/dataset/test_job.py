@@ -283,7 +283,7 @@ def test_a_song_that_links_artists_moves_only_them_and_is_reported(spark: SparkS
     assert changed == set(before["track_id"][before["artist_group"] == moved])
     assert summary.facts["since the last dataset: groups joined"] == 1
     assert summary.facts["since the last dataset: tracks moved"] == len(changed)
-    assert any("new songs or duplicates joined" in text for text in summary.details["warnings"])
+    assert any("new songs or another list of duplicates joined" in text for text in summary.details["warnings"])
 
 
 def test_a_job_whose_songs_change_meanwhile_leaves_the_dataset_as_it_was(

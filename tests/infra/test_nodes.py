@@ -306,7 +306,7 @@ KEY = "0123456789abcdef"
 
 @pytest.fixture
 def wheel(bucket: str, environment: dict[str, str], tmp_path: Path) -> Callable[[], tuple[str, str]]:
-    """Run the script on a worker that builds a wheel with the content ``own``; return its wheel's, and its messages."""
+    """Run the script, whose build yields ``own``; return the content of its wheel and its messages."""
     built = tmp_path / "built" / WHEEL
     built.parent.mkdir()
     built.write_text("own")
@@ -328,19 +328,25 @@ def approval(content: str) -> str:
     return f"{hashlib.sha256(content.encode()).hexdigest()}  {WHEEL}\n"
 
 
+def shelf(content: str) -> str:
+    """Return the key of a wheel with a content."""
+    return f"gpu/horovod/{KEY}/{approval(content).split()[0]}/{WHEEL}"
+
+
 def test_a_wheel_of_another_worker_is_not_installed_without_its_checksum(
     wheel: Callable[[], tuple[str, str]], bucket: str, clients: Callable[[str], Any]
 ) -> None:
-    put(clients, bucket, f"gpu/horovod/{KEY}/{WHEEL}", "hostile")
+    put(clients, bucket, shelf("hostile"), "hostile")
     content, messages = wheel()
     assert content == "own"
+    assert contents(clients, bucket)[shelf("own")] == b"own"
     assert f"echo '{approval('own').strip()}' | aws s3 cp - s3://{bucket}/wheels/{KEY}.sha256" in messages
 
 
 def test_a_wheel_with_an_approved_checksum_is_installed(
     wheel: Callable[[], tuple[str, str]], bucket: str, clients: Callable[[str], Any]
 ) -> None:
-    put(clients, bucket, f"gpu/horovod/{KEY}/{WHEEL}", "approved")
+    put(clients, bucket, shelf("approved"), "approved")
     put(clients, bucket, f"wheels/{KEY}.sha256", approval("approved"))
     assert wheel() == ("approved", "")
 
@@ -348,16 +354,16 @@ def test_a_wheel_with_an_approved_checksum_is_installed(
 def test_a_wheel_with_another_checksum_is_not_installed_and_not_replaced(
     wheel: Callable[[], tuple[str, str]], bucket: str, clients: Callable[[str], Any]
 ) -> None:
-    put(clients, bucket, f"gpu/horovod/{KEY}/{WHEEL}", "hostile")
+    put(clients, bucket, shelf("approved"), "hostile")
     put(clients, bucket, f"wheels/{KEY}.sha256", approval("approved"))
     content, messages = wheel()
     assert content == "own"
     assert "has another checksum" in messages
-    assert contents(clients, bucket)[f"gpu/horovod/{KEY}/{WHEEL}"] == b"hostile"
+    assert contents(clients, bucket)[shelf("approved")] == b"hostile"
 
 
 @pytest.mark.parametrize("line", ["", "no checksum", f"{'0' * 64}  ../{WHEEL}", approval("a") + approval("b")])
-def test_a_list_of_checksums_that_is_none_is_an_error(
+def test_an_invalid_list_of_checksums_is_an_error(
     line: str, wheel: Callable[[], tuple[str, str]], bucket: str, clients: Callable[[str], Any]
 ) -> None:
     put(clients, bucket, f"wheels/{KEY}.sha256", line)

@@ -269,6 +269,7 @@ MATRIX: dict[str, dict[tuple[str, str], set[str]]] = {
     f"{NAME}-emr-node": {
         ("raw", "songs/x"): {READ, LIST},
         ("warehouse", "songs/x"): EVERY,
+        ("warehouse", "_writable-x"): EVERY,
         **{
             ("warehouse", f"{folder}/x"): EVERY
             for folder in (
@@ -293,6 +294,7 @@ MATRIX: dict[str, dict[tuple[str, str], set[str]]] = {
         ("warehouse", "songs/x"): {READ, LIST},
         ("warehouse", "dataset/genre/x"): {READ, LIST},
         ("warehouse", "dataset/genre-2019/_delta_log/x"): EVERY,
+        ("warehouse", "_writable-x"): EVERY,
         **{
             ("warehouse", f"{folder}/x"): EVERY
             for folder in ("models", "searches", "comparisons", "evaluations", "studies")

@@ -19,6 +19,7 @@ PACKAGES = {
     "ssh-keygen": "openssh-client",
     "chromium": "chromium",
     "sshd": "openssh-server",
+    "ip": "iproute2",
 }
 """Debian packages by program."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from msd_spark.core.errors import UserError
 from training.data.dataset import Dataset
 from training.data.targets.target import CLASSES, Target
 from training.ranks.ranks import Ranks
@@ -24,12 +23,12 @@ def summarise(dataset: Dataset, target: Target, ranks: Ranks, split: str = "trai
         sums += target.sums(table[target.column].to_numpy(), weights)
     examples, squares, *totals = (ranks.total(value) for value in sums)
     if not dataset.rows(split):
-        raise UserError(
+        ranks.fail(
             f"dataset {dataset.name} has no example in {split}; write it with other --shares or more songs (msd-spark "
             "dataset)"
         )
     if not examples > 0:
-        raise UserError(
+        ranks.fail(
             f"none of the {sum(dataset.rows(split)):,} examples in {split} of dataset {dataset.name} has "
             f"{target.content}; {target.remedy}"
         )
@@ -37,16 +36,16 @@ def summarise(dataset: Dataset, target: Target, ranks: Ranks, split: str = "trai
 
 
 def require_classes(dataset: Dataset, target: Target, ranks: Ranks, split: str) -> None:
-    """Raise an error if a split has no example with the target, or examples of one class only."""
+    """End the ranks with an error if a split has no example with the target, or examples of one class only."""
     _, totals, _ = summarise(dataset, target, ranks, split)
-    check_classes(dataset, target, totals, split)
+    check_classes(dataset, target, totals, ranks, split)
 
 
-def check_classes(dataset: Dataset, target: Target, totals: np.ndarray, split: str) -> None:
-    """Raise an error if all examples of a split have the same class; `totals` are those of `summarise`."""
+def check_classes(dataset: Dataset, target: Target, totals: np.ndarray, ranks: Ranks, split: str) -> None:
+    """End the ranks with an error if all examples of a split have the same class; `totals` are those of `summarise`."""
     if target.form == CLASSES and (totals > 0).sum() == 1:
         name = target.class_names[int(totals.argmax())]
-        raise UserError(
+        ranks.fail(
             f"all examples in {split} of dataset {dataset.name} have the same {target.name}, {name}; "
             f"{target.remedy_for_one_class(split)}"
         )

@@ -61,7 +61,7 @@ class Trainer:
             )
         settings = self.settings
         examples, totals, mean_square = summarise(self.dataset, self.target, self.ranks)
-        check_classes(self.dataset, self.target, totals, "train")
+        check_classes(self.dataset, self.target, totals, self.ranks, "train")
         weights = self.target.class_weights(totals, examples, settings.feed.class_weights)
         self.feed = Feed(self.dataset, self.target, settings.feed, weights, settings.seed)
         self._loss = Loss(self.target, weights, mean_square)

@@ -39,5 +39,6 @@ def _check(items: Iterable[str], form: re.Pattern[str], place: str, remedy: str)
         if not match:
             raise UserError(f"{place.format(number=number)} is {item!r}; {remedy}, with 1 to 9999 slots")
         if first := numbers.get(match["host"]):
-            raise UserError(f"{place.format(number=number)} repeats host {match['host']} of number {first}")
+            place = place.format(number=number)
+            raise UserError(f"{place} is {match['host']!r}, the same host as number {first}; list each host once")
         numbers[match["host"]] = number

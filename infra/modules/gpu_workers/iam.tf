@@ -13,13 +13,14 @@ data "aws_iam_policy_document" "this" {
     resources = [for folder in ["dataset", "songs"] : "${var.buckets["warehouse"].arn}/${folder}/*"]
   }
 
-  # What training and its commands write; older files are deleted. The 2019 protocol also writes a dataset.
+  # What training and its commands write; older files are deleted. The 2019 protocol also writes a dataset. Each verb
+  # first writes and deletes _writable-*, to check that it may write.
   statement {
     sid     = "ReadAndWriteRuns"
     actions = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]
     resources = [
-      for folder in ["models", "searches", "comparisons", "evaluations", "studies", "dataset/*-2019"] :
-      "${var.buckets["warehouse"].arn}/${folder}/*"
+      for place in ["_writable-", "models/", "searches/", "comparisons/", "evaluations/", "studies/", "dataset/*-2019/"] :
+      "${var.buckets["warehouse"].arn}/${place}*"
     ]
   }
 

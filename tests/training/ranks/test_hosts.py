@@ -44,12 +44,12 @@ def test_an_invalid_line_is_named_by_its_number(line: str, tmp_path: Path) -> No
 
 
 def test_a_host_is_listed_once(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="host 3 of -H repeats host a of number 1"):
+    with pytest.raises(UserError, match="host 3 of -H is 'a', the same host as number 1; list each host once"):
         check_host_list("a:1,b:1,a:2")
 
 
 @pytest.mark.parametrize("content", [b"", None, b"\xff"])
-def test_a_file_that_is_none_is_named(content: bytes | None, tmp_path: Path) -> None:
+def test_an_empty_missing_or_binary_hosts_file_is_named(content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "hosts"
     if content is not None:
         path.write_bytes(content)
