@@ -147,8 +147,8 @@ def check_locations(stale: Ledger, units: Sequence[Unit], settings: IngestSettin
     """Check that songs are dropped only with ``--replace``."""
     if settings.replace:
         return
-    named = {unit.location for unit in units}
-    gone = sorted({row["location"] for row in stale if row["inputs"] > row["skipped"]} - named)
+    stale = [row for row in stale if row["inputs"] > row["skipped"]]
+    gone = sorted({row["location"] for row in stale} - {unit.location for unit in units})
     if settings.limit is not None and stale:
         n_songs = sum(row["songs"] for row in stale)
         raise UserError(

@@ -58,9 +58,22 @@ def walk(
     if isinstance(filesystem, fs.LocalFileSystem):
         yield from _walk_local(folder, suffixes, deep, frozenset())
         return
-    for info in filesystem.get_file_info(fs.FileSelector(folder, recursive=deep)):
-        if info.is_file and info.path.endswith(suffixes):
+    infos = filesystem.get_file_info(fs.FileSelector(folder, recursive=deep))
+    markers = _folder_markers(infos, folder)
+    for info in infos:
+        if info.is_file and info.path.endswith(suffixes) and info.path not in markers:
             yield File(info.path, info.size, info.mtime_ns or 0)
+
+
+def _folder_markers(infos: Iterable[fs.FileInfo], folder: str) -> set[str]:
+    """Return the paths of empty objects with the name of a folder, with which S3's console creates folders."""
+    empty = {info.path for info in infos if info.is_file and not info.size}
+    folders = {folder}
+    for info in infos if empty else ():
+        path = info.path
+        while (path := path.rpartition("/")[0]) and path not in folders:
+            folders.add(path)
+    return empty & folders
 
 
 def _walk_local(folder: str, suffixes: tuple[str, ...], deep: bool, above: frozenset[str]) -> Iterator[File]:

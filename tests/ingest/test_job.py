@@ -83,6 +83,23 @@ def test_units_that_left_out_a_track_are_read_again_as_soon_as_anything_changes(
     assert split_ledger(ledger, [*units, unit(3)]) == ([ledger[1]], [ledger[0]])
 
 
+def test_a_change_of_skipped_files_alone_reads_no_unit_again() -> None:
+    units = [unit(1), unit(2)]
+    ledger = [ledger_row(units[0], songs=1, duplicates=1), ledger_row(units[1]), skipped("notes.txt")[1]]
+    other, row = skipped("more.txt")
+    assert split_ledger(ledger, [*units, other]) == (ledger[:2], ledger[2:])
+    assert split_ledger(ledger, units) == (ledger[:2], ledger[2:])
+    assert split_ledger([*ledger[:2], row], [*units, other]) == ([*ledger[:2], row], [])
+    check_locations(ledger[2:], [*units, other], settings(limit=4))
+    check_locations(ledger[2:], [unit(3, location="/other")], settings())
+
+
+def skipped(name: str) -> tuple[Unit, dict[str, Any]]:
+    """Return a unit of one file that is not read, and its row."""
+    one = Unit.of(Kind.SKIPPED, "/d", [SongInput(f"/d/{name}", -1, 0)])
+    return one, ledger_row(one, songs=0, skipped=1)
+
+
 # Locations
 
 

@@ -140,6 +140,11 @@ def test_a_limit_takes_exactly_the_first_songs(units: list[Unit], most: int) -> 
     assert sum(unit.n_inputs or 0 for unit in chosen) == min(most, len(every))
 
 
+def test_a_limit_does_not_count_skipped_files() -> None:
+    notes = Unit.of(Kind.SKIPPED, "/d", [SongInput(f"{number}.txt", -1, 0) for number in range(9)])
+    assert limit_units([notes, ONE], 3) == [notes, Unit.of(Kind.AGGREGATE, "/d", ONE.inputs, 0, 3)]
+
+
 def test_a_limit_leaves_tars_whole() -> None:
     tar = Unit.of(Kind.TAR, "/d", [SongInput("a.tar", 1, 1)])
     assert limit_units([tar, ONE], 3) == [tar, Unit.of(Kind.AGGREGATE, "/d", ONE.inputs, 0, 3)]
