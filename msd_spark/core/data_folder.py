@@ -25,6 +25,27 @@ LABELS = {
 }
 """Folder and file name pattern of each label set; MAGD files are spelled in several ways."""
 
+ADDITIONAL = "additional"
+"""Folder of the official lists, most of which no stage reads."""
+
+FILES = {
+    "bags_train": ("musixmatch", r"mxm_dataset_train.*\.txt"),
+    "bags_test": ("musixmatch", r"mxm_dataset_test.*\.txt"),
+    "reverse_mapping": ("musixmatch", r"mxm_reverse_mapping.*\.txt"),
+    "triplets": ("tasteprofile", r"train_triplets.*\.txt"),
+    "triplets as CSV": ("tasteprofile", r"train_triplets.*\.csv"),
+    "mismatches": ("tasteprofile", r"sid_mismatches.*\.txt"),
+    "duplicates": (ADDITIONAL, r"msd_duplicates.*\.txt"),
+}
+"""Folder and file name pattern of each other text file."""
+
+SONG_FOLDERS = ("songs", "broken")
+TAGS = "lastfm"
+DATABASE = r"lastfm_tags.*\.db"
+
+LOOKS_LIKE_A_SOURCE = r"mxm|tagtraum|ma[gs]d|triplets|mismatches|lastfm|tags|\.(cls|db|csv|tsv|txt)\b"
+"""Pattern within the name of a file that its owner may take for a source."""
+
 COMPRESSED = r"\.(zip|gz|bz2|xz)"
 
 
@@ -61,19 +82,37 @@ class DataFolder:
         from msd_spark.core.filesystems import local_path  # --help imports this module, and needs no pyarrow
 
         folder = Path(local_path(str(folder)))
-        lyrics, plays = folder / "musixmatch", folder / "tasteprofile"
+        files = {name: _first(folder / place, pattern) for name, (place, pattern) in FILES.items()}
         return cls(
             folder,
-            tuple(path for name in ("songs", "broken") if (path := folder / name).is_dir()),
-            _first(lyrics, r"mxm_dataset_train.*\.txt"),
-            _first(lyrics, r"mxm_dataset_test.*\.txt"),
-            _first(lyrics, r"mxm_reverse_mapping.*\.txt"),
+            tuple(path for name in SONG_FOLDERS if (path := folder / name).is_dir()),
+            files["bags_train"],
+            files["bags_test"],
+            files["reverse_mapping"],
             {name: file for name, (place, pattern) in LABELS.items() if (file := _first(folder / place, pattern))},
-            _tags(folder / "lastfm"),
-            _first(plays, r"train_triplets.*\.txt") or _first(plays, r"train_triplets.*\.csv"),
-            _first(plays, r"sid_mismatches.*\.txt"),
-            _first(folder / "additional", r"msd_duplicates.*\.txt"),
+            _tags(folder / TAGS),
+            files["triplets"] or files["triplets as CSV"],
+            files["mismatches"],
+            files["duplicates"],
         )
+
+    def unrecognised(self) -> list[Path]:
+        """Return the files and folders that look like a source, but have a name under which none is read."""
+        texts = (*LABELS.values(), *FILES.values())
+        patterns = [(place, f"{pattern}({COMPRESSED})?") for place, pattern in texts]
+        patterns += [(TAGS, DATABASE), (TAGS, r".*\.zip")]
+        folders = {place for place, _ in patterns}
+        looked_in = (".", *folders - {ADDITIONAL})
+        files = [path for place in looked_in for path in (self.folder / place).glob("[!.]*") if path.is_file()]
+        unread = [
+            path
+            for path in files
+            if re.search(LOOKS_LIKE_A_SOURCE, path.name, re.IGNORECASE)
+            and not any(_has_name(path, self.folder / place, pattern) for place, pattern in patterns)
+        ]
+        known = folders.union(SONG_FOLDERS)
+        misspelt = (path for path in self.folder.glob("*") if path.name not in known and path.name.lower() in known)
+        return sorted([*unread, *misspelt])
 
     def missing(self, contents: str, source: str, option: str) -> UserError:
         """Return the error for a source that is not in the folder.
@@ -85,9 +124,13 @@ class DataFolder:
         return UserError(f"no {contents} in {self.folder}; run {command}, or give {option}")
 
 
+def _has_name(path: Path, folder: Path, pattern: str) -> bool:
+    return path.parent == folder and re.fullmatch(pattern, path.name, re.IGNORECASE) is not None
+
+
 def _tags(folder: Path) -> tuple[Path, ...]:
     """Return the paths of Last.fm's tags; each of the three forms has all tags."""
-    database = _first(folder, r"lastfm_tags.*\.db", "")
+    database = _first(folder, DATABASE, "")
     if database:
         return (database,)
     zips = tuple(sorted(folder.glob("*.zip")))

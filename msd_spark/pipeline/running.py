@@ -18,8 +18,9 @@ from msd_spark.core import provenance
 from msd_spark.core.command_line import parse, words_of
 from msd_spark.core.data_folder import DataFolder
 from msd_spark.core.errors import UserError
-from msd_spark.core.options import OptionError
-from msd_spark.core.runs import RUNS
+from msd_spark.core.filesystems import is_local, local_path
+from msd_spark.core.options import OptionError, Settings, declared_options, value_at
+from msd_spark.core.runs import METADATA, RUNS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.pipeline.records import (
     CODE,
@@ -32,10 +33,13 @@ from msd_spark.pipeline.records import (
     write_record,
 )
 from msd_spark.pipeline.settings import Plan, resume_words
-from msd_spark.pipeline.stages import BY_NAME, Stage
+from msd_spark.pipeline.stages import BY_NAME, STAGES, Stage
 
 CHECKPOINT = ("_unfinished", "checkpoints", "last.npz")
 """Within a run's folder: the checkpoint that training resumes from."""
+
+INPUTS = ("FILE", "NAME=FILE", "LOCATION", "SOURCE")
+"""Placeholders of the options that name inputs."""
 
 RAN, UP_TO_DATE, SKIPPED, WOULD_RUN = "ran", "up to date", "skipped", "would run"
 
@@ -107,9 +111,44 @@ def check_stages(plan: Plan) -> None:
             raise data.missing(contents, fetched, f"--set {name}.{options[0]}=FILE")
     for stage in (BY_NAME[name] for name in plan.options.stages):
         try:
-            parse(stage.verb.settings_class(), stage_words(stage, plan), stage.verb)
+            check_files(parse(stage.verb.settings_class(), stage_words(stage, plan), stage.verb))
         except (OptionError, UserError) as error:
             raise UserError(f"[{stage.name}] {error}") from None
+    check_tables(plan, has_plays=bool(data.triplets or plan.of_stages.get("plays", {}).get("triplets")))
+    if {name for name in plan.options.stages if BY_NAME[name].sources}:
+        for path in data.unrecognised():
+            print(f"pipeline: {path} is not read: no source has this name (docs/data.md)", file=sys.stderr)
+
+
+def check_files(settings: Settings) -> None:
+    """Check that the local files exist that the options of a stage name as inputs."""
+    for one in declared_options(type(settings)):
+        given = value_at(settings, one.path)
+        if one.option.metavar not in INPUTS and one.name != "split-lists":
+            continue
+        for value in given if isinstance(given, tuple) else (given,):
+            location = value.partition("=")[2] if value and one.option.metavar == "NAME=FILE" else value
+            if not location or not is_local(location) or one.name == "output":
+                continue
+            is_path = one.option.metavar != "SOURCE" or "/" in location
+            is_pattern = one.option.metavar == "LOCATION" and set("*?[") & set(location)
+            if is_path and not is_pattern and not Path(local_path(location)).exists():
+                raise OptionError(f"--{one.name} is {value!r}, which does not exist; name another file")
+
+
+def check_tables(plan: Plan, *, has_plays: bool) -> None:
+    """Check that each stage finds its inputs: in the warehouse, or written by an earlier stage."""
+    warehouse, written = Warehouse(plan.options.warehouse), set[str]()
+    for stage in (BY_NAME[name] for name in plan.options.stages):
+        if stage.needs_plays and not has_plays:  # skipped
+            continue
+        for place in plan.places(stage.requires):
+            names = place.split("/")
+            exists = warehouse.exists(*names, METADATA) if names[0] == RUNS else warehouse.is_complete(*names)
+            if place not in written and not exists:
+                writer = next(one.name for one in STAGES if place in plan.places(one.writes))
+                raise UserError(f"[{stage.name}] {place} is missing; run stage {writer} first, with --from {writer}")
+        written |= set(plan.places(stage.writes))
 
 
 def stage_words(stage: Stage, plan: Plan) -> list[str]:

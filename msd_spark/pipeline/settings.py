@@ -55,6 +55,10 @@ class PipelineOptions(Settings):
         super().__post_init__()
         if self.only and (self.first or self.last):
             raise OptionError("--only cannot be combined with --from or --to")
+        try:
+            shlex.split(self.spark_submit)
+        except ValueError as error:
+            raise OptionError(f"--spark-submit is {self.spark_submit!r}; {error}; write it as in a shell") from None
         if not self.stages:
             raise OptionError("no stage is left to run; check --from, --to, --only and --skip")
 

@@ -27,6 +27,8 @@ class Stage:
         Folders of the data folder that it reads.
     reads, writes : tuple of str
         Places in the warehouse, with ``{run}`` and ``{dataset}`` for their names.
+    requires : tuple of str
+        Those of `reads` without which it fails.
     needs : str or None
         Table without which it is skipped.
     of_run : bool
@@ -39,6 +41,7 @@ class Stage:
     sources: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
     needs: str | None = None
     of_run: bool = False
     verb_name: str | None = None
@@ -62,20 +65,28 @@ STAGES = (
     Stage("ingest", ("songs", "broken"), (), ("songs", "ledger")),
     Stage("lyrics", ("musixmatch",), (), ("lyrics", "lyric_words")),
     Stage("labels", ("tagtraum", "magd", "lastfm"), (), ("labels", "tags", "tag_counts")),
-    Stage("plays", ("tasteprofile",), ("songs",), ("plays", "popularity")),
-    Stage("factors", (), ("plays",), ("factors",)),
-    Stage("dataset", (), ("songs", *_SIDE), (_DATASET,)),
-    Stage("train", (), (_DATASET,), (_MODEL,), of_run=True),
-    Stage("score", (), ("songs", *_SIDE, _MODEL), (_EMBEDDINGS,), of_run=True),
-    Stage("neighbours", (), ("songs", *_SIDE, _EMBEDDINGS), ("neighbours/{run}",), of_run=True),
+    Stage("plays", ("tasteprofile",), ("songs",), ("plays", "popularity"), ("songs",)),
+    Stage("factors", (), ("plays",), ("factors",), ("plays",)),
+    Stage("dataset", (), ("songs", *_SIDE), (_DATASET,), ("songs",)),
+    Stage("train", (), (_DATASET,), (_MODEL,), (_DATASET,), of_run=True),
+    Stage("score", (), ("songs", *_SIDE, _MODEL), (_EMBEDDINGS,), ("songs", _MODEL), of_run=True),
+    Stage(
+        "neighbours",
+        (),
+        ("songs", *_SIDE, _EMBEDDINGS),
+        ("neighbours/{run}",),
+        ("songs", _EMBEDDINGS),
+        of_run=True,
+    ),
     Stage("factor-neighbours", (), ("songs", *_SIDE), ("neighbours/factors",), needs="factors", verb_name="neighbours"),
-    Stage("maps", (), (_EMBEDDINGS,), ("maps/{run}",), of_run=True),
-    Stage("listen", (), ("songs", _DATASET, _MODEL), ("studies/{run}",), of_run=True),
+    Stage("maps", (), (_EMBEDDINGS,), ("maps/{run}",), (_EMBEDDINGS,), of_run=True),
+    Stage("listen", (), ("songs", _DATASET, _MODEL), ("studies/{run}",), (_DATASET, _MODEL), of_run=True),
     Stage(
         "report",
         (),
         ("songs", "rejected", *_SIDE, "neighbours/factors", _DATASET, *_OF_RUN),
         ("reports/{run}",),
+        (_MODEL, _EMBEDDINGS),
         of_run=True,
     ),
 )

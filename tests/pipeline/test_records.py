@@ -185,3 +185,5 @@ def test_each_dataset_and_run_has_its_own_record(plan: Plan) -> None:
     assert read_record(warehouse, "other.json") is None
     warehouse.write_json({"another": "version"}, "pipeline", "old.json")
     assert read_record(warehouse, "old.json") is None
+    warehouse.write_file(b'{"command": ', "pipeline", "cut.json")
+    assert read_record(warehouse, "cut.json") is None

