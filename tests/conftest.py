@@ -114,12 +114,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def prepare() -> None:
-    """Prepare Spark's Java classes and infra-tools, in parallel."""
-    commands = [[sys.executable, "-m", "tests.support.java_classes"], ["make", "--no-print-directory", "infra-tools"]]
-    started = [subprocess.Popen(command, cwd=REPOSITORY) for command in commands]
-    failed = [shlex.join(command) for command, one in zip(commands, started, strict=True) if one.wait()]
+    """Prepare Spark's Java classes and infra-tools, in parallel; tests skip without the latter."""
+    infra_tools = subprocess.Popen(["make", "--no-print-directory", "infra-tools"], cwd=REPOSITORY)
+    java_classes = [sys.executable, "-m", "tests.support.java_classes"]
+    failed = subprocess.run(java_classes, cwd=REPOSITORY).returncode
+    infra_tools.wait()
     if failed:
-        raise pytest.UsageError(f"failed: {'; '.join(failed)}")
+        raise pytest.UsageError(f"failed: {shlex.join(java_classes)}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
