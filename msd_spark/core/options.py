@@ -19,7 +19,7 @@ S = TypeVar("S", bound="Settings")
 REQUIRED: Any = dataclasses.MISSING
 """Default of an option that must be given."""
 
-_CONTROL = re.compile("[\0-\x1f\x7f]")
+_UNPRINTABLE = re.compile("[\0-\x1f\x7f\ud800-\udfff]")
 _KEY = "option"
 _WITHOUT = "without"
 
@@ -30,11 +30,19 @@ class OptionError(ValueError):
 
 @dataclass(frozen=True)
 class Check:
-    """A condition on a value; `allowed` lists the accepted values, as text after "allowed:"."""
+    """A condition on a value.
+
+    `allowed` lists the accepted values, as text after "allowed:". Whole numbers are at most `MOST`, unless the check
+    `is_bounded`, that is, has an upper bound of its own.
+    """
 
     accepts: Callable[[Any], bool]
     allowed: str
+    is_bounded: bool = False
 
+
+MOST = 2**31 - 1
+"""Greatest whole number: Spark's are no greater."""
 
 MOST_BATCH = 65_536
 """Largest batch: its features take 2 GB."""
@@ -52,7 +60,7 @@ def above(bound: float) -> Check:
 
 def between(lowest: float, highest: float) -> Check:
     """Return a check for numbers from `lowest` to `highest`, both included."""
-    return Check(lambda value: lowest <= value <= highest, f"{lowest} to {highest}")
+    return Check(lambda value: lowest <= value <= highest, f"{lowest} to {highest}", is_bounded=True)
 
 
 def plain_name(most: int) -> Check:
@@ -62,6 +70,9 @@ def plain_name(most: int) -> Check:
         f"letters, digits, spaces, _ . and -; a letter or digit first, no space last, at most {most} bytes",
     )
 
+
+SEED = between(0, 2**32 - 1)
+"""Check for a random seed, as NumPy and Keras take it."""
 
 NAME = plain_name(100)
 """Check for the name of a run, a dataset or a label set."""
@@ -222,8 +233,10 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
     for item in value if isinstance(value, tuple | list) else (value,):
         if item is None:
             continue
-        if isinstance(item, str) and _CONTROL.search(item):
-            raise OptionError(f"--{typed_name(field)} is {item!r}; allowed: text without control characters")
+        if isinstance(item, str) and _UNPRINTABLE.search(item):
+            raise OptionError(f"--{typed_name(field)} is {item!r}; allowed: UTF-8 text without control characters")
+        if isinstance(item, int) and abs(item) > MOST and not (declared.check and declared.check.is_bounded):
+            raise OptionError(f"--{typed_name(field)} is {item}; allowed: at most {MOST}")
         if declared.choices is not None and item not in declared.choices:
             allowed = ", ".join(map(str, declared.choices))
             raise OptionError(f"--{typed_name(field)} is {item!r}; allowed: {allowed}")

@@ -84,6 +84,8 @@ class Warehouse:
     def __init__(self, uri: str) -> None:
         self.is_local = is_local(uri)
         self.filesystem, self.root, self.scheme = open_location(uri)
+        if not self.root.isprintable():
+            raise UserError(f"the warehouse {uri!r} is not UTF-8, or has unprintable characters; choose another folder")
         if self.is_local and os.path.isfile(self.root):
             raise UserError(f"warehouse {self.root} is a file; choose a folder by --warehouse")
         # Petastorm parses # and ? as parts of a URL, and Delta decodes %41 to A.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from msd_spark.catalogue.known_tracks import FACTORS, GENRE, LISTENS, LYRICS, REQUIREMENTS, TAGS
-from msd_spark.core.options import NAME, Check, OptionError, Settings, at_least, option
+from msd_spark.core.options import NAME, SEED, Check, OptionError, Settings, at_least, option
 from msd_spark.core.schemas import SEGMENT_MODES, Geometry
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 from msd_spark.dataset.balance import RULE, RULES, BalanceRule
@@ -66,7 +66,7 @@ class DatasetSettings(Settings):
     min_files: int = option(
         FileRule.min_files, "minimum number of files per split, so that as many ranks can share it", check=at_least(1)
     )
-    seed: int = option(0, "random seed of the split, the order of the examples and --balance")
+    seed: int = option(0, "random seed of the split, the order of the examples and --balance", check=SEED)
     keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))
 
     def __post_init__(self) -> None:

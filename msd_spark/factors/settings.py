@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from msd_spark.core.options import NAME, Check, OptionError, Settings, at_least, between, option
+from msd_spark.core.options import NAME, SEED, Check, OptionError, Settings, at_least, between, option
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 
 TABLE = "factors"
@@ -101,7 +101,7 @@ class FactorSettings(Settings):
         check=at_least(1),
     )
     allow_too_few: bool = option(False, "if too few listens are left, remove factors/ instead of failing")
-    seed: int = option(0, "random seed")
+    seed: int = option(0, "random seed", check=SEED)
     keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))
 
     def __post_init__(self) -> None:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from msd_spark.core.data_folder import DEFAULT_DATA
-from msd_spark.core.options import Check, Settings, at_least, option
+from msd_spark.core.options import SEED, Check, Settings, at_least, option
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 
 STAGE = "lyrics"
@@ -53,5 +53,5 @@ class LyricsSettings(Settings):
         metavar="A",
         check=Check(lambda value: 0 < value < math.inf, "greater than 0 and finite"),
     )
-    seed: int = option(0, "random seed for training word vectors")
+    seed: int = option(0, "random seed for training word vectors", check=SEED)
     keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))

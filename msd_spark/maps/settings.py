@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.options import NAME, Check, OptionError, Settings, at_least, option
+from msd_spark.core.options import NAME, SEED, Check, OptionError, Settings, at_least, between, option
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 
 TABLE = "maps"
@@ -82,10 +82,10 @@ class MapSettings(Settings):
         None, _of_layout("effective number of neighbours in t-SNE", Layout.perplexity),
         check=Check(lambda value: 1 <= value < float("inf"), "finite numbers of 1 or more"),
     )  # fmt: skip
-    seed: int | None = option(None, _of_layout("random seed for sampling and layout", Layout.seed))
+    seed: int | None = option(None, _of_layout("random seed for sampling and layout", Layout.seed), check=SEED)
     refit: bool = option(False, "make a new map even if there is one")
     block: int = option(8192, "songs placed at a time; limits the memory, not the result", check=at_least(1))
-    threads: int = option(1, "threads; more speed up large samples on idle cores only", check=at_least(1))
+    threads: int = option(1, "threads; more speed up large samples on idle cores only", check=between(1, 1024))
     export: ExportSettings = ExportSettings()
     keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import NAME, Check, Settings, at_least, option
+from msd_spark.core.options import NAME, SEED, Check, Settings, at_least, option
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 
 TABLE = "neighbours"
@@ -52,7 +52,7 @@ class NeighbourSettings(Settings):
         None, "genres for the quality metrics; those of the run's dataset by default", metavar="NAME", check=NAME
     )
     quality: bool = option(True, "compute quality metrics of the space")
-    seed: int = option(0, "random seed for samples and the index")
+    seed: int = option(0, "random seed for samples and the index", check=SEED)
     recall_queries: int = 1000
     """Songs of the seeded sample on which the index's recall is measured."""
     keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))

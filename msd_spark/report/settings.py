@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import NAME, Settings, at_least, option
+from msd_spark.core.options import NAME, SEED, Settings, at_least, option
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 
 STAGE = "report"
@@ -28,5 +28,5 @@ class ReportSettings(Settings):
         100_000, "songs on the map at most; a larger catalogue is sampled by genre", metavar="N", check=at_least(1)
     )
     users: int = option(50, "number of sampled users whose recommendations are shown", metavar="N", check=at_least(0))
-    seed: int = option(0, "random seed of all samples")
+    seed: int = option(0, "random seed of all samples", check=SEED)
     figures: bool = option(False, "also save every chart as SVG and PNG in figures/; needs Chromium or Chrome")

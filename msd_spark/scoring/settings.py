@@ -26,7 +26,7 @@ class ScoreSettings(Settings):
     without_lyrics: bool = option(False, "score every song as one without lyrics")
     batch: int = option(128, "songs per call of the model", check=between(1, MOST_BATCH))
     threads: int | None = option(
-        None, "TensorFlow threads per Python worker; by default the cores of a Spark task", check=at_least(1)
+        None, "TensorFlow threads per Python worker; by default the cores of a Spark task", check=between(1, 1024)
     )
     songs: tuple[str, ...] = option(
         (),

@@ -25,8 +25,8 @@ def test_a_bare_command_has_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch": 0}, "--batch is 0; allowed: 1 or more"),
-        ({"threads": 0}, "--threads is 0; allowed: 1 or more"),
+        ({"batch": 0}, "--batch is 0; allowed: 1 to 65536"),
+        ({"threads": 0}, "--threads is 0; allowed: 1 to 1024"),
         ({"songs": ("a.h5",), "nearest": -1}, "--nearest is -1; allowed: 0 or more"),
         ({"nearest": 3}, "--nearest is 3; allowed: only with --songs"),
         ({"output": "x"}, "--output is 'x'; allowed: only with --songs"),

@@ -146,7 +146,7 @@ def test_a_split_without_an_example_is_named(warehouse: Path) -> None:
     ("words", "message"),
     [
         (["--split", "all"], "--split is 'all'; allowed: "),
-        (["--batch", "0"], "evaluate: --batch is 0; allowed: 1 or more"),
+        (["--batch", "0"], "evaluate: --batch is 0; allowed: 1 to 65536"),
         (["--run", "two"], "evaluate: no finished run models/two; finished: one"),
         (["--dataset", "other"], "run msd-spark dataset first"),
         (["--warehouse", "nowhere"], "run msd-spark train first"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import MOST_BATCH, NAME, Settings, between, option
+from msd_spark.core.options import MOST_BATCH, NAME, SEED, Settings, between, option
 from msd_spark.core.schemas import SPLITS
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 
@@ -20,4 +20,4 @@ class EvaluateOptions(Settings):
     )
     split: str = option("test", "split to evaluate on", choices=SPLITS)
     batch: int = option(64, "examples per call of the model", check=between(1, MOST_BATCH))
-    seed: int = option(0, "random seed of the bootstrap")
+    seed: int = option(0, "random seed of the bootstrap", check=SEED)

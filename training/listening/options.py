@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import MOST_BATCH, NAME, Settings, at_least, between, option
+from msd_spark.core.options import MOST_BATCH, NAME, SEED, Settings, at_least, between, option
 from msd_spark.core.schemas import SPLITS
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 
@@ -19,4 +19,4 @@ class ListenOptions(Settings):
     top: int = option(8, "songs to list per filter", check=at_least(1))
     split: str = option("test", "split to evaluate occlusion on", choices=SPLITS)
     batch: int = option(64, "examples per call of the model", check=between(1, MOST_BATCH))
-    seed: int = option(0, "random seed of the sample and the bootstrap")
+    seed: int = option(0, "random seed of the sample and the bootstrap", check=SEED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import MOST_BATCH, Settings, at_least, between, nested, option
+from msd_spark.core.options import MOST_BATCH, SEED, Settings, at_least, between, nested, option
 from training.data.feed import FeedSettings
 from training.evaluation.deciding import BEST_BY, METRIC
 from training.loop.optimizers import OptimizerSettings
@@ -22,7 +22,7 @@ class TrainingSettings(Settings):
         METRIC, "what selects the best epoch on validation: the target's main metric, or the loss", choices=BEST_BY
     )
     shuffle_window: int = option(4, "row groups to shuffle together; 0: keep the order", check=at_least(0))
-    seed: int = option(0, "random seed for weights, dropout, augmentation, reading order and bootstrap")
+    seed: int = option(0, "random seed for weights, dropout, augmentation, reading order and bootstrap", check=SEED)
     schedule: Schedule = nested(Schedule())
     optimizer: OptimizerSettings = nested(OptimizerSettings())
     feed: FeedSettings = nested(FeedSettings())

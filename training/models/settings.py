@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from msd_spark.core.options import Check, OptionError, Settings, at_least, option
+from msd_spark.core.options import Check, OptionError, Settings, between, option
 from training.data.augmentation import AugmentationSettings
 
 Normalisation = Mapping[str, Mapping[str, Sequence[float]]]
@@ -14,6 +14,10 @@ Normalisation = Mapping[str, Mapping[str, Sequence[float]]]
 
 AUDIO, LYRICS, BOTH = "audio", "lyrics", "both"
 INPUTS = (AUDIO, LYRICS, BOTH)
+
+
+UNITS = between(1, 16_384)
+"""Check for the size of a layer: the weights between two of the largest take 1 GB."""
 
 
 @dataclass(frozen=True)
@@ -96,16 +100,22 @@ class ModelOptions(Settings):
         check=Check(lambda value: 0 <= value < 1, "0 to below 1"),
     )
     filters: tuple[int, ...] | None = option(
-        None, "filters of each convolution of a stream; the model's own by default", metavar="N", check=at_least(1)
+        None,
+        "filters of each convolution of a stream; the model's own by default",
+        metavar="N",
+        check=UNITS,
     )
     units: tuple[int, ...] | None = option(
-        None, "units of each recurrent layer of a stream; the model's own by default", metavar="N", check=at_least(1)
+        None,
+        "units of each recurrent layer of a stream; the model's own by default",
+        metavar="N",
+        check=UNITS,
     )
     hidden: tuple[int, ...] | None = option(
         None,
         "units of each dense layer before the embedding; the model's own by default",
         metavar="N",
-        check=at_least(1),
+        check=UNITS,
     )
 
     def settings(self) -> ModelSettings:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from msd_spark.core.options import Check, OptionError, Settings, above, at_least, option
+from msd_spark.core.options import MOST_BATCH, Check, OptionError, Settings, above, between, option
 from training.loop.optimizers import OPTIMIZERS
 from training.loop.options import TrainOptions
 from training.models.settings import DEFAULTS
@@ -26,7 +26,10 @@ class SearchSpace(Settings):
         (1e-4, 3e-2), "lowest and highest learning rate, chosen on a logarithmic scale", metavar="RATE", check=above(0)
     )
     batches: tuple[int, ...] = option(
-        (16, 32, 64), "batch sizes to choose from, in examples per rank per step", metavar="N", check=at_least(1)
+        (16, 32, 64),
+        "batch sizes to choose from, in examples per rank per step",
+        metavar="N",
+        check=between(1, MOST_BATCH),
     )
     dropouts: tuple[float, float] = option(
         (0.0, 0.5),

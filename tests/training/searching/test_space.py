@@ -62,7 +62,7 @@ def parsed(words: str) -> SearchOptions:
         ("--learning-rates 0 1", r"--learning-rates is 0\.0; allowed: greater than 0"),
         ("--dropouts 0.5 0.1", r"--dropouts is 0\.5 0\.1; the first value is the lowest"),
         ("--dropouts 0.5 1", r"--dropouts is 1\.0; allowed: 0 to below 1"),
-        ("--batches 0", "--batches is 0; allowed: 1 or more"),
+        ("--batches 0", "--batches is 0; allowed: 1 to 65536"),
         ("--trials 0", "--trials is 0; allowed: 1 or more"),
         ("--batch 5", "--batch cannot be chosen here; use --batches"),
         ("--learning-rate=0.1", "--learning-rate cannot be chosen here; use --learning-rates"),
