@@ -71,8 +71,8 @@ def plain_name(most: int) -> Check:
     )
 
 
-SEED = between(0, 2**32 - 1)
-"""Check for a random seed, as NumPy and Keras take it."""
+SEED = between(0, MOST - 1)
+"""Check for a random seed: NumPy and Keras take no negative one, and faiss, which gets the next number, none above."""
 
 NAME = plain_name(100)
 """Check for the name of a run, a dataset or a label set."""

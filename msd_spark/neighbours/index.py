@@ -45,6 +45,7 @@ def build_index(space: Space, seed: int, threads: int = 1) -> faiss.IndexIVFFlat
     index = faiss.IndexIVFFlat(faiss.IndexFlatL2(size), size, n_lists(len(space)), faiss.METRIC_L2)
     index.cp.seed = seed + 1  # faiss reads 0 as the time of day
     index.cp.niter = ROUNDS
+    index.cp.min_points_per_centroid = 1  # no warning about small catalogues
     index.cp.max_points_per_centroid = SONGS_PER_LIST
     vectors = np.ascontiguousarray(space.scaled[:, :size])
     index.train(vectors)
