@@ -230,17 +230,18 @@ def is_settings(kind: Any) -> bool:
 
 def _check(field: dataclasses.Field[Any], value: Any) -> None:
     declared: Option = field.metadata[_KEY]
+    name = (declared.metavar or field.name.upper()) if declared.positional else f"--{typed_name(field)}"
     for item in value if isinstance(value, tuple | list) else (value,):
         if item is None:
             continue
         if isinstance(item, str) and _UNPRINTABLE.search(item):
-            raise OptionError(f"--{typed_name(field)} is {item!r}; allowed: UTF-8 text without control characters")
+            raise OptionError(f"{name} is {item!r}; allowed: UTF-8 text without control characters")
         if isinstance(item, int) and abs(item) > MOST and not (declared.check and declared.check.is_bounded):
-            raise OptionError(f"--{typed_name(field)} is {item}; allowed: at most {MOST}")
+            raise OptionError(f"{name} is {item}; allowed: at most {MOST}")
         if declared.choices is not None and item not in declared.choices:
             allowed = ", ".join(map(str, declared.choices))
-            raise OptionError(f"--{typed_name(field)} is {item!r}; allowed: {allowed}")
+            raise OptionError(f"{name} is {item!r}; allowed: {allowed}")
         if declared.check is not None and not declared.check.accepts(item):
-            raise OptionError(f"--{typed_name(field)} is {item!r}; allowed: {declared.check.allowed}")
+            raise OptionError(f"{name} is {item!r}; allowed: {declared.check.allowed}")
         if item == "" and declared.check is None and declared.choices is None and field.default != "":
-            raise OptionError(f"--{typed_name(field)} is empty; give a value, or leave the option out")
+            raise OptionError(f"{name} is empty; give a value, or leave the option out")

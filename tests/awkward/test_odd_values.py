@@ -16,6 +16,8 @@ from msd_spark.core.filesystems import open_location
     ("words", "message"),
     [
         (["lineage"], "missing: TRACK_ID a track of embeddings/RUN (required); see msd-spark lineage --help"),
+        (["fetch", "nosuch"], "NAMES is 'nosuch'; allowed: subset, "),
+        (["similar", ""], "SONG is empty; give a value"),
         (["fetch", "--mirror"], "--mirror needs a value: ADDRESS"),
         (["train", "--protocol-rows=5"], "--protocol-rows needs 2 values: N"),
         (["evaluate", "--run", "-x"], "--run is followed by '-x'; write --run=-x if that is its value"),
