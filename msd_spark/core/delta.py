@@ -154,7 +154,9 @@ class DeltaFolder:
 
     def damage(self, snapshot: Snapshot) -> str | None:
         """Return which file of a version is missing or has another size; None if none has."""
-        sizes = {info.path: info.size for info in self._present()}
+        in_partitions = any("/" in file.name for file in snapshot.files)
+        selector = fs.FileSelector(self.path, recursive=in_partitions, allow_not_found=True)
+        sizes = {info.path: info.size for info in self.filesystem.get_file_info(selector)}
         for file in snapshot.files:
             size = sizes.get(f"{self.path}/{file.name}")
             if size is None:

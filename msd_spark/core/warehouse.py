@@ -151,7 +151,7 @@ class Warehouse:
         while snapshot is not None:
             damage = table.damage(snapshot)
             newer = table.snapshot() if damage else snapshot
-            if newer and newer.version == snapshot.version:
+            if newer == snapshot:
                 if damage:
                     raise DamagedError(f"table {self.path(*names)} is damaged: {damage}; {remedy_for(*names)}")
                 return snapshot
@@ -283,6 +283,8 @@ class Warehouse:
         except FileNotFoundError:  # the table was replaced meanwhile; its older files are deleted
             return self.open_table(*names).to_table(wanted, filter=filter)
         except (pa.ArrowException, OSError) as error:
+            if _is_of_the_store(error):
+                raise
             for path in self.paths(*names):
                 with reading(path, *names):
                     pq.ParquetFile(path, filesystem=self.filesystem).read(wanted)
@@ -330,7 +332,14 @@ def reading(path: str, *names: str) -> Iterator[None]:
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing; {remedy_for(*names)}") from None
     except (pa.ArrowException, OSError) as error:
+        if _is_of_the_store(error):
+            raise
         raise DamagedError(f"{path} cannot be read: {first_line(error)}; {remedy_for(*names)}") from error
+
+
+def _is_of_the_store(error: Exception) -> bool:
+    """Return whether an error does not mean that a file is damaged; that of an object store has its own remedy."""
+    return isinstance(error, PermissionError | MemoryError) or str(error).startswith("s3://")
 
 
 def first_line(error: Exception) -> str:

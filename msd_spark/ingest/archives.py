@@ -7,6 +7,7 @@ other, are read as one. A member's name is never used as a path.
 from __future__ import annotations
 
 import io
+import struct
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -23,8 +24,8 @@ from msd_spark.ingest.units import SongInput
 from msd_spark.io.ahead import ReadAhead
 from msd_spark.io.folders import printable
 from msd_spark.io.paged import PagedFile
-from msd_spark.io.unpacked import DAMAGE, START_BYTES, unpacker
-from msd_spark.io.zip_directory import ZipError, members, read_member, slice_directory
+from msd_spark.io.unpacked import DAMAGE, START_BYTES, UnpackError, unpacker
+from msd_spark.io.zip_directory import ZipError, ends_of_archives, members, read_member, slice_directory
 from msd_spark.songfile.parse import LARGEST_SONG_FILE, Song
 
 Item = Song | Rejection | Skipped
@@ -38,6 +39,12 @@ LARGEST_HEADER = 1 << 20
 MOST_NESTED = 4
 """Archives within one another; some archives hold themselves."""
 
+SMALLEST_BUDGET, LARGEST_RATIO = 1 << 30, 200
+"""Bytes, and bytes per packed byte, that an archive within another may have when unpacked."""
+
+SMALLEST_MEMBER = 4096
+"""Bytes that a member of a zip counts at least: its rejection takes memory."""
+
 MEMBERS_PER_SLICE = 1000
 """Members of a zip whose records are in memory."""
 
@@ -50,7 +57,26 @@ _IN_MEMORY = (
 )
 """Types of headers whose content tarfile reads into memory."""
 
-_DAMAGE = (tarfile.TarError, ZipError, *DAMAGE)
+# tarfile and the records of a zip raise the errors in the second line for invalid numbers and for endless headers.
+_DAMAGE = (
+    *(tarfile.TarError, ZipError, *DAMAGE),
+    *(ValueError, OverflowError, RecursionError, struct.error),
+)
+
+
+class _Budget:
+    """Bytes that an archive within another may have when unpacked, with all archives in it: some unpack to exabytes."""
+
+    def __init__(self, packed: int, above: _Budget | None) -> None:
+        self._left, self._above = SMALLEST_BUDGET + LARGEST_RATIO * packed, above
+
+    def take(self, n_bytes: int) -> None:
+        """Count bytes; raise an error if they are more than the rest."""
+        self._left -= n_bytes
+        if self._left < 0:
+            raise UnpackError("it unpacks to too many bytes; unpack it before ingest")
+        if self._above:
+            self._above.take(n_bytes)
 
 
 @dataclass(frozen=True)
@@ -60,6 +86,16 @@ class _Archive:
     source: str
     member: str | None = None
     depth: int = 1
+    budget: _Budget | None = None
+
+    def inner(self, member: str, size: int) -> _Archive:
+        """Return a member of `size` bytes as an archive."""
+        return _Archive(self.source, member, self.depth + 1, _Budget(size, self.budget))
+
+    def take(self, n_bytes: int) -> None:
+        """Count unpacked bytes of an archive within another."""
+        if self.budget:
+            self.budget.take(n_bytes)
 
     def name_of(self, member: str) -> str:
         """Return the name of a member of this archive as a member of the file."""
@@ -84,7 +120,7 @@ def read_tar_file(item: SongInput) -> Iterator[Item]:
             raw: Any
             if isinstance(filesystem, fs.LocalFileSystem):
                 check_regular(path)
-                raw = filesystem.open_input_stream(path, compression=None)
+                raw = open(path, "rb", buffering=0)  # noqa: SIM115  # pyarrow refuses names that are not UTF-8
             else:
                 raw = ReadAhead(file_pieces(filesystem, path))
             file = stack.enter_context(io.BufferedReader(stack.enter_context(raw), TAR_BUFFER))
@@ -123,7 +159,7 @@ def _read_tar(raw: io.BufferedReader, archive: _Archive) -> Iterator[Item]:
     try:
         unpack = unpacker(raw.peek(START_BYTES)[:START_BYTES])
         # read1 returns the bytes before a damaged place; read would return none of them.
-        content = cast(IO[bytes], _Bytes((unpack(raw) if unpack else raw).read1))
+        content = cast(IO[bytes], _Bytes((unpack(raw) if unpack else raw).read1, archive))
         # After the zeros at the end of an archive, another may follow.
         with tarfile.open(fileobj=content, mode="r|", bufsize=TAR_BUFFER, tarinfo=_Header, ignore_zeros=True) as tar:
             for entry in tar:
@@ -139,11 +175,12 @@ def _read_tar(raw: io.BufferedReader, archive: _Archive) -> Iterator[Item]:
 class _Bytes:
     """The bytes of a tar; their end is an error unless zeros close the archive, because tarfile accepts it."""
 
-    def __init__(self, read: Callable[[int], bytes]) -> None:
-        self._read, self.is_closed = read, False
+    def __init__(self, read: Callable[[int], bytes], archive: _Archive) -> None:
+        self._read, self._archive, self.is_closed = read, archive, False
 
     def read(self, size: int) -> bytes:
         data = self._read(size)
+        self._archive.take(len(data))
         if not data and not self.is_closed:
             raise EOFError("the file ends without the closing zeros of an archive")
         return data
@@ -165,6 +202,8 @@ class _Header(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        if 0 < len(buf) < tarfile.BLOCKSIZE and not any(buf):
+            raise _CLOSING_ZEROS("zeros at the end of the file")
         try:
             header = super().frombuf(buf, encoding, errors)
         except (_CLOSING_ZEROS, tarfile.EmptyHeaderError):  # type: ignore[attr-defined]
@@ -194,7 +233,7 @@ def _read_entry(tar: tarfile.TarFile, entry: tarfile.TarInfo, archive: _Archive,
             file = tar.extractfile(entry)
             yield song_of(file.read() if file else b"", archive.source, member)
     else:
-        inner = _Archive(archive.source, member, archive.depth + 1)
+        inner = archive.inner(member, entry.size)
         yield from _read_nested(tar.extractfile(entry), entry.size, content, inner)
 
 
@@ -217,8 +256,10 @@ def _read_nested(file: Any, size: int, content: Content, archive: _Archive) -> I
 def _read_zip(file: IO[bytes], archive: _Archive) -> Iterator[Item]:
     last: str | None = None
     try:
-        for part in slice_directory(file, MEMBERS_PER_SLICE):
+        parts = (part for end in ends_of_archives(file) for part in slice_directory(file, MEMBERS_PER_SLICE, end))
+        for part in parts:
             for entry in members(file, part):
+                archive.take(max(entry.size, SMALLEST_MEMBER))
                 if entry.name.endswith("/"):
                     continue
                 last, content = archive.name_of(entry.name), content_of(entry.name)
@@ -236,7 +277,7 @@ def _read_zip(file: IO[bytes], archive: _Archive) -> Iterator[Item]:
                 if content is Content.SONG:
                     yield song_of(image, archive.source, last)
                 else:
-                    inner = _Archive(archive.source, last, archive.depth + 1)
+                    inner = archive.inner(last, entry.size)
                     yield from _read_nested(io.BufferedReader(io.BytesIO(image)), entry.size, content, inner)
     except _DAMAGE as error:  # type: ignore[misc]  # isal's stub declares an instance
         yield archive.damaged(error, last)

@@ -144,21 +144,25 @@ def _with_songs(ledger: Ledger) -> Ledger:
 
 
 def check_locations(stale: Ledger, units: Sequence[Unit], settings: IngestSettings) -> None:
-    """Check that songs are dropped only with ``--replace``."""
+    """Check that songs are dropped only with ``--replace``.
+
+    A location that has only files to skip counts as one that is not named: its disk may not be mounted.
+    """
     if settings.replace:
         return
     stale = [row for row in stale if row["inputs"] > row["skipped"]]
-    gone = sorted({row["location"] for row in stale} - {unit.location for unit in units})
-    if settings.limit is not None and stale:
-        n_songs = sum(row["songs"] for row in stale)
+    gone = sorted({row["location"] for row in stale} - {unit.location for unit in units if unit.kind != Kind.SKIPPED})
+    again = {unit.name for unit in units}
+    if settings.limit is not None and (cut := [row for row in stale if row["unit"] not in again]):
+        n_songs = sum(row["songs"] for row in cut)
         raise UserError(
             f"--limit {settings.limit} would drop {n_songs:,} songs of songs/; use another --warehouse, or --replace"
         )
     if gone:
         n_songs = sum(row["songs"] for row in stale if row["location"] in gone)
         raise UserError(
-            f"songs/ has {n_songs:,} songs from {gone[0]}, which is not named this time; "
-            "add it to --songs, or drop them by --replace"
+            f"songs/ has {n_songs:,} songs from {gone[0]}, which is not named this time or has none any more; "
+            "add it to --songs and check that it is there, or drop them by --replace"
         )
 
 

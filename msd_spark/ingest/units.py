@@ -69,7 +69,9 @@ class Unit:
     @cached_property
     def name(self) -> str:
         """Hash of the inputs' paths, sizes, times and rows; a known unit is not read again."""
-        content = (self.kind.value, self.inputs, self.start, self.stop)
+        # Earlier versions did not count all members of a tar, so it is read again.
+        version = [2] if self.kind is Kind.TAR else []
+        content = (self.kind.value, self.inputs, self.start, self.stop, *version)
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 

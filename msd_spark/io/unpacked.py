@@ -68,7 +68,9 @@ class _Streams(io.RawIOBase):
             packed = b""
             if self._stream.eof:
                 # Streams of xz may have null bytes between them.
-                packed = self._stream.unused_data.lstrip(b"\0") or self._raw.read1(_BUFFER).lstrip(b"\0")
+                packed = self._stream.unused_data.lstrip(b"\0")
+                while not packed and (more := self._raw.read1(_BUFFER)):
+                    packed = more.lstrip(b"\0")
                 if not packed:
                     return 0
                 self._stream = self._new()

@@ -21,11 +21,15 @@ from typing import IO
 LARGEST_MEMBER = 16 << 20
 """Bytes; an entry of Last.fm has a few thousand."""
 
+MOST_ARCHIVES = 1000
+"""Archives one after the other in a file."""
+
 _LOCAL = struct.Struct("<4s5H3I2H")
 _RECORD = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
 _LOCATOR = struct.Struct("<4sIQI")
 _END_64 = struct.Struct("<4sQ2H2I4Q")
+_LOCAL_MARK = b"PK\3\4"
 _LONGEST_COMMENT = 0xFFFF
 _IN_EXTRA, _ZIP64 = 0xFFFFFFFF, 1
 _STORED, _DEFLATED = 0, 8
@@ -61,12 +65,29 @@ class Member:
     header_at: int
 
 
-def slice_directory(file: IO[bytes], members_a_slice: int) -> list[Slice]:
+def ends_of_archives(file: IO[bytes]) -> Iterator[int]:
+    """Yield the end of each archive in a file of one or several, one after the other, the last one first.
+
+    Raises a `ZipError` if the bytes before an archive begin like another one, but do not end like one.
+    """
+    end = file.seek(0, 2)
+    for _ in range(MOST_ARCHIVES):
+        yield end
+        *_, shift = _find_directory(file, end)
+        file.seek(0)
+        if not shift or file.read(4) != _LOCAL_MARK:  # a program that unpacks itself is also in front of an archive
+            return
+        end = shift
+    raise ZipError(f"more than {MOST_ARCHIVES} archives, one after the other")
+
+
+def slice_directory(file: IO[bytes], members_a_slice: int, end: int | None = None) -> list[Slice]:
     """Split an archive's directory into slices of `members_a_slice` records.
 
-    Raises a `ZipError` if the file is not an archive, or its directory is damaged.
+    `end` is that of the archive; by default that of the file. Raises a `ZipError` if there is no archive, or if its
+    directory is damaged.
     """
-    n_members, start, size, shift = _find_directory(file)
+    n_members, start, size, shift = _find_directory(file, file.seek(0, 2) if end is None else end)
     file.seek(start)
     slices: list[Slice] = []
     at, first, n_read, rest = start, start, 0, b""
@@ -123,7 +144,7 @@ def read_member(file: IO[bytes], member: Member, largest: int = LARGEST_MEMBER) 
         raise ZipError(f"{member.size} bytes, more than {largest}")
     file.seek(member.header_at)
     header = file.read(_LOCAL.size)
-    if len(header) < _LOCAL.size or header[:4] != b"PK\3\4":
+    if len(header) < _LOCAL.size or header[:4] != _LOCAL_MARK:
         raise ZipError("no member at the offset in the directory")
     *_, name_length, extra_length = _LOCAL.unpack(header)
     file.seek(member.header_at + _LOCAL.size + name_length + extra_length)
@@ -138,12 +159,11 @@ def read_member(file: IO[bytes], member: Member, largest: int = LARGEST_MEMBER) 
     return content
 
 
-def _find_directory(file: IO[bytes]) -> tuple[int, int, int, int]:
+def _find_directory(file: IO[bytes], end: int) -> tuple[int, int, int, int]:
     """Return the number of members, the directory's offset and size, and the shift of offsets."""
-    end_of_file = file.seek(0, 2)
-    tail_at = max(0, end_of_file - _END.size - _LONGEST_COMMENT)
+    tail_at = max(0, end - _END.size - _LONGEST_COMMENT)
     file.seek(tail_at)
-    tail = file.read(end_of_file - tail_at)
+    tail = file.read(end - tail_at)
     end_record = tail.rfind(b"PK\5\6", 0, len(tail) - _END.size + 4)
     if end_record < 0:
         raise ZipError("not a zip, or its end is missing")
@@ -153,6 +173,8 @@ def _find_directory(file: IO[bytes]) -> tuple[int, int, int, int]:
         file.seek(end_at - _LOCATOR.size)
         mark, _, end_64_at, _ = _LOCATOR.unpack(file.read(_LOCATOR.size))
         if mark == b"PK\6\7":
+            if end_at < _LOCATOR.size + _END_64.size:
+                raise ZipError("its directory is cut off")
             # The Zip64 end record directly precedes its locator, whatever is in front of the archive.
             file.seek(end_at - _LOCATOR.size - _END_64.size)
             fields = _END_64.unpack(file.read(_END_64.size))

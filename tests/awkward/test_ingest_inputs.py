@@ -9,6 +9,7 @@ import lzma
 import os
 import random
 import socket
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -25,6 +26,7 @@ from msd_spark.core import schemas
 from msd_spark.core.errors import UserError
 from msd_spark.core.song_layout import ARRAYS
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.ingest import archives
 from msd_spark.ingest.job import COUNTS, shortened
 from msd_spark.ingest.ledger import keep_pending, read_ledger
 from msd_spark.ingest.names import Content, content_of
@@ -207,6 +209,93 @@ def test_concatenated_archives_and_streams_are_read(
     ingest(tmp_path / "w", write(tmp_path / "songs", {"x.tar.gz": content}))
     assert tracks(tmp_path / "w") == [track(1), track(2), track(3)]
     assert reasons(tmp_path / "w") == []
+
+
+def test_concatenated_zips_are_read(tmp_path: Path) -> None:
+    both = zipped(songs(1)) + zipped(songs(2, 3))
+    ingest(tmp_path / "w", write(tmp_path / "songs", {"x.zip": both, "y.tar": tarred({"z.zip": zipped(songs(4)) * 2})}))
+    assert tracks(tmp_path / "w") == [track(1), track(2), track(3), track(4)]
+    assert [reason for *_, reason in reasons(tmp_path / "w")] == ["duplicate_track_id"]
+
+
+def test_a_zip_that_ends_within_a_stored_zip_is_rejected(tmp_path: Path) -> None:
+    whole = zipped(songs(1) | {"inner.zip": zipped(songs(2)), "last": b"x" * 99}, zipfile.ZIP_STORED)
+    cut = whole[: whole.index(b"x" * 99)]
+    ingest(tmp_path / "w", write(tmp_path / "songs", {"x.zip": cut}))
+    assert ("x.zip", name(2), "truncated_archive") in reasons(tmp_path / "w")
+
+
+def test_zeros_between_streams_and_after_an_archive_are_no_damage(tmp_path: Path) -> None:
+    packed = lzma.compress(tarred(songs(1))) + bytes(2 << 20) + lzma.compress(tarred(songs(2)))
+    ingest(tmp_path / "w", write(tmp_path / "songs", {"x.tar.xz": packed, "y.tar": tarred(songs(3)) + bytes(700)}))
+    assert tracks(tmp_path / "w") == [track(1), track(2), track(3)]
+    assert reasons(tmp_path / "w") == []
+
+
+def with_large_offset(archive: bytes) -> bytes:
+    """Return a zip whose first record has its offset in an extra field, as one of 2**63 bytes."""
+    at = archive.index(b"PK\1\2")
+    record = bytearray(archive[at:])
+    record[42:46] = b"\xff" * 4
+    extra = struct.pack("<2HQ", 1, 8, 1 << 63)
+    record[30:32] = len(extra).to_bytes(2, "little")
+    name_end = 46 + int.from_bytes(record[28:30], "little")
+    end = record.index(b"PK\5\6")
+    size = int.from_bytes(record[end + 12 : end + 16], "little")
+    record[end + 12 : end + 16] = (size + len(extra)).to_bytes(4, "little")
+    return archive[:at] + bytes(record[:name_end]) + extra + bytes(record[name_end:])
+
+
+def attributes(values: bytes) -> bytes:
+    """Return a tar of a header with attributes for the next member, and a song."""
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode="w") as archive:
+        info = tarfile.TarInfo("attributes")
+        info.type, info.size = tarfile.XHDTYPE, len(values)
+        archive.addfile(info, io.BytesIO(values))
+        info = tarfile.TarInfo(name(9))
+        info.size = len(image(9))
+        archive.addfile(info, io.BytesIO(image(9)))
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("x.zip", with_large_offset(zipped(songs(1)))),
+        ("x.tar", tarred({"y.zip": with_large_offset(zipped(songs(1)))})),
+        ("x.tar", tarred({"y.zip": b"PK\6\7" + bytes(16) + zipped({})})),
+        ("x.tar", attributes(b"25 GNU.sparse.map=no,one\n29 GNU.sparse.realsize=manyy\n")),
+        ("x.tar", attributes(b"11 path=y\n\0")[:1024] * 300),
+    ],
+    ids=["offset", "offset within", "directory within", "attributes", "headers"],
+)
+def test_invalid_numbers_in_an_archive_are_a_rejection(tmp_path: Path, file: str, content: bytes) -> None:
+    summary = ingest(tmp_path / "w", write(tmp_path / "songs", {file: content, "good.h5": image(5)}))
+    assert track(5) in tracks(tmp_path / "w")
+    assert summary.facts["rejected"] == 1
+
+
+def test_bombs_within_bombs_end_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "SMALLEST_BUDGET", 1 << 20)
+    monkeypatch.setattr(archives, "LARGEST_RATIO", 1)
+    zeros = gzip.compress(bytes(64 << 20))
+    files = {"x.tar": tarred({"y.tar.gz": zeros, **songs(1)}), "z.zip": zipped({"y.tar.gz": zeros})}
+    repeated = zipped({"y.zip": zipped({f"{number}.txt": b"" for number in range(2000)})})
+    ingest(tmp_path / "w", write(tmp_path / "songs", files | {"r.zip": repeated}))
+    assert tracks(tmp_path / "w") == [track(1)]
+    details = [row["detail"] for row in rows(tmp_path / "w", "rejected", "stage=ingest")]
+    assert len(details) == 3
+    assert all("unpacks to too many bytes" in detail for detail in details)
+
+
+def test_a_location_with_only_noise_does_not_drop_its_songs(tmp_path: Path) -> None:
+    first, second = write(tmp_path / "a", songs(1)), write(tmp_path / "b", songs(2))
+    ingest(tmp_path / "w", first, second)
+    (second / name(2)).unlink()
+    (second / ".DS_Store").touch()
+    with pytest.raises(UserError, match=f"1 songs from {second}, which is not named this time or has none any more"):
+        ingest(tmp_path / "w", first, second)
 
 
 @pytest.mark.parametrize("pack", PACKED.values(), ids=PACKED)
