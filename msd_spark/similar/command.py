@@ -104,6 +104,11 @@ def run(settings: SimilarSettings) -> None:
     if settings.playlist:
         k, exclude = CANDIDATES_PER_SONG * settings.playlist, tuple({*exclude, "duplicates"})
     distances = search(warehouse, catalogue, row, name, k, settings.metric, exclude)
+    if not distances:
+        remedy = "drop --exclude, or " if exclude else ""
+        raise UserError(
+            f"embeddings/{name} has no other song to list; {remedy}ingest more songs and run msd-spark score again"
+        )
     rows = list(distances)
     if settings.playlist:
         rows = playlist(catalogue, row, rows, settings.playlist, settings.balance)

@@ -87,6 +87,13 @@ def test_refusals(songs: Warehouse, words: list[str], message: str, capsys: pyte
     assert message in refusal(capsys, songs, *words)
 
 
+def test_a_song_without_others_to_list_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = write_embedded_songs(tmp_path, 2)
+    (track_id, _) = read_embeddings(few, "tiny").track_ids
+    message = "similar: embeddings/tiny has no other song to list; drop --exclude, or ingest more songs and run "
+    assert refusal(capsys, few, track_id, "--exclude", "same-artist").startswith(message)
+
+
 def test_missing_inputs_are_named_with_their_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     warehouse = Warehouse(str(tmp_path / "empty"))
     assert "run msd-spark ingest first" in refusal(capsys, warehouse, SONG)
