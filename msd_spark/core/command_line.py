@@ -100,6 +100,8 @@ def run_verb(name: str, words: Sequence[str] | None = None) -> None:
     verb = VERBS[name]
     with reported(name):
         typed = sys.argv[1:] if words is None else words
+        if words is None:
+            check_locale(typed, os.environ)
         settings = parse(verb.settings_class(), typed, verb)
         values = vars(settings)
         if name not in READ_ONLY and not values.get("dry_run"):
@@ -111,6 +113,16 @@ def run_verb(name: str, words: Sequence[str] | None = None) -> None:
                     Warehouse(value_at(settings, declared.path)).check_writable()
         with running(name, typed, values.get("keep_versions", 0)):
             verb.function()(settings)
+
+
+def check_locale(words: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Check that ``spark-submit`` has not replaced letters outside ASCII by ``?``; it does so without UTF-8."""
+    locale = environ.get("LC_ALL") or environ.get("LANG") or "not set"
+    garbled = next((word for word in words if "??" in word or "\ufffd" in word), None)
+    if garbled and "PYSPARK_GATEWAY_PORT" in environ and "utf" not in locale.lower():
+        raise UserError(
+            f"{garbled!r} has lost its letters outside ASCII, as the locale (LANG) is {locale}; export LANG=C.UTF-8"
+        )
 
 
 @contextmanager

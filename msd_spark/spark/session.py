@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from pyspark.sql import SparkSession
 from tqdm import tqdm
 
 from msd_spark.core.errors import UserError
+from msd_spark.core.hosts import LOOPBACK, no_address, own_name_resolves
 from msd_spark.core.trace_log import last_words, log_path
 from msd_spark.spark import daemon
 
@@ -33,6 +35,9 @@ MOST_UNITS_PER_TASK = 8
 
 DAEMON = "spark.python.daemon.module"
 """Spark's setting for the module of the process from which it forks Python workers."""
+
+GATEWAY = "PYSPARK_GATEWAY_PORT"
+"""Environment variable in which ``spark-submit`` states the port of the Java that it has started."""
 
 SHUFFLE = "spark.sql.shuffle.partitions"
 LOCAL_PARTITIONS_PER_CORE = 4
@@ -58,6 +63,9 @@ def start_spark(application: str) -> SparkSession:
 
     Settings of ``spark-submit`` (master, memory, archives) are kept; without it Spark uses all cores of this machine.
     """
+    if GATEWAY not in os.environ:  # otherwise spark-submit has started Java
+        check_java(os.environ)
+        use_own_address(os.environ)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     builder = (
@@ -73,7 +81,12 @@ def start_spark(application: str) -> SparkSession:
     if not (submitted.get("spark.submit.pyFiles", "") or submitted.contains(DAEMON)):
         builder = builder.config(DAEMON, daemon.__name__)
     at_interrupt = signal.getsignal(signal.SIGINT)
-    session = builder.getOrCreate()
+    try:
+        session = builder.getOrCreate()
+    except Exception as error:  # of many kinds
+        if "UnknownHostException" in str(error):
+            raise UserError(f"{no_address()}, or export SPARK_LOCAL_IP={LOOPBACK}") from error
+        raise
     if at_interrupt is not signal.default_int_handler and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, at_interrupt)  # Spark's own handler calls Java, perhaps within another call
     _log_to_file(session)
@@ -82,6 +95,20 @@ def start_spark(application: str) -> SparkSession:
         # Spark's 200 partitions, sized for a cluster, make hundreds of tiny tasks per shuffle on one machine.
         session.conf.set(SHUFFLE, str(LOCAL_PARTITIONS_PER_CORE * session.sparkContext.defaultParallelism))
     return session
+
+
+def use_own_address(environ: MutableMapping[str, str]) -> None:
+    """Let Spark use the loopback address if the name of this machine has none."""
+    if "SPARK_LOCAL_IP" not in environ and not own_name_resolves():
+        environ["SPARK_LOCAL_IP"] = LOOPBACK
+
+
+def check_java(environ: Mapping[str, str]) -> None:
+    """Check that there is a Java launcher where Spark looks for it."""
+    home = environ.get("JAVA_HOME")
+    if shutil.which(f"{home}/bin/java" if home else "java", path=environ.get("PATH")) is None:
+        problem = f"JAVA_HOME is {home}, where there is no bin/java" if home else "there is no Java on the PATH"
+        raise UserError(f"{problem}; run msd-spark doctor")
 
 
 def _log_to_file(session: SparkSession) -> None:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
+from msd_spark.core.errors import UserError
+from msd_spark.core.hosts import no_address, own_name_resolves
 from msd_spark.core.options import declared_options, value_at
 from msd_spark.core.runs import only_dataset
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, Warehouse
@@ -53,6 +55,8 @@ def checked(options: TrainOptions) -> TrainOptions:
 
 def join_ranks() -> Ranks:
     """Join the other ranks and take this rank's share of the machine's cores and GPUs."""
+    if os.environ.get("HOROVOD_SIZE", "1") != "1" and not own_name_resolves():
+        raise UserError(no_address())  # Horovod would end by a segmentation fault
     import horovod.tensorflow as hvd
 
     from training.ranks.devices import keep_to_own_cores, use_own_accelerator
