@@ -158,8 +158,8 @@ class Warehouse:
             snapshot = newer  # another job has replaced the table meanwhile
         folder = names[:-1]
         others = [name for name in self.folders(*folder) if self.is_complete(*folder, name)] if folder else []
-        instead = f"choose {', '.join(others)}, or " if others else ""
-        raise UserError(f"table {self.path(*names)} is missing; {instead}run {command_for(*names)} first")
+        instead = f", or choose {', '.join(others)}" if others else ""
+        raise UserError(f"table {self.path(*names)} is missing; run {command_for(*names)} first{instead}")
 
     def read_examples(self, columns: Sequence[str], dataset: str) -> pa.Table:
         """Return columns of a dataset, with the split of each example in the column ``split``."""
