@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from msd_spark.catalogue.embeddings import EMBEDDED_COLUMNS, EMBEDDINGS_TABLE, Embedded, embedded_songs
 from msd_spark.core.errors import UserError
+from msd_spark.core.filesystems import open_location
 from msd_spark.core.rejections import Rejection, write_rejections
 from msd_spark.core.runs import newest_run
 from msd_spark.core.summary import Summary
@@ -41,6 +42,10 @@ def run(settings: MapSettings) -> None:
         warehouse.require("songs")
     if ATLAS in settings.export.viewers:
         warehouse.require("neighbours", run_name)
+    if settings.export.folder is not None:
+        filesystem, path, _ = open_location(settings.export.folder)
+        if filesystem.get_file_info(path).is_file:
+            raise UserError(f"--export {settings.export.folder} is a file; name a folder")
     embedded, rejections = read_songs(warehouse, run_name)
     saved, summary = make_map(warehouse, embedded, rejections, settings, run_name)
     summary.facts |= export_map(warehouse, run_name, embedded, saved.songs, settings.export)

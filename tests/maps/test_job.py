@@ -14,7 +14,8 @@ from msd_spark.core.schemas import EMBEDDINGS, MAPS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.maps.job import make_map, read_songs
-from msd_spark.maps.settings import FITTED_FILE, MAP_FILE, VECTORS_FILE, MapSettings
+from msd_spark.maps.job import run as run_maps
+from msd_spark.maps.settings import FITTED_FILE, MAP_FILE, PROJECTOR, VECTORS_FILE, ExportSettings, MapSettings
 from tests.support.embedded_songs import write_embedded_songs
 
 SONGS, SAMPLE = 200, 80
@@ -242,3 +243,12 @@ def test_umap_keeps_places(everything: Warehouse, tmp_path: Path) -> None:
     after = read_map(warehouse)
     assert {track: after[track] for track in before} == before
     assert np.isfinite([place[:2] for place in after.values()]).all()
+
+
+def test_an_export_to_a_file_is_refused_before_the_map_is_made(tmp_path: Path) -> None:
+    warehouse = write_embedded_songs(tmp_path / "w", 8)
+    (tmp_path / "file").touch()
+    export = ExportSettings(folder=str(tmp_path / "file"), viewer=PROJECTOR)
+    with pytest.raises(UserError, match=r"--export .*file is a file; name a folder"):
+        run_maps(MapSettings(warehouse.root, run="tiny", export=export))
+    assert not warehouse.is_complete("maps", "tiny")
