@@ -130,10 +130,13 @@ def test_a_failing_stage_of_the_pipeline_prints_the_command_that_resumes_it(tmp_
     (tmp_path / "musixmatch" / "mxm_dataset_train.txt").write_text("# no words\n")
     (tmp_path / "tagtraum" / "msd_tagtraum_cd1.cls").write_text("# no labels\n")
     options = ("--data", tmp_path, "--warehouse", tmp_path / "w")
-    done = run("msd-spark", "pipeline", *options, "--from", "labels")
+    done = run("msd-spark", "pipeline", *options, "--to", "labels", "--from", "labels")
     assert done.returncode == 2
     assert "pipeline: labels: " in done.stderr
-    assert f"resume: msd-spark pipeline --data {tmp_path} --warehouse {tmp_path / 'w'} --from labels" in done.stderr
+    assert (
+        f"resume: msd-spark pipeline --data {tmp_path} --warehouse {tmp_path / 'w'} --to labels --from labels"
+        in done.stderr
+    )
     assert "Traceback" not in done.stderr
 
 

@@ -45,7 +45,7 @@ SECONDS_OF_FIRST_RANK = 20.0
 """Time for the first rank to print an error that all ranks have, before the others print it."""
 
 READ_ONLY = ("similar", "lineage")
-"""Verbs that write nothing to the warehouse."""
+"""Verbs that write nothing to the warehouse; nor does ``score --songs``."""
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -104,7 +104,8 @@ def run_verb(name: str, words: Sequence[str] | None = None) -> None:
             check_locale(typed, os.environ)
         settings = parse(verb.settings_class(), typed, verb)
         values = vars(settings)
-        if name not in READ_ONLY and not values.get("dry_run"):
+        only_reads = name in READ_ONLY or (name == "score" and values.get("songs"))
+        if not (only_reads or values.get("dry_run")):
             for declared in declared_options(type(settings)):
                 if declared.name == "warehouse":
                     # The list of verbs is printed without pyarrow and Delta.
@@ -116,12 +117,20 @@ def run_verb(name: str, words: Sequence[str] | None = None) -> None:
 
 
 def check_locale(words: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Check that ``spark-submit`` has not replaced letters outside ASCII by ``?``; it does so without UTF-8."""
-    locale = environ.get("LC_ALL") or environ.get("LANG") or "not set"
-    garbled = next((word for word in words if "??" in word or "\ufffd" in word), None)
+    """Check that ``spark-submit`` has not replaced non-ASCII characters by ``?``.
+
+    Options that take patterns may have ``??``.
+    """
+    locale = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or "not set"
+    pattern_of = ""
+    garbled = None
+    for word in words:
+        pattern_of = word if word.startswith("--") else pattern_of
+        if "\ufffd" in word or ("??" in word and not pattern_of.startswith(("--songs", "--tags"))):
+            garbled = word
     if garbled and "PYSPARK_GATEWAY_PORT" in environ and "utf" not in locale.lower():
         raise UserError(
-            f"{garbled!r} has lost its letters outside ASCII, as the locale (LANG) is {locale}; export LANG=C.UTF-8"
+            f"{garbled!r} has ? for non-ASCII characters, because the locale (LANG) is {locale}; export LANG=C.UTF-8"
         )
 
 
@@ -138,6 +147,8 @@ def reported(name: str) -> Iterator[None]:
             yield
     except (KeyboardInterrupt, Exception) as error:
         if interrupts or isinstance(error, KeyboardInterrupt):
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would leave Java alive
             if is_first:
                 print(f"{name}: interrupted", file=sys.stderr)
             end_java()
@@ -152,7 +163,10 @@ def reported(name: str) -> Iterator[None]:
 
 @contextmanager
 def noticing_interrupts() -> Iterator[list[int]]:
-    """Yield a list to which Ctrl-C adds its signal: an interrupted call of Java may raise another error."""
+    """Yield a list to which Ctrl-C adds its signal.
+
+    An interrupted call of Java may raise another error than `KeyboardInterrupt`.
+    """
     received: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -173,7 +187,7 @@ def noticing_interrupts() -> Iterator[list[int]]:
 
 
 def end_java() -> None:
-    """End the Java process that Spark has started, which would sometimes outlive an interrupted job."""
+    """End the Java process of Spark, which may outlive an interrupted job."""
     if "pyspark" not in sys.modules:
         return
     import psutil
@@ -190,10 +204,11 @@ def end_java() -> None:
 
 
 def described(error: Exception) -> tuple[str, int]:
-    """Return the message for an error, which names the log file with its trace if it has one, and the exit status."""
+    """Return the message and the exit status of an error."""
     trace = log_trace(error) if any(map(is_from_spark, causes(error))) else ""
     if isinstance(error, (UserError, OptionError, OSError)):
-        return f"{error}{trace}", 2
+        first, *others = str(error).split("\n")  # others: the command to resume the pipeline
+        return "\n".join([first + trace, *others]), 2
     if is_from_spark(error):
         return f"Spark failed: {last_words(error)}{trace}", 2
     text = " ".join(str(error).split())

@@ -43,8 +43,8 @@ SONG_FOLDERS = ("songs", "broken")
 TAGS = "lastfm"
 DATABASE = r"lastfm_tags.*\.db"
 
-LOOKS_LIKE_A_SOURCE = r"mxm|tagtraum|ma[gs]d|triplets|mismatches|lastfm|tags|\.(cls|db|csv|tsv|txt)\b"
-"""Pattern within the name of a file that its owner may take for a source."""
+LOOKS_LIKE_A_SOURCE = r"mxm|tagtraum|ma[gs]d|triplets|mismatches|lastfm|tags|\.(cls|db)\b"
+"""Pattern in the name of a file that may be meant as a source."""
 
 COMPRESSED = r"\.(zip|gz|bz2|xz)"
 
@@ -97,7 +97,7 @@ class DataFolder:
         )
 
     def unrecognised(self) -> list[Path]:
-        """Return the files and folders that look like a source, but have a name under which none is read."""
+        """Return the files and folders that look like a source but are not read."""
         texts = (*LABELS.values(), *FILES.values())
         patterns = [(place, f"{pattern}({COMPRESSED})?") for place, pattern in texts]
         patterns += [(TAGS, DATABASE), (TAGS, r".*\.zip")]

@@ -42,7 +42,7 @@ class Check:
 
 
 MOST = 2**31 - 1
-"""Greatest whole number: Spark's are no greater."""
+"""Largest whole number: Spark's integers have 32 bits."""
 
 MOST_BATCH = 65_536
 """Largest batch: its features take 2 GB."""
@@ -72,7 +72,7 @@ def plain_name(most: int) -> Check:
 
 
 SEED = between(0, MOST - 1)
-"""Check for a random seed: NumPy and Keras take no negative one, and faiss, which gets the next number, none above."""
+"""Check for a random seed: NumPy and Keras refuse negative ones, faiss seed + 1 above `MOST`."""
 
 NAME = plain_name(100)
 """Check for the name of a run, a dataset or a label set."""

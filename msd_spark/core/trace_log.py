@@ -14,12 +14,23 @@ from pathlib import Path
 SPARK = ("py4j", "pyspark")
 """Packages whose errors have Java's trace as text."""
 
+TRACES = "MSD_SPARK_TRACES"
+"""Environment variable; ``stderr`` on machines whose files are lost, such as nodes of EMR, prints traces there."""
+
 _named: list[Path] = []
+
+
+def is_printed() -> bool:
+    """Return whether traces are printed on standard error instead of the log file."""
+    return os.environ.get(TRACES) == "stderr"
 
 
 @cache
 def log_path() -> Path | None:
-    """Return the log file of this process, which is deleted at exit unless a message names it; None if none fits."""
+    """Return the path of this process's log file; None if the disk is full.
+
+    The file is deleted at exit unless a message names it.
+    """
     try:
         handle, name = tempfile.mkstemp(prefix="msd-spark-", suffix=".log")
     except OSError:  # the disk is full
@@ -35,11 +46,14 @@ def _delete_unnamed(path: Path, process: int) -> None:
 
 
 def log_trace(error: BaseException) -> str:
-    """Write the trace of an error to the log file; return the end of the message that names the file."""
+    """Write the trace of an error to the log file; return the text that names it."""
+    if is_printed():
+        traceback.print_exception(error)
+        return ""
     path = log_path()
     if path is None:
         return ""
-    with suppress(OSError), path.open("a", encoding="utf-8") as log:
+    with suppress(OSError), path.open("a", encoding="utf-8", errors="backslashreplace") as log:
         log.writelines(traceback.format_exception(error))
     _named.append(path)
     return f"; trace: {path}"
@@ -63,4 +77,5 @@ def last_words(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines()]
     texts = [line for line in lines if line and not line.startswith(("at ", "File ", "^", "Traceback", "Caused by"))]
     python = [line for line in texts if line.split(":")[0].endswith(("Error", "Exception", "Exit"))]
-    return (python or texts or [type(error).__name__])[0]
+    java = [line.removeprefix(": ") for line in texts if line.startswith(": ")]
+    return (python or java or texts or [type(error).__name__])[0]

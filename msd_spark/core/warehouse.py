@@ -84,8 +84,8 @@ class Warehouse:
     def __init__(self, uri: str) -> None:
         self.is_local = is_local(uri)
         self.filesystem, self.root, self.scheme = open_location(uri)
-        if not self.root.isprintable():
-            raise UserError(f"the warehouse {uri!r} is not UTF-8, or has unprintable characters; choose another folder")
+        if re.search("[\0-\x1f\x7f\ud800-\udfff]", self.root):
+            raise UserError(f"the warehouse {uri!r} is not UTF-8, or has control characters; choose another folder")
         if self.is_local and os.path.isfile(self.root):
             raise UserError(f"warehouse {self.root} is a file; choose a folder by --warehouse")
         # Petastorm parses # and ? as parts of a URL, and Delta decodes %41 to A.
@@ -180,7 +180,8 @@ class Warehouse:
         """Raise an error if files cannot be written; a local folder is created when it is needed."""
         if self.is_local:
             above = next(path for path in (Path(self.root), *Path(self.root).parents) if path.exists())
-            if not (above.is_dir() and os.access(above, os.W_OK)):
+            exists = above == Path(self.root)  # then its folders may be writable although it is not
+            if not (above.is_dir() and (exists or os.access(above, os.W_OK))):
                 reason = "is not writable" if above.is_dir() else "is a file"
                 raise UserError(
                     f"warehouse {self.root} cannot be written: {above} {reason}; choose another --warehouse"

@@ -21,6 +21,7 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import is_local, local_path
 from msd_spark.core.options import OptionError, Settings, declared_options, value_at
 from msd_spark.core.runs import METADATA, RUNS
+from msd_spark.core.trace_log import is_from_spark, last_words
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.pipeline.records import (
     CODE,
@@ -91,9 +92,12 @@ def run_stages(plan: Plan, words: Sequence[str] = ()) -> list[Outcome]:
         if not plan.options.dry_run:
             try:
                 run_stage(stage, command, now, plan, warehouse)
-            except (UserError, OptionError) as error:
+            except Exception as error:
+                if not (isinstance(error, UserError | OptionError | OSError) or is_from_spark(error)):
+                    raise
+                text = f"Spark failed: {last_words(error)}" if is_from_spark(error) else error
                 remaining = [one.name for one in stages[number - 1 :]]
-                raise UserError(f"{stage.name}: {error}\nresume: {resume_words(words, remaining)}") from error
+                raise UserError(f"{stage.name}: {text}\nresume: {resume_words(words, remaining)}") from error
     return outcomes
 
 
@@ -117,7 +121,7 @@ def check_stages(plan: Plan) -> None:
     check_tables(plan, has_plays=bool(data.triplets or plan.of_stages.get("plays", {}).get("triplets")))
     if {name for name in plan.options.stages if BY_NAME[name].sources}:
         for path in data.unrecognised():
-            print(f"pipeline: {path} is not read: no source has this name (docs/data.md)", file=sys.stderr)
+            print(f"pipeline: {path} is not read; rename it to a name in docs/data.md", file=sys.stderr)
 
 
 def check_files(settings: Settings) -> None:
@@ -142,13 +146,25 @@ def check_tables(plan: Plan, *, has_plays: bool) -> None:
     for stage in (BY_NAME[name] for name in plan.options.stages):
         if stage.needs_plays and not has_plays:  # skipped
             continue
-        for place in plan.places(stage.requires):
+        for place in plan.places(required(stage, plan)):
             names = place.split("/")
             exists = warehouse.exists(*names, METADATA) if names[0] == RUNS else warehouse.is_complete(*names)
             if place not in written and not exists:
-                writer = next(one.name for one in STAGES if place in plan.places(one.writes))
+                writer = next((one.name for one in STAGES if place in plan.places(one.writes)), "dataset")
                 raise UserError(f"[{stage.name}] {place} is missing; run stage {writer} first, with --from {writer}")
         written |= set(plan.places(stage.writes))
+
+
+def required(stage: Stage, plan: Plan) -> tuple[str, ...]:
+    """Return the places that a stage needs with its options."""
+    given = plan.of_stages.get(stage.name, {})
+    if stage.name == "plays" and given.get("tracks"):
+        return ()
+    if stage.name == "neighbours" and given.get("space") == "factors":
+        return ("songs", "factors")
+    if stage.name == "train" and "dataset" not in plan.options.stages:
+        return (f"dataset/{given['dataset']}",) if "dataset" in given else ()  # train takes the only dataset
+    return stage.requires
 
 
 def stage_words(stage: Stage, plan: Plan) -> list[str]:

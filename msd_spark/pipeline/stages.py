@@ -80,7 +80,7 @@ STAGES = (
     ),
     Stage("factor-neighbours", (), ("songs", *_SIDE), ("neighbours/factors",), needs="factors", verb_name="neighbours"),
     Stage("maps", (), (_EMBEDDINGS,), ("maps/{run}",), (_EMBEDDINGS,), of_run=True),
-    Stage("listen", (), ("songs", _DATASET, _MODEL), ("studies/{run}",), (_DATASET, _MODEL), of_run=True),
+    Stage("listen", (), ("songs", _DATASET, _MODEL), ("studies/{run}",), (_MODEL,), of_run=True),
     Stage(
         "report",
         (),

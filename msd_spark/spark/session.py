@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from msd_spark.core.errors import UserError
 from msd_spark.core.hosts import LOOPBACK, no_address, own_name_resolves
-from msd_spark.core.trace_log import last_words, log_path
+from msd_spark.core.trace_log import is_printed, last_words, log_path
 from msd_spark.spark import daemon
 
 T = TypeVar("T")
@@ -112,11 +112,12 @@ def check_java(environ: Mapping[str, str]) -> None:
 
 
 def _log_to_file(session: SparkSession) -> None:
-    """Send the driver's log messages, which have long traces, to the log file instead of standard error.
+    """Send the driver's log messages to the log file instead of standard error.
 
     A driver on another machine (deploy mode cluster) keeps its log, which the cluster collects.
     """
-    path, context = log_path(), session.sparkContext
+    context = session.sparkContext
+    path = None if is_printed() else log_path()
     if path is None or context.getConf().get("spark.submit.deployMode", "client") != "client":
         return
     with tempfile.NamedTemporaryFile("w", suffix=".properties", encoding="utf-8") as settings:

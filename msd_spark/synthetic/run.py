@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import shutil
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -138,6 +139,8 @@ _process: tuple[Catalogue, Path] | None = None  # the catalogue and output folde
 
 def _start_worker(settings: SyntheticSettings, output: Path) -> None:
     global _process
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it without a trace
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     _process = make_catalogue(settings), output
 
 
@@ -160,7 +163,11 @@ def _results(catalogue: Catalogue, output: Path) -> Iterator[tuple[Job, Mapping[
         initializer=_start_worker,
         initargs=(settings, output),
     ) as pool:
-        jobs = {pool.submit(_work, job): job for job in plan(catalogue)}
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # until a worker, which inherits it, has started
+        try:
+            jobs = {pool.submit(_work, job): job for job in plan(catalogue)}
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         try:
             for future in as_completed(jobs):
                 yield jobs[future], future.result()

@@ -1,4 +1,4 @@
-"""What ``pipeline --dry-run`` refuses before a stage runs, and names in the data folder that no source has."""
+"""Refusals of ``pipeline --dry-run``, and files of the data folder that are not read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.data_folders import EVERYTHING, lay_out
 
 BAD = {
     "--set train.model=nosuch": "[train] --model is 'nosuch'; allowed: attention, cnn",
-    "--set train.batch=0": "[train] --batch is 0; allowed: 1 or more",
+    "--set train.batch=0": "[train] --batch is 0; allowed: 1 to 65536",
     "--set dataset.shares=[0.5,0.5,0.5]": "[dataset] --shares is (0.5, 0.5, 0.5); allowed: three fractions that add up",
     "--set dataset.name=../x": "[dataset] --name is '../x'; allowed: letters, digits",
     "--set maps.sample=2": "[maps] --sample is 2; allowed: 4 or more",
@@ -28,8 +28,7 @@ BAD = {
     "--run a/b": "--run is 'a/b'; allowed: letters, digits",
     "--spark-submit '": '--spark-submit is "\'"; No closing quotation; write it as in a shell',
     "--only report": "[report] models/demo is missing; run stage train first, with --from train",
-    "--from train": "[train] dataset/genre is missing; run stage dataset first, with --from dataset",
-    "--from ingest --skip dataset": "[train] dataset/genre is missing",
+    "--from train --set train.dataset=other": "[train] dataset/other is missing; run stage dataset first",
     "--only plays": "[plays] songs is missing; run stage ingest first, with --from ingest",
 }
 
@@ -70,5 +69,5 @@ def test_files_that_look_like_a_source_are_named(data: Path, capsys: pytest.Capt
     assert DataFolder.find(data).unrecognised() == sorted(data / name for name in unread)
     main(["pipeline", "--data", str(data), "--warehouse", str(data / "w"), "--dry-run"])
     lines = capsys.readouterr().err.splitlines()
-    message = "is not read: no source has this name (docs/data.md)"
+    message = "is not read; rename it to a name in docs/data.md"
     assert lines == [f"pipeline: {path} {message}" for path in sorted(data / name for name in unread)]

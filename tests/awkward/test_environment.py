@@ -38,7 +38,7 @@ with reported("train"):
 def unnamed() -> list[str]:
     """The words before a command; skip where a name cannot be changed."""
     if not shutil.which("unshare") or subprocess.run([*UNNAMED, "true"], capture_output=True).returncode:
-        pytest.skip("unshare --uts is not permitted here")
+        pytest.skip("network namespaces: unshare --uts is not permitted here")
     return UNNAMED
 
 
@@ -66,7 +66,7 @@ def test_a_java_home_with_java_is_accepted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("locale", [{}, {"LANG": "C"}, {"LANG": "C.UTF-8", "LC_ALL": "POSIX"}])
 def test_letters_that_spark_submit_has_lost_name_the_locale(locale: dict[str, str]) -> None:
     words = ["--warehouse", "w??5"]
-    with pytest.raises(UserError, match=r"'w\?\?5' has lost its letters .*; export LANG=C\.UTF-8"):
+    with pytest.raises(UserError, match=r"'w\?\?5' has \? for non-ASCII characters, .*; export LANG=C\.UTF-8"):
         check_locale(words, {"PYSPARK_GATEWAY_PORT": "1", **locale})
     check_locale(words, locale)
     check_locale(["--warehouse", "wé5"], {"PYSPARK_GATEWAY_PORT": "1", **locale})

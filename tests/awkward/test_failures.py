@@ -46,12 +46,23 @@ def failure(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 def log_in(message: str) -> str:
-    """Return the content of the log file that a message names, and delete the file."""
+    """Return the content of the log file that a message names, and empty the file."""
     match = re.search(r"; trace: (\S+)$", message.strip())
     assert match
     content = Path(match[1]).read_text()
     Path(match[1]).write_text("")
     return content
+
+
+def test_traces_are_printed_where_files_are_lost(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MSD_SPARK_TRACES", "stderr")
+    with pytest.raises(SystemExit, match=r"^1$"), reported("job"):
+        raise KeyError("of ours")
+    error = capsys.readouterr().err
+    assert "Traceback" in error
+    assert error.endswith("job: unexpected KeyError: 'of ours'\n")
 
 
 # Files and folders

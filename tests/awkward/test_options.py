@@ -207,5 +207,5 @@ def test_no_trial_starts_after_the_timeout(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_map_is_fitted_with_the_given_threads() -> None:
     assert parsed("maps", "--threads", "3").threads == 3
-    with pytest.raises(OptionError, match="--threads is 0; allowed: 1 or more"):
+    with pytest.raises(OptionError, match="--threads is 0; allowed: 1 to 1024"):
         parsed("maps", "--threads", "0")

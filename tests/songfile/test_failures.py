@@ -85,7 +85,7 @@ def foreign(file: h5py.File) -> None:
         (replaced("analysis/songs", h5py.Empty("f8")), "not_one_song", "analysis/songs"),
         (declared_huge, "implausible_size", "2000000"),
         (corrupted, "unreadable_data", "analysis/bars_start"),
-        (too_short, "unreadable_data", "analysis/bars_start has a chunk that is not 80 bytes"),
+        (too_short, "unreadable_data", "analysis/bars_start: a chunk does not have 80 bytes"),
         (replaced("analysis/bars_start", np.array([b"x"])), "unreadable_data", "analysis/bars_start"),
         (shortened("segments_timbre"), "length_mismatch", "segments_timbre has 4 rows, segments_start 5"),
         (shortened("segments_loudness_max"), "length_mismatch", "segments_loudness_max has 4 rows"),

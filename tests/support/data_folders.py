@@ -6,6 +6,7 @@ from pathlib import Path
 
 EVERYTHING = (
     "songs/",
+    "truth.tsv",
     "broken/",
     "musixmatch/mxm_dataset_train.txt",
     "musixmatch/mxm_dataset_test.truncated.txt",

@@ -12,9 +12,11 @@ locals {
     type => local.vcpus_by_size[split(".", type)[1]]
   }
 
-  # The regional name of S3: the global one bypasses the VPC endpoint outside us-east-1.
+  # The regional name of S3: the global one bypasses the VPC endpoint outside us-east-1. Files of nodes are lost, so traces
+  # go to standard error, which EMR copies to the logs bucket.
   python_environment = {
     AWS_REGION          = data.aws_region.current.name
+    MSD_SPARK_TRACES    = "stderr"
     AWS_ENDPOINT_URL_S3 = "https://s3.${data.aws_region.current.name}.amazonaws.com"
   }
   executor_environment = merge(local.python_environment, {
