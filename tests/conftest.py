@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -111,6 +112,10 @@ def pytest_configure(config: pytest.Config) -> None:
             config.option.tx = [f"popen//python={fork_server.python(folder)}"] * n_processes
             prepare()  # while the server imports
         os.environ |= spark_environment()
+
+
+# A shell without job control ignores Ctrl-C for commands in the background; processes of the tests would inherit this.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def prepare() -> None:

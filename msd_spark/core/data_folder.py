@@ -120,7 +120,7 @@ class DataFolder:
         `contents` is what is missing, such as ``song files``; `source` its name for ``msd-spark fetch``; `option` takes
         another path.
         """
-        command = shlex.join(["msd-spark", "fetch", source, "--to", str(self.folder)])
+        command = shlex.join(["msd-spark", "fetch", *source.split(), "--to", str(self.folder)])
         return UserError(f"no {contents} in {self.folder}; run {command}, or give {option}")
 
 

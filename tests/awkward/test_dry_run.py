@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from msd_spark.core.command_line import main
 from msd_spark.core.data_folder import DataFolder
+from msd_spark.core.warehouse import Warehouse
 from tests.support.data_folders import EVERYTHING, lay_out
 
 BAD = {
@@ -57,6 +59,27 @@ def test_a_dry_run_accepts_patterns_packages_and_later_tables(data: Path, capsys
     main(["pipeline", "--data", str(data), "--warehouse", str(data / "w"), "--dry-run", *words])
     out, error = capsys.readouterr()
     assert out.count(": would run, ") == 13
+    assert not error
+
+
+@pytest.mark.parametrize(
+    ("words", "tables"),
+    [
+        ("--only train", ""),  # train takes the only dataset, or names those that there are
+        ("--only plays --set plays.tracks=unique_tracks.txt", ""),
+        ("--only neighbours --set neighbours.space=factors", "songs factors"),
+    ],
+)
+def test_a_stage_needs_only_the_tables_that_it_reads_with_its_options(
+    words: str, tables: str, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data)
+    (data / "unique_tracks.txt").touch()
+    for name in tables.split():
+        Warehouse(str(data / "w")).write_arrow(pa.table({"track_id": ["x"]}), name)
+    main(["pipeline", "--data", str(data), "--warehouse", str(data / "w"), "--dry-run", *words.split()])
+    out, error = capsys.readouterr()
+    assert out.count(": would run, ") == 1
     assert not error
 
 

@@ -120,11 +120,11 @@ def test_a_split_of_one_class_is_refused_before_training(tmp_path: Path) -> None
 
 
 def test_a_one_class_evaluation_reports_no_perfect_metric() -> None:
-    genre, made = target("genre", 3), predictions("genre", 12, 3)
-    assert one_class_warning(genre, "test", judge(genre, made)["model"]) is None
-    made.true[:] = 2
-    made.scores[:] = np.array([0, 0, 1], np.float32)
-    metrics = judge(genre, made)
+    genre, predicted = target("genre", 3), predictions("genre", 12, 3)
+    assert one_class_warning(genre, "test", judge(genre, predicted)["model"]) is None
+    predicted.true[:] = 2
+    predicted.scores[:] = np.array([0, 0, 1], np.float32)
+    metrics = judge(genre, predicted)
     warning = one_class_warning(genre, "test", metrics["model"])
     assert warning is not None
     assert warning.startswith(

@@ -107,12 +107,12 @@ def test_every_option_is_in_a_test_or_a_documented_command() -> None:
 def test_tables_are_written_with_the_versions_to_keep(
     verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = []
+    versions = []
     module, name = VERBS[verb].run.split(":")
-    monkeypatch.setattr(importlib.import_module(module), name, lambda _: kept.append(versions_to_keep()))
+    monkeypatch.setattr(importlib.import_module(module), name, lambda _: versions.append(versions_to_keep()))
     for words in ([], ["--keep-versions", "3"]):
         run_verb(verb, ["--warehouse", str(tmp_path), *words])
-    assert kept == [0, 3]
+    assert versions == [0, 3]
 
 
 def test_every_verb_that_keeps_versions_is_tested() -> None:

@@ -34,8 +34,8 @@ def clients(emulator: str) -> Callable[[str], Any]:
 @pytest.fixture(scope="module")
 def environment(checkers: Path, emulator: str) -> dict[str, str]:
     """A node's environment: the AWS CLI on the path, and the emulator for AWS."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return ours | client_environment(emulator) | {"PATH": f"{checkers}:{os.environ['PATH']}"}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return variables | client_environment(emulator) | {"PATH": f"{checkers}:{os.environ['PATH']}"}
 
 
 # ---- copying the snapshot ---------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ class Workers:
         host_key = home / "ssh_host_ed25519_key"
         if not host_key.exists():
             succeeds("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", host_key)
-        ours = {
+        variables = {
             "MSD_ARTEFACTS": self.bucket,
             "MSD_GROUP": self.group,
             "MSD_HOME": str(home),
@@ -208,7 +208,7 @@ class Workers:
             "MSD_INSTANCE": instance,
             "MSD_SLOTS": "4",
         }
-        succeeds(NODES / "gpu_members.sh", command, env=self.environment | ours)
+        succeeds(NODES / "gpu_members.sh", command, env=self.environment | variables)
 
 
 @pytest.fixture
@@ -293,8 +293,8 @@ def test_horovodrun_is_told_the_hosts_where_there_are_several(
         path = tmp_path / name
         path.write_text(f"#!/bin/bash\n{text}\n")
         path.chmod(0o755)
-    ours = {"MSD_ENVIRONMENT": str(tmp_path), "MSD_HOSTS": str(listed), "MSD_MEMBERS": str(tmp_path / "members")}
-    told = succeeds(NODES / "gpu_horovodrun.sh", *words.split(), env=environment | ours)
+    variables = {"MSD_ENVIRONMENT": str(tmp_path), "MSD_HOSTS": str(listed), "MSD_MEMBERS": str(tmp_path / "members")}
+    told = succeeds(NODES / "gpu_horovodrun.sh", *words.split(), env=environment | variables)
     assert told.strip() == expected.format(hosts=listed, launch="python -m training.ranks.launch")
 
 
@@ -312,8 +312,8 @@ def wheel(bucket: str, environment: dict[str, str], tmp_path: Path) -> Callable[
     built.write_text("own")
 
     def install() -> tuple[str, str]:
-        ours = environment | {"MSD_ARTEFACTS": bucket, "MSD_WHEELS": str(tmp_path / "wheels")}
-        outcome = run(NODES / "gpu_horovod.sh", KEY, "printf", "%s\\n", "building", built, env=ours)
+        variables = environment | {"MSD_ARTEFACTS": bucket, "MSD_WHEELS": str(tmp_path / "wheels")}
+        outcome = run(NODES / "gpu_horovod.sh", KEY, "printf", "%s\\n", "building", built, env=variables)
         path = outcome.stdout.strip()
         return (Path(path).read_text() if path else ""), outcome.stderr
 

@@ -79,7 +79,9 @@ def executors(job: Submitted) -> list[psutil.Process]:
 
 def test_a_killed_executor_does_not_change_the_result(songs: Path, uninterrupted: Path, tmp_path: Path) -> None:
     uri = tmp_path / "w"
-    with submitted(*command(songs, uri), log=tmp_path / "log", master="local-cluster[2,1,1024]") as job:
+    printed = {"MSD_SPARK_TRACES": "stderr"}  # Spark's log
+    cluster = "local-cluster[2,1,1024]"
+    with submitted(*command(songs, uri), log=tmp_path / "log", master=cluster, environment=printed) as job:
         job.wait_until(lambda: n_kept(uri) >= 3)
         victim = executors(job)[0]
         victim.kill()

@@ -286,13 +286,13 @@ class Sandbox:
 
     def state(self) -> dict[str, tuple[int, int]]:
         """Return size and modification time of every file, and zeros for every folder."""
-        found: dict[str, tuple[int, int]] = {}
+        state: dict[str, tuple[int, int]] = {}
         for folder, folders, files in os.walk(self.folder):
-            found |= {os.path.join(folder, name): (0, 0) for name in folders}
+            state |= {os.path.join(folder, name): (0, 0) for name in folders}
             for name in files:
                 status = os.lstat(os.path.join(folder, name))
-                found[os.path.join(folder, name)] = status.st_size, status.st_mtime_ns
-        return found
+                state[os.path.join(folder, name)] = status.st_size, status.st_mtime_ns
+        return state
 
     def changes(self) -> set[str]:
         """Return the files and folders that were added, removed or changed, relative to the folder."""

@@ -154,11 +154,11 @@ def files_after_next(copy: Path, kind: str) -> int:
 def main() -> None:
     folder = Path(sys.argv[1])
     copies = {kind: killed(folder / kind, kind) for kind in KINDS}
-    found: dict[str, Any] = {}
+    outcomes: dict[str, Any] = {}
     for kind, paths in copies.items():
         values = [seen(path, kind) for path in paths]
-        found[kind] = {"seen": values, "files": [files_after_next(path, kind) for path in paths]}
-    print(json.dumps(found))
+        outcomes[kind] = {"seen": values, "files": [files_after_next(path, kind) for path in paths]}
+    print(json.dumps(outcomes))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,6 @@ from training.evaluation.bootstrap import Artists, Candidate, mean_statistic, to
 from training.evaluation.classification import without_trivial, without_trivial_resamples
 from training.evaluation.confusion import expected_confusion_statistic
 
-BASELINES = ("none", "simple", "all")
-"""Values of ``--baselines``: ``simple`` ones know only the truths of the train split; ``all`` adds a linear model."""
-
 UNDEFINED = ("macro_average_precision", "micro_average_precision", "macro_roc_auc", "log_loss")
 """Metrics that need probabilities or a ranking, which random guesses do not have."""
 

@@ -135,7 +135,7 @@ def judge_splits(
     """Return the content of ``metrics.json``: metrics of the model and baselines by split.
 
     The dataset is the one that the run was trained on. `baselines` is one of
-    `training.evaluation.baselines.BASELINES`; the linear one has the same `inputs` as the model.
+    `training.loop.options.BASELINES`; the linear one has the same `inputs` as the model.
     """
     linear: Linear | None = None
     if baselines == "all" and any(predicted.present.any() for predicted in predictions.values()):

@@ -8,7 +8,6 @@ from msd_spark.core.options import NAME, OptionError, Settings, at_least, nested
 from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 from training.data.targets import TARGETS
 from training.data.targets.target import NONE, NUMBERS
-from training.evaluation.baselines import BASELINES
 from training.loop.journal import CheckpointSettings
 from training.loop.settings import TrainingSettings
 from training.models.settings import ModelOptions, ModelSettings
@@ -24,6 +23,9 @@ PROTOCOLS = {
     }
 }
 """Defaults of other options under each value of ``--protocol``."""
+
+BASELINES = ("none", "simple", "all")
+"""Values of ``--baselines``: ``simple`` ones know only the truths of the train split; ``all`` adds a linear model."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ def test_an_interrupt_ends_the_launcher_with_status_130(
         signal.raise_signal(signal.SIGINT)
         raise RuntimeError("one or more processes exited with non-zero status")
 
+    monkeypatch.setattr(sys, "argv", ["launch", "-np", "1", "true"])
     for name in ("mpi_built", "gloo_built", "run_commandline"):
         monkeypatch.setattr(launch, name, run)
     monkeypatch.setattr(gloo_run, "register_shutdown_event", gloo_run.register_shutdown_event)
