@@ -62,6 +62,7 @@ class Cluster:
             "SPARK_LOCAL_IP": machine.address,
             "SPARK_WORKER_OPTS": _java_options(WORKER_OPTIONS),
             "JAVA_TOOL_OPTIONS": java,
+            "MSD_SPARK_TRACES": "stderr",  # as on EMR
         }
         return {name: str(value) for name, value in (own | folders | spark | self.common()).items()}
 
