@@ -56,7 +56,7 @@ test: setup
 test-infra: setup infra-tools
 	@python -m pytest $(ON_ALL_CORES) tests/infra/test_stack.py tests/infra tests/tools/test_deployment.py
 
-# 2,000 random calls of the command line, from a seed; of those that reach Spark, four per verb run to their end.
+# 2,000 seeded random calls; the first four per verb that start Spark are repeated with Spark.
 SEED ?= 0
 .PHONY: test-fuzz
 test-fuzz: setup

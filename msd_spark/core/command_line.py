@@ -59,8 +59,7 @@ MOST_CHARACTERS = 300
 SETTINGS_FILE = "settings"
 """Name of the option that reads other options from a TOML file."""
 
-
-_PLAIN = re.compile(r"-\d*\.?\d+(e[+-]?\d+)?", re.IGNORECASE)
+_NEGATIVE = re.compile(r"-\d*\.?\d+(e[+-]?\d+)?", re.IGNORECASE)
 """Negative numbers, which are values even without an equals sign."""
 
 
@@ -296,7 +295,7 @@ def _check_words(settings: type[Settings], words: Sequence[str]) -> None:
         if n_values == "*":
             continue
         following = list(itertools.takewhile(lambda value: not value.startswith("--"), words[place + 1 :]))
-        dashed = [value for value in following[:n_values] if value.startswith("-") and not _PLAIN.fullmatch(value)]
+        dashed = [value for value in following[:n_values] if value.startswith("-") and not _NEGATIVE.fullmatch(value)]
         if dashed and not equals and dashed[0] != "-":
             raise OptionError(f"--{name} is followed by {dashed[0]!r}; write --{name}={dashed[0]} if that is its value")
         if (1 if equals else len(following)) < n_values:

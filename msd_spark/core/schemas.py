@@ -191,6 +191,9 @@ is a fingerprint of its inputs (paths, sizes, modification times). ``source`` is
 ``rejections`` its rows of ``rejected/``, and ``skips`` the number of its skipped files or members by reason, with one
 of them."""
 
+LEDGER_COUNTS = ("inputs", "songs", "rejected", "duplicates", "skipped")
+"""Columns of ``ledger/`` with counts: the first is the sum of the others."""
+
 LYRICS = _schema(
     nullable={"lyric_vector"},
     track_id=pa.string(),

@@ -19,6 +19,7 @@ from msd_spark.core.delta import Destination
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import is_local
 from msd_spark.core.rejections import Rejection, none_accepted
+from msd_spark.core.schemas import LEDGER_COUNTS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest.ledger import (
@@ -37,9 +38,6 @@ from msd_spark.ingest.units import Kind, Unit, limit_units
 from msd_spark.ingest.work import DUPLICATE, Outcome, do_unit
 from msd_spark.io.folders import UNITS_AT_ONCE, in_order
 from msd_spark.spark.session import progress, share_out, start_spark, worker_errors
-
-COUNTS = ("inputs", "songs", "rejected", "duplicates", "skipped")
-"""Columns of ``ledger/`` with counts: the first is the sum of the others."""
 
 
 def run(settings: IngestSettings) -> None:
@@ -268,8 +266,8 @@ def check_sums(units: Sequence[Unit], rows: Ledger) -> None:
 
 def totals(ledger: Ledger) -> dict[str, int]:
     """Return the sums of the ledger's counts."""
-    sums = {name: sum(row[name] for row in ledger) for name in COUNTS}
-    if sums["inputs"] != sum(sums[name] for name in COUNTS[1:]):
+    sums = {name: sum(row[name] for row in ledger) for name in LEDGER_COUNTS}
+    if sums["inputs"] != sum(sums[name] for name in LEDGER_COUNTS[1:]):
         raise UserError(f"the ledger does not add up: {sums}; ingest into another --warehouse")
     return sums | {"units": len(ledger)}
 
@@ -296,7 +294,7 @@ def accounts(ledger: Ledger) -> dict[str, Any]:
     facts: dict[str, Any] = dict(totals(ledger))
     n_units = facts.pop("units")
     n_inputs, *parts = facts.values()
-    facts["inputs = " + " + ".join(COUNTS[1:])] = f"{n_inputs:,} = {' + '.join(f'{part:,}' for part in parts)}"
+    facts["inputs = " + " + ".join(LEDGER_COUNTS[1:])] = f"{n_inputs:,} = {' + '.join(f'{part:,}' for part in parts)}"
     for outcome, counts in reasons(ledger).items():
         for reason, (count, example) in sorted(counts.items()):
             facts[f"{outcome}, {reason}"] = f"{count:,}, such as {shortened(example)}"

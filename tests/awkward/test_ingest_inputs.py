@@ -24,10 +24,11 @@ import pytest
 
 from msd_spark.core import schemas
 from msd_spark.core.errors import UserError
+from msd_spark.core.schemas import LEDGER_COUNTS
 from msd_spark.core.song_layout import ARRAYS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.ingest import archives
-from msd_spark.ingest.job import COUNTS, shortened
+from msd_spark.ingest.job import shortened
 from msd_spark.ingest.ledger import keep_pending, read_ledger
 from msd_spark.ingest.names import Content, content_of
 from msd_spark.ingest.work import Outcome
@@ -407,7 +408,7 @@ def test_every_file_of_a_mixed_folder_is_accounted_for(tmp_path: Path) -> None:
     folder, warehouse = mixed(tmp_path / "songs"), tmp_path / "w"
     summary = ingest(warehouse, folder)
     assert tracks(warehouse) == [track(number) for number in (1, 2, 3, 5, 6)]
-    assert [summary.facts[name] for name in COUNTS] == [15, 5, 3, 1, 6]
+    assert [summary.facts[name] for name in LEDGER_COUNTS] == [15, 5, 3, 1, 6]
     assert summary.facts["inputs = songs + rejected + duplicates + skipped"] == "15 = 5 + 3 + 1 + 6"
     for row in read_ledger(Warehouse(str(warehouse))):
         assert row["inputs"] == row["songs"] + row["rejected"] + row["duplicates"] + row["skipped"]
@@ -424,7 +425,7 @@ def test_a_second_ingest_of_a_mixed_folder_changes_nothing(tmp_path: Path) -> No
     (folder / ".DS_Store").write_bytes(b"changed by the Finder")
     again = ingest(warehouse, folder).facts
     assert again["units done before"] == again["units"]
-    assert [again[name] for name in COUNTS] == [first[name] for name in COUNTS]
+    assert [again[name] for name in LEDGER_COUNTS] == [first[name] for name in LEDGER_COUNTS]
     assert Warehouse(str(warehouse)).snapshot("ledger").version == version
     files = {path.name for path in (warehouse / "songs").glob("*.parquet")}
     (folder / "more.txt").touch()
@@ -461,7 +462,7 @@ def test_a_ledger_from_before_the_column_skipped_is_read(tmp_path: Path) -> None
     (folder / "notes.txt").touch()
     write(folder, {"b/x.tar": tarred(songs(3) | {"README": b"x"})})
     summary = ingest(tmp_path / "w", folder)
-    assert [summary.facts[name] for name in (*COUNTS, "units done before")] == [5, 3, 0, 0, 2, 1]
+    assert [summary.facts[name] for name in (*LEDGER_COUNTS, "units done before")] == [5, 3, 0, 0, 2, 1]
     (path,) = (tmp_path / "w" / "ledger").glob("*.parquet")
     assert pq.read_schema(path).names == schemas.LEDGER.names
     assert warehouse.snapshot("ledger").schema.names == schemas.LEDGER.names
@@ -480,7 +481,7 @@ def test_the_shared_inputs_are_read(tmp_path: Path) -> None:
     if not AWKWARD.is_dir():
         pytest.skip("awkward inputs: no folder shared/awkward-inputs")
     summary = ingest(tmp_path / "w", AWKWARD)
-    assert [summary.facts[name] for name in COUNTS] == [6, 3, 0, 2, 1]
+    assert [summary.facts[name] for name in LEDGER_COUNTS] == [6, 3, 0, 2, 1]
     assert [summary.facts["songs"] for summary in [ingest(tmp_path / "v", AWKWARD / "nested.tar")]] == [1]
 
 

@@ -14,8 +14,9 @@ from msd_spark.core.command_line import run_verb
 from msd_spark.core.delta import DataFile
 from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection
+from msd_spark.core.schemas import LEDGER_COUNTS
 from msd_spark.ingest import job
-from msd_spark.ingest.job import COUNTS, check_locations, check_sums, dry_run, split_ledger, totals
+from msd_spark.ingest.job import check_locations, check_sums, dry_run, split_ledger, totals
 from msd_spark.ingest.loose import TEMPORARY
 from msd_spark.ingest.settings import IngestSettings
 from msd_spark.ingest.units import Kind, SongInput, Unit
@@ -161,11 +162,12 @@ def test_songs_missing_from_a_file_are_detected() -> None:
 @given(st.lists(st.tuples(*[st.integers(0, 9)] * 4), max_size=5))
 def test_totals_are_the_sums_of_the_ledger(counts: list[tuple[int, int, int, int]]) -> None:
     ledger = [
-        dict(zip(COUNTS, (sum(each), *each), strict=True)) | {"unit": str(number)} for number, each in enumerate(counts)
+        dict(zip(LEDGER_COUNTS, (sum(each), *each), strict=True)) | {"unit": str(number)}
+        for number, each in enumerate(counts)
     ]
     found = totals(ledger)
     assert found.pop("units") == len(counts)
-    assert list(found) == list(COUNTS)
+    assert list(found) == list(LEDGER_COUNTS)
     assert tuple(found.values())[1:] == tuple(sum(each[place] for each in counts) for place in range(4))
 
 

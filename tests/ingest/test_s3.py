@@ -12,7 +12,8 @@ from moto import settings
 from pyspark.sql import SparkSession
 
 from msd_spark.core import object_store
-from msd_spark.ingest.job import COUNTS, ingest
+from msd_spark.core.schemas import LEDGER_COUNTS
+from msd_spark.ingest.job import ingest
 from msd_spark.ingest.settings import IngestSettings
 from msd_spark.synthetic.run import generate
 from msd_spark.synthetic.settings import SyntheticSettings
@@ -117,7 +118,7 @@ def test_files_of_other_names_are_read_or_counted(store: ObjectStore, tmp_path: 
     store.put("mixed", {"songs/": b"", "songs/A/": b""})  # as the console of S3 marks folders
     facts = [ingest_here(tmp_path / name, place).facts for name, place in (("a", folder), ("b", "s3://mixed/songs"))]
     assert facts[0]["skipped"] == sum(MIXED.values())
-    assert [facts[0][name] for name in COUNTS] == [facts[1][name] for name in COUNTS]
+    assert [facts[0][name] for name in LEDGER_COUNTS] == [facts[1][name] for name in LEDGER_COUNTS]
     assert_same_songs(tmp_path / "a", tmp_path / "b", "source")
 
 

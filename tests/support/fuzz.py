@@ -2,7 +2,7 @@
 
 Each call runs in a process forked from this one, in a folder with data and a warehouse. It must end with exit status 0,
 or with one line on standard error and exit status 2, and may change only the warehouse and the outputs that it names.
-A call that would start Spark ends there; with ``--spark N``, the first N of them per verb are made again with Spark.
+A call that would start Spark ends there; with ``--spark N``, the first N of them per verb are repeated with Spark.
 The seed determines the calls.
 """
 

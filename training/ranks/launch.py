@@ -20,7 +20,7 @@ from training.ranks.hosts import check_host_file, check_host_list
 
 
 def main() -> None:
-    """Run ``horovodrun`` for a Horovod that was built only with Gloo, as `tools.horovod_wheel` builds it."""
+    """Run ``horovodrun`` for a Horovod that was built without MPI, as `tools.horovod_wheel` builds it."""
     with reported("launch"):
         check_hosts()
     launch.mpi_built = lambda verbose=False: False

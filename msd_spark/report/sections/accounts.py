@@ -6,14 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from msd_spark.core.schemas import SPLITS
+from msd_spark.core.schemas import LEDGER_COUNTS, SPLITS
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import bars
 from msd_spark.report.section import NoContentError, Section
 from msd_spark.report.tables import Table
 
 STAGES = ("ingest", "lyrics", "labels", "plays", "dataset", "score", "neighbours", "maps")
-COUNTS = ("inputs", "songs", "rejected", "duplicates", "skipped")
 TRAIN = SPLITS[0]
 LOCATIONS = 30
 """Locations shown by name."""
@@ -75,7 +74,7 @@ def ingest_section(sources: Sources) -> Section:
     """Return the ingest ledger by location, and the last summary of each stage."""
     tables = []
     columns = sources.warehouse.open_table("ledger").schema.names if sources.warehouse.is_complete("ledger") else []
-    names = ["kind", "location", "seconds", *COUNTS]
+    names = ["kind", "location", "seconds", *LEDGER_COUNTS]
     ledger = sources.table([name for name in names if name in columns], "ledger")
     if ledger is not None and len(ledger):
         tables.append(ledger_table(ledger))
@@ -98,11 +97,11 @@ def ledger_table(ledger: pd.DataFrame) -> Table:
     An older ledger has no column ``skipped``.
     """
     groups = ledger.assign(skipped=ledger.get("skipped", 0)).groupby(["kind", "location"], sort=False)
-    sums = groups[[*COUNTS, "seconds"]].sum().assign(units=groups.size()).sort_values("inputs", ascending=False)
-    heads = ("kind", "location", "units", *COUNTS, "adds up", "worker seconds")
+    sums = groups[[*LEDGER_COUNTS, "seconds"]].sum().assign(units=groups.size()).sort_values("inputs", ascending=False)
+    heads = ("kind", "location", "units", *LEDGER_COUNTS, "adds up", "worker seconds")
 
     def row(kind: str, location: str, part: Any) -> tuple[Any, ...]:
-        counts = [int(part[name]) for name in COUNTS]
+        counts = [int(part[name]) for name in LEDGER_COUNTS]
         return (kind, location, int(part["units"]), *counts, counts[0] == sum(counts[1:]), float(part["seconds"]))
 
     parts = sums.reset_index().to_dict("records")
