@@ -10,8 +10,9 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
+from msd_spark.core.options import DEFAULT_WAREHOUSE
 from msd_spark.core.runs import newest_run
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP, Warehouse
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.report.draw.files import find_browser
 from msd_spark.report.settings import REPORTS
 
@@ -42,7 +43,7 @@ def take(report: Path, output: Path) -> None:
 def main() -> None:
     """Take the screenshot."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--warehouse", default=DEFAULT_WAREHOUSE, help=WAREHOUSE_HELP)
+    parser.add_argument("--warehouse", default=DEFAULT_WAREHOUSE, help="folder of the tables")
     parser.add_argument("--run", help="run whose report is shown; by default the newest")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "docs/images/report.png", help="PNG to write")
     options = parser.parse_args()

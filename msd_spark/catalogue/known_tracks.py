@@ -15,14 +15,11 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
 from msd_spark.catalogue.genres import read_labels
+from msd_spark.catalogue.requirements import FACTORS, GENRE, LISTENS, LYRICS, TAGS
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import ABSENT
 from msd_spark.core.summary import SUMMARIES
 from msd_spark.core.warehouse import Warehouse, command_for
-
-LYRICS, GENRE, TAGS, LISTENS, FACTORS = "lyrics", "genre", "tags", "listens", "factors"
-REQUIREMENTS = (LYRICS, GENRE, TAGS, LISTENS, FACTORS)
-"""What ``--require`` can demand of a track."""
 
 NO_LYRICS = "none"
 """Fingerprint of the word vectors if there are no lyrics."""

@@ -19,6 +19,9 @@ S = TypeVar("S", bound="Settings")
 REQUIRED: Any = dataclasses.MISSING
 """Default of an option that must be given."""
 
+DEFAULT_WAREHOUSE = "./warehouse"
+"""The warehouse if no other is given."""
+
 _UNPRINTABLE = re.compile("[\0-\x1f\x7f\ud800-\udfff]")
 _KEY = "option"
 _WITHOUT = "without"
@@ -129,6 +132,17 @@ def option(
     allowed = tuple(choices) if choices is not None else None
     declared = Option(help, name, metavar, allowed, check, repeat, positional, presets or {})
     return dataclasses.field(default=default, metadata={_KEY: declared})
+
+
+def warehouse_option() -> str:
+    """Return the field of the option ``--warehouse``."""
+    return option(DEFAULT_WAREHOUSE, "folder of the tables; local, s3:// or hdfs://", metavar="URI")
+
+
+def keep_versions_option() -> int:
+    """Return the field of the option ``--keep-versions``."""
+    text = "older versions of the written tables to keep; readers that do not know Delta see their rows too"
+    return option(0, text, metavar="N", check=at_least(0))
 
 
 def nested(default: S, *, without: Mapping[str, str] | None = None) -> S:

@@ -48,13 +48,6 @@ MADE_BY = {
 }
 """The verb of ``msd-spark`` that writes a table or folder, if it has another name."""
 
-DEFAULT_WAREHOUSE = "./warehouse"
-"""The warehouse if no other is given."""
-
-WAREHOUSE_HELP = "folder of the tables; local, s3:// or hdfs://"
-
-KEEP_VERSIONS_HELP = "older versions of the written tables to keep; readers that do not know Delta see their rows too"
-
 READERS = 32
 """Files read in parallel; on an object store most of the time is waiting."""
 

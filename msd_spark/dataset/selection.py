@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 
-from msd_spark.catalogue.known_tracks import FACTORS, GENRE, LISTENS, LYRICS, TAGS, Joined, SideTables, Vectors
+from msd_spark.catalogue.known_tracks import Joined, SideTables, Vectors
+from msd_spark.catalogue.requirements import FACTORS, GENRE, LISTENS, LYRICS, TAGS
 from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection, none_accepted
 from msd_spark.core.schemas import ABSENT, SPLITS

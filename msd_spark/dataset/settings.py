@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.catalogue.known_tracks import FACTORS, GENRE, LISTENS, LYRICS, REQUIREMENTS, TAGS
-from msd_spark.core.options import NAME, SEED, Check, OptionError, Settings, at_least, option
+from msd_spark.catalogue.requirements import FACTORS, GENRE, LISTENS, LYRICS, REQUIREMENTS, TAGS
+from msd_spark.core.options import (
+    NAME,
+    SEED,
+    Check,
+    OptionError,
+    Settings,
+    at_least,
+    keep_versions_option,
+    option,
+    warehouse_option,
+)
 from msd_spark.core.schemas import SEGMENT_MODES, Geometry
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
 from msd_spark.dataset.balance import RULE, RULES, BalanceRule
 from msd_spark.dataset.plan import FileRule
 from msd_spark.dataset.splits import SplitRule
@@ -24,7 +33,7 @@ PER_SPLIT = "TRAIN VALIDATION TEST"
 class DatasetSettings(Settings):
     """Settings of the dataset; each field is an option of ``msd-spark dataset``."""
 
-    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    warehouse: str = warehouse_option()
     name: str = option("genre", "the dataset is written to dataset/NAME", check=NAME)
     require: tuple[str, ...] = option(
         (),
@@ -67,7 +76,7 @@ class DatasetSettings(Settings):
         FileRule.min_files, "minimum number of files per split, so that as many ranks can share it", check=at_least(1)
     )
     seed: int = option(0, "random seed of the split, the order of the examples and --balance", check=SEED)
-    keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))
+    keep_versions: int = keep_versions_option()
 
     def __post_init__(self) -> None:
         """Check each option, and that the shares add up to 1."""

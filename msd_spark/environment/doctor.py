@@ -100,6 +100,7 @@ def check() -> list[Finding]:
 def check_horovod() -> Finding:
     """Check that Horovod loads and was built with Gloo; this loads TensorFlow."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_HOME", os.devnull)
     try:
         horovod = importlib.import_module("horovod.tensorflow")
     except Exception as error:  # a wrongly linked extension raises errors of many kinds

@@ -5,8 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from msd_spark.core.options import NAME, SEED, Check, OptionError, Settings, at_least, between, option
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
+from msd_spark.core.options import (
+    NAME,
+    SEED,
+    Check,
+    OptionError,
+    Settings,
+    at_least,
+    between,
+    keep_versions_option,
+    option,
+    warehouse_option,
+)
 
 TABLE = "factors"
 RECOMMENDATIONS = "recommendations"
@@ -67,7 +77,7 @@ class ColdSettings(Settings):
 class FactorSettings(Settings):
     """Settings of factors."""
 
-    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    warehouse: str = warehouse_option()
     als: AlsParameters = AlsParameters()
     min_tracks: int = option(5, "drop users with fewer tracks", check=at_least(1))
     min_listeners: int = option(5, "drop tracks with fewer listeners", check=at_least(1))
@@ -102,7 +112,7 @@ class FactorSettings(Settings):
     )
     allow_too_few: bool = option(False, "if too few listens are left, remove factors/ instead of failing")
     seed: int = option(0, "random seed", check=SEED)
-    keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))
+    keep_versions: int = keep_versions_option()
 
     def __post_init__(self) -> None:
         super().__post_init__()

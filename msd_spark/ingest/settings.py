@@ -5,8 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from msd_spark.core.data_folder import DATA_HELP, DEFAULT_DATA
-from msd_spark.core.options import OptionError, Settings, above, at_least, option
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
+from msd_spark.core.options import (
+    OptionError,
+    Settings,
+    above,
+    at_least,
+    keep_versions_option,
+    option,
+    warehouse_option,
+)
 
 VERB = "ingest"
 
@@ -27,7 +34,7 @@ class IngestSettings(Settings):
         metavar="LOCATION",
     )
     data: str = option(DEFAULT_DATA, DATA_HELP, metavar="DIR")
-    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    warehouse: str = warehouse_option()
     manifest: str | None = option(None, "text file with further locations, one per line", metavar="FILE")
     track_ids: str | None = option(
         None, "read only the tracks of this file (unique_tracks.txt) below --songs, without listing it", metavar="FILE"
@@ -51,7 +58,7 @@ class IngestSettings(Settings):
     )
     songs_per_row_group: int = 128  # held in memory by a worker
     row_groups_per_file: int = 8
-    keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))
+    keep_versions: int = keep_versions_option()
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from msd_spark.core.data_folder import DEFAULT_DATA
-from msd_spark.core.options import NAME, Check, OptionError, Settings, at_least, option
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
+from msd_spark.core.options import (
+    NAME,
+    Check,
+    OptionError,
+    Settings,
+    at_least,
+    keep_versions_option,
+    option,
+    warehouse_option,
+)
 
 LABEL_SETS = ("cd1", "cd2", "cd2c", "magd", "topmagd", "masd")
 """Label sets with an option of their own."""
@@ -51,8 +59,8 @@ class LabelsSettings(Settings):
         "data folder, as msd-spark fetch lays it out; read if no label file and no tags are named",
         metavar="DIR",
     )
-    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
-    keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))
+    warehouse: str = warehouse_option()
+    keep_versions: int = keep_versions_option()
 
     def __post_init__(self) -> None:
         super().__post_init__()

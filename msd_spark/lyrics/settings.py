@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 
 from msd_spark.core.data_folder import DEFAULT_DATA
-from msd_spark.core.options import SEED, Check, Settings, at_least, option
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
+from msd_spark.core.options import SEED, Check, Settings, keep_versions_option, option, warehouse_option
 
 STAGE = "lyrics"
 
@@ -33,7 +32,7 @@ class LyricsSettings(Settings):
         "data folder, as msd-spark fetch lays it out; used if neither --train nor --test is given",
         metavar="DIR",
     )
-    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    warehouse: str = warehouse_option()
     vectors: str = option(
         TRAIN,
         "word vectors: train (word2vec on the bags of words); a file in word2vec text, word2vec binary or GloVe "
@@ -54,4 +53,4 @@ class LyricsSettings(Settings):
         check=Check(lambda value: 0 < value < math.inf, "greater than 0 and finite"),
     )
     seed: int = option(0, "random seed for training word vectors", check=SEED)
-    keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))
+    keep_versions: int = keep_versions_option()

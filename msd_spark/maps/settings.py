@@ -5,8 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.options import NAME, SEED, Check, OptionError, Settings, at_least, between, option
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
+from msd_spark.core.options import (
+    NAME,
+    SEED,
+    Check,
+    OptionError,
+    Settings,
+    at_least,
+    between,
+    keep_versions_option,
+    option,
+    warehouse_option,
+)
 
 TABLE = "maps"
 
@@ -71,7 +81,7 @@ class ExportSettings(Settings):
 class MapSettings(Settings):
     """Settings of maps."""
 
-    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    warehouse: str = warehouse_option()
     run: str | None = option(None, "run to map; the newest by default", metavar="RUN", check=NAME)
     method: str | None = option(None, _of_layout("layout", Layout.method), choices=METHODS)
     sample: int | None = option(
@@ -87,7 +97,7 @@ class MapSettings(Settings):
     block: int = option(8192, "songs placed at a time; limits the memory, not the result", check=at_least(1))
     threads: int = option(1, "threads; more speed up large samples on idle cores only", check=between(1, 1024))
     export: ExportSettings = ExportSettings()
-    keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))
+    keep_versions: int = keep_versions_option()
 
     def layout(self, run_name: str, existing: Layout | None) -> Layout:
         """Return the existing map's layout, or a new one; raise UserError if an option differs."""

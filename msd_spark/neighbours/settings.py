@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import NAME, SEED, Check, Settings, at_least, option
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
+from msd_spark.core.options import NAME, SEED, Check, Settings, at_least, keep_versions_option, option, warehouse_option
 
 TABLE = "neighbours"
 
@@ -28,7 +27,7 @@ EXACT_UP_TO = 250_000
 class NeighbourSettings(Settings):
     """Settings of neighbours; a field without help text is no option."""
 
-    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    warehouse: str = warehouse_option()
     run: str | None = option(
         None,
         "run to search, the newest by default; with --space factors the table's name",
@@ -55,4 +54,4 @@ class NeighbourSettings(Settings):
     seed: int = option(0, "random seed for samples and the index", check=SEED)
     recall_queries: int = 1000
     """Songs of the seeded sample on which the index's recall is measured."""
-    keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))
+    keep_versions: int = keep_versions_option()

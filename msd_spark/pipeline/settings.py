@@ -12,8 +12,17 @@ from typing import Any
 from msd_spark.core.command_line import check_names, read_toml
 from msd_spark.core.data_folder import DATA_HELP, DEFAULT_DATA
 from msd_spark.core.errors import UserError
-from msd_spark.core.options import MOST_BATCH, NAME, OptionError, Settings, at_least, between, declared_options, option
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
+from msd_spark.core.options import (
+    MOST_BATCH,
+    NAME,
+    OptionError,
+    Settings,
+    at_least,
+    between,
+    declared_options,
+    option,
+    warehouse_option,
+)
 from msd_spark.pipeline.stages import BY_NAME, DEFAULT_OPTIONS, NAMES
 
 SHORTCUTS = ("model", "epochs", "batch")
@@ -28,7 +37,7 @@ class PipelineOptions(Settings):
     """Options of ``msd-spark pipeline``."""
 
     data: str = option(DEFAULT_DATA, DATA_HELP, metavar="DIR")
-    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    warehouse: str = warehouse_option()
     run: str = option("demo", "name of the run", metavar="NAME", check=NAME)
     ranks: int = option(2, "number of Horovod ranks", check=at_least(1))
     model: str | None = option(None, "the same as --set train.model=MODEL (cnn)")

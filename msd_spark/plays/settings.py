@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from msd_spark.core.data_folder import DEFAULT_DATA
-from msd_spark.core.options import Settings, at_least, option
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
+from msd_spark.core.options import Settings, keep_versions_option, option, warehouse_option
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class PlaysSettings(Settings):
         "data folder, as msd-spark fetch lays it out; used unless --triplets names a file",
         metavar="DIR",
     )
-    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    warehouse: str = warehouse_option()
     range_bytes: int = 32 << 20
     """Bytes that each task reads."""
-    keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))
+    keep_versions: int = keep_versions_option()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import NAME, SEED, Settings, at_least, option
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
+from msd_spark.core.options import NAME, SEED, Settings, at_least, option, warehouse_option
 
 STAGE = "report"
 REPORTS = "reports"
@@ -16,7 +15,7 @@ REPORTS = "reports"
 class ReportSettings(Settings):
     """Settings of the report; each field is an option of ``msd-spark report``."""
 
-    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    warehouse: str = warehouse_option()
     run: str | None = option(
         None, "run in models/ that the report shows; by default the newest", metavar="NAME", check=NAME
     )

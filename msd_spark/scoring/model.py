@@ -70,6 +70,7 @@ def _padded(rows: np.ndarray, size: int) -> np.ndarray:
 def load_model(run: TrainedRun, batch: int, threads: int) -> Infer:
     """Load a run's model in safe mode, as a graph for batches of one size."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_HOME", os.devnull)  # reads and writes no settings in the home directory
     import keras
     import tensorflow as tf
 

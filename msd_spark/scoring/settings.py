@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import MOST_BATCH, NAME, REQUIRED, OptionError, Settings, at_least, between, option
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, KEEP_VERSIONS_HELP, WAREHOUSE_HELP
+from msd_spark.core.options import (
+    MOST_BATCH,
+    NAME,
+    REQUIRED,
+    OptionError,
+    Settings,
+    at_least,
+    between,
+    keep_versions_option,
+    option,
+    warehouse_option,
+)
 
 STAGE = "score"
 TABLE = "embeddings"
@@ -20,7 +30,7 @@ RUN_HELP = "finished run (models/NAME); by default the one that finished last"
 class ScoreSettings(Settings):
     """Settings of scoring; each field is an option of ``msd-spark score``."""
 
-    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    warehouse: str = warehouse_option()
     run: str | None = option(None, RUN_HELP, metavar="NAME", check=NAME)
     rescore: bool = option(False, "score all songs again, also those that the run has scored before")
     without_lyrics: bool = option(False, "score every song as one without lyrics")
@@ -37,7 +47,7 @@ class ScoreSettings(Settings):
         None, "with --songs: number of nearest songs to print (default: 5)", metavar="K", check=at_least(0)
     )
     output: str | None = option(None, "with --songs: write the rows to a Parquet file", metavar="FILE")
-    keep_versions: int = option(0, KEEP_VERSIONS_HELP, metavar="N", check=at_least(0))
+    keep_versions: int = keep_versions_option()
 
     def __post_init__(self) -> None:
         """Check each option, and that those of loose song files come with ``--songs``."""
@@ -52,6 +62,6 @@ class LineageSettings(Settings):
     """Settings of lineage; each field is an option of ``msd-spark lineage``."""
 
     track_id: str = option(REQUIRED, "a track of embeddings/RUN", metavar="TRACK_ID", positional=True)
-    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    warehouse: str = warehouse_option()
     run: str | None = option(None, RUN_HELP, metavar="NAME", check=NAME)
     json: bool = option(False, "print JSON")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import NAME, REQUIRED, OptionError, Settings, at_least, between, option
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
+from msd_spark.core.options import NAME, REQUIRED, OptionError, Settings, at_least, between, option, warehouse_option
 from msd_spark.neighbours.settings import EXCLUSIONS, METRICS
 from msd_spark.scoring.settings import RUN_HELP
 
@@ -15,7 +14,7 @@ class SimilarSettings(Settings):
     """Settings of similar; each field is an option of ``msd-spark similar``."""
 
     song: str = option(REQUIRED, "'artist - title', a track id, or a song file (.h5)", metavar="SONG", positional=True)
-    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    warehouse: str = warehouse_option()
     run: str | None = option(None, RUN_HELP, metavar="NAME", check=NAME)
     k: int = option(10, "number of nearest songs", metavar="K", check=at_least(1))
     metric: str | None = option(

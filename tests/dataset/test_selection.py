@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from msd_spark.catalogue.known_tracks import REQUIREMENTS
+from msd_spark.catalogue.requirements import REQUIREMENTS
 from msd_spark.catalogue.songs import read_songs
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import LABELS

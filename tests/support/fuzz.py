@@ -400,6 +400,8 @@ def fault(call: Call, status: int | None, out: str, err: str, changed: set[str])
     if status != 2:
         return f"exit status {status}"
     lines = [line for line in err.replace("\r", "\n").splitlines() if line.strip() and "%|" not in line]
+    if lines and lines[-1].startswith("resume: "):
+        lines.pop()  # of the pipeline: the command to continue with
     messages = [line for line in lines if line.startswith(f"{call.words[0]}: ")]
     if len(messages) != 1 or lines[-1] != messages[0]:
         return "does not end with one line"

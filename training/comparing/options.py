@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from msd_spark.core.options import NAME, PREFIX, Check, Settings, at_least, nested, option
+from msd_spark.core.options import NAME, PREFIX, Check, Settings, at_least, nested, option, warehouse_option
 from msd_spark.core.schemas import SPLITS
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 from training.loop.options import TrainOptions
 from training.models.settings import DEFAULTS, INPUTS
 
@@ -37,7 +36,7 @@ def _list_of(choices: Sequence[str]) -> Check:
 class CompareOptions(Settings):
     """Options of ``msd-spark compare``; those of the trainings are `training`."""
 
-    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    warehouse: str = warehouse_option()
     dataset: str | None = option(
         None, "dataset/NAME of the warehouse; the only one by default", metavar="NAME", check=NAME
     )

@@ -11,13 +11,14 @@ import numpy as np
 from msd_spark.core.model_inputs import CHROMA, LYRIC_VECTOR, TIMBRE
 from msd_spark.core.options import Settings, nested, option
 from training.data.augmentation import SHARE, AugmentationSettings, augment, mix
-from training.data.dataset import Dataset
 from training.data.prefetch import prefetched
-from training.data.reading import Batch
 from training.data.targets.target import CLASS_WEIGHTS, NONE, Target
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+    from training.data.dataset import Dataset
+    from training.data.reading import Batch
 
     TensorBatch = tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]
     """A `TrainingBatch` of TensorFlow tensors."""

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import MOST_BATCH, NAME, SEED, Settings, between, option
+from msd_spark.core.options import MOST_BATCH, NAME, SEED, Settings, between, option, warehouse_option
 from msd_spark.core.schemas import SPLITS
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 
 
 @dataclass(frozen=True)
 class EvaluateOptions(Settings):
     """Options of ``msd-spark evaluate``."""
 
-    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    warehouse: str = warehouse_option()
     run: str | None = option(None, "run to evaluate, models/NAME; the newest by default", metavar="NAME", check=NAME)
     dataset: str | None = option(
         None, "dataset/NAME; the one the run was trained on by default", metavar="NAME", check=NAME

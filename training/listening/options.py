@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import MOST_BATCH, NAME, SEED, Settings, at_least, between, option
+from msd_spark.core.options import MOST_BATCH, NAME, SEED, Settings, at_least, between, option, warehouse_option
 from msd_spark.core.schemas import SPLITS
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
 
 
 @dataclass(frozen=True)
 class ListenOptions(Settings):
     """Options of ``msd-spark listen``."""
 
-    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    warehouse: str = warehouse_option()
     run: str | None = option(None, "run to study, models/NAME; the newest by default", metavar="NAME", check=NAME)
     songs: int = option(2000, "songs of the dataset to sample for filter responses", check=at_least(1))
     top: int = option(8, "songs to list per filter", check=at_least(1))

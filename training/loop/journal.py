@@ -2,33 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from msd_spark.core.options import Settings, at_least, option
 from training.loop.checkpoints import Checkpoints
+from training.loop.settings import CheckpointSettings
 from training.loop.state import TrainingState
 from training.loop.tensorboard_log import TensorBoardLog
-
-
-@dataclass(frozen=True)
-class CheckpointSettings(Settings):
-    """When checkpoints are written, and whether the finished run keeps the last one."""
-
-    every: int = option(
-        1,
-        "epochs between checkpoints; 0: no checkpoints",
-        name="checkpoint-every",
-        metavar="EPOCHS",
-        check=at_least(0),
-    )
-    steps: int = option(
-        0,
-        "steps between checkpoints within an epoch; 0: none within an epoch",
-        name="checkpoint-steps",
-        metavar="STEPS",
-        check=at_least(0),
-    )
-    keep: bool = option(False, "keep the last checkpoint in the finished run's folder", name="keep-checkpoints")
 
 
 class Journal:

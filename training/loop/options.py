@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from msd_spark.core.options import NAME, OptionError, Settings, at_least, nested, option
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, WAREHOUSE_HELP
+from msd_spark.core.options import NAME, OptionError, Settings, at_least, nested, option, warehouse_option
 from training.data.targets import TARGETS
 from training.data.targets.target import NONE, NUMBERS
-from training.loop.journal import CheckpointSettings
-from training.loop.settings import TrainingSettings
+from training.loop.settings import CheckpointSettings, TrainingSettings
 from training.models.settings import ModelOptions, ModelSettings
 
 PROTOCOLS = {
@@ -32,7 +30,7 @@ BASELINES = ("none", "simple", "all")
 class TrainOptions(Settings):
     """Options of ``msd-spark train``; each nested class is a group of the help."""
 
-    warehouse: str = option(DEFAULT_WAREHOUSE, WAREHOUSE_HELP, metavar="URI")
+    warehouse: str = warehouse_option()
     dataset: str | None = option(
         None, "dataset/NAME of the warehouse; the only one by default", metavar="NAME", check=NAME
     )

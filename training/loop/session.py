@@ -17,9 +17,9 @@ from tabulate import tabulate
 
 from msd_spark.core.errors import UserError
 from msd_spark.core.hosts import no_address, own_name_resolves
-from msd_spark.core.options import declared_options, value_at
+from msd_spark.core.options import DEFAULT_WAREHOUSE, declared_options, value_at
 from msd_spark.core.runs import only_dataset
-from msd_spark.core.warehouse import DEFAULT_WAREHOUSE, Warehouse
+from msd_spark.core.warehouse import Warehouse
 from training.data.dataset import Dataset
 from training.data.targets import target_of
 from training.loop.checkpoints import Checkpoints
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from training.runs.run_folder import FinishedRun
 
 # TensorFlow reads these when it is imported.
-for _name, _value in {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}.items():
+for _name, _value in {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "KERAS_HOME": os.devnull}.items():
     os.environ.setdefault(_name, _value)
 
 NOT_RECORDED = ("warehouse", "overwrite", "resume")

@@ -26,3 +26,24 @@ class TrainingSettings(Settings):
     schedule: Schedule = nested(Schedule())
     optimizer: OptimizerSettings = nested(OptimizerSettings())
     feed: FeedSettings = nested(FeedSettings())
+
+
+@dataclass(frozen=True)
+class CheckpointSettings(Settings):
+    """When checkpoints are written, and whether the finished run keeps the last one."""
+
+    every: int = option(
+        1,
+        "epochs between checkpoints; 0: no checkpoints",
+        name="checkpoint-every",
+        metavar="EPOCHS",
+        check=at_least(0),
+    )
+    steps: int = option(
+        0,
+        "steps between checkpoints within an epoch; 0: none within an epoch",
+        name="checkpoint-steps",
+        metavar="STEPS",
+        check=at_least(0),
+    )
+    keep: bool = option(False, "keep the last checkpoint in the finished run's folder", name="keep-checkpoints")

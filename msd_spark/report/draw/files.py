@@ -65,7 +65,14 @@ def chart_files(charts: Sequence[Chart], browser: str) -> dict[str, bytes]:
         options = (*OPTIONS, f"--virtual-time-budget={VIRTUAL_MILLISECONDS}", f"--user-data-dir={folder / 'profile'}")
         command = [browser, *options, (folder / "index.html").as_uri()]
         try:
-            process = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
+            process = subprocess.run(
+                # Chromium writes to the home directory whatever its profile is.
+                command,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT_SECONDS,
+                env=os.environ | {"HOME": name},
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise UserError(f"{browser} cannot save the charts: {error}") from None
     images = re.search(r'<pre id="images">(.*?)</pre>', process.stdout, re.DOTALL)

@@ -17,7 +17,7 @@ from training.comparing.runs import plan_runs
 from training.comparing.table import comparison_table, findings, markdown
 from training.data.predictions import Predictions
 from training.data.targets import TARGETS, make_target
-from training.loop.journal import CheckpointSettings
+from training.loop.settings import CheckpointSettings
 from training.runs.predictions_table import from_table, predictions_table
 
 TARGET = make_target("genre", ("Blues", "Jazz", "Rap"))

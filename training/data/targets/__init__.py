@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from training.data.dataset import Dataset
 from training.data.targets.factors import Factors
 from training.data.targets.genre import Genre
 from training.data.targets.popularity import Popularity
 from training.data.targets.tags import Tags
 from training.data.targets.target import Target
+
+if TYPE_CHECKING:
+    from training.data.dataset import Dataset
 
 TARGETS: dict[str, type[Target]] = {target.name: target for target in (Genre, Tags, Popularity, Factors)}
 """Every target, by its name in ``--target``."""

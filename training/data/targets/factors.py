@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from msd_spark.core.schemas import FACTOR_VECTOR
-from training.data.dataset import Dataset
 from training.data.targets.forms import NumberTarget
+
+if TYPE_CHECKING:
+    from training.data.dataset import Dataset
 
 
 class Factors(NumberTarget):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from training.data.dataset import Dataset
 from training.data.targets.forms import ClassTarget
+
+if TYPE_CHECKING:
+    from training.data.dataset import Dataset
 
 
 class Genre(ClassTarget):

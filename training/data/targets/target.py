@@ -5,14 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
 
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import PRESENCE
-from training.data.dataset import Dataset
+
+if TYPE_CHECKING:
+    from training.data.dataset import Dataset
 
 NONE, BALANCED, SQRT = "none", "balanced", "sqrt"
 CLASS_WEIGHTS = (NONE, BALANCED, SQRT)
