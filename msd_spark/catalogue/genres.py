@@ -54,12 +54,13 @@ def read_labels(warehouse: Warehouse, label_set: str) -> pa.Table:
     """Return the columns ``track_id`` and ``genre`` of a label set."""
     table = warehouse.read_table(["track_id", "genre"], "labels", filter=pads.field("label_set") == label_set)
     if not table.num_rows:
-        names = ", ".join(label_sets(warehouse)) or "no label"
+        names = ", ".join(label_sets(warehouse))
         rare = rare_genres(warehouse, label_set)
         if rare:
             raise UserError(
                 f"all {rare} genres of label set {label_set} are rare, so labels/ has none of them; run msd-spark "
-                f"labels with a lower --min-examples, or choose another --label-set: {names}"
+                f"labels with a lower --min-examples{f', or choose --label-set from: {names}' if names else ''}"
             )
-        raise UserError(f"labels/ has no label set {label_set}; it has {names} (--label-set)")
+        remedy = f"choose --label-set from: {names}" if names else "run msd-spark labels"
+        raise UserError(f"labels/ has no label set {label_set}; {remedy}")
     return table

@@ -1,4 +1,4 @@
-"""What ``dataset --require`` can demand of a track."""
+"""Values of ``dataset --require``: what a track must have."""
 
 LYRICS, GENRE, TAGS, LISTENS, FACTORS = "lyrics", "genre", "tags", "listens", "factors"
 REQUIREMENTS = (LYRICS, GENRE, TAGS, LISTENS, FACTORS)

@@ -153,7 +153,7 @@ class DeltaFolder:
         return Snapshot(table.version(), tuple(sorted(files, key=lambda file: file.name)), table)
 
     def damage(self, snapshot: Snapshot) -> str | None:
-        """Return which file of a version is missing or has another size; None if none has."""
+        """Return the first missing or resized file of a version, as text; None if all are intact."""
         in_partitions = any("/" in file.name for file in snapshot.files)
         selector = fs.FileSelector(self.path, recursive=in_partitions, allow_not_found=True)
         sizes = {info.path: info.size for info in self.filesystem.get_file_info(selector)}

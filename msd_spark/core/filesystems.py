@@ -59,7 +59,7 @@ def open_location(location: str) -> tuple[fs.FileSystem, str, str]:
 
 
 def require_file(filesystem: fs.FileSystem, path: str, location: str) -> fs.FileInfo:
-    """Return the size and time of a file; `UserError`, with the location as typed, if it is not a file."""
+    """Return size and time of a file; `UserError` if the location is not a file."""
     info = filesystem.get_file_info(path)
     if not info.is_file:
         if info.type == fs.FileType.NotFound:

@@ -9,7 +9,7 @@ LOOPBACK = "127.0.0.1"
 
 
 def own_name_resolves() -> bool:
-    """Return whether the name of this machine has an address, IPv4 or IPv6, that this machine has."""
+    """Return whether the host name resolves to an IPv4 or IPv6 address of this machine."""
     try:
         addresses = socket.getaddrinfo(socket.gethostname(), 0, type=socket.SOCK_STREAM)
     except OSError:
@@ -22,5 +22,5 @@ def own_name_resolves() -> bool:
 
 
 def no_address() -> str:
-    """Return the text for a machine whose name has no address of it."""
-    return f"the name of this machine, {socket.gethostname()}, has no address of it; add one to /etc/hosts"
+    """Return the error message for a host name without an address of this machine."""
+    return f"host name {socket.gethostname()} does not resolve to an address of this machine; add it to /etc/hosts"

@@ -250,12 +250,12 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
             continue
         if isinstance(item, str) and _UNPRINTABLE.search(item):
             raise OptionError(f"{name} is {item!r}; allowed: UTF-8 text without control characters")
-        if isinstance(item, int) and abs(item) > MOST and not (declared.check and declared.check.is_bounded):
-            raise OptionError(f"{name} is {item}; allowed: at most {MOST}")
         if declared.choices is not None and item not in declared.choices:
             allowed = ", ".join(map(str, declared.choices))
             raise OptionError(f"{name} is {item!r}; allowed: {allowed}")
         if declared.check is not None and not declared.check.accepts(item):
             raise OptionError(f"{name} is {item!r}; allowed: {declared.check.allowed}")
+        if isinstance(item, int) and abs(item) > MOST and not (declared.check and declared.check.is_bounded):
+            raise OptionError(f"{name} is {item}; allowed: at most {MOST}")
         if item == "" and declared.check is None and declared.choices is None and field.default != "":
             raise OptionError(f"{name} is empty; give a value, or leave the option out")

@@ -26,7 +26,7 @@ class RowGroups:
         except pa.ArrowInvalid as error:
             raise DamagedError(
                 f"{path} is not a readable Parquet file ({str(error).splitlines()[0]}); "
-                "copy it again, or run the stage again that writes it"
+                "copy it again, or run the stage that writes it again"
             ) from error
         self.rows = tuple(self._file.metadata.row_group(number).num_rows for number in range(self._file.num_row_groups))
 

@@ -1,4 +1,4 @@
-"""The log file for traces: an error is printed as one line, which names the file."""
+"""Write traces of errors to a log file, which the printed line names."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def is_printed() -> bool:
 
 @cache
 def log_path() -> Path | None:
-    """Return the path of this process's log file; None if the disk is full.
+    """Return the path of this process's log file; None if it cannot be created.
 
     The file is deleted at exit unless a message names it.
     """

@@ -134,7 +134,7 @@ class Warehouse:
         return self.table(*names).exists()
 
     def snapshot(self, *names: str) -> Snapshot:
-        """Return the current version of a table, whose files are all there.
+        """Return the current version of a table after checking that its files are intact.
 
         Raises an error with the command that writes the table, or `DamagedError` with the file that is missing or has
         another size.
@@ -170,7 +170,7 @@ class Warehouse:
         self.snapshot(*names)
 
     def check_writable(self) -> None:
-        """Raise an error if files cannot be written; a local folder is created when it is needed."""
+        """Raise an error if files cannot be written to the warehouse; a missing local one is accepted."""
         if self.is_local:
             above = next(path for path in (Path(self.root), *Path(self.root).parents) if path.exists())
             exists = above == Path(self.root)  # then its folders may be writable although it is not
@@ -332,7 +332,7 @@ def reading(path: str, *names: str) -> Iterator[None]:
 
 
 def _is_of_the_store(error: Exception) -> bool:
-    """Return whether an error does not mean that a file is damaged; that of an object store has its own remedy."""
+    """Return whether an error is of permissions, memory or the object store, not of the file."""
     return isinstance(error, PermissionError | MemoryError) or str(error).startswith("s3://")
 
 
@@ -355,6 +355,6 @@ def command_for(table: str, *names: str) -> str:
 
 
 def remedy_for(*names: str) -> str:
-    """Return what to do about a damaged table, or a damaged file of a table or folder."""
+    """Return the remedy for a damaged table or file, as text of an error."""
     is_ledger = names[0] in ("ledger", "_ingest")
     return f"copy it again, or {'delete the table and ' if is_ledger else ''}run {command_for(*names)} again"

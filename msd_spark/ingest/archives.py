@@ -37,7 +37,7 @@ LARGEST_HEADER = 1 << 20
 """Bytes of a long name or of attributes in a tar."""
 
 MOST_NESTED = 4
-"""Archives within one another; some archives hold themselves."""
+"""Maximum number of archives within one another, the outermost included; some hold themselves."""
 
 SMALLEST_BUDGET, LARGEST_RATIO = 1 << 30, 200
 """Bytes, and bytes per packed byte, that an archive within another may have when unpacked."""
@@ -173,7 +173,7 @@ def _read_tar(raw: io.BufferedReader, archive: _Archive) -> Iterator[Item]:
 
 
 class _Bytes:
-    """The bytes of a tar; their end is an error unless zeros close the archive, because tarfile accepts it."""
+    """Bytes of a tar; an end without the closing zeros is an error, which tarfile would accept."""
 
     def __init__(self, read: Callable[[int], bytes], archive: _Archive) -> None:
         self._read, self._archive, self.is_closed = read, archive, False
@@ -187,7 +187,7 @@ class _Bytes:
 
 
 class _Header(tarfile.TarInfo):
-    """Header of a member; a damaged one raises an error, where tarfile would end the archive or search for another."""
+    """Header of a member; raises an error if damaged, where tarfile would stop or continue."""
 
     @classmethod
     def fromtarfile(cls, tarfile: tarfile.TarFile) -> Self:

@@ -149,18 +149,20 @@ def check_locations(stale: Ledger, units: Sequence[Unit], settings: IngestSettin
     if settings.replace:
         return
     stale = [row for row in stale if row["inputs"] > row["skipped"]]
-    gone = sorted({row["location"] for row in stale} - {unit.location for unit in units if unit.kind != Kind.SKIPPED})
-    again = {unit.name for unit in units}
-    if settings.limit is not None and (cut := [row for row in stale if row["unit"] not in again]):
-        n_songs = sum(row["songs"] for row in cut)
+    missing = sorted(
+        {row["location"] for row in stale} - {unit.location for unit in units if unit.kind != Kind.SKIPPED}
+    )
+    listed = {unit.name for unit in units}
+    if settings.limit is not None and (dropped := [row for row in stale if row["unit"] not in listed]):
+        n_songs = sum(row["songs"] for row in dropped)
         raise UserError(
             f"--limit {settings.limit} would drop {n_songs:,} songs of songs/; use another --warehouse, or --replace"
         )
-    if gone:
-        n_songs = sum(row["songs"] for row in stale if row["location"] in gone)
+    if missing:
+        n_songs = sum(row["songs"] for row in stale if row["location"] in missing)
         raise UserError(
-            f"songs/ has {n_songs:,} songs from {gone[0]}, which is not named this time or has none any more; "
-            "add it to --songs and check that it is there, or drop them by --replace"
+            f"songs/ has {n_songs:,} songs from {missing[0]}, but --songs does not name it or it has no song file now; "
+            "name it and check that it is mounted, or add --replace to drop them"
         )
 
 

@@ -78,7 +78,7 @@ def list_units(context: SparkContext, settings: IngestSettings, tasks: list[Task
         skipped = Counter(skip_reason(item.source) for unit in listed for item in unit.inputs)
         others = "".join(f"; {count:,} files skipped as {reason}" for reason, count in skipped.most_common())
         places = ", ".join(settings.locations) or settings.manifest
-        raise UserError(f"no song file, archive or aggregate in {places}{others}")
+        raise UserError(f"no song file, archive or aggregate in {places}{others}; name another location (--songs)")
     return sorted(units.values(), key=lambda unit: unit.inputs[0])
 
 

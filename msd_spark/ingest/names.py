@@ -1,4 +1,4 @@
-"""What the name of a file, or of a member of an archive, says about its content."""
+"""Kind of content of a file or archive member, by its name."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Content(Enum):
 
 
 def content_of(name: str) -> Content:
-    """Return what a name promises; letter case does not matter.
+    """Return the kind of content by a file name, ignoring letter case.
 
     Examples
     --------

@@ -99,7 +99,7 @@ def split_into_units(
 
 
 def limit_units(units: Iterable[Unit], limit: int) -> list[Unit]:
-    """Return the first units, with `limit` songs; an archive is not shortened, and its songs are not counted."""
+    """Return the first units, with `limit` songs; archives are kept whole and not counted."""
     chosen: list[Unit] = []
     remaining = limit
     for unit in units:

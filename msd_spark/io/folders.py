@@ -66,7 +66,7 @@ def walk(
 
 
 def _folder_markers(infos: Iterable[fs.FileInfo], folder: str) -> set[str]:
-    """Return the paths of empty objects with the name of a folder, with which S3's console creates folders."""
+    """Return the empty objects named like a folder, which S3's console creates."""
     empty = {info.path for info in infos if info.is_file and not info.size}
     folders = {folder}
     for info in infos if empty else ():

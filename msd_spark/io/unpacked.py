@@ -33,7 +33,7 @@ _BUFFER = 1 << 20
 
 
 class UnpackError(ValueError):
-    """A bzip2 or xz stream that is damaged, or needs too much memory."""
+    """Compressed content that is damaged, or needs too much memory or too many bytes."""
 
 
 DAMAGE = (
@@ -98,7 +98,7 @@ _UNPACKERS: dict[bytes, Callable[[Any], Any]] = {
 
 
 def unpacker(start: bytes) -> Callable[[Any], Any] | None:
-    """Return the function that opens compressed content, given its first bytes; None if it is not compressed.
+    """Return the opener of compressed content by its first bytes; None if not compressed.
 
     Several streams after another are read as one.
     """

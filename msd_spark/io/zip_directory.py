@@ -66,7 +66,7 @@ class Member:
 
 
 def ends_of_archives(file: IO[bytes]) -> Iterator[int]:
-    """Yield the end of each archive in a file of one or several, one after the other, the last one first.
+    """Yield the end of each archive in a file, the last archive first.
 
     Raises a `ZipError` if the bytes before an archive begin like another one, but do not end like one.
     """

@@ -163,7 +163,7 @@ def common_spellings(genres: Iterable[str]) -> dict[str, str]:
 
 
 def check_common(label_sets: Mapping[str, pd.DataFrame], details: Mapping[str, Any], min_examples: int) -> None:
-    """Raise an error if no label set has a genre that is common enough, naming the most frequent genre."""
+    """Raise an error if every genre of every label set is rare."""
     if any(details[name]["tracks"] for name in label_sets):
         return
     counts = {

@@ -50,7 +50,7 @@ def result_lines(warehouse: Warehouse, run_name: str) -> list[str]:
     ingest, dataset, score = facts("ingest"), facts("dataset"), facts("score")
     lines = [
         f"songs     {ingest['inputs']:,} inputs = {ingest['songs']:,} songs + {ingest['rejected']:,} rejected"
-        f" + {ingest['duplicates']:,} duplicates; {score['embeddings']:,} embeddings",
+        f" + {ingest['duplicates']:,} duplicates + {ingest['skipped']:,} skipped; {score['embeddings']:,} embeddings",
         "examples  " + ", ".join(f"{dataset[split]:,} {split}" for split in ("train", "validation", "test")),
     ]
     test = warehouse.read_json(*run_file(warehouse, run_name, METRICS)).get("test") or {}

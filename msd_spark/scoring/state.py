@@ -62,7 +62,7 @@ class ScoredRows:
 
     @classmethod
     def read(cls, warehouse: Warehouse, run: str) -> ScoredRows | None:
-        """Read the rows; return None if a file is damaged, or the columns are not those of this version."""
+        """Read the rows; None if a file is missing or resized, or the columns are outdated."""
         try:
             paths = warehouse.paths(TABLE, run)
         except DamagedError:

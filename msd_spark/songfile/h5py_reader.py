@@ -127,7 +127,7 @@ def open_dataset(file: h5f.FileID, path: str) -> h5d.DatasetID:
 def check_dataset(dataset: h5d.DatasetID, path: str, first: int, stop: int) -> None:
     """Check the declaration of a dataset and the chunks of its rows `first` to `stop`.
 
-    Raises a `SongFileError` with ``wrong_layout``, ``implausible_size`` or ``unreadable_data``.
+    Raises a `SongFileError` with ``wrong_layout``, ``unsupported_filter``, ``implausible_size`` or ``unreadable_data``.
     """
     with as_song_error("wrong_layout", path):
         creation = dataset.get_create_plist()
@@ -163,7 +163,7 @@ def _is_plain(dtype: h5t.TypeID) -> bool:
 def _check_chunks(
     dataset: h5d.DatasetID, path: str, size: int, filters: Sequence[Filter], first: int, stop: int
 ) -> None:
-    """Check that each chunk of some rows has `size` bytes when decoded: HDF5 reads beyond one that is too short."""
+    """Check that each chunk of some rows decodes to `size` bytes; HDF5 reads beyond shorter ones."""
     with as_song_error("unreadable_data", path):
         rows, *columns = dataset.get_create_plist().get_chunk()
         starts = [range(first // rows * rows, min(stop, dataset.shape[0]), rows)]

@@ -21,8 +21,8 @@ class SongFileError(InputError):
     """A file that is not a valid song file.
 
     Reasons: ``empty_file``, ``not_hdf5``, ``truncated``, ``missing_data``, ``wrong_layout``, ``not_one_song``,
-    ``unsupported_filter``, ``implausible_size``, ``unreadable_data``, ``length_mismatch``, ``not_finite``,
-    ``no_track_id``, ``track_id_mismatch``.
+    ``unsupported_filter``, ``implausible_size``, ``unreadable_data``, ``cannot_be_decompressed``,
+    ``bad_pointer``, ``length_mismatch``, ``not_finite``, ``no_track_id``, ``track_id_mismatch``.
     """
 
 

@@ -113,7 +113,7 @@ def test_spark_uses_the_loopback_address_if_the_machine_has_none(unnamed: list[s
 def test_ranks_on_a_machine_without_an_address_end_with_one_line(unnamed: list[str]) -> None:
     environ = os.environ | {"HOROVOD_SIZE": "2", "HOROVOD_RANK": "0"}
     ended = subprocess.run([*unnamed, sys.executable, "-c", JOIN], capture_output=True, text=True, env=environ)
-    message = "train: the name of this machine, no-such-host-xyz, has no address of it; add one to /etc/hosts\n"
+    message = "train: host name no-such-host-xyz does not resolve to an address of this machine; add it to /etc/hosts\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", message)
 
 

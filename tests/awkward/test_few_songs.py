@@ -60,10 +60,10 @@ def test_a_label_set_of_rare_genres_only_is_named_as_such(tmp_path: Path) -> Non
     make_labels(settings, summary)
     warehouse = Warehouse(settings.warehouse)
     summary.finish(warehouse)
-    message = "all 2 genres of label set rare are rare, so .* lower --min-examples, or choose another --label-set: own"
+    message = "all 2 genres of label set rare are rare, so .* lower --min-examples, or choose --label-set from: own"
     with pytest.raises(UserError, match=message):
         read_labels(warehouse, "rare")
-    with pytest.raises(UserError, match="labels/ has no label set cd1; it has own"):
+    with pytest.raises(UserError, match="labels/ has no label set cd1; choose --label-set from: own"):
         read_labels(warehouse, "cd1")
 
 

@@ -31,7 +31,7 @@ def test_genres_are_of_the_label_set_that_the_run_was_trained_on(warehouse: Ware
     assert label_set_of(warehouse, "run") == "magd"
     assert displayed_genres(warehouse, "run").to_dict() == {"TRA": "Hip Hop", "TRB": "Jazz"}
     assert displayed_genres(warehouse, "run", "cd2").to_dict() == {"TRA": "Rap"}
-    with pytest.raises(UserError, match="no label set cd1; it has cd2, magd"):
+    with pytest.raises(UserError, match="no label set cd1; choose --label-set from: cd2, magd"):
         displayed_genres(warehouse, "run", "cd1")
 
 

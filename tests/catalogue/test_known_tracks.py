@@ -97,7 +97,7 @@ def test_tables_that_do_not_fit_are_refused(warehouse: Warehouse) -> None:
     with pytest.raises(UserError, match=f"factors/ has {track(1)} 2 times; run msd-spark factors again"):
         SideTables(warehouse, TRACKS).factors()
     write_labels(warehouse, {track(1): "Rap"}, "magd")
-    with pytest.raises(UserError, match="labels/ has no label set cd1; it has magd"):
+    with pytest.raises(UserError, match="labels/ has no label set cd1; choose --label-set from: magd"):
         SideTables(warehouse, pd.Series(TRACKS.to_pylist())).genre("cd1")
 
 

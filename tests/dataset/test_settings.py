@@ -107,7 +107,7 @@ def test_inputs_are_checked_before_spark_starts(tmp_path: Path) -> None:
     write_popularity(warehouse, [track(1)])
     check_inputs(warehouse, DatasetSettings(warehouse.root))
     write_labels(warehouse, {track(1): "Rap"}, "magd")
-    assert refusal() == "labels/ has no label set cd1; it has magd (--label-set)"
+    assert refusal() == "labels/ has no label set cd1; choose --label-set from: magd"
     check_inputs(warehouse, DatasetSettings(warehouse.root, label_set="magd"))
     assert "no file nowhere" in refusal(label_set="magd", split_lists=("nowhere", "nowhere", "nowhere"))
 

@@ -113,8 +113,8 @@ def test_a_location_that_is_no_longer_named_is_not_dropped_without_replace() -> 
     with pytest.raises(UserError) as refused:
         check_locations(gone, [unit(4)], settings())
     assert str(refused.value) == (
-        "songs/ has 2,003 songs from /other, which is not named this time or has none any more; add it to --songs and "
-        "check that it is there, or drop them by --replace"
+        "songs/ has 2,003 songs from /other, but --songs does not name it or it has no song file now; name it and "
+        "check that it is mounted, or add --replace to drop them"
     )
     check_locations(gone, [unit(4)], settings(replace=True))
     check_locations(gone, [unit(4), unit(5, location="/other")], settings())

@@ -315,7 +315,7 @@ def test_a_location_that_is_no_longer_named_is_not_dropped_without_replace(
     other = f"{packed}/songs/[A-C]"
     ingest(uri, shelf)
     before = files(uri)
-    with pytest.raises(UserError, match=f"40 songs from {shelf}, which is not named this time"):
+    with pytest.raises(UserError, match=f"40 songs from {shelf}, but --songs does not name it"):
         ingest(uri, other)
     assert files(uri) == before
     assert Warehouse(str(uri)).is_complete("songs")

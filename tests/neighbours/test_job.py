@@ -138,7 +138,7 @@ def test_quality_is_compared_with_chance_and_raw_features(
     assert probes["key"]["embedding"]["value"] < 0.3  # random here
     assert quality["genre_clusters"]["embedding"]["v_measure"] > 0.9
     assert "neighbours (of other artists) with the same language" in capsys.readouterr().out
-    with pytest.raises(UserError, match="labels/ has no label set magd; it has cd1"):
+    with pytest.raises(UserError, match="labels/ has no label set magd; choose --label-set from: cd1"):
         find_neighbours(spark, NeighbourSettings(songs.root, label_set="magd"), "tiny")
     assert songs.read_json("neighbours", "tiny", QUALITY_FILE) == quality
 

@@ -28,7 +28,7 @@ SHORT = {
 
 
 def one_class_warning(target: Target, split: str, model: Mapping[str, Any]) -> str | None:
-    """Return a warning if all examples of a split have the same class, given the metrics of the model."""
+    """Return a warning if all examples of a split have the same class."""
     if target.form != CLASSES:
         return None
     names = [name for name, row in model["by_class"].items() if row["support"] == model["examples"]]

@@ -36,13 +36,13 @@ def summarise(dataset: Dataset, target: Target, ranks: Ranks, split: str = "trai
 
 
 def require_classes(dataset: Dataset, target: Target, ranks: Ranks, split: str) -> None:
-    """End the ranks with an error if a split has no example with the target, or examples of one class only."""
+    """Stop all ranks unless a split has examples of at least two classes."""
     _, totals, _ = summarise(dataset, target, ranks, split)
     check_classes(dataset, target, totals, ranks, split)
 
 
 def check_classes(dataset: Dataset, target: Target, totals: np.ndarray, ranks: Ranks, split: str) -> None:
-    """End the ranks with an error if all examples of a split have the same class; `totals` are those of `summarise`."""
+    """Stop all ranks if all examples of a split have the same class, by the totals of `summarise`."""
     if target.form == CLASSES and (totals > 0).sum() == 1:
         name = target.class_names[int(totals.argmax())]
         ranks.fail(

@@ -1,4 +1,4 @@
-"""Check the hosts and slots that a launcher is given, line by line, before it starts a rank on any of them."""
+"""Check the hosts and slots of a launcher, line by line, before any rank starts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check_host_list(hosts: str) -> None:
 
 
 def check_host_file(path: Path) -> None:
-    """Check a file with a line ``HOST slots=SLOTS`` per host; a `UserError` names the line that is wrong."""
+    """Check a file with one line ``HOST slots=SLOTS`` per host; a `UserError` names a wrong line."""
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:

@@ -1,5 +1,7 @@
 """``python -m training.ranks.launch -np 4 training/train.py``: horovodrun without its slow checks.
 
+It checks hosts and slots before any rank starts.
+
 ``horovodrun`` imports TensorFlow twice, only to find out that this Horovod was built with Gloo and without MPI. Unlike
 Horovod's, the signal handler of this launcher cannot deadlock, see `set_at_signal`.
 """
@@ -20,7 +22,7 @@ from training.ranks.hosts import check_host_file, check_host_list
 
 
 def main() -> None:
-    """Run ``horovodrun`` for a Horovod that was built without MPI, as `tools.horovod_wheel` builds it."""
+    """Run ``horovodrun`` for a Horovod that was built without MPI."""
     with reported("launch"):
         check_hosts()
     launch.mpi_built = lambda verbose=False: False

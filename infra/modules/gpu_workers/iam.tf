@@ -14,7 +14,7 @@ data "aws_iam_policy_document" "this" {
   }
 
   # What training and its commands write; older files are deleted. The 2019 protocol also writes a dataset. Each verb
-  # first writes and deletes _writable-*, to check that it may write.
+  # that writes first creates and deletes _writable-*, to check its permission.
   statement {
     sid     = "ReadAndWriteRuns"
     actions = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:PutObject"]

@@ -100,7 +100,7 @@ def split_note(sources: Sources) -> list[str]:
 
 
 def chance_warning(metrics: Mapping[str, Any], split: str) -> str | None:
-    """Return a warning if the accuracy is undefined or not significantly above guessing, otherwise None.
+    """Return a warning if the accuracy is undefined or not above guessing, otherwise None.
 
     Examples
     --------
