@@ -52,7 +52,7 @@ def analysis(catalogue: Catalogue, track: int) -> Contents:
     """Draw the analysis of a track; it depends only on the seed, the track and its artist."""
     settings = catalogue.settings
     song, count = int(catalogue.song[track]), int(catalogue.segments[track])
-    sound = song_sound(settings.seed, song, int(catalogue.genre[track]), int(catalogue.artist[track]), settings.signal)
+    sound = song_sound(settings.seed, song, int(catalogue.sound[track]), int(catalogue.artist[track]), settings.signal)
     random = generator(settings.seed, Stream.SONG_SEGMENTS, track)
     timbre, pitches = segment_sounds(sound, count, settings.signal, random)
 

@@ -42,6 +42,9 @@ with tempo and time signature 0."""
 CD1_SHARE, MINORITY_SHARE, CD2_SHARE, CONSENSUS_SHARE, MAGD_SHARE = 0.85, 0.27, 0.75, 0.65, 0.7
 HEARD_SHARE, MISMATCH_SHARE = 0.7, 0.015
 
+LYRICS_ODDS = np.array([1.5, 0.4, 2.5, 0.2, 2, 1.5, 1, 1, 0.5, 0.7, 1, 0.05, 1])
+"""Ratio by which each genre changes the odds that a track has lyrics."""
+
 
 def segment_counts(uniform: Floats) -> Integers:
     """Map uniform numbers to numbers of segments, with the quantiles of the real catalogue."""
@@ -93,10 +96,30 @@ class Catalogue:
         """Track ids, in the order of the catalogue."""
         return [names.track_id(self.settings.seed, track) for track in range(len(self))]
 
+    def other_genres(self, name: Column) -> Integers:
+        """Draw a genre per track that differs from the track's own."""
+        others = draw_genres(self.uniform(name))
+        return np.where(others == self.genre, (others + 1) % len(GENRES), others)
+
+    def crossed(self, is_other: Column, other: Column, share: float) -> Integers:
+        """Return each track's genre, replaced for a share of the songs by another genre."""
+        return np.where(self.flag(is_other, share), self.other_genres(other), self.genre)[self.song]
+
+    @cached_property
+    def sound(self) -> Integers:
+        """The genre that the track sounds like; the same for all tracks of one song."""
+        return self.crossed(Column.SOUND_IS_OTHER, Column.SOUND, self.settings.signal.sound_crossover)
+
+    @cached_property
+    def words(self) -> Integers:
+        """The genre that the track's words are from; the same for all tracks of one song."""
+        return self.crossed(Column.WORDS_ARE_OTHER, Column.WORDS, self.settings.signal.word_crossover)
+
     @cached_property
     def has_lyrics(self) -> Flags:
-        """Whether musiXmatch has the track."""
-        return self.flag(Column.HAS_LYRICS, self.settings.lyrics_share)
+        """Whether musiXmatch has the track; songs of some genres have words less often."""
+        odds = LYRICS_ODDS[self.genre] * self.settings.lyrics_share
+        return self.uniform(Column.HAS_LYRICS) < odds / np.maximum(odds + 1 - self.settings.lyrics_share, 1e-9)
 
     @cached_property
     def is_heard(self) -> Flags:

@@ -58,6 +58,10 @@ class Column(IntEnum):
     MISMATCH = 18
     CD2_STYLE = 20
     MINORITY_GENRE = 21
+    SOUND_IS_OTHER = 22
+    SOUND = 23
+    WORDS_ARE_OTHER = 24
+    WORDS = 25
 
 
 def generator(seed: int, stream: Stream, index: int) -> np.random.Generator:

@@ -56,10 +56,8 @@ def _header(method: str) -> list[str]:
 
 def noisy_genres(catalogue: Catalogue) -> Integers:
     """Return each track's annotated genre, wrong for a share `label_noise` of the tracks."""
-    noise = catalogue.uniform(Column.CD1_NOISE)
-    other = draw_genres(catalogue.uniform(Column.CD1_OTHER))
-    other = np.where(other == catalogue.genre, (other + 1) % len(GENRES), other)
-    return np.where(noise < catalogue.settings.signal.label_noise, other, catalogue.genre)
+    noise = catalogue.flag(Column.CD1_NOISE, catalogue.settings.signal.label_noise)
+    return np.where(noise, catalogue.other_genres(Column.CD1_OTHER), catalogue.genre)
 
 
 def _minority(catalogue: Catalogue, majority: Integers) -> Integers:

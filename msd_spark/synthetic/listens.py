@@ -1,6 +1,7 @@
 """The Taste Profile triplets: listener, song and play count.
 
-A listener draws songs from favourite genres, from favourite artists and from all songs, always by popularity.
+A listener draws songs from favourite genres, from favourite scenes within them, from favourite artists and from all
+songs, always by popularity. A scene is a group of artists of one genre with a similar timbre.
 
 References
 ----------
@@ -17,7 +18,7 @@ import numpy as np
 from msd_spark.synthetic import names
 from msd_spark.synthetic.catalogue import Catalogue, Integers
 from msd_spark.synthetic.draws import Column, Floats, Stream, generator
-from msd_spark.synthetic.signal import GENRE_PRIOR, GENRES
+from msd_spark.synthetic.signal import GENRE_PRIOR, GENRES, N_SCENES, artist_scene
 from msd_spark.synthetic.text_files import write_lines
 
 TRIPLETS = "tasteprofile/train_triplets.txt"
@@ -51,14 +52,18 @@ class Taste:
         popularity = (1 - catalogue.uniform(Column.POPULARITY)[songs]) ** -0.7  # Pareto: few hits, long tail
         self.signal = catalogue.settings.signal
         self.genre_of, artists = catalogue.genre[songs], catalogue.artist[songs]
-        _, self.artist_of = np.unique(artists, return_inverse=True)
+        known, self.artist_of = np.unique(artists, return_inverse=True)
         self.by_genre = _Charts(songs, popularity, self.genre_of, len(GENRES))
         self.by_artist = _Charts(songs, popularity, self.artist_of, int(self.artist_of.max()) + 1)
         self.all = _Charts(songs, popularity, np.zeros(len(songs), dtype=np.intp), 1)
+        scene_of_artist = np.array([artist_scene(catalogue.settings.seed, int(artist)) for artist in known])
+        self.scene_of = np.full(len(catalogue), -1, dtype=np.intp)
+        self.scene_of[songs] = self.genre_of * N_SCENES + scene_of_artist[self.artist_of]
+        self.by_scene = _Charts(songs, popularity, self.scene_of[songs], len(GENRES) * N_SCENES)
         # A genre without songs cannot be a favourite.
         share = GENRE_PRIOR * (np.bincount(self.genre_of, minlength=len(GENRES)) > 0)
         self.genre_cumulative = np.cumsum(share / share.sum())
-        # Favourite artists are drawn through songs of the favourite genre.
+        # Favourite scenes are drawn through songs of the favourite genres, favourite artists through the first scene's.
         self.artist_of_song = np.full(len(catalogue), -1, dtype=np.intp)
         self.artist_of_song[songs] = self.artist_of
 
@@ -66,18 +71,22 @@ class Taste:
         """Draw the listens of a block of users: user, ascending, song and plays, each pair once."""
         uniform = random.random((users, _USER_GENRES))
         genres = np.minimum(np.searchsorted(self.genre_cumulative, uniform, side="right"), len(GENRES) - 1)
-        liked = np.repeat(genres[:, :1], _USER_ARTISTS, axis=1)
-        artists = self.artist_of_song[self.by_genre.draw(liked, random.random(liked.shape))]
+        scenes = self.scene_of[self.by_genre.draw(genres, random.random(genres.shape))]
+        liked = np.repeat(scenes[:, :1], _USER_ARTISTS, axis=1)
+        artists = self.artist_of_song[self.by_scene.draw(liked, random.random(liked.shape))]
 
         counts = np.exp(np.log(_MEDIAN_SONGS) + _SONGS_SPREAD * random.standard_normal(users))
         user = np.repeat(np.arange(users), np.clip(counts, 1, _MOST_SONGS).astype(np.intp))
         kind, chance = random.random(len(user)), random.random(len(user))
-        genre = genres[user, random.integers(_USER_GENRES, size=len(user))]
+        favourite = random.integers(_USER_GENRES, size=len(user))
         artist = artists[user, random.integers(_USER_ARTISTS, size=len(user))]
         song = self.all.draw(np.zeros(len(user), dtype=np.intp), chance)
-        by_genre, by_artist = self.signal.listener_genre_share, self.signal.listener_artist_share
-        song = np.where(kind < by_genre + by_artist, self.by_artist.draw(artist, chance), song)
-        song = np.where(kind < by_genre, self.by_genre.draw(genre, chance), song)
+        by_genre = self.signal.listener_genre_share
+        by_scene = by_genre + self.signal.listener_scene_share
+        by_artist = by_scene + self.signal.listener_artist_share
+        song = np.where(kind < by_artist, self.by_artist.draw(artist, chance), song)
+        song = np.where(kind < by_scene, self.by_scene.draw(scenes[user, favourite], chance), song)
+        song = np.where(kind < by_genre, self.by_genre.draw(genres[user, favourite], chance), song)
 
         pairs = np.unique(user * (int(song.max()) + 1) + song)
         user, song = np.divmod(pairs, int(song.max()) + 1)

@@ -17,7 +17,7 @@ import numpy as np
 from msd_spark.synthetic.catalogue import Catalogue, Integers
 from msd_spark.synthetic.draws import Column, Stream, generator
 from msd_spark.synthetic.text_files import write_lines
-from msd_spark.synthetic.vocabulary import VOCABULARY_SIZE, Vocabulary, vocabulary
+from msd_spark.synthetic.vocabulary import SPANISH_SHARE, VOCABULARY_SIZE, Vocabulary, vocabulary
 
 TRAIN, TEST, REVERSE_MAPPING = (
     "musixmatch/mxm_dataset_train.txt", "musixmatch/mxm_dataset_test.txt", "musixmatch/mxm_reverse_mapping.txt",
@@ -58,7 +58,9 @@ def bag_of_words(catalogue: Catalogue, track: int) -> tuple[Integers, Integers]:
     tokens = max(int(_MEDIAN_TOKENS * np.exp(_TOKEN_SPREAD * random.standard_normal())), 2)
     from_artist = int(random.binomial(tokens, signal.word_artist_share))
     from_chorus = int(random.binomial(tokens - from_artist, signal.word_chorus_share))
-    cumulative = vocabulary(signal.word_genre_share).cumulative[catalogue.genre[track]]
+    genre = catalogue.words[track]
+    is_spanish = int(random.random() < SPANISH_SHARE[genre])
+    cumulative = vocabulary(signal.word_genre_share).cumulative[is_spanish, genre]
     sung = np.searchsorted(cumulative, random.random(tokens - from_artist - from_chorus + _CHORUS_WORDS), side="right")
     favourites = _artist_words(settings.seed, int(catalogue.artist[track]))
     words = np.concatenate(

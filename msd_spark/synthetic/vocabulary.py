@@ -27,6 +27,9 @@ ENGLISH = (
 
 SPANISH = "que de y en el un la tu te mi se yo es por con una los más corazón amor día qué está sin para como".split()
 
+SPANISH_SHARE = np.array([{"Latin": 0.6, "International": 0.2}.get(genre, 0.02) for genre in GENRES])
+"""Shares of each genre's songs that are in Spanish."""
+
 STEMMED = {"babi": "baby", "ca": "can't", "whi": "why", "onli": "only", "caus": "'cause", "damag": "damage"}
 
 ODDITIES = (
@@ -44,7 +47,7 @@ class Vocabulary:
     stems: tuple[str, ...]
     words: tuple[str, ...]
     cumulative: Floats
-    """Shape ``(genres, 5000)``: cumulative probabilities of the stems in each genre."""
+    """Shape ``(2, genres, 5000)``: cumulative probabilities of the stems in English and Spanish songs of each genre."""
 
 
 def _made_up(count: int, taken: set[str]) -> list[tuple[str, str]]:
@@ -82,23 +85,23 @@ def vocabulary(genre_share: float) -> Vocabulary:
 
     background = (np.arange(VOCABULARY_SIZE) + 6.0) ** -1.1
     background /= background.sum()
-    genres = (1 - genre_share) * background + genre_share * _topics(len(real), pairs)
-    order = np.argsort(-(GENRE_PRIOR[:, None] * genres).sum(axis=0), kind="stable")
-    cumulative = np.cumsum(genres[:, order], axis=1)
-    cumulative /= cumulative[:, -1:]
+    english = (1 - genre_share) * background + genre_share * _topics(len(real))
+    spanish = english / 2
+    spanish[:, [[stem for stem, _ in pairs].index(stem) for stem in SPANISH]] += 0.5 / len(SPANISH)
+    languages = np.stack([english, spanish])
+    shares = GENRE_PRIOR * np.stack([1 - SPANISH_SHARE, SPANISH_SHARE])
+    order = np.argsort(-(shares[:, :, None] * languages).sum(axis=(0, 1)), kind="stable")
+    cumulative = np.cumsum(languages[:, :, order], axis=2)
+    cumulative /= cumulative[:, :, -1:]
     return Vocabulary(tuple(pairs[place][0] for place in order), tuple(pairs[place][1] for place in order), cumulative)
 
 
-def _topics(n_real: int, pairs: list[tuple[str, str]]) -> Floats:
-    """Return word probabilities per genre: 60 of 400 invented words; half of Latin is Spanish."""
+def _topics(n_real: int) -> Floats:
+    """Return word probabilities per genre: 60 of 400 invented words."""
     random = np.random.Generator(np.random.SFC64(_WORLD))
     topics = np.zeros((len(GENRES), VOCABULARY_SIZE))
     weights = 1 / (np.arange(_TOPIC_WORDS) + 5.0)
     for topic in topics:
         own = n_real + random.permutation(_TOPICAL_WORDS)[:_TOPIC_WORDS]
         topic[own] = weights / weights.sum()
-    stems = [stem for stem, _ in pairs]
-    latin = topics[GENRES.index("Latin")]
-    latin /= 2
-    latin[[stems.index(stem) for stem in SPANISH]] += 0.5 / len(SPANISH)
     return topics
