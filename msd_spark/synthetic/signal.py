@@ -45,7 +45,7 @@ GENRES = (
 """The genres of CD1."""
 
 GENRE_PRIOR = np.array([44, 13, 7, 8, 5.5, 4.5, 3, 4, 2, 3.5, 3, 1.5, 1]) / 100
-"""Shares of the genres: in CD1 60 % are Pop_Rock and .2 % Vocal; levelled so that a thousand songs have some of each."""
+"""Shares of the genres: 60 % of CD1 is Pop_Rock, .2 % Vocal; levelled so that a thousand songs have some of each."""
 
 _WORLD = 2011
 """Seed of the genres, which sound the same in all catalogues."""
@@ -92,9 +92,9 @@ class SignalParameters:
     label_noise: float = 0.08  # share of CD1 labels that differ from the planted genre
     # Shares of songs whose sound, and independently whose words, are those of another genre.
     sound_crossover: float = 0.12
-    word_crossover: float = 0.20
+    word_crossover: float = 0.30
     # Shares of a song's words drawn from the favourites of the genre, the artist and the song.
-    word_genre_share: float = 0.10
+    word_genre_share: float = 0.14
     word_artist_share: float = 0.10
     word_chorus_share: float = 0.50
     # Shares of a user's listens drawn from favourite genres, from favourite scenes within them, and from favourite

@@ -1,4 +1,4 @@
-"""The planted signal: learnable from order and level, noisy, and leaking through the artist."""
+"""The planted signal: learnable from words, sound and order, noisy, and leaking through the artist."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.sparse import lil_matrix
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
+from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.genre_signal import AUDIO, BOTH, LEAKING, LYRICS, ORDER, scores
 from msd_spark.synthetic.catalogue import Catalogue, make_catalogue
 from msd_spark.synthetic.draws import Stream, generator
-from msd_spark.synthetic.labels import noisy_genres
-from msd_spark.synthetic.lyrics import bag_of_words
+from msd_spark.synthetic.listens import draw_listens, heard_songs
 from msd_spark.synthetic.settings import SyntheticSettings
-from msd_spark.synthetic.signal import GENRE_PRIOR, GENRES, SignalParameters, segment_sounds, song_sound, world
-from msd_spark.synthetic.vocabulary import VOCABULARY_SIZE
+from msd_spark.synthetic.signal import (
+    GENRE_PRIOR,
+    GENRES,
+    SignalParameters,
+    artist_scene,
+    segment_sounds,
+    song_sound,
+    world,
+)
 
 Floats = NDArray[np.float64]
 SONGS, SEGMENTS = 1200, 120
@@ -32,7 +36,7 @@ def segments(catalogue: Catalogue, track: int) -> tuple[Floats, Floats]:
     """Draw the first segments of a track: timbre and pitches."""
     seed, signal = catalogue.settings.seed, catalogue.settings.signal
     sound = song_sound(
-        seed, int(catalogue.song[track]), int(catalogue.genre[track]), int(catalogue.artist[track]), signal
+        seed, int(catalogue.song[track]), int(catalogue.sound[track]), int(catalogue.artist[track]), signal
     )
     return segment_sounds(sound, SEGMENTS, signal, generator(seed, Stream.SONG_SEGMENTS, track))
 
@@ -42,15 +46,12 @@ def levels(timbre: Floats, pitches: Floats) -> Floats:
     return np.concatenate([timbre.mean(axis=0), timbre.std(axis=0), pitches.mean(axis=0)])
 
 
-def accuracy(features: Floats, genre: NDArray[np.intp], artist: NDArray[np.intp], leaks: bool) -> float:
-    """Cross-validate a linear model, with or without the artist's other songs in the training set."""
+def accuracy(features: Floats, genre: NDArray[np.intp], artist: NDArray[np.intp]) -> float:
+    """Cross-validate a linear model by artist."""
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a fold without the rarest genre
-        if leaks:
-            predicted = cross_val_predict(model, features, genre, cv=KFold(5, shuffle=True, random_state=0))
-        else:
-            predicted = cross_val_predict(model, features, genre, cv=GroupKFold(5), groups=artist)
+        predicted = cross_val_predict(model, features, genre, cv=GroupKFold(5), groups=artist)
     return float((predicted == genre).mean())
 
 
@@ -61,25 +62,70 @@ def large() -> Catalogue:
 
 
 @pytest.fixture(scope="module")
-def sounds(large: Catalogue) -> list[tuple[Floats, Floats]]:
-    """Draw the songs' segments."""
-    return [segments(large, track) for track in range(SONGS)]
+def measured(large: Catalogue) -> dict[str, float]:
+    """Macro F1 of logistic regression per combination of inputs."""
+    return scores(large)
 
 
-def test_levels_predict_the_genre_better_if_the_artist_leaks(
-    large: Catalogue, sounds: list[tuple[Floats, Floats]]
-) -> None:
-    features, genre = np.array([levels(*sound) for sound in sounds]), noisy_genres(large)
-    majority = np.bincount(genre).max() / SONGS
-    honest = accuracy(features, genre, large.artist, leaks=False)
-    leaking = accuracy(features, genre, large.artist, leaks=True)
-    assert majority + 0.05 < honest < 0.6
-    assert honest + 0.05 < leaking < 0.9
+def test_words_sound_and_order_each_add_to_what_a_linear_model_knows(measured: dict[str, float]) -> None:
+    lyrics, audio, both, ordered = (measured[name] for name in (LYRICS, AUDIO, BOTH, ORDER))
+    assert 0.2 < lyrics < audio - 0.02
+    assert audio < both - 0.02
+    assert both < ordered - 0.02
+    assert ordered < 0.8
+
+
+def test_a_split_by_track_leaks_the_artist(measured: dict[str, float]) -> None:
+    assert measured[LEAKING] > measured[AUDIO] + 0.05
+
+
+def test_some_songs_have_the_sound_or_the_words_of_another_genre(large: Catalogue) -> None:
+    signal = large.settings.signal
+    sound, words = large.sound != large.genre, large.words != large.genre
+    assert sound.mean() == pytest.approx(signal.sound_crossover, abs=0.03)
+    assert words.mean() == pytest.approx(signal.word_crossover, abs=0.04)
+    assert (sound & words).mean() == pytest.approx(signal.sound_crossover * signal.word_crossover, abs=0.02)
+    np.testing.assert_array_equal(large.sound, large.sound[large.song])
+    np.testing.assert_array_equal(large.words, large.words[large.song])
+
+
+def test_genres_differ_in_how_often_they_have_lyrics(large: Catalogue) -> None:
+    share = {name: large.has_lyrics[large.genre == place].mean() for place, name in enumerate(GENRES)}
+    assert max(share["Jazz"], share["Electronic"]) < 0.7 < min(share["Pop_Rock"], share["Rap"])
+    assert large.has_lyrics.mean() == pytest.approx(large.settings.lyrics_share, abs=0.06)
+    for fixed in (0.0, 1.0):
+        assert set(make_catalogue(replace(large.settings, lyrics_share=fixed)).has_lyrics) == {bool(fixed)}
+
+
+def test_songs_differ_in_the_correlations_of_timbre_as_real_ones() -> None:
+    signal = replace(SignalParameters(), motion_timbre_share=0.0)
+    pairs = np.triu_indices(12, 1)
+    correlations = []
+    for song in range(150):
+        sound = song_sound(7, song, song % len(GENRES), song, signal)
+        np.testing.assert_allclose((sound.timbre_mixing**2).sum(axis=0), 1)
+        correlations.append((sound.timbre_mixing.T @ sound.timbre_mixing)[pairs])
+    assert np.std(correlations, axis=0).mean() == pytest.approx(0.16, abs=0.03)
+
+
+def test_listeners_prefer_scenes_within_genres(large: Catalogue) -> None:
+    scene = np.array([artist_scene(large.settings.seed, artist) for artist in large.artist.tolist()])
+    user, song, _ = (np.concatenate(parts) for parts in zip(*draw_listens(large, heard_songs(large)), strict=True))
+    # Pairs of consecutive rows of one user, of one genre and different artists.
+    one, two = song[:-1], song[1:]
+    pairs = (user[:-1] == user[1:]) & (large.genre[one] == large.genre[two]) & (large.artist[one] != large.artist[two])
+    alike = (scene[one] == scene[two])[pairs].mean()
+    shuffled = np.random.default_rng(0).permutation(len(one))
+    strangers = (large.genre[one] == large.genre[two[shuffled]]) & (large.artist[one] != large.artist[two[shuffled]])
+    assert alike > (scene[one] == scene[two[shuffled]])[strangers].mean() + 0.1
 
 
 def test_order_predicts_the_genre_without_levels(large: Catalogue) -> None:
     # Without genre and artist in the levels, only products of neighbouring segments predict the genre.
-    blind = replace(large.settings, signal=replace(SignalParameters(), genre_share=0.0, artist_share=0.0))
+    signal = replace(
+        SignalParameters(), genre_share=0.0, artist_share=0.0, motion_timbre_share=0.35, motion_chroma_share=0.5
+    )
+    blind = replace(large.settings, signal=signal)
     catalogue = make_catalogue(blind)
     averages, neighbours = [], []
     for track in range(SONGS):
@@ -90,22 +136,10 @@ def test_order_predicts_the_genre_without_levels(large: Catalogue) -> None:
         step = both[:-1].T @ both[1:] / len(both)
         neighbours.append((step - step.T)[np.triu_indices(24, 1)])
     majority = np.bincount(catalogue.genre).max() / SONGS
-    guess = accuracy(np.array(averages), catalogue.genre, catalogue.artist, leaks=False)
-    know = accuracy(np.array(neighbours), catalogue.genre, catalogue.artist, leaks=False)
+    guess = accuracy(np.array(averages), catalogue.genre, catalogue.artist)
+    know = accuracy(np.array(neighbours), catalogue.genre, catalogue.artist)
     assert guess < majority + 0.05
     assert know > majority + 0.3
-
-
-def test_words_predict_the_genre_sometimes(large: Catalogue) -> None:
-    genre = noisy_genres(large)
-    bags = lil_matrix((SONGS, VOCABULARY_SIZE))
-    for track in range(SONGS):
-        places, counts = bag_of_words(large, track)
-        bags[track, places] = counts
-    weighted = TfidfTransformer(sublinear_tf=True).fit_transform(bags.tocsr())
-    topics = TruncatedSVD(50, random_state=0).fit_transform(weighted)
-    score = accuracy(topics, genre, large.artist, leaks=False)
-    assert np.bincount(genre).max() / SONGS + 0.05 < score < 0.75
 
 
 def test_two_tracks_of_a_song_sound_alike_and_are_not_the_same(large: Catalogue) -> None:
