@@ -85,7 +85,7 @@ class SignalParameters:
     chroma_level_share: float = 0.25  # of the variance of log chroma, the share that lies between songs
     # Shares of motion in the variance within a song.
     motion_timbre_share: float = 0.10
-    motion_chroma_share: float = 0.10
+    motion_chroma_share: float = 0.40
     states: int = 8  # on the circle
     advance: float = 0.75  # probability of moving to the next state at each segment
     artist_loyalty: float = 0.9  # share of an artist's songs in the artist's main genre
