@@ -37,7 +37,10 @@ class SyntheticSettings(Settings):
         1000, "songs per aggregate or summary file", metavar="N", check=between(1, MOST_SONGS)
     )
     lyrics_share: float = option(
-        0.8, "share of tracks with a bag of words; 0.24 in the real catalogue", metavar="SHARE", check=between(0, 1)
+        0.8,
+        "approximate share of tracks with a bag of words; 0.24 in the real catalogue",
+        metavar="SHARE",
+        check=between(0, 1),
     )
     users: int | None = option(
         None, "listeners; twice the songs and at most 100,000 by default", metavar="N", check=between(1, MOST_SONGS)
