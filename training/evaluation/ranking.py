@@ -6,6 +6,7 @@ sparse product then sums the weights between consecutive thresholds.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,26 +83,33 @@ def _ratio(part: np.ndarray, total: np.ndarray) -> np.ndarray:
     return np.divide(part, total, out=np.full(len(total), np.nan), where=total > 0)
 
 
-def _macro(by_class: list[np.ndarray], m: int) -> np.ndarray:
-    """Return the mean over the classes with a defined metric, shape ``(m,)``; NaN if none."""
-    values = np.array(by_class).reshape(-1, m)
-    defined = np.isfinite(values)
-    return _ratio(np.where(defined, values, 0).sum(axis=0), defined.sum(axis=0).astype(np.float64))
+def _macro(by_class: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Return the mean over the classes with a defined metric in the whole split, shape ``(m,)``; NaN if none.
+
+    `by_class` has shape ``(k, m)`` and `whole` ``(k, 1)``. A class whose metric is undefined on a resample counts with
+    its value in the whole split, as in `training.evaluation.confusion`.
+    """
+    defined = np.isfinite(whole[:, 0])
+    values = np.where(np.isfinite(by_class), by_class, whole)[defined]
+    return values.mean(axis=0) if len(values) else np.full(by_class.shape[1], np.nan)
 
 
 def _ranked(positive: np.ndarray, scores: np.ndarray, artists: Artists) -> list[RankedScores]:
     return [RankedScores.of(*columns, artists) for columns in zip(positive.T, scores.T, strict=True)]
 
 
+def _macro_statistic(artists: Artists, by_class: Callable[[np.ndarray], dict[str, np.ndarray]]) -> Statistic:
+    """Return the statistic of macro means of metrics by class: arrays ``(k, m)`` for ``(n_artists, m)`` weights."""
+    whole = by_class(np.ones((artists.count, 1)))
+    return lambda drawn: {name: _macro(values, whole[name]) for name, values in by_class(drawn).items()}
+
+
 def macro_average_precision_statistic(positive: np.ndarray, scores: np.ndarray, artists: Artists) -> Statistic:
     """Return the statistic of ``macro_average_precision``; both arrays have shape ``(n, n_classes)``."""
     ranked = _ranked(positive, scores, artists)
-
-    def average_precision(drawn: np.ndarray) -> dict[str, np.ndarray]:
-        by_class = [item.average_precision(drawn) for item in ranked]
-        return {"macro_average_precision": _macro(by_class, drawn.shape[1])}
-
-    return average_precision
+    return _macro_statistic(
+        artists, lambda drawn: {"macro_average_precision": np.array([one.average_precision(drawn) for one in ranked])}
+    )
 
 
 def macro_ranking_statistic(positive: np.ndarray, scores: np.ndarray, artists: Artists) -> Statistic:
@@ -112,11 +120,8 @@ def macro_ranking_statistic(positive: np.ndarray, scores: np.ndarray, artists: A
     ranked = _ranked(positive, scores, artists)
 
     def areas(drawn: np.ndarray) -> dict[str, np.ndarray]:
-        roc = [item.roc_auc(drawn) for item in ranked]
-        precision = [
-            np.where(np.isfinite(area), item.average_precision(drawn), np.nan)
-            for item, area in zip(ranked, roc, strict=True)
-        ]
-        return {"macro_roc_auc": _macro(roc, drawn.shape[1]), "macro_pr_auc": _macro(precision, drawn.shape[1])}
+        roc = np.array([one.roc_auc(drawn) for one in ranked])
+        precision = np.array([one.average_precision(drawn) for one in ranked])
+        return {"macro_roc_auc": roc, "macro_pr_auc": np.where(np.isfinite(roc), precision, np.nan)}
 
-    return areas
+    return _macro_statistic(artists, areas)

@@ -62,11 +62,13 @@ def occlusion_statistic(true: np.ndarray, scores: np.ndarray, artists: Artists) 
     one_hot = (true[:, None] == np.arange(n_classes)).astype(np.float64)
     of_true_class = artists.sums(one_hot * probabilities[np.arange(n), true][:, None]).T
 
+    whole = (cells @ np.ones(artists.count)).reshape(n_classes, n_classes)
+
     def metrics(drawn: np.ndarray) -> dict[str, np.ndarray]:
         confusion = (cells @ drawn).T.reshape(-1, n_classes, n_classes)
         support, predicted = confusion.sum(axis=2), confusion.sum(axis=1)
         total = (of_true_class @ drawn).T
-        overall = confusion_metrics(confusion)
+        overall = confusion_metrics(confusion, whole)
         with np.errstate(invalid="ignore", divide="ignore"):
             f1 = np.where(support > 0, 2 * np.diagonal(confusion, axis1=1, axis2=2) / (support + predicted), np.nan)
             probability = np.where(support > 0, total / support, np.nan)
