@@ -55,7 +55,11 @@ def result_lines(warehouse: Warehouse, run_name: str) -> list[str]:
     ]
     test = warehouse.read_json(*run_file(warehouse, run_name, METRICS)).get("test") or {}
     for name, title in (("accuracy", "accuracy"), ("macro_f1", "macro F1")):
-        candidates = [who for who in ("model", "logistic", "majority") if name in test.get(who, {})]
+        candidates = [
+            who
+            for who in ("model", "logistic regression", "gradient boosting", "majority")
+            if name in test.get(who, {})
+        ]
         if candidates:
             lines.append(f"{title:<10}" + ", ".join(f"{who} {with_interval(test[who], name)}" for who in candidates))
     return [*lines, f"report    {warehouse.path('reports', run_name, 'index.html')}"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from training.data.targets.target import CLASSES, LABELS, NUMBERS, Target
 from training.evaluation.baselines import TrainingTruths, artist_mean_scores, stratified_random
 from training.evaluation.bootstrap import Artists, Candidate, Statistic, with_intervals
 from training.evaluation.classification import classification_metrics, classification_statistic
-from training.evaluation.linear import TRAINING_EXAMPLES, Linear, fit_linear
+from training.evaluation.deciding import LESS_IS_BETTER
+from training.evaluation.learned import TRAINING_EXAMPLES, fit_learned
 from training.evaluation.multilabel import multilabel_metrics, multilabel_statistic
 from training.evaluation.regression import regression_metrics, regression_statistic
 from training.evaluation.song_features import read_columns, read_features
@@ -122,6 +123,40 @@ def read_training_truths(dataset: Dataset, target: Target) -> TrainingTruths:
     return TrainingTruths.of(tracks, groups[first].astype(str), true[first], present[first] > 0, target.size)
 
 
+class Learned(NamedTuple):
+    """Predictions of a learned baseline: scores ``(n, size)`` of the examples of a split that have the target."""
+
+    track_ids: np.ndarray
+    scores: np.ndarray
+    notes: dict[str, Any]
+
+
+def learned_baselines(
+    dataset: Dataset, target: Target, splits: Sequence[str], inputs: str
+) -> dict[str, dict[str, Learned]]:
+    """Return the predictions of baselines fitted on the train split, by split and name."""
+    if not splits:
+        return {}
+    train = read_features(dataset, "train", target, inputs, TRAINING_EXAMPLES)
+    if not len(train.track_ids):
+        return {}
+    metric, (metrics, _) = target.main_metrics[0], functions_of(target)
+    sign = -1 if metric in LESS_IS_BETTER else 1
+
+    def score(true: np.ndarray, scores: np.ndarray) -> float | None:
+        value = metrics(true, scores, target.class_names)[metric]
+        return None if value is None else sign * value
+
+    fitted = fit_learned(target, train, score)
+    predicted = {}
+    for split in splits:
+        features = read_features(dataset, split, target, inputs)
+        predicted[split] = {
+            name: Learned(features.track_ids, one.predict(features), one.notes) for name, one in fitted.items()
+        }
+    return predicted
+
+
 def judge_splits(
     dataset: Dataset,
     target: Target,
@@ -135,24 +170,20 @@ def judge_splits(
     """Return the content of ``metrics.json``: metrics of the model and baselines by split.
 
     The dataset is the one that the run was trained on. `baselines` is one of
-    `training.loop.options.BASELINES`; the linear one has the same `inputs` as the model.
+    `training.loop.options.BASELINES`; the learned ones have the same `inputs` as the model.
     """
-    linear: Linear | None = None
-    if baselines == "all" and any(predicted.present.any() for predicted in predictions.values()):
-        train = read_features(dataset, "train", target, inputs, TRAINING_EXAMPLES)
-        if len(train.track_ids):
-            linear = fit_linear(target, train, read_features(dataset, "validation", target, inputs))
-        del train
+    learned: dict[str, dict[str, Learned]] = {}
+    if baselines == "all":
+        splits = [split for split, predicted in predictions.items() if predicted.present.any()]
+        learned = learned_baselines(dataset, target, splits, inputs)
     metrics = {}
     for split, predicted in predictions.items():
-        learned = {}
-        if linear is not None and predicted.present.any():
-            features = read_features(dataset, split, target, inputs)
-            if not np.array_equal(features.track_ids, predicted.judged().track_ids):
+        own = learned.get(split, {})
+        for scored in own.values():
+            if not np.array_equal(scored.track_ids, predicted.judged().track_ids):
                 raise UserError(
                     f"{split} of dataset {dataset.name} changed during the training; run msd-spark train again"
                 )
-            name = "linear" if target.form == NUMBERS else "logistic"
-            learned[name] = (linear.predict(features.values), {"fit": linear.notes})
-        metrics[split] = judge(target, predicted, None if baselines == "none" else training, learned, bootstrap)
+        scores = {name: (one.scores, {"fit": one.notes}) for name, one in own.items()}
+        metrics[split] = judge(target, predicted, None if baselines == "none" else training, scores, bootstrap)
     return {split: by_candidate for split, by_candidate in metrics.items() if by_candidate}

@@ -1,6 +1,6 @@
-"""The features of the linear baselines: 153 numbers per song.
+"""The features of the learned baselines.
 
-Mean and covariance of timbre and mean of chroma over the segments, the lyric vector, and whether the song has lyrics.
+The song summary and the words, where the dataset has these columns; otherwise 153 numbers per song: mean and covariance of timbre and mean of chroma over the segments, the lyric vector, and whether the song has lyrics.
 The authors of the dataset used the mean and covariance of timbre in their genre classifier [1]_.
 
 References
@@ -21,7 +21,10 @@ from training.data.reading import to_numpy
 from training.data.targets.target import Target
 
 COLUMNS = ("chroma", "timbre", "n_segments", "lyric_vector", "has_lyrics")
-"""Columns of the examples that the features are computed from."""
+"""Columns of the examples that the features are computed from, in a dataset without `SUMMARY`."""
+
+SUMMARY, WORD_INDICES, WORD_COUNTS = "summary", "word_indices", "word_counts"
+"""Columns with the summary of all segments, and the numbers (from 1; 0 is padding) and counts of the words."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,18 @@ class Features:
         Shape ``(n, n_features)``, float32.
     true : numpy.ndarray
         Shape ``(n,)`` for classes, ``(n, size)`` for tags and factors.
+    artist_groups : numpy.ndarray
+        Shape ``(n,)``.
+    word_indices, word_counts : numpy.ndarray
+        Shape ``(n, n_words)``: see `WORD_INDICES`; ``(n, 0)`` without words.
     """
 
     track_ids: np.ndarray
     values: np.ndarray
     true: np.ndarray
+    artist_groups: np.ndarray
+    word_indices: np.ndarray
+    word_counts: np.ndarray
 
 
 def song_features(columns: Mapping[str, np.ndarray], geometry: Geometry, inputs: str = "both") -> np.ndarray:
@@ -94,16 +104,33 @@ def read_features(
 ) -> Features:
     """Return the features and truths of the examples of a split that have the target.
 
-    Memory: the examples of one file, and 612 bytes per example. See `read_columns` for `limit`.
+    Memory: the examples of one file, and the features. See `read_columns` for `limit`.
     """
-    track_ids, values, truths = [], [], []
-    for columns in read_columns(dataset, split, ["track_id", target.column, target.presence, *COLUMNS], limit):
+    has_words = {SUMMARY, WORD_INDICES, WORD_COUNTS} <= set(dataset.schema.names)
+    names = (SUMMARY, WORD_INDICES, WORD_COUNTS) if has_words else COLUMNS
+    parts: list[tuple[np.ndarray, ...]] = []
+    for columns in read_columns(
+        dataset, split, ["track_id", "artist_group", target.column, target.presence, *names], limit
+    ):
         present = columns[target.presence] > 0
-        track_ids.append(columns["track_id"][present].astype(str))
-        values.append(song_features(columns, dataset.geometry, inputs)[present])
-        truths.append(columns[target.column][present])
-    if not track_ids:
-        return Features(np.empty(0, str), np.empty((0, 0), np.float32), np.empty(0, np.int32))
-    names = np.concatenate(track_ids)
-    order = np.argsort(names, kind="stable")
-    return Features(names[order], np.concatenate(values)[order], np.concatenate(truths)[order])
+        none = np.zeros((len(present), 0), np.float32)
+        words = (none.astype(np.int32), none)
+        if has_words:
+            values = none if inputs == "lyrics" else columns[SUMMARY]
+            words = words if inputs == "audio" else (columns[WORD_INDICES], columns[WORD_COUNTS])
+        else:
+            values = song_features(columns, dataset.geometry, inputs)
+        own = (
+            columns["track_id"].astype(str),
+            values,
+            columns[target.column],
+            columns["artist_group"].astype(str),
+            *words,
+        )
+        parts.append(tuple(part[present] for part in own))
+    if not parts:
+        none = np.empty((0, 0), np.float32)
+        return Features(np.empty(0, str), none, np.empty(0, np.int32), np.empty(0, str), none.astype(np.int32), none)
+    arrays = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    order = np.argsort(arrays[0], kind="stable")
+    return Features(*(array[order] for array in arrays))

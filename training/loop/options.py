@@ -23,7 +23,7 @@ PROTOCOLS = {
 """Defaults of other options under each value of ``--protocol``."""
 
 BASELINES = ("none", "simple", "all")
-"""Values of ``--baselines``: ``simple`` ones know only the truths of the train split; ``all`` adds a linear model."""
+"""Values of ``--baselines``: ``simple`` ones know only the truths of the train split; ``all`` adds learned ones."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class TrainOptions(Settings):
     elastic: bool = option(False, "let ranks leave and join; start with horovodrun --min-np and --max-np")
     baselines: str = option(
         BASELINES[-1],
-        "baselines to evaluate; simple: from the class shares of the train split; all: also a linear model",
+        "baselines to evaluate; simple: from the class shares of the train split; all: also logistic regression and gradient boosting",
         choices=BASELINES,
     )
     protocol: str | None = option(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score, roc_auc_score
 
 from msd_spark.core.bootstrap import Bootstrap
 from msd_spark.core.errors import UserError
@@ -21,7 +22,7 @@ from training.evaluation.baselines import TrainingTruths, artist_mean_scores, st
 from training.evaluation.bootstrap import Artists
 from training.evaluation.classification import classification_metrics
 from training.evaluation.judgement import judge, judge_splits, read_training_truths
-from training.evaluation.linear import fit_linear
+from training.evaluation.learned import BOOSTING, LOGISTIC, RIDGE, Encoder, fit_learned
 from training.evaluation.song_features import Features, read_features, song_features
 
 TRUE = np.array([0, 0, 1, 1, 1])
@@ -174,62 +175,96 @@ def test_song_features_by_hand() -> None:
     assert song_features(columns, GEOMETRY, "lyrics").shape == (2, 51)
 
 
+def features_of(values: np.ndarray, true: np.ndarray, counts: np.ndarray | None = None) -> Features:
+    """Return features of songs with one artist per five songs; `counts` is ``(n, n_words)``."""
+    n = len(values)
+    counts = np.zeros((n, 0), np.float32) if counts is None else counts.astype(np.float32)
+    indices = np.where(counts > 0, np.arange(1, counts.shape[1] + 1), 0).astype(np.int32)
+    names = np.array([f"T{k:05d}" for k in range(n)])
+    groups = np.array([f"A{k // 5:05d}" for k in range(n)])
+    return Features(names, values.astype(np.float32), true, groups, indices, counts)
+
+
+def macro_f1(true: np.ndarray, scores: np.ndarray) -> float:
+    return float(f1_score(true, scores.argmax(axis=1), average="macro"))
+
+
 def separable(n: int, seed: int, noise: float = 0.5) -> Features:
     generator = np.random.default_rng(seed)
     true = generator.integers(0, 3, n)
     values = np.eye(3)[true] * 3 + generator.normal(size=(n, 3)) * noise
-    return Features(np.array([f"T{k:05d}" for k in range(n)]), values.astype(np.float32) * [1, 100, 1e-3], true)
+    return features_of(values * [1, 100, 1e-3], true)
 
 
-def test_the_linear_baseline_learns_what_is_linear_and_chooses_its_strength_on_validation() -> None:
-    fitted = fit_linear(target("genre", 4), separable(300, 0), separable(80, 1))
+def test_baselines_learn_classes_and_note_what_they_chose() -> None:
+    fitted = fit_learned(target("genre", 4), separable(300, 0), macro_f1)
     test = separable(200, 2)
-    scores = fitted.predict(test.values)
-    assert scores.shape == (200, 4)
-    assert (scores.argmax(axis=1) == test.true).mean() > 0.97
-    # The fourth class has no example.
-    assert (scores[:, 3] == 0).all()
-    np.testing.assert_allclose(scores.sum(axis=1), 1)
-    tried = fitted.notes["validation_loss_by_strength"]
-    assert tried[str(fitted.notes["strength"])] == min(tried.values())
+    assert list(fitted) == [LOGISTIC, BOOSTING]
+    for one in fitted.values():
+        scores = one.predict(test)
+        assert scores.shape == (200, 4)
+        assert (scores.argmax(axis=1) == test.true).mean() > 0.95
+        # The fourth class has no example.
+        assert (scores[:, 3] == 0).all()
+        np.testing.assert_allclose(scores.sum(axis=1), 1)
+    notes = fitted[LOGISTIC].notes
+    chosen = [row["metric"] for row in notes["cross_validation"] if row["C"] == notes["C"]]
+    assert len(notes["cross_validation"]) == 8
+    assert max(chosen) == max(row["metric"] for row in notes["cross_validation"])
+    json.dumps(notes)
 
 
-def test_noise_is_regularised_more_strongly_than_signal() -> None:
+def test_words_alone_decide_if_only_they_differ() -> None:
     generator = np.random.default_rng(0)
-    noise = [
-        Features(
-            np.arange(n).astype(str), generator.normal(size=(n, 30)).astype(np.float32), generator.integers(0, 3, n)
-        )
-        for n in (100, 100)
-    ]
-    on_noise = fit_linear(target("genre", 3), *noise).notes["strength"]
-    on_signal = fit_linear(target("genre", 3), separable(100, 0), separable(100, 1)).notes["strength"]
-    assert on_noise > on_signal
+    true = generator.integers(0, 3, 150)
+    counts = generator.poisson(0.5 + 4 * np.eye(3)[true])
+    fitted = fit_learned(target("genre", 3), features_of(np.zeros((150, 0)), true, counts), macro_f1)
+    again = features_of(np.zeros((150, 0)), true, generator.poisson(0.5 + 4 * np.eye(3)[true]))
+    for one in fitted.values():
+        assert macro_f1(true, one.predict(again)) > 0.8
 
 
-def test_linear_baselines_of_tags_and_factors() -> None:
+def test_words_are_weighted_by_hand() -> None:
+    # Word 1 is in both songs, word 2 in one only, so it is left out: each song has unit weight on word 1.
+    train = features_of(np.array([[0.0], [2.0]]), np.array([0, 1]), np.array([[1, 3], [2, 0]]))
+    encoder = Encoder(train)
+    assert encoder.known.tolist() == [1]
+    assert encoder.words(train).toarray().tolist() == [[1.0], [1.0]]
+    # Mean 1, standard deviation 1; 9 is clipped to 4. One number: divided by 1.
+    other = features_of(np.array([[9.0]]), np.array([0]), np.array([[0, 0]]))
+    assert encoder.numbers(other).tolist() == [[4.0]]
+    assert encoder.words(other).toarray().tolist() == [[0.0]]
+
+
+def test_three_words_have_the_idf_of_a_hand_computation() -> None:
+    train = features_of(np.zeros((3, 1)), np.array([0, 1, 2]), np.array([[1, 2], [1, 1], [1, 0]]))
+    # idf = ln((1 + 3) / (1 + df)) + 1 for df 3 and 2; tf = 1 + ln count.
+    weights = np.array([1.0, (1 + log(2)) * (log(4 / 3) + 1)])
+    np.testing.assert_allclose(Encoder(train).words(train).toarray()[0], weights / np.linalg.norm(weights))
+
+
+def test_baselines_of_tags_and_factors() -> None:
     generator = np.random.default_rng(0)
     values = generator.normal(size=(300, 5)).astype(np.float32)
-    tracks = np.arange(300).astype(str)
     tags = np.column_stack([values[:, 0] > 0, np.ones(300), np.zeros(300)]).astype(np.float32)
-    scores = fit_linear(target("tags", 3), Features(tracks, values, tags), Features(tracks, values, tags)).predict(
-        values
-    )
-    assert ((scores[:, 0] > 0.5) == (tags[:, 0] > 0)).mean() > 0.97
-    assert scores[:, 1:].tolist() == [[1, 0]] * 300
+    songs = features_of(values, tags)
+    fitted = fit_learned(target("tags", 3), songs, lambda true, scores: float(roc_auc_score(true[:, 0], scores[:, 0])))
+    for one in fitted.values():
+        scores = one.predict(songs)
+        assert roc_auc_score(tags[:, 0], scores[:, 0]) > 0.97
+        assert scores[:, 1:].tolist() == [[1, 0]] * 300
     factors = values @ generator.normal(size=(5, 2)).astype(np.float32) + 7
-    everything = Features(tracks, values, factors)
-    np.testing.assert_allclose(
-        fit_linear(target("factors", 2), everything, everything).predict(values), factors, atol=0.02
+    ridge = fit_learned(
+        target("factors", 2), features_of(values, factors), lambda true, scores: -float(np.square(true - scores).mean())
     )
+    assert list(ridge) == [RIDGE]
+    np.testing.assert_allclose(ridge[RIDGE].predict(features_of(values, factors)), factors, atol=0.3)
 
 
-def test_the_linear_baseline_works_without_validation_and_with_one_class() -> None:
-    none = Features(np.empty(0, str), np.empty((0, 0), np.float32), np.empty(0, np.int32))
-    assert fit_linear(target("genre", 3), separable(60, 0), none).notes == {"strength": 0.01, "training_examples": 60}
-    one_class = Features(np.array(["a", "b"]), np.ones((2, 3), np.float32), np.array([2, 2]))
-    scores = fit_linear(target("genre", 3), one_class, none).predict(np.ones((1, 3)))
-    assert scores.tolist() == [[0, 0, 1]]
+def test_baselines_work_with_one_class() -> None:
+    one_class = features_of(np.ones((2, 3)), np.array([2, 2]))
+    for one in fit_learned(target("genre", 3), one_class, macro_f1).values():
+        assert one.predict(one_class).tolist() == [[0, 0, 1]] * 2
 
 
 @pytest.fixture
@@ -252,10 +287,10 @@ def test_baselines_are_computed_from_the_files_of_a_dataset(dataset: Dataset) ->
     made = {split: made_for(dataset, split, genre) for split in ("validation", "test")}
     metrics = judge_splits(dataset, genre, made, read_training_truths(dataset, genre), bootstrap=FAST)
     assert list(metrics) == ["validation", "test"]
-    assert list(metrics["test"]) == ["model", "majority", "stratified", "logistic"]
+    assert list(metrics["test"]) == ["model", "majority", "stratified", LOGISTIC, BOOSTING]
     # Genres of this dataset differ in mean timbre, so a linear model can learn them.
-    assert metrics["test"]["logistic"]["accuracy"] > 0.8
-    assert metrics["test"]["logistic"]["fit"]["training_examples"] == 77
+    assert metrics["test"][LOGISTIC]["accuracy"] > 0.8
+    assert metrics["test"][LOGISTIC]["fit"]["training_examples"] == 77
     simple = judge_splits(
         dataset, genre, made, read_training_truths(dataset, genre), baselines="simple", bootstrap=FAST
     )
@@ -270,12 +305,12 @@ def test_baselines_are_computed_from_the_files_of_a_dataset(dataset: Dataset) ->
     np.testing.assert_allclose(read_training_truths(dataset, genre).prior, shares)
 
 
-def test_the_linear_baseline_has_the_inputs_of_the_model(dataset: Dataset) -> None:
+def test_learned_baselines_have_the_inputs_of_the_model(dataset: Dataset) -> None:
     genre = make_target("genre", tuple(LABELS))
     made = {"test": made_for(dataset, "test", genre)}
     # Lyrics are noise in this dataset.
     metrics = judge_splits(dataset, genre, made, read_training_truths(dataset, genre), inputs="lyrics", bootstrap=FAST)
-    assert metrics["test"]["logistic"]["accuracy"] < 0.8
+    assert metrics["test"][LOGISTIC]["accuracy"] < 0.8
 
 
 def test_a_limit_reads_whole_files_until_it_is_reached(dataset: Dataset) -> None:
