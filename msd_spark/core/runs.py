@@ -94,14 +94,18 @@ def newest_run(warehouse: Warehouse) -> str:
     return runs[-1]
 
 
+DERIVED = frozenset({"protocol", "folds"})
+"""Keys in the metadata of datasets that are derived from others."""
+
+
 def only_dataset(warehouse: Warehouse) -> str:
     """Return the name of the one dataset: the default of ``--dataset``.
 
-    Datasets that ``train --protocol`` derived from others do not count.
+    Datasets that ``train --protocol`` or ``compare --folds`` derived from others do not count.
     """
     names = [name for name in warehouse.folders(DATASETS) if warehouse.is_complete(DATASETS, name)]
     if len(names) > 1:
-        names = [name for name in names if "protocol" not in warehouse.read_json(DATASETS, name, DATASET_FILE)]
+        names = [name for name in names if not DERIVED & set(warehouse.read_json(DATASETS, name, DATASET_FILE))]
     if not names:
         raise UserError(f"no dataset in {warehouse.path(DATASETS)}; run msd-spark dataset first")
     if len(names) > 1:

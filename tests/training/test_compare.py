@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+from msd_spark.core.schemas import SPLITS
 from tests.support.fork_server import forked
 from tests.support.launched import launched
 from tests.support.tiny_dataset import write_tiny_dataset
+from training.data.dataset import Dataset
 
 
 def compare(folder: Path, log: Path, *words: str) -> str:
@@ -36,8 +39,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_combination_is_trained_once_and_printed(folder: Path) -> None:
     said = compare(folder, folder / "first", "--epochs", "2")
     content = json.loads((folder / "w" / "comparisons" / "comparison" / "comparison.json").read_text())
-    assert [(row["model"], row["inputs"]) for row in content["rows"]] == [("logistic", "both"), ("dense", "both")]
-    for row in content["rows"]:
+    assert [(row["model"], row["inputs"]) for row in content["rows"]] == [
+        *(("logistic regression", "both"), ("gradient boosting", "both"), ("logistic", "both"), ("dense", "both"))
+    ]
+    baselines = {row["model"] for row in content["rows"][:2]}
+    for row in content["rows"][2:]:
+        assert row["minus_best_baseline"]["baseline"] in baselines
+        assert row["minus_best_baseline"]["macro_f1"]["interval"]
         values = []
         for run in row["runs"]:
             (path,) = (folder / "w" / "models" / run).glob("*/metrics.json")
@@ -60,3 +68,41 @@ def test_every_combination_is_trained_once_and_printed(folder: Path) -> None:
     other = compare(folder, folder / "third", "--epochs", "3")
     assert "training_settings.epochs was 2, now 3. Choose another --name, or add --overwrite" in other
     assert "Traceback" not in other
+
+
+def test_folds_are_artist_disjoint_and_predict_every_labelled_song_once(tmp_path: Path) -> None:
+    warehouse = write_tiny_dataset(tmp_path / "w", {"train": [30], "validation": [12], "test": [18]})
+    words = ("--folds", "3", "--repeats", "2", "--epochs", "1", "--name", "f")
+    said = compare(tmp_path, tmp_path / "log", *words)
+    content = json.loads((tmp_path / "w" / "comparisons" / "f" / "comparison.json").read_text())
+    assert said.index("gradient boosting") < said.index("f-logistic-both-r0-f0")
+    source = Dataset.open(warehouse, "tiny")
+    artists = songs_of(source, "train") | songs_of(source, "validation") | songs_of(source, "test")
+    for repeat in range(2):
+        predicted: list[str] = []
+        for fold in range(3):
+            dataset = Dataset.open(warehouse, f"f-r{repeat}-f{fold}")
+            parts = [songs_of(dataset, split) for split in SPLITS]
+            assert all(parts)
+            # Every labelled song is in one split, and no artist in two.
+            assert sum(len(part) for part in parts) == len(artists)
+            groups = [set(part.values()) for part in parts]
+            assert not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2])
+            (path,) = (tmp_path / "w" / "models" / f"f-dense-both-r{repeat}-f{fold}").glob("*/predictions/test.parquet")
+            tracks = pq.read_table(path)["track_id"].to_pylist()
+            assert set(tracks) == set(parts[2])
+            predicted += tracks
+        assert sorted(predicted) == sorted(artists)
+    assert content["examples"] == len(artists) == 60
+    assert content["seeds"] == [0, 1]
+    assert [len(row["runs"]) for row in content["rows"] if "runs" in row] == [6, 6]
+    assert "6 of 12 runs" not in said
+    assert "12 of 12 runs are finished" in compare(tmp_path, tmp_path / "again", *words)
+
+
+def songs_of(dataset: Dataset, split: str) -> dict[str, str]:
+    """Return the artist group of each track of a split."""
+    tables = [dataset.read(split, file, ["track_id", "artist_group"]) for file in range(len(dataset.rows(split)))]
+    rows = [row for table in tables for row in table.to_pylist()]
+    assert len({row["track_id"] for row in rows}) == len(rows)
+    return {row["track_id"]: row["artist_group"] for row in rows}

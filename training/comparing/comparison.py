@@ -12,17 +12,19 @@ References
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
+from tabulate import tabulate
 
 from msd_spark.core.bootstrap import Bootstrap, Interval, percentile_interval
 from msd_spark.core.errors import UserError
 from training.data.predictions import Predictions
 from training.data.targets.target import Target
 from training.evaluation.bootstrap import Artists, resample
-from training.evaluation.judgement import candidate_of
+from training.evaluation.deciding import LESS_IS_BETTER
+from training.evaluation.judgement import candidate_of, epoch_metrics
 
 
 class Combination(NamedTuple):
@@ -57,6 +59,16 @@ class Pooled:
         """Return the standard deviation over the seeds; None for a single seed."""
         defined = [value for value in self.by_seed[metric] if value is not None]
         return float(np.std(defined, ddof=1)) if len(defined) > 1 else None
+
+
+def pooled_folds(parts: Sequence[Predictions]) -> Predictions:
+    """Return the predictions of several folds as those of one split, sorted by track id."""
+    pooled = Predictions(
+        **{item.name: np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Predictions)}
+    )
+    if len(np.unique(pooled.track_ids)) != len(pooled):
+        raise UserError("a song is in more than one fold; add --overwrite to train the folds again")
+    return pooled.take(np.argsort(pooled.track_ids, kind="stable"))
 
 
 def pool(
@@ -103,18 +115,40 @@ def pool(
     return pooled
 
 
+def baselines_table(target: Target, predictions: Mapping[Combination, Mapping[int, Predictions]]) -> str:
+    """Return the main metrics of the baselines, means over the seeds, as a table."""
+    rows = []
+    for combination, by_seed in predictions.items():
+        metrics = [epoch_metrics(target, one) for one in by_seed.values()]
+        means = [
+            np.mean([np.nan if row[name] is None else row[name] for row in metrics]) for name in target.main_metrics
+        ]
+        rows.append((*combination, *(f"{mean:.3f}" for mean in means)))
+    return tabulate(rows, headers=["baseline", "inputs", *target.main_metrics], disable_numparse=True)
+
+
 def compare(
-    pooled: Mapping[Combination, Pooled], metrics: Sequence[str], reference: str, bootstrap: Bootstrap
+    pooled: Mapping[Combination, Pooled],
+    metrics: Sequence[str],
+    reference: str,
+    bootstrap: Bootstrap,
+    baselines: Sequence[Combination] = (),
 ) -> list[dict[str, Any]]:
     """Return one row per combination: its metrics, and those of the reference model minus these.
 
     A row has ``model``, ``inputs``, ``figures`` (by metric: ``mean``, ``interval``, ``standard_deviation``,
     ``by_seed``) and ``reference_minus_this`` (by metric: ``mean``, ``interval``; None without a reference), for the
-    reference model with the same inputs.
+    reference model with the same inputs. ``minus_best_baseline`` is the lead over the best of the `baselines` with
+    the same inputs, by the first metric: ``baseline`` and, by metric, ``mean`` and ``interval``; None for baselines.
     """
     rows = []
     for combination, own in pooled.items():
         row: dict[str, Any] = {**combination._asdict(), "figures": {}, "reference_minus_this": None}
+        best = _best_baseline(pooled, baselines, combination.inputs, metrics[0])
+        row["minus_best_baseline"] = None
+        if best is not None and combination not in baselines:
+            lead = {metric: _difference(own, pooled[best], metric, bootstrap) for metric in metrics}
+            row["minus_best_baseline"] = {"baseline": best.model, **lead}
         other = pooled.get(Combination(reference, combination.inputs))
         for metric in metrics:
             row["figures"][metric] = {
@@ -127,6 +161,15 @@ def compare(
             row["reference_minus_this"] = {metric: _difference(other, own, metric, bootstrap) for metric in metrics}
         rows.append(row)
     return rows
+
+
+def _best_baseline(
+    pooled: Mapping[Combination, Pooled], baselines: Sequence[Combination], inputs: str, metric: str
+) -> Combination | None:
+    sign = -1 if metric in LESS_IS_BETTER else 1
+    means = {one: pooled[one].mean(metric) for one in baselines if one.inputs == inputs}
+    known = {one: sign * mean for one, mean in means.items() if mean is not None}
+    return max(known, key=lambda one: known[one], default=None)
 
 
 def _difference(first: Pooled, second: Pooled, metric: str, bootstrap: Bootstrap) -> dict[str, Any]:

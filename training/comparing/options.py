@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from msd_spark.core.options import NAME, PREFIX, Check, Settings, at_least, nested, option, warehouse_option
+from msd_spark.core.options import (
+    NAME,
+    PREFIX,
+    Check,
+    OptionError,
+    Settings,
+    at_least,
+    nested,
+    option,
+    warehouse_option,
+)
 from msd_spark.core.schemas import SPLITS
 from training.loop.options import TrainOptions
 from training.models.settings import DEFAULTS, INPUTS
@@ -42,7 +52,7 @@ class CompareOptions(Settings):
     )
     name: str = option(
         "comparison",
-        "write comparisons/NAME and the runs models/NAME-MODEL-INPUTS-SEED",
+        "write comparisons/NAME and the runs models/NAME-MODEL-INPUTS-SEED (or -rREPEAT-fFOLD)",
         metavar="NAME",
         check=PREFIX,
     )
@@ -52,7 +62,14 @@ class CompareOptions(Settings):
     inputs: str = option(
         "all", f"inputs to compare: all, or a list of {','.join(INPUTS)}", metavar="LIST", check=_list_of(INPUTS)
     )
-    seeds: int = option(5, "seeds per model and inputs: 0 to N - 1", metavar="N", check=at_least(1))
+    seeds: int = option(5, "seeds per model and inputs: 0 to N - 1; without --folds", metavar="N", check=at_least(1))
+    folds: int = option(
+        0,
+        "evaluate every labelled song once, in K artist-disjoint folds, instead of the split",
+        metavar="K",
+        check=Check(lambda folds: folds == 0 or folds >= 2, "0, or 2 or more"),
+    )
+    repeats: int = option(1, "repeat --folds with seeds 0 to R - 1", metavar="R", check=at_least(1))
     split: str = option(SPLITS[-1], "split to evaluate on", choices=SPLITS[1:])
     reference: str = option("cnn", "model that the others are compared with", choices=MODELS)
     training: TrainOptions = nested(
@@ -70,3 +87,10 @@ class CompareOptions(Settings):
             "protocol-rows": "use msd-spark train",
         },
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.repeats > 1 and not self.folds:
+            raise OptionError("--repeats needs --folds")
+        if self.folds and self.split != SPLITS[-1]:
+            raise OptionError("--folds and --split exclude each other")

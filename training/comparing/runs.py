@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,32 +19,40 @@ from training.loop.options import TrainOptions
 from training.models.settings import INPUTS
 
 if TYPE_CHECKING:
+    from training.comparing.comparison import Combination
     from training.data.dataset import Dataset
+    from training.data.predictions import Predictions
+    from training.data.targets.target import Target
     from training.ranks.ranks import Ranks
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a comparison: a model and its inputs with one seed."""
+    """One run of a comparison: a model and its inputs with one seed (or repeat), trained on `dataset`."""
 
     name: str
     model: str
     inputs: str
     seed: int
     options: TrainOptions
+    dataset: str | None = None
+
+
+Fits = tuple["dict[Combination, dict[int, Predictions]]", dict[str, Any]]
+"""Pooled predictions of the baselines by combination and seed, and notes on their fits."""
 
 
 def plan_runs(options: CompareOptions) -> list[Run]:
     """Return the runs of a comparison, seed by seed, so that an unfinished one is also fair."""
     runs = []
-    for seed in range(options.seeds):
+    for seed, dataset, suffix in _parts(options):
         for model in listed(options.models, MODELS):
             for inputs in listed(options.inputs, INPUTS):
-                name = f"{options.name}-{model}-{inputs}-{seed}"
+                name = f"{options.name}-{model}-{inputs}-{suffix}"
                 own = replace(
                     options.training,
                     warehouse=options.warehouse,
-                    dataset=options.dataset,
+                    dataset=dataset,
                     run=name,
                     # A run that was interrupted resumes from its checkpoint.
                     resume=not options.training.overwrite,
@@ -52,8 +60,65 @@ def plan_runs(options: CompareOptions) -> list[Run]:
                     training=replace(options.training.training, seed=seed),
                 )
                 own.model_settings()
-                runs.append(Run(name, model, inputs, seed, own))
+                runs.append(Run(name, model, inputs, seed, own, dataset))
     return runs
+
+
+def _parts(options: CompareOptions) -> Iterator[tuple[int, str | None, str]]:
+    """Yield seed, dataset and suffix of the runs of each training of a combination."""
+    if not options.folds:
+        yield from ((seed, options.dataset, str(seed)) for seed in range(options.seeds))
+    for repeat in range(options.repeats if options.folds else 0):
+        for fold in range(options.folds):
+            yield repeat, f"{options.name}-r{repeat}-f{fold}", f"r{repeat}-f{fold}"
+
+
+def open_datasets(options: CompareOptions, dataset: Dataset, ranks: Ranks) -> dict[str, Dataset]:
+    """Return the datasets of the runs by name; those of folds are written if they are missing."""
+    from training.comparing.folds import fold_datasets
+    from training.data.dataset import Dataset
+    from training.data.targets import target_of
+
+    if not options.folds:
+        return {dataset.name: dataset}
+    target = target_of(options.training.target, dataset)
+    names: list[str] = ranks.first_does(
+        lambda: [
+            name
+            for repeat in range(options.repeats)
+            for name in fold_datasets(dataset, target, options.name, options.folds, repeat)
+        ]
+    )
+    return {name: Dataset.open(dataset.warehouse, name) for name in names}
+
+
+def fit_baselines(
+    options: CompareOptions, datasets: Mapping[str, Dataset], runs: Sequence[Run], target: Target
+) -> Fits:
+    """Return the pooled predictions of the learned baselines, by combination and seed, and notes by dataset."""
+    from training.comparing.comparison import Combination, pooled_folds
+    from training.evaluation.judgement import learned_baselines
+
+    by_seed: dict[int, list[str]] = {}
+    for run in runs:
+        names = by_seed.setdefault(run.seed, [])
+        if str(run.dataset) not in names:
+            names.append(str(run.dataset))
+    parts: dict[Combination, dict[int, Predictions]] = {}
+    notes: dict[str, Any] = {}
+    for inputs in listed(options.inputs, INPUTS):
+        fitted = {
+            name: learned_baselines(dataset, target, [options.split], inputs)[options.split]
+            for name, dataset in datasets.items()
+        }
+        for baseline in next(iter(fitted.values())):
+            combination = Combination(baseline, inputs)
+            parts[combination] = {
+                seed: pooled_folds([fitted[name][baseline].predictions for name in names])
+                for seed, names in by_seed.items()
+            }
+            notes[str(combination)] = {name: one[baseline].notes for name, one in fitted.items()}
+    return parts, notes
 
 
 def is_finished(warehouse: Warehouse, run: Run, fingerprint: str) -> bool:
@@ -73,22 +138,26 @@ def is_finished(warehouse: Warehouse, run: Run, fingerprint: str) -> bool:
     return True
 
 
-def train_missing(warehouse: Warehouse, name: str, dataset: Dataset, runs: Sequence[Run], ranks: Ranks) -> None:
+def train_missing(
+    warehouse: Warehouse, name: str, datasets: Mapping[str, Dataset], runs: Sequence[Run], ranks: Ranks
+) -> None:
     """Train the runs that are not finished, one at a time on all ranks."""
     from training.runs.run_folder import write_run
 
-    fingerprint = dataset.metadata["fingerprint"]
-    missing = ranks.first_does(lambda: [run.name for run in runs if not is_finished(warehouse, run, fingerprint)])
+    fingerprints = {name: dataset.metadata["fingerprint"] for name, dataset in datasets.items()}
+    missing = ranks.first_does(
+        lambda: [run.name for run in runs if not is_finished(warehouse, run, fingerprints[str(run.dataset)])]
+    )
     if ranks.is_first and len(missing) < len(runs):
         print(f"{len(runs) - len(missing)} of {len(runs)} runs are finished", file=sys.stderr, flush=True)
     for number, run in enumerate(runs, 1):
         if run.name not in missing:
             continue
         if ranks.is_first:
-            print(f"\n[{number}/{len(runs)}] {run.model}-{run.inputs}, seed {run.seed}", file=sys.stderr, flush=True)
+            print(f"\n[{number}/{len(runs)}] {run.name}", file=sys.stderr, flush=True)
         resumed = Checkpoints(warehouse, run.name, {}).exist
         started = time.monotonic()
-        finished = session.train(run.options, dataset, ranks)
+        finished = session.train(run.options, datasets[str(run.dataset)], ranks)
         if finished is not None:
             write_run(warehouse, finished)
             seconds = time.monotonic() - started
@@ -101,27 +170,38 @@ def train_missing(warehouse: Warehouse, name: str, dataset: Dataset, runs: Seque
 
 
 def compare_runs(
-    warehouse: Warehouse, options: CompareOptions, dataset: Dataset, runs: Sequence[Run]
+    warehouse: Warehouse,
+    options: CompareOptions,
+    dataset: Dataset,
+    runs: Sequence[Run],
+    learned: Mapping[Combination, Mapping[int, Predictions]],
+    notes: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the content of ``comparison.json``, from the folders of the runs."""
     import numpy as np
 
     from msd_spark.core.bootstrap import Bootstrap
-    from training.comparing.comparison import Combination, compare, pool
-    from training.data.predictions import Predictions
+    from training.comparing.comparison import Combination, compare, pool, pooled_folds
     from training.data.targets import target_of
     from training.runs.predictions_table import read_predictions
 
     target, bootstrap = target_of(options.training.target, dataset), Bootstrap()
-    predictions: dict[Combination, dict[int, Predictions]] = {}
+    parts: dict[Combination, dict[int, list[Predictions]]] = {}
     for run in runs:
         predicted = read_predictions(warehouse, run.name, options.split, target)
         if predicted is None:
             raise UserError(f"{options.split} of dataset {dataset.name} is empty; choose another --split")
-        predictions.setdefault(Combination(run.model, run.inputs), {})[run.seed] = predicted
+        parts.setdefault(Combination(run.model, run.inputs), {}).setdefault(run.seed, []).append(predicted)
+    networks = {
+        combination: {seed: pooled_folds(of_seed) for seed, of_seed in by_seed.items()}
+        for combination, by_seed in parts.items()
+    }
+    predictions = {**learned, **networks}
     metrics = target.main_metrics
-    rows = compare(pool(target, predictions, metrics, bootstrap), metrics, options.reference, bootstrap)
+    rows = compare(pool(target, predictions, metrics, bootstrap), metrics, options.reference, bootstrap, list(learned))
     for row in rows:
+        if Combination(row["model"], row["inputs"]) in learned:
+            continue
         own = [run for run in runs if (run.model, run.inputs) == (row["model"], row["inputs"])]
         places = ((COMPARISONS, options.name, "runs", f"{run.name}.json") for run in own)
         times = [warehouse.read_json(*place)["seconds"] for place in places if warehouse.exists(*place)]
@@ -133,8 +213,9 @@ def compare_runs(
             "seconds": sum(seconds) / len(seconds) if seconds else None,
             "runs": [run.name for run in own],
         }
-    with_truth = predictions[Combination(runs[0].model, runs[0].inputs)][runs[0].seed].judged()
-    baselines = warehouse.read_json(*run_file(warehouse, runs[0].name, METRICS))[options.split]
+    with_truth = networks[Combination(runs[0].model, runs[0].inputs)][runs[0].seed].judged()
+    # Those of one fold are not comparable with pooled predictions.
+    baselines = {} if options.folds else warehouse.read_json(*run_file(warehouse, runs[0].name, METRICS))[options.split]
     return {
         "name": options.name,
         "dataset": {"name": dataset.name, "fingerprint": dataset.metadata["fingerprint"]},
@@ -142,7 +223,9 @@ def compare_runs(
         "target": target.name,
         "examples": len(with_truth),
         "artists": len(np.unique(with_truth.artist_groups)),
-        "seeds": list(range(options.seeds)),
+        "seeds": sorted({run.seed for run in runs}),
+        "folds": options.folds,
+        "baseline_fits": notes,
         "figures": list(metrics),
         "reference": options.reference,
         "bootstrap": asdict(bootstrap),

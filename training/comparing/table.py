@@ -12,10 +12,16 @@ from training.evaluation.deciding import LESS_IS_BETTER
 from training.evaluation.table import SHORT
 
 NOTE = (
-    "Means over seeds (n = {seeds}), with {level:.0%} intervals from {resamples:,} resamples of artists and seeds; "
-    "± is the standard deviation over the seeds. If the interval of a difference contains 0, the difference is not "
+    "Means over {unit} (n = {seeds}), with {level:.0%} intervals from {resamples:,} resamples of artists and {unit}; "
+    "± is the standard deviation over the {unit}. If the interval of a difference contains 0, the difference is not "
     "significant."
 )
+
+
+def note(comparison: Mapping[str, Any]) -> str:
+    """Return the note below the table."""
+    unit = f"repeats of {comparison['folds']} folds" if comparison["folds"] else "seeds"
+    return NOTE.format(unit=unit, seeds=len(comparison["seeds"]), **comparison["bootstrap"])
 
 
 def comparison_table(comparison: Mapping[str, Any], style: str = "simple") -> str:
@@ -23,11 +29,12 @@ def comparison_table(comparison: Mapping[str, Any], style: str = "simple") -> st
     main, other = comparison["figures"]
     headings = [
         *("model", "inputs", SHORT[main], "±", SHORT[other]),
-        *(f"{comparison['reference']} minus this ({SHORT[main]})", "parameters", "epochs", "seconds"),
+        *(f"minus best baseline ({SHORT[main]})", f"{comparison['reference']} minus this ({SHORT[main]})"),
+        *("parameters", "epochs", "seconds"),
     ]
     rows = []
     for row in comparison["rows"]:
-        lead = row["reference_minus_this"]
+        lead, over_baseline = row["reference_minus_this"], row["minus_best_baseline"]
         rows.append(
             (
                 row["model"],
@@ -35,14 +42,15 @@ def comparison_table(comparison: Mapping[str, Any], style: str = "simple") -> st
                 mean_with_interval(row["figures"][main]),
                 number(row["figures"][main]["standard_deviation"]),
                 mean_with_interval(row["figures"][other]),
+                mean_with_interval(over_baseline[main]) if over_baseline else "",
                 mean_with_interval(lead[main]) if lead else "",
-                f"{row['parameters']:,}",
-                f"{row['epochs']:.1f}",
-                "–" if row["seconds"] is None else f"{row['seconds']:,.1f}",
+                f"{row['parameters']:,}" if "parameters" in row else "",
+                f"{row['epochs']:.1f}" if "epochs" in row else "",
+                "–" if row.get("seconds") is None else f"{row['seconds']:,.1f}",
             )
         )
     for name, metrics in comparison["baselines"].items():
-        rows.append((name, "", with_interval(metrics, main), "", with_interval(metrics, other), "", "", "", ""))
+        rows.append((name, "", with_interval(metrics, main), "", with_interval(metrics, other), "", "", "", "", ""))
     return tabulate(rows, headers=headings, tablefmt=style, disable_numparse=True)
 
 
@@ -70,13 +78,14 @@ def findings(comparison: Mapping[str, Any]) -> list[str]:
 def markdown(comparison: Mapping[str, Any], command: str) -> str:
     """Return a comparison as a Markdown page."""
     dataset = comparison["dataset"]
+    place = "all labelled songs" if comparison["folds"] else f"{comparison['split']} split"
     paragraphs = [
         f"# {comparison['name']}",
-        f"Target {comparison['target']}, {comparison['split']} split of dataset `{dataset['name']}` "
+        f"Target {comparison['target']}, {place} of dataset `{dataset['name']}` "
         f"(`{dataset['fingerprint']}`): {comparison['examples']:,} examples by {comparison['artists']:,} artists.",
         f"```sh\n{command}\n```",
         comparison_table(comparison, "github"),
-        NOTE.format(seeds=len(comparison["seeds"]), **comparison["bootstrap"]),
+        note(comparison),
         "\n".join(f"- {line}" for line in findings(comparison)),
     ]
     return "\n\n".join(paragraphs) + "\n"

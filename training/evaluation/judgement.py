@@ -124,10 +124,9 @@ def read_training_truths(dataset: Dataset, target: Target) -> TrainingTruths:
 
 
 class Learned(NamedTuple):
-    """Predictions of a learned baseline: scores ``(n, size)`` of the examples of a split that have the target."""
+    """Predictions of a learned baseline for the examples of a split that have the target."""
 
-    track_ids: np.ndarray
-    scores: np.ndarray
+    predictions: Predictions
     notes: dict[str, Any]
 
 
@@ -151,8 +150,13 @@ def learned_baselines(
     predicted = {}
     for split in splits:
         features = read_features(dataset, split, target, inputs)
+        present = np.ones(len(features.track_ids), bool)
         predicted[split] = {
-            name: Learned(features.track_ids, one.predict(features), one.notes) for name, one in fitted.items()
+            name: Learned(
+                Predictions(features.track_ids, features.artist_groups, features.true, one.predict(features), present),
+                one.notes,
+            )
+            for name, one in fitted.items()
         }
     return predicted
 
@@ -180,10 +184,10 @@ def judge_splits(
     for split, predicted in predictions.items():
         own = learned.get(split, {})
         for scored in own.values():
-            if not np.array_equal(scored.track_ids, predicted.judged().track_ids):
+            if not np.array_equal(scored.predictions.track_ids, predicted.judged().track_ids):
                 raise UserError(
                     f"{split} of dataset {dataset.name} changed during the training; run msd-spark train again"
                 )
-        scores = {name: (one.scores, {"fit": one.notes}) for name, one in own.items()}
+        scores = {name: (one.predictions.scores, {"fit": one.notes}) for name, one in own.items()}
         metrics[split] = judge(target, predicted, None if baselines == "none" else training, scores, bootstrap)
     return {split: by_candidate for split, by_candidate in metrics.items() if by_candidate}

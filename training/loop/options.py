@@ -43,7 +43,8 @@ class TrainOptions(Settings):
     elastic: bool = option(False, "let ranks leave and join; start with horovodrun --min-np and --max-np")
     baselines: str = option(
         BASELINES[-1],
-        "baselines to evaluate; simple: from the class shares of the train split; all: also logistic regression and gradient boosting",
+        "baselines to evaluate; simple: from the class shares of the train split; all: also logistic regression "
+        "and gradient boosting",
         choices=BASELINES,
     )
     protocol: str | None = option(

@@ -55,19 +55,21 @@ def comparison_table(name: str, comparison: Mapping[str, Any]) -> Table:
     """Return one row per model and input, and one per baseline."""
     main, other = comparison["figures"]
     heads = ("model", "inputs", readable(main), "standard deviation over seeds", readable(other),
-             f"{comparison['reference']} minus this", "parameters", "epochs", "seconds")  # fmt: skip
+             "minus best baseline", f"{comparison['reference']} minus this", "parameters", "epochs", "seconds")  # fmt: skip
     rows: list[tuple[Any, ...]] = []
     for row in comparison["rows"]:
         metrics, lead = row["figures"], row["reference_minus_this"]
+        over = row.get("minus_best_baseline")
         rows.append(
             (row["model"], row["inputs"], mean_with_interval(metrics[main]),
              number(metrics[main]["standard_deviation"]), mean_with_interval(metrics[other]),
+             mean_with_interval(over[main]) if over else "",
              mean_with_interval(lead[main]) if lead else "", row.get("parameters"), row.get("epochs"),
              row.get("seconds"))
         )  # fmt: skip
     for baseline, metrics in comparison.get("baselines", {}).items():
         rows.append(
-            (baseline, "", with_interval(metrics, main), "", with_interval(metrics, other), "", None, None, None)
+            (baseline, "", with_interval(metrics, main), "", with_interval(metrics, other), "", "", None, None, None)
         )
     return Table(f"comparison_{name}", name, heads, tuple(rows), 100)
 

@@ -109,6 +109,7 @@ def described(rows: list[dict]) -> dict:
         "seeds": [0, 1, 2],
         "figures": list(METRICS),
         "reference": "cnn",
+        "folds": 0,
         "bootstrap": {"resamples": 400, "level": 0.95},
         "rows": [row | extra for row in rows],
         "baselines": {"majority": {"macro_f1": 0.1, "accuracy": 0.3, "intervals": {"accuracy": [0.2, 0.4]}}},

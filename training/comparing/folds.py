@@ -1,0 +1,155 @@
+"""Artist-disjoint folds over all labelled songs of a dataset, each written as a dataset of its own.
+
+``dataset/NAME-rREPEAT-fFOLD`` has the held-out fold as its test split; about an eighth of the other songs, by whole
+artists, is its validation split. Means and standard deviations for normalisation are those of its train split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterator
+from functools import reduce
+from operator import add
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from sklearn.model_selection import StratifiedGroupKFold
+
+from msd_spark.core.errors import UserError
+from msd_spark.core.moments import Moments
+from msd_spark.core.runs import DATASET_FILE
+from msd_spark.core.schemas import SPLITS
+from training.data.dataset import Dataset
+from training.data.reading import to_numpy
+from training.data.targets.target import CLASSES, LABELS, Target
+
+VALIDATION_PARTS = 8
+"""One of so many parts of the songs outside the held-out fold is the validation split."""
+
+ROWS_PER_FILE = 256
+FILES = 8
+"""Files per split, so that ranks can share it; fewer if it has fewer examples."""
+
+
+def assign_splits(strata: np.ndarray, groups: np.ndarray, folds: int, repeat: int) -> np.ndarray:
+    """Return the split of each song when each fold is held out: shape ``(folds, n)``, indices of `SPLITS`.
+
+    `strata` and `groups` have shape ``(n,)``; folds have similar shares of the strata and share no group.
+    """
+    splits = np.zeros((folds, len(groups)), np.int64)
+    for fold, (others, held_out) in enumerate(_parts(strata, groups, folds, repeat)):
+        splits[fold, held_out] = 2
+        n_parts = min(VALIDATION_PARTS, len(np.unique(groups[others])))
+        if n_parts >= 2:
+            _, validation = next(_parts(strata[others], groups[others], n_parts, repeat))
+            splits[fold, others[validation]] = 1
+    return splits
+
+
+def _parts(strata: np.ndarray, groups: np.ndarray, n: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    if np.bincount(strata).max() < n:
+        strata = np.zeros_like(strata)  # scikit-learn refuses more parts than songs of the largest class
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class with fewer songs than folds
+        yield from StratifiedGroupKFold(n, shuffle=True, random_state=seed).split(strata, strata, groups)
+
+
+def fold_datasets(source: Dataset, target: Target, prefix: str, folds: int, repeat: int) -> list[str]:
+    """Write the datasets of one repeat where they are missing or outdated; return their names, by fold."""
+    songs = _labelled_songs(source, target)
+    n_artists = len(np.unique(songs["group"]))
+    if n_artists < folds:
+        raise UserError(
+            f"--folds {folds}: the songs with {target.content} in dataset {source.name} are by {n_artists} artists; "
+            "choose fewer folds"
+        )
+    splits = assign_splits(songs["stratum"], songs["group"], folds, repeat)
+    names = [f"{prefix}-r{repeat}-f{fold}" for fold in range(folds)]
+    for fold, name in enumerate(names):
+        rule = {
+            **{"source": source.metadata["fingerprint"], "target": target.name},
+            **{"folds": folds, "repeat": repeat, "fold": fold},
+        }
+        fingerprint = hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()[:32]
+        if source.warehouse.is_complete("dataset", name):
+            before = source.warehouse.read_json("dataset", name, DATASET_FILE)
+            if before["fingerprint"] == fingerprint:
+                continue
+            if "folds" not in before:
+                raise UserError(f"dataset/{name} was not written by compare --folds; choose another --name")
+        _write(source, name, songs, splits[fold], {"folds": rule, "fingerprint": fingerprint})
+    return names
+
+
+def _labelled_songs(source: Dataset, target: Target) -> np.ndarray:
+    """Return each track with the target once, sorted by track: its group, stratum, and place in the source."""
+    rows, seen = [], set()
+    columns = ["track_id", "artist_group", target.column, target.presence]
+    for split in source.metadata["files"]:
+        for file in range(len(source.rows(split))):
+            table = source.read(split, file, columns)
+            if not table.num_rows:
+                continue
+            tracks, groups, true, present = (to_numpy(table[name]) for name in columns)
+            strata = true if target.form == CLASSES else true.argmax(axis=1) * (target.form == LABELS)
+            for row in np.flatnonzero(present > 0):
+                if tracks[row] not in seen:  # else a copy that balances genres
+                    seen.add(tracks[row])
+                    rows.append((tracks[row], groups[row], strata[row], split, file, row))
+    dtype = [("track_id", "U32"), ("group", "U64"), ("stratum", np.int64), ("split", "U16"), ("file", np.int64)]
+    return np.sort(np.array(rows, dtype=[*dtype, ("row", np.int64)]), order="track_id")
+
+
+def _write(source: Dataset, name: str, songs: np.ndarray, splits: np.ndarray, entries: dict[str, Any]) -> None:
+    files: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
+    moments: list[dict[str, Moments]] = []
+    schema, warehouse = source.schema, source.warehouse
+    with warehouse.overwriting(schema, "dataset", name, partition_by="split") as writer:
+        for number, split in enumerate(SPLITS):
+            chosen = songs[splits == number]
+            size = max(1, min(ROWS_PER_FILE, len(chosen) // FILES))
+            for table in _examples(source, chosen, size):
+                file = writer.destination.write(len(files[split]), table.cast(schema), split, row_group_size=len(table))
+                writer.add([file])
+                files[split].append({"name": file.name.split("/")[1], "rows": file.rows})
+                if split == SPLITS[0]:
+                    moments.append(_moments(source, table))
+        normalisation = {}
+        for column in moments[0] if moments else ():
+            mean, deviation = reduce(add, (part[column] for part in moments)).mean_and_deviation()
+            normalisation[column] = {"mean": mean.tolist(), "deviation": deviation.tolist()}
+        changed = {
+            "name": name,
+            "split_rule": {"by": "artist", "source": source.name},
+            "normalisation": source.metadata["normalisation"] | normalisation,
+            "rows": {split: sum(file["rows"] for file in of_split) for split, of_split in files.items()},
+            "files": files,
+        }
+        kept = {key: value for key, value in source.metadata.items() if key not in ("examples_by_genre", "funnel")}
+        writer.write_json(kept | changed | entries, DATASET_FILE)
+
+
+def _examples(source: Dataset, chosen: np.ndarray, size: int) -> Iterator[pa.Table]:
+    """Yield all columns of the chosen tracks in tables of `size` rows; the last is smaller."""
+    rest: list[pa.Table] = []
+    for split, file in sorted(set(zip(chosen["split"].tolist(), chosen["file"].tolist(), strict=True))):
+        rows = np.sort(chosen["row"][(chosen["split"] == split) & (chosen["file"] == file)])
+        whole = pa.concat_tables([*rest, source.read(split, file).take(rows)])
+        while len(whole) >= size:
+            yield whole.slice(0, size).combine_chunks()
+            whole = whole.slice(size)
+        rest = [whole]
+    if rest and len(rest[0]):
+        yield rest[0].combine_chunks()
+
+
+def _moments(source: Dataset, table: pa.Table) -> dict[str, Moments]:
+    """Return the moments of the segments' features, and of the lyric vectors of songs with lyrics."""
+    geometry = source.geometry
+    mask = geometry.mask(to_numpy(table["n_segments"])) > 0
+    streams = {name: to_numpy(table[name]).reshape(-1, *geometry.segments_shape)[mask] for name in ("chroma", "timbre")}
+    lyrics = to_numpy(table["lyric_vector"])[to_numpy(table["has_lyrics"]) > 0]
+    return {name: Moments.of(rows) for name, rows in (streams | {"lyric_vector": lyrics}).items()}
