@@ -87,7 +87,7 @@ def test_folds_are_artist_disjoint_and_predict_every_labelled_song_once(tmp_path
             # Every labelled song is in one split, and no artist in two.
             assert sum(len(part) for part in parts) == len(artists)
             groups = [set(part.values()) for part in parts]
-            assert not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2])
+            assert len(set().union(*groups)) == sum(len(group) for group in groups)
             (path,) = (tmp_path / "w" / "models" / f"f-dense-both-r{repeat}-f{fold}").glob("*/predictions/test.parquet")
             tracks = pq.read_table(path)["track_id"].to_pylist()
             assert set(tracks) == set(parts[2])

@@ -1,8 +1,8 @@
 """Baselines fitted on features of the songs: logistic regression and gradient boosting, by scikit-learn.
 
-Penalty and class weights of the logistic regression are those with the best deciding metric (macro F1 for classes, macro
-ROC-AUC for tags) in cross-validation by artist within the train split. Gradient boosting has the same class weights.
-Factors have ridge regression only.
+Penalty and class weights of the logistic regression are those with the best deciding metric (macro F1 for classes,
+macro ROC-AUC for tags) in cross-validation by artist within the train split. Gradient boosting has the same class
+weights. Factors have ridge regression only.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ def _fit_boosting(target: Target, encoder: Encoder, train: Features, weights: st
 
 
 def _by_class(target: Target, values: Any, true: np.ndarray, estimator: Callable[[], Any]) -> Predict:
-    """Fit a classifier, or one per tag; a class without a training example has probability 0, a constant tag its value."""
+    """Fit a classifier, or one per tag; a class without a training example has probability 0."""
     if target.is_vector:
         columns = (true > 0).T.astype(int)
         fitted = [estimator().fit(values, own) if np.ptp(own) else float(own[0]) for own in columns]

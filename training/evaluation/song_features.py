@@ -1,6 +1,7 @@
 """The features of the learned baselines.
 
-The song summary and the words, where the dataset has these columns; otherwise 153 numbers per song: mean and covariance of timbre and mean of chroma over the segments, the lyric vector, and whether the song has lyrics.
+The song summary and the words, where the dataset has these columns; otherwise 153 numbers per song: mean and covariance
+of timbre and mean of chroma over the segments, the lyric vector, and whether the song has lyrics.
 The authors of the dataset used the mean and covariance of timbre in their genre classifier [1]_.
 
 References

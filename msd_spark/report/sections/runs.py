@@ -55,7 +55,8 @@ def comparison_table(name: str, comparison: Mapping[str, Any]) -> Table:
     """Return one row per model and input, and one per baseline."""
     main, other = comparison["figures"]
     heads = ("model", "inputs", readable(main), "standard deviation over seeds", readable(other),
-             "minus best baseline", f"{comparison['reference']} minus this", "parameters", "epochs", "seconds")  # fmt: skip
+             "minus best baseline",
+             f"{comparison['reference']} minus this", "parameters", "epochs", "seconds")  # fmt: skip
     rows: list[tuple[Any, ...]] = []
     for row in comparison["rows"]:
         metrics, lead = row["figures"], row["reference_minus_this"]
