@@ -295,7 +295,7 @@ def test_a_location_with_only_noise_does_not_drop_its_songs(tmp_path: Path) -> N
     ingest(tmp_path / "w", first, second)
     (second / name(2)).unlink()
     (second / ".DS_Store").touch()
-    with pytest.raises(UserError, match=f"1 songs from {second}, but --songs does not name it or it has no song file now"):
+    with pytest.raises(UserError, match=f"1 songs from {second}, but --songs does not name it or it has"):
         ingest(tmp_path / "w", first, second)
 
 
