@@ -113,12 +113,21 @@ def test_a_comparison_has_one_row_per_model_and_the_baselines_below() -> None:
     comparison = {
         "figures": ["f1", "accuracy"],
         "reference": "cnn",
-        "rows": [{"model": "lstm", "inputs": "both", "figures": metrics, "reference_minus_this": lead}],
+        "rows": [
+            {
+                "model": "lstm",
+                "inputs": "both",
+                "figures": metrics,
+                "reference_minus_this": lead,
+                "minus_best_baseline": {"f1": {"mean": -0.5, "interval": [-1.0, 0.0]}},
+            }
+        ],
         "baselines": {"majority": {"f1": 0.125, "accuracy": None}},
     }
     table = comparison_table("x", comparison)
-    row = ("lstm", "both", ".500 [.250, .750]", ".125", ".500 [.250, .750]", ".250", None, None, None)
-    assert table.rows == (row, ("majority", "", ".125", "", "–", "", None, None, None))
+    row = ("lstm", "both", ".500 [.250, .750]", ".125", ".500 [.250, .750]", "-.500 [-1.000, .000]", ".250")
+    nothing = (None, None, None)
+    assert table.rows == ((*row, *nothing), ("majority", "", ".125", "", "–", "", "", *nothing))
     assert series(comparison_chart("x", comparison), "x") == {"both": [0.5]}
 
 
