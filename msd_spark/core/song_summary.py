@@ -141,7 +141,8 @@ def _finite(values: np.ndarray | float) -> np.ndarray:
 
 def _number(song: Mapping[str, np.ndarray | float], name: str) -> float:
     """Return a scalar, 0 if it is missing."""
-    return float(_finite(song[name]))
+    value = float(song[name])
+    return 0.0 if value != value else min(max(value, -LARGEST), LARGEST)
 
 
 def _gram(rows: np.ndarray) -> np.ndarray:
