@@ -52,6 +52,12 @@ def average_on_beats(segments: np.ndarray, times: BeatTimes) -> np.ndarray:
     return np.asarray(np.add.reduceat(segments[sounding] * shares, first))
 
 
+def beat_seconds(times: BeatTimes) -> np.ndarray:
+    """Return the seconds of each beat in which a segment sounds, one per row of `average_on_beats`."""
+    seconds, _, beat = overlaps(times)
+    return np.bincount(beat, seconds)[np.unique(beat)]
+
+
 def overlaps(times: BeatTimes) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Split the song at every start of a segment or beat; return the pieces that lie in both.
 

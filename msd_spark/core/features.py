@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from msd_spark.core.beats import BeatTimes, average_on_beats
-from msd_spark.core.schemas import Geometry
+from msd_spark.core.beats import BeatTimes, average_on_beats, beat_seconds
+from msd_spark.core.model_inputs import BASIC_INPUTS, DYNAMICS, SUMMARY, input_shapes
+from msd_spark.core.schemas import N_DYNAMICS, Geometry
+from msd_spark.core.song_summary import SEGMENT_SECONDS, SUMMARY_COLUMNS, SUMMARY_SIZE, segment_seconds, song_summary
 
 PITCHES, TIMBRE = "segments_pitches", "segments_timbre"
 """Columns of ``songs/`` with a song's segments."""
+
+DYNAMICS_COLUMNS = ("segments_loudness_max", "segments_confidence", "segments_start", "duration")
+"""Columns of ``songs/`` that `segment_dynamics` reads."""
 
 
 class SegmentFeatures(NamedTuple):
@@ -24,20 +30,50 @@ class SegmentFeatures(NamedTuple):
         Shape ``(n_segments, n_pitches)`` of the geometry, float32, zero from row `length`.
     length : int
         Number of rows with segments or beats.
+    dynamics : numpy.ndarray, optional
+        Shape ``(n_segments, 3)``, float32, zero from row `length`.
     """
 
     chroma: np.ndarray
     timbre: np.ndarray
     length: int
+    dynamics: np.ndarray | None = None
 
 
-def song_columns(geometry: Geometry) -> list[str]:
-    """Return the columns of ``songs/`` that `segment_columns` reads."""
-    return [PITCHES, TIMBRE, *(BeatTimes._fields if geometry.segments == "beats" else ())]
+def song_columns(geometry: Geometry, names: Collection[str] = BASIC_INPUTS) -> list[str]:
+    """Return the columns of ``songs/`` that `segment_columns` reads for the named inputs."""
+    columns = [PITCHES, TIMBRE, *(BeatTimes._fields if geometry.segments == "beats" else ())]
+    columns += DYNAMICS_COLUMNS if DYNAMICS in names else ()
+    columns += SUMMARY_COLUMNS if SUMMARY in names else ()
+    return list(dict.fromkeys(columns))
+
+
+def segment_dynamics(
+    loudness: np.ndarray, confidence: np.ndarray, starts: np.ndarray, duration: float, n_segments: int
+) -> np.ndarray:
+    """Return loudness in dB, natural logarithm of the seconds, and confidence of segments: shape ``(n_segments, 3)``.
+
+    An array of another length than `n_segments` is treated as zeros, and so is a value that is not finite.
+    """
+    values = [
+        np.nan_to_num(np.asarray(array, float), posinf=0.0, neginf=0.0)
+        if len(array) == n_segments
+        else np.zeros(n_segments)
+        for array in (loudness, confidence, starts)
+    ]
+    loudness, confidence, starts = values
+    if not n_segments:
+        return np.zeros((0, N_DYNAMICS))
+    seconds = segment_seconds(starts, duration if np.isfinite(duration) else 0.0)
+    return np.column_stack([loudness, np.log(seconds), confidence])
 
 
 def segment_features(
-    pitches: np.ndarray, timbre: np.ndarray, geometry: Geometry, times: BeatTimes | None = None
+    pitches: np.ndarray,
+    timbre: np.ndarray,
+    geometry: Geometry,
+    times: BeatTimes | None = None,
+    dynamics: np.ndarray | None = None,
 ) -> SegmentFeatures:
     """Select the segments that the geometry specifies, padded with zeros.
 
@@ -51,6 +87,8 @@ def segment_features(
         have the same whole number of rows.
     times : BeatTimes, optional
         Required for ``beats`` only.
+    dynamics : numpy.ndarray, optional
+        Result of `segment_dynamics`; a beat has the logarithm of its own seconds.
     """
     if pitches.size != timbre.size or pitches.size % geometry.n_pitches:
         raise ValueError(
@@ -58,38 +96,65 @@ def segment_features(
             f"expected the same multiple of {geometry.n_pitches}"
         )
     sources = [values.reshape(-1, geometry.n_pitches) for values in (pitches, timbre)]
+    sources += [] if dynamics is None else [dynamics]
     if geometry.segments == "beats":
         if times is None:
             raise ValueError("the times of segments and beats are missing; beats need them")
         on_beats = average_on_beats(np.concatenate(sources, axis=1), times)
         if len(on_beats):
-            sources = [on_beats[:, : geometry.n_pitches], on_beats[:, geometry.n_pitches :]]
+            sources = np.split(on_beats, np.cumsum([source.shape[1] for source in sources])[:-1], axis=1)
+            if dynamics is not None:
+                sources[2][:, 1] = np.log(np.clip(beat_seconds(times), *SEGMENT_SECONDS))
     spare = max(0, len(sources[0]) - geometry.n_segments)
     start = spare // 2 if geometry.segments == "centre" else 0
     length = len(sources[0]) - spare
     cropped = []
     for source in sources:
-        target = np.zeros(geometry.segments_shape, np.float32)
+        target = np.zeros((geometry.n_segments, source.shape[1]), np.float32)
         target[:length] = source[start : start + length]
         cropped.append(target)
-    return SegmentFeatures(cropped[0], cropped[1], length)
+    return SegmentFeatures(cropped[0], cropped[1], length, *cropped[2:])
 
 
-def segment_columns(batch: pa.RecordBatch, geometry: Geometry) -> dict[str, np.ndarray]:
+def segment_shapes(geometry: Geometry) -> dict[str, tuple[int, ...]]:
+    """Return the shape of one example in each column of `segment_columns` with all inputs, except ``n_segments``."""
+    return input_shapes(geometry, ("chroma", "timbre", DYNAMICS, SUMMARY))
+
+
+def segment_columns(
+    batch: pa.RecordBatch, geometry: Geometry, names: Collection[str] = BASIC_INPUTS
+) -> dict[str, np.ndarray]:
     """Return songs, with the columns in `song_columns`, as columns of examples.
 
-    ``chroma`` and ``timbre`` have shape ``(n, n_segments, n_pitches)``, ``n_segments`` has shape ``(n,)``.
+    ``chroma`` and ``timbre`` have shape ``(n, n_segments, n_pitches)``, ``n_segments`` has shape ``(n,)``; ``dynamics``
+    ``(n, n_segments, 3)`` and ``summary`` ``(n, SUMMARY_SIZE)`` are computed only if they are in `names`.
     """
-    columns = [_rows(batch.column(name)) for name in song_columns(geometry)]
-    features = [
-        segment_features(pitches, timbre, geometry, BeatTimes(*times) if times else None)
-        for pitches, timbre, *times in zip(*columns, strict=True)
+    read = song_columns(geometry, names)
+    songs = [
+        dict(zip(read, song, strict=True)) for song in zip(*(_rows(batch.column(name)) for name in read), strict=True)
     ]
-    return {
+    features = [_features_of(song, geometry, DYNAMICS in names) for song in songs]
+    columns = {
         "chroma": np.stack([item.chroma for item in features]),
         "timbre": np.stack([item.timbre for item in features]),
         "n_segments": np.array([item.length for item in features], np.int32),
     }
+    if DYNAMICS in names:
+        columns[DYNAMICS] = np.stack([item.dynamics for item in features if item.dynamics is not None])
+    if SUMMARY in names:
+        empty = np.zeros(SUMMARY_SIZE, np.float32)
+        columns[SUMMARY] = np.stack([song_summary(song) if len(song[TIMBRE]) else empty for song in songs])
+    return columns
+
+
+def _features_of(song: Mapping[str, Any], geometry: Geometry, with_dynamics: bool) -> SegmentFeatures:
+    times = BeatTimes(*(song[name] for name in BeatTimes._fields)) if geometry.segments == "beats" else None
+    dynamics = None
+    if with_dynamics:
+        n_segments = len(song[TIMBRE]) // geometry.n_pitches
+        loudness, confidence, starts, duration = (song[name] for name in DYNAMICS_COLUMNS)
+        dynamics = segment_dynamics(loudness, confidence, starts, duration, n_segments)
+    return segment_features(song[PITCHES], song[TIMBRE], geometry, times, dynamics)
 
 
 def _rows(column: pa.Array) -> list[np.ndarray]:

@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from msd_spark.core.schemas import Geometry
+from msd_spark.core.schemas import N_DYNAMICS, Geometry
+from msd_spark.core.song_summary import SUMMARY_SIZE
+from msd_spark.core.words import WORDS
 
 CHROMA, TIMBRE, MASK, LYRIC_VECTOR, HAS_LYRICS = "chroma", "timbre", "mask", "lyric_vector", "has_lyrics"
+SUMMARY, WORD_INDICES, WORD_COUNTS, DYNAMICS = "summary", "word_indices", "word_counts", "dynamics"
 """Names of a model's inputs."""
 
+BASIC_INPUTS = (CHROMA, TIMBRE, MASK, LYRIC_VECTOR, HAS_LYRICS)
+"""Inputs of models that do not name others."""
 
-def input_shapes(geometry: Geometry) -> dict[str, tuple[int, ...]]:
+ALL_INPUTS = (*BASIC_INPUTS, SUMMARY, WORD_INDICES, WORD_COUNTS, DYNAMICS)
+
+
+def input_shapes(geometry: Geometry, names: Collection[str] = BASIC_INPUTS) -> dict[str, tuple[int, ...]]:
     """Return the shape of one example by the name of the input."""
-    return {
+    shapes = {
         CHROMA: geometry.segments_shape,
         TIMBRE: geometry.segments_shape,
         MASK: (geometry.n_segments,),
         LYRIC_VECTOR: (geometry.lyric_size,),
         HAS_LYRICS: (1,),
+        SUMMARY: (SUMMARY_SIZE,),
+        WORD_INDICES: (WORDS,),
+        WORD_COUNTS: (WORDS,),
+        DYNAMICS: (geometry.n_segments, N_DYNAMICS),
     }
+    return {name: shapes[name] for name in ALL_INPUTS if name in names}
 
 
-def model_inputs(columns: Mapping[str, np.ndarray], geometry: Geometry) -> dict[str, np.ndarray]:
-    """Return a model's inputs for a batch of examples, float32.
+def columns_of_inputs(names: Collection[str]) -> tuple[str, ...]:
+    """Return the columns of examples that inputs are made of."""
+    return tuple("n_segments" if name == MASK else name for name in ALL_INPUTS if name in names)
 
-    Each has shape ``(n, *input_shapes(geometry)[name])``. The columns ``chroma``, ``timbre`` and ``lyric_vector`` have
-    shape ``(n, …)`` or are flat; ``n_segments`` and ``has_lyrics`` have shape ``(n,)``.
+
+def model_inputs(
+    columns: Mapping[str, np.ndarray], geometry: Geometry, names: Collection[str] = BASIC_INPUTS
+) -> dict[str, np.ndarray]:
+    """Return the named inputs of a model for a batch of examples, float32.
+
+    Each has shape ``(n, *input_shapes(geometry, names)[name])``. The columns ``n_segments`` and ``has_lyrics`` have
+    shape ``(n,)``; all others have shape ``(n, …)`` or are flat.
     """
-    # A song without segments becomes one segment of zeros: the mean over no segments would be NaN.
-    columns = {**columns, MASK: geometry.mask(np.maximum(columns["n_segments"], 1))}
+    if MASK in names:
+        # A song without segments becomes one segment of zeros: the mean over no segments would be NaN.
+        columns = {**columns, MASK: geometry.mask(np.maximum(columns["n_segments"], 1))}
     return {
         name: np.asarray(columns[name], np.float32).reshape(-1, *shape)
-        for name, shape in input_shapes(geometry).items()
+        for name, shape in input_shapes(geometry, names).items()
     }

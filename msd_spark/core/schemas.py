@@ -84,6 +84,9 @@ class Geometry:
 
 GEOMETRY = Geometry()
 
+N_DYNAMICS = 3
+"""Columns of ``dynamics``: maximum loudness, logarithm of the duration, and confidence of a segment."""
+
 ROUNDED_TO_THREE_DECIMALS = frozenset(
     {
         "segments_confidence",

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msd_spark.core.beats import BeatTimes
-from msd_spark.core.features import lyric_columns, segment_columns, segment_features, song_columns
+from msd_spark.core.features import lyric_columns, segment_columns, segment_dynamics, segment_features, song_columns
 from msd_spark.core.schemas import GEOMETRY, Geometry
 
 SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=2)
@@ -175,3 +175,28 @@ def test_chroma_and_timbre_that_do_not_go_together(pitches: int, timbre: int) ->
 def test_lyric_vectors_of_another_size() -> None:
     with pytest.raises(ValueError, match="49"):
         lyric_columns(pa.array([[0.0] * 49], pa.list_(pa.float32())), Geometry())
+
+
+def test_dynamics_are_loudness_log_seconds_and_confidence_of_the_same_segments() -> None:
+    dynamics = segment_dynamics(np.array([-5.0, np.nan]), np.array([0.2, 0.9]), np.array([0.0, 0.5]), 2.5, 2)
+    assert dynamics == pytest.approx(np.array([[-5, np.log(0.5), 0.2], [0, np.log(2), 0.9]]))
+    geometry, segments = Geometry(n_segments=3), np.ones(24, np.float32)
+    made = segment_features(segments, segments, geometry, dynamics=dynamics).dynamics
+    assert made is not None
+    assert made.shape == (3, 3)
+    assert made[:2] == pytest.approx(dynamics)
+    assert not made[2].any()
+
+
+def test_dynamics_on_beats_have_the_seconds_of_the_beats() -> None:
+    geometry, segments = Geometry(n_segments=3, segments="beats"), np.ones(24, np.float32)
+    times = BeatTimes(np.array([0.0, 1.0]), np.array([0.5, 1.5]), 4.0)
+    dynamics = segment_dynamics(np.array([-10.0, -20.0]), np.array([0.0, 1.0]), times.segments_start, 4.0, 2)
+    made = segment_features(segments, segments, geometry, times, dynamics).dynamics
+    assert made is not None
+    assert made[:2] == pytest.approx(np.array([[-15, np.log(1.0), 0.5], [-20, np.log(2.5), 1]]))
+
+
+def test_a_song_without_loudness_and_times_has_finite_dynamics() -> None:
+    empty = np.zeros(0)
+    assert np.isfinite(segment_dynamics(empty, empty, empty, float("nan"), 4)).all()
