@@ -28,8 +28,10 @@ import pyarrow.dataset as arrow_dataset
 
 from benchmarks import publish
 from msd_spark.core.runs import DATASET_FILE, DATASETS
-from msd_spark.core.schemas import EXAMPLES, GEOMETRY
+from msd_spark.core.schemas import EXAMPLES, GEOMETRY, N_DYNAMICS
+from msd_spark.core.song_summary import SUMMARY_SIZE
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.words import WORDS
 from msd_spark.dataset.files import write_file
 
 LABELS = ("Blues", "Jazz", "Rap")
@@ -69,6 +71,10 @@ def random_examples(n_rows: int, generator: np.random.Generator, first: int) -> 
         "timbre": list(((generator.normal(0, 40, shape) + genres[:, None, None]) * mask).reshape(n_rows, -1)),
         "n_segments": lengths,
         "lyric_vector": list(generator.normal(size=(n_rows, GEOMETRY.lyric_size))),
+        "summary": list(generator.normal(size=(n_rows, SUMMARY_SIZE))),
+        "word_indices": list(generator.integers(1, 5001, (n_rows, WORDS))),
+        "word_counts": list(generator.integers(1, 5, (n_rows, WORDS))),
+        "dynamics": list((generator.normal(size=(*shape[:2], N_DYNAMICS)) * mask).reshape(n_rows, -1)),
         "genre_index": genres,
         "popularity_decile": np.zeros(n_rows),
         **{name: np.ones(n_rows) for name in ("has_lyrics", "has_genre", "has_listens", "weight")},

@@ -81,7 +81,9 @@ def predict(
     model = read_model(warehouse, metadata["run"])
     n_outputs, infer = int(model.output_shape[-1]), compile_inference(model)
     with ranks.noticing_losses():
-        predictions = predict_split(infer, n_outputs, dataset, options.split, target, options.batch, ranks)
+        predictions = predict_split(
+            infer, n_outputs, dataset, options.split, target, options.batch, ranks, tuple(model.input)
+        )
     if predictions is None or not predictions.present.any():
         raise UserError(f"no example in {options.split} of dataset {name} has {target.content}; choose another --split")
     return fit, fit.align(predictions), dataset.metadata["fingerprint"]

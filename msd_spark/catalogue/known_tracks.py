@@ -5,6 +5,7 @@ Each table may be missing; a track that a table does not have lacks only what th
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -59,6 +60,42 @@ class Vectors:
         return self.values.take(pa.array(place, pa.int64(), mask=place == ABSENT))
 
 
+@dataclass(frozen=True)
+class WordList:
+    """The words of ``lyric_words/`` in the order of their indices: a fingerprint of their stems, and their tracks.
+
+    Without lyrics there are no words, and the fingerprint is `NO_LYRICS`.
+    """
+
+    fingerprint: str = NO_LYRICS
+    tracks: tuple[int, ...] = ()
+
+    @classmethod
+    def read(cls, warehouse: Warehouse) -> WordList:
+        """Read the list; it is empty if ``lyric_words/`` does not exist."""
+        if not warehouse.is_complete("lyric_words"):
+            return cls()
+        table = warehouse.read_table(["index", "stem", "tracks"], "lyric_words").sort_by("index")
+        if not np.array_equal(table["index"].to_numpy(), np.arange(1, len(table) + 1)):
+            raise UserError(f"lyric_words/ has missing or repeated indices; run {command_for('lyrics')} again")
+        digest = hashlib.sha256("\n".join(table["stem"].to_pylist()).encode()).hexdigest()[:32]
+        return cls(digest, tuple(table["tracks"].to_pylist()))
+
+
+@dataclass(frozen=True)
+class Bags:
+    """Word indices and counts of each track's bag, and the list of words that the indices refer to."""
+
+    indices: Vectors
+    counts: Vectors
+    words: WordList
+
+    @classmethod
+    def none(cls, n_tracks: int) -> Bags:
+        """Return the bags of tracks that have none."""
+        return cls(Vectors.none(n_tracks), Vectors.none(n_tracks), WordList())
+
+
 @dataclass
 class Joined:
     """What a dataset knows about each track, in the order of the tracks.
@@ -76,6 +113,12 @@ class Joined:
     lyric_fingerprint: str = NO_LYRICS
     tag_vocabulary: list[str] = field(default_factory=list)
     n_factors: int = 0
+    bags: Bags | None = None
+
+    @property
+    def words(self) -> Bags:
+        """Bags of words; without them, no track has words."""
+        return self.bags or Bags.none(len(self.genre))
 
     def has(self, requirement: str) -> np.ndarray:
         """Return which tracks meet one of the `REQUIREMENTS`: shape ``(n_tracks,)``, bool."""
@@ -213,6 +256,28 @@ class SideTables:
         if width not in (0, size):
             raise UserError(f"lyrics/ has vectors of {width} numbers, not {size}; run {command_for('lyrics')} again")
         return vectors
+
+    def bags(self) -> Bags:
+        """Return each track's bag of words; none if ``lyrics/`` or ``lyric_words/`` does not exist."""
+        table, words = self.read(["track_id", "word_indices", "word_counts"], "lyrics"), WordList.read(self.warehouse)
+        if table is None or not words.tracks:
+            return Bags.none(len(self.track_ids))
+        place = self.places(table["track_id"], "lyrics")
+        inside = place != ABSENT
+        rows = np.full(len(self.track_ids), ABSENT, np.int64)
+        rows[place[inside]] = np.arange(int(inside.sum()))
+        table = table.filter(pa.array(inside))
+        indices, counts = (
+            pa.concat_arrays([pa.array([], table[name].type), *table[name].chunks])
+            for name in ("word_indices", "word_counts")
+        )
+        largest = pc.max(indices.flatten()).as_py() or 0
+        if largest > len(words.tracks):
+            raise UserError(
+                f"lyrics/ has word {largest} and lyric_words/ only {len(words.tracks)} words; "
+                f"run {command_for('lyrics')} again"
+            )
+        return Bags(Vectors(rows, indices), Vectors(rows, counts), words)
 
     def factors(self) -> tuple[Vectors, int]:
         """Return each track's factors, and their number."""

@@ -289,6 +289,10 @@ EXAMPLES = _schema(
     n_segments=pa.int32(),
     lyric_vector=VECTOR,
     has_lyrics=pa.float32(),
+    summary=VECTOR,
+    word_indices=pa.list_(pa.field("element", pa.int32(), nullable=False)),
+    word_counts=VECTOR,
+    dynamics=VECTOR,
     genre_index=pa.int32(),
     has_genre=pa.float32(),
     popularity_decile=pa.int32(),
@@ -296,9 +300,12 @@ EXAMPLES = _schema(
     weight=pa.float32(),
 )
 """``dataset/NAME/SPLIT/``: one row per example. Chroma and timbre have shape ``(300, 12)``, flat, zero from row
-``n_segments``. Without lyrics the lyric vector is zero and ``has_lyrics`` 0; without genre or listens the index is
--1 and the flag 0. Datasets may have the further columns ``tag_vector``, ``has_tags``, ``factors`` and
-``has_factors``."""
+``n_segments``. ``dynamics`` has shape ``(300, 3)``, flat: maximum loudness in dB, natural logarithm of the duration in
+seconds, and confidence of the same segments. ``summary`` has the statistics of all segments of the song (see
+`msd_spark.core.song_summary`). ``word_indices`` and ``word_counts`` have the 256 words of the bag with the highest
+tf-idf, padded with 0. Without lyrics the words and the lyric vector are zero and ``has_lyrics`` 0; without genre or
+listens the index is -1 and the flag 0. Datasets may have the further columns ``tag_vector``, ``has_tags``, ``factors``
+and ``has_factors``."""
 
 
 def examples_schema(*, tags: bool = False, factors: bool = False) -> pa.Schema:

@@ -173,7 +173,7 @@ def _standardised(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _statistics(rows: np.ndarray) -> np.ndarray:
-    """Return mean, log deviation, skewness, log kurtosis and quantiles of rows: shape ``(9, n_rows)``."""
+    """Return mean, log standard deviation, skewness, log kurtosis and quantiles of rows: shape ``(9, n_rows)``."""
     mean, deviation, scores = _standardised(rows)
     return np.vstack([mean, np.log(deviation + SMALLEST), *_shape_of(scores), _quantiles(np.sort(rows, axis=1))])
 

@@ -17,9 +17,21 @@ from msd_spark.core.arrow import one_row_group, rows_to_lists
 from msd_spark.core.delta import DataFile, Destination
 from msd_spark.core.features import lyric_columns
 from msd_spark.core.moments import Moments
-from msd_spark.core.schemas import ABSENT, FACTOR_VECTOR, PRESENCE, SPLITS, TAG_VECTOR, Geometry, examples_schema
+from msd_spark.core.schemas import (
+    ABSENT,
+    FACTOR_VECTOR,
+    LYRICS,
+    N_DYNAMICS,
+    PRESENCE,
+    SPLITS,
+    TAG_VECTOR,
+    Geometry,
+    examples_schema,
+)
+from msd_spark.core.song_summary import SUMMARY_SIZE
+from msd_spark.core.words import inverse_document_frequencies, word_columns
 
-NORMALISED = ("chroma", "timbre", "lyric_vector")
+NORMALISED = ("chroma", "timbre", "lyric_vector", "summary", "dynamics")
 """Columns of an example whose mean and standard deviation are recorded."""
 
 PLANNED = pa.schema(
@@ -31,6 +43,8 @@ PLANNED = pa.schema(
         pa.field("popularity_decile", pa.int32(), nullable=False),
         pa.field("copy", pa.int32(), nullable=False),
         pa.field("lyric_vector", pa.list_(pa.float32())),
+        pa.field("word_indices", LYRICS.field("word_indices").type),
+        pa.field("word_counts", LYRICS.field("word_counts").type),
         pa.field("tags", pa.list_(pa.int32())),
         pa.field(FACTOR_VECTOR, pa.list_(pa.float32())),
     ]
@@ -46,21 +60,27 @@ DICTIONARY_COLUMNS = ("track_id", "song_id", "artist_group", "chroma.list.elemen
 
 @dataclass(frozen=True)
 class ExampleForm:
-    """Form of a dataset's examples; a length is 0 for a dataset without the column."""
+    """Form of a dataset's examples; a length is 0 for a dataset without the column.
+
+    `word_tracks` is the number of tracks with each word of ``lyric_words/``.
+    """
 
     geometry: Geometry
     n_tags: int = 0
     n_factors: int = 0
+    word_tracks: tuple[int, ...] = ()
 
 
 def assemble(planned: pa.Table, segments: Mapping[str, np.ndarray], form: ExampleForm) -> pa.Table:
     """Return the examples of a file.
 
-    `planned` has the schema `PLANNED`; `segments` has ``chroma`` and ``timbre`` of shape ``(n, …)`` and ``n_segments``
-    ``(n,)``, in the order of `planned`.
+    `planned` has the schema `PLANNED`; `segments` has the columns of `msd_spark.core.features.segment_columns` with all
+    inputs, in the order of `planned`.
     """
     schema = examples_schema(tags=form.n_tags > 0, factors=form.n_factors > 0)
     columns: dict[str, Any] = {name: planned[name] for name in planned.column_names if name in schema.names}
+    indices, counts = (planned[name].combine_chunks() for name in ("word_indices", "word_counts"))
+    columns |= word_columns(indices, counts, inverse_document_frequencies(np.array(form.word_tracks)))
     columns |= {**segments, **lyric_columns(planned["lyric_vector"].combine_chunks(), form.geometry)}
     for name in ("genre_index", "popularity_decile"):
         columns[PRESENCE[name]] = (planned[name].to_numpy() != ABSENT).astype(np.float32)
@@ -117,9 +137,11 @@ def feature_moments(examples: pa.Table, geometry: Geometry) -> dict[str, Moments
     lengths = examples["n_segments"].to_numpy()
     inside = geometry.mask(lengths).astype(bool)
     values = {}
-    for name in ("chroma", "timbre"):
-        rows = _flat(examples[name]).reshape(len(lengths), *geometry.segments_shape)
-        values[name] = rows.reshape(-1, geometry.n_pitches) if inside.all() else rows[inside]
+    widths = {"chroma": geometry.n_pitches, "timbre": geometry.n_pitches, "dynamics": N_DYNAMICS}
+    for name, width in widths.items():
+        rows = _flat(examples[name]).reshape(len(lengths), geometry.n_segments, width)
+        values[name] = rows.reshape(-1, width) if inside.all() else rows[inside]
+    values["summary"] = _flat(examples["summary"]).reshape(-1, SUMMARY_SIZE)
     present = examples["has_lyrics"].to_numpy() > 0
     values["lyric_vector"] = _flat(examples["lyric_vector"]).reshape(len(lengths), geometry.lyric_size)[present]
     return {name: Moments.of(rows) for name, rows in values.items()}

@@ -7,6 +7,7 @@ The split and the file of each example are decided first, from light columns (`m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import pairwise
@@ -21,6 +22,7 @@ from msd_spark.catalogue.genres import read_labels
 from msd_spark.catalogue.known_tracks import Joined
 from msd_spark.catalogue.songs import read_songs
 from msd_spark.core.errors import DamagedError, UserError
+from msd_spark.core.features import segment_shapes
 from msd_spark.core.rejections import Rejection, write_rejections
 from msd_spark.core.runs import DATASET_FILE, DATASETS
 from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS, examples_schema
@@ -88,7 +90,9 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
             f"{first_copies['artist_group'].nunique()} artist groups; change --shares or --seed, or ingest more songs"
         )
     compare_with_previous(warehouse, settings, first_copies, summary)
-    form = ExampleForm(settings.geometry, settings.tags, joined.n_factors if settings.factors else 0)
+    form = ExampleForm(
+        settings.geometry, settings.tags, joined.n_factors if settings.factors else 0, joined.words.words.tracks
+    )
     schema = examples_schema(tags=form.n_tags > 0, factors=form.n_factors > 0)
     with warehouse.overwriting(schema, DATASETS, settings.name, partition_by="split") as writer:
         target = Target(settings.warehouse, writer.destination, writer.scratch("plan.parquet"), form)
@@ -135,8 +139,8 @@ def write(
     target: Target,
 ) -> pd.DataFrame:
     """Write the planned examples, check that none is missing, and return one row per file."""
-    rows, columns = target.form.geometry.segments_shape
-    bundle, bundles = bundle_files(plan, 2 * rows * columns * np.dtype(np.float32).itemsize)
+    n_numbers = sum(map(math.prod, segment_shapes(target.form.geometry).values()))
+    bundle, bundles = bundle_files(plan, n_numbers * np.dtype(np.float32).itemsize)
     write_plan(warehouse, planned_tables(plan, bundle, joined), target.plan)
     tasks = reading_tasks(plan, bundle, paths, session.sparkContext.defaultParallelism)
     with progress(session, "dataset: examples"):
@@ -154,6 +158,8 @@ def planned_tables(plan: pd.DataFrame, bundle: np.ndarray, joined: Joined) -> It
         columns = {name: rows[name] for name in ("track_id", "song_id", "artist_group", "genre_index", "copy")} | {
             "popularity_decile": joined.popularity_decile[numbers],
             "lyric_vector": joined.lyrics.take(numbers),
+            "word_indices": joined.words.indices.take(numbers),
+            "word_counts": joined.words.counts.take(numbers),
             "tags": joined.tags.take(numbers),
             FACTOR_VECTOR: joined.factors.take(numbers),
         }

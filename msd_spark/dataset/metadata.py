@@ -102,6 +102,10 @@ def describe(
         "file_rule": asdict(settings.file_rule),
         "normalisation": normalisation(written) | (_factor_statistics(plan, joined) if settings.factors else {}),
         "lyric_vectors": joined.lyric_fingerprint,
+        "words": {
+            "fingerprint": joined.words.words.fingerprint,
+            "tracks": list(joined.words.words.tracks),
+        },
         "rows": {split: sum(file["rows"] for file in files[split]) for split in SPLITS},
         "examples_by_genre": no_rows | count_by_genre(plan),
         "tracks_by_genre": no_rows | count_by_genre(plan[plan["copy"] == 0]),

@@ -27,6 +27,7 @@ def join(warehouse: Warehouse, track_ids: pd.Series, settings: DatasetSettings) 
     nothing = Vectors.none(len(track_ids))
     with ThreadPoolExecutor() as pool:  # reading from a store is mostly waiting
         of_lyrics = pool.submit(side.lyrics, settings.geometry.lyric_size)
+        of_bags = pool.submit(side.bags)
         of_popularity, of_genre = pool.submit(side.popularity), pool.submit(side.genre, settings.label_set)
         factors, n_factors = side.factors() if settings.factors or FACTORS in required else (nothing, 0)
         vocabulary = side.tag_vocabulary(settings.tags)
@@ -36,7 +37,17 @@ def join(warehouse: Warehouse, track_ids: pd.Series, settings: DatasetSettings) 
     if settings.tags > len(vocabulary):
         raise UserError(f"--tags is {settings.tags}, but tag_counts/ has only {len(vocabulary)} tags")
     lyrics, fingerprint = of_lyrics.result()
-    return Joined(of_genre.result(), *of_popularity.result(), lyrics, tags, factors, fingerprint, vocabulary, n_factors)
+    return Joined(
+        of_genre.result(),
+        *of_popularity.result(),
+        lyrics,
+        tags,
+        factors,
+        fingerprint,
+        vocabulary,
+        n_factors,
+        of_bags.result(),
+    )
 
 
 def read_duplicates(location: str, rejections: list[Rejection]) -> pd.DataFrame:

@@ -24,7 +24,8 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from msd_spark.core.delta import Destination
-from msd_spark.core.features import segment_columns, song_columns
+from msd_spark.core.features import segment_columns, segment_shapes, song_columns
+from msd_spark.core.model_inputs import ALL_INPUTS
 from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.schemas import SPLITS, Geometry
 from msd_spark.core.warehouse import Warehouse
@@ -174,7 +175,7 @@ def read_task(task: list[Reading], target: Target) -> Iterator[Message]:
     Rows of a file that is gone, or that no longer hold the planned track, are skipped; the job reports them as missing.
     """
     warehouse, geometry = Warehouse(target.warehouse), target.form.geometry
-    batches = _read_batches(warehouse, task, ["track_id", *song_columns(geometry)])
+    batches = _read_batches(warehouse, task, ["track_id", *song_columns(geometry, ALL_INPUTS)])
     for reading, batch, start in batches if warehouse.is_local else ahead(batches, BATCHES_AHEAD):
         first, last = np.searchsorted(reading.rows, [start, start + batch.num_rows])
         if first < last:
@@ -220,7 +221,7 @@ def _messages(
         return
     unique, inverse = np.unique(rows, return_inverse=True)
     songs = batch if len(unique) == batch.num_rows else batch.take(pa.array(unique))
-    segments = segment_columns(songs, geometry)
+    segments = segment_columns(songs, geometry, ALL_INPUTS)
     order = np.argsort(bundles, kind="stable")
     for places in np.split(order, np.flatnonzero(np.diff(bundles[order])) + 1):
         rows_of_bundle = {name: values[inverse[places]] for name, values in segments.items()}
@@ -236,11 +237,8 @@ def write_bundle(
     """
     warehouse, geometry = Warehouse(target.warehouse), target.form.geometry
     n_rows = files[-1].stop
-    segments = {
-        "chroma": np.zeros((n_rows, *geometry.segments_shape), np.float32),
-        "timbre": np.zeros((n_rows, *geometry.segments_shape), np.float32),
-        "n_segments": np.zeros(n_rows, np.int32),
-    }
+    segments = {name: np.zeros((n_rows, *shape), np.float32) for name, shape in segment_shapes(geometry).items()}
+    segments["n_segments"] = np.zeros(n_rows, np.int32)
     received = np.zeros(n_rows, np.int32)
 
     def read_plan() -> pa.Table:

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from msd_spark.core.arrow import rows_to_lists
 from msd_spark.core.delta import DataFile, Destination, logical_name
 from msd_spark.core.schemas import EXAMPLES, VECTOR, Geometry, examples_schema
+from msd_spark.core.song_summary import SUMMARY_SIZE
+from msd_spark.core.words import WORDS
 from msd_spark.dataset.files import (
     PLANNED,
     ExampleForm,
@@ -45,8 +47,15 @@ def as_examples(tracks: list[str], vectors: dict[str, np.ndarray], numbers: dict
     columns = {name: rows_to_lists(values.astype(np.float32), VECTOR) for name, values in vectors.items()}
     columns |= {"track_id": pa.array(tracks), "artist_group": pa.array(["AR"] * len(tracks))}
     columns |= {name: pa.array(values) for name, values in numbers.items()}
-    nothing = {name: np.zeros(len(tracks)) for name in EXAMPLES.names}
-    columns = {name: columns.get(name, pa.array(nothing[name])) for name in EXAMPLES.names}
+    widths = {"summary": SUMMARY_SIZE, "word_indices": WORDS, "word_counts": WORDS, "dynamics": 3 * SMALL.n_segments}
+    for item in EXAMPLES:
+        width, n = widths.get(item.name), len(tracks)
+        empty = (
+            pa.array(np.zeros(n))
+            if width is None
+            else rows_to_lists(np.zeros((n, width), np.int32 if item.name == "word_indices" else np.float32), item.type)
+        )
+        columns.setdefault(item.name, empty)
     return pa.Table.from_arrays([columns[item.name].cast(item.type) for item in EXAMPLES], schema=EXAMPLES)
 
 
@@ -60,7 +69,7 @@ def test_rows_become_lists_of_their_numbers(n_rows: int, shape: list[int]) -> No
 
 def test_names_of_files_sort_as_their_numbers_do(tmp_path: Path) -> None:
     destination = Destination(str(tmp_path), "0123abcd")
-    table = assemble(TWO, SEGMENTS, ExampleForm(SMALL))
+    table = assemble(TWO, SEGMENTS, ExampleForm(SMALL, word_tracks=TRACKS_OF_WORDS))
     names = [write_file(destination, table, "test", number).name for number in (0, 9, 10, 12_345)]
     assert names == sorted(names)
     assert logical_name(names[2]) == "test/part-00010.parquet"
@@ -71,6 +80,8 @@ def test_moments_leave_out_padding_and_absent_lyrics() -> None:
         "chroma": np.array([[1, 2, 3, 4, 9, 9], [5, 6, 9, 9, 9, 9]]),
         "timbre": np.array([[1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]]),
         "lyric_vector": np.array([[0.5, 1], [9, 9]]),
+        "dynamics": np.array([[-9, 0, 1, -6, 0, 1, 9, 9, 9], [-3, 0, 1, 9, 9, 9, 9, 9, 9]]),
+        "summary": np.tile([[1.0], [5.0]], SUMMARY_SIZE),
     }
     table = as_examples(["TR1", "TR2"], vectors, {"n_segments": np.array([2, 1]), "has_lyrics": np.array([1.0, 0.0])})
     # Three segments count: chroma (1, 2), (3, 4), (5, 6); timbre (1, 2), (3, 4), (1, 2). One bag of lyrics.
@@ -79,6 +90,8 @@ def test_moments_leave_out_padding_and_absent_lyrics() -> None:
         "chroma": [3, 3, 4, 8, 8],
         "timbre": [3, 5 / 3, 8 / 3, 8 / 3, 8 / 3],
         "lyric_vector": [1, 0.5, 1, 0, 0],
+        "dynamics": [3, -6, 0, 1, 18, 0, 0],
+        "summary": [2, *[3] * SUMMARY_SIZE, *[8] * SUMMARY_SIZE],
     }
     moments_of = feature_moments(table, SMALL)
     assert moments_of.keys() == expected.keys()
@@ -129,18 +142,21 @@ def planned(*rows: tuple[object, ...]) -> pa.Table:
 
 
 TWO = planned(
-    ("TR1", "SO1", "AR1", 2, 9, 0, [0.5, -0.5], [0, 2], [1.0, 2.0, 3.0]),
-    ("TR2", None, "AR2", -1, -1, 0, None, None, None),
+    ("TR1", "SO1", "AR1", 2, 9, 0, [0.5, -0.5], [1, 3], [1, 2], [0, 2], [1.0, 2.0, 3.0]),
+    ("TR2", None, "AR2", -1, -1, 0, None, None, None, None, None),
 )
 SEGMENTS = {
     "chroma": np.arange(12, dtype=np.float32).reshape(2, 3, 2),
     "timbre": -np.arange(12, dtype=np.float32).reshape(2, 3, 2),
     "n_segments": np.array([3, 1], np.int32),
+    "summary": np.arange(2 * SUMMARY_SIZE, dtype=np.float32).reshape(2, -1),
+    "dynamics": np.arange(18, dtype=np.float32).reshape(2, 3, 3),
 }
+TRACKS_OF_WORDS = (2, 1, 1)
 
 
 def test_missing_features_are_zero_and_flagged() -> None:
-    first, second = assemble(TWO, SEGMENTS, ExampleForm(SMALL, n_tags=4, n_factors=3)).to_pylist()
+    first, second = assemble(TWO, SEGMENTS, ExampleForm(SMALL, 4, 3, TRACKS_OF_WORDS)).to_pylist()
     assert first == {
         "track_id": "TR1",
         "song_id": "SO1",
@@ -150,6 +166,10 @@ def test_missing_features_are_zero_and_flagged() -> None:
         "n_segments": 3,
         "lyric_vector": [0.5, -0.5],
         "has_lyrics": 1,
+        "summary": list(range(SUMMARY_SIZE)),
+        "word_indices": [3, 1] + [0] * (WORDS - 2),
+        "word_counts": [2, 1] + [0] * (WORDS - 2),
+        "dynamics": list(range(9)),
         "genre_index": 2,
         "has_genre": 1,
         "popularity_decile": 9,
@@ -161,17 +181,18 @@ def test_missing_features_are_zero_and_flagged() -> None:
         "has_factors": 1,
     }
     absent = {"song_id": None, "lyric_vector": [0, 0], "has_lyrics": 0, "genre_index": -1, "has_genre": 0}
+    absent |= {"word_indices": [0] * WORDS, "word_counts": [0] * WORDS}
     absent |= {"popularity_decile": -1, "has_listens": 0, "tag_vector": [0] * 4, "has_tags": 0}
     absent |= {"factors": [0] * 3, "has_factors": 0, "n_segments": 1, "chroma": [6, 7, 8, 9, 10, 11]}
     assert {name: second[name] for name in absent} == absent
 
 
 def test_a_dataset_without_tags_and_factors_has_no_such_columns() -> None:
-    assert assemble(TWO, SEGMENTS, ExampleForm(SMALL)).column_names == EXAMPLES.names
+    assert assemble(TWO, SEGMENTS, ExampleForm(SMALL, word_tracks=TRACKS_OF_WORDS)).column_names == EXAMPLES.names
 
 
 def test_a_slice_of_the_plan_makes_its_rows() -> None:
-    form = ExampleForm(SMALL, n_tags=3)
+    form = ExampleForm(SMALL, n_tags=3, word_tracks=TRACKS_OF_WORDS)
     whole = assemble(TWO, SEGMENTS, form)
     part = assemble(TWO.slice(1), {name: values[1:] for name, values in SEGMENTS.items()}, form)
     assert part.to_pylist() == whole.to_pylist()[1:]
@@ -179,7 +200,7 @@ def test_a_slice_of_the_plan_makes_its_rows() -> None:
 
 
 def test_a_file_is_one_row_group_of_floats_that_cannot_be_null(tmp_path: Path) -> None:
-    table = assemble(TWO, SEGMENTS, ExampleForm(SMALL))
+    table = assemble(TWO, SEGMENTS, ExampleForm(SMALL, word_tracks=TRACKS_OF_WORDS))
     written = write_file(Destination(str(tmp_path), "0123abcd"), table, "train", 0)
     assert written == DataFile(written.name, (tmp_path / written.name).stat().st_size, 2, "train")
     file = pq.ParquetFile(tmp_path / written.name)

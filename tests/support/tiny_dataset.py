@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 
 from msd_spark.core.runs import DATASET_FILE
 from msd_spark.core.schemas import ABSENT, EXAMPLES, GEOMETRY, SPLITS, examples_schema
+from msd_spark.core.song_summary import SUMMARY_SIZE
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.words import WORDS
 
 LABELS = ["Blues", "Jazz", "Rap"]
 TAGS = ["loud", "quiet", "odd", "even"]
@@ -44,6 +46,10 @@ def examples(
             (generator.normal(size=(n_rows, GEOMETRY.lyric_size)) * has_lyrics[:, None]).astype(np.float32)
         ),
         "has_lyrics": has_lyrics.astype(np.float32),
+        "summary": list(generator.normal(size=(n_rows, SUMMARY_SIZE)).astype(np.float32) + genres[:, None]),
+        "word_indices": list(np.tile(np.arange(1, WORDS + 1, dtype=np.int32), (n_rows, 1)) * has_lyrics[:, None]),
+        "word_counts": list((generator.integers(1, 4, (n_rows, WORDS)) * has_lyrics[:, None]).astype(np.float32)),
+        "dynamics": list((generator.normal(size=(n_rows, 300, 3)) * mask).reshape(n_rows, -1).astype(np.float32)),
         "genre_index": genres.astype(np.int32),
         "has_genre": np.ones(n_rows, np.float32),
         "popularity_decile": np.full(n_rows, ABSENT, np.int32),
@@ -89,6 +95,7 @@ def write_tiny_dataset(
                     if genre != ABSENT:
                         counts[LABELS[genre]][split] += 1
         widths = {"chroma": GEOMETRY.n_pitches, "timbre": GEOMETRY.n_pitches, "lyric_vector": GEOMETRY.lyric_size}
+        widths |= {"summary": SUMMARY_SIZE, "dynamics": 3}
         metadata = {
             "name": "tiny",
             "labels": LABELS,
@@ -98,6 +105,7 @@ def write_tiny_dataset(
                 name: {"mean": [0.0] * width, "deviation": [1.0] * width} for name, width in widths.items()
             },
             "lyric_vectors": "none",
+            "words": {"fingerprint": "tiny", "tracks": [1] * WORDS, "train_tracks": [1] * WORDS},
             "examples_by_genre": counts,
             "files": files,
             "fingerprint": f"tiny-{seed}",

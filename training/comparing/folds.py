@@ -19,6 +19,7 @@ import pyarrow as pa
 from sklearn.model_selection import StratifiedGroupKFold
 
 from msd_spark.core.errors import UserError
+from msd_spark.core.model_inputs import CHROMA, DYNAMICS, HAS_LYRICS, LYRIC_VECTOR, SUMMARY, TIMBRE
 from msd_spark.core.moments import Moments
 from msd_spark.core.runs import DATASET_FILE
 from msd_spark.core.schemas import SPLITS
@@ -147,9 +148,15 @@ def _examples(source: Dataset, chosen: np.ndarray, size: int) -> Iterator[pa.Tab
 
 
 def _moments(source: Dataset, table: pa.Table) -> dict[str, Moments]:
-    """Return the moments of the segments' features, and of the lyric vectors of songs with lyrics."""
+    """Return the moments of the features of songs and segments, and of the lyric vectors of songs with lyrics."""
     geometry = source.geometry
     mask = geometry.mask(to_numpy(table["n_segments"])) > 0
-    streams = {name: to_numpy(table[name]).reshape(-1, *geometry.segments_shape)[mask] for name in ("chroma", "timbre")}
-    lyrics = to_numpy(table["lyric_vector"])[to_numpy(table["has_lyrics"]) > 0]
-    return {name: Moments.of(rows) for name, rows in (streams | {"lyric_vector": lyrics}).items()}
+    rows = {
+        name: to_numpy(table[name]).reshape(*mask.shape, -1)[mask]
+        for name in (CHROMA, TIMBRE, DYNAMICS)
+        if name in table.column_names
+    }
+    if SUMMARY in table.column_names:
+        rows[SUMMARY] = to_numpy(table[SUMMARY])
+    rows[LYRIC_VECTOR] = to_numpy(table[LYRIC_VECTOR])[to_numpy(table[HAS_LYRICS]) > 0]
+    return {name: Moments.of(values) for name, values in rows.items()}

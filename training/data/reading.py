@@ -7,7 +7,7 @@ shuffles them into batches, and `training.data.feed` converts those to tensors.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.model_inputs import input_shapes, model_inputs
-from msd_spark.core.schemas import PRESENCE, Geometry
+from msd_spark.core.model_inputs import BASIC_INPUTS, columns_of_inputs, input_shapes, model_inputs
+from msd_spark.core.schemas import Geometry
 from training.data.assembly import Columns, assemble
 from training.data.petastorm_files import petastorm_paths
 from training.data.plan import RankPlan
@@ -47,22 +47,14 @@ class Batch:
     weights: np.ndarray
 
 
-INPUT_COLUMNS = (
-    "track_id",
-    "artist_group",
-    "chroma",
-    "timbre",
-    "n_segments",
-    "lyric_vector",
-    PRESENCE["lyric_vector"],
-    "weight",
-)
-"""Columns that training reads for every target."""
+INPUT_COLUMNS = ("track_id", "artist_group", *columns_of_inputs(BASIC_INPUTS), "weight")
+"""Columns that models with `BASIC_INPUTS` read for every target."""
 
 
-def columns_for(target: Target) -> tuple[str, ...]:
-    """Return the columns that training for a target reads."""
-    return (*INPUT_COLUMNS, target.column, target.presence)
+def columns_for(target: Target, inputs: Collection[str] = BASIC_INPUTS) -> tuple[str, ...]:
+    """Return the columns that training for a target reads, for a model with these inputs."""
+    columns = ("track_id", "artist_group", *columns_of_inputs(inputs), "weight", target.column, target.presence)
+    return tuple(dict.fromkeys(columns))
 
 
 def read_row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[Columns]:
@@ -125,25 +117,28 @@ def to_numpy(column: pa.ChunkedArray) -> np.ndarray:
     return flat.to_numpy(zero_copy_only=False).reshape(n_rows, width)
 
 
-def to_batch(columns: Columns | None, size: int, geometry: Geometry, target: Target) -> Batch:
-    """Return a batch of `size` examples, padded with zeros of weight 0."""
+def to_batch(
+    columns: Columns | None, size: int, geometry: Geometry, target: Target, names: Collection[str] = BASIC_INPUTS
+) -> Batch:
+    """Return a batch of `size` examples with the named inputs, padded with zeros of weight 0."""
     n_rows = 0 if columns is None else len(columns["track_id"])
     track_ids, artist_groups = (np.full(size, "", dtype="U32") for _ in range(2))
     truth = target.empty_truth(size)
     present, weights = np.zeros(size, bool), np.zeros(size, np.float32)
-    inputs = {} if columns is None else model_inputs(columns, geometry)
+    inputs = {} if columns is None else model_inputs(columns, geometry, names)
     if columns is not None:
         track_ids[:n_rows] = columns["track_id"]
         artist_groups[:n_rows] = columns["artist_group"]
         truth[:n_rows] = _truth(columns, target)
         present[:n_rows], weights[:n_rows] = columns[target.presence] > 0, columns["weight"]
     if n_rows < size:
-        for name, shape in input_shapes(geometry).items():
+        for name, shape in input_shapes(geometry, names).items():
             padded = np.zeros((size, *shape), np.float32)
             padded[:n_rows] = inputs.get(name, padded[:0])
             inputs[name] = padded
         # Padding has one segment of zeros: the mean over no segment is not finite.
-        inputs["mask"][n_rows:, :1] = 1.0
+        if "mask" in inputs:
+            inputs["mask"][n_rows:, :1] = 1.0
     return Batch(track_ids, artist_groups, inputs, truth, present, weights)
 
 
@@ -174,6 +169,7 @@ def batches(
     window: int = 0,
     seed: Sequence[int] = (0,),
     tally: Tally | None = None,
+    inputs: Collection[str] = BASIC_INPUTS,
 ) -> Iterator[Batch]:
     """Yield a rank's batches of one epoch: always `plan.steps` of them.
 
@@ -189,17 +185,19 @@ def batches(
         Counts the rows, also those beyond the last step, which are not yielded. The caller compares the counts of all
         ranks with the plan: if only one rank stopped, the others would wait for it. Without a tally, another number
         of rows than planned is an error.
+    inputs : collection of str
+        Names of the model's inputs; other columns are not read.
     """
-    groups = read_row_groups([addresses[file] for file in plan.files], columns_for(target))
+    groups = read_row_groups([addresses[file] for file in plan.files], columns_for(target, inputs))
     generator = np.random.default_rng(list(seed))
     counted, steps = Tally() if tally is None else tally, 0
     for columns in assemble(groups, batch, window, generator):
         counted.read, steps = counted.read + len(columns["track_id"]), steps + 1
         if steps <= plan.steps:
-            yield to_batch(columns, batch, geometry, target)
+            yield to_batch(columns, batch, geometry, target, inputs)
     if tally is None and counted.read != plan.rows:
         raise UserError(
             f"{len(plan.files)} files have {counted.read} rows instead of {plan.rows}; was the dataset replaced?"
         )
     for _ in range(steps, plan.steps):
-        yield to_batch(None, batch, geometry, target)
+        yield to_batch(None, batch, geometry, target, inputs)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from msd_spark.core.model_inputs import BASIC_INPUTS
 from training.data.assembly import assemble
 from training.data.dataset import Dataset
 from training.data.plan import plan_epoch
@@ -26,13 +27,20 @@ def compile_inference(model: keras.Model) -> Infer:
 
 
 def predict_split(
-    infer: Infer, n_outputs: int, dataset: Dataset, split: str, target: Target, batch: int, ranks: Ranks
+    infer: Infer,
+    n_outputs: int,
+    dataset: Dataset,
+    split: str,
+    target: Target,
+    batch: int,
+    ranks: Ranks,
+    inputs: Collection[str] = BASIC_INPUTS,
 ) -> Predictions | None:
     """Return a split's scores on every rank, sorted by track id; None if it is empty.
 
     A batch has rows of one row group only. So an example is in the same place of the same batch for any number of
     ranks, and its score is the same to the last digit. Row groups are padded to a multiple of `batch`. The model has
-    `n_outputs`; `target` is that of the dataset.
+    `n_outputs` and the named `inputs`; `target` is that of the dataset.
     """
     rows, addresses = dataset.rows(split), dataset.addresses(split)
     if not sum(rows):
@@ -42,10 +50,10 @@ def predict_split(
     empty = (strings, strings, target.empty_truth(0), np.empty((0, n_outputs), np.float32), np.empty(0, bool))
     parts: list[list[np.ndarray]] = [[array] for array in empty]
     read = 0
-    for group in read_row_groups([addresses[file] for file in plan.files], columns_for(target)):
+    for group in read_row_groups([addresses[file] for file in plan.files], columns_for(target, inputs)):
         for columns in assemble(iter([group]), batch):
             n_rows = len(columns["track_id"])
-            item = to_batch(columns, batch, dataset.geometry, target)
+            item = to_batch(columns, batch, dataset.geometry, target, inputs)
             scores = np.asarray(infer({name: tf.constant(values) for name, values in item.inputs.items()}))
             for part, values in zip(
                 parts, (item.track_ids, item.artist_groups, item.truth, scores, item.present), strict=True

@@ -200,6 +200,7 @@ class Trainer:
                 window=settings.shuffle_window,
                 seed=(settings.seed, epoch, self.ranks.rank),
                 tally=tally,
+                inputs=tuple(self.model.input),
             )
             return islice(all_batches, begin.step, None)
 
@@ -235,7 +236,14 @@ class Trainer:
     def predict(self, split: str) -> Predictions | None:
         """Return the predictions on a split, gathered from all ranks; None if the split is empty."""
         return predict_split(
-            self._infer, self.target.size, self.dataset, split, self.target, self.settings.batch, self.ranks
+            self._infer,
+            self.target.size,
+            self.dataset,
+            split,
+            self.target,
+            self.settings.batch,
+            self.ranks,
+            tuple(self.model.input),
         )
 
 
