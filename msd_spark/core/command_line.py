@@ -190,7 +190,11 @@ def end_java() -> None:
     if "pyspark" not in sys.modules:
         return
     import psutil
+    from pyspark import SparkContext
 
+    server = getattr(SparkContext._active_spark_context, "_accumulatorServer", None)
+    if server is not None:
+        server.handle_error = lambda *_: None  # it would print a trace when Java ends
     started = []
     for child in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):

@@ -133,7 +133,7 @@ def _tags(folder: Path) -> tuple[Path, ...]:
     database = _first(folder, DATABASE, "")
     if database:
         return (database,)
-    zips = tuple(sorted(folder.glob("*.zip")))
+    zips = tuple(sorted(path for path in folder.glob("*") if path.suffix.lower() == ".zip"))
     return zips or ((folder,) if any(path.is_dir() for path in folder.glob("*")) else ())
 
 

@@ -23,14 +23,19 @@ CONNECTIONS = 64
 
 def is_local(location: str) -> bool:
     """Return whether a location is a path on this machine."""
-    return SCHEME_MARK not in location or location.startswith("file:")
+    return SCHEME_MARK not in location or location.lower().startswith("file:")
 
 
 def local_path(location: str) -> str:
     """Return the path of a local location, such as ``/x``, ``file:/x`` or ``file:///x``; `UserError` without a path."""
     if "\0" in location:
         raise UserError(f"location {location[:100]!r} has a NUL character; is it the content of another file?")
-    path = re.sub("^file:(//(localhost)?(?=/))?", "", location)
+    path = re.sub("^file:(//(localhost)?(?=/))?", "", location, flags=re.IGNORECASE)
+    scheme = re.match("([A-Za-z][A-Za-z0-9+.-]+):/", path)
+    if scheme:
+        raise UserError(f"location {location!r} has one slash after its scheme; write {scheme[1]}://…, or ./{location}")
+    if path.startswith("~/"):
+        raise UserError(f"location {location!r} begins with ~, which a shell replaces only without quotes; write $HOME")
     if not path or (path != location and not re.match("/[^/]", path)):
         raise UserError(f"location {location!r} has no path; write /PATH or file:///PATH (is a shell variable unset?)")
     return path
@@ -45,9 +50,12 @@ def open_location(location: str) -> tuple[fs.FileSystem, str, str]:
     if is_local(location):
         return fs.LocalFileSystem(), os.path.abspath(local_path(location)), ""
     scheme, rest = location.split(SCHEME_MARK, 1)
+    scheme = scheme.lower()
     if scheme in ("s3a", "s3n"):
         raise UserError(f"{location} cannot be opened: {scheme} is a name of Hadoop's; use s3://{rest}")
     host, _, path = rest.partition("/")
+    if scheme == "s3" and not host:
+        raise UserError(f"{location} has no bucket; write s3://BUCKET/PATH (is a shell variable unset?)")
     try:
         filesystem = _remote(scheme, host)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:

@@ -82,7 +82,10 @@ def read_lists(
     lists: dict[str, list[str]] = {}
     for split, location in zip(SPLITS, settings.split_lists or (), strict=True):
         lists[split], refused = read_split_list(line.text for line in read_lines(location))
-        rejections += [Rejection(location, reason, text, f"line {number}") for number, reason, text in refused]
+        of_list = [Rejection(location, reason, text, f"line {number}") for number, reason, text in refused]
+        if not lists[split]:
+            raise none_accepted(f"id of the {split} list {location}", of_list)
+        rejections += of_list
     try:
         splits = listed_splits(tracks, lists)
     except ValueError as error:

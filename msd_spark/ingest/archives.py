@@ -18,11 +18,11 @@ from pyarrow import fs
 
 from msd_spark.core.filesystems import file_pieces, open_location
 from msd_spark.core.rejections import Rejection
-from msd_spark.ingest.loose import check_regular, failure, reason_of, song_of
+from msd_spark.ingest.loose import failure, reason_of, song_of
 from msd_spark.ingest.names import Content, Skipped, content_of, skip_reason
 from msd_spark.ingest.units import SongInput
 from msd_spark.io.ahead import ReadAhead
-from msd_spark.io.folders import printable
+from msd_spark.io.folders import check_regular, printable
 from msd_spark.io.paged import PagedFile
 from msd_spark.io.unpacked import DAMAGE, START_BYTES, UnpackError, unpacker
 from msd_spark.io.zip_directory import ZipError, ends_of_archives, members, read_member, slice_directory

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatch
@@ -14,11 +15,10 @@ from pyspark import SparkContext
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location
 from msd_spark.core.track_ids import TRACK_ID, song_path, track_id_of
-from msd_spark.ingest.loose import check_regular
 from msd_spark.ingest.names import Content, content_of, skip_reason
 from msd_spark.ingest.settings import IngestSettings
 from msd_spark.ingest.units import Kind, SongInput, Unit, split_into_units
-from msd_spark.io.folders import is_system_file, list_folder, walk
+from msd_spark.io.folders import check_regular, is_system_file, list_folder, walk
 from msd_spark.io.lines import read_lines
 from msd_spark.io.paged import open_seekable
 from msd_spark.songfile.aggregate import describe
@@ -48,14 +48,31 @@ class Task(NamedTuple):
     paths: tuple[str, ...]
 
 
+def read_track_ids(location: str) -> list[str]:
+    """Return the sorted track ids at the start of the lines of a file; `UserError` for a line without one.
+
+    White space and quotes around an id are ignored; it ends at ``<SEP>``, a tab, comma or semicolon. Empty lines and
+    comments are ignored.
+    """
+    ids = set()
+    for line in read_lines(location):
+        text = line.text.strip()
+        if not text or text.startswith(COMMENT):
+            continue
+        track_id = re.split("<SEP>|[\t,;]", text)[0].strip(" '\"")
+        if not TRACK_ID.fullmatch(track_id):
+            raise UserError(f"{location}, line {line.number}: {text[:60]!r} does not begin with a track id; remove it")
+        ids.add(track_id)
+    if not ids:
+        raise UserError(f"{location} has no track id")
+    return sorted(ids)
+
+
 def plan_listing(settings: IngestSettings) -> list[Task]:
     """Return the tasks that together list everything to be ingested."""
     if settings.track_ids is not None:
         base = settings.locations[0].rstrip("/")
-        lines = (line.text for line in read_lines(settings.track_ids))
-        ids = sorted({text[:18] for text in lines if TRACK_ID.fullmatch(text[:18])})
-        if not ids:
-            raise UserError(f"{settings.track_ids} has no line that begins with a track id")
+        ids = read_track_ids(settings.track_ids)
         return _file_tasks("known", base, [f"{base}/{song_path(track_id)}" for track_id in ids])
     locations, files = list(settings.locations), set[str]()
     for listed in read_lines(settings.manifest) if settings.manifest is not None else ():

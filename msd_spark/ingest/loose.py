@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import stat
 from collections.abc import Iterator
 from functools import partial
 
@@ -12,7 +11,7 @@ from msd_spark.core.filesystems import is_local, local_path, open_location
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.track_ids import track_id_of
 from msd_spark.ingest.units import SongInput
-from msd_spark.io.folders import READS_AT_ONCE, in_order, printable
+from msd_spark.io.folders import READS_AT_ONCE, NotAFileError, check_regular, in_order, printable
 from msd_spark.io.unpacked import DAMAGE, START_BYTES, unpacker
 from msd_spark.songfile.parse import LARGEST_SONG_FILE, Song, SongFileError, parse_song
 
@@ -23,10 +22,6 @@ TEMPORARY = frozenset({"not_found", "denied", "cannot_be_read"})
 """Reasons that may not apply next time: the next ingest reads a unit with one of these again."""
 
 _PIECE = 1 << 20
-
-
-class NotAFileError(OSError):
-    """A pipe, socket or device: opening or reading it may take for ever."""
 
 
 def song_of(content: bytes, source: str, member: str | None = None) -> Song | Rejection:
@@ -81,14 +76,6 @@ def _content(item: SongInput) -> bytes | Rejection:
             return bytes(stream.read(LARGEST_SONG_FILE))
     except OSError as error:
         return Rejection(printable(item.source), reason_of(error), failure(error))
-
-
-def check_regular(path: str) -> None:
-    """Raise a `NotAFileError` for a local pipe, socket or device."""
-    mode = os.stat(path).st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        kinds = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
-        raise NotAFileError(f"it is {kinds.get(stat.S_IFMT(mode), 'a device')}; name a regular file")
 
 
 def reason_of(error: BaseException) -> str:

@@ -37,15 +37,35 @@ class File(NamedTuple):
     modified: int
 
 
+class NotAFileError(OSError):
+    """A pipe, socket or device: opening or reading it may take for ever."""
+
+
+def check_regular(path: str) -> None:
+    """Raise a `NotAFileError` for a local pipe, socket or device."""
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        kinds = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+        raise NotAFileError(f"it is {kinds.get(stat.S_IFMT(mode), 'a device')}; name a regular file")
+
+
 def list_folder(filesystem: fs.FileSystem, folder: str) -> list[tuple[str, bool]]:
     """Return the sorted names in a folder, and whether each is a folder; none if missing."""
     if isinstance(filesystem, fs.LocalFileSystem):  # pyarrow cannot represent names that are not UTF-8
         if not os.path.isdir(folder):
             return []
         with os.scandir(folder) as entries:
-            return sorted((entry.name, entry.is_dir()) for entry in entries)
+            return sorted((entry.name, _is_folder(entry)) for entry in entries)
     below = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
     return sorted((info.base_name, not info.is_file) for info in below)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder; a link to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def walk(
@@ -82,7 +102,7 @@ def _walk_local(folder: str, suffixes: tuple[str, ...], deep: bool, above: froze
         return  # a link to a folder above
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.is_dir():
+            if _is_folder(entry):
                 if deep:
                     yield from _walk_local(entry.path, suffixes, deep, above | {here})
             elif entry.name.endswith(suffixes):

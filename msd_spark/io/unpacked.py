@@ -9,7 +9,7 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import IO, Any, cast
 
@@ -19,6 +19,7 @@ from isal import igzip, isal_zlib
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location, require_file
 from msd_spark.io.folders import is_system_file
+from msd_spark.io.zip_directory import ZipError, ends_of_archives
 
 GZIP, ZIP, BZIP2, XZ = b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ\0"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -131,6 +132,7 @@ def open_unpacked(location: str, member_ending: str = "", *, plain: bool = True)
             if unpack := unpacker(start):
                 raw = stack.enter_context(unpack(raw))
             elif start.startswith(ZIP):
+                _check_one_archive(location, raw)
                 archive = stack.enter_context(zipfile.ZipFile(raw))
                 raw = stack.enter_context(archive.open(_member(location, archive, member_ending)))
             elif not plain:
@@ -144,6 +146,13 @@ def open_unpacked(location: str, member_ending: str = "", *, plain: bool = True)
         raise UserError(f"{location} is damaged: {' '.join(str(error).split())}; fetch it again") from None
     except OSError as error:
         raise UserError(f"{location} cannot be read: {' '.join(str(error).split())}") from None
+
+
+def _check_one_archive(location: str, file: IO[bytes]) -> None:
+    """Raise a `UserError` if a file has several zips, one after the other: ``zipfile`` would read the last only."""
+    with suppress(ZipError):  # zipfile names the damage
+        if len(list(ends_of_archives(file))) > 1:
+            raise UserError(f"{location} holds several zip archives, one after the other; unpack it and name the file")
 
 
 def _member(location: str, archive: zipfile.ZipFile, ending: str) -> zipfile.ZipInfo:

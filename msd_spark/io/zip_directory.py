@@ -127,6 +127,7 @@ def members(file: IO[bytes], part: Slice) -> Iterator[Member]:
         extra_at = name_at + fields[10]
         _read_zip64(data[extra_at : extra_at + fields[11]], sizes)
         name = data[name_at:extra_at].decode("utf-8" if flags & _UTF8 else "cp437", "replace")
+        name = name.replace("\\", "/")  # programs for Windows write backslashes
         sizes["header_at"] += part.shift
         yield Member(name, flags, method, checksum, **sizes)
         place += length

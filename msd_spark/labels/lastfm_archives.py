@@ -16,9 +16,9 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location
 from msd_spark.core.schemas import spark_schema
 from msd_spark.formats.lastfm import ENTRY_SUFFIX, EntryError, parse_entry
-from msd_spark.io.folders import in_order, list_folder, printable, walk
+from msd_spark.io.folders import check_regular, in_order, is_system_file, list_folder, printable, walk
 from msd_spark.io.paged import PagedFile
-from msd_spark.io.zip_directory import Slice, ZipError, members, read_member, slice_directory
+from msd_spark.io.zip_directory import Slice, ZipError, ends_of_archives, members, read_member, slice_directory
 from msd_spark.labels.lastfm_database import check_database, read_database
 from msd_spark.labels.lastfm_rows import READINGS, Reading, in_batches, rejected_row, rows_of
 
@@ -69,17 +69,18 @@ def _tasks_of(location: str) -> list[Task]:
     address = prefix + path  # absolute, because executors run in other folders
     if info.type == fs.FileType.NotFound:
         raise UserError(f"no {location}; --tags takes folders of JSON files, .zip and .db files")
-    if info.is_file and location.endswith(DATABASE_SUFFIXES):
+    if info.is_file and location.lower().endswith(DATABASE_SUFFIXES):
         check_database(address)
         return [Task("database", address)]
-    if info.is_file and location.endswith(ZIP_SUFFIX):
+    if info.is_file and location.lower().endswith(ZIP_SUFFIX):
         with _opened(filesystem, path) as file:
             try:
-                slices = slice_directory(file, MEMBERS_PER_TASK)
+                ends = list(ends_of_archives(file))
+                slices = [part for end in ends for part in slice_directory(file, MEMBERS_PER_TASK, end)]
             except ZipError as error:
                 raise UserError(f"{location} cannot be read: {error}; fetch it again") from None
         return [Task("slice", address, *asdict(part).values()) for part in slices]
-    if info.is_file:
+    if info.type != fs.FileType.Directory:
         raise UserError(f"{location} is neither a .zip nor a .db file; --tags takes these, or folders of JSON files")
     # One task per second-level folder; in the official tree, each has a few thousand files.
     tasks = [Task("top", address)]
@@ -110,6 +111,7 @@ def _read(task: Task) -> Iterator[Reading]:
 def _content(filesystem: fs.FileSystem, path: str) -> bytes | EntryError:
     try:
         if isinstance(filesystem, fs.LocalFileSystem):  # pyarrow cannot open names that are not UTF-8
+            check_regular(path)
             with open(path, "rb") as file:
                 content = file.read(LARGEST_ENTRY + 1)
         else:
@@ -135,7 +137,7 @@ def _read_slice(location: str, part: Slice) -> Iterator[Reading]:
     filesystem, path, _ = open_location(location)
     with _opened(filesystem, path) as file:
         for member in members(file, part):
-            if member.name.endswith(ENTRY_SUFFIX) and not member.name.startswith("__MACOSX/"):
+            if member.name.endswith(ENTRY_SUFFIX) and not is_system_file(member.name):
                 content: bytes | EntryError
                 try:
                     content = read_member(file, member)

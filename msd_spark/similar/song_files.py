@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pyarrow import fs
 from tqdm import tqdm
 
 from msd_spark.catalogue.known_tracks import NO_LYRICS, known_tracks
@@ -18,6 +19,7 @@ from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import ARRAY_COLUMNS, EMBEDDINGS
 from msd_spark.core.track_ids import track_id_of
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.io.folders import check_regular
 from msd_spark.scoring.model import embedding_rows, model_of_process
 from msd_spark.scoring.song_features import song_features
 from msd_spark.scoring.trained_run import TrainedRun
@@ -46,6 +48,8 @@ def embed_song_files(
     for location in tqdm(locations, "score: song files", unit="file", disable=len(locations) < SONGS_PER_CALL):
         try:
             filesystem, path, _ = open_location(location)
+            if isinstance(filesystem, fs.LocalFileSystem):
+                check_regular(path)
             with filesystem.open_input_stream(path, compression=None) as source:
                 song = parse_song(source.read(LARGEST_SONG_FILE), track_id_of(location))
         except SongFileError as error:

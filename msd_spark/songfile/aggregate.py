@@ -20,7 +20,7 @@ import numpy as np
 from h5py import h5d
 
 from msd_spark.core.schemas import POINTER_PREFIX
-from msd_spark.core.song_layout import ARRAYS, METADATA, SONGS, TABLES, Array
+from msd_spark.core.song_layout import ARRAYS, METADATA, SONGS, TABLES, Array, Table
 from msd_spark.songfile.h5py_reader import (
     LIBRARY_ERRORS,
     MAX_BYTES,
@@ -89,6 +89,17 @@ def _read_batch(file: h5py.File, first: int, last: int) -> Iterator[tuple[int, S
     yield from zip(range(first, last), songs, strict=True)
 
 
+def _by_name(rows: np.ndarray, table: Table) -> np.ndarray:
+    """Return rows with the columns of a table; NumPy's cast would match them by position."""
+    missing = sorted(set(table.columns.names or ()) - set(rows.dtype.names or ()))
+    if missing:
+        raise SongFileError("wrong_layout", f"{table.path} lacks {', '.join(missing)}")
+    ordered = np.empty(len(rows), table.columns)
+    for name in table.columns.names or ():
+        ordered[name] = rows[name]
+    return ordered
+
+
 def _read_rows(file: h5py.File, first: int, last: int) -> list[Song | SongFileError]:
     tables: dict[str, np.ndarray] = {}
     following: dict[str, np.ndarray | None] = {}
@@ -97,7 +108,7 @@ def _read_rows(file: h5py.File, first: int, last: int) -> list[Song | SongFileEr
         if len(dataset.shape or ()) != 1 or (last + 1 - first) * dataset.get_type().get_size() > MAX_BYTES:
             raise SongFileError("wrong_layout", f"{table.path} has shape {dataset.shape}, or rows of implausible size")
         check_dataset(dataset, table.path, first, last + 1)
-        rows = h5py.Dataset(dataset)[first : last + 1].astype(table.columns, copy=False)
+        rows = _by_name(h5py.Dataset(dataset)[first : last + 1], table)
         if len(rows) < last - first:
             raise SongFileError("wrong_layout", f"{table.path} has no row {first + len(rows)}")
         tables[table.group] = rows[: last - first]

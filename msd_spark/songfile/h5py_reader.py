@@ -82,6 +82,8 @@ def read_with_h5py(image: bytes) -> Song:
 
 def _open(image: bytes) -> h5f.FileID:
     _check_length(image)
+    if image[257:262] == b"ustar":  # HDF5 would take the header for a user block and read the first member
+        raise SongFileError("not_hdf5", "it is a tar archive; rename it to .tar")
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fapl_core(backing_store=False)
     access.set_file_image(image)
@@ -116,10 +118,11 @@ def open_dataset(file: h5f.FileID, path: str) -> h5d.DatasetID:
     """Open the dataset ``group/name`` of a file; a `SongFileError` if either is a link."""
     group, _, name = path.encode().partition(b"/")
     with as_song_error("missing_data", path):
-        holder = h5g.open(file, group)
-        linked = file.links.get_info(group).type, holder.links.get_info(name).type
-        if linked == (h5l.TYPE_HARD, h5l.TYPE_HARD):
-            return h5d.open(file, path.encode())
+        # The group is opened only if it is no link: opening an external one opens the other file, perhaps a pipe.
+        if file.links.get_info(group).type == h5l.TYPE_HARD:
+            holder = h5g.open(file, group)
+            if holder.links.get_info(name).type == h5l.TYPE_HARD:
+                return h5d.open(file, path.encode())
     # A soft link may lead to an external link, and thus to any file that this process can read.
     raise SongFileError("wrong_layout", f"{path} is a soft or external link")
 

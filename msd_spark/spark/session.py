@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -75,6 +76,8 @@ def start_spark(application: str) -> SparkSession:
         .config("spark.sql.parquet.compression.codec", "zstd")
         .config("spark.ui.showConsoleProgress", "false")
     )
+    # An error in a task, with its trace, would be printed as a warning before it is raised.
+    warnings.filterwarnings("ignore", "toPandas attempted Arrow optimization", UserWarning)
     SparkContext._ensure_initialized()  # `SparkConf` has the settings of spark-submit
     submitted = SparkConf()
     # Before a task, files of --py-files are not on the module search path, which may lack msd_spark then.

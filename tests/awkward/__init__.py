@@ -3,7 +3,7 @@
 Stages and their files, ``test_….py``:
 
 - all: names, locations, odd_values, options, messages, failures, environment, damaged_tables, fuzz
-- ingest: ingest_inputs, aggregate_files, hdf5_filters
+- ingest: ingest_inputs, aggregate_files, hdf5_filters, attacks
 - lyrics, labels, plays, split lists, manifests: text_inputs
 - dataset and models: duplicates, few_songs, models_and_exports
 - pipeline: dry_run
