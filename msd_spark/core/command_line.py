@@ -342,7 +342,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         if path.exists() and not path.is_file():
             raise UserError(f"--{SETTINGS_FILE} {shown} is not a file; name a TOML file")
         return tomllib.loads(path.read_text("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"--{SETTINGS_FILE} {shown} is not a readable TOML file: {error}") from None
 
 

@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import json
 import random
+import re
 import sys
 import time
 import uuid
@@ -146,7 +147,10 @@ class DeltaFolder:
         except FileNotFoundError:  # the table was replaced meanwhile
             raise
         except (DeltaError, OSError) as error:
-            raise UserError(f"table {self.path} cannot be read: {self._reason(error)}") from error
+            raise UserError(
+                f"table {self.path} cannot be read: {self._reason(error)}; copy it again, or delete this folder and "
+                "run the command that writes it"
+            ) from error
         actions = pa.table(table.get_add_actions(flatten=True))
         columns = (actions[name].to_pylist() for name in ("path", "size_bytes", "num_records"))
         files = [DataFile(name, size, rows or 0) for name, size, rows in zip(*columns, strict=True)]
@@ -211,7 +215,10 @@ class DeltaFolder:
             raise UserError(f"table {self.path} cannot be written: {self._reason(error)}") from error
 
     def _reason(self, error: Exception) -> str:
-        return str(os_error(error, self.path)) if self.options else " ".join(str(error).split())
+        if self.options:
+            return str(os_error(error, self.path))
+        text = re.sub("\x1b\\[[0-9;]*m", "", " ".join(str(error).split()))
+        return text.split(" 0: ")[0]  # a trace of native code follows
 
     @contextmanager
     def overwriting(

@@ -117,7 +117,8 @@ def _selected(records: Iterator[Record], words: Collection[str], size: int) -> d
             vector = np.frombuffer(numbers, _NUMBER).astype(np.float32)
         else:
             try:
-                vector = np.array([float(field) for field in numbers], np.float32)
+                with np.errstate(over="ignore"):  # infinite numbers are refused below
+                    vector = np.array([float(field) for field in numbers]).astype(np.float32)
             except ValueError:
                 raise _VectorFileError(f"has no {size} numbers for {name!r} in {place}") from None
         if not np.isfinite(vector).all():

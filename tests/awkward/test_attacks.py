@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 from pyarrow import fs
 
+from msd_spark.core.command_line import read_toml
 from msd_spark.core.data_folder import _tags
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location
 from msd_spark.core.song_layout import TABLES
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.formats.lastfm import EntryError
 from msd_spark.ingest.listing import read_track_ids
 from msd_spark.io.folders import File, list_folder, walk
@@ -155,3 +157,23 @@ def test_all_of_several_zips_of_tags_are_listed(tmp_path: Path) -> None:
 def test_a_zip_of_tags_in_upper_case_is_found(tmp_path: Path) -> None:
     (tmp_path / "LASTFM.ZIP").touch()
     assert _tags(tmp_path) == (tmp_path / "LASTFM.ZIP",)
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 20_000, f"x = {'9' * 5_000}"], ids=["nested", "number"])
+def test_odd_toml_names_the_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "odd.toml").write_text(text)
+    with pytest.raises(UserError, match=r"odd\.toml is not a readable TOML file: "):
+        read_toml(tmp_path / "odd.toml")
+
+
+def test_a_broken_log_of_a_table_is_named_with_a_remedy(tmp_path: Path) -> None:
+    log = tmp_path / "labels" / "_delta_log"
+    log.mkdir(parents=True)
+    (log / "00000000000000000000.json").write_text('{"x":')
+    with pytest.raises(UserError) as refused:
+        Warehouse(str(tmp_path)).snapshot("labels")
+    message = str(refused.value)
+    assert message.startswith(f"table {tmp_path}/labels cannot be read: ")
+    assert message.endswith("; copy it again, or delete this folder and run the command that writes it")
+    assert len(message) < 400
+    assert "\x1b" not in message

@@ -228,7 +228,7 @@ def test_known_tracks_need_one_folder(words: list[str], capsys: pytest.CaptureFi
 
 def test_a_list_without_track_ids(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("hello\n")
-    with pytest.raises(UserError, match=r"ids\.txt has no line that begins with a track id"):
+    with pytest.raises(UserError, match=r"ids\.txt, line 1: 'hello' does not begin with a track id"):
         planned("/d", track_ids=str(tmp_path / "ids.txt"))
 
 
