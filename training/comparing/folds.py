@@ -34,6 +34,9 @@ ROWS_PER_FILE = 256
 FILES = 8
 """Files per split, so that ranks can share it; fewer if it has fewer examples."""
 
+COUNTS_OF_SOURCE = ("examples_by_genre", "tracks_by_genre", "funnel", "funnel_steps")
+"""Metadata of the source with counts that are not those of its folds."""
+
 
 def assign_splits(strata: np.ndarray, groups: np.ndarray, folds: int, repeat: int) -> np.ndarray:
     """Return the split of each song when each fold is held out: shape ``(folds, n)``, indices of `SPLITS`.
@@ -129,7 +132,7 @@ def _write(source: Dataset, name: str, songs: np.ndarray, splits: np.ndarray, en
             "rows": {split: sum(file["rows"] for file in of_split) for split, of_split in files.items()},
             "files": files,
         }
-        kept = {key: value for key, value in source.metadata.items() if key not in ("examples_by_genre", "funnel")}
+        kept = {key: value for key, value in source.metadata.items() if key not in COUNTS_OF_SOURCE}
         writer.write_json(kept | changed | entries, DATASET_FILE)
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from msd_spark.core.model_inputs import SUMMARY, WORD_COUNTS, WORD_INDICES
 from msd_spark.core.schemas import Geometry
 from training.data.dataset import Dataset
 from training.data.reading import to_numpy
@@ -23,9 +24,6 @@ from training.data.targets.target import Target
 
 COLUMNS = ("chroma", "timbre", "n_segments", "lyric_vector", "has_lyrics")
 """Columns of the examples that the features are computed from, in a dataset without `SUMMARY`."""
-
-SUMMARY, WORD_INDICES, WORD_COUNTS = "summary", "word_indices", "word_counts"
-"""Columns with the summary of all segments, and the numbers (from 1; 0 is padding) and counts of the words."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Features:
     artist_groups : numpy.ndarray
         Shape ``(n,)``.
     word_indices, word_counts : numpy.ndarray
-        Shape ``(n, n_words)``: see `WORD_INDICES`; ``(n, 0)`` without words.
+        Shape ``(n, n_words)``: numbers of words from 1, 0 in the padding, and counts; ``(n, 0)`` without words.
     """
 
     track_ids: np.ndarray
