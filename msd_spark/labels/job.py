@@ -82,9 +82,10 @@ def make_labels(settings: LabelsSettings, summary: Summary) -> None:
         _check_sum(name, details[name])
         summary.facts |= _facts(name, details[name])
     check_common(label_sets, details, settings.min_examples)
-    warehouse.write_arrow(pa.concat_tables(tables), "labels")
     rejections = [rejection for file in files.values() for rejection in file.rejections]
-    write_rejections(warehouse, VERB, rejections)
+    with warehouse.overwriting(LABELS, "labels") as writer:
+        writer.write(pa.concat_tables(tables))
+        write_rejections(warehouse, VERB, rejections)
     summary.facts["rejected"] = len(rejections)
     summary.details["label_sets"] = details
 

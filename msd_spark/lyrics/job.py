@@ -17,9 +17,10 @@ from pyspark import RDD, Broadcast, StorageLevel
 from pyspark.sql import SparkSession
 
 from msd_spark.core.data_folder import DataFolder
+from msd_spark.core.delta import TableWriter
 from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import none_accepted, write_rejections
-from msd_spark.core.schemas import LYRICS
+from msd_spark.core.schemas import LYRIC_WORDS, LYRICS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.formats.musixmatch import parse_reverse_mapping
@@ -143,11 +144,15 @@ def make_lyrics(session: SparkSession, settings: LyricsSettings, inputs: Inputs)
             # The sum is in the order of the blocks.
             moment = np.sum(bags.map(lambda part: shipped.value(part).second_moment()).collect(), axis=0)
             transform = replace(transform, component=common_component(moment))
-    with progress(session, "lyrics: vectors"):
-        written = write_lyrics(blocks, shipped, transform.component, warehouse)
+    with (
+        warehouse.overwriting(LYRICS, "lyrics") as lyrics,
+        warehouse.overwriting(LYRIC_WORDS, "lyric_words") as lyric_words,
+    ):
+        with progress(session, "lyrics: vectors"):
+            written = write_lyrics(blocks, shipped, transform.component, lyrics)
+        lyric_words.write(words_table(inputs.stems, inputs.words, statistics, transform))
+        write_rejections(warehouse, STAGE, corpus.rejections)
     parsed.unpersist()
-    warehouse.write_arrow(words_table(inputs.stems, inputs.words, statistics, transform), "lyric_words")
-    write_rejections(warehouse, STAGE, corpus.rejections)
 
     summary.facts |= facts(corpus, vectors, by_stem, written)
     summary.details["vectors"] = {
@@ -195,18 +200,17 @@ def write_lyrics(
     blocks: RDD[tuple[int, ParsedBlock]],
     transform: Broadcast[LyricTransform],
     component: np.ndarray | None,
-    warehouse: Warehouse,
+    writer: TableWriter,
 ) -> list[WrittenBlock]:
     """Write ``lyrics/`` on the workers, one file per block with bags."""
-    with warehouse.overwriting(LYRICS, "lyrics") as writer:
-        destination = writer.destination
+    destination = writer.destination
 
-        def write(entry: tuple[int, ParsedBlock]) -> WrittenBlock:
-            number, block = entry
-            lyrics = replace(transform.value, component=component)(block.bags)
-            file = destination.write(number, lyrics_table(block, lyrics)) if len(block.bags) else None
-            return WrittenBlock(int((~lyrics.present).sum()), float(lyrics.coverage.sum()), file)
+    def write(entry: tuple[int, ParsedBlock]) -> WrittenBlock:
+        number, block = entry
+        lyrics = replace(transform.value, component=component)(block.bags)
+        file = destination.write(number, lyrics_table(block, lyrics)) if len(block.bags) else None
+        return WrittenBlock(int((~lyrics.present).sum()), float(lyrics.coverage.sum()), file)
 
-        written = blocks.map(write).collect()
-        writer.add(part.file for part in written if part.file)
-        return written
+    written = blocks.map(write).collect()
+    writer.add(part.file for part in written if part.file)
+    return written

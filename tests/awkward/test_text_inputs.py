@@ -250,15 +250,34 @@ def test_triplets_may_be_packed_csv_with_a_header_and_bad_ones_replace_nothing(
     assert plays_of(settings) == expected
 
 
-def test_lyrics_that_are_all_rejected_replace_nothing(spark: SparkSession, tmp_path: Path) -> None:
-    warehouse = Warehouse(str(tmp_path / "w"))
+def lyrics_settings(folder: Path, bags: str) -> tuple[LyricsSettings, Warehouse]:
+    """Return settings for a file of bags of the words i and the, and a warehouse with an older table."""
+    warehouse = Warehouse(str(folder / "w"))
     warehouse.write_arrow(pa.table({"track_id": ["good"]}), "lyrics")
-    vectors = write_vectors(tmp_path / "v.txt", "".join(f"{word} {'1 ' * 49}1\n" for word in ("i", "the")))
-    bags = write_vectors(tmp_path / "bags.txt", f"%i,the\n{track(1)}, 5, 1:2\n{track(2)}, 6, 1:2, 2:1\n")
-    settings = LyricsSettings(str(bags), warehouse=str(tmp_path / "w"), vectors=str(vectors))
+    vectors = write_vectors(folder / "v.txt", "".join(f"{word} {'1 ' * 49}1\n" for word in ("i", "the")))
+    (folder / "bags.txt").write_text(bags)
+    return LyricsSettings(str(folder / "bags.txt"), warehouse=str(folder / "w"), vectors=str(vectors)), warehouse
+
+
+def test_lyrics_that_are_all_rejected_replace_nothing(spark: SparkSession, tmp_path: Path) -> None:
+    settings, warehouse = lyrics_settings(tmp_path, f"%i,the\n{track(1)}, 5, 1:2\n{track(2)}, 6, 1:2, 2:1\n")
     with pytest.raises(UserError, match=r"no line of lyrics can be used: 2 of 2 rejected as bad_\w+, such as .*line 2"):
         make_lyrics(spark, settings, read_lyrics(settings))
     assert warehouse.read_table(None, "lyrics")["track_id"].to_pylist() == ["good"]
+
+
+def test_tables_stay_if_rejected_rows_cannot_be_written(spark: SparkSession, tmp_path: Path) -> None:
+    settings, warehouse = lyrics_settings(tmp_path, f"%i,the\n{track(1)},5,1:2,2:1\nbad\n")
+    warehouse.write_arrow(pa.table({"genre": ["good"]}), "labels")
+    (tmp_path / "w" / "rejected").write_text("a file")
+    with pytest.raises(OSError, match="rejected"):
+        make_lyrics(spark, settings, read_lyrics(settings))
+    file = label_file(tmp_path / "genres", f"{track(1)}\tRock\nbad\tRock\n".encode())
+    with pytest.raises(OSError, match="rejected"):
+        make_labels(LabelsSettings(cd1=file, min_examples=1, warehouse=warehouse.root), Summary("labels"))
+    assert warehouse.read_table(None, "lyrics")["track_id"].to_pylist() == ["good"]
+    assert warehouse.read_table(None, "labels")["genre"].to_pylist() == ["good"]
+    assert not warehouse.is_complete("lyric_words")
 
 
 def test_the_text_inputs_of_users_are_read(awkward: Path) -> None:
