@@ -72,7 +72,6 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
     tracks["genre"] = joined.genre
     if settings.split_lists is not None:
         tracks["listed"] = read_lists(settings, tracks, summary, rejections)
-    write_rejections(warehouse, STAGE, rejections)
     if rejections:
         summary.facts["lines of lists rejected"] = len(rejections)
     funnel, vocabulary, rare = narrow(tracks, joined, settings)
@@ -102,6 +101,7 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
         metadata |= {"funnel": funnel.counts(), "funnel_steps": list(map(asdict, funnel.steps)), "rare_genres": rare}
         metadata["inputs"] = warehouse.fingerprints({"songs", *TABLES_OF.values(), "tag_counts"})
         writer.write_json(metadata, DATASET_FILE)
+        write_rejections(warehouse, STAGE, rejections)
     summary.report(funnel, metadata, tracks["artist_group"], settings)
     return summary
 

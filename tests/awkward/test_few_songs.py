@@ -71,11 +71,15 @@ def test_songs_of_one_artist_may_all_miss_the_train_split(tmp_path: Path) -> Non
     warehouse = Warehouse(str(tmp_path))
     write_songs(warehouse, [song(number, artist_id="AR1") for number in range(6)])
     write_labels(warehouse, {track(number): "Rap" for number in range(6)})
-    settings = DatasetSettings(str(tmp_path), shares=(0, 0.5, 0.5), min_examples=1)
+    (tmp_path / "duplicates.txt").write_text(f"%1\n{track(1)}\n{track(2)}\nbad\n")
+    settings = DatasetSettings(
+        str(tmp_path), shares=(0, 0.5, 0.5), min_examples=1, duplicates=str(tmp_path / "duplicates.txt")
+    )
     with pytest.raises(
         UserError, match="none of 6 examples is in the train split: they are of 1 artist groups; change"
     ):
         make_dataset(cast(Any, None), settings)
+    assert not warehouse.is_complete("rejected", "stage=dataset")
 
 
 def test_a_dataset_without_a_split_or_with_one_genre_is_reported() -> None:
