@@ -44,12 +44,13 @@ def read_lines(location: str) -> Iterator[Line]:
             *whole, rest = (rest[:LONGEST_LINE] + chunk).split(LINE_FEED)
             for line in whole:
                 number += 1
-                yield _decoded(number, line, ended=True)
+                yield decoded(number, line, ended=True)
         if rest:
-            yield _decoded(number + 1, rest, ended=False)
+            yield decoded(number + 1, rest, ended=False)
 
 
-def _decoded(number: int, line: bytes, *, ended: bool) -> Line:
+def decoded(number: int, line: bytes, *, ended: bool) -> Line:
+    """Decode a line, as Latin-1 if it is not UTF-8."""
     try:
         return Line(number, line.decode(), ended, False)
     except UnicodeDecodeError:

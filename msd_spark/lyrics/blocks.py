@@ -18,7 +18,7 @@ from msd_spark.formats.musixmatch import (
     parse_bag,
     parse_words,
 )
-from msd_spark.io.lines import LINE_FEED
+from msd_spark.io.lines import LINE_FEED, Line, decoded
 from msd_spark.io.unpacked import open_unpacked
 from msd_spark.lyrics.bags import Bags
 
@@ -36,7 +36,7 @@ class TextBlock:
 
     `official_split` is ``train`` or ``test``, `first_line` a line number from 1. `text` has the line feeds; only the
     last line of a truncated file has none. With `carriage_returns`, lines end with a carriage return and a line feed,
-    as the line of words does.
+    as the line of words does. `latin1_words` is the number of words in the line of words that are decoded as Latin-1.
     """
 
     source: str
@@ -44,14 +44,16 @@ class TextBlock:
     first_line: int
     text: bytes
     carriage_returns: bool = False
+    latin1_words: int = 0
 
     def lines(self) -> Iterator[tuple[int, str, bool]]:
         """Yield each line's number, its text without its end, and whether a line feed ended it."""
-        *complete, rest = self.text.decode("utf-8", "replace").split(LINE_FEED.decode())
-        for number, line in enumerate(complete, self.first_line):
+        *complete, rest = self.text.split(LINE_FEED)
+        for number, text in enumerate(complete, self.first_line):
+            line = decoded(number, text, ended=True).text
             yield number, line.removesuffix(CARRIAGE_RETURN) if self.carriage_returns else line, True
         if rest:
-            yield self.first_line + len(complete), rest, False
+            yield decoded(self.first_line + len(complete), rest, ended=False)[:3]
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def read_blocks(location: str, official_split: str) -> tuple[list[str], list[Tex
     """
     words: list[str] | None = None
     blocks: list[TextBlock] = []
-    first_line, carriage_returns = 1, False
+    first_line, carriage_returns, latin1_words = 1, False, 0
     for text in _complete_lines(location):
         block = TextBlock(location, official_split, first_line, text, carriage_returns)
         if words is None:
@@ -85,14 +87,15 @@ def read_blocks(location: str, official_split: str) -> tuple[list[str], list[Tex
                         f"{location} has no line of words, starting with {WORDS}, before line {number}: "
                         f"{line[:_SHOWN]!r}; is it a musiXmatch file?"
                     )
-        for number, line, ended in _word_lines(block):
+        for number, line, ended, is_latin1 in _word_lines(block):
             if not ended:
                 raise UserError(f"{location} is truncated in its line of words, line {number}; download it again")
             listed = parse_words(line.removesuffix(CARRIAGE_RETURN))
             if words is not None and listed != words:
                 raise UserError(f"{location} lists different words in line {number}; give files of one release")
             words, carriage_returns = listed, carriage_returns or line.endswith(CARRIAGE_RETURN)
-        blocks.append(TextBlock(location, official_split, first_line, text, carriage_returns))
+            latin1_words = sum(not word.isascii() for word in words) if is_latin1 else latin1_words
+        blocks.append(TextBlock(location, official_split, first_line, text, carriage_returns, latin1_words))
         first_line += text.count(LINE_FEED)
     if words is None:
         raise UserError(f"{location} has no line of words, starting with {WORDS}; is it a musiXmatch file?")
@@ -108,12 +111,12 @@ def _complete_lines(location: str) -> Iterator[bytes]:
             piece = stream.read(BLOCK_BYTES)
 
 
-def _word_lines(block: TextBlock) -> Iterator[tuple[int, str, bool]]:
+def _word_lines(block: TextBlock) -> Iterator[Line]:
     """Yield the lines of words of a block, without splitting it into lines."""
     text = LINE_FEED + block.text
     for match in _WORD_LINE.finditer(text):
         number = block.first_line + text.count(LINE_FEED, 1, match.start() + 1)
-        yield number, match[0].strip(LINE_FEED).decode("utf-8", "replace"), bool(match[1])
+        yield decoded(number, match[0].strip(LINE_FEED), ended=bool(match[1]))
 
 
 def parse_block(block: TextBlock, n_words: int) -> ParsedBlock:

@@ -155,6 +155,8 @@ def make_lyrics(session: SparkSession, settings: LyricsSettings, inputs: Inputs)
     parsed.unpersist()
 
     summary.facts |= facts(corpus, vectors, by_stem, written)
+    if latin1_words := max(block.latin1_words for block in inputs.blocks):
+        summary.facts["words decoded as Latin-1"] = latin1_words
     summary.details["vectors"] = {
         "source": settings.vectors,
         "method": inputs.origin,

@@ -250,12 +250,12 @@ def test_triplets_may_be_packed_csv_with_a_header_and_bad_ones_replace_nothing(
     assert plays_of(settings) == expected
 
 
-def lyrics_settings(folder: Path, bags: str) -> tuple[LyricsSettings, Warehouse]:
+def lyrics_settings(folder: Path, bags: str, encoding: str = "utf-8") -> tuple[LyricsSettings, Warehouse]:
     """Return settings for a file of bags of the words i and the, and a warehouse with an older table."""
     warehouse = Warehouse(str(folder / "w"))
     warehouse.write_arrow(pa.table({"track_id": ["good"]}), "lyrics")
     vectors = write_vectors(folder / "v.txt", "".join(f"{word} {'1 ' * 49}1\n" for word in ("i", "the")))
-    (folder / "bags.txt").write_text(bags)
+    (folder / "bags.txt").write_text(bags, encoding)
     return LyricsSettings(str(folder / "bags.txt"), warehouse=str(folder / "w"), vectors=str(vectors)), warehouse
 
 
@@ -264,6 +264,14 @@ def test_lyrics_that_are_all_rejected_replace_nothing(spark: SparkSession, tmp_p
     with pytest.raises(UserError, match=r"no line of lyrics can be used: 2 of 2 rejected as bad_\w+, such as .*line 2"):
         make_lyrics(spark, settings, read_lyrics(settings))
     assert warehouse.read_table(None, "lyrics")["track_id"].to_pylist() == ["good"]
+
+
+def test_words_that_are_not_utf8_are_latin1_and_counted(spark: SparkSession, tmp_path: Path) -> None:
+    settings, warehouse = lyrics_settings(tmp_path, f"# é\n%i, the, \xbf, é\n{track(1)},5,1:2,4:1\né\n", "latin-1")
+    summary = make_lyrics(spark, settings, read_lyrics(settings))
+    assert summary.facts["words decoded as Latin-1"] == 2
+    assert warehouse.read_table(None, "lyric_words")["word"].to_pylist() == ["i", "the", "\xbf", "é"]
+    assert warehouse.read_table(None, "rejected", "stage=lyrics")["detail"].to_pylist() == ["'é'"]
 
 
 def test_tables_stay_if_rejected_rows_cannot_be_written(spark: SparkSession, tmp_path: Path) -> None:
