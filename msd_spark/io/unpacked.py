@@ -30,6 +30,8 @@ START_BYTES = 6
 """Number of first bytes that show how a file is compressed."""
 
 _ENCRYPTED = 1
+_HEADER_BYTES = 512
+"""Length of the header of a tar, which has null bytes; that of a zip is shorter."""
 _BUFFER = 1 << 20
 
 
@@ -107,10 +109,12 @@ def unpacker(start: bytes) -> Callable[[Any], Any] | None:
 
 
 @contextmanager
-def open_unpacked(location: str, member_ending: str = "", *, plain: bool = True) -> Iterator[IO[bytes]]:
+def open_unpacked(
+    location: str, member_ending: str = "", *, plain: bool = True, binary: bool = False
+) -> Iterator[IO[bytes]]:
     """Open a file; its compression is recognised by its first bytes, not by its name.
 
-    A byte order mark at the start of the content is skipped.
+    A byte order mark at the start of the content is skipped. Content that begins with null bytes is refused.
 
     Errors of reading within the ``with`` block become a `UserError` too.
 
@@ -120,6 +124,8 @@ def open_unpacked(location: str, member_ending: str = "", *, plain: bool = True)
         Of a zip with several files, the one whose name ends with this is read.
     plain : bool
         Whether the file may be uncompressed.
+    binary : bool
+        Whether the content may begin with null bytes.
     """
     filesystem, path, _ = open_location(location)
     try:
@@ -139,7 +145,13 @@ def open_unpacked(location: str, member_ending: str = "", *, plain: bool = True)
                 raise UserError(
                     f"{location} is damaged: its content is not compressed, although its name says so; fetch it again"
                 )
-            if cast(io.BufferedReader, raw).peek(len(BYTE_ORDER_MARK)).startswith(BYTE_ORDER_MARK):
+            start = cast(io.BufferedReader, raw).peek(_HEADER_BYTES)[:_HEADER_BYTES]
+            if b"\0" in start and not binary:
+                raise UserError(
+                    f"{location} is not a text file: it has null bytes, as archives and UTF-16 have; unpack it or save "
+                    "it as UTF-8, and name the text file"
+                )
+            if start.startswith(BYTE_ORDER_MARK):
                 raw.read(len(BYTE_ORDER_MARK))
             yield raw
     except DAMAGE as error:  # type: ignore[misc]  # isal's stub declares an instance

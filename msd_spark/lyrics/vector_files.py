@@ -45,9 +45,9 @@ def read_vectors(location: str, words: Collection[str], size: int) -> tuple[dict
     """
     ending = f".{size}d.txt"  # for example of the files in glove.6B.zip
     try:
-        with open_unpacked(location, ending) as stream:
+        with open_unpacked(location, ending, binary=True) as stream:
             form, n_words = _format_of(location, stream.read(_START_BYTES), size)
-        with open_unpacked(location, ending) as stream:
+        with open_unpacked(location, ending, binary=True) as stream:
             if n_words is not None:
                 stream.readline()
             records = _binary_records(stream, n_words or 0, size) if form == BINARY else _lines(stream, n_words, size)

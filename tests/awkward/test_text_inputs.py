@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -73,6 +74,24 @@ def test_lines_are_read_without_a_byte_order_mark(mark: str, pack: Callable[[byt
     assert lines == [(1, "one", True), (2, f"two{MARK}", True), (3, "three", False)]
 
 
+def tarred(content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        member = tarfile.TarInfo("labels.cls")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "pack", [tarred, lambda text: gzip.compress(tarred(text)), lambda text: gzip.compress(zipped(text))]
+)
+def test_an_archive_in_an_archive_is_no_text(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    (tmp_path / "labels.cls.gz").write_bytes(pack(labels("Rock").encode()))
+    with pytest.raises(UserError, match=r"/labels\.cls\.gz is not a text file: it has null bytes, .*; unpack it or"):
+        read_label_file(str(tmp_path / "labels.cls.gz"))
+
+
 def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     assert list(read_lines(str(tmp_path / "empty"))) == []
@@ -135,7 +154,7 @@ def test_an_encrypted_zip_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_line_of_any_length_takes_little_memory(tmp_path: Path) -> None:
-    (tmp_path / "zeros.xz").write_bytes(lzma.compress(bytes(50 << 20) + b"\nend\n", preset=0))
+    (tmp_path / "zeros.xz").write_bytes(lzma.compress(b"0" * (50 << 20) + b"\nend\n", preset=0))
     long, end = read_lines(str(tmp_path / "zeros.xz"))
     assert len(long.text) <= 6 << 20
     assert end.text == "end"
