@@ -1,7 +1,7 @@
 """Split a long text file into byte ranges; each line is in exactly one range.
 
-A line belongs to the range that contains its first byte, and only a line feed ends a line. A compressed file (.zip with
-one file in it, .gz, .bz2 or .xz) cannot be split: it is one range, read as a stream.
+A line belongs to the range that contains its first byte, and only a line feed ends a line. A compressed file (zip with
+one file in it, gzip, bzip2 or xz, whatever its name) cannot be split: it is one range, read as a stream.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location, require_file
-from msd_spark.io.unpacked import BYTE_ORDER_MARK, open_unpacked
+from msd_spark.io.unpacked import BYTE_ORDER_MARK, START_BYTES, is_compressed, open_unpacked
 
 RANGE_BYTES = 32 << 20
 BLOCK_BYTES = 4 << 20
@@ -24,8 +24,6 @@ LONGEST_LINE = 1 << 10
 
 TAIL_BYTES = 1 << 16
 """Bytes read at a time while searching for the end of a line."""
-
-COMPRESSED = (".zip", ".gz", ".bz2", ".xz")
 
 
 @dataclass(frozen=True)
@@ -64,9 +62,10 @@ def cut_into_ranges(location: str, range_bytes: int = RANGE_BYTES) -> list[ByteR
     """Return the ranges of a file, in order; none for an empty file."""
     filesystem, path, _ = open_location(location)
     info = require_file(filesystem, path, location)
-    if location.lower().endswith(COMPRESSED):
-        next(_compressed(location, 1), None)  # reject a file that is no archive before any work
-        return [ByteRange(location, 0, 0, -1)]
+    next(_unpacked(location, 1), None)  # refuse a damaged archive, or a file that is not text, before any work
+    with filesystem.open_input_file(path) as file:
+        if is_compressed(file.read(START_BYTES)):
+            return [ByteRange(location, 0, 0, -1)]
     starts = range(0, info.size, range_bytes)
     return [
         ByteRange(location, number, start, min(start + range_bytes, info.size)) for number, start in enumerate(starts)
@@ -75,7 +74,7 @@ def cut_into_ranges(location: str, range_bytes: int = RANGE_BYTES) -> list[ByteR
 
 def read_lines_of(part: ByteRange, block_bytes: int = BLOCK_BYTES) -> Iterator[Lines]:
     """Yield the lines that begin in a range, one block at a time."""
-    blocks = _compressed(part.location, block_bytes) if part.stop < 0 else _blocks(part, block_bytes)
+    blocks = _unpacked(part.location, block_bytes) if part.stop < 0 else _blocks(part, block_bytes)
     first, rest = 0, b""
     for block in blocks:
         data = rest + block
@@ -125,8 +124,8 @@ def _first_line(file: pa.NativeFile, part: ByteRange, block_bytes: int) -> int:
     return part.stop
 
 
-def _compressed(location: str, block_bytes: int) -> Iterator[bytes]:
+def _unpacked(location: str, block_bytes: int) -> Iterator[bytes]:
     """Yield the content of a compressed file."""
-    with open_unpacked(location, plain=False) as stream:
+    with open_unpacked(location) as stream:
         while block := stream.read(block_bytes):
             yield block

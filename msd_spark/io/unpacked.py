@@ -108,10 +108,13 @@ def unpacker(start: bytes) -> Callable[[Any], Any] | None:
     return next((_UNPACKERS[mark] for mark in _UNPACKERS if start.startswith(mark)), None)
 
 
+def is_compressed(start: bytes) -> bool:
+    """Return whether a file is compressed, or a zip, by its first bytes."""
+    return unpacker(start) is not None or start.startswith(ZIP)
+
+
 @contextmanager
-def open_unpacked(
-    location: str, member_ending: str = "", *, plain: bool = True, binary: bool = False
-) -> Iterator[IO[bytes]]:
+def open_unpacked(location: str, member_ending: str = "", *, binary: bool = False) -> Iterator[IO[bytes]]:
     """Open a file; its compression is recognised by its first bytes, not by its name.
 
     A byte order mark at the start of the content is skipped. Content that begins with null bytes is refused.
@@ -122,8 +125,6 @@ def open_unpacked(
     ----------
     member_ending : str
         Of a zip with several files, the one whose name ends with this is read.
-    plain : bool
-        Whether the file may be uncompressed.
     binary : bool
         Whether the content may begin with null bytes.
     """
@@ -141,10 +142,6 @@ def open_unpacked(
                 _check_one_archive(location, raw)
                 archive = stack.enter_context(zipfile.ZipFile(raw))
                 raw = stack.enter_context(archive.open(_member(location, archive, member_ending)))
-            elif not plain:
-                raise UserError(
-                    f"{location} is damaged: its content is not compressed, although its name says so; fetch it again"
-                )
             start = cast(io.BufferedReader, raw).peek(_HEADER_BYTES)[:_HEADER_BYTES]
             if b"\0" in start and not binary:
                 raise UserError(
