@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +20,9 @@ from typing import Any
 from msd_spark.core.errors import InputError
 from msd_spark.core.track_ids import TRACK_ID
 
-ENTRY_SUFFIX = ".json"
+ENTRY_NAME = re.compile(r".*\.json(\.(gz|bz2|xz))?", re.IGNORECASE | re.DOTALL)
+"""Name of the file of an entry."""
+
 HIGHEST_SCORE = 100.0
 
 
@@ -61,7 +64,7 @@ def parse_entry(content: bytes, name: str) -> Entry:
     track_id, tags = entry.get("track_id"), entry.get("tags")
     if not isinstance(track_id, str) or not TRACK_ID.fullmatch(track_id):
         raise EntryError("bad_track_id", repr(track_id)[:80])
-    expected = PurePosixPath(name).name.removesuffix(ENTRY_SUFFIX)
+    expected = PurePosixPath(name).name.partition(".")[0]
     if TRACK_ID.fullmatch(expected) and expected != track_id:
         raise EntryError("track_id_mismatch", f"{track_id} in a file named {expected}")
     if not isinstance(tags, list):

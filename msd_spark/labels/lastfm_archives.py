@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import PurePosixPath
 from typing import IO, cast
 
 import pyarrow as pa
@@ -15,15 +17,17 @@ from pyspark.sql import DataFrame, SparkSession
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location
 from msd_spark.core.schemas import spark_schema
-from msd_spark.formats.lastfm import ENTRY_SUFFIX, EntryError, parse_entry
+from msd_spark.formats.lastfm import ENTRY_NAME, EntryError, parse_entry
 from msd_spark.io.folders import check_regular, in_order, is_system_file, list_folder, printable, walk
 from msd_spark.io.paged import PagedFile
+from msd_spark.io.unpacked import DAMAGE, unpacker
 from msd_spark.io.zip_directory import Slice, ZipError, ends_of_archives, members, read_member, slice_directory
 from msd_spark.labels.lastfm_database import check_database, read_database
 from msd_spark.labels.lastfm_rows import READINGS, Reading, in_batches, rejected_row, rows_of
 
 ZIP_SUFFIX = ".zip"
 DATABASE_SUFFIXES = (".db", ".sqlite", ".sqlite3")
+_ARCHIVES = {ZIP_SUFFIX, ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar"}
 MEMBERS_PER_TASK = 5000
 LARGEST_ENTRY = 16 << 20
 """Bytes; a typical entry has a few thousand."""
@@ -101,7 +105,12 @@ def _read(task: Task) -> Iterator[Reading]:
         yield from _read_slice(task.location, Slice(task.start, task.length, task.shift))
     else:
         filesystem, path, prefix = open_location(task.location)
-        paths = sorted(file.path for file in walk(filesystem, path, (ENTRY_SUFFIX,), deep=task.kind == "folder"))
+        paths = []
+        for name in sorted(file.path for file in walk(filesystem, path, deep=task.kind == "folder")):
+            if reason := _skip_reason(name):
+                yield {"source": printable(prefix + name), "skipped": reason}
+            else:
+                paths.append(name)
         read = partial(_content, filesystem)
         is_local = isinstance(filesystem, fs.LocalFileSystem)
         for name, content in ((path, read(path)) for path in paths) if is_local else in_order(read, paths):
@@ -126,18 +135,44 @@ def _entry(content: bytes | EntryError, name: str, source: str, member: str | No
     try:
         if isinstance(content, EntryError):
             raise content
-        entry = parse_entry(content, name)
+        entry = parse_entry(_unpacked(content), name)
     except EntryError as error:
         yield rejected_row(source, member, error, entries=1)
     else:
         yield from rows_of(source, member, entry)
 
 
+def _unpacked(content: bytes) -> bytes:
+    unpack = unpacker(content)
+    if unpack is None:
+        return content
+    try:
+        with unpack(io.BytesIO(content)) as stream:
+            unpacked = bytes(stream.read(LARGEST_ENTRY + 1))
+    except DAMAGE as error:  # type: ignore[misc]  # isal's stub declares an instance
+        raise EntryError("cannot_be_decompressed", " ".join(str(error).split())) from None
+    if len(unpacked) > LARGEST_ENTRY:
+        raise EntryError("implausible_size", "more than 16 MiB when decompressed")
+    return unpacked
+
+
+def _skip_reason(name: str) -> str | None:
+    """Return why a file is not read, by its name; None for the file of an entry."""
+    if is_system_file(name):
+        return "noise"
+    if ENTRY_NAME.fullmatch(name):
+        return None
+    return "archive" if PurePosixPath(name).suffix.lower() in _ARCHIVES else "other_file"
+
+
 def _read_slice(location: str, part: Slice) -> Iterator[Reading]:
     filesystem, path, _ = open_location(location)
     with _opened(filesystem, path) as file:
         for member in members(file, part):
-            if member.name.endswith(ENTRY_SUFFIX) and not is_system_file(member.name):
+            if reason := _skip_reason(member.name):
+                if not member.name.endswith("/"):
+                    yield {"source": location, "member": member.name, "skipped": reason}
+            else:
                 content: bytes | EntryError
                 try:
                     content = read_member(file, member)

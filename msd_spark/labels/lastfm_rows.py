@@ -24,11 +24,12 @@ READINGS = pa.schema(
         ("entries", pa.int64()),
         ("given", pa.int64()),
         ("empty", pa.int64()),
+        ("skipped", pa.string()),
     ]
 )
-"""Rows of three kinds: a tag of a track; an entry (``entries`` is 1), with the number of its tags (``given``) and of
-its empty tags (``empty``); a rejection, with its reason. ``given`` is 1 in the row of a tag that the row of its entry
-does not count, or of a rejected tag."""
+"""Rows of four kinds: a tag of a track; an entry (``entries`` is 1), with the number of its tags (``given``) and of
+its empty tags (``empty``); a rejection, with its reason; a skipped file, with the reason in ``skipped``. ``given`` is 1
+in the row of a tag that the row of its entry does not count, or of a rejected tag."""
 
 Reading = dict[str, Any]
 """A row of `READINGS`; missing columns are null."""

@@ -34,9 +34,12 @@ def make_tags(session: SparkSession, settings: LabelsSettings, tasks: list[Task]
         readings = read_tags(session, tasks).persist(StorageLevel.DISK_ONLY)
         try:
             with progress(session, "tags: reading"):
-                facts = count(readings)
+                facts, skipped = count(readings), count_skipped(readings)
             if not facts["entries"]:
-                raise UserError(f"no Last.fm entry in {locations}; --tags takes the files of the Last.fm dataset")
+                others = "".join(f"; {n:,} skipped as {reason}, such as {place}" for reason, n, place in skipped[:1])
+                raise UserError(
+                    f"no Last.fm entry in {locations}{others}; --tags takes the files of the Last.fm dataset"
+                )
             if not facts["tracks"]:
                 raise none_accepted("Last.fm entry", *examples(readings.where("reason is not null")))
             counts, n_tagged = write_tables(session, readings, Warehouse(settings.warehouse), facts)
@@ -49,6 +52,7 @@ def make_tags(session: SparkSession, settings: LabelsSettings, tasks: list[Task]
     summary.facts |= {
         "entries of tags": facts["entries"],
         "entries rejected": facts["rejected entries"],
+        **{f"files skipped, {reason}": n for reason, n, _ in skipped},
         "repeated entries of a track": facts["read"] - facts["tracks"],
         "tracks with tags": n_tagged,
         "tracks without tags": facts["tracks"] - n_tagged,
@@ -59,6 +63,7 @@ def make_tags(session: SparkSession, settings: LabelsSettings, tasks: list[Task]
         "rows of tags/": written,
         "distinct tags": len(counts),
     }
+    summary.details["skipped"] = {reason: place for reason, _, place in skipped}
     top = counts.head(settings.top_tags)
     if len(top):
         summary.facts[f"tracks with the tag of rank {len(top)}"] = int(top["tracks"].iloc[-1])
@@ -80,6 +85,13 @@ def count(readings: DataFrame) -> dict[str, int]:
     accepted = readings.where(~rejected & (sf.col("entries") == 1)).select("track_id")
     tracks = accepted.agg(sf.count("track_id").alias("read"), sf.countDistinct("track_id").alias("tracks")).collect()[0]
     return {name: int(value) for name, value in (row.asDict() | tracks.asDict()).items()}
+
+
+def count_skipped(readings: DataFrame) -> list[tuple[str, int, str]]:
+    """Return the number of skipped files and one of them per reason, the most frequent reason first."""
+    place = sf.min(sf.concat_ws(" ", "source", "member")).alias("place")
+    rows = readings.where("skipped is not null").groupBy("skipped").agg(sf.count("*").alias("n"), place)
+    return [tuple(row) for row in rows.orderBy(sf.desc("n"), "skipped").collect()]
 
 
 def write_tables(

@@ -25,7 +25,9 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.splits import read_split_list
 from msd_spark.io.lines import read_lines
 from msd_spark.labels.job import common_spellings, make_labels, read_label_file
+from msd_spark.labels.lastfm_archives import plan_tasks
 from msd_spark.labels.settings import LabelsSettings
+from msd_spark.labels.tags import make_tags
 from msd_spark.lyrics.job import make_lyrics
 from msd_spark.lyrics.job import read_inputs as read_lyrics
 from msd_spark.lyrics.settings import LyricsSettings
@@ -291,6 +293,45 @@ def test_words_that_are_not_utf8_are_latin1_and_counted(spark: SparkSession, tmp
     assert summary.facts["words decoded as Latin-1"] == 2
     assert warehouse.read_table(None, "lyric_words")["word"].to_pylist() == ["i", "the", "\xbf", "é"]
     assert warehouse.read_table(None, "rejected", "stage=lyrics")["detail"].to_pylist() == ["'é'"]
+
+
+def test_files_of_tags_are_read_rejected_or_skipped_and_counted(spark: SparkSession, tmp_path: Path) -> None:
+    entry = b'{"track_id": "%s", "tags": [["rock", "9"]]}'
+    files = {
+        "a/1.JSON": entry % track(1).encode(),
+        "a/2.json.gz": gzip.compress(entry % track(2).encode()),
+        "a/cut.json.gz": gzip.compress(entry)[:-9],
+        "a/large.json.xz": lzma.compress(b" " * (17 << 20)),
+        "a/more.zip": zipped(entry),
+        "a/._1.json": b"noise",
+        "readme.txt": b"text",
+    }
+    with zipfile.ZipFile(tmp_path / "tags.zip", "w") as archive:
+        for name, content in files.items():
+            (tmp_path / "tags" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "tags" / name).write_bytes(content)
+            archive.writestr(name, content)
+    for place in ("tags", "tags.zip"):
+        settings = LabelsSettings(tags=(str(tmp_path / place),), warehouse=str(tmp_path / "w"))
+        summary = Summary("labels")
+        make_tags(spark, settings, plan_tasks(settings.tags), summary)
+        assert [summary.facts[name] for name in ("entries of tags", "entries rejected", "tracks with tags")] == [
+            4,
+            2,
+            2,
+        ]
+        skipped = {name: count for name, count in summary.facts.items() if "skipped" in name}
+        assert skipped == {f"files skipped, {reason}": 1 for reason in ("archive", "noise", "other_file")}
+        assert summary.details["skipped"]["archive"].endswith("a/more.zip")
+        rejected = Warehouse(settings.warehouse).read_table(["reason"], "rejected", "stage=tags")["reason"]
+        assert sorted(rejected.to_pylist()) == ["cannot_be_decompressed", "implausible_size"]
+    (tmp_path / "only").mkdir()
+    (tmp_path / "only" / "more.ZIP").touch()
+    settings = LabelsSettings(tags=(str(tmp_path / "only"),), warehouse=str(tmp_path / "w"))
+    with pytest.raises(
+        UserError, match=r"no Last.fm entry in .*/only; 1 skipped as archive, such as .*/more\.ZIP; --ta"
+    ):
+        make_tags(spark, settings, plan_tasks(settings.tags), Summary("labels"))
 
 
 def test_tables_stay_if_rejected_rows_cannot_be_written(spark: SparkSession, tmp_path: Path) -> None:

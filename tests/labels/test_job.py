@@ -199,6 +199,7 @@ def test_tags_of_a_tree_and_of_a_zip_are_the_same(spark: SparkSession, tmp_path:
         assert summary.facts == {
             "entries of tags": 7,
             "entries rejected": 2,
+            "files skipped, other_file": 1,
             "repeated entries of a track": 1,
             "tracks with tags": 3,
             "tracks without tags": 1,
