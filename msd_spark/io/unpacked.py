@@ -165,7 +165,9 @@ def _check_one_archive(location: str, file: IO[bytes]) -> None:
 
 
 def _member(location: str, archive: zipfile.ZipFile, ending: str) -> zipfile.ZipInfo:
-    files = [info for info in archive.infolist() if not info.is_dir() and not is_system_file(info.filename)]
+    # Programs for Windows write backslashes.
+    names_of = {info: info.filename.replace("\\", "/") for info in archive.infolist()}
+    files = [info for info, name in names_of.items() if not name.endswith("/") and not is_system_file(name)]
     candidates = files if len(files) == 1 else [info for info in files if ending and info.filename.endswith(ending)]
     if len(candidates) != 1:
         names = ", ".join(sorted(info.filename for info in files)[:6])

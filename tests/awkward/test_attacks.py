@@ -141,6 +141,13 @@ def test_backslashes_in_the_names_of_a_zip_are_slashes() -> None:
     assert [member.name for member in members(file, part)] == ["a/b"]
 
 
+def test_noise_in_a_zip_is_noise_behind_a_backslash_too(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "labels.zip", "w") as archive:
+        for name, content in (("a\\", ""), ("a\\labels.cls", "text"), ("__MACOSX\\a\\x", "noise")):
+            archive.writestr(name, content)
+    assert [line.text for line in read_lines(str(tmp_path / "labels.zip"))] == ["text"]
+
+
 def test_a_label_file_of_two_zips_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "labels.cls.zip"
     path.write_bytes(zipped(a=b"1") + zipped(b=b"2"))
