@@ -28,9 +28,11 @@ def make_inputs(geometry: Geometry) -> dict[str, keras.KerasTensor]:
 def normalised(inputs: Inputs, name: str, normalisation: Normalisation) -> keras.KerasTensor:
     """Return an input with mean 0 and standard deviation 1; padding and missing lyrics are exactly 0."""
     mean, deviation = normalisation[name]["mean"], normalisation[name]["deviation"]
-    scaled = layers.Normalization(
-        mean=list(mean), variance=[value**2 for value in deviation], name=f"{name}_normalised"
-    )(inputs[name])
+    variance = [value**2 for value in deviation]
+    # Raw features reach the hundreds, so that half precision would round them before they are centred.
+    scaled = layers.Normalization(mean=list(mean), variance=variance, dtype="float32", name=f"{name}_normalised")(
+        inputs[name]
+    )
     if name == LYRIC_VECTOR:
         return layers.Multiply(name=f"{name}_present")([scaled, inputs[HAS_LYRICS]])
     return layers.Multiply(name=f"{name}_masked")([scaled, column(inputs[MASK], f"{name}_mask")])
@@ -68,13 +70,17 @@ def head(
     """
     features = list(audio)
     if settings.uses_lyrics:
-        features += [normalised(inputs, LYRIC_VECTOR, normalisation), inputs[HAS_LYRICS]]
+        features.append(normalised(inputs, LYRIC_VECTOR, normalisation))
     values = layers.Concatenate(name="together")(features) if len(features) > 1 else features[0]
+    dropouts = [*(f"dropout_{number}" for number in range(1, len(settings.hidden) + 1)), "dropout_embedding"]
+    values = layers.Dropout(settings.dropout, name=dropouts[0])(values)
+    if settings.uses_lyrics:
+        # After the dropout: a dropped flag would say that a song with lyrics has none.
+        values = layers.Concatenate(name="with_flag")([values, inputs[HAS_LYRICS]])
     penalty = regularizers.L1L2(l1=settings.l1, l2=settings.l2)
-    for number, units in enumerate(settings.hidden, 1):
-        values = layers.Dropout(settings.dropout, name=f"dropout_{number}")(values)
+    for number, (units, dropout) in enumerate(zip(settings.hidden, dropouts[1:], strict=True), 1):
         values = layers.Dense(units, activation="relu", kernel_regularizer=penalty, name=f"dense_{number}")(values)
-    values = layers.Dropout(settings.dropout, name="dropout_embedding")(values)
+        values = layers.Dropout(settings.dropout, name=dropout)(values)
     embedding = layers.Dense(
         EMBEDDING_SIZE,
         activation=settings.embedding_activation,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,6 +69,63 @@ def test_factors_are_given_on_their_own_scale() -> None:
     before = keras.Model(model.input, model.get_layer("factors_standardised").output)
     expected = scores(before, songs()) * np.array([0.5, 4.0]) + np.array([3.0, -2.0])
     np.testing.assert_allclose(scores(model, songs()), expected, rtol=1e-5)
+
+
+def n_weights(n_in: int, n_out: int) -> int:
+    return n_in * n_out + n_out
+
+
+HEAD = ["dense_1 Dense 128", "dense_2 Dense 128", "embedding Dense 50", "genre Dense 18"]
+HEAD_WEIGHTS = n_weights(128, 128) + n_weights(128, 50) + n_weights(50, 18)
+LYRICS = 50 + 1
+MODELS_OF_2019 = {
+    "dense": (HEAD, n_weights(2 * 300 * 12 + LYRICS, 128) + HEAD_WEIGHTS),
+    "cnn": (
+        [
+            f"{stream}_{number} {layer}"
+            for stream in ("chroma", "timbre")
+            for number, layer in ((1, "Conv1D 128"), (2, "Conv1D 128"), (3, "Conv1D 256"))
+        ]
+        + HEAD,
+        2 * (n_weights(4 * 12, 128) + n_weights(4 * 128, 128) + n_weights(4 * 128, 256))
+        + n_weights(2 * 256 + LYRICS, 128)
+        + HEAD_WEIGHTS,
+    ),
+    # An LSTM has four gates, each of the input and the last output.
+    "lstm": (
+        [f"{stream}_{number} LSTM 10" for stream in ("chroma", "timbre") for number in (1, 2)] + HEAD,
+        2 * 4 * (n_weights(12 + 10, 10) + n_weights(10 + 10, 10)) + n_weights(2 * 10 + LYRICS, 128) + HEAD_WEIGHTS,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODELS_OF_2019)
+def test_the_models_of_2019_stay_as_they_are(name: str) -> None:
+    expected, parameters = MODELS_OF_2019[name]
+    target = make_target("genre", tuple("abcdefghijklmnopqr"))
+    normalisation = NORMALISATION | {"lyric_vector": {"mean": [0.0] * 50, "deviation": [1.0] * 50}}
+    model = MODELS[name](Geometry(), target, normalisation, DEFAULTS[name])  # type: ignore[arg-type]
+    trained = [layer for layer in model.layers if layer.trainable_weights]
+    described = [
+        f"{re.sub('_(convolution|lstm)$', '', layer.name)} {type(layer).__name__} {layer.output.shape[-1]}"
+        for layer in trained
+    ]
+    assert sorted(described) == sorted(expected)
+    assert described[-4:] == HEAD
+    assert model.count_params() == parameters
+    penalised = {layer.name for layer in trained if sum(float(loss) for loss in layer.losses) > 0}
+    assert penalised == (set() if name == "lstm" else {"dense_1", "dense_2", "embedding"})
+
+
+def test_dropout_keeps_the_flag_and_normalisation_is_float32() -> None:
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = make("cnn", dropout=0.9)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert {layer.compute_dtype for layer in model.layers if layer.name.endswith("_normalised")} == {"float32"}
+    head = keras.Model(model.inputs, model.get_layer("with_flag").output)
+    assert np.asarray(head(songs(), training=True))[:, -1].tolist() == [1, 0, 1, 0]
 
 
 def test_every_model_has_defaults() -> None:
