@@ -2,8 +2,13 @@
 
 The dataset has the same song under several track ids, and the same artist under several artist ids. Two artist
 ids are linked if they share a song: the same song id, the same artist name and title after normalisation, or tracks
-in the same group of a list of duplicates. A group is a connected component of these links; its key is its first
-artist id.
+in the same group of a list of duplicates. An artist whose songs are all by "A feat. B" is linked to A and to B: to the
+artists with most songs by these names. A group is a connected component of these links; its key is its first artist id.
+
+An artist with other songs too is not linked to guests, which would chain artists who never shared a song. Measured on
+the catalogue of the million songs (ids, names and titles of all tracks; 44,745 artist ids): 43,693 groups without links
+to guests, 43,525 with them, the largest with 833 songs in both cases; with links of every artist with a guest too,
+41,558 groups, the largest with 58,876 songs.
 
 Stability when songs are added
 ------------------------------
@@ -15,6 +20,7 @@ tracks (`moves_since`), and ``--split-lists`` fixes splits whatever is added.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 import numpy as np
@@ -56,6 +62,35 @@ def normalise_name(text: str) -> str:
     return " ".join(words) or " ".join(folded.split())
 
 
+_GUEST = re.compile(r"[\s(\[]+(?:feat|featuring|ft)\b\.?\s*", re.IGNORECASE)
+"""What stands between the artists of "A feat. B", "A (featuring B)" or "A ft. B"."""
+
+
+def credited_artists(name: str) -> list[str]:
+    """Return the normalised names in a name with a guest, the main artist first; of another name, itself.
+
+    Examples
+    --------
+    >>> credited_artists("Shakira Featuring Wyclef Jean"), credited_artists("Mike Jones (ft. CJ)")
+    (['shakira', 'wyclef jean'], ['mike jones', 'cj'])
+    """
+    names = [normalise_name(part) for part in _GUEST.split(name, maxsplit=1)]
+    return names if all(names) else [normalise_name(name)]
+
+
+def _links_of_guests(artist: np.ndarray, names: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Return pairs of artists: one whose songs all have a guest, and the artist with most songs by a credited name."""
+    known = pd.DataFrame({"artist": artist, "text": names.to_numpy()}).dropna()
+    credits = {text: credited_artists(text) for text in known["text"].unique()}
+    known["names"] = known["text"].map(credits)
+    plain = known["names"].map(len) == 1
+    counts = known[plain].explode("names").groupby(["names", "artist"]).size()
+    owner = counts.sort_values(kind="stable", ascending=False).reset_index().drop_duplicates("names")
+    guests = known[~known["artist"].isin(known["artist"][plain])].drop_duplicates(["artist", "text"]).explode("names")
+    ends = guests["names"].map(owner.set_index("names")["artist"])
+    return guests["artist"][ends.notna()].to_numpy(np.int64), ends.dropna().to_numpy(np.int64)
+
+
 def group_artists(songs: pd.DataFrame, duplicates: pd.DataFrame | None = None) -> pd.Series:
     """Return the key of each song's artist group, with the index of `songs`.
 
@@ -80,6 +115,8 @@ def group_artists(songs: pd.DataFrame, duplicates: pd.DataFrame | None = None) -
         group = pd.factorize(duplicates["group"])[0] + ends.max(initial=len(artists)) + 1
         ends = np.concatenate([ends, group[place >= 0]])
         starts = np.concatenate([starts, artist[place[place >= 0]]])
+    with_guest, main = _links_of_guests(artist, songs["artist_name"])
+    starts, ends = np.concatenate([starts, with_guest]), np.concatenate([ends, main])
     starts = starts[ends >= 0]
     ends = ends[ends >= 0]
     n_nodes = max(len(artists), int(ends.max(initial=0)) + 1)

@@ -185,3 +185,24 @@ def test_an_artist_with_ten_thousand_songs_is_one_group_at_once() -> None:
     n = 10_000
     one = songs(*((f"TR{i}", f"SO{i % 7}", f"AR{i % 1000}", "Someone", f"T{i % 11}") for i in range(n)))
     assert group_artists(one).unique().tolist() == ["AR0"]
+
+
+def test_an_artist_with_guests_only_is_linked_to_both_artists() -> None:
+    names = ["A", "A feat. B", "B", "C", "C ft. D", "D", "Unknown (Featuring E)", "E", "F", "F Feat. A", "Aft. G", "G"]
+    ids = [f"AR{number:02}" for number in range(len(names))]
+    ids[4] = "AR03"  # C has other songs, so D is not linked.
+    ids[9] = "AR08"
+    rows = [(f"TR{artist}{name}", None, artist, name, name) for artist, name in zip(ids, names, strict=True)]
+    groups = dict(zip(names, group_artists(songs(*rows)), strict=True))
+    assert groups == {
+        **{"A": "AR00", "A feat. B": "AR00", "B": "AR00"},
+        **{"C": "AR03", "C ft. D": "AR03", "D": "AR05"},
+        **{"Unknown (Featuring E)": "AR06", "E": "AR06"},
+        **{"F": "AR08", "F Feat. A": "AR08", "Aft. G": "AR10", "G": "AR11"},
+    }
+
+
+def test_of_several_artists_of_a_name_the_one_with_most_songs_is_linked() -> None:
+    rows = [("AR1", "A"), ("AR2", "A"), ("AR2", "a"), ("AR3", "A ft. B")]
+    groups = group_artists(songs(*((f"TR{n}", None, artist, name, f"T{n}") for n, (artist, name) in enumerate(rows))))
+    assert groups.tolist() == ["AR1", "AR2", "AR2", "AR2"]
