@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 def run(options: TrainOptions) -> None:
     """Run ``msd-spark train``."""
-    options = session.checked(options)
+    # With --resume, further runs may be finished.
+    runs = [one if options.resume else session.checked(one) for one in session.checked(options).runs()]
     require_sound_environment()
     ranks = session.join_ranks()
     from training.evaluation.judgement import DivergedError
@@ -31,10 +32,14 @@ def run(options: TrainOptions) -> None:
     from training.ranks.ranks import LostRankError
 
     if options.elastic:
-        train_elastically(partial(train, options))
+        train_elastically(partial(train, runs[0]))
         return
     try:
-        train(options, ranks)
+        for one in runs:
+            train(one, ranks)
+            session.forget_models()
+        if options.protocol and ranks.is_first:
+            _print_results(runs[-1])
     except (DivergedError, LostRankError) as error:
         # Every rank raises these; one prints.
         if not (error.is_first_to_speak if isinstance(error, LostRankError) else ranks.is_first):
@@ -59,8 +64,11 @@ def train(
     warehouse = Warehouse(options.warehouse)
     dataset = Dataset.open(warehouse, str(options.dataset))
     if options.protocol:
-        rule = Protocol2019(*options.protocol_rows, seed=options.training.seed)
+        largest, others = options.protocol_rows
+        rule = Protocol2019(largest, others, short=options.protocol_short, seed=options.training.seed)
         dataset = Dataset.open(warehouse, ranks.first_does(partial(protocol_dataset, dataset, rule)))
+        if options.resume and session.is_finished(options, dataset):
+            return
     finished = session.train(options, dataset, ranks, begin, commit)
     if finished is None:
         return
@@ -79,6 +87,17 @@ def train(
     if options.protocol:
         print(f"\n{protocol_table(rows, dataset.metadata)}")
         print(f"\n{inflation(finished.metrics)}", flush=True)
+
+
+def _print_results(options: TrainOptions) -> None:
+    """Print all runs on the protocol's dataset next to the original."""
+    from training.data.dataset import Dataset
+    from training.protocol_2019.dataset import name_of
+    from training.protocol_2019.report import original_table
+
+    warehouse = Warehouse(options.warehouse)
+    dataset = Dataset.open(warehouse, name_of(str(options.dataset)))
+    print(f"\n{original_table(warehouse, dataset.metadata)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -117,7 +117,10 @@ def make_plan(options: PipelineOptions) -> Plan:
         check_options(stage, table, f"{place}: [{stage}]")
     shortcuts = {name: value for name in SHORTCUTS if (value := getattr(options, name)) is not None}
     typed = [parse_assignment(text) for text in options.assignments]
-    merged = merge(DEFAULT_OPTIONS, tables, {"train": shortcuts} if shortcuts else {}, *typed)
+    chosen = merge(tables, {"train": shortcuts} if shortcuts else {}, *typed)
+    # A protocol has its own batch and epochs.
+    own = {"train": {"model": "cnn"}} if chosen.get("train", {}).get("protocol") else {}
+    merged = merge({**DEFAULT_OPTIONS, **own}, chosen)
     plan = Plan(options, merged)
     if plan.dataset != "genre":
         plan = Plan(options, merge({"train": {"dataset": plan.dataset}}, merged))

@@ -5,15 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from msd_spark.core.command_line import parse
 from msd_spark.core.errors import UserError
 from msd_spark.core.options import OptionError
 from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.pipeline.command import write_settings
+from msd_spark.pipeline.records import CODE
 from msd_spark.pipeline.running import check_stages, stage_words
 from msd_spark.pipeline.settings import PipelineOptions, make_plan, merge, parse_assignment, resume_words
 from msd_spark.pipeline.stages import BY_NAME, NAMES, STAGES
 from tests.support.data_folders import EVERYTHING, lay_out
+from training.loop.options import TrainOptions
 
 SETTINGS = """
 run = "sif"
@@ -35,8 +38,6 @@ filters = [16, 16, 32]
 
 
 def parsed(*words: str) -> PipelineOptions:
-    from msd_spark.core.command_line import parse
-
     return parse(PipelineOptions, words, VERBS["pipeline"])
 
 
@@ -95,6 +96,18 @@ def test_the_command_line_wins_over_the_settings_file(tmp_path: Path) -> None:
     again = make_plan(parsed("--settings", str(written)))
     assert again.of_stages == plan.of_stages
     assert again.options.spark_submit == "--driver-memory 4g"
+
+
+def test_the_protocol_of_2019_has_its_own_batch_and_epochs_and_trains_three_models() -> None:
+    plan = make_plan(parsed("--settings", str(CODE / "docs" / "examples" / "seed-2019.toml")))
+    words = stage_words(BY_NAME["train"], plan)
+    assert not {"--batch", "--epochs"} & set(words)
+    options = parse(TrainOptions, [*words, "--run", plan.options.run], VERBS["train"])
+    assert [one.model.name for one in options.runs()] == ["dense", "lstm", "cnn"]
+    training = options.training_settings()
+    assert (training.epochs, training.batches(1), training.batches(2)) == (20, [10], [5, 5])
+    typed = make_plan(parsed("--set", "train.protocol=2019", "--batch", "7"))
+    assert typed.of_stages["train"] == {"model": "cnn", "protocol": 2019, "batch": 7}
 
 
 @pytest.mark.parametrize(

@@ -26,30 +26,31 @@ class RankPlan:
 
 
 def plan_epoch(
-    rows: Sequence[int], *, ranks: int, batch: int, seed: int = 0, epoch: int | None = None
+    rows: Sequence[int], *, ranks: int, batch: int | Sequence[int], seed: int = 0, epoch: int | None = None
 ) -> list[RankPlan]:
     """Split the files of a split among ranks; return one plan per rank.
 
-    Each file in turn goes to the rank with the fewest rows so far. With files of equal size, a step therefore reads
+    Each file in turn goes to the rank with the fewest batches so far. With files of equal size, a step therefore reads
     the same files on one rank and on several.
 
     Parameters
     ----------
     rows : sequence of int
         Examples in each file.
-    batch : int
-        Examples per rank per step.
+    batch : int or sequence of int
+        Examples per step of every rank, or of each.
     epoch : int, optional
         Determines the order of the files, with the seed; without an epoch the files keep their order.
     """
-    if ranks < 1 or batch < 1:
+    batches = [batch] * ranks if isinstance(batch, int) else list(batch)
+    if ranks < 1 or len(batches) != ranks or min(batches) < 1:
         raise ValueError(f"ranks is {ranks} and batch is {batch}; allowed: 1 or more")
     order = np.arange(len(rows)) if epoch is None else np.random.default_rng([seed, epoch]).permutation(len(rows))
     files: list[list[int]] = [[] for _ in range(ranks)]
     load = [0] * ranks
     for file in order.tolist():
-        rank = load.index(min(load))
+        rank = min(range(ranks), key=lambda rank: load[rank] / batches[rank])
         files[rank].append(file)
         load[rank] += rows[file]
-    steps = max(-(-load_of_rank // batch) for load_of_rank in load)
+    steps = max(-(-load_of_rank // size) for load_of_rank, size in zip(load, batches, strict=True))
     return [RankPlan(tuple(mine), load_of_rank, steps) for mine, load_of_rank in zip(files, load, strict=True)]

@@ -8,12 +8,15 @@ from msd_spark.core.options import NAME, OptionError, Settings, at_least, nested
 from training.data.targets import TARGETS
 from training.data.targets.target import NONE, NUMBERS
 from training.loop.settings import CheckpointSettings, TrainingSettings
-from training.models.settings import ModelOptions, ModelSettings
+from training.models.settings import DEFAULTS, ModelOptions, ModelSettings
 
 PROTOCOLS = {
     "2019": {
         "batch": 10,
+        "batch-of": "all",
         "epochs": 20,
+        "train-metrics": True,
+        "dropout": 0,
         "patience": 0,
         "learning-rate": 1e-3,
         "optimizer": "adam",
@@ -24,6 +27,10 @@ PROTOCOLS = {
 
 BASELINES = ("none", "simple", "all")
 """Values of ``--baselines``: ``simple`` ones know only the truths of the train split; ``all`` adds learned ones."""
+
+
+PAD, DROP = "pad", "drop"
+"""Values of ``--protocol-short``."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,17 @@ class TrainOptions(Settings):
         metavar="N",
         check=at_least(1),
     )
+    protocol_short: str = option(
+        PAD,
+        "whether the protocol pads songs with fewer segments than a model takes, or drops them",
+        choices=(PAD, DROP),
+    )
+    protocol_models: tuple[str, ...] = option(
+        (),
+        "further models that the protocol trains first, each to RUN-MODEL",
+        metavar="MODEL",
+        choices=sorted(DEFAULTS),
+    )
     model: ModelOptions = nested(ModelOptions())
     training: TrainingSettings = nested(TrainingSettings())
     checkpoints: CheckpointSettings = nested(CheckpointSettings())
@@ -68,6 +86,8 @@ class TrainOptions(Settings):
         for name in ("resume", "elastic"):
             if getattr(self, name) and not self.run:
                 raise OptionError(f"--{name} needs --run NAME")
+        if self.protocol_models and (not (self.protocol and self.run) or self.elastic):
+            raise OptionError("--protocol-models needs --protocol and --run NAME, and excludes --elastic")
         if self.resume and self.overwrite:
             raise OptionError("--resume and --overwrite exclude each other")
         feed = self.training.feed
@@ -77,6 +97,15 @@ class TrainOptions(Settings):
             raise OptionError(
                 f"--protocol {self.protocol} draws by genre; it does not work with --target {self.target}"
             )
+
+    def runs(self) -> list[TrainOptions]:
+        """Return the options of each run: first those of ``--protocol-models``, then that of ``--model``."""
+        further = [
+            replace(self, run=f"{self.run}-{name}", model=replace(self.model, name=name), protocol_models=())
+            for name in self.protocol_models
+            if name != self.model.name
+        ]
+        return [*further, replace(self, protocol_models=())]
 
     def model_settings(self) -> ModelSettings:
         """Return the sizes and inputs of the model; raises `OptionError` if it has another number of layers."""

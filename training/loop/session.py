@@ -5,6 +5,7 @@ TensorFlow and Horovod are imported only inside the functions, so that options a
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -18,7 +19,7 @@ from tabulate import tabulate
 from msd_spark.core.errors import UserError
 from msd_spark.core.hosts import no_address, own_name_resolves
 from msd_spark.core.options import DEFAULT_WAREHOUSE, declared_options, value_at
-from msd_spark.core.runs import only_dataset
+from msd_spark.core.runs import finished_runs, only_dataset, read_run
 from msd_spark.core.warehouse import Warehouse
 from training.data.dataset import Dataset
 from training.data.targets import target_of
@@ -51,6 +52,18 @@ def checked(options: TrainOptions) -> TrainOptions:
     if options.run and not (options.overwrite or options.elastic):
         Checkpoints(warehouse, options.run, {}).check_may_begin(resume=options.resume)
     return replace(options, dataset=dataset)
+
+
+def is_finished(options: TrainOptions, dataset: Dataset) -> bool:
+    """Return whether the run is finished, with the same options and dataset."""
+    warehouse, run = Warehouse(options.warehouse), str(options.run)
+    if run not in finished_runs(warehouse) or Checkpoints(warehouse, run, {}).exist:
+        return False
+    before, now = read_run(warehouse, run), json.loads(json.dumps(recorded_options(options)))
+    return (before["dataset"]["fingerprint"], before["arguments"]) == (
+        dataset.metadata["fingerprint"],
+        before["arguments"] | now,
+    )
 
 
 def join_ranks() -> Ranks:
@@ -105,7 +118,9 @@ def train(
             if commit is not None:
                 commit(state)
 
+        started = time.monotonic()
         history = trainer.fit(begin, keep, options.checkpoints.steps)
+        trained = time.monotonic()
         if settings.optimizer.precision != "float32":
             # The saved model computes in full precision: scoring runs on CPUs.
             trainer.use(build_model(options, dataset, target, "float32"))
@@ -113,6 +128,7 @@ def train(
             ranks.fail("the ranks ended with different weights; the run was not written")
         splits = [split for split in dataset.metadata["files"] if split != "train"]
         predictions = {split: predicted for split in splits if (predicted := trainer.predict(split)) is not None}
+        seconds = {"training": trained - started, "inference": time.monotonic() - trained}
     if journal is None:
         return None
     training = read_training_truths(dataset, target)
@@ -125,8 +141,10 @@ def train(
         inputs=options.model.inputs,
         bootstrap=Bootstrap(seed=options.training.seed),
     )
-    recorded, add_to = recorded_options(options) | {"run": run, "ranks": ranks.size}, journal.copy_to
-    return FinishedRun(run, trainer.model, dataset, target, recorded, history, metrics, predictions, training, add_to)
+    recorded = recorded_options(options) | {"run": run, "ranks": ranks.size, "seconds": seconds}
+    return FinishedRun(
+        run, trainer.model, dataset, target, recorded, history, metrics, predictions, training, journal.copy_to
+    )
 
 
 def _fixed_settings(options: TrainOptions, dataset: Dataset, ranks: Ranks) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from training.evaluation.deciding import BEST_BY, METRIC
 from training.loop.optimizers import OptimizerSettings
 from training.loop.schedule import Schedule
 
+RANK, ALL = "rank", "all"
+"""Values of ``--batch-of``."""
+
 
 @dataclass(frozen=True)
 class TrainingSettings(Settings):
@@ -23,9 +26,25 @@ class TrainingSettings(Settings):
     )
     shuffle_window: int = option(4, "row groups to shuffle together; 0: keep the order", check=at_least(0))
     seed: int = option(0, "random seed for weights, dropout, augmentation, reading order and bootstrap", check=SEED)
+    batch_of: str = option(
+        RANK, "whether --batch counts the examples of each rank, or of all ranks together", choices=(RANK, ALL)
+    )
+    train_metrics: bool = option(False, "evaluate the train split too after every epoch, for the history")
     schedule: Schedule = nested(Schedule())
     optimizer: OptimizerSettings = nested(OptimizerSettings())
     feed: FeedSettings = nested(FeedSettings())
+
+    def batches(self, ranks: int) -> list[int]:
+        """Return the examples per step of each rank; ranks share a batch as evenly as possible.
+
+        Examples
+        --------
+        >>> TrainingSettings(batch=10).batches(3), TrainingSettings(batch=10, batch_of="all").batches(3)
+        ([10, 10, 10], [4, 3, 3])
+        """
+        if self.batch_of == RANK:
+            return [self.batch] * ranks
+        return [self.batch // ranks + (rank < self.batch % ranks) for rank in range(ranks)]
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ class Trainer:
     target: Target
     settings: TrainingSettings
     ranks: Ranks
+    batches: list[int] = field(init=False)
     optimizer: keras.optimizers.Optimizer = field(init=False)
     feed: Feed = field(init=False)
 
@@ -60,6 +61,12 @@ class Trainer:
                 f"use fewer ranks, or run msd-spark dataset --min-files {self.ranks.size}"
             )
         settings = self.settings
+        self.batches = settings.batches(self.ranks.size)
+        if min(self.batches) < 1:
+            self.ranks.fail(
+                f"{self.ranks.size} ranks cannot share a batch of {settings.batch}; "
+                f"use at most {settings.batch} ranks, or a larger --batch"
+            )
         examples, totals, mean_square = summarise(self.dataset, self.target, self.ranks)
         check_classes(self.dataset, self.target, totals, self.ranks, "train")
         weights = self.target.class_weights(totals, examples, settings.feed.class_weights)
@@ -122,7 +129,8 @@ class Trainer:
             epoch = state.epoch
             row: dict[str, Any] = {"epoch": epoch + 1, "loss": self._run_epoch(state, progress, keep, keep_steps)}
             row["learning_rate"] = float(self.optimizer.learning_rate)
-            row |= self._validate()
+            row |= self._evaluate("train") if settings.train_metrics else {}
+            row |= self._evaluate("validation")
             progress.report(row)
             cost = cost_of_epoch(row, self.target, settings.best_by)
             best = state.best.after(epoch + 1, cost, self.model.get_weights())
@@ -163,9 +171,9 @@ class Trainer:
         if not same_ranks:
             seed_dropout(self.model, self.settings.seed, self.ranks.rank, state.epoch)
 
-    def _validate(self) -> dict[str, float]:
-        """Return the loss and the metrics on the validation split, the same on every rank; empty without one."""
-        predictions = self.predict("validation")
+    def _evaluate(self, split: str) -> dict[str, float]:
+        """Return the loss and the metrics on a split, the same on every rank; empty without an example."""
+        predictions = self.predict(split)
         if predictions is None or not predictions.present.any():
             return {}
         # Every rank checks: if only one stopped, the others would wait for it.
@@ -173,8 +181,8 @@ class Trainer:
         row: dict[str, float] = {}
         if self.ranks.is_first:
             metrics = epoch_metrics(self.target, predictions)
-            row = {f"validation_{name}": metrics[name] for name in self.target.headline_metrics}
-            row["validation_loss"] = self._loss.of_predictions(predictions)
+            row = {f"{split}_{name}": metrics[name] for name in self.target.headline_metrics}
+            row[f"{split}_loss"] = self._loss.of_predictions(predictions)
         return dict(self.ranks.agree_on(row))
 
     def _run_epoch(
@@ -187,14 +195,14 @@ class Trainer:
         """Train to the end of an epoch; return the weighted mean loss over all ranks."""
         settings, epoch, n_ranks = self.settings, begin.epoch, self.ranks.size
         rows, seed = self.dataset.rows("train"), self.settings.seed
-        plan = plan_epoch(rows, ranks=n_ranks, batch=settings.batch, seed=seed, epoch=epoch)[self.ranks.rank]
+        plan = plan_epoch(rows, ranks=n_ranks, batch=self.batches, seed=seed, epoch=epoch)[self.ranks.rank]
         addresses, tally = self.dataset.addresses("train"), Tally()
 
         def read() -> Iterator[Batch]:
             all_batches = batches(
                 addresses,
                 plan,
-                settings.batch,
+                self.batches[self.ranks.rank],
                 self.dataset.geometry,
                 self.target,
                 window=settings.shuffle_window,
@@ -212,7 +220,7 @@ class Trainer:
             rate = settings.schedule.at(epoch + step / plan.steps, settings.epochs, self.ranks.size)
             self.optimizer.learning_rate = rate
             losses.append(self._step(*batch))
-            progress.step(settings.batch * self.ranks.size, partial(_mean, losses[-1]))
+            progress.step(sum(self.batches), partial(_mean, losses[-1]))
             if keep is not None and keep_steps and step % keep_steps == 0 and step < plan.steps:
                 sums, losses = _added(sums, losses), []
                 keep(self._state(epoch, step, sums, begin.history, begin.best))

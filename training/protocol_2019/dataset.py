@@ -31,12 +31,17 @@ LIGHT = ["track_id", "n_segments", "genre_index", "has_genre"]
 """Columns that decide whether a track is used."""
 
 
+def name_of(source: str) -> str:
+    """Return the name of the protocol's dataset."""
+    return f"{source}-2019"
+
+
 def protocol_dataset(source: Dataset, rule: Protocol2019) -> str:
     """Write the protocol's dataset if it is missing or outdated; return its name.
 
     The source must be split by artist.
     """
-    name, warehouse = f"{source.name}-2019", source.warehouse
+    name, warehouse = name_of(source.name), source.warehouse
     if source.metadata["split_rule"].get("by") != "artist":
         raise UserError(
             f"--protocol 2019 needs unknown artists in the test split, but dataset {source.name} is not split by "
@@ -50,14 +55,14 @@ def protocol_dataset(source: Dataset, rule: Protocol2019) -> str:
             return name
         if "protocol" not in before:
             raise UserError(f"dataset/{name} was not written by --protocol 2019; rename it")
-    tracks, counts = _tracks(source)
+    tracks, counts = _tracks(source, drop_short=rule.short == "drop")
     in_test = tracks["split"] == SPLITS[2]
     pool, apart = tracks[~in_test], tracks[in_test]
     drawn = draw(pool["track_id"], pool["genre"], rule)
     if not (len(drawn.train) and len(drawn.held_out) and len(apart)):
         raise UserError(
-            f"--protocol 2019: {counts['kept']:,} of {counts['tracks']:,} songs of dataset {source.name} have a genre "
-            f"and {source.geometry.n_segments} segments, {len(apart):,} of them in test; these are too few"
+            f"--protocol 2019: {counts['kept']:,} of {counts['tracks']:,} songs of dataset {source.name} are usable, "
+            f"{len(apart):,} of them in test; these are too few"
         )
     chosen = {
         TRAIN: pool[drawn.train],
@@ -89,7 +94,7 @@ def _leak(source: Dataset, drawn: Drawn, n_tracks: int) -> dict[str, Any]:
     }
 
 
-def _tracks(source: Dataset) -> tuple[np.ndarray, dict[str, int]]:
+def _tracks(source: Dataset, *, drop_short: bool) -> tuple[np.ndarray, dict[str, int]]:
     """Return the file and row of each usable track, once, and the numbers of usable and other tracks."""
     usable, seen, short, unlabelled = [], set(), 0, 0
     files = [(split, number) for split in SPLITS for number in range(len(source.rows(split)))]
@@ -102,7 +107,7 @@ def _tracks(source: Dataset) -> tuple[np.ndarray, dict[str, int]]:
             seen.add(track)
             if not has_genre:
                 unlabelled += 1
-            elif segments < source.geometry.n_segments:
+            elif drop_short and segments < source.geometry.n_segments:
                 short += 1
             else:
                 usable.append((track, split, file, row, genre))

@@ -2,7 +2,7 @@
 
 The original project, in this order:
 
-1. dropped tracks with fewer than 300 segments;
+1. padded tracks with fewer than 300 segments (dropping them is an option);
 2. held out some tracks at random, regardless of their artists;
 3. drew 4,000 of the other tracks of the largest genre and 1,000 of each other genre *with replacement*;
 4. split off 30 % of the drawn rows for validation.
@@ -28,13 +28,15 @@ class Protocol2019:
     """Numbers of examples to draw, to split off and to hold out.
 
     `largest` and `others` are rows to draw of the genre with the most tracks and of each other genre, `validation` the
-    share of the drawn rows to split off, and `held_out` the share of the tracks to hold out before drawing.
+    share of the drawn rows to split off, and `held_out` the share of the tracks to hold out before drawing,
+    6,000 of 32,000 in the original. `short` songs, with fewer segments than a model takes, are padded or dropped.
     """
 
     largest: int = 4000
     others: int = 1000
     validation: float = 0.3
-    held_out: float = 0.2
+    held_out: float = 6 / 32
+    short: str = "pad"
     seed: int = 0
 
 

@@ -7,21 +7,15 @@ from typing import Any
 
 from tabulate import tabulate
 
+from msd_spark.core import original_2019
 from msd_spark.core.formatting import number, with_interval
-from msd_spark.core.runs import METADATA, METRICS, RUNS, finished_runs, run_file
+from msd_spark.core.original_2019 import beside_original, confused_pairs
+from msd_spark.core.runs import HISTORY, METADATA, METRICS, RUNS, finished_runs, run_file
 from msd_spark.core.warehouse import Warehouse
 from training.data.predictions import Predictions
 from training.data.targets.genre import Genre
 from training.evaluation.leaks import find_leak
 from training.protocol_2019.examples import ARTIST_DISJOINT, HELD_OUT, VALIDATION
-
-ORIGINAL = (
-    ("dense", "≈ .40", "“validation/test”"),
-    ("LSTM", "≈ .30", "“validation/test”"),
-    ("CNN", ".50 to .55", "“validation/test”"),
-    ("CNN", ".376", "held out"),
-)
-"""Accuracies of the original project and its names for the splits; on other songs, so not directly comparable."""
 
 HEADS = ("result", "reliable", "accuracy", "macro F1", "examples", "reason")
 
@@ -34,7 +28,7 @@ def protocol_rows(
 ) -> list[dict[str, Any]]:
     """Return the rows of the table of a run, with the columns `HEADS`.
 
-    The run is followed by ordinary runs of the same model on the source dataset, and by the original's results.
+    The run is followed by ordinary runs of the same model on the source dataset.
     `dataset` is the metadata of the protocol's dataset; `run` has ``model``, ``inputs``, ``metrics`` and ``training``,
     the run's `TrainingTruths`; `predictions` are by split.
     """
@@ -74,15 +68,36 @@ def protocol_rows(
             and (test := warehouse.read_json(*run_file(warehouse, name, METRICS)).get("test"))
         ):
             rows.append(_row(f"{model}: test split of run {name}", "yes", test["model"], reason))
-    for original, accuracy, split in ORIGINAL:
-        reliable, reason = (
-            ("partly", "no training tracks, but training artists")
-            if split == "held out"
-            else ("no", "split off after resampling, as above")
-        )
-        texts = (f"{original}, original: {split}", reliable, accuracy, "", "", f"{reason}; other songs")
-        rows.append(dict(zip(HEADS, texts, strict=True)))
     return rows
+
+
+def original_table(warehouse: Warehouse, dataset: Mapping[str, Any]) -> str:
+    """Return all runs on a protocol's dataset next to the original, their accuracy per epoch and confusions, as text.
+
+    `dataset` is the dataset's metadata.
+    """
+    runs: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    epochs: dict[str, list[str]] = {}
+    pairs: dict[str, list[str]] = {}
+    for name in finished_runs(warehouse):
+        metadata = warehouse.read_json(RUNS, name, METADATA)
+        if metadata["dataset"]["fingerprint"] != dataset["fingerprint"]:
+            continue
+        metrics = warehouse.read_json(*run_file(warehouse, name, METRICS))
+        runs[name] = metadata, metrics
+        history = warehouse.read_json(*run_file(warehouse, name, HISTORY))
+        for split in ("train", VALIDATION):
+            epochs[f"{name}: {split}"] = [number(row.get(f"{split}_accuracy")) for row in history]
+        pairs[name] = confused_pairs(metrics[HELD_OUT]["model"]["confusion_matrix"], metadata["labels"])
+    longest = range(1, max(map(len, epochs.values()), default=0) + 1)
+    parts = (
+        tabulate(beside_original(runs), original_2019.HEADS, tablefmt="simple", disable_numparse=True),
+        original_2019.NOTE,
+        tabulate({"accuracy in epoch": longest, **epochs}, "keys", tablefmt="simple", disable_numparse=True),
+        tabulate(pairs, "keys", tablefmt="simple"),
+        f"The last table has the most confused genres on the split {HELD_OUT}: true → predicted, tracks.",
+    )
+    return "\n\n".join(parts)
 
 
 def _row(result: str, reliable: str, metrics: Mapping[str, Any], reason: str) -> dict[str, Any]:

@@ -48,6 +48,8 @@ class SearchOptions(Settings):
             "elastic": "start with a fixed number of ranks",
             "protocol": "use msd-spark train",
             "protocol-rows": "use msd-spark train",
+            "protocol-short": "use msd-spark train",
+            "protocol-models": "use msd-spark train",
         },
     )
 

@@ -25,7 +25,7 @@ def test_counts_are_those_of_the_original(genres: list[int], seed: int) -> None:
     rule = Protocol2019(largest=40, others=10, seed=seed)
     drawn = draw(ids(len(genres)), np.array(genres), rule)
     rows = np.concatenate([drawn.train, drawn.validation])
-    assert len(drawn.held_out) == round(0.2 * len(genres))
+    assert len(drawn.held_out) == round(6 / 32 * len(genres))
     assert not set(rows.tolist()) & set(drawn.held_out.tolist())
     left = np.bincount(np.delete(np.array(genres), drawn.held_out), minlength=4)
     counts = np.bincount(np.array(genres)[rows], minlength=4)
@@ -60,6 +60,12 @@ def test_the_protocol_changes_defaults_that_other_options_override() -> None:
     assert (original.batch, original.epochs, original.patience, original.best_by) == (10, 20, 0, "loss")
     assert (original.schedule.learning_rate, original.optimizer.name) == (1e-3, "adam")
     assert parsed("--protocol", "2019", "--batch", "7").training.batch == 7
+    # The batch is that of all ranks together.
+    assert [original.batches(ranks) for ranks in (1, 2, 3)] == [[10], [5, 5], [4, 3, 3]]
+    for model in ("dense", "cnn", "lstm"):
+        settings = parsed("--protocol", "2019", "--model", model).model_settings()
+        assert settings.dropout == 0
+        assert (settings.l1 > 0, settings.l2 > 0) == (model != "lstm",) * 2
     assert parsed().training.batch == 32
 
 
