@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,16 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
+from msd_spark.core.runs import METADATA, RUNS, run_file
 from msd_spark.report.data.sources import Sources
 from msd_spark.report.draw.charts import Chart
+from msd_spark.report.section import NoContentError
 from msd_spark.report.sections.accounts import examples_section, ledger_table
 from msd_spark.report.sections.curves import precision_recall_curves, truth
 from msd_spark.report.sections.overview import overview
 from msd_spark.report.sections.results import confusion_charts, results_section
-from msd_spark.report.sections.runs import comparison_chart, comparison_table
+from msd_spark.report.sections.runs import comparison_chart, comparison_table, protocol_section
 from msd_spark.report.sections.studies import occlusion_charts, occlusion_section
 from msd_spark.report.sections.training import training_curves
 from msd_spark.report.tables import Table
+from tests.support.embedded_songs import GENRES
+from tests.support.report_run import RUN, write_report_run
 
 
 def series(chart: Chart, axis: str = "y") -> dict[str, list[Any]]:
@@ -211,3 +216,27 @@ def test_the_summary_has_data_model_and_key_metrics_beside_baselines() -> None:
     )
     assert top.warning is not None
     assert "not significantly above guessing (.200)" in top.warning
+
+
+def test_runs_of_the_protocol_are_next_to_the_original_with_averaged_curves(tmp_path: Path) -> None:
+    warehouse = write_report_run(tmp_path, 40)
+    metadata = warehouse.read_json(RUNS, RUN, METADATA)
+    with pytest.raises(NoContentError, match="no run was trained with --protocol 2019"):
+        protocol_section(Sources(warehouse, RUN, metadata))
+    arguments = {"protocol": "2019", "seconds": {"training": 12.34, "inference": 0.5}}
+    warehouse.write_json(metadata | {"arguments": arguments}, RUNS, RUN, METADATA)
+    section = protocol_section(Sources(warehouse, RUN, metadata))
+    reliable, original, confused = section.tables
+    assert [row[:3] for row in reliable.rows] == [(RUN, "test", "partly")]
+    assert original.rows[0] == (RUN, "test", ".750", "–", ".500", "12.3", "0.5")
+    assert [row[0] for row in original.rows[1:]] == ["dense, original", "lstm, original", "cnn, original"]
+    assert confused.rows == ((RUN, "test", f"{GENRES[0]} → {GENRES[1]} 2"),)
+    accuracy, curve = section.charts
+    assert list(series(accuracy)) == [f"{RUN}: train", f"{RUN}: validation"]
+    assert list(series(accuracy).values()) == [[None] * 3, [0.5, 0.75, 1 - 0.5 / 3]]
+    # The area below the curve is the micro-averaged average precision.
+    predictions = warehouse.read_parquet(*run_file(warehouse, RUN, "predictions", "test.parquet")).to_pandas()
+    true, probabilities = truth(predictions, GENRES)
+    (x,), (y,) = (list(series(curve, axis).values()) for axis in "xy")
+    area = (np.diff(x) * np.array(y)[:-1]).sum()
+    assert area == pytest.approx(average_precision_score(true, probabilities, average="micro"), abs=1e-2)

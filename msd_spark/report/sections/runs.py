@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from msd_spark.core import original_2019
 from msd_spark.core.formatting import mean_with_interval, number, with_interval
-from msd_spark.core.runs import COMPARISONS, METADATA, METRICS, RUNS, finished_runs
+from msd_spark.core.original_2019 import beside_original, confused_pairs
+from msd_spark.core.runs import COMPARISONS, HISTORY, METADATA, METRICS, RUNS, finished_runs
 from msd_spark.core.warehouse import FOLDER
 from msd_spark.report.data.sources import Sources
-from msd_spark.report.draw.charts import Chart, Interval, intervals
+from msd_spark.report.draw.charts import Chart, Interval, Line, curves, intervals
 from msd_spark.report.section import NoContentError, Section
+from msd_spark.report.sections.curves import precision_recall_curves, truth
 from msd_spark.report.sections.results import MODEL, headlines, readable
 from msd_spark.report.tables import Table
 
@@ -84,20 +87,61 @@ def _runs(sources: Sources) -> Iterator[tuple[str, dict[str, Any], dict[str, Any
 
 
 def protocol_section(sources: Sources) -> Section:
-    """Return the metrics of runs under the protocol of 2019, and whether each is reliable."""
-    rows = []
-    for name, metadata, metrics in _runs(sources):
-        if not metadata.get("arguments", {}).get("protocol"):
-            continue
+    """Return runs under the protocol of 2019: metrics and their reliability, next to the original, and curves."""
+    runs = {
+        name: (metadata, metrics)
+        for name, metadata, metrics in _runs(sources)
+        if metadata.get("arguments", {}).get("protocol")
+    }
+    if not runs:
+        raise NoContentError("no run was trained with --protocol 2019")
+    rows, pairs = [], []
+    for name, (metadata, metrics) in runs.items():
         for split, by_model in metrics.items():
             reliable, reason = RELIABLE.get(split, ("", ""))
             model = by_model[MODEL]
             values = (with_interval(model, "accuracy"), with_interval(model, "macro_f1"), model["examples"])
             rows.append((name, split, reliable, *values, reason))
-    if not rows:
-        raise NoContentError("no run was trained with --protocol 2019")
-    heads = ("run", "split", "reliable", "accuracy", "macro F1", "examples", "reason")
-    return Section(tables=(Table("protocol_2019", "Which metrics are reliable", heads, tuple(rows)),))
+            pairs.append((name, split, ", ".join(confused_pairs(model["confusion_matrix"], metadata["labels"]))))
+    tables = (
+        Table(
+            "protocol_2019",
+            "Which metrics are reliable",
+            ("run", "split", "reliable", "accuracy", "macro F1", "examples", "reason"),
+            tuple(rows),
+        ),
+        Table("protocol_2019_original", "Next to the original project", original_2019.HEADS,
+              tuple(beside_original(runs))),
+        Table("protocol_2019_confused", "Most confused genres: true → predicted, songs",
+              ("run", "split", "confused genres"), tuple(pairs)),
+    )  # fmt: skip
+    return Section((original_2019.NOTE,), tuple(_protocol_charts(sources, runs)), tables)
+
+
+def _protocol_charts(
+    sources: Sources, runs: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]
+) -> Iterator[Chart]:
+    """Yield accuracy per epoch, and for each split precision against recall of all (song, genre) pairs together."""
+    lines = []
+    for name, (metadata, _) in runs.items():
+        history = sources.json(RUNS, name, metadata[FOLDER], HISTORY) or []
+        for split in ("train", "validation"):
+            values = [row.get(f"{split}_accuracy") for row in history]
+            lines.append(Line(f"{name}: {split}", [row["epoch"] for row in history], values))
+    title = "Accuracy on training rows and validation rows"
+    yield curves("protocol_2019_accuracy", title, "epoch", "accuracy", lines, markers=True, epochs=True, unit_y=True)
+    for split in RELIABLE:
+        lines = []
+        for name, (metadata, _) in runs.items():
+            place = (RUNS, name, metadata[FOLDER], "predictions", f"{split}.parquet")
+            predictions = sources.parquet(["true", "probabilities"], *place)
+            if predictions is not None:
+                true, probabilities = truth(predictions, metadata["target"]["class_names"])
+                lines += precision_recall_curves(true.reshape(-1, 1), probabilities.reshape(-1, 1), [name])
+        if lines:
+            title = f"Precision against recall, {split} split, micro-averaged over genres"
+            name = f"protocol_2019_precision_recall_{split}"
+            yield curves(name, title, "recall", "precision", lines, unit_y=True, steps=True)
 
 
 def runs_section(sources: Sources) -> Section:
