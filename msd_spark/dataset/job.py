@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import pairwise
 
 import numpy as np
@@ -31,7 +31,7 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.files import PLANNED, ExampleForm
 from msd_spark.dataset.metadata import DatasetSummary, describe
 from msd_spark.dataset.plan import plan_examples
-from msd_spark.dataset.selection import count_duplicates, join, narrow, read_duplicates, read_lists
+from msd_spark.dataset.selection import count_duplicates, deciles_among, join, narrow, read_duplicates, read_lists
 from msd_spark.dataset.settings import STAGE, TABLES_OF, DatasetSettings
 from msd_spark.dataset.shuffle import Target, bundle_files, reading_tasks, write_examples, write_plan
 from msd_spark.dataset.splits import SplitRule
@@ -42,6 +42,7 @@ from msd_spark.spark.session import progress, start_spark
 def run(settings: DatasetSettings) -> None:
     """Run ``msd-spark dataset``."""
     warehouse = Warehouse(settings.warehouse)
+    settings = settings.resolved(warehouse)
     check_inputs(warehouse, settings)
     make_dataset(start_spark("msd-spark dataset"), settings).finish(warehouse)
 
@@ -62,6 +63,7 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
     """Write a dataset; return the summary."""
     summary = DatasetSummary(STAGE)
     warehouse = Warehouse(settings.warehouse)
+    settings = settings.resolved(warehouse)
     rejections: list[Rejection] = []
     duplicates = read_duplicates(settings.duplicates, rejections) if settings.duplicates is not None else None
     tracks, paths = read_songs(warehouse, duplicates)
@@ -76,6 +78,8 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
         summary.facts["lines of lists rejected"] = len(rejections)
     funnel, vocabulary, rare = narrow(tracks, joined, settings)
     tracks["genre"] = funnel.genres
+    if settings.most_popular is not None:
+        joined = replace(joined, popularity_decile=deciles_among(joined.popularity_rank, funnel.remaining))
     tracks["number"] = np.arange(len(tracks))
     plan = plan_examples(
         tracks[funnel.remaining], vocabulary, settings.split_rule, settings.file_rule, settings.balance_rule
@@ -90,7 +94,7 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
         )
     compare_with_previous(warehouse, settings, first_copies, summary)
     form = ExampleForm(
-        settings.geometry, settings.tags, joined.n_factors if settings.factors else 0, joined.words.words.tracks
+        settings.geometry, settings.tags or 0, joined.n_factors if settings.factors else 0, joined.words.words.tracks
     )
     schema = examples_schema(tags=form.n_tags > 0, factors=form.n_factors > 0)
     with warehouse.overwriting(schema, DATASETS, settings.name, partition_by="split") as writer:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pandas as pd
 
 from msd_spark.catalogue.known_tracks import Joined, SideTables, Vectors
 from msd_spark.catalogue.requirements import FACTORS, GENRE, LISTENS, LYRICS, TAGS
+from msd_spark.core.deciles import deciles
 from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection, none_accepted
 from msd_spark.core.schemas import ABSENT, SPLITS
@@ -30,12 +32,13 @@ def join(warehouse: Warehouse, track_ids: pd.Series, settings: DatasetSettings) 
         of_bags = pool.submit(side.bags)
         of_popularity, of_genre = pool.submit(side.popularity), pool.submit(side.genre, settings.label_set)
         factors, n_factors = side.factors() if settings.factors or FACTORS in required else (nothing, 0)
-        vocabulary = side.tag_vocabulary(settings.tags)
-        tags = side.tags(vocabulary) if settings.tags or TAGS in required else nothing
+        n_tags = settings.tags or 0
+        vocabulary = side.tag_vocabulary(n_tags)
+        tags = side.tags(vocabulary) if n_tags or TAGS in required else nothing
     if settings.factors and not n_factors:
         raise UserError("factors/ has no track of songs/; run msd-spark factors again, or drop --factors")
-    if settings.tags > len(vocabulary):
-        raise UserError(f"--tags is {settings.tags}, but tag_counts/ has only {len(vocabulary)} tags")
+    if n_tags > len(vocabulary):
+        raise UserError(f"--tags is {n_tags}, but tag_counts/ has only {len(vocabulary)} tags")
     lyrics, fingerprint = of_lyrics.result()
     return Joined(
         of_genre.result(),
@@ -128,3 +131,11 @@ def narrow(tracks: pd.DataFrame, joined: Joined, settings: DatasetSettings) -> t
             "change --require, --label-set or --min-examples",
         )
     return funnel, vocabulary, rare
+
+
+def deciles_among(ranks: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return the popularity decile of each chosen track among them, and `ABSENT` for others and unranked tracks."""
+    ranked = np.flatnonzero(chosen & (ranks != ABSENT))
+    result = np.full(len(ranks), ABSENT, np.int64)
+    result[ranked[np.argsort(ranks[ranked])]] = deciles(np.arange(1, len(ranked) + 1), len(ranked))
+    return result

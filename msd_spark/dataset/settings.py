@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msd_spark.catalogue.requirements import FACTORS, GENRE, LISTENS, LYRICS, REQUIREMENTS, TAGS
 from msd_spark.core.options import (
@@ -17,6 +17,7 @@ from msd_spark.core.options import (
     warehouse_option,
 )
 from msd_spark.core.schemas import SEGMENT_MODES, Geometry
+from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.balance import RULE, RULES, BalanceRule
 from msd_spark.dataset.plan import FileRule
 from msd_spark.dataset.splits import SplitRule
@@ -25,6 +26,9 @@ TABLES_OF = {LYRICS: "lyrics", GENRE: "labels", TAGS: "tags", LISTENS: "populari
 """Table of each name in ``--require``."""
 
 STAGE = "dataset"
+
+DEFAULT_TAGS = 50
+"""Tags of a dataset by default, if the warehouse has as many."""
 
 PER_SPLIT = "TRAIN VALIDATION TEST"
 
@@ -43,9 +47,19 @@ class DatasetSettings(Settings):
     )
     label_set: str = option("cd1", "label set of the genres in labels/", check=NAME)
     min_examples: int = option(10, "remove genres with fewer songs", check=at_least(0))
-    tags: int = option(0, "add columns for the N most frequent tags", metavar="N", check=at_least(0))
+    tags: int | None = option(
+        None,
+        f"add columns for the N most frequent tags; if tags/ exists, {DEFAULT_TAGS} by default; 0: none",
+        metavar="N",
+        check=at_least(0),
+    )
     factors: bool = option(False, "add a column with the ALS factors of each track")
-    most_popular: int | None = option(None, "use only the N most played tracks", metavar="N", check=at_least(1))
+    most_popular: int | None = option(
+        None,
+        "use only the N most played tracks; popularity deciles are then of the remaining songs",
+        metavar="N",
+        check=at_least(1),
+    )
     segments: str = option(
         "first", "part of a song in its example: first segments, centre, or beats", choices=SEGMENT_MODES
     )
@@ -108,6 +122,14 @@ class DatasetSettings(Settings):
     def geometry(self) -> Geometry:
         """Shape of the features of an example."""
         return Geometry(segments=self.segments)
+
+    def resolved(self, warehouse: Warehouse) -> DatasetSettings:
+        """Return the settings with the default number of tags in a warehouse."""
+        if self.tags is not None:
+            return self
+        exist = warehouse.is_complete("tags") and warehouse.is_complete("tag_counts")
+        n_tags = warehouse.read_table(["tag"], "tag_counts").num_rows if exist else 0
+        return replace(self, tags=min(DEFAULT_TAGS, n_tags))
 
     def needed_tables(self) -> frozenset[str]:
         """Return the tables besides ``songs/`` that the settings need."""

@@ -175,6 +175,18 @@ def make(spark: SparkSession, warehouse: Warehouse, **others: Any) -> tuple[Summ
     return summary, metadata, pd.concat(parts, ignore_index=True)
 
 
+def test_the_tags_of_the_warehouse_are_joined_by_default(spark: SparkSession, small: Warehouse) -> None:
+    _, metadata, rows = make(spark, small, most_popular=10)
+    assert metadata["tags"] == ["loud", "slow", "rare"]
+    assert set(rows["has_tags"]) == {0, 1}
+    # The 10 most popular tracks are one per decile, unless a song is left out.
+    by_rank = rows.sort_values("track_id")["popularity_decile"].tolist()
+    assert by_rank == [9 - 10 * place // len(rows) for place in range(len(rows))]
+    _, metadata, rows = make(spark, small, tags=0)
+    assert metadata["tags"] == []
+    assert "has_tags" not in rows
+
+
 def test_all_options_together(spark: SparkSession, small: Warehouse) -> None:
     options = {
         "require": ("lyrics", "tags"),

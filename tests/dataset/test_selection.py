@@ -12,7 +12,7 @@ from msd_spark.catalogue.songs import read_songs
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import LABELS
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.dataset.selection import join, narrow
+from msd_spark.dataset.selection import deciles_among, join, narrow
 from msd_spark.dataset.settings import DatasetSettings
 from tests.support.song_tables import (
     song,
@@ -159,3 +159,11 @@ def test_required_steps_drop_songs_and_other_steps_count_them(warehouse: Warehou
     write_tags(warehouse, [], [])
     with pytest.raises(UserError, match=r"no song is left: 8 songs, 7 with segments, .*0 with tags.*change --require"):
         narrow(tracks, join(warehouse, tracks["track_id"], chosen), chosen)
+
+
+def test_deciles_of_the_most_popular_are_among_the_chosen_songs() -> None:
+    ranks = np.array([30, -1, *range(1, 21), 40])
+    chosen = np.array([True, True, *[True] * 18, False, False, True])
+    # In order: 18 ranks, then 30 and 40; two songs per decile.
+    expected = [0, -1, *(9 - place // 2 for place in range(18)), -1, -1, 0]
+    assert deciles_among(ranks, chosen).tolist() == expected

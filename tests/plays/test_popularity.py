@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.plays.popularity import deciles, rank_tracks
+from msd_spark.core.deciles import deciles
+from msd_spark.plays.popularity import rank_tracks
 
 
 @pytest.mark.parametrize(
