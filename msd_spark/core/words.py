@@ -8,6 +8,9 @@ import pyarrow as pa
 WORDS = 256
 """Maximum number of distinct words in an example; 99 % of the bags of musiXmatch have fewer."""
 
+SMALLEST_DOCUMENT_FREQUENCY = 5
+"""A word in fewer songs of the train split has no weight in a model."""
+
 
 def inverse_document_frequencies(word_tracks: np.ndarray) -> np.ndarray:
     """Return the smoothed inverse document frequency of words, float64, from their numbers of tracks.
@@ -47,3 +50,20 @@ def word_columns(indices: pa.Array, counts: pa.Array, frequencies: np.ndarray) -
         chosen = np.lexsort((bag, -amounts * frequencies[bag - 1]))[:WORDS]
         of_indices[row, : len(chosen)], of_counts[row, : len(chosen)] = bag[chosen], amounts[chosen]
     return {"word_indices": of_indices, "word_counts": of_counts}
+
+
+def word_weights(indices: np.ndarray, n_bags: int, n_words: int) -> dict[str, list[float]]:
+    """Return the weight of each word in a model, as a normalisation records it: shape ``(n_words + 1,)``.
+
+    The weight is the smoothed inverse document frequency, 0 for a word in fewer than `SMALLEST_DOCUMENT_FREQUENCY`
+    bags; that of index 0, the padding, is 0.
+
+    Parameters
+    ----------
+    indices : numpy.ndarray
+        Shape ``(n,)``: the indices of all words in all bags of the train split, each once per bag; 0 is ignored.
+    """
+    bags = np.bincount(indices, minlength=n_words + 1).astype(float)
+    weights = np.where(bags < SMALLEST_DOCUMENT_FREQUENCY, 0.0, np.log((1 + n_bags) / (1 + bags)) + 1)
+    weights[0] = 0.0
+    return {"weight": weights.tolist()}

@@ -1,38 +1,28 @@
-"""Assemble and write the files of a dataset, and compute the normalisation of its features."""
+"""Assemble and write the files of a dataset."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from msd_spark.core.arrow import one_row_group, rows_to_lists
 from msd_spark.core.delta import DataFile, Destination
 from msd_spark.core.features import lyric_columns
-from msd_spark.core.moments import Moments
 from msd_spark.core.schemas import (
     ABSENT,
     FACTOR_VECTOR,
     LYRICS,
-    N_DYNAMICS,
     PRESENCE,
-    SPLITS,
     TAG_VECTOR,
     Geometry,
     examples_schema,
 )
-from msd_spark.core.song_summary import SUMMARY_SIZE
 from msd_spark.core.words import inverse_document_frequencies, word_columns
-
-NORMALISED = ("chroma", "timbre", "lyric_vector", "summary", "dynamics")
-"""Columns of an example whose mean and standard deviation are recorded."""
 
 PLANNED = pa.schema(
     [
@@ -130,38 +120,3 @@ def write_file(
     """Write examples to a file of one row group; `turn` is that of `Destination.write`."""
     options = one_row_group(examples, compression=COMPRESSION, dictionary=DICTIONARY_COLUMNS)
     return destination.write(number, examples, split, turn, **options)
-
-
-def feature_moments(examples: pa.Table, geometry: Geometry) -> dict[str, Moments]:
-    """Return the moments of each of `NORMALISED`, without padding and absent lyrics."""
-    lengths = examples["n_segments"].to_numpy()
-    inside = geometry.mask(lengths).astype(bool)
-    values = {}
-    widths = {"chroma": geometry.n_pitches, "timbre": geometry.n_pitches, "dynamics": N_DYNAMICS}
-    for name, width in widths.items():
-        rows = _flat(examples[name]).reshape(len(lengths), geometry.n_segments, width)
-        values[name] = rows.reshape(-1, width) if inside.all() else rows[inside]
-    values["summary"] = _flat(examples["summary"]).reshape(-1, SUMMARY_SIZE)
-    present = examples["has_lyrics"].to_numpy() > 0
-    values["lyric_vector"] = _flat(examples["lyric_vector"]).reshape(len(lengths), geometry.lyric_size)[present]
-    return {name: Moments.of(rows) for name, rows in values.items()}
-
-
-def _flat(column: pa.ChunkedArray) -> np.ndarray:
-    return column.combine_chunks().flatten().to_numpy()
-
-
-def normalisation(written: pd.DataFrame) -> dict[str, dict[str, list[float]]]:
-    """Return the mean and standard deviation of each of `NORMALISED` in the train split.
-
-    `written` has one row per file: ``split``, ``file`` and, for files of the train split, the `feature_moments` of the
-    first copy of each track. A track repeated to balance genres counts once.
-    """
-    train = written[written["split"] == SPLITS[0]].sort_values("file")
-    return {name: statistics(reduce(add, train[name])) for name in NORMALISED}
-
-
-def statistics(moments: Moments) -> dict[str, list[float]]:
-    """Return mean and standard deviation in the form of the metadata."""
-    mean, deviation = moments.mean_and_deviation()
-    return {"mean": mean.tolist(), "deviation": deviation.tolist()}

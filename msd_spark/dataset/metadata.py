@@ -14,9 +14,10 @@ import pandas as pd
 
 from msd_spark.catalogue.known_tracks import Joined
 from msd_spark.core.moments import Moments
+from msd_spark.core.normalisation import NORMALISED, WORD_WEIGHTS, normalisation, statistics
 from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS
 from msd_spark.core.summary import Summary
-from msd_spark.dataset.files import normalisation, statistics
+from msd_spark.core.words import word_weights
 from msd_spark.dataset.funnel import Funnel, genre_table
 from msd_spark.dataset.plan import count_by_genre
 from msd_spark.dataset.settings import DatasetSettings
@@ -100,11 +101,11 @@ def describe(
         "duplicates": settings.duplicates and PurePosixPath(settings.duplicates).name,
         "balance": asdict(settings.balance_rule),
         "file_rule": asdict(settings.file_rule),
-        "normalisation": normalisation(written) | (_factor_statistics(plan, joined) if settings.factors else {}),
+        "normalisation": _normalisation(plan, written, joined, settings),
         "lyric_vectors": joined.lyric_fingerprint,
         "words": {
-            "fingerprint": joined.words.words.fingerprint,
-            "tracks": list(joined.words.words.tracks),
+            "fingerprint": joined.words.known.fingerprint,
+            "tracks": list(joined.words.known.tracks),
         },
         "rows": {split: sum(file["rows"] for file in files[split]) for split in SPLITS},
         "examples_by_genre": no_rows | count_by_genre(plan),
@@ -114,12 +115,20 @@ def describe(
     return metadata | {"fingerprint": _fingerprint(plan, metadata)}
 
 
-def _factor_statistics(plan: pd.DataFrame, joined: Joined) -> dict[str, dict[str, list[float]]]:
-    """Return mean and standard deviation of the factors in the train split, each track once."""
+def _normalisation(
+    plan: pd.DataFrame, written: pd.DataFrame, joined: Joined, settings: DatasetSettings
+) -> dict[str, dict[str, list[float]]]:
+    """Return the statistics of the train split; a track repeated to balance genres counts once."""
+    of_train = written[written["split"] == SPLITS[0]].sort_values("file")
     tracks = plan.loc[(plan["split"] == SPLITS[0]) & (plan["copy"] == 0), "number"].to_numpy()
-    factors = joined.factors.take(tracks[joined.factors.present[tracks]])
-    rows = factors.flatten().to_numpy(zero_copy_only=False).reshape(-1, joined.n_factors)
-    return {FACTOR_VECTOR: statistics(Moments.of(rows))}
+    bags = joined.words.indices.take(tracks).drop_null()
+    words = word_weights(bags.flatten().to_numpy(), len(bags), len(joined.words.known.tracks))
+    parts = normalisation(of_train[list(NORMALISED)].to_dict("records")) | {WORD_WEIGHTS: words}
+    if settings.factors:
+        factors = joined.factors.take(tracks[joined.factors.present[tracks]])
+        rows = factors.flatten().to_numpy(zero_copy_only=False).reshape(-1, joined.n_factors)
+        parts[FACTOR_VECTOR] = statistics(Moments.of(rows))
+    return parts
 
 
 def _fingerprint(plan: pd.DataFrame, metadata: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfTransformer
 
-from msd_spark.core.words import WORDS, inverse_document_frequencies, word_columns
+from msd_spark.core.words import WORDS, inverse_document_frequencies, word_columns, word_weights
 
 LISTS = pa.list_(pa.int32())
 
@@ -51,3 +51,13 @@ def test_the_heaviest_words_are_kept_in_any_order_of_the_bag(bag: dict[int, int]
     indices, counts = (values[0] for values in in_order)
     assert np.count_nonzero(indices) == min(len(bag), WORDS)
     assert {word: int(count) for word, count in zip(indices, counts, strict=True) if word}.items() <= bag.items()
+
+
+def test_weights_of_words_are_those_of_scikit_learn_and_0_for_rare_ones() -> None:
+    # Word 1 is in all six bags, word 2 in five, word 3 in four, which is too rare; 0 is padding.
+    bags = np.zeros((6, 3), int)
+    bags[:, 0], bags[:5, 1], bags[:4, 2] = 1, 1, 1
+    indices = np.concatenate([np.flatnonzero(bag) + 1 for bag in bags] + [np.zeros(9, int)])
+    expected = TfidfTransformer().fit(bags).idf_
+    assert word_weights(indices, 6, 3)["weight"] == pytest.approx([0, expected[0], expected[1], 0])
+    assert word_weights(np.zeros(0, int), 0, 2)["weight"] == [0, 0, 0]

@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,8 +17,6 @@ from msd_spark.dataset.files import (
     PLANNED,
     ExampleForm,
     assemble,
-    feature_moments,
-    normalisation,
     write_file,
 )
 
@@ -73,67 +68,6 @@ def test_names_of_files_sort_as_their_numbers_do(tmp_path: Path) -> None:
     names = [write_file(destination, table, "test", number).name for number in (0, 9, 10, 12_345)]
     assert names == sorted(names)
     assert logical_name(names[2]) == "test/part-00010.parquet"
-
-
-def test_moments_leave_out_padding_and_absent_lyrics() -> None:
-    vectors = {
-        "chroma": np.array([[1, 2, 3, 4, 9, 9], [5, 6, 9, 9, 9, 9]]),
-        "timbre": np.array([[1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]]),
-        "lyric_vector": np.array([[0.5, 1], [9, 9]]),
-        "dynamics": np.array([[-9, 0, 1, -6, 0, 1, 9, 9, 9], [-3, 0, 1, 9, 9, 9, 9, 9, 9]]),
-        "summary": np.tile([[1.0], [5.0]], SUMMARY_SIZE),
-    }
-    table = as_examples(["TR1", "TR2"], vectors, {"n_segments": np.array([2, 1]), "has_lyrics": np.array([1.0, 0.0])})
-    # Three segments count: chroma (1, 2), (3, 4), (5, 6); timbre (1, 2), (3, 4), (1, 2). One bag of lyrics.
-    # Count, means, squared deviations: chroma 2² + 0² + 2² = 8; timbre of 1, 3, 1 around 5/3: 4/9 + 16/9 + 4/9 = 8/3.
-    expected = {
-        "chroma": [3, 3, 4, 8, 8],
-        "timbre": [3, 5 / 3, 8 / 3, 8 / 3, 8 / 3],
-        "lyric_vector": [1, 0.5, 1, 0, 0],
-        "dynamics": [3, -6, 0, 1, 18, 0, 0],
-        "summary": [2, *[3] * SUMMARY_SIZE, *[8] * SUMMARY_SIZE],
-    }
-    moments_of = feature_moments(table, SMALL)
-    assert moments_of.keys() == expected.keys()
-    for name, values in expected.items():
-        moments = moments_of[name]
-        assert [moments.count, *moments.mean, *moments.squares] == pytest.approx(values)
-
-
-def as_written(parts: list[pa.Table]) -> pd.DataFrame:
-    rows = [
-        {"split": "train", "file": number, "rows": part.num_rows, **feature_moments(part, SMALL)}
-        for number, part in enumerate(parts)
-    ]
-    return pd.DataFrame(rows)
-
-
-@given(st.integers(1, 30), st.lists(st.integers(0, 30), max_size=4), st.integers(0, 1000))
-def test_normalisation_is_that_of_all_rows_however_they_are_cut(n_rows: int, cuts: list[int], seed: int) -> None:
-    table = examples(n_rows, seed)
-    borders = [0, *sorted(min(cut, n_rows) for cut in cuts), n_rows]
-    written = as_written([table.slice(a, b - a) for a, b in itertools.pairwise(borders)])
-    statistics = normalisation(written)
-    assert statistics == normalisation(written.iloc[::-1])
-    inside = SMALL.mask(table["n_segments"].to_numpy()).astype(bool)
-    has_lyrics = table["has_lyrics"].to_numpy() > 0
-    for name, shape, counts in (
-        ("chroma", (3, 2), inside),
-        ("timbre", (3, 2), inside),
-        ("lyric_vector", (2,), has_lyrics),
-    ):
-        rows = np.array(table[name].to_pylist()).reshape(n_rows, *shape)[counts]
-        mean = rows.mean(axis=0) if len(rows) else np.zeros(2)
-        deviation = rows.std(axis=0) if len(rows) > 1 else np.ones(2)
-        assert statistics[name]["mean"] == pytest.approx(mean, abs=1e-6)
-        assert statistics[name]["deviation"] == pytest.approx(deviation, rel=1e-6)
-
-
-def test_the_normalisation_ignores_other_splits() -> None:
-    train = as_written([examples(9, 1)])
-    other = as_written([examples(9, 2)]).assign(split="test", file=5)
-    silent = pd.DataFrame([{"split": "validation", "file": 0, "rows": 3}])
-    assert normalisation(pd.concat([other, train, silent])) == normalisation(train)
 
 
 def planned(*rows: tuple[object, ...]) -> pa.Table:

@@ -102,10 +102,11 @@ def write_tiny_dataset(
             "geometry": {"n_segments": 300, "n_pitches": 12, "lyric_size": 50},
             "split_rule": {"by": "artist"},
             "normalisation": {
-                name: {"mean": [0.0] * width, "deviation": [1.0] * width} for name, width in widths.items()
+                **{name: {"mean": [0.0] * width, "deviation": [1.0] * width} for name, width in widths.items()},
+                "words": {"weight": [0.0, *[1.0] * WORDS]},
             },
             "lyric_vectors": "none",
-            "words": {"fingerprint": "tiny", "tracks": [1] * WORDS, "train_tracks": [1] * WORDS},
+            "words": {"fingerprint": "tiny", "tracks": [1] * WORDS},
             "examples_by_genre": counts,
             "files": files,
             "fingerprint": f"tiny-{seed}",

@@ -10,8 +10,6 @@ import hashlib
 import json
 import warnings
 from collections.abc import Iterator
-from functools import reduce
-from operator import add
 from typing import Any
 
 import numpy as np
@@ -19,10 +17,12 @@ import pyarrow as pa
 from sklearn.model_selection import StratifiedGroupKFold
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.model_inputs import CHROMA, DYNAMICS, HAS_LYRICS, LYRIC_VECTOR, SUMMARY, TIMBRE
+from msd_spark.core.model_inputs import HAS_LYRICS, WORD_INDICES
 from msd_spark.core.moments import Moments
+from msd_spark.core.normalisation import WORD_WEIGHTS, feature_moments, normalisation
 from msd_spark.core.runs import DATASET_FILE
 from msd_spark.core.schemas import SPLITS
+from msd_spark.core.words import word_weights
 from training.data.dataset import Dataset
 from training.data.reading import to_numpy
 from training.data.targets.target import CLASSES, LABELS, Target
@@ -110,6 +110,7 @@ def _labelled_songs(source: Dataset, target: Target) -> np.ndarray:
 def _write(source: Dataset, name: str, songs: np.ndarray, splits: np.ndarray, entries: dict[str, Any]) -> None:
     files: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
     moments: list[dict[str, Moments]] = []
+    indices, n_bags = list[np.ndarray](), 0
     schema, warehouse = source.schema, source.warehouse
     with warehouse.overwriting(schema, "dataset", name, partition_by="split") as writer:
         for number, split in enumerate(SPLITS):
@@ -120,15 +121,15 @@ def _write(source: Dataset, name: str, songs: np.ndarray, splits: np.ndarray, en
                 writer.add([file])
                 files[split].append({"name": file.name.split("/")[1], "rows": file.rows})
                 if split == SPLITS[0]:
-                    moments.append(_moments(source, table))
-        normalisation = {}
-        for column in moments[0] if moments else ():
-            mean, deviation = reduce(add, (part[column] for part in moments)).mean_and_deviation()
-            normalisation[column] = {"mean": mean.tolist(), "deviation": deviation.tolist()}
+                    moments.append(feature_moments(table, source.geometry))
+                    indices.append(to_numpy(table[WORD_INDICES]).ravel())
+                    n_bags += int(table[HAS_LYRICS].to_numpy().sum())
+        n_words = len(source.metadata["words"]["tracks"])
+        words = word_weights(np.concatenate([np.zeros(0, np.int32), *indices]), n_bags, n_words)
         changed = {
             "name": name,
             "split_rule": {"by": "artist", "source": source.name},
-            "normalisation": source.metadata["normalisation"] | normalisation,
+            "normalisation": source.metadata["normalisation"] | normalisation(moments) | {WORD_WEIGHTS: words},
             "rows": {split: sum(file["rows"] for file in of_split) for split, of_split in files.items()},
             "files": files,
         }
@@ -148,18 +149,3 @@ def _examples(source: Dataset, chosen: np.ndarray, size: int) -> Iterator[pa.Tab
         rest = [whole]
     if rest and len(rest[0]):
         yield rest[0].combine_chunks()
-
-
-def _moments(source: Dataset, table: pa.Table) -> dict[str, Moments]:
-    """Return the moments of the features of songs and segments, and of the lyric vectors of songs with lyrics."""
-    geometry = source.geometry
-    mask = geometry.mask(to_numpy(table["n_segments"])) > 0
-    rows = {
-        name: to_numpy(table[name]).reshape(*mask.shape, -1)[mask]
-        for name in (CHROMA, TIMBRE, DYNAMICS)
-        if name in table.column_names
-    }
-    if SUMMARY in table.column_names:
-        rows[SUMMARY] = to_numpy(table[SUMMARY])
-    rows[LYRIC_VECTOR] = to_numpy(table[LYRIC_VECTOR])[to_numpy(table[HAS_LYRICS]) > 0]
-    return {name: Moments.of(values) for name, values in rows.items()}

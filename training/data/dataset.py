@@ -9,6 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from msd_spark.core.errors import UserError
+from msd_spark.core.normalisation import WORD_WEIGHTS
 from msd_spark.core.runs import DATASET_FILE, DATASETS
 from msd_spark.core.schemas import Geometry
 from msd_spark.core.warehouse import Warehouse
@@ -25,7 +27,13 @@ class Dataset:
     def open(cls, warehouse: Warehouse, name: str) -> Dataset:
         """Open ``dataset/NAME`` of a warehouse, which must be complete."""
         warehouse.require("dataset", name)
-        return cls(warehouse, warehouse.read_json(DATASETS, name, DATASET_FILE))
+        dataset = cls(warehouse, warehouse.read_json(DATASETS, name, DATASET_FILE))
+        if WORD_WEIGHTS not in dataset.metadata["normalisation"]:
+            raise UserError(
+                f"dataset {name} was written by an earlier version, without the summary and words of songs; "
+                "run msd-spark dataset again"
+            )
+        return dataset
 
     @property
     def name(self) -> str:

@@ -11,7 +11,6 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from msd_spark.core.bootstrap import Bootstrap
 from msd_spark.core.errors import UserError
-from msd_spark.core.schemas import GEOMETRY
 from tests.support.predictions import predictions, target
 from tests.support.tiny_dataset import LABELS, write_tiny_dataset
 from training.data.dataset import Dataset
@@ -23,7 +22,7 @@ from training.evaluation.bootstrap import Artists
 from training.evaluation.classification import classification_metrics
 from training.evaluation.judgement import judge, judge_splits, read_training_truths
 from training.evaluation.learned import BOOSTING, LOGISTIC, RIDGE, Encoder, fit_learned
-from training.evaluation.song_features import Features, read_features, song_features
+from training.evaluation.song_features import Features, read_features
 
 TRUE = np.array([0, 0, 1, 1, 1])
 FAST = Bootstrap(resamples=50)
@@ -147,32 +146,6 @@ def test_scores_that_are_not_finite_are_an_error() -> None:
     made.scores[4, 1] = np.nan
     with pytest.raises(UserError, match="1 of 30 examples have scores that are not finite"):
         judge(target("genre", 3), made)
-
-
-def test_song_features_by_hand() -> None:
-    # Two segments of timbre, t and -t with t = (1, 2, 0, …): mean 0, covariance t t'. Padding is ignored.
-    shape = GEOMETRY.segments_shape
-    timbre, chroma = np.zeros((2, *shape), np.float32), np.zeros((2, *shape), np.float32)
-    timbre[0, 0, :2], timbre[0, 1, :2] = (1, 2), (-1, -2)
-    chroma[0, :2] = [[0.5] * 12, [1.0] * 12]
-    timbre[0, 2:], chroma[0, 2:] = 77, 77
-    columns = {
-        "chroma": chroma.reshape(2, -1),
-        "timbre": timbre.reshape(2, -1),
-        "n_segments": np.array([2, 0]),
-        "lyric_vector": np.full((2, GEOMETRY.lyric_size), 0.25, np.float32),
-        "has_lyrics": np.array([1, 0], np.float32),
-    }
-    found = song_features(columns, GEOMETRY)
-    assert found.shape == (2, 153)
-    assert found[0, :12].tolist() == [0] * 12
-    # Upper triangle by rows: 1·1, 1·2, ten zeros, then 2·2.
-    assert found[0, 12:25].tolist() == [1, 2, *[0] * 10, 4]
-    assert found[0, 90:102].tolist() == [0.75] * 12
-    assert found[0, 102:].tolist() == [*[0.25] * 50, 1]
-    assert found[1, :102].tolist() == [0] * 102
-    assert song_features(columns, GEOMETRY, "audio").shape == (2, 102)
-    assert song_features(columns, GEOMETRY, "lyrics").shape == (2, 51)
 
 
 def features_of(values: np.ndarray, true: np.ndarray, counts: np.ndarray | None = None) -> Features:
