@@ -181,7 +181,7 @@ def reading(warehouse: Warehouse, peer: str) -> Rates:
         def read():  # type: ignore[no-untyped-def]
             return batches(addresses, plan, BATCH, dataset.geometry, target, window=4, seed=(0, 0, 0))
 
-        given = sum(int(weights.shape[0]) for _, _, weights in feed.steps(read, 0))
+        given = sum(int(weights.shape[0]) for _, _, weights, _ in feed.steps(read, 0))
         assert given == plan.rows, given
 
     def scan() -> None:

@@ -82,18 +82,21 @@ class WordList:
         return cls(digest, tuple(table["tracks"].to_pylist()))
 
 
+NO_WORDS = WordList()
+
+
 @dataclass(frozen=True)
 class Bags:
-    """Word indices and counts of each track's bag, and the list of words that the indices refer to."""
+    """Word indices and counts of each track's bag, and the list of known words that the indices refer to."""
 
     indices: Vectors
     counts: Vectors
-    words: WordList
+    known: WordList
 
     @classmethod
     def none(cls, n_tracks: int) -> Bags:
         """Return the bags of tracks that have none."""
-        return cls(Vectors.none(n_tracks), Vectors.none(n_tracks), WordList())
+        return cls(Vectors.none(n_tracks), Vectors.none(n_tracks), NO_WORDS)
 
 
 @dataclass
@@ -136,13 +139,14 @@ class Joined:
 class KnownTracks:
     """What scoring knows about each track besides its song, in the order of the tracks.
 
-    `has_genre` and `has_listens`, shape ``(n_tracks,)``, bool: whether ``labels/`` (any label set) and ``popularity/``
-    have the track.
+    `bags` has no words if the model does not use them. `has_genre` and `has_listens`, shape ``(n_tracks,)``, bool:
+    whether ``labels/`` (any label set) and ``popularity/`` have the track.
     """
 
     lyrics: Vectors
     has_genre: np.ndarray
     has_listens: np.ndarray
+    bags: Bags
 
     @property
     def flags(self) -> dict[str, np.ndarray]:
@@ -150,8 +154,10 @@ class KnownTracks:
         return {"has_lyrics": self.lyrics.present, "has_genre": self.has_genre, "has_listens": self.has_listens}
 
 
-def known_tracks(warehouse: Warehouse, track_ids: pa.Array, size: int, *, lyrics: bool = True) -> KnownTracks:
-    """Look tracks up in the tables that exist.
+def known_tracks(
+    warehouse: Warehouse, track_ids: pa.Array, size: int, *, lyrics: bool = True, words: bool = False
+) -> KnownTracks:
+    """Look tracks up in the tables that exist, with their lyric vectors and bags of words if these are asked for.
 
     `track_ids` has no repetitions; a lyric vector has length `size`.
     """
@@ -159,7 +165,8 @@ def known_tracks(warehouse: Warehouse, track_ids: pa.Array, size: int, *, lyrics
     with ThreadPoolExecutor() as pool:  # reading from a store is mostly waiting
         labels, popularity = (pool.submit(tables.has_row_in, name) for name in ("labels", "popularity"))
         vectors = tables.lyric_vectors(size) if lyrics else Vectors.none(len(track_ids))
-    return KnownTracks(vectors, labels.result(), popularity.result())
+        bags = tables.bags() if words else Bags.none(len(track_ids))
+    return KnownTracks(vectors, labels.result(), popularity.result(), bags)
 
 
 def lyrics_fingerprint(warehouse: Warehouse) -> str:

@@ -53,7 +53,13 @@ def score(
     with ThreadPoolExecutor() as pool:  # reading from a store is mostly waiting
         reading_lyrics = pool.submit(warehouse.snapshot, "lyrics") if with_lyrics else None
         songs = slice_songs(warehouse, songs_per_slice)
-        known = known_tracks(warehouse, songs.track_ids, trained.geometry.lyric_size, lyrics=with_lyrics)
+        known = known_tracks(
+            warehouse,
+            songs.track_ids,
+            trained.geometry.lyric_size,
+            lyrics=with_lyrics,
+            words=with_lyrics and trained.uses_words,
+        )
     lyrics = fingerprint(reading_lyrics.result().files) if reading_lyrics else NO_LYRICS
     state = ScoreState(trained.digest, lyrics, {item.file: item.size for item in songs.slices})
     old = None if settings.rescore else ScoreState.read(warehouse, trained.name)

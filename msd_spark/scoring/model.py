@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from msd_spark.core.arrow import rows_to_lists
-from msd_spark.core.model_inputs import input_shapes, model_inputs
+from msd_spark.core.model_inputs import BASIC_INPUTS, input_shapes, model_inputs
 from msd_spark.core.runs import MODEL
 from msd_spark.core.schemas import EMBEDDING_FLAGS, EMBEDDING_LAYER, EMBEDDINGS, Geometry
 from msd_spark.scoring.trained_run import GENRE, POPULARITY, TrainedRun
@@ -40,8 +40,9 @@ class ScoringModel:
     `infer` scores the inputs of exactly `batch` songs, as `msd_spark.core.model_inputs.model_inputs` returns them.
     """
 
-    def __init__(self, infer: Infer, geometry: Geometry, batch: int) -> None:
+    def __init__(self, infer: Infer, geometry: Geometry, batch: int, inputs: Collection[str] = BASIC_INPUTS) -> None:
         self._infer = infer
+        self.inputs = inputs
         self.geometry = geometry
         self.batch = batch
 
@@ -54,7 +55,7 @@ class ScoringModel:
         parts = []
         for start in range(0, n, self.batch):
             inputs = model_inputs(
-                {name: rows[start : start + self.batch] for name, rows in columns.items()}, self.geometry
+                {name: rows[start : start + self.batch] for name, rows in columns.items()}, self.geometry, self.inputs
             )
             size = min(self.batch, n - start)
             scores = self._infer({name: _padded(rows, self.batch) for name, rows in inputs.items()})
@@ -88,7 +89,8 @@ def load_model(run: TrainedRun, batch: int, threads: int) -> Infer:
         trained = keras.models.load_model(path, compile=False, safe_mode=True)
     outputs = [trained.get_layer(EMBEDDING_LAYER).output, trained.output]
     model = keras.Model({tensor.name: tensor for tensor in trained.inputs}, outputs)
-    signature = {name: tf.TensorSpec((batch, *shape), tf.float32) for name, shape in input_shapes(run.geometry).items()}
+    shapes = input_shapes(run.geometry, run.inputs)
+    signature = {name: tf.TensorSpec((batch, *shape), tf.float32) for name, shape in shapes.items()}
     graph = tf.function(lambda inputs: model(inputs, training=False), input_signature=[signature], jit_compile=False)
 
     def infer(inputs: Mapping[str, np.ndarray]) -> Scores:
@@ -110,7 +112,7 @@ def model_of_process(run: TrainedRun, batch: int, threads: int) -> ScoringModel:
     if key not in _loaded:
         _loaded.clear()
         gc.unfreeze()
-        _loaded[key] = ScoringModel(load_model(run, batch, threads), run.geometry, batch)
+        _loaded[key] = ScoringModel(load_model(run, batch, threads), run.geometry, batch, run.inputs)
         # Spark's worker collects garbage after every task, which takes 0.2 s with all of TensorFlow loaded.
         gc.freeze()
     return _loaded[key]

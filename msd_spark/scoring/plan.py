@@ -21,11 +21,11 @@ PLANNED = pa.schema(
         pa.field("track_id", pa.string(), nullable=False),
         pa.field("row", pa.int32(), nullable=False),
         pa.field("keep", pa.bool_(), nullable=False),
-        pa.field("lyric_vector", LYRICS.field("lyric_vector").type),
+        *(pa.field(name, LYRICS.field(name).type) for name in ("lyric_vector", "word_indices", "word_counts")),
         *(pa.field(name, pa.float32(), nullable=False) for name in EMBEDDING_FLAGS),
     ]
 )
-"""The songs of a slice that get a row: row in the slice, whether the existing row is kept, lyric vector and flags."""
+"""The songs of a slice that get a row: row in the slice, whether the existing row is kept, lyrics and flags."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class ScorePlan:
                 "row": pa.array(rows),
                 "keep": pa.array(self.keep[songs]),
                 "lyric_vector": self.known.lyrics.take(songs),
+                "word_indices": self.known.bags.indices.take(songs),
+                "word_counts": self.known.bags.counts.take(songs),
             } | {name: pa.array(flags[name][songs]) for name in EMBEDDING_FLAGS}
             yield pa.Table.from_arrays([columns[item.name].cast(item.type) for item in PLANNED], schema=PLANNED)
 

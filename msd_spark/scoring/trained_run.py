@@ -9,12 +9,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from msd_spark.catalogue.known_tracks import NO_LYRICS, lyrics_fingerprint
+from msd_spark.catalogue.known_tracks import NO_LYRICS, NO_WORDS, WordList, lyrics_fingerprint
 from msd_spark.core.errors import UserError
-from msd_spark.core.model_inputs import input_shapes
+from msd_spark.core.model_inputs import ALL_INPUTS, BASIC_INPUTS, WORD_INDICES, input_shapes
 from msd_spark.core.runs import METADATA, MODEL, RUNS, model_layers, newest_run, read_run
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY, Geometry
 from msd_spark.core.warehouse import FOLDER, Warehouse
@@ -34,8 +35,8 @@ class TrainedRun:
     """A finished run with the content of its model file.
 
     `target` is ``genre``, ``popularity``, ``tags`` or ``factors``, and `class_names` has the meaning of each output.
-    `lyric_vectors` is the fingerprint of the lyric vectors that it was trained on. `normalisation` has the mean and
-    standard deviation of chroma, timbre and lyric vector, under the keys ``mean`` and ``deviation``.
+    `lyric_vectors` is the fingerprint of the lyric vectors that it was trained on, `words` the list of words of its
+    bags. `normalisation` has the mean and standard deviation of features, under the keys ``mean`` and ``deviation``.
     """
 
     name: str
@@ -45,6 +46,7 @@ class TrainedRun:
     lyric_vectors: str
     normalisation: Mapping[str, Mapping[str, Sequence[float]]]
     model: bytes
+    words: WordList = NO_WORDS
 
     @classmethod
     def read(cls, warehouse: Warehouse, run: str) -> TrainedRun:
@@ -59,7 +61,10 @@ class TrainedRun:
             ) from None
         model = warehouse.read_file(RUNS, run, metadata[FOLDER], MODEL)
         target, classes = metadata["target"]["name"], tuple(metadata["target"]["class_names"])
-        trained = cls(run, target, classes, geometry, metadata["lyric_vectors"], metadata["normalisation"], model)
+        listed = metadata.get("words")
+        words = WordList(listed["fingerprint"], tuple(listed["tracks"])) if listed else NO_WORDS
+        lyric_vectors, normalisation = metadata["lyric_vectors"], metadata["normalisation"]
+        trained = cls(run, target, classes, geometry, lyric_vectors, normalisation, model, words)
         trained.check_geometry()
         trained.check_model()
         return trained
@@ -68,6 +73,21 @@ class TrainedRun:
     def digest(self) -> str:
         """Hash of the model file; it changes when the run is trained again."""
         return model_digest(self.model)
+
+    @cached_property
+    def layers(self) -> list[dict[str, Any]]:
+        """Layers of the model file, as Keras describes them."""
+        return model_layers(self.model, self.name)
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the model's inputs."""
+        return tuple(layer["config"]["name"] for layer in self.layers if layer["class_name"] == "InputLayer")
+
+    @property
+    def uses_words(self) -> bool:
+        """Whether the model has bags of words as inputs."""
+        return WORD_INDICES in self.inputs
 
     def check_geometry(self) -> None:
         """Check that the geometry, apart from the part of the song, is that of this version."""
@@ -80,7 +100,7 @@ class TrainedRun:
     def check_model(self) -> None:
         """Check the inputs, embedding layer and normalisation of the model file."""
         file, again = f"{RUNS}/{self.name}/{MODEL}", "run msd-spark train again"
-        described = model_layers(self.model, self.name)
+        described = self.layers
         try:
             layers = {layer["config"]["name"]: layer["config"] for layer in described}
             inputs = {
@@ -90,7 +110,7 @@ class TrainedRun:
             }
         except (KeyError, TypeError) as error:
             raise UserError(f"{file} is not a Keras model ({error!r}); {again}") from None
-        expected = input_shapes(self.geometry)
+        expected = input_shapes(self.geometry, set(inputs) & set(ALL_INPUTS) or BASIC_INPUTS)
         if inputs != expected:
             raise UserError(f"{file} has the inputs {inputs}, this version has {expected}; {again}")
         units = layers.get(EMBEDDING_LAYER, {}).get("units")
@@ -98,7 +118,7 @@ class TrainedRun:
             raise UserError(f"{file} has {units} units in the layer {EMBEDDING_LAYER}, not {EMBEDDING_SIZE}; {again}")
         for name, moments in self.normalisation.items():
             layer = layers.get(f"{name}_normalised")
-            if layer is None or layer.get("mean") is None:
+            if layer is None or "mean" not in moments or layer.get("mean") is None:
                 continue
             recorded = np.ravel([moments["mean"], moments["deviation"]])
             used = np.ravel([np.ravel(layer["mean"]), np.sqrt(np.ravel(layer["variance"]))])
@@ -109,6 +129,7 @@ class TrainedRun:
         """Check that ``lyrics/`` has the lyric vectors that the run was trained on."""
         present = lyrics_fingerprint(warehouse)
         if present == self.lyric_vectors:
+            self._check_words(warehouse)
             return
         retrain = "run msd-spark dataset and msd-spark train again"
         if present == NO_LYRICS:
@@ -121,6 +142,15 @@ class TrainedRun:
                 f"({self.lyric_vectors}); {retrain}"
             )
         raise UserError(f"{problem}, or score every song as one without lyrics (--without-lyrics)")
+
+    def _check_words(self, warehouse: Warehouse) -> None:
+        present = WordList.read(warehouse).fingerprint
+        if self.uses_words and present != self.words.fingerprint:
+            raise UserError(
+                f"lyric_words/ has another list of words ({present}) than run {self.name} was trained on "
+                f"({self.words.fingerprint}); run msd-spark dataset and msd-spark train again, or score every song as "
+                "one without lyrics (--without-lyrics)"
+            )
 
 
 def usable_run(warehouse: Warehouse, settings: ScoreSettings) -> TrainedRun:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from msd_spark.core.arrow import one_row_group
 from msd_spark.core.delta import DataFile, Destination
 from msd_spark.core.errors import UserError
-from msd_spark.core.features import lyric_columns, song_columns
+from msd_spark.core.features import song_columns
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.schemas import EMBEDDING_FLAGS, EMBEDDINGS
@@ -27,7 +27,7 @@ from msd_spark.scoring.model import Scores, ScoringModel, embedding_rows, model_
 from msd_spark.scoring.plan import rejection
 from msd_spark.scoring.settings import ScoreSettings
 from msd_spark.scoring.slices import SONGS_PER_SLICE, Slice
-from msd_spark.scoring.song_features import song_features
+from msd_spark.scoring.song_features import lyric_features, song_features
 from msd_spark.scoring.trained_run import TrainedRun
 
 NOT_FINITE_SCORES = "not_finite_scores"
@@ -200,15 +200,16 @@ def _scored_rows(
         places.clear()
 
     for batch, first in songs:
-        features = song_features(batch, run.geometry)
+        features = song_features(batch, run.geometry, run.inputs)
         refused += [
             rejection(item, batch.column("track_id")[row].as_py(), reason, detail)
             for row, reason, detail in features.refused
         ]
         if len(features.rows):
             places.append(first + features.rows)
-            vectors = plan["lyric_vector"].take(pa.array(places[-1])).combine_chunks()
-            parts.append(features.columns | lyric_columns(vectors, run.geometry))
+            planned = plan.take(pa.array(places[-1]))
+            lists = (planned[name].combine_chunks() for name in ("lyric_vector", "word_indices", "word_counts"))
+            parts.append(features.columns | lyric_features(run, *lists))
         if sum(map(len, places)) >= SONGS_PER_SLICE:
             score()
     if parts:
@@ -217,7 +218,7 @@ def _scored_rows(
 
 
 def _columns(run: TrainedRun) -> list[str]:
-    return ["track_id", *song_columns(run.geometry)]
+    return ["track_id", *song_columns(run.geometry, run.inputs)]
 
 
 def _planned_songs(planned: PlannedSlice, file: pq.ParquetFile, run: TrainedRun, size: int) -> Iterator[Songs]:

@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from msd_spark.catalogue.known_tracks import NO_LYRICS, known_tracks
 from msd_spark.core.errors import UserError
-from msd_spark.core.features import lyric_columns
 from msd_spark.core.filesystems import open_location
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import ARRAY_COLUMNS, EMBEDDINGS
@@ -21,7 +20,7 @@ from msd_spark.core.track_ids import track_id_of
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.io.folders import check_regular
 from msd_spark.scoring.model import embedding_rows, model_of_process
-from msd_spark.scoring.song_features import song_features
+from msd_spark.scoring.song_features import lyric_features, song_features
 from msd_spark.scoring.trained_run import TrainedRun
 from msd_spark.songfile.batches import songs_to_batch
 from msd_spark.songfile.parse import LARGEST_SONG_FILE, Song, SongFileError, parse_song
@@ -63,7 +62,7 @@ def embed_song_files(
         if track in songs:
             rejected.append(Rejection(location, REPEATED, f"{track} is also in {songs[track]['source']}"))
             continue
-        song_columns = song_features(songs_to_batch([song]), trained.geometry)
+        song_columns = song_features(songs_to_batch([song]), trained.geometry, trained.inputs)
         rejected += [Rejection(location, reason, detail) for _, reason, detail in song_columns.refused]
         if len(song_columns.rows):
             songs[track] = {name: value for name, value in song.items() if name not in ARRAY_COLUMNS}
@@ -73,8 +72,10 @@ def embed_song_files(
     columns = {name: np.concatenate([part[name] for part in features]) for name in features[0]}
     track_ids = pa.array(list(songs), pa.string())
     with_lyrics = lyrics and trained.lyric_vectors != NO_LYRICS
-    known = known_tracks(warehouse, track_ids, trained.geometry.lyric_size, lyrics=with_lyrics)
-    columns |= lyric_columns(known.lyrics.take(slice(None)), trained.geometry)
+    with_words = with_lyrics and trained.uses_words
+    known = known_tracks(warehouse, track_ids, trained.geometry.lyric_size, lyrics=with_lyrics, words=with_words)
+    lists = (vectors.take(slice(None)) for vectors in (known.lyrics, known.bags.indices, known.bags.counts))
+    columns |= lyric_features(trained, *lists)
     scores = model_of_process(trained, SONGS_PER_CALL, len(os.sched_getaffinity(0)))(columns)
     if not scores.finite.all():
         location = list(songs.values())[int(np.argmin(scores.finite))]["source"]

@@ -7,19 +7,19 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
+from msd_spark.catalogue.known_tracks import known_tracks
 from msd_spark.core.errors import UserError
-from msd_spark.core.features import lyric_columns, segment_columns
-from msd_spark.core.model_inputs import model_inputs
+from msd_spark.core.model_inputs import ALL_INPUTS, columns_of_inputs, model_inputs
 from msd_spark.core.runs import run_file
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY
 from msd_spark.core.warehouse import Warehouse
@@ -27,16 +27,21 @@ from msd_spark.report.job import make_report
 from msd_spark.report.settings import ReportSettings
 from msd_spark.scoring.job import score
 from msd_spark.scoring.settings import ScoreSettings
+from msd_spark.scoring.song_features import lyric_features, song_features
 from msd_spark.scoring.trained_run import TrainedRun
+from msd_spark.songfile.batches import songs_to_batch
+from msd_spark.songfile.parse import parse_song
 from tests.conftest import REPOSITORY
 from tests.support.fork_server import forked
 from tests.support.launched import environment
 from tests.support.report_data import current_report
+from training.data.dataset import Dataset
+from training.data.reading import to_numpy
 
 
 @pytest.fixture(scope="module")
 def scored(spark: SparkSession, warehouse: Warehouse) -> Warehouse:
-    words = ("--warehouse", warehouse.root, "--run", "one", "--epochs", "2", "--overwrite")
+    words = ("--warehouse", warehouse.root, "--run", "one", "--model", "wide_deep", "--epochs", "2", "--overwrite")
     done = subprocess.run(
         ["training/train.py", *words], cwd=REPOSITORY, env=environment(**forked()), capture_output=True, text=True
     )
@@ -67,13 +72,11 @@ def test_every_song_has_an_embedding_labelled_or_not(scored: Warehouse, embeddin
 
 
 def test_scores_equal_the_models_own_predictions(scored: Warehouse, embeddings: pd.DataFrame) -> None:
-    songs = scored.read_table(["track_id", "segments_pitches", "segments_timbre"], "songs")
-    lyrics = scored.read_table(["track_id", "lyric_vector"], "lyrics")
-    joined = _join(songs, lyrics)
+    run = TrainedRun.read(scored, "one")
+    inputs, tracks = _inputs_of_scoring(scored, run)
+    assert tracks == embeddings["track_id"].tolist()
     trained = keras.models.load_model(scored.path(*run_file(scored, "one", "model.keras")), compile=False)
     model = keras.Model(trained.input, [trained.get_layer(EMBEDDING_LAYER).output, trained.output])
-    columns = segment_columns(joined, GEOMETRY) | lyric_columns(joined.column("lyric_vector"), GEOMETRY)
-    inputs = model_inputs(columns, GEOMETRY)
     together, _ = model.predict(inputs, verbose=0, batch_size=64)
     alone = np.concatenate(
         [
@@ -85,12 +88,40 @@ def test_scores_equal_the_models_own_predictions(scored: Warehouse, embeddings: 
     np.testing.assert_allclose(alone, together[:5], atol=1e-5)
 
 
-def _join(songs: pa.Table, lyrics: pa.Table) -> pa.RecordBatch:
-    merged = songs.to_pandas().merge(lyrics.to_pandas(), on="track_id", how="left").sort_values("track_id")
-    merged["lyric_vector"] = [
-        None if value is None or np.isscalar(value) else value for value in merged["lyric_vector"]
-    ]
-    return pa.RecordBatch.from_pandas(merged, preserve_index=False)
+def _inputs_of_scoring(warehouse: Warehouse, run: TrainedRun) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Return the inputs of all songs, sorted by track, as scoring computes them, and the tracks."""
+    songs = warehouse.read_table(None, "songs").sort_by("track_id").combine_chunks()
+    features = song_features(songs.to_batches()[0], GEOMETRY, run.inputs)
+    assert len(features.rows) == len(songs)
+    known = known_tracks(warehouse, songs["track_id"].combine_chunks(), GEOMETRY.lyric_size, words=True)
+    lists = (part.take(slice(None)) for part in (known.lyrics, known.bags.indices, known.bags.counts))
+    columns = features.columns | lyric_features(run, *lists)
+    return model_inputs(columns, GEOMETRY, run.inputs), songs["track_id"].to_pylist()
+
+
+def test_dataset_scoring_and_song_files_have_bit_identical_inputs(scored: Warehouse, generated: Path) -> None:
+    run, dataset = replace(TrainedRun.read(scored, "one")), Dataset.open(scored, "main")
+    run.__dict__["inputs"] = ALL_INPUTS
+    inputs, tracks = _inputs_of_scoring(scored, run)
+    n_compared = n_with_words = 0
+    for split in dataset.metadata["files"]:
+        for number in range(len(dataset.rows(split))):
+            table = dataset.read(split, number)
+            columns = {name: to_numpy(table[name]) for name in columns_of_inputs(ALL_INPUTS)}
+            rows = [tracks.index(track) for track in table["track_id"].to_pylist()]
+            for name, values in model_inputs(columns, GEOMETRY, ALL_INPUTS).items():
+                assert values.tobytes() == inputs[name][rows].tobytes(), name
+            n_compared, n_with_words = (
+                n_compared + len(rows),
+                n_with_words + int((columns["word_counts"] > 0).any(1).sum()),
+            )
+    assert n_compared >= n_with_words > 0
+    for file in sorted((generated / "songs").rglob("*.h5"))[:5]:
+        song = parse_song(file.read_bytes(), file.stem) | {"source": str(file), "member": None}
+        alone = song_features(songs_to_batch([song]), GEOMETRY, ALL_INPUTS)
+        row = tracks.index(song["track_id"])
+        for name in {"chroma", "timbre", "dynamics", "summary"}:
+            assert alone.columns[name].tobytes() == inputs[name][row].tobytes(), name
 
 
 def test_test_predictions_of_training_are_those_of_scoring(scored: Warehouse, embeddings: pd.DataFrame) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from msd_spark.catalogue.known_tracks import KnownTracks, Vectors
+from msd_spark.catalogue.known_tracks import Bags, KnownTracks, Vectors
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import ABSENT
 from msd_spark.scoring.plan import plan_scores
@@ -34,7 +34,7 @@ def known(lyrics: str = "uy", genre: str = "v") -> KnownTracks:
     place = np.array([lyrics.find(track) if track in lyrics else ABSENT for track in "uvwxyz"])
     vectors = pa.array([[float(number)] for number in range(len(lyrics))], pa.list_(pa.float32()))
     labelled = np.array([track in genre for track in "uvwxyz"])
-    return KnownTracks(Vectors(place, vectors), labelled, np.zeros(6, bool))
+    return KnownTracks(Vectors(place, vectors), labelled, np.zeros(6, bool), Bags.none(6))
 
 
 def rows(tracks: str = "uvwy", lyrics: str = "uy", genre: str = "v") -> ScoredRows:

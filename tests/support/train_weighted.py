@@ -38,7 +38,7 @@ for name in ("genre", "tags"):
         schedule=Schedule(0.1, warm_up=1, decay="cosine"),
         # The length of a gradient that is not the one over all ranks would be cut elsewhere.
         optimizer=OptimizerSettings("sgd", clip_norm=0.5),
-        feed=FeedSettings("balanced", 0.1, AugmentationSettings(0.2, 1, 0.2, 2, 1, 0.3, 0.4)),
+        feed=FeedSettings("balanced", 0.1, augmentation=AugmentationSettings(0.2, 1, 0.2, 2, 1, 0.3, 0.4)),
     )
     trainer = Trainer(model, dataset, target, settings, ranks)
     losses = [row["loss"] for row in trainer.fit()]

@@ -18,7 +18,7 @@ from msd_spark.core.options import (
 )
 from msd_spark.core.schemas import SPLITS
 from training.loop.options import TrainOptions
-from training.models.settings import DEFAULTS, INPUTS
+from training.models.settings import DEFAULTS, INPUTS, WIDE_DEEP
 
 MODELS = sorted(DEFAULTS)
 
@@ -71,7 +71,11 @@ class CompareOptions(Settings):
     )
     repeats: int = option(1, "repeat --folds with seeds 0 to R - 1", metavar="R", check=at_least(1))
     split: str = option(SPLITS[-1], "split to evaluate on", choices=SPLITS[1:])
-    reference: str = option("cnn", "model that the others are compared with", choices=MODELS)
+    reference: str | None = option(
+        None,
+        f"model that the others are compared with; by default {WIDE_DEEP}, or else the first of --models",
+        choices=MODELS,
+    )
     training: TrainOptions = nested(
         TrainOptions(baselines="simple"),
         without={
@@ -89,6 +93,12 @@ class CompareOptions(Settings):
             "protocol-models": "use msd-spark train",
         },
     )
+
+    @property
+    def compared_with(self) -> str:
+        """The model that the others are compared with."""
+        models = listed(self.models, MODELS)
+        return self.reference or (WIDE_DEEP if WIDE_DEEP in models else models[0])
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -198,7 +198,9 @@ def compare_runs(
     }
     predictions = {**learned, **networks}
     metrics = target.main_metrics
-    rows = compare(pool(target, predictions, metrics, bootstrap), metrics, options.reference, bootstrap, list(learned))
+    rows = compare(
+        pool(target, predictions, metrics, bootstrap), metrics, options.compared_with, bootstrap, list(learned)
+    )
     for row in rows:
         if Combination(row["model"], row["inputs"]) in learned:
             continue
@@ -227,7 +229,7 @@ def compare_runs(
         "folds": options.folds,
         "baseline_fits": notes,
         "figures": list(metrics),
-        "reference": options.reference,
+        "reference": options.compared_with,
         "bootstrap": asdict(bootstrap),
         "training_settings": asdict(runs[0].options.training_settings()),
         "rows": rows,

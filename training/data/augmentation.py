@@ -12,11 +12,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msd_spark.core.model_inputs import CHROMA, HAS_LYRICS, LYRIC_VECTOR, MASK, TIMBRE
+from msd_spark.core.model_inputs import (
+    CHROMA,
+    DYNAMICS,
+    HAS_LYRICS,
+    LYRIC_VECTOR,
+    MASK,
+    TIMBRE,
+    WORD_COUNTS,
+)
 from msd_spark.core.options import Check, Settings, at_least, between, option
 
 Inputs = dict[str, np.ndarray]
 
+ALONG_SEGMENTS = (CHROMA, TIMBRE, DYNAMICS)
+"""Inputs with a row per segment."""
 
 SHARE = Check(lambda value: 0 <= value < 1, "0 to below 1")
 
@@ -100,7 +110,7 @@ def augment(
     inputs : dict
         Result of `msd_spark.core.model_inputs.model_inputs`.
     mean : mapping
-        Means of chroma, timbre and lyric vector over the train split, by input.
+        Means of chroma, timbre, dynamics and lyric vector over the train split, by input.
     key : tuple of int
         Seed and epoch.
     """
@@ -115,7 +125,7 @@ def augment(
     for number in range(settings.time_masks or 0):
         lengths, draws = changed[MASK].sum(axis=1), uniforms(track_ids, 2, *key, 3, number)
         hidden = _spans(lengths, np.floor(lengths * settings.time_share), changed[MASK].shape[1], draws)
-        for name in (CHROMA, TIMBRE):
+        for name in inputs.keys() & ALONG_SEGMENTS:
             changed[name] = np.where(hidden[:, :, None], mean[name].astype(np.float32), changed[name])
     if settings.coefficient_masks:
         for number, name in enumerate((CHROMA, TIMBRE)):
@@ -127,7 +137,8 @@ def augment(
             changed[name] = np.where(hidden, mean[name].astype(np.float32), changed[name])
     if settings.lyric_dropout:
         unchanged = (uniforms(track_ids, 1, *key, 5) >= settings.lyric_dropout).astype(np.float32)
-        changed[LYRIC_VECTOR], changed[HAS_LYRICS] = changed[LYRIC_VECTOR] * unchanged, changed[HAS_LYRICS] * unchanged
+        for name in inputs.keys() & {LYRIC_VECTOR, HAS_LYRICS, WORD_COUNTS}:
+            changed[name] = changed[name] * unchanged
     return changed
 
 
@@ -139,7 +150,7 @@ def _crop(inputs: Inputs, share: float, draws: np.ndarray) -> None:
     place = np.arange(mask.shape[1])
     cropped = (place < n_rows[:, None]).astype(np.float32)
     source = np.minimum(place + start[:, None], mask.shape[1] - 1)
-    for name in (CHROMA, TIMBRE):
+    for name in inputs.keys() & ALONG_SEGMENTS:
         inputs[name] = np.take_along_axis(inputs[name], source[:, :, None], axis=1) * cropped[:, :, None]
     inputs[MASK] = cropped
 

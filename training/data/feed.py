@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from msd_spark.core.model_inputs import CHROMA, LYRIC_VECTOR, TIMBRE
-from msd_spark.core.options import Settings, nested, option
+from msd_spark.core.model_inputs import CHROMA, DYNAMICS, LYRIC_VECTOR, TIMBRE
+from msd_spark.core.options import Settings, between, nested, option
 from training.data.augmentation import SHARE, AugmentationSettings, augment, mix
 from training.data.prefetch import prefetched
 from training.data.targets.target import CLASS_WEIGHTS, NONE, Target
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from training.data.dataset import Dataset
     from training.data.reading import Batch
 
-    TensorBatch = tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]
+    TensorBatch = tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor, tf.Tensor]
     """A `TrainingBatch` of TensorFlow tensors."""
 
-TrainingBatch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]
-"""Inputs by name, soft truths ``(batch, size)`` and weights ``(batch,)``."""
+TrainingBatch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray]
+"""Inputs by name, soft truths ``(batch, size)``, weights ``(batch,)``, and weights without those of the classes."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,13 @@ class FeedSettings(Settings):
     """Truths, weights and augmentation of training examples."""
 
     class_weights: str = option(NONE, "rule for upweighting rare classes", choices=CLASS_WEIGHTS)
+    prior_adjustment: float | None = option(
+        None,
+        "train for equal shares of the classes: add so many times the logarithm of each class share to the scores in "
+        "the loss; 0: off; the model's own by default",
+        metavar="FACTOR",
+        check=between(0, 10),
+    )
     label_smoothing: float = option(
         0.0, "share of each truth that is spread over all classes", metavar="SHARE", check=SHARE
     )
@@ -53,14 +60,15 @@ class Feed:
         settings, key = self.settings.augmentation, (self.seed, epoch)
         mean = {
             name: np.asarray(self.dataset.metadata["normalisation"][name]["mean"])
-            for name in (CHROMA, TIMBRE, LYRIC_VECTOR)
+            for name in (CHROMA, TIMBRE, DYNAMICS, LYRIC_VECTOR)
         }
         truth = self.target.soft_truth(batch.truth, batch.present, self.settings.label_smoothing)
         weights = self.target.example_weights(batch.truth, batch.present, batch.weights, self.of_classes)
+        plain = (batch.weights * batch.present).astype(np.float32)
         inputs = augment(batch.inputs, batch.track_ids, mean, settings, key)
         if settings.mixup:
             inputs, truth, weights = mix(inputs, truth, weights, batch.track_ids, mean, settings.mixup, key)
-        return inputs, truth, weights
+        return inputs, truth, weights, plain
 
     def steps(self, make: Callable[[], Iterator[Batch]], epoch: int) -> Iterator[TensorBatch]:
         """Yield batches of tensors from `make()`, called in a thread that runs ahead.
@@ -71,8 +79,9 @@ class Feed:
 
         def prepared() -> Iterator[TensorBatch]:
             for batch in make():
-                inputs, truth, weights = self.prepared(batch, epoch)
+                inputs, *others = self.prepared(batch, epoch)
                 tensors = {name: tf.convert_to_tensor(values, tf.float32) for name, values in inputs.items()}
-                yield tensors, tf.convert_to_tensor(truth, tf.float32), tf.convert_to_tensor(weights, tf.float32)
+                truth, weights, plain = (tf.convert_to_tensor(values, tf.float32) for values in others)
+                yield tensors, truth, weights, plain
 
         return prefetched(prepared)

@@ -14,10 +14,11 @@ BEST_BY = (METRIC, LOSS)
 LESS_IS_BETTER = frozenset({LOSS, "log_loss", "mean_squared_error"})
 
 
-def cost_of_epoch(row: Mapping[str, float], target: Target | type[Target], by: str) -> float:
+def cost_of_epoch(row: Mapping[str, float], target: Target | type[Target], by: str | None) -> float:
     """Return the cost of an epoch, given its row of the history: the best epoch has the lowest.
 
-    If there is no validation split, or its metric is undefined, the last epoch is the best.
+    `by` is one of `BEST_BY`, the metric if it is None. If there is no validation split, or its metric is undefined,
+    the last epoch is the best.
 
     Examples
     --------

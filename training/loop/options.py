@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from msd_spark.core.options import NAME, OptionError, Settings, at_least, nested, option, warehouse_option
 from training.data.targets import TARGETS
-from training.data.targets.target import NONE, NUMBERS
+from training.data.targets.target import CLASSES, NONE, NUMBERS
 from training.loop.settings import CheckpointSettings, TrainingSettings
 from training.models.settings import DEFAULTS, ModelOptions, ModelSettings
 
@@ -93,6 +93,8 @@ class TrainOptions(Settings):
         feed = self.training.feed
         if TARGETS[self.target].form == NUMBERS and (feed.class_weights != NONE or feed.label_smoothing):
             raise OptionError(f"--class-weights and --label-smoothing are for classes; --target {self.target} has none")
+        if TARGETS[self.target].form != CLASSES and feed.prior_adjustment:
+            raise OptionError(f"--prior-adjustment is for one class per song; --target {self.target} has none")
         if self.protocol and self.target != "genre":
             raise OptionError(
                 f"--protocol {self.protocol} draws by genre; it does not work with --target {self.target}"
@@ -112,7 +114,10 @@ class TrainOptions(Settings):
         return self.model.settings()
 
     def training_settings(self) -> TrainingSettings:
-        """Return the settings of the loop, with the model's own augmentation where none was chosen."""
-        feed = self.training.feed
-        augmentation = self.model.augmentation(feed.augmentation)
-        return replace(self.training, feed=replace(feed, augmentation=augmentation))
+        """Return the settings of the loop, with the model's own augmentation and loss where none was chosen."""
+        feed, is_class = self.training.feed, TARGETS[self.target].form == CLASSES
+        adjustment, best_by = feed.prior_adjustment, self.training.best_by
+        if adjustment is None:
+            adjustment = self.model.own_training("prior_adjustment") if is_class else 0.0
+        feed = replace(feed, augmentation=self.model.augmentation(feed.augmentation), prior_adjustment=adjustment)
+        return replace(self.training, feed=feed, best_by=best_by or self.model.own_training("best_by"))

@@ -168,7 +168,8 @@ def build_model(options: TrainOptions, dataset: Dataset, target: Target, dtype_p
     keras.config.set_dtype_policy(dtype_policy)
     keras.utils.set_random_seed(options.training.seed)
     normalisation = dataset.metadata["normalisation"]
-    return MODELS[options.model.name](dataset.geometry, target, normalisation, options.model_settings())
+    make, examples = MODELS[options.model.name], sum(dataset.rows("train"))
+    return make(dataset.geometry, target, normalisation, options.model_settings(), examples)
 
 
 def recorded_options(options: TrainOptions) -> dict[str, Any]:

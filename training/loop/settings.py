@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from msd_spark.core.options import MOST_BATCH, SEED, Settings, at_least, between, nested, option
 from training.data.feed import FeedSettings
-from training.evaluation.deciding import BEST_BY, METRIC
+from training.evaluation.deciding import BEST_BY
 from training.loop.optimizers import OptimizerSettings
 from training.loop.schedule import Schedule
 
@@ -21,8 +21,10 @@ class TrainingSettings(Settings):
     epochs: int = option(30, "maximum number of epochs", check=at_least(1))
     batch: int = option(32, "examples per rank per step", check=between(1, MOST_BATCH))
     patience: int = option(6, "stop after this many epochs without improvement; 0: never", check=at_least(0))
-    best_by: str = option(
-        METRIC, "what selects the best epoch on validation: the target's main metric, or the loss", choices=BEST_BY
+    best_by: str | None = option(
+        None,
+        "what selects the best epoch on validation: the target's main metric, or the loss; the model's own by default",
+        choices=BEST_BY,
     )
     shuffle_window: int = option(4, "row groups to shuffle together; 0: keep the order", check=at_least(0))
     seed: int = option(0, "random seed for weights, dropout, augmentation, reading order and bootstrap", check=SEED)

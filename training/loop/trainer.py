@@ -1,8 +1,9 @@
 """Train a model on all ranks, and predict with it.
 
 The gradient of a step is that of the weighted mean loss over the global batch: each rank divides its sum of weighted
-losses by the weight of all ranks, and `grouped_allreduce` adds the gradients. So two ranks with half the batch train
-exactly as one rank with the whole batch. Padding and examples without the target have weight 0.
+losses by the weight of all ranks, and `grouped_allreduce` adds the gradients. The divisor leaves out the weights of
+classes, which would shrink the gradient of batches with many examples of rare classes. So two ranks with half the batch
+train exactly as one rank with the whole batch. Padding and examples without the target have weight 0.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from training.loop.progress import Progress, is_terminal
 from training.loop.settings import TrainingSettings
 from training.loop.state import Best, TrainingState
 from training.loop.target_summary import check_classes, summarise
-from training.models.losses import Loss
+from training.models.losses import Loss, prior_adjustment
 from training.ranks.ranks import Ranks
 from training.ranks.seeds import drawing_states, seed_dropout
 
@@ -71,7 +72,8 @@ class Trainer:
         check_classes(self.dataset, self.target, totals, self.ranks, "train")
         weights = self.target.class_weights(totals, examples, settings.feed.class_weights)
         self.feed = Feed(self.dataset, self.target, settings.feed, weights, settings.seed)
-        self._loss = Loss(self.target, weights, mean_square)
+        adjustment = prior_adjustment(totals, settings.feed.prior_adjustment or 0.0)
+        self._loss = Loss(self.target, weights, mean_square, adjustment)
         self.optimizer = make_optimizer(settings.optimizer, settings.schedule.peak(self.ranks.size))
         self.optimizer.build(self.model.trainable_variables)
         self.ranks.share_weights(self.model)
@@ -83,9 +85,9 @@ class Trainer:
         model, optimizer, loss, n_ranks = self.model, self.optimizer, self._loss, self.ranks.size
 
         @tf.function(autograph=False, jit_compile=False)
-        def step(inputs: dict[str, tf.Tensor], truth: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-            """Take a step; return this rank's sum of weighted losses and its sum of weights."""
-            weight = tf.reduce_sum(weights)
+        def step(inputs: dict[str, tf.Tensor], truth: tf.Tensor, weights: tf.Tensor, plain: tf.Tensor) -> tf.Tensor:
+            """Take a step; return this rank's sum of weighted losses and its sum of plain weights."""
+            weight = tf.reduce_sum(plain)
             # Without `name`: `Ranks.noticing_losses` recognises a failed collective by Horovod's default name.
             total_weight = hvd.allreduce(weight, op=hvd.Sum)
             variables = model.trainable_variables

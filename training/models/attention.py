@@ -25,7 +25,7 @@ def attention(streams: Streams, mask: keras.KerasTensor, settings: ModelSettings
     features, mask = convolutions(both, mask, "segments", settings)
     if settings.heads:
         features = _self_attention(features, mask, settings)
-    return [_attentive_statistics(features, mask)]
+    return [attentive_statistics(features, mask)]
 
 
 def _self_attention(features: keras.KerasTensor, mask: keras.KerasTensor, settings: ModelSettings) -> keras.KerasTensor:
@@ -38,7 +38,7 @@ def _self_attention(features: keras.KerasTensor, mask: keras.KerasTensor, settin
     return layers.Add(name="attention_added")([features, attended])
 
 
-def _attentive_statistics(features: keras.KerasTensor, mask: keras.KerasTensor) -> keras.KerasTensor:
+def attentive_statistics(features: keras.KerasTensor, mask: keras.KerasTensor) -> keras.KerasTensor:
     """Return the attentive mean and standard deviation ``(2 * n_features,)`` of features ``(n, n_features)``."""
     n_places, n_features = features.shape[1:]
     scores = layers.Dense(1, name="pool_score")(layers.Dense(n_features // 2, activation="tanh", name="pool")(features))

@@ -1,7 +1,7 @@
 """The Keras models, from chroma, timbre and lyrics to a target's scores.
 
 Every model is functional and has only layers and operations of Keras, so Keras alone loads it in safe mode. All have
-the inputs of `msd_spark.core.model_inputs.input_shapes` and a layer named ``embedding``, of 50 units, before the head.
+inputs of `msd_spark.core.model_inputs.input_shapes` and a layer named ``embedding``, of 50 units, before the head.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from training.models.dense import dense
 from training.models.logistic import logistic
 from training.models.lstm import lstm
 from training.models.parts import STREAMS, Streams, head, make_inputs, normalised
-from training.models.settings import ModelSettings, Normalisation
+from training.models.settings import WIDE_DEEP, ModelSettings, Normalisation
+from training.models.wide_deep import WIDE_DEEP_INPUTS, wide_deep
 
 FEATURES: dict[str, Callable[[Streams, keras.KerasTensor, ModelSettings], list[keras.KerasTensor]]] = {
     function.__name__: function for function in (attention, cnn, dense, logistic, lstm)
@@ -30,9 +31,17 @@ FEATURES: dict[str, Callable[[Streams, keras.KerasTensor, ModelSettings], list[k
 
 
 def build(
-    name: str, geometry: Geometry, target: Target, normalisation: Normalisation, settings: ModelSettings
+    name: str,
+    geometry: Geometry,
+    target: Target,
+    normalisation: Normalisation,
+    settings: ModelSettings,
+    examples: int = 1000,
 ) -> keras.Model:
-    """Return a model by its name; without audio it uses only the lyrics."""
+    """Return a model by its name, to be trained on so many examples; without audio it uses only the lyrics."""
+    if name == WIDE_DEEP:
+        inputs = make_inputs(geometry, WIDE_DEEP_INPUTS)
+        return keras.Model(inputs, wide_deep(inputs, target, normalisation, settings, examples), name=name)
     inputs = make_inputs(geometry)
     if name == "logistic":
         settings = replace(settings, hidden=(), dropout=0.0, embedding_activation="linear")
@@ -43,7 +52,5 @@ def build(
     return head(inputs, audio, target, normalisation, settings, name)
 
 
-MODELS: dict[str, Callable[[Geometry, Target, Normalisation, ModelSettings], keras.Model]] = {
-    name: partial(build, name) for name in FEATURES
-}
-"""The function that builds each model, by its name in ``--model``."""
+MODELS: dict[str, Callable[..., keras.Model]] = {name: partial(build, name) for name in (*FEATURES, WIDE_DEEP)}
+"""The function that builds each model, by its name in ``--model``; parameters: those of `build` after the name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -14,6 +14,18 @@ from training.data.targets.target import LABELS, NUMBERS, Target
 SMALLEST_LENGTH = 1e-6
 """The cosine of vectors shorter than this is 0."""
 
+SMALLEST_SCORE = 1e-7
+"""Smaller scores are raised to this before their logarithm."""
+
+
+def prior_adjustment(totals: np.ndarray, factor: float) -> np.ndarray | None:
+    """Return the `adjustment` of a loss: shape ``(n_classes,)``, float32; None if `factor` is 0.
+
+    `totals` has the training examples of each class; a class without any counts as half an example.
+    """
+    shares = np.maximum(totals, 0.5) / np.maximum(totals, 0.5).sum()
+    return (factor * np.log(shares)).astype(np.float32) if factor else None
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -23,11 +35,20 @@ class Loss:
     (`mean_square`), plus 1 minus the cosine. Recommendations use both length and angle; both parts are 1 for a model
     that always returns 0, so neither dominates. `label_weights` has the weight of each label for examples that
     have it; for others the weight is 1.
+
+    `adjustment` has a number per class that is added to the logarithms of the scores. With the logarithms of the class
+    shares, the scores themselves become those for equal shares, which is what macro F1 and balanced accuracy demand
+    [1]_.
+
+    References
+    ----------
+    .. [1] A. Menon et al., "Long-tail learning via logit adjustment", ICLR 2021.
     """
 
     target: Target
     label_weights: np.ndarray | None = None
     mean_square: float = 1.0
+    adjustment: np.ndarray | None = None
 
     def of_examples(self, truth: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
         """Return losses of shape ``(n,)`` from soft truths and scores of shape ``(n, size)``, all float32."""
@@ -39,13 +60,16 @@ class Loss:
             if self.label_weights is not None:
                 losses = losses * (1.0 + (self.label_weights - 1.0) * truth)
             return tf.reduce_mean(losses, axis=1)
-        return keras.ops.categorical_crossentropy(truth, scores)
+        if self.adjustment is None:
+            return keras.ops.categorical_crossentropy(truth, scores)
+        logits = tf.math.log(tf.maximum(scores, SMALLEST_SCORE)) + self.adjustment
+        return tf.nn.softmax_cross_entropy_with_logits(truth, logits)
 
     def of_predictions(self, predictions: Predictions) -> float:
-        """Return the mean loss of the predictions with a truth, without smoothing and weights."""
+        """Return the mean loss of the predictions with a truth, without smoothing and class weights."""
         judged = predictions.judged()
         truth = self.target.soft_truth(judged.true, judged.present)
-        plain = Loss(self.target, None, self.mean_square)
+        plain = replace(self, label_weights=None)
         losses = np.asarray(plain.of_examples(tf.constant(truth), tf.constant(judged.scores)))
         return float(losses.mean(dtype=np.float64))
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import keras
 from keras import layers, regularizers
 
-from msd_spark.core.model_inputs import CHROMA, HAS_LYRICS, LYRIC_VECTOR, MASK, TIMBRE, input_shapes
+from msd_spark.core.model_inputs import (
+    BASIC_INPUTS,
+    CHROMA,
+    HAS_LYRICS,
+    LYRIC_VECTOR,
+    MASK,
+    SUMMARY,
+    TIMBRE,
+    input_shapes,
+)
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, Geometry
 from training.data.targets.target import NUMBERS, Target
 from training.models.settings import ModelSettings, Normalisation
@@ -20,9 +29,9 @@ STREAMS = (CHROMA, TIMBRE)
 """The inputs along the segments of a song."""
 
 
-def make_inputs(geometry: Geometry) -> dict[str, keras.KerasTensor]:
-    """Return the named inputs of `msd_spark.core.model_inputs.input_shapes`."""
-    return {name: keras.Input(shape, name=name) for name, shape in input_shapes(geometry).items()}
+def make_inputs(geometry: Geometry, names: Collection[str] = BASIC_INPUTS) -> dict[str, keras.KerasTensor]:
+    """Return the named inputs, as in `msd_spark.core.model_inputs.input_shapes`."""
+    return {name: keras.Input(shape, name=name) for name, shape in input_shapes(geometry, names).items()}
 
 
 def normalised(inputs: Inputs, name: str, normalisation: Normalisation) -> keras.KerasTensor:
@@ -33,6 +42,8 @@ def normalised(inputs: Inputs, name: str, normalisation: Normalisation) -> keras
     scaled = layers.Normalization(mean=list(mean), variance=variance, dtype="float32", name=f"{name}_normalised")(
         inputs[name]
     )
+    if name == SUMMARY:
+        return scaled
     if name == LYRIC_VECTOR:
         return layers.Multiply(name=f"{name}_present")([scaled, inputs[HAS_LYRICS]])
     return layers.Multiply(name=f"{name}_masked")([scaled, column(inputs[MASK], f"{name}_mask")])
@@ -87,16 +98,29 @@ def head(
         kernel_regularizer=penalty,
         name=EMBEDDING_LAYER,
     )(values)
+    return keras.Model(dict(inputs), scores_of(target, embedding, normalisation), name=name)
+
+
+def scores_of(
+    target: Target, embedding: keras.KerasTensor, normalisation: Normalisation, linear: keras.KerasTensor | None = None
+) -> keras.KerasTensor:
+    """Return the target's scores ``(size,)``, float32; `linear` is added before the activation.
+
+    Scores are float32 also if the other layers compute in half precision.
+    """
     moments = normalisation.get(target.column) if target.form == NUMBERS else None
-    # Scores are float32 also if the other layers compute in half precision.
-    name_of_scores = f"{target.name}_standardised" if moments else target.name
-    scores = layers.Dense(target.size, activation=target.activation, dtype="float32", name=name_of_scores)(embedding)
+    name = f"{target.name}_standardised" if moments else target.name
+    if linear is None:
+        scores = layers.Dense(target.size, activation=target.activation, dtype="float32", name=name)(embedding)
+    else:
+        deep = layers.Dense(target.size, dtype="float32", name="deep_scores")(embedding)
+        scores = layers.Add(dtype="float32", name="scores")([linear, deep])
+        scores = layers.Activation(target.activation, dtype="float32", name=name)(scores)
     if moments:
         # Factors are small numbers. A head that predicted them directly learned only their mean:
         # on 1,430 generated songs its test cosine was .286 (.282 for the mean), with standardised factors .725.
         variance = [value**2 for value in moments["deviation"]]
-        restored = layers.Normalization(
+        scores = layers.Normalization(
             axis=-1, mean=list(moments["mean"]), variance=variance, invert=True, dtype="float32", name=target.name
-        )
-        scores = restored(scores)
-    return keras.Model(dict(inputs), scores, name=name)
+        )(scores)
+    return scores

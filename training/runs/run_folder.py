@@ -102,6 +102,7 @@ def _metadata(run: FinishedRun) -> dict[str, Any]:
         "geometry": dataset["geometry"],
         "normalisation": dataset["normalisation"],
         "lyric_vectors": dataset["lyric_vectors"],
+        "words": dataset["words"],
         "factors": factors_of(run.dataset),
         "dataset": {
             "name": run.dataset.name,

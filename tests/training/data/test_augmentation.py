@@ -39,6 +39,22 @@ def test_nothing_happens_where_nothing_is_asked_for() -> None:
     assert equal(augment(batch(), TRACKS, MEAN, AugmentationSettings(), KEY), batch())
 
 
+def test_words_and_dynamics_are_changed_with_lyrics_and_segments() -> None:
+    inputs = batch()
+    del inputs["lyric_vector"]
+    inputs |= {"dynamics": np.ones((6, 30, 3), np.float32), "word_counts": np.ones((6, 9), np.float32)}
+    settings = AugmentationSettings(0.0, 2, 0.2, 0, 0, lyric_dropout=0.5)
+    changed = augment(inputs, TRACKS, MEAN | {"dynamics": np.full(3, 7.0)}, settings, KEY)
+    dropped = (changed["has_lyrics"] == 0)[:, 0] & (inputs["has_lyrics"] == 1)[:, 0]
+    assert dropped.any()
+    assert (
+        changed["word_counts"].any(axis=1) == (changed["has_lyrics"][:, 0] > 0) | (inputs["has_lyrics"] == 0)[:, 0]
+    )[dropped].all()
+    hidden = (changed["timbre"] == MEAN["timbre"]).all(axis=2)
+    assert hidden.any()
+    assert np.array_equal(changed["dynamics"] == 7, np.repeat(hidden[:, :, None], 3, axis=2))
+
+
 def test_what_happens_depends_on_seed_epoch_and_track_alone() -> None:
     given_, changed = batch(), augment(batch(), TRACKS, MEAN, EVERYTHING, KEY)
     augment(given_, TRACKS, MEAN, EVERYTHING, KEY)

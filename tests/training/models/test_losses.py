@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from training.data.predictions import Predictions
 from training.data.targets import make_target
-from training.models.losses import Loss
+from training.models.losses import Loss, prior_adjustment
 
 GENRE = make_target("genre", tuple("abc"))
 TAGS = make_target("tags", ("x", "y"))
@@ -30,6 +30,17 @@ def test_cross_entropy_by_hand() -> None:
     truth: Rows = [[1, 0, 0], [0.25, 0.75, 0], [0, 0, 0]]
     wanted = [-math.log(0.7), -0.25 * math.log(0.25) - 0.75 * math.log(0.5), 0]
     assert losses(Loss(GENRE), truth, scores) == pytest.approx(wanted, abs=1e-5)
+
+
+def test_the_adjustment_by_class_shares_by_hand() -> None:
+    adjustment = prior_adjustment(np.array([8.0, 1.0, 1.0]), 1.0)
+    # (.7, .2, .1) times (.8, .1, .1) is (.56, .02, .01), with the sum .59.
+    wanted = [-math.log(0.56 / 0.59), -math.log(0.02 / 0.59)]
+    scores, truth = [[0.7, 0.2, 0.1]] * 2, [[1, 0, 0], [0, 1, 0]]
+    assert losses(Loss(GENRE, adjustment=adjustment), truth, scores) == pytest.approx(wanted, abs=1e-5)
+    assert prior_adjustment(np.array([8.0, 1.0]), 0.0) is None
+    # A class without examples counts as half an example; a factor of 2 squares the shares.
+    assert prior_adjustment(np.array([1.5, 0.0]), 2.0) == pytest.approx([2 * math.log(0.75), 2 * math.log(0.25)])
 
 
 def test_binary_cross_entropy_is_the_mean_over_tags_weighed_where_a_song_has_the_tag() -> None:
