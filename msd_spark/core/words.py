@@ -63,7 +63,7 @@ def word_weights(indices: np.ndarray, n_bags: int, n_words: int) -> dict[str, li
     indices : numpy.ndarray
         Shape ``(n,)``: the indices of all words in all bags of the train split, each once per bag; 0 is ignored.
     """
-    bags = np.bincount(indices, minlength=n_words + 1).astype(float)
+    bags = np.bincount(np.asarray(indices, np.int64), minlength=n_words + 1).astype(float)
     weights = np.where(bags < SMALLEST_DOCUMENT_FREQUENCY, 0.0, np.log((1 + n_bags) / (1 + bags)) + 1)
     weights[0] = 0.0
     return {"weight": weights.tolist()}

@@ -20,7 +20,7 @@ from pyspark.sql import SparkSession
 from msd_spark.catalogue.known_tracks import known_tracks
 from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import ALL_INPUTS, columns_of_inputs, model_inputs
-from msd_spark.core.runs import run_file
+from msd_spark.core.runs import only_dataset, run_file
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.report.job import make_report
@@ -100,7 +100,7 @@ def _inputs_of_scoring(warehouse: Warehouse, run: TrainedRun) -> tuple[dict[str,
 
 
 def test_dataset_scoring_and_song_files_have_bit_identical_inputs(scored: Warehouse, generated: Path) -> None:
-    run, dataset = replace(TrainedRun.read(scored, "one")), Dataset.open(scored, "main")
+    run, dataset = replace(TrainedRun.read(scored, "one")), Dataset.open(scored, only_dataset(scored))
     run.__dict__["inputs"] = ALL_INPUTS
     inputs, tracks = _inputs_of_scoring(scored, run)
     n_compared = n_with_words = 0

@@ -8,7 +8,7 @@ from msd_spark.core.options import NAME, OptionError, Settings, at_least, nested
 from training.data.targets import TARGETS
 from training.data.targets.target import CLASSES, NONE, NUMBERS
 from training.loop.settings import CheckpointSettings, TrainingSettings
-from training.models.settings import DEFAULTS, ModelOptions, ModelSettings
+from training.models.settings import DEFAULTS, WIDE_DEEP, ModelOptions, ModelSettings
 
 PROTOCOLS = {
     "2019": {
@@ -93,6 +93,8 @@ class TrainOptions(Settings):
         feed = self.training.feed
         if TARGETS[self.target].form == NUMBERS and (feed.class_weights != NONE or feed.label_smoothing):
             raise OptionError(f"--class-weights and --label-smoothing are for classes; --target {self.target} has none")
+        if self.model.name == WIDE_DEEP and feed.augmentation.mixup:
+            raise OptionError(f"--mixup cannot mix bags of words, which {WIDE_DEEP} uses; leave it out")
         if TARGETS[self.target].form != CLASSES and feed.prior_adjustment:
             raise OptionError(f"--prior-adjustment is for one class per song; --target {self.target} has none")
         if self.protocol and self.target != "genre":

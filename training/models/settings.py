@@ -149,7 +149,5 @@ class ModelOptions(Settings):
 
     def augmentation(self, chosen: AugmentationSettings) -> AugmentationSettings:
         """Return augmentation settings with the model's values where none was chosen."""
-        if self.name == WIDE_DEEP and chosen.mixup:
-            raise OptionError(f"--mixup cannot mix bags of words, which {WIDE_DEEP} uses; leave it out")
         own = AUGMENTATION.get(self.name, NO_AUGMENTATION)
         return replace(chosen, **{name: value for name, value in own.items() if getattr(chosen, name) is None})

@@ -209,4 +209,4 @@ def test_wrong_options_are_refused(words: str, message: str) -> None:
 
 def test_a_bare_command_compares_everything() -> None:
     assert parsed() == CompareOptions()
-    assert len(plan_runs(parsed())) == 5 * 3 * 5
+    assert len(plan_runs(parsed())) == 6 * 3 * 5

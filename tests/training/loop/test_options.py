@@ -33,12 +33,13 @@ def test_every_option_reaches_its_setting() -> None:
     words += " --learning-rate 0.5 --scale-learning-rate sqrt --warm-up 1.5 --decay cosine"
     words += " --optimizer sgd --momentum 0.8 --clip-norm 2 --precision mixed"
     words += " --class-weights sqrt --label-smoothing 0.1 --seed 9 --mixup 0.3 --time-masks 0 --crop 0.2 --transpose 1"
-    words += " --checkpoint-every 2 --checkpoint-steps 7 --keep-checkpoints"
+    words += " --checkpoint-every 2 --checkpoint-steps 7 --keep-checkpoints --batch-of all --train-metrics"
     options = parsed(words)
     sizes, settings = options.model_settings(), options.training_settings()
     assert (sizes.inputs, sizes.dropout, sizes.filters) == ("audio", 0.4, DEFAULTS["attention"].filters)
     assert (settings.epochs, settings.batch, settings.patience) == (3, 5, 0)
     assert (settings.shuffle_window, settings.seed) == (2, 9)
+    assert (settings.batch_of, settings.train_metrics) == ("all", True)
     schedule, optimizer, feed = settings.schedule, settings.optimizer, settings.feed
     assert (schedule.learning_rate, schedule.scaling, schedule.warm_up, schedule.decay) == (0.5, "sqrt", 1.5, "cosine")
     assert (optimizer.name, optimizer.momentum, optimizer.clip_norm) == ("sgd", 0.8, 2.0)
@@ -52,9 +53,25 @@ def test_every_option_reaches_its_setting() -> None:
     assert (checkpoints.every, checkpoints.steps, checkpoints.keep) == (2, 7, True)
 
 
+def test_the_loss_and_the_best_epoch_are_the_models_own_unless_chosen() -> None:
+    found = {
+        words: (settings.feed.prior_adjustment, settings.best_by)
+        for words in (
+            "",
+            "--model wide_deep",
+            "--model wide_deep --target tags",
+            "--prior-adjustment 0.5 --best-by loss",
+        )
+        for settings in [parsed(words).training_settings()]
+    }
+    assert list(found.values()) == [(0, "metric"), (1, "loss"), (0, "loss"), (0.5, "loss")]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ("--target tags --prior-adjustment 1", "--target tags has none"),
+        ("--model wide_deep --mixup 0.2", "--mixup cannot mix bags of words, which wide_deep uses"),
         ("--target factors --class-weights balanced", "factors has none"),
         ("--target factors --label-smoothing 0.1", "factors has none"),
         ("--label-smoothing 1", r"--label-smoothing is 1\.0; allowed: 0 to below 1"),
