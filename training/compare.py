@@ -18,7 +18,7 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.environment.doctor import require_sound_environment
 from training.comparing.options import CompareOptions
 from training.comparing.runs import Fits, Run, compare_runs, fit_baselines, open_datasets, plan_runs, train_missing
-from training.comparing.table import comparison_table, findings, markdown, note
+from training.comparing.table import agreement_table, comparison_table, findings, markdown, note
 from training.loop.session import join_ranks
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def run(options: CompareOptions) -> None:
     runs = plan_runs(options)
     require_sound_environment()
     ranks = join_ranks()
+    from msd_spark.core.bootstrap import Bootstrap
+    from training.comparing.neighbours import measure_agreement
     from training.data.dataset import Dataset
     from training.data.targets import target_of
     from training.loop.target_summary import require_classes
@@ -47,10 +49,12 @@ def run(options: CompareOptions) -> None:
     if not ranks.is_first:
         return
     comparison = compare_runs(warehouse, options, dataset, runs, *baselines)
+    comparison["neighbours"] = measure_agreement(datasets, runs, target, options.split, Bootstrap())
     warehouse.write_json(comparison, COMPARISONS, options.name, "comparison.json")
     command = shlex.join(["training/compare.py", *sys.argv[1:]])
     warehouse.write_file(markdown(comparison, command).encode(), COMPARISONS, options.name, "comparison.md")
     print(f"\n{comparison_table(comparison)}\n")
+    print(f"{agreement_table(comparison)}\n")
     print(note(comparison))
     page = warehouse.path(COMPARISONS, options.name, "comparison.md")
     print("\n".join([*findings(comparison), "", f"written: {page}"]), flush=True)

@@ -54,6 +54,23 @@ def comparison_table(comparison: Mapping[str, Any], style: str = "simple") -> st
     return tabulate(rows, headers=headings, tablefmt=style, disable_numparse=True)
 
 
+def agreement_table(comparison: Mapping[str, Any], style: str = "simple") -> str:
+    """Return the agreement of neighbours in the embeddings as a table; empty if it was not measured."""
+    neighbours = comparison["neighbours"]
+    leads = ("minus_raw", "minus_components")
+    lines = [
+        (
+            row["space"],
+            mean_with_interval(row["agreement"]),
+            *(mean_with_interval(row[lead]) if row[lead] else "" for lead in leads),
+        )
+        for row in neighbours["rows"]
+    ]
+    spaces = (f"minus {space}" for space in neighbours["spaces"])
+    heads = [f"{neighbours['k']} neighbours by other artists", neighbours["measure"], *spaces]
+    return tabulate(lines, headers=heads, tablefmt=style, disable_numparse=True) if lines else ""
+
+
 def findings(comparison: Mapping[str, Any]) -> list[str]:
     """Return a sentence per inputs and result: better, worse, or not significantly different."""
     main, reference = comparison["figures"][0], comparison["reference"]
@@ -85,6 +102,7 @@ def markdown(comparison: Mapping[str, Any], command: str) -> str:
         f"(`{dataset['fingerprint']}`): {comparison['examples']:,} examples by {comparison['artists']:,} artists.",
         f"```sh\n{command}\n```",
         comparison_table(comparison, "github"),
+        agreement_table(comparison, "github"),
         note(comparison),
         "\n".join(f"- {line}" for line in findings(comparison)),
     ]

@@ -109,6 +109,7 @@ def described(rows: list[dict]) -> dict:
         "seeds": [0, 1, 2],
         "figures": list(METRICS),
         "reference": "cnn",
+        "neighbours": {"k": 10, "measure": "same genre", "spaces": ["raw", "components"], "rows": []},
         "folds": 0,
         "bootstrap": {"resamples": 400, "level": 0.95},
         "rows": [row | extra for row in rows],
