@@ -6,7 +6,6 @@ import dataclasses
 import difflib
 import io
 import itertools
-import logging
 import os
 import re
 import signal
@@ -16,12 +15,12 @@ import time
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, suppress
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any, Literal, TypeVar
 
 from msd_spark.core.errors import UserError
+from msd_spark.core.interrupts import INTERRUPTED, end_java, noticing_interrupts
 from msd_spark.core.module_path import leave_out_archives
 from msd_spark.core.options import (
     Option,
@@ -46,12 +45,6 @@ SECONDS_OF_FIRST_RANK = 20.0
 
 READ_ONLY = ("similar", "lineage")
 """Verbs that write nothing to the warehouse; nor does ``score --songs``."""
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
-
-SECONDS_OF_JAVA = 5.0
-"""Time for Java to delete its temporary files after Ctrl-C."""
 
 MOST_CHARACTERS = 300
 """Characters of the message of an unexpected error; the log file has all."""
@@ -141,16 +134,21 @@ def reported(name: str) -> Iterator[None]:
     error. A trace of Spark, and that of any other error, goes to a log file, which the line names.
     """
     is_first = os.environ.get("HOROVOD_RANK", "0") == "0"
+    once = threading.Lock()
+
+    def end_interrupted() -> None:
+        if once.acquire(blocking=False) and is_first:
+            print(f"{name}: interrupted", file=sys.stderr)
+        end_java()
+
     try:
-        with noticing_interrupts() as interrupts:
+        with noticing_interrupts(end_interrupted) as interrupts:
             yield
     except (KeyboardInterrupt, Exception) as error:
         if interrupts or isinstance(error, KeyboardInterrupt):
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would leave Java alive
-            if is_first:
-                print(f"{name}: interrupted", file=sys.stderr)
-            end_java()
+            end_interrupted()
             sys.exit(INTERRUPTED)
         if not is_first and "horovod" not in sys.modules:
             # Before Horovod starts, all ranks fail alike: the first rank prints, and horovodrun ends the others.
@@ -158,52 +156,6 @@ def reported(name: str) -> Iterator[None]:
         message, status = described(error)
         print(f"{name}: {message}", file=sys.stderr)
         sys.exit(status)
-
-
-@contextmanager
-def noticing_interrupts() -> Iterator[list[int]]:
-    """Yield a list to which Ctrl-C adds its signal.
-
-    An interrupted call of Java may raise another error than `KeyboardInterrupt`.
-    """
-    received: list[int] = []
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        logging.disable()  # the bridge to Java logs every call that is interrupted
-        signal.default_int_handler(number, frame)
-
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield received
-        return
-    signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield received
-    finally:
-        if signal.getsignal(signal.SIGINT) is interrupt:  # Spark may have replaced it
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def end_java() -> None:
-    """End the Java process of Spark, which may outlive an interrupted job."""
-    if "pyspark" not in sys.modules:
-        return
-    import psutil
-    from pyspark import SparkContext
-
-    server = getattr(SparkContext._active_spark_context, "_accumulatorServer", None)
-    if server is not None:
-        server.handle_error = lambda *_: None  # it would print a trace when Java ends
-    started = []
-    for child in psutil.Process().children():
-        with suppress(psutil.NoSuchProcess):
-            if any("spark" in word for word in child.cmdline()):  # Java, or the script that is about to start it
-                child.terminate()
-                started.append(child)
-    for child in psutil.wait_procs(started, timeout=SECONDS_OF_JAVA)[1]:
-        with suppress(psutil.NoSuchProcess):
-            child.kill()
 
 
 def described(error: Exception) -> tuple[str, int]:

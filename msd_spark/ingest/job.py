@@ -60,10 +60,13 @@ def ingest(session: SparkSession, settings: IngestSettings, tasks: list[Task] | 
     tasks = plan_listing(settings) if tasks is None else tasks
     summary = Summary(VERB)
     warehouse = Warehouse(settings.warehouse)
-    with ThreadPoolExecutor(1) as pool:
+    pool = ThreadPoolExecutor(1)
+    try:
         listing = pool.submit(plan_units, session, settings, tasks)
         settle(warehouse)
         units = listing.result()
+    finally:
+        pool.shutdown(wait=False)  # after Ctrl-C, the listing ends when Java ends
     ledger, pending = read_ledger(warehouse), read_pending(warehouse)
     unchanged, stale = split_ledger(ledger, units, damaged_units(warehouse, ledger))
     check_locations(stale, units, settings)

@@ -7,12 +7,14 @@ import re
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -180,7 +182,9 @@ def test_an_interrupt_is_one_line_even_if_it_ends_in_another_error(call: str) ->
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "demo: interrupted\n")
 
 
-def interrupted(command: list[str], folder: Path, marker: str) -> tuple[int, str, list[psutil.Process]]:
+def interrupted(
+    command: list[str], folder: Path, marker: str, seconds: float = 60
+) -> tuple[int, str, list[psutil.Process]]:
     """Interrupt a command and its children when a file exists, as a terminal does; return status, output, orphans."""
     with (folder / "output").open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, cwd=folder)
@@ -189,7 +193,7 @@ def interrupted(command: list[str], folder: Path, marker: str) -> tuple[int, str
             time.sleep(0.05)
         children = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGINT)
-        status = process.wait(60)
+        status = process.wait(seconds)
     alive = psutil.wait_procs(children, timeout=20)[1]
     return status, (folder / "output").read_text(), alive
 
@@ -217,3 +221,34 @@ def test_an_interrupted_generator_leaves_nothing_behind(tmp_path: Path) -> None:
     status, output, alive = interrupted(command, tmp_path, "data/*/*")
     assert (status, output.splitlines()[-1], alive) == (130, "synthetic: interrupted", [])
     assert "Traceback" not in output
+
+
+@pytest.fixture
+def silent_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A store that accepts connections, for which it creates the file ``begun``, and never answers."""
+    connections = []
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                connections.append(server.accept())
+                (tmp_path / "begun").touch()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "someone")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        threading.Thread(target=serve, daemon=True).start()
+        yield
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--songs", "s3://bucket/songs"], ["--manifest", "manifest"]],
+    ids=["native code", "a worker of Spark"],
+)
+@pytest.mark.usefixtures("silent_store")
+def test_a_slow_listing_does_not_delay_an_interrupt(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "manifest").write_text("s3://bucket/TRAAAAA128F0000000.h5\n")
+    command = [shutil.which("msd-spark") or "", "ingest", *words, "--warehouse", "w"]
+    assert interrupted(command, tmp_path, "begun", seconds=10) == (130, "ingest: interrupted\n", [])

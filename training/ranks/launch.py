@@ -17,7 +17,8 @@ from types import FrameType
 
 from horovod.runner import gloo_run, launch
 
-from msd_spark.core.command_line import INTERRUPTED, reported
+from msd_spark.core.command_line import reported
+from msd_spark.core.interrupts import INTERRUPTED
 from training.ranks.hosts import check_host_file, check_host_list
 
 
