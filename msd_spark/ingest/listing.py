@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from functools import partial
 from typing import IO, NamedTuple, cast
@@ -74,16 +75,49 @@ def plan_listing(settings: IngestSettings) -> list[Task]:
         base = settings.locations[0].rstrip("/")
         ids = read_track_ids(settings.track_ids)
         return _file_tasks("known", base, [f"{base}/{song_path(track_id)}" for track_id in ids])
-    locations, files = list(settings.locations), set[str]()
+    locations, files = [("", location) for location in settings.locations], set[str]()
     for listed in read_lines(settings.manifest) if settings.manifest is not None else ():
-        line = listed.text.strip()
-        if track_id_of(line):
-            files.add(_absolute(line))
-        elif line and not line.startswith(COMMENT):
-            locations.append(line)
-    expanded = [place for location in locations for place in (_expand(location) if _is_glob(location) else [location])]
-    tasks = [task for location in _without_nested(expanded) for task in _location_tasks(location)]
+        line, place = listed.text.strip(), f"{settings.manifest}, line {listed.number}: "
+        with _naming(place):
+            location = _location_in(line)
+            if location and track_id_of(location):
+                files.add(_absolute(location))
+            elif location:
+                locations.append((place, location))
+    places: dict[str, str] = {}
+    for place, location in locations:
+        with _naming(place):
+            for match in _expand(location) if _is_glob(location) else [location]:
+                places.setdefault(_absolute(match), place)
+    tasks = []
+    for location in _without_nested(places):
+        with _naming(places[location]):
+            tasks += _location_tasks(location)
     return tasks + _file_tasks("files", settings.manifest or "", sorted(files))
+
+
+@contextmanager
+def _naming(place: str) -> Iterator[None]:
+    """Begin errors with the line of a manifest that they are about."""
+    try:
+        yield
+    except (UserError, OSError) as error:
+        raise UserError(f"{place}{error}") from error
+
+
+def _location_in(line: str) -> str:
+    """Return the location in a line of a manifest, without the quotes around it; empty if there is none."""
+    if line.startswith(COMMENT):
+        return ""
+    if any(ord(character) < ord(" ") for character in line):
+        raise UserError(f"{line[:60]!r} has control characters; write one location per line")
+    if line[:1] in ('"', "'"):
+        if len(line) < 3 or line[-1] != line[0]:
+            raise UserError(
+                f"{line[:60]!r} has only one quote; remove it, or write ./ before a name that begins with it"
+            )
+        return line[1:-1]
+    return line
 
 
 def list_units(context: SparkContext, settings: IngestSettings, tasks: list[Task]) -> list[Unit]:
@@ -131,9 +165,9 @@ def _expand(pattern: str) -> list[str]:
 
 
 def _without_nested(locations: Iterable[str]) -> list[str]:
-    """Remove locations that lie in another one, so that no file is listed twice."""
+    """Remove absolute locations that lie in another one, so that no file is listed twice."""
     outer: list[str] = []
-    for location in sorted({_absolute(item) for item in locations}):
+    for location in sorted(locations):
         if not any(location == other or location.startswith(f"{other}/") for other in outer):
             outer.append(location)
     return outer

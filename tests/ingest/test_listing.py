@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -248,4 +249,28 @@ def test_locations_without_songs(tmp_path: Path) -> None:
 
 def test_a_missing_manifest(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no file .*list\.txt"):
+        planned(manifest=str(tmp_path / "list.txt"))
+
+
+def test_a_quoted_line_of_a_manifest_is_a_location(tmp_path: Path) -> None:
+    (one,) = write_songs(tmp_path / "with blanks", [1])
+    (two,) = write_songs(tmp_path / "other blanks", [2])
+    (tmp_path / "list.txt").write_text(f"\"{one}\"\n '{two.parent}' \n")
+    assert sources(manifest=str(tmp_path / "list.txt")) == sorted([str(one), str(two)])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("/nowhere/songs", "no /nowhere/songs; --songs takes"),
+        ("/nowhere/*.h5", "nothing matches /nowhere"),
+        ("s3a://bucket/songs", "s3a://bucket/songs cannot be opened: s3a is a name of Hadoop's"),
+        ('"songs', """'"songs' has only one quote; remove it"""),
+        ("songs\tTR1", r"'songs\tTR1' has control characters; write one location per line"),
+        ("~/songs", "location '~/songs' begins with ~"),
+    ],
+)
+def test_an_error_of_a_manifest_names_its_line(line: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text(f"# songs\n\n{line}\n")
+    with pytest.raises(UserError, match=f"^{re.escape(f'{tmp_path}/list.txt, line 3: {message}')}"):
         planned(manifest=str(tmp_path / "list.txt"))
