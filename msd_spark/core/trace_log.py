@@ -6,7 +6,7 @@ import atexit
 import os
 import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -16,6 +16,12 @@ SPARK = ("py4j", "pyspark")
 
 TRACES = "MSD_SPARK_TRACES"
 """Environment variable; ``stderr`` on machines whose files are lost, such as nodes of EMR, prints traces there."""
+
+SPARK_FOLDERS = "SPARK_LOCAL_DIRS"
+"""Environment variable of Spark; its folders for temporary files, separated by commas."""
+
+SCRATCH_BYTES = 64 << 20
+"""Disks with less free space than this are the cause of an error for lack of space."""
 
 _named: list[Path] = []
 
@@ -72,8 +78,23 @@ def is_from_spark(error: BaseException) -> bool:
     return type(error).__module__.startswith(SPARK)
 
 
+def spark_folder_fault(environ: Mapping[str, str], size: int) -> str | None:
+    """Return what is wrong with Spark's folders for temporary files if one cannot hold `size` bytes more."""
+    for folder in (environ.get(SPARK_FOLDERS) or "/tmp").split(","):
+        try:
+            os.makedirs(folder, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            reason = f"{folder}, where Spark cannot write its temporary files ({error.strerror})"
+            return f"{SPARK_FOLDERS} is {reason}; free space there, or export {SPARK_FOLDERS}=FOLDER on a larger disk"
+    return None
+
+
 def last_words(error: Exception) -> str:
-    """Return the line of a worker's traceback that states the error."""
+    """Return the line of a worker's traceback that states the error, or that Spark's folders are full."""
+    if "No space left on device" in str(error) and (full := spark_folder_fault(os.environ, SCRATCH_BYTES)):
+        return full
     lines = [line.strip() for line in str(error).splitlines()]
     texts = [line for line in lines if line and not line.startswith(("at ", "File ", "^", "Traceback", "Caused by"))]
     python = [line for line in texts if line.split(":")[0].endswith(("Error", "Exception", "Exit"))]

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from msd_spark.core.errors import UserError
 from msd_spark.core.hosts import LOOPBACK, no_address, own_name_resolves
-from msd_spark.core.trace_log import is_printed, last_words, log_path
+from msd_spark.core.trace_log import is_printed, last_words, log_path, spark_folder_fault
 from msd_spark.spark import daemon
 
 T = TypeVar("T")
@@ -67,6 +67,8 @@ def start_spark(application: str) -> SparkSession:
     if GATEWAY not in os.environ:  # otherwise spark-submit has started Java
         check_java(os.environ)
         use_own_address(os.environ)
+    if fault := spark_folder_fault(os.environ, size=1 << 20):
+        raise UserError(fault)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
     builder = (

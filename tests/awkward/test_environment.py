@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -126,3 +127,33 @@ def test_ranks_run_on_a_machine_with_ipv6_only(ipv6: list[str]) -> None:
     launcher = [sys.executable, "-m", "training.ranks.launch", "-np", "2"]
     ended = subprocess.run([*ipv6, *launcher, sys.executable, "-c", SUM_OF_RANKS], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout.count("sum 3.0")) == (0, 2), ended.stderr
+
+
+FULL = """
+mount -t tmpfs -o size=4m tmpfs "$0" && head -c $1 /dev/zero > "$0/file" && shift && exec "$@"
+"""
+"""Script that fills a folder up to 4 MiB; the arguments are the folder, the bytes to fill, and a command."""
+
+SHUFFLE = """
+from msd_spark.core.command_line import reported
+from msd_spark.spark.session import start_spark
+
+with reported("job"):
+    numbers = start_spark("sort").sparkContext.parallelize(range(10), 2)
+    numbers.flatMap(lambda n: [(k, __import__("os").urandom(1000)) for k in range(1000)]).groupByKey(2).count()
+"""
+
+
+@pytest.mark.parametrize("n_bytes", [4 << 20, 0], ids=["at the start", "later"])
+def test_full_folders_of_spark_are_named(n_bytes: int, tmp_path: Path) -> None:
+    words = ["unshare", "--mount", "sh", "-c", FULL, str(tmp_path)]
+    if not shutil.which("unshare") or subprocess.run([*words, "0", "true"], capture_output=True).returncode:
+        pytest.skip("network namespaces: unshare --mount is not permitted here")
+    environ = os.environ | {"SPARK_LOCAL_DIRS": str(tmp_path)}
+    command = [*words, str(n_bytes), sys.executable, "-c", SHUFFLE]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environ)
+    message = (
+        f"job: (Spark failed: )?SPARK_LOCAL_DIRS is {tmp_path}, where Spark cannot write its temporary files .No sp"
+    )
+    assert re.match(message, ended.stderr), ended.stderr
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
