@@ -102,6 +102,8 @@ class Option:
         Whether each occurrence of the option adds one value.
     positional : bool
         Whether the values are typed without the option's name.
+    is_command : bool
+        Whether the value is part of a command line, which may have line breaks and tabs.
     presets : mapping
         Defaults of other options, by name, for each value of this one.
     """
@@ -113,6 +115,7 @@ class Option:
     check: Check | None = None
     repeat: bool = False
     positional: bool = False
+    is_command: bool = False
     presets: Mapping[Any, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
 
@@ -126,11 +129,12 @@ def option(
     check: Check | None = None,
     repeat: bool = False,
     positional: bool = False,
+    is_command: bool = False,
     presets: Mapping[Any, Mapping[str, Any]] | None = None,
 ) -> T:
     """Return a dataclass field that is an option; see `Option` for the parameters."""
     allowed = tuple(choices) if choices is not None else None
-    declared = Option(help, name, metavar, allowed, check, repeat, positional, presets or {})
+    declared = Option(help, name, metavar, allowed, check, repeat, positional, is_command, presets or {})
     return dataclasses.field(default=default, metadata={_KEY: declared})
 
 
@@ -248,7 +252,10 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
     for item in value if isinstance(value, tuple | list) else (value,):
         if item is None:
             continue
-        if isinstance(item, str) and _UNPRINTABLE.search(item):
+        # A command line may have several lines.
+        if isinstance(item, str) and _UNPRINTABLE.search(
+            re.sub("[\t\r\n]", " ", item) if declared.is_command else item
+        ):
             raise OptionError(f"{name} is {item!r}; allowed: UTF-8 text without control characters")
         if declared.choices is not None and item not in declared.choices:
             allowed = ", ".join(map(str, declared.choices))

@@ -57,7 +57,9 @@ class PipelineOptions(Settings):
     ignore_code: bool = option(False, "do not run a stage only because the code has changed")
     dry_run: bool = option(False, "print the commands that would run, and run nothing")
     spark_submit: str = option(
-        "", "submit each Spark stage by spark-submit with these options, instead of running all in one session"
+        "",
+        "submit each Spark stage by spark-submit with these options, instead of running all in one session",
+        is_command=True,
     )
 
     def __post_init__(self) -> None:

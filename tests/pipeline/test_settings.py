@@ -12,7 +12,7 @@ from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.pipeline.command import write_settings
 from msd_spark.pipeline.records import CODE
-from msd_spark.pipeline.running import check_stages, stage_words
+from msd_spark.pipeline.running import check_stages, stage_command, stage_words
 from msd_spark.pipeline.settings import PipelineOptions, make_plan, merge, parse_assignment, resume_words
 from msd_spark.pipeline.stages import BY_NAME, NAMES, STAGES
 from tests.support.data_folders import EVERYTHING, lay_out
@@ -176,3 +176,13 @@ def test_every_stage_has_a_verb_and_reads_what_others_write() -> None:
     assert len(set(NAMES)) == len(STAGES)
     plan = make_plan(PipelineOptions(warehouse="s3://b/w", run="r1"))
     assert stage_words(BY_NAME["score"], plan) == ["--warehouse", "s3://b/w", "--run", "r1"]
+
+
+def test_options_of_spark_submit_may_have_several_lines(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('spark-submit = """\n--master yarn\n\t--driver-memory 4g\r\n"""\n')
+    options = parse(PipelineOptions, ["--settings", str(file), "--only", "ingest"], VERBS["pipeline"])
+    command = stage_command(BY_NAME["ingest"], make_plan(options))
+    assert command[:5] == ["spark-submit", "--master", "yarn", "--driver-memory", "4g"]
+    with pytest.raises(OptionError, match=r"--spark-submit is .* without control characters"):
+        PipelineOptions(spark_submit="--master\x1b local")
