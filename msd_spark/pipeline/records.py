@@ -60,7 +60,7 @@ def current_record(stage: Stage, command: list[str], plan: Plan, warehouse: Ware
 def _path_in(word: str) -> Path:
     """Return the path in ``FILE`` or ``NAME=FILE``."""
     location = word.partition("=")[2] or word
-    return Path(local_path(location)) if location.startswith("file:/") else Path(location)
+    return Path(local_path(location)) if location.lower().startswith("file:/") else Path(location)
 
 
 def digests(warehouse: Warehouse, places: Iterable[str]) -> dict[str, str]:

@@ -261,3 +261,14 @@ def test_a_commit_that_fails_leaves_the_old_table_and_the_next_one_cleans_up(fol
     assert warehouse.read_table(None, "songs").num_rows == 1
     parquet = [info for info in warehouse.list_files(warehouse.path("songs")) if info.path.endswith(".parquet")]
     assert len(parquet) == 1
+
+
+def test_a_scheme_in_upper_case_is_the_same_store(folder: str) -> None:
+    warehouse = Warehouse(f"S3://{folder}/w")
+    for number in (1, 2):  # the second replaces a table, by way of Delta
+        warehouse.write_arrow(pa.table({"a": [number]}), "numbers")
+    warehouse.write_json({"a": 1}, "numbers.json")
+    for scheme in ("s3", "S3"):
+        same = Warehouse(f"{scheme}://{folder}/w")
+        assert same.read_table(None, "numbers")["a"].to_pylist() == [2]
+        assert same.read_json("numbers.json") == {"a": 1}
