@@ -34,8 +34,9 @@ def local_path(location: str) -> str:
     scheme = re.match("([A-Za-z][A-Za-z0-9+.-]+):/", path)
     if scheme:
         raise UserError(f"location {location!r} has one slash after its scheme; write {scheme[1]}://…, or ./{location}")
-    if path.startswith("~/"):
-        raise UserError(f"location {location!r} begins with ~, which a shell replaces only without quotes; write $HOME")
+    if path.startswith("~"):
+        remedy = "write $HOME, or ./~ for a name that begins with ~"
+        raise UserError(f"location {location!r} begins with ~, which a shell replaces only without quotes; {remedy}")
     if not path or (path != location and not re.match("/[^/]", path)):
         raise UserError(f"location {location!r} has no path; write /PATH or file:///PATH (is a shell variable unset?)")
     return path

@@ -13,6 +13,7 @@ import requests
 from tabulate import tabulate
 
 from msd_spark.core.errors import UserError
+from msd_spark.core.filesystems import local_path
 from msd_spark.fetch.contents import check_contents
 from msd_spark.fetch.lock_file import LOCK_FILE, Entry, LockFile, Seen, exclusive, is_unchanged, see
 from msd_spark.fetch.part_file import PartFile, sha256_of
@@ -68,7 +69,7 @@ def list_outcomes(outcomes: Sequence[Outcome]) -> str:
 
 def fetch(settings: FetchSettings, sources: Sequence[Source], patience: Patience | None = None) -> list[Outcome]:
     """Fetch the sources that are not present; files fetched before an error stay."""
-    folder = Path(settings.to)
+    folder = Path(local_path(settings.to))
     folder.mkdir(parents=True, exist_ok=True)
     outcomes = []
     with exclusive(folder) as scratch, requests.Session() as session:

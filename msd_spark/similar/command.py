@@ -23,6 +23,7 @@ from msd_spark.catalogue.genres import displayed_genres
 from msd_spark.catalogue.names import Unknown, display_name, find_song
 from msd_spark.catalogue.songs import NAMES
 from msd_spark.core.errors import UserError
+from msd_spark.core.filesystems import local_path
 from msd_spark.core.runs import newest_run
 from msd_spark.core.track_ids import SONG_FILE_SUFFIX
 from msd_spark.core.warehouse import Warehouse
@@ -115,7 +116,7 @@ def run(settings: SimilarSettings) -> None:
         distances[row] = 0.0
     listed = [{"rank": rank, **catalogue.facts(at), "distance": distances[at]} for rank, at in enumerate(rows, 1)]
     if settings.m3u:
-        Path(settings.m3u).write_text(m3u(listed, settings.location), encoding="utf-8")
+        Path(local_path(settings.m3u)).write_text(m3u(listed, settings.location), encoding="utf-8")
     if settings.json:
         key = "playlist" if settings.playlist else "neighbours"
         print(json.dumps({"song": catalogue.facts(row), key: listed}, ensure_ascii=False, indent=2))

@@ -22,6 +22,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from msd_spark.core.errors import UserError
+from msd_spark.core.filesystems import local_path
 from msd_spark.core.summary import Summary
 from msd_spark.synthetic.catalogue import Catalogue, make_catalogue
 from msd_spark.synthetic.labels import write_labels
@@ -49,7 +50,7 @@ class Job(NamedTuple):
 
 def run(settings: SyntheticSettings) -> None:
     """Run ``msd-spark synthetic``."""
-    output = Path(settings.output)
+    output = Path(local_path(settings.output))
     try:
         summary = generate(dataclasses.replace(settings, progress=True), output)
     except OSError as error:

@@ -113,6 +113,9 @@ def test_a_line_without_a_track_id_is_named(tmp_path: Path, line: str) -> None:
     [
         ("s3:/bucket/w", r"'s3:/bucket/w' has one slash after its scheme; write s3://…, or ./s3:/bucket/w"),
         ("~/w", "'~/w' begins with ~"),
+        ("~", "'~' begins with ~, which a shell replaces only without quotes; write \\$HOME, or ./~"),
+        ("~me/w", "'~me/w' begins with ~"),
+        ("file:~/w", "'file:~/w' begins with ~"),
         ("s3:///w", r"s3:///w has no bucket; write s3://BUCKET/PATH \(is a shell variable unset\?\)"),
         ("s3://", "s3:// has no bucket"),
     ],

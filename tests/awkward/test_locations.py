@@ -84,3 +84,14 @@ def test_glob_characters_in_a_warehouse_path_are_literal(name: str, tmp_path: Pa
     assert warehouse.read_json("numbers.json") == {"number": 3}
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["a1", name])
     assert not list((tmp_path / "a1").iterdir())
+
+
+@pytest.mark.parametrize("words", [("synthetic", "--songs", "1", "--output"), ("fetch", "subset", "--to")])
+def test_no_folder_named_like_home_is_made(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main([*words, "~/x"])
+    assert "begins with ~" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

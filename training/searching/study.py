@@ -24,6 +24,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from msd_spark.core.errors import UserError
+from msd_spark.core.filesystems import local_path
 from training.loop.checkpoints import differences
 from training.searching.options import SearchOptions
 
@@ -54,6 +55,7 @@ class Study:
         `settings` affect the result of every trial and must not change when the study is resumed.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        path = local_path(path)
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         lock = open(f"{path}.lock", "w")  # noqa: SIM115  # open until the process ends
         try:
