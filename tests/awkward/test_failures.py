@@ -158,6 +158,26 @@ def test_the_traces_of_spark_are_in_a_log_file(spark: SparkSession, capfd: pytes
     log_in(error)
 
 
+FAILED_CONVERSION = """
+from msd_spark.core.command_line import reported
+from msd_spark.spark.session import start_spark
+
+def fail(batches):
+    raise OSError("of a worker")
+
+with reported("job"):
+    start_spark("test").range(1).mapInArrow(fail, "id long").toPandas()
+"""
+
+
+def test_a_failed_conversion_to_pandas_prints_no_warning_with_a_trace() -> None:
+    # In this process, pytest would catch the warning.
+    ended = subprocess.run([sys.executable, "-c", FAILED_CONVERSION], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert ended.stderr.startswith("job: Spark failed: OSError: of a worker; trace: ")
+    log_in(ended.stderr)
+
+
 # Ctrl-C
 
 
@@ -208,7 +228,10 @@ def wait(_):
     time.sleep(100)
 
 with reported("job"):
-    start_spark("test").sparkContext.parallelize([1], 1).foreach(wait)
+    context = start_spark("test").sparkContext
+    count = context.accumulator(0)
+    context.parallelize([1], 1).foreach(count.add)  # its server would print a trace when Java ends
+    context.parallelize([1], 1).foreach(wait)
 """
 
 
