@@ -18,7 +18,7 @@ import pyarrow.dataset as pads
 from msd_spark.catalogue.genres import read_labels
 from msd_spark.catalogue.requirements import FACTORS, GENRE, LISTENS, LYRICS, TAGS
 from msd_spark.core.errors import UserError
-from msd_spark.core.schemas import ABSENT
+from msd_spark.core.schemas import ABSENT, GEOMETRY
 from msd_spark.core.summary import SUMMARIES
 from msd_spark.core.warehouse import Warehouse, command_for
 
@@ -117,6 +117,7 @@ class Joined:
     tag_vocabulary: list[str] = field(default_factory=list)
     n_factors: int = 0
     bags: Bags | None = None
+    lyric_size: int = GEOMETRY.lyric_size
 
     @property
     def words(self) -> Bags:
@@ -164,8 +165,10 @@ def known_tracks(
     tables = SideTables(warehouse, track_ids)
     with ThreadPoolExecutor() as pool:  # reading from a store is mostly waiting
         labels, popularity = (pool.submit(tables.has_row_in, name) for name in ("labels", "popularity"))
-        vectors = tables.lyric_vectors(size) if lyrics else Vectors.none(len(track_ids))
+        vectors, width = tables.lyric_vectors() if lyrics else (Vectors.none(len(track_ids)), size)
         bags = tables.bags() if words else Bags.none(len(track_ids))
+    if vectors.present.any() and width != size:
+        raise UserError(f"lyrics/ has vectors of {width} numbers, not {size}; run {command_for('lyrics')} again")
     return KnownTracks(vectors, labels.result(), popularity.result(), bags)
 
 
@@ -248,21 +251,19 @@ class SideTables:
                 values[place[place != ABSENT]] = table[column].to_numpy()[place != ABSENT]
         return rank, decile
 
-    def lyrics(self, size: int) -> tuple[Vectors, str]:
-        """Return each track's lyric vector, and the fingerprint of the word vectors behind them."""
+    def lyrics(self) -> tuple[Vectors, int, str]:
+        """Return each track's lyric vector, their length, and the fingerprint of the word vectors behind them."""
         if not self.exists("lyrics"):
-            return Vectors.none(len(self.track_ids)), NO_LYRICS
-        return self.lyric_vectors(size), lyrics_fingerprint(self.warehouse)
+            return *self.lyric_vectors(), NO_LYRICS
+        return *self.lyric_vectors(), lyrics_fingerprint(self.warehouse)
 
-    def lyric_vectors(self, size: int) -> Vectors:
-        """Return each track's lyric vector; none if ``lyrics/`` does not exist."""
+    def lyric_vectors(self) -> tuple[Vectors, int]:
+        """Return each track's lyric vector, and their length; none if ``lyrics/`` does not exist."""
         table = self.read(["track_id", "lyric_vector"], "lyrics")
         if table is None:
-            return Vectors.none(len(self.track_ids))
-        vectors, width = self._vectors(table, "lyrics", "lyric_vector")
-        if width not in (0, size):
-            raise UserError(f"lyrics/ has vectors of {width} numbers, not {size}; run {command_for('lyrics')} again")
-        return vectors
+            return Vectors.none(len(self.track_ids)), GEOMETRY.lyric_size
+        vectors, size = self._vectors(table, "lyrics", "lyric_vector")
+        return vectors, size or GEOMETRY.lyric_size
 
     def bags(self) -> Bags:
         """Return each track's bag of words; none if ``lyrics/`` or ``lyric_words/`` does not exist."""

@@ -94,7 +94,10 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
         )
     compare_with_previous(warehouse, settings, first_copies, summary)
     form = ExampleForm(
-        settings.geometry, settings.tags or 0, joined.n_factors if settings.factors else 0, joined.words.known.tracks
+        settings.geometry(joined.lyric_size),
+        settings.tags or 0,
+        joined.n_factors if settings.factors else 0,
+        joined.words.known.tracks,
     )
     schema = examples_schema(tags=form.n_tags > 0, factors=form.n_factors > 0)
     with warehouse.overwriting(schema, DATASETS, settings.name, partition_by="split") as writer:

@@ -28,7 +28,7 @@ def join(warehouse: Warehouse, track_ids: pd.Series, settings: DatasetSettings) 
     side, required = SideTables(warehouse, track_ids, settings.needed_tables()), settings.requirements
     nothing = Vectors.none(len(track_ids))
     with ThreadPoolExecutor() as pool:  # reading from a store is mostly waiting
-        of_lyrics = pool.submit(side.lyrics, settings.geometry.lyric_size)
+        of_lyrics = pool.submit(side.lyrics)
         of_bags = pool.submit(side.bags)
         of_popularity, of_genre = pool.submit(side.popularity), pool.submit(side.genre, settings.label_set)
         factors, n_factors = side.factors() if settings.factors or FACTORS in required else (nothing, 0)
@@ -39,7 +39,7 @@ def join(warehouse: Warehouse, track_ids: pd.Series, settings: DatasetSettings) 
         raise UserError("factors/ has no track of songs/; run msd-spark factors again, or drop --factors")
     if n_tags > len(vocabulary):
         raise UserError(f"--tags is {n_tags}, but tag_counts/ has only {len(vocabulary)} tags")
-    lyrics, fingerprint = of_lyrics.result()
+    lyrics, lyric_size, fingerprint = of_lyrics.result()
     return Joined(
         of_genre.result(),
         *of_popularity.result(),
@@ -50,6 +50,7 @@ def join(warehouse: Warehouse, track_ids: pd.Series, settings: DatasetSettings) 
         vocabulary,
         n_factors,
         of_bags.result(),
+        lyric_size,
     )
 
 

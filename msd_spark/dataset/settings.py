@@ -118,10 +118,9 @@ class DatasetSettings(Settings):
         """How the train split is resampled."""
         return BalanceRule.parse(self.balance, self.seed)
 
-    @property
-    def geometry(self) -> Geometry:
-        """Shape of the features of an example."""
-        return Geometry(segments=self.segments)
+    def geometry(self, lyric_size: int) -> Geometry:
+        """Return the shape of the features of an example with lyric vectors of a length."""
+        return Geometry(lyric_size=lyric_size, segments=self.segments)
 
     def resolved(self, warehouse: Warehouse) -> DatasetSettings:
         """Return the settings with the default number of tags in a warehouse."""

@@ -28,6 +28,9 @@ _PICKLE, _NUMPY, _HDF5 = b"\x80", b"\x93NUMPY", b"\x89HDF"
 _START_BYTES = 1 << 16
 _LONGEST_WORD = 1 << 12
 _SHOWN = 60
+_PREFERRED = ".50d.txt"
+"""End of the name of the file that is read of several in a zip, for example glove.6B.zip."""
+MOST_DIMENSIONS = 4096
 _NUMBER = np.dtype("<f4")
 
 TEXT, BINARY, GLOVE = "word2vec text", "word2vec binary", "GloVe text"
@@ -37,17 +40,16 @@ CONVERT = (
 )
 
 
-def read_vectors(location: str, words: Collection[str], size: int) -> tuple[dict[str, np.ndarray], str]:
+def read_vectors(location: str, words: Collection[str]) -> tuple[dict[str, np.ndarray], str]:
     """Return the vectors of some words, float32, and the format of the file.
 
     The format is `TEXT`, `BINARY` or `GLOVE`; the file may be plain, gzipped or zipped. Of a word that occurs twice,
-    the first vector is returned. A truncated file, and a vector of another size or not finite, is an error.
+    the first vector is returned. A truncated file, and vectors of several sizes or not finite, are errors.
     """
-    ending = f".{size}d.txt"  # for example of the files in glove.6B.zip
     try:
-        with open_unpacked(location, ending, binary=True) as stream:
-            form, n_words = _format_of(location, stream.read(_START_BYTES), size)
-        with open_unpacked(location, ending, binary=True) as stream:
+        with open_unpacked(location, _PREFERRED, binary=True) as stream:
+            form, n_words, size = _format_of(location, stream.read(_START_BYTES))
+        with open_unpacked(location, _PREFERRED, binary=True) as stream:
             if n_words is not None:
                 stream.readline()
             records = _binary_records(stream, n_words or 0, size) if form == BINARY else _lines(stream, n_words, size)
@@ -60,8 +62,8 @@ class _VectorFileError(ValueError):
     """An error in a file; the message follows the file's name."""
 
 
-def _format_of(location: str, start: bytes, size: int) -> tuple[str, int | None]:
-    """Return the format of a file, and the number of words in its header or None."""
+def _format_of(location: str, start: bytes) -> tuple[str, int | None, int]:
+    """Return the format of a file, the number of words in its header or None, and the length of its vectors."""
     if start.startswith(_PICKLE):
         raise _VectorFileError(
             "is a pickle, as gensim's KeyedVectors.save writes; pickles can run any code and are never read. "
@@ -69,24 +71,22 @@ def _format_of(location: str, start: bytes, size: int) -> tuple[str, int | None]
         )
     header = _HEADER.match(start)
     first, line_feed, _ = start[header.end() if header else 0 :].partition(LINE_FEED)
-    dimensions = int(header[2]) if header else _trailing_numbers(first)
-    if start.startswith((_NUMPY, _HDF5)) or not dimensions:
+    size = int(header[2]) if header else _trailing_numbers(first)
+    if start.startswith((_NUMPY, _HDF5)) or not size:
         raise _VectorFileError(
             "is not a file of word vectors; give one in word2vec text, word2vec binary or GloVe format"
         )
-    check_size(location, dimensions, size)
+    check_size(location, size)
     if header is None:
-        return GLOVE, None
+        return GLOVE, None, size
     # Raw float32 between a word and the next line feed almost never parses as `size` numbers.
-    return TEXT if line_feed and _trailing_numbers(first) == size else BINARY, int(header[1])
+    return TEXT if line_feed and _trailing_numbers(first) == size else BINARY, int(header[1]), size
 
 
-def check_size(source: str, dimensions: int, size: int) -> None:
+def check_size(source: str, size: int) -> None:
     """Check the length of a source's vectors."""
-    if dimensions != size:
-        raise UserError(
-            f"{source} has vectors of {dimensions} dimensions; lyric vectors have {size}, give other vectors"
-        )
+    if size > MOST_DIMENSIONS:
+        raise UserError(f"{source} has vectors of {size:,} dimensions; allowed: up to {MOST_DIMENSIONS:,}")
 
 
 def _trailing_numbers(line: bytes) -> int:

@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import SCHEME_MARK
-from msd_spark.core.schemas import GEOMETRY
 from msd_spark.lyrics.vector_files import check_size, read_vectors
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -26,29 +25,29 @@ Vectors = dict[str, np.ndarray]
 """Vectors of shape ``(size,)``, float32, by word."""
 
 
-def find_vectors(source: str, words: Collection[str], size: int = GEOMETRY.lyric_size) -> tuple[Vectors, str]:
+def find_vectors(source: str, words: Collection[str]) -> tuple[Vectors, str]:
     """Return the vectors of some words, and the format or package they come from.
 
     An existing file takes precedence over an installed package, and a package over gensim's downloader.
     """
     if SCHEME_MARK in source or source.startswith("file:") or Path(source).exists():
-        vectors, origin = read_vectors(source, words, size)
+        vectors, origin = read_vectors(source, words)
     elif not _NAME.fullmatch(source) or PurePosixPath(source).suffix in _FILE_ENDINGS:
         raise UserError(f"no file {source}; choose another --vectors")
     else:
         try:
             package = metadata.distribution(source)
         except metadata.PackageNotFoundError:
-            vectors, form = read_vectors(_downloaded(source, size), words, size)
+            vectors, form = read_vectors(_downloaded(source), words)
             origin = f"{form} from gensim's downloader"
         else:
-            vectors, origin = _packaged(package, words, size), f"package {package.name} {package.version}"
+            vectors, origin = _packaged(package, words), f"package {package.name} {package.version}"
     if not vectors:
         raise UserError(f"{source} has none of the {len(words):,} words of the lyrics; choose another --vectors")
     return vectors, origin
 
 
-def _packaged(package: metadata.Distribution, words: Collection[str], size: int) -> Vectors:
+def _packaged(package: metadata.Distribution, words: Collection[str]) -> Vectors:
     """Look up words in a package with one matrix and one table of words.
 
     The files are .npy and Parquet. The matrix is memory-mapped, so that only the rows of `words` are read; no code of
@@ -70,7 +69,7 @@ def _packaged(package: metadata.Distribution, words: Collection[str], size: int)
             f"{about} has a matrix of shape {matrix.shape} and {len(table):,} rows with {len(texts)} text columns; "
             "a package of word vectors has one text column and one row per word"
         )
-    check_size(about, matrix.shape[1], size)
+    check_size(about, matrix.shape[1])
     names = pa.array(sorted(words), pa.string())
     rows = pc.index_in(names, value_set=table[texts[0]].combine_chunks())
     vectors = {
@@ -83,7 +82,7 @@ def _packaged(package: metadata.Distribution, words: Collection[str], size: int)
     return vectors
 
 
-def _downloaded(name: str, size: int) -> str:
+def _downloaded(name: str) -> str:
     """Download a model's vectors if necessary, and never run its code; return their path."""
     from gensim import downloader
 
@@ -97,20 +96,8 @@ def _downloaded(name: str, size: int) -> str:
             f"{unknown}, and gensim's list of models cannot be downloaded; give a file or a package, or go online"
         ) from None
     if name not in models:
-        fitting = sorted(model for model, details in models.items() if _dimensions(details) == size)
-        raise UserError(
-            f"{unknown}, and gensim's downloader has no such model; "
-            f"with {size} dimensions it has {', '.join(fitting) or 'none'}"
-        )
-    dimensions = _dimensions(models[name])
-    if dimensions is not None:
-        check_size(name, dimensions, size)
+        raise UserError(f"{unknown}, and gensim's downloader has no such model; it has {', '.join(sorted(models))}")
     try:
         return str(downloader.load(name, return_path=True))
     except Exception as error:  # a wrong checksum raises a bare Exception
         raise UserError(f"{name} cannot be downloaded: {error}; give a file or a package") from None
-
-
-def _dimensions(details: dict) -> int | None:
-    dimensions = details.get("parameters", {}).get("dimension")
-    return None if dimensions is None else int(dimensions)

@@ -90,8 +90,8 @@ class TrainedRun:
         return WORD_INDICES in self.inputs
 
     def check_geometry(self) -> None:
-        """Check that the geometry, apart from the part of the song, is that of this version."""
-        if self.geometry != replace(GEOMETRY, segments=self.geometry.segments):
+        """Check that the geometry, apart from part of the song and lyric size, is that of this version."""
+        if self.geometry != replace(GEOMETRY, segments=self.geometry.segments, lyric_size=self.geometry.lyric_size):
             raise UserError(
                 f"run {self.name} was trained on {self.geometry}, this version uses {GEOMETRY}; "
                 "run msd-spark train again"

@@ -208,7 +208,7 @@ def write_vectors(path: Path, text: str) -> Path:
 @pytest.mark.parametrize("blank", ["", "\n", "\n \n"])
 def test_vectors_may_end_in_blank_lines(header: str, mark: str, blank: str, tmp_path: Path) -> None:
     path = write_vectors(tmp_path / "vectors.txt", f"{mark}{header}love 1 2 3\nyou 4 5 6\n{blank}")
-    vectors, _ = read_vectors(str(path), ["love", "you"], 3)
+    vectors, _ = read_vectors(str(path), ["love", "you"])
     np.testing.assert_array_equal(vectors["love"], [1, 2, 3])
     np.testing.assert_array_equal(vectors["you"], [4, 5, 6])
 
@@ -354,7 +354,7 @@ def test_the_text_inputs_of_users_are_read(awkward: Path) -> None:
         assert read.rejections == []
         assert len(read.labels) == read.n_lines > 5
     for name in ("glove_blank_last_line.txt", "glove_bom.txt"):
-        vectors, _ = read_vectors(str(awkward / "lyrics" / name), ["i"], 50)
+        vectors, _ = read_vectors(str(awkward / "lyrics" / name), ["i"])
         assert list(vectors) == ["i"]
     first = next(iter(read_lines(str(awkward / "ingest" / "unique_tracks_bom.txt"))))
     assert first.text.startswith("TRLALZS128FC105FCA<SEP>")

@@ -103,7 +103,7 @@ def test_tables_that_do_not_fit_are_refused(warehouse: Warehouse) -> None:
 
 def test_lyrics_without_their_summary_are_refused(warehouse: Warehouse) -> None:
     write_lyrics(warehouse, {track(0): np.ones(2)})
-    assert SideTables(warehouse, TRACKS).lyrics(2)[1] == "some vectors"
+    assert SideTables(warehouse, TRACKS).lyrics()[1:] == (2, "some vectors")
     warehouse.remove("summaries")
     with pytest.raises(UserError, match="does not name the word vectors of lyrics/; run msd-spark lyrics again"):
-        SideTables(warehouse, TRACKS).lyrics(2)
+        SideTables(warehouse, TRACKS).lyrics()

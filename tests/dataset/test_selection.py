@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from msd_spark.catalogue.known_tracks import known_tracks
 from msd_spark.catalogue.requirements import REQUIREMENTS
 from msd_spark.catalogue.songs import read_songs
 from msd_spark.core.errors import UserError
@@ -101,8 +102,9 @@ def test_tables_that_cannot_be_joined_are_refused(warehouse: Warehouse) -> None:
     with pytest.raises(UserError, match=r"factors/ has vectors of \[1, 2\] numbers"):
         join(warehouse, TRACKS, settings(warehouse, factors=True))
     write_lyrics(warehouse, {track(0): np.ones(3)})
+    assert join(warehouse, TRACKS, settings(warehouse)).lyric_size == 3
     with pytest.raises(UserError, match="lyrics/ has vectors of 3 numbers, not 50"):
-        join(warehouse, TRACKS, settings(warehouse))
+        known_tracks(warehouse, pa.array(TRACKS), 50)
 
 
 def test_songs_are_read_with_their_places(warehouse: Warehouse) -> None:

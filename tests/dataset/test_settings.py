@@ -10,6 +10,7 @@ import pytest
 from msd_spark.core.command_line import parse, run_verb
 from msd_spark.core.errors import UserError
 from msd_spark.core.options import OptionError
+from msd_spark.core.schemas import Geometry
 from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.balance import BalanceRule
@@ -41,7 +42,7 @@ def test_options_become_rules() -> None:
     assert settings.split_rule == SplitRule((0.5, 0.25, 0.25), 7, "track")
     assert settings.file_rule == FileRule(9, 2, 7)
     assert settings.balance_rule == BalanceRule("counts", 4000, 1000, 7)
-    assert settings.geometry.segments == "beats"
+    assert settings.geometry(300) == Geometry(lyric_size=300, segments="beats")
     assert settings_of("--split-lists", "a", "b", "c").split_rule.by == "lists"
 
 

