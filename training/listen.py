@@ -34,7 +34,7 @@ def run(options: ListenOptions) -> None:
     facts = [
         ("run", name),
         ("model", summary["model"]),
-        ("songs sampled for filter responses", f"{summary['songs_sampled']:,}"),
+        ("songs for filter responses", f"{summary['songs_sampled']:,}"),
         *(
             (
                 f"{item['layer']}: {item['segments_seen']} segments of {item['stream']}",
@@ -42,10 +42,13 @@ def run(options: ListenOptions) -> None:
             )
             for item in summary["convolutions"]
         ),
-        ("written", f"{STUDIES}/{name}"),
+        ("written", f"{STUDIES}/{summary['name']}"),
         ("seconds", f"{time.monotonic() - started:.1f}"),
     ]
     print(tabulate(facts, headers=["listen", ""], tablefmt="simple", colalign=("left", "right"), disable_numparse=True))
+    if summary["distinct_filters"]:
+        print("\nfilters that respond more to the tracks than to others; difference in standard deviations")
+        print(tabulate(summary["distinct_filters"], headers="keys", tablefmt="simple", floatfmt=".3f"))
     if occlusion.num_rows:
         print(
             f"\nmean probability of the true {summary['target']} on {summary['split']}, and its change per hidden input"

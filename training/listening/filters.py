@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ from training.listening.top_segments import TopSegments
 BOTH = "segments"
 """Stream of a filter with both chroma and timbre as input."""
 
+MOST_DISTINCT = 10
+
 
 @dataclass(frozen=True)
 class Responses:
@@ -40,15 +42,30 @@ class Responses:
     top: TopSegments
 
 
-def sample_songs(dataset: Dataset, size: int, seed: int) -> Columns:
-    """Return `INPUT_COLUMNS` of a seeded sample of at most `size` tracks, sorted by track id."""
+def sample_songs(
+    dataset: Dataset, size: int, seed: int, chosen: Collection[str] = (), *, others: bool = False
+) -> Columns:
+    """Return `INPUT_COLUMNS` of a seeded sample of at most `size` tracks, sorted by track id.
+
+    With `chosen` tracks, return all of these; with `others`, a sample of the other tracks.
+    """
     files = [(split, number) for split in SPLITS for number in range(len(dataset.rows(split)))]
     addresses = [address for split in SPLITS for address in dataset.addresses(split)]
     tracks_of_file = [dataset.read(*file, ["track_id"])["track_id"].to_pylist() for file in files]
     tracks = np.unique(np.array([track for part in tracks_of_file for track in part], dtype=str))
     if not len(tracks):
         raise UserError(f"dataset {dataset.name} has no examples; run msd-spark dataset again")
-    if len(tracks) > size:
+    if chosen:
+        is_chosen = np.isin(tracks, list(chosen))
+        if missing := set(chosen).difference(tracks.tolist()):
+            raise UserError(
+                f"{len(missing):,} of {len(chosen):,} --tracks are not in dataset {dataset.name}, for example "
+                f"{min(missing)}; remove them"
+            )
+        if is_chosen.all():
+            raise UserError(f"--tracks are all tracks of dataset {dataset.name}; leave some out, to compare with")
+        tracks = tracks[~is_chosen if others else is_chosen]
+    if len(tracks) > size and (others or not chosen):
         tracks = tracks[np.random.default_rng(seed).choice(len(tracks), size, replace=False)]
     remaining = set(tracks.tolist())
     parts: list[Columns] = []
@@ -108,6 +125,30 @@ def filter_responses(
             starts = np.arange(activations.shape[1]) * responses[name].field.jump
             responses[name].top.add(rows, activations, starts < lengths[:, None])
     return list(responses.values()), mixed
+
+
+def distinct_filters(chosen: list[Responses], others: list[Responses]) -> list[dict[str, Any]]:
+    """Return the filters that respond more to chosen songs than to others, the greatest difference first.
+
+    The difference is that of the mean highest activation per song, divided by the standard deviation (the root of the
+    mean variance of both): Cohen's d.
+    """
+    rows = []
+    for item, other in zip(chosen, others, strict=True):
+        (mean, within), (mean_of_others, of_others) = item.top.moments, other.top.moments
+        deviation = np.sqrt((within**2 + of_others**2) / 2)
+        difference = np.divide(mean - mean_of_others, deviation, out=np.zeros(len(mean)), where=deviation > 0)
+        rows += [
+            {
+                "layer": item.layer,
+                "filter": number,
+                "mean": float(mean[number]),
+                "mean_of_others": float(mean_of_others[number]),
+                "difference": float(difference[number]),
+            }
+            for number in np.flatnonzero(difference > 0).tolist()
+        ]
+    return sorted(rows, key=lambda row: -row["difference"])[:MOST_DISTINCT]
 
 
 def stream_of(fields: Fields) -> tuple[str, ReceptiveField] | None:

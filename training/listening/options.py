@@ -14,6 +14,15 @@ class ListenOptions(Settings):
 
     warehouse: str = warehouse_option()
     run: str | None = option(None, "run to study, models/NAME; the newest by default", metavar="NAME", check=NAME)
+    tracks: tuple[str, ...] = option(
+        (),
+        "study these tracks instead of a sample and of --split, next to a sample of others: ids, or files with ids, "
+        "such as the CSV of a lasso in the report",
+        metavar="TRACK",
+    )
+    name: str | None = option(
+        None, "write studies/NAME; RUN, or with --tracks RUN-tracks, by default", metavar="NAME", check=NAME
+    )
     songs: int = option(2000, "songs of the dataset to sample for filter responses", check=at_least(1))
     top: int = option(8, "songs to list per filter", check=at_least(1))
     split: str = option("test", "split to evaluate occlusion on", choices=SPLITS)

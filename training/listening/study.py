@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,24 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from msd_spark.core.bootstrap import Bootstrap
+from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import HAS_LYRICS
 from msd_spark.core.runs import STUDIES, read_run
-from msd_spark.core.schemas import OCCLUSION
+from msd_spark.core.schemas import OCCLUSION, SPLITS
+from msd_spark.core.track_ids import TRACK_ID
 from msd_spark.core.warehouse import Warehouse
 from training.data.dataset import Dataset
 from training.data.predictions import Predictions
 from training.data.targets import target_of
 from training.data.targets.target import CLASSES, Target
 from training.evaluation.fit import Fit, fit_to, run_target
-from training.listening.filters import Responses, filter_responses, responses_table, sample_songs
+from training.listening.filters import (
+    Responses,
+    distinct_filters,
+    filter_responses,
+    responses_table,
+    sample_songs,
+)
 from training.listening.occlusion import FULL, HIDDEN, hide, occlusion_table
 from training.listening.options import ListenOptions
 from training.loop.inference import Infer, compile_inference, predict_split
@@ -33,17 +42,43 @@ from training.runs.run_folder import read_model
 FILTERS_FILE, OCCLUSION_FILE, SUMMARY_FILE = "filters.parquet", "occlusion.parquet", "summary.json"
 
 
+def chosen_tracks(values: Sequence[str]) -> list[str]:
+    """Return the ids among values, and those in the files that other values name, each once."""
+    ids: dict[str, None] = {}
+    for value in values:
+        if not Path(value).is_file():
+            ids[value] = None
+            continue
+        try:
+            in_file = TRACK_ID.findall(Path(value).read_text(encoding="utf-8", errors="replace"))
+        except OSError as error:
+            raise UserError(f"--tracks {value} cannot be read: {error.strerror}") from None
+        if not in_file:
+            raise UserError(f"--tracks {value} has no track id; write one per line")
+        ids |= dict.fromkeys(in_file)
+    return list(ids)
+
+
 def study(options: ListenOptions, run: str) -> tuple[dict[str, Any], pa.Table]:
-    """Write ``studies/RUN`` of a finished run; return its summary and the occlusion table."""
+    """Write ``studies/NAME`` of a finished run; return its summary and the occlusion table."""
+    chosen = chosen_tracks(options.tracks)
     warehouse = Warehouse(options.warehouse)
     metadata = read_run(warehouse, run)
     dataset = Dataset.open(warehouse, str(metadata["dataset"]["name"]))
     target = target_of(run_target(metadata).name, dataset)
-    fit = fit_to(metadata, dataset, target, options.split)
+    splits = [split for split in SPLITS if dataset.rows(split)] if chosen else [options.split]
+    fits = {split: fit_to(metadata, dataset, target, split) for split in splits}
+    fit = fits[splits[0]]
     model = read_model(warehouse, run)
-    songs = sample_songs(dataset, options.songs, options.seed)
+    songs = sample_songs(dataset, options.songs, options.seed, chosen)
     responses, mixed = filter_responses(model, songs, dataset.geometry, options.top, options.batch)
     filters = responses_table(responses, songs, dataset.geometry, warehouse)
+    distinct = []
+    if chosen and responses:
+        others = sample_songs(dataset, options.songs, options.seed, chosen, others=True)
+        distinct = distinct_filters(
+            responses, filter_responses(model, others, dataset.geometry, options.top, options.batch)[0]
+        )
     notes = []
     if not responses:
         notes.append(f"{model.name} has no convolution along the segments, so there are no filters to study")
@@ -54,29 +89,34 @@ def study(options: ListenOptions, run: str) -> tuple[dict[str, Any], pa.Table]:
         notes.append(f"occlusion is for genres and deciles, not for {fit.target.name}")
     else:
         infer, normalisation = compile_inference(model), metadata["normalisation"]
-        predictions, has_lyrics = _occluded_predictions(infer, dataset, target, fit, normalisation, options)
+        predictions, has_lyrics = _occluded_predictions(
+            infer, dataset, target, fits, normalisation, options.batch, chosen
+        )
         if predictions:
             bootstrap = Bootstrap(seed=options.seed)
             occlusion = occlusion_table(predictions, fit.target.class_names, has_lyrics, bootstrap)
         else:
-            notes.append(f"no example in {options.split} has {fit.target.content}, so there is no occlusion")
+            notes.append(f"no example in {', '.join(splits)} has {fit.target.content}, so there is no occlusion")
     summary = {
         "run": run,
         "model": model.name,
         "dataset": {"name": dataset.name, "fingerprint": dataset.metadata["fingerprint"]},
         "target": fit.target.name,
-        "split": options.split,
+        "split": ", ".join(splits),
+        "chosen": len(chosen),
+        "distinct_filters": distinct,
         "songs_sampled": len(songs["track_id"]),
         "top": options.top,
         "seed": options.seed,
         "convolutions": _convolutions(responses),
         "notes": notes,
     }
-    with warehouse.replacing_folder(STUDIES, run) as folder:
+    name = options.name or (f"{run}-tracks" if chosen else run)
+    with warehouse.replacing_folder(STUDIES, name) as folder:
         for file, table in ((FILTERS_FILE, filters), (OCCLUSION_FILE, occlusion)):
             pq.write_table(table, f"{folder.path}/{file}", filesystem=warehouse.filesystem, compression="zstd")
         folder.point_by_json(SUMMARY_FILE, summary)
-    return summary, occlusion
+    return summary | {"name": name}, occlusion
 
 
 def _convolutions(responses: Sequence[Responses]) -> list[dict[str, Any]]:
@@ -94,13 +134,20 @@ def _convolutions(responses: Sequence[Responses]) -> list[dict[str, Any]]:
 
 
 def _occluded_predictions(
-    infer: Infer, dataset: Dataset, target: Target, fit: Fit, normalisation: Normalisation, options: ListenOptions
+    infer: Infer,
+    dataset: Dataset,
+    target: Target,
+    fits: Mapping[str, Fit],
+    normalisation: Normalisation,
+    batch: int,
+    chosen: Sequence[str],
 ) -> tuple[dict[str, Predictions], np.ndarray]:
     """Return the predictions with all inputs and with each part hidden, and the lyrics flags.
 
-    They are of the examples that have a class; empty if there are none.
+    They are of the examples that have a class, of the splits of `fits` and if any are chosen of these tracks; empty if
+    there are none.
     """
-    size, bar = fit.target.size, tqdm(desc="listen: occlusion", unit="batch", disable=None)
+    size, bar = next(iter(fits.values())).target.size, tqdm(desc="listen: occlusion", unit="batch", disable=None)
 
     def infer_all(inputs: Mapping[str, tf.Tensor]) -> np.ndarray:
         """Return the scores of all variants and the lyrics flag, side by side."""
@@ -109,11 +156,21 @@ def _occluded_predictions(
         return np.hstack([*(np.asarray(infer(variant)) for variant in variants), np.asarray(inputs[HAS_LYRICS])])
 
     n_columns = size * (1 + len(HIDDEN)) + 1
-    predicted = predict_split(infer_all, n_columns, dataset, options.split, target, options.batch, Ranks.join())
+    parts, ranks = [], Ranks.join()
+    for split, fit in fits.items():
+        part = predict_split(infer_all, n_columns, dataset, split, target, batch, ranks)
+        if part is not None:
+            parts.append(fit.align(part).judged())
     bar.close()
-    if predicted is None or not predicted.present.any():
+    if not parts:
         return {}, np.zeros(0, bool)
-    predicted = fit.align(predicted).judged()
+    predicted = Predictions.concatenate(parts)
+    if chosen:
+        # A balanced dataset repeats tracks.
+        places = np.unique(predicted.track_ids, return_index=True)[1]
+        predicted = predicted.take(places[np.isin(predicted.track_ids[places], chosen)])
+    if not len(predicted):
+        return {}, np.zeros(0, bool)
     scores = np.split(predicted.scores[:, :-1], 1 + len(HIDDEN), axis=1)
     predictions = {name: replace(predicted, scores=part) for name, part in zip((FULL, *HIDDEN), scores, strict=True)}
     return predictions, predicted.scores[:, -1] > 0

@@ -30,12 +30,12 @@ from training.data.targets.target import Target
 from training.evaluation.bootstrap import Artists
 from training.evaluation.judgement import read_training_truths
 from training.listen import run
-from training.listening.filters import filter_responses, responses_table
+from training.listening.filters import Responses, distinct_filters, filter_responses, responses_table
 from training.listening.occlusion import FULL, hide, occlusion_statistic, occlusion_table
 from training.listening.options import ListenOptions
 from training.listening.receptive_field import ReceptiveField, receptive_fields
 from training.listening.song_times import row_times, span
-from training.listening.study import study
+from training.listening.study import chosen_tracks, study
 from training.listening.top_segments import TopSegments
 from training.models.build import MODELS
 from training.models.settings import ModelSettings
@@ -298,6 +298,47 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory, cnn: keras.Model) -> War
         truths = read_training_truths(dataset, target)
         write_run(opened, FinishedRun(name, model, dataset, target, {}, [], {}, {}, truths))
     return opened
+
+
+def test_chosen_tracks_are_studied_next_to_others(warehouse: Warehouse, tmp_path: Path) -> None:
+    table = warehouse.read_examples(["track_id", "has_genre"], "tiny").to_pandas()
+    ids = table["track_id"].tolist()
+    options = ListenOptions(warehouse.root, tracks=tuple(ids[:6]), top=2, batch=4)
+    summary, occlusion = study(options, "cnn")
+    assert (summary["name"], summary["songs_sampled"], summary["chosen"]) == ("cnn-tracks", 6, 6)
+    filters = warehouse.read_parquet("studies", "cnn-tracks", _folder(warehouse, "cnn-tracks"), "filters.parquet")
+    assert set(filters["track_id"].to_pylist()) <= set(ids[:6])
+    assert set(occlusion["examples"].to_pylist()) <= {*range(int(table["has_genre"][:6].sum()) + 1)}
+    distinct = summary["distinct_filters"]
+    assert all(row["mean"] > row["mean_of_others"] for row in distinct)
+    assert [row["difference"] for row in distinct] == sorted((row["difference"] for row in distinct), reverse=True)
+    with pytest.raises(UserError, match="1 of 1 --tracks are not in dataset tiny, for example TRX"):
+        study(ListenOptions(warehouse.root, tracks=("TRX",)), "cnn")
+    with pytest.raises(UserError, match="--tracks are all tracks of dataset tiny"):
+        study(ListenOptions(warehouse.root, tracks=tuple(ids)), "cnn")
+    lasso = tmp_path / "songs.csv"
+    lasso.write_text('\ufeff"track_id","artist"\r\n"TRAAAAW128F429D538","A"\r\n"TRAAAAW128F429D538","B"\r\n')
+    assert chosen_tracks([str(lasso), "TRX"]) == ["TRAAAAW128F429D538", "TRX"]
+    lasso.write_text("artist")
+    with pytest.raises(UserError, match="has no track id; write one per line"):
+        chosen_tracks([str(lasso)])
+
+
+def _folder(warehouse: Warehouse, study: str) -> str:
+    return str(warehouse.read_json("studies", study, "summary.json")["folder"])
+
+
+def test_the_difference_of_a_filter_is_cohens_d() -> None:
+    layers = []
+    for activations in ([1.0, 3.0], [0.0, 2.0, 1.0]):
+        top = TopSegments(1, 2)
+        for number, value in enumerate(activations):
+            top.add(np.array([number]), np.full((1, 1, 1), value), np.ones((1, 1), bool))
+        layers.append([Responses("layer", "chroma", ReceptiveField(1, 0, 0), top)])
+    (row,) = distinct_filters(*layers)
+    assert (row["mean"], row["mean_of_others"]) == (2, 1)
+    # Variances 1 and 2/3.
+    assert row["difference"] == pytest.approx(1 / np.sqrt(5 / 6))
 
 
 def test_a_study_of_a_run(warehouse: Warehouse, cnn: keras.Model) -> None:
