@@ -109,7 +109,7 @@ def _location_in(line: str) -> str:
     """Return the location in a line of a manifest, without the quotes around it; empty if there is none."""
     if line.startswith(COMMENT):
         return ""
-    if any(ord(character) < ord(" ") for character in line):
+    if re.search("[\0-\x1f]", line):
         raise UserError(f"{line[:60]!r} has control characters; write one location per line")
     if line[:1] in ('"', "'"):
         if len(line) < 3 or line[-1] != line[0]:
