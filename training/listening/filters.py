@@ -13,12 +13,12 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.model_inputs import CHROMA, MASK, TIMBRE, model_inputs
+from msd_spark.core.model_inputs import BASIC_INPUTS, CHROMA, MASK, TIMBRE, columns_of_inputs, model_inputs
 from msd_spark.core.schemas import FILTER_RESPONSES, SPLITS, Geometry
 from msd_spark.core.warehouse import Warehouse
 from training.data.assembly import Columns
 from training.data.dataset import Dataset
-from training.data.reading import INPUT_COLUMNS, read_row_groups
+from training.data.reading import read_row_groups
 from training.listening.receptive_field import Fields, ReceptiveField, receptive_fields
 from training.listening.song_times import read_row_times, span
 from training.listening.top_segments import TopSegments
@@ -43,9 +43,15 @@ class Responses:
 
 
 def sample_songs(
-    dataset: Dataset, size: int, seed: int, chosen: Collection[str] = (), *, others: bool = False
+    dataset: Dataset,
+    size: int,
+    seed: int,
+    inputs: Collection[str] = BASIC_INPUTS,
+    chosen: Collection[str] = (),
+    *,
+    others: bool = False,
 ) -> Columns:
-    """Return `INPUT_COLUMNS` of a seeded sample of at most `size` tracks, sorted by track id.
+    """Return track ids and columns of inputs of a seeded sample of at most `size` tracks, sorted by track id.
 
     With `chosen` tracks, return all of these; with `others`, a sample of the other tracks.
     """
@@ -67,14 +73,14 @@ def sample_songs(
         tracks = tracks[~is_chosen if others else is_chosen]
     if len(tracks) > size and (others or not chosen):
         tracks = tracks[np.random.default_rng(seed).choice(len(tracks), size, replace=False)]
-    remaining = set(tracks.tolist())
+    remaining, names = set(tracks.tolist()), ("track_id", *columns_of_inputs((*BASIC_INPUTS, *inputs)))
     parts: list[Columns] = []
     for address, in_file in zip(
         tqdm(addresses, desc="listen: songs", unit="file", disable=None), tracks_of_file, strict=True
     ):
         if remaining.isdisjoint(in_file):
             continue
-        for group in read_row_groups([address], INPUT_COLUMNS):
+        for group in read_row_groups([address], names):
             rows = []
             for row, track in enumerate(np.asarray(group["track_id"]).astype(str).tolist()):
                 # A balanced dataset repeats tracks; only the first copy is used.
@@ -82,7 +88,7 @@ def sample_songs(
                     remaining.remove(track)
                     rows.append(row)
             parts.append({name: values[rows] for name, values in group.items()})
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in INPUT_COLUMNS}
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
     order = np.argsort(columns["track_id"], kind="stable")
     return {name: values[order] for name, values in columns.items()}
 
@@ -119,7 +125,7 @@ def filter_responses(
     outputs, n_songs = convolution_outputs(model, list(responses)), len(songs["track_id"])
     for start in tqdm(range(0, n_songs, batch), desc="listen: filters", unit="batch", disable=None):
         rows = np.arange(start, min(start + batch, n_songs))
-        inputs = model_inputs({name: values[rows] for name, values in songs.items()}, geometry)
+        inputs = model_inputs({name: values[rows] for name, values in songs.items()}, geometry, tuple(model.input))
         lengths = inputs[MASK].sum(axis=1)
         for name, activations in outputs(inputs).items():
             starts = np.arange(activations.shape[1]) * responses[name].field.jump

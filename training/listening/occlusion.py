@@ -16,8 +16,19 @@ import numpy as np
 import pyarrow as pa
 
 from msd_spark.core.bootstrap import Bootstrap, percentile_interval
-from msd_spark.core.model_inputs import CHROMA, HAS_LYRICS, LYRIC_VECTOR, MASK, TIMBRE
+from msd_spark.core.model_inputs import (
+    CHROMA,
+    DYNAMICS,
+    HAS_LYRICS,
+    LYRIC_VECTOR,
+    MASK,
+    SUMMARY,
+    TIMBRE,
+    WORD_COUNTS,
+    WORD_INDICES,
+)
 from msd_spark.core.schemas import OCCLUSION
+from msd_spark.core.song_summary import SUMMARY_NAMES
 from training.data.predictions import Predictions
 from training.evaluation.bootstrap import Artists, Statistic, resample
 from training.evaluation.classification import as_probabilities
@@ -25,8 +36,13 @@ from training.evaluation.confusion import confusion_metrics
 from training.models.settings import Normalisation
 
 LYRICS, AUDIO = "lyrics", "audio"
-HIDDEN = {LYRICS: (LYRIC_VECTOR,), AUDIO: (CHROMA, TIMBRE), CHROMA: (CHROMA,), TIMBRE: (TIMBRE,)}
-"""Inputs that are hidden together, by name."""
+HIDDEN = {
+    LYRICS: (LYRIC_VECTOR, HAS_LYRICS, WORD_INDICES, WORD_COUNTS),
+    AUDIO: (CHROMA, TIMBRE, DYNAMICS, SUMMARY),
+    CHROMA: (CHROMA, SUMMARY),
+    TIMBRE: (TIMBRE, SUMMARY),
+}
+"""Inputs that are hidden together, by name; of the summary, chroma and timbre are hidden separately."""
 
 FULL = "full"
 
@@ -38,15 +54,22 @@ OVERALL = (PROBABILITY, "macro_f1", "accuracy")
 def hide(inputs: Mapping[str, np.ndarray], part: str, normalisation: Normalisation) -> dict[str, np.ndarray]:
     """Return a model's inputs with a part, a key of `HIDDEN`, hidden.
 
-    Without lyrics, a song has the inputs of a song that has none. Hidden chroma and timbre are the mean of the train
-    split in every segment, which the model scales to 0; the number of segments remains visible.
+    Without lyrics, a song has the inputs of a song that has none. Hidden audio is the mean of the train split, in every
+    segment and in the summary, which the model scales to 0; the number of segments remains visible.
     """
     hidden = dict(inputs)
     for name in HIDDEN[part]:
-        if name == LYRIC_VECTOR:
-            hidden |= {key: np.zeros_like(inputs[key]) for key in (LYRIC_VECTOR, HAS_LYRICS)}
+        if name not in inputs:
+            continue
+        if part == LYRICS:
+            hidden[name] = np.zeros_like(inputs[name])
+            continue
+        mean = np.asarray(normalisation[name]["mean"], np.float32)
+        if name == SUMMARY:
+            is_hidden = [part == AUDIO or column.startswith(part) for column in SUMMARY_NAMES]
+            hidden[name] = np.where(is_hidden, mean, inputs[name])
         else:
-            hidden[name] = np.asarray(normalisation[name]["mean"], np.float32) * inputs[MASK][..., None]
+            hidden[name] = mean * inputs[MASK][..., None]
     return hidden
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,7 +35,7 @@ from training.listening.filters import (
 )
 from training.listening.occlusion import FULL, HIDDEN, hide, occlusion_table
 from training.listening.options import ListenOptions
-from training.loop.inference import Infer, compile_inference, predict_split
+from training.loop.inference import compile_inference, predict_split
 from training.models.settings import Normalisation
 from training.ranks.ranks import Ranks
 from training.runs.run_folder import read_model
@@ -70,12 +71,12 @@ def study(options: ListenOptions, run: str) -> tuple[dict[str, Any], pa.Table]:
     fits = {split: fit_to(metadata, dataset, target, split) for split in splits}
     fit = fits[splits[0]]
     model = read_model(warehouse, run)
-    songs = sample_songs(dataset, options.songs, options.seed, chosen)
+    songs = sample_songs(dataset, options.songs, options.seed, tuple(model.input), chosen)
     responses, mixed = filter_responses(model, songs, dataset.geometry, options.top, options.batch)
     filters = responses_table(responses, songs, dataset.geometry, warehouse)
     distinct = []
     if chosen and responses:
-        others = sample_songs(dataset, options.songs, options.seed, chosen, others=True)
+        others = sample_songs(dataset, options.songs, options.seed, tuple(model.input), chosen, others=True)
         distinct = distinct_filters(
             responses, filter_responses(model, others, dataset.geometry, options.top, options.batch)[0]
         )
@@ -88,9 +89,8 @@ def study(options: ListenOptions, run: str) -> tuple[dict[str, Any], pa.Table]:
     if fit.target.form != CLASSES:
         notes.append(f"occlusion is for genres and deciles, not for {fit.target.name}")
     else:
-        infer, normalisation = compile_inference(model), metadata["normalisation"]
         predictions, has_lyrics = _occluded_predictions(
-            infer, dataset, target, fits, normalisation, options.batch, chosen
+            model, dataset, target, fits, metadata["normalisation"], options.batch, chosen
         )
         if predictions:
             bootstrap = Bootstrap(seed=options.seed)
@@ -134,7 +134,7 @@ def _convolutions(responses: Sequence[Responses]) -> list[dict[str, Any]]:
 
 
 def _occluded_predictions(
-    infer: Infer,
+    model: keras.Model,
     dataset: Dataset,
     target: Target,
     fits: Mapping[str, Fit],
@@ -147,6 +147,7 @@ def _occluded_predictions(
     They are of the examples that have a class, of the splits of `fits` and if any are chosen of these tracks; empty if
     there are none.
     """
+    infer = compile_inference(model)
     size, bar = next(iter(fits.values())).target.size, tqdm(desc="listen: occlusion", unit="batch", disable=None)
 
     def infer_all(inputs: Mapping[str, tf.Tensor]) -> np.ndarray:
@@ -158,7 +159,7 @@ def _occluded_predictions(
     n_columns = size * (1 + len(HIDDEN)) + 1
     parts, ranks = [], Ranks.join()
     for split, fit in fits.items():
-        part = predict_split(infer_all, n_columns, dataset, split, target, batch, ranks)
+        part = predict_split(infer_all, n_columns, dataset, split, target, batch, ranks, tuple(model.input))
         if part is not None:
             parts.append(fit.align(part).judged())
     bar.close()

@@ -17,9 +17,10 @@ from msd_spark.core.beats import BeatTimes
 from msd_spark.core.bootstrap import Bootstrap
 from msd_spark.core.command_line import parse, run_verb
 from msd_spark.core.errors import UserError
-from msd_spark.core.model_inputs import input_shapes
+from msd_spark.core.model_inputs import ALL_INPUTS, input_shapes
 from msd_spark.core.runs import newest_run
 from msd_spark.core.schemas import FILTER_RESPONSES, GEOMETRY, OCCLUSION, Geometry
+from msd_spark.core.song_summary import SUMMARY_NAMES, SUMMARY_SIZE
 from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
 from tests.support.tiny_dataset import LABELS, write_tiny_dataset
@@ -225,6 +226,27 @@ def test_hidden_inputs_are_the_mean_or_no_lyrics() -> None:
     np.testing.assert_array_equal(hide(inputs, "chroma", means)["timbre"], inputs["timbre"])  # type: ignore[arg-type]
 
 
+def test_parts_of_the_summary_and_the_words_are_hidden_too() -> None:
+    shapes = input_shapes(GEOMETRY, ALL_INPUTS)
+    inputs = {name: np.ones((1, *shape), np.float32) for name, shape in shapes.items()}
+    inputs["mask"] = GEOMETRY.mask(np.array([2]))
+    sizes = {"chroma": 12, "timbre": 12, "dynamics": 3, "summary": SUMMARY_SIZE}
+    means = {name: {"mean": [5.0] * size} for name, size in sizes.items()}
+    no_lyrics = hide(inputs, "lyrics", means)
+    assert {name for name in inputs if not no_lyrics[name].any()} == {
+        *("lyric_vector", "has_lyrics", "word_indices", "word_counts")
+    }
+    no_audio = hide(inputs, "audio", means)
+    assert set(no_audio["summary"].ravel()) == {5}
+    assert no_audio["dynamics"][0, :3, 0].tolist() == [5, 5, 0]
+    no_timbre = hide(inputs, "timbre", means)
+    hidden = {
+        name.split("_")[0] for name, value in zip(SUMMARY_NAMES, no_timbre["summary"][0], strict=True) if value == 5
+    }
+    assert hidden == {"timbre"}
+    assert (no_timbre["chroma"] == 1).all()
+
+
 def predictions(n: int = 40, seed: int = 0) -> Predictions:
     generator = np.random.default_rng(seed)
     scores = generator.random((n, 3)).astype(np.float32)
@@ -293,7 +315,10 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory, cnn: keras.Model) -> War
     opened = write_tiny_dataset(folder, {"train": [9, 8], "validation": [], "test": [7, 5]}, targets=True, missing=0.2)
     dataset = Dataset.open(opened, "tiny")
     tags = target_of("tags", dataset)
-    runs = {"cnn": (cnn, target_of("genre", dataset)), "tags": (make("logistic", target=tags), tags)}
+    genre = target_of("genre", dataset)
+    settings = ModelSettings(filters=(4, 4), pools=(4, 2), hidden=(8,))
+    wide_deep = MODELS["wide_deep"](GEOMETRY, genre, dataset.metadata["normalisation"], settings)
+    runs = {"cnn": (cnn, genre), "tags": (make("logistic", target=tags), tags), "wide_deep": (wide_deep, genre)}
     for name, (model, target) in runs.items():
         truths = read_training_truths(dataset, target)
         write_run(opened, FinishedRun(name, model, dataset, target, {}, [], {}, {}, truths))
@@ -326,6 +351,12 @@ def test_chosen_tracks_are_studied_next_to_others(warehouse: Warehouse, tmp_path
 
 def _folder(warehouse: Warehouse, study: str) -> str:
     return str(warehouse.read_json("studies", study, "summary.json")["folder"])
+
+
+def test_a_model_with_more_inputs_is_studied(warehouse: Warehouse) -> None:
+    summary, occlusion = study(ListenOptions(warehouse.root, songs=5, top=2, batch=4), "wide_deep")
+    assert [item["layer"] for item in summary["convolutions"]] == ["segments_1_convolution", "segments_2_convolution"]
+    assert set(occlusion["hidden"].to_pylist()) == {"lyrics", "audio", "chroma", "timbre"}
 
 
 def test_the_difference_of_a_filter_is_cohens_d() -> None:
