@@ -1,8 +1,9 @@
 """Neighbour agreement: whether nearest neighbours by other artists, in a space, have the genre or tags of a song.
 
 All songs of a held-out split are queries, and their neighbours are songs of the same split, so no song that trained a
-model is involved. The embeddings of networks are compared with two spaces without a network: means and standard
-deviations of timbre and chroma, and the first 50 principal components of the features of the learned baselines.
+model is involved. The embeddings of networks are compared with two spaces without a network: the means and
+standard deviations of timbre and chroma, and the first 50 principal components of the features of the learned
+baselines.
 """
 
 from __future__ import annotations

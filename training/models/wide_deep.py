@@ -90,7 +90,7 @@ def _dense(features: keras.KerasTensor, name: str, settings: ModelSettings) -> k
 
 
 def _segments(inputs: Inputs, normalisation: Normalisation, settings: ModelSettings) -> keras.KerasTensor:
-    """Return attentive mean and deviation of convolutions over chroma, timbre and dynamics."""
+    """Return attentive mean and standard deviation of convolutions over chroma, timbre and dynamics."""
     streams = [normalised(inputs, name, normalisation) for name in (CHROMA, TIMBRE, DYNAMICS)]
     features, mask = convolutions(layers.Concatenate(name="segments")(streams), inputs[MASK], "segments", settings)
     return attentive_statistics(features, mask)
