@@ -26,9 +26,10 @@ from training.data.feed import Feed
 from training.data.plan import plan_epoch
 from training.data.predictions import Predictions
 from training.data.reading import Batch, Tally, batches
-from training.data.targets.target import Target
+from training.data.targets.target import CLASSES, Target
 from training.evaluation.deciding import cost_of_epoch
 from training.evaluation.judgement import DivergedError, check_finite, epoch_metrics
+from training.loop.calibration import best_temperature, scale_scores
 from training.loop.inference import compile_inference, predict_split
 from training.loop.optimizers import make_optimizer
 from training.loop.progress import Progress, is_terminal
@@ -36,6 +37,7 @@ from training.loop.settings import TrainingSettings
 from training.loop.state import Best, TrainingState
 from training.loop.target_summary import check_classes, summarise
 from training.models.losses import Loss, prior_adjustment
+from training.models.settings import WIDE_DEEP
 from training.ranks.ranks import Ranks
 from training.ranks.seeds import drawing_states, seed_dropout
 
@@ -140,7 +142,16 @@ class Trainer:
             if keep is not None:
                 keep(state)
         self.model.set_weights(list(state.best.weights))
+        self._calibrate()
         return state.history
+
+    def _calibrate(self) -> None:
+        """Scale the scores of a wide and deep model by the best temperature on the validation split."""
+        if self.target.form != CLASSES or self.model.name != WIDE_DEEP:
+            return
+        predictions = self.predict("validation")
+        if predictions is not None and predictions.present.any():
+            scale_scores(self.model, best_temperature(predictions, self._loss))
 
     def _state(
         self, epoch: int, step: int, sums: np.ndarray, history: list[dict[str, Any]], best: Best

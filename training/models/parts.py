@@ -19,7 +19,7 @@ from msd_spark.core.model_inputs import (
 )
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, Geometry
 from training.data.targets.target import NUMBERS, Target
-from training.models.settings import ModelSettings, Normalisation
+from training.models.settings import SCORE_LAYERS, ModelSettings, Normalisation
 
 Inputs = Mapping[str, keras.KerasTensor]
 Streams = Mapping[str, keras.KerasTensor]
@@ -113,7 +113,7 @@ def scores_of(
     if linear is None:
         scores = layers.Dense(target.size, activation=target.activation, dtype="float32", name=name)(embedding)
     else:
-        deep = layers.Dense(target.size, dtype="float32", name="deep_scores")(embedding)
+        deep = layers.Dense(target.size, dtype="float32", name=SCORE_LAYERS[1])(embedding)
         scores = layers.Add(dtype="float32", name="scores")([linear, deep])
         scores = layers.Activation(target.activation, dtype="float32", name=name)(scores)
     if moments:

@@ -76,6 +76,8 @@ self-attention of 4 heads and no masks, 0.90 and 0.82 with masks, 0.88 and 0.81 
 """
 
 WIDE_DEEP = "wide_deep"
+SCORE_LAYERS = ("wide_scores", "deep_scores")
+"""Linear layers of the wide and deep model whose sum is its scores."""
 
 DEFAULTS: dict[str, ModelSettings] = {
     "attention": ATTENTION,

@@ -28,7 +28,7 @@ from training.data.targets.target import Target
 from training.models.attention import attentive_statistics
 from training.models.cnn import convolutions
 from training.models.parts import Inputs, normalised, scores_of
-from training.models.settings import ModelSettings, Normalisation
+from training.models.settings import SCORE_LAYERS, ModelSettings, Normalisation
 
 WIDE_DEEP_INPUTS = (CHROMA, TIMBRE, MASK, HAS_LYRICS, SUMMARY, WORD_INDICES, WORD_COUNTS, DYNAMICS)
 """Inputs of the model."""
@@ -68,7 +68,7 @@ def wide_deep(
         kernel_regularizer=penalty,
         use_bias=False,
         dtype="float32",
-        name="wide_scores",
+        name=SCORE_LAYERS[0],
     )(_joined(wide, "wide"))
     kept = layers.Dropout(settings.dropout / 2, name="dropout_scores")(embedding)
     return scores_of(target, kept, normalisation, linear)
