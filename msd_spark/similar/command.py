@@ -100,7 +100,7 @@ def run(settings: SimilarSettings) -> None:
     """Run ``msd-spark similar``."""
     warehouse = Warehouse(settings.warehouse)
     name = settings.run or newest_run(warehouse)
-    catalogue, row = find_query(warehouse, Catalogue.read(warehouse, name), name, settings.song)
+    catalogue, row = find_query(warehouse, Catalogue.read(warehouse, name), name, settings.song, settings.lyrics)
     k, exclude = settings.k, settings.exclude
     if settings.playlist:
         k, exclude = CANDIDATES_PER_SONG * settings.playlist, tuple({*exclude, "duplicates"})
@@ -124,10 +124,12 @@ def run(settings: SimilarSettings) -> None:
         print(f"{catalogue.name(row)}  ({catalogue.facts(row)['track_id']})\n\n{table(listed)}")
 
 
-def find_query(warehouse: Warehouse, catalogue: Catalogue, run: str, song: str) -> tuple[Catalogue, int]:
-    """Return the catalogue and the row of the requested song; a song file is embedded first."""
+def find_query(
+    warehouse: Warehouse, catalogue: Catalogue, run: str, song: str, lyrics: str | None = None
+) -> tuple[Catalogue, int]:
+    """Return the catalogue and the row of the requested song; a song file is embedded first, with its lyrics."""
     if song.endswith(SONG_FILE_SUFFIX):
-        return catalogue.with_song(embed_song_file(warehouse, run, song))
+        return catalogue.with_song(embed_song_file(warehouse, run, song, lyrics))
     match = find_song(catalogue.songs, song)
     if isinstance(match, Unknown):
         raise UserError(_no_match(catalogue, song, match))

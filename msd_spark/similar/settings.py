@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from msd_spark.core.options import NAME, REQUIRED, OptionError, Settings, at_least, between, option, warehouse_option
+from msd_spark.core.track_ids import SONG_FILE_SUFFIX
 from msd_spark.neighbours.settings import EXCLUSIONS, METRICS
 from msd_spark.scoring.settings import RUN_HELP
 
@@ -15,6 +16,9 @@ class SimilarSettings(Settings):
 
     song: str = option(REQUIRED, "'artist - title', a track id, or a song file (.h5)", metavar="SONG", positional=True)
     warehouse: str = warehouse_option()
+    lyrics: str | None = option(
+        None, "with a song file: text file of its lyrics, instead of those of its track in lyrics/", metavar="FILE"
+    )
     run: str | None = option(None, RUN_HELP, metavar="NAME", check=NAME)
     k: int = option(10, "number of nearest songs", metavar="K", check=at_least(1))
     metric: str | None = option(
@@ -32,5 +36,7 @@ class SimilarSettings(Settings):
     def __post_init__(self) -> None:
         """Check each option, and that ``--m3u`` comes with ``--playlist``."""
         super().__post_init__()
+        if self.lyrics is not None and not self.song.endswith(SONG_FILE_SUFFIX):
+            raise OptionError(f"--lyrics is {self.lyrics!r}; allowed: only with a song file ({SONG_FILE_SUFFIX})")
         if self.m3u and not self.playlist:
             raise OptionError(f"--m3u is {self.m3u!r}; allowed: only with --playlist N")

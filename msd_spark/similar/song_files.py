@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,7 @@ from msd_spark.core.schemas import ARRAY_COLUMNS, EMBEDDINGS
 from msd_spark.core.track_ids import track_id_of
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.io.folders import check_regular
+from msd_spark.lyrics.text import NewLyrics, read_lyrics
 from msd_spark.scoring.model import embedding_rows, model_of_process
 from msd_spark.scoring.song_features import lyric_features, song_features
 from msd_spark.scoring.trained_run import TrainedRun
@@ -33,9 +35,14 @@ REPEATED = "repeated_track"
 
 
 def embed_song_files(
-    trained: TrainedRun, warehouse: Warehouse, locations: Sequence[str], *, lyrics: bool = True
+    trained: TrainedRun,
+    warehouse: Warehouse,
+    locations: Sequence[str],
+    *,
+    lyrics: bool = True,
+    text: NewLyrics | None = None,
 ) -> tuple[list[dict[str, Any]], pa.Table, list[Rejection]]:
-    """Embed local or remote song files, with the lyrics that ``lyrics/`` has of their tracks.
+    """Embed local or remote song files, with the lyrics that ``lyrics/`` has of their tracks, or one with `text`.
 
     Return the songs in the order of the files, with the scalar columns of ``songs/`` and those of ``embeddings/RUN``;
     their rows of ``embeddings/RUN``; and the other files. The table ``songs/`` is not needed.
@@ -74,21 +81,30 @@ def embed_song_files(
     with_lyrics = lyrics and trained.lyric_vectors != NO_LYRICS
     with_words = with_lyrics and trained.uses_words
     known = known_tracks(warehouse, track_ids, trained.geometry.lyric_size, lyrics=with_lyrics, words=with_words)
-    lists = (vectors.take(slice(None)) for vectors in (known.lyrics, known.bags.indices, known.bags.counts))
+    lists = [vectors.take(slice(None)) for vectors in (known.lyrics, known.bags.indices, known.bags.counts)]
+    flags = known.flags
+    if text is not None:
+        lists, flags = [text.vector, text.indices, text.counts], flags | {"has_lyrics": text.has_vector}
     columns |= lyric_features(trained, *lists)
     scores = model_of_process(trained, SONGS_PER_CALL, len(os.sched_getaffinity(0)))(columns)
     if not scores.finite.all():
         location = list(songs.values())[int(np.argmin(scores.finite))]["source"]
         raise UserError(f"the embedding of {location} by run {trained.name} is not finite")
-    rows = embedding_rows(trained, track_ids, scores, known.flags)
+    rows = embedding_rows(trained, track_ids, scores, flags)
     return [song | row for song, row in zip(songs.values(), rows.to_pylist(), strict=True)], rows, rejected
 
 
-def embed_song_file(warehouse: Warehouse, run: str, location: str) -> dict[str, Any]:
-    """Embed one song file, which must be valid; return its entry of `embed_song_files`."""
+def embed_song_file(warehouse: Warehouse, run: str, location: str, lyrics: str | None = None) -> dict[str, Any]:
+    """Embed one song file, which must be valid, with a text file of its lyrics; return its entry."""
     trained = TrainedRun.read(warehouse, run)
     trained.check_lyrics(warehouse)
-    songs, _, rejected = embed_song_files(trained, warehouse, [location])
+    text = None
+    if lyrics is not None:
+        if trained.lyric_vectors == NO_LYRICS:
+            raise UserError(f"run {run} was trained without lyrics; leave out --lyrics, or choose another --run")
+        text = read_lyrics(warehouse, lyrics)
+        print(f"lyrics: {text.n_words} words, {text.n_unknown} of them not in lyric_words/", file=sys.stderr)
+    songs, _, rejected = embed_song_files(trained, warehouse, [location], text=text)
     if rejected:
         raise UserError(f"{location}: {rejected[0].reason}: {rejected[0].detail}")
     return songs[0]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,11 +19,13 @@ import pytest
 from pyspark.sql import SparkSession
 
 from msd_spark.catalogue.known_tracks import known_tracks
+from msd_spark.core.command_line import run_verb
 from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import ALL_INPUTS, columns_of_inputs, model_inputs
 from msd_spark.core.runs import only_dataset, run_file
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.lyrics.text import stems
 from msd_spark.report.job import make_report
 from msd_spark.report.settings import ReportSettings
 from msd_spark.scoring.job import score
@@ -166,6 +169,32 @@ def test_song_files_are_placed_as_the_songs_of_the_warehouse(
         np.testing.assert_allclose(np.stack(list(loose[name])), np.stack(list(among[name])), atol=1e-5)
     assert loose["has_lyrics"].tolist() == among["has_lyrics"].tolist()
     assert all(genre in done.stdout for genre in loose["predicted_genre"])
+
+
+def test_a_song_file_with_its_lyrics_as_text_is_placed_as_its_track(
+    scored: Warehouse, generated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = scored.read_table(["index", "stem"], "lyric_words").sort_by("index")["stem"].to_pylist()
+    kept = {index for index, word in enumerate(words, 1) if stems(word) == [word]}
+    bags = {row["track_id"]: row for row in scored.read_table(None, "lyrics").to_pylist()}
+    files = {file.stem: file for file in (generated / "songs").rglob("*.h5") if file.stem in bags}
+    track = next(track for track in sorted(files) if set(bags[track]["word_indices"]) <= kept)
+    pairs = zip(bags[track]["word_indices"], bags[track]["word_counts"], strict=True)
+    (tmp_path / "song.txt").write_text(" ".join(words[index - 1] for index, count in pairs for _ in range(count)))
+    (tmp_path / "other.txt").write_text("love love love")
+
+    def nearest(*options: str) -> list[tuple[str, Any]]:
+        run_verb("similar", ["--warehouse", scored.root, "--run", "one", "--json", *options])
+        found = json.loads(capsys.readouterr().out)["neighbours"]
+        return [(song["track_id"], pytest.approx(song["distance"], abs=1e-5)) for song in found]
+
+    by_track = nearest(track)
+    assert nearest(str(files[track])) == by_track
+    assert nearest(str(files[track]), "--lyrics", str(tmp_path / "song.txt")) == by_track
+    assert nearest(str(files[track]), "--lyrics", str(tmp_path / "other.txt")) != by_track
+    with pytest.raises(SystemExit):
+        nearest(track, "--lyrics", str(tmp_path / "song.txt"))
+    assert "--lyrics" in capsys.readouterr().err
 
 
 def test_the_report_has_every_song_and_escapes_titles(scored: Warehouse) -> None:
