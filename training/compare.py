@@ -16,20 +16,30 @@ from msd_spark.core.command_line import run_verb
 from msd_spark.core.runs import COMPARISONS, only_dataset
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.environment.doctor import require_sound_environment
-from training.comparing.options import CompareOptions
-from training.comparing.runs import Fits, Run, compare_runs, fit_baselines, open_datasets, plan_runs, train_missing
+from training.comparing.options import ON_TEST, CompareOptions
+from training.comparing.runs import (
+    Fits,
+    Run,
+    compare_runs,
+    fit_baselines,
+    open_datasets,
+    plan_runs,
+    read_networks,
+    train_missing,
+)
 from training.comparing.table import agreement_table, comparison_table, findings, markdown, note
 from training.loop.session import join_ranks
 
 if TYPE_CHECKING:
     from training.data.dataset import Dataset
     from training.data.targets.target import Target
+    from training.ranks.ranks import Ranks
 
 
 def run(options: CompareOptions) -> None:
     """Run ``msd-spark compare``."""
     warehouse = Warehouse(options.warehouse)
-    options = replace(options, dataset=options.dataset or only_dataset(warehouse))
+    options = replace(options, dataset=options.dataset or only_dataset(warehouse), folds=options.n_folds)
     warehouse.require("dataset", str(options.dataset))
     runs = plan_runs(options)
     require_sound_environment()
@@ -43,6 +53,9 @@ def run(options: CompareOptions) -> None:
     dataset = Dataset.open(warehouse, str(options.dataset))
     target = target_of(options.training.target, dataset)
     require_classes(dataset, target, ranks, options.split)
+    if options.mistakes:
+        measure_mistakes(options, dataset, target, ranks)
+        return
     datasets = open_datasets(options, dataset, ranks)
     baselines = ranks.first_does(lambda: print_baselines(options, target, datasets, runs))
     train_missing(warehouse, options.name, datasets, runs, ranks)
@@ -67,6 +80,28 @@ def print_baselines(options: CompareOptions, target: Target, datasets: dict[str,
     fits = fit_baselines(options, datasets, runs, target)
     print(f"{baselines_table(target, fits[0])}\n", flush=True)
     return fits
+
+
+def measure_mistakes(options: CompareOptions, dataset: Dataset, target: Target, ranks: Ranks) -> None:
+    """Run ``msd-spark compare --mistakes``."""
+    from training.comparing.comparison import Combination
+    from training.comparing.effects import Effects, effects_note, effects_of, effects_table
+    from training.comparing.mistakes import EPOCH, HONEST
+
+    warehouse = dataset.warehouse
+    networks: Effects = {}
+    for mistake, suffix in ((HONEST, ""), (EPOCH, ON_TEST)) if options.model_names else ():
+        own = replace(options, name=options.name + suffix)
+        runs, datasets = plan_runs(own), open_datasets(own, dataset, ranks, validate_on_test=mistake == EPOCH)
+        train_missing(warehouse, options.name, datasets, runs, ranks)
+        for network, by_seed in (read_networks(warehouse, own, runs, target) if ranks.is_first else {}).items():
+            networks[Combination(mistake, f"{network.model}, {network.inputs}")] = by_seed
+    if not ranks.is_first:
+        return
+    effects = effects_of(options, dataset, target, networks)
+    warehouse.write_json(effects, COMPARISONS, options.name, "mistakes.json")
+    page = warehouse.path(COMPARISONS, options.name, "mistakes.json")
+    print(f"\n{effects_table(effects)}\n\n{effects_note(effects)}\n\nwritten: {page}", flush=True)
 
 
 if __name__ == "__main__":

@@ -14,16 +14,12 @@ from tests.support.launched import launched
 from tests.support.tiny_dataset import write_tiny_dataset
 from training.data.dataset import Dataset
 
+TWO_MODELS = ("--models", "logistic,dense", "--seeds", "2", "--reference", "dense")
 
-def compare(folder: Path, log: Path, *words: str) -> str:
-    command: list[str | Path] = [
-        "training/compare.py",
-        "--warehouse",
-        folder / "w",
-        "--models",
-        "logistic,dense",
-    ]
-    command += ["--inputs", "both", "--seeds", "2", "--reference", "dense", *words]
+
+def compare(folder: Path, log: Path, *words: str, models: tuple[str, ...] = TWO_MODELS) -> str:
+    command: list[str | Path] = ["training/compare.py", "--warehouse", folder / "w", "--inputs", "both"]
+    command += [*models, *words]
     with launched(*command, log=log, others=forked()) as running:
         running.status()
         return running.said()
@@ -72,8 +68,9 @@ def test_every_combination_is_trained_once_and_printed(folder: Path) -> None:
 
 def test_folds_are_artist_disjoint_and_predict_every_labelled_song_once(tmp_path: Path) -> None:
     warehouse = write_tiny_dataset(tmp_path / "w", {"train": [30], "validation": [12], "test": [18]})
-    words = ("--folds", "3", "--repeats", "2", "--epochs", "1", "--name", "f")
-    said = compare(tmp_path, tmp_path / "log", *words)
+    words = ("--folds", "3", "--epochs", "1", "--name", "f")
+    twice = (*words, "--repeats", "2")
+    said = compare(tmp_path, tmp_path / "log", *twice)
     content = json.loads((tmp_path / "w" / "comparisons" / "f" / "comparison.json").read_text())
     assert said.index("gradient boosting") < said.index("f-logistic-both-r0-f0")
     source = Dataset.open(warehouse, "tiny")
@@ -97,7 +94,25 @@ def test_folds_are_artist_disjoint_and_predict_every_labelled_song_once(tmp_path
     assert content["seeds"] == [0, 1]
     assert [len(row["runs"]) for row in content["rows"] if "runs" in row] == [6, 6]
     assert "6 of 12 runs" not in said
-    assert "12 of 12 runs are finished" in compare(tmp_path, tmp_path / "again", *words)
+    assert "12 of 12 runs are finished" in compare(tmp_path, tmp_path / "again", *twice)
+
+    said = compare(tmp_path, tmp_path / "mistakes", *words, "--mistakes", models=("--models", "logistic"))
+    # The honest runs are those of the comparison; only those whose epoch is chosen on test are trained.
+    assert "3 of 3 runs are finished" in said
+    effects = json.loads((tmp_path / "w" / "comparisons" / "f" / "mistakes.json").read_text())
+    rows = {row["model"]: row["figures"] for row in effects["rows"] if row["mistake"] == "none"}
+    compared = {f"{row['model']}, both": row["figures"] for row in content["rows"]}
+    for model in ("logistic, both", "logistic regression, both"):
+        for metric in ("macro_f1", "accuracy"):
+            assert rows[model][metric]["mean"] == compared[model][metric]["by_seed"][0]
+    chosen = Dataset.open(warehouse, "f-on-test-r0-f0")
+    assert (
+        songs_of(chosen, "validation")
+        == songs_of(chosen, "test")
+        == songs_of(Dataset.open(warehouse, "f-r0-f0"), "test")
+    )
+    assert "epoch chosen on test" in said
+    assert "duplicates across splits: left out, no two tracks of the dataset have the same song id" in said
 
 
 def songs_of(dataset: Dataset, split: str) -> dict[str, str]:

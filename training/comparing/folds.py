@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import HAS_LYRICS, WORD_INDICES
@@ -38,44 +38,63 @@ COUNTS_OF_SOURCE = ("examples_by_genre", "tracks_by_genre", "funnel", "funnel_st
 """Metadata of the source with counts that are not those of its folds."""
 
 
-def assign_splits(strata: np.ndarray, groups: np.ndarray, folds: int, repeat: int) -> np.ndarray:
+def assign_splits(strata: np.ndarray, groups: np.ndarray | None, folds: int, repeat: int) -> np.ndarray:
     """Return the split of each song when each fold is held out: shape ``(folds, n)``, indices of `SPLITS`.
 
-    `strata` and `groups` have shape ``(n,)``; folds have similar shares of the strata and share no group.
+    `strata` and `groups` have shape ``(n,)``; folds have similar shares of the strata and share no group. Without
+    groups, songs are split one by one.
     """
-    splits = np.zeros((folds, len(groups)), np.int64)
+    splits = np.zeros((folds, len(strata)), np.int64)
     for fold, (others, held_out) in enumerate(_parts(strata, groups, folds, repeat)):
         splits[fold, held_out] = 2
-        n_parts = min(VALIDATION_PARTS, len(np.unique(groups[others])))
+        own = None if groups is None else groups[others]
+        n_parts = min(VALIDATION_PARTS, len(others if own is None else np.unique(own)))
         if n_parts >= 2:
-            _, validation = next(_parts(strata[others], groups[others], n_parts, repeat))
+            _, validation = next(_parts(strata[others], own, n_parts, repeat))
             splits[fold, others[validation]] = 1
     return splits
 
 
-def _parts(strata: np.ndarray, groups: np.ndarray, n: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    if np.bincount(strata).max() < n:
-        strata = np.zeros_like(strata)  # scikit-learn refuses more parts than songs of the largest class
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class with fewer songs than folds
-        yield from StratifiedGroupKFold(n, shuffle=True, random_state=seed).split(strata, strata, groups)
+def strata_of(target: Target, true: np.ndarray) -> np.ndarray:
+    """Return the stratum of each song: its class, or its first tag."""
+    return true if target.form == CLASSES else true.argmax(axis=1) * (target.form == LABELS)
 
 
-def fold_datasets(source: Dataset, target: Target, prefix: str, folds: int, repeat: int) -> list[str]:
-    """Write the datasets of one repeat where they are missing or outdated; return their names, by fold."""
-    songs = _labelled_songs(source, target)
-    n_artists = len(np.unique(songs["group"]))
+def require_artists(source: Dataset, target: Target, groups: np.ndarray, folds: int) -> None:
+    """Raise `UserError` if there are fewer artists than folds."""
+    n_artists = len(np.unique(groups))
     if n_artists < folds:
         raise UserError(
             f"--folds {folds}: the songs with {target.content} in dataset {source.name} are by {n_artists} artists; "
             "choose fewer folds"
         )
+
+
+def _parts(strata: np.ndarray, groups: np.ndarray | None, n: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    if np.bincount(strata).max() < n:
+        strata = np.zeros_like(strata)  # scikit-learn refuses more parts than songs of the largest class
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class with fewer songs than folds
+        splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
+        yield from splitter(n, shuffle=True, random_state=seed).split(strata, strata, groups)
+
+
+def fold_datasets(
+    source: Dataset, target: Target, prefix: str, folds: int, repeat: int, *, validate_on_test: bool = False
+) -> list[str]:
+    """Write the datasets of one repeat where they are missing or outdated; return their names, by fold.
+
+    With `validate_on_test`, the validation split has the songs of the test split: a mistake to measure.
+    """
+    songs = _labelled_songs(source, target)
+    require_artists(source, target, songs["group"], folds)
     splits = assign_splits(songs["stratum"], songs["group"], folds, repeat)
     names = [f"{prefix}-r{repeat}-f{fold}" for fold in range(folds)]
     for fold, name in enumerate(names):
         rule = {
             **{"source": source.metadata["fingerprint"], "target": target.name},
             **{"folds": folds, "repeat": repeat, "fold": fold},
+            **({"validation": "test"} if validate_on_test else {}),
         }
         fingerprint = hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()[:32]
         if source.warehouse.is_complete("dataset", name):
@@ -84,7 +103,8 @@ def fold_datasets(source: Dataset, target: Target, prefix: str, folds: int, repe
                 continue
             if "folds" not in before:
                 raise UserError(f"dataset/{name} was not written by compare --folds; choose another --name")
-        _write(source, name, songs, splits[fold], {"folds": rule, "fingerprint": fingerprint})
+        chosen = [songs[splits[fold] == number] for number in (0, 2 if validate_on_test else 1, 2)]
+        _write(source, name, chosen, {"folds": rule, "fingerprint": fingerprint})
     return names
 
 
@@ -98,7 +118,7 @@ def _labelled_songs(source: Dataset, target: Target) -> np.ndarray:
             if not table.num_rows:
                 continue
             tracks, groups, true, present = (to_numpy(table[name]) for name in columns)
-            strata = true if target.form == CLASSES else true.argmax(axis=1) * (target.form == LABELS)
+            strata = strata_of(target, true)
             for row in np.flatnonzero(present > 0):
                 if tracks[row] not in seen:  # else a copy that balances genres
                     seen.add(tracks[row])
@@ -107,14 +127,13 @@ def _labelled_songs(source: Dataset, target: Target) -> np.ndarray:
     return np.sort(np.array(rows, dtype=[*dtype, ("row", np.int64)]), order="track_id")
 
 
-def _write(source: Dataset, name: str, songs: np.ndarray, splits: np.ndarray, entries: dict[str, Any]) -> None:
+def _write(source: Dataset, name: str, songs: Sequence[np.ndarray], entries: dict[str, Any]) -> None:
     files: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
     moments: list[dict[str, Moments]] = []
     indices, n_bags = list[np.ndarray](), 0
     schema, warehouse = source.schema, source.warehouse
     with warehouse.overwriting(schema, "dataset", name, partition_by="split") as writer:
-        for number, split in enumerate(SPLITS):
-            chosen = songs[splits == number]
+        for split, chosen in zip(SPLITS, songs, strict=True):
             size = max(1, min(ROWS_PER_FILE, len(chosen) // FILES))
             for table in _examples(source, chosen, size):
                 file = writer.destination.write(len(files[split]), table.cast(schema), split, row_group_size=len(table))

@@ -18,9 +18,15 @@ from msd_spark.core.options import (
 )
 from msd_spark.core.schemas import SPLITS
 from training.loop.options import TrainOptions
-from training.models.settings import DEFAULTS, INPUTS, WIDE_DEEP
+from training.models.settings import BOTH, DEFAULTS, INPUTS, WIDE_DEEP
 
 MODELS = sorted(DEFAULTS)
+
+ON_TEST = "-on-test"
+"""Suffix of --name for runs whose epoch is chosen on test."""
+
+FOLDS_OF_MISTAKES = 5
+"""Folds of --mistakes without --folds."""
 
 
 def listed(text: str, choices: Sequence[str]) -> list[str]:
@@ -56,11 +62,17 @@ class CompareOptions(Settings):
         metavar="NAME",
         check=PREFIX,
     )
-    models: str = option(
-        "all", f"models to compare: all, or a list of {','.join(MODELS)}", metavar="LIST", check=_list_of(MODELS)
+    models: str | None = option(
+        None,
+        f"models to compare: all (the default), or a list of {','.join(MODELS)}; with --mistakes at most one",
+        metavar="LIST",
+        check=_list_of(MODELS),
     )
-    inputs: str = option(
-        "all", f"inputs to compare: all, or a list of {','.join(INPUTS)}", metavar="LIST", check=_list_of(INPUTS)
+    inputs: str | None = option(
+        None,
+        f"inputs to compare: all (the default), or a list of {','.join(INPUTS)}; with --mistakes {BOTH} by default",
+        metavar="LIST",
+        check=_list_of(INPUTS),
     )
     seeds: int = option(5, "seeds per model and inputs: 0 to N - 1; without --folds", metavar="N", check=at_least(1))
     folds: int = option(
@@ -70,6 +82,11 @@ class CompareOptions(Settings):
         check=Check(lambda folds: folds == 0 or folds >= 2, "0, or 2 or more"),
     )
     repeats: int = option(1, "repeat --folds with seeds 0 to R - 1", metavar="R", check=at_least(1))
+    mistakes: bool = option(
+        False,
+        "measure the effect of popular mistakes on the same songs, in 5 folds by default: with logistic regression, "
+        "and with the network of --models the choice of the epoch",
+    )
     split: str = option(SPLITS[-1], "split to evaluate on", choices=SPLITS[1:])
     reference: str | None = option(
         None,
@@ -95,14 +112,33 @@ class CompareOptions(Settings):
     )
 
     @property
+    def model_names(self) -> list[str]:
+        """The networks to train."""
+        return [] if self.mistakes and self.models is None else listed(self.models or "all", MODELS)
+
+    @property
+    def input_names(self) -> list[str]:
+        """The inputs to train on."""
+        return listed(self.inputs or (BOTH if self.mistakes else "all"), INPUTS)
+
+    @property
+    def n_folds(self) -> int:
+        """The number of folds; 0 for the splits of the dataset."""
+        return self.folds or (FOLDS_OF_MISTAKES if self.mistakes else 0)
+
+    @property
     def compared_with(self) -> str:
         """The model that the others are compared with."""
-        models = listed(self.models, MODELS)
+        models = self.model_names
         return self.reference or (WIDE_DEEP if WIDE_DEEP in models else models[0])
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.repeats > 1 and not self.folds:
+        if self.repeats > 1 and not self.n_folds:
             raise OptionError("--repeats needs --folds")
-        if self.folds and self.split != SPLITS[-1]:
-            raise OptionError("--folds and --split exclude each other")
+        if self.mistakes and (len(self.model_names) > 1 or self.reference):
+            raise OptionError("--mistakes takes one of --models, and no --reference")
+        if self.mistakes and len(self.name.encode()) > 50 - len(ON_TEST):
+            raise OptionError(f"--name is {self.name!r}; allowed with --mistakes: at most {50 - len(ON_TEST)} bytes")
+        if self.n_folds and self.split != SPLITS[-1]:
+            raise OptionError(f"--{'folds' if self.folds else 'mistakes'} and --split exclude each other")

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 from msd_spark.core.errors import UserError
 from msd_spark.core.runs import COMPARISONS, HISTORY, METADATA, METRICS, RUNS, run_file
 from msd_spark.core.warehouse import Warehouse
-from training.comparing.options import MODELS, CompareOptions, listed
+from training.comparing.options import CompareOptions
 from training.loop import session
 from training.loop.checkpoints import Checkpoints, differences
 from training.loop.options import TrainOptions
-from training.models.settings import INPUTS
 
 if TYPE_CHECKING:
     from training.comparing.comparison import Combination
@@ -46,8 +45,8 @@ def plan_runs(options: CompareOptions) -> list[Run]:
     """Return the runs of a comparison, seed by seed, so that an unfinished one is also fair."""
     runs = []
     for seed, dataset, suffix in _parts(options):
-        for model in listed(options.models, MODELS):
-            for inputs in listed(options.inputs, INPUTS):
+        for model in options.model_names:
+            for inputs in options.input_names:
                 name = f"{options.name}-{model}-{inputs}-{suffix}"
                 own = replace(
                     options.training,
@@ -73,7 +72,9 @@ def _parts(options: CompareOptions) -> Iterator[tuple[int, str | None, str]]:
             yield repeat, f"{options.name}-r{repeat}-f{fold}", f"r{repeat}-f{fold}"
 
 
-def open_datasets(options: CompareOptions, dataset: Dataset, ranks: Ranks) -> dict[str, Dataset]:
+def open_datasets(
+    options: CompareOptions, dataset: Dataset, ranks: Ranks, *, validate_on_test: bool = False
+) -> dict[str, Dataset]:
     """Return the datasets of the runs by name; those of folds are written if they are missing."""
     from training.comparing.folds import fold_datasets
     from training.data.dataset import Dataset
@@ -86,7 +87,9 @@ def open_datasets(options: CompareOptions, dataset: Dataset, ranks: Ranks) -> di
         lambda: [
             name
             for repeat in range(options.repeats)
-            for name in fold_datasets(dataset, target, options.name, options.folds, repeat)
+            for name in fold_datasets(
+                dataset, target, options.name, options.folds, repeat, validate_on_test=validate_on_test
+            )
         ]
     )
     return {name: Dataset.open(dataset.warehouse, name) for name in names}
@@ -106,7 +109,7 @@ def fit_baselines(
             names.append(str(run.dataset))
     parts: dict[Combination, dict[int, Predictions]] = {}
     notes: dict[str, Any] = {}
-    for inputs in listed(options.inputs, INPUTS):
+    for inputs in options.input_names:
         fitted = {
             name: learned_baselines(dataset, target, [options.split], inputs)[options.split]
             for name, dataset in datasets.items()
@@ -169,6 +172,25 @@ def train_missing(
         session.forget_models()
 
 
+def read_networks(
+    warehouse: Warehouse, options: CompareOptions, runs: Sequence[Run], target: Target
+) -> dict[Combination, dict[int, Predictions]]:
+    """Return the pooled predictions of finished runs, by combination and seed."""
+    from training.comparing.comparison import Combination, pooled_folds
+    from training.runs.predictions_table import read_predictions
+
+    parts: dict[Combination, dict[int, list[Predictions]]] = {}
+    for run in runs:
+        predicted = read_predictions(warehouse, run.name, options.split, target)
+        if predicted is None:
+            raise UserError(f"{options.split} of dataset {run.dataset} is empty; choose another --split")
+        parts.setdefault(Combination(run.model, run.inputs), {}).setdefault(run.seed, []).append(predicted)
+    return {
+        combination: {seed: pooled_folds(of_seed) for seed, of_seed in by_seed.items()}
+        for combination, by_seed in parts.items()
+    }
+
+
 def compare_runs(
     warehouse: Warehouse,
     options: CompareOptions,
@@ -181,21 +203,11 @@ def compare_runs(
     import numpy as np
 
     from msd_spark.core.bootstrap import Bootstrap
-    from training.comparing.comparison import Combination, compare, pool, pooled_folds
+    from training.comparing.comparison import Combination, compare, pool
     from training.data.targets import target_of
-    from training.runs.predictions_table import read_predictions
 
     target, bootstrap = target_of(options.training.target, dataset), Bootstrap()
-    parts: dict[Combination, dict[int, list[Predictions]]] = {}
-    for run in runs:
-        predicted = read_predictions(warehouse, run.name, options.split, target)
-        if predicted is None:
-            raise UserError(f"{options.split} of dataset {dataset.name} is empty; choose another --split")
-        parts.setdefault(Combination(run.model, run.inputs), {}).setdefault(run.seed, []).append(predicted)
-    networks = {
-        combination: {seed: pooled_folds(of_seed) for seed, of_seed in by_seed.items()}
-        for combination, by_seed in parts.items()
-    }
+    networks = read_networks(warehouse, options, runs, target)
     predictions = {**learned, **networks}
     metrics = target.main_metrics
     rows = compare(

@@ -130,6 +130,18 @@ class Learned(NamedTuple):
     notes: dict[str, Any]
 
 
+def deciding_score(target: Target) -> Callable[[np.ndarray, np.ndarray], float | None]:
+    """Return the function from truths and scores to the deciding metric, higher is better; None if undefined."""
+    metric, (metrics, _) = target.main_metrics[0], functions_of(target)
+    sign = -1 if metric in LESS_IS_BETTER else 1
+
+    def score(true: np.ndarray, scores: np.ndarray) -> float | None:
+        value = metrics(true, scores, target.class_names)[metric]
+        return None if value is None else sign * value
+
+    return score
+
+
 def learned_baselines(
     dataset: Dataset, target: Target, splits: Sequence[str], inputs: str
 ) -> dict[str, dict[str, Learned]]:
@@ -139,14 +151,7 @@ def learned_baselines(
     train = read_features(dataset, "train", target, inputs, TRAINING_EXAMPLES)
     if not len(train.track_ids):
         return {}
-    metric, (metrics, _) = target.main_metrics[0], functions_of(target)
-    sign = -1 if metric in LESS_IS_BETTER else 1
-
-    def score(true: np.ndarray, scores: np.ndarray) -> float | None:
-        value = metrics(true, scores, target.class_names)[metric]
-        return None if value is None else sign * value
-
-    fitted = fit_learned(target, train, score)
+    fitted = fit_learned(target, train, deciding_score(target))
     predicted = {}
     for split in splits:
         features = read_features(dataset, split, target, inputs)

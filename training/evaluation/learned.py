@@ -109,36 +109,65 @@ class Encoder:
 def fit_learned(target: Target, train: Features, score: Score) -> dict[str, Fitted]:
     """Return the fitted baselines by name; the train split must have an example."""
     encoder = Encoder(train)
+    linear = fit_linear(target, train, score, encoder)
+    if target.form == NUMBERS:
+        return {RIDGE: linear}
+    facts = {name: linear.notes[name] for name in ("class_weights", "training_examples")}
+    weights = None if facts["class_weights"] == "none" else facts["class_weights"]
+    with _threads(encoder.everything(train)):
+        boosting = _fit_boosting(target, encoder, train, weights)
+    return {LOGISTIC: linear, BOOSTING: Fitted(boosting, facts | {"iterations": BOOSTING_ITERATIONS})}
+
+
+def fit_linear(
+    target: Target, train: Features, score: Score, encoder: Encoder, chosen_on: Features | None = None
+) -> Fitted:
+    """Return the fitted logistic regression, or ridge regression for factors.
+
+    Penalty and class weights are chosen by cross-validation in `train`, or by the metric on the songs `chosen_on`.
+    """
     encoded = encoder.everything(train)
-    with warnings.catch_warnings(), threadpool_limits(1 if np.prod(encoded.shape) < ONE_THREAD_BELOW else None):
+    other = None if chosen_on is None else (encoder.everything(chosen_on), chosen_on.true)
+    with warnings.catch_warnings(), _threads(encoded):
         # At weak regularisation the last digits of the weights converge slowly and change no metric.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        penalty, weights, notes = _choose(target, encoded, train, score)
-        notes |= {"training_examples": len(train.track_ids), "words": len(encoder.known)}
+        penalty, weights, notes = _choose(target, encoded, train, score, other)
         predict = _fit(target, encoded, train.true, penalty, weights)
-        if target.form == NUMBERS:
-            return {RIDGE: Fitted(lambda features: predict(encoder.everything(features)), notes)}
-        boosting = _fit_boosting(target, encoder, train, weights)
-    facts = {"class_weights": weights or "none", "training_examples": len(train.track_ids)}
-    logistic = Fitted(lambda features: predict(encoder.everything(features)), notes)
-    return {LOGISTIC: logistic, BOOSTING: Fitted(boosting, facts | {"iterations": BOOSTING_ITERATIONS})}
+    notes |= {"training_examples": len(train.track_ids), "words": len(encoder.known)}
+    return Fitted(lambda features: predict(encoder.everything(features)), notes)
 
 
-def _choose(target: Target, encoded: Any, train: Features, score: Score) -> tuple[float, str | None, dict[str, Any]]:
-    """Return penalty and class weights with the best metric of pooled predictions in cross-validation, and notes."""
+def _threads(encoded: Any) -> threadpool_limits:
+    return threadpool_limits(1 if np.prod(encoded.shape) < ONE_THREAD_BELOW else None)
+
+
+def _choose(
+    target: Target, encoded: Any, train: Features, score: Score, other: tuple[Any, np.ndarray] | None
+) -> tuple[float, str | None, dict[str, Any]]:
+    """Return penalty and class weights with the best metric of pooled predictions in cross-validation, and notes.
+
+    With encoded features and truths of `other` songs, the metric is that on these songs.
+    """
     subset = _some_artists(train.artist_groups)
     values, true, groups = encoded[subset], train.true[subset], train.artist_groups[subset]
     n_groups = len(np.unique(groups))
     weightings = (None,) if target.form == NUMBERS else (None, "balanced")
     tried: list[tuple[float, float, str | None]] = []
+    folds = list[tuple[np.ndarray, np.ndarray]]()
+
+    def metric_of(penalty: float, weights: str | None) -> float | None:
+        if other is not None:
+            return score(other[1], _fit(target, encoded, train.true, penalty, weights)(other[0]))
+        scores = np.zeros((len(true), target.size))
+        for learn, judge in folds:
+            scores[judge] = _fit(target, values[learn], true[learn], penalty, weights)(values[judge])
+        return score(true, scores)
+
     if n_groups >= 2 and (target.is_vector or np.ptp(true)):
         folds = list(_folds(target, true, groups, min(FOLDS, n_groups)))
         for weights in weightings:
             for penalty in RIDGE_PENALTIES if target.form == NUMBERS else PENALTIES:
-                scores = np.zeros((len(true), target.size))
-                for learn, judge in folds:
-                    scores[judge] = _fit(target, values[learn], true[learn], penalty, weights)(values[judge])
-                metric = score(true, scores)
+                metric = metric_of(penalty, weights)
                 if metric is not None:
                     tried.append((metric, penalty, weights))
     _, penalty, weights = max(tried, key=lambda one: one[0], default=(0.0, DEFAULT_PENALTY, DEFAULT_WEIGHTS))

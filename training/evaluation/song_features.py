@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -37,6 +37,10 @@ class Features:
     artist_groups: np.ndarray
     word_indices: np.ndarray
     word_counts: np.ndarray
+
+    def take(self, places: np.ndarray) -> Features:
+        """Return the features of some songs, by indices or a boolean mask."""
+        return Features(**{item.name: getattr(self, item.name)[places] for item in fields(self)})
 
 
 def read_columns(
