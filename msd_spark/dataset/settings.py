@@ -49,14 +49,14 @@ class DatasetSettings(Settings):
     min_examples: int = option(10, "remove genres with fewer songs", check=at_least(0))
     tags: int | None = option(
         None,
-        f"add columns for the N most frequent tags; if tags/ exists, {DEFAULT_TAGS} by default; 0: none",
+        f"add columns for the N most frequent tags; 0: none; by default {DEFAULT_TAGS}, or all if tags/ has fewer",
         metavar="N",
         check=at_least(0),
     )
     factors: bool = option(False, "add a column with the ALS factors of each track")
     most_popular: int | None = option(
         None,
-        "use only the N most played tracks; popularity deciles are then of the remaining songs",
+        "use only the N most played tracks; popularity deciles are then those among the songs of the dataset",
         metavar="N",
         check=at_least(1),
     )
@@ -119,7 +119,7 @@ class DatasetSettings(Settings):
         return BalanceRule.parse(self.balance, self.seed)
 
     def geometry(self, lyric_size: int) -> Geometry:
-        """Return the shape of the features of an example with lyric vectors of a length."""
+        """Return the shape of the features of an example, given the length of the lyric vectors."""
         return Geometry(lyric_size=lyric_size, segments=self.segments)
 
     def resolved(self, warehouse: Warehouse) -> DatasetSettings:

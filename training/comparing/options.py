@@ -90,7 +90,7 @@ class CompareOptions(Settings):
     split: str = option(SPLITS[-1], "split to evaluate on", choices=SPLITS[1:])
     reference: str | None = option(
         None,
-        f"model that the others are compared with; by default {WIDE_DEEP}, or else the first of --models",
+        f"model that the others are compared with; by default {WIDE_DEEP} if compared, otherwise the first of --models",
         choices=MODELS,
     )
     training: TrainOptions = nested(

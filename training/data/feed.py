@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     """A `TrainingBatch` of TensorFlow tensors."""
 
 TrainingBatch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray]
-"""Inputs by name, soft truths ``(batch, size)``, weights ``(batch,)``, and weights without those of the classes."""
+"""Inputs by name, soft truths ``(batch, size)``, and weights ``(batch,)`` with and without class weights."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class FeedSettings(Settings):
     class_weights: str = option(NONE, "rule for upweighting rare classes", choices=CLASS_WEIGHTS)
     prior_adjustment: float | None = option(
         None,
-        "train for equal shares of the classes: add so many times the logarithm of each class share to the scores in "
-        "the loss; 0: off; the model's own by default",
+        "logit adjustment: multiple of the logarithms of the class shares that is added to the scores in the loss; "
+        "1: train for equal class shares; 0: off; the model's own by default",
         metavar="FACTOR",
         check=between(0, 10),
     )

@@ -16,12 +16,12 @@ class ListenOptions(Settings):
     run: str | None = option(None, "run to study, models/NAME; the newest by default", metavar="NAME", check=NAME)
     tracks: tuple[str, ...] = option(
         (),
-        "study these tracks instead of a sample and of --split, next to a sample of others: ids, or files with ids, "
-        "such as the CSV of a lasso in the report",
+        "study these tracks, of all splits, and compare them with a sample of others: ids, or files with ids, such as "
+        "the CSV of a lasso in the report",
         metavar="TRACK",
     )
     name: str | None = option(
-        None, "write studies/NAME; RUN, or with --tracks RUN-tracks, by default", metavar="NAME", check=NAME
+        None, "write studies/NAME; by default RUN, or RUN-tracks with --tracks", metavar="NAME", check=NAME
     )
     songs: int = option(2000, "songs of the dataset to sample for filter responses", check=at_least(1))
     top: int = option(8, "songs to list per filter", check=at_least(1))

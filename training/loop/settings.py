@@ -31,7 +31,7 @@ class TrainingSettings(Settings):
     batch_of: str = option(
         RANK, "whether --batch counts the examples of each rank, or of all ranks together", choices=(RANK, ALL)
     )
-    train_metrics: bool = option(False, "evaluate the train split too after every epoch, for the history")
+    train_metrics: bool = option(False, "also evaluate the train split after every epoch, for the history")
     schedule: Schedule = nested(Schedule())
     optimizer: OptimizerSettings = nested(OptimizerSettings())
     feed: FeedSettings = nested(FeedSettings())
