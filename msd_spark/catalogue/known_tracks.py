@@ -158,7 +158,7 @@ class KnownTracks:
 def known_tracks(
     warehouse: Warehouse, track_ids: pa.Array, size: int, *, lyrics: bool = True, words: bool = False
 ) -> KnownTracks:
-    """Look tracks up in the tables that exist, with their lyric vectors and bags of words if these are asked for.
+    """Look tracks up in the tables that exist, with lyric vectors and bags of words if requested.
 
     `track_ids` has no repetitions; a lyric vector has length `size`.
     """

@@ -1,4 +1,4 @@
-"""End a process after Ctrl-C, even if it waits in code that is not Python's."""
+"""End a process after Ctrl-C, even if it waits in native code."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ SECONDS_OF_CLEANUP = 10.0
 SECONDS_OF_JAVA = 5.0
 """Time for Java to delete its temporary files after Ctrl-C."""
 
-os.register_at_fork(after_in_child=partial(signal.set_wakeup_fd, -1))  # a child's signals are not its parent's
+os.register_at_fork(after_in_child=partial(signal.set_wakeup_fd, -1))  # otherwise a child's signal would end its parent
 
 
 @contextmanager
 def noticing_interrupts(end: Callable[[], None]) -> Iterator[list[int]]:
-    """Yield a list to which Ctrl-C adds its signal, and end the process by `end` if it does not end in time.
+    """Yield a list to which Ctrl-C adds its signal; if the process is still alive later, call `end` and exit.
 
     An interrupted call of Java may raise another error than `KeyboardInterrupt`.
     """

@@ -17,8 +17,8 @@ ORIGINAL = {
 """By model: accuracy, average precision and F1 as the original's text states them, on other songs."""
 
 NOTE = (
-    "The original states neither the split of its results nor how it averages over genres; it reports 20 times the "
-    "time of the other models for the LSTM, and cites “CMU .36” without naming the metric."
+    "The original states neither the split of its results nor the average over genres. It reports that the LSTM took "
+    "20 times as long as the other models, and cites “CMU .36” without the metric."
 )
 
 HEADS = ("run", "split", "accuracy", "macro AP", "macro F1", "training s", "inference s")
@@ -28,8 +28,8 @@ METRICS = ("accuracy", "macro_average_precision", "macro_f1")
 def beside_original(runs: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]) -> list[tuple[str, ...]]:
     """Return one row per run and split, and one per model of the original, with the columns `HEADS`.
 
-    `runs` has the metadata and metrics of each run by name. Validation metrics are those of the kept epoch; inference
-    is that of all splits but train.
+    `runs` has the metadata and metrics of each run by name. Validation metrics are those of the best epoch; the
+    seconds of inference are those of all splits except train.
     """
     rows: list[tuple[str, ...]] = []
     for name, (metadata, metrics) in runs.items():

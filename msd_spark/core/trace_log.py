@@ -21,7 +21,7 @@ SPARK_FOLDERS = "SPARK_LOCAL_DIRS"
 """Environment variable of Spark; its folders for temporary files, separated by commas."""
 
 SCRATCH_BYTES = 64 << 20
-"""Disks with less free space than this are the cause of an error for lack of space."""
+"""A disk with less free space than this is reported as the cause of the error "No space left on device"."""
 
 _named: list[Path] = []
 
@@ -79,15 +79,15 @@ def is_from_spark(error: BaseException) -> bool:
 
 
 def spark_folder_fault(environ: Mapping[str, str], size: int) -> str | None:
-    """Return what is wrong with Spark's folders for temporary files if one cannot hold `size` bytes more."""
+    """Return an error message if `size` bytes cannot be written to a folder of Spark for temporary files."""
     for folder in (environ.get(SPARK_FOLDERS) or "/tmp").split(","):
         try:
             os.makedirs(folder, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder) as file:
                 os.posix_fallocate(file.fileno(), 0, size)
         except OSError as error:
-            reason = f"{folder}, where Spark cannot write its temporary files ({error.strerror})"
-            return f"{SPARK_FOLDERS} is {reason}; free space there, or export {SPARK_FOLDERS}=FOLDER on a larger disk"
+            reason = f"Spark cannot write temporary files to {folder} ({error.strerror})"
+            return f"{reason}; free space there, or export {SPARK_FOLDERS}=FOLDER on a larger disk"
     return None
 
 

@@ -9,7 +9,7 @@ WORDS = 256
 """Maximum number of distinct words in an example; 99 % of the bags of musiXmatch have fewer."""
 
 SMALLEST_DOCUMENT_FREQUENCY = 5
-"""A word in fewer songs of the train split has no weight in a model."""
+"""A word in fewer songs of the train split has weight 0 in a model."""
 
 
 def inverse_document_frequencies(word_tracks: np.ndarray) -> np.ndarray:

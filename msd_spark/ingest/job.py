@@ -66,7 +66,7 @@ def ingest(session: SparkSession, settings: IngestSettings, tasks: list[Task] | 
         settle(warehouse)
         units = listing.result()
     finally:
-        pool.shutdown(wait=False)  # after Ctrl-C, the listing ends when Java ends
+        pool.shutdown(wait=False)  # the listing ends with Java; waiting would delay Ctrl-C
     ledger, pending = read_ledger(warehouse), read_pending(warehouse)
     unchanged, stale = split_ledger(ledger, units, damaged_units(warehouse, ledger))
     check_locations(stale, units, settings)

@@ -98,7 +98,7 @@ def plan_listing(settings: IngestSettings) -> list[Task]:
 
 @contextmanager
 def _naming(place: str) -> Iterator[None]:
-    """Begin errors with the line of a manifest that they are about."""
+    """Prefix errors with the line of the manifest that they concern."""
     try:
         yield
     except (UserError, OSError) as error:
@@ -114,7 +114,8 @@ def _location_in(line: str) -> str:
     if line[:1] in ('"', "'"):
         if len(line) < 3 or line[-1] != line[0]:
             raise UserError(
-                f"{line[:60]!r} has only one quote; remove it, or write ./ before a name that begins with it"
+                f"{line[:60]!r} begins with a quote, but is no location in quotes; remove the quote, or write ./ "
+                "before a name that begins with it"
             )
         return line[1:-1]
     return line

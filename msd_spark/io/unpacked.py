@@ -31,7 +31,7 @@ START_BYTES = 6
 
 _ENCRYPTED = 1
 _HEADER_BYTES = 512
-"""Length of the header of a tar, which has null bytes; that of a zip is shorter."""
+"""Bytes searched for null bytes: the length of the header of a tar, which has some; that of a zip is shorter."""
 _BUFFER = 1 << 20
 
 
@@ -117,7 +117,8 @@ def is_compressed(start: bytes) -> bool:
 def open_unpacked(location: str, member_ending: str = "", *, binary: bool = False) -> Iterator[IO[bytes]]:
     """Open a file; its compression is recognised by its first bytes, not by its name.
 
-    A byte order mark at the start of the content is skipped. Content that begins with null bytes is refused.
+    A byte order mark at the start of the content is skipped. Content with null bytes at its start is refused: it is an
+    archive or UTF-16.
 
     Errors of reading within the ``with`` block become a `UserError` too.
 
@@ -126,7 +127,7 @@ def open_unpacked(location: str, member_ending: str = "", *, binary: bool = Fals
     member_ending : str
         Of a zip with several files, the one whose name ends with this is read.
     binary : bool
-        Whether the content may begin with null bytes.
+        Whether null bytes are allowed.
     """
     filesystem, path, _ = open_location(location)
     try:

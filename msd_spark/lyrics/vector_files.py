@@ -29,7 +29,7 @@ _START_BYTES = 1 << 16
 _LONGEST_WORD = 1 << 12
 _SHOWN = 60
 _PREFERRED = ".50d.txt"
-"""End of the name of the file that is read of several in a zip, for example glove.6B.zip."""
+"""Of a zip with several files, such as glove.6B.zip, the one whose name ends with this is read."""
 MOST_DIMENSIONS = 4096
 _NUMBER = np.dtype("<f4")
 
@@ -44,7 +44,7 @@ def read_vectors(location: str, words: Collection[str]) -> tuple[dict[str, np.nd
     """Return the vectors of some words, float32, and the format of the file.
 
     The format is `TEXT`, `BINARY` or `GLOVE`; the file may be plain, gzipped or zipped. Of a word that occurs twice,
-    the first vector is returned. A truncated file, and vectors of several sizes or not finite, are errors.
+    the first vector is returned. A truncated file, vectors of different lengths, and non-finite numbers are errors.
     """
     try:
         with open_unpacked(location, _PREFERRED, binary=True) as stream:

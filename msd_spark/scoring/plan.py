@@ -25,7 +25,7 @@ PLANNED = pa.schema(
         *(pa.field(name, pa.float32(), nullable=False) for name in EMBEDDING_FLAGS),
     ]
 )
-"""The songs of a slice that get a row: row in the slice, whether the existing row is kept, lyrics and flags."""
+"""The songs of a slice that get a row: row in the slice, whether the existing row is kept, vector, words and flags."""
 
 
 @dataclass(frozen=True)

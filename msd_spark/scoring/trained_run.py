@@ -36,7 +36,7 @@ class TrainedRun:
 
     `target` is ``genre``, ``popularity``, ``tags`` or ``factors``, and `class_names` has the meaning of each output.
     `lyric_vectors` is the fingerprint of the lyric vectors that it was trained on, `words` the list of words of its
-    bags. `normalisation` has the mean and standard deviation of features, under the keys ``mean`` and ``deviation``.
+    bags. `normalisation` has ``mean`` and ``deviation`` (standard deviation) of each feature, and ``weight`` of words.
     """
 
     name: str
@@ -90,7 +90,7 @@ class TrainedRun:
         return WORD_INDICES in self.inputs
 
     def check_geometry(self) -> None:
-        """Check that the geometry, apart from part of the song and lyric size, is that of this version."""
+        """Check that the geometry is that of this version; part of the song and length of lyric vectors may differ."""
         if self.geometry != replace(GEOMETRY, segments=self.geometry.segments, lyric_size=self.geometry.lyric_size):
             raise UserError(
                 f"run {self.name} was trained on {self.geometry}, this version uses {GEOMETRY}; "

@@ -265,7 +265,7 @@ def test_a_quoted_line_of_a_manifest_is_a_location(tmp_path: Path) -> None:
         ("/nowhere/songs", "no /nowhere/songs; --songs takes"),
         ("/nowhere/*.h5", "nothing matches /nowhere"),
         ("s3a://bucket/songs", "s3a://bucket/songs cannot be opened: s3a is a name of Hadoop's"),
-        ('"songs', """'"songs' has only one quote; remove it"""),
+        ('"songs', """'"songs' begins with a quote, but is no location in quotes; remove the quote"""),
         ("songs\tTR1", r"'songs\tTR1' has control characters; write one location per line"),
         ("~/songs", "location '~/songs' begins with ~"),
     ],
