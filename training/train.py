@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def run(options: TrainOptions) -> None:
     """Run ``msd-spark train``."""
-    # With --resume, further runs may be finished.
+    # With --resume, some runs may be finished; `train` skips these.
     runs = [one if options.resume else session.checked(one) for one in session.checked(options).runs()]
     require_sound_environment()
     ranks = session.join_ranks()

@@ -1,9 +1,9 @@
-"""Neighbour agreement: whether nearest neighbours by other artists, in a space, have the genre or tags of a song.
+"""Measure neighbour agreement: whether a song's nearest neighbours by other artists have its genre or tags.
 
-All songs of a held-out split are queries, and their neighbours are songs of the same split, so no song that trained a
-model is involved. The embeddings of networks are compared with two spaces without a network: the means and
-standard deviations of timbre and chroma, and the first 50 principal components of the features of the learned
-baselines.
+All songs of a held-out split are queries, and their neighbours are songs of the same split, so no training song is
+involved. The embeddings of networks are compared with two spaces without a network: means and log standard deviations
+of timbre and of chroma relative to the key, and the first 50 principal components of the features of the learned
+baselines; scaling and components are those of the train split.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NEIGHBOURS = 10
 RAW, COMPONENTS = "timbre and chroma", f"{EMBEDDING_SIZE} principal components"
 RAW_BLOCKS = ("timbre_mean", "timbre_log_deviation", "chroma_from_key_mean", "chroma_from_key_log_deviation")
-"""Blocks of the song summary that make the space `RAW`."""
+"""Blocks of the song summary in the space `RAW`."""
 
 QUERIES_AT_ONCE = 1024
 SONGS_AT_ONCE = 256
@@ -41,8 +41,8 @@ def neighbour_agreement(
 ) -> np.ndarray:
     """Return the agreement of each song with its `k` nearest neighbours by other artists: shape ``(n,)``.
 
-    The distance is the cosine. The agreement of two songs is 1 for the same class and 0 for another one; for tags it is
-    the Jaccard similarity. It is NaN for a song with fewer than `k` songs by other artists.
+    Neighbours are nearest by cosine. The agreement of two songs is 1 for the same class, otherwise 0; for tags it is
+    the Jaccard similarity. The mean over the neighbours is NaN for a song with fewer than `k` songs by other artists.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ from msd_spark.core.options import Check, Settings, at_least, between, option
 Inputs = dict[str, np.ndarray]
 
 ALONG_SEGMENTS = (CHROMA, TIMBRE, DYNAMICS)
-"""Inputs with a row per segment."""
+"""Inputs with one row per segment."""
 
 SHARE = Check(lambda value: 0 <= value < 1, "0 to below 1")
 

@@ -30,7 +30,7 @@ class Dataset:
         dataset = cls(warehouse, warehouse.read_json(DATASETS, name, DATASET_FILE))
         if WORD_WEIGHTS not in dataset.metadata["normalisation"]:
             raise UserError(
-                f"dataset {name} was written by an earlier version, without the summary and words of songs; "
+                f"dataset {name} was written by an earlier version and has no weights of words; "
                 "run msd-spark dataset again"
             )
         return dataset

@@ -38,7 +38,7 @@ def plan_epoch(
     rows : sequence of int
         Examples in each file.
     batch : int or sequence of int
-        Examples per step of every rank, or of each.
+        Examples per step: one number for all ranks, or one per rank.
     epoch : int, optional
         Determines the order of the files, with the seed; without an epoch the files keep their order.
     """

@@ -66,7 +66,7 @@ def read_features(
 ) -> Features:
     """Return the features and truths of the examples of a split that have the target.
 
-    `inputs` is ``audio``, ``lyrics`` or ``both``; features of the others have width 0. Memory: the examples of one
+    `inputs` is ``audio``, ``lyrics`` or ``both``; features of other inputs have width 0. Memory: the examples of one
     file, and the features. See `read_columns` for `limit`.
     """
     names = ["track_id", "artist_group", target.column, target.presence, SUMMARY, WORD_INDICES, WORD_COUNTS]

@@ -51,9 +51,9 @@ def sample_songs(
     *,
     others: bool = False,
 ) -> Columns:
-    """Return track ids and columns of inputs of a seeded sample of at most `size` tracks, sorted by track id.
+    """Return the input columns of a seeded sample of at most `size` tracks, sorted by track id.
 
-    With `chosen` tracks, return all of these; with `others`, a sample of the other tracks.
+    With `chosen` tracks, all of these are returned; with `others` too, a sample of the other tracks.
     """
     files = [(split, number) for split in SPLITS for number in range(len(dataset.rows(split)))]
     addresses = [address for split in SPLITS for address in dataset.addresses(split)]
@@ -136,8 +136,8 @@ def filter_responses(
 def distinct_filters(chosen: list[Responses], others: list[Responses]) -> list[dict[str, Any]]:
     """Return the filters that respond more to chosen songs than to others, the greatest difference first.
 
-    The difference is that of the mean highest activation per song, divided by the standard deviation (the root of the
-    mean variance of both): Cohen's d.
+    The difference is Cohen's d of the highest activation per song: the difference of the means, divided by the root of
+    the mean of both variances.
     """
     rows = []
     for item, other in zip(chosen, others, strict=True):

@@ -42,7 +42,7 @@ HIDDEN = {
     CHROMA: (CHROMA, SUMMARY),
     TIMBRE: (TIMBRE, SUMMARY),
 }
-"""Inputs that are hidden together, by name; of the summary, chroma and timbre are hidden separately."""
+"""Inputs that are hidden together, by name; with chroma or timbre, only their numbers of the summary are hidden."""
 
 FULL = "full"
 

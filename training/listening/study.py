@@ -44,7 +44,7 @@ FILTERS_FILE, OCCLUSION_FILE, SUMMARY_FILE = "filters.parquet", "occlusion.parqu
 
 
 def chosen_tracks(values: Sequence[str]) -> list[str]:
-    """Return the ids among values, and those in the files that other values name, each once."""
+    """Return track ids, each once: values that are no files, and the ids in files."""
     ids: dict[str, None] = {}
     for value in values:
         if not Path(value).is_file():
@@ -96,7 +96,8 @@ def study(options: ListenOptions, run: str) -> tuple[dict[str, Any], pa.Table]:
             bootstrap = Bootstrap(seed=options.seed)
             occlusion = occlusion_table(predictions, fit.target.class_names, has_lyrics, bootstrap)
         else:
-            notes.append(f"no example in {', '.join(splits)} has {fit.target.content}, so there is no occlusion")
+            part = "among --tracks" if chosen else f"in {options.split}"
+            notes.append(f"no example {part} has {fit.target.content}, so there is no occlusion")
     summary = {
         "run": run,
         "model": model.name,
@@ -144,8 +145,8 @@ def _occluded_predictions(
 ) -> tuple[dict[str, Predictions], np.ndarray]:
     """Return the predictions with all inputs and with each part hidden, and the lyrics flags.
 
-    They are of the examples that have a class, of the splits of `fits` and if any are chosen of these tracks; empty if
-    there are none.
+    They are of all examples with a class in the splits of `fits`, or of those of the `chosen` tracks; empty if there
+    are none.
     """
     infer = compile_inference(model)
     size, bar = next(iter(fits.values())).target.size, tqdm(desc="listen: occlusion", unit="batch", disable=None)

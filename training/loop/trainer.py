@@ -1,9 +1,9 @@
 """Train a model on all ranks, and predict with it.
 
 The gradient of a step is that of the weighted mean loss over the global batch: each rank divides its sum of weighted
-losses by the weight of all ranks, and `grouped_allreduce` adds the gradients. The divisor leaves out the weights of
-classes, which would shrink the gradient of batches with many examples of rare classes. So two ranks with half the batch
-train exactly as one rank with the whole batch. Padding and examples without the target have weight 0.
+losses by the weight of all ranks, and `grouped_allreduce` adds the gradients. So two ranks with half the batch train
+exactly as one rank with the whole batch. Padding and examples without the target have weight 0. Class weights are left
+out of the divisor: they would shrink the gradient of batches with many examples of rare classes.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Trainer:
 
         @tf.function(autograph=False, jit_compile=False)
         def step(inputs: dict[str, tf.Tensor], truth: tf.Tensor, weights: tf.Tensor, plain: tf.Tensor) -> tf.Tensor:
-            """Take a step; return this rank's sum of weighted losses and its sum of plain weights."""
+            """Take a step; return this rank's sum of weighted losses and its sum of weights without class weights."""
             weight = tf.reduce_sum(plain)
             # Without `name`: `Ranks.noticing_losses` recognises a failed collective by Horovod's default name.
             total_weight = hvd.allreduce(weight, op=hvd.Sum)

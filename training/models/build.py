@@ -1,4 +1,4 @@
-"""The Keras models, from chroma, timbre and lyrics to a target's scores.
+"""The Keras models, from features of a song to a target's scores.
 
 Every model is functional and has only layers and operations of Keras, so Keras alone loads it in safe mode. All have
 inputs of `msd_spark.core.model_inputs.input_shapes` and a layer named ``embedding``, of 50 units, before the head.
@@ -38,7 +38,7 @@ def build(
     settings: ModelSettings,
     examples: int = 1000,
 ) -> keras.Model:
-    """Return a model by its name, to be trained on so many examples; without audio it uses only the lyrics."""
+    """Return a model by its name; without audio it uses only the lyrics. `examples` are those to train on."""
     if name == WIDE_DEEP:
         inputs = make_inputs(geometry, WIDE_DEEP_INPUTS)
         return keras.Model(inputs, wide_deep(inputs, target, normalisation, settings, examples), name=name)

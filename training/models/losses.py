@@ -19,9 +19,9 @@ SMALLEST_SCORE = 1e-7
 
 
 def prior_adjustment(totals: np.ndarray, factor: float) -> np.ndarray | None:
-    """Return the `adjustment` of a loss: shape ``(n_classes,)``, float32; None if `factor` is 0.
+    """Return the `adjustment` of a `Loss`: shape ``(n_classes,)``, float32; None if `factor` is 0.
 
-    `totals` has the training examples of each class; a class without any counts as half an example.
+    `totals` has the training examples per class; a class with none counts as half an example.
     """
     shares = np.maximum(totals, 0.5) / np.maximum(totals, 0.5).sum()
     return (factor * np.log(shares)).astype(np.float32) if factor else None
@@ -36,9 +36,8 @@ class Loss:
     that always returns 0, so neither dominates. `label_weights` has the weight of each label for examples that
     have it; for others the weight is 1.
 
-    `adjustment` has a number per class that is added to the logarithms of the scores. With the logarithms of the class
-    shares, the scores themselves become those for equal shares, which is what macro F1 and balanced accuracy demand
-    [1]_.
+    `adjustment` has one number per class, added to the logarithms of the scores. If these are the logarithms of the
+    class shares, the scores become the probabilities under equal class shares, which maximise balanced accuracy [1]_.
 
     References
     ----------

@@ -10,7 +10,7 @@ from msd_spark.core.options import Check, OptionError, Settings, between, option
 from training.data.augmentation import AugmentationSettings
 
 Normalisation = Mapping[str, Mapping[str, Sequence[float]]]
-"""Mean and standard deviation of chroma, timbre and lyric vector, from the metadata of a dataset."""
+"""Mean and standard deviation of each feature, and the weights of words, from the metadata of a dataset."""
 
 AUDIO, LYRICS, BOTH = "audio", "lyrics", "both"
 INPUTS = (AUDIO, LYRICS, BOTH)
@@ -27,7 +27,7 @@ class ModelSettings:
     Attributes
     ----------
     inputs : str
-        One of `INPUTS`. All models have the same named inputs, so that scoring is the same; unused ones are ignored.
+        One of `INPUTS`; the named inputs of a model do not depend on it, unused ones are ignored.
     filters, pools : tuple of int
         Filters of each convolution of a stream, and the size of the pooling after it.
     width : int
@@ -58,12 +58,12 @@ class ModelSettings:
 
     @property
     def uses_audio(self) -> bool:
-        """Whether the model uses chroma and timbre."""
+        """Whether the model uses audio."""
         return self.inputs != LYRICS
 
     @property
     def uses_lyrics(self) -> bool:
-        """Whether the model uses the lyric vector."""
+        """Whether the model uses lyrics."""
         return self.inputs != AUDIO
 
 
@@ -77,7 +77,7 @@ self-attention of 4 heads and no masks, 0.90 and 0.82 with masks, 0.88 and 0.81 
 
 WIDE_DEEP = "wide_deep"
 SCORE_LAYERS = ("wide_scores", "deep_scores")
-"""Linear layers of the wide and deep model whose sum is its scores."""
+"""Linear layers of the wide and deep model; the sum of their outputs is the scores before the activation."""
 
 DEFAULTS: dict[str, ModelSettings] = {
     "attention": ATTENTION,
@@ -91,13 +91,13 @@ AUGMENTATION: dict[str, dict[str, Any]] = {"attention": {"time_masks": 2, "coeff
 """Default augmentation of each model; other models have none."""
 
 TRAINING: dict[str, dict[str, Any]] = {WIDE_DEEP: {"prior_adjustment": 1.0, "best_by": "loss"}}
-"""Default options of the training of each model, where they differ from `OTHER_TRAINING`.
+"""Default training options of each model, where they differ from `OTHER_TRAINING`.
 
-On 741 and 551 real songs (docs/comparing.md), epochs chosen by the loss gave a macro F1 of .420 and .524, those chosen
-by macro F1 itself .395 and .503: in a small validation split, macro F1 depends on a few songs.
+The best epoch is that of the lowest loss: in a small validation split, macro F1 depends on a few songs.
 """
 
 OTHER_TRAINING: dict[str, Any] = {"prior_adjustment": 0.0, "best_by": "metric"}
+"""Default training options of the other models."""
 
 NO_AUGMENTATION: dict[str, Any] = {"time_masks": 0, "coefficient_masks": 0, "lyric_dropout": 0.0}
 

@@ -40,13 +40,13 @@ WIDE_SCALE = 10.0
 """Factor of the wide part's features, so that its weights are learned as fast as those of the deep part."""
 
 LARGEST_DEVIATION = 4.0
-"""Numbers of the summary are clipped to so many standard deviations."""
+"""Numbers of the summary are clipped to this many standard deviations."""
 
 
 def wide_deep(
     inputs: Inputs, target: Target, normalisation: Normalisation, settings: ModelSettings, examples: int
 ) -> keras.KerasTensor:
-    """Return the scores ``(target.size,)`` of the model, to be trained on so many examples."""
+    """Return the scores ``(target.size,)`` of the model; `examples` to train on scale the wide part's penalty."""
     wide, deep = [], []
     if settings.uses_audio:
         summary = ops.clip(normalised(inputs, SUMMARY, normalisation), -LARGEST_DEVIATION, LARGEST_DEVIATION)
@@ -60,7 +60,7 @@ def wide_deep(
         deep += [_dense(words, "words", settings), inputs[HAS_LYRICS]]
     together = layers.Dropout(settings.dropout, name="dropout_embedding")(_joined(deep, "together"))
     embedding = layers.Dense(EMBEDDING_SIZE, activation=settings.embedding_activation, name=EMBEDDING_LAYER)(together)
-    # Penalty of scikit-learn, |w|² / (2 C n), for features that are multiplied by the scale.
+    # The penalty of scikit-learn is |w|² / (2 C n); with features times the scale, the weights are w / scale.
     penalty = regularizers.L2(WIDE_SCALE**2 / (2 * WIDE_C * examples))
     linear = layers.Dense(
         target.size,
@@ -97,7 +97,7 @@ def _segments(inputs: Inputs, normalisation: Normalisation, settings: ModelSetti
 
 
 def _words(inputs: Inputs, weights: Sequence[float]) -> keras.KerasTensor:
-    """Return the logarithms of the counts, weighted, of unit length: shape ``(n_words + 1,)``, zeros without lyrics."""
+    """Return weighted log counts of unit length: shape ``(n_words + 1,)``, zeros without lyrics."""
     bag = layers.CategoryEncoding(num_tokens=len(weights), output_mode="count", dtype="float32", name="bag")(
         ops.cast(inputs[WORD_INDICES], "int32"), count_weights=ops.log1p(inputs[WORD_COUNTS])
     )

@@ -62,7 +62,7 @@ def protocol_dataset(source: Dataset, rule: Protocol2019) -> str:
     if not (len(drawn.train) and len(drawn.held_out) and len(apart)):
         raise UserError(
             f"--protocol 2019: {counts['kept']:,} of {counts['tracks']:,} songs of dataset {source.name} are usable, "
-            f"{len(apart):,} of them in test; these are too few"
+            f"{len(apart):,} of them in test; these are too few, write a dataset with more songs (msd-spark dataset)"
         )
     chosen = {
         TRAIN: pool[drawn.train],

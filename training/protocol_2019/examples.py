@@ -28,8 +28,8 @@ class Protocol2019:
     """Numbers of examples to draw, to split off and to hold out.
 
     `largest` and `others` are rows to draw of the genre with the most tracks and of each other genre, `validation` the
-    share of the drawn rows to split off, and `held_out` the share of the tracks to hold out before drawing,
-    6,000 of 32,000 in the original. `short` songs, with fewer segments than a model takes, are padded or dropped.
+    share of the drawn rows to split off, and `held_out` the share of the tracks to hold out before drawing (6,000 of
+    32,000 in the original). `short` is ``pad`` or ``drop``, for songs with fewer segments than a model takes.
     """
 
     largest: int = 4000
