@@ -77,9 +77,9 @@ def credited_artists(name: str) -> list[str]:
 
 
 def _links_of_guests(artist: np.ndarray, names: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """Return pairs of artists: one whose songs all have a guest, and the artist with most songs by a credited name.
+    """Return pairs of artists to link, because all songs of the first have a guest.
 
-    Both arrays have shape ``(n_pairs,)`` and the numbers of artists.
+    The second is the artist with most songs by one of the credited names. Both arrays have shape ``(n_pairs,)``.
     """
     known = pd.DataFrame({"artist": artist, "text": names.to_numpy()}).dropna()
     credits = {text: credited_artists(text) for text in known["text"].unique()}

@@ -87,7 +87,7 @@ NO_WORDS = WordList()
 
 @dataclass(frozen=True)
 class Bags:
-    """Word indices and counts of each track's bag, and the list of known words that the indices refer to."""
+    """Word indices and counts of each track's bag, and the list of words that they refer to."""
 
     indices: Vectors
     counts: Vectors
@@ -158,7 +158,7 @@ class KnownTracks:
 def known_tracks(
     warehouse: Warehouse, track_ids: pa.Array, size: int, *, lyrics: bool = True, words: bool = False
 ) -> KnownTracks:
-    """Look tracks up in the tables that exist, with lyric vectors and bags of words if requested.
+    """Look up tracks in the tables that exist, with lyric vectors and bags if requested.
 
     `track_ids` has no repetitions; a lyric vector has length `size`.
     """
@@ -252,7 +252,7 @@ class SideTables:
         return rank, decile
 
     def lyrics(self) -> tuple[Vectors, int, str]:
-        """Return each track's lyric vector, their length, and the fingerprint of the word vectors behind them."""
+        """Return each track's lyric vector, their length, and the fingerprint of the word vectors."""
         if not self.exists("lyrics"):
             return *self.lyric_vectors(), NO_LYRICS
         return *self.lyric_vectors(), lyrics_fingerprint(self.warehouse)

@@ -30,9 +30,10 @@ os.register_at_fork(after_in_child=partial(signal.set_wakeup_fd, -1))  # otherwi
 
 @contextmanager
 def noticing_interrupts(end: Callable[[], None]) -> Iterator[list[int]]:
-    """Yield a list to which Ctrl-C adds its signal; if the process is still alive later, call `end` and exit.
+    """Yield a list to which Ctrl-C adds its signal.
 
-    An interrupted call of Java may raise another error than `KeyboardInterrupt`.
+    If the process does not end in time, a thread calls `end` and exits. An interrupted call of Java may raise another
+    error than `KeyboardInterrupt`.
     """
     received: list[int] = []
 

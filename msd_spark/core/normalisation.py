@@ -41,7 +41,7 @@ def _flat(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def normalisation(parts: Iterable[Mapping[Any, Any]]) -> dict[str, dict[str, list[float]]]:
-    """Return mean and standard deviation of each of `NORMALISED` from the `feature_moments` of parts, in order."""
+    """Return mean and standard deviation of each of `NORMALISED` from `feature_moments`."""
     together = list(parts)
     return {name: statistics(reduce(add, (part[name] for part in together))) for name in NORMALISED}
 

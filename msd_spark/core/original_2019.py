@@ -26,7 +26,7 @@ METRICS = ("accuracy", "macro_average_precision", "macro_f1")
 
 
 def beside_original(runs: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]) -> list[tuple[str, ...]]:
-    """Return one row per run and split, and one per model of the original, with the columns `HEADS`.
+    """Return the columns `HEADS`, one row per run and split and one per model of the original.
 
     `runs` has the metadata and metrics of each run by name. Validation metrics are those of the best epoch; the
     seconds of inference are those of all splits except train.
@@ -42,7 +42,7 @@ def beside_original(runs: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any
 
 
 def confused_pairs(matrix: Sequence[Sequence[int]], labels: Sequence[str], n_pairs: int = 5) -> list[str]:
-    """Return the most frequent confusions of a matrix ``(n_classes, n_classes)``, one row per true class.
+    """Return the most frequent confusions of a confusion matrix, one row per true class.
 
     Examples
     --------

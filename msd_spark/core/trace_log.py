@@ -79,7 +79,7 @@ def is_from_spark(error: BaseException) -> bool:
 
 
 def spark_folder_fault(environ: Mapping[str, str], size: int) -> str | None:
-    """Return an error message if `size` bytes cannot be written to a folder of Spark for temporary files."""
+    """Return an error message if `size` bytes do not fit into Spark's temporary folders."""
     for folder in (environ.get(SPARK_FOLDERS) or "/tmp").split(","):
         try:
             os.makedirs(folder, exist_ok=True)
@@ -92,7 +92,7 @@ def spark_folder_fault(environ: Mapping[str, str], size: int) -> str | None:
 
 
 def last_words(error: Exception) -> str:
-    """Return the line of a worker's traceback that states the error, or that Spark's folders are full."""
+    """Return the line of a worker's traceback with the error, or that Spark's folders are full."""
     if "No space left on device" in str(error) and (full := spark_folder_fault(os.environ, SCRATCH_BYTES)):
         return full
     lines = [line.strip() for line in str(error).splitlines()]

@@ -53,10 +53,10 @@ def word_columns(indices: pa.Array, counts: pa.Array, frequencies: np.ndarray) -
 
 
 def word_weights(indices: np.ndarray, n_bags: int, n_words: int) -> dict[str, list[float]]:
-    """Return the weight of each word in a model, as a normalisation records it: shape ``(n_words + 1,)``.
+    """Return the weight of each word in a model, in the form of a normalisation.
 
-    The weight is the smoothed inverse document frequency, 0 for a word in fewer than `SMALLEST_DOCUMENT_FREQUENCY`
-    bags; that of index 0, the padding, is 0.
+    There are ``n_words + 1`` weights. A weight is the smoothed inverse document frequency, 0 for a word in fewer than
+    `SMALLEST_DOCUMENT_FREQUENCY` bags; that of index 0, the padding, is 0.
 
     Parameters
     ----------

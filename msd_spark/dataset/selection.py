@@ -135,7 +135,7 @@ def narrow(tracks: pd.DataFrame, joined: Joined, settings: DatasetSettings) -> t
 
 
 def deciles_among(ranks: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Return the popularity decile of each chosen track among them, and `ABSENT` for others and unranked tracks."""
+    """Return the popularity deciles among chosen tracks, `ABSENT` for other and unranked tracks."""
     ranked = np.flatnonzero(chosen & (ranks != ABSENT))
     result = np.full(len(ranks), ABSENT, np.int64)
     result[ranked[np.argsort(ranks[ranked])]] = deciles(np.arange(1, len(ranked) + 1), len(ranked))

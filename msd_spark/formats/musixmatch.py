@@ -56,7 +56,7 @@ class BagOfWords:
 
 
 def parse_words(line: str) -> list[str]:
-    """Return the words of a ``%`` line, without blanks around them; `ValueError` for any other line."""
+    """Return the words of a ``%`` line, without blanks around them; `ValueError` otherwise."""
     if not line.startswith(WORDS):
         raise ValueError(f"the list of words begins with {WORDS}; this line begins with {line[:10]!r}")
     return [word.strip(" \t") for word in line[1:].split(",")]

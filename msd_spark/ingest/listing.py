@@ -106,7 +106,7 @@ def _naming(place: str) -> Iterator[None]:
 
 
 def _location_in(line: str) -> str:
-    """Return the location in a line of a manifest, without the quotes around it; empty if there is none."""
+    """Return the location in a line of a manifest, without quotes; empty if there is none."""
     if line.startswith(COMMENT):
         return ""
     if re.search("[\0-\x1f]", line):

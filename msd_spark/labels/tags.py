@@ -88,7 +88,7 @@ def count(readings: DataFrame) -> dict[str, int]:
 
 
 def count_skipped(readings: DataFrame) -> list[tuple[str, int, str]]:
-    """Return the number of skipped files and one of them per reason, the most frequent reason first."""
+    """Return reason, number and one example of skipped files, the most frequent reason first."""
     place = sf.min(sf.concat_ws(" ", "source", "member")).alias("place")
     rows = readings.where("skipped is not null").groupBy("skipped").agg(sf.count("*").alias("n"), place)
     return [tuple(row) for row in rows.orderBy(sf.desc("n"), "skipped").collect()]

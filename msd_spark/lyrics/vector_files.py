@@ -63,7 +63,7 @@ class _VectorFileError(ValueError):
 
 
 def _format_of(location: str, start: bytes) -> tuple[str, int | None, int]:
-    """Return the format of a file, the number of words in its header or None, and the length of its vectors."""
+    """Return a file's format, the number of words in its header or None, and the vector length."""
     if start.startswith(_PICKLE):
         raise _VectorFileError(
             "is a pickle, as gensim's KeyedVectors.save writes; pickles can run any code and are never read. "

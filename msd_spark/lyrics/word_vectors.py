@@ -71,7 +71,10 @@ def known(vectors: np.ndarray) -> np.ndarray:
 def header_vectors(
     stems: Sequence[str], words: Sequence[str], vectors: Mapping[str, np.ndarray]
 ) -> tuple[np.ndarray, int]:
-    """Return the vector of each word or else of its stem, and the number of stems used; `vectors` is not empty."""
+    """Return the vector of each word or else of its stem, and the number of stems used.
+
+    `vectors` is not empty.
+    """
     size = len(next(iter(vectors.values())))
     rows = np.full((len(stems), size), np.nan, np.float32)
     by_stem = 0

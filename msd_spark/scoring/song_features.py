@@ -34,7 +34,7 @@ class SongFeatures(NamedTuple):
 
 
 def song_features(batch: pa.RecordBatch, geometry: Geometry, inputs: Collection[str] = BASIC_INPUTS) -> SongFeatures:
-    """Return the features of songs for a model with these inputs, and the songs without features.
+    """Return the features of songs for the named inputs, and the songs without features.
 
     `batch` has at least one song and the columns that `msd_spark.core.features.song_columns` names.
     """
@@ -52,7 +52,7 @@ def song_features(batch: pa.RecordBatch, geometry: Geometry, inputs: Collection[
 
 
 def lyric_features(run: TrainedRun, vectors: pa.Array, indices: pa.Array, counts: pa.Array) -> dict[str, np.ndarray]:
-    """Return the columns of lyrics that a run's model uses; the lists are null for a track without lyrics."""
+    """Return the columns of lyrics for a run's model; without lyrics, the lists are null."""
     columns = lyric_columns(vectors, run.geometry)
     if WORD_INDICES in run.inputs:
         columns |= word_columns(indices, counts, inverse_document_frequencies(np.array(run.words.tracks)))

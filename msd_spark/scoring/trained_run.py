@@ -90,7 +90,7 @@ class TrainedRun:
         return WORD_INDICES in self.inputs
 
     def check_geometry(self) -> None:
-        """Check that the geometry is that of this version; part of the song and length of lyric vectors may differ."""
+        """Check the geometry; only the part of the song and the length of lyric vectors may differ."""
         if self.geometry != replace(GEOMETRY, segments=self.geometry.segments, lyric_size=self.geometry.lyric_size):
             raise UserError(
                 f"run {self.name} was trained on {self.geometry}, this version uses {GEOMETRY}; "

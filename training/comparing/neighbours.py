@@ -39,10 +39,11 @@ SONGS_AT_ONCE = 256
 def neighbour_agreement(
     vectors: np.ndarray, true: np.ndarray, artist_groups: np.ndarray, k: int = NEIGHBOURS
 ) -> np.ndarray:
-    """Return the agreement of each song with its `k` nearest neighbours by other artists: shape ``(n,)``.
+    """Return the mean agreement of each song with its `k` nearest songs by other artists.
 
-    Neighbours are nearest by cosine. The agreement of two songs is 1 for the same class, otherwise 0; for tags it is
-    the Jaccard similarity. The mean over the neighbours is NaN for a song with fewer than `k` songs by other artists.
+    The result has shape ``(n,)``. Neighbours are nearest by cosine. The agreement of two songs is 1 for the same class,
+    otherwise 0; for tags it is the Jaccard similarity. The mean over the neighbours is NaN for a song with fewer than
+    `k` songs by other artists.
 
     Parameters
     ----------
@@ -72,9 +73,9 @@ def neighbour_agreement(
 def agreement_rows(
     spaces: Mapping[str, np.ndarray], artist_groups: np.ndarray, bootstrap: Bootstrap
 ) -> list[dict[str, Any]]:
-    """Return the mean agreement of each space, and its lead over `RAW` and `COMPONENTS`, with intervals by artist.
+    """Return the mean agreement of each space, and its lead over `RAW` and `COMPONENTS`.
 
-    `spaces` has the agreement of each song, shape ``(n,)``, by space.
+    Intervals are by artist. `spaces` has the agreement of each song, shape ``(n,)``, by space.
     """
     names, values = list(spaces), np.column_stack(list(spaces.values()))
     known = np.isfinite(values).all(axis=1)
@@ -110,9 +111,9 @@ def agreement_rows(
 def measure_agreement(
     datasets: Mapping[str, Dataset], runs: Sequence[Run], target: Target, split: str, bootstrap: Bootstrap
 ) -> dict[str, Any]:
-    """Return the agreement of the embeddings of runs, over all seeds: ``k``, ``measure``, ``spaces`` and ``rows``.
+    """Return the agreement in the embeddings of runs, over all seeds.
 
-    There are no `agreement_rows` for a target of numbers.
+    The keys are ``k``, ``measure``, ``spaces`` and ``rows`` (`agreement_rows`, none for a target of numbers).
     """
     measure = f"same {target.name}" if target.form == CLASSES else f"similarity of {target.name}"
     facts = {"k": NEIGHBOURS, "measure": measure, "spaces": [RAW, COMPONENTS]}

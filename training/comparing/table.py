@@ -55,7 +55,7 @@ def comparison_table(comparison: Mapping[str, Any], style: str = "simple") -> st
 
 
 def agreement_table(comparison: Mapping[str, Any], style: str = "simple") -> str:
-    """Return the agreement of neighbours in the embeddings as a table; empty if it was not measured."""
+    """Return the agreement of neighbours as a table; empty if it was not measured."""
     neighbours = comparison["neighbours"]
     leads = ("minus_raw", "minus_components")
     lines = [

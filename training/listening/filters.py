@@ -51,7 +51,7 @@ def sample_songs(
     *,
     others: bool = False,
 ) -> Columns:
-    """Return the input columns of a seeded sample of at most `size` tracks, sorted by track id.
+    """Return the input columns and ids of a seeded sample of `size` tracks, sorted by id.
 
     With `chosen` tracks, all of these are returned; with `others` too, a sample of the other tracks.
     """
@@ -134,7 +134,7 @@ def filter_responses(
 
 
 def distinct_filters(chosen: list[Responses], others: list[Responses]) -> list[dict[str, Any]]:
-    """Return the filters that respond more to chosen songs than to others, the greatest difference first.
+    """Return the filters that respond more to chosen songs, the greatest difference first.
 
     The difference is Cohen's d of the highest activation per song: the difference of the means, divided by the root of
     the mean of both variances.

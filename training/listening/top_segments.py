@@ -48,7 +48,7 @@ class TopSegments:
 
     @property
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation over songs of a filter's highest activation, ``(n_filters,)`` each."""
+        """Mean and standard deviation of the highest activation per song, ``(n_filters,)`` each."""
         count, total, squares = self.sums
         mean = total / count
         return mean, np.sqrt(np.maximum(squares / count - mean**2, 0))

@@ -38,7 +38,7 @@ def best_temperature(predictions: Predictions, loss: Loss) -> float:
 
 
 def scale_scores(model: keras.Model, temperature: float) -> None:
-    """Divide the weights of a model's last linear layers, and so its scores before the softmax, by a temperature."""
+    """Divide a model's scores before the softmax by a temperature, in its last linear layers."""
     for name in SCORE_LAYERS:
         layer = model.get_layer(name)
         layer.set_weights([weights / np.float32(temperature) for weights in layer.get_weights()])

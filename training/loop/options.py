@@ -103,7 +103,7 @@ class TrainOptions(Settings):
             )
 
     def runs(self) -> list[TrainOptions]:
-        """Return the options of each run: first those of ``--protocol-models``, then that of ``--model``."""
+        """Return the options of each run, that of ``--model`` last."""
         further = [
             replace(self, run=f"{self.run}-{name}", model=replace(self.model, name=name), protocol_models=())
             for name in self.protocol_models
@@ -116,7 +116,7 @@ class TrainOptions(Settings):
         return self.model.settings()
 
     def training_settings(self) -> TrainingSettings:
-        """Return the settings of the loop, with the model's own augmentation and loss where none was chosen."""
+        """Return the settings of the loop, with the model's defaults where nothing was chosen."""
         feed, is_class = self.training.feed, TARGETS[self.target].form == CLASSES
         adjustment, best_by = feed.prior_adjustment, self.training.best_by
         if adjustment is None:

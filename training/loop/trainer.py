@@ -88,7 +88,7 @@ class Trainer:
 
         @tf.function(autograph=False, jit_compile=False)
         def step(inputs: dict[str, tf.Tensor], truth: tf.Tensor, weights: tf.Tensor, plain: tf.Tensor) -> tf.Tensor:
-            """Take a step; return this rank's sum of weighted losses and its sum of weights without class weights."""
+            """Take a step; return this rank's sums of weighted losses and of `plain` weights."""
             weight = tf.reduce_sum(plain)
             # Without `name`: `Ranks.noticing_losses` recognises a failed collective by Horovod's default name.
             total_weight = hvd.allreduce(weight, op=hvd.Sum)
@@ -185,7 +185,7 @@ class Trainer:
             seed_dropout(self.model, self.settings.seed, self.ranks.rank, state.epoch)
 
     def _evaluate(self, split: str) -> dict[str, float]:
-        """Return the loss and the metrics on a split, the same on every rank; empty without an example."""
+        """Return loss and metrics on a split, the same on every rank; empty without an example."""
         predictions = self.predict(split)
         if predictions is None or not predictions.present.any():
             return {}

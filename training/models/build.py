@@ -38,7 +38,7 @@ def build(
     settings: ModelSettings,
     examples: int = 1000,
 ) -> keras.Model:
-    """Return a model by its name; without audio it uses only the lyrics. `examples` are those to train on."""
+    """Return a model by its name, to be trained on a number of examples."""
     if name == WIDE_DEEP:
         inputs = make_inputs(geometry, WIDE_DEEP_INPUTS)
         return keras.Model(inputs, wide_deep(inputs, target, normalisation, settings, examples), name=name)

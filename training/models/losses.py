@@ -19,7 +19,7 @@ SMALLEST_SCORE = 1e-7
 
 
 def prior_adjustment(totals: np.ndarray, factor: float) -> np.ndarray | None:
-    """Return the `adjustment` of a `Loss`: shape ``(n_classes,)``, float32; None if `factor` is 0.
+    """Return the `adjustment` of a `Loss`, shape ``(n_classes,)``; None if `factor` is 0.
 
     `totals` has the training examples per class; a class with none counts as half an example.
     """

@@ -46,7 +46,7 @@ LARGEST_DEVIATION = 4.0
 def wide_deep(
     inputs: Inputs, target: Target, normalisation: Normalisation, settings: ModelSettings, examples: int
 ) -> keras.KerasTensor:
-    """Return the scores ``(target.size,)`` of the model; `examples` to train on scale the wide part's penalty."""
+    """Return the scores ``(target.size,)``; the wide part's penalty is divided by `examples`."""
     wide, deep = [], []
     if settings.uses_audio:
         summary = ops.clip(normalised(inputs, SUMMARY, normalisation), -LARGEST_DEVIATION, LARGEST_DEVIATION)
@@ -90,7 +90,7 @@ def _dense(features: keras.KerasTensor, name: str, settings: ModelSettings) -> k
 
 
 def _segments(inputs: Inputs, normalisation: Normalisation, settings: ModelSettings) -> keras.KerasTensor:
-    """Return attentive mean and standard deviation of convolutions over chroma, timbre and dynamics."""
+    """Return attentive statistics of convolutions over chroma, timbre and dynamics."""
     streams = [normalised(inputs, name, normalisation) for name in (CHROMA, TIMBRE, DYNAMICS)]
     features, mask = convolutions(layers.Concatenate(name="segments")(streams), inputs[MASK], "segments", settings)
     return attentive_statistics(features, mask)

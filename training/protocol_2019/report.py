@@ -72,7 +72,7 @@ def protocol_rows(
 
 
 def original_table(warehouse: Warehouse, dataset: Mapping[str, Any]) -> str:
-    """Return tables of all runs on a protocol's dataset: next to the original, by epoch, confusions.
+    """Return tables of all runs on a protocol's dataset, next to the original.
 
     `dataset` is the dataset's metadata.
     """

@@ -87,7 +87,7 @@ def _runs(sources: Sources) -> Iterator[tuple[str, dict[str, Any], dict[str, Any
 
 
 def protocol_section(sources: Sources) -> Section:
-    """Return runs under the protocol of 2019: metrics and their reliability, next to the original, and curves."""
+    """Return runs under the protocol of 2019: metrics next to the original, and curves."""
     runs = {
         name: (metadata, metrics)
         for name, metadata, metrics in _runs(sources)
@@ -121,7 +121,7 @@ def protocol_section(sources: Sources) -> Section:
 def _protocol_charts(
     sources: Sources, runs: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]
 ) -> Iterator[Chart]:
-    """Yield accuracy per epoch, and for each split precision against recall of all (song, genre) pairs together."""
+    """Yield accuracy per epoch, and micro-averaged precision against recall for each split."""
     lines = []
     for name, (metadata, _) in runs.items():
         history = sources.json(RUNS, name, metadata[FOLDER], HISTORY) or []
