@@ -57,8 +57,10 @@ def wide_deep(
     if settings.uses_lyrics:
         words = _words(inputs, normalisation[WORD_WEIGHTS]["weight"])
         wide.append(layers.Rescaling(WIDE_SCALE, name="wide_words")(words))
-        deep += [_dense(words, "words", settings), inputs[HAS_LYRICS]]
+        deep.append(_dense(words, "words", settings))
     together = layers.Dropout(settings.dropout, name="dropout_embedding")(_joined(deep, "together"))
+    if settings.uses_lyrics:  # dropout keeps the flag
+        together = layers.Concatenate(name="with_flag")([together, inputs[HAS_LYRICS]])
     embedding = layers.Dense(EMBEDDING_SIZE, activation=settings.embedding_activation, name=EMBEDDING_LAYER)(together)
     # The penalty of scikit-learn is |w|² / (2 C n); with features times the scale, the weights are w / scale.
     penalty = regularizers.L2(WIDE_SCALE**2 / (2 * WIDE_C * examples))

@@ -137,15 +137,17 @@ def test_the_models_of_2019_stay_as_they_are(name: str) -> None:
     assert penalised == (set() if name == "lstm" else {"dense_1", "dense_2", "embedding"})
 
 
-def test_dropout_keeps_the_flag_and_normalisation_is_float32() -> None:
+@pytest.mark.parametrize("name", ["cnn", "wide_deep"])
+def test_dropout_keeps_the_flag_and_normalisation_is_float32(name: str) -> None:
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        model = make("cnn", dropout=0.9)
+        model = make(name, dropout=0.9)
     finally:
         keras.config.set_dtype_policy("float32")
     assert {layer.compute_dtype for layer in model.layers if layer.name.endswith("_normalised")} == {"float32"}
-    head = keras.Model(model.inputs, model.get_layer("with_flag").output)
-    assert np.asarray(head(songs(), training=True))[:, -1].tolist() == [1, 0, 1, 0]
+    head = keras.Model(model.input, model.get_layer("with_flag").output)
+    inputs = {name: songs()[name] for name in model.input}
+    assert np.asarray(head(inputs, training=True))[:, -1].tolist() == [1, 0, 1, 0]
 
 
 def test_every_model_has_defaults() -> None:
