@@ -33,7 +33,7 @@ from msd_spark.pipeline.records import (
     why_stale,
     write_record,
 )
-from msd_spark.pipeline.settings import Plan, resume_words
+from msd_spark.pipeline.settings import Plan, resume_words, split_command
 from msd_spark.pipeline.stages import BY_NAME, STAGES, Stage
 
 CHECKPOINT = ("_unfinished", "checkpoints", "last.npz")
@@ -188,7 +188,7 @@ def stage_command(stage: Stage, plan: Plan) -> list[str]:
         return ["horovodrun", "-np", str(plan.options.ranks), script_path(stage), *words]
     script = stage.verb.script or ""
     if plan.options.spark_submit and script.startswith("jobs/"):
-        return ["spark-submit", *shlex.split(plan.options.spark_submit), script_path(stage), *words]
+        return ["spark-submit", *split_command(plan.options.spark_submit), script_path(stage), *words]
     return ["msd-spark", stage.verb.name, *words]
 
 

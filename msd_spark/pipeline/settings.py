@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -67,7 +68,7 @@ class PipelineOptions(Settings):
         if self.only and (self.first or self.last):
             raise OptionError("--only cannot be combined with --from or --to")
         try:
-            shlex.split(self.spark_submit)
+            split_command(self.spark_submit)
         except ValueError as error:
             raise OptionError(f"--spark-submit is {self.spark_submit!r}; {error}; write it as in a shell") from None
         if not self.stages:
@@ -79,6 +80,11 @@ class PipelineOptions(Settings):
         first, last = NAMES.index(self.first or NAMES[0]), NAMES.index(self.last or NAMES[-1])
         names = [name for name in NAMES if name in self.only] if self.only else NAMES[first : last + 1]
         return tuple(name for name in names if name not in self.skip)
+
+
+def split_command(text: str) -> list[str]:
+    """Return the words of part of a command line; as in a shell, a backslash at the end of a line continues it."""
+    return shlex.split(re.sub(r"\\\r?\n", "", text))
 
 
 @dataclass(frozen=True)

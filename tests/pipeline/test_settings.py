@@ -180,7 +180,7 @@ def test_every_stage_has_a_verb_and_reads_what_others_write() -> None:
 
 def test_options_of_spark_submit_may_have_several_lines(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
-    file.write_text('spark-submit = """\n--master yarn\n\t--driver-memory 4g\r\n"""\n')
+    file.write_text('spark-submit = """\n--master yarn \\\\\n\t--driver-memory 4g\r\n"""\n')
     options = parse(PipelineOptions, ["--settings", str(file), "--only", "ingest"], VERBS["pipeline"])
     command = stage_command(BY_NAME["ingest"], make_plan(options))
     assert command[:5] == ["spark-submit", "--master", "yarn", "--driver-memory", "4g"]
