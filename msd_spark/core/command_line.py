@@ -8,6 +8,7 @@ import io
 import itertools
 import os
 import re
+import shlex
 import signal
 import sys
 import threading
@@ -251,9 +252,12 @@ def _check_words(settings: type[Settings], words: Sequence[str]) -> None:
         if n_values == "*":
             continue
         following = list(itertools.takewhile(lambda value: not value.startswith("--"), words[place + 1 :]))
+        if options[name].option.is_command and not equals:
+            following = following or list(words[place + 1 : place + 2])  # options of another command
         dashed = [value for value in following[:n_values] if value.startswith("-") and not _NEGATIVE.fullmatch(value)]
         if dashed and not equals and dashed[0] != "-":
-            raise OptionError(f"--{name} is followed by {dashed[0]!r}; write --{name}={dashed[0]} if that is its value")
+            value = shlex.quote(" ".join(dashed[0].split()))
+            raise OptionError(f"--{name} is followed by {dashed[0]!r}; write --{name}={value} if that is its value")
         if (1 if equals else len(following)) < n_values:
             need = "a value" if n_values == 1 else f"{n_values} values"
             raise OptionError(f"--{name} needs {need}: {_metavar(name, options[name].kind, options[name].option)}")

@@ -20,6 +20,10 @@ from msd_spark.core.filesystems import open_location
         (["similar", ""], "SONG is empty; give a value"),
         (["fetch", "--mirror"], "--mirror needs a value: ADDRESS"),
         (["train", "--protocol-rows=5"], "--protocol-rows needs 2 values: N"),
+        (
+            ["pipeline", "--spark-submit", "--master yarn"],
+            "--spark-submit is followed by '--master yarn'; write --spark-submit='--master yarn' if that is its value",
+        ),
         (["evaluate", "--run", "-x"], "--run is followed by '-x'; write --run=-x if that is its value"),
         (["evaluate", "--run=-x"], "--run is '-x'; allowed: letters, digits,"),
         (["evaluate", "--batch", "-1e3"], "--batch is '-1e3'; allowed: a whole number"),
