@@ -77,7 +77,7 @@ def predict_all(options: CompareOptions, dataset: Dataset, target: Target) -> tu
         if not facts["duplicates"]:
             left_out[DUPLICATES] = "no two tracks of the dataset have the same song id"
         if target.form != CLASSES:
-            left_out[RESAMPLED] = f"{target.name} has no classes to balance"
+            left_out[RESAMPLED] = f"target {target.name} has no classes to balance"
         for repeat in range(options.repeats):
             made = protocols(strata_of(target, songs.true), songs.artist_groups, song_ids, options.folds, repeat)
             for mistake in (name for name in made if name not in left_out):
