@@ -72,8 +72,8 @@ class WordList:
 
     @classmethod
     def read(cls, warehouse: Warehouse) -> WordList:
-        """Read the list; it is empty if ``lyric_words/`` does not exist."""
-        if not warehouse.is_complete("lyric_words"):
+        """Read the list; it is empty if ``lyrics/`` or ``lyric_words/`` does not exist."""
+        if not (warehouse.is_complete("lyrics") and warehouse.is_complete("lyric_words")):
             return cls()
         table = warehouse.read_table(["index", "stem", "tracks"], "lyric_words").sort_by("index")
         if not np.array_equal(table["index"].to_numpy(), np.arange(1, len(table) + 1)):

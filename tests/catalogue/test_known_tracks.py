@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from msd_spark.catalogue import known_tracks as module
-from msd_spark.catalogue.known_tracks import SideTables, known_tracks
+from msd_spark.catalogue.known_tracks import NO_WORDS, SideTables, WordList, known_tracks
 from msd_spark.core.errors import UserError
-from msd_spark.core.schemas import ABSENT, FACTORS
+from msd_spark.core.schemas import ABSENT, FACTORS, LYRIC_WORDS
 from msd_spark.core.warehouse import Warehouse
 from tests.support.song_tables import (
     track,
@@ -40,6 +40,11 @@ def test_tracks_without_tables_have_nothing(warehouse: Warehouse) -> None:
     known = known_tracks(warehouse, TRACKS, 2)
     assert not any(flags.any() for flags in known.flags.values())
     assert known.lyrics.take(slice(None)).to_pylist() == [None] * 4
+
+
+def test_a_list_of_words_without_lyrics_is_ignored(warehouse: Warehouse) -> None:
+    warehouse.write_arrow(LYRIC_WORDS.empty_table(), "lyric_words")
+    assert WordList.read(warehouse) == NO_WORDS
 
 
 @pytest.mark.usefixtures("few")
