@@ -47,7 +47,7 @@ def score(
     trained: TrainedRun | None = None,
 ) -> Summary:
     """Write ``embeddings/RUN``; return the summary. Without `trained`, the run of the settings is read."""
-    warehouse = Warehouse(settings.warehouse)
+    summary, warehouse = Summary(STAGE), Warehouse(settings.warehouse)
     trained = trained or usable_run(warehouse, settings)
     with_lyrics = not settings.without_lyrics and trained.lyric_vectors != NO_LYRICS
     with ThreadPoolExecutor() as pool:  # reading from a store is mostly waiting
@@ -73,7 +73,7 @@ def score(
     )
     written = [] if unchanged else write(session, warehouse, trained, plan, settings, state)
     write_rejections(warehouse, STAGE, with_rejections(state, plan, written).rejections.values())
-    summary = Summary(STAGE, {"run": trained.name, "target": trained.target} | counts(plan, written, rows))
+    summary.facts |= {"run": trained.name, "target": trained.target} | counts(plan, written, rows)
     if unchanged:
         summary.facts["nothing new"] = "embeddings/ is unchanged (--rescore scores all songs again)"
     return summary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import keras
@@ -95,7 +96,9 @@ def test_only_new_songs_are_scored_and_the_table_equals_a_full_scoring(
     write_songs(warehouse, [SONGS[:10], SONGS[10:20]], 5)
     with monkeypatch.context() as patch:
         patch.setattr(provenance, "code_revision", lambda: "old")
-        assert run_score(spark, warehouse).facts["scored now"] == 20
+        summary = run_score(spark, warehouse)
+    assert summary.facts["scored now"] == 20
+    assert time.monotonic() - summary.started > 0.1, "the seconds of the summary are those of the whole job"
     before = warehouse.snapshot("embeddings", "tiny")
     facts = run_score(spark, warehouse).facts
     assert (facts["scored now"], facts["scored before"], facts["with lyrics"]) == (0, 20, 7)
