@@ -76,9 +76,18 @@ def examples(
 
 
 def write_tiny_dataset(
-    folder: Path, rows: dict[str, list[int]], seed: int = 0, *, targets: bool = False, missing: float = 0.0
+    folder: Path,
+    rows: dict[str, list[int]],
+    seed: int = 0,
+    *,
+    targets: bool = False,
+    missing: float = 0.0,
+    words: bool = True,
 ) -> Warehouse:
-    """Write ``dataset/tiny`` with files of the given numbers of rows in each split; see `examples`."""
+    """Write ``dataset/tiny`` with files of the given numbers of rows in each split; see `examples`.
+
+    Without `words`, its metadata are those of a dataset without lyrics.
+    """
     generator = np.random.default_rng(seed)
     warehouse = Warehouse(str(folder))
     files: dict[str, list[dict[str, object]]] = {split: [] for split in SPLITS}
@@ -106,7 +115,7 @@ def write_tiny_dataset(
                 "words": {"weight": [0.0, *[1.0] * WORDS]},
             },
             "lyric_vectors": "none",
-            "words": {"fingerprint": "tiny", "tracks": [1] * WORDS},
+            "words": {"fingerprint": "tiny", "tracks": [1] * WORDS if words else []},
             "examples_by_genre": counts,
             "files": files,
             "fingerprint": f"tiny-{seed}",

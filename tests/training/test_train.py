@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.launched import environment
 from tests.support.tiny_dataset import write_tiny_dataset
 from training.loop.options import TrainOptions
 from training.loop.session import checked
+from training.models.settings import ModelOptions
 
 
 def train(folder: Path, *words: str) -> str:
@@ -46,6 +48,13 @@ def test_the_only_dataset_is_the_default(tmp_path: Path) -> None:
         checked(options(tmp_path, dataset="other"))
     with pytest.raises(UserError, match="dataset tiny has no column tag_vector; run msd-spark labels"):
         checked(options(tmp_path, target="tags"))
+
+
+def test_lyrics_alone_need_a_dataset_with_lyrics(tmp_path: Path) -> None:
+    write_tiny_dataset(tmp_path, {"train": [3], "validation": [], "test": []}, words=False)
+    assert checked(options(tmp_path)).dataset == "tiny"
+    with pytest.raises(UserError, match="dataset tiny has no lyrics, which --inputs lyrics learns from; run msd-spark"):
+        checked(replace(options(tmp_path), model=ModelOptions(inputs="lyrics")))
 
 
 def test_a_finished_run_is_not_replaced_by_accident(tmp_path: Path) -> None:

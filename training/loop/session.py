@@ -25,6 +25,7 @@ from training.data.dataset import Dataset
 from training.data.targets import target_of
 from training.loop.checkpoints import Checkpoints
 from training.loop.options import TrainOptions
+from training.models.settings import LYRICS
 
 if TYPE_CHECKING:
     import keras
@@ -47,7 +48,11 @@ def checked(options: TrainOptions) -> TrainOptions:
     options.model_settings()
     warehouse = Warehouse(options.warehouse)
     dataset = options.dataset or only_dataset(warehouse)
-    target_of(options.target, Dataset.open(warehouse, dataset))
+    opened = Dataset.open(warehouse, dataset)
+    target_of(options.target, opened)
+    if options.model.inputs == LYRICS and not opened.metadata["words"]["tracks"]:
+        remedy = "run msd-spark lyrics and msd-spark dataset again, or choose other --inputs"
+        raise UserError(f"dataset {dataset} has no lyrics, which --inputs {LYRICS} learns from; {remedy}")
     # A rank that joins an elastic training finds the run unfinished.
     if options.run and not (options.overwrite or options.elastic):
         Checkpoints(warehouse, options.run, {}).check_may_begin(resume=options.resume)
