@@ -41,7 +41,7 @@ class PipelineOptions(Settings):
     warehouse: str = warehouse_option()
     run: str = option("demo", "name of the run", metavar="NAME", check=NAME)
     ranks: int = option(2, "number of Horovod ranks", check=at_least(1))
-    model: str | None = option(None, "the same as --set train.model=MODEL (cnn)")
+    model: str | None = option(None, "the same as --set train.model=MODEL (wide_deep)")
     epochs: int | None = option(None, "the same as --set train.epochs=N (20)", metavar="N", check=at_least(1))
     batch: int | None = option(None, "the same as --set train.batch=N (16)", metavar="N", check=between(1, MOST_BATCH))
     settings: str | None = option(

@@ -33,7 +33,7 @@ factors = true
 
 [train]
 epochs = 5
-filters = [16, 16, 32]
+filters = [16, 32]
 """
 
 
@@ -52,7 +52,7 @@ def test_the_defaults() -> None:
         "factors": {"allow-too-few": True},
         "factor-neighbours": {"space": "factors"},
         "dataset": {"require": "genre"},
-        "train": {"model": "cnn", "epochs": 20, "batch": 16},
+        "train": {"model": "wide_deep", "epochs": 20, "batch": 16},
     }
 
 
@@ -82,10 +82,10 @@ def test_the_command_line_wins_over_the_settings_file(tmp_path: Path) -> None:
     assert plan.of_stages["dataset"] == {"require": "genre,lyrics", "name": "mine", "factors": True}
     assert plan.of_stages["train"] == {
         "dataset": "mine",
-        "model": "cnn",
+        "model": "wide_deep",
         "epochs": 9,
         "batch": 16,
-        "filters": [16, 16, 32],
+        "filters": [16, 32],
         "seed": 3,
     }
     # The written settings can be read again and give the same plan.
