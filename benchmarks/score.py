@@ -1,8 +1,8 @@
 """The scoring job on all cores as the catalogue grows, beside Keras's own ``predict`` on features in memory.
 
 The peer has neither files to read nor features to make nor rows to write: what it does a second is the most that
-a job with this model could do on these cores. Both take the CNN, the default of ``training/train.py``; its
-weights are random, which costs the same. They take turns, and the best of each counts.
+a job with this model could do on these cores. Both take the same model (``--model``), by default that of
+``training/train.py``; its weights are random, which costs the same. They take turns, and the best of each counts.
 """
 
 from __future__ import annotations
@@ -25,36 +25,42 @@ from benchmarks import publish
 from benchmarks.dataset import GENRES, draw_segments, write_catalogue
 from benchmarks.ingest import PeakMemory
 from msd_spark.catalogue.known_tracks import known_tracks
-from msd_spark.core.features import lyric_columns, segment_columns, song_columns
+from msd_spark.core.features import segment_columns, song_columns
 from msd_spark.core.filesystems import write_atomically
 from msd_spark.core.model_inputs import model_inputs
 from msd_spark.core.runs import METADATA, MODEL, RUNS
 from msd_spark.core.schemas import EMBEDDING_LAYER, GEOMETRY
+from msd_spark.core.song_summary import SUMMARY_SIZE
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.scoring.job import score
 from msd_spark.scoring.settings import ScoreSettings
+from msd_spark.scoring.song_features import lyric_features
+from msd_spark.scoring.trained_run import TrainedRun
 from msd_spark.spark.session import start_spark
 from training.data.targets import make_target
 from training.models.build import MODELS
-from training.models.settings import ModelSettings
+from training.models.settings import DEFAULTS
 
-RUN = "cnn"
+RUN = "random"
 SIZES = (2_000, 50_000)
 ROUNDS = 2
 IN_MEMORY = 2_000
 """Songs that the peer has in memory: 58 MB of features."""
 
 
-def write_run(warehouse: Warehouse) -> keras.Model:
-    """Write a CNN with random weights as a run, and return it with embedding and probabilities as outputs."""
+def write_run(warehouse: Warehouse, name: str) -> keras.Model:
+    """Write a model with random weights as a run, and return it with embedding and probabilities as outputs."""
     moments = {
         "chroma": {"mean": [0.4] * 12, "deviation": [0.3] * 12},
         "timbre": {"mean": [0.0] * 12, "deviation": [50.0] * 12},
         "lyric_vector": {"mean": [0.0] * 50, "deviation": [1.0] * 50},
+        "dynamics": {"mean": [-15.0, -1.4, 0.5], "deviation": [7.0, 0.5, 0.3]},
+        "summary": {"mean": [0.0] * SUMMARY_SIZE, "deviation": [10.0] * SUMMARY_SIZE},
+        "words": {"weight": [0.0, *[1.0] * 5000]},
     }
     target = make_target("genre", GENRES)
     keras.utils.set_random_seed(7)
-    model = MODELS[RUN](GEOMETRY, target, moments, ModelSettings())
+    model = MODELS[name](GEOMETRY, target, moments, DEFAULTS[name])
     metadata = {
         "target": {"name": target.name, "class_names": list(target.class_names)},
         "geometry": asdict(GEOMETRY),
@@ -63,23 +69,26 @@ def write_run(warehouse: Warehouse) -> keras.Model:
         "dataset": {},
     }
     with warehouse.replacing_folder(RUNS, RUN) as folder:
-        with tempfile.TemporaryDirectory() as name:
-            model.save(f"{name}/{MODEL}")
-            write_atomically(warehouse.filesystem, f"{folder.path}/{MODEL}", Path(name, MODEL).read_bytes())
+        with tempfile.TemporaryDirectory() as scratch:
+            model.save(f"{scratch}/{MODEL}")
+            write_atomically(warehouse.filesystem, f"{folder.path}/{MODEL}", Path(scratch, MODEL).read_bytes())
         folder.point_by_json(METADATA, metadata)
     return keras.Model(model.input, [model.get_layer(EMBEDDING_LAYER).output, model.output])
 
 
 def in_memory(warehouse: Warehouse, n_songs: int) -> dict[str, np.ndarray]:
     """Return the model's inputs for the first songs of the catalogue."""
-    columns = ["track_id", *song_columns(GEOMETRY)]
+    run = TrainedRun.read(warehouse, RUN)
+    columns = ["track_id", *song_columns(GEOMETRY, run.inputs)]
     tables: list[pa.Table] = []
     for path in warehouse.paths("songs"):
         if sum(table.num_rows for table in tables) < n_songs:
             tables.append(pq.read_table(path, columns=columns))
     songs = pa.concat_tables(tables).slice(0, n_songs).combine_chunks().to_batches()[0]
-    lyrics = known_tracks(warehouse, songs.column("track_id"), GEOMETRY.lyric_size).lyrics.take(slice(None))
-    return model_inputs(segment_columns(songs, GEOMETRY) | lyric_columns(lyrics, GEOMETRY), GEOMETRY)
+    known = known_tracks(warehouse, songs.column("track_id"), GEOMETRY.lyric_size, words=run.uses_words)
+    lists = (part.take(slice(None)) for part in (known.lyrics, known.bags.indices, known.bags.counts))
+    columns_of_songs = segment_columns(songs, GEOMETRY, run.inputs) | lyric_features(run, *lists)
+    return model_inputs(columns_of_songs, GEOMETRY, run.inputs)
 
 
 def measure(session: SparkSession, warehouse: Warehouse, size: int, model: keras.Model) -> dict[str, float]:
@@ -108,7 +117,9 @@ def main() -> None:
     """Measure and publish."""
     parser = argparse.ArgumentParser(description="Measure the scoring job.")
     parser.add_argument("--sizes", type=int, nargs=2, default=SIZES, metavar="SONGS", help="the smaller one first")
-    sizes = parser.parse_args().sizes
+    parser.add_argument("--model", default="cnn", choices=sorted(DEFAULTS), help="model to score with")
+    arguments = parser.parse_args()
+    sizes = arguments.sizes
     cores = len(os.sched_getaffinity(0))
     segments = draw_segments(np.random.default_rng(7))
     rows, figures = [], {}
@@ -117,7 +128,7 @@ def main() -> None:
         for number, size in enumerate((sizes[0], *sizes)):  # first once for what Spark and TensorFlow load once
             warehouse = Warehouse(f"{name}/{number}")
             write_catalogue(warehouse, size, segments)
-            found = measure(session, warehouse, size, write_run(warehouse))
+            found = measure(session, warehouse, size, write_run(warehouse, arguments.model))
             shutil.rmtree(warehouse.root)
             label = f"{size / 1000:g}k"
             figures |= {f"job_songs_per_second_{label}": found["job"]}
