@@ -23,37 +23,6 @@ from msd_spark.dataset.files import (
 SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=2)
 
 
-def examples(n_rows: int, seed: int = 0) -> pa.Table:
-    """Return random examples whose padding is 9, so that a mean that includes it is wrong."""
-    generator = np.random.default_rng(seed)
-    lengths = generator.integers(0, 4, n_rows).astype(np.int32)
-    padding = SMALL.mask(lengths)[..., None] == 0
-    has_lyrics = generator.integers(0, 2, n_rows).astype(np.float32)
-    vectors = {
-        "chroma": np.where(padding, 9, generator.normal(2, 3, (n_rows, 3, 2))),
-        "timbre": np.where(padding, 9, generator.normal(-50, 90, (n_rows, 3, 2))),
-        "lyric_vector": np.where(has_lyrics[:, None] > 0, generator.normal(0, 0.1, (n_rows, 2)), 9),
-    }
-    numbers = {"n_segments": lengths, "has_lyrics": has_lyrics}
-    return as_examples([f"TR{number:016d}" for number in range(n_rows)], vectors, numbers)
-
-
-def as_examples(tracks: list[str], vectors: dict[str, np.ndarray], numbers: dict[str, np.ndarray]) -> pa.Table:
-    columns = {name: rows_to_lists(values.astype(np.float32), VECTOR) for name, values in vectors.items()}
-    columns |= {"track_id": pa.array(tracks), "artist_group": pa.array(["AR"] * len(tracks))}
-    columns |= {name: pa.array(values) for name, values in numbers.items()}
-    widths = {"summary": SUMMARY_SIZE, "word_indices": WORDS, "word_counts": WORDS, "dynamics": 3 * SMALL.n_segments}
-    for item in EXAMPLES:
-        width, n = widths.get(item.name), len(tracks)
-        empty = (
-            pa.array(np.zeros(n))
-            if width is None
-            else rows_to_lists(np.zeros((n, width), np.int32 if item.name == "word_indices" else np.float32), item.type)
-        )
-        columns.setdefault(item.name, empty)
-    return pa.Table.from_arrays([columns[item.name].cast(item.type) for item in EXAMPLES], schema=EXAMPLES)
-
-
 @given(st.integers(0, 6), st.lists(st.integers(1, 4), min_size=1, max_size=2))
 def test_rows_become_lists_of_their_numbers(n_rows: int, shape: list[int]) -> None:
     rows = np.random.default_rng(n_rows).random((n_rows, *shape), np.float32)
