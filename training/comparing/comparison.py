@@ -12,7 +12,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,9 +63,7 @@ class Pooled:
 
 def pooled_folds(parts: Sequence[Predictions]) -> Predictions:
     """Return the predictions of several folds as those of one split, sorted by track id."""
-    pooled = Predictions(
-        **{item.name: np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Predictions)}
-    )
+    pooled = Predictions.concatenate(parts)
     if len(np.unique(pooled.track_ids)) != len(pooled):
         raise UserError("a song is in more than one fold; add --overwrite to train the folds again")
     return pooled.take(np.argsort(pooled.track_ids, kind="stable"))
