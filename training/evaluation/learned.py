@@ -114,7 +114,7 @@ def fit_learned(target: Target, train: Features, score: Score) -> dict[str, Fitt
         return {RIDGE: linear}
     facts = {name: linear.notes[name] for name in ("class_weights", "training_examples")}
     weights = None if facts["class_weights"] == "none" else facts["class_weights"]
-    with _threads(encoder.everything(train)):
+    with _threads(len(train.track_ids) * (train.values.shape[1] + len(encoder.known))):
         boosting = _fit_boosting(target, encoder, train, weights)
     return {LOGISTIC: linear, BOOSTING: Fitted(boosting, facts | {"iterations": BOOSTING_ITERATIONS})}
 
@@ -128,7 +128,7 @@ def fit_linear(
     """
     encoded = encoder.everything(train)
     other = None if chosen_on is None else (encoder.everything(chosen_on), chosen_on.true)
-    with warnings.catch_warnings(), _threads(encoded):
+    with warnings.catch_warnings(), _threads(np.prod(encoded.shape)):
         # At weak regularisation the last digits of the weights converge slowly and change no metric.
         warnings.simplefilter("ignore", ConvergenceWarning)
         penalty, weights, notes = _choose(target, encoded, train, score, other)
@@ -137,8 +137,8 @@ def fit_linear(
     return Fitted(lambda features: predict(encoder.everything(features)), notes)
 
 
-def _threads(encoded: Any) -> threadpool_limits:
-    return threadpool_limits(1 if np.prod(encoded.shape) < ONE_THREAD_BELOW else None)
+def _threads(size: int) -> threadpool_limits:
+    return threadpool_limits(1 if size < ONE_THREAD_BELOW else None)
 
 
 def _choose(
