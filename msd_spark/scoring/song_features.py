@@ -11,7 +11,7 @@ import pyarrow as pa
 from msd_spark.core.features import lyric_columns, segment_columns, segment_shapes
 from msd_spark.core.model_inputs import BASIC_INPUTS, WORD_INDICES
 from msd_spark.core.schemas import Geometry
-from msd_spark.core.words import inverse_document_frequencies, word_columns
+from msd_spark.core.words import word_columns
 from msd_spark.scoring.trained_run import TrainedRun
 
 NO_SEGMENTS, NOT_FINITE, LENGTH_MISMATCH = "no_segments", "not_finite", "length_mismatch"
@@ -55,7 +55,7 @@ def lyric_features(run: TrainedRun, vectors: pa.Array, indices: pa.Array, counts
     """Return the columns of lyrics for a run's model; without lyrics, the lists are null."""
     columns = lyric_columns(vectors, run.geometry)
     if WORD_INDICES in run.inputs:
-        columns |= word_columns(indices, counts, inverse_document_frequencies(np.array(run.words.tracks)))
+        columns |= word_columns(indices, counts, run.word_frequencies)
     return columns
 
 

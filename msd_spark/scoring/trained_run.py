@@ -19,6 +19,7 @@ from msd_spark.core.model_inputs import ALL_INPUTS, BASIC_INPUTS, WORD_INDICES, 
 from msd_spark.core.runs import METADATA, MODEL, RUNS, model_layers, newest_run, read_run
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY, Geometry
 from msd_spark.core.warehouse import FOLDER, Warehouse
+from msd_spark.core.words import inverse_document_frequencies
 from msd_spark.scoring.settings import ScoreSettings
 
 GENRE, POPULARITY = "genre", "popularity"
@@ -83,6 +84,11 @@ class TrainedRun:
     def inputs(self) -> tuple[str, ...]:
         """Names of the model's inputs."""
         return tuple(layer["config"]["name"] for layer in self.layers if layer["class_name"] == "InputLayer")
+
+    @cached_property
+    def word_frequencies(self) -> np.ndarray:
+        """Inverse document frequencies by which the words of a bag are sorted."""
+        return inverse_document_frequencies(np.array(self.words.tracks))
 
     @property
     def uses_words(self) -> bool:
