@@ -48,9 +48,10 @@ _APOSTROPHES = str.maketrans("’‘´`ʼ", "'''''")
 
 @dataclass(frozen=True)
 class NewLyrics:
-    """The lyrics of one song as lists of one row, as in ``lyrics/``, null without a word of the list.
+    """The lyrics of one song as lists of one row, as in ``lyrics/``.
 
-    `n_words` is the number of words in the text, and `n_unknown` that of those not in the list.
+    `vector` is null if no word has a vector. `n_words` is the number of words in the text, and `n_unknown` that of those
+    not in the list.
     """
 
     vector: pa.Array
