@@ -50,8 +50,8 @@ _APOSTROPHES = str.maketrans("’‘´`ʼ", "'''''")
 class NewLyrics:
     """The lyrics of one song as lists of one row, as in ``lyrics/``.
 
-    `vector` is null if no word has a vector. `n_words` is the number of words in the text, and `n_unknown` that of those
-    not in the list.
+    `vector` is null if no word has a vector. `n_words` is the number of words in the text, and `n_unknown` that of
+    those not in the list.
     """
 
     vector: pa.Array
