@@ -80,13 +80,25 @@ def _parts(strata: np.ndarray, groups: np.ndarray | None, n: int, seed: int) -> 
 
 
 def fold_datasets(
-    source: Dataset, target: Target, prefix: str, folds: int, repeat: int, *, validate_on_test: bool = False
+    source: Dataset,
+    target: Target,
+    prefix: str,
+    folds: int,
+    repeat: int,
+    *,
+    also: Target | None = None,
+    validate_on_test: bool = False,
 ) -> list[str]:
     """Write the datasets of one repeat where they are missing or outdated; return their names, by fold.
 
-    With `validate_on_test`, the validation split has the songs of the test split: a mistake to measure.
+    Songs that have only the target `also` join the train split, unless an artist of theirs is in another split. With
+    `validate_on_test`, the validation split has the songs of the test split: a mistake to measure.
     """
-    songs = _labelled_songs(source, target)
+    songs = _songs_with(source, target)
+    further = songs[:0]
+    if also is not None:
+        further = _songs_with(source, also)
+        further = further[~np.isin(further["track_id"], songs["track_id"])]
     require_artists(source, target, songs["group"], folds)
     splits = assign_splits(songs["stratum"], songs["group"], folds, repeat)
     names = [f"{prefix}-r{repeat}-f{fold}" for fold in range(folds)]
@@ -95,6 +107,7 @@ def fold_datasets(
             **{"source": source.metadata["fingerprint"], "target": target.name},
             **{"folds": folds, "repeat": repeat, "fold": fold},
             **({"validation": "test"} if validate_on_test else {}),
+            **({"also": also.name} if also is not None else {}),
         }
         fingerprint = hashlib.sha256(json.dumps(rule, sort_keys=True).encode()).hexdigest()[:32]
         if source.warehouse.is_complete("dataset", name):
@@ -104,11 +117,13 @@ def fold_datasets(
             if "folds" not in before:
                 raise UserError(f"dataset/{name} was not written by compare --folds; choose another --name")
         chosen = [songs[splits[fold] == number] for number in (0, 2 if validate_on_test else 1, 2)]
+        known = np.isin(further["group"], songs["group"][splits[fold] > 0])
+        chosen[0] = np.sort(np.concatenate([chosen[0], further[~known]]), order="track_id")
         _write(source, name, chosen, {"folds": rule, "fingerprint": fingerprint})
     return names
 
 
-def _labelled_songs(source: Dataset, target: Target) -> np.ndarray:
+def _songs_with(source: Dataset, target: Target) -> np.ndarray:
     """Return each track with the target once, sorted by track: its group, stratum, and place in the source."""
     rows, seen = [], set()
     columns = ["track_id", "artist_group", target.column, target.presence]

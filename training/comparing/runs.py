@@ -79,16 +79,24 @@ def open_datasets(
     from training.comparing.folds import fold_datasets
     from training.data.dataset import Dataset
     from training.data.targets import target_of
+    from training.data.targets.target import NONE
 
     if not options.folds:
         return {dataset.name: dataset}
-    target = target_of(options.training.target, dataset)
+    target, second = target_of(options.training.target, dataset), options.training.training.embedding.also
+    also = None if second == NONE else target_of(second, dataset)
     names: list[str] = ranks.first_does(
         lambda: [
             name
             for repeat in range(options.repeats)
             for name in fold_datasets(
-                dataset, target, options.name, options.folds, repeat, validate_on_test=validate_on_test
+                dataset,
+                target,
+                options.name,
+                options.folds,
+                repeat,
+                also=also,
+                validate_on_test=validate_on_test,
             )
         ]
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,16 +15,31 @@ from training.data.prefetch import prefetched
 from training.data.targets.target import CLASS_WEIGHTS, NONE, Target
 
 if TYPE_CHECKING:
-    import tensorflow as tf
-
     from training.data.dataset import Dataset
     from training.data.reading import Batch
 
-    TensorBatch = tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor, tf.Tensor]
-    """A `TrainingBatch` of TensorFlow tensors."""
 
-TrainingBatch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray]
-"""Inputs by name, soft truths ``(batch, size)``, and weights ``(batch,)`` with and without class weights."""
+class TrainingBatch(NamedTuple):
+    """The examples of a step, as arrays or TensorFlow tensors.
+
+    Attributes
+    ----------
+    inputs : dict
+        By name.
+    truth, weights : array
+        Soft truths ``(batch, size)`` and weights ``(batch,)``.
+    plain : array
+        Weights without class weights.
+    also_truth, also_weights : array
+        Those of the second target; of width 0 without one.
+    """
+
+    inputs: dict[str, Any]
+    truth: Any
+    weights: Any
+    plain: Any
+    also_truth: Any
+    also_weights: Any
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,7 @@ class Feed:
     settings: FeedSettings
     of_classes: np.ndarray
     seed: int
+    also: Target | None = None
 
     def prepared(self, batch: Batch, epoch: int) -> TrainingBatch:
         """Return the training batch of an epoch for a batch of examples."""
@@ -68,20 +84,23 @@ class Feed:
         inputs = augment(batch.inputs, batch.track_ids, mean, settings, key)
         if settings.mixup:
             inputs, truth, weights = mix(inputs, truth, weights, batch.track_ids, mean, settings.mixup, key)
-        return inputs, truth, weights, plain
+        also_truth, also_weights = np.zeros((len(plain), 0), np.float32), np.zeros(len(plain), np.float32)
+        if self.also is not None and batch.also is not None:
+            also_truth = self.also.soft_truth(*batch.also)
+            also_weights = (batch.weights * batch.also[1]).astype(np.float32)
+        return TrainingBatch(inputs, truth, weights, plain, also_truth, also_weights)
 
-    def steps(self, make: Callable[[], Iterator[Batch]], epoch: int) -> Iterator[TensorBatch]:
+    def steps(self, make: Callable[[], Iterator[Batch]], epoch: int) -> Iterator[TrainingBatch]:
         """Yield batches of tensors from `make()`, called in a thread that runs ahead.
 
         `tf.data.Dataset.from_generator` takes twice the CPU time per example (`make bench-training`) and wraps errors.
         """
         import tensorflow as tf
 
-        def prepared() -> Iterator[TensorBatch]:
+        def prepared() -> Iterator[TrainingBatch]:
             for batch in make():
                 inputs, *others = self.prepared(batch, epoch)
                 tensors = {name: tf.convert_to_tensor(values, tf.float32) for name, values in inputs.items()}
-                truth, weights, plain = (tf.convert_to_tensor(values, tf.float32) for values in others)
-                yield tensors, truth, weights, plain
+                yield TrainingBatch(tensors, *(tf.convert_to_tensor(values, tf.float32) for values in others))
 
         return prefetched(prepared)

@@ -37,6 +37,8 @@ class Batch:
         Shape ``(batch,)``, bool: whether the example has the target; False in the padding.
     weights : numpy.ndarray
         Shape ``(batch,)``; 0 in the padding.
+    also : tuple of numpy.ndarray, optional
+        Truth and presence of a second target.
     """
 
     track_ids: np.ndarray
@@ -45,16 +47,17 @@ class Batch:
     truth: np.ndarray
     present: np.ndarray
     weights: np.ndarray
+    also: tuple[np.ndarray, np.ndarray] | None = None
 
 
 INPUT_COLUMNS = ("track_id", "artist_group", *columns_of_inputs(BASIC_INPUTS), "weight")
 """Columns that models with `BASIC_INPUTS` read for every target."""
 
 
-def columns_for(target: Target, inputs: Collection[str] = BASIC_INPUTS) -> tuple[str, ...]:
-    """Return the columns that training for a target reads, for a model with these inputs."""
-    columns = ("track_id", "artist_group", *columns_of_inputs(inputs), "weight", target.column, target.presence)
-    return tuple(dict.fromkeys(columns))
+def columns_for(target: Target, inputs: Collection[str] = BASIC_INPUTS, also: Target | None = None) -> tuple[str, ...]:
+    """Return the columns that training for a target, or two, reads, for a model with these inputs."""
+    truths = [name for one in (target, also) if one is not None for name in (one.column, one.presence)]
+    return tuple(dict.fromkeys(("track_id", "artist_group", *columns_of_inputs(inputs), "weight", *truths)))
 
 
 def read_row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[Columns]:
@@ -118,19 +121,22 @@ def to_numpy(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def to_batch(
-    columns: Columns | None, size: int, geometry: Geometry, target: Target, names: Collection[str] = BASIC_INPUTS
+    columns: Columns | None,
+    size: int,
+    geometry: Geometry,
+    target: Target,
+    names: Collection[str] = BASIC_INPUTS,
+    also: Target | None = None,
 ) -> Batch:
     """Return a batch of `size` examples with the named inputs, padded with zeros of weight 0."""
     n_rows = 0 if columns is None else len(columns["track_id"])
     track_ids, artist_groups = (np.full(size, "", dtype="U32") for _ in range(2))
-    truth = target.empty_truth(size)
-    present, weights = np.zeros(size, bool), np.zeros(size, np.float32)
+    weights = np.zeros(size, np.float32)
     inputs = {} if columns is None else model_inputs(columns, geometry, names)
     if columns is not None:
         track_ids[:n_rows] = columns["track_id"]
         artist_groups[:n_rows] = columns["artist_group"]
-        truth[:n_rows] = _truth(columns, target)
-        present[:n_rows], weights[:n_rows] = columns[target.presence] > 0, columns["weight"]
+        weights[:n_rows] = columns["weight"]
     if n_rows < size:
         for name, shape in input_shapes(geometry, names).items():
             padded = np.zeros((size, *shape), np.float32)
@@ -139,17 +145,24 @@ def to_batch(
         # Padding has one segment of zeros: the mean over no segment is not finite.
         if "mask" in inputs:
             inputs["mask"][n_rows:, :1] = 1.0
-    return Batch(track_ids, artist_groups, inputs, truth, present, weights)
+    truth, present = _truth(columns, size, target)
+    second = None if also is None else _truth(columns, size, also)
+    return Batch(track_ids, artist_groups, inputs, truth, present, weights, second)
 
 
-def _truth(columns: Columns, target: Target) -> np.ndarray:
+def _truth(columns: Columns | None, size: int, target: Target) -> tuple[np.ndarray, np.ndarray]:
+    """Return truths and presence of `size` examples; padding has no target."""
+    truth, all_present = target.empty_truth(size), np.zeros(size, bool)
+    if columns is None:
+        return truth, all_present
     values, present = columns[target.column], columns[target.presence] > 0
     if not target.fits(values, present):
         raise UserError(
             f"column {target.column} has values that do not fit the {target.size} outputs of {target.name}; "
             "run msd-spark dataset again"
         )
-    return values
+    truth[: len(values)], all_present[: len(values)] = values, present
+    return truth, all_present
 
 
 @dataclass
@@ -170,6 +183,7 @@ def batches(
     seed: Sequence[int] = (0,),
     tally: Tally | None = None,
     inputs: Collection[str] = BASIC_INPUTS,
+    also: Target | None = None,
 ) -> Iterator[Batch]:
     """Yield a rank's batches of one epoch: always `plan.steps` of them.
 
@@ -187,17 +201,19 @@ def batches(
         of rows than planned is an error.
     inputs : collection of str
         Names of the model's inputs; other columns are not read.
+    also : Target, optional
+        A second target.
     """
-    groups = read_row_groups([addresses[file] for file in plan.files], columns_for(target, inputs))
+    groups = read_row_groups([addresses[file] for file in plan.files], columns_for(target, inputs, also))
     generator = np.random.default_rng(list(seed))
     counted, steps = Tally() if tally is None else tally, 0
     for columns in assemble(groups, batch, window, generator):
         counted.read, steps = counted.read + len(columns["track_id"]), steps + 1
         if steps <= plan.steps:
-            yield to_batch(columns, batch, geometry, target, inputs)
+            yield to_batch(columns, batch, geometry, target, inputs, also)
     if tally is None and counted.read != plan.rows:
         raise UserError(
             f"{len(plan.files)} files have {counted.read} rows instead of {plan.rows}; was the dataset replaced?"
         )
     for _ in range(steps, plan.steps):
-        yield to_batch(None, batch, geometry, target, inputs)
+        yield to_batch(None, batch, geometry, target, inputs, also)

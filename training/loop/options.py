@@ -47,6 +47,13 @@ class TrainOptions(Settings):
     )
     overwrite: bool = option(False, "start over, and replace a run of the same name when this one is finished")
     resume: bool = option(False, "resume --run from its last checkpoint; start if there is none yet")
+    init_from: str | None = option(
+        None,
+        "start from the weights of the finished models/RUN, in all layers of the same name and size; its training "
+        "examples must not be by artists in validation or test",
+        metavar="RUN",
+        check=NAME,
+    )
     elastic: bool = option(False, "let ranks leave and join; start with horovodrun --min-np and --max-np")
     baselines: str = option(
         BASELINES[-1],
@@ -90,7 +97,10 @@ class TrainOptions(Settings):
             raise OptionError("--protocol-models needs --protocol and --run NAME, and excludes --elastic")
         if self.resume and self.overwrite:
             raise OptionError("--resume and --overwrite exclude each other")
+        if self.protocol and self.init_from:
+            raise OptionError("--protocol and --init-from exclude each other")
         feed = self.training.feed
+        self._check_embedding()
         if TARGETS[self.target].form == NUMBERS and (feed.class_weights != NONE or feed.label_smoothing):
             raise OptionError(f"--class-weights and --label-smoothing are for classes; --target {self.target} has none")
         if self.model.name == WIDE_DEEP and feed.augmentation.mixup:
@@ -101,6 +111,16 @@ class TrainOptions(Settings):
             raise OptionError(
                 f"--protocol {self.protocol} draws by genre; it does not work with --target {self.target}"
             )
+
+    def _check_embedding(self) -> None:
+        """Check the options of what the embedding learns besides the target."""
+        embedding = self.training.embedding
+        if embedding.also == self.target:
+            raise OptionError(f"--also is {embedding.also}, as --target; choose another target, or {NONE}")
+        if embedding.contrastive and TARGETS[self.target].form == NUMBERS:
+            raise OptionError(f"--contrastive is for classes and tags; --target {self.target} has none")
+        if self.training.feed.augmentation.mixup and (embedding.contrastive or embedding.also != NONE):
+            raise OptionError("--mixup excludes --also and --contrastive")
 
     def runs(self) -> list[TrainOptions]:
         """Return the options of each run, that of ``--model`` last."""
@@ -117,9 +137,15 @@ class TrainOptions(Settings):
 
     def training_settings(self) -> TrainingSettings:
         """Return the settings of the loop, with the model's defaults where nothing was chosen."""
-        feed, is_class = self.training.feed, TARGETS[self.target].form == CLASSES
+        feed, form = self.training.feed, TARGETS[self.target].form
+        embedding = self.training.embedding
         adjustment, best_by = feed.prior_adjustment, self.training.best_by
         if adjustment is None:
-            adjustment = self.model.own_training("prior_adjustment") if is_class else 0.0
+            adjustment = self.model.own_training("prior_adjustment") if form == CLASSES else 0.0
         feed = replace(feed, augmentation=self.model.augmentation(feed.augmentation), prior_adjustment=adjustment)
-        return replace(self.training, feed=feed, best_by=best_by or self.model.own_training("best_by"))
+        if embedding.contrastive is None:
+            own = 0.0 if form == NUMBERS or feed.augmentation.mixup else self.model.own_training("contrastive")
+            embedding = replace(embedding, contrastive=own)
+        return replace(
+            self.training, feed=feed, embedding=embedding, best_by=best_by or self.model.own_training("best_by")
+        )

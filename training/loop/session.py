@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
@@ -23,6 +24,7 @@ from msd_spark.core.runs import finished_runs, only_dataset, read_run
 from msd_spark.core.warehouse import Warehouse
 from training.data.dataset import Dataset
 from training.data.targets import target_of
+from training.data.targets.target import NONE
 from training.loop.checkpoints import Checkpoints
 from training.loop.options import TrainOptions
 from training.models.settings import LYRICS
@@ -50,6 +52,10 @@ def checked(options: TrainOptions) -> TrainOptions:
     dataset = options.dataset or only_dataset(warehouse)
     opened = Dataset.open(warehouse, dataset)
     target_of(options.target, opened)
+    if options.training.embedding.also != NONE:
+        target_of(options.training.embedding.also, opened)
+    if options.init_from:
+        read_run(warehouse, options.init_from)
     if options.model.inputs == LYRICS and not opened.metadata["words"]["tracks"]:
         remedy = "run msd-spark lyrics and msd-spark dataset again, or choose other --inputs"
         raise UserError(f"dataset {dataset} has no lyrics, which --inputs {LYRICS} learns from; {remedy}")
@@ -101,7 +107,9 @@ def train(
     from msd_spark.core.bootstrap import Bootstrap
     from training.evaluation.judgement import judge_splits, read_training_truths
     from training.loop.journal import Journal
+    from training.loop.target_summary import summarise
     from training.loop.trainer import Trainer
+    from training.runs.initial_weights import start_from, with_ancestors
     from training.runs.run_folder import FinishedRun
 
     settings = options.training_settings()
@@ -111,7 +119,13 @@ def train(
     with ranks.noticing_losses(f"resume with the same command and --run {shlex.quote(run)} --resume"):
         if begin is None:
             begin = ranks.first_does(lambda: checkpoints.begin(resume=options.resume, overwrite=options.overwrite))
-        model = build_model(options, dataset, target, settings.optimizer.dtype_policy)
+        examples, _, _ = summarise(dataset, target, ranks)
+        model = build_model(options, dataset, target, settings.optimizer.dtype_policy, examples)
+        if begin is None and options.init_from:  # the trainer copies the weights to the other ranks
+            start = partial(start_from, checkpoints.warehouse, options.init_from, model, dataset, target)
+            started_from = ranks.first_does(start)
+            if ranks.is_first:
+                print(started_from, file=sys.stderr, flush=True)
         trainer = Trainer(model, dataset, target, settings, ranks)
         journal = Journal(checkpoints, options.checkpoints, begin) if ranks.is_first else None
         if begin is not None and ranks.is_first:
@@ -128,7 +142,7 @@ def train(
         trained = time.monotonic()
         if settings.optimizer.precision != "float32":
             # The saved model computes in full precision: scoring runs on CPUs.
-            trainer.use(build_model(options, dataset, target, "float32"))
+            trainer.use(build_model(options, dataset, target, "float32", examples))
         if not ranks.identical(trainer.model.get_weights()):
             ranks.fail("the ranks ended with different weights; the run was not written")
         splits = [split for split in dataset.metadata["files"] if split != "train"]
@@ -146,6 +160,7 @@ def train(
         inputs=options.model.inputs,
         bootstrap=Bootstrap(seed=options.training.seed),
     )
+    training = with_ancestors(checkpoints.warehouse, options.init_from, training)
     recorded = recorded_options(options) | {"run": run, "ranks": ranks.size, "seconds": seconds}
     return FinishedRun(
         run, trainer.model, dataset, target, recorded, history, metrics, predictions, training, journal.copy_to
@@ -157,6 +172,7 @@ def _fixed_settings(options: TrainOptions, dataset: Dataset, ranks: Ranks) -> di
     return {
         "model": options.model.name,
         "target": options.target,
+        "init_from": options.init_from,
         "dataset": {"name": dataset.name, "fingerprint": dataset.metadata["fingerprint"]},
         "ranks": "elastic" if options.elastic else ranks.size,
         "model_settings": asdict(options.model_settings()),
@@ -164,8 +180,10 @@ def _fixed_settings(options: TrainOptions, dataset: Dataset, ranks: Ranks) -> di
     }
 
 
-def build_model(options: TrainOptions, dataset: Dataset, target: Target, dtype_policy: str) -> keras.Model:
-    """Return a model with the same initial weights on every rank."""
+def build_model(
+    options: TrainOptions, dataset: Dataset, target: Target, dtype_policy: str, examples: float
+) -> keras.Model:
+    """Return a model with the same initial weights on every rank, for a number of examples with the target."""
     import keras
 
     from training.models.build import MODELS
@@ -173,7 +191,7 @@ def build_model(options: TrainOptions, dataset: Dataset, target: Target, dtype_p
     keras.config.set_dtype_policy(dtype_policy)
     keras.utils.set_random_seed(options.training.seed)
     normalisation = dataset.metadata["normalisation"]
-    make, examples = MODELS[options.model.name], sum(dataset.rows("train"))
+    make = MODELS[options.model.name]
     return make(dataset.geometry, target, normalisation, options.model_settings(), examples)
 
 

@@ -6,12 +6,33 @@ from dataclasses import dataclass
 
 from msd_spark.core.options import MOST_BATCH, SEED, Settings, at_least, between, nested, option
 from training.data.feed import FeedSettings
+from training.data.targets import TARGETS
+from training.data.targets.target import NONE
 from training.evaluation.deciding import BEST_BY
 from training.loop.optimizers import OptimizerSettings
 from training.loop.schedule import Schedule
 
 RANK, ALL = "rank", "all"
 """Values of ``--batch-of``."""
+
+
+@dataclass(frozen=True)
+class EmbeddingSettings(Settings):
+    """What the embedding learns besides the target."""
+
+    also: str = option(
+        NONE,
+        "second target, learned from the embedding by examples that have it, with or without the first one",
+        choices=(NONE, *TARGETS),
+    )
+    also_weight: float = option(3.0, "weight of the loss of --also", metavar="WEIGHT", check=at_least(0))
+    contrastive: float | None = option(
+        None,
+        "weight of a supervised contrastive loss, which moves songs of one class, or with similar tags, together in "
+        "the embedding; 0: off; the model's own by default",
+        metavar="WEIGHT",
+        check=at_least(0),
+    )
 
 
 @dataclass(frozen=True)
@@ -35,6 +56,7 @@ class TrainingSettings(Settings):
     schedule: Schedule = nested(Schedule())
     optimizer: OptimizerSettings = nested(OptimizerSettings())
     feed: FeedSettings = nested(FeedSettings())
+    embedding: EmbeddingSettings = nested(EmbeddingSettings())
 
     def batches(self, ranks: int) -> list[int]:
         """Return the examples per step of each rank; ranks share a batch as evenly as possible.

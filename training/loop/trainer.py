@@ -22,15 +22,17 @@ import tensorflow as tf
 
 from msd_spark.core.errors import UserError
 from training.data.dataset import Dataset
-from training.data.feed import Feed
+from training.data.feed import Feed, TrainingBatch
 from training.data.plan import plan_epoch
 from training.data.predictions import Predictions
 from training.data.reading import Batch, Tally, batches
-from training.data.targets.target import CLASSES, Target
+from training.data.targets import target_of
+from training.data.targets.target import CLASSES, NONE, Target
 from training.evaluation.deciding import cost_of_epoch
 from training.evaluation.judgement import DivergedError, check_finite, epoch_metrics
 from training.loop.calibration import best_temperature, scale_scores
 from training.loop.inference import compile_inference, predict_split
+from training.loop.objective import Objective, joint_model
 from training.loop.optimizers import make_optimizer
 from training.loop.progress import Progress, is_terminal
 from training.loop.settings import TrainingSettings
@@ -54,6 +56,8 @@ class Trainer:
     batches: list[int] = field(init=False)
     optimizer: keras.optimizers.Optimizer = field(init=False)
     feed: Feed = field(init=False)
+    also: Target | None = field(init=False)
+    joint: keras.Model = field(init=False)
 
     def __post_init__(self) -> None:
         """Give every rank the same weights and its own dropout."""
@@ -73,31 +77,40 @@ class Trainer:
         examples, totals, mean_square = summarise(self.dataset, self.target, self.ranks)
         check_classes(self.dataset, self.target, totals, self.ranks, "train")
         weights = self.target.class_weights(totals, examples, settings.feed.class_weights)
-        self.feed = Feed(self.dataset, self.target, settings.feed, weights, settings.seed)
+        embedding = settings.embedding
+        self.also = None if embedding.also == NONE else target_of(embedding.also, self.dataset)
+        self.feed = Feed(self.dataset, self.target, settings.feed, weights, settings.seed, self.also)
         adjustment = prior_adjustment(totals, settings.feed.prior_adjustment or 0.0)
         self._loss = Loss(self.target, weights, mean_square, adjustment)
+        self._objective = Objective(
+            self._loss,
+            None if self.also is None else Loss(self.also, mean_square=self._also_mean_square(self.also)),
+            embedding.also_weight,
+            embedding.contrastive or 0.0,
+            self.ranks,
+            sum(self.batches[: self.ranks.rank]),
+        )
+        self.joint = joint_model(self.model, self.also, self.dataset.metadata["normalisation"])
         self.optimizer = make_optimizer(settings.optimizer, settings.schedule.peak(self.ranks.size))
-        self.optimizer.build(self.model.trainable_variables)
-        self.ranks.share_weights(self.model)
+        self.optimizer.build(self.joint.trainable_variables)
+        self.ranks.share_weights(self.joint)
         seed_dropout(self.model, settings.seed, self.ranks.rank)
         self._step = self._compile_step()
         self._infer = compile_inference(self.model)
 
+    def _also_mean_square(self, also: Target) -> float:
+        _, _, mean_square = summarise(self.dataset, also, self.ranks)
+        return mean_square
+
     def _compile_step(self) -> Callable[..., tf.Tensor]:
-        model, optimizer, loss, n_ranks = self.model, self.optimizer, self._loss, self.ranks.size
+        model, optimizer, objective_of, n_ranks = self.joint, self.optimizer, self._objective.of_step, self.ranks.size
 
         @tf.function(autograph=False, jit_compile=False)
-        def step(inputs: dict[str, tf.Tensor], truth: tf.Tensor, weights: tf.Tensor, plain: tf.Tensor) -> tf.Tensor:
-            """Take a step; return this rank's sums of weighted losses and of `plain` weights."""
-            weight = tf.reduce_sum(plain)
-            # Without `name`: `Ranks.noticing_losses` recognises a failed collective by Horovod's default name.
-            total_weight = hvd.allreduce(weight, op=hvd.Sum)
+        def step(batch: TrainingBatch) -> tf.Tensor:
+            """Take a step; return this rank's sums of weighted losses and of plain weights."""
             variables = model.trainable_variables
             with tf.GradientTape() as tape:
-                losses = loss.of_examples(truth, model(inputs, training=True))
-                lost = tf.reduce_sum(losses * weights)
-                # If no example of the global batch has a weight, only the penalties change the model.
-                objective = tf.math.divide_no_nan(lost, total_weight)
+                objective, lost, weight = objective_of(model(batch.inputs, training=True), batch)
                 objective += tf.add_n([tf.constant(0.0), *model.losses]) / n_ranks
                 scaled = optimizer.scale_loss(objective)
             gradients = tape.gradient(scaled, [variable.value for variable in variables])
@@ -125,7 +138,7 @@ class Trainer:
         """
         settings, main_metric = self.settings, self.target.main_metrics[0]
         progress = Progress(settings.epochs, main_metric, shown=self.ranks.is_first, bar=is_terminal(sys.stderr))
-        best = Best(weights=tuple(self.model.get_weights()))
+        best = Best(weights=tuple(self.joint.get_weights()))
         state = begin or TrainingState(0, 0, (), (), (), np.zeros((self.ranks.size, 2)), best=best)
         if begin is not None:
             self._restore(begin)
@@ -137,11 +150,11 @@ class Trainer:
             row |= self._evaluate("validation")
             progress.report(row)
             cost = cost_of_epoch(row, self.target, settings.best_by)
-            best = state.best.after(epoch + 1, cost, self.model.get_weights())
+            best = state.best.after(epoch + 1, cost, self.joint.get_weights())
             state = self._state(epoch + 1, 0, np.zeros(2), [*state.history, row], best)
             if keep is not None:
                 keep(state)
-        self.model.set_weights(list(state.best.weights))
+        self.joint.set_weights(list(state.best.weights))
         self._calibrate()
         return state.history
 
@@ -160,7 +173,7 @@ class Trainer:
         return TrainingState(
             epoch,
             step,
-            tuple(self.model.get_weights()),
+            tuple(self.joint.get_weights()),
             tuple(np.asarray(variable) for variable in self.optimizer.variables),
             tuple(self.ranks.gather(np.asarray(state)[None]) for state in drawing_states(self.model)),
             self.ranks.gather(sums[None]),
@@ -170,7 +183,7 @@ class Trainer:
 
     def _restore(self, state: TrainingState) -> None:
         """Restore a state; after a whole epoch it may come from another number of ranks."""
-        pairs = [(self.model.weights, state.weights), (self.optimizer.variables, state.optimizer)]
+        pairs = [(self.joint.weights, state.weights), (self.optimizer.variables, state.optimizer)]
         draws = drawing_states(self.model)
         same_ranks = len(state.sums) == self.ranks.size
         if same_ranks:
@@ -222,6 +235,7 @@ class Trainer:
                 seed=(settings.seed, epoch, self.ranks.rank),
                 tally=tally,
                 inputs=tuple(self.model.input),
+                also=self.also,
             )
             return islice(all_batches, begin.step, None)
 
@@ -232,7 +246,7 @@ class Trainer:
         for step, batch in enumerate(self.feed.steps(read, epoch), begin.step + 1):
             rate = settings.schedule.at(epoch + step / plan.steps, settings.epochs, self.ranks.size)
             self.optimizer.learning_rate = rate
-            losses.append(self._step(*batch))
+            losses.append(self._step(batch))
             progress.step(sum(self.batches), partial(_mean, losses[-1]))
             if keep is not None and keep_steps and step % keep_steps == 0 and step < plan.steps:
                 sums, losses = _added(sums, losses), []

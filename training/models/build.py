@@ -36,7 +36,7 @@ def build(
     target: Target,
     normalisation: Normalisation,
     settings: ModelSettings,
-    examples: int = 1000,
+    examples: float = 1000,
 ) -> keras.Model:
     """Return a model by its name, to be trained on a number of examples."""
     if name == WIDE_DEEP:

@@ -90,13 +90,13 @@ DEFAULTS: dict[str, ModelSettings] = {
 AUGMENTATION: dict[str, dict[str, Any]] = {"attention": {"time_masks": 2, "coefficient_masks": 2, "lyric_dropout": 0.1}}
 """Default augmentation of each model; other models have none."""
 
-TRAINING: dict[str, dict[str, Any]] = {WIDE_DEEP: {"prior_adjustment": 1.0, "best_by": "loss"}}
+TRAINING: dict[str, dict[str, Any]] = {WIDE_DEEP: {"prior_adjustment": 1.0, "best_by": "loss", "contrastive": 0.3}}
 """Default training options of each model, where they differ from `OTHER_TRAINING`.
 
 The best epoch is that of the lowest loss: in a small validation split, macro F1 depends on a few songs.
 """
 
-OTHER_TRAINING: dict[str, Any] = {"prior_adjustment": 0.0, "best_by": "metric"}
+OTHER_TRAINING: dict[str, Any] = {"prior_adjustment": 0.0, "best_by": "metric", "contrastive": 0.0}
 """Default training options of the other models."""
 
 NO_AUGMENTATION: dict[str, Any] = {"time_masks": 0, "coefficient_masks": 0, "lyric_dropout": 0.0}

@@ -44,7 +44,7 @@ LARGEST_DEVIATION = 4.0
 
 
 def wide_deep(
-    inputs: Inputs, target: Target, normalisation: Normalisation, settings: ModelSettings, examples: int
+    inputs: Inputs, target: Target, normalisation: Normalisation, settings: ModelSettings, examples: float
 ) -> keras.KerasTensor:
     """Return the scores ``(target.size,)``; the wide part's penalty is divided by `examples`."""
     wide, deep = [], []

@@ -45,6 +45,7 @@ class SearchOptions(Settings):
             "run": "use --name",
             "resume": "run the same command again to resume",
             "overwrite": "choose another --name",
+            "init-from": "use msd-spark train",
             "elastic": "start with a fixed number of ranks",
             "protocol": "use msd-spark train",
             "protocol-rows": "use msd-spark train",

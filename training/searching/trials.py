@@ -14,6 +14,7 @@ from training.evaluation.deciding import cost_of_epoch
 from training.evaluation.judgement import DivergedError
 from training.loop.session import build_model, forget_models
 from training.loop.state import TrainingState
+from training.loop.target_summary import summarise
 from training.loop.trainer import Trainer
 from training.ranks.ranks import Ranks
 from training.searching.options import SearchOptions
@@ -63,7 +64,8 @@ def run_trial(
     """
     training = with_choice(options.training, chosen)
     settings, target = training.training_settings(), target_of(training.target, dataset)
-    model = build_model(training, dataset, target, settings.optimizer.dtype_policy)
+    examples, _, _ = summarise(dataset, target, ranks)
+    model = build_model(training, dataset, target, settings.optimizer.dtype_policy, examples)
     trainer = Trainer(model, dataset, target, settings, ranks)
 
     def report(state: TrainingState) -> None:

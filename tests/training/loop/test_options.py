@@ -71,6 +71,10 @@ def test_the_loss_and_the_best_epoch_are_the_models_own_unless_chosen() -> None:
     ("words", "message"),
     [
         ("--target tags --prior-adjustment 1", "--target tags has none"),
+        ("--also genre", "--also is genre, as --target; choose another target, or none"),
+        ("--target factors --contrastive 0.1", "--contrastive is for classes and tags; --target factors has none"),
+        ("--model cnn --mixup 0.2 --also tags --also-weight 2", "--mixup excludes --also and --contrastive"),
+        ("--protocol 2019 --init-from one", "--protocol and --init-from exclude each other"),
         ("--model wide_deep --mixup 0.2", "--mixup cannot mix bags of words, which wide_deep uses"),
         ("--target factors --class-weights balanced", "factors has none"),
         ("--target factors --label-smoothing 0.1", "factors has none"),

@@ -1,0 +1,77 @@
+"""What a training step minimises: the loss of the target, and what the embedding learns besides it.
+
+All sums are over the examples of all ranks, so that the gradients of ranks add up to that of the global batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import horovod.tensorflow as hvd
+import keras
+import tensorflow as tf
+
+from msd_spark.core.schemas import EMBEDDING_LAYER
+from training.data.feed import TrainingBatch
+from training.data.targets.target import Target
+from training.models.contrastive import contrastive_losses
+from training.models.losses import Loss
+from training.models.parts import scores_of
+from training.models.settings import Normalisation
+from training.ranks.ranks import Ranks
+
+SCORES, ALSO = "scores", "also"
+"""Outputs of `joint_model`, besides the embedding."""
+
+
+def joint_model(model: keras.Model, also: Target | None, normalisation: Normalisation) -> keras.Model:
+    """Return a model of the same layers with scores and embedding as outputs, and scores of a second target.
+
+    The head of the second target is linear in the embedding. The model that is saved does not have it.
+    """
+    embedding = model.get_layer(EMBEDDING_LAYER).output
+    outputs = {SCORES: model.output, EMBEDDING_LAYER: embedding}
+    if also is not None:
+        outputs[ALSO] = scores_of(also, embedding, normalisation)
+    return keras.Model(model.input, outputs, name=model.name)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The weighted sum of the loss of the target, that of a second target, and the contrastive loss.
+
+    `first_row` is the number of examples that earlier ranks have in a step.
+    """
+
+    loss: Loss
+    also: Loss | None
+    also_weight: float
+    contrastive: float
+    ranks: Ranks
+    first_row: int
+
+    def of_step(self, outputs: Mapping[str, tf.Tensor], batch: TrainingBatch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return this rank's part of the objective, and its sums of weighted losses and of plain weights."""
+        weight = tf.reduce_sum(batch.plain)
+        lost = tf.reduce_sum(self.loss.of_examples(batch.truth, outputs[SCORES]) * batch.weights)
+        # If no example of the global batch has a weight, only the penalties change the model.
+        # Without `name`: `Ranks.noticing_losses` recognises a failed collective by Horovod's default name.
+        objective = tf.math.divide_no_nan(lost, hvd.allreduce(weight, op=hvd.Sum))
+        if self.also is not None and self.also_weight:
+            losses = self.also.of_examples(batch.also_truth, outputs[ALSO]) * batch.also_weights
+            examples = hvd.allreduce(tf.reduce_sum(batch.also_weights), op=hvd.Sum)
+            objective += self.also_weight * tf.math.divide_no_nan(tf.reduce_sum(losses), examples)
+        if self.contrastive:
+            objective += self.contrastive * self._contrastive(outputs[EMBEDDING_LAYER], batch.truth)
+        return objective, lost, weight
+
+    def _contrastive(self, embedding: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
+        own, n_ranks = tf.cast(embedding, tf.float32), self.ranks.size
+        everyone, all_truth = own, truth
+        if n_ranks > 1:
+            everyone, all_truth = hvd.allgather(own), hvd.allgather(truth)
+            # Horovod's gradient of `allgather` is the mean over the ranks; that of the global batch is the sum.
+            everyone = n_ranks * everyone - tf.stop_gradient((n_ranks - 1) * everyone)
+        losses, judged = contrastive_losses(own, truth, everyone, all_truth, self.first_row)
+        return tf.math.divide_no_nan(tf.reduce_sum(losses), hvd.allreduce(tf.reduce_sum(judged), op=hvd.Sum))
