@@ -1,8 +1,8 @@
 """The scoring job on all cores as the catalogue grows, beside Keras's own ``predict`` on features in memory.
 
 The peer has neither files to read nor features to make nor rows to write: what it does a second is the most that
-a job with this model could do on these cores. Both take the same model (``--model``), by default that of
-``training/train.py``; its weights are random, which costs the same. They take turns, and the best of each counts.
+a job with this model could do on these cores. Both take the same model (``--model``), by default the CNN; its
+weights are random, which costs the same. They take turns, and the best of each counts.
 """
 
 from __future__ import annotations

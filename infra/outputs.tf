@@ -42,13 +42,13 @@ locals {
     plays      = ["--triplets", "${local.raw}/tasteprofile/train_triplets.txt", "--mismatches", "${local.raw}/tasteprofile/sid_mismatches.txt"]
     factors    = ["--recommend", "100"]
     dataset    = ["--label-set", "cd1", "--require", "genre"]
-    score      = ["--run", "cnn"]
-    neighbours = ["--run", "cnn"]
-    maps       = ["--run", "cnn"]
-    report     = ["--run", "cnn"]
+    score      = ["--run", "demo"]
+    neighbours = ["--run", "demo"]
+    maps       = ["--run", "demo"]
+    report     = ["--run", "demo"]
   }
   raw   = "s3://${module.storage.buckets["raw"].id}"
-  train = "horovodrun -np ${coalesce(one(module.gpu_workers[*].gpus), 0)} training/train.py --warehouse ${local.warehouse} --model cnn --run cnn"
+  train = "horovodrun -np ${coalesce(one(module.gpu_workers[*].gpus), 0)} training/train.py --warehouse ${local.warehouse} --run demo"
 }
 
 output "spark_submit" {

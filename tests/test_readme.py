@@ -60,12 +60,12 @@ def typed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(2_400)  # of all commands together; each has its own
 def test_the_commands_of_the_readme_lead_from_songs_to_a_report(typed: Path) -> None:
     warehouse = Warehouse(str(typed / "warehouse"))
-    (folder,) = warehouse.folders("reports", "cnn")
-    report = typed / "warehouse" / "reports" / "cnn"
+    (folder,) = warehouse.folders("reports", "demo")
+    report = typed / "warehouse" / "reports" / "demo"
     assert f'url={folder}/index.html"' in (report / "index.html").read_text()
     assert '<section id="embedding">' in (report / folder / "index.html").read_text()
     assert (report / folder / "data" / "songs.js").stat().st_size > 5_000
-    assert warehouse.is_complete("embeddings", "cnn")
+    assert warehouse.is_complete("embeddings", "demo")
 
 
 BLOCK = re.compile(r"^```(\w*)( needs=\w+)?\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
@@ -79,7 +79,7 @@ def lines_of(block: str) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 def test_every_command_of_the_documentation_works(page: Path, typed: Path) -> None:
-    tracks = pq.read_table(typed / "warehouse" / "embeddings" / "cnn", columns=["track_id"])["track_id"]
+    tracks = pq.read_table(typed / "warehouse" / "embeddings" / "demo", columns=["track_id"])["track_id"]
     for language, needs, block in BLOCK.findall(page.read_text()):
         if language == "toml":
             assert block.split("\n", 1)[1] == (REPOSITORY / block.split()[1]).read_text()

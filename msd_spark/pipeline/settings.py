@@ -127,8 +127,8 @@ def make_plan(options: PipelineOptions) -> Plan:
     typed = [parse_assignment(text) for text in options.assignments]
     chosen = merge(tables, {"train": shortcuts} if shortcuts else {}, *typed)
     # A protocol has its own batch and epochs.
-    own = {"train": {"model": "cnn"}} if chosen.get("train", {}).get("protocol") else {}
-    merged = merge({**DEFAULT_OPTIONS, **own}, chosen)
+    own: dict[str, Mapping[str, Any]] = {"train": {}} if chosen.get("train", {}).get("protocol") else {}
+    merged = merge(DEFAULT_OPTIONS | own, chosen)
     plan = Plan(options, merged)
     if plan.dataset != "genre":
         plan = Plan(options, merge({"train": {"dataset": plan.dataset}}, merged))

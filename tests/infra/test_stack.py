@@ -153,7 +153,7 @@ def test_the_jobs_accept_the_printed_commands(stack: Terraform) -> None:
     for job, command in outputs["spark_submit"].items():
         settings: Any = parsed(command)
         assert settings.warehouse == warehouse
-        assert "--run" not in command or settings.run == "cnn"
+        assert "--run" not in command or settings.run == "demo"
         (step,) = json.loads(outputs["steps"][job].split("--steps '", 1)[1].removesuffix("'"))
         assert " ".join(step["Args"]).replace("/opt/msd-spark/code/", "") == command
     assert outputs["spark_submit"]["ingest"] == (
@@ -162,7 +162,7 @@ def test_the_jobs_accept_the_printed_commands(stack: Terraform) -> None:
     launcher, words = outputs["horovodrun"].split(" training/train.py ")
     assert launcher == "horovodrun -np 4"
     training = command_line.parse(TrainOptions, shlex.split(words), VERBS["train"])
-    assert (training.warehouse, training.model.name, training.run) == (warehouse, "cnn", "cnn")
+    assert (training.warehouse, training.model.name, training.run) == (warehouse, "wide_deep", "demo")
 
 
 def test_make_package_puts_there_what_the_stack_names(

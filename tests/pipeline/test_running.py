@@ -27,7 +27,7 @@ def test_commands_are_those_that_a_user_would_type(monkeypatch: pytest.MonkeyPat
         "plays": "msd-spark plays --data d --warehouse s3://b/w",
         "factors": "msd-spark factors --allow-too-few --warehouse s3://b/w",
         "dataset": "msd-spark dataset --require genre --warehouse s3://b/w",
-        "train": "horovodrun -np 4 training/train.py --model dense --epochs 7 --batch 32 --warehouse s3://b/w --run r1"
+        "train": "horovodrun -np 4 training/train.py --epochs 7 --batch 32 --model dense --warehouse s3://b/w --run r1"
         " --overwrite",
         "score": "msd-spark score --warehouse s3://b/w --run r1",
         "neighbours": "msd-spark neighbours --warehouse s3://b/w --run r1",

@@ -52,7 +52,7 @@ def test_the_defaults() -> None:
         "factors": {"allow-too-few": True},
         "factor-neighbours": {"space": "factors"},
         "dataset": {"require": "genre"},
-        "train": {"model": "wide_deep", "epochs": 20, "batch": 16},
+        "train": {"epochs": 20, "batch": 16},
     }
 
 
@@ -82,7 +82,6 @@ def test_the_command_line_wins_over_the_settings_file(tmp_path: Path) -> None:
     assert plan.of_stages["dataset"] == {"require": "genre,lyrics", "name": "mine", "factors": True}
     assert plan.of_stages["train"] == {
         "dataset": "mine",
-        "model": "wide_deep",
         "epochs": 9,
         "batch": 16,
         "filters": [16, 32],
@@ -107,7 +106,8 @@ def test_the_protocol_of_2019_has_its_own_batch_and_epochs_and_trains_three_mode
     training = options.training_settings()
     assert (training.epochs, training.batches(1), training.batches(2)) == (20, [10], [5, 5])
     typed = make_plan(parsed("--set", "train.protocol=2019", "--batch", "7"))
-    assert typed.of_stages["train"] == {"model": "cnn", "protocol": 2019, "batch": 7}
+    assert typed.of_stages["train"] == {"protocol": 2019, "batch": 7}
+    assert parse(TrainOptions, ["--protocol", "2019"], VERBS["train"]).model.name == "cnn"
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,16 @@ def _list_of(choices: Sequence[str]) -> Check:
 
 
 @dataclass(frozen=True)
+class ComparedTraining(TrainOptions):
+    """Options of every training of a comparison, whose models are those of `CompareOptions`."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """No models: `CompareOptions` checks them."""
+        return ()
+
+
+@dataclass(frozen=True)
 class CompareOptions(Settings):
     """Options of ``msd-spark compare``; those of the trainings are `training`."""
 
@@ -93,8 +103,8 @@ class CompareOptions(Settings):
         f"model that the others are compared with; by default {WIDE_DEEP} if compared, otherwise the first of --models",
         choices=MODELS,
     )
-    training: TrainOptions = nested(
-        TrainOptions(baselines="simple"),
+    training: ComparedTraining = nested(
+        ComparedTraining(baselines="simple"),
         without={
             "warehouse": "",
             "dataset": "",
@@ -134,6 +144,7 @@ class CompareOptions(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.training.check_models(self.model_names)
         if self.repeats > 1 and not self.n_folds:
             raise OptionError("--repeats needs --folds")
         if self.mistakes and (len(self.model_names) > 1 or self.reference):

@@ -55,7 +55,7 @@ def plan_runs(options: CompareOptions) -> list[Run]:
                     run=name,
                     # A run that was interrupted resumes from its checkpoint.
                     resume=not options.training.overwrite,
-                    model=replace(options.training.model, name=model, inputs=inputs),
+                    model=replace(options.training.model.of(model), inputs=inputs),
                     training=replace(options.training.training, seed=seed),
                 )
                 own.model_settings()

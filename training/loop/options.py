@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from msd_spark.core.options import NAME, OptionError, Settings, at_least, nested, option, warehouse_option
@@ -12,6 +13,7 @@ from training.models.settings import DEFAULTS, WIDE_DEEP, ModelOptions, ModelSet
 
 PROTOCOLS = {
     "2019": {
+        "model": "cnn",
         "batch": 10,
         "batch-of": "all",
         "epochs": 20,
@@ -63,7 +65,7 @@ class TrainOptions(Settings):
     )
     protocol: str | None = option(
         None,
-        "repeat an experiment, flaws included, with its batch, epochs and optimizer as defaults",
+        "repeat an experiment, flaws included, with its model, batch, epochs and optimizer as defaults",
         choices=PROTOCOLS,
         presets=PROTOCOLS,
     )
@@ -103,8 +105,7 @@ class TrainOptions(Settings):
         self._check_embedding()
         if TARGETS[self.target].form == NUMBERS and (feed.class_weights != NONE or feed.label_smoothing):
             raise OptionError(f"--class-weights and --label-smoothing are for classes; --target {self.target} has none")
-        if self.model.name == WIDE_DEEP and feed.augmentation.mixup:
-            raise OptionError(f"--mixup cannot mix bags of words, which {WIDE_DEEP} uses; leave it out")
+        self.check_models(self.models)
         if TARGETS[self.target].form != CLASSES and feed.prior_adjustment:
             raise OptionError(f"--prior-adjustment is for one class per song; --target {self.target} has none")
         if self.protocol and self.target != "genre":
@@ -122,14 +123,25 @@ class TrainOptions(Settings):
         if self.training.feed.augmentation.mixup and (embedding.contrastive or embedding.also != NONE):
             raise OptionError("--mixup excludes --also and --contrastive")
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models to train."""
+        return (self.model.name, *self.protocol_models)
+
+    def check_models(self, models: Sequence[str]) -> None:
+        """Check that the options suit the models to train."""
+        if WIDE_DEEP in models and self.training.feed.augmentation.mixup:
+            raise OptionError(
+                f"--mixup cannot mix bags of words, which --model {WIDE_DEEP} uses; leave it out, or choose another"
+            )
+        if models:
+            self.model.check_used(models)
+
     def runs(self) -> list[TrainOptions]:
         """Return the options of each run, that of ``--model`` last."""
-        further = [
-            replace(self, run=f"{self.run}-{name}", model=replace(self.model, name=name), protocol_models=())
-            for name in self.protocol_models
-            if name != self.model.name
-        ]
-        return [*further, replace(self, protocol_models=())]
+        main = self.model.name
+        names = {name: f"{self.run}-{name}" for name in self.protocol_models if name != main} | {main: self.run}
+        return [replace(self, run=run, model=self.model.of(name), protocol_models=()) for name, run in names.items()]
 
     def model_settings(self) -> ModelSettings:
         """Return the sizes and inputs of the model; raises `OptionError` if it has another number of layers."""

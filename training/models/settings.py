@@ -101,42 +101,65 @@ OTHER_TRAINING: dict[str, Any] = {"prior_adjustment": 0.0, "best_by": "metric", 
 
 NO_AUGMENTATION: dict[str, Any] = {"time_masks": 0, "coefficient_masks": 0, "lyric_dropout": 0.0}
 
+WITH_DENSE_LAYERS = tuple(name for name in sorted(DEFAULTS) if name != "logistic")
+
+USED_BY: dict[str, tuple[str, ...]] = {
+    "dropout": WITH_DENSE_LAYERS,
+    "filters": ("attention", "cnn", WIDE_DEEP),
+    "units": ("lstm",),
+    "hidden": WITH_DENSE_LAYERS,
+}
+"""Models that each option of `ModelOptions` changes."""
+
 
 @dataclass(frozen=True)
 class ModelOptions(Settings):
     """The model, its inputs and sizes; None is the model's default."""
 
-    name: str = option("cnn", "model", name="model", choices=sorted(DEFAULTS))
+    name: str = option(WIDE_DEEP, "model", name="model", choices=sorted(DEFAULTS))
     inputs: str = option(BOTH, "inputs that the model uses", choices=INPUTS)
     dropout: float | None = option(
         None,
-        "share of units dropped before each dense layer; the model's own by default",
+        "share of units dropped before each dense layer, in all models but logistic; the model's own by default",
         metavar="SHARE",
         check=Check(lambda value: 0 <= value < 1, "0 to below 1"),
     )
     filters: tuple[int, ...] | None = option(
         None,
-        "filters of each convolution of a stream; the model's own by default",
+        "filters of each convolution, in attention, cnn and wide_deep; the model's own by default",
         metavar="N",
         check=UNITS,
     )
     units: tuple[int, ...] | None = option(
         None,
-        "units of each recurrent layer of a stream; the model's own by default",
+        "units of each recurrent layer of a stream, in lstm; the model's own by default",
         metavar="N",
         check=UNITS,
     )
     hidden: tuple[int, ...] | None = option(
         None,
-        "units of each dense layer before the embedding; the model's own by default",
+        "units of each dense layer before the embedding, in all models but logistic; the model's own by default",
         metavar="N",
         check=UNITS,
     )
 
+    def check_used(self, models: Sequence[str]) -> None:
+        """Reject an option that changes none of the models to train."""
+        for name, users in USED_BY.items():
+            if getattr(self, name) and not set(users) & set(models):
+                raise OptionError(
+                    f"--{name} has no effect on {', '.join(models)}; leave it out, or choose one of {', '.join(users)}"
+                )
+
+    def of(self, model: str) -> ModelOptions:
+        """Return the options of another model, without those that do not change it."""
+        unused: dict[str, Any] = {name: None for name, users in USED_BY.items() if model not in users}
+        return replace(self, name=model, **unused)
+
     def settings(self) -> ModelSettings:
         """Return the model's settings with the values that were chosen."""
         own = DEFAULTS[self.name]
-        chosen = {name: getattr(self, name) for name in ("dropout", "filters", "units", "hidden")}
+        chosen = {name: getattr(self, name) for name in USED_BY}
         made = replace(own, inputs=self.inputs, **{name: value for name, value in chosen.items() if value is not None})
         if len(made.filters) != len(made.pools):
             raise OptionError(

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from msd_spark.core.options import MOST_BATCH, Check, OptionError, Settings, above, between, option
 from training.loop.optimizers import OPTIMIZERS
 from training.loop.options import TrainOptions
-from training.models.settings import DEFAULTS
+from training.models.settings import DEFAULTS, WIDE_DEEP
 
 if TYPE_CHECKING:
     from optuna import Trial
 
-WIDTH_OPTION = {"attention": "filters", "cnn": "filters", "dense": "hidden", "lstm": "units"}
-"""Option with the layer sizes to search, by model; other models have no relevant sizes."""
+WIDTH_OPTION = {"attention": "filters", "cnn": "filters", "dense": "hidden", "lstm": "units", WIDE_DEEP: "hidden"}
+"""Option with the layer sizes to search, by model; ``logistic`` has none."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class SearchSpace(Settings):
     )
     dropouts: tuple[float, float] = option(
         (0.0, 0.5),
-        "lowest and highest dropout",
+        "lowest and highest dropout, in all models but logistic",
         metavar="SHARE",
         check=Check(lambda value: 0 <= value < 1, "0 to below 1"),
     )
     optimizers: tuple[str, ...] = option(OPTIMIZERS, "optimizers to choose from", choices=OPTIMIZERS)
     widths: tuple[float, ...] = option(
         (0.25, 0.5, 1.0, 1.5),
-        "factors by which the model's default layer sizes are multiplied",
+        "factors by which the model's default layer sizes are multiplied, in all models but logistic",
         metavar="FACTOR",
         check=above(0),
     )

@@ -201,6 +201,7 @@ def test_options_of_a_training_reach_every_run() -> None:
         ("--seeds 0", "--seeds is 0; allowed: 1 or more"),
         ("--label-smoothing 2", "--label-smoothing is 2.0; allowed"),
         ("--filters 8 8", "--filters has 2 values; allowed: 3"),
+        ("--units 8 8", "--units has no effect on cnn; leave it out, or choose one of lstm"),
     ],
 )
 def test_wrong_options_are_refused(words: str, message: str) -> None:

@@ -57,14 +57,15 @@ def test_the_loss_and_the_best_epoch_are_the_models_own_unless_chosen() -> None:
     found = {
         words: (settings.feed.prior_adjustment, settings.best_by)
         for words in (
+            "--model cnn",
             "",
-            "--model wide_deep",
-            "--model wide_deep --target tags",
+            "--protocol 2019",
+            "--target tags",
             "--prior-adjustment 0.5 --best-by loss",
         )
         for settings in [parsed(words).training_settings()]
     }
-    assert list(found.values()) == [(0, "metric"), (1, "loss"), (0, "loss"), (0.5, "loss")]
+    assert list(found.values()) == [(0, "metric"), (1, "loss"), (0, "loss"), (0, "loss"), (0.5, "loss")]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,12 @@ def test_the_loss_and_the_best_epoch_are_the_models_own_unless_chosen() -> None:
         ("--target factors --contrastive 0.1", "--contrastive is for classes and tags; --target factors has none"),
         ("--model cnn --mixup 0.2 --also tags --also-weight 2", "--mixup excludes --also and --contrastive"),
         ("--protocol 2019 --init-from one", "--protocol and --init-from exclude each other"),
-        ("--model wide_deep --mixup 0.2", "--mixup cannot mix bags of words, which wide_deep uses"),
+        (
+            "--mixup 0.2",
+            "--mixup cannot mix bags of words, which --model wide_deep uses; leave it out, or choose another",
+        ),
+        ("--units 4 4", "--units has no effect on wide_deep; leave it out, or choose one of lstm"),
+        ("--model logistic --dropout 0.1", "--dropout has no effect on logistic; .*one of attention, cnn, dense, lstm"),
         ("--target factors --class-weights balanced", "factors has none"),
         ("--target factors --label-smoothing 0.1", "factors has none"),
         ("--label-smoothing 1", r"--label-smoothing is 1\.0; allowed: 0 to below 1"),
@@ -101,8 +107,14 @@ def test_an_invalid_value_is_rejected(words: str, message: str) -> None:
 
 def test_a_wrong_number_of_convolutions_is_rejected() -> None:
     with pytest.raises(OptionError, match="--filters has 2 values; allowed: 3, one for each convolution of cnn"):
-        parsed("--filters 4 4").model_settings()
+        parsed("--model cnn --filters 4 4").model_settings()
     assert parsed("--model attention --filters 4 4").model_settings().filters == (4, 4)
+
+
+def test_a_further_model_of_a_protocol_has_only_the_sizes_that_change_it() -> None:
+    words = "--protocol 2019 --run r --protocol-models dense lstm --filters 4 4 8 --units 3 3"
+    sizes = [(one.model.name, one.model.filters, one.model.units) for one in parsed(words).runs()]
+    assert sizes == [("dense", None, None), ("lstm", None, (3, 3)), ("cnn", (4, 4, 8), None)]
 
 
 def test_no_option_has_two_names() -> None:

@@ -49,6 +49,7 @@ def test_sizes_are_multiples_of_the_models_own() -> None:
     space = SearchSpace(widths=(0.5, 1.0))
     assert space.sizes("cnn") == ["64 64 128", "128 128 256"]
     assert space.sizes("lstm") == ["5 5", "10 10"]
+    assert space.sizes("wide_deep") == ["64", "128"]
     assert space.sizes("logistic") == []
 
 
