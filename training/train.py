@@ -34,6 +34,8 @@ def run(options: TrainOptions) -> None:
     if options.elastic:
         train_elastically(partial(train, runs[0]))
         return
+    if options.overwrite:
+        ranks.first_does(partial(session.start_over, runs))
     try:
         for one in runs:
             train(one, ranks)

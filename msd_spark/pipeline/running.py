@@ -36,8 +36,8 @@ from msd_spark.pipeline.records import (
 from msd_spark.pipeline.settings import Plan, resume_words, split_command
 from msd_spark.pipeline.stages import BY_NAME, STAGES, Stage
 
-CHECKPOINT = ("_unfinished", "checkpoints", "last.npz")
-"""Within a run's folder: the checkpoint that training resumes from."""
+STARTED = ("_unfinished", "started")
+"""Within a run's folder: file of a training that has started and not finished."""
 
 INPUTS = ("FILE", "NAME=FILE", "LOCATION", "SOURCE")
 """Placeholders of the options that name inputs."""
@@ -221,10 +221,10 @@ def stale_reason(stage: Stage, now: Record, last: Record | None, plan: Plan, war
 
 
 def can_resume(stage: Stage, now: Record, last: Record | None, plan: Plan, warehouse: Warehouse) -> bool:
-    """Return whether an interrupted training with the same options and inputs has a checkpoint."""
+    """Return whether an interrupted training with the same options and inputs can be resumed."""
     if stage.name != "train" or plan.options.force or last is None or last.finished:
         return False
-    return last.has_inputs_of(now) and warehouse.exists(RUNS, plan.options.run, *CHECKPOINT)
+    return last.has_inputs_of(now) and warehouse.exists(RUNS, plan.options.run, *STARTED)
 
 
 def run_stage(stage: Stage, command: list[str], record: Record, plan: Plan, warehouse: Warehouse) -> None:

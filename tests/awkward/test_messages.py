@@ -18,7 +18,6 @@ from msd_spark.core.runs import METADATA, NEEDED
 from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.spark.session import progress
-from training.loop.checkpoints import Checkpoints
 
 ALL_HELP = """
 import sys
@@ -84,15 +83,6 @@ def test_commands_in_messages_can_be_pasted(tmp_path: Path, capsys: pytest.Captu
         main(["lyrics", "--data", str(folder), "--warehouse", str(tmp_path / "w")])
     command = capsys.readouterr().err.partition("; run ")[2].partition(", or ")[0]
     assert shlex.split(command) == ["msd-spark", "fetch", "lyrics", "--to", str(folder)]
-    assert "--run 'my run' --resume" in str(_unfinished(tmp_path, "my run"))
-
-
-def _unfinished(folder: Path, run: str) -> Exception:
-    warehouse = Warehouse(str(folder / "w"))
-    warehouse.write_file(b"", "models", run, "_unfinished", "checkpoints", "last.npz")
-    with pytest.raises(Exception, match="is unfinished") as caught:
-        Checkpoints(warehouse, run, {}).check_may_begin(resume=False)
-    return caught.value
 
 
 def test_progress_of_bytes_has_a_unit(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:

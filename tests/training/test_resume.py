@@ -66,7 +66,7 @@ def test_a_rank_is_killed_and_the_run_resumed(warehouse: Path, whole: Path, tmp_
     told = [line for line in said.splitlines() if "was lost" in line]
     assert len(told) == 1
     assert f"train: rank 1 (process {ranks[1].pid} on " in told[0]
-    assert told[0].endswith("was lost; resume with the same command and --run killed --resume")
+    assert told[0].endswith("was lost; resume with the same command and --resume")
     assert "Traceback" not in "".join(line for line in said.splitlines() if line.startswith("[0]"))
     assert not (run / "metadata.json").exists()
     state = checkpoint(last)

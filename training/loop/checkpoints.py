@@ -1,13 +1,12 @@
 """Checkpoints of an unfinished run, in ``models/RUN/_unfinished/checkpoints/``.
 
 ``last.npz`` is a `training.loop.state.TrainingState`, replaced atomically. The finished run replaces the folder
-``models/RUN``; until then a run of that name that is being overwritten stays as it is.
+``models/RUN``; until then a run of that name that is being overwritten stays as it is, with the file `STARTED`.
 """
 
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +20,9 @@ UNFINISHED = "_unfinished"
 
 CHECKPOINTS = "checkpoints"
 LAST = "last.npz"
+
+STARTED = "started"
+"""Empty file in `UNFINISHED`, from the start to the end of a training with ``--overwrite``."""
 
 
 class Checkpoints:
@@ -40,29 +42,38 @@ class Checkpoints:
         """Whether there is a checkpoint of an unfinished run."""
         return self.warehouse.exists(*self._names(LAST))
 
+    @property
+    def is_being_overwritten(self) -> bool:
+        """Whether a training with ``--overwrite`` has started and not finished."""
+        return self.warehouse.exists(RUNS, self.run, UNFINISHED, STARTED)
+
     def _names(self, *names: str) -> tuple[str, ...]:
         return (RUNS, self.run, UNFINISHED, CHECKPOINTS, *names)
 
     def check_may_begin(self, *, resume: bool) -> None:
         """Check that the run does not exist, or, to resume it, that it is not finished."""
-        if self.exist and resume:
+        if resume and (self.exist or self.is_being_overwritten):
             return
         if self.warehouse.exists(RUNS, self.run, METADATA):
             state = "is finished: there is nothing to resume" if resume else "exists already"
             raise UserError(f"{RUNS}/{self.run} {state}; choose another --run, or add --overwrite")
         if self.exist:
             raise UserError(
-                f"{RUNS}/{self.run} is unfinished; resume it with --run {shlex.quote(self.run)} --resume, "
-                "or start over with --overwrite"
+                f"{RUNS}/{self.run} is unfinished; add --resume to the same command, or start over with --overwrite"
             )
 
     def begin(self, *, resume: bool, overwrite: bool) -> TrainingState | None:
         """Return the state to resume from, or None to start."""
         if overwrite:
-            self.remove()
+            self.start_over()
             return None
         self.check_may_begin(resume=resume)
         return self.read()
+
+    def start_over(self) -> None:
+        """Remove the checkpoints, so that the run is trained from the start, and replaced at the end."""
+        self.remove()
+        self.warehouse.write_file(b"", RUNS, self.run, UNFINISHED, STARTED)
 
     def remove(self) -> None:
         """Remove the checkpoints."""

@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -65,10 +65,18 @@ def checked(options: TrainOptions) -> TrainOptions:
     return replace(options, dataset=dataset)
 
 
+def start_over(runs: Sequence[TrainOptions]) -> None:
+    """Mark all runs of a command as being overwritten; those that are finished lose the mark, which --resume reads."""
+    for options in runs:
+        if options.run:
+            Checkpoints(Warehouse(options.warehouse), options.run, {}).start_over()
+
+
 def is_finished(options: TrainOptions, dataset: Dataset) -> bool:
     """Return whether the run is finished, with the same options and dataset."""
     warehouse, run = Warehouse(options.warehouse), str(options.run)
-    if run not in finished_runs(warehouse) or Checkpoints(warehouse, run, {}).exist:
+    checkpoints = Checkpoints(warehouse, run, {})
+    if run not in finished_runs(warehouse) or checkpoints.exist or checkpoints.is_being_overwritten:
         return False
     before, now = read_run(warehouse, run), json.loads(json.dumps(recorded_options(options)))
     return (before["dataset"]["fingerprint"], before["arguments"]) == (
@@ -116,7 +124,8 @@ def train(
     target = target_of(options.target, dataset)
     run = options.run or ranks.agree_on(f"{options.model.name}-{time.strftime('%Y%m%d-%H%M%S')}")
     checkpoints = Checkpoints(Warehouse(options.warehouse), run, _fixed_settings(options, dataset, ranks))
-    with ranks.noticing_losses(f"resume with the same command and --run {shlex.quote(run)} --resume"):
+    added = "--resume" if options.run else f"--run {shlex.quote(run)} --resume"
+    with ranks.noticing_losses(f"resume with the same command and {added}"):
         if begin is None:
             begin = ranks.first_does(lambda: checkpoints.begin(resume=options.resume, overwrite=options.overwrite))
         examples, _, _ = summarise(dataset, target, ranks)

@@ -86,7 +86,7 @@ def test_who_may_begin(checkpoints: Checkpoints, tmp_path: Path) -> None:
         checkpoints.check_may_begin(resume=resume)
     checkpoints.write(state(1))
     checkpoints.check_may_begin(resume=True)
-    with pytest.raises(UserError, match="models/r is unfinished; resume it with --run r --resume"):
+    with pytest.raises(UserError, match="models/r is unfinished; add --resume to the same command"):
         checkpoints.check_may_begin(resume=False)
     # A finished run is being overwritten, and that was interrupted.
     (tmp_path / "models" / "r" / "metadata.json").write_text("{}")
@@ -97,6 +97,10 @@ def test_who_may_begin(checkpoints: Checkpoints, tmp_path: Path) -> None:
     assert not checkpoints.exist
     with pytest.raises(UserError, match="models/r is finished: there is nothing to resume"):
         checkpoints.check_may_begin(resume=True)
+    # Overwriting was interrupted before its first checkpoint.
+    checkpoints.write(state(1))
+    assert checkpoints.begin(resume=False, overwrite=True) is None
+    assert checkpoints.begin(resume=True, overwrite=False) is None
 
 
 def test_checkpoints_that_are_kept_go_with_the_run(checkpoints: Checkpoints, tmp_path: Path) -> None:
