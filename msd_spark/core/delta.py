@@ -212,7 +212,10 @@ class DeltaFolder:
                 raise ConflictError(
                     f"another job changed table {self.path} meanwhile; run the same command again when it has ended"
                 ) from error
-            raise UserError(f"table {self.path} cannot be written: {self._reason(error)}") from error
+            raise UserError(
+                f"table {self.path} cannot be written: {self._reason(error)}; "
+                "make it a writable folder with free space, and run the same command again"
+            ) from error
 
     def _reason(self, error: Exception) -> str:
         if self.options:

@@ -55,9 +55,18 @@ def none_accepted(contents: str, rejections: Sequence[Rejection], counts: Mappin
 
 
 def write_rejections(warehouse: Warehouse, stage: str, rejections: Iterable[Rejection]) -> None:
-    """Write a stage's part of ``rejected/``, unless it is empty and was empty before."""
+    """Write a stage's part of ``rejected/``, unless it is empty and was empty before.
+
+    A stage calls this before its own table is published, so that no table is without its rejections.
+    """
     table = warehouse.table("rejected", f"stage={stage}")
     rows, base = [asdict(item) for item in rejections], table.snapshot()
     if rows or base is None or sum(file.rows for file in base.files):
-        with table.overwriting(REJECTED, base=base) as writer:
-            writer.write(pa.Table.from_pylist(rows, REJECTED))
+        try:
+            with table.overwriting(REJECTED, base=base) as writer:
+                writer.write(pa.Table.from_pylist(rows, REJECTED))
+        except OSError as error:
+            raise UserError(
+                f"table {table.path} cannot be written: {error}; "
+                "make it a writable folder with free space, and run the same command again"
+            ) from error

@@ -73,9 +73,9 @@ def make_map(
         base = fit(embedded, layout, run_name, settings.threads)
     fit_seconds = time.monotonic() - started
     saved, counts = update(base, embedded, settings.block, settings.threads)
+    write_rejections(warehouse, TABLE, rejections)
     if state != KEPT or counts["placed"] or counts["removed"]:
         saved.write(warehouse, run_name)
-    write_rejections(warehouse, TABLE, rejections)
     summary.facts |= {
         "run": run_name,
         "songs": len(embedded),

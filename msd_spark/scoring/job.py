@@ -65,14 +65,15 @@ def score(
     old = None if settings.rescore else ScoreState.read(warehouse, trained.name)
     rows = ScoredRows.read(warehouse, trained.name) if old is not None else None
     plan = plan_scores(songs, known, state, old, rows)
+    before_tasks = with_rejections(state, plan, [])
     unchanged = (
-        not plan.tasks
-        and rows is not None
-        and len(rows.track_ids) == int(plan.keep.sum())
-        and old == with_rejections(state, plan, [])
+        not plan.tasks and rows is not None and len(rows.track_ids) == int(plan.keep.sum()) and old == before_tasks
     )
-    written = [] if unchanged else write(session, warehouse, trained, plan, settings, state)
-    write_rejections(warehouse, STAGE, with_rejections(state, plan, written).rejections.values())
+    if unchanged:
+        written: list[ScoredSlice] = []
+        write_rejections(warehouse, STAGE, before_tasks.rejections.values())
+    else:
+        written = write(session, warehouse, trained, plan, settings, state)
     summary.facts |= {"run": trained.name, "target": trained.target} | counts(plan, written, rows)
     if unchanged:
         summary.facts["nothing new"] = "embeddings/ is unchanged (--rescore scores all songs again)"
@@ -129,7 +130,9 @@ def write(
         if n_planned != n_done:
             raise UserError(f"{n_planned} songs planned and {n_done} scored; run msd-spark score again")
         writer.add(part.file for part in written if part.file)
-        writer.write_json(asdict(with_rejections(state, plan, written)), STATE_FILE)
+        complete = with_rejections(state, plan, written)
+        writer.write_json(asdict(complete), STATE_FILE)
+        write_rejections(warehouse, STAGE, complete.rejections.values())
     return written
 
 

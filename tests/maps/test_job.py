@@ -191,6 +191,15 @@ def test_songs_without_an_embedding_are_rejected(everything: Warehouse, tmp_path
     assert [(row["member"], row["reason"]) for row in rejected] == [(ids[0], "no_embedding"), (ids[3], "not_finite")]
 
 
+def test_no_map_is_written_without_its_rejections(everything: Warehouse, tmp_path: Path) -> None:
+    warehouse = Warehouse(str(tmp_path))
+    warehouse.write_arrow(embeddings(everything).slice(0, 5), "embeddings", "tiny")
+    (tmp_path / "rejected").write_text("")
+    with pytest.raises(UserError, match=r"rejected/stage=maps cannot be written: .*make it a writable folder"):
+        run(warehouse)
+    assert not warehouse.is_complete("maps", "tiny")
+
+
 @pytest.mark.parametrize("n", [4, 5, 20])
 def test_few_songs_have_a_map(everything: Warehouse, tmp_path: Path, n: int) -> None:
     warehouse = Warehouse(str(tmp_path))

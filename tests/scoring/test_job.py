@@ -164,6 +164,14 @@ def test_songs_without_features_are_rejected_once(spark: SparkSession, warehouse
     assert set(table(warehouse)["track_id"].to_pylist()) == left
 
 
+def test_no_table_is_written_without_its_rejections(spark: SparkSession, warehouse: Warehouse) -> None:
+    write_songs(warehouse, [SONGS[:4]])
+    Path(warehouse.path("rejected")).write_text("")
+    with pytest.raises(UserError, match=r"rejected/stage=score cannot be written: .*make it a writable folder"):
+        run_score(spark, warehouse)
+    assert not warehouse.is_complete("embeddings", "tiny")
+
+
 def test_runs_of_other_targets_and_other_lyrics(spark: SparkSession, warehouse: Warehouse) -> None:
     write_songs(warehouse, [SONGS[:4]])
     write_untrained_run(warehouse, target="tags", class_names=("loud", "slow"), lyric_vectors="others")
