@@ -24,7 +24,7 @@ from msd_spark.core.model_inputs import (
 )
 from msd_spark.core.normalisation import WORD_WEIGHTS
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE
-from training.data.targets.target import Target
+from training.data.targets.target import LABELS, Target
 from training.models.attention import attentive_statistics
 from training.models.cnn import convolutions
 from training.models.parts import Inputs, normalised, scores_of
@@ -63,7 +63,9 @@ def wide_deep(
         together = layers.Concatenate(name="with_flag")([together, inputs[HAS_LYRICS]])
     embedding = layers.Dense(EMBEDDING_SIZE, activation=settings.embedding_activation, name=EMBEDDING_LAYER)(together)
     # The penalty of scikit-learn is |w|² / (2 C n); with features times the scale, the weights are w / scale.
-    penalty = regularizers.L2(WIDE_SCALE**2 / (2 * WIDE_C * examples))
+    # The loss of labels is the mean over them, and scikit-learn has one regression per label.
+    n_losses = target.size if target.form == LABELS else 1
+    penalty = regularizers.L2(WIDE_SCALE**2 / (2 * WIDE_C * examples * n_losses))
     linear = layers.Dense(
         target.size,
         kernel_initializer="zeros",

@@ -8,6 +8,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from tests.training.models.test_models import make, scores, songs
+from training.data.targets import make_target
 
 
 def test_words_are_weighted_logarithms_of_counts_of_unit_length() -> None:
@@ -19,41 +20,45 @@ def test_words_are_weighted_logarithms_of_counts_of_unit_length() -> None:
     np.testing.assert_allclose(scores(words, songs()), expected, atol=1e-6)
 
 
-def test_its_wide_part_is_the_logistic_regression_of_scikit_learn() -> None:
-    """Trained alone to the end, it has the same penalty as scikit-learn with C = 4."""
+@pytest.mark.parametrize("name", ["genre", "tags"])
+def test_its_wide_part_is_the_logistic_regression_of_scikit_learn(name: str) -> None:
+    """Trained alone to the end, it has the same penalty as scikit-learn with C = 4, for each tag too."""
     generator = np.random.default_rng(2)
-    model = make("wide_deep", inputs="audio", filters=(), pools=())
+    model = make("wide_deep", make_target(name, tuple("abc")), inputs="audio", filters=(), pools=())
     wide = keras.Model(model.input, model.get_layer("wide_scores").output)
     features = keras.Model(model.input, model.get_layer("wide_summary").output)
     inputs = {name: np.repeat(values, 15, axis=0) for name, values in songs().items()}
     inputs["summary"] = generator.normal(1, 2, inputs["summary"].shape).astype(np.float32)
-    truth = generator.integers(0, 3, 60)
+    truth = generator.integers(0, 3, 60) if name == "genre" else generator.integers(0, 2, (60, 3))
     values = scores(features, inputs) / 10
     kernel = model.get_layer("wide_scores").kernel
     penalty = model.get_layer("wide_scores").kernel_regularizer
     # The model was made for 1,000 examples, so the sum of their losses has C.
     classifier = LogisticRegression(C=4.0 * 1000 / len(truth), fit_intercept=False, tol=1e-8, max_iter=10_000)
-    fitted = classifier.fit(values, truth)
-    kernel.assign(fitted.coef_.T / 10)
-    expected = fitted.decision_function(values)
-    np.testing.assert_allclose(scores(wide, inputs), expected, atol=1e-3)
+    if name == "genre":
+        coefficients = classifier.fit(values, truth).coef_
+    else:
+        coefficients = np.concatenate([classifier.fit(values, labels).coef_ for labels in truth.T])
 
     def objective(weights: np.ndarray) -> float:
         kernel.assign(weights / 10)
-        given = keras.ops.sparse_categorical_crossentropy(truth, scores(wide, inputs), from_logits=True)
-        return float(np.mean(given)) + float(penalty(kernel))
+        given = scores(wide, inputs)
+        if name == "genre":
+            losses = keras.ops.sparse_categorical_crossentropy(truth, given, from_logits=True)
+        else:
+            losses = keras.ops.binary_crossentropy(truth.astype(np.float32), given, from_logits=True)
+        return float(np.mean(losses)) + float(penalty(kernel))
 
-    best = objective(fitted.coef_.T)
+    best = objective(coefficients.T)
+    np.testing.assert_allclose(scores(wide, inputs), values @ coefficients.T, atol=1e-3)
     for _ in range(20):
         step = generator.normal(size=kernel.shape)
         for size in (-0.01, 0.01):
-            assert objective(fitted.coef_.T + size * step) > best
+            assert objective(coefficients.T + size * step) > best
 
 
 @pytest.mark.parametrize("name", ["genre", "tags", "factors"])
 def test_both_parts_add_up_to_the_scores(name: str) -> None:
-    from training.data.targets import make_target
-
     model = make("wide_deep", make_target(name, tuple("abc")))
     parts = [keras.Model(model.input, model.get_layer(part).output) for part in ("wide_scores", "deep_scores")]
     model.get_layer("wide_scores").kernel.assign(np.random.default_rng(0).normal(size=(482, 3)))
