@@ -1,1 +1,1 @@
-"""The Spark side of msd-spark: from Million Song Dataset files to datasets, embeddings and reports."""
+"""From Million Song Dataset files to datasets, embeddings and reports, by Spark."""

@@ -1,1 +1,1 @@
-"""Set up the environment, build Horovod, package code for a cluster and write the reference pages."""
+"""Set up the environment, build Horovod, package for a cluster, write reference pages."""

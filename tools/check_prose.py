@@ -23,7 +23,10 @@ def phrases() -> list[tuple[re.Pattern[str], str]]:
 
 
 def prose(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the lines that people read, with their numbers: of Python, comments and strings alone."""
+    """Yield the lines that people read, with their numbers.
+
+    Of Python, these are comments and strings alone.
+    """
     text = path.read_text()
     if path.suffix != ".py":
         yield from enumerate(text.splitlines(), 1)

@@ -1,4 +1,4 @@
-"""Build Horovod from source once for each environment it is linked against, and keep the wheel.
+"""Build Horovod from source once per environment it is linked against; keep the wheel.
 
 Horovod publishes no wheels: its extension is compiled against the installed TensorFlow. A build takes some minutes, so
 the wheel is cached outside the repository, in a folder named after everything it was built against.

@@ -1,1 +1,1 @@
-"""The Horovod side of msd-spark: models, the reading plan, distributed training and evaluation."""
+"""Models, the reading plan, distributed training and evaluation, by Horovod."""

@@ -92,7 +92,10 @@ def predict(
 def evaluate(
     options: EvaluateOptions, warehouse: Warehouse, metadata: dict[str, Any], fit: Fit, predictions: Predictions
 ) -> tuple[dict[str, Any], str]:
-    """Return metrics of the model and simple baselines, and warnings about known artists and a single class."""
+    """Return metrics of the model and simple baselines, and warnings.
+
+    Warnings are about known artists and a single class.
+    """
     from msd_spark.core.bootstrap import Bootstrap
     from training.evaluation.judgement import judge
     from training.evaluation.leaks import find_leak

@@ -60,7 +60,10 @@ def run(options: ListenOptions) -> None:
 
 
 def occlusion_text(occlusion: pa.Table) -> str:
-    """Return a table of changes when a part is hidden: probability per genre, then macro F1 over all."""
+    """Return a table of changes when a part is hidden.
+
+    It has the probability per genre, then macro F1 over all.
+    """
     rows: dict[str | None, dict[str, Any]] = {}
     for row in occlusion.to_pylist():
         if row["figure"] == ("macro_f1" if row["genre"] is None else "probability"):

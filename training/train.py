@@ -55,7 +55,10 @@ def train(
     begin: TrainingState | None = None,
     commit: Callable[[TrainingState], None] | None = None,
 ) -> None:
-    """Train, evaluate and write a run; see `training.loop.session.train` for `begin` and `commit`."""
+    """Train, evaluate and write a run.
+
+    See `training.loop.session.train` for `begin` and `commit`.
+    """
     started = time.monotonic()
     from training.data.dataset import Dataset
     from training.protocol_2019.dataset import protocol_dataset

@@ -129,7 +129,10 @@ def group_artists(songs: pd.DataFrame, duplicates: pd.DataFrame | None = None) -
 
 
 def group_songs(track_ids: pd.Series, duplicates: pd.DataFrame) -> pd.Series:
-    """Return the first track of each track's group of duplicates; the track itself if it is in no group."""
+    """Return the first track of each track's group of duplicates.
+
+    It is the track itself if it is in no group.
+    """
     return group_artists(pd.DataFrame({"track_id": track_ids}).reindex(columns=_COLUMNS), duplicates)
 
 

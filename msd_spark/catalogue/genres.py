@@ -43,7 +43,7 @@ def label_sets(warehouse: Warehouse) -> list[str]:
 
 
 def rare_genres(warehouse: Warehouse, label_set: str) -> int:
-    """Return the number of genres of a label set that ``msd-spark labels`` left out; 0 if unknown."""
+    """Return how many genres of a label set ``msd-spark labels`` left out; 0 if unknown."""
     if not warehouse.exists(SUMMARIES, "labels.json"):
         return 0
     details = warehouse.read_json(SUMMARIES, "labels.json").get("label_sets", {})

@@ -62,9 +62,10 @@ class Vectors:
 
 @dataclass(frozen=True)
 class WordList:
-    """The words of ``lyric_words/`` in the order of their indices: a fingerprint of their stems, and their tracks.
+    """The words of ``lyric_words/`` in the order of their indices.
 
-    Without lyrics there are no words, and the fingerprint is `NO_LYRICS`.
+    `fingerprint` is that of their stems, and `tracks` has the number of tracks of each. Without lyrics there are no
+    words, and the fingerprint is `NO_LYRICS`.
     """
 
     fingerprint: str = NO_LYRICS

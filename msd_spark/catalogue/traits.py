@@ -43,7 +43,10 @@ class Traits:
 def read_traits(
     warehouse: Warehouse, track_ids: np.ndarray, run: str, label_set: str | None, languages: pd.Series
 ) -> Traits:
-    """Read the traits of tracks from the tables that exist; `languages` has the language of lyrics by track id."""
+    """Read the traits of tracks from the tables that exist.
+
+    `languages` has the language of lyrics by track id.
+    """
     songs = warehouse.read_table(["track_id", *NAMES, *NUMBERS], "songs").to_pandas().drop_duplicates("track_id")
     songs = songs.set_index("track_id").reindex(track_ids).rename_axis("track_id").reset_index()
     table = songs[["track_id", *NUMBERS]].assign(artist=group_artists(songs)).set_index("track_id")

@@ -53,7 +53,10 @@ def average_on_beats(segments: np.ndarray, times: BeatTimes) -> np.ndarray:
 
 
 def beat_seconds(times: BeatTimes) -> np.ndarray:
-    """Return the seconds of each beat in which a segment sounds, one per row of `average_on_beats`."""
+    """Return the seconds of each beat in which a segment sounds.
+
+    There is one value per row of `average_on_beats`.
+    """
     seconds, _, beat = overlaps(times)
     return np.bincount(beat, seconds)[np.unique(beat)]
 

@@ -1,7 +1,8 @@
-"""Delta Lake tables: workers write Parquet files under their final names, and the driver commits them in one step.
+"""Delta Lake tables, committed by the driver in one step.
 
-A version of a table is the set of files that its commits name, so nothing is moved, copied or locked, and readers see
-one version or the other. A commit is one small file ``_delta_log/N.json``, written only if it does not exist.
+Workers write Parquet files under their final names. A version of a table is the set of files that its commits name, so
+nothing is moved, copied or locked, and readers see one version or the other. A commit is one small file
+``_delta_log/N.json``, written only if it does not exist.
 
 References
 ----------
@@ -64,7 +65,10 @@ KEEP_LOG = {"delta.enableExpiredLogCleanup": "false", "delta.logRetentionDuratio
 
 
 def delta_options(uri: str) -> dict[str, str]:
-    """Return Delta's storage options for an address; server and region are those of `open_location`."""
+    """Return Delta's storage options for an address.
+
+    Server and region are those of `open_location`.
+    """
     if not uri.startswith("s3://"):
         return {}
     endpoint, region = s3_endpoint(uri.split("/")[2])
@@ -108,7 +112,10 @@ class Snapshot:
         return next((commit[NOTES] for commit in self.history(RECENT) if NOTES in commit), {})
 
     def notes_with(self, key: str, value: str) -> dict[str, Any]:
-        """Return the notes of the newest commit with a value under a key, or in a list there; empty if none has it."""
+        """Return the notes of the newest commit with a value under a key, or in a list there.
+
+        Empty if no commit has it.
+        """
         for commit in self.history():
             stated = commit.get(NOTES, {}).get(key)
             if value == stated or (isinstance(stated, list) and value in stated):
@@ -232,9 +239,10 @@ class DeltaFolder:
         partition_by: str | None = None,
         clean: bool = True,
     ) -> Iterator[TableWriter]:
-        """Yield a writer whose files replace the table on exit, in one commit; files in its `kept` stay.
+        """Yield a writer whose files replace the table on exit, in one commit.
 
-        `schema` is that of the files. The column `partition_by` has the `DataFile.partition` of each file.
+        Files in its `kept` stay. `schema` is that of the files. The column `partition_by` has the `DataFile.partition`
+        of each file.
 
         After an exception the table is as before; a `ConflictError` says that another job has changed it since this
         block began, or since the version `base`, None for no table. After a commit, `clean` deletes scratch files,
@@ -262,7 +270,10 @@ class DeltaFolder:
                 print(f"table {self.path} is written, but its old files stay: {error}", file=sys.stderr)
 
     def _commit_once(self, writer: TableWriter, schema: pa.Schema, partition_by: str | None) -> None:
-        """Commit the files of a writer; a request that fails is repeated, and a lost answer is looked up."""
+        """Commit the files of a writer.
+
+        A request that fails is repeated, and a lost answer is looked up.
+        """
         token = writer.destination.token
         for attempt in range(ATTEMPTS if self.options else 1):
             time.sleep(random.uniform(0, attempt))
@@ -343,9 +354,9 @@ class Destination:
 
     @contextmanager
     def create(self, number: int | str, subfolder: str = "") -> Iterator[NewFile]:
-        """Yield a new file, under a name that no other attempt has: Spark may run a task twice, even at once.
+        """Yield a new file, under a name that no other attempt has.
 
-        Its name begins with a number or with a given text.
+        Spark may run a task twice, even at once. Its name begins with a number or with a given text.
         """
         filesystem, folder, _ = open_location(self.uri)
         if subfolder:
@@ -386,7 +397,10 @@ class NewFile:
 
 
 class TableWriter:
-    """Collects the files of the next version of a table: new ones, and those of the version `base` that are kept."""
+    """Collects the files of the next version of a table.
+
+    These are new files, and those of the version `base` that are kept.
+    """
 
     def __init__(self, table: DeltaFolder, base: Snapshot | None) -> None:
         self.table, self.base = table, base
@@ -410,7 +424,10 @@ class TableWriter:
         self.add([self.destination.write(len(self.files), rows, **options)])
 
     def side_file(self, name: str) -> str:
-        """Return the path of a new file that is not rows of the table, such as an index; `name` begins with _."""
+        """Return the path of a new file that is not rows of the table, such as an index.
+
+        `name` begins with _.
+        """
         self.side_files[name] = f"_{self.destination.token}{name}"
         return f"{self.table.path}/{self.side_files[name]}"
 

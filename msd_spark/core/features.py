@@ -51,9 +51,10 @@ def song_columns(geometry: Geometry, names: Collection[str] = BASIC_INPUTS) -> l
 def segment_dynamics(
     loudness: np.ndarray, confidence: np.ndarray, starts: np.ndarray, duration: float, n_segments: int
 ) -> np.ndarray:
-    """Return loudness in dB, natural logarithm of the seconds, and confidence of segments: shape ``(n_segments, 3)``.
+    """Return loudness, log duration and confidence of segments.
 
-    An array of another length than `n_segments` is treated as zeros, and so is a value that is not finite.
+    The shape is ``(n_segments, 3)``: loudness in dB, natural logarithm of the seconds, and confidence. An array of
+    another length than `n_segments` is treated as zeros, and so is a value that is not finite.
     """
     values = [
         np.nan_to_num(np.asarray(array, float), posinf=0.0, neginf=0.0)
@@ -117,7 +118,10 @@ def segment_features(
 
 
 def segment_shapes(geometry: Geometry) -> dict[str, tuple[int, ...]]:
-    """Return the shape of one example in each column of `segment_columns` with all inputs, except ``n_segments``."""
+    """Return the shape of one example in each column of `segment_columns`.
+
+    All inputs are included, except ``n_segments``.
+    """
     return input_shapes(geometry, ("chroma", "timbre", DYNAMICS, SUMMARY))
 
 

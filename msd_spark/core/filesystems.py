@@ -27,7 +27,10 @@ def is_local(location: str) -> bool:
 
 
 def local_path(location: str) -> str:
-    """Return the path of a local location, such as ``/x``, ``file:/x`` or ``file:///x``; `UserError` without a path."""
+    """Return the path of a local location, such as ``/x``, ``file:/x`` or ``file:///x``.
+
+    Raises `UserError` without a path.
+    """
     if "\0" in location:
         raise UserError(f"location {location[:100]!r} has a NUL character; is it the content of another file?")
     path = re.sub("^file:(//(localhost)?(?=/))?", "", location, flags=re.IGNORECASE)

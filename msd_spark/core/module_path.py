@@ -12,7 +12,7 @@ from importlib.machinery import PathFinder
 
 
 def without_archives(path: Sequence[str]) -> list[str]:
-    """Return a search path without the jar of Spark's classes and without the zip files of the installed pyspark.
+    """Return a search path without the jar of Spark's classes and the zip files of pyspark.
 
     Those zip files repeat the modules of the packages ``pyspark`` and ``py4j``. Zip files of another Spark stay, as
     its version may differ.

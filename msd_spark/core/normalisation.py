@@ -1,4 +1,4 @@
-"""Compute the normalisation of features: statistics of the train split that models apply to their inputs."""
+"""Compute the statistics of the train split that models normalise their inputs by."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def _region(bucket: str) -> str:
 
 
 def _credentials() -> Any:
-    """Return what reads the credentials: those of the environment, of a profile or of the machine's role."""
+    """Return what reads the credentials of the environment, a profile or the machine's role."""
     # Imported here, because boto3 takes as long to import as pyarrow, and local files need neither credentials nor it.
     from botocore.exceptions import BotoCoreError
     from obstore.auth.boto3 import Boto3CredentialProvider
@@ -104,7 +104,10 @@ def _credentials() -> Any:
 
 @lru_cache(maxsize=16)
 def _store(bucket: str, endpoint: str | None, region: str) -> S3Store:
-    """Return the client of a bucket, one per process; it requests credentials again before they expire."""
+    """Return the client of a bucket, one per process.
+
+    It requests credentials again before they expire.
+    """
     return S3Store(
         bucket,
         endpoint=endpoint,
@@ -125,7 +128,10 @@ def _store(bucket: str, endpoint: str | None, region: str) -> S3Store:
 
 @dataclass(frozen=True)
 class Bucket(fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no types
-    """The methods that `pyarrow.fs.PyFileSystem` calls. Paths are ``bucket/key``; folders exist by their files."""
+    """The methods that `pyarrow.fs.PyFileSystem` calls.
+
+    Paths are ``bucket/key``; folders exist by their files.
+    """
 
     name: str
 
@@ -246,7 +252,7 @@ class Bucket(fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no type
         return pa.PythonFile(_Reader(self, path, size, answers[0][3] if answers else None, pieces, 0), mode="r")
 
     def _get(self, path: str, options: Any) -> tuple[int, Any, int, str | None]:
-        """Return the position and the bytes of a range, the size of its file and the tag of its version."""
+        """Return position and bytes of a range, the size of its file and the tag of its version."""
 
         def send(store: S3Store, key: str) -> tuple[int, Any, int, str | None]:
             try:
@@ -270,7 +276,10 @@ class Bucket(fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no type
 
 
 class _Reader(Seekable):
-    """A file of which sorted pieces are in memory; a read outside them fetches another, which replaces them."""
+    """A file of which sorted pieces are in memory.
+
+    A read outside them fetches another, which replaces them.
+    """
 
     def __init__(
         self, bucket: Bucket, path: str, size: int, tag: str | None, pieces: list[tuple[int, memoryview]], ahead: int
@@ -330,7 +339,10 @@ def _file_info(path: str, meta: Any) -> fs.FileInfo:
 
 
 def os_error(error: Exception, path: str) -> OSError:
-    """Return an error of `obstore` as Python's, with the path, the store's own words and what to check."""
+    """Return an error of `obstore` as Python's.
+
+    It has the path, the store's own words and what to check.
+    """
     text = " ".join(re.sub(r"\x1b\[\d+m|↳", "", str(error).split("Debug source")[0]).split())
     stated = re.search("<Code>(.*?)</Code>.*?<Message>(.*?)</Message>", text)
     status = re.search(r"status code: (\d+)", text)

@@ -67,7 +67,10 @@ def between(lowest: float, highest: float) -> Check:
 
 
 def plain_name(most: int) -> Check:
-    """Return a check for the name of a folder of the warehouse, as a user types it, of at most `most` bytes."""
+    """Return a check for the name of a folder of the warehouse.
+
+    A name has at most `most` bytes, as a user types it.
+    """
     return Check(
         lambda text: re.fullmatch(r"[^\W_]([\w .-]*[\w.-])?", text) is not None and len(text.encode()) <= most,
         f"letters, digits, spaces, _ . and -; a letter or digit first, no space last, at most {most} bytes",

@@ -34,7 +34,7 @@ def running(job: str, arguments: Sequence[str], keep_versions: int = 0) -> Itera
 
 
 def current_command() -> dict[str, Any]:
-    """Return the running command as the history of a table records it: job, arguments and revision."""
+    """Return the running command for the history of a table: job, arguments and revision."""
     command = _running[-1]
     return {"job": command.job, "arguments": list(command.arguments), "revision": code_revision()}
 

@@ -1,4 +1,4 @@
-"""The position in a file of known size: the part that file objects for random access have in common."""
+"""The position in a file of known size, shared by file objects for random access."""
 
 from __future__ import annotations
 

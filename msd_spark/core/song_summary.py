@@ -88,10 +88,10 @@ _PLACES = np.arange(N_PITCHES)
 
 
 def song_summary(song: Mapping[str, np.ndarray | float]) -> np.ndarray:
-    """Return the summary of a song: shape ``(SUMMARY_SIZE,)``, float32, in the order of `SUMMARY_BLOCKS`.
+    """Return the summary of a song: shape ``(SUMMARY_SIZE,)``, float32.
 
-    Every number is finite if chroma and timbre are. An array per segment that has another length than the segments
-    is treated as zeros.
+    The order is that of `SUMMARY_BLOCKS`. Every number is finite if chroma and timbre are. An array per segment that
+    has another length than the segments is treated as zeros.
 
     Parameters
     ----------
@@ -173,7 +173,10 @@ def _standardised(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _statistics(rows: np.ndarray) -> np.ndarray:
-    """Return mean, log standard deviation, skewness, log kurtosis and quantiles of rows: shape ``(9, n_rows)``."""
+    """Return moments and quantiles of rows: shape ``(9, n_rows)``.
+
+    These are mean, log standard deviation, skewness, log kurtosis and quantiles.
+    """
     mean, deviation, scores = _standardised(rows)
     return np.vstack([mean, np.log(deviation + SMALLEST), *_shape_of(scores), _quantiles(np.sort(rows, axis=1))])
 

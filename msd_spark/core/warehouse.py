@@ -57,7 +57,7 @@ FOLDER = "folder"
 
 @dataclass
 class FolderWriter:
-    """A new folder of files: its place in the warehouse and its path, and the file that names it, written last."""
+    """A new folder of files: its names, its path, and the file that names it, written last."""
 
     names: tuple[str, ...]
     path: str
@@ -105,9 +105,10 @@ class Warehouse:
         return (self.scheme or "file://") + self.path(*names)
 
     def file(self, *names: str) -> str:
-        """Return the path of a file; one whose name begins with _ is a side file of the table with the other names.
+        """Return the path of a file.
 
-        Raises `FileNotFoundError` if the table has no such file.
+        One whose name begins with _ is a side file of the table with the other names. Raises `FileNotFoundError` if the
+        table has no such file.
         """
         *table, name = names
         if not name.startswith("_"):
@@ -170,7 +171,7 @@ class Warehouse:
         self.snapshot(*names)
 
     def check_writable(self) -> None:
-        """Raise an error if files cannot be written to the warehouse; a missing local one is accepted."""
+        """Raise an error if the warehouse is not writable; a missing local one is accepted."""
         if self.is_local:
             above = next(path for path in (Path(self.root), *Path(self.root).parents) if path.exists())
             exists = above == Path(self.root)  # then its folders may be writable although it is not
@@ -188,14 +189,18 @@ class Warehouse:
                 raise UserError(f"warehouse {self.address()} cannot be written: {error}") from error
 
     def overwriting(self, schema: pa.Schema, *names: str, **options: Any) -> AbstractContextManager[TableWriter]:
-        """Yield a writer whose files replace a table on exit; see `DeltaFolder.overwriting` for `options`."""
+        """Yield a writer whose files replace a table on exit.
+
+        See `DeltaFolder.overwriting` for `options`.
+        """
         return self.table(*names).overwriting(schema, **options)
 
     @contextmanager
     def replacing_folder(self, *names: str) -> Iterator[FolderWriter]:
-        """Yield a new folder that becomes the current one on exit, when the file of its `pointer` is written.
+        """Yield a new folder that becomes the current one on exit.
 
-        After an exception the current one stays. Older folders are then deleted.
+        It does when the file of its `pointer` is written. After an exception the current one stays. Older folders are
+        then deleted.
         """
         token = uuid.uuid4().hex[:12]
         writer = FolderWriter((*names, token), self.path(*names, token))
@@ -310,7 +315,10 @@ class Warehouse:
         self.write_file(as_json(content), *names)
 
     def read_json(self, *names: str) -> Any:
-        """Read a JSON file, see `file`; `FileNotFoundError` if it is missing, `DamagedError` if it is not JSON."""
+        """Read a JSON file, see `file`.
+
+        Raises `FileNotFoundError` if it is missing, `DamagedError` if it is not JSON.
+        """
         content = self.read_file(*names)
         try:
             return json.loads(content)
@@ -342,7 +350,7 @@ def first_line(error: Exception) -> str:
 
 
 def command_for(table: str, *names: str) -> str:
-    """Return the command that writes a table or folder of the warehouse, or a file of ``summaries/``.
+    """Return the command that writes a table, folder or summary of the warehouse.
 
     Examples
     --------

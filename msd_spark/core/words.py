@@ -13,7 +13,7 @@ SMALLEST_DOCUMENT_FREQUENCY = 5
 
 
 def inverse_document_frequencies(word_tracks: np.ndarray) -> np.ndarray:
-    """Return the smoothed inverse document frequency of words, float64, from their numbers of tracks.
+    """Return the smoothed inverse document frequency of each word, float64.
 
     The number of tracks with the most frequent word replaces the number of documents, so that the word list alone
     determines the result.
@@ -28,7 +28,7 @@ def inverse_document_frequencies(word_tracks: np.ndarray) -> np.ndarray:
 
 
 def word_columns(indices: pa.Array, counts: pa.Array, frequencies: np.ndarray) -> dict[str, np.ndarray]:
-    """Return bags of words as columns ``word_indices`` and ``word_counts`` of shape ``(n, WORDS)``.
+    """Return bags of words as ``word_indices`` and ``word_counts``, each ``(n, WORDS)``.
 
     The words of a bag are sorted by tf-idf, highest first, then by index, and the first `WORDS` are kept. The padding,
     and a track without lyrics, has index 0 and count 0.

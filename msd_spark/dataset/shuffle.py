@@ -116,10 +116,10 @@ def bundle_files(plan: pd.DataFrame, row_bytes: int) -> tuple[np.ndarray, list[l
 
 
 def reading_tasks(plan: pd.DataFrame, bundle: np.ndarray, paths: Sequence[str], cores: int = 1) -> list[list[Reading]]:
-    """Return what each task reads: consecutive row groups, with a number of songs within `SONGS_PER_TASK`.
+    """Return the consecutive row groups that each task reads.
 
-    `plan` has ``track_id``, ``source_file``, ``row_group`` and ``source_row`` of every example, `bundle` its bundle.
-    `paths` are those of the source files.
+    Their songs are within `SONGS_PER_TASK`. `plan` has ``track_id``, ``source_file``, ``row_group`` and ``source_row``
+    of every example, `bundle` its bundle. `paths` are those of the source files.
     """
     slots = np.arange(len(plan)) - np.searchsorted(bundle, bundle)
     places = plan[["source_file", "row_group", "source_row"]].to_numpy()

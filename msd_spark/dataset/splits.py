@@ -45,7 +45,10 @@ class SplitRule:
 
 
 def split_of_tracks(tracks: pd.DataFrame, rule: SplitRule) -> pd.Series:
-    """Return the split of each track by ``artist_group``, by ``song_group`` or ``track_id``, or as ``listed``."""
+    """Return the split of each track.
+
+    It is chosen by ``artist_group``, by ``song_group`` or ``track_id``, or as ``listed``.
+    """
     if rule.by == "lists":
         return tracks["listed"]
     keys = tracks["artist_group"] if rule.by == "artist" else tracks.get("song_group", tracks["track_id"])

@@ -60,7 +60,10 @@ def of_users(hits: np.ndarray, n_held: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def coverage(lists: np.ndarray, n_tracks: int) -> float:
-    """Return the share of tracks that are in the first `COVERED_PLACES` of any list of `lists` (numbers or `NONE`)."""
+    """Return the share of tracks in the first `COVERED_PLACES` of any list.
+
+    `lists` has numbers of tracks, or `NONE`.
+    """
     listed = np.unique(lists[:, :COVERED_PLACES])
     return float((listed >= 0).sum() / n_tracks)
 

@@ -1,7 +1,7 @@
-"""Read the songs of an archive, a tar or a zip, and of archives within it; nothing is unpacked to disk.
+"""Read the songs of a tar or zip, and of archives within it.
 
-A tar is read in one pass, plain or compressed; its first bytes show which. Several archives in one file, one after the
-other, are read as one. A member's name is never used as a path.
+Nothing is unpacked to disk. A tar is read in one pass, plain or compressed; its first bytes show which. Several
+archives in one file, one after the other, are read as one. A member's name is never used as a path.
 """
 
 from __future__ import annotations
@@ -65,7 +65,10 @@ _DAMAGE = (
 
 
 class _Budget:
-    """Bytes that an archive within another may have when unpacked, with all archives in it: some unpack to exabytes."""
+    """Bytes that an archive within another may have when unpacked, with all archives in it.
+
+    Some unpack to exabytes.
+    """
 
     def __init__(self, packed: int, above: _Budget | None) -> None:
         self._left, self._above = SMALLEST_BUDGET + LARGEST_RATIO * packed, above

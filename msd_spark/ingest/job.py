@@ -170,7 +170,7 @@ def check_locations(stale: Ledger, units: Sequence[Unit], settings: IngestSettin
 
 
 def may_be_retried(row: dict[str, Any]) -> bool:
-    """Return whether a unit has an input that could not be read, for a reason that may not apply next time."""
+    """Return whether a unit has an unreadable input whose reason may not apply next time."""
     return any(one["reason"] in TEMPORARY for one in row["rejections"])
 
 
@@ -225,7 +225,10 @@ class Appended(AccumulatorParam[list[Outcome]]):
 
 @contextmanager
 def keeping(warehouse: Warehouse, finished: Callable[[], list[Outcome]], interval: float) -> Iterator[None]:
-    """Commit finished units to `PENDING` every `interval` seconds within the block, and at its end if it fails."""
+    """Commit finished units to `PENDING` every `interval` seconds within the block.
+
+    If the block fails, also at its end.
+    """
     stop, n_kept = threading.Event(), 0
 
     def keep() -> None:
@@ -254,7 +257,7 @@ def keeping(warehouse: Warehouse, finished: Callable[[], list[Outcome]], interva
 
 
 def check_sums(units: Sequence[Unit], rows: Ledger) -> None:
-    """Check that each input of each unit is a song of a file, a rejection, a duplicate or skipped."""
+    """Check that each input of each unit is a song, a rejection, a duplicate or skipped."""
     counts = {
         row["unit"]: (row["inputs"], sum(row["file_rows"]) + row["rejected"] + row["duplicates"] + row["skipped"])
         for row in rows

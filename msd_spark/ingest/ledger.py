@@ -1,4 +1,4 @@
-"""Commit ingested units: ``ledger/`` first, then ``songs/`` and ``rejected/``, which follow from it.
+"""Commit ingested units: ``ledger/`` first, then ``songs/`` and ``rejected/`` from it.
 
 The ledger names the files of every unit with its counts and rejections, so its commit is the one step in which an
 ingest takes effect. `settle` then makes the other tables agree with it; if the driver dies in between, the next ingest
@@ -100,7 +100,7 @@ def _rows(warehouse: Warehouse, table: str, base: Snapshot | None) -> Ledger:
 
 
 def keep_pending(warehouse: Warehouse, outcomes: Sequence[Outcome]) -> None:
-    """Remember finished units, so that the next ingest does not read them again if this one is killed."""
+    """Remember finished units, so that an ingest after a killed one does not read them again."""
     rows = pa.Table.from_pylist([outcome.ledger_row() for outcome in outcomes], schemas.LEDGER)
 
     def attempt() -> None:
@@ -114,14 +114,14 @@ def keep_pending(warehouse: Warehouse, outcomes: Sequence[Outcome]) -> None:
 
 
 def read_pending(warehouse: Warehouse) -> dict[str, dict[str, Any]]:
-    """Return the rows of units that an ingest read before it was killed, by unit, if their files still exist."""
+    """Return the rows of units that a killed ingest read, by unit, if their files still exist."""
     rows = read_ledger(warehouse, PENDING)
     names = {info.base_name for info in warehouse.list_files(warehouse.path(SONGS))} if rows else set()
     return {row["unit"]: row for row in rows if names.issuperset(row["files"])}
 
 
 def damaged_units(warehouse: Warehouse, ledger: Ledger) -> set[str]:
-    """Return the units of the ledger with a file of ``songs/`` that is missing or has another size."""
+    """Return the ledger's units with a file of ``songs/`` that is missing or changed in size."""
     sizes = {info.base_name: info.size for info in warehouse.list_files(warehouse.path(SONGS))} if ledger else {}
     return {row["unit"] for row in ledger if any(sizes.get(file.name) != file.size for file in files_of(row))}
 
@@ -129,9 +129,10 @@ def damaged_units(warehouse: Warehouse, ledger: Ledger) -> set[str]:
 def commit_units(
     warehouse: Warehouse, new: Iterable[dict[str, Any]], stale: Ledger, destination: Destination
 ) -> Ledger:
-    """Add units to the ledger, and drop stale ones, in one commit; then make all tables agree. Return the ledger.
+    """Add units to the ledger, and drop stale ones, in one commit; return the ledger.
 
-    A unit that another ingest has read again meanwhile stays as that ingest has read it.
+    Then all tables are made to agree. A unit that another ingest has read again meanwhile stays as that ingest has read
+    it.
     """
     added, old = {row["unit"]: row for row in new}, {row["unit"]: row["files"] for row in stale}
 
@@ -163,7 +164,10 @@ def sort_key(place: Sequence[str]) -> tuple[list[tuple[int, str]], ...]:
 def without_repeated_tracks(
     warehouse: Warehouse, units: Mapping[str, dict[str, Any]], destination: Destination
 ) -> Ledger:
-    """Return the ledger's rows of units, by unit, each track in one of them; files are rewritten without the others."""
+    """Return the ledger's rows of units, by unit, each track in one of them.
+
+    Files are rewritten without the others.
+    """
     drops, duplicates = _resolve_duplicates(warehouse, units)
     rows = []
     for unit, row in sorted(units.items()):
@@ -240,9 +244,9 @@ def _rewrite(warehouse: Warehouse, file: DataFile, drop: Collection[str], destin
 
 
 def settle(warehouse: Warehouse, known: Version | None = None) -> None:
-    """Make ``songs/`` and ``rejected/`` those of the ledger, and delete the files that no table needs.
+    """Make ``songs/`` and ``rejected/`` those of the ledger.
 
-    `known` is a version of the ledger that need not be read again.
+    Files that no table needs are deleted. `known` is a version of the ledger that need not be read again.
     """
 
     def attempt() -> Version | None:

@@ -50,10 +50,10 @@ class Task(NamedTuple):
 
 
 def read_track_ids(location: str) -> list[str]:
-    """Return the sorted track ids at the start of the lines of a file; `UserError` for a line without one.
+    """Return the sorted track ids at the start of the lines of a file.
 
-    White space and quotes around an id are ignored; it ends at ``<SEP>``, a tab, comma or semicolon. Empty lines and
-    comments are ignored.
+    Raises `UserError` for a line without one. White space and quotes around an id are ignored; it ends at ``<SEP>``, a
+    tab, comma or semicolon. Empty lines and comments are ignored.
     """
     ids = set()
     for line in read_lines(location):

@@ -25,7 +25,10 @@ _PIECE = 1 << 20
 
 
 def song_of(content: bytes, source: str, member: str | None = None) -> Song | Rejection:
-    """Return the song in a file or a member, which may be compressed, with ``source`` and ``member``."""
+    """Return the song in a file or member, with ``source`` and ``member``.
+
+    It may be compressed.
+    """
     image = content
     try:
         image = _unpacked(content)

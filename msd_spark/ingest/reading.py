@@ -1,4 +1,4 @@
-"""Read the songs of a unit: loose files, members of an archive, or rows of an aggregate file."""
+"""Read the songs of a unit: loose files, archive members, or rows of an aggregate file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from msd_spark.songfile.parse import Song, SongFileError
 
 
 def read_unit(unit: Unit) -> Iterator[Item]:
-    """Yield the songs of a unit, with ``source`` and ``member``, its rejections, and what it skips."""
+    """Yield the songs of a unit, its rejections, and what it skips.
+
+    Songs have ``source`` and ``member``.
+    """
     first = unit.inputs[0]
     if unit.kind is Kind.FILES:
         yield from read_files(unit.inputs)

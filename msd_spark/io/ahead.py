@@ -1,4 +1,4 @@
-"""Fetch the next items of an iterator, or the next piece of a stream, while the current one is used."""
+"""Fetch the next items of an iterator, or piece of a stream, while one is used."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ReadAhead(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Return at most `size` bytes of the current piece, or all bytes if negative; none at the end."""
+        """Return at most `size` bytes of the current piece, all if negative, none at the end."""
         if size < 0:
             return self.readall()
         if not self._current:

@@ -159,7 +159,10 @@ def open_unpacked(location: str, member_ending: str = "", *, binary: bool = Fals
 
 
 def _check_one_archive(location: str, file: IO[bytes]) -> None:
-    """Raise a `UserError` if a file has several zips, one after the other: ``zipfile`` would read the last only."""
+    """Raise a `UserError` if a file has several zips, one after the other.
+
+    ``zipfile`` would read the last only.
+    """
     with suppress(ZipError):  # zipfile names the damage
         if len(list(ends_of_archives(file))) > 1:
             raise UserError(f"{location} holds several zip archives, one after the other; unpack it and name the file")

@@ -16,7 +16,10 @@ from msd_spark.lyrics.word_vectors import known
 
 
 class WrittenBlock(NamedTuple):
-    """Rows without a vector in one block of ``lyrics/``, the summed coverage, and the file; None without rows."""
+    """Sums of one block of ``lyrics/``, and its file, None without rows.
+
+    They are the number of rows without a vector, and the coverage.
+    """
 
     without_vector: int
     coverage: float

@@ -1,7 +1,7 @@
-"""Turn the text of a song's lyrics into a bag of the words of ``lyric_words/``, and into its lyric vector.
+"""Turn the text of a song's lyrics into a bag of words and a lyric vector.
 
-The words of the musiXmatch dataset are lower-case stems of the Porter2 algorithm, without punctuation, of text with
-expanded contractions ("don't" is "do not") [1]_.
+The words are those of ``lyric_words/``. The words of the musiXmatch dataset are lower-case stems of the Porter2
+algorithm, without punctuation, of text with expanded contractions ("don't" is "do not") [1]_.
 
 References
 ----------
@@ -81,7 +81,7 @@ def stems(text: str) -> list[str]:
 
 
 def read_lyrics(warehouse: Warehouse, location: str) -> NewLyrics:
-    """Return the lyrics in a text file, by the words and vectors of a warehouse's ``lyric_words/``."""
+    """Return the lyrics in a text file, by the words and vectors of ``lyric_words/``."""
     warehouse.require("lyric_words")
     table = warehouse.read_table(["index", "stem", "word", "weight", "word_vector"], "lyric_words").sort_by("index")
     with open_unpacked(location) as stream:

@@ -83,7 +83,10 @@ class PipelineOptions(Settings):
 
 
 def split_command(text: str) -> list[str]:
-    """Return the words of part of a command line; as in a shell, a backslash at the end of a line continues it."""
+    """Return the words of part of a command line.
+
+    As in a shell, a backslash at the end of a line continues it.
+    """
     return shlex.split(re.sub(r"\\\r?\n", "", text))
 
 

@@ -1,4 +1,4 @@
-"""Write ``reports/RUN``: a folder that a browser opens from disk, without a network or a server."""
+"""Write ``reports/RUN``, which a browser opens from disk, without network or server."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Write data as scripts: a page opened from disk must not fetch files, but may run scripts beside it.
+"""Write data as scripts.
 
-A data file is one call, ``msd.receive(NAME, CONTENT)``. CONTENT is ASCII JSON without ``<``, ``>`` and ``&``; no text
-can end the script element. Arrays of numbers are packed as little-endian bytes in base64.
+A page opened from disk must not fetch files, but may run scripts beside it. A data file is one call,
+``msd.receive(NAME, CONTENT)``. CONTENT is ASCII JSON without ``<``, ``>`` and ``&``; no text can end the script
+element. Arrays of numbers are packed as little-endian bytes in base64.
 """
 
 from __future__ import annotations

@@ -46,7 +46,10 @@ def score(
     songs_per_slice: int = SONGS_PER_SLICE,
     trained: TrainedRun | None = None,
 ) -> Summary:
-    """Write ``embeddings/RUN``; return the summary. Without `trained`, the run of the settings is read."""
+    """Write ``embeddings/RUN``; return the summary.
+
+    Without `trained`, the run of the settings is read.
+    """
     summary, warehouse = Summary(STAGE), Warehouse(settings.warehouse)
     trained = trained or usable_run(warehouse, settings)
     with_lyrics = not settings.without_lyrics and trained.lyric_vectors != NO_LYRICS
@@ -116,7 +119,10 @@ def write(
     settings: ScoreSettings,
     state: ScoreState,
 ) -> list[ScoredSlice]:
-    """Write the planned rows; return the result of each task's slices. Files of unchanged slices stay in the table."""
+    """Write the planned rows; return the result of each task's slices.
+
+    Files of unchanged slices stay in the table.
+    """
     with warehouse.overwriting(EMBEDDINGS, TABLE, run.name) as writer:
         files = {logical_name(file.name): file for file in writer.base.files} if writer.base else {}
         writer.kept = [files[plan.songs.slices[number].name] for number in plan.copies]

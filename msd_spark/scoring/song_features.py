@@ -1,4 +1,7 @@
-"""Compute the features of songs and lyrics for a model; a song without valid features is refused, with the reason."""
+"""Compute the features of songs and lyrics for a model.
+
+A song without valid features is refused, with the reason.
+"""
 
 from __future__ import annotations
 

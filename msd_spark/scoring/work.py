@@ -58,7 +58,10 @@ class Work:
 
 @dataclass(frozen=True)
 class ScoredSlice:
-    """Counts of rows scored now, kept from before, and with lyrics; the refused songs; the file, None without rows."""
+    """Numbers of rows of a slice, its refused songs, and its file, None without rows.
+
+    Rows are scored now, or kept from before; either may be with lyrics.
+    """
 
     scored: int
     kept: int
@@ -97,7 +100,7 @@ Songs = tuple[pa.RecordBatch, int]
 def score_slices(
     task: Sequence[tuple[int, Slice]], run: TrainedRun, paths: Work, settings: ScoreSettings
 ) -> list[ScoredSlice]:
-    """Score the planned songs of slices and write one file per slice, in the order of ``songs/``.
+    """Score the planned songs of slices; write one file per slice, in the order of ``songs/``.
 
     The next songs are read, and the last file is written, while songs are scored. `task` has the row group of the plan
     and the slice. `settings` has the number of threads, and an address of the warehouse that is valid in a worker.

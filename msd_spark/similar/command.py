@@ -127,7 +127,10 @@ def run(settings: SimilarSettings) -> None:
 def find_query(
     warehouse: Warehouse, catalogue: Catalogue, run: str, song: str, lyrics: str | None = None
 ) -> tuple[Catalogue, int]:
-    """Return the catalogue and the row of the requested song; a song file is embedded first, with its lyrics."""
+    """Return the catalogue and the row of the requested song.
+
+    A song file is embedded first, with its lyrics.
+    """
     if song.endswith(SONG_FILE_SUFFIX):
         return catalogue.with_song(embed_song_file(warehouse, run, song, lyrics))
     match = find_song(catalogue.songs, song)

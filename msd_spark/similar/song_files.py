@@ -42,10 +42,11 @@ def embed_song_files(
     lyrics: bool = True,
     text: NewLyrics | None = None,
 ) -> tuple[list[dict[str, Any]], pa.Table, list[Rejection]]:
-    """Embed local or remote song files, with the lyrics that ``lyrics/`` has of their tracks, or one with `text`.
+    """Embed local or remote song files.
 
-    Return the songs in the order of the files, with the scalar columns of ``songs/`` and those of ``embeddings/RUN``;
-    their rows of ``embeddings/RUN``; and the other files. The table ``songs/`` is not needed.
+    Their lyrics are those of ``lyrics/``, or `text` for a single file. Return the songs in the order of the files, with
+    the scalar columns of ``songs/`` and those of ``embeddings/RUN``; their rows of ``embeddings/RUN``; and the other
+    files. The table ``songs/`` is not needed.
     """
     # The arrays of only one file are in memory: they take ten times the space of its features.
     songs: dict[str, Song] = {}
@@ -95,7 +96,7 @@ def embed_song_files(
 
 
 def embed_song_file(warehouse: Warehouse, run: str, location: str, lyrics: str | None = None) -> dict[str, Any]:
-    """Embed one song file, which must be valid, with a text file of its lyrics; return its entry."""
+    """Embed one song file, which must be valid, with a text of its lyrics; return its entry."""
     trained = TrainedRun.read(warehouse, run)
     trained.check_lyrics(warehouse)
     text = None

@@ -166,7 +166,10 @@ def _is_plain(dtype: h5t.TypeID) -> bool:
 def _check_chunks(
     dataset: h5d.DatasetID, path: str, size: int, filters: Sequence[Filter], first: int, stop: int
 ) -> None:
-    """Check that each chunk of some rows decodes to `size` bytes; HDF5 reads beyond shorter ones."""
+    """Check that each chunk of some rows decodes to `size` bytes.
+
+    HDF5 reads beyond shorter ones.
+    """
     with as_song_error("unreadable_data", path):
         rows, *columns = dataset.get_create_plist().get_chunk()
         starts = [range(first // rows * rows, min(stop, dataset.shape[0]), rows)]
@@ -234,7 +237,7 @@ def as_column(rows: np.ndarray, name: str) -> np.ndarray:
 
 @contextmanager
 def as_song_error(reason: str, path: str = "") -> Iterator[None]:
-    """Convert the library's errors about a damaged file, or an object in it, to a `SongFileError`."""
+    """Convert the library's errors about a damaged file or object to a `SongFileError`."""
     try:
         yield
     except SongFileError:

@@ -46,9 +46,10 @@ SIZE, ROWS = "bytes of the file", "rows of the file"
 
 
 def write_parts(frame: DataFrame, writer: TableWriter, schema: pa.Schema, sums: Sums) -> pd.DataFrame:
-    """Write each partition of a frame as one Parquet file, add the files, and return the sums per value of the key.
+    """Write each partition of a frame as one Parquet file.
 
-    The frame is in the row order of the files, with the columns of `schema` and of `sums`.
+    Add the files to the writer, and return the sums per value of the key. The frame is in the row order of the
+    files, with the columns of `schema` and of `sums`.
     """
     with_files = pa.schema([*sums.schema, pa.field(SIZE, pa.int64()), pa.field(ROWS, pa.int64())])
     destination, counted = writer.destination, [*sums.columns, SIZE, ROWS]

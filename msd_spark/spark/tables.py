@@ -1,4 +1,7 @@
-"""Read tables of the warehouse on Spark's workers, through Arrow: Java opens no file of a warehouse."""
+"""Read tables of the warehouse on Spark's workers, through Arrow.
+
+Java opens no file of a warehouse.
+"""
 
 from __future__ import annotations
 

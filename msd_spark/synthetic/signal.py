@@ -146,14 +146,17 @@ def artist_levels(seed: int, artist: int) -> Floats:
 
 
 def artist_scene(seed: int, artist: int) -> int:
-    """Return the artist's scene within a genre, from the brightness and the flatness of the artist's timbre."""
+    """Return the artist's scene within a genre, from brightness and flatness of the timbre."""
     levels = artist_levels(seed, artist)
     return 2 * int(levels[1] > 0) + int(levels[2] > 0)
 
 
 @dataclass(frozen=True)
 class SongSound:
-    """Parameters from which a song's segments are drawn; arrays have shape ``(12,)`` except `timbre_mixing`."""
+    """Parameters from which a song's segments are drawn.
+
+    Arrays have shape ``(12,)`` except `timbre_mixing`.
+    """
 
     timbre_mixing: Floats
     """Shape ``(12, 12)``, columns of unit length: correlates independent coefficients without changing variances."""

@@ -1,1 +1,1 @@
-"""Build a release for a cluster: packed code, packed environment, certificate; estimate its cost."""
+"""Build a release for a cluster: code, environment, certificate; estimate its cost."""

@@ -1,4 +1,7 @@
-"""Write archives whose bytes depend only on their contents, so that unchanged ones are not uploaded again."""
+"""Write archives whose bytes depend only on their contents.
+
+Unchanged ones are then not uploaded again.
+"""
 
 from __future__ import annotations
 

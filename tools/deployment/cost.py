@@ -1,6 +1,7 @@
-"""Print what ingesting and scoring a million songs costs on AWS: ``python -m tools.deployment.cost``.
+"""Print what ingesting and scoring a million songs costs on AWS.
 
-Rates are measured, see docs/aws.md; prices are stated in ``infra/prices.toml``.
+Run ``python -m tools.deployment.cost``. Rates are measured, see docs/aws.md; prices are stated in
+``infra/prices.toml``.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Build a release for a cluster and upload it to the artefacts bucket: ``make package BUCKET=... REGION=...``.
+"""Build a release for a cluster and upload it to the artefacts bucket.
 
-A release is the code, the Python environment that Spark executors unpack, and the certificate by which nodes encrypt
-their traffic. Each file is named by its content, so that unchanged files are not uploaded again. Terraform reads the
-names from ``infra/release.auto.tfvars.json``.
+Run ``make package BUCKET=... REGION=...``. A release is the code, the Python environment that Spark executors unpack,
+and the certificate by which nodes encrypt their traffic. Each file is named by its content, so that unchanged files are
+not uploaded again. Terraform reads the names from ``infra/release.auto.tfvars.json``.
 """
 
 from __future__ import annotations

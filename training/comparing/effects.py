@@ -1,4 +1,7 @@
-"""Measure the effect of each mistake of `training.comparing.mistakes` on logistic regression and a network."""
+"""Measure the effect of each popular mistake on logistic regression and a network.
+
+The mistakes are those of `training.comparing.mistakes`.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ Effects = dict[Combination, dict[int, Predictions]]
 
 
 def read_songs(dataset: Dataset, target: Target, inputs: str) -> tuple[Features, np.ndarray]:
-    """Return each song with the target once, sorted by track, and its song id or, if that is missing, its track id."""
+    """Return each song with the target once, sorted by track, and its song id.
+
+    A missing song id is replaced by the track id.
+    """
     splits = [split for split in dataset.metadata["files"] if sum(dataset.rows(split))]
     parts = [part for split in splits if len((part := read_features(dataset, split, target, inputs)).track_ids)]
     arrays = zip(*([getattr(part, item.name) for item in fields(Features)] for part in parts), strict=True)

@@ -1,4 +1,4 @@
-"""Artist-disjoint folds over all labelled songs of a dataset, each written as a dataset of its own.
+"""Artist-disjoint folds over all labelled songs, each written as a dataset of its own.
 
 ``dataset/NAME-rREPEAT-fFOLD`` has the held-out fold as its test split; about an eighth of the other songs, by whole
 artists, is its validation split. Means and standard deviations for normalisation are those of its train split.
@@ -39,10 +39,10 @@ COUNTS_OF_SOURCE = ("examples_by_genre", "tracks_by_genre", "funnel", "funnel_st
 
 
 def assign_splits(strata: np.ndarray, groups: np.ndarray | None, folds: int, repeat: int) -> np.ndarray:
-    """Return the split of each song when each fold is held out: shape ``(folds, n)``, indices of `SPLITS`.
+    """Return the split of each song when each fold is held out.
 
-    `strata` and `groups` have shape ``(n,)``; folds have similar shares of the strata and share no group. Without
-    groups, songs are split one by one.
+    The shape is ``(folds, n)``, with indices of `SPLITS`. `strata` and `groups` have shape ``(n,)``; folds have similar
+    shares of the strata and share no group. Without groups, songs are split one by one.
     """
     splits = np.zeros((folds, len(strata)), np.int64)
     for fold, (others, held_out) in enumerate(_parts(strata, groups, folds, repeat)):
@@ -89,7 +89,7 @@ def fold_datasets(
     also: Target | None = None,
     validate_on_test: bool = False,
 ) -> list[str]:
-    """Write the datasets of one repeat where they are missing or outdated; return their names, by fold.
+    """Write the missing or outdated datasets of one repeat; return their names, by fold.
 
     Songs that have only the target `also` join the train split, unless an artist of theirs is in another split. With
     `validate_on_test`, the validation split has the songs of the test split: a mistake to measure.
@@ -124,7 +124,10 @@ def fold_datasets(
 
 
 def _songs_with(source: Dataset, target: Target) -> np.ndarray:
-    """Return each track with the target once, sorted by track: its group, stratum, and place in the source."""
+    """Return each track with the target once, sorted by track.
+
+    Each has its group, stratum, and place in the source.
+    """
     rows, seen = [], set()
     columns = ["track_id", "artist_group", target.column, target.presence]
     for split in source.metadata["files"]:

@@ -79,7 +79,7 @@ def protocols(
 
 
 def resampled(strata: np.ndarray, seed: int) -> np.ndarray:
-    """Return every song once, then copies at random until each stratum has as many rows as the largest."""
+    """Return every song once, then copies at random until all strata are equally large."""
     generator = np.random.default_rng(seed)
     counts = np.bincount(strata)
     copies = [

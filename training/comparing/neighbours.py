@@ -1,9 +1,10 @@
-"""Measure neighbour agreement: whether a song's nearest neighbours by other artists have its genre or tags.
+"""Measure neighbour agreement of held-out songs.
 
-All songs of a held-out split are queries, and their neighbours are songs of the same split, so no training song is
-involved. The embeddings of networks are compared with two spaces without a network: means and log standard deviations
-of timbre and of chroma relative to the key, and the first 50 principal components of the features of the learned
-baselines; scaling and components are those of the train split.
+It is whether a song's nearest neighbours by other artists have its genre or tags. All songs of a held-out split are
+queries, and their neighbours are songs of the same split, so no training song is involved. The embeddings of networks
+are compared with two spaces without a network: means and log standard deviations of timbre and of chroma relative to
+the key, and the first 50 principal components of the features of the learned baselines; scaling and components are
+those of the train split.
 """
 
 from __future__ import annotations

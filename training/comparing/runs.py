@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a comparison: a model and its inputs with one seed (or repeat), trained on `dataset`."""
+    """One run of a comparison: a model and its inputs with one seed (or repeat).
+
+    It is trained on `dataset`.
+    """
 
     name: str
     model: str
@@ -106,7 +109,10 @@ def open_datasets(
 def fit_baselines(
     options: CompareOptions, datasets: Mapping[str, Dataset], runs: Sequence[Run], target: Target
 ) -> Fits:
-    """Return the pooled predictions of the learned baselines, by combination and seed, and notes by dataset."""
+    """Return the pooled predictions of the learned baselines, and notes by dataset.
+
+    Predictions are by combination and seed.
+    """
     from training.comparing.comparison import Combination, pooled_folds
     from training.evaluation.judgement import learned_baselines
 

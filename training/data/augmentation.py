@@ -156,7 +156,10 @@ def _crop(inputs: Inputs, share: float, draws: np.ndarray) -> None:
 
 
 def _spans(lengths: np.ndarray | int, longest: np.ndarray | int, width: int, draws: np.ndarray) -> np.ndarray:
-    """Return a mask ``(n, width)`` with one random span per row, of at most `longest` of its first `lengths` places."""
+    """Return a mask ``(n, width)`` with one random span per row.
+
+    A span has at most `longest` of the first `lengths` places of its row.
+    """
     length = np.floor(draws[:, 0] * (longest + 1))
     start = np.floor(draws[:, 1] * (lengths - length + 1))
     place = np.arange(width)

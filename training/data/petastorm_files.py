@@ -16,7 +16,7 @@ from msd_spark.core.filesystems import is_local, open_location
 
 
 def petastorm_paths(addresses: Sequence[str]) -> tuple[Any, list[str]]:
-    """Return the filesystem of some addresses (None if local) and the paths that Petastorm opens on it."""
+    """Return the filesystem of some addresses, None if local, and the paths for Petastorm."""
     if all(is_local(address) for address in addresses):
         return None, list(addresses)
     opened = [open_location(address) for address in addresses]

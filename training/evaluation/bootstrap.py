@@ -39,7 +39,7 @@ class Artists:
         return cls(index, len(names))
 
     def sums(self, values: np.ndarray) -> np.ndarray:
-        """Return the sums of values of shape ``(n, k)`` per artist: shape ``(n_artists, k)``, float64."""
+        """Return the sums per artist of values ``(n, k)``: shape ``(n_artists, k)``, float64."""
         wide = np.asarray(values, np.float64)
         return self.matrix(np.arange(len(wide)), len(wide)).T @ wide
 

@@ -129,7 +129,7 @@ def without_trivial(metrics: dict[str, Any], true: np.ndarray) -> dict[str, Any]
 
 
 def without_trivial_resamples(statistic: Statistic, true: np.ndarray, artists: Artists) -> Statistic:
-    """Return a statistic with NaN for the metrics in `TRIVIAL` on resamples with examples of one class only."""
+    """Return a statistic with NaN for the metrics in `TRIVIAL` on one-class resamples."""
     support = artists.matrix(true, int(true.max()) + 1)
 
     def defined(drawn: np.ndarray) -> dict[str, np.ndarray]:

@@ -49,7 +49,7 @@ def _by_class(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
 
 def confusion_statistic(true: np.ndarray, predicted: np.ndarray, n_classes: int, artists: Artists) -> Statistic:
-    """Return the statistic of `confusion_metrics` for true and predicted classes of shape ``(n,)``."""
+    """Return the statistic of `confusion_metrics`; both arrays of classes have shape ``(n,)``."""
     cells = artists.matrix(true.astype(np.int64) * n_classes + predicted, n_classes**2)
     whole = (cells @ np.ones(artists.count)).reshape(n_classes, n_classes)
     return lambda drawn: confusion_metrics((cells @ drawn).T.reshape(-1, n_classes, n_classes), whole)

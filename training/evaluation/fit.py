@@ -1,4 +1,4 @@
-"""Compatibility of a run and a dataset, and the mapping of the dataset's classes to the run's."""
+"""Compatibility of a run and a dataset, and the mapping of the dataset's classes."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ METRICS: dict[str, tuple[Callable[..., dict[str, Any]], Callable[..., Statistic]
 
 
 def functions_of(target: Target) -> tuple[Callable[..., dict[str, Any]], Callable[..., Statistic]]:
-    """Return the functions that compute the metrics, and the statistic of resamples, of a target."""
+    """Return the functions that compute a target's metrics, and the statistic of resamples."""
     metrics, statistic = METRICS[target.form]
     if target.ordinal:
         return partial(metrics, ordinal=True), partial(statistic, ordinal=True)
@@ -115,7 +115,10 @@ def judge(
 
 
 def read_training_truths(dataset: Dataset, target: Target) -> TrainingTruths:
-    """Read the truths of a dataset's train split; a track that is repeated to balance genres counts once."""
+    """Read the truths of a dataset's train split.
+
+    A track that is repeated to balance genres counts once.
+    """
     names = ["track_id", "artist_group", target.column, target.presence]
     parts = list(read_columns(dataset, "train", names))
     track_ids, groups, true, present = (np.concatenate([part[name] for part in parts]) for name in names)
@@ -131,7 +134,10 @@ class Learned(NamedTuple):
 
 
 def deciding_score(target: Target) -> Callable[[np.ndarray, np.ndarray], float | None]:
-    """Return the function from truths and scores to the deciding metric, higher is better; None if undefined."""
+    """Return the function from truths and scores to the deciding metric.
+
+    Higher is better; None if undefined.
+    """
     metric, (metrics, _) = target.main_metrics[0], functions_of(target)
     sign = -1 if metric in LESS_IS_BETTER else 1
 

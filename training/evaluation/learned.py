@@ -1,8 +1,8 @@
-"""Baselines fitted on features of the songs: logistic regression and gradient boosting, by scikit-learn.
+"""Baselines fitted on features of the songs, by scikit-learn.
 
-Penalty and class weights of the logistic regression are those with the best deciding metric (macro F1 for classes,
-macro ROC-AUC for tags) in cross-validation by artist within the train split. Gradient boosting has the same class
-weights. Factors have ridge regression only.
+These are logistic regression and gradient boosting. Penalty and class weights of the logistic regression are those with
+the best deciding metric (macro F1 for classes, macro ROC-AUC for tags) in cross-validation by artist within the train
+split. Gradient boosting has the same class weights. Factors have ridge regression only.
 """
 
 from __future__ import annotations
@@ -144,9 +144,10 @@ def _threads(size: int) -> threadpool_limits:
 def _choose(
     target: Target, encoded: Any, train: Features, score: Score, other: tuple[Any, np.ndarray] | None
 ) -> tuple[float, str | None, dict[str, Any]]:
-    """Return penalty and class weights with the best metric of pooled predictions in cross-validation, and notes.
+    """Return the best penalty and class weights, and notes.
 
-    With encoded features and truths of `other` songs, the metric is that on these songs.
+    They have the best metric of pooled predictions in cross-validation. With encoded features and truths of `other`
+    songs, the metric is that on these songs.
     """
     subset = _some_artists(train.artist_groups)
     values, true, groups = encoded[subset], train.true[subset], train.artist_groups[subset]

@@ -14,7 +14,7 @@ from training.evaluation.ranking import macro_ranking_statistic
 
 
 def tag_losses(true: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Return the binary cross-entropy of each example, averaged over tags: shape ``(n,)``, in nats."""
+    """Return each example's mean binary cross-entropy over tags: shape ``(n,)``, in nats."""
     wide = scores.astype(np.float64)
     correct = np.where(true > 0, wide, 1 - wide)
     return -np.log(np.maximum(correct, SMALLEST_PROBABILITY)).mean(axis=1)

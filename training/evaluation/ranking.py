@@ -84,10 +84,10 @@ def _ratio(part: np.ndarray, total: np.ndarray) -> np.ndarray:
 
 
 def _macro(by_class: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return the mean over the classes with a defined metric in the whole split, shape ``(m,)``; NaN if none.
+    """Return the mean over the classes with a defined metric in the whole split.
 
-    `by_class` has shape ``(k, m)`` and `whole` ``(k, 1)``. A class whose metric is undefined on a resample counts with
-    its value in the whole split, as in `training.evaluation.confusion`.
+    The shape is ``(m,)``; NaN if there are none. `by_class` has shape ``(k, m)`` and `whole` ``(k, 1)``. A class whose
+    metric is undefined on a resample counts with its value in the whole split, as in `training.evaluation.confusion`.
     """
     defined = np.isfinite(whole[:, 0])
     values = np.where(np.isfinite(by_class), by_class, whole)[defined]
@@ -99,13 +99,19 @@ def _ranked(positive: np.ndarray, scores: np.ndarray, artists: Artists) -> list[
 
 
 def _macro_statistic(artists: Artists, by_class: Callable[[np.ndarray], dict[str, np.ndarray]]) -> Statistic:
-    """Return the statistic of macro means of metrics by class: arrays ``(k, m)`` for ``(n_artists, m)`` weights."""
+    """Return the statistic of macro means of metrics by class.
+
+    Arrays are ``(k, m)`` for ``(n_artists, m)`` weights.
+    """
     whole = by_class(np.ones((artists.count, 1)))
     return lambda drawn: {name: _macro(values, whole[name]) for name, values in by_class(drawn).items()}
 
 
 def macro_average_precision_statistic(positive: np.ndarray, scores: np.ndarray, artists: Artists) -> Statistic:
-    """Return the statistic of ``macro_average_precision``; both arrays have shape ``(n, n_classes)``."""
+    """Return the statistic of ``macro_average_precision``.
+
+    Both arrays have shape ``(n, n_classes)``.
+    """
     ranked = _ranked(positive, scores, artists)
     return _macro_statistic(
         artists, lambda drawn: {"macro_average_precision": np.array([one.average_precision(drawn) for one in ranked])}

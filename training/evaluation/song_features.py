@@ -1,4 +1,4 @@
-"""The features of the learned baselines: the song summary and the words of the examples of a split."""
+"""The features of the learned baselines: song summary and words of a split's examples."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Receptive fields of the convolutions of a Keras model, from its configuration; without TensorFlow."""
+"""Receptive fields of the convolutions of a Keras model, without TensorFlow.
+
+They follow from its configuration.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ class ReceptiveField(NamedTuple):
     last: int
 
     def slid(self, width: int, stride: int, dilation: int, before: int) -> ReceptiveField:
-        """Return the field of a windowed layer on top of this one, padded by `before` positions at the start."""
+        """Return the field of a windowed layer on top of this one.
+
+        It is padded by `before` positions at the start.
+        """
         first = self.first - self.jump * before
         return ReceptiveField(self.jump * stride, first, self.last + self.jump * (dilation * (width - 1) - before))
 

@@ -13,9 +13,10 @@ from msd_spark.core.warehouse import Warehouse
 
 
 def row_times(times: BeatTimes, geometry: Geometry) -> np.ndarray:
-    """Return the start times of an example's rows, and the end of the last: ``(n + 1,)``, in seconds.
+    """Return the start times of an example's rows, and the end of the last, in seconds.
 
-    The rows are chosen as by `msd_spark.core.features.segment_features`, and include those after the example's end.
+    The shape is ``(n + 1,)``. The rows are chosen as by `msd_spark.core.features.segment_features`, and include those
+    after the example's end.
     """
     starts = segments = np.asarray(times.segments_start, float)
     _, _, beat = overlaps(times)

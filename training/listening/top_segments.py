@@ -6,10 +6,10 @@ import numpy as np
 
 
 class TopSegments:
-    """The highest activations of each filter of a layer, at most one per song and `top` per filter.
+    """The highest activations of each filter of a layer.
 
-    Ties are resolved in favour of the lower song number and the earlier position, so that the result does not depend on
-    the batches. Activations of 0 or less are ignored.
+    A filter has at most one per song, and `top` in all. Ties are resolved in favour of the lower song number and the
+    earlier position, so that the result does not depend on the batches. Activations of 0 or less are ignored.
 
     Attributes
     ----------

@@ -71,7 +71,7 @@ class Checkpoints:
         return self.read()
 
     def start_over(self) -> None:
-        """Remove the checkpoints, so that the run is trained from the start, and replaced at the end."""
+        """Remove the checkpoints, so that the run is trained from the start."""
         self.remove()
         self.warehouse.write_file(b"", RUNS, self.run, UNFINISHED, STARTED)
 

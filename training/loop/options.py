@@ -144,7 +144,10 @@ class TrainOptions(Settings):
         return [replace(self, run=run, model=self.model.of(name), protocol_models=()) for name, run in names.items()]
 
     def model_settings(self) -> ModelSettings:
-        """Return the sizes and inputs of the model; raises `OptionError` if it has another number of layers."""
+        """Return the sizes and inputs of the model.
+
+        Raises `OptionError` if it has another number of layers.
+        """
         return self.model.settings()
 
     def training_settings(self) -> TrainingSettings:

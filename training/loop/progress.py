@@ -1,4 +1,4 @@
-"""Console output of a training, from rank 0 only: one line per epoch, and a bar on a terminal."""
+"""Console output of rank 0: one line per epoch, and a bar on a terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ LAUNCHERS = ("horovodrun", "training.ranks.launch")
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Return whether a stream is a terminal, or is passed on to one by ``horovodrun`` on this machine."""
+    """Return whether a stream is a terminal.
+
+    So is one that ``horovodrun`` passes on to a terminal of this machine.
+    """
     if stream.isatty():
         return True
     if "HOROVOD_RANK" not in os.environ:

@@ -66,7 +66,10 @@ def checked(options: TrainOptions) -> TrainOptions:
 
 
 def start_over(runs: Sequence[TrainOptions]) -> None:
-    """Mark all runs of a command as being overwritten; those that are finished lose the mark, which --resume reads."""
+    """Mark all runs of a command as being overwritten.
+
+    A finished run loses the mark, which ``--resume`` reads.
+    """
     for options in runs:
         if options.run:
             Checkpoints(Warehouse(options.warehouse), options.run, {}).start_over()
@@ -205,7 +208,7 @@ def build_model(
 
 
 def recorded_options(options: TrainOptions) -> dict[str, Any]:
-    """Return the options as a run's metadata records them, with the settings of the model and the loop."""
+    """Return the options as metadata records them, with the settings of model and loop."""
     values = {
         declared.name.replace("-", "_"): value_at(options, declared.path)
         for declared in declared_options(TrainOptions)

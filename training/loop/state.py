@@ -45,7 +45,7 @@ class Best:
         return Best(epoch, cost, tuple(weights)) if cost < self.cost else self
 
     def stalled(self, epochs: int, patience: int) -> bool:
-        """Return whether the last `patience` epochs brought no improvement; False for a patience of 0."""
+        """Return whether the last `patience` epochs had no improvement; False for 0."""
         return 0 < patience <= epochs - self.epoch
 
 

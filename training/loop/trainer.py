@@ -120,7 +120,7 @@ class Trainer:
         return step
 
     def use(self, model: keras.Model) -> None:
-        """Replace the model by one with the same layers, in another precision; it gets this one's weights."""
+        """Replace the model by one with the same layers and weights, in another precision."""
         model.set_weights(self.model.get_weights())
         self.model = model
         self._infer = compile_inference(self.model)

@@ -29,7 +29,7 @@ def attention(streams: Streams, mask: keras.KerasTensor, settings: ModelSettings
 
 
 def _self_attention(features: keras.KerasTensor, mask: keras.KerasTensor, settings: ModelSettings) -> keras.KerasTensor:
-    """Return features ``(n, n_features)`` plus their self-attention; masked positions are ignored."""
+    """Return features ``(n, n_features)`` plus their self-attention, without masked positions."""
     n_places, n_features = features.shape[1:]
     attended = layers.LayerNormalization(name="attention_normalised")(features)
     attended = layers.MultiHeadAttention(
@@ -39,7 +39,10 @@ def _self_attention(features: keras.KerasTensor, mask: keras.KerasTensor, settin
 
 
 def attentive_statistics(features: keras.KerasTensor, mask: keras.KerasTensor) -> keras.KerasTensor:
-    """Return the attentive mean and standard deviation ``(2 * n_features,)`` of features ``(n, n_features)``."""
+    """Return the attentive mean and standard deviation ``(2 * n_features,)``.
+
+    Features are ``(n, n_features)``.
+    """
     n_places, n_features = features.shape[1:]
     scores = layers.Dense(1, name="pool_score")(layers.Dense(n_features // 2, activation="tanh", name="pool")(features))
     flat = layers.Reshape((n_places,), name="pool_score_flat")(scores)

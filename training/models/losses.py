@@ -50,7 +50,7 @@ class Loss:
     adjustment: np.ndarray | None = None
 
     def of_examples(self, truth: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
-        """Return losses of shape ``(n,)`` from soft truths and scores of shape ``(n, size)``, all float32."""
+        """Return losses ``(n,)`` from soft truths and scores ``(n, size)``, all float32."""
         if self.target.form == NUMBERS:
             error = tf.reduce_sum(tf.square(scores - truth), axis=1) / self.mean_square
             return error + 1.0 - _cosine(truth, scores)

@@ -35,7 +35,10 @@ def make_inputs(geometry: Geometry, names: Collection[str] = BASIC_INPUTS) -> di
 
 
 def normalised(inputs: Inputs, name: str, normalisation: Normalisation) -> keras.KerasTensor:
-    """Return an input with mean 0 and standard deviation 1; padding and missing lyrics are exactly 0."""
+    """Return an input with mean 0 and standard deviation 1.
+
+    Padding and missing lyrics are exactly 0.
+    """
     mean, deviation = normalisation[name]["mean"], normalisation[name]["deviation"]
     variance = [value**2 for value in deviation]
     # Raw features reach the hundreds, so that half precision would round them before they are centred.
@@ -55,7 +58,10 @@ def column(mask: keras.KerasTensor, name: str) -> keras.KerasTensor:
 
 
 def masked_mean(features: keras.KerasTensor, mask: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    """Return the mean ``(n_features,)`` of features ``(n, n_features)`` where the mask ``(n,)`` is 1."""
+    """Return the mean ``(n_features,)`` of features where the mask is 1.
+
+    Features are ``(n, n_features)``, the mask ``(n,)``.
+    """
     return layers.GlobalAveragePooling1D(name=name)(features, mask=mask)
 
 

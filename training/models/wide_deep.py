@@ -1,8 +1,8 @@
-"""A wide and deep model: a linear part and a deep part on the summary, words and segments of a song.
+"""A wide and deep model on the summary, words and segments of a song.
 
-The wide part is a multinomial regression, whose penalty on the weights is that of scikit-learn's logistic regression
-with C = `WIDE_C`. The deep part ends in the embedding of 50 units. Both are trained together, and their scores are
-added: H.-T. Cheng et al., "Wide & deep learning for recommender systems", 2016.
+It has a linear part and a deep part. The wide part is a multinomial regression, whose penalty on the weights is that of
+scikit-learn's logistic regression with C = `WIDE_C`. The deep part ends in the embedding of 50 units. Both are trained
+together, and their scores are added: H.-T. Cheng et al., "Wide & deep learning for recommender systems", 2016.
 """
 
 from __future__ import annotations

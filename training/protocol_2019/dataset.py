@@ -1,4 +1,4 @@
-"""Write ``dataset/NAME-2019``, the dataset of the 2019 protocol, from the examples of ``dataset/NAME``.
+"""Write ``dataset/NAME-2019``, the 2019 protocol's dataset, from ``dataset/NAME``.
 
 Any command can read it like another dataset. Its normalisation is that of the source dataset.
 """
@@ -95,7 +95,7 @@ def _leak(source: Dataset, drawn: Drawn, n_tracks: int) -> dict[str, Any]:
 
 
 def _tracks(source: Dataset, *, drop_short: bool) -> tuple[np.ndarray, dict[str, int]]:
-    """Return the file and row of each usable track, once, and the numbers of usable and other tracks."""
+    """Return file and row of each usable track, once, and the counts of usable and other tracks."""
     usable, seen, short, unlabelled = [], set(), 0, 0
     files = [(split, number) for split in SPLITS for number in range(len(source.rows(split)))]
     for split, file in files:

@@ -21,7 +21,10 @@ def check_host_list(hosts: str) -> None:
 
 
 def check_host_file(path: Path) -> None:
-    """Check a file with one line ``HOST slots=SLOTS`` per host; a `UserError` names a wrong line."""
+    """Check a file with one line ``HOST slots=SLOTS`` per host.
+
+    A `UserError` names a wrong line.
+    """
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:

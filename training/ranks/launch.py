@@ -1,6 +1,7 @@
-"""``python -m training.ranks.launch -np 4 training/train.py``: horovodrun without its slow checks.
+"""Run ``horovodrun`` without its slow checks.
 
-It checks hosts and slots before any rank starts.
+The command is ``python -m training.ranks.launch -np 4 training/train.py``. It checks hosts and slots before any rank
+starts.
 
 ``horovodrun`` imports TensorFlow twice, only to find out that this Horovod was built with Gloo and without MPI. Unlike
 Horovod's, the signal handler of this launcher cannot deadlock, see `set_at_signal`.

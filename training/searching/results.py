@@ -1,4 +1,4 @@
-"""Results of a search: a table, CSV, JSON, plots, and the command that trains with the best choice."""
+"""Results of a search: table, CSV, JSON, plots, and the command with the best choice."""
 
 from __future__ import annotations
 
@@ -60,7 +60,10 @@ def _shown(value: Any) -> Any:
 
 
 def best_command(study: Study, options: SearchOptions, n_ranks: int) -> list[str]:
-    """Return the words of the command that trains with the best choice; empty if no trial was completed."""
+    """Return the words of the command that trains with the best choice.
+
+    Empty if no trial was completed.
+    """
     best = study.best
     if best is None:
         return []

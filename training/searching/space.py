@@ -56,7 +56,9 @@ class SearchSpace(Settings):
                 raise OptionError(f"--{name} is {low} {high}; the first value is the lowest")
 
     def sizes(self, model: str) -> list[str]:
-        """Return the layer sizes to choose from, one number per layer; empty for a model without them.
+        """Return the layer sizes to choose from, one number per layer.
+
+        Empty for a model without them.
 
         Examples
         --------

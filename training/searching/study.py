@@ -94,7 +94,10 @@ class Study:
 
     @property
     def complete(self) -> list[FrozenTrial]:
-        """Completed trials in order. Optuna sets the value of a pruned trial to its last intermediate value."""
+        """Completed trials in order.
+
+        Optuna sets the value of a pruned trial to its last intermediate value.
+        """
         return [trial for trial in self.done if trial.state == TrialState.COMPLETE]
 
     @property

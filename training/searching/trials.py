@@ -30,7 +30,10 @@ class PrunedError(Exception):
 
 
 def run_trials(study: Study | None, dataset: Dataset, options: SearchOptions, ranks: Ranks) -> None:
-    """Run trials up to the total number or the timeout; the study is None on all ranks but the first."""
+    """Run trials up to the total number or the timeout.
+
+    The study is None on all ranks but the first.
+    """
     started = time.monotonic()
     while True:
         trial: optuna.Trial | None = None

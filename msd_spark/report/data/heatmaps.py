@@ -1,4 +1,4 @@
-"""Chroma and timbre of sampled songs, one byte per value, against the start times of segments."""
+"""Chroma and timbre of sampled songs, one byte per value, and start times of segments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Chart files: SVG and PNG of charts, made by a headless browser from the report's own scripts."""
+"""SVG and PNG files of charts, made by a headless browser from the report's scripts."""
 
 from __future__ import annotations
 

@@ -104,7 +104,10 @@ def _size(kind: str, config: Mapping[str, Any]) -> str:
 
 
 def depths(layers: list[Layer]) -> dict[str, int]:
-    """Return the row of each layer: below all of its inputs; an input is above its first consumer."""
+    """Return the row of each layer, below all of its inputs.
+
+    An input is above its first consumer.
+    """
     rows: dict[str, int] = {}
     for layer in layers:
         rows[layer.name] = max((rows[source] + 1 for source in layer.inputs if source in rows), default=0)

@@ -1,4 +1,4 @@
-"""Counts of songs: dataset funnel, class balance, ingest ledger, and rejected inputs by reason."""
+"""Counts of songs: dataset funnel, class balance, ingest ledger, rejections by reason."""
 
 from __future__ import annotations
 

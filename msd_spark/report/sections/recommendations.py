@@ -1,4 +1,4 @@
-"""Recommendations for users and from songs, metrics of recommenders, and neighbours in factor space."""
+"""Recommendations, metrics of recommenders, and neighbours in factor space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics with intervals beside baselines, metrics by class, calibration and confusion matrix."""
+"""Metrics with intervals and baselines, by class, calibration and confusion matrix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run beside others: comparisons, the protocol of 2019, and all finished runs of the same target."""
+"""A run beside others: comparisons, the protocol of 2019, and runs of the same target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Embedding quality: traits shared by neighbours, clusters and probes, beside chance and raw features."""
+"""Embedding quality: traits shared by neighbours, clusters and probes.
+
+Chance and raw features are beside them.
+"""
 
 from __future__ import annotations
 
