@@ -55,7 +55,7 @@ INPUT_COLUMNS = ("track_id", "artist_group", *columns_of_inputs(BASIC_INPUTS), "
 
 
 def columns_for(target: Target, inputs: Collection[str] = BASIC_INPUTS, also: Target | None = None) -> tuple[str, ...]:
-    """Return the columns that training for a target, or two, reads, for a model with these inputs."""
+    """Return the columns to read for one or two targets and a model with these inputs."""
     truths = [name for one in (target, also) if one is not None for name in (one.column, one.presence)]
     return tuple(dict.fromkeys(("track_id", "artist_group", *columns_of_inputs(inputs), "weight", *truths)))
 

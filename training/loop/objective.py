@@ -1,6 +1,7 @@
-"""What a training step minimises: the loss of the target, and what the embedding learns besides it.
+"""The loss that a training step minimises.
 
-All sums are over the examples of all ranks, so that the gradients of ranks add up to that of the global batch.
+It is that of the target, and of what the embedding learns besides it. All sums are over the examples of all ranks, so
+that the gradients of ranks add up to that of the global batch.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ SCORES, ALSO = "scores", "also"
 
 
 def joint_model(model: keras.Model, also: Target | None, normalisation: Normalisation) -> keras.Model:
-    """Return a model of the same layers with scores and embedding as outputs, and scores of a second target.
+    """Return a model of the same layers with scores, embedding and scores of a second target.
 
     The head of the second target is linear in the embedding. The model that is saved does not have it.
     """
@@ -39,7 +40,7 @@ def joint_model(model: keras.Model, also: Target | None, normalisation: Normalis
 
 @dataclass(frozen=True)
 class Objective:
-    """The weighted sum of the loss of the target, that of a second target, and the contrastive loss.
+    """The weighted sum of the losses of one or two targets and the contrastive loss.
 
     `first_row` is the number of examples that earlier ranks have in a step.
     """
@@ -52,7 +53,10 @@ class Objective:
     first_row: int
 
     def of_step(self, outputs: Mapping[str, tf.Tensor], batch: TrainingBatch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Return this rank's part of the objective, and its sums of weighted losses and of plain weights."""
+        """Return this rank's part of the objective, its weighted losses, and its plain weights.
+
+        The latter two are sums over its examples.
+        """
         weight = tf.reduce_sum(batch.plain)
         lost = tf.reduce_sum(self.loss.of_examples(batch.truth, outputs[SCORES]) * batch.weights)
         # If no example of the global batch has a weight, only the penalties change the model.

@@ -195,7 +195,10 @@ def _fixed_settings(options: TrainOptions, dataset: Dataset, ranks: Ranks) -> di
 def build_model(
     options: TrainOptions, dataset: Dataset, target: Target, dtype_policy: str, examples: float
 ) -> keras.Model:
-    """Return a model with the same initial weights on every rank, for a number of examples with the target."""
+    """Return a model with the same initial weights on every rank.
+
+    `examples` is the number of examples with the target.
+    """
     import keras
 
     from training.models.build import MODELS

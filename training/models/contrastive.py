@@ -1,4 +1,6 @@
-"""A supervised contrastive loss: songs with the same genre or similar tags get similar embeddings.
+"""A supervised contrastive loss on the embeddings.
+
+Songs with the same genre or similar tags get similar embeddings.
 
 References
 ----------

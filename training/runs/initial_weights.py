@@ -19,7 +19,7 @@ from training.runs.run_folder import read_model, read_training
 
 
 def start_from(warehouse: Warehouse, run: str, model: keras.Model, dataset: Dataset, target: Target) -> str:
-    """Copy the weights of a finished run to the layers of a model; return which, as a line of text.
+    """Copy the weights of a finished run to the layers of a model; return which, as text.
 
     Layers of the same name and shape are copied. The head is copied only if the run has the same classes, and layers
     that have a weight per word only if it has the same words. Raises `UserError` if the run was trained on artists of
@@ -46,7 +46,10 @@ def start_from(warehouse: Warehouse, run: str, model: keras.Model, dataset: Data
 
 
 def with_ancestors(warehouse: Warehouse, run: str | None, training: TrainingTruths) -> TrainingTruths:
-    """Return the training examples of a run and those, without class, of the run whose weights it started from."""
+    """Return the training examples of a run and of the run that it started from.
+
+    Those of the latter have no class.
+    """
     if run is None:
         return training
     earlier = read_training(warehouse, read_run(warehouse, run))
