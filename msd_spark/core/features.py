@@ -12,7 +12,7 @@ import pyarrow as pa
 from msd_spark.core.beats import BeatTimes, average_on_beats, beat_seconds
 from msd_spark.core.model_inputs import BASIC_INPUTS, DYNAMICS, SUMMARY, input_shapes
 from msd_spark.core.schemas import N_DYNAMICS, Geometry
-from msd_spark.core.song_summary import SEGMENT_SECONDS, SUMMARY_COLUMNS, SUMMARY_SIZE, segment_seconds, song_summary
+from msd_spark.core.song_summary import SEGMENT_SECONDS, SUMMARY_COLUMNS, SUMMARY_SIZE, segment_seconds, song_summaries
 
 PITCHES, TIMBRE = "segments_pitches", "segments_timbre"
 """Columns of ``songs/`` with a song's segments."""
@@ -146,8 +146,9 @@ def segment_columns(
     if DYNAMICS in names:
         columns[DYNAMICS] = np.stack([item.dynamics for item in features if item.dynamics is not None])
     if SUMMARY in names:
-        empty = np.zeros(SUMMARY_SIZE, np.float32)
-        columns[SUMMARY] = np.stack([song_summary(song) if len(song[TIMBRE]) else empty for song in songs])
+        columns[SUMMARY] = np.zeros((len(songs), SUMMARY_SIZE), np.float32)
+        if filled := [row for row, song in enumerate(songs) if len(song[TIMBRE])]:
+            columns[SUMMARY][filled] = song_summaries([songs[row] for row in filled])
     return columns
 
 
