@@ -56,17 +56,14 @@ def segment_dynamics(
     The shape is ``(n_segments, 3)``: loudness in dB, natural logarithm of the seconds, and confidence. An array of
     another length than `n_segments` is treated as zeros, and so is a value that is not finite.
     """
-    values = [
-        np.nan_to_num(np.asarray(array, float), posinf=0.0, neginf=0.0)
-        if len(array) == n_segments
-        else np.zeros(n_segments)
-        for array in (loudness, confidence, starts)
-    ]
-    loudness, confidence, starts = values
     if not n_segments:
         return np.zeros((0, N_DYNAMICS))
-    seconds = segment_seconds(starts, duration if np.isfinite(duration) else 0.0)
-    return np.column_stack([loudness, np.log(seconds), confidence])
+    values = np.zeros((N_DYNAMICS, n_segments))
+    for row, array in zip(values, (loudness, starts, confidence), strict=True):
+        row[:] = array if len(array) == n_segments else 0.0
+    values[~np.isfinite(values)] = 0.0
+    values[1] = np.log(segment_seconds(values[1], duration if np.isfinite(duration) else 0.0))
+    return values.T
 
 
 def segment_features(

@@ -130,8 +130,10 @@ def segment_seconds(starts: np.ndarray, duration: float) -> np.ndarray:
     A segment lasts until the next one starts, the last one until the end of the song. If `duration` is 0, which means
     unknown, the last segment lasts 0.3 s.
     """
-    end = duration or starts[-1] + 0.3
-    return np.clip(np.diff(starts, append=end), *SEGMENT_SECONDS)
+    seconds = np.empty(len(starts))
+    seconds[:-1] = starts[1:] - starts[:-1]
+    seconds[-1] = duration - starts[-1] if duration else 0.3
+    return np.clip(seconds, *SEGMENT_SECONDS)
 
 
 def _finite(values: Any) -> np.ndarray:
@@ -171,7 +173,8 @@ def _reduced(song: Song, duration: float) -> dict[str, np.ndarray | float]:
     squares = np.square(centred[:17])
     changes = np.diff(rows[:13]) if n > 1 else np.zeros((13, 1))
     _, change_variance, centred_changes = _centred(changes)
-    ordered = np.vstack([rows[:17], np.append(changes[12], [np.inf] * (n > 1))])
+    ordered = np.full((18, n), np.inf)
+    ordered[:17], ordered[17, : changes.shape[1]] = rows[:17], changes[12]
     ordered.sort()
     borders = np.arange(N_PARTS) * n // N_PARTS
     # A part without segments repeats the segment at its border.
