@@ -1,8 +1,10 @@
 """The scoring job on all cores as the catalogue grows, beside Keras's own ``predict`` on features in memory.
 
 The peer has neither files to read nor features to make nor rows to write: what it does a second is the most that
-a job with this model could do on these cores. Both take the same model (``--model``), by default the CNN; its
-weights are random, which costs the same. They take turns, and the best of each counts.
+a job with this model could do on these cores. A second peer also computes the features from songs in memory; its rate
+is estimated from that of ``predict`` and that of the features on one core times the number of cores. All take the same
+model (``--model``), by default the CNN; its weights are random, which costs the same. They take turns, and the best of
+each counts.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 
 import keras
@@ -44,6 +48,7 @@ from training.models.settings import DEFAULTS
 RUN = "random"
 SIZES = (2_000, 50_000)
 ROUNDS = 2
+CORES = len(os.sched_getaffinity(0))
 IN_MEMORY = 2_000
 """Songs that the peer has in memory: 58 MB of features."""
 
@@ -76,28 +81,34 @@ def write_run(warehouse: Warehouse, name: str) -> keras.Model:
     return keras.Model(model.input, [model.get_layer(EMBEDDING_LAYER).output, model.output])
 
 
-def in_memory(warehouse: Warehouse, n_songs: int) -> dict[str, np.ndarray]:
-    """Return the model's inputs for the first songs of the catalogue."""
+def in_memory(warehouse: Warehouse, n_songs: int, size: int) -> Callable[[], dict[str, np.ndarray]]:
+    """Read `n_songs` songs in batches of `size`, the last one whole; return a function that computes model inputs."""
     run = TrainedRun.read(warehouse, RUN)
     columns = ["track_id", *song_columns(GEOMETRY, run.inputs)]
-    tables: list[pa.Table] = []
-    for path in warehouse.paths("songs"):
-        if sum(table.num_rows for table in tables) < n_songs:
-            tables.append(pq.read_table(path, columns=columns))
-    songs = pa.concat_tables(tables).slice(0, n_songs).combine_chunks().to_batches()[0]
-    known = known_tracks(warehouse, songs.column("track_id"), GEOMETRY.lyric_size, words=run.uses_words)
-    lists = (part.take(slice(None)) for part in (known.lyrics, known.bags.indices, known.bags.counts))
-    columns_of_songs = segment_columns(songs, GEOMETRY, run.inputs) | lyric_features(run, *lists)
-    return model_inputs(columns_of_songs, GEOMETRY, run.inputs)
+    parts = (
+        part for path in warehouse.paths("songs") for part in pq.ParquetFile(path).iter_batches(size, None, columns)
+    )
+    batches = list(islice(parts, -(-n_songs // size)))
+    track_ids = pa.concat_arrays([batch.column("track_id") for batch in batches])
+    known = known_tracks(warehouse, track_ids, GEOMETRY.lyric_size, words=run.uses_words)
+
+    def inputs() -> dict[str, np.ndarray]:
+        parts = [segment_columns(batch, GEOMETRY, run.inputs) for batch in batches]
+        lists = (part.take(slice(None)) for part in (known.lyrics, known.bags.indices, known.bags.counts))
+        of_songs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return model_inputs(of_songs | lyric_features(run, *lists), GEOMETRY, run.inputs)
+
+    return inputs
 
 
 def measure(session: SparkSession, warehouse: Warehouse, size: int, model: keras.Model) -> dict[str, float]:
-    """Return songs a second of job and peer, the seconds of a run with nothing new, and the memory of a worker."""
+    """Return songs per second of job and peers, the seconds of a run with nothing new, and the memory of a worker."""
     settings = ScoreSettings(warehouse.root, RUN, rescore=True)
-    inputs = in_memory(warehouse, min(size, IN_MEMORY))
+    compute_inputs = in_memory(warehouse, min(size, IN_MEMORY), settings.batch)
+    inputs = compute_inputs()
     n_inputs = len(next(iter(inputs.values())))
     model.predict({name: rows[: settings.batch] for name, rows in inputs.items()}, batch_size=settings.batch, verbose=0)
-    best = {"job": 0.0, "predict": 0.0}
+    best = {"job": 0.0, "predict": 0.0, "features": 0.0}
     with PeakMemory() as peak:
         for _ in range(ROUNDS):
             started = time.perf_counter()
@@ -107,6 +118,9 @@ def measure(session: SparkSession, warehouse: Warehouse, size: int, model: keras
             started = time.perf_counter()
             model.predict(inputs, batch_size=settings.batch, verbose=0)
             best["predict"] = max(best["predict"], n_inputs / (time.perf_counter() - started))
+            started = time.perf_counter()
+            compute_inputs()
+            best["features"] = max(best["features"], CORES * n_inputs / (time.perf_counter() - started))
     started = time.perf_counter()
     again = score(session, ScoreSettings(warehouse.root, RUN)).facts
     assert again["scored now"] == 0
@@ -120,7 +134,6 @@ def main() -> None:
     parser.add_argument("--model", default="cnn", choices=sorted(DEFAULTS), help="model to score with")
     arguments = parser.parse_args()
     sizes = arguments.sizes
-    cores = len(os.sched_getaffinity(0))
     segments = draw_segments(np.random.default_rng(7))
     rows, figures = [], {}
     with tempfile.TemporaryDirectory() as name:
@@ -133,18 +146,27 @@ def main() -> None:
             label = f"{size / 1000:g}k"
             figures |= {f"job_songs_per_second_{label}": found["job"]}
             figures |= {f"predict_songs_per_second_{label}": found["predict"]}
+            figures |= {f"features_songs_per_second_{label}": found["features"]}
             figures |= {f"nothing_new_seconds_{label}": found["nothing_new"]}
             figures |= {f"worker_mebibytes_{label}": found["mebibytes"]}
             rows.append((f"{size:,} songs", *found.values()))
         session.stop()
     small, large = (f"{size / 1000:g}k" for size in sizes)
-    job, predict = (figures[f"{who}_songs_per_second_{large}"] for who in ("job", "predict"))
+    job, predict, features = (figures[f"{who}_songs_per_second_{large}"] for who in ("job", "predict", "features"))
     figures["score_over_predict"] = job / predict
+    figures["score_over_features_and_predict"] = job * (1 / features + 1 / predict)
     figures[f"rate_{large}_over_{small}"] = job / figures[f"job_songs_per_second_{small}"]
     figures[f"memory_{large}_over_{small}"] = (
         figures[f"worker_mebibytes_{large}"] / figures[f"worker_mebibytes_{small}"]
     )
-    headers = [f"{cores} cores", "job, songs/s", "predict, songs/s", "nothing new, s", "MiB a worker"]
+    headers = [
+        f"{CORES} cores",
+        "job, songs/s",
+        "predict, songs/s",
+        "features, songs/s",
+        "nothing new, s",
+        "MiB a worker",
+    ]
     publish("score", headers, rows[1:], figures)
 
 
