@@ -18,10 +18,8 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.environment.doctor import require_sound_environment
 from training.comparing.options import ON_TEST, CompareOptions
 from training.comparing.runs import (
-    Fits,
     Run,
     compare_runs,
-    fit_baselines,
     open_datasets,
     plan_runs,
     read_networks,
@@ -31,6 +29,7 @@ from training.comparing.table import agreement_table, comparison_table, findings
 from training.loop.session import join_ranks
 
 if TYPE_CHECKING:
+    from training.comparing.baselines import Fits
     from training.data.dataset import Dataset
     from training.data.targets.target import Target
     from training.ranks.ranks import Ranks
@@ -61,8 +60,10 @@ def run(options: CompareOptions) -> None:
     train_missing(warehouse, options.name, datasets, runs, ranks)
     if not ranks.is_first:
         return
-    comparison = compare_runs(warehouse, options, dataset, runs, *baselines)
-    comparison["neighbours"] = measure_agreement(datasets, runs, target, options.split, Bootstrap())
+    comparison = compare_runs(warehouse, options, dataset, runs, baselines.predictions, baselines.notes)
+    comparison["neighbours"] = measure_agreement(
+        datasets, runs, target, options.split, baselines.agreement, Bootstrap()
+    )
     warehouse.write_json(comparison, COMPARISONS, options.name, "comparison.json")
     command = shlex.join(["training/compare.py", *sys.argv[1:]])
     warehouse.write_file(markdown(comparison, command).encode(), COMPARISONS, options.name, "comparison.md")
@@ -75,10 +76,11 @@ def run(options: CompareOptions) -> None:
 
 def print_baselines(options: CompareOptions, target: Target, datasets: dict[str, Dataset], runs: list[Run]) -> Fits:
     """Fit the learned baselines, print their metrics, and return their predictions and notes."""
+    from training.comparing.baselines import fit_baselines
     from training.comparing.comparison import baselines_table
 
     fits = fit_baselines(options, datasets, runs, target)
-    print(f"{baselines_table(target, fits[0])}\n", flush=True)
+    print(f"{baselines_table(target, fits.predictions)}\n", flush=True)
     return fits
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -36,15 +36,14 @@ Effects = dict[Combination, dict[int, Predictions]]
 """Predictions by combination of a mistake and a model with its inputs, then by repeat."""
 
 
-def read_songs(dataset: Dataset, target: Target, inputs: str) -> tuple[Features, np.ndarray]:
+def read_songs(dataset: Dataset, target: Target) -> tuple[Features, np.ndarray]:
     """Return each song with the target once, sorted by track, and its song id.
 
     A missing song id is replaced by the track id.
     """
     splits = [split for split in dataset.metadata["files"] if sum(dataset.rows(split))]
-    parts = [part for split in splits if len((part := read_features(dataset, split, target, inputs)).track_ids)]
-    arrays = zip(*([getattr(part, item.name) for item in fields(Features)] for part in parts), strict=True)
-    together = Features(*map(np.concatenate, arrays))
+    parts = [part for split in splits if len((part := read_features(dataset, split, target)).track_ids)]
+    together = Features.concatenate(parts)
     _, first = np.unique(together.track_ids, return_index=True)
     songs = together.take(first)
     song_ids = {
@@ -75,9 +74,9 @@ def predict(target: Target, songs: Features, protocol: Protocol) -> Predictions:
 def predict_all(options: CompareOptions, dataset: Dataset, target: Target) -> tuple[Effects, dict[str, Any]]:
     """Return the predictions under every protocol, and facts for ``mistakes.json``."""
     predictions: Effects = {}
+    songs, song_ids = read_songs(dataset, target)
+    require_artists(dataset, target, songs.artist_groups, options.folds)
     for inputs in options.input_names:
-        songs, song_ids = read_songs(dataset, target, inputs)
-        require_artists(dataset, target, songs.artist_groups, options.folds)
         model = f"{RIDGE if target.form == NUMBERS else LOGISTIC}, {inputs}"
         facts, left_out = {"duplicates": int(is_duplicate(song_ids).sum())}, {}
         if not facts["duplicates"]:
@@ -89,7 +88,9 @@ def predict_all(options: CompareOptions, dataset: Dataset, target: Target) -> tu
             for mistake in (name for name in made if name not in left_out):
                 print(f"mistake: {mistake} ({model}, repeat {repeat})", file=sys.stderr, flush=True)
                 combination = Combination(mistake, model)
-                predictions.setdefault(combination, {})[repeat] = predict(target, songs, made[mistake])
+                predictions.setdefault(combination, {})[repeat] = predict(
+                    target, songs.of_inputs(inputs), made[mistake]
+                )
     return predictions, facts | {"left_out": left_out}
 
 

@@ -22,7 +22,8 @@ from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE
 from msd_spark.core.song_summary import SUMMARY_BLOCKS
 from training.data.targets.target import CLASSES, NUMBERS, Target
 from training.evaluation.learned import Encoder
-from training.evaluation.song_features import Features, read_columns, read_features
+from training.evaluation.song_features import Features, read_columns
+from training.runs.predictions_table import read_predictions
 
 if TYPE_CHECKING:
     from training.comparing.runs import Run
@@ -110,11 +111,17 @@ def agreement_rows(
 
 
 def measure_agreement(
-    datasets: Mapping[str, Dataset], runs: Sequence[Run], target: Target, split: str, bootstrap: Bootstrap
+    datasets: Mapping[str, Dataset],
+    runs: Sequence[Run],
+    target: Target,
+    split: str,
+    without_network: Mapping[str, Mapping[str, np.ndarray]],
+    bootstrap: Bootstrap,
 ) -> dict[str, Any]:
     """Return the agreement in the embeddings of runs, over all seeds.
 
-    The keys are ``k``, ``measure``, ``spaces`` and ``rows`` (`agreement_rows`, none for a target of numbers).
+    `without_network` has the agreement of each song, shape ``(n,)``, by dataset and space. The keys of the result are
+    ``k``, ``measure``, ``spaces`` and ``rows`` (`agreement_rows`, none for a target of numbers).
     """
     measure = f"same {target.name}" if target.form == CLASSES else f"similarity of {target.name}"
     facts = {"k": NEIGHBOURS, "measure": measure, "spaces": [RAW, COMPONENTS]}
@@ -123,25 +130,26 @@ def measure_agreement(
     groups: dict[str, np.ndarray] = {}
     agreement: dict[str, dict[tuple[str, int], np.ndarray]] = {}
     for name, dataset in datasets.items():
-        songs = read_features(dataset, split, target)
-        groups[name] = songs.artist_groups
-        seeds = {run.seed for run in runs if str(run.dataset) == name}
-        for space, vectors in _spaces_without_network(dataset, songs, target).items():
-            own = neighbour_agreement(vectors, songs.true, songs.artist_groups)
-            agreement.setdefault(space, {}).update({(name, seed): own for seed in seeds})
         for run in runs:
-            if str(run.dataset) == name:
-                vectors = _embeddings(dataset, run, target, split)
-                own = neighbour_agreement(vectors, songs.true, songs.artist_groups)
-                agreement.setdefault(f"{run.model}-{run.inputs}", {})[name, run.seed] = own
+            if str(run.dataset) != name:
+                continue
+            for space, own in without_network[name].items():
+                agreement.setdefault(space, {})[name, run.seed] = own
+            predicted = read_predictions(dataset.warehouse, run.name, split, target)
+            assert predicted is not None, "compare_runs has read it"
+            songs = predicted.judged()
+            groups[name] = songs.artist_groups
+            vectors = _embeddings(dataset, run, target, split)
+            own = neighbour_agreement(vectors, songs.true, songs.artist_groups)
+            agreement.setdefault(f"{run.model}-{run.inputs}", {})[name, run.seed] = own
     keys = sorted(agreement[RAW])
     spaces = {space: np.concatenate([by_key[key] for key in keys]) for space, by_key in agreement.items()}
     rows = agreement_rows(spaces, np.concatenate([groups[name] for name, _ in keys]), bootstrap)
     return facts | {"rows": rows}
 
 
-def _spaces_without_network(dataset: Dataset, songs: Features, target: Target) -> dict[str, np.ndarray]:
-    train = read_features(dataset, "train", target)
+def spaces_without_network(train: Features, songs: Features) -> dict[str, np.ndarray]:
+    """Return the vectors of songs in the spaces `RAW` and `COMPONENTS`, fitted on the train split: shape ``(n, d)``."""
     encoder = Encoder(train)
     learn, judge = (np.asarray(_dense(encoder.everything(part))) for part in (train, songs))
     components = PCA(min(EMBEDDING_SIZE, *learn.shape), svd_solver="full").fit(learn)

@@ -40,10 +40,6 @@ class Run:
     dataset: str | None = None
 
 
-Fits = tuple["dict[Combination, dict[int, Predictions]]", dict[str, Any]]
-"""Pooled predictions of the baselines by combination and seed, and notes on their fits."""
-
-
 def plan_runs(options: CompareOptions) -> list[Run]:
     """Return the runs of a comparison, seed by seed, so that an unfinished one is also fair."""
     runs = []
@@ -104,38 +100,6 @@ def open_datasets(
         ]
     )
     return {name: Dataset.open(dataset.warehouse, name) for name in names}
-
-
-def fit_baselines(
-    options: CompareOptions, datasets: Mapping[str, Dataset], runs: Sequence[Run], target: Target
-) -> Fits:
-    """Return the pooled predictions of the learned baselines, and notes by dataset.
-
-    Predictions are by combination and seed.
-    """
-    from training.comparing.comparison import Combination, pooled_folds
-    from training.evaluation.judgement import learned_baselines
-
-    by_seed: dict[int, list[str]] = {}
-    for run in runs:
-        names = by_seed.setdefault(run.seed, [])
-        if str(run.dataset) not in names:
-            names.append(str(run.dataset))
-    parts: dict[Combination, dict[int, Predictions]] = {}
-    notes: dict[str, Any] = {}
-    for inputs in options.input_names:
-        fitted = {
-            name: learned_baselines(dataset, target, [options.split], inputs)[options.split]
-            for name, dataset in datasets.items()
-        }
-        for baseline in next(iter(fitted.values())):
-            combination = Combination(baseline, inputs)
-            parts[combination] = {
-                seed: pooled_folds([fitted[name][baseline].predictions for name in names])
-                for seed, names in by_seed.items()
-            }
-            notes[str(combination)] = {name: one[baseline].notes for name, one in fitted.items()}
-    return parts, notes
 
 
 def is_finished(warehouse: Warehouse, run: Run, fingerprint: str) -> bool:

@@ -154,13 +154,13 @@ def learned_baselines(
     """Return the predictions of baselines fitted on the train split, by split and name."""
     if not splits:
         return {}
-    train = read_features(dataset, "train", target, inputs, TRAINING_EXAMPLES)
+    train = read_features(dataset, "train", target, TRAINING_EXAMPLES).of_inputs(inputs)
     if not len(train.track_ids):
         return {}
     fitted = fit_learned(target, train, deciding_score(target))
     predicted = {}
     for split in splits:
-        features = read_features(dataset, split, target, inputs)
+        features = read_features(dataset, split, target).of_inputs(inputs)
         present = np.ones(len(features.track_ids), bool)
         predicted[split] = {
             name: Learned(

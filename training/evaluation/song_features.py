@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -38,6 +38,17 @@ class Features:
     word_indices: np.ndarray
     word_counts: np.ndarray
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Features]) -> Features:
+        """Return the features of several sets of songs, at least one."""
+        return cls(**{item.name: np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(cls)})
+
+    def of_inputs(self, inputs: str) -> Features:
+        """Return the features of ``audio``, ``lyrics`` or ``both``; those of other inputs have width 0."""
+        if inputs == "audio":
+            return replace(self, word_indices=self.word_indices[:, :0], word_counts=self.word_counts[:, :0])
+        return replace(self, values=self.values[:, :0]) if inputs == "lyrics" else self
+
     def take(self, places: np.ndarray) -> Features:
         """Return the features of some songs, by indices or a boolean mask."""
         return Features(**{item.name: getattr(self, item.name)[places] for item in fields(self)})
@@ -61,29 +72,20 @@ def read_columns(
             yield {name: to_numpy(table[name]) for name in names}
 
 
-def read_features(
-    dataset: Dataset, split: str, target: Target, inputs: str = "both", limit: int | None = None
-) -> Features:
+def read_features(dataset: Dataset, split: str, target: Target, limit: int | None = None) -> Features:
     """Return the features and truths of the examples of a split that have the target.
 
-    `inputs` is ``audio``, ``lyrics`` or ``both``; features of other inputs have width 0. Memory: the examples of one
-    file, and the features. See `read_columns` for `limit`.
+    Memory: the examples of one file, and the features. See `read_columns` for `limit`.
     """
     names = ["track_id", "artist_group", target.column, target.presence, SUMMARY, WORD_INDICES, WORD_COUNTS]
-    parts: list[tuple[np.ndarray, ...]] = []
+    parts: list[Features] = []
     for columns in read_columns(dataset, split, names, limit):
-        present = columns[target.presence] > 0
-        own = (
-            columns["track_id"].astype(str),
-            columns[SUMMARY][:, : 0 if inputs == "lyrics" else None],
-            columns[target.column],
-            columns["artist_group"].astype(str),
-            *(columns[name][:, : 0 if inputs == "audio" else None] for name in (WORD_INDICES, WORD_COUNTS)),
-        )
-        parts.append(tuple(part[present] for part in own))
+        tracks, groups = (columns[name].astype(str) for name in ("track_id", "artist_group"))
+        words = columns[WORD_INDICES], columns[WORD_COUNTS]
+        songs = Features(tracks, columns[SUMMARY], columns[target.column], groups, *words)
+        parts.append(songs.take(columns[target.presence] > 0))
     if not parts:
         none = np.empty((0, 0), np.float32)
         return Features(np.empty(0, str), none, np.empty(0, np.int32), np.empty(0, str), none.astype(np.int32), none)
-    arrays = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    order = np.argsort(arrays[0], kind="stable")
-    return Features(*(array[order] for array in arrays))
+    songs = Features.concatenate(parts)
+    return songs.take(np.argsort(songs.track_ids, kind="stable"))
