@@ -58,9 +58,9 @@ def _agreement(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _predictions(arrays: Mapping[str, np.ndarray], number: int) -> Predictions:
-    songs = (arrays[name] for name in ("track_ids", "artist_groups", "true"))
     scores = arrays[f"scores {number}"]
-    return Predictions(*songs, scores, np.ones(len(scores), bool))
+    present = np.ones(len(scores), bool)
+    return Predictions(arrays["track_ids"], arrays["artist_groups"], arrays["true"], scores, present)
 
 
 def _of_dataset(options: CompareOptions, dataset: Dataset, target: Target) -> Mapping[str, np.ndarray]:

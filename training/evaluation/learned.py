@@ -58,7 +58,7 @@ LARGEST_DEVIATION = 4.0
 SMALLEST_DOCUMENT_FREQUENCY = 2
 
 ONE_THREAD_BELOW = 2_000_000
-"""Size of a feature matrix below which one thread is faster than several, up to 15 times."""
+"""Stored values of a feature matrix below which one thread is faster than several, up to 15 times."""
 
 Predict = Callable[[Any], np.ndarray]
 """From encoded features of `n` songs to scores of shape ``(n, size)``."""
@@ -121,8 +121,7 @@ def fit_learned(target: Target, train: Features, score: Score) -> dict[str, Fitt
         return {RIDGE: linear}
     facts = {name: linear.notes[name] for name in ("class_weights", "training_examples")}
     weights = None if facts["class_weights"] == "none" else facts["class_weights"]
-    with _threads(len(train.track_ids) * (train.values.shape[1] + len(encoder.known))):
-        boosting = _fit_boosting(target, encoder, train, weights)
+    boosting = _fit_boosting(target, encoder, train, weights)
     return {LOGISTIC: linear, BOOSTING: Fitted(boosting, facts | {"iterations": BOOSTING_ITERATIONS})}
 
 
@@ -135,7 +134,7 @@ def fit_linear(
     """
     encoded = encoder.everything(train)
     other = None if chosen_on is None else (encoder.everything(chosen_on), chosen_on.true)
-    with warnings.catch_warnings(), _threads(np.prod(encoded.shape)):
+    with warnings.catch_warnings(), _threads(encoded.size):
         # At weak regularisation the last digits of the weights converge slowly and change no metric.
         warnings.simplefilter("ignore", ConvergenceWarning)
         penalty, weights, notes = _choose(target, encoded, train, score, other)
@@ -232,10 +231,10 @@ def _fit_boosting(target: Target, encoder: Encoder, train: Features, weights: st
         )
 
     values = dense(train)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _threads(values.size):
         warnings.simplefilter("ignore", UserWarning)  # a constant feature
         bins = KBinsDiscretizer(BOOSTING_BINS, encode="ordinal", quantile_method="averaged_inverted_cdf").fit(values)
-    predict = _by_class(target, bins.transform(values), train.true, estimator)
+        predict = _by_class(target, bins.transform(values), train.true, estimator)
     return lambda features: predict(bins.transform(dense(features)))
 
 
