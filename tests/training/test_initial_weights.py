@@ -1,7 +1,8 @@
-"""``train --init-from`` and ``--also``: what the weights of another run change, and when they are refused."""
+"""``train --init-from`` and ``--also``: which weights and training examples of another run are taken over."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -17,57 +18,60 @@ from tests.support.tiny_dataset import copy_tiny_dataset, write_tiny_dataset
 from training.data.dataset import Dataset
 from training.data.targets import target_of
 from training.data.targets.target import Target
+from training.evaluation.judgement import read_training_truths
+from training.loop.options import TrainOptions
+from training.loop.session import checked
 from training.models.build import MODELS
 from training.models.settings import DEFAULTS
 from training.runs.initial_weights import start_from
-from training.runs.run_folder import read_model, read_training
-
-
-def train(folder: Path, log: str, *words: str) -> str:
-    command: list[str | Path] = [
-        "training/train.py",
-        "--warehouse",
-        folder / "w",
-        "--epochs",
-        "1",
-        "--baselines",
-        "simple",
-        *words,
-    ]
-    with launched(*command, log=folder / log, others=forked()) as running:
-        running.status()
-        return running.said()
+from training.runs.run_folder import FinishedRun, read_model, read_training, write_run
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Dataset ``apart`` with other artists in each split, and a run that learned tags on it, and genres besides."""
-    folder = tmp_path_factory.mktemp("initial")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """Dataset ``apart`` has other artists in each split, ``later`` also other train songs; run ``tags`` is of it."""
     warehouse = write_tiny_dataset(
-        folder / "w", {"train": [24], "validation": [12], "test": [12]}, targets=True, missing=0.2
+        tmp_path_factory.mktemp("initial"), {"train": [24], "validation": [12], "test": [12]}, targets=True, missing=0.2
     )
+    copy_tiny_dataset(warehouse, "apart", renamed("first"), {"name": "apart", "fingerprint": "apart"})
+    copy_tiny_dataset(warehouse, "later", renamed("later"), {"name": "later", "fingerprint": "later"})
+    write_untrained(warehouse, "tags", "apart", "tags")
+    return warehouse
+
+
+def renamed(prefix: str) -> Callable[[pa.Table, str], pa.Table]:
+    """Return a function that names the artists of other splits by the split, and train songs by a prefix."""
 
     def rename(examples: pa.Table, split: str) -> pa.Table:
-        groups = pa.array([f"{split} {group}" for group in examples["artist_group"].to_pylist()])
-        place = examples.schema.get_field_index("artist_group")
-        return examples.set_column(place, examples.schema.field(place), groups)
+        for name in ("artist_group", "track_id"):
+            place, own = examples.schema.get_field_index(name), prefix if split == "train" else split
+            values = pa.array([f"{own} {value}" for value in examples[name].to_pylist()])
+            examples = examples.set_column(place, examples.schema.field(place), values)
+        return examples
 
-    copy_tiny_dataset(warehouse, "apart", rename, {"name": "apart", "fingerprint": "apart"})
-    own = ("--dataset", "apart", "--model", "wide_deep")
-    assert "next: " in train(folder, "tags", *own, "--run", "tags", "--target", "tags", "--also", "genre")
-    return folder
-
-
-def model_of(dataset: Dataset, target: str) -> tuple[keras.Model, Target]:
-    made = target_of(target, dataset)
-    return MODELS["wide_deep"](
-        dataset.geometry, made, dataset.metadata["normalisation"], DEFAULTS["wide_deep"], 24
-    ), made
+    return rename
 
 
-def test_layers_of_the_same_name_and_size_get_the_weights_but_not_the_head(folder: Path) -> None:
-    warehouse = Warehouse(str(folder / "w"))
-    dataset = Dataset.open(warehouse, "apart")
+def model_of(dataset: Dataset, name: str) -> tuple[keras.Model, Target]:
+    target = target_of(name, dataset)
+    normalisation, settings = dataset.metadata["normalisation"], DEFAULTS["wide_deep"]
+    return MODELS["wide_deep"](dataset.geometry, target, normalisation, settings, 24), target
+
+
+def write_untrained(warehouse: Warehouse, run: str, dataset_name: str, target_name: str) -> None:
+    """Write a run with the training examples of a dataset and random weights, which all layers have."""
+    dataset = Dataset.open(warehouse, dataset_name)
+    model, target = model_of(dataset, target_name)
+    generator = np.random.default_rng(5)
+    model.set_weights([generator.normal(size=values.shape) for values in model.get_weights()])
+    write_run(
+        warehouse,
+        FinishedRun(run, model, dataset, target, {}, [], {}, {}, read_training_truths(dataset, target)),
+    )
+
+
+def test_layers_of_the_same_name_and_size_get_the_weights_but_not_the_head(warehouse: Warehouse) -> None:
+    dataset = Dataset.open(warehouse, "later")
     model, target = model_of(dataset, "genre")
     before = {layer.name: layer.get_weights() for layer in model.layers if layer.get_weights()}
     said = start_from(warehouse, "tags", model, dataset, target)
@@ -80,36 +84,30 @@ def test_layers_of_the_same_name_and_size_get_the_weights_but_not_the_head(folde
             np.testing.assert_array_equal(now, wanted)
 
 
-def test_the_saved_model_has_no_head_for_the_second_target(folder: Path) -> None:
-    model = read_model(Warehouse(str(folder / "w")), "tags")
-    assert model.output_shape == (None, 4)
-    assert "genre" not in {layer.name for layer in model.layers}
-
-
-def test_a_run_remembers_the_training_examples_of_its_ancestor(folder: Path) -> None:
-    said = train(folder, "next", "--dataset", "apart", "--model", "wide_deep", "--run", "next", "--init-from", "tags")
-    assert "weights of models/tags in" in said
-    warehouse = Warehouse(str(folder / "w"))
+def test_a_training_from_another_run_with_a_second_target(warehouse: Warehouse, tmp_path: Path) -> None:
+    words = "--run next --dataset later --init-from tags --also tags --epochs 1 --baselines none --filters 2 2".split()
+    command = ["training/train.py", "--warehouse", warehouse.root, *words]
+    with launched(*command, log=tmp_path / "log", others=forked()) as running:
+        running.succeed()
+        assert "weights of models/tags in" in running.said()
     metadata = warehouse.read_json("models", "next", "metadata.json")
     assert metadata["arguments"]["init_from"] == "tags"
-    examples = read_training(warehouse, metadata)
-    assert len(np.unique(examples.track_ids)) == 24
+    songs = [f"{prefix} TRT0{number:014d}" for prefix in ("first", "later") for number in range(24)]
+    assert sorted(read_training(warehouse, metadata).track_ids) == songs
+    model = read_model(warehouse, "next")
+    assert model.output_shape == (None, 3)
+    assert "tags" not in {layer.name for layer in model.layers}
 
 
-def test_a_run_trained_on_artists_of_the_test_split_is_refused(folder: Path) -> None:
-    warehouse = Warehouse(str(folder / "w"))
-    copy_tiny_dataset(warehouse, "swapped", lambda examples, _: examples, {"name": "swapped"})
-    dataset = Dataset.open(warehouse, "swapped")
+def test_a_run_trained_on_artists_of_the_test_split_is_refused(warehouse: Warehouse) -> None:
+    write_untrained(warehouse, "all", "tiny", "genre")  # whose artists are in all splits
+    dataset = Dataset.open(warehouse, "tiny")
     model, target = model_of(dataset, "genre")
-    # The artists of `swapped` are those of no split of `apart`; its tracks are the same.
     start_from(warehouse, "tags", model, dataset, target)
-    everything = train(folder, "all", "--dataset", "swapped", "--model", "dense", "--run", "all")
-    assert "next: " in everything
     with pytest.raises(UserError, match="models/all was trained on artists of 12 of 12 songs in validation"):
         start_from(warehouse, "all", model, dataset, target)
 
 
-def test_an_unknown_run_is_refused_in_one_line(folder: Path) -> None:
-    said = train(folder, "cnn", "--dataset", "apart", "--model", "logistic", "--run", "c", "--init-from", "none-such")
-    assert "no finished run models/none-such; finished: " in said
-    assert "Traceback" not in said
+def test_an_unknown_run_is_refused(warehouse: Warehouse) -> None:
+    with pytest.raises(UserError, match="no finished run models/none-such; finished: "):
+        checked(TrainOptions(warehouse.root, dataset="apart", run="c", init_from="none-such"))
