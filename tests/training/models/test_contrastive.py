@@ -31,7 +31,7 @@ def expected(embeddings: np.ndarray, truth: np.ndarray) -> list[float]:
     losses = []
     for i, own in enumerate(truth):
         others = [j for j in range(len(truth)) if j != i]
-        whole = sum(math.exp(unit[i] @ unit[j] / TEMPERATURE) for j in others)
+        whole = sum(math.exp(unit[i] @ unit[j] / TEMPERATURE) for j in others if truth[j].any())
         weights = {j: np.minimum(own, truth[j]).sum() / max(np.maximum(own, truth[j]).sum(), 1) for j in others}
         total = sum(weights.values())
         parts = [w * -math.log(math.exp(unit[i] @ unit[j] / TEMPERATURE) / whole) for j, w in weights.items()]
@@ -52,6 +52,15 @@ def test_ranks_judge_their_own_examples_among_those_of_all() -> None:
     whole, _ = losses_of(embeddings, TAGS)
     parts = [losses_of(embeddings, TAGS, rows)[0] for rows in (slice(0, 2), slice(2, 5))]
     np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-6)
+
+
+def test_padding_and_songs_without_the_target_change_nothing() -> None:
+    embeddings = np.random.default_rng(5).normal(size=(5, 4)).astype(np.float32)
+    for truth in (GENRES, TAGS):
+        padded = [np.concatenate([rows, np.zeros((3, rows.shape[1]), np.float32)]) for rows in (embeddings, truth)]
+        losses, judged = losses_of(padded[0], padded[1])
+        np.testing.assert_allclose(losses[:5], losses_of(embeddings, truth)[0], rtol=1e-6)
+        assert not np.concatenate([losses[5:], judged[5:]]).any()
 
 
 def test_gradients_of_equal_and_of_absent_embeddings_are_finite() -> None:
