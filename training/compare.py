@@ -51,7 +51,9 @@ def run(options: CompareOptions) -> None:
 
     dataset = Dataset.open(warehouse, str(options.dataset))
     target = target_of(options.training.target, dataset)
-    require_classes(dataset, target, ranks, options.split)
+    # Folds are made of the songs of all splits.
+    for split in (options.split,) if options.folds else ("train", options.split):
+        require_classes(dataset, target, ranks, split)
     if options.mistakes:
         measure_mistakes(options, dataset, target, ranks)
         return

@@ -1,10 +1,13 @@
-"""Fit the learned baselines of a comparison; ``comparisons/NAME/baselines`` has the results, so that it can resume."""
+"""Fit the learned baselines of a comparison.
+
+The results are in ``comparisons/NAME/baselines``, so that an interrupted comparison can resume.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -25,7 +28,11 @@ from training.evaluation.song_features import read_features
 
 
 class Fits(NamedTuple):
-    """Pooled predictions by combination and seed, notes on the fits, and neighbour agreement by dataset and space."""
+    """The learned baselines.
+
+    Predictions are pooled over folds, by combination and seed; notes are by combination and dataset. The agreement of
+    each song with its neighbours, shape ``(n,)``, is by dataset and space.
+    """
 
     predictions: dict[Combination, dict[int, Predictions]]
     notes: dict[str, Any]
@@ -35,7 +42,7 @@ class Fits(NamedTuple):
 def fit_baselines(
     options: CompareOptions, datasets: Mapping[str, Dataset], runs: Sequence[Run], target: Target
 ) -> Fits:
-    """Return the learned baselines of all datasets; those of an earlier call with the same settings are read."""
+    """Return the learned baselines of all datasets, read from files of the same settings or fitted."""
     by_seed: dict[int, dict[str, None]] = {}
     for run in runs:
         by_seed.setdefault(run.seed, {})[str(run.dataset)] = None
@@ -64,19 +71,18 @@ def _predictions(arrays: Mapping[str, np.ndarray], number: int) -> Predictions:
 
 
 def _of_dataset(options: CompareOptions, dataset: Dataset, target: Target) -> Mapping[str, np.ndarray]:
+    """Return the arrays of a dataset's file, which is written if it is missing, damaged or outdated.
+
+    They are those of `_fit` and ``key``, the settings and Git revision of the file.
+    """
     names = COMPARISONS, options.name, "baselines", f"{dataset.name}.npz"
-    settings = {
-        **{"dataset": dataset.metadata["fingerprint"], "target": target.name, "split": options.split},
-        **{"inputs": options.input_names, "git_revision": code_revision()},
-    }
-    key = json.dumps(settings)
-    if not options.training.overwrite:
-        try:
-            with np.load(io.BytesIO(dataset.warehouse.read_file(*names))) as file:
-                if str(file["key"]) == key:
-                    return dict(file)
-        except (FileNotFoundError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
-            pass  # missing or damaged: fit again
+    rule = {"dataset": dataset.metadata["fingerprint"], "target": target.name, "split": options.split}
+    key = json.dumps(rule | {"inputs": options.input_names, "git_revision": code_revision()})
+    if not options.training.overwrite and dataset.warehouse.exists(*names):
+        content = io.BytesIO(dataset.warehouse.read_file(*names))
+        with contextlib.suppress(Exception), np.load(content) as file:  # a damaged file raises errors of many kinds
+            if str(file["key"]) == key:
+                return dict(file)
     arrays = _fit(options, dataset, target) | {"key": np.array(key)}
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
@@ -85,6 +91,11 @@ def _of_dataset(options: CompareOptions, dataset: Dataset, target: Target) -> Ma
 
 
 def _fit(options: CompareOptions, dataset: Dataset, target: Target) -> dict[str, np.ndarray]:
+    """Return tracks, artist groups and truths of the split, shape ``(n,)`` or ``(n, size)``, and the results.
+
+    ``notes`` lists model, inputs and notes of each fit as JSON, ``scores I`` has the scores of the fit with index I,
+    and the agreement of neighbours is under the name of its space.
+    """
     train = read_features(dataset, "train", target, TRAINING_EXAMPLES)
     songs = read_features(dataset, options.split, target)
     arrays = {"track_ids": songs.track_ids, "artist_groups": songs.artist_groups, "true": songs.true}

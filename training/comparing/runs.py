@@ -107,11 +107,11 @@ def is_finished(warehouse: Warehouse, run: Run, fingerprint: str) -> bool:
     if run.options.overwrite or not warehouse.exists(RUNS, run.name, METADATA):
         return False
     metadata, now = warehouse.read_json(RUNS, run.name, METADATA), session.recorded_options(run.options)
-    names = ("model", "target", "model_settings", "training_settings")
+    names = ("model", "target", "init_from", "model_settings", "training_settings")
     before = {name: metadata["arguments"].get(name) for name in names}
     changes = differences(
         before | {"dataset": metadata["dataset"]["fingerprint"]},
-        json.loads(json.dumps({name: now[name] for name in names} | {"dataset": fingerprint})),
+        json.loads(json.dumps({name: now.get(name) for name in names} | {"dataset": fingerprint})),
     )
     if changes:
         changed = "; ".join(f"{name} was {first}, now {second}" for name, (first, second) in changes.items())

@@ -62,7 +62,7 @@ class Objective:
         # If no example of the global batch has a weight, only the penalties change the model.
         # Without `name`: `Ranks.noticing_losses` recognises a failed collective by Horovod's default name.
         objective = tf.math.divide_no_nan(lost, hvd.allreduce(weight, op=hvd.Sum))
-        if self.also is not None and self.also_weight:
+        if self.also is not None:
             losses = self.also.of_examples(batch.also_truth, outputs[ALSO]) * batch.also_weights
             examples = hvd.allreduce(tf.reduce_sum(batch.also_weights), op=hvd.Sum)
             objective += self.also_weight * tf.math.divide_no_nan(tf.reduce_sum(losses), examples)

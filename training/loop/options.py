@@ -132,7 +132,7 @@ class TrainOptions(Settings):
         """Check that the options suit the models to train."""
         if WIDE_DEEP in models and self.training.feed.augmentation.mixup:
             raise OptionError(
-                f"--mixup cannot mix bags of words, which --model {WIDE_DEEP} uses; leave it out, or choose another"
+                f"--mixup cannot mix bags of words, which {WIDE_DEEP} uses; leave --mixup out, or choose another model"
             )
         if models:
             self.model.check_used(models)

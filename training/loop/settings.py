@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import MOST_BATCH, SEED, Settings, at_least, between, nested, option
+from msd_spark.core.options import MOST_BATCH, SEED, Settings, above, at_least, between, nested, option
 from training.data.feed import FeedSettings
 from training.data.targets import TARGETS
 from training.data.targets.target import NONE
@@ -25,7 +25,7 @@ class EmbeddingSettings(Settings):
         "second target, learned from the embedding by examples that have it, with or without the first one",
         choices=(NONE, *TARGETS),
     )
-    also_weight: float = option(3.0, "weight of the loss of --also", metavar="WEIGHT", check=at_least(0))
+    also_weight: float = option(3.0, "weight of the loss of --also", metavar="WEIGHT", check=above(0))
     contrastive: float | None = option(
         None,
         "weight of a supervised contrastive loss, which moves songs of one class, or with similar tags, together in "

@@ -146,7 +146,7 @@ class ModelOptions(Settings):
     def check_used(self, models: Sequence[str]) -> None:
         """Reject an option that changes none of the models to train."""
         for name, users in USED_BY.items():
-            if getattr(self, name) and not set(users) & set(models):
+            if getattr(self, name) is not None and not set(users) & set(models):
                 raise OptionError(
                     f"--{name} has no effect on {', '.join(models)}; leave it out, or choose one of {', '.join(users)}"
                 )

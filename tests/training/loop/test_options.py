@@ -73,14 +73,16 @@ def test_the_loss_and_the_best_epoch_are_the_models_own_unless_chosen() -> None:
     [
         ("--target tags --prior-adjustment 1", "--target tags has none"),
         ("--also genre", "--also is genre, as --target; choose another target, or none"),
+        ("--also tags --also-weight 0", "--also-weight is 0.0; allowed: greater than 0"),
         ("--target factors --contrastive 0.1", "--contrastive is for classes and tags; --target factors has none"),
         ("--model cnn --mixup 0.2 --also tags --also-weight 2", "--mixup excludes --also and --contrastive"),
         ("--protocol 2019 --init-from one", "--protocol and --init-from exclude each other"),
         (
             "--mixup 0.2",
-            "--mixup cannot mix bags of words, which --model wide_deep uses; leave it out, or choose another",
+            "--mixup cannot mix bags of words, which wide_deep uses; leave --mixup out, or choose another model",
         ),
         ("--units 4 4", "--units has no effect on wide_deep; leave it out, or choose one of lstm"),
+        ("--model logistic --dropout 0", "--dropout has no effect on logistic; .*one of attention, cnn, dense, lstm"),
         ("--model logistic --dropout 0.1", "--dropout has no effect on logistic; .*one of attention, cnn, dense, lstm"),
         ("--target factors --class-weights balanced", "factors has none"),
         ("--target factors --label-smoothing 0.1", "factors has none"),
