@@ -1,8 +1,8 @@
 """The scoring job on all cores as the catalogue grows, beside Keras's own ``predict`` on features in memory.
 
-The peer has neither files to read nor features to make nor rows to write: what it does a second is the most that
-a job with this model could do on these cores. A second peer also computes the features from songs in memory; its rate
-is estimated from that of ``predict`` and that of the features on one core times the number of cores. All take the same
+The peer neither reads files nor computes features nor writes rows: its songs per second are the most that a job with
+this model could reach on these cores. A second peer also computes the features from songs in memory; its rate is
+estimated from that of ``predict`` and that of the features on one core times the number of cores. All take the same
 model (``--model``), by default the CNN; its weights are random, which costs the same. They take turns, and the best of
 each counts.
 """
@@ -82,7 +82,10 @@ def write_run(warehouse: Warehouse, name: str) -> keras.Model:
 
 
 def in_memory(warehouse: Warehouse, n_songs: int, size: int) -> Callable[[], dict[str, np.ndarray]]:
-    """Read `n_songs` songs in batches of `size`, the last one whole; return a function that computes model inputs."""
+    """Read songs in batches; return a function that computes the model's inputs for them.
+
+    There are at least `n_songs` songs if the catalogue has them, in batches of `size`.
+    """
     run = TrainedRun.read(warehouse, RUN)
     columns = ["track_id", *song_columns(GEOMETRY, run.inputs)]
     parts = (
@@ -102,7 +105,10 @@ def in_memory(warehouse: Warehouse, n_songs: int, size: int) -> Callable[[], dic
 
 
 def measure(session: SparkSession, warehouse: Warehouse, size: int, model: keras.Model) -> dict[str, float]:
-    """Return songs per second of job and peers, the seconds of a run with nothing new, and the memory of a worker."""
+    """Return songs per second of job and peers, and the facts of a run.
+
+    These are the seconds of a run with nothing new, and the memory of a worker in MiB.
+    """
     settings = ScoreSettings(warehouse.root, RUN, rescore=True)
     compute_inputs = in_memory(warehouse, min(size, IN_MEMORY), settings.batch)
     inputs = compute_inputs()
@@ -165,7 +171,7 @@ def main() -> None:
         "predict, songs/s",
         "features, songs/s",
         "nothing new, s",
-        "MiB a worker",
+        "MiB per worker",
     ]
     publish("score", headers, rows[1:], figures)
 

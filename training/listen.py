@@ -62,7 +62,7 @@ def run(options: ListenOptions) -> None:
 def occlusion_text(occlusion: pa.Table) -> str:
     """Return a table of changes when a part is hidden.
 
-    It has the probability per genre, then macro F1 over all.
+    Rows are the changes of the probability of each genre, and the last row those of macro F1.
     """
     rows: dict[str | None, dict[str, Any]] = {}
     for row in occlusion.to_pylist():

@@ -69,7 +69,7 @@ def between(lowest: float, highest: float) -> Check:
 def plain_name(most: int) -> Check:
     """Return a check for the name of a folder of the warehouse.
 
-    A name has at most `most` bytes, as a user types it.
+    `most` is its maximum size in bytes.
     """
     return Check(
         lambda text: re.fullmatch(r"[^\W_]([\w .-]*[\w.-])?", text) is not None and len(text.encode()) <= most,

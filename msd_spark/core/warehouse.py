@@ -199,7 +199,7 @@ class Warehouse:
     def replacing_folder(self, *names: str) -> Iterator[FolderWriter]:
         """Yield a new folder that becomes the current one on exit.
 
-        It does when the file of its `pointer` is written. After an exception the current one stays. Older folders are
+        That is when the file of its `pointer` is written. After an exception the current one stays. Older folders are
         then deleted.
         """
         token = uuid.uuid4().hex[:12]

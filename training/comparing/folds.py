@@ -126,7 +126,7 @@ def fold_datasets(
 def _songs_with(source: Dataset, target: Target) -> np.ndarray:
     """Return each track with the target once, sorted by track.
 
-    Each has its group, stratum, and place in the source.
+    The fields are ``track_id``, ``group``, ``stratum`` and the place in the source.
     """
     rows, seen = [], set()
     columns = ["track_id", "artist_group", target.column, target.presence]

@@ -1,6 +1,6 @@
 """Measure neighbour agreement of held-out songs.
 
-It is whether a song's nearest neighbours by other artists have its genre or tags. All songs of a held-out split are
+A song agrees with a neighbour by another artist if both have the same genre, or as far as they have the same tags. All songs of a held-out split are
 queries, and their neighbours are songs of the same split, so no training song is involved. The embeddings of networks
 are compared with two spaces without a network: means and log standard deviations of timbre and of chroma relative to
 the key, and the first 50 principal components of the features of the learned baselines; scaling and components are

@@ -1,6 +1,6 @@
 """The loss that a training step minimises.
 
-It is that of the target, and of what the embedding learns besides it. All sums are over the examples of all ranks, so
+It is the sum of the losses of the target, of a second target and of the embedding. All sums are over the examples of all ranks, so
 that the gradients of ranks add up to that of the global batch.
 """
 

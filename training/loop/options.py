@@ -114,7 +114,7 @@ class TrainOptions(Settings):
             )
 
     def _check_embedding(self) -> None:
-        """Check the options of what the embedding learns besides the target."""
+        """Check the options of further losses on the embedding."""
         embedding = self.training.embedding
         if embedding.also == self.target:
             raise OptionError(f"--also is {embedding.also}, as --target; choose another target, or {NONE}")

@@ -20,9 +20,9 @@ LAUNCHERS = ("horovodrun", "training.ranks.launch")
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Return whether a stream is a terminal.
+    """Return whether the output to a stream reaches a terminal.
 
-    So is one that ``horovodrun`` passes on to a terminal of this machine.
+    ``horovodrun`` passes it on to a terminal of this machine.
     """
     if stream.isatty():
         return True

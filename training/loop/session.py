@@ -68,7 +68,7 @@ def checked(options: TrainOptions) -> TrainOptions:
 def start_over(runs: Sequence[TrainOptions]) -> None:
     """Mark all runs of a command as being overwritten.
 
-    A finished run loses the mark, which ``--resume`` reads.
+    The mark of a run is removed when it is finished, so that ``--resume`` trains only the others.
     """
     for options in runs:
         if options.run:
@@ -197,7 +197,7 @@ def build_model(
 ) -> keras.Model:
     """Return a model with the same initial weights on every rank.
 
-    `examples` is the number of examples with the target.
+    `examples` is the total weight of the training examples with the target.
     """
     import keras
 

@@ -18,7 +18,7 @@ RANK, ALL = "rank", "all"
 
 @dataclass(frozen=True)
 class EmbeddingSettings(Settings):
-    """What the embedding learns besides the target."""
+    """Further losses on the embedding."""
 
     also: str = option(
         NONE,

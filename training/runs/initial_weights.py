@@ -19,7 +19,7 @@ from training.runs.run_folder import read_model, read_training
 
 
 def start_from(warehouse: Warehouse, run: str, model: keras.Model, dataset: Dataset, target: Target) -> str:
-    """Copy the weights of a finished run to the layers of a model; return which, as text.
+    """Copy the weights of a finished run to the layers of a model; return a line that names these.
 
     Layers of the same name and shape are copied. The head is copied only if the run has the same classes, and layers
     that have a weight per word only if it has the same words. Raises `UserError` if the run was trained on artists of
@@ -46,9 +46,9 @@ def start_from(warehouse: Warehouse, run: str, model: keras.Model, dataset: Data
 
 
 def with_ancestors(warehouse: Warehouse, run: str | None, training: TrainingTruths) -> TrainingTruths:
-    """Return the training examples of a run and of the run that it started from.
+    """Return the training examples of a run and of the run that it started from, if any.
 
-    Those of the latter have no class.
+    Those of the latter have no class, and do not change the prior.
     """
     if run is None:
         return training
@@ -83,5 +83,5 @@ def _check_no_leak(dataset: Dataset, training: TrainingTruths, run: str) -> None
             raise UserError(
                 f"--init-from: models/{run} was trained on artists of {leaking.sum()} of {len(leaking)} songs in "
                 f"{split} of dataset {dataset.name}, so its metrics would be too high; choose a run of a dataset with "
-                "the same splits"
+                "the same splits by artist"
             )

@@ -1,7 +1,4 @@
-"""Embedding quality: traits shared by neighbours, clusters and probes.
-
-Chance and raw features are beside them.
-"""
+"""Embedding quality: neighbours, clusters and probes, beside chance and raw features."""
 
 from __future__ import annotations
 
