@@ -100,10 +100,11 @@ Song = Mapping[str, np.ndarray | float]
 
 
 def song_summaries(songs: Sequence[Song]) -> np.ndarray:
-    """Return the summary of each song: shape ``(n, SUMMARY_SIZE)``, float32, in the order of `SUMMARY_BLOCKS`.
+    """Return the summary of each song: shape ``(n, SUMMARY_SIZE)``, float32.
 
-    There is at least one song. Every number is finite if chroma and timbre are, and does not depend on the other songs.
-    An array per segment that has another length than the segments is treated as zeros.
+    Its blocks are in the order of `SUMMARY_BLOCKS`. There is at least one song. Every number is finite if chroma and
+    timbre are, and does not depend on the other songs. An array per segment that has another length than the segments
+    is treated as zeros.
     """
     blocks = summary_blocks(songs)
     table = np.concatenate([blocks[name].reshape(len(songs), -1) for name in SUMMARY_BLOCKS], axis=1)
@@ -166,7 +167,7 @@ def _segment_rows(song: Song, duration: float) -> tuple[np.ndarray, float]:
 
 
 def _reduced(song: Song, duration: float) -> dict[str, np.ndarray | float]:
-    """Return moments, products and quantiles of the segments of a song, the inputs of `_segment_blocks`."""
+    """Return moments, products and quantiles of the segments of a song, for `_segment_blocks`."""
     rows, end = _segment_rows(song, duration)
     n = rows.shape[1]
     mean, variance, centred = _centred(rows)
@@ -221,9 +222,10 @@ def _lagged(rows: np.ndarray, lag: int) -> np.ndarray:
 
 
 def _quantiles(ordered: np.ndarray, first: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return `QUANTILES` of sorted lists, interpolated linearly: shape ``(n_quantiles, n_lists)``.
+    """Return `QUANTILES` of sorted lists: shape ``(n_quantiles, n_lists)``.
 
-    The lists are parts of `ordered` that begin at `first`; there is one more number after an empty list.
+    They are interpolated linearly. The lists are parts of `ordered` that begin at `first`; there is one more number
+    after an empty list.
     """
     last = np.maximum(counts - 1, 0)
     position = QUANTILES[:, None] * last
@@ -234,7 +236,10 @@ def _quantiles(ordered: np.ndarray, first: np.ndarray, counts: np.ndarray) -> np
 
 
 def _segment_blocks(of_songs: Mapping[str, np.ndarray], key: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the blocks of timbre, chroma, duration and loudness of segments from the results of `_reduced`."""
+    """Return the blocks that follow from the results of `_reduced`.
+
+    These are timbre, chroma, duration and loudness of segments. `key` has shape ``(n,)``.
+    """
     mean, deviation = of_songs["mean"], np.sqrt(of_songs["variance"])
     change, change_deviation = of_songs["change"], np.sqrt(of_songs["change_variance"])
     log_deviation, scale = np.log(deviation + SMALLEST), np.maximum(deviation, 1e-9)
@@ -291,7 +296,7 @@ def _rhythm_blocks(
 
 
 def _lists(songs: Sequence[Song], part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the numbers of all songs and levels one after the other, and the length of each list."""
+    """Return the lists of all songs and levels, concatenated, and the length of each."""
     lists = [np.asarray(song[f"{level}_{part}"]) for song in songs for level in RHYTHM_LEVELS]
     return _finite(np.concatenate(lists)), np.array([len(one) for one in lists])
 
@@ -316,10 +321,10 @@ def _differences(values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _intervals(starts: np.ndarray, counts: np.ndarray, duration: np.ndarray) -> np.ndarray:
-    """Return statistics of the logarithms of the intervals in each list, zeros for fewer than two intervals.
+    """Return statistics of the logarithms of the intervals in each list: shape ``(n_lists, 8)``.
 
-    They are mean, standard deviation, three quantiles, the logarithm of the intervals per second, the mean absolute
-    difference of successive logarithms, and 1.
+    They are zeros for fewer than two intervals, otherwise mean, standard deviation, three quantiles, the logarithm of
+    the intervals per second, the mean absolute difference of successive logarithms, and 1.
     """
     seconds, counts = _differences(starts, counts)
     logs = np.log(np.clip(seconds, *INTERVAL_SECONDS))

@@ -42,7 +42,7 @@ class Fits(NamedTuple):
 def fit_baselines(
     options: CompareOptions, datasets: Mapping[str, Dataset], runs: Sequence[Run], target: Target
 ) -> Fits:
-    """Return the learned baselines of all datasets, read from files of the same settings or fitted."""
+    """Read the learned baselines of all datasets, or fit them."""
     by_seed: dict[int, dict[str, None]] = {}
     for run in runs:
         by_seed.setdefault(run.seed, {})[str(run.dataset)] = None
@@ -71,7 +71,7 @@ def _predictions(arrays: Mapping[str, np.ndarray], number: int) -> Predictions:
 
 
 def _of_dataset(options: CompareOptions, dataset: Dataset, target: Target) -> Mapping[str, np.ndarray]:
-    """Return the arrays of a dataset's file, which is written if it is missing, damaged or outdated.
+    """Return the arrays of a dataset's file, written if missing, damaged or outdated.
 
     They are those of `_fit` and ``key``, the settings and Git revision of the file.
     """
@@ -91,10 +91,11 @@ def _of_dataset(options: CompareOptions, dataset: Dataset, target: Target) -> Ma
 
 
 def _fit(options: CompareOptions, dataset: Dataset, target: Target) -> dict[str, np.ndarray]:
-    """Return tracks, artist groups and truths of the split, shape ``(n,)`` or ``(n, size)``, and the results.
+    """Fit the baselines of a dataset; return the arrays to store.
 
-    ``notes`` lists model, inputs and notes of each fit as JSON, ``scores I`` has the scores of the fit with index I,
-    and the agreement of neighbours is under the name of its space.
+    Tracks, artist groups and truths are those of the split: shape ``(n,)`` or ``(n, size)``. ``notes`` lists model,
+    inputs and notes of each fit as JSON, ``scores I`` has the scores of the fit with index I, and the agreement of
+    neighbours is under the name of its space.
     """
     train = read_features(dataset, "train", target, TRAINING_EXAMPLES)
     songs = read_features(dataset, options.split, target)

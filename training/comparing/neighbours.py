@@ -1,10 +1,10 @@
 """Measure neighbour agreement of held-out songs.
 
-A song agrees with a neighbour by another artist if both have the same genre, or as far as they have the same tags. All songs of a held-out split are
-queries, and their neighbours are songs of the same split, so no training song is involved. The embeddings of networks
-are compared with two spaces without a network: means and log standard deviations of timbre and of chroma relative to
-the key, and the first 50 principal components of the features of the learned baselines; scaling and components are
-those of the train split.
+A song agrees with a neighbour by another artist if both have the same genre, or as far as they have the same tags. All
+songs of a held-out split are queries, and their neighbours are songs of the same split, so no training song is
+involved. The embeddings of networks are compared with two spaces without a network: means and log standard deviations
+of timbre and of chroma relative to the key, and the first 50 principal components of the features of the learned
+baselines; scaling and components are those of the train split.
 """
 
 from __future__ import annotations
@@ -149,7 +149,10 @@ def measure_agreement(
 
 
 def spaces_without_network(train: Features, songs: Features) -> dict[str, np.ndarray]:
-    """Return the vectors of songs in the spaces `RAW` and `COMPONENTS`, fitted on the train split: shape ``(n, d)``."""
+    """Return the vectors of songs in the spaces `RAW` and `COMPONENTS`: shapes ``(n, d)``.
+
+    Both are fitted on the train split.
+    """
     encoder = Encoder(train)
     learn, judge = (np.asarray(_dense(encoder.everything(part))) for part in (train, songs))
     components = PCA(min(EMBEDDING_SIZE, *learn.shape), svd_solver="full").fit(learn)

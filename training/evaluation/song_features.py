@@ -44,7 +44,7 @@ class Features:
         return cls(**{item.name: np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(cls)})
 
     def of_inputs(self, inputs: str) -> Features:
-        """Return the features of ``audio``, ``lyrics`` or ``both``; those of other inputs have width 0."""
+        """Return the features of ``audio``, ``lyrics`` or ``both``; others have width 0."""
         if inputs == "audio":
             return replace(self, word_indices=self.word_indices[:, :0], word_counts=self.word_counts[:, :0])
         return replace(self, values=self.values[:, :0]) if inputs == "lyrics" else self

@@ -1,7 +1,7 @@
 """The loss that a training step minimises.
 
-It is the sum of the losses of the target, of a second target and of the embedding. All sums are over the examples of all ranks, so
-that the gradients of ranks add up to that of the global batch.
+It is the sum of the losses of the target, of a second target and of the embedding. All sums are over the examples of
+all ranks, so that the gradients of ranks add up to that of the global batch.
 """
 
 from __future__ import annotations

@@ -42,7 +42,10 @@ def require_classes(dataset: Dataset, target: Target, ranks: Ranks, split: str) 
 
 
 def check_classes(dataset: Dataset, target: Target, totals: np.ndarray, ranks: Ranks, split: str) -> None:
-    """Stop all ranks if all examples of a split have one class; `totals` are those of `summarise`."""
+    """Stop all ranks if all examples of a split have one class.
+
+    `totals` are those of `summarise`.
+    """
     if target.form == CLASSES and (totals > 0).sum() == 1:
         name = target.class_names[int(totals.argmax())]
         ranks.fail(

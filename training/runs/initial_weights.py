@@ -19,7 +19,7 @@ from training.runs.run_folder import read_model, read_training
 
 
 def start_from(warehouse: Warehouse, run: str, model: keras.Model, dataset: Dataset, target: Target) -> str:
-    """Copy the weights of a finished run to the layers of a model; return a line that names these.
+    """Copy the weights of a finished run to the layers of a model; return their names.
 
     Layers of the same name and shape are copied. The head is copied only if the run has the same classes, and layers
     that have a weight per word only if it has the same words. Raises `UserError` if the run was trained on artists of
