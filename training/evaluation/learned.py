@@ -48,8 +48,8 @@ BOOSTING_ITERATIONS = 50
 BOOSTING_BINS = 32
 """Quantile bins of each feature, computed once: with class weights scikit-learn's own take 40 s per tag."""
 
-BOOSTING_FEATURES = 0.1
-"""Share of the features to search for each split."""
+BOOSTING_TREES = {CLASSES: (15, 1.0), LABELS: (8, 0.1)}
+"""Leaves of a tree, and share of the features to search for each split; smaller for tags, which have a model each."""
 
 WORD_COMPONENTS = 50
 """Components of the words for gradient boosting, which takes no sparse features."""
@@ -220,11 +220,13 @@ def _fit_boosting(target: Target, encoder: Encoder, train: Features, weights: st
             parts.append(reduction.transform(encoder.words(features)))
         return np.hstack(parts)
 
+    leaves, share = BOOSTING_TREES[target.form]
+
     def estimator() -> Any:
         return HistGradientBoostingClassifier(
             max_iter=BOOSTING_ITERATIONS,
-            max_leaf_nodes=8,
-            max_features=BOOSTING_FEATURES,
+            max_leaf_nodes=leaves,
+            max_features=share,
             class_weight=weights,
             early_stopping=False,
             random_state=0,
