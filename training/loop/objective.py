@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from msd_spark.core.schemas import EMBEDDING_LAYER
 from training.data.feed import TrainingBatch
-from training.data.targets.target import Target
+from training.data.targets.target import LABELS, Target
 from training.models.contrastive import contrastive_losses
 from training.models.losses import Loss
 from training.models.parts import scores_of
@@ -71,7 +71,9 @@ class Objective:
         return objective, lost, weight
 
     def _contrastive(self, embedding: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
-        own, n_ranks = tf.cast(embedding, tf.float32), self.ranks.size
+        target, own, n_ranks = self.loss.target, tf.cast(embedding, tf.float32), self.ranks.size
+        # Label smoothing leaves a label above one half, and the class of an example above the mean.
+        truth = tf.cast(truth > (0.5 if target.form == LABELS else 1 / target.size), tf.float32)
         everyone, all_truth = own, truth
         if n_ranks > 1:
             everyone, all_truth = hvd.allgather(own), hvd.allgather(truth)
