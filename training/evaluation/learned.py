@@ -96,8 +96,8 @@ class Encoder:
 
     def numbers(self, features: Features) -> np.ndarray:
         """Return the scaled numbers: shape ``(n, k)``, float64."""
-        if self.scaler is None:
-            return np.zeros((len(features.track_ids), 0))
+        if self.scaler is None:  # classifiers need a feature, and a single word has no components
+            return np.zeros((len(features.track_ids), int(len(self.known) < 2)))
         scaled = self.scaler.transform(features.values.astype(np.float64))
         return np.clip(scaled, -LARGEST_DEVIATION, LARGEST_DEVIATION) / np.sqrt(scaled.shape[1])
 

@@ -240,6 +240,13 @@ def test_baselines_work_with_one_class() -> None:
         assert one.predict(one_class).tolist() == [[0, 0, 1]] * 2
 
 
+def test_baselines_work_without_a_known_word() -> None:
+    for counts in ([[0], [0], [0], [0]], [[1], [1], [1], [0]]):
+        songs = features_of(np.zeros((4, 0)), np.array([0, 1, 0, 0]), np.array(counts))
+        for one in fit_learned(target("genre", 2), songs, macro_f1).values():
+            assert np.isfinite(one.predict(songs)).all()
+
+
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
     return Dataset.open(
