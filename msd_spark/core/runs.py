@@ -59,6 +59,8 @@ def model_layers(content: bytes, run: str) -> list[dict[str, Any]]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             content_of = json.loads(archive.read("config.json"))
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"{damaged} is damaged")
         layers, has_code = list(content_of["config"]["layers"]), _has_code(content_of)
     except (zipfile.BadZipFile, zlib.error, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{file} is not a Keras model ({error!r}); run msd-spark train again") from None

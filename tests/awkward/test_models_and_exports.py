@@ -47,7 +47,7 @@ def test_a_model_with_a_lambda_layer_is_refused_in_one_line(tmp_path: Path, caps
         read_model(warehouse, "tiny")
 
 
-@pytest.mark.parametrize("damage", [b"", b"no zip", "without a description", "cut off"])
+@pytest.mark.parametrize("damage", [b"", b"no zip", "without a description", "cut off", "other bytes"])
 def test_a_damaged_model_is_refused_in_one_line(damage: bytes | str, tmp_path: Path) -> None:
     warehouse = Warehouse(str(tmp_path))
     write_untrained_run(warehouse)
@@ -59,6 +59,9 @@ def test_a_damaged_model_is_refused_in_one_line(damage: bytes | str, tmp_path: P
         with zipfile.ZipFile(sink, "w") as archive:
             archive.writestr(METADATA, "{}")
         damage = sink.getvalue()
+    if damage == "other bytes":
+        middle = len(content) // 2
+        damage = content[:middle] + bytes(256) + content[middle + 256 :]
     with pytest.raises(UserError, match=f"{RUNS}/tiny/{MODEL} is not a Keras model .*; run msd-spark train again"):
         model_layers(content[:-400] if isinstance(damage, str) else damage, "tiny")
 
