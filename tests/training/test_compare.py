@@ -56,12 +56,19 @@ def test_every_combination_is_trained_once_and_printed(folder: Path) -> None:
 
     before = {path: path.stat().st_mtime_ns for path in (folder / "w" / "models").glob("*/*/model.keras")}
     assert len(before) == 4
+    kept = folder / "w" / "comparisons" / "comparison" / "baselines" / "tiny.npz"
+    whole = kept.read_bytes()
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2] ^= 255
+    kept.write_bytes(damaged)
     again = compare(folder, folder / "second", "--epochs", "2")
+    assert kept.stat().st_size == len(whole)
     assert "4 of 4 runs are finished" in again
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert json.loads((folder / "w" / "comparisons" / "comparison" / "comparison.json").read_text()) == content
 
-    other = compare(folder, folder / "third", "--epochs", "3")
+    other = compare(folder, folder / "third", "--epochs", "3", "--init-from", "comparison-dense-both-0")
+    assert "init_from was None, now comparison-dense-both-0; " in other
     assert "training_settings.epochs was 2, now 3. Choose another --name, or add --overwrite" in other
     assert "Traceback" not in other
 
