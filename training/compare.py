@@ -26,7 +26,7 @@ from training.comparing.runs import (
     train_missing,
 )
 from training.comparing.table import agreement_table, comparison_table, findings, markdown, note
-from training.loop.session import join_ranks
+from training.loop.session import check_sources, join_ranks
 
 if TYPE_CHECKING:
     from training.comparing.baselines import Fits
@@ -50,6 +50,7 @@ def run(options: CompareOptions) -> None:
     from training.loop.target_summary import require_classes
 
     dataset = Dataset.open(warehouse, str(options.dataset))
+    check_sources(options.training, dataset, options.input_names)
     target = target_of(options.training.target, dataset)
     # Folds are made of the songs of all splits.
     for split in (options.split,) if options.folds else ("train", options.split):

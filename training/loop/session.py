@@ -21,7 +21,7 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.hosts import no_address, own_name_resolves
 from msd_spark.core.options import DEFAULT_WAREHOUSE, declared_options, value_at
 from msd_spark.core.runs import finished_runs, only_dataset, read_run
-from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.warehouse import FOLDER, Warehouse
 from training.data.dataset import Dataset
 from training.data.targets import target_of
 from training.data.targets.target import NONE
@@ -51,18 +51,23 @@ def checked(options: TrainOptions) -> TrainOptions:
     warehouse = Warehouse(options.warehouse)
     dataset = options.dataset or only_dataset(warehouse)
     opened = Dataset.open(warehouse, dataset)
-    target_of(options.target, opened)
-    if options.training.embedding.also != NONE:
-        target_of(options.training.embedding.also, opened)
-    if options.init_from:
-        read_run(warehouse, options.init_from)
-    if options.model.inputs == LYRICS and not opened.metadata["words"]["tracks"]:
-        remedy = "run msd-spark lyrics and msd-spark dataset again, or choose other --inputs"
-        raise UserError(f"dataset {dataset} has no lyrics, which --inputs {LYRICS} learns from; {remedy}")
+    check_sources(options, opened, [options.model.inputs])
     # A rank that joins an elastic training finds the run unfinished.
     if options.run and not (options.overwrite or options.elastic):
         Checkpoints(warehouse, options.run, {}).check_may_begin(resume=options.resume)
     return replace(options, dataset=dataset)
+
+
+def check_sources(options: TrainOptions, dataset: Dataset, inputs: Sequence[str]) -> None:
+    """Check that the dataset has targets and inputs, and that the run of ``--init-from`` is finished."""
+    for target in (options.target, options.training.embedding.also):
+        if target != NONE:
+            target_of(target, dataset)
+    if options.init_from:
+        read_run(dataset.warehouse, options.init_from)
+    if LYRICS in inputs and not dataset.metadata["words"]["tracks"]:
+        remedy = "run msd-spark lyrics and msd-spark dataset again, or choose other --inputs"
+        raise UserError(f"dataset {dataset.name} has no lyrics, which --inputs {LYRICS} learns from; {remedy}")
 
 
 def start_over(runs: Sequence[TrainOptions]) -> None:
@@ -185,6 +190,7 @@ def _fixed_settings(options: TrainOptions, dataset: Dataset, ranks: Ranks) -> di
         "model": options.model.name,
         "target": options.target,
         "init_from": options.init_from,
+        "init_from_folder": options.init_from and read_run(dataset.warehouse, options.init_from)[FOLDER],
         "dataset": {"name": dataset.name, "fingerprint": dataset.metadata["fingerprint"]},
         "ranks": "elastic" if options.elastic else ranks.size,
         "model_settings": asdict(options.model_settings()),
