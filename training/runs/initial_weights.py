@@ -63,7 +63,7 @@ def with_ancestors(warehouse: Warehouse, run: str | None, training: TrainingTrut
 
 
 def _layers_with_other_meaning(metadata: dict[str, Any], dataset: Dataset, target: Target) -> Iterator[str]:
-    if metadata["words"]["fingerprint"] != dataset.metadata["words"]["fingerprint"]:
+    if metadata.get("words", {}).get("fingerprint") != dataset.metadata["words"]["fingerprint"]:
         yield from (SCORE_LAYERS[0], "words_dense_1")
     if metadata["target"]["class_names"] != list(target.class_names):
         yield from (*SCORE_LAYERS, target.name, f"{target.name}_standardised")
