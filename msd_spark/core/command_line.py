@@ -180,15 +180,18 @@ def parse(settings: type[S], words: Sequence[str], verb: Verb) -> S:
     repeated = {one.name for one in declared_options(settings) if one.option.repeat and f"--{one.name}" in typed}
     content = read_settings(settings_path(words), settings, verb.name)
     from_file = words_of({name: content[name] for name in content if name not in repeated}, settings)
-    parsed = _parsed(settings, [*from_file, *words], verb)
-    presets = [
-        preset
-        for declared in declared_options(settings)
-        if (preset := declared.option.presets.get(value_at(parsed, declared.path)))
-    ]
-    for preset in presets:
-        parsed = _parsed(settings, [*words_of(preset, settings), *from_file, *words], verb)
-    return parsed
+    chosen = [*from_file, *words]
+    return _parsed(settings, [*_preset_words(chosen, settings), *chosen], verb)
+
+
+def _preset_words(words: Sequence[str], settings: type[Settings]) -> list[str]:
+    """Return the words of the defaults under the chosen values of options with presets."""
+    values = {}
+    for place, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        values[name] = value if equals else "".join(words[place + 1 : place + 2])
+    presets = [one.option.presets.get(values.get(f"--{one.name}"), {}) for one in declared_options(settings)]
+    return [word for preset in presets for word in words_of(preset, settings)]
 
 
 def check_left_out(words: Sequence[str], settings: type[Settings]) -> None:
