@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import MOST_BATCH, SEED, Settings, above, at_least, between, nested, option
+from msd_spark.core.options import MOST_BATCH, SEED, Check, Settings, at_least, between, nested, option
 from training.data.feed import FeedSettings
 from training.data.targets import TARGETS
 from training.data.targets.target import NONE
@@ -14,6 +14,9 @@ from training.loop.schedule import Schedule
 
 RANK, ALL = "rank", "all"
 """Values of ``--batch-of``."""
+
+LARGEST_WEIGHT = 1000
+"""Largest weight of a further loss: a larger one hides the loss of the target."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +28,18 @@ class EmbeddingSettings(Settings):
         "second target, learned from the embedding by examples that have it, with or without the first one",
         choices=(NONE, *TARGETS),
     )
-    also_weight: float = option(3.0, "weight of the loss of --also", metavar="WEIGHT", check=above(0))
+    also_weight: float = option(
+        3.0,
+        "weight of the loss of --also",
+        metavar="WEIGHT",
+        check=Check(lambda weight: 0 < weight <= LARGEST_WEIGHT, f"greater than 0, up to {LARGEST_WEIGHT}"),
+    )
     contrastive: float | None = option(
         None,
         "weight of a supervised contrastive loss, which moves songs of one class, or with similar tags, together in "
         "the embedding; 0: off; the model's own by default",
         metavar="WEIGHT",
-        check=at_least(0),
+        check=between(0, LARGEST_WEIGHT),
     )
 
 

@@ -83,6 +83,7 @@ def test_the_loss_and_the_best_epoch_are_the_models_own_unless_chosen() -> None:
         ),
         ("--units 4 4", "--units has no effect on wide_deep; leave it out, or choose one of lstm"),
         ("--model logistic --dropout 0", "--dropout has no effect on logistic; .*one of attention, cnn, dense, lstm"),
+        ("--contrastive inf", "--contrastive is inf; allowed: 0 to 1000"),
         ("--protocol 2019 --units 4 4", "--units has no effect on cnn; "),
         ("--model logistic --dropout 0.1", "--dropout has no effect on logistic; .*one of attention, cnn, dense, lstm"),
         ("--target factors --class-weights balanced", "factors has none"),
