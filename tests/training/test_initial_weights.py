@@ -19,10 +19,12 @@ from training.data.dataset import Dataset
 from training.data.targets import target_of
 from training.data.targets.target import Target
 from training.evaluation.judgement import read_training_truths
+from training.loop.checkpoints import differences
 from training.loop.options import TrainOptions
-from training.loop.session import checked
+from training.loop.session import _fixed_settings, checked
 from training.models.build import MODELS
 from training.models.settings import DEFAULTS
+from training.ranks.ranks import Ranks
 from training.runs.initial_weights import start_from
 from training.runs.run_folder import FinishedRun, read_model, read_training, write_run
 
@@ -111,3 +113,13 @@ def test_a_run_trained_on_artists_of_the_test_split_is_refused(warehouse: Wareho
 def test_an_unknown_run_is_refused(warehouse: Warehouse) -> None:
     with pytest.raises(UserError, match="no finished run models/none-such; finished: "):
         checked(TrainOptions(warehouse.root, dataset="apart", run="c", init_from="none-such"))
+
+
+def test_an_unfinished_run_is_not_resumed_after_the_other_run_was_replaced(warehouse: Warehouse) -> None:
+    metadata = warehouse.read_json("models", "tags", "metadata.json")
+    options = TrainOptions(warehouse=warehouse.root, init_from="source")
+    settings = []
+    for place in ("first", "second"):
+        warehouse.write_json(metadata | {"folder": place}, "models", "source", "metadata.json")
+        settings.append(_fixed_settings(options, Dataset.open(warehouse, "apart"), Ranks.join()))
+    assert differences(*settings) == {"init_from_folder": ("first", "second")}

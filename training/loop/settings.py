@@ -16,7 +16,7 @@ RANK, ALL = "rank", "all"
 """Values of ``--batch-of``."""
 
 LARGEST_WEIGHT = 1000
-"""Largest weight of a further loss: a larger one hides the loss of the target."""
+"""Largest weight of a further loss; an infinite one would make every loss NaN."""
 
 
 @dataclass(frozen=True)
