@@ -122,4 +122,4 @@ def test_an_unfinished_run_is_not_resumed_after_the_other_run_was_replaced(wareh
     for place in ("first", "second"):
         warehouse.write_json(metadata | {"folder": place}, "models", "source", "metadata.json")
         settings.append(_fixed_settings(options, Dataset.open(warehouse, "apart"), Ranks.join()))
-    assert differences(*settings) == {"init_from_folder": ("first", "second")}
+    assert differences(*settings) == {"init_from": ("models/source/first", "models/source/second")}

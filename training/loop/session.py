@@ -20,8 +20,8 @@ from tabulate import tabulate
 from msd_spark.core.errors import UserError
 from msd_spark.core.hosts import no_address, own_name_resolves
 from msd_spark.core.options import DEFAULT_WAREHOUSE, declared_options, value_at
-from msd_spark.core.runs import finished_runs, only_dataset, read_run
-from msd_spark.core.warehouse import FOLDER, Warehouse
+from msd_spark.core.runs import finished_runs, only_dataset, read_run, run_file
+from msd_spark.core.warehouse import Warehouse
 from training.data.dataset import Dataset
 from training.data.targets import target_of
 from training.data.targets.target import NONE
@@ -189,8 +189,7 @@ def _fixed_settings(options: TrainOptions, dataset: Dataset, ranks: Ranks) -> di
     return {
         "model": options.model.name,
         "target": options.target,
-        "init_from": options.init_from,
-        "init_from_folder": options.init_from and read_run(dataset.warehouse, options.init_from)[FOLDER],
+        "init_from": options.init_from and "/".join(run_file(dataset.warehouse, options.init_from)),
         "dataset": {"name": dataset.name, "fingerprint": dataset.metadata["fingerprint"]},
         "ranks": "elastic" if options.elastic else ranks.size,
         "model_settings": asdict(options.model_settings()),
