@@ -135,7 +135,7 @@ class TrainOptions(Settings):
                 f"--mixup cannot mix bags of words, which {WIDE_DEEP} uses; leave --mixup out, or choose another model"
             )
         if models:
-            self.model.check_used(models)
+            self.model.check_used(models, PROTOCOLS.get(self.protocol or "", {}))
 
     def runs(self) -> list[TrainOptions]:
         """Return the options of each run, that of ``--model`` last."""

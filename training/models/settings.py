@@ -143,10 +143,10 @@ class ModelOptions(Settings):
         check=UNITS,
     )
 
-    def check_used(self, models: Sequence[str]) -> None:
-        """Reject an option that changes none of the models to train."""
+    def check_used(self, models: Sequence[str], preset: Mapping[str, Any]) -> None:
+        """Reject an option that changes none of the models to train, except a `preset` value."""
         for name, users in USED_BY.items():
-            if getattr(self, name) is not None and not set(users) & set(models):
+            if getattr(self, name) not in (None, preset.get(name)) and not set(users) & set(models):
                 raise OptionError(
                     f"--{name} has no effect on {', '.join(models)}; leave it out, or choose one of {', '.join(users)}"
                 )

@@ -109,6 +109,11 @@ def test_an_invalid_value_is_rejected(words: str, message: str) -> None:
         parsed(words)
 
 
+def test_a_protocol_has_defaults_that_some_of_its_models_ignore() -> None:
+    (options,) = parsed("--protocol 2019 --model logistic --run one").runs()
+    assert (options.model.dropout, options.training.batch) == (None, 10)
+
+
 def test_a_wrong_number_of_convolutions_is_rejected() -> None:
     with pytest.raises(OptionError, match="--filters has 2 values; allowed: 3, one for each convolution of cnn"):
         parsed("--model cnn --filters 4 4").model_settings()
