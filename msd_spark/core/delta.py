@@ -132,6 +132,14 @@ class Snapshot:
             yield commit
 
 
+def not_writable(path: str, reason: object) -> UserError:
+    """Return the error for a table that cannot be written."""
+    return UserError(
+        f"table {path} cannot be written: {reason}; "
+        "make it a writable folder with free space, and run the same command again"
+    )
+
+
 class DeltaFolder:
     """A folder with a Delta table, or the place for one.
 
@@ -219,10 +227,7 @@ class DeltaFolder:
                 raise ConflictError(
                     f"another job changed table {self.path} meanwhile; run the same command again when it has ended"
                 ) from error
-            raise UserError(
-                f"table {self.path} cannot be written: {self._reason(error)}; "
-                "make it a writable folder with free space, and run the same command again"
-            ) from error
+            raise not_writable(self.path, self._reason(error)) from error
 
     def _reason(self, error: Exception) -> str:
         if self.options:

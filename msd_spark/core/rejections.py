@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 
+from msd_spark.core.delta import not_writable
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import REJECTED
 from msd_spark.core.warehouse import Warehouse
@@ -66,7 +67,4 @@ def write_rejections(warehouse: Warehouse, stage: str, rejections: Iterable[Reje
             with table.overwriting(REJECTED, base=base) as writer:
                 writer.write(pa.Table.from_pylist(rows, REJECTED))
         except OSError as error:
-            raise UserError(
-                f"table {table.path} cannot be written: {error}; "
-                "make it a writable folder with free space, and run the same command again"
-            ) from error
+            raise not_writable(table.path, error) from error
