@@ -31,7 +31,7 @@ class TrainingBatch(NamedTuple):
     plain : array
         Weights without class weights.
     also_truth, also_weights : array
-        Those of the second target; of width 0 without one.
+        Those of the second target; without one, truths of width 0 and weights of 0.
     """
 
     inputs: dict[str, Any]

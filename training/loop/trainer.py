@@ -84,7 +84,9 @@ class Trainer:
         self._loss = Loss(self.target, weights, mean_square, adjustment)
         self._objective = Objective(
             self._loss,
-            None if self.also is None else Loss(self.also, mean_square=self._also_mean_square(self.also)),
+            None
+            if self.also is None
+            else Loss(self.also, mean_square=summarise(self.dataset, self.also, self.ranks)[2]),
             embedding.also_weight,
             embedding.contrastive or 0.0,
             self.ranks,
@@ -97,10 +99,6 @@ class Trainer:
         seed_dropout(self.model, settings.seed, self.ranks.rank)
         self._step = self._compile_step()
         self._infer = compile_inference(self.model)
-
-    def _also_mean_square(self, also: Target) -> float:
-        _, _, mean_square = summarise(self.dataset, also, self.ranks)
-        return mean_square
 
     def _compile_step(self) -> Callable[..., tf.Tensor]:
         model, optimizer, objective_of, n_ranks = self.joint, self.optimizer, self._objective.of_step, self.ranks.size
