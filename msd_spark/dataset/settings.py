@@ -87,7 +87,7 @@ class DatasetSettings(Settings):
     )
     rows_per_file: int = option(FileRule.rows_per_file, "examples per file, one row group each", check=at_least(1))
     min_files: int = option(
-        FileRule.min_files, "minimum number of files per split, so that as many ranks can share it", check=at_least(1)
+        FileRule.min_files, "minimum number of files per split, so that ranks read different files", check=at_least(1)
     )
     seed: int = option(0, "random seed of the split, the order of the examples and --balance", check=SEED)
     keep_versions: int = keep_versions_option()

@@ -10,6 +10,7 @@ import numpy as np
 
 from msd_spark.core.model_inputs import CHROMA, DYNAMICS, LYRIC_VECTOR, TIMBRE
 from msd_spark.core.options import Settings, between, nested, option
+from training.data.assembly import ALIGNMENT
 from training.data.augmentation import SHARE, AugmentationSettings, augment, mix
 from training.data.prefetch import prefetched
 from training.data.targets.target import CLASS_WEIGHTS, NONE, Target
@@ -95,12 +96,20 @@ class Feed:
 
         `tf.data.Dataset.from_generator` takes twice the CPU time per example (`make bench-training`) and wraps errors.
         """
-        import tensorflow as tf
 
         def prepared() -> Iterator[TrainingBatch]:
             for batch in make():
                 inputs, *others = self.prepared(batch, epoch)
-                tensors = {name: tf.convert_to_tensor(values, tf.float32) for name, values in inputs.items()}
-                yield TrainingBatch(tensors, *(tf.convert_to_tensor(values, tf.float32) for values in others))
+                tensors = {name: to_tensor(values) for name, values in inputs.items()}
+                yield TrainingBatch(tensors, *map(to_tensor, others))
 
         return prefetched(prepared)
+
+
+def to_tensor(values: np.ndarray) -> Any:
+    """Return a float32 tensor, which shares the memory of an aligned array; nobody may write to it any more."""
+    import tensorflow as tf
+
+    if values.dtype == np.float32 and values.flags.c_contiguous and not values.ctypes.data % ALIGNMENT and values.size:
+        return tf.experimental.dlpack.from_dlpack(values.__dlpack__())
+    return tf.convert_to_tensor(values, tf.float32)

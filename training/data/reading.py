@@ -17,7 +17,7 @@ import pyarrow as pa
 from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import BASIC_INPUTS, columns_of_inputs, input_shapes, model_inputs
 from msd_spark.core.schemas import Geometry
-from training.data.assembly import Columns, assemble
+from training.data.assembly import Columns, StreamRows, Tally
 from training.data.petastorm_files import petastorm_paths
 from training.data.plan import RankPlan
 from training.data.targets.target import Target
@@ -165,55 +165,61 @@ def _truth(columns: Columns | None, size: int, target: Target) -> tuple[np.ndarr
     return truth, all_present
 
 
-@dataclass
-class Tally:
-    """The number of rows read so far."""
-
-    read: int = 0
-
-
 def batches(
     addresses: Sequence[str],
+    rows: Sequence[int],
     plan: RankPlan,
-    batch: int,
     geometry: Geometry,
     target: Target,
     *,
     window: int = 0,
     seed: Sequence[int] = (0,),
+    first_step: int = 0,
     tally: Tally | None = None,
     inputs: Collection[str] = BASIC_INPUTS,
     also: Target | None = None,
 ) -> Iterator[Batch]:
-    """Yield a rank's batches of one epoch: always `plan.steps` of them.
+    """Yield a rank's batches of one epoch, always as many as the plan has from `first_step` on.
 
     Parameters
     ----------
-    addresses : sequence of str
-        All files of the split; the plan has indices of this list.
+    addresses, rows : sequence
+        All files of the split and their numbers of rows; the plan has indices of these lists.
     window : int
         Row groups to shuffle together; 0 keeps the order.
     seed : sequence of int
-        Seed, epoch and rank, for shuffling.
+        Seed and epoch, for shuffling: the same on all ranks.
+    first_step : int
+        Number of steps to leave out.
     tally : Tally, optional
-        Counts the rows, also those beyond the last step, which are not yielded. The caller compares the counts of all
-        ranks with the plan: if only one rank stopped, the others would wait for it. Without a tally, another number
-        of rows than planned is an error.
+        Counts the rows. The caller compares the counts of all ranks with the plan: if only one rank stopped, the
+        others would wait for it. Without a tally, another number of rows than planned is an error.
     inputs : collection of str
         Names of the model's inputs; other columns are not read.
     also : Target, optional
         A second target.
     """
-    groups = read_row_groups([addresses[file] for file in plan.files], columns_for(target, inputs, also))
-    generator = np.random.default_rng(list(seed))
-    counted, steps = Tally() if tally is None else tally, 0
-    for columns in assemble(groups, batch, window, generator):
-        counted.read, steps = counted.read + len(columns["track_id"]), steps + 1
-        if steps <= plan.steps:
-            yield to_batch(columns, batch, geometry, target, inputs, also)
-    if tally is None and counted.read != plan.rows:
-        raise UserError(
-            f"{len(plan.files)} files have {counted.read} rows instead of {plan.rows}; was the dataset replaced?"
-        )
-    for _ in range(steps, plan.steps):
-        yield to_batch(None, batch, geometry, target, inputs, also)
+    columns = columns_for(target, inputs, also)
+
+    def read(files: list[int]) -> Iterator[Columns]:
+        return read_row_groups([addresses[file] for file in files], columns)
+
+    counted = Tally() if tally is None else tally
+    streams = [
+        StreamRows(share, read, rows, window=window, seed=seed, tally=counted, first_step=first_step)
+        for share in plan.shares
+    ]
+    for _ in range(first_step, plan.steps):
+        window_now = next((stream.window for stream in streams if stream.window is not None), None)
+        taken, n_rows = None, 0
+        if window_now is not None:
+            taken = window_now.empty(plan.batch)
+            for stream in streams:
+                n_rows = stream.fill(taken, n_rows)
+            if n_rows < plan.batch:
+                taken = {name: values[:n_rows] for name, values in taken.items()}
+        yield to_batch(taken, plan.batch, geometry, target, inputs, also)
+    for stream in streams:
+        stream.drain()
+    if tally is None and counted.read != counted.planned:
+        raise UserError(f"files have {counted.read} rows instead of {counted.planned}; was the dataset replaced?")

@@ -9,9 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from msd_spark.core.model_inputs import BASIC_INPUTS
-from training.data.assembly import assemble
 from training.data.dataset import Dataset
-from training.data.plan import plan_epoch
+from training.data.plan import files_of_ranks
 from training.data.predictions import Predictions
 from training.data.reading import columns_for, read_row_groups, to_batch
 from training.data.targets.target import Target
@@ -45,13 +44,14 @@ def predict_split(
     rows, addresses = dataset.rows(split), dataset.addresses(split)
     if not sum(rows):
         return None
-    plan = plan_epoch(rows, ranks=ranks.size, batch=batch)[ranks.rank]
+    files = files_of_ranks(rows, ranks.size)[ranks.rank]
     strings = np.empty(0, "U32")
     empty = (strings, strings, target.empty_truth(0), np.empty((0, n_outputs), np.float32), np.empty(0, bool))
     parts: list[list[np.ndarray]] = [[array] for array in empty]
     read = 0
-    for group in read_row_groups([addresses[file] for file in plan.files], columns_for(target, inputs)):
-        for columns in assemble(iter([group]), batch):
+    for group in read_row_groups([addresses[file] for file in files], columns_for(target, inputs)):
+        for first in range(0, len(group["track_id"]), batch):
+            columns = {name: values[first : first + batch] for name, values in group.items()}
             n_rows = len(columns["track_id"])
             item = to_batch(columns, batch, dataset.geometry, target, inputs)
             scores = np.asarray(infer({name: tf.constant(values) for name, values in item.inputs.items()}))

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import horovod.tensorflow as hvd
@@ -21,11 +20,12 @@ import numpy as np
 import tensorflow as tf
 
 from msd_spark.core.errors import UserError
+from training.data.assembly import Tally
 from training.data.dataset import Dataset
 from training.data.feed import Feed, TrainingBatch
 from training.data.plan import plan_epoch
 from training.data.predictions import Predictions
-from training.data.reading import Batch, Tally, batches
+from training.data.reading import Batch, batches
 from training.data.targets import target_of
 from training.data.targets.target import CLASSES, NONE, Target
 from training.evaluation.deciding import cost_of_epoch
@@ -46,7 +46,7 @@ from training.ranks.seeds import drawing_states, seed_dropout
 
 @dataclass
 class Trainer:
-    """A model, its optimizer and the ranks that train it, at most one per training file."""
+    """A model, its optimizer and the ranks that train it."""
 
     model: keras.Model
     dataset: Dataset
@@ -61,12 +61,6 @@ class Trainer:
 
     def __post_init__(self) -> None:
         """Give every rank the same weights and its own dropout."""
-        files = len(self.dataset.rows("train"))
-        if files < self.ranks.size:
-            self.ranks.fail(
-                f"{self.ranks.size} ranks need as many training files, but dataset {self.dataset.name} has {files}; "
-                f"use fewer ranks, or run msd-spark dataset --min-files {self.ranks.size}"
-            )
         settings = self.settings
         self.batches = settings.batches(self.ranks.size)
         if min(self.batches) < 1:
@@ -219,23 +213,26 @@ class Trainer:
         """Train to the end of an epoch; return the weighted mean loss over all ranks."""
         settings, epoch, n_ranks = self.settings, begin.epoch, self.ranks.size
         rows, seed = self.dataset.rows("train"), self.settings.seed
-        plan = plan_epoch(rows, ranks=n_ranks, batch=self.batches, seed=seed, epoch=epoch)[self.ranks.rank]
+        size = sum(self.batches)
+        plan = plan_epoch(rows, ranks=n_ranks, global_batch=size, streams=n_ranks, seed=seed, epoch=epoch)[
+            self.ranks.rank
+        ]
         addresses, tally = self.dataset.addresses("train"), Tally()
 
         def read() -> Iterator[Batch]:
-            all_batches = batches(
+            return batches(
                 addresses,
+                rows,
                 plan,
-                self.batches[self.ranks.rank],
                 self.dataset.geometry,
                 self.target,
                 window=settings.shuffle_window,
-                seed=(settings.seed, epoch, self.ranks.rank),
+                seed=(settings.seed, epoch),
+                first_step=begin.step,
                 tally=tally,
                 inputs=tuple(self.model.input),
                 also=self.also,
             )
-            return islice(all_batches, begin.step, None)
 
         # Losses stay on the device until they are needed: a GPU must not wait after every step.
         losses: list[tf.Tensor] = []
@@ -251,7 +248,7 @@ class Trainer:
                 keep(self._state(epoch, step, sums, begin.history, begin.best))
         progress.end()
         sums = _added(sums, losses)
-        self._check_rows(epoch, plan.rows, tally.read)
+        self._check_rows(epoch, tally.planned, tally.read)
         mean = _mean([self.ranks.total(value) for value in sums])
         if not np.isfinite(mean):
             raise DivergedError(f"the loss of epoch {epoch + 1} is {mean}; a lower --learning-rate may help")

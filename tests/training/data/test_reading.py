@@ -10,10 +10,10 @@ import pytest
 from msd_spark.core.errors import UserError
 from msd_spark.core.schemas import GEOMETRY, Geometry
 from tests.support.tiny_dataset import LABELS, examples, write_tiny_dataset
-from training.data.assembly import Columns
+from training.data.assembly import Columns, Tally
 from training.data.dataset import Dataset
-from training.data.plan import RankPlan, plan_epoch
-from training.data.reading import Batch, Tally, batches, columns_for, read_row_groups, to_batch, to_numpy
+from training.data.plan import plan_epoch
+from training.data.reading import Batch, batches, columns_for, read_row_groups, to_batch, to_numpy
 from training.data.targets import make_target
 
 SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=2)
@@ -69,9 +69,10 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def read(dataset: Dataset, ranks: int, batch: int, **options: object) -> list[list[Batch]]:
-    plan = plan_epoch(dataset.rows("train"), ranks=ranks, batch=batch, seed=1, epoch=2)
+    rows = dataset.rows("train")
+    plan = plan_epoch(rows, ranks=ranks, global_batch=batch * ranks, streams=ranks, seed=1, epoch=2)
     made = [
-        list(batches(dataset.addresses("train"), mine, batch, dataset.geometry, GENRE, **options))  # type: ignore[arg-type]
+        list(batches(dataset.addresses("train"), rows, mine, dataset.geometry, GENRE, **options))  # type: ignore[arg-type]
         for mine in plan
     ]
     assert [len(steps) for steps in made] == [mine.steps for mine in plan]
@@ -116,15 +117,17 @@ def test_the_order_is_that_of_the_plan_and_the_seed(dataset: Dataset) -> None:
 
     assert order(window=2, seed=(1, 0)) == order(window=2, seed=(1, 0))
     assert order(window=2, seed=(1, 0)) != order(window=2, seed=(1, 1))
-    (plan,) = plan_epoch(ROWS, ranks=1, batch=4, seed=1, epoch=2)
+    (plan,) = plan_epoch(ROWS, ranks=1, global_batch=4, seed=1, epoch=2)
     paths = [address.removeprefix("file://") for address in dataset.addresses("train")]
-    planned = [track for file in plan.files for track in pq.read_table(paths[file])["track_id"].to_pylist()]
+    planned = [
+        track for piece in plan.shares[0].pieces for track in pq.read_table(paths[piece.file])["track_id"].to_pylist()
+    ]
     assert [track for track in order() if track] == planned
 
 
-def test_a_rank_without_files_gives_padding_alone(dataset: Dataset) -> None:
-    last = read(dataset, 6, 2)[-1]
-    assert len(last) == 3
+def test_a_rank_without_examples_gives_padding_alone(dataset: Dataset) -> None:
+    last = read(dataset, 20, 2)[-1]
+    assert len(last) == 1
     assert not any(step.weights.any() for step in last)
 
 
@@ -162,7 +165,8 @@ def test_lists_of_several_lengths_are_refused(rows: list[list[float] | None]) ->
 
 def test_a_tally_counts_what_was_read_and_leaves_the_judging_to_others(dataset: Dataset) -> None:
     tally = Tally()
-    plan = RankPlan((0, 1), rows=8, steps=4)  # 10 rows are there
-    given = list(batches(dataset.addresses("train"), plan, 2, dataset.geometry, GENRE, tally=tally))
+    rows = [5, 3]  # 10 rows are there
+    (plan,) = plan_epoch(rows, ranks=1, global_batch=2)
+    given = list(batches(dataset.addresses("train"), rows, plan, dataset.geometry, GENRE, tally=tally))
     assert len(given) == 4
-    assert tally.read == 10
+    assert tally == Tally(8, 10)
