@@ -87,8 +87,9 @@ def train(
         }
         rows = protocol_rows(warehouse, dataset.metadata, facts, finished.predictions)
         finished = replace(finished, arguments=finished.arguments | {"protocol_report": rows})
-    write_run(warehouse, finished)
-    session.report(options, finished, time.monotonic() - started)
+    with ranks.alone.running():
+        write_run(warehouse, finished)
+    session.report(options, finished, time.monotonic() - started, ranks)
     if options.protocol:
         print(f"\n{protocol_table(rows, dataset.metadata)}")
         print(f"\n{inflation(finished.metrics)}", flush=True)

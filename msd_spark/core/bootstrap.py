@@ -35,10 +35,14 @@ class Bootstrap:
         if self.resamples < 2 or not 0 < self.level < 1:
             raise ValueError(f"{self.resamples} resamples at level {self.level} give no interval")
 
+    def n_chunks(self, units: int) -> int:
+        """Return the number of chunks that `draws` yields."""
+        return -(-self.resamples // _at_once(units))
+
     def draws(self, units: int) -> Iterator[np.ndarray]:
         """Yield how often each unit is drawn in `m` resamples: shape ``(units, m)``, float64."""
         generator = np.random.default_rng(self.seed)
-        at_once = max(1, min(256, CELLS_AT_ONCE // units))
+        at_once = _at_once(units)
         for start in range(0, self.resamples, at_once):
             m = min(at_once, self.resamples - start)
             drawn = np.empty((units, m))
@@ -52,6 +56,11 @@ class Bootstrap:
         All columns share the same resamples, so their differences and ratios are paired.
         """
         return np.concatenate([drawn.T @ values for drawn in self.draws(len(values))]) / len(values)
+
+
+def _at_once(units: int) -> int:
+    """Return the number of resamples in a chunk, so small that several ranks can share them."""
+    return max(1, min(64, CELLS_AT_ONCE // units))
 
 
 def percentile_interval(values: np.ndarray, level: float) -> Interval:

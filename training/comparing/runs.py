@@ -142,7 +142,7 @@ def train_missing(
         if finished is not None:
             write_run(warehouse, finished)
             seconds = time.monotonic() - started
-            session.report(run.options, finished, seconds)
+            session.report(run.options, finished, seconds, ranks)
             # The time of a resumed run would be too short.
             content = {"run": run.name, "ranks": ranks.size, "seconds": None if resumed else round(seconds, 2)}
             warehouse.write_json(content, COMPARISONS, name, "runs", f"{run.name}.json")

@@ -19,6 +19,7 @@ import numpy as np
 from scipy import sparse
 
 from msd_spark.core.bootstrap import Bootstrap, percentile_interval
+from training.evaluation.mapping import Mapper, map_here
 
 Statistic = Callable[[np.ndarray], dict[str, np.ndarray]]
 """Function from how often each artist is drawn, shape ``(n_artists, m)``, to metrics of shape ``(m,)`` by name; NaN
@@ -53,7 +54,9 @@ class Artists:
         return sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(n_rows, self.count))
 
 
-def resample(statistics: Mapping[str, Statistic], artists: Artists, bootstrap: Bootstrap) -> dict[str, Any]:
+def resample(
+    statistics: Mapping[str, Statistic], artists: Artists, bootstrap: Bootstrap, mapper: Mapper = map_here
+) -> dict[str, Any]:
     """Return the metrics of every resample, the same resamples for all candidates.
 
     Returns
@@ -61,13 +64,17 @@ def resample(statistics: Mapping[str, Statistic], artists: Artists, bootstrap: B
     dict
         By candidate, then by metric: arrays of shape ``(resamples,)``.
     """
-    parts: dict[str, list[dict[str, np.ndarray]]] = {name: [] for name in statistics}
-    for drawn in bootstrap.draws(artists.count):
-        for name, statistic in statistics.items():
-            parts[name].append(statistic(drawn))
+    draws = enumerate(bootstrap.draws(artists.count))
+
+    def of_chunk(chunk: int) -> dict[str, dict[str, np.ndarray]]:
+        # One generator draws all resamples, so those of other ranks are drawn as well and ignored.
+        drawn = next(drawn for number, drawn in draws if number == chunk)
+        return {name: statistic(drawn) for name, statistic in statistics.items()}
+
+    chunks = mapper(of_chunk, range(bootstrap.n_chunks(artists.count)))
     return {
-        name: {metric: np.concatenate([chunk[metric] for chunk in chunks]) for metric in chunks[0]}
-        for name, chunks in parts.items()
+        name: {metric: np.concatenate([chunk[name][metric] for chunk in chunks]) for metric in chunks[0][name]}
+        for name in statistics
     }
 
 
@@ -98,7 +105,9 @@ class Candidate:
     statistic: Statistic
 
 
-def with_intervals(candidates: dict[str, Candidate], artists: Artists, bootstrap: Bootstrap) -> dict[str, Any]:
+def with_intervals(
+    candidates: dict[str, Candidate], artists: Artists, bootstrap: Bootstrap, mapper: Mapper = map_here
+) -> dict[str, Any]:
     """Return each candidate's metrics with ``intervals``, and differences from the first.
 
     The first candidate is the model. All share the resamples, so ``first_minus_this`` is the interval of the difference
@@ -109,7 +118,7 @@ def with_intervals(candidates: dict[str, Candidate], artists: Artists, bootstrap
     }
     if artists.count < 2:
         return evaluated
-    resampled = resample({name: item.statistic for name, item in candidates.items()}, artists, bootstrap)
+    resampled = resample({name: item.statistic for name, item in candidates.items()}, artists, bootstrap, mapper)
     first = next(iter(candidates))
     for name, own in resampled.items():
         evaluated[name]["intervals"] = {

@@ -12,15 +12,17 @@ from msd_spark.core.bootstrap import Bootstrap
 from msd_spark.core.errors import UserError
 from training.data.dataset import Dataset
 from training.data.predictions import Predictions
+from training.data.reading import to_numpy
 from training.data.targets.target import CLASSES, LABELS, NUMBERS, Target
 from training.evaluation.baselines import TrainingTruths, artist_mean_scores, stratified_random
 from training.evaluation.bootstrap import Artists, Candidate, Statistic, with_intervals
 from training.evaluation.classification import classification_metrics, classification_statistic
 from training.evaluation.deciding import LESS_IS_BETTER
 from training.evaluation.learned import TRAINING_EXAMPLES, fit_learned
+from training.evaluation.mapping import Mapper, map_here
 from training.evaluation.multilabel import multilabel_metrics, multilabel_statistic
 from training.evaluation.regression import regression_metrics, regression_statistic
-from training.evaluation.song_features import read_columns, read_features
+from training.evaluation.song_features import files_with, read_features, read_file
 
 
 class DivergedError(UserError):
@@ -75,6 +77,7 @@ def judge(
     training: TrainingTruths | None = None,
     learned: Mapping[str, tuple[np.ndarray, dict[str, Any]]] | None = None,
     bootstrap: Bootstrap | None = None,
+    mapper: Mapper = map_here,
 ) -> dict[str, Any]:
     """Return the metrics of the model and the baselines on one split, ``model`` first.
 
@@ -111,17 +114,22 @@ def judge(
             add("artist_mean", scores, {"examples_of_known_artists": known})
     for name, (scores, notes) in (learned or {}).items():
         add(name, scores, notes)
-    return with_intervals(candidates, artists, bootstrap or Bootstrap())
+    return with_intervals(candidates, artists, bootstrap or Bootstrap(), mapper)
 
 
-def read_training_truths(dataset: Dataset, target: Target) -> TrainingTruths:
+def read_training_truths(dataset: Dataset, target: Target, mapper: Mapper = map_here) -> TrainingTruths:
     """Read the truths of a dataset's train split.
 
     A track that is repeated to balance genres counts once.
     """
     names = ["track_id", "artist_group", target.column, target.presence]
-    parts = list(read_columns(dataset, "train", names))
-    track_ids, groups, true, present = (np.concatenate([part[name] for part in parts]) for name in names)
+
+    def read(file: int) -> list[np.ndarray]:
+        table = dataset.read("train", file, names)
+        return [to_numpy(table[name]) for name in names]
+
+    parts = mapper(read, files_with(dataset.rows("train")))
+    track_ids, groups, true, present = (np.concatenate(column) for column in zip(*parts, strict=True))
     tracks, first = np.unique(track_ids.astype(str), return_index=True)
     return TrainingTruths.of(tracks, groups[first].astype(str), true[first], present[first] > 0, target.size)
 
@@ -149,25 +157,31 @@ def deciding_score(target: Target) -> Callable[[np.ndarray, np.ndarray], float |
 
 
 def learned_baselines(
-    dataset: Dataset, target: Target, splits: Sequence[str], inputs: str
+    dataset: Dataset, target: Target, splits: Sequence[str], inputs: str, mapper: Mapper = map_here
 ) -> dict[str, dict[str, Learned]]:
     """Return the predictions of baselines fitted on the train split, by split and name."""
     if not splits:
         return {}
-    train = read_features(dataset, "train", target, TRAINING_EXAMPLES).of_inputs(inputs)
+    train = read_features(dataset, "train", target, TRAINING_EXAMPLES, mapper).of_inputs(inputs)
     if not len(train.track_ids):
         return {}
-    fitted = fit_learned(target, train, deciding_score(target))
+    fitted = fit_learned(target, train, deciding_score(target), mapper)
     predicted = {}
     for split in splits:
-        features = read_features(dataset, split, target).of_inputs(inputs)
-        present = np.ones(len(features.track_ids), bool)
+
+        def predict(file: int, split: str = split) -> list[np.ndarray]:
+            songs = read_file(dataset, split, target, file).of_inputs(inputs)
+            scores = [one.predict(songs) for one in fitted.values()] if len(songs.track_ids) else []
+            return [songs.track_ids, songs.artist_groups, songs.true, *scores]
+
+        parts = [part for part in mapper(predict, files_with(dataset.rows(split))) if len(part[0])]
+        track_ids, groups, true, *scores = (np.concatenate(column) for column in zip(*parts, strict=True))
+        order, present = np.argsort(track_ids, kind="stable"), np.ones(len(track_ids), bool)
         predicted[split] = {
             name: Learned(
-                Predictions(features.track_ids, features.artist_groups, features.true, one.predict(features), present),
-                one.notes,
+                Predictions(track_ids[order], groups[order], true[order], of_model[order], present), fitted[name].notes
             )
-            for name, one in fitted.items()
+            for name, of_model in zip(fitted, scores, strict=True)
         }
     return predicted
 
@@ -181,16 +195,18 @@ def judge_splits(
     baselines: str = "all",
     inputs: str = "both",
     bootstrap: Bootstrap | None = None,
+    mapper: Mapper = map_here,
 ) -> dict[str, Any]:
     """Return the content of ``metrics.json``: metrics of the model and baselines by split.
 
     The dataset is the one that the run was trained on. `baselines` is one of
-    `training.loop.options.BASELINES`; the learned ones have the same `inputs` as the model.
+    `training.loop.options.BASELINES`; the learned ones have the same `inputs` as the model. The work is spread by
+    `mapper`.
     """
     learned: dict[str, dict[str, Learned]] = {}
     if baselines == "all":
         splits = [split for split, predicted in predictions.items() if predicted.present.any()]
-        learned = learned_baselines(dataset, target, splits, inputs)
+        learned = learned_baselines(dataset, target, splits, inputs, mapper)
     metrics = {}
     for split, predicted in predictions.items():
         own = learned.get(split, {})
@@ -200,5 +216,5 @@ def judge_splits(
                     f"{split} of dataset {dataset.name} changed during the training; run msd-spark train again"
                 )
         scores = {name: (one.predictions.scores, {"fit": one.notes}) for name, one in own.items()}
-        metrics[split] = judge(target, predicted, None if baselines == "none" else training, scores, bootstrap)
+        metrics[split] = judge(target, predicted, None if baselines == "none" else training, scores, bootstrap, mapper)
     return {split: by_candidate for split, by_candidate in metrics.items() if by_candidate}

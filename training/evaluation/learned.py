@@ -9,7 +9,8 @@ only.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from training.data.targets.target import CLASSES, LABELS, NUMBERS, Target
+from training.evaluation.mapping import Mapper, map_here
 from training.evaluation.song_features import Features
 
 LOGISTIC, BOOSTING, RIDGE = "logistic regression", "gradient boosting", "ridge regression"
@@ -113,16 +115,25 @@ class Encoder:
         return sparse.hstack([sparse.csr_matrix(numbers), words], format="csr") if words.shape[1] else numbers
 
 
-def fit_learned(target: Target, train: Features, score: Score) -> dict[str, Fitted]:
-    """Return the fitted baselines by name; the train split must have an example."""
+def fit_learned(target: Target, train: Features, score: Score, mapper: Mapper = map_here) -> dict[str, Fitted]:
+    """Return the fitted baselines by name; the train split must have an example.
+
+    The trials of penalties and weights, and then the two fits, are spread by `mapper`.
+    """
     encoder = Encoder(train)
-    linear = fit_linear(target, train, score, encoder)
+    encoded = encoder.everything(train)
+    penalty, weights, notes = _choose(target, encoded, train, score, None, mapper)
     if target.form == NUMBERS:
-        return {RIDGE: linear}
-    facts = {name: linear.notes[name] for name in ("class_weights", "training_examples")}
-    weights = None if facts["class_weights"] == "none" else facts["class_weights"]
-    boosting = _fit_boosting(target, encoder, train, weights)
-    return {LOGISTIC: linear, BOOSTING: Fitted(boosting, facts | {"iterations": BOOSTING_ITERATIONS})}
+        return {RIDGE: _fit_linear(target, train, encoder, encoded, penalty, weights, notes)}
+
+    def fit(name: str) -> Fitted:
+        if name == LOGISTIC:
+            return _fit_linear(target, train, encoder, encoded, penalty, weights, notes)
+        facts = {"class_weights": notes["class_weights"], "training_examples": len(train.track_ids)}
+        return Fitted(_fit_boosting(target, encoder, train, weights), facts | {"iterations": BOOSTING_ITERATIONS})
+
+    names = (LOGISTIC, BOOSTING)
+    return dict(zip(names, mapper(fit, names), strict=True))
 
 
 def fit_linear(
@@ -134,13 +145,33 @@ def fit_linear(
     """
     encoded = encoder.everything(train)
     other = None if chosen_on is None else (encoder.everything(chosen_on), chosen_on.true)
-    with warnings.catch_warnings(), _threads(encoded.size):
-        # At weak regularisation the last digits of the weights converge slowly and change no metric.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        penalty, weights, notes = _choose(target, encoded, train, score, other)
+    return _fit_linear(target, train, encoder, encoded, *_choose(target, encoded, train, score, other))
+
+
+def _fit_linear(
+    target: Target,
+    train: Features,
+    encoder: Encoder,
+    encoded: Any,
+    penalty: float,
+    weights: str | None,
+    notes: dict[str, Any],
+) -> Fitted:
+    with _quietly(encoded.size):
         predict = _fit(target, encoded, train.true, penalty, weights)
-    notes |= {"training_examples": len(train.track_ids), "words": len(encoder.known)}
+    notes = notes | {"training_examples": len(train.track_ids), "words": len(encoder.known)}
     return Fitted(lambda features: predict(encoder.everything(features)), notes)
+
+
+@contextmanager
+def _quietly(size: int) -> Iterator[None]:
+    """Fit with the fastest number of threads, without warnings of slow convergence.
+
+    At weak regularisation the last digits of the weights converge slowly and change no metric.
+    """
+    with warnings.catch_warnings(), _threads(size):
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 def _threads(size: int) -> threadpool_limits:
@@ -148,7 +179,12 @@ def _threads(size: int) -> threadpool_limits:
 
 
 def _choose(
-    target: Target, encoded: Any, train: Features, score: Score, other: tuple[Any, np.ndarray] | None
+    target: Target,
+    encoded: Any,
+    train: Features,
+    score: Score,
+    other: tuple[Any, np.ndarray] | None,
+    mapper: Mapper = map_here,
 ) -> tuple[float, str | None, dict[str, Any]]:
     """Return the best penalty and class weights, and notes.
 
@@ -160,24 +196,27 @@ def _choose(
     n_groups = len(np.unique(groups))
     # Without weights one penalty does not fit both frequent and rare tags.
     weightings = {NUMBERS: (None,), LABELS: (DEFAULT_WEIGHTS,), CLASSES: (None, DEFAULT_WEIGHTS)}[target.form]
-    tried: list[tuple[float, float, str | None]] = []
     folds = list[tuple[np.ndarray, np.ndarray]]()
+    settings = list[tuple[float, str | None]]()
 
-    def metric_of(penalty: float, weights: str | None) -> float | None:
-        if other is not None:
-            return score(other[1], _fit(target, encoded, train.true, penalty, weights)(other[0]))
-        scores = np.zeros((len(true), target.size))
-        for learn, judge in folds:
-            scores[judge] = _fit(target, values[learn], true[learn], penalty, weights)(values[judge])
-        return score(true, scores)
+    def metric_of(setting: tuple[float, str | None]) -> float | None:
+        with _quietly(encoded.size):
+            if other is not None:
+                return score(other[1], _fit(target, encoded, train.true, *setting)(other[0]))
+            scores = np.zeros((len(true), target.size))
+            for learn, judge in folds:
+                scores[judge] = _fit(target, values[learn], true[learn], *setting)(values[judge])
+            return score(true, scores)
 
     if n_groups >= 2 and (target.is_vector or np.ptp(true)):
         folds = list(_folds(target, true, groups, min(FOLDS, n_groups)))
-        for weights in weightings:
-            for penalty in RIDGE_PENALTIES if target.form == NUMBERS else PENALTIES:
-                metric = metric_of(penalty, weights)
-                if metric is not None:
-                    tried.append((metric, penalty, weights))
+        penalties = RIDGE_PENALTIES if target.form == NUMBERS else PENALTIES
+        settings = [(penalty, weights) for weights in weightings for penalty in penalties]
+    tried = [
+        (metric, *setting)
+        for metric, setting in zip(mapper(metric_of, settings), settings, strict=True)
+        if metric is not None
+    ]
     _, penalty, weights = max(tried, key=lambda one: one[0], default=(0.0, DEFAULT_PENALTY, DEFAULT_WEIGHTS))
     rows = [{"C": one[1], "class_weights": one[2] or "none", "metric": one[0]} for one in tried]
     notes = {"C": penalty, "class_weights": weights or "none", "folds": FOLDS, "search_examples": len(true)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from msd_spark.core.model_inputs import SUMMARY, WORD_COUNTS, WORD_INDICES
 from training.data.dataset import Dataset
 from training.data.reading import to_numpy
 from training.data.targets.target import Target
+from training.evaluation.mapping import Mapper, map_here
 
 
 @dataclass(frozen=True)
@@ -54,36 +56,46 @@ class Features:
         return Features(**{item.name: getattr(self, item.name)[places] for item in fields(self)})
 
 
-def read_columns(
-    dataset: Dataset, split: str, names: list[str], limit: int | None = None
-) -> Iterator[dict[str, np.ndarray]]:
-    """Yield columns of a split's examples, one file at a time; lists as arrays ``(n, width)``.
-
-    Stops after the file that reaches `limit` examples. Examples are in the order of a hash of their track ids, so the
-    first files are a random sample.
-    """
-    n_read = 0
-    for number in range(len(dataset.rows(split))):
-        if limit is not None and n_read >= limit:
-            return
+def read_columns(dataset: Dataset, split: str, names: list[str]) -> Iterator[dict[str, np.ndarray]]:
+    """Yield columns of a split's examples, one file at a time; lists as arrays ``(n, width)``."""
+    for number in files_with(dataset.rows(split)):
         table = dataset.read(split, number, names)
-        n_read += table.num_rows
-        if table.num_rows:
-            yield {name: to_numpy(table[name]) for name in names}
+        yield {name: to_numpy(table[name]) for name in names}
 
 
-def read_features(dataset: Dataset, split: str, target: Target, limit: int | None = None) -> Features:
-    """Return the features and truths of the examples of a split that have the target.
+def files_with(rows: Sequence[int], limit: int | None = None) -> list[int]:
+    """Return the first files that have rows, up to the one that reaches `limit` rows.
 
-    Memory: the examples of one file, and the features. See `read_columns` for `limit`.
+    Examples are in the order of a hash of their track ids, so the first files are a random sample.
+
+    Examples
+    --------
+    >>> files_with([0, 3, 2, 4]), files_with([0, 3, 2, 4], limit=4)
+    ([1, 2, 3], [1, 2])
     """
+    before = np.cumsum([0, *rows[:-1]])
+    return [file for file, n_rows in enumerate(rows) if n_rows and (limit is None or before[file] < limit)]
+
+
+def read_file(dataset: Dataset, split: str, target: Target, number: int) -> Features:
+    """Return the features and truths of the examples of a file that have the target."""
     names = ["track_id", "artist_group", target.column, target.presence, SUMMARY, WORD_INDICES, WORD_COUNTS]
-    parts: list[Features] = []
-    for columns in read_columns(dataset, split, names, limit):
-        tracks, groups = (columns[name].astype(str) for name in ("track_id", "artist_group"))
-        words = columns[WORD_INDICES], columns[WORD_COUNTS]
-        songs = Features(tracks, columns[SUMMARY], columns[target.column], groups, *words)
-        parts.append(songs.take(columns[target.presence] > 0))
+    table = dataset.read(split, number, names)
+    columns = {name: to_numpy(table[name]) for name in names}
+    tracks, groups = (columns[name].astype(str) for name in ("track_id", "artist_group"))
+    words = columns[WORD_INDICES], columns[WORD_COUNTS]
+    songs = Features(tracks, columns[SUMMARY], columns[target.column], groups, *words)
+    return songs.take(columns[target.presence] > 0)
+
+
+def read_features(
+    dataset: Dataset, split: str, target: Target, limit: int | None = None, mapper: Mapper = map_here
+) -> Features:
+    """Return the features and truths of the examples of a split that have the target, sorted by track id.
+
+    The files are those of `files_with`.
+    """
+    parts = mapper(partial(read_file, dataset, split, target), files_with(dataset.rows(split), limit))
     if not parts:
         none = np.empty((0, 0), np.float32)
         return Features(np.empty(0, str), none, np.empty(0, np.int32), np.empty(0, str), none.astype(np.int32), none)

@@ -128,6 +128,7 @@ def train(
     from training.runs.initial_weights import start_from, with_ancestors
     from training.runs.run_folder import FinishedRun
 
+    ranks.alone.seconds = 0.0
     settings = options.training_settings()
     target = target_of(options.target, dataset)
     run = options.run or ranks.agree_on(f"{options.model.name}-{time.strftime('%Y%m%d-%H%M%S')}")
@@ -150,7 +151,8 @@ def train(
 
         def keep(state: TrainingState) -> None:
             if journal is not None:
-                journal.keep(state)
+                with ranks.alone.running():
+                    journal.keep(state)
             if commit is not None:
                 commit(state)
 
@@ -165,18 +167,21 @@ def train(
         splits = [split for split in dataset.metadata["files"] if split != "train"]
         predictions = {split: predicted for split in splits if (predicted := trainer.predict(split)) is not None}
         seconds = {"training": trained - started, "inference": time.monotonic() - trained}
+        evaluated = time.monotonic()
+        training = read_training_truths(dataset, target, ranks.map)
+        metrics = judge_splits(
+            dataset,
+            target,
+            predictions,
+            training,
+            baselines=options.baselines,
+            inputs=options.model.inputs,
+            bootstrap=Bootstrap(seed=options.training.seed),
+            mapper=ranks.map,
+        )
+        seconds["evaluation"] = time.monotonic() - evaluated
     if journal is None:
         return None
-    training = read_training_truths(dataset, target)
-    metrics = judge_splits(
-        dataset,
-        target,
-        predictions,
-        training,
-        baselines=options.baselines,
-        inputs=options.model.inputs,
-        bootstrap=Bootstrap(seed=options.training.seed),
-    )
     training = with_ancestors(checkpoints.warehouse, options.init_from, training)
     recorded = recorded_options(options) | {"run": run, "ranks": ranks.size, "seconds": seconds}
     return FinishedRun(
@@ -228,15 +233,16 @@ def recorded_options(options: TrainOptions) -> dict[str, Any]:
     }
 
 
-def report(options: TrainOptions, run: FinishedRun, seconds: float) -> None:
+def report(options: TrainOptions, run: FinishedRun, seconds: float, ranks: Ranks) -> None:
     """Print a summary, the metrics of the model and its baselines, and the next command."""
     from training.evaluation.table import metrics_table
 
     facts = [
         ("model", options.model.name),
-        ("ranks", run.arguments["ranks"]),
+        ("ranks", ranks.size),
         ("epochs", len(run.history)),
         ("seconds", f"{seconds:.1f}"),
+        ("of these by rank 0 alone", f"{ranks.alone.seconds:.1f} ({ranks.alone.seconds / seconds:.1%})"),
     ]
     print(tabulate(facts, headers=["train", ""], tablefmt="simple", colalign=("left", "right")))
     print(f"\n{metrics_table(run.metrics, run.target.headline_metrics)}")

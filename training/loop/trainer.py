@@ -198,9 +198,10 @@ class Trainer:
         check_finite(predictions.judged().scores)
         row: dict[str, float] = {}
         if self.ranks.is_first:
-            metrics = epoch_metrics(self.target, predictions)
-            row = {f"{split}_{name}": metrics[name] for name in self.target.headline_metrics}
-            row[f"{split}_loss"] = self._loss.of_predictions(predictions)
+            with self.ranks.alone.running():
+                metrics = epoch_metrics(self.target, predictions)
+                row = {f"{split}_{name}": metrics[name] for name in self.target.headline_metrics}
+                row[f"{split}_loss"] = self._loss.of_predictions(predictions)
         return dict(self.ranks.agree_on(row))
 
     def _run_epoch(

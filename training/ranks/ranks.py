@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
 import horovod.tensorflow as hvd
@@ -23,6 +23,7 @@ from msd_spark.core.errors import UserError
 from training.ranks.termination import raising_at_sigterm
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 
 SECONDS_TO_PRINT = 1.0
 
@@ -47,12 +48,32 @@ class LostRankError(UserError):
         return not any(other not in self.lost for other in range(self.rank))
 
 
+@dataclass
+class Stopwatch:
+    """Adds up the seconds that some work takes."""
+
+    seconds: float = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count the time of a block."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds += time.monotonic() - started
+
+
 @dataclass(frozen=True)
 class Ranks:
-    """The rank of this process among all ranks."""
+    """The rank of this process among all ranks.
+
+    `alone` counts the time that rank 0 works while the others wait.
+    """
 
     rank: int
     size: int
+    alone: Stopwatch = field(default_factory=Stopwatch, compare=False)
 
     @classmethod
     def join(cls) -> Ranks:
@@ -82,13 +103,32 @@ class Ranks:
         done: tuple[Any, UserError | None] = (None, None)
         if self.is_first:
             try:
-                done = (work(), None)
+                with self.alone.running():
+                    done = (work(), None)
             except UserError as error:
                 done = (None, error)
         result, failed = self.agree_on(done)
         if failed is not None:
             self.fail(str(failed))
         return result
+
+    def map(self, work: Callable[[Item], T], items: Sequence[Item]) -> list[T]:
+        """Return ``[work(item) for item in items]`` on every rank; the ranks take turns with the items.
+
+        If `work` raises a `UserError` on any rank, rank 0 raises it and the other ranks exit silently.
+        """
+        if self.size == 1:
+            return [work(item) for item in items]
+        done: tuple[list[T], UserError | None] = ([], None)
+        try:
+            done = ([work(item) for item in items[self.rank :: self.size]], None)
+        except UserError as error:
+            done = ([], error)
+        of_ranks: list[tuple[list[T], UserError | None]] = hvd.allgather_object(done)
+        failed = next((error for _, error in of_ranks if error is not None), None)
+        if failed is not None:
+            self.fail(str(failed))
+        return [of_ranks[number % self.size][0][number // self.size] for number in range(len(items))]
 
     def fail(self, message: str) -> NoReturn:
         """Raise a `UserError` on rank 0 and exit silently on the others; every rank must call it."""

@@ -53,7 +53,7 @@ def steps_of(
                 yield {name: values[begin:end] for name, values in whole.items()}
 
     stream = StreamRows(share, read, sizes, window=window, seed=(3, 4), tally=tally, first_step=first_step)
-    steps = []
+    steps = list[list[int]]()
     for _ in range(first_step, n_steps):
         if stream.window is None:
             steps.append([])
