@@ -49,7 +49,7 @@ def run(options: CompareOptions) -> None:
     from training.data.targets import target_of
     from training.loop.target_summary import require_classes
 
-    dataset = Dataset.open(warehouse, str(options.dataset))
+    dataset = Dataset.open(warehouse, str(options.dataset), options.training.reading)
     check_sources(options.training, dataset, options.input_names)
     target = target_of(options.training.target, dataset)
     # Folds are made of the songs of all splits.

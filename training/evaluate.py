@@ -75,7 +75,7 @@ def predict(
     from training.runs.run_folder import read_model
 
     warehouse = Warehouse(options.warehouse)
-    dataset = Dataset.open(warehouse, name)
+    dataset = Dataset.open(warehouse, name, options.reading)
     target = target_of(run_target(metadata).name, dataset)
     fit = fit_to(metadata, dataset, target, options.split)
     model = read_model(warehouse, metadata["run"])

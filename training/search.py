@@ -32,7 +32,7 @@ def run(options: SearchOptions) -> None:
     options, warehouse = replace(options, training=training), Warehouse(training.warehouse)
     if not (options.study or warehouse.is_local):
         raise UserError(f"warehouse {training.warehouse} is not local, but a study is a local file; add --study FILE")
-    dataset = Dataset.open(warehouse, str(training.dataset))
+    dataset = Dataset.open(warehouse, str(training.dataset), training.reading)
     if not sum(dataset.rows("validation")):
         raise UserError(
             f"dataset {dataset.name} has no validation examples, on which trials are evaluated; "

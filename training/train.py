@@ -67,11 +67,11 @@ def train(
     from training.runs.run_folder import write_run
 
     warehouse = Warehouse(options.warehouse)
-    dataset = Dataset.open(warehouse, str(options.dataset))
+    dataset = Dataset.open(warehouse, str(options.dataset), options.reading)
     if options.protocol:
         largest, others = options.protocol_rows
         rule = Protocol2019(largest, others, short=options.protocol_short, seed=options.training.seed)
-        dataset = Dataset.open(warehouse, ranks.first_does(partial(protocol_dataset, dataset, rule)))
+        dataset = Dataset.open(warehouse, ranks.first_does(partial(protocol_dataset, dataset, rule)), options.reading)
         if options.resume and session.is_finished(options, dataset):
             return
     finished = session.train(options, dataset, ranks, begin, commit)

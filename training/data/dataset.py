@@ -14,20 +14,22 @@ from msd_spark.core.normalisation import WORD_WEIGHTS
 from msd_spark.core.runs import DATASET_FILE, DATASETS
 from msd_spark.core.schemas import Geometry
 from msd_spark.core.warehouse import Warehouse
+from training.data.readers.choice import DEFAULT_READING, ReadingSettings
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset of a warehouse and its metadata."""
+    """A dataset of a warehouse, its metadata, and how its examples are read."""
 
     warehouse: Warehouse
     metadata: dict[str, Any]
+    reading: ReadingSettings = DEFAULT_READING
 
     @classmethod
-    def open(cls, warehouse: Warehouse, name: str) -> Dataset:
+    def open(cls, warehouse: Warehouse, name: str, reading: ReadingSettings = DEFAULT_READING) -> Dataset:
         """Open ``dataset/NAME`` of a warehouse, which must be complete."""
         warehouse.require("dataset", name)
-        dataset = cls(warehouse, warehouse.read_json(DATASETS, name, DATASET_FILE))
+        dataset = cls(warehouse, warehouse.read_json(DATASETS, name, DATASET_FILE), reading)
         if WORD_WEIGHTS not in dataset.metadata["normalisation"]:
             raise UserError(
                 f"dataset {name} was written by an earlier version and has no weights of words; "

@@ -1,15 +1,13 @@
 """Read the files of a rank in one epoch as batches of equal size, and count every row.
 
-Petastorm reads row groups in the planned order, with the dummy pool, which loses no rows. `training.data.assembly`
-shuffles them into batches, and `training.data.feed` converts those to tensors.
+`training.data.readers` read row groups in the planned order, `training.data.assembly` shuffles them into batches, and
+`training.data.feed` converts those to tensors.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,8 +16,8 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import BASIC_INPUTS, columns_of_inputs, input_shapes, model_inputs
 from msd_spark.core.schemas import Geometry
 from training.data.assembly import Columns, StreamRows, Tally
-from training.data.petastorm_files import petastorm_paths
 from training.data.plan import RankPlan
+from training.data.readers.choice import DEFAULT_READING, ReadingSettings
 from training.data.targets.target import Target
 
 
@@ -60,51 +58,12 @@ def columns_for(target: Target, inputs: Collection[str] = BASIC_INPUTS, also: Ta
     return tuple(dict.fromkeys(("track_id", "artist_group", *columns_of_inputs(inputs), "weight", *truths)))
 
 
-def read_row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[Columns]:
+def read_row_groups(
+    addresses: Sequence[str], columns: Sequence[str], reading: ReadingSettings = DEFAULT_READING
+) -> Iterator[Columns]:
     """Yield the row groups of Parquet files, in order."""
-    if not addresses:
-        return
-    # Petastorm calls deprecated functions of pyarrow, which the pinned version still has.
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", category=FutureWarning, module=r"petastorm")
-        yield from _read_row_groups(addresses, columns)
-
-
-def _read_row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[Columns]:
-    from petastorm import make_batch_reader
-
-    filesystem, places = petastorm_paths(addresses)
-    # The dummy pool keeps the order of the files and loses no row.
-    reader = make_batch_reader(
-        places,
-        schema_fields=list(columns),
-        reader_pool_type="dummy",
-        shuffle_row_groups=False,
-        num_epochs=1,
-        filesystem=filesystem,
-    )
-    # Petastorm's conversion makes one array per row. The attribute is private; the pinned version has it.
-    reader._results_queue_reader = _RowGroups(reader._results_queue_reader)
-    with reader:
-        for group in reader:
-            yield {name: getattr(group, name) for name in columns}
-
-
-class _RowGroups:
-    """Replacement of Petastorm's converter, whose arrays share Arrow's memory if possible."""
-
-    def __init__(self, replaced: Any) -> None:
-        self.batched_output = replaced.batched_output
-
-    def read_next(self, pool: Any, schema: Any, ngram: Any) -> Any:
-        """Return the next row group as a named tuple of arrays."""
-        from petastorm.workers_pool import EmptyResultError
-
-        try:
-            table = pool.get_results()
-        except EmptyResultError:
-            raise StopIteration from None
-        return schema.make_namedtuple(**{name: to_numpy(table[name]) for name in table.column_names})
+    for table in reading.row_groups(addresses, columns):
+        yield {name: to_numpy(table[name]) for name in columns}
 
 
 def to_numpy(column: pa.ChunkedArray) -> np.ndarray:
@@ -178,6 +137,7 @@ def batches(
     tally: Tally | None = None,
     inputs: Collection[str] = BASIC_INPUTS,
     also: Target | None = None,
+    reading: ReadingSettings = DEFAULT_READING,
 ) -> Iterator[Batch]:
     """Yield a rank's batches of one epoch, always as many as the plan has from `first_step` on.
 
@@ -202,7 +162,7 @@ def batches(
     columns = columns_for(target, inputs, also)
 
     def read(files: list[int]) -> Iterator[Columns]:
-        return read_row_groups([addresses[file] for file in files], columns)
+        return read_row_groups([addresses[file] for file in files], columns, reading)
 
     counted = Tally() if tally is None else tally
     streams = [

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from msd_spark.core.options import MOST_BATCH, NAME, SEED, Settings, between, option, warehouse_option
+from msd_spark.core.options import MOST_BATCH, NAME, SEED, Settings, between, nested, option, warehouse_option
 from msd_spark.core.schemas import SPLITS
+from training.data.readers.choice import ReadingSettings
 
 
 @dataclass(frozen=True)
@@ -20,3 +21,4 @@ class EvaluateOptions(Settings):
     split: str = option("test", "split to evaluate on", choices=SPLITS)
     batch: int = option(64, "examples per call of the model", check=between(1, MOST_BATCH))
     seed: int = option(0, "random seed of the bootstrap", check=SEED)
+    reading: ReadingSettings = nested(ReadingSettings())

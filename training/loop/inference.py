@@ -49,7 +49,7 @@ def predict_split(
     empty = (strings, strings, target.empty_truth(0), np.empty((0, n_outputs), np.float32), np.empty(0, bool))
     parts: list[list[np.ndarray]] = [[array] for array in empty]
     read = 0
-    for group in read_row_groups([addresses[file] for file in files], columns_for(target, inputs)):
+    for group in read_row_groups([addresses[file] for file in files], columns_for(target, inputs), dataset.reading):
         for first in range(0, len(group["track_id"]), batch):
             columns = {name: values[first : first + batch] for name, values in group.items()}
             n_rows = len(columns["track_id"])

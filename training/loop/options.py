@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from msd_spark.core.options import NAME, OptionError, Settings, at_least, nested, option, warehouse_option
+from training.data.readers.choice import ReadingSettings
 from training.data.targets import TARGETS
 from training.data.targets.target import CLASSES, NONE, NUMBERS
 from training.loop.settings import CheckpointSettings, TrainingSettings
@@ -89,6 +90,7 @@ class TrainOptions(Settings):
     model: ModelOptions = nested(ModelOptions())
     training: TrainingSettings = nested(TrainingSettings())
     checkpoints: CheckpointSettings = nested(CheckpointSettings())
+    reading: ReadingSettings = nested(ReadingSettings())
 
     def __post_init__(self) -> None:
         super().__post_init__()

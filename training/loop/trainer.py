@@ -233,6 +233,7 @@ class Trainer:
                 tally=tally,
                 inputs=tuple(self.model.input),
                 also=self.also,
+                reading=self.dataset.reading,
             )
 
         # Losses stay on the device until they are needed: a GPU must not wait after every step.

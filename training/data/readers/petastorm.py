@@ -1,4 +1,4 @@
-"""Let Petastorm read files of an object store or HDFS through this project's filesystems.
+"""Read row groups by Petastorm, also from an object store or HDFS, through this project's filesystems.
 
 Petastorm 0.12.1 opens stores through another library, which the legacy Parquet reader of the pinned pyarrow rejects.
 The reader accepts a filesystem of pyarrow's legacy interface, with paths that look local.
@@ -7,12 +7,55 @@ The reader accepts a filesystem of pyarrow's legacy interface, with paths that l
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pyarrow as pa
 from pyarrow import fs
 
 from msd_spark.core.filesystems import is_local, open_location
+
+
+def row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield the row groups of Parquet files, in order."""
+    # Petastorm calls deprecated functions of pyarrow, which the pinned version still has.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"petastorm")
+        yield from _row_groups(addresses, columns)
+
+
+def _row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:
+    from petastorm import make_batch_reader
+
+    filesystem, places = petastorm_paths(addresses)
+    # The dummy pool keeps the order of the files and loses no row.
+    reader = make_batch_reader(
+        places,
+        schema_fields=list(columns),
+        reader_pool_type="dummy",
+        shuffle_row_groups=False,
+        num_epochs=1,
+        filesystem=filesystem,
+    )
+    # Petastorm's conversion makes one array per row. The attribute is private; the pinned version has it.
+    reader._results_queue_reader = _Tables()
+    with reader:
+        yield from reader
+
+
+class _Tables:
+    """Replacement of Petastorm's converter that leaves tables as they are."""
+
+    batched_output = True
+
+    def read_next(self, pool: Any, schema: Any, ngram: Any) -> pa.Table:
+        """Return the next row group."""
+        from petastorm.workers_pool import EmptyResultError
+
+        try:
+            return pool.get_results()
+        except EmptyResultError:
+            raise StopIteration from None
 
 
 def petastorm_paths(addresses: Sequence[str]) -> tuple[Any, list[str]]:

@@ -1,0 +1,1 @@
+"""Readers of row groups, which yield the same tables in the same order."""
