@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import horovod.tensorflow as hvd
 import tensorflow as tf
-from horovod.common.exceptions import HorovodInternalError, HostsUpdatedInterrupt
 
 from training.loop.state import TrainingState
+from training.ranks.collectives import HorovodInternalError, elastic, elastic_state
 from training.ranks.ranks import LostRankError, Ranks
 
 Commit = Callable[[TrainingState], None]
@@ -24,7 +23,7 @@ def train_elastically(train: Callable[[Ranks, TrainingState | None, Commit], Non
     never a new rank.
     """
 
-    @hvd.elastic.run
+    @elastic.run
     def attempt(shared: Any) -> None:
         def commit(state: TrainingState) -> None:
             if state.step:
@@ -40,22 +39,7 @@ def train_elastically(train: Callable[[Ranks, TrainingState | None, Commit], Non
         except tf.errors.UnknownError as error:
             if "Horovod" in str(error):  # a collective failed outside `Ranks.noticing_losses`
                 raise HorovodInternalError(str(error)) from error
-            # `hvd.elastic.run` ignores one that names no collective, so the training would seem finished.
+            # `elastic.run` ignores one that names no collective, so the training would seem finished.
             raise RuntimeError(str(error)) from error
 
-    attempt(SharedState(bcast_object=hvd.broadcast_object, get_rank=hvd.rank, reached=None))
-
-
-class SharedState(hvd.elastic.ObjectState):  # type: ignore[misc]  # Horovod has no types
-    """A state that all ranks exchange whenever ranks have left or joined.
-
-    Horovod leaves the exchange out if ranks have only left. It drops the second of two changes within a second: if that
-    is a new rank, it waits for an exchange in which the other ranks take no part.
-    """
-
-    def check_host_updates(self) -> None:
-        """Raise `HostsUpdatedInterrupt` if the hosts have changed."""
-        try:
-            super().check_host_updates()
-        except HostsUpdatedInterrupt:
-            raise HostsUpdatedInterrupt(skip_sync=False) from None
+    attempt(elastic_state(reached=None))

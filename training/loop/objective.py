@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import horovod.tensorflow as hvd
 import keras
 import tensorflow as tf
 
@@ -20,6 +19,7 @@ from training.models.contrastive import contrastive_losses
 from training.models.losses import Loss
 from training.models.parts import scores_of
 from training.models.settings import Normalisation
+from training.ranks import collectives
 from training.ranks.ranks import Ranks
 
 SCORES, ALSO = "scores", "also"
@@ -60,11 +60,10 @@ class Objective:
         weight = tf.reduce_sum(batch.plain)
         lost = tf.reduce_sum(self.loss.of_examples(batch.truth, outputs[SCORES]) * batch.weights)
         # If no example of the global batch has a weight, only the penalties change the model.
-        # Without `name`: `Ranks.noticing_losses` recognises a failed collective by Horovod's default name.
-        objective = tf.math.divide_no_nan(lost, hvd.allreduce(weight, op=hvd.Sum))
+        objective = tf.math.divide_no_nan(lost, collectives.total(weight))
         if self.also is not None:
             losses = self.also.of_examples(batch.also_truth, outputs[ALSO]) * batch.also_weights
-            examples = hvd.allreduce(tf.reduce_sum(batch.also_weights), op=hvd.Sum)
+            examples = collectives.total(tf.reduce_sum(batch.also_weights))
             objective += self.also_weight * tf.math.divide_no_nan(tf.reduce_sum(losses), examples)
         if self.contrastive:
             objective += self.contrastive * self._contrastive(outputs[EMBEDDING_LAYER], batch.truth)
@@ -76,8 +75,8 @@ class Objective:
         truth = tf.cast(truth > (0.5 if target.form == LABELS else 1 / target.size), tf.float32)
         everyone, all_truth = own, truth
         if n_ranks > 1:
-            everyone, all_truth = hvd.allgather(own), hvd.allgather(truth)
+            everyone, all_truth = collectives.gathered(own), collectives.gathered(truth)
             # Horovod's gradient of `allgather` is the mean over the ranks; that of the global batch is the sum.
             everyone = n_ranks * everyone - tf.stop_gradient((n_ranks - 1) * everyone)
         losses, judged = contrastive_losses(own, truth, everyone, all_truth, self.first_row)
-        return tf.math.divide_no_nan(tf.reduce_sum(losses), hvd.allreduce(tf.reduce_sum(judged), op=hvd.Sum))
+        return tf.math.divide_no_nan(tf.reduce_sum(losses), collectives.total(tf.reduce_sum(judged)))

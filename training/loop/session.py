@@ -97,15 +97,14 @@ def join_ranks() -> Ranks:
     """Join the other ranks and take this rank's share of the machine's cores and GPUs."""
     if os.environ.get("HOROVOD_SIZE", "1") != "1" and not own_name_resolves():
         raise UserError(no_address())  # Horovod would end by a segmentation fault
-    import horovod.tensorflow as hvd
-
+    from training.ranks import collectives
     from training.ranks.devices import keep_to_own_cores, use_own_accelerator
     from training.ranks.ranks import Ranks
 
     ranks = Ranks.join()
     # TensorFlow fixes its threads and devices with the first operation.
-    keep_to_own_cores(hvd.local_rank(), hvd.local_size())
-    use_own_accelerator(hvd.local_rank())
+    keep_to_own_cores(collectives.local_rank(), collectives.local_size())
+    use_own_accelerator(collectives.local_rank())
     return ranks
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import horovod.tensorflow as hvd
 import keras
 import numpy as np
 import tensorflow as tf
@@ -40,6 +39,7 @@ from training.loop.state import Best, TrainingState
 from training.loop.target_summary import check_classes, summarise
 from training.models.losses import Loss, prior_adjustment
 from training.models.settings import WIDE_DEEP
+from training.ranks import collectives
 from training.ranks.ranks import Ranks
 from training.ranks.seeds import drawing_states, seed_dropout
 
@@ -106,7 +106,7 @@ class Trainer:
                 objective += tf.add_n([tf.constant(0.0), *model.losses]) / n_ranks
                 scaled = optimizer.scale_loss(objective)
             gradients = tape.gradient(scaled, [variable.value for variable in variables])
-            optimizer.apply(hvd.grouped_allreduce(gradients, op=hvd.Sum), variables)
+            optimizer.apply(collectives.totals(gradients), variables)
             return tf.stack([lost, weight])
 
         return step

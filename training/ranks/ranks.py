@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, TypeVar
 
-import horovod.tensorflow as hvd
 import keras
 import numpy as np
 import psutil
 import tensorflow as tf
-from horovod.common.exceptions import HorovodInternalError
 
 from msd_spark.core.errors import UserError
+from training.ranks import collectives
+from training.ranks.collectives import HorovodInternalError
 from training.ranks.termination import raising_at_sigterm
 
 T = TypeVar("T")
@@ -78,13 +78,13 @@ class Ranks:
     @classmethod
     def join(cls) -> Ranks:
         """Start Horovod; without a launcher this is the only rank."""
-        hvd.init()
+        collectives.join()
         return cls.joined()
 
     @classmethod
     def joined(cls) -> Ranks:
         """Return the ranks of a process that has started Horovod."""
-        return cls(hvd.rank(), hvd.size())
+        return cls(collectives.rank(), collectives.size())
 
     @property
     def is_first(self) -> bool:
@@ -93,7 +93,7 @@ class Ranks:
 
     def agree_on(self, value: Any) -> Any:
         """Return rank 0's value on every rank."""
-        return hvd.broadcast_object(value, root_rank=0)
+        return collectives.object_of_first(value)
 
     def first_does(self, work: Callable[[], T]) -> T:
         """Call `work` on rank 0 and return its result on every rank.
@@ -139,7 +139,7 @@ class Ranks:
 
     def share_weights(self, model: keras.Model) -> None:
         """Set the weights of rank 0 on every rank."""
-        model.set_weights([np.asarray(hvd.broadcast(tf.convert_to_tensor(array), 0)) for array in model.get_weights()])
+        model.set_weights([np.asarray(collectives.of_first(tf.constant(array))) for array in model.get_weights()])
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Return the rows of all ranks, in order of rank; ranks may have different numbers of rows."""
@@ -149,16 +149,16 @@ class Ranks:
             return self.gather(codes).view(f"U{width}").reshape(-1)
         if rows.dtype == np.uint32:  # Horovod does not gather unsigned 32-bit integers
             return self.gather(rows.view(np.int32)).view(np.uint32)
-        return np.asarray(hvd.allgather(tf.convert_to_tensor(rows)))
+        return np.asarray(collectives.gathered(tf.convert_to_tensor(rows)))
 
     def total(self, value: float) -> float:
         """Return the sum of a number over all ranks."""
-        return float(hvd.allreduce(tf.constant(value, tf.float64), op=hvd.Sum))
+        return float(collectives.total(tf.constant(value, tf.float64)))
 
     def identical(self, arrays: list[np.ndarray]) -> bool:
         """Return whether every rank has the same arrays, bit by bit."""
         own = np.concatenate([np.ascontiguousarray(array).reshape(-1).view(np.uint8) for array in arrays])
-        first = np.asarray(hvd.broadcast(tf.convert_to_tensor(own), 0))
+        first = np.asarray(collectives.of_first(tf.convert_to_tensor(own)))
         return self.total(float(not np.array_equal(own, first))) == 0
 
     @contextmanager
@@ -166,11 +166,11 @@ class Ranks:
         """Raise `LostRankError` with a remedy if a collective fails or the launcher ends all ranks.
 
         An error of TensorFlow counts as a lost rank if its message contains "Horovod", as the default name of every
-        collective does; so collectives must have no `name`.
+        collective does.
 
         A ``SIGTERM`` while all ranks are alive ends this one as usual.
         """
-        processes: list[tuple[str, int]] = hvd.allgather_object((socket.gethostname(), os.getpid()))
+        processes: list[tuple[str, int]] = collectives.all_objects((socket.gethostname(), os.getpid()))
 
         def error_of_signal() -> BaseException:
             return self._loss(processes, remedy) if gone(processes) else SystemExit(128 + signal.SIGTERM)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import horovod.tensorflow as hvd
 import pytest
 import tensorflow as tf
 from horovod.common.exceptions import HostsUpdatedInterrupt
@@ -13,7 +12,8 @@ from horovod.runner.elastic.worker import HostUpdateResult
 from tests.support.fork_server import forked
 from tests.support.launched import LAUNCHER, SCRIPT, checkpoint, launched
 from tests.support.tiny_dataset import write_tiny_dataset
-from training.loop.elastic import SharedState, train_elastically
+from training.loop.elastic import train_elastically
+from training.ranks.collectives import elastic_state
 from training.ranks.ranks import Ranks
 
 EPOCHS = 10_000
@@ -76,7 +76,7 @@ def test_a_failed_collective_starts_again() -> None:
 
 def test_ranks_exchange_their_state_if_a_new_rank_is_noticed_as_a_removal() -> None:
     Ranks.join()
-    state = SharedState(bcast_object=hvd.broadcast_object, get_rank=hvd.rank, reached=None)
+    state = elastic_state(reached=None)
     state.on_hosts_updated(100, HostUpdateResult.removed)
     state.on_hosts_updated(100, HostUpdateResult.added)  # Horovod ignores it: the time is not later
     with pytest.raises(HostsUpdatedInterrupt) as raised:
