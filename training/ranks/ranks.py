@@ -124,7 +124,7 @@ class Ranks:
             done = ([work(item) for item in items[self.rank :: self.size]], None)
         except UserError as error:
             done = ([], error)
-        of_ranks: list[tuple[list[T], UserError | None]] = hvd.allgather_object(done)
+        of_ranks: list[tuple[list[T], UserError | None]] = collectives.all_objects(done)
         failed = next((error for _, error in of_ranks if error is not None), None)
         if failed is not None:
             self.fail(str(failed))
