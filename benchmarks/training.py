@@ -92,11 +92,16 @@ def write_dataset(folder: Path, files: int = FILES) -> Warehouse:
             writer.add([write_file(writer.destination, examples, "train", number)])
         listed = [{"name": file.name.split("/")[1], "rows": file.rows} for file in writer.files]
         widths = {"chroma": GEOMETRY.n_pitches, "timbre": GEOMETRY.n_pitches, "lyric_vector": GEOMETRY.lyric_size}
+        widths |= {"summary": SUMMARY_SIZE, "dynamics": N_DYNAMICS}
         metadata = {
             "name": "bench",
             "labels": list(LABELS),
             "geometry": {"n_segments": GEOMETRY.n_segments, "n_pitches": GEOMETRY.n_pitches, "lyric_size": 50},
-            "normalisation": {name: {"mean": [0.0] * n, "deviation": [1.0] * n} for name, n in widths.items()},
+            "normalisation": {
+                **{name: {"mean": [0.0] * n, "deviation": [1.0] * n} for name, n in widths.items()},
+                "words": {"weight": [0.0, *[1.0] * 5000]},
+            },
+            "words": {"fingerprint": "bench", "tracks": [1] * 5000},
             "files": {"train": listed, "validation": [], "test": []},
             "fingerprint": "bench",
         }
@@ -173,15 +178,16 @@ def reading(warehouse: Warehouse, peer: str) -> Rates:
 
     target = target_of("genre", dataset)
     feed = Feed(dataset, target, FeedSettings(), np.ones(len(LABELS), np.float32), 0)
-    (plan,) = plan_epoch(dataset.rows("train"), ranks=1, batch=BATCH, seed=0, epoch=0)
+    rows = dataset.rows("train")
+    (plan,) = plan_epoch(rows, ranks=1, global_batch=BATCH, seed=0, epoch=0)
     addresses = dataset.addresses("train")
     paths, columns = [address.removeprefix("file://") for address in addresses], list(columns_for(target))
 
     def ours() -> None:
         def read():  # type: ignore[no-untyped-def]
-            return batches(addresses, plan, BATCH, dataset.geometry, target, window=4, seed=(0, 0, 0))
+            return batches(addresses, rows, plan, dataset.geometry, target, window=4, seed=(0, 0))
 
-        given = sum(int(weights.shape[0]) for _, _, weights, _ in feed.steps(read, 0))
+        given = sum(int(batch.weights.shape[0]) for batch in feed.steps(read, 0))
         assert given == plan.rows, given
 
     def scan() -> None:
