@@ -99,7 +99,7 @@ def open_datasets(
             )
         ]
     )
-    return {name: Dataset.open(dataset.warehouse, name, dataset.reading) for name in names}
+    return {name: Dataset.open(dataset.warehouse, name, dataset.reading_settings) for name in names}
 
 
 def is_finished(warehouse: Warehouse, run: Run, fingerprint: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +15,11 @@ from msd_spark.core.normalisation import WORD_WEIGHTS
 from msd_spark.core.runs import DATASET_FILE, DATASETS
 from msd_spark.core.schemas import Geometry
 from msd_spark.core.warehouse import Warehouse
-from training.data.readers.choice import DEFAULT_READING, ReadingSettings
+from training.data.cache.folder import CacheFolder
+from training.data.cache.lookahead import Cache
+from training.data.readers.choice import DEFAULT_READING, Reading, ReadingSettings
+
+GIB = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Dataset:
 
     warehouse: Warehouse
     metadata: dict[str, Any]
-    reading: ReadingSettings = DEFAULT_READING
+    reading_settings: ReadingSettings = DEFAULT_READING
 
     @classmethod
     def open(cls, warehouse: Warehouse, name: str, reading: ReadingSettings = DEFAULT_READING) -> Dataset:
@@ -81,6 +86,20 @@ class Dataset:
         return [
             self.warehouse.address("dataset", self.name, split, file["name"]) for file in self.metadata["files"][split]
         ]
+
+    @cached_property
+    def reading(self) -> Reading:
+        """The reader of the examples; files of a store are fetched ahead to a local folder."""
+        settings = self.reading_settings
+        if self.warehouse.is_local or not settings.cache_gib:
+            return Reading(settings.reader)
+        snapshot = self.warehouse.table("dataset", self.name).snapshot()
+        sizes = {
+            self.warehouse.address("dataset", self.name, *file.name.split("/")): file.size
+            for file in (snapshot.files if snapshot else ())
+        }
+        folder = CacheFolder(settings.folder, int(settings.cache_gib * GIB))
+        return Reading(settings.reader, Cache(folder, sizes, self.metadata["fingerprint"]))
 
     def read(self, split: str, number: int, columns: Sequence[str] | None = None) -> pa.Table:
         """Return columns of one file of a split, all by default."""

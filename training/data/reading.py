@@ -17,7 +17,7 @@ from msd_spark.core.model_inputs import BASIC_INPUTS, columns_of_inputs, input_s
 from msd_spark.core.schemas import Geometry
 from training.data.assembly import Columns, StreamRows, Tally
 from training.data.plan import RankPlan
-from training.data.readers.choice import DEFAULT_READING, ReadingSettings
+from training.data.readers.choice import DIRECT, Reading
 from training.data.targets.target import Target
 
 
@@ -58,9 +58,7 @@ def columns_for(target: Target, inputs: Collection[str] = BASIC_INPUTS, also: Ta
     return tuple(dict.fromkeys(("track_id", "artist_group", *columns_of_inputs(inputs), "weight", *truths)))
 
 
-def read_row_groups(
-    addresses: Sequence[str], columns: Sequence[str], reading: ReadingSettings = DEFAULT_READING
-) -> Iterator[Columns]:
+def read_row_groups(addresses: Sequence[str], columns: Sequence[str], reading: Reading = DIRECT) -> Iterator[Columns]:
     """Yield the row groups of Parquet files, in order."""
     for table in reading.row_groups(addresses, columns):
         yield {name: to_numpy(table[name]) for name in columns}
@@ -137,7 +135,7 @@ def batches(
     tally: Tally | None = None,
     inputs: Collection[str] = BASIC_INPUTS,
     also: Target | None = None,
-    reading: ReadingSettings = DEFAULT_READING,
+    reading: Reading = DIRECT,
 ) -> Iterator[Batch]:
     """Yield a rank's batches of one epoch, always as many as the plan has from `first_step` on.
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 for _name, _value in {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "KERAS_HOME": os.devnull}.items():
     os.environ.setdefault(_name, _value)
 
-NOT_RECORDED = ("warehouse", "overwrite", "resume", "reader")
+NOT_RECORDED = ("warehouse", "overwrite", "resume", "reader", "cache", "cache-gib")
 """Options that do not change a run, so its metadata omits them."""
 
 

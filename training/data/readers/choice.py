@@ -1,13 +1,19 @@
-"""Choose what reads the row groups of examples."""
+"""Choose what reads the row groups of examples, and where it finds the files."""
 
 from __future__ import annotations
 
+import os
+import re
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-from msd_spark.core.options import Settings, option
+from msd_spark.core.filesystems import is_local
+from msd_spark.core.options import Check, Settings, at_least, option
+from training.data.cache.lookahead import Cache
 from training.data.readers import arrow, petastorm
 
 READERS = {"petastorm": petastorm.row_groups, "arrow": arrow.row_groups}
@@ -18,10 +24,49 @@ class ReadingSettings(Settings):
     """How examples are read; no setting changes what a model learns."""
 
     reader: str = option("petastorm", "library that reads the examples", choices=READERS)
+    cache: str | None = option(
+        None,
+        "local folder for copies of a remote dataset's files, which are fetched ahead and kept for later epochs and "
+        "runs; ranks on one machine share it; by default in the folder for temporary files (TMPDIR)",
+        metavar="DIR",
+        check=Check(
+            lambda folder: is_local(folder) and re.fullmatch("(?!file:)[^#?%\0]+", folder) is not None,
+            "a local folder, without # ? or % in its path, which Petastorm misreads",
+        ),
+    )
+    cache_gib: float = option(
+        4.0,
+        "maximum size of --cache in GiB; best that of the dataset; 0: read the store directly",
+        metavar="N",
+        check=at_least(0),
+    )
 
-    def row_groups(self, addresses: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Yield the row groups of Parquet files, in order; a file may occur more than once."""
-        return READERS[self.reader](addresses, columns) if addresses else iter(())
+    @property
+    def folder(self) -> str:
+        """Absolute path of the folder for copies."""
+        return os.path.abspath(self.cache or f"{tempfile.gettempdir()}/msd-spark-cache-{os.getuid()}")
 
 
 DEFAULT_READING = ReadingSettings()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A reader of row groups, with a cache if they are remote."""
+
+    reader: str = "petastorm"
+    cache: Cache | None = None
+
+    def row_groups(self, addresses: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield the row groups of Parquet files, in order; a file may occur more than once."""
+        read = READERS[self.reader]
+        if self.cache is None:
+            yield from read(addresses, columns) if addresses else ()
+            return
+        with closing(self.cache.ahead(addresses)) as copies:
+            for places in copies:
+                yield from read(places, columns)
+
+
+DIRECT = Reading()
+"""Petastorm, without a cache."""

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.object_store import ObjectStore
 from tests.support.tiny_dataset import examples
-from training.data.readers.choice import READERS, ReadingSettings
+from training.data.readers.choice import READERS, Reading
 
 COLUMNS = ["weight", "track_id", "chroma", "genre_index"]
 BUCKET = "readers"
@@ -33,7 +33,7 @@ def addresses(
 
 
 def test_readers_yield_the_same_row_groups_in_order(addresses: list[str]) -> None:
-    tables = {reader: list(ReadingSettings(reader).row_groups(addresses, COLUMNS)) for reader in READERS}
+    tables = {reader: list(Reading(reader).row_groups(addresses, COLUMNS)) for reader in READERS}
     for group, other in zip(*tables.values(), strict=True):
         assert group.select(COLUMNS).equals(other.select(COLUMNS))
     assert [group.num_rows for group in tables["arrow"]] == [4, 3] * 3
@@ -42,4 +42,4 @@ def test_readers_yield_the_same_row_groups_in_order(addresses: list[str]) -> Non
 
 @pytest.mark.parametrize("reader", READERS)
 def test_no_files_have_no_row_groups(reader: str) -> None:
-    assert list(ReadingSettings(reader).row_groups([], COLUMNS)) == []
+    assert list(Reading(reader).row_groups([], COLUMNS)) == []

@@ -1,0 +1,1 @@
+"""Local copies of the files of a remote dataset, fetched ahead of the reader and shared by ranks."""

@@ -1,0 +1,249 @@
+"""A bounded folder of copies of files, shared by the processes of a machine.
+
+A file under its final name is complete. Its readers hold a shared lock; who writes or removes it has an exclusive one.
+The system releases the locks of a killed process, so that no lock has to expire.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO
+
+from training.data.cache.eviction import Entry, eviction_order, planned_time
+
+NAME = re.compile("[0-9a-f]{40}")
+
+PART = ".part"
+"""Suffix of a file that is being fetched."""
+
+LEDGER = "bytes"
+"""File with the number of bytes in the folder, which is locked while the folder changes."""
+
+MARK = b"PAR1"
+"""First and last bytes of a Parquet file."""
+
+PAUSE = 0.005
+"""Seconds between looks at a file that another process fetches."""
+
+PATIENCE = 60.0
+"""Seconds after which a file that another process fetches is read from its source."""
+
+SLACK = 1 / 64
+"""Share of the bound that may be freed beyond what is needed, so that the folder is not listed for every file."""
+
+Read = Callable[[], Iterable[bytes | memoryview]]
+"""Returns the content of a file, in pieces."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A complete file, which is not removed until it is released."""
+
+    path: str
+    descriptor: int
+
+    def release(self) -> None:
+        """Mark the file as used now, and let it be removed."""
+        with contextlib.suppress(OSError):
+            os.utime(self.descriptor)
+        os.close(self.descriptor)
+
+
+@dataclass
+class CacheFolder:
+    """A folder with at most `bound` bytes of files.
+
+    After an error of the disk it warns once and fetches nothing more.
+    """
+
+    path: str
+    bound: int
+    failed: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        """Make the folder, and remove what killed processes left."""
+        try:
+            os.makedirs(self.path, mode=0o700, exist_ok=True)
+            if os.stat(self.path).st_uid not in (os.getuid(), 0):
+                raise PermissionError(errno.EPERM, "belongs to another user")
+            with self._ledger() as ledger:
+                _write_total(ledger, self._freed(0))
+        except OSError as error:
+            self._fail(error)
+
+    def plan(self, names: Iterable[str]) -> None:
+        """State the order in which files will be read; those that are not here are left out."""
+        now = time.time()
+        for number, name in enumerate(names):
+            with contextlib.suppress(OSError):
+                os.utime(self._at(name), (now, planned_time(now, number)))
+
+    def fetch(self, name: str, size: int, read: Read) -> Held | None:
+        """Return a file of a known size, fetched by `read` unless it is here already.
+
+        None if the source or the disk fails, or there is no room: then it must be read from its source.
+        """
+        deadline = time.monotonic() + PATIENCE
+        try:
+            while time.monotonic() < deadline:
+                if held := self._held(name, size):
+                    return held
+                if self.failed or size > self.bound:
+                    return None
+                if (part := self._locked_part(name)) is not None:
+                    return self._filled(part, name, size, read)
+                time.sleep(PAUSE)
+        except OSError as error:
+            self._fail(error)
+        return None
+
+    def _fail(self, error: OSError) -> None:
+        if not self.failed:
+            self.failed = True
+            remedy = "free space on its disk, or choose another --cache or a smaller --cache-gib"
+            print(f"cache {self.path}: {error.strerror}; reads the store directly; {remedy}", file=sys.stderr)
+
+    def _at(self, name: str) -> str:
+        return f"{self.path}/{name}"
+
+    def _held(self, name: str, size: int) -> Held | None:
+        """Return a complete file; None if it is missing or locked. Remove it if it is damaged."""
+        path = self._at(name)
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        if _has_locked(descriptor, fcntl.LOCK_SH):
+            if _is_complete(descriptor, size):
+                return Held(path, descriptor)
+            with self._ledger():  # another process may have replaced it
+                if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(descriptor)):
+                    os.unlink(path)
+        os.close(descriptor)
+        return None
+
+    def _locked_part(self, name: str) -> int | None:
+        """Return the descriptor of a file to fetch; None if another process or thread is fetching it."""
+        part = self._at(name) + PART
+        descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o600)
+        if _has_locked(descriptor, fcntl.LOCK_EX):
+            if not os.path.exists(self._at(name)):
+                return descriptor
+            os.unlink(part)
+        os.close(descriptor)
+        return None
+
+    def _filled(self, descriptor: int, name: str, size: int, read: Read) -> Held | None:
+        """Fetch a file, whose descriptor is locked; return it unless that fails or there is no room."""
+        path, held = self._at(name), None
+        try:
+            if self._has_reserved(descriptor, size) and _has_copied(read, size, descriptor):
+                with self._ledger():
+                    os.rename(path + PART, path)
+                fcntl.flock(descriptor, fcntl.LOCK_SH)
+                if os.fstat(descriptor).st_nlink:  # not removed between the two locks
+                    held = Held(path, descriptor)
+        finally:
+            if held is None:
+                with contextlib.suppress(OSError):
+                    os.unlink(path + PART)
+                os.close(descriptor)
+        return held
+
+    def _has_reserved(self, descriptor: int, size: int) -> bool:
+        """Give a file its size if there is room for it, after removing others."""
+        with self._ledger() as ledger:
+            content = ledger.read()
+            total = int(content) if content.isdigit() else self.bound
+            if total + size > self.bound:
+                total = self._freed(size)
+            has_room = total + size <= self.bound
+            if has_room:
+                os.ftruncate(descriptor, size)
+            _write_total(ledger, total + size * has_room)
+            return has_room
+
+    def _freed(self, room: int) -> int:
+        """Remove leftovers, and files if there is no room; return the number of bytes that remain."""
+        entries, total = [], 0
+        for item in os.scandir(self.path):
+            is_part = item.name.endswith(PART)
+            if not NAME.fullmatch(item.name.removesuffix(PART)) or (is_part and _has_removed(item.path)):
+                continue
+            info = item.stat()
+            total += info.st_size
+            if not is_part:
+                entries.append(Entry(item.path, info.st_size, info.st_mtime))
+        if total + room > self.bound:
+            for entry in eviction_order(entries, time.time()):
+                surplus = self.bound - total - room
+                if surplus >= 0 and surplus + entry.size > self.bound * SLACK:
+                    break
+                total -= entry.size * _has_removed(entry.name)
+        return total
+
+    @contextmanager
+    def _ledger(self) -> Iterator[IO[bytes]]:
+        """Yield the file with the number of bytes, locked."""
+        with open(os.open(self._at(LEDGER), os.O_RDWR | os.O_CREAT, 0o600), "r+b") as ledger:
+            fcntl.flock(ledger, fcntl.LOCK_EX)
+            yield ledger
+
+
+def _write_total(ledger: IO[bytes], total: int) -> None:
+    ledger.seek(0)
+    ledger.truncate()
+    ledger.write(str(total).encode())
+    ledger.flush()
+
+
+def _has_locked(descriptor: int, kind: int) -> bool:
+    """Lock a file unless it is locked or was removed meanwhile; return whether that succeeded."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return os.fstat(descriptor).st_nlink > 0
+
+
+def _has_removed(path: str) -> bool:
+    """Remove a file unless it is locked; return whether that succeeded."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        if not _has_locked(descriptor, fcntl.LOCK_EX):
+            return False
+        os.unlink(path)
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def _is_complete(descriptor: int, size: int) -> bool:
+    return os.fstat(descriptor).st_size == size and all(
+        os.pread(descriptor, len(MARK), at) == MARK for at in (0, max(0, size - len(MARK)))
+    )
+
+
+def _has_copied(read: Read, size: int, descriptor: int) -> bool:
+    """Write what `read` returns to a file; return False if it fails or has another size."""
+    try:
+        pieces = list(read())
+    except OSError:  # reading the source directly states the error
+        return False
+    if sum(map(len, pieces)) != size:
+        return False
+    with open(descriptor, "wb", closefd=False) as sink:
+        sink.writelines(pieces)
+    return True
