@@ -52,31 +52,41 @@ class Objective:
     ranks: Ranks
     first_row: int
 
-    def of_step(self, outputs: Mapping[str, tf.Tensor], batch: TrainingBatch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Return this rank's part of the objective, its weighted losses, and its plain weights.
+    @property
+    def gathers(self) -> bool:
+        """Whether `of_step` calls collectives, which XLA cannot compile."""
+        return bool(self.contrastive) and self.ranks.size > 1
 
-        The latter two are sums over its examples.
+    def weights(self, batch: TrainingBatch) -> tf.Tensor:
+        """Return the weights of this rank's examples for the first and the second target: shape ``(2,)``."""
+        return tf.stack([tf.reduce_sum(batch.plain), tf.reduce_sum(batch.also_weights)])
+
+    def of_step(
+        self, outputs: Mapping[str, tf.Tensor], batch: TrainingBatch, all_weights: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return this rank's part of the objective, and the sum of its weighted losses.
+
+        `all_weights` is the sum of `weights` over all ranks.
         """
-        weight = tf.reduce_sum(batch.plain)
         lost = tf.reduce_sum(self.loss.of_examples(batch.truth, outputs[SCORES]) * batch.weights)
         # If no example of the global batch has a weight, only the penalties change the model.
-        objective = tf.math.divide_no_nan(lost, collectives.total(weight))
+        objective = tf.math.divide_no_nan(lost, all_weights[0])
         if self.also is not None:
             losses = self.also.of_examples(batch.also_truth, outputs[ALSO]) * batch.also_weights
-            examples = collectives.total(tf.reduce_sum(batch.also_weights))
-            objective += self.also_weight * tf.math.divide_no_nan(tf.reduce_sum(losses), examples)
+            objective += self.also_weight * tf.math.divide_no_nan(tf.reduce_sum(losses), all_weights[1])
         if self.contrastive:
             objective += self.contrastive * self._contrastive(outputs[EMBEDDING_LAYER], batch.truth)
-        return objective, lost, weight
+        return objective, lost
 
     def _contrastive(self, embedding: tf.Tensor, truth: tf.Tensor) -> tf.Tensor:
         target, own, n_ranks = self.loss.target, tf.cast(embedding, tf.float32), self.ranks.size
         # Label smoothing leaves a label above one half, and the class of an example above the mean.
         truth = tf.cast(truth > (0.5 if target.form == LABELS else 1 / target.size), tf.float32)
         everyone, all_truth = own, truth
-        if n_ranks > 1:
+        if self.gathers:
             everyone, all_truth = collectives.gathered(own), collectives.gathered(truth)
             # Horovod's gradient of `allgather` is the mean over the ranks; that of the global batch is the sum.
             everyone = n_ranks * everyone - tf.stop_gradient((n_ranks - 1) * everyone)
         losses, judged = contrastive_losses(own, truth, everyone, all_truth, self.first_row)
-        return tf.math.divide_no_nan(tf.reduce_sum(losses), collectives.total(tf.reduce_sum(judged)))
+        n_judged = tf.reduce_sum(judged)
+        return tf.math.divide_no_nan(tf.reduce_sum(losses), collectives.total(n_judged) if self.gathers else n_judged)

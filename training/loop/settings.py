@@ -61,6 +61,9 @@ class TrainingSettings(Settings):
         RANK, "whether --batch counts the examples of each rank, or of all ranks together", choices=(RANK, ALL)
     )
     train_metrics: bool = option(False, "also evaluate the train split after every epoch, for the history")
+    xla: bool = option(
+        False, "compile forward and backward pass by XLA; excludes --contrastive on several ranks", name="compile"
+    )
     schedule: Schedule = nested(Schedule())
     optimizer: OptimizerSettings = nested(OptimizerSettings())
     feed: FeedSettings = nested(FeedSettings())

@@ -95,19 +95,32 @@ class Trainer:
         self._infer = compile_inference(self.model)
 
     def _compile_step(self) -> Callable[..., tf.Tensor]:
-        model, optimizer, objective_of, n_ranks = self.joint, self.optimizer, self._objective.of_step, self.ranks.size
+        model, optimizer, objective, n_ranks = self.joint, self.optimizer, self._objective, self.ranks.size
+        variables = model.trainable_variables
+        if self.settings.xla and objective.gathers:
+            self.ranks.fail(
+                "--compile excludes --contrastive on several ranks, which exchange embeddings within a step; "
+                "add --contrastive 0, or leave out --compile"
+            )
+
+        def differentiate(batch: TrainingBatch, all_weights: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+            """Return this rank's sum of weighted losses, and its part of the gradient."""
+            with tf.GradientTape() as tape:
+                value, lost = objective.of_step(model(batch.inputs, training=True), batch, all_weights)
+                value += tf.add_n([tf.constant(0.0), *model.losses]) / n_ranks
+                scaled = optimizer.scale_loss(value)
+            return lost, tape.gradient(scaled, [variable.value for variable in variables])
+
+        if self.settings.xla:
+            differentiate = tf.function(differentiate, autograph=False, jit_compile=True)
 
         @tf.function(autograph=False, jit_compile=False)
         def step(batch: TrainingBatch) -> tf.Tensor:
             """Take a step; return this rank's sums of weighted losses and of plain weights."""
-            variables = model.trainable_variables
-            with tf.GradientTape() as tape:
-                objective, lost, weight = objective_of(model(batch.inputs, training=True), batch)
-                objective += tf.add_n([tf.constant(0.0), *model.losses]) / n_ranks
-                scaled = optimizer.scale_loss(objective)
-            gradients = tape.gradient(scaled, [variable.value for variable in variables])
+            weights = objective.weights(batch)
+            lost, gradients = differentiate(batch, collectives.total(weights))
             optimizer.apply(collectives.totals(gradients), variables)
-            return tf.stack([lost, weight])
+            return tf.stack([lost, weights[0]])
 
         return step
 
