@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 ADAM, SGD, ADAMW = "adam", "sgd", "adamw"
 OPTIMIZERS = (ADAM, SGD, ADAMW)
 
-FLOAT32, MIXED = "float32", "mixed"
-PRECISIONS = (FLOAT32, MIXED)
+FLOAT16 = "float16"
+POLICIES = {"float32": "float32", FLOAT16: "mixed_float16", "bfloat16": "mixed_bfloat16"}
+"""Name in Keras of each value of ``--precision``."""
 
 
 @dataclass(frozen=True)
@@ -28,21 +29,21 @@ class OptimizerSettings(Settings):
         0.0, "clip the norm of the gradient over all ranks to this; 0: no clipping", check=at_least(0)
     )
     precision: str = option(
-        FLOAT32,
-        "mixed: layers compute in float16 with loss scaling, for GPUs; the saved model is float32",
-        choices=PRECISIONS,
+        "float32",
+        "precision in which layers compute; float16 with loss scaling; weights and saved model are float32",
+        choices=tuple(POLICIES),
     )
 
     @property
     def dtype_policy(self) -> str:
         """Name of the precision in Keras."""
-        return "mixed_float16" if self.precision == MIXED else "float32"
+        return POLICIES[self.precision]
 
 
 def make_optimizer(settings: OptimizerSettings, learning_rate: float) -> keras.optimizers.Optimizer:
     """Return an optimizer whose ``apply`` takes the gradient over all ranks.
 
-    Clipping and the overflow check follow the reduction, so every rank decides the same. In mixed precision the caller
+    Clipping and the overflow check follow the reduction, so every rank decides the same. In float16 the caller
     differentiates ``optimizer.scale_loss(loss)``; ``apply`` undoes the scale before clipping, skips a step with a
     gradient that is not finite, and adapts the scale.
     """
@@ -57,4 +58,4 @@ def make_optimizer(settings: OptimizerSettings, learning_rate: float) -> keras.o
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     else:
         optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=clip)
-    return keras.optimizers.LossScaleOptimizer(optimizer) if settings.precision == MIXED else optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer) if settings.precision == FLOAT16 else optimizer

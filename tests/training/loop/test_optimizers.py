@@ -33,7 +33,7 @@ def stepped(settings: OptimizerSettings, gradient: list[float], rate: float = 0.
     return np.asarray(variable.value).tolist(), float(optimizer.scale_loss(tf.constant(1.0))) / scale
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed"])
+@pytest.mark.parametrize("precision", ["float32", "float16", "bfloat16"])
 def test_the_gradient_is_clipped_by_its_true_length(precision: str) -> None:
     # (3, 4) has length 5; clipped to 1 it is (0.6, 0.8), and half of that is taken off.
     clipped, _ = stepped(OptimizerSettings("sgd", momentum=0.0, clip_norm=1.0, precision=precision), [3.0, 4.0])
@@ -43,7 +43,7 @@ def test_the_gradient_is_clipped_by_its_true_length(precision: str) -> None:
 
 
 def test_a_gradient_that_overflowed_moves_nothing_and_halves_the_scale() -> None:
-    weights, factor = stepped(OptimizerSettings("sgd", precision="mixed"), [float("inf"), 1.0])
+    weights, factor = stepped(OptimizerSettings("sgd", precision="float16"), [float("inf"), 1.0])
     assert weights == [1.0, 1.0]
     assert factor == 0.5
 
@@ -89,8 +89,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others(tmp_path: P
     assert not any(np.array_equal(one, two) for one, two in zip(first, other, strict=True) if np.ptp(one) > 0)
 
 
-def test_mixed_precision_keeps_weights_in_float32_and_learns(tmp_path: Path) -> None:
-    weights, losses = trained(tmp_path, 5, "mixed")
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_half_precision_keeps_weights_in_float32_and_learns(tmp_path: Path, precision: str) -> None:
+    weights, losses = trained(tmp_path, 5, precision)
     assert {array.dtype for array in weights} == {np.dtype("float32")}
     assert np.isfinite(losses).all()
     assert losses[-1] < losses[0]

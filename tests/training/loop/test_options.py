@@ -31,7 +31,7 @@ def test_a_bare_command_has_the_defaults_of_its_model(model: str) -> None:
 def test_every_option_reaches_its_setting() -> None:
     words = "--model attention --inputs audio --dropout 0.4 --epochs 3 --batch 5 --patience 0 --shuffle-window 2"
     words += " --learning-rate 0.5 --scale-learning-rate sqrt --warm-up 1.5 --decay cosine"
-    words += " --optimizer sgd --momentum 0.8 --clip-norm 2 --precision mixed"
+    words += " --optimizer sgd --momentum 0.8 --clip-norm 2 --precision float16"
     words += " --class-weights sqrt --label-smoothing 0.1 --seed 9 --mixup 0.3 --time-masks 0 --crop 0.2 --transpose 1"
     words += " --checkpoint-every 2 --checkpoint-steps 7 --keep-checkpoints --batch-of all --train-metrics"
     options = parsed(words)
