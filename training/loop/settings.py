@@ -64,6 +64,7 @@ class TrainingSettings(Settings):
     xla: bool = option(
         False, "compile forward and backward pass by XLA; excludes --contrastive on several ranks", name="compile"
     )
+    evaluation_batch: int = option(256, "examples per call of the model in evaluation", check=between(1, MOST_BATCH))
     schedule: Schedule = nested(Schedule())
     optimizer: OptimizerSettings = nested(OptimizerSettings())
     feed: FeedSettings = nested(FeedSettings())
