@@ -96,7 +96,7 @@ class Trainer:
 
     def _compile_step(self) -> Callable[..., tf.Tensor]:
         model, optimizer, objective, n_ranks = self.joint, self.optimizer, self._objective, self.ranks.size
-        variables = model.trainable_variables
+        variables, moving = model.trainable_variables, model.non_trainable_weights
         if self.settings.xla and objective.gathers:
             self.ranks.fail(
                 "--compile excludes --contrastive on several ranks, which exchange embeddings within a step; "
@@ -119,7 +119,11 @@ class Trainer:
             """Take a step; return this rank's sums of weighted losses and of plain weights."""
             weights = objective.weights(batch)
             lost, gradients = differentiate(batch, collectives.total(weights))
-            optimizer.apply(collectives.totals(gradients), variables)
+            # Every rank has moving statistics of its own examples: the mean is that of all examples.
+            sums = collectives.totals([*gradients, *(variable.value / n_ranks for variable in moving)])
+            optimizer.apply(sums[: len(variables)], variables)
+            for variable, mean in zip(moving, sums[len(variables) :], strict=True):
+                variable.assign(mean)
             return tf.stack([lost, weights[0]])
 
         return step
@@ -286,7 +290,7 @@ class Trainer:
             self.dataset,
             split,
             self.target,
-            self.settings.batch,
+            self.settings.evaluation_batch,
             self.ranks,
             tuple(self.model.input),
         )

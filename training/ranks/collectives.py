@@ -42,8 +42,11 @@ def total(tensor: tf.Tensor) -> tf.Tensor:
 
 
 def totals(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Return the sums of several tensors over all ranks, in one collective."""
-    return hvd.grouped_allreduce(list(tensors), op=hvd.Sum)
+    """Return the sums of several tensors over all ranks, in one collective.
+
+    Sparse gradients become dense: Horovod would gather them, one by one.
+    """
+    return hvd.grouped_allreduce([tf.convert_to_tensor(tensor) for tensor in tensors], op=hvd.Sum)
 
 
 def elastic_state(**values: Any) -> Any:

@@ -1,0 +1,69 @@
+"""Train variants of a step on however many ranks there are: run by ``test_step.py``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from msd_spark.core.model_inputs import SUMMARY, WORD_INDICES
+from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY
+from msd_spark.core.warehouse import Warehouse
+from msd_spark.core.words import WORDS
+from training.data.dataset import Dataset
+from training.data.targets import target_of
+from training.data.targets.target import Target
+from training.loop.schedule import Schedule
+from training.loop.settings import TrainingSettings
+from training.loop.trainer import Trainer
+from training.models.build import MODELS
+from training.models.parts import make_inputs, scores_of
+from training.models.settings import ModelSettings
+from training.ranks.ranks import Ranks
+
+
+def words_model(target: Target, *, words_last: bool, normalised: bool) -> keras.Model:
+    """Return a model with an `Embedding`, whose gradient is sparse."""
+    inputs = make_inputs(GEOMETRY, (SUMMARY, WORD_INDICES))
+    summary, words = (
+        inputs[SUMMARY],
+        layers.Embedding(WORDS + 1, 4, name="words")(ops.cast(inputs[WORD_INDICES], "int32")),
+    )
+    if words_last:
+        summary = layers.Dense(8)(layers.Dense(8)(layers.Dense(8)(summary)))
+    values = layers.Concatenate()([summary, layers.GlobalAveragePooling1D()(words)])
+    if normalised:
+        values = layers.BatchNormalization(momentum=0.5, name="normalised")(values)
+    embedding = layers.Dense(EMBEDDING_SIZE, activation="tanh", name=EMBEDDING_LAYER)(values)
+    return keras.Model(dict(inputs), scores_of(target, embedding, {}))
+
+
+if __name__ == "__main__":
+    warehouse, output, global_batch = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    ranks = Ranks.join()
+    dataset = Dataset.open(Warehouse(warehouse), "tiny")
+    target = target_of("genre", dataset)
+    for variant in sys.argv[4:]:
+        keras.utils.set_random_seed(1 + ranks.rank)
+        rate = 0.05
+        if variant in ("plain", "compiled"):
+            small = ModelSettings(filters=(8, 8, 8), hidden=(16,), dropout=0.0)
+            model = MODELS["cnn"](dataset.geometry, target, dataset.metadata["normalisation"], small)
+        else:
+            model = words_model(target, words_last=variant == "words-last", normalised=variant == "normalised")
+            rate = 1e-6 if variant == "normalised" else rate
+        settings = TrainingSettings(
+            epochs=2,
+            batch=global_batch // ranks.size,
+            patience=0,
+            shuffle_window=0,
+            xla=variant == "compiled",
+            schedule=Schedule(rate),
+        )
+        trainer = Trainer(model, dataset, target, settings, ranks)
+        losses = [row["loss"] for row in trainer.fit()]
+        weights = {variable.path: np.asarray(variable) for variable in model.weights}
+        np.savez(output / f"{variant}-{ranks.size}-{ranks.rank}.npz", **weights, losses=losses)

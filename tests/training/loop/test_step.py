@@ -1,0 +1,61 @@
+"""Variants of a training step on one and on two ranks: by XLA, with sparse gradients, with moving statistics."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.tiny_dataset import write_tiny_dataset
+from tests.training.loop.test_trainer import on_ranks
+
+BATCH, RANKS = 16, (1, 2)
+VARIANTS = ("plain", "compiled", "words-first", "words-last", "normalised")
+SCRIPT = "tests/support/train_variants.py"
+
+Weights = dict[str, np.ndarray]
+
+
+def trained(folder: Path, variant: str, n_ranks: int, rank: int = 0) -> Weights:
+    with np.load(folder / f"{variant}-{n_ranks}-{rank}.npz") as file:
+        return dict(file)
+
+
+def assert_close(first: Weights, second: Weights) -> None:
+    for name, values in first.items():
+        np.testing.assert_allclose(second[name], values, atol=2e-4, rtol=1e-3, err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same global batches on one rank and on two."""
+    folder = tmp_path_factory.mktemp("step")
+    write_tiny_dataset(folder / "w", {"train": [BATCH // 2] * 4, "validation": [], "test": []})
+    for n_ranks in RANKS:
+        done = on_ranks(n_ranks, "python", SCRIPT, folder / "w", folder, str(BATCH), *VARIANTS)
+        assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+@pytest.mark.parametrize("n_ranks", RANKS)
+def test_xla_computes_the_same_step(folder: Path, n_ranks: int) -> None:
+    assert_close(trained(folder, "plain", n_ranks), trained(folder, "compiled", n_ranks))
+
+
+@pytest.mark.parametrize("variant", ["plain", "compiled", "words-first", "words-last"])
+def test_two_ranks_train_as_one_does(folder: Path, variant: str) -> None:
+    assert_close(trained(folder, variant, 1), trained(folder, variant, 2))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_ranks_end_with_the_same_weights(folder: Path, variant: str) -> None:
+    first, second = trained(folder, variant, 2, 0), trained(folder, variant, 2, 1)
+    assert all(np.array_equal(values, second[name]) for name, values in first.items())
+
+
+def test_moving_statistics_are_those_of_all_ranks(folder: Path) -> None:
+    one, two = trained(folder, "normalised", 1), trained(folder, "normalised", 2)
+    name = "normalised/moving_mean"
+    assert np.abs(one[name]).max() > 0.1
+    np.testing.assert_allclose(two[name], one[name], atol=1e-4)
