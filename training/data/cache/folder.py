@@ -68,6 +68,7 @@ class CacheFolder:
     path: str
     bound: int
     failed: bool = field(default=False, init=False)
+    warned: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         """Make the folder, and remove what killed processes left."""
@@ -97,6 +98,8 @@ class CacheFolder:
             while time.monotonic() < deadline:
                 if held := self._held(name, size):
                     return held
+                if size > self.bound:
+                    self._warn(f"no room for a file of {size:,} bytes")
                 if self.failed or size > self.bound:
                     return None
                 if (part := self._locked_part(name)) is not None:
@@ -107,10 +110,15 @@ class CacheFolder:
         return None
 
     def _fail(self, error: OSError) -> None:
-        if not self.failed:
-            self.failed = True
-            remedy = "free space on its disk, or choose another --cache or a smaller --cache-gib"
-            print(f"cache {self.path}: {error.strerror}; reads the store directly; {remedy}", file=sys.stderr)
+        self.failed = True
+        self._warn(error.strerror)
+
+    def _warn(self, reason: str | None) -> None:
+        """Print the first reason not to use the folder."""
+        if not self.warned:
+            self.warned = True
+            remedy = "free space on its disk, or choose another --cache or --cache-gib"
+            print(f"cache {self.path}: {reason}; reading the store directly, which is slow; {remedy}", file=sys.stderr)
 
     def _at(self, name: str) -> str:
         return f"{self.path}/{name}"
@@ -138,7 +146,8 @@ class CacheFolder:
         if _has_locked(descriptor, fcntl.LOCK_EX):
             if not os.path.exists(self._at(name)):
                 return descriptor
-            os.unlink(part)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(part)
         os.close(descriptor)
         return None
 
@@ -179,10 +188,11 @@ class CacheFolder:
             is_part = item.name.endswith(PART)
             if not NAME.fullmatch(item.name.removesuffix(PART)) or (is_part and _has_removed(item.path)):
                 continue
-            info = item.stat()
-            total += info.st_size
-            if not is_part:
-                entries.append(Entry(item.path, info.st_size, info.st_mtime))
+            with contextlib.suppress(FileNotFoundError):  # the fetch of a part has failed meanwhile
+                info = item.stat()
+                total += info.st_size
+                if not is_part:
+                    entries.append(Entry(item.path, info.st_size, info.st_mtime))
         if total + room > self.bound:
             for entry in eviction_order(entries, time.time()):
                 surplus = self.bound - total - room

@@ -142,17 +142,25 @@ def test_a_full_disk_is_reported_once_and_copies_remain_useful(
     assert source.into(folder, 1)
     assert source.fetched == [1]
     assert capfd.readouterr().err == (
-        f"cache {tmp_path}: File too large; reads the store directly; "
-        "free space on its disk, or choose another --cache or a smaller --cache-gib\n"
+        f"cache {tmp_path}: File too large; reading the store directly, which is slow; "
+        "free space on its disk, or choose another --cache or --cache-gib\n"
     )
     assert {path.name for path in tmp_path.iterdir()} == {name_of(1), LEDGER}
+
+
+def test_a_file_larger_than_the_bound_is_reported(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    folder = CacheFolder(str(tmp_path), SIZE - 1)
+    assert [Source().into(folder, number) for number in range(3)] == [None] * 3
+    assert capfd.readouterr().err.startswith(f"cache {tmp_path}: no room for a file of 100 bytes; reading the store")
 
 
 def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").touch()
     folder = CacheFolder(f"{tmp_path}/file/cache", 9 * SIZE)
     assert Source().into(folder, 1) is None
-    assert capfd.readouterr().err.startswith(f"cache {tmp_path}/file/cache: Not a directory; reads the store directly")
+    assert capfd.readouterr().err.startswith(
+        f"cache {tmp_path}/file/cache: Not a directory; reading the store directly"
+    )
 
 
 RANK = """

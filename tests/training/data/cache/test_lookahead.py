@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from msd_spark.core import object_store
+from msd_spark.core.object_store import PIECE
+from msd_spark.core.warehouse import Warehouse
+from tests.support.fork_server import forked
+from tests.support.launched import LAUNCHER, SCRIPT, launched
+from tests.support.local_s3.proxy import Fault, Proxy, proxied
+from tests.support.local_s3.server import Server, served
+from tests.support.tiny_dataset import write_tiny_dataset
+from training.data.cache.folder import LEDGER
+from training.data.dataset import Dataset
+from training.data.readers.choice import READERS, ReadingSettings
+from training.data.reading import read_row_groups
+
+ROWS = {"train": [6, 5, 4, 3, 2, 1] * 4, "validation": [5, 4], "test": [3]}
+GIB = 1 << 30
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Proxy]]:
+    with served(tmp_path_factory.mktemp("store")) as server, proxied(server.endpoint) as proxy:
+        server.create("cache")
+        folder = tmp_path_factory.mktemp("local")
+        write_tiny_dataset(folder, ROWS)
+        client = server.client()
+        for path in folder.rglob("*"):
+            if path.is_file():
+                client.put_object(Bucket="cache", Key=str(path.relative_to(folder)), Body=path.read_bytes())
+        yield server, proxy
+
+
+@pytest.fixture
+def proxy(running: tuple[Server, Proxy], monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """Let this process use the server through the proxy."""
+    server, proxy = running
+    for name, value in server.environment(proxy.endpoint).items():
+        monkeypatch.setenv(name, value)
+    object_store._store.cache_clear()
+    yield proxy
+    proxy.configure()
+    object_store._store.cache_clear()
+
+
+def opened(folder: Path, gib: float = 1.0, reader: str = "petastorm") -> Dataset:
+    settings = ReadingSettings(reader=reader, cache=str(folder), cache_gib=gib)
+    return Dataset.open(Warehouse("s3://cache"), "tiny", settings)
+
+
+def copies_in(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.name != LEDGER]
+
+
+def tracks(dataset: Dataset, files: list[int]) -> list[str]:
+    addresses = dataset.addresses("train")
+    groups = read_row_groups([addresses[file] for file in files], ["track_id"], dataset.reading)
+    return [str(track) for group in groups for track in group["track_id"]]
+
+
+def requests_by_file(proxy: Proxy, method: str = ".*", span: str = "") -> Counter[str]:
+    """Return the number of requests for each data file, by method and range."""
+    return Counter(
+        request.key.partition("?")[0]
+        for request in proxy.requests()
+        if re.fullmatch(method, request.method) and span in request.range and "/tiny/_" not in request.key
+    )
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_files_are_requested_once_and_read_in_order(proxy: Proxy, tmp_path: Path, reader: str) -> None:
+    order = [*range(23, -1, -1), 23, 5]  # the files of a plan may be shared by the ends of streams
+    expected = tracks(opened(tmp_path, gib=0), order)
+    dataset = opened(tmp_path, reader=reader)
+    assert dataset.reading.cache
+    for n_requests in (1, 0):
+        proxy.clear()
+        assert tracks(dataset, order) == expected
+        assert set(requests_by_file(proxy).values()) == ({n_requests} - {0})
+    assert len(copies_in(tmp_path)) == 24
+
+
+@pytest.mark.parametrize("n_files", [0.5, 3.5])
+def test_a_small_cache_stays_in_its_bound(proxy: Proxy, tmp_path: Path, n_files: float) -> None:
+    order = list(range(24))
+    whole = opened(tmp_path)
+    assert whole.reading.cache
+    bound = max(whole.reading.cache.sizes.values()) * n_files
+    dataset = opened(tmp_path, gib=bound / GIB)
+    for _ in range(2):
+        assert tracks(dataset, order) == tracks(opened(tmp_path, gib=0), order)
+        assert sum(path.stat().st_size for path in copies_in(tmp_path)) <= bound
+
+
+def test_most_of_a_cache_that_is_too_small_is_used_again(proxy: Proxy, tmp_path: Path) -> None:
+    whole = opened(tmp_path)
+    assert whole.reading.cache
+    train = [whole.reading.cache.sizes[address] for address in whole.addresses("train")]
+    dataset = opened(tmp_path, gib=0.75 * sum(train) / GIB)
+    requests = []
+    for order in (range(24), range(24), range(23, -1, -1)):
+        proxy.clear()
+        tracks(dataset, list(order))
+        requests.append(sum(requests_by_file(proxy).values()))
+    # The best possible are 12 and 6; removing what was least recently used would miss all of the second pass.
+    assert requests[0] == 24
+    assert requests[1] <= 14
+    assert requests[2] <= 8
+
+
+def test_versions_and_stores_have_names_of_their_own(
+    proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = opened(tmp_path).reading.cache
+    assert cache
+    address, other = list(cache.sizes)[:2]
+    names = {cache.name(address), cache.name(other), replace(cache, version="2").name(address)}
+    names.add(replace(cache, sizes={address: 1}).name(address))
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    assert len({*names, cache.name(address)}) == 5
+
+
+def test_an_unfinished_pass_releases_its_files(proxy: Proxy, tmp_path: Path) -> None:
+    dataset = opened(tmp_path)
+    passed = dataset.reading.row_groups(dataset.addresses("train"), ["track_id"])
+    next(passed)
+    passed.close()  # type: ignore[attr-defined]
+    assert not [fd for fd in Path("/proc/self/fd").iterdir() if str(fd.resolve()).startswith(str(tmp_path))]
+
+
+def test_a_failing_store_is_reported_as_without_a_cache(proxy: Proxy, tmp_path: Path) -> None:
+    dataset = opened(tmp_path)
+    assert dataset.reading.cache
+    proxy.configure(faults=[Fault("refuse", status=403, code="AccessDenied", key=r"/train/")])
+    with pytest.raises(PermissionError, match=r"403.*check the policies"):
+        tracks(dataset, [0, 1])
+
+
+@pytest.mark.timeout(600)
+def test_two_ranks_share_a_folder(proxy: Proxy, tmp_path: Path) -> None:
+    words = ("--warehouse", "s3://cache", "--dataset", "tiny", "--run", "shared", "--cache", tmp_path / "cache")
+    options = ("--model", "logistic", "--baselines", "simple", "--epochs", "2", "--batch", "4", "--patience", "0")
+    proxy.clear()
+    with launched(*LAUNCHER, "-np", "2", SCRIPT, *words, *options, log=tmp_path / "log", others=forked()) as training:
+        training.succeed()
+    copies = copies_in(tmp_path / "cache")
+    assert len(copies) == sum(map(len, ROWS.values()))
+    fetched = requests_by_file(proxy, "GET", f"0-{PIECE - 1}")  # other requests are for single columns
+    assert len(fetched) == len(copies)
+    assert set(fetched.values()) == {1}
