@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from benchmarks import publish
 from benchmarks.dataset import draw_segments, write_catalogue
 from benchmarks.driver import accounted
 from benchmarks.score import RUN, write_run
+from benchmarks.training import BATCH, LABELS, write_dataset
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.job import make_dataset
 from msd_spark.dataset.settings import DatasetSettings
@@ -39,11 +40,20 @@ from msd_spark.synthetic.run import generate
 from msd_spark.synthetic.settings import SyntheticSettings
 from tests.support.local_s3.proxy import Proxy, Request, proxied
 from tests.support.local_s3.server import Server, served
+from training.data.dataset import Dataset
+from training.data.feed import Feed, FeedSettings
+from training.data.plan import plan_epoch
+from training.data.readers.choice import ReadingSettings
+from training.data.reading import batches
+from training.data.targets import target_of
 
 DELAY = 0.02
 BUCKET = "bench"
 SONG_FILES, TABLE_SONGS = 4_000, 16_000
 ROUNDS = 2
+FEED_FILES, FEED_ROUNDS = 48, 5
+"""Files of the dataset that training reads, 6 MB each, and runs per side, which are short."""
+
 FILES = 200
 """Files of the tables whose requests are counted."""
 
@@ -99,12 +109,12 @@ def server_seconds() -> float:
     return spent
 
 
-def upload(server: Server, folder: Path) -> None:
+def upload(server: Server, folder: Path, prefix: str = "") -> None:
     """Copy the files of a folder to the bucket, past the proxy."""
     client = server.client()
 
     def put(path: Path) -> None:
-        client.put_object(Bucket=BUCKET, Key=str(path.relative_to(folder)), Body=path.read_bytes())
+        client.put_object(Bucket=BUCKET, Key=f"{prefix}{path.relative_to(folder)}", Body=path.read_bytes())
 
     with ThreadPoolExecutor(UPLOADS) as pool:
         list(pool.map(put, (path for path in folder.rglob("*") if path.is_file())))
@@ -153,6 +163,38 @@ def table_jobs(bench: Bench, n_songs: int) -> dict[str, dict[str, Any]]:
     return {"score": bench.compare(n_songs, score_job), "dataset": bench.compare(n_songs, dataset_job)}
 
 
+def feed_jobs(bench: Bench, server: Server, cache: Path) -> dict[str, dict[str, Any]]:
+    """Measure reading an epoch into TensorFlow, without and with copies from an epoch before."""
+    folder = Path(bench.local, "feed")
+    write_dataset(folder, FEED_FILES)
+    upload(server, folder, "feed/")
+    settings = ReadingSettings(cache=str(cache))
+    datasets = {root: Dataset.open(Warehouse(f"{root}/feed"), "bench", settings) for root in bench.roots.values()}
+    for dataset in datasets.values():
+        assert (dataset.reading.cache is None) == dataset.warehouse.is_local
+
+    def epoch(root: str, number: int) -> None:
+        dataset, rows = datasets[root], datasets[root].rows("train")
+        target = target_of("genre", dataset)
+        feed = Feed(dataset, target, FeedSettings(), np.ones(len(LABELS), np.float32), 0)
+        (plan,) = plan_epoch(rows, ranks=1, global_batch=BATCH, seed=0, epoch=number)
+
+        def read():  # type: ignore[no-untyped-def]
+            options = {"window": 4, "seed": (0, number), "reading": dataset.reading}
+            return batches(dataset.addresses("train"), rows, plan, dataset.geometry, target, **options)
+
+        assert sum(int(batch.weights.shape[0]) for batch in feed.steps(read, number)) == sum(rows)
+
+    def cold_epoch(root: str, number: int) -> None:
+        for path in cache.glob("?" * 40):
+            path.unlink()
+        epoch(root, number)
+
+    n_songs, repeated = sum(datasets[bench.local].rows("train")), replace(bench, rounds=FEED_ROUNDS)
+    epoch(bench.local, 0)  # imports TensorFlow
+    return {"feed_s3": repeated.compare(n_songs, cold_epoch), "feed_s3_warm": repeated.compare(n_songs, epoch)}
+
+
 def committed(bench: Bench) -> dict[str, float]:
     """Return the requests per committed file: of a table written by the driver, and of an ingest."""
 
@@ -197,6 +239,7 @@ def main() -> None:
         found |= table_jobs(bench, options.table_songs)
         per_file = committed(bench)
         session.stop()
+        found |= feed_jobs(bench, server, Path(name, "cache"))
     rows = []
     for job, of_job in found.items():
         requests = of_job["requests"]
@@ -205,6 +248,7 @@ def main() -> None:
     tars = [request for request in found["ingest_tar"]["requests"] if ".tar" in request.key and request.method == "GET"]
     figures = {f"{job}_over_local": of_job["ratio"] for job, of_job in found.items()}
     figures["gets_per_mib_tar"] = len(tars) / (sum(request.sent for request in tars) / MEBIBYTE)
+    figures["requests_per_training_file"] = len(found["feed_s3"]["requests"]) / FEED_FILES
     figures |= {f"requests_per_committed_file_{how}": value for how, value in per_file.items()}
     figures["requests_per_committed_file"] = max(per_file.values())
     headers = ["job", "local, songs/s", "S3, songs/s", "ratio", "GETs", "PUTs", "requests", "server, core s"]
