@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import SUMMARY, WORD_INDICES
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY
 from msd_spark.core.warehouse import Warehouse
@@ -64,6 +65,13 @@ if __name__ == "__main__":
             schedule=Schedule(rate),
         )
         trainer = Trainer(model, dataset, target, settings, ranks)
+        if variant == "diverging":
+            trainer.joint.weights[0].assign_add(0.001 * ranks.rank * np.ones(trainer.joint.weights[0].shape))
+            try:
+                trainer.fit()
+            except (UserError, SystemExit) as error:
+                (output / f"{variant}-{ranks.rank}.txt").write_text(str(error))
+                continue
         losses = [row["loss"] for row in trainer.fit()]
         weights = {variable.path: np.asarray(variable) for variable in model.weights}
         np.savez(output / f"{variant}-{ranks.size}-{ranks.rank}.npz", **weights, losses=losses)

@@ -161,7 +161,7 @@ def train(
         if settings.optimizer.precision != "float32":
             # The saved model computes in full precision: scoring runs on CPUs.
             trainer.use(build_model(options, dataset, target, "float32", examples))
-        if not ranks.identical(trainer.model.get_weights()):
+        if ranks.differing(trainer.model.get_weights()):
             ranks.fail("the ranks ended with different weights; the run was not written")
         splits = [split for split in dataset.metadata["files"] if split != "train"]
         predictions = {split: predicted for split in splits if (predicted := trainer.predict(split)) is not None}

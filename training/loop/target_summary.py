@@ -21,7 +21,7 @@ def summarise(dataset: Dataset, target: Target, ranks: Ranks, split: str = "trai
         table = dataset.read(split, number, [target.column, target.presence, "weight"])
         weights = table["weight"].to_numpy().astype(np.float64) * (table[target.presence].to_numpy() > 0)
         sums += target.sums(table[target.column].to_numpy(), weights)
-    examples, squares, *totals = (ranks.total(value) for value in sums)
+    examples, squares, *totals = ranks.totals(sums).tolist()
     if not dataset.rows(split):
         ranks.fail(
             f"dataset {dataset.name} has no example in {split}; write it with other --shares or more songs (msd-spark "

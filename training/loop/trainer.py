@@ -271,7 +271,16 @@ class Trainer:
         mean = _mean([self.ranks.total(value) for value in sums])
         if not np.isfinite(mean):
             raise DivergedError(f"the loss of epoch {epoch + 1} is {mean}; a lower --learning-rate may help")
+        self._check_weights(epoch)
         return mean
+
+    def _check_weights(self, epoch: int) -> None:
+        """Compare the weights of all ranks, which differ after a fault of a machine."""
+        for rank in self.ranks.differing(self.joint.get_weights())[:1]:
+            self.ranks.fail(
+                f"the weights of rank {rank} differ from those of rank 0 after epoch {epoch + 1}; "
+                "run msd-spark doctor on its machine, then start again with --resume"
+            )
 
     def _check_rows(self, epoch: int, planned: int, read: int) -> None:
         """Compare the rows that each rank read with its plan."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import socket
@@ -153,13 +154,19 @@ class Ranks:
 
     def total(self, value: float) -> float:
         """Return the sum of a number over all ranks."""
-        return float(collectives.total(tf.constant(value, tf.float64)))
+        return float(self.totals(np.array(value)))
 
-    def identical(self, arrays: list[np.ndarray]) -> bool:
-        """Return whether every rank has the same arrays, bit by bit."""
-        own = np.concatenate([np.ascontiguousarray(array).reshape(-1).view(np.uint8) for array in arrays])
-        first = np.asarray(collectives.of_first(tf.convert_to_tensor(own)))
-        return self.total(float(not np.array_equal(own, first))) == 0
+    def totals(self, values: np.ndarray) -> np.ndarray:
+        """Return the sum of an array over all ranks, float64."""
+        return np.asarray(collectives.total(tf.constant(values, tf.float64)))
+
+    def differing(self, arrays: Sequence[np.ndarray]) -> list[int]:
+        """Return the ranks whose arrays differ from those of rank 0, bit by bit."""
+        digest = hashlib.blake2b()
+        for array in arrays:
+            digest.update(array.tobytes())
+        digests = self.gather(np.frombuffer(digest.digest(), np.uint8)[None])
+        return np.flatnonzero((digests != digests[0]).any(axis=1)).tolist()
 
     @contextmanager
     def noticing_losses(self, remedy: str = "start again") -> Iterator[None]:

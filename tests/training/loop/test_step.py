@@ -12,6 +12,7 @@ from tests.training.loop.test_trainer import on_ranks
 
 BATCH, RANKS = 16, (1, 2)
 VARIANTS = ("plain", "compiled", "words-first", "words-last", "normalised")
+DIVERGING = "diverging"
 SCRIPT = "tests/support/train_variants.py"
 
 Weights = dict[str, np.ndarray]
@@ -33,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("step")
     write_tiny_dataset(folder / "w", {"train": [BATCH // 2] * 4, "validation": [], "test": []})
     for n_ranks in RANKS:
-        done = on_ranks(n_ranks, "python", SCRIPT, folder / "w", folder, str(BATCH), *VARIANTS)
+        done = on_ranks(n_ranks, "python", SCRIPT, folder / "w", folder, str(BATCH), *VARIANTS, DIVERGING)
         assert done.returncode == 0, done.stderr[-3000:]
     return folder
 
@@ -52,6 +53,12 @@ def test_two_ranks_train_as_one_does(folder: Path, variant: str) -> None:
 def test_ranks_end_with_the_same_weights(folder: Path, variant: str) -> None:
     first, second = trained(folder, variant, 2, 0), trained(folder, variant, 2, 1)
     assert all(np.array_equal(values, second[name]) for name, values in first.items())
+
+
+def test_different_weights_are_an_error(folder: Path) -> None:
+    first, second = ((folder / f"{DIVERGING}-{rank}.txt").read_text() for rank in range(2))
+    assert first.startswith("the weights of rank 1 differ from those of rank 0 after epoch 1; run msd-spark doctor")
+    assert second == "2"  # it exits silently
 
 
 def test_moving_statistics_are_those_of_all_ranks(folder: Path) -> None:
