@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from msd_spark.core.model_inputs import CHROMA, DYNAMICS, LYRIC_VECTOR, TIMBRE
-from msd_spark.core.options import Settings, between, nested, option
+from msd_spark.core.options import Settings, at_least, between, nested, option
 from training.data.assembly import ALIGNMENT
 from training.data.augmentation import SHARE, AugmentationSettings, augment, mix
 from training.data.prefetch import prefetched
@@ -28,7 +28,7 @@ class TrainingBatch(NamedTuple):
     inputs : dict
         By name.
     truth, weights : array
-        Soft truths ``(batch, size)`` and weights ``(batch,)``.
+        Soft truths ``(batch, size)`` and weights ``(batch,)``. With a sampled softmax, truths are indices ``(batch,)``.
     plain : array
         Weights without class weights.
     also_truth, also_weights : array
@@ -58,6 +58,12 @@ class FeedSettings(Settings):
     label_smoothing: float = option(
         0.0, "share of each truth that is spread over all classes", metavar="SHARE", check=SHARE
     )
+    sampled_softmax: int = option(
+        0,
+        "classes drawn per step for the softmax in training, for thousands of classes; 0: all classes",
+        metavar="N",
+        check=at_least(0),
+    )
     augmentation: AugmentationSettings = nested(AugmentationSettings())
 
 
@@ -79,7 +85,10 @@ class Feed:
             name: np.asarray(self.dataset.metadata["normalisation"][name]["mean"])
             for name in (CHROMA, TIMBRE, DYNAMICS, LYRIC_VECTOR)
         }
-        truth = self.target.soft_truth(batch.truth, batch.present, self.settings.label_smoothing)
+        if self.settings.sampled_softmax:
+            truth = np.where(batch.present, batch.truth, 0).astype(np.float32)
+        else:
+            truth = self.target.soft_truth(batch.truth, batch.present, self.settings.label_smoothing)
         weights = self.target.example_weights(batch.truth, batch.present, batch.weights, self.of_classes)
         plain = (batch.weights * batch.present).astype(np.float32)
         inputs = augment(batch.inputs, batch.track_ids, mean, settings, key)

@@ -18,6 +18,7 @@ from training.data.targets.target import LABELS, Target
 from training.models.contrastive import contrastive_losses
 from training.models.losses import Loss
 from training.models.parts import scores_of
+from training.models.sampled import SampledSoftmax
 from training.models.settings import Normalisation
 from training.ranks import collectives
 from training.ranks.ranks import Ranks
@@ -51,6 +52,18 @@ class Objective:
     contrastive: float
     ranks: Ranks
     first_row: int
+    sampled: SampledSoftmax | None = None
+
+    def outputs_of(self, joint: keras.Model) -> keras.Model:
+        """Return the model that a step computes: without the scores of all classes if these are sampled."""
+        if self.sampled is None:
+            return joint
+        others = {name: output for name, output in joint.output.items() if name != SCORES}
+        return keras.Model(joint.input, others | self.sampled.inputs)
+
+    def classes(self, step: tf.Tensor) -> tf.Tensor:
+        """Return the sampled classes of a step; empty without sampling."""
+        return tf.zeros(0, tf.int32) if self.sampled is None else self.sampled.classes(step)
 
     @property
     def gathers(self) -> bool:
@@ -62,13 +75,17 @@ class Objective:
         return tf.stack([tf.reduce_sum(batch.plain), tf.reduce_sum(batch.also_weights)])
 
     def of_step(
-        self, outputs: Mapping[str, tf.Tensor], batch: TrainingBatch, all_weights: tf.Tensor
+        self, outputs: Mapping[str, tf.Tensor], batch: TrainingBatch, all_weights: tf.Tensor, classes: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return this rank's part of the objective, and the sum of its weighted losses.
 
-        `all_weights` is the sum of `weights` over all ranks.
+        `all_weights` is the sum of `weights` over all ranks, `classes` the result of `classes`.
         """
-        lost = tf.reduce_sum(self.loss.of_examples(batch.truth, outputs[SCORES]) * batch.weights)
+        if self.sampled is None:
+            losses = self.loss.of_examples(batch.truth, outputs[SCORES])
+        else:
+            losses = self.sampled.of_examples(batch.truth, outputs, classes)
+        lost = tf.reduce_sum(losses * batch.weights)
         # If no example of the global batch has a weight, only the penalties change the model.
         objective = tf.math.divide_no_nan(lost, all_weights[0])
         if self.also is not None:

@@ -122,7 +122,12 @@ class TrainOptions(Settings):
             raise OptionError(f"--also is {embedding.also}, as --target; choose another target, or {NONE}")
         if embedding.contrastive and TARGETS[self.target].form == NUMBERS:
             raise OptionError(f"--contrastive is for classes and tags; --target {self.target} has none")
-        if self.training.feed.augmentation.mixup and (embedding.contrastive or embedding.also != NONE):
+        feed = self.training.feed
+        if feed.sampled_softmax and TARGETS[self.target].form != CLASSES:
+            raise OptionError(f"--sampled-softmax is for one class per song; --target {self.target} has none")
+        if feed.sampled_softmax and (embedding.contrastive or feed.label_smoothing or feed.augmentation.mixup):
+            raise OptionError("--sampled-softmax excludes --contrastive, --label-smoothing and --mixup")
+        if feed.augmentation.mixup and (embedding.contrastive or embedding.also != NONE):
             raise OptionError("--mixup excludes --also and --contrastive")
 
     @property
@@ -161,7 +166,8 @@ class TrainOptions(Settings):
             adjustment = self.model.own_training("prior_adjustment") if form == CLASSES else 0.0
         feed = replace(feed, augmentation=self.model.augmentation(feed.augmentation), prior_adjustment=adjustment)
         if embedding.contrastive is None:
-            own = 0.0 if form == NUMBERS or feed.augmentation.mixup else self.model.own_training("contrastive")
+            excluded = form == NUMBERS or feed.augmentation.mixup or feed.sampled_softmax
+            own = 0.0 if excluded else self.model.own_training("contrastive")
             embedding = replace(embedding, contrastive=own)
         return replace(
             self.training, feed=feed, embedding=embedding, best_by=best_by or self.model.own_training("best_by")

@@ -38,6 +38,7 @@ from training.loop.settings import TrainingSettings
 from training.loop.state import Best, TrainingState
 from training.loop.target_summary import check_classes, summarise
 from training.models.losses import Loss, prior_adjustment
+from training.models.sampled import SampledSoftmax
 from training.models.settings import WIDE_DEEP
 from training.ranks import collectives
 from training.ranks.ranks import Ranks
@@ -76,6 +77,7 @@ class Trainer:
         self.feed = Feed(self.dataset, self.target, settings.feed, weights, settings.seed, self.also)
         adjustment = prior_adjustment(totals, settings.feed.prior_adjustment or 0.0)
         self._loss = Loss(self.target, weights, mean_square, adjustment)
+        n_sampled = settings.feed.sampled_softmax
         self._objective = Objective(
             self._loss,
             None
@@ -85,6 +87,9 @@ class Trainer:
             embedding.contrastive or 0.0,
             self.ranks,
             sum(self.batches[: self.ranks.rank]),
+            SampledSoftmax(self.model, self._loss, min(n_sampled, self.target.size), settings.seed)
+            if n_sampled
+            else None,
         )
         self.joint = joint_model(self.model, self.also, self.dataset.metadata["normalisation"])
         self.optimizer = make_optimizer(settings.optimizer, settings.schedule.peak(self.ranks.size))
@@ -96,6 +101,7 @@ class Trainer:
 
     def _compile_step(self) -> Callable[..., tf.Tensor]:
         model, optimizer, objective, n_ranks = self.joint, self.optimizer, self._objective, self.ranks.size
+        outputs_of = objective.outputs_of(model)
         variables, moving = model.trainable_variables, model.non_trainable_weights
         if self.settings.xla and objective.gathers:
             self.ranks.fail(
@@ -103,10 +109,12 @@ class Trainer:
                 "add --contrastive 0, or leave out --compile"
             )
 
-        def differentiate(batch: TrainingBatch, all_weights: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        def differentiate(
+            batch: TrainingBatch, all_weights: tf.Tensor, classes: tf.Tensor
+        ) -> tuple[tf.Tensor, list[tf.Tensor]]:
             """Return this rank's sum of weighted losses, and its part of the gradient."""
             with tf.GradientTape() as tape:
-                value, lost = objective.of_step(model(batch.inputs, training=True), batch, all_weights)
+                value, lost = objective.of_step(outputs_of(batch.inputs, training=True), batch, all_weights, classes)
                 value += tf.add_n([tf.constant(0.0), *model.losses]) / n_ranks
                 scaled = optimizer.scale_loss(value)
             return lost, tape.gradient(scaled, [variable.value for variable in variables])
@@ -118,7 +126,8 @@ class Trainer:
         def step(batch: TrainingBatch) -> tf.Tensor:
             """Take a step; return this rank's sums of weighted losses and of plain weights."""
             weights = objective.weights(batch)
-            lost, gradients = differentiate(batch, collectives.total(weights))
+            classes = objective.classes(optimizer.iterations.value)
+            lost, gradients = differentiate(batch, collectives.total(weights), classes)
             # Every rank has moving statistics of its own examples: the mean is that of all examples.
             sums = collectives.totals([*gradients, *(variable.value / n_ranks for variable in moving)])
             optimizer.apply(sums[: len(variables)], variables)

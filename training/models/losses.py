@@ -14,6 +14,9 @@ from training.data.targets.target import LABELS, NUMBERS, Target
 SMALLEST_LENGTH = 1e-6
 """The cosine of vectors shorter than this is 0."""
 
+ROWS = 1024
+"""Predictions whose losses are computed together."""
+
 SMALLEST_SCORE = 1e-7
 """Smaller scores are raised to this before their logarithm."""
 
@@ -66,11 +69,12 @@ class Loss:
 
     def of_predictions(self, predictions: Predictions) -> float:
         """Return the mean loss of the predictions with a truth, without smoothing and class weights."""
-        judged = predictions.judged()
-        truth = self.target.soft_truth(judged.true, judged.present)
-        plain = replace(self, label_weights=None)
-        losses = np.asarray(plain.of_examples(tf.constant(truth), tf.constant(judged.scores)))
-        return float(losses.mean(dtype=np.float64))
+        judged, plain, losses = predictions.judged(), replace(self, label_weights=None), []
+        for start in range(0, len(judged), ROWS):  # a soft truth has a number per class
+            part = judged.take(np.arange(start, min(start + ROWS, len(judged))))
+            truth = self.target.soft_truth(part.true, part.present)
+            losses.append(np.asarray(plain.of_examples(tf.constant(truth), tf.constant(part.scores))))
+        return float(np.concatenate(losses).mean(dtype=np.float64))
 
 
 def _cosine(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:

@@ -80,6 +80,13 @@ def test_label_smoothing_changes_no_positive(made: Target) -> None:
     for smoothing in (0.0, 0.9):
         soft = tf.constant(made.soft_truth(truth, np.ones(5, bool), smoothing))
         values.append(
-            float(objective.of_step(outputs, TrainingBatch({}, soft, none, none, none, none), tf.zeros(2))[0])
+            float(
+                objective.of_step(
+                    outputs,
+                    TrainingBatch({}, soft, none, none, none, none),
+                    tf.zeros(2),
+                    objective.classes(tf.constant(0)),
+                )[0]
+            )
         )
     assert values[0] == values[1] > 0

@@ -33,7 +33,8 @@ class ClassTarget(Target):
         return bool(((truth >= 0) & (truth < self.size))[present].all())
 
     def _scores(self, truth: np.ndarray, present: np.ndarray, smoothing: float) -> np.ndarray:
-        one_hot = np.eye(self.size, dtype=np.float32)[np.where(present, truth, 0)]
+        one_hot = np.zeros((len(truth), self.size), np.float32)
+        one_hot[np.arange(len(truth)), np.where(present, truth, 0)] = 1
         return one_hot * (1 - smoothing) + smoothing / self.size
 
     def _weights(self, safe: np.ndarray, totals: np.ndarray, examples: float, power: float) -> np.ndarray:
