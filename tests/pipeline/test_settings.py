@@ -104,9 +104,9 @@ def test_the_protocol_of_2019_has_its_own_batch_and_epochs_and_trains_three_mode
     options = parse(TrainOptions, [*words, "--run", plan.options.run], VERBS["train"])
     assert [one.model.name for one in options.runs()] == ["dense", "lstm", "cnn"]
     training = options.training_settings()
-    assert (training.epochs, training.batches(1), training.batches(2)) == (20, [10], [5, 5])
-    typed = make_plan(parsed("--set", "train.protocol=2019", "--batch", "7"))
-    assert typed.of_stages["train"] == {"protocol": 2019, "batch": 7}
+    assert (training.epochs, training.global_batch_size) == (20, 10)
+    typed = make_plan(parsed("--set", "train.protocol=2019", "--set", "train.global-batch-size=7"))
+    assert typed.of_stages["train"] == {"protocol": 2019, "global-batch-size": 7}
     assert parse(TrainOptions, ["--protocol", "2019"], VERBS["train"]).model.name == "cnn"
 
 

@@ -31,7 +31,8 @@ for name, also in (("genre", "none"), ("tags", "none"), ("genre", "tags")):
     model = MODELS["attention"](dataset.geometry, target, dataset.metadata["normalisation"], small)
     settings = TrainingSettings(
         epochs=2,
-        batch=global_batch // ranks.size,
+        global_batch_size=global_batch,
+        streams=2,
         patience=0,
         shuffle_window=0,
         seed=4,

@@ -24,7 +24,6 @@ from training.loop.options import TrainOptions
 from training.loop.session import _fixed_settings, checked
 from training.models.build import MODELS
 from training.models.settings import DEFAULTS
-from training.ranks.ranks import Ranks
 from training.runs.initial_weights import start_from
 from training.runs.run_folder import FinishedRun, read_model, read_training, write_run
 
@@ -121,5 +120,5 @@ def test_an_unfinished_run_is_not_resumed_after_the_other_run_was_replaced(wareh
     settings = []
     for place in ("first", "second"):
         warehouse.write_json(metadata | {"folder": place}, "models", "source", "metadata.json")
-        settings.append(_fixed_settings(options, Dataset.open(warehouse, "apart"), Ranks.join()))
+        settings.append(_fixed_settings(options, Dataset.open(warehouse, "apart")))
     assert differences(*settings) == {"init_from": ("models/source/first", "models/source/second")}

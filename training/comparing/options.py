@@ -18,6 +18,7 @@ from msd_spark.core.options import (
 )
 from msd_spark.core.schemas import SPLITS
 from training.loop.options import TrainOptions
+from training.loop.settings import CheckpointSettings
 from training.models.settings import BOTH, DEFAULTS, INPUTS, WIDE_DEEP
 
 MODELS = sorted(DEFAULTS)
@@ -104,7 +105,7 @@ class CompareOptions(Settings):
         choices=MODELS,
     )
     training: ComparedTraining = nested(
-        ComparedTraining(baselines="simple"),
+        ComparedTraining(baselines="simple", checkpoints=CheckpointSettings(keep=False)),
         without={
             "warehouse": "",
             "dataset": "",

@@ -1,7 +1,8 @@
 """Checkpoints of an unfinished run, in ``models/RUN/_unfinished/checkpoints/``.
 
 ``last.npz`` is a `training.loop.state.TrainingState`, replaced atomically. The finished run replaces the folder
-``models/RUN``; until then a run of that name that is being overwritten stays as it is, with the file `STARTED`.
+``models/RUN``; until then a run of that name that is being overwritten stays as it is, with the file `STARTED`. A
+finished run can have kept its last state, from which it can be trained for more epochs.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.runs import METADATA, RUNS
+from msd_spark.core.runs import METADATA, RUNS, run_file
 from msd_spark.core.warehouse import Warehouse
 from training.loop.state import TrainingState, from_bytes, to_bytes
 
@@ -28,7 +29,7 @@ STARTED = "started"
 class Checkpoints:
     """The checkpoints of one run.
 
-    `settings` are all that affect the result of the training; a checkpoint with other settings is rejected.
+    `settings` are all that affect the result of a step; a checkpoint with other settings is rejected.
     """
 
     def __init__(self, warehouse: Warehouse, run: str, settings: Mapping[str, Any]) -> None:
@@ -50,12 +51,19 @@ class Checkpoints:
     def _names(self, *names: str) -> tuple[str, ...]:
         return (RUNS, self.run, UNFINISHED, CHECKPOINTS, *names)
 
+    def _last(self) -> tuple[str, ...] | None:
+        """Return the place of the last state of an unfinished or finished run, if there is one."""
+        place = self._names(LAST)
+        if not self.exist and not self.is_being_overwritten and self.warehouse.exists(RUNS, self.run, METADATA):
+            place = run_file(self.warehouse, self.run, CHECKPOINTS, LAST)
+        return place if self.warehouse.exists(*place) else None
+
     def check_may_begin(self, *, resume: bool) -> None:
-        """Check that the run does not exist, or, to resume it, that it is not finished."""
-        if resume and (self.exist or self.is_being_overwritten):
+        """Check that the run does not exist, or, to resume it, that its last state does if it is finished."""
+        if resume and (self.is_being_overwritten or self._last()):
             return
         if self.warehouse.exists(RUNS, self.run, METADATA):
-            state = "is finished: there is nothing to resume" if resume else "exists already"
+            state = "is finished, without the last state (--keep-checkpoints)" if resume else "exists already"
             raise UserError(f"{RUNS}/{self.run} {state}; choose another --run, or add --overwrite")
         if self.exist:
             raise UserError(
@@ -90,9 +98,10 @@ class Checkpoints:
 
     def read(self) -> TrainingState | None:
         """Return the last state, which must have the same settings; None without a checkpoint."""
-        if not self.exist:
+        place = self._last()
+        if place is None:
             return None
-        path = self.warehouse.path(*self._names(LAST))
+        path = self.warehouse.path(*place)
         try:
             with self.warehouse.filesystem.open_input_stream(path) as source:
                 state, settings = from_bytes(source.read())

@@ -18,17 +18,13 @@ def train_elastically(train: Callable[[Ranks, TrainingState | None, Commit], Non
     """Train, and start again from the last state whenever a rank leaves or joins.
 
     `train` trains to the end from a state, or from the start if None, and passes its states to the given function. It
-    is called again after a rank was lost, and at the end of the epoch in which a rank joined. All collectives must be
-    called inside it. An epoch is planned for the ranks at its start. A new rank receives the state of rank 0, which is
-    never a new rank.
+    is called again after a rank was lost, and at the first state after a rank joined. All collectives must be called
+    inside it. A new rank receives the state of rank 0, which is never a new rank.
     """
 
     @elastic.run
     def attempt(shared: Any) -> None:
         def commit(state: TrainingState) -> None:
-            if state.step:
-                # Another number of ranks splits the epoch differently, so it starts over.
-                return
             shared.reached = state
             shared.commit()
 

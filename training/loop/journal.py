@@ -24,7 +24,8 @@ class Journal:
         """Write what is due after a step or an epoch."""
         every = self._settings.every
         if state.step:
-            self._checkpoints.write(state)
+            if self._settings.steps:
+                self._checkpoints.write(state)
             return
         self._log.write(state.history[-1])
         if every and state.epoch % every == 0:

@@ -15,8 +15,7 @@ from training.models.settings import DEFAULTS, WIDE_DEEP, ModelOptions, ModelSet
 PROTOCOLS = {
     "2019": {
         "model": "cnn",
-        "batch": 10,
-        "batch-of": "all",
+        "global-batch-size": 10,
         "epochs": 20,
         "train-metrics": True,
         "dropout": 0,
@@ -49,7 +48,11 @@ class TrainOptions(Settings):
         None, "write the run to models/NAME; the model and the time by default", metavar="NAME", check=NAME
     )
     overwrite: bool = option(False, "start over, and replace a run of the same name when this one is finished")
-    resume: bool = option(False, "resume --run from its last checkpoint; start if there is none yet")
+    resume: bool = option(
+        False,
+        "resume --run from its last checkpoint, on any number of ranks; start if there is none yet; a finished run "
+        "continues up to a larger number of --epochs",
+    )
     init_from: str | None = option(
         None,
         "start from the weights of the finished models/RUN, in all layers of the same name and size; its training "
@@ -66,7 +69,7 @@ class TrainOptions(Settings):
     )
     protocol: str | None = option(
         None,
-        "repeat an experiment, flaws included, with its model, batch, epochs and optimizer as defaults",
+        "repeat an experiment, flaws included, with its model, global batch, epochs and optimizer as defaults",
         choices=PROTOCOLS,
         presets=PROTOCOLS,
     )
@@ -104,6 +107,7 @@ class TrainOptions(Settings):
         if self.protocol and self.init_from:
             raise OptionError("--protocol and --init-from exclude each other")
         feed = self.training.feed
+        self._check_batch()
         self._check_embedding()
         if TARGETS[self.target].form == NUMBERS and (feed.class_weights != NONE or feed.label_smoothing):
             raise OptionError(f"--class-weights and --label-smoothing are for classes; --target {self.target} has none")
@@ -114,6 +118,17 @@ class TrainOptions(Settings):
             raise OptionError(
                 f"--protocol {self.protocol} draws by genre; it does not work with --target {self.target}"
             )
+
+    def _check_batch(self) -> None:
+        """Check the options of the global batch."""
+        training = self.training
+        if not training.global_batch_size:
+            return
+        where = f", which --protocol {self.protocol} sets" if self.protocol else ""
+        if training.batch:
+            raise OptionError(f"--batch excludes --global-batch-size{where}; choose the latter")
+        if training.schedule.scaling != "none":
+            raise OptionError(f"--scale-learning-rate excludes --global-batch-size{where}; use --learning-rate")
 
     def _check_embedding(self) -> None:
         """Check the options of further losses on the embedding."""
@@ -170,5 +185,9 @@ class TrainOptions(Settings):
             own = 0.0 if excluded else self.model.own_training("contrastive")
             embedding = replace(embedding, contrastive=own)
         return replace(
-            self.training, feed=feed, embedding=embedding, best_by=best_by or self.model.own_training("best_by")
+            self.training,
+            batch=self.training.batch_of_rank,
+            feed=feed,
+            embedding=embedding,
+            best_by=best_by or self.model.own_training("best_by"),
         )

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import psutil
 from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 60.0
 """A log gets a line this often within an epoch."""
+
+Item = TypeVar("Item")
 
 LAUNCHERS = ("horovodrun", "training.ranks.launch")
 
@@ -37,23 +39,27 @@ def is_terminal(stream: TextIO) -> bool:
     return False
 
 
-def epoch_line(row: Mapping[str, Any], epochs: int, metric: str, rate: float, seconds: float) -> str:
+def epoch_line(row: Mapping[str, Any], epochs: int, metric: str, seconds: float) -> str:
     """Return an epoch's row of the history as one line, without metrics that the row lacks.
 
-    `metric` is the target's main validation metric, `rate` is in rows per second, and `seconds` include
-    validation.
+    `metric` is the target's main validation metric, and `seconds` include validation.
 
     Examples
     --------
-    >>> row = {"epoch": 2, "loss": 2.17, "validation_loss": 2.5291, "validation_macro_f1": 0.0623}
-    >>> epoch_line(row, 20, "macro_f1", 340.2, 1.25)
-    'epoch  2/20  loss 2.1700  validation loss 2.5291  macro F1 0.0623  340 rows/s  1.2 s'
+    >>> row = {"epoch": 2, "loss": 2.17, "examples_per_second": 340.2, "waiting": 0.031, "validation_macro_f1": 0.0623}
+    >>> epoch_line(row, 20, "macro_f1", 1.25)
+    'epoch  2/20  loss 2.1700  macro F1 0.0623  340 examples/s  waiting 3%  1.2 s'
     """
     shown = {"loss": row["loss"], "validation loss": row.get("validation_loss")}
     shown[metric.replace("_", " ").replace(" f1", " F1")] = row.get(f"validation_{metric}")
     values = [f"{name} {value:.4f}" for name, value in shown.items() if value is not None]
     number = f"{row['epoch']:>{len(str(epochs))}}/{epochs}"
-    return "  ".join([f"epoch {number}", *values, f"{rate:,.0f} rows/s", f"{seconds:.1f} s"])
+    speed = _speed(row["examples_per_second"], row["waiting"])
+    return "  ".join([f"epoch {number}", *values, speed, f"{seconds:.1f} s"])
+
+
+def _speed(rate: float, waiting: float) -> str:
+    return f"{rate:,.0f} examples/s  waiting {waiting:.0%}"
 
 
 @dataclass
@@ -74,11 +80,24 @@ class Progress:
     def begin(self, epoch: int, step: int, steps: int) -> None:
         """Begin an epoch of `steps` steps, counted from 0, of which `step` are done."""
         self._epoch, self._steps, self._first, self._done, self._rows = epoch, steps, step, step, 0
+        self._waited = 0.0
         self._began = self._printed = self.clock()
         self._bar: tqdm | None = None
         if self.shown and self.bar:
             title = f"epoch {epoch + 1}/{self.epochs}"
             self._bar = tqdm(desc=title, total=steps, initial=step, unit="step", file=self.stream, leave=False)
+
+    def waiting_for(self, items: Iterator[Item]) -> Iterator[Item]:
+        """Yield the items of the epoch, and measure how long each one takes to arrive."""
+        while True:
+            began = self.clock()
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            finally:
+                self._waited += self.clock() - began
+            yield item
 
     def step(self, rows: int, loss: Callable[[], float]) -> None:
         """Count a step over `rows` rows of all ranks; `loss` is called only if it is shown."""
@@ -92,7 +111,7 @@ class Progress:
         elif self.clock() - self._printed >= SECONDS_BETWEEN_LINES:
             self._printed = self.clock()
             place = f"epoch {self._epoch + 1}/{self.epochs}  step {self._done:,}/{self._steps:,}"
-            self._print(f"{place}  loss {loss():.4f}  {self._rate(self._printed):,.0f} rows/s  {self.left} left")
+            self._print(f"{place}  loss {loss():.4f}  {_speed(*self.speed)}  {self.left} left")
 
     @property
     def left(self) -> str:
@@ -100,12 +119,14 @@ class Progress:
         pace = (self.clock() - self._began) / max(self._done - self._first, 1)
         return tqdm.format_interval(pace * (self._steps * (self.epochs - self._epoch) - self._done))
 
-    def _rate(self, end: float) -> float:
-        return self._rows / max(end - self._began, 1e-9)
+    @property
+    def speed(self) -> tuple[float, float]:
+        """Examples per second of all ranks so far in this epoch, and the share of the time spent waiting for them."""
+        seconds = max(self.clock() - self._began, 1e-9)
+        return self._rows / seconds, self._waited / seconds
 
     def end(self) -> None:
         """End the steps of an epoch."""
-        self._ended = self.clock()
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -114,7 +135,7 @@ class Progress:
         """Print an epoch's row of the history."""
         if self.shown:
             seconds = self.clock() - self._began
-            self._print(epoch_line(row, self.epochs, self.metric, self._rate(self._ended), seconds))
+            self._print(epoch_line(row, self.epochs, self.metric, seconds))
 
     def _print(self, line: str) -> None:
         tqdm.write(line, file=self.stream)

@@ -44,6 +44,12 @@ for _name, _value in {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1",
 NOT_RECORDED = ("warehouse", "overwrite", "resume", "reader", "cache", "cache-gib")
 """Options that do not change a run, so its metadata omits them."""
 
+ENDING = ("epochs", "patience")
+"""Training settings that decide when a run ends; a decay of the learning rate also depends on the former."""
+
+COMMIT_STEPS = 100
+"""Steps between the states that an elastic training can return to."""
+
 
 def checked(options: TrainOptions) -> TrainOptions:
     """Return the options with the dataset's name; check all that needs no TensorFlow."""
@@ -117,7 +123,8 @@ def train(
 ) -> FinishedRun | None:
     """Train and evaluate; return the run on rank 0 and None on the others.
 
-    `begin` is the state to resume from, instead of a checkpoint; `commit` is called with the state after every epoch.
+    `begin` is the state to resume from, instead of a checkpoint; `commit` is called with the state after every epoch,
+    and within it every ``--checkpoint-steps``, or else every `COMMIT_STEPS`.
     """
     from msd_spark.core.bootstrap import Bootstrap
     from training.evaluation.judgement import judge_splits, read_training_truths
@@ -131,11 +138,13 @@ def train(
     settings = options.training_settings()
     target = target_of(options.target, dataset)
     run = options.run or ranks.agree_on(f"{options.model.name}-{time.strftime('%Y%m%d-%H%M%S')}")
-    checkpoints = Checkpoints(Warehouse(options.warehouse), run, _fixed_settings(options, dataset, ranks))
+    checkpoints = Checkpoints(Warehouse(options.warehouse), run, _fixed_settings(options, dataset))
     added = "--resume" if options.run else f"--run {shlex.quote(run)} --resume"
     with ranks.noticing_losses(f"resume with the same command and {added}"):
         if begin is None:
-            begin = ranks.first_does(lambda: checkpoints.begin(resume=options.resume, overwrite=options.overwrite))
+            begin = ranks.first_does(lambda: _begin(checkpoints, options))
+        if begin is not None:
+            settings = replace(settings, global_batch_size=begin.global_batch, streams=begin.streams)
         examples, _, _ = summarise(dataset, target, ranks)
         model = build_model(options, dataset, target, settings.optimizer.dtype_policy, examples)
         if begin is None and options.init_from:  # the trainer copies the weights to the other ranks
@@ -146,7 +155,7 @@ def train(
         trainer = Trainer(model, dataset, target, settings, ranks)
         journal = Journal(checkpoints, options.checkpoints, begin) if ranks.is_first else None
         if begin is not None and ranks.is_first:
-            print(f"{run}: resumed after {begin.place}", file=sys.stderr, flush=True)
+            print(f"{run}: resumed after {begin.place}{_other_ranks(begin, ranks)}", file=sys.stderr, flush=True)
 
         def keep(state: TrainingState) -> None:
             if journal is not None:
@@ -156,7 +165,7 @@ def train(
                 commit(state)
 
         started = time.monotonic()
-        history = trainer.fit(begin, keep, options.checkpoints.steps)
+        history = trainer.fit(begin, keep, options.checkpoints.steps or (COMMIT_STEPS if commit else 0))
         trained = time.monotonic()
         if settings.optimizer.precision != "float32":
             # The saved model computes in full precision: scoring runs on CPUs.
@@ -183,21 +192,42 @@ def train(
         return None
     training = with_ancestors(checkpoints.warehouse, options.init_from, training)
     recorded = recorded_options(options) | {"run": run, "ranks": ranks.size, "seconds": seconds}
+    recorded |= {"global_batch_size": trainer.global_batch, "streams": trainer.streams}
     return FinishedRun(
         run, trainer.model, dataset, target, recorded, history, metrics, predictions, training, journal.copy_to
     )
 
 
-def _fixed_settings(options: TrainOptions, dataset: Dataset, ranks: Ranks) -> dict[str, Any]:
-    """Return the settings that must not change when a run is resumed."""
+def _begin(checkpoints: Checkpoints, options: TrainOptions) -> TrainingState | None:
+    """Return the state to resume from; that of a finished run must not be the end of the training."""
+    state, training = checkpoints.begin(resume=options.resume, overwrite=options.overwrite), options.training
+    if state is None or (checkpoints.exist and state.epoch <= training.epochs):
+        return state
+    if state.ended(training.epochs, training.patience):
+        raise UserError(
+            f"{checkpoints.run} has {state.epoch} epochs, the best is {state.best.epoch}: nothing to resume with "
+            f"--epochs {training.epochs} and --patience {training.patience}; raise --epochs, or add --overwrite"
+        )
+    return state
+
+
+def _other_ranks(state: TrainingState, ranks: Ranks) -> str:
+    """Return a note about a changed number of ranks."""
+    if state.ranks == ranks.size:
+        return ""
+    return f"; now {ranks.size} instead of {state.ranks} ranks share the {state.global_batch} examples of a step"
+
+
+def _fixed_settings(options: TrainOptions, dataset: Dataset) -> dict[str, Any]:
+    """Return the settings that must not change when a run is resumed: all but those that only end it."""
+    training = asdict(options.training_settings())
     return {
         "model": options.model.name,
         "target": options.target,
         "init_from": options.init_from and "/".join(run_file(dataset.warehouse, options.init_from)),
         "dataset": {"name": dataset.name, "fingerprint": dataset.metadata["fingerprint"]},
-        "ranks": "elastic" if options.elastic else ranks.size,
         "model_settings": asdict(options.model_settings()),
-        "training_settings": asdict(options.training_settings()),
+        "training_settings": {name: training[name] for name in training if name not in ENDING},
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msd_spark.core.options import MOST_BATCH, SEED, Check, Settings, at_least, between, nested, option
 from training.data.feed import FeedSettings
@@ -12,8 +12,8 @@ from training.evaluation.deciding import BEST_BY
 from training.loop.optimizers import OptimizerSettings
 from training.loop.schedule import Schedule
 
-RANK, ALL = "rank", "all"
-"""Values of ``--batch-of``."""
+BATCH = 32
+"""Examples per rank per step, unless chosen."""
 
 LARGEST_WEIGHT = 1000
 """Largest weight of a further loss; an infinite one would make every loss NaN."""
@@ -48,7 +48,28 @@ class TrainingSettings(Settings):
     """Settings of the training loop; ``training_settings`` in a run's metadata."""
 
     epochs: int = option(30, "maximum number of epochs", check=at_least(1))
-    batch: int = option(32, "examples per rank per step", check=between(1, MOST_BATCH))
+    batch: int | None = option(
+        None,
+        f"examples per rank per step, {BATCH} by default; times the number of ranks at the start, this is the global "
+        "batch, which resuming on other ranks does not change",
+        check=between(1, MOST_BATCH),
+    )
+    global_batch_size: int | None = option(
+        None, "examples per step over all ranks together, instead of --batch", metavar="N", check=between(1, MOST_BATCH)
+    )
+    steps_per_epoch: int | None = option(
+        None,
+        "steps per epoch; passes over the train split continue across epochs; one pass by default",
+        metavar="N",
+        check=at_least(1),
+    )
+    streams: int | None = option(
+        None,
+        "parts of the train split that are read side by side; ranks read separate files if their number divides this; "
+        "the number of ranks at the start by default",
+        metavar="N",
+        check=between(1, MOST_BATCH),
+    )
     patience: int = option(6, "stop after this many epochs without improvement; 0: never", check=at_least(0))
     best_by: str | None = option(
         None,
@@ -57,9 +78,6 @@ class TrainingSettings(Settings):
     )
     shuffle_window: int = option(4, "row groups to shuffle together; 0: keep the order", check=at_least(0))
     seed: int = option(0, "random seed for weights, dropout, augmentation, reading order and bootstrap", check=SEED)
-    batch_of: str = option(
-        RANK, "whether --batch counts the examples of each rank, or of all ranks together", choices=(RANK, ALL)
-    )
     train_metrics: bool = option(False, "also evaluate the train split after every epoch, for the history")
     xla: bool = option(
         False, "compile forward and backward pass by XLA; excludes --contrastive on several ranks", name="compile"
@@ -70,17 +88,27 @@ class TrainingSettings(Settings):
     feed: FeedSettings = nested(FeedSettings())
     embedding: EmbeddingSettings = nested(EmbeddingSettings())
 
-    def batches(self, ranks: int) -> list[int]:
-        """Return the examples per step of each rank; ranks share a batch as evenly as possible.
+    @property
+    def batch_of_rank(self) -> int:
+        """Examples per rank per step, at the start of the run."""
+        return self.batch or BATCH
+
+    @property
+    def first_ranks(self) -> int:
+        """The number of ranks at the start of a run, given its global batch: it scales the learning rate."""
+        return max(1, (self.global_batch_size or 1) // self.batch_of_rank)
+
+    def of_run(self, ranks: int) -> TrainingSettings:
+        """Return the settings with the global batch and the streams of a run that starts on this number of ranks.
 
         Examples
         --------
-        >>> TrainingSettings(batch=10).batches(3), TrainingSettings(batch=10, batch_of="all").batches(3)
-        ([10, 10, 10], [4, 3, 3])
+        >>> run = TrainingSettings(batch=10).of_run(3)
+        >>> run.global_batch_size, run.streams, run.of_run(2) == run
+        (30, 3, True)
         """
-        if self.batch_of == RANK:
-            return [self.batch] * ranks
-        return [self.batch // ranks + (rank < self.batch % ranks) for rank in range(ranks)]
+        size = self.global_batch_size or self.batch_of_rank * ranks
+        return replace(self, global_batch_size=size, streams=self.streams or min(ranks, size))
 
 
 @dataclass(frozen=True)
@@ -101,4 +129,8 @@ class CheckpointSettings(Settings):
         metavar="STEPS",
         check=at_least(0),
     )
-    keep: bool = option(False, "keep the last checkpoint in the finished run's folder", name="keep-checkpoints")
+    keep: bool = option(
+        True,
+        "keep the last checkpoint in the finished run's folder, to resume it with more --epochs",
+        name="keep-checkpoints",
+    )

@@ -15,7 +15,7 @@ from numpy.lib.format import write_array
 
 Arrays = tuple[np.ndarray, ...]
 
-FORMAT = 2
+FORMAT = 3
 """Version of the layout that `to_bytes` writes; others are rejected."""
 
 RECORD = "record"
@@ -66,6 +66,8 @@ class TrainingState:
         Shape ``(ranks, 2)``, float64: weighted losses and weights of the finished steps.
     history : list of dict
         One row of metrics per epoch.
+    global_batch, streams : int
+        Those of the run since its start, see `training.data.plan`; the number of ranks may change.
     """
 
     epoch: int
@@ -76,6 +78,30 @@ class TrainingState:
     sums: np.ndarray
     history: list[dict[str, Any]] = field(default_factory=list)
     best: Best = field(default_factory=Best)
+    global_batch: int = 1
+    streams: int = 1
+
+    @property
+    def ranks(self) -> int:
+        """The number of ranks that reached this state."""
+        return len(self.sums)
+
+    def sums_of(self, rank: int, ranks: int) -> np.ndarray:
+        """Return a rank's part of `sums`; on another number of ranks, rank 0 has all.
+
+        Examples
+        --------
+        >>> state = TrainingState(0, 7, (), (), (), np.array([[1.0, 2.0], [3.0, 4.0]]))
+        >>> [state.sums_of(rank, 3).tolist() for rank in range(3)], state.sums_of(1, 2).tolist()
+        ([[4.0, 6.0], [0.0, 0.0], [0.0, 0.0]], [3.0, 4.0])
+        """
+        if ranks == self.ranks:
+            return self.sums[rank]
+        return self.sums.sum(axis=0) * (rank == 0)
+
+    def ended(self, epochs: int, patience: int) -> bool:
+        """Return whether a training of at most `epochs` epochs ends here."""
+        return self.epoch >= epochs or self.best.stalled(self.epoch, patience)
 
     @property
     def place(self) -> str:
@@ -93,6 +119,8 @@ def to_bytes(state: TrainingState, settings: Mapping[str, Any]) -> bytes:
         "epoch": state.epoch,
         "step": state.step,
         "history": state.history,
+        "global_batch": state.global_batch,
+        "streams": state.streams,
         "best_epoch": state.best.epoch,
         "best_cost": state.best.cost if math.isfinite(state.best.cost) else None,
     }
@@ -132,6 +160,8 @@ def from_bytes(content: bytes) -> tuple[TrainingState, dict[str, Any]]:
             members["sums"],
             record["history"],
             best,
+            record["global_batch"],
+            record["streams"],
         )
     except (KeyError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile, NotImplementedError) as error:
         raise ValueError(f"damaged checkpoint: {error}") from error

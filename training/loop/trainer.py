@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import keras
@@ -22,7 +23,7 @@ from msd_spark.core.errors import UserError
 from training.data.assembly import Tally
 from training.data.dataset import Dataset
 from training.data.feed import Feed, TrainingBatch
-from training.data.plan import plan_epoch
+from training.data.plan import even_shares, plan_epoch
 from training.data.predictions import Predictions
 from training.data.reading import Batch, batches
 from training.data.targets import target_of
@@ -54,7 +55,9 @@ class Trainer:
     target: Target
     settings: TrainingSettings
     ranks: Ranks
-    batches: list[int] = field(init=False)
+    global_batch: int = field(init=False)
+    streams: int = field(init=False)
+    steps_per_pass: int = field(init=False)
     optimizer: keras.optimizers.Optimizer = field(init=False)
     feed: Feed = field(init=False)
     also: Target | None = field(init=False)
@@ -62,13 +65,15 @@ class Trainer:
 
     def __post_init__(self) -> None:
         """Give every rank the same weights and its own dropout."""
-        settings = self.settings
-        self.batches = settings.batches(self.ranks.size)
-        if min(self.batches) < 1:
-            self.ranks.fail(
-                f"{self.ranks.size} ranks cannot share a batch of {settings.batch}; "
-                f"use at most {settings.batch} ranks, or a larger --batch"
-            )
+        self.settings = settings = self.settings.of_run(self.ranks.size)
+        self.global_batch, self.streams = settings.global_batch_size or 1, settings.streams or 1
+        for needed, what in ((self.ranks.size, "ranks"), (self.streams, "streams")):
+            if needed > self.global_batch:
+                self.ranks.fail(
+                    f"{needed} {what} cannot share {self.global_batch} examples per step; "
+                    f"use at most {self.global_batch} {what}, or a larger --global-batch-size"
+                )
+        self.steps_per_pass = -(-sum(self.dataset.rows("train")) // self.global_batch)
         examples, totals, mean_square = summarise(self.dataset, self.target, self.ranks)
         check_classes(self.dataset, self.target, totals, self.ranks, "train")
         weights = self.target.class_weights(totals, examples, settings.feed.class_weights)
@@ -86,13 +91,13 @@ class Trainer:
             embedding.also_weight,
             embedding.contrastive or 0.0,
             self.ranks,
-            sum(self.batches[: self.ranks.rank]),
+            sum(even_shares(self.global_batch, self.ranks.size)[: self.ranks.rank]),
             SampledSoftmax(self.model, self._loss, min(n_sampled, self.target.size), settings.seed)
             if n_sampled
             else None,
         )
         self.joint = joint_model(self.model, self.also, self.dataset.metadata["normalisation"])
-        self.optimizer = make_optimizer(settings.optimizer, settings.schedule.peak(self.ranks.size))
+        self.optimizer = make_optimizer(settings.optimizer, settings.schedule.peak(settings.first_ranks))
         self.optimizer.build(self.joint.trainable_variables)
         self.ranks.share_weights(self.joint)
         seed_dropout(self.model, settings.seed, self.ranks.rank)
@@ -160,9 +165,9 @@ class Trainer:
         state = begin or TrainingState(0, 0, (), (), (), np.zeros((self.ranks.size, 2)), best=best)
         if begin is not None:
             self._restore(begin)
-        while state.epoch < settings.epochs and not state.best.stalled(state.epoch, settings.patience):
+        while not state.ended(settings.epochs, settings.patience):
             epoch = state.epoch
-            row: dict[str, Any] = {"epoch": epoch + 1, "loss": self._run_epoch(state, progress, keep, keep_steps)}
+            row: dict[str, Any] = {"epoch": epoch + 1, **self._run_epoch(state, progress, keep, keep_steps)}
             row["learning_rate"] = float(self.optimizer.learning_rate)
             row |= self._evaluate("train") if settings.train_metrics else {}
             row |= self._evaluate("validation")
@@ -197,13 +202,15 @@ class Trainer:
             self.ranks.gather(sums[None]),
             history,
             best,
+            self.global_batch,
+            self.streams,
         )
 
     def _restore(self, state: TrainingState) -> None:
-        """Restore a state; after a whole epoch it may come from another number of ranks."""
+        """Restore a state; dropout continues as it was unless the number of ranks has changed."""
         pairs = [(self.joint.weights, state.weights), (self.optimizer.variables, state.optimizer)]
         draws = drawing_states(self.model)
-        same_ranks = len(state.sums) == self.ranks.size
+        same_ranks = state.ranks == self.ranks.size
         if same_ranks:
             pairs.append((draws, tuple(of_ranks[self.ranks.rank] for of_ranks in state.draws)))
         for variables, arrays in pairs:
@@ -213,7 +220,7 @@ class Trainer:
             for variable, array in zip(variables, arrays, strict=True):
                 variable.assign(array)
         if not same_ranks:
-            seed_dropout(self.model, self.settings.seed, self.ranks.rank, state.epoch)
+            seed_dropout(self.model, self.settings.seed, self.ranks.rank, state.epoch, state.step)
 
     def _evaluate(self, split: str) -> dict[str, float]:
         """Return loss and metrics on a split, the same on every rank; empty without an example."""
@@ -236,52 +243,70 @@ class Trainer:
         progress: Progress,
         keep: Callable[[TrainingState], None] | None,
         keep_steps: int,
-    ) -> float:
-        """Train to the end of an epoch; return the weighted mean loss over all ranks."""
-        settings, epoch, n_ranks = self.settings, begin.epoch, self.ranks.size
-        rows, seed = self.dataset.rows("train"), self.settings.seed
-        size = sum(self.batches)
-        plan = plan_epoch(rows, ranks=n_ranks, global_batch=size, streams=n_ranks, seed=seed, epoch=epoch)[
-            self.ranks.rank
-        ]
-        addresses, tally = self.dataset.addresses("train"), Tally()
-
-        def read() -> Iterator[Batch]:
-            return batches(
-                addresses,
-                rows,
-                plan,
-                self.dataset.geometry,
-                self.target,
-                window=settings.shuffle_window,
-                seed=(settings.seed, epoch),
-                first_step=begin.step,
-                tally=tally,
-                inputs=tuple(self.model.input),
-                also=self.also,
-                reading=self.dataset.reading,
-            )
-
+    ) -> dict[str, float]:
+        """Train to the end of an epoch; return the weighted mean loss over all ranks, and the speed."""
+        settings, epoch, tally = self.settings, begin.epoch, Tally()
+        steps = settings.steps_per_epoch or self.steps_per_pass
         # Losses stay on the device until they are needed: a GPU must not wait after every step.
         losses: list[tf.Tensor] = []
-        sums = begin.sums[self.ranks.rank].copy() if begin.step else np.zeros(2)
-        progress.begin(epoch, begin.step, plan.steps)
-        for step, batch in enumerate(self.feed.steps(read, epoch), begin.step + 1):
-            rate = settings.schedule.at(epoch + step / plan.steps, settings.epochs, self.ranks.size)
+        sums = begin.sums_of(self.ranks.rank, self.ranks.size) if begin.step else np.zeros(2)
+        progress.begin(epoch, begin.step, steps)
+        feed = self._batches(epoch * steps + begin.step, (epoch + 1) * steps, tally)
+        for step, batch in enumerate(progress.waiting_for(feed), begin.step + 1):
+            rate = settings.schedule.at(epoch + step / steps, settings.epochs, settings.first_ranks)
             self.optimizer.learning_rate = rate
             losses.append(self._step(batch))
-            progress.step(sum(self.batches), partial(_mean, losses[-1]))
-            if keep is not None and keep_steps and step % keep_steps == 0 and step < plan.steps:
+            progress.step(self.global_batch, partial(_mean, losses[-1]))
+            if keep is not None and keep_steps and step % keep_steps == 0 and step < steps:
                 sums, losses = _added(sums, losses), []
                 keep(self._state(epoch, step, sums, begin.history, begin.best))
-        progress.end()
         sums = _added(sums, losses)
+        progress.end()
+        speed = [self.ranks.total(value) / self.ranks.size for value in progress.speed]
         self._check_rows(epoch, tally.planned, tally.read)
         mean = _mean([self.ranks.total(value) for value in sums])
         if not np.isfinite(mean):
             raise DivergedError(f"the loss of epoch {epoch + 1} is {mean}; a lower --learning-rate may help")
         self._check_weights(epoch)
-        return mean
+        return {"loss": mean, "examples_per_second": speed[0], "waiting": speed[1]}
+
+    def _batches(self, first: int, last: int, tally: Tally) -> Iterator[TrainingBatch]:
+        """Yield this rank's batches of steps ``first`` to ``last`` (exclusive), counted from the start of the run.
+
+        The steps run over the train split again and again, in a new order in each pass. `tally` counts the rows of
+        the passes that end within these steps.
+        """
+        rows, addresses, settings = self.dataset.rows("train"), self.dataset.addresses("train"), self.settings
+        while first < last:
+            number, step = divmod(first, self.steps_per_pass)
+            size = min(self.steps_per_pass - step, last - first)
+            ends = step + size == self.steps_per_pass
+            plans = plan_epoch(
+                rows,
+                ranks=self.ranks.size,
+                global_batch=self.global_batch,
+                streams=self.streams,
+                seed=settings.seed,
+                epoch=number,
+            )
+            read = partial(
+                batches,
+                addresses,
+                rows,
+                plans[self.ranks.rank],
+                self.dataset.geometry,
+                self.target,
+                window=settings.shuffle_window,
+                seed=(settings.seed, number),
+                first_step=step,
+                tally=tally if ends else Tally(),
+                inputs=tuple(self.model.input),
+                also=self.also,
+                reading=self.dataset.reading,
+            )
+            # Only a pass that is read beyond its last batch counts its rows to the end.
+            yield from self.feed.steps(read if ends else partial(_first, read, size), number)
+            first += size
 
     def _check_weights(self, epoch: int) -> None:
         """Compare the weights of all ranks, which differ after a fault of a machine."""
@@ -312,6 +337,10 @@ class Trainer:
             self.ranks,
             tuple(self.model.input),
         )
+
+
+def _first(read: Callable[[], Iterator[Batch]], size: int) -> Iterator[Batch]:
+    return islice(read(), size)
 
 
 def _added(sums: np.ndarray, losses: list[tf.Tensor]) -> np.ndarray:

@@ -12,11 +12,11 @@ def drawing_states(model: keras.Model) -> list[keras.Variable]:
     return [variable for variable in model.variables if id(variable) not in weights]
 
 
-def seed_dropout(model: keras.Model, seed: int, rank: int, epoch: int = 0) -> None:
+def seed_dropout(model: keras.Model, seed: int, rank: int, epoch: int = 0, step: int = 0) -> None:
     """Seed each dropout layer differently on every rank.
 
     `keras.utils.set_random_seed` sets the same seeds on all ranks, which would then drop the same units.
     """
     for number, state in enumerate(drawing_states(model)):
-        drawn = np.random.SeedSequence([seed, rank, number, epoch]).generate_state(int(np.prod(state.shape)))
+        drawn = np.random.SeedSequence([seed, rank, number, epoch, step]).generate_state(int(np.prod(state.shape)))
         state.assign(drawn.astype(state.dtype).reshape(state.shape))

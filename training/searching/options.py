@@ -37,6 +37,7 @@ class SearchOptions(Settings):
         without={
             "learning-rate": "use --learning-rates",
             "batch": "use --batches",
+            "global-batch-size": "use --batches",
             "dropout": "use --dropouts",
             "optimizer": "use --optimizers",
             "filters": "use --widths",

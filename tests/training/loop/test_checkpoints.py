@@ -11,7 +11,7 @@ from msd_spark.core.warehouse import Warehouse
 from training.loop.checkpoints import Checkpoints
 from training.loop.state import Best, TrainingState
 
-SETTINGS = {"model": "cnn", "ranks": 2, "training": {"batch": 8, "pools": (4, 2)}}
+SETTINGS = {"model": "cnn", "seed": 2, "training": {"batch": 8, "pools": (4, 2)}}
 LAST = "models/r/_unfinished/checkpoints/last.npz"
 
 
@@ -61,7 +61,7 @@ def test_a_write_that_fails_leaves_the_one_before(checkpoints: Checkpoints, monk
 @pytest.mark.parametrize(
     ("others", "told"),
     [
-        ({**SETTINGS, "ranks": 3}, "ranks was 2, now 3"),
+        ({**SETTINGS, "seed": 3}, "seed was 2, now 3"),
         ({**SETTINGS, "training": {"batch": 16, "pools": (4, 2)}}, r"training\.batch was 8, now 16"),
         ({**SETTINGS, "dataset": "abc"}, "dataset was None, now abc"),
     ],
@@ -89,13 +89,13 @@ def test_who_may_begin(checkpoints: Checkpoints, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="models/r is unfinished; add --resume to the same command"):
         checkpoints.check_may_begin(resume=False)
     # A finished run is being overwritten, and that was interrupted.
-    (tmp_path / "models" / "r" / "metadata.json").write_text("{}")
+    (tmp_path / "models" / "r" / "metadata.json").write_text('{"folder": "f"}')
     checkpoints.check_may_begin(resume=True)
     with pytest.raises(UserError, match="models/r exists already; choose another --run, or add --overwrite"):
         checkpoints.check_may_begin(resume=False)
     checkpoints.remove()
     assert not checkpoints.exist
-    with pytest.raises(UserError, match="models/r is finished: there is nothing to resume"):
+    with pytest.raises(UserError, match=r"models/r is finished, without the last state \(--keep-checkpoints\)"):
         checkpoints.check_may_begin(resume=True)
     # Overwriting was interrupted before its first checkpoint.
     checkpoints.write(state(1))
@@ -108,6 +108,10 @@ def test_checkpoints_that_are_kept_go_with_the_run(checkpoints: Checkpoints, tmp
     with checkpoints.warehouse.replacing_folder("models", "r") as folder:
         checkpoints.copy_to(folder.path)
         folder.point_by_json("metadata.json", {})
+    checkpoints.check_may_begin(resume=True)
+    kept = checkpoints.read()
+    assert kept is not None
+    assert kept.epoch == 3
     names = {path.relative_to(tmp_path).as_posix() for path in (tmp_path / "models").rglob("*.*")}
     assert names == {"models/r/metadata.json", "/".join([*folder.names, "checkpoints/last.npz"])}
     assert not checkpoints.exist

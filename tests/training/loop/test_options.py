@@ -33,13 +33,14 @@ def test_every_option_reaches_its_setting() -> None:
     words += " --learning-rate 0.5 --scale-learning-rate sqrt --warm-up 1.5 --decay cosine"
     words += " --optimizer sgd --momentum 0.8 --clip-norm 2 --precision float16"
     words += " --class-weights sqrt --label-smoothing 0.1 --seed 9 --mixup 0.3 --time-masks 0 --crop 0.2 --transpose 1"
-    words += " --checkpoint-every 2 --checkpoint-steps 7 --keep-checkpoints --batch-of all --train-metrics"
+    words += " --checkpoint-every 2 --checkpoint-steps 7 --no-keep-checkpoints --streams 8 --train-metrics"
+    words += " --steps-per-epoch 50"
     options = parsed(words)
     sizes, settings = options.model_settings(), options.training_settings()
     assert (sizes.inputs, sizes.dropout, sizes.filters) == ("audio", 0.4, DEFAULTS["attention"].filters)
     assert (settings.epochs, settings.batch, settings.patience) == (3, 5, 0)
     assert (settings.shuffle_window, settings.seed) == (2, 9)
-    assert (settings.batch_of, settings.train_metrics) == ("all", True)
+    assert (settings.streams, settings.steps_per_epoch, settings.train_metrics) == (8, 50, True)
     schedule, optimizer, feed = settings.schedule, settings.optimizer, settings.feed
     assert (schedule.learning_rate, schedule.scaling, schedule.warm_up, schedule.decay) == (0.5, "sqrt", 1.5, "cosine")
     assert (optimizer.name, optimizer.momentum, optimizer.clip_norm) == ("sgd", 0.8, 2.0)
@@ -50,7 +51,7 @@ def test_every_option_reaches_its_setting() -> None:
     assert chosen.coefficient_masks == AUGMENTATION["attention"]["coefficient_masks"]
     assert parsed("--model lstm --units 6 4").model_settings().units == (6, 4)
     checkpoints = options.checkpoints
-    assert (checkpoints.every, checkpoints.steps, checkpoints.keep) == (2, 7, True)
+    assert (checkpoints.every, checkpoints.steps, checkpoints.keep) == (2, 7, False)
 
 
 def test_the_loss_and_the_best_epoch_are_the_models_own_unless_chosen() -> None:
@@ -93,6 +94,8 @@ def test_the_loss_and_the_best_epoch_are_the_models_own_unless_chosen() -> None:
         ("--learning-rate inf", "--learning-rate is inf; allowed: a number above 0"),
         ("--warm-up -1", r"--warm-up is -1\.0; allowed: 0 or more"),
         ("--batch 0", "--batch is 0; allowed: 1 to 65536"),
+        ("--batch 4 --global-batch-size 8", "--batch excludes --global-batch-size; choose the latter"),
+        ("--scale-learning-rate sqrt --global-batch-size 8", "excludes --global-batch-size; use --learning-rate"),
         ("--epochs -1", "--epochs is -1; allowed: 1 or more"),
         ("--crop 1", r"--crop is 1\.0; allowed: 0 to below 1"),
         ("--mixup -1", r"--mixup is -1\.0; allowed: 0 or more"),
@@ -111,7 +114,7 @@ def test_an_invalid_value_is_rejected(words: str, message: str) -> None:
 
 def test_a_protocol_has_defaults_that_some_of_its_models_ignore() -> None:
     (options,) = parsed("--protocol 2019 --model logistic --run one").runs()
-    assert (options.model.dropout, options.training.batch) == (None, 10)
+    assert (options.model.dropout, options.training.global_batch_size) == (None, 10)
 
 
 def test_a_wrong_number_of_convolutions_is_rejected() -> None:

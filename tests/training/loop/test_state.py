@@ -27,6 +27,8 @@ states = st.builds(
     sums=npst.arrays("float64", (3, 2)),
     history=st.lists(st.dictionaries(st.text(max_size=5), numbers, max_size=3), max_size=3),
     best=st.builds(Best, epoch=st.integers(0, 99), cost=numbers | st.just(np.inf), weights=several),
+    global_batch=st.integers(1, 10**6),
+    streams=st.integers(1, 99),
 )
 
 
@@ -43,6 +45,7 @@ def test_a_state_is_restored_exactly(state: TrainingState) -> None:
     found, found_settings = from_bytes(to_bytes(state, settings))
     assert found_settings == settings
     assert (found.epoch, found.step, found.history) == (state.epoch, state.step, state.history)
+    assert (found.global_batch, found.streams) == (state.global_batch, state.streams)
     assert (found.best.epoch, found.best.cost) == (state.best.epoch, state.best.cost)
     for name in ("weights", "optimizer", "draws"):
         assert same(getattr(found, name), getattr(state, name))
@@ -82,7 +85,7 @@ def test_a_pickle_is_not_read() -> None:
 def test_another_format_is_not_read() -> None:
     sink = io.BytesIO()
     np.savez(sink, record=np.frombuffer(json.dumps({"format": 99}).encode(), np.uint8))
-    with pytest.raises(ValueError, match="format is 99, not 2"):
+    with pytest.raises(ValueError, match="format is 99, not 3"):
         from_bytes(sink.getvalue())
 
 
@@ -96,6 +99,15 @@ def test_the_best_epoch_is_the_first_of_the_lowest(costs: list[int], patience: i
         assert best.epoch == costs.index(lowest) + 1
         assert best.weights[0] == best.epoch
         assert best.stalled(epoch, patience) == (patience > 0 and epoch - best.epoch >= patience)
+
+
+@given(st.integers(1, 5), st.integers(1, 5))
+def test_another_number_of_ranks_takes_over_all_sums(before: int, now: int) -> None:
+    sums = np.arange(2.0 * before).reshape(before, 2)
+    state = TrainingState(0, 3, (), (), (), sums)
+    shares = np.array([state.sums_of(rank, now) for rank in range(now)])
+    np.testing.assert_array_equal(shares.sum(axis=0), sums.sum(axis=0))
+    assert before != now or np.array_equal(shares, sums)
 
 
 def test_the_place_is_text() -> None:

@@ -32,11 +32,11 @@ def weights(folder: Path, n_ranks: int, rank: int) -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same global batches on one rank and on two: files of one batch each, in order."""
+    """The same global batches on one rank and on two."""
     folder = tmp_path_factory.mktemp("ranks")
     write_tiny_dataset(folder / "w", {"train": [BATCH] * 6, "validation": [5, 3], "test": [7, 6, 2]})
     for n_ranks in (1, 2):
-        done = on_ranks(n_ranks, "python", SCRIPT, folder / "w", folder, str(2 * BATCH // n_ranks), "0")
+        done = on_ranks(n_ranks, "python", SCRIPT, folder / "w", folder, str(2 * BATCH), "0")
         assert done.returncode == 0, done.stderr[-3000:]
     return folder
 
@@ -111,10 +111,12 @@ def test_one_rank_prints_one_line_per_epoch_and_the_next_command(run_on_four: tu
     assert f"spark-submit jobs/score.py --warehouse {folder} --run four" in output
 
 
-def test_fewer_files_than_ranks_is_an_error_with_its_cure(tmp_path: Path) -> None:
+def test_fewer_examples_per_step_than_ranks_are_an_error_with_its_cure(tmp_path: Path) -> None:
     write_tiny_dataset(tmp_path, {"train": [8], "validation": [], "test": [3]})
-    done = on_ranks(2, "training/train.py", "--warehouse", tmp_path, "--dataset", "tiny", "--epochs", "1")
+    words = ("training/train.py", "--warehouse", tmp_path, "--dataset", "tiny", "--epochs", "1")
+    done = on_ranks(2, *words, "--global-batch-size", "1")
     assert done.returncode != 0
-    assert done.stderr.count("2 ranks need as many training files, but dataset tiny has 1") == 1
+    message = "2 ranks cannot share 1 examples per step; use at most 1 ranks, or a larger --global-batch-size"
+    assert done.stderr.count(message) == 1
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "models").exists()

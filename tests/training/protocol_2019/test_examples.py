@@ -57,16 +57,17 @@ def parsed(*words: str) -> TrainOptions:
 
 def test_the_protocol_changes_defaults_that_other_options_override() -> None:
     original = parsed("--protocol", "2019").training
-    assert (original.batch, original.epochs, original.patience, original.best_by) == (10, 20, 0, "loss")
+    assert (original.epochs, original.patience, original.best_by) == (20, 0, "loss")
     assert (original.schedule.learning_rate, original.optimizer.name) == (1e-3, "adam")
-    assert parsed("--protocol", "2019", "--batch", "7").training.batch == 7
-    # The batch is that of all ranks together.
-    assert [original.batches(ranks) for ranks in (1, 2, 3)] == [[10], [5, 5], [4, 3, 3]]
+    assert {original.of_run(ranks).global_batch_size for ranks in (1, 2, 3)} == {10}
+    assert parsed("--protocol", "2019", "--global-batch-size", "7").training.of_run(2).global_batch_size == 7
+    with pytest.raises(OptionError, match="excludes --global-batch-size, which --protocol 2019 sets; choose the"):
+        parsed("--protocol", "2019", "--batch", "7")
     for model in ("dense", "cnn", "lstm"):
         settings = parsed("--protocol", "2019", "--model", model).model_settings()
         assert settings.dropout == 0
         assert (settings.l1 > 0, settings.l2 > 0) == (model != "lstm",) * 2
-    assert parsed().training.batch == 32
+    assert parsed().training.of_run(2).global_batch_size == 64
 
 
 def test_a_target_without_genres_and_too_few_rows_are_rejected() -> None:
