@@ -279,33 +279,36 @@ ABSENT = -1
 VECTOR = pa.list_(pa.field("element", pa.float32(), nullable=False))
 """Floats that are never null, which are faster to write and read."""
 
+CELLS = pa.binary()
+"""Arrays of one shape; see `msd_spark.core.cells` and `msd_spark.core.examples.array_types`."""
+
 EXAMPLES = _schema(
     nullable={"song_id"},
     track_id=pa.string(),
     song_id=pa.string(),
     artist_group=pa.string(),
-    chroma=VECTOR,
-    timbre=VECTOR,
+    chroma=CELLS,
+    timbre=CELLS,
     n_segments=pa.int32(),
-    lyric_vector=VECTOR,
+    lyric_vector=CELLS,
     has_lyrics=pa.float32(),
-    summary=VECTOR,
-    word_indices=pa.list_(pa.field("element", pa.int32(), nullable=False)),
-    word_counts=VECTOR,
-    dynamics=VECTOR,
+    summary=CELLS,
+    word_indices=CELLS,
+    word_counts=CELLS,
+    dynamics=CELLS,
     genre_index=pa.int32(),
     has_genre=pa.float32(),
     popularity_decile=pa.int32(),
     has_listens=pa.float32(),
     weight=pa.float32(),
 )
-"""``dataset/NAME/SPLIT/``: one row per example. Chroma and timbre have shape ``(300, 12)``, flat, zero from row
-``n_segments``. ``dynamics`` has shape ``(300, 3)``, flat: maximum loudness in dB, natural logarithm of the duration in
-seconds, and confidence of the same segments. ``summary`` has the statistics of all segments of the song (see
-`msd_spark.core.song_summary`). ``word_indices`` and ``word_counts`` have the 256 words of the bag with the highest
-tf-idf, padded with 0. Without lyrics the words and the lyric vector are zero and ``has_lyrics`` 0; without genre or
-listens the index is -1 and the flag 0. Datasets may have the further columns ``tag_vector``, ``has_tags``, ``factors``
-and ``has_factors``."""
+"""``dataset/NAME/SPLIT/``: one row per example. The binary columns have arrays in the bytes of `numpy.save`. Chroma and
+timbre have shape ``(300, 12)``, zero from row ``n_segments``. ``dynamics`` has shape ``(300, 3)``: maximum loudness in
+dB, natural logarithm of the duration in seconds, and confidence of the same segments. ``summary`` has the statistics of
+all segments of the song (see `msd_spark.core.song_summary`). ``word_indices`` and ``word_counts`` have the 256 words of
+the bag with the highest tf-idf, padded with 0. Without lyrics the words and the lyric vector are zero and
+``has_lyrics`` 0; without genre or listens the index is -1 and the flag 0. Datasets may have the further columns
+``tag_vector``, ``has_tags``, ``factors`` and ``has_factors``."""
 
 
 def examples_schema(*, tags: bool = False, factors: bool = False) -> pa.Schema:
@@ -321,7 +324,7 @@ def examples_schema(*, tags: bool = False, factors: bool = False) -> pa.Schema:
     schema = EXAMPLES
     for included, vector in ((tags, TAG_VECTOR), (factors, FACTOR_VECTOR)):
         if included:
-            schema = schema.append(pa.field(vector, VECTOR, nullable=False))
+            schema = schema.append(pa.field(vector, CELLS, nullable=False))
             schema = schema.append(pa.field(PRESENCE[vector], pa.float32(), nullable=False))
     return schema
 

@@ -1,17 +1,15 @@
-"""Assemble and write the files of a dataset."""
+"""Assemble the examples of a dataset."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from msd_spark.core.arrow import one_row_group, rows_to_lists
-from msd_spark.core.delta import DataFile, Destination
+from msd_spark.core.examples import examples_table
 from msd_spark.core.features import lyric_columns
 from msd_spark.core.schemas import (
     ABSENT,
@@ -20,7 +18,6 @@ from msd_spark.core.schemas import (
     PRESENCE,
     TAG_VECTOR,
     Geometry,
-    examples_schema,
 )
 from msd_spark.core.words import inverse_document_frequencies, word_columns
 
@@ -42,11 +39,6 @@ PLANNED = pa.schema(
 """The planned rows of a file: everything in an example except its segments. ``tags`` are indices into the vocabulary;
 lists are null for a track without tags, lyrics or factors."""
 
-# Measured on files of 256 rows: chroma has about a thousand distinct values, so a dictionary takes a third of the bytes
-# and is faster to read. zstd takes 5 % less space than snappy and 15 % more time to write.
-COMPRESSION = "snappy"
-DICTIONARY_COLUMNS = ("track_id", "song_id", "artist_group", "chroma.list.element")
-
 
 @dataclass(frozen=True)
 class ExampleForm:
@@ -67,8 +59,7 @@ def assemble(planned: pa.Table, segments: Mapping[str, np.ndarray], form: Exampl
     `planned` has the schema `PLANNED`; `segments` has the columns of `msd_spark.core.features.segment_columns` with all
     inputs, in the order of `planned`.
     """
-    schema = examples_schema(tags=form.n_tags > 0, factors=form.n_factors > 0)
-    columns: dict[str, Any] = {name: planned[name] for name in planned.column_names if name in schema.names}
+    columns: dict[str, Any] = {name: planned[name] for name in planned.column_names}
     indices, counts = (planned[name].combine_chunks() for name in ("word_indices", "word_counts"))
     columns |= word_columns(indices, counts, inverse_document_frequencies(np.array(form.word_tracks)))
     columns |= {**segments, **lyric_columns(planned["lyric_vector"].combine_chunks(), form.geometry)}
@@ -81,13 +72,7 @@ def assemble(planned: pa.Table, segments: Mapping[str, np.ndarray], form: Exampl
     if form.n_factors:
         factors = planned[FACTOR_VECTOR].combine_chunks()
         columns |= {FACTOR_VECTOR: _dense(factors, form.n_factors), PRESENCE[FACTOR_VECTOR]: _present(factors)}
-    arrays = []
-    for item in schema:
-        column = columns[item.name]
-        if isinstance(column, np.ndarray):
-            column = rows_to_lists(column, item.type) if column.ndim > 1 else pa.array(column)
-        arrays.append(column.cast(item.type))
-    return pa.Table.from_arrays(arrays, schema=schema)
+    return examples_table(columns, form.geometry, form.n_tags, form.n_factors)
 
 
 def _present(lists: pa.ListArray) -> np.ndarray:
@@ -108,15 +93,3 @@ def _dense(lists: pa.ListArray, width: int) -> np.ndarray:
     vectors = np.zeros((len(lists), width), np.float32)
     vectors[_present(lists) > 0] = lists.drop_null().flatten().to_numpy().reshape(-1, width)
     return vectors
-
-
-def write_file(
-    destination: Destination,
-    examples: pa.Table,
-    split: str,
-    number: int,
-    turn: AbstractContextManager[Any] | None = None,
-) -> DataFile:
-    """Write examples to a file of one row group; `turn` is that of `Destination.write`."""
-    options = one_row_group(examples, compression=COMPRESSION, dictionary=DICTIONARY_COLUMNS)
-    return destination.write(number, examples, split, turn, **options)

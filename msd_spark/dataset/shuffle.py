@@ -24,13 +24,14 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from msd_spark.core.delta import Destination
+from msd_spark.core.examples import write_file
 from msd_spark.core.features import segment_columns, segment_shapes, song_columns
 from msd_spark.core.model_inputs import ALL_INPUTS
 from msd_spark.core.normalisation import feature_moments
 from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.schemas import SPLITS, Geometry
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.dataset.files import PLANNED, ExampleForm, assemble, write_file
+from msd_spark.dataset.files import PLANNED, ExampleForm, assemble
 from msd_spark.io.ahead import ahead
 from msd_spark.io.folders import UNITS_AT_ONCE, in_order
 

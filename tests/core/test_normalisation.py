@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.core.arrow import rows_to_lists
+from msd_spark.core.cells import from_cells
+from msd_spark.core.examples import array_types, examples_table
 from msd_spark.core.normalisation import feature_moments, normalisation
-from msd_spark.core.schemas import EXAMPLES, VECTOR, Geometry
+from msd_spark.core.schemas import EXAMPLES, Geometry
 from msd_spark.core.song_summary import SUMMARY_SIZE
-from msd_spark.core.words import WORDS
 
 SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=2)
 
@@ -35,19 +35,10 @@ def examples(n_rows: int, seed: int = 0) -> pa.Table:
 
 
 def as_examples(tracks: list[str], vectors: dict[str, np.ndarray], numbers: dict[str, np.ndarray]) -> pa.Table:
-    columns = {name: rows_to_lists(values.astype(np.float32), VECTOR) for name, values in vectors.items()}
-    columns |= {"track_id": pa.array(tracks), "artist_group": pa.array(["AR"] * len(tracks))}
-    columns |= {name: pa.array(values) for name, values in numbers.items()}
-    widths = {"summary": SUMMARY_SIZE, "word_indices": WORDS, "word_counts": WORDS, "dynamics": 3 * SMALL.n_segments}
-    for item in EXAMPLES:
-        width, n = widths.get(item.name), len(tracks)
-        empty = (
-            pa.array(np.zeros(n))
-            if width is None
-            else rows_to_lists(np.zeros((n, width), np.int32 if item.name == "word_indices" else np.float32), item.type)
-        )
-        columns.setdefault(item.name, empty)
-    return pa.Table.from_arrays([columns[item.name].cast(item.type) for item in EXAMPLES], schema=EXAMPLES)
+    widths = {name: kind.shape for name, kind in array_types(SMALL).items()}
+    zeros = {name: np.zeros((len(tracks), *widths.get(name, ()))) for name in EXAMPLES.names}
+    ids = {"track_id": tracks, "artist_group": ["AR"] * len(tracks)}
+    return examples_table({**zeros, **ids, **vectors, **numbers}, SMALL)
 
 
 def test_moments_leave_out_padding_and_absent_lyrics() -> None:
@@ -87,7 +78,7 @@ def test_normalisation_is_that_of_all_rows_however_they_are_cut(n_rows: int, cut
         ("timbre", (3, 2), inside),
         ("lyric_vector", (2,), has_lyrics),
     ):
-        rows = np.array(table[name].to_pylist()).reshape(n_rows, *shape)[counts]
+        rows = from_cells(table[name]).reshape(n_rows, *shape)[counts].astype(float)
         mean = rows.mean(axis=0) if len(rows) else np.zeros(2)
         deviation = rows.std(axis=0) if len(rows) > 1 else np.ones(2)
         assert statistics[name]["mean"] == pytest.approx(mean, abs=1e-6)

@@ -80,6 +80,7 @@ def test_spark_has_the_same_columns_and_nulls(name: str) -> None:
     assert [field.nullable for field in spark] == [field.nullable for field in arrow]
     strings = {
         pa.string(): "string",
+        pa.binary(): "binary",
         pa.int32(): "int",
         pa.int64(): "bigint",
         pa.float32(): "float",

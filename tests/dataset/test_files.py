@@ -5,30 +5,20 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from hypothesis import given
-from hypothesis import strategies as st
 
-from msd_spark.core.arrow import rows_to_lists
 from msd_spark.core.delta import DataFile, Destination, logical_name
-from msd_spark.core.schemas import EXAMPLES, VECTOR, Geometry, examples_schema
+from msd_spark.core.examples import write_file
+from msd_spark.core.schemas import EXAMPLES, Geometry, examples_schema
 from msd_spark.core.song_summary import SUMMARY_SIZE
 from msd_spark.core.words import WORDS
 from msd_spark.dataset.files import (
     PLANNED,
     ExampleForm,
     assemble,
-    write_file,
 )
+from tests.support.decoded import decoded
 
 SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=2)
-
-
-@given(st.integers(0, 6), st.lists(st.integers(1, 4), min_size=1, max_size=2))
-def test_rows_become_lists_of_their_numbers(n_rows: int, shape: list[int]) -> None:
-    rows = np.random.default_rng(n_rows).random((n_rows, *shape), np.float32)
-    made = rows_to_lists(rows, VECTOR)
-    assert made.type == VECTOR
-    assert made.to_pylist() == [row.ravel().tolist() for row in rows]
 
 
 def test_names_of_files_sort_as_their_numbers_do(tmp_path: Path) -> None:
@@ -59,20 +49,23 @@ TRACKS_OF_WORDS = (2, 1, 1)
 
 
 def test_missing_features_are_zero_and_flagged() -> None:
-    first, second = assemble(TWO, SEGMENTS, ExampleForm(SMALL, 4, 3, TRACKS_OF_WORDS)).to_pylist()
+    rows = decoded(assemble(TWO, SEGMENTS, ExampleForm(SMALL, 4, 3, TRACKS_OF_WORDS)))
+    first, second = (
+        {name: np.asarray(value).tolist() for name, value in row.items()} for row in rows.to_dict("records")
+    )
     assert first == {
         "track_id": "TR1",
         "song_id": "SO1",
         "artist_group": "AR1",
-        "chroma": [0, 1, 2, 3, 4, 5],
-        "timbre": [0, -1, -2, -3, -4, -5],
+        "chroma": [[0, 1], [2, 3], [4, 5]],
+        "timbre": [[0, -1], [-2, -3], [-4, -5]],
         "n_segments": 3,
         "lyric_vector": [0.5, -0.5],
         "has_lyrics": 1,
         "summary": list(range(SUMMARY_SIZE)),
         "word_indices": [3, 1] + [0] * (WORDS - 2),
         "word_counts": [2, 1] + [0] * (WORDS - 2),
-        "dynamics": list(range(9)),
+        "dynamics": [[0, 1, 2], [3, 4, 5], [6, 7, 8]],
         "genre_index": 2,
         "has_genre": 1,
         "popularity_decile": 9,
@@ -83,10 +76,16 @@ def test_missing_features_are_zero_and_flagged() -> None:
         "factors": [1, 2, 3],
         "has_factors": 1,
     }
-    absent = {"song_id": None, "lyric_vector": [0, 0], "has_lyrics": 0, "genre_index": -1, "has_genre": 0}
+    absent: dict[str, object] = {
+        "song_id": None,
+        "lyric_vector": [0, 0],
+        "has_lyrics": 0,
+        "genre_index": -1,
+        "has_genre": 0,
+    }
     absent |= {"word_indices": [0] * WORDS, "word_counts": [0] * WORDS}
     absent |= {"popularity_decile": -1, "has_listens": 0, "tag_vector": [0] * 4, "has_tags": 0}
-    absent |= {"factors": [0] * 3, "has_factors": 0, "n_segments": 1, "chroma": [6, 7, 8, 9, 10, 11]}
+    absent |= {"factors": [0] * 3, "has_factors": 0, "n_segments": 1, "chroma": [[6, 7], [8, 9], [10, 11]]}
     assert {name: second[name] for name in absent} == absent
 
 
@@ -102,12 +101,11 @@ def test_a_slice_of_the_plan_makes_its_rows() -> None:
     assert part.schema == whole.schema == examples_schema(tags=True)
 
 
-def test_a_file_is_one_row_group_of_floats_that_cannot_be_null(tmp_path: Path) -> None:
+def test_a_file_is_one_row_group(tmp_path: Path) -> None:
     table = assemble(TWO, SEGMENTS, ExampleForm(SMALL, word_tracks=TRACKS_OF_WORDS))
     written = write_file(Destination(str(tmp_path), "0123abcd"), table, "train", 0)
     assert written == DataFile(written.name, (tmp_path / written.name).stat().st_size, 2, "train")
     file = pq.ParquetFile(tmp_path / written.name)
     assert file.num_row_groups == 1
     assert file.read().equals(table)
-    assert file.schema_arrow.field("chroma").type == VECTOR
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")] == [written.name]

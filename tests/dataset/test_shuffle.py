@@ -26,6 +26,7 @@ from msd_spark.dataset.selection import join
 from msd_spark.dataset.settings import DatasetSettings
 from msd_spark.dataset.shuffle import Target, bundle_files, read_task, reading_tasks, write_bundle, write_plan
 from msd_spark.dataset.splits import SplitRule
+from tests.support.decoded import decoded
 from tests.support.song_tables import song, track, write_songs
 
 
@@ -72,7 +73,7 @@ def test_every_row_reaches_its_place(
     check_written(plan, written)
     names: dict[Any, str] = {(row["split"], row["file"]): row["written"].name for row in written.to_dict("records")}
     for file, rows in plan.groupby(["split", "file"]):
-        examples = pq.read_table(folder / names[file]).to_pylist()
+        examples = decoded(pq.read_table(folder / names[file])).to_dict("records")
         assert [row["track_id"] for row in examples] == rows["track_id"].tolist()
         assert [row["genre_index"] for row in examples] == rows["genre_index"].tolist()
         for row in examples:
@@ -81,8 +82,8 @@ def test_every_row_reaches_its_place(
             assert row["n_segments"] == length
             chroma = np.zeros(3600)
             chroma[: length * 12] = np.arange(length * 12) + number * 1000
-            assert row["chroma"] == chroma.tolist()
-            assert row["timbre"] == (-chroma).tolist()
+            assert row["chroma"].ravel().tolist() == chroma.tolist()
+            assert row["timbre"].ravel().tolist() == (-chroma).tolist()
     n_files = len(plan[["split", "file"]].drop_duplicates())
     assert len(list(folder.rglob("part-*.parquet"))) == n_files
     # Only the train split is measured for the normalisation, each track once.

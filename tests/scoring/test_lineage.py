@@ -51,7 +51,7 @@ def file_of(warehouse: Warehouse, *table: str) -> str:
 
 def write_dataset(warehouse: Warehouse, fingerprint: str) -> None:
     """Write a dataset with one track per split."""
-    empty: dict[str, object] = {field.name: [] if pa.types.is_list(field.type) else 0 for field in EXAMPLES}
+    empty: dict[str, object] = {field.name: b"" if pa.types.is_binary(field.type) else 0 for field in EXAMPLES}
     with warehouse.overwriting(EXAMPLES, "dataset", "genre", partition_by="split") as writer:
         for split, track in (("train", "TRX"), ("validation", "TRY"), ("test", TRACK)):
             row = empty | {"track_id": track, "song_id": None, "artist_group": "a"}

@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from msd_spark.core.examples import examples_table, write_file
 from msd_spark.core.runs import DATASET_FILE
-from msd_spark.core.schemas import ABSENT, EXAMPLES, GEOMETRY, SPLITS, examples_schema
+from msd_spark.core.schemas import ABSENT, GEOMETRY, SPLITS, examples_schema
 from msd_spark.core.song_summary import SUMMARY_SIZE
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.core.words import WORDS
@@ -39,17 +40,15 @@ def examples(
         "track_id": [f"TR{prefix}{number:014d}" for number in range(n_rows)],
         "song_id": [f"SO{prefix}{number:014d}" for number in range(n_rows)],
         "artist_group": [f"AR{number}" for number in range(n_rows)],
-        "chroma": list(chroma.reshape(n_rows, -1).astype(np.float32)),
-        "timbre": list(timbre.reshape(n_rows, -1).astype(np.float32)),
+        "chroma": chroma,
+        "timbre": timbre,
         "n_segments": lengths.astype(np.int32),
-        "lyric_vector": list(
-            (generator.normal(size=(n_rows, GEOMETRY.lyric_size)) * has_lyrics[:, None]).astype(np.float32)
-        ),
+        "lyric_vector": generator.normal(size=(n_rows, GEOMETRY.lyric_size)) * has_lyrics[:, None],
         "has_lyrics": has_lyrics.astype(np.float32),
-        "summary": list(generator.normal(size=(n_rows, SUMMARY_SIZE)).astype(np.float32) + genres[:, None]),
-        "word_indices": list(np.tile(np.arange(1, WORDS + 1, dtype=np.int32), (n_rows, 1)) * has_lyrics[:, None]),
-        "word_counts": list((generator.integers(1, 4, (n_rows, WORDS)) * has_lyrics[:, None]).astype(np.float32)),
-        "dynamics": list((generator.normal(size=(n_rows, 300, 3)) * mask).reshape(n_rows, -1).astype(np.float32)),
+        "summary": generator.normal(size=(n_rows, SUMMARY_SIZE)).astype(np.float32) + genres[:, None],
+        "word_indices": np.arange(1, WORDS + 1) * has_lyrics[:, None],
+        "word_counts": generator.integers(1, 4, (n_rows, WORDS)) * has_lyrics[:, None],
+        "dynamics": generator.normal(size=(n_rows, 300, 3)) * mask,
         "genre_index": genres.astype(np.int32),
         "has_genre": np.ones(n_rows, np.float32),
         "popularity_decile": np.full(n_rows, ABSENT, np.int32),
@@ -57,7 +56,7 @@ def examples(
         "weight": np.ones(n_rows, np.float32),
     }
     if not targets:
-        return pa.Table.from_pydict(columns, schema=EXAMPLES)
+        return examples_table(columns, GEOMETRY)
     flags = {
         name: (generator.random(n_rows) >= missing).astype(np.float32)
         for name in ("has_genre", "has_listens", "has_tags", "has_factors")
@@ -69,10 +68,10 @@ def examples(
         "popularity_decile": np.where(flags["has_listens"] > 0, generator.integers(0, 10, n_rows), ABSENT).astype(
             np.int32
         ),
-        "tag_vector": list(tags * flags["has_tags"][:, None]),
-        "factors": list(factors * flags["has_factors"][:, None]),
+        "tag_vector": tags * flags["has_tags"][:, None],
+        "factors": factors * flags["has_factors"][:, None],
     }
-    return pa.Table.from_pydict(columns, schema=examples_schema(tags=True, factors=True))
+    return examples_table(columns, GEOMETRY, len(TAGS), FACTOR_SIZE)
 
 
 def write_tiny_dataset(
@@ -97,7 +96,7 @@ def write_tiny_dataset(
         for letter, split in zip("TVE", SPLITS, strict=True):
             for number, n_rows in enumerate(rows[split]):
                 table = examples(n_rows, generator, f"{letter}{number}", targets=targets, missing=missing)
-                file = writer.destination.write(number, table, split, row_group_size=max(1, n_rows))
+                file = write_file(writer.destination, table, split, number)
                 writer.add([file])
                 files[split].append({"name": file.name.split("/")[1], "rows": n_rows})
                 for genre in table["genre_index"].to_pylist():
@@ -105,7 +104,7 @@ def write_tiny_dataset(
                         counts[LABELS[genre]][split] += 1
         widths = {"chroma": GEOMETRY.n_pitches, "timbre": GEOMETRY.n_pitches, "lyric_vector": GEOMETRY.lyric_size}
         widths |= {"summary": SUMMARY_SIZE, "dynamics": 3}
-        metadata = {
+        metadata: dict[str, Any] = {
             "name": "tiny",
             "labels": LABELS,
             "geometry": {"n_segments": 300, "n_pitches": 12, "lyric_size": 50},
@@ -121,7 +120,7 @@ def write_tiny_dataset(
             "fingerprint": f"tiny-{seed}",
         }
         if targets:
-            metadata["tags"] = TAGS
+            metadata |= {"tags": TAGS, "n_factors": FACTOR_SIZE}
         writer.write_json(metadata, DATASET_FILE)
     return warehouse
 
@@ -144,7 +143,7 @@ def copy_tiny_dataset(
             for number, file in enumerate(metadata["files"][split]):
                 path = warehouse.path("dataset", "tiny", split, file["name"])
                 table = change(pq.read_table(path, partitioning=None), split)
-                written = writer.destination.write(number, table, split, row_group_size=max(1, len(table)))
+                written = write_file(writer.destination, table, split, number)
                 writer.add([written])
                 files[split].append({"name": written.name.split("/")[1], "rows": written.rows})
         writer.write_json(metadata | {"files": files, **(entries or {})}, DATASET_FILE)

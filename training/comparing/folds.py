@@ -17,6 +17,7 @@ import pyarrow as pa
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from msd_spark.core.errors import UserError
+from msd_spark.core.examples import write_file
 from msd_spark.core.model_inputs import HAS_LYRICS, WORD_INDICES
 from msd_spark.core.moments import Moments
 from msd_spark.core.normalisation import WORD_WEIGHTS, feature_moments, normalisation
@@ -154,7 +155,7 @@ def _write(source: Dataset, name: str, songs: Sequence[np.ndarray], entries: dic
         for split, chosen in zip(SPLITS, songs, strict=True):
             size = max(1, min(ROWS_PER_FILE, len(chosen) // FILES))
             for table in _examples(source, chosen, size):
-                file = writer.destination.write(len(files[split]), table.cast(schema), split, row_group_size=len(table))
+                file = write_file(writer.destination, table.cast(schema), split, len(files[split]))
                 writer.add([file])
                 files[split].append({"name": file.name.split("/")[1], "rows": file.rows})
                 if split == SPLITS[0]:

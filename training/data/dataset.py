@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from msd_spark.core.cells import from_cells
 from msd_spark.core.errors import UserError
 from msd_spark.core.normalisation import WORD_WEIGHTS
 from msd_spark.core.runs import DATASET_FILE, DATASETS
@@ -33,7 +34,12 @@ class Dataset:
     @classmethod
     def open(cls, warehouse: Warehouse, name: str, reading: ReadingSettings = DEFAULT_READING) -> Dataset:
         """Open ``dataset/NAME`` of a warehouse, which must be complete."""
-        warehouse.require("dataset", name)
+        schema = warehouse.snapshot("dataset", name).schema
+        if not pa.types.is_binary(schema.field("chroma").type):
+            raise UserError(
+                f"dataset {name} was written by an earlier version, with lists instead of arrays; "
+                "run msd-spark dataset again"
+            )
         dataset = cls(warehouse, warehouse.read_json(DATASETS, name, DATASET_FILE), reading)
         if WORD_WEIGHTS not in dataset.metadata["normalisation"]:
             raise UserError(
@@ -63,9 +69,9 @@ class Dataset:
         return self._first_train_file().schema_arrow
 
     def width(self, column: str) -> int:
-        """Return the length of the lists in a column."""
+        """Return the length of the vectors in a column."""
         group = self._first_train_file().read_row_group(0, columns=[column])
-        return len(group[column][0])
+        return int(from_cells(group[column]).shape[1])
 
     def _first_train_file(self) -> pq.ParquetFile:
         name = self.metadata["files"]["train"][0]["name"]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from msd_spark.core.cells import from_cells
 from msd_spark.core.errors import UserError
 from msd_spark.core.model_inputs import BASIC_INPUTS, columns_of_inputs, input_shapes, model_inputs
 from msd_spark.core.schemas import Geometry
@@ -65,16 +66,16 @@ def read_row_groups(addresses: Sequence[str], columns: Sequence[str], reading: R
 
 
 def to_numpy(column: pa.ChunkedArray) -> np.ndarray:
-    """Return a column as an array ``(n,)``, or ``(n, width)`` for lists; copy only if needed."""
-    if not pa.types.is_list(column.type):
-        values = column.to_numpy()
-        return values.astype(str) if pa.types.is_string(column.type) else values
-    array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    n_rows, flat = len(array), array.flatten()
-    width = len(flat) // max(n_rows, 1)
-    if array.null_count or not np.array_equal(np.diff(array.offsets.to_numpy()), np.full(n_rows, width)):
-        raise UserError("a column of lists has rows of different lengths; run msd-spark dataset again")
-    return flat.to_numpy(zero_copy_only=False).reshape(n_rows, width)
+    """Return a column as an array ``(n,)``, or ``(n, …)`` for arrays, see `msd_spark.core.cells.from_cells`."""
+    if pa.types.is_binary(column.type):
+        try:
+            return from_cells(column)
+        except ValueError as error:
+            raise UserError(
+                f"a dataset has a damaged column of arrays: {error}; run msd-spark dataset again"
+            ) from error
+    values = column.to_numpy()
+    return values.astype(str) if pa.types.is_string(column.type) else values
 
 
 def to_batch(

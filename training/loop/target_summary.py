@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from training.data.dataset import Dataset
+from training.data.reading import to_numpy
 from training.data.targets.target import CLASSES, Target
 from training.ranks.ranks import Ranks
 
@@ -20,7 +21,7 @@ def summarise(dataset: Dataset, target: Target, ranks: Ranks, split: str = "trai
     for number in range(ranks.rank, len(dataset.rows(split)), ranks.size):
         table = dataset.read(split, number, [target.column, target.presence, "weight"])
         weights = table["weight"].to_numpy().astype(np.float64) * (table[target.presence].to_numpy() > 0)
-        sums += target.sums(table[target.column].to_numpy(), weights)
+        sums += target.sums(to_numpy(table[target.column]), weights)
     examples, squares, *totals = ranks.totals(sums).tolist()
     if not dataset.rows(split):
         ranks.fail(

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from msd_spark.core.errors import UserError
+from msd_spark.core.examples import write_file
 from msd_spark.core.runs import DATASET_FILE
 from msd_spark.core.schemas import SPLITS
 from training.data.dataset import Dataset
@@ -136,7 +137,7 @@ def _write(source: Dataset, name: str, chosen: Mapping[str, np.ndarray], metadat
     with warehouse.overwriting(schema, "dataset", name, partition_by="split") as writer:
         for split in chosen:
             for number, table in enumerate(tables(split)):
-                file = writer.destination.write(number, table.cast(schema), split, row_group_size=len(table))
+                file = write_file(writer.destination, table.cast(schema), split, number)
                 writer.add([file])
                 files[split].append({"name": file.name.split("/")[1], "rows": file.rows})
         n_rows = {split: sum(file["rows"] for file in of_split) for split, of_split in files.items()}

@@ -5,6 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from msd_spark.core.errors import UserError
+from tests.support.decoded import decoded
 from tests.support.tiny_dataset import FACTOR_SIZE, LABELS, TAGS, write_tiny_dataset
 from training.data.dataset import Dataset
 from training.data.targets import TARGETS, target_of
@@ -60,7 +61,7 @@ def test_a_summary_counts_the_examples_that_have_the_target(dataset: Dataset, na
     rows = [
         row
         for address in dataset.addresses("train")
-        for row in pq.read_table(address.removeprefix("file://")).to_pylist()
+        for row in decoded(pq.read_table(address.removeprefix("file://"))).to_dict("records")
         if row[target.presence]
     ]
     assert 0 < len(rows) < 22

@@ -23,6 +23,7 @@ from msd_spark.core.schemas import FILTER_RESPONSES, GEOMETRY, OCCLUSION, Geomet
 from msd_spark.core.song_summary import SUMMARY_NAMES, SUMMARY_SIZE
 from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
+from tests.support.decoded import decoded
 from tests.support.tiny_dataset import LABELS, write_tiny_dataset
 from training.data.dataset import Dataset
 from training.data.predictions import Predictions
@@ -386,7 +387,7 @@ def test_a_study_of_a_run(warehouse: Warehouse, cnn: keras.Model) -> None:
     test = [
         row
         for path in sorted(Path(warehouse.path("dataset", "tiny", "test")).glob("*.parquet"))
-        for row in pq.read_table(path, partitioning=None).to_pylist()
+        for row in decoded(pq.read_table(path, partitioning=None)).to_dict("records")
         if row["has_genre"]
     ]
     overall = {row["hidden"]: row for row in occlusion.to_pylist() if row["figure"] == "macro_f1"}

@@ -153,7 +153,7 @@ class Target(ABC):
 
     def sums(self, truth: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return the sum of weights, of weighted squared lengths, and of weighted values per output."""
-        rows = np.stack(truth.tolist()).astype(np.float64) if len(truth) else np.zeros((0, self.size))
+        rows = truth.reshape(len(weights), self.size).astype(np.float64)
         squares = float(((rows**2).sum(axis=1) * weights).sum())
         return np.array([weights.sum(), squares, *(rows * weights[:, None]).sum(axis=0)])
 
