@@ -14,7 +14,9 @@ from msd_spark.core.model_inputs import SUMMARY, WORD_INDICES
 from msd_spark.core.schemas import EMBEDDING_LAYER, EMBEDDING_SIZE, GEOMETRY
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.core.words import WORDS
+from tests.support.memory import peak
 from training.data.dataset import Dataset
+from training.data.feed import FeedSettings
 from training.data.targets import target_of
 from training.data.targets.target import Target
 from training.loop.schedule import Schedule
@@ -24,6 +26,9 @@ from training.models.build import MODELS
 from training.models.parts import make_inputs, scores_of
 from training.models.settings import ModelSettings
 from training.ranks.ranks import Ranks
+
+SAMPLED = "sampled"
+"""Begins the names of variants with a sampled softmax."""
 
 
 def words_model(target: Target, *, words_last: bool, normalised: bool) -> keras.Model:
@@ -45,12 +50,13 @@ def words_model(target: Target, *, words_last: bool, normalised: bool) -> keras.
 if __name__ == "__main__":
     warehouse, output, global_batch = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     ranks = Ranks.join()
-    dataset = Dataset.open(Warehouse(warehouse), "tiny")
-    target = target_of("genre", dataset)
     for variant in sys.argv[4:]:
+        # Datasets with many classes have the name of their variant.
+        dataset = Dataset.open(Warehouse(warehouse), variant if variant.startswith(SAMPLED) else "tiny")
+        target, before = target_of("genre", dataset), peak()
         keras.utils.set_random_seed(1 + ranks.rank)
         rate = 0.05
-        if variant in ("plain", "compiled"):
+        if variant in ("plain", "compiled") or variant.startswith(SAMPLED):
             small = ModelSettings(filters=(8, 8, 8), hidden=(16,), dropout=0.0)
             model = MODELS["cnn"](dataset.geometry, target, dataset.metadata["normalisation"], small)
         else:
@@ -63,6 +69,7 @@ if __name__ == "__main__":
             shuffle_window=0,
             xla=variant == "compiled",
             schedule=Schedule(rate),
+            feed=FeedSettings(sampled_softmax=100 if variant.startswith(SAMPLED) else 0),
         )
         trainer = Trainer(model, dataset, target, settings, ranks)
         if variant == "diverging":
@@ -74,4 +81,4 @@ if __name__ == "__main__":
                 continue
         losses = [row["loss"] for row in trainer.fit()]
         weights = {variable.path: np.asarray(variable) for variable in model.weights}
-        np.savez(output / f"{variant}-{ranks.size}-{ranks.rank}.npz", **weights, losses=losses)
+        np.savez(output / f"{variant}-{ranks.size}-{ranks.rank}.npz", **weights, losses=losses, growth=peak() - before)
