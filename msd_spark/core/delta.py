@@ -332,7 +332,10 @@ class DeltaFolder:
         recent = snapshot.history(RECENT + versions_to_keep()) if snapshot else ()
         written = [commit for commit in recent if NOTES in commit][: versions_to_keep() + 1]
         used = {file.name for file in snapshot.files} if snapshot else set()
-        used |= {name for commit in written for name in commit[NOTES].get(SIDE_FILES, {}).values()}
+        for commit in written:
+            side_files = commit[NOTES].get(SIDE_FILES, {}).values()
+            # Programs that read a partition's folder expect one description in it, that of the current version.
+            used |= {name for name in side_files if commit is written[0] or "/" not in name}
         for commit in written[1:]:
             table = DeltaTable(self.uri, version=commit["version"], storage_options=self.options)
             used |= set(pa.table(table.get_add_actions(flatten=True))["path"].to_pylist())
@@ -428,13 +431,14 @@ class TableWriter:
         """Write rows to a file and add it."""
         self.add([self.destination.write(len(self.files), rows, **options)])
 
-    def side_file(self, name: str) -> str:
+    def side_file(self, name: str, partition: str = "") -> str:
         """Return the path of a new file that is not rows of the table, such as an index.
 
-        `name` begins with _.
+        `name` begins with _. A file in the folder of a partition describes the folder for other programs.
         """
-        self.side_files[name] = f"_{self.destination.token}{name}"
-        return f"{self.table.path}/{self.side_files[name]}"
+        folder = f"{partition}/" if partition else ""
+        self.side_files[folder + name] = f"{folder}_{self.destination.token}{name}"
+        return f"{self.table.path}/{self.side_files[folder + name]}"
 
     def scratch(self, name: str) -> str:
         """Return the path for a temporary file or folder, which is deleted after the commit."""

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow.fs import FileSelector
 
 from msd_spark.core.arrow import one_row_group
 from msd_spark.core.cells import to_cells
-from msd_spark.core.delta import DataFile, Destination
+from msd_spark.core.delta import DataFile, Destination, TableWriter
 from msd_spark.core.model_inputs import ALL_INPUTS, HAS_LYRICS, MASK, WORD_INDICES, input_shapes
-from msd_spark.core.schemas import FACTOR_VECTOR, TAG_VECTOR, Geometry, examples_schema
+from msd_spark.core.runs import DATASET_FILE
+from msd_spark.core.schemas import CELLS, FACTOR_VECTOR, TAG_VECTOR, Geometry, examples_schema
 
 COMPRESSION = "snappy"
 DICTIONARY_COLUMNS = ("track_id", "song_id", "artist_group")
+
+UNISCHEMA, ROW_GROUPS = "dataset-toolkit.unischema.v1", "dataset-toolkit.num_row_groups_per_file.v1"
+"""Keys of Petastorm's metadata: the pickled `Unischema`, and the number of row groups in each file of the folder."""
 
 
 def array_types(geometry: Geometry, n_tags: int = 0, n_factors: int = 0) -> dict[str, np.dtype[Any]]:
@@ -41,6 +49,38 @@ def examples_table(columns: Mapping[str, Any], geometry: Geometry, n_tags: int =
     }
     schema = examples_schema(tags=n_tags > 0, factors=n_factors > 0)
     return pa.table({name: arrays.get(name, columns[name]) for name in schema.names}).cast(schema)
+
+
+def write_metadata(writer: TableWriter, metadata: Mapping[str, Any]) -> None:
+    """Write the side files of a dataset: its metadata, and in the folder of each split the `Unischema` for Petastorm.
+
+    Only Petastorm reads the latter, which has a pickle: `pyarrow` finds it by the end of its name.
+    """
+    writer.write_json(metadata, DATASET_FILE)
+    filesystem, counts = writer.table.filesystem, (len(metadata.get("tags") or ()), metadata.get("n_factors") or 0)
+    types = array_types(Geometry(**metadata["geometry"]), *counts)
+    schema = examples_schema(tags=counts[0] > 0, factors=counts[1] > 0)
+    names = writer.names
+    for split in dict.fromkeys(file.partition for file in writer.files if file.partition):
+        # Other files in the folder are of older versions, or of a job that died: they have no row group to read.
+        present = filesystem.get_file_info(FileSelector(f"{writer.table.path}/{split}"))
+        row_groups = {info.base_name: int(f"{split}/{info.base_name}" in names) for info in present}
+        own = {UNISCHEMA: pickle.dumps(unischema(schema, types)), ROW_GROUPS: json.dumps(row_groups)}
+        with filesystem.open_output_stream(writer.side_file("_common_metadata", split)) as sink:
+            pq.write_metadata(schema.with_metadata(own), sink)
+
+
+def unischema(schema: pa.Schema, types: Mapping[str, np.dtype[Any]]) -> Any:
+    """Return the columns of examples as Petastorm's `Unischema`; `types` are those of `array_types`."""
+    from petastorm.codecs import NdarrayCodec
+    from petastorm.unischema import Unischema, UnischemaField
+
+    fields = []
+    for field in schema:
+        kind = types.get(field.name, np.dtype(np.str_ if field.type == pa.string() else field.type.to_pandas_dtype()))
+        codec = NdarrayCodec() if field.type == CELLS else None
+        fields.append(UnischemaField(field.name, kind.base.type, kind.shape, codec, field.nullable))
+    return Unischema("Examples", fields)
 
 
 def write_file(

@@ -22,6 +22,7 @@ from msd_spark.catalogue.genres import read_labels
 from msd_spark.catalogue.known_tracks import Joined
 from msd_spark.catalogue.songs import read_songs
 from msd_spark.core.errors import DamagedError, UserError
+from msd_spark.core.examples import write_metadata
 from msd_spark.core.features import segment_shapes
 from msd_spark.core.rejections import Rejection, write_rejections
 from msd_spark.core.runs import DATASET_FILE, DATASETS
@@ -107,7 +108,7 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
         metadata = describe(plan, written, vocabulary, joined, settings)
         metadata |= {"funnel": funnel.counts(), "funnel_steps": list(map(asdict, funnel.steps)), "rare_genres": rare}
         metadata["inputs"] = warehouse.fingerprints({"songs", *TABLES_OF.values(), "tag_counts"})
-        writer.write_json(metadata, DATASET_FILE)
+        write_metadata(writer, metadata)
         write_rejections(warehouse, STAGE, rejections)
     summary.report(funnel, metadata, tracks["artist_group"], settings)
     return summary

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from msd_spark.core.examples import examples_table, write_file
+from msd_spark.core.examples import examples_table, write_file, write_metadata
 from msd_spark.core.runs import DATASET_FILE
 from msd_spark.core.schemas import ABSENT, GEOMETRY, SPLITS, examples_schema
 from msd_spark.core.song_summary import SUMMARY_SIZE
@@ -121,7 +121,7 @@ def write_tiny_dataset(
         }
         if targets:
             metadata |= {"tags": TAGS, "n_factors": FACTOR_SIZE}
-        writer.write_json(metadata, DATASET_FILE)
+        write_metadata(writer, metadata)
     return warehouse
 
 
@@ -146,4 +146,4 @@ def copy_tiny_dataset(
                 written = write_file(writer.destination, table, split, number)
                 writer.add([written])
                 files[split].append({"name": written.name.split("/")[1], "rows": written.rows})
-        writer.write_json(metadata | {"files": files, **(entries or {})}, DATASET_FILE)
+        write_metadata(writer, metadata | {"files": files, **(entries or {})})

@@ -17,7 +17,7 @@ import pyarrow as pa
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.examples import write_file
+from msd_spark.core.examples import write_file, write_metadata
 from msd_spark.core.model_inputs import HAS_LYRICS, WORD_INDICES
 from msd_spark.core.moments import Moments
 from msd_spark.core.normalisation import WORD_WEIGHTS, feature_moments, normalisation
@@ -172,7 +172,7 @@ def _write(source: Dataset, name: str, songs: Sequence[np.ndarray], entries: dic
             "files": files,
         }
         kept = {key: value for key, value in source.metadata.items() if key not in COUNTS_OF_SOURCE}
-        writer.write_json(kept | changed | entries, DATASET_FILE)
+        write_metadata(writer, kept | changed | entries)
 
 
 def _examples(source: Dataset, chosen: np.ndarray, size: int) -> Iterator[pa.Table]:

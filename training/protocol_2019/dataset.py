@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.examples import write_file
+from msd_spark.core.examples import write_file, write_metadata
 from msd_spark.core.runs import DATASET_FILE
 from msd_spark.core.schemas import SPLITS
 from training.data.dataset import Dataset
@@ -141,7 +141,7 @@ def _write(source: Dataset, name: str, chosen: Mapping[str, np.ndarray], metadat
                 writer.add([file])
                 files[split].append({"name": file.name.split("/")[1], "rows": file.rows})
         n_rows = {split: sum(file["rows"] for file in of_split) for split, of_split in files.items()}
-        writer.write_json(metadata | {"rows": n_rows, "files": files}, DATASET_FILE)
+        write_metadata(writer, metadata | {"rows": n_rows, "files": files})
 
 
 def _examples(source: Dataset, chosen: np.ndarray) -> Iterator[pa.Table]:
