@@ -2,8 +2,8 @@
 
 The plan of the epoch, the shuffling, the cache of each machine and the prefetching are the product's. The network, the
 decoding of rows and the training step are stand-ins that take the stated time: a GPU is not at hand, and 16 ranks would
-share the cores of this machine. All times are multiplied by `SLOWER`, so that the work of the product itself, which this
-machine does for all ranks, counts for little.
+share the cores of this machine. All times are multiplied by `SLOWER`, so that the work of the product itself, which
+this machine does for all ranks, counts for little.
 """
 
 from __future__ import annotations
@@ -138,9 +138,7 @@ def simulate(gpus: int, share_cached: float) -> list[float]:
             )
             barrier = threading.Barrier(gpus)
             with ThreadPoolExecutor(gpus) as pool:
-                done = list(
-                    pool.map(lambda rank: epoch_of_rank(plans[rank], caches[rank], epoch, barrier), range(gpus))
-                )
+                done = list(pool.map(epoch_of_rank, plans, caches, [epoch] * gpus, [barrier] * gpus))
             assert sum(rows for _, _, rows in done) == FILES * ROWS_PER_FILE
             shares.append(float(np.mean([waited / seconds for waited, seconds, _ in done])))
     return shares

@@ -30,8 +30,8 @@ import pyarrow.parquet as pq
 from benchmarks import publish
 from msd_spark.core.arrow import one_row_group, rows_to_lists
 from msd_spark.core.cells import from_cells
-from msd_spark.core.examples import examples_table, write_file
-from msd_spark.core.runs import DATASET_FILE, DATASETS
+from msd_spark.core.examples import DatasetWriter, examples_table
+from msd_spark.core.runs import DATASETS
 from msd_spark.core.schemas import EXAMPLES, GEOMETRY, N_DYNAMICS
 from msd_spark.core.song_summary import SUMMARY_SIZE
 from msd_spark.core.warehouse import Warehouse
@@ -88,11 +88,10 @@ def random_examples(n_rows: int, generator: np.random.Generator, first: int) -> 
 def write_dataset(folder: Path, files: int = FILES) -> Warehouse:
     """Write ``dataset/bench`` as ``jobs/dataset.py`` does: a row group a file, its compression and encodings."""
     warehouse, generator = Warehouse(str(folder)), np.random.default_rng(7)
-    with warehouse.overwriting(EXAMPLES, DATASETS, "bench", partition_by="split") as writer:
+    with warehouse.overwriting(EXAMPLES, DATASETS, "bench", partition_by="split") as table_writer:
+        writer = DatasetWriter(table_writer)
         for number in range(files):
-            examples = random_examples(ROWS_A_FILE, generator, number * ROWS_A_FILE)
-            writer.add([write_file(writer.destination, examples, "train", number)])
-        listed = [{"name": file.name.split("/")[1], "rows": file.rows} for file in writer.files]
+            writer.write(random_examples(ROWS_A_FILE, generator, number * ROWS_A_FILE), "train")
         widths = {"chroma": GEOMETRY.n_pitches, "timbre": GEOMETRY.n_pitches, "lyric_vector": GEOMETRY.lyric_size}
         widths |= {"summary": SUMMARY_SIZE, "dynamics": N_DYNAMICS}
         metadata = {
@@ -104,10 +103,9 @@ def write_dataset(folder: Path, files: int = FILES) -> Warehouse:
                 "words": {"weight": [0.0, *[1.0] * 5000]},
             },
             "words": {"fingerprint": "bench", "tracks": [1] * 5000},
-            "files": {"train": listed, "validation": [], "test": []},
             "fingerprint": "bench",
         }
-        writer.write_json(metadata, DATASET_FILE)
+        writer.finish(metadata)
     return warehouse
 
 

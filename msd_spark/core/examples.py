@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -18,7 +18,7 @@ from msd_spark.core.cells import to_cells
 from msd_spark.core.delta import DataFile, Destination, TableWriter
 from msd_spark.core.model_inputs import ALL_INPUTS, HAS_LYRICS, MASK, WORD_INDICES, input_shapes
 from msd_spark.core.runs import DATASET_FILE
-from msd_spark.core.schemas import CELLS, FACTOR_VECTOR, TAG_VECTOR, Geometry, examples_schema
+from msd_spark.core.schemas import CELLS, FACTOR_VECTOR, SPLITS, TAG_VECTOR, Geometry, examples_schema
 
 COMPRESSION = "snappy"
 DICTIONARY_COLUMNS = ("track_id", "song_id", "artist_group")
@@ -51,8 +51,53 @@ def examples_table(columns: Mapping[str, Any], geometry: Geometry, n_tags: int =
     return pa.table({name: arrays.get(name, columns[name]) for name in schema.names}).cast(schema)
 
 
-def write_metadata(writer: TableWriter, metadata: Mapping[str, Any]) -> None:
-    """Write the side files of a dataset: its metadata, and in the folder of each split the `Unischema` for Petastorm.
+def targets_file(split: str) -> str:
+    """Return the name of the side file with the columns of a split's examples that are not arrays of inputs."""
+    return f"_targets_{split}.parquet"
+
+
+def targets_of(examples: pa.Table) -> pa.Table:
+    """Return the columns of examples that are not arrays of inputs: ids, targets, flags and weights."""
+    arrays = set(ALL_INPUTS) - {HAS_LYRICS}
+    return examples.select([name for name in examples.column_names if name not in arrays])
+
+
+class DatasetWriter:
+    """Writes the examples of a dataset, and what describes them."""
+
+    def __init__(self, writer: TableWriter, splits: Sequence[str] = SPLITS) -> None:
+        self.writer = writer
+        self.files: dict[str, list[dict[str, Any]]] = {split: [] for split in splits}
+        self._targets: dict[str, list[pa.Table]] = {split: [] for split in splits}
+
+    def write(self, examples: pa.Table, split: str) -> None:
+        """Write examples to the next file of a split."""
+        file = write_file(self.writer.destination, examples, split, len(self.files[split]))
+        self.add(file, split, targets_of(examples))
+
+    def add(self, file: DataFile, split: str, targets: pa.Table) -> None:
+        """Add a file that is written; `targets` are those of its examples."""
+        self.writer.add([file])
+        self.files[split].append({"name": file.name.split("/")[1], "rows": file.rows})
+        self._targets[split].append(targets)
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Number of examples in each split."""
+        return {split: sum(file["rows"] for file in files) for split, files in self.files.items()}
+
+    def finish(self, metadata: Mapping[str, Any]) -> None:
+        """Write the side files: metadata, to which files and numbers of rows are added, and targets of each split."""
+        filesystem = self.writer.table.filesystem
+        for split, tables in self._targets.items():
+            if tables:
+                path = self.writer.side_file(targets_file(split))
+                pq.write_table(pa.concat_tables(tables), path, filesystem=filesystem, compression="zstd")
+        _write_metadata(self.writer, {**metadata, "rows": self.rows, "files": self.files})
+
+
+def _write_metadata(writer: TableWriter, metadata: Mapping[str, Any]) -> None:
+    """Write the metadata of a dataset, and in the folder of each split the `Unischema` for Petastorm.
 
     Only Petastorm reads the latter, which has a pickle: `pyarrow` finds it by the end of its name.
     """

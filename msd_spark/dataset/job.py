@@ -22,7 +22,7 @@ from msd_spark.catalogue.genres import read_labels
 from msd_spark.catalogue.known_tracks import Joined
 from msd_spark.catalogue.songs import read_songs
 from msd_spark.core.errors import DamagedError, UserError
-from msd_spark.core.examples import write_metadata
+from msd_spark.core.examples import DatasetWriter
 from msd_spark.core.features import segment_shapes
 from msd_spark.core.rejections import Rejection, write_rejections
 from msd_spark.core.runs import DATASET_FILE, DATASETS
@@ -104,11 +104,13 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
     with warehouse.overwriting(schema, DATASETS, settings.name, partition_by="split") as writer:
         target = Target(settings.warehouse, writer.destination, writer.scratch("plan.parquet"), form)
         written = write(session, warehouse, plan, paths, joined, target)
-        writer.add(written["written"])
+        files = DatasetWriter(writer)
+        for row in written.sort_values("file").to_dict("records"):
+            files.add(row["written"], row["split"], pa.ipc.open_stream(row["targets"]).read_all())
         metadata = describe(plan, written, vocabulary, joined, settings)
         metadata |= {"funnel": funnel.counts(), "funnel_steps": list(map(asdict, funnel.steps)), "rare_genres": rare}
         metadata["inputs"] = warehouse.fingerprints({"songs", *TABLES_OF.values(), "tag_counts"})
-        write_metadata(writer, metadata)
+        files.finish(metadata)
         write_rejections(warehouse, STAGE, rejections)
     summary.report(funnel, metadata, tracks["artist_group"], settings)
     return summary

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from msd_spark.core.delta import Destination
-from msd_spark.core.examples import write_file
+from msd_spark.core.examples import targets_of, write_file
 from msd_spark.core.features import segment_columns, segment_shapes, song_columns
 from msd_spark.core.model_inputs import ALL_INPUTS
 from msd_spark.core.normalisation import feature_moments
@@ -265,7 +265,16 @@ def write_bundle(
                 if file.split == SPLITS[0]:
                     first_copies = pa.array(planned["copy"].to_numpy() == 0)
                     outcome |= feature_moments(examples.filter(first_copies), geometry)
+            outcome["targets"] = _as_bytes(targets_of(examples))
             outcome["written"] = write_file(target.destination, examples, file.split, file.number, _computing)
         return outcome
 
     yield from (outcome for _, outcome in in_order(write, files, 1 if warehouse.is_local else UNITS_AT_ONCE))
+
+
+def _as_bytes(table: pa.Table) -> bytes:
+    """Return a table as a compressed Arrow stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
+        stream.write_table(table)
+    return sink.getvalue().to_pybytes()

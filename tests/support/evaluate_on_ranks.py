@@ -44,7 +44,7 @@ def main(folder: str, result: str) -> None:
         n = len(songs.track_ids)
         scores = np.random.default_rng(0).dirichlet(np.ones(target.size), n).astype(np.float32)
         predictions[split] = Predictions(songs.track_ids, songs.artist_groups, songs.true, scores, np.ones(n, bool))
-    training = read_training_truths(dataset, target, ranks.map)
+    training = read_training_truths(dataset, target)
     metrics = judge_splits(dataset, target, predictions, training, bootstrap=Bootstrap(resamples=200), mapper=ranks.map)
     Path(f"{result}-{ranks.rank}.json").write_text(json.dumps(metrics, sort_keys=True))
 

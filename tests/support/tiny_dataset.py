@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from msd_spark.core.examples import examples_table, write_file, write_metadata
+from msd_spark.core.examples import DatasetWriter, examples_table
 from msd_spark.core.runs import DATASET_FILE
 from msd_spark.core.schemas import ABSENT, GEOMETRY, SPLITS, examples_schema
 from msd_spark.core.song_summary import SUMMARY_SIZE
@@ -89,16 +89,14 @@ def write_tiny_dataset(
     """
     generator = np.random.default_rng(seed)
     warehouse = Warehouse(str(folder))
-    files: dict[str, list[dict[str, object]]] = {split: [] for split in SPLITS}
     counts = {label: dict.fromkeys(SPLITS, 0) for label in LABELS}
     schema = examples_schema(tags=targets, factors=targets)
-    with warehouse.overwriting(schema, "dataset", "tiny", partition_by="split") as writer:
+    with warehouse.overwriting(schema, "dataset", "tiny", partition_by="split") as table_writer:
+        writer = DatasetWriter(table_writer)
         for letter, split in zip("TVE", SPLITS, strict=True):
             for number, n_rows in enumerate(rows[split]):
                 table = examples(n_rows, generator, f"{letter}{number}", targets=targets, missing=missing)
-                file = write_file(writer.destination, table, split, number)
-                writer.add([file])
-                files[split].append({"name": file.name.split("/")[1], "rows": n_rows})
+                writer.write(table, split)
                 for genre in table["genre_index"].to_pylist():
                     if genre != ABSENT:
                         counts[LABELS[genre]][split] += 1
@@ -116,12 +114,11 @@ def write_tiny_dataset(
             "lyric_vectors": "none",
             "words": {"fingerprint": "tiny", "tracks": [1] * WORDS if words else []},
             "examples_by_genre": counts,
-            "files": files,
             "fingerprint": f"tiny-{seed}",
         }
         if targets:
             metadata |= {"tags": TAGS, "n_factors": FACTOR_SIZE}
-        write_metadata(writer, metadata)
+        writer.finish(metadata)
     return warehouse
 
 
@@ -137,13 +134,10 @@ def copy_tiny_dataset(
     """
     metadata = warehouse.read_json("dataset", "tiny", DATASET_FILE)
     schema = warehouse.open_table("dataset", "tiny").schema
-    files: dict[str, list[dict[str, object]]] = {split: [] for split in SPLITS}
-    with warehouse.overwriting(schema, "dataset", name, partition_by="split") as writer:
+    with warehouse.overwriting(schema, "dataset", name, partition_by="split") as table_writer:
+        writer = DatasetWriter(table_writer)
         for split in SPLITS:
-            for number, file in enumerate(metadata["files"][split]):
+            for file in metadata["files"][split]:
                 path = warehouse.path("dataset", "tiny", split, file["name"])
-                table = change(pq.read_table(path, partitioning=None), split)
-                written = write_file(writer.destination, table, split, number)
-                writer.add([written])
-                files[split].append({"name": written.name.split("/")[1], "rows": written.rows})
-        write_metadata(writer, metadata | {"files": files, **(entries or {})})
+                writer.write(change(pq.read_table(path, partitioning=None), split), split)
+        writer.finish(metadata | dict(entries or {}))

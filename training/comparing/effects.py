@@ -24,7 +24,7 @@ from training.data.predictions import Predictions
 from training.data.targets.target import CLASSES, NUMBERS, Target
 from training.evaluation.judgement import deciding_score
 from training.evaluation.learned import LOGISTIC, RIDGE, TRAINING_EXAMPLES, Encoder, fit_linear
-from training.evaluation.song_features import Features, read_columns, read_features
+from training.evaluation.song_features import Features, read_features
 from training.evaluation.table import SHORT
 
 NOTE = (
@@ -49,8 +49,7 @@ def read_songs(dataset: Dataset, target: Target) -> tuple[Features, np.ndarray]:
     song_ids = {
         track: song
         for split in splits
-        for columns in read_columns(dataset, split, ["track_id", "song_id"])
-        for track, song in zip(columns["track_id"], columns["song_id"], strict=True)
+        for track, song in zip(*dataset.targets(split, ["track_id", "song_id"]).to_pydict().values(), strict=True)
     }
     return songs, np.array([song_ids[track] or track for track in songs.track_ids])
 

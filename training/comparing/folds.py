@@ -17,7 +17,7 @@ import pyarrow as pa
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.examples import write_file, write_metadata
+from msd_spark.core.examples import DatasetWriter
 from msd_spark.core.model_inputs import HAS_LYRICS, WORD_INDICES
 from msd_spark.core.moments import Moments
 from msd_spark.core.normalisation import WORD_WEIGHTS, feature_moments, normalisation
@@ -132,32 +132,29 @@ def _songs_with(source: Dataset, target: Target) -> np.ndarray:
     rows, seen = [], set()
     columns = ["track_id", "artist_group", target.column, target.presence]
     for split in source.metadata["files"]:
-        for file in range(len(source.rows(split))):
-            table = source.read(split, file, columns)
-            if not table.num_rows:
-                continue
-            tracks, groups, true, present = (to_numpy(table[name]) for name in columns)
-            strata = strata_of(target, true)
-            for row in np.flatnonzero(present > 0):
-                if tracks[row] not in seen:  # else a copy that balances genres
-                    seen.add(tracks[row])
-                    rows.append((tracks[row], groups[row], strata[row], split, file, row))
+        table = source.targets(split, columns)
+        if not table.num_rows:
+            continue
+        tracks, groups, true, present = (to_numpy(table[name]) for name in columns)
+        strata = strata_of(target, true)
+        for number, place in enumerate(source.places(split)):
+            if present[number] > 0 and tracks[number] not in seen:  # else a copy that balances genres
+                seen.add(tracks[number])
+                rows.append((tracks[number], groups[number], strata[number], split, *place))
     dtype = [("track_id", "U32"), ("group", "U64"), ("stratum", np.int64), ("split", "U16"), ("file", np.int64)]
     return np.sort(np.array(rows, dtype=[*dtype, ("row", np.int64)]), order="track_id")
 
 
 def _write(source: Dataset, name: str, songs: Sequence[np.ndarray], entries: dict[str, Any]) -> None:
-    files: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
     moments: list[dict[str, Moments]] = []
     indices, n_bags = list[np.ndarray](), 0
     schema, warehouse = source.schema, source.warehouse
-    with warehouse.overwriting(schema, "dataset", name, partition_by="split") as writer:
+    with warehouse.overwriting(schema, "dataset", name, partition_by="split") as table_writer:
+        writer = DatasetWriter(table_writer)
         for split, chosen in zip(SPLITS, songs, strict=True):
             size = max(1, min(ROWS_PER_FILE, len(chosen) // FILES))
             for table in _examples(source, chosen, size):
-                file = write_file(writer.destination, table.cast(schema), split, len(files[split]))
-                writer.add([file])
-                files[split].append({"name": file.name.split("/")[1], "rows": file.rows})
+                writer.write(table.cast(schema), split)
                 if split == SPLITS[0]:
                     moments.append(feature_moments(table, source.geometry))
                     indices.append(to_numpy(table[WORD_INDICES]).ravel())
@@ -168,11 +165,9 @@ def _write(source: Dataset, name: str, songs: Sequence[np.ndarray], entries: dic
             "name": name,
             "split_rule": {"by": "artist", "source": source.name},
             "normalisation": source.metadata["normalisation"] | normalisation(moments) | {WORD_WEIGHTS: words},
-            "rows": {split: sum(file["rows"] for file in of_split) for split, of_split in files.items()},
-            "files": files,
         }
         kept = {key: value for key, value in source.metadata.items() if key not in COUNTS_OF_SOURCE}
-        write_metadata(writer, kept | changed | entries)
+        writer.finish(kept | changed | entries)
 
 
 def _examples(source: Dataset, chosen: np.ndarray, size: int) -> Iterator[pa.Table]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from msd_spark.core.cells import from_cells
 from msd_spark.core.errors import UserError
+from msd_spark.core.examples import targets_file
 from msd_spark.core.normalisation import WORD_WEIGHTS
 from msd_spark.core.runs import DATASET_FILE, DATASETS
 from msd_spark.core.schemas import Geometry
@@ -106,6 +107,20 @@ class Dataset:
         }
         folder = CacheFolder(settings.folder, int(settings.cache_gib * GIB))
         return Reading(settings.reader, Cache(folder, sizes, self.metadata["fingerprint"]))
+
+    def targets(self, split: str, columns: Sequence[str]) -> pa.Table:
+        """Return columns of all examples of a split that are not arrays of inputs, in the order of the files."""
+        try:
+            path = self.warehouse.file(DATASETS, self.name, targets_file(split))
+        except FileNotFoundError:  # the split has no files
+            kept = self.schema.empty_table()
+            return kept.select(list(columns))
+        return pq.read_table(path, columns=list(columns), filesystem=self.warehouse.filesystem, partitioning=None)
+
+    def places(self, split: str) -> Iterator[tuple[int, int]]:
+        """Yield the file and the row in it of each example, in the order of `targets`."""
+        for file, n_rows in enumerate(self.rows(split)):
+            yield from ((file, row) for row in range(n_rows))
 
     def read(self, split: str, number: int, columns: Sequence[str] | None = None) -> pa.Table:
         """Return columns of one file of a split, all by default."""

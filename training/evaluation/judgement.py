@@ -117,19 +117,14 @@ def judge(
     return with_intervals(candidates, artists, bootstrap or Bootstrap(), mapper)
 
 
-def read_training_truths(dataset: Dataset, target: Target, mapper: Mapper = map_here) -> TrainingTruths:
+def read_training_truths(dataset: Dataset, target: Target) -> TrainingTruths:
     """Read the truths of a dataset's train split.
 
     A track that is repeated to balance genres counts once.
     """
     names = ["track_id", "artist_group", target.column, target.presence]
-
-    def read(file: int) -> list[np.ndarray]:
-        table = dataset.read("train", file, names)
-        return [to_numpy(table[name]) for name in names]
-
-    parts = mapper(read, files_with(dataset.rows("train")))
-    track_ids, groups, true, present = (np.concatenate(column) for column in zip(*parts, strict=True))
+    table = dataset.targets("train", names)
+    track_ids, groups, true, present = (to_numpy(table[name]) for name in names)
     tracks, first = np.unique(track_ids.astype(str), return_index=True)
     return TrainingTruths.of(tracks, groups[first].astype(str), true[first], present[first] > 0, target.size)
 

@@ -57,7 +57,7 @@ class Features:
 
 
 def read_columns(dataset: Dataset, split: str, names: list[str]) -> Iterator[dict[str, np.ndarray]]:
-    """Yield columns of a split's examples, one file at a time; lists as arrays ``(n, width)``."""
+    """Yield columns of a split's examples, one file at a time; arrays have shape ``(n, …)``."""
     for number in files_with(dataset.rows(split)):
         table = dataset.read(split, number, names)
         yield {name: to_numpy(table[name]) for name in names}

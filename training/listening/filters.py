@@ -18,7 +18,7 @@ from msd_spark.core.schemas import FILTER_RESPONSES, SPLITS, Geometry
 from msd_spark.core.warehouse import Warehouse
 from training.data.assembly import Columns
 from training.data.dataset import Dataset
-from training.data.reading import read_row_groups
+from training.data.reading import read_row_groups, to_numpy
 from training.listening.receptive_field import Fields, ReceptiveField, receptive_fields
 from training.listening.song_times import read_row_times, span
 from training.listening.top_segments import TopSegments
@@ -55,10 +55,10 @@ def sample_songs(
 
     With `chosen` tracks, all of these are returned; with `others` too, a sample of the other tracks.
     """
-    files = [(split, number) for split in SPLITS for number in range(len(dataset.rows(split)))]
     addresses = [address for split in SPLITS for address in dataset.addresses(split)]
-    tracks_of_file = [dataset.read(*file, ["track_id"])["track_id"].to_pylist() for file in files]
-    tracks = np.unique(np.array([track for part in tracks_of_file for track in part], dtype=str))
+    track_ids = np.concatenate([to_numpy(dataset.targets(split, ["track_id"])["track_id"]) for split in SPLITS])
+    borders = np.cumsum([n_rows for split in SPLITS for n_rows in dataset.rows(split)])
+    tracks_of_file, tracks = np.split(track_ids, borders[:-1]), np.unique(track_ids)
     if not len(tracks):
         raise UserError(f"dataset {dataset.name} has no examples; run msd-spark dataset again")
     if chosen:
@@ -78,7 +78,7 @@ def sample_songs(
     for address, in_file in zip(
         tqdm(addresses, desc="listen: songs", unit="file", disable=None), tracks_of_file, strict=True
     ):
-        if remaining.isdisjoint(in_file):
+        if remaining.isdisjoint(in_file.tolist()):
             continue
         for group in read_row_groups([address], names):
             rows = []

@@ -176,7 +176,7 @@ def train(
         predictions = {split: predicted for split in splits if (predicted := trainer.predict(split)) is not None}
         seconds = {"training": trained - started, "inference": time.monotonic() - trained}
         evaluated = time.monotonic()
-        training = read_training_truths(dataset, target, ranks.map)
+        training = read_training_truths(dataset, target)
         metrics = judge_splits(
             dataset,
             target,

@@ -15,14 +15,12 @@ def summarise(dataset: Dataset, target: Target, ranks: Ranks, split: str = "trai
 
     The weight is that of all examples that have the target. The totals, ``(size,)``, float64, are the weight of each
     class or label, or the weighted sum of each number. The mean square is that of the vectors' length; 0 for classes.
-    Each rank reads a share of the files.
     """
-    sums = np.zeros(target.size + 2)
-    for number in range(ranks.rank, len(dataset.rows(split)), ranks.size):
-        table = dataset.read(split, number, [target.column, target.presence, "weight"])
-        weights = table["weight"].to_numpy().astype(np.float64) * (table[target.presence].to_numpy() > 0)
-        sums += target.sums(to_numpy(table[target.column]), weights)
-    examples, squares, *totals = ranks.totals(sums).tolist()
+    table = dataset.targets(split, [target.column, target.presence, "weight"])
+    weights = table["weight"].to_numpy().astype(np.float64) * (table[target.presence].to_numpy() > 0)
+    examples, squares, *totals = np.zeros(target.size + 2)
+    if len(weights):
+        examples, squares, *totals = target.sums(to_numpy(table[target.column]), weights)
     if not dataset.rows(split):
         ranks.fail(
             f"dataset {dataset.name} has no example in {split}; write it with other --shares or more songs (msd-spark "
@@ -33,7 +31,7 @@ def summarise(dataset: Dataset, target: Target, ranks: Ranks, split: str = "trai
             f"none of the {sum(dataset.rows(split)):,} examples in {split} of dataset {dataset.name} has "
             f"{target.content}; {target.remedy}"
         )
-    return examples, np.array(totals), squares / examples
+    return float(examples), np.array(totals), float(squares / examples)
 
 
 def require_classes(dataset: Dataset, target: Target, ranks: Ranks, split: str) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.examples import write_file, write_metadata
+from msd_spark.core.examples import DatasetWriter
 from msd_spark.core.runs import DATASET_FILE
 from msd_spark.core.schemas import SPLITS
 from training.data.dataset import Dataset
@@ -98,11 +98,12 @@ def _leak(source: Dataset, drawn: Drawn, n_tracks: int) -> dict[str, Any]:
 def _tracks(source: Dataset, *, drop_short: bool) -> tuple[np.ndarray, dict[str, int]]:
     """Return file and row of each usable track, once, and the counts of usable and other tracks."""
     usable, seen, short, unlabelled = [], set(), 0, 0
-    files = [(split, number) for split in SPLITS for number in range(len(source.rows(split)))]
-    for split, file in files:
-        table = source.read(split, file, LIGHT)
+    for split in SPLITS:
+        table = source.targets(split, LIGHT)
         columns = (table[name].to_pylist() for name in LIGHT)
-        for row, (track, segments, genre, has_genre) in enumerate(zip(*columns, strict=True)):
+        for (file, row), (track, segments, genre, has_genre) in zip(
+            source.places(split), zip(*columns, strict=True), strict=True
+        ):
             if track in seen:  # a copy that balances genres
                 continue
             seen.add(track)
@@ -132,16 +133,13 @@ def _write(source: Dataset, name: str, chosen: Mapping[str, np.ndarray], metadat
         for start in range(0, len(places), size):
             yield examples.take(places[start : start + size])
 
-    files: dict[str, list[dict[str, Any]]] = {split: [] for split in chosen}
     schema = source.schema
-    with warehouse.overwriting(schema, "dataset", name, partition_by="split") as writer:
+    with warehouse.overwriting(schema, "dataset", name, partition_by="split") as table_writer:
+        writer = DatasetWriter(table_writer, list(chosen))
         for split in chosen:
-            for number, table in enumerate(tables(split)):
-                file = write_file(writer.destination, table.cast(schema), split, number)
-                writer.add([file])
-                files[split].append({"name": file.name.split("/")[1], "rows": file.rows})
-        n_rows = {split: sum(file["rows"] for file in of_split) for split, of_split in files.items()}
-        write_metadata(writer, metadata | {"rows": n_rows, "files": files})
+            for table in tables(split):
+                writer.write(table.cast(schema), split)
+        writer.finish(metadata)
 
 
 def _examples(source: Dataset, chosen: np.ndarray) -> Iterator[pa.Table]:

@@ -12,6 +12,7 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.runs import read_run
 from msd_spark.core.warehouse import Warehouse
 from training.data.dataset import Dataset
+from training.data.reading import to_numpy
 from training.data.targets.target import Target
 from training.evaluation.baselines import TrainingTruths
 from training.models.settings import SCORE_LAYERS
@@ -73,11 +74,8 @@ def _check_no_leak(dataset: Dataset, training: TrainingTruths, run: str) -> None
     for split in dataset.metadata["files"]:
         if split == "train":
             continue
-        tables = [
-            dataset.read(split, number, ["track_id", "artist_group"]) for number in range(len(dataset.rows(split)))
-        ]
-        groups = np.array([group for table in tables for group in table["artist_group"].to_pylist()], str)
-        tracks = np.array([track for table in tables for track in table["track_id"].to_pylist()], str)
+        table = dataset.targets(split, ["track_id", "artist_group"])
+        tracks, groups = (to_numpy(table[name]) for name in ("track_id", "artist_group"))
         leaking = np.isin(groups, training.artist_groups) | np.isin(tracks, training.track_ids)
         if leaking.any():
             raise UserError(
