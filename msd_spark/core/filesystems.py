@@ -90,6 +90,13 @@ def file_pieces(filesystem: fs.FileSystem, path: str) -> Iterator[bytes | memory
             yield from iter(partial(stream.read, PIECE), b"")
 
 
+def copied_pieces(filesystem: fs.FileSystem, path: str) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of a file to copy, from an object store by one request."""
+    if isinstance(filesystem, fs.PyFileSystem):
+        return filesystem.handler.stream(path)
+    return file_pieces(filesystem, path)
+
+
 def delete_files(filesystem: fs.FileSystem, paths: Sequence[str]) -> None:
     """Delete files; those that are already gone are no error."""
     if isinstance(filesystem, fs.PyFileSystem):

@@ -38,6 +38,9 @@ T = TypeVar("T")
 PIECE = 8 << 20
 """Maximum bytes per request: at 20 ms per request, a smaller piece would wait longer than it transfers."""
 
+STREAMED = 256 << 10
+"""Bytes per piece of a file that is copied: small enough for the processor's cache, which halves the time of a copy."""
+
 CONNECTIONS = 8
 """Concurrent requests for the ranges of a file."""
 
@@ -229,6 +232,15 @@ class Bucket(fs.FileSystemHandler):  # type: ignore[misc]  # pyarrow has no type
             same = {"if_match": tag} if tag else {}
             yield memoryview(piece)
             at += len(piece)
+
+    def stream(self, path: str) -> Iterator[memoryview]:
+        """Yield the bytes of a file by one request, in small pieces."""
+        answer = self.request(path, obstore.get)
+        try:
+            for piece in answer.stream(min_chunk_size=STREAMED):
+                yield memoryview(piece)
+        except BaseError as error:
+            raise os_error(error, path) from error
 
     def open_input_stream(self, path: str) -> pa.NativeFile:
         """Open a file for reading from its start."""

@@ -88,6 +88,24 @@ class CacheFolder:
             with contextlib.suppress(OSError):
                 os.utime(self._at(name), (now, planned_time(now, number)))
 
+    def held(self, name: str, size: int) -> Held | None:
+        """Return a complete file; None if it is missing or locked. Remove it if it is damaged."""
+        path = self._at(name)
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+            if _has_locked(descriptor, fcntl.LOCK_SH):
+                if _is_complete(descriptor, size):
+                    return Held(path, descriptor)
+                with self._ledger():  # another process may have replaced it
+                    if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(descriptor)):
+                        os.unlink(path)
+            os.close(descriptor)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self._fail(error)
+        return None
+
     def fetch(self, name: str, size: int, read: Read) -> Held | None:
         """Return a file of a known size, fetched by `read` unless it is here already.
 
@@ -96,7 +114,7 @@ class CacheFolder:
         deadline = time.monotonic() + PATIENCE
         try:
             while time.monotonic() < deadline:
-                if held := self._held(name, size):
+                if held := self.held(name, size):
                     return held
                 if size > self.bound:
                     self._warn(f"no room for a file of {size:,} bytes")
@@ -122,22 +140,6 @@ class CacheFolder:
 
     def _at(self, name: str) -> str:
         return f"{self.path}/{name}"
-
-    def _held(self, name: str, size: int) -> Held | None:
-        """Return a complete file; None if it is missing or locked. Remove it if it is damaged."""
-        path = self._at(name)
-        try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
-            return None
-        if _has_locked(descriptor, fcntl.LOCK_SH):
-            if _is_complete(descriptor, size):
-                return Held(path, descriptor)
-            with self._ledger():  # another process may have replaced it
-                if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(descriptor)):
-                    os.unlink(path)
-        os.close(descriptor)
-        return None
 
     def _locked_part(self, name: str) -> int | None:
         """Return the descriptor of a file to fetch; None if another process or thread is fetching it."""
@@ -248,12 +250,16 @@ def _is_complete(descriptor: int, size: int) -> bool:
 
 def _has_copied(read: Read, size: int, descriptor: int) -> bool:
     """Write what `read` returns to a file; return False if it fails or has another size."""
-    try:
-        pieces = list(read())
-    except OSError:  # reading the source directly states the error
-        return False
-    if sum(map(len, pieces)) != size:
-        return False
+    n_bytes = 0
     with open(descriptor, "wb", closefd=False) as sink:
-        sink.writelines(pieces)
-    return True
+        for piece in _until_error(read):
+            n_bytes += len(piece)
+            if n_bytes > size:
+                break
+            sink.write(piece)
+    return n_bytes == size
+
+
+def _until_error(read: Read) -> Iterator[bytes | memoryview]:
+    with contextlib.suppress(OSError):  # reading the source directly states the error
+        yield from read()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
-from msd_spark.core.filesystems import file_pieces, open_location
+from msd_spark.core.filesystems import copied_pieces, open_location
 from msd_spark.core.object_store import s3_endpoint
 from training.data.cache.folder import CacheFolder, Held
 
@@ -76,7 +76,7 @@ class Cache:
         try:
             while True:
                 for address in islice(coming, max(0, depth(size, self._streams) - len(pending))):
-                    pending.append((address, self._pool.submit(self._fetch, address, names.get(address))))
+                    pending.append((address, self._begin(address, names.get(address))))
                 if not pending:
                     return
                 places: list[str] = []
@@ -95,11 +95,19 @@ class Cache:
             for held in holding:
                 held.release()
 
+    def _begin(self, address: str, name: str | None) -> Future[Held | None]:
+        """Fetch a file in a thread; find a copy at once."""
+        if name is None or not (held := self.folder.held(name, self.sizes[address])):
+            return self._pool.submit(self._fetch, address, name)
+        ready: Future[Held | None] = Future()
+        ready.set_result(held)
+        return ready
+
     def _fetch(self, address: str, name: str | None) -> Held | None:
         if name is None:
             return None
         filesystem, path, _ = open_location(address)
-        return self.folder.fetch(name, self.sizes[address], partial(file_pieces, filesystem, path))
+        return self.folder.fetch(name, self.sizes[address], partial(copied_pieces, filesystem, path))
 
 
 def _is_ready(fetched: Future[Held | None]) -> bool:
