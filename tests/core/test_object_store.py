@@ -16,7 +16,7 @@ from pyarrow import fs
 from msd_spark.core import object_store
 from msd_spark.core.command_line import run_verb
 from msd_spark.core.errors import UserError
-from msd_spark.core.filesystems import delete_files, file_pieces, open_location, write_atomically
+from msd_spark.core.filesystems import copied_pieces, delete_files, file_pieces, open_location, write_atomically
 from msd_spark.core.object_store import PIECE, TAIL
 from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.warehouse import Warehouse
@@ -101,6 +101,19 @@ def test_large_files_are_read_in_pieces(folder: str, files: fs.FileSystem, proxy
         for start in (0, size // 2, max(0, size - 3)):
             assert file.read_at(10, start) == content[start : start + 10]
     assert {request.method for request in proxy.requests()} == {"GET"}
+
+
+@pytest.mark.parametrize("size", [1, 2 * PIECE + 5])
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_copied_file_is_one_request_unless_it_is_cut(
+    folder: str, files: fs.FileSystem, proxy: Proxy, size: int, cut: bool
+) -> None:
+    content = np.random.default_rng(size).bytes(size)
+    write_atomically(files, f"{folder}/a", content)
+    proxy.configure(faults=[Fault("cut", first=1, method="GET")] if cut else [])
+    proxy.clear()
+    assert b"".join(copied_pieces(files, f"{folder}/a")) == content
+    assert [request.method for request in proxy.requests()] == ["GET"] * (1 + cut)
 
 
 def test_the_parts_of_a_file_in_a_bucket_are_fetched_at_once(folder: str, files: fs.FileSystem, proxy: Proxy) -> None:
