@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import re
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -40,6 +41,9 @@ PATIENCE = 60.0
 SLACK = 1 / 64
 """Share of the bound that may be freed beyond what is needed, so that the folder is not listed for every file."""
 
+RESERVE = 1 << 30
+"""Bytes of the disk that are left free for others, or a twentieth of the disk if that is less."""
+
 Read = Callable[[], Iterable[bytes | memoryview]]
 """Returns the content of a file, in pieces."""
 
@@ -68,7 +72,8 @@ class CacheFolder:
     path: str
     bound: int
     failed: bool = field(default=False, init=False)
-    warned: bool = field(default=False, init=False)
+    full: bool = field(default=False, init=False)
+    _warned: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         """Make the folder, and remove what killed processes left."""
@@ -77,7 +82,7 @@ class CacheFolder:
             if os.stat(self.path).st_uid not in (os.getuid(), 0):
                 raise PermissionError(errno.EPERM, "belongs to another user")
             with self._ledger() as ledger:
-                _write_total(ledger, self._freed(0))
+                _write_total(ledger, self._freed(0, self.bound))
         except OSError as error:
             self._fail(error)
 
@@ -116,9 +121,7 @@ class CacheFolder:
             while time.monotonic() < deadline:
                 if held := self.held(name, size):
                     return held
-                if size > self.bound:
-                    self._warn(f"no room for a file of {size:,} bytes")
-                if self.failed or size > self.bound:
+                if self.failed:
                     return None
                 if (part := self._locked_part(name)) is not None:
                     return self._filled(part, name, size, read)
@@ -129,12 +132,12 @@ class CacheFolder:
 
     def _fail(self, error: OSError) -> None:
         self.failed = True
-        self._warn(error.strerror)
+        self.warn(error.strerror)
 
-    def _warn(self, reason: str | None) -> None:
+    def warn(self, reason: str | None) -> None:
         """Print the first reason not to use the folder."""
-        if not self.warned:
-            self.warned = True
+        if not self._warned:
+            self._warned = True
             remedy = "free space on its disk, or choose another --cache or --cache-gib"
             print(f"cache {self.path}: {reason}; reading the store directly, which is slow; {remedy}", file=sys.stderr)
 
@@ -171,19 +174,22 @@ class CacheFolder:
         return held
 
     def _has_reserved(self, descriptor: int, size: int) -> bool:
-        """Give a file its size if there is room for it, after removing others."""
+        """Give a file its size if there is room for it, after removing others; otherwise the folder is full."""
+        disk = shutil.disk_usage(self.path)
         with self._ledger() as ledger:
             content = ledger.read()
             total = int(content) if content.isdigit() else self.bound
-            if total + size > self.bound:
-                total = self._freed(size)
-            has_room = total + size <= self.bound
-            if has_room:
+            bound = min(self.bound, total + disk.free - min(RESERVE, disk.total // 20))
+            if total + size > bound:
+                total = self._freed(size, bound)
+            self.full = total + size > bound
+            if not self.full:
                 os.ftruncate(descriptor, size)
-            _write_total(ledger, total + size * has_room)
-            return has_room
+                total += size
+            _write_total(ledger, total)
+            return not self.full
 
-    def _freed(self, room: int) -> int:
+    def _freed(self, room: int, bound: int) -> int:
         """Remove leftovers, and files if there is no room; return the number of bytes that remain."""
         entries, total = [], 0
         for item in os.scandir(self.path):
@@ -195,10 +201,10 @@ class CacheFolder:
                 total += info.st_size
                 if not is_part:
                     entries.append(Entry(item.path, info.st_size, info.st_mtime))
-        if total + room > self.bound:
+        if total + room > bound:
             for entry in eviction_order(entries, time.time()):
-                surplus = self.bound - total - room
-                if surplus >= 0 and surplus + entry.size > self.bound * SLACK:
+                surplus = bound - total - room
+                if surplus >= 0 and surplus + entry.size > bound * SLACK:
                     break
                 total -= entry.size * _has_removed(entry.name)
         return total

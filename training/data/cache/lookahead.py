@@ -24,15 +24,17 @@ TOGETHER = 4
 """Maximum number of files that are opened together: opening a reader takes time."""
 
 
-def depth(size: int, streams: int) -> int:
+def depth(size: int, bound: int, streams: int) -> int:
     """Return how many files of a size to fetch ahead in each of some streams that are read in turn.
+
+    They take at most half of a folder with room for `bound` bytes, unless that is less than two files.
 
     Examples
     --------
-    >>> depth(5 << 20, 1), depth(5 << 20, 4), depth(50 << 20, 1), depth(1 << 30, 1)
-    (16, 4, 5, 2)
+    >>> depth(5, 1 << 30, 1), depth(5, 1 << 30, 4), depth(50 << 20, 1 << 30, 1), depth(5, 30, 1), depth(5, 5, 1)
+    (16, 4, 5, 3, 2)
     """
-    return max(2, min(AHEAD, AHEAD_BYTES // max(size, 1)) // streams)
+    return max(2, min(AHEAD, min(AHEAD_BYTES, bound // 2) // max(size, 1)) // streams)
 
 
 @dataclass
@@ -75,7 +77,7 @@ class Cache:
         self._streams += 1
         try:
             while True:
-                for address in islice(coming, max(0, depth(size, self._streams) - len(pending))):
+                for address in islice(coming, max(0, depth(size, self.folder.bound, self._streams) - len(pending))):
                     pending.append((address, self._begin(address, names.get(address))))
                 if not pending:
                     return
@@ -85,6 +87,8 @@ class Cache:
                     # There may be room now that earlier files have been read.
                     if held := future.result() or self._fetch(address, names.get(address)):
                         holding.append(held)
+                    elif self.folder.full:
+                        self.folder.warn(f"no room for {self.sizes[address]:,} bytes more than the files in use")
                     places.append(f"file://{held.path}" if held else address)
                 yield places
                 while holding:

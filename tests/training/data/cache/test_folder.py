@@ -2,18 +2,20 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.data.cache.folder import LEDGER, MARK, PART, CacheFolder, Held
+from training.data.cache.folder import LEDGER, MARK, PART, RESERVE, CacheFolder, Held
 
 SIZE = 100
 
@@ -26,8 +28,12 @@ def content_of(number: int, size: int = SIZE) -> bytes:
     return MARK + bytes([number]) * (size - 2 * len(MARK)) + MARK
 
 
+def copies_in(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.name != LEDGER]
+
+
 def used(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.iterdir() if path.name != LEDGER)
+    return sum(path.stat().st_size for path in copies_in(folder))
 
 
 class Source:
@@ -148,10 +154,14 @@ def test_a_full_disk_is_reported_once_and_copies_remain_useful(
     assert {path.name for path in tmp_path.iterdir()} == {name_of(1), LEDGER}
 
 
-def test_a_file_larger_than_the_bound_is_reported(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    folder = CacheFolder(str(tmp_path), SIZE - 1)
-    assert [Source().into(folder, number) for number in range(3)] == [None] * 3
-    assert capfd.readouterr().err.startswith(f"cache {tmp_path}: no room for a file of 100 bytes; reading the store")
+def test_a_disk_that_is_nearly_full_is_left_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, source = CacheFolder(str(tmp_path), 9 * SIZE), Source()
+    for number, free in enumerate((RESERVE + 9 * SIZE, RESERVE + SIZE, RESERVE, RESERVE // 2)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: SimpleNamespace(total=100 * RESERVE, free=free))
+        if held := source.into(folder, number):
+            held.release()
+        assert folder.full == (number == 3)
+    assert not copies_in(tmp_path)
 
 
 def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -166,6 +176,7 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path, capfd: pytest.
 RANK = """
 import sys, time
 from pathlib import Path
+from types import SimpleNamespace
 from tests.training.data.cache.test_folder import Source, content_of, name_of, read
 from training.data.cache.folder import CacheFolder
 

@@ -15,7 +15,7 @@ from tests.support.launched import LAUNCHER, SCRIPT, launched
 from tests.support.local_s3.proxy import Fault, Proxy, proxied
 from tests.support.local_s3.server import Server, served
 from tests.support.tiny_dataset import write_tiny_dataset
-from training.data.cache.folder import LEDGER
+from tests.training.data.cache.test_folder import copies_in
 from training.data.dataset import Dataset
 from training.data.readers.choice import READERS, ReadingSettings
 from training.data.reading import read_row_groups
@@ -54,10 +54,6 @@ def opened(folder: Path, gib: float = 1.0, reader: str = "petastorm") -> Dataset
     return Dataset.open(Warehouse("s3://cache"), "tiny", settings)
 
 
-def copies_in(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.name != LEDGER]
-
-
 def tracks(dataset: Dataset, files: list[int]) -> list[str]:
     addresses = dataset.addresses("train")
     groups = read_row_groups([addresses[file] for file in files], ["track_id"], dataset.reading)
@@ -89,7 +85,9 @@ def test_files_are_requested_once_and_read_in_order(proxy: Proxy, tmp_path: Path
 
 
 @pytest.mark.parametrize("n_files", [0.5, 3.5])
-def test_a_small_cache_stays_in_its_bound(proxy: Proxy, tmp_path: Path, n_files: float) -> None:
+def test_a_small_cache_stays_in_its_bound(
+    proxy: Proxy, tmp_path: Path, n_files: float, capfd: pytest.CaptureFixture[str]
+) -> None:
     order = list(range(24))
     whole = opened(tmp_path)
     assert whole.reading.cache
@@ -98,6 +96,7 @@ def test_a_small_cache_stays_in_its_bound(proxy: Proxy, tmp_path: Path, n_files:
     for _ in range(2):
         assert tracks(dataset, order) == tracks(opened(tmp_path, gib=0), order)
         assert sum(path.stat().st_size for path in copies_in(tmp_path)) <= bound
+    assert capfd.readouterr().err.count(f"cache {tmp_path}: no room for ") == (n_files < 1)
 
 
 def test_most_of_a_cache_that_is_too_small_is_used_again(proxy: Proxy, tmp_path: Path) -> None:
