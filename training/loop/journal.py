@@ -18,7 +18,7 @@ class Journal:
         begin: TrainingState | None = None,
     ) -> None:
         self._checkpoints, self._settings = checkpoints, settings
-        self._log = TensorBoardLog(checkpoints.warehouse, checkpoints.run, begin.history if begin else ())
+        self.log = TensorBoardLog(checkpoints.warehouse, checkpoints.run, begin.history if begin else ())
 
     def keep(self, state: TrainingState) -> None:
         """Write what is due after a step or an epoch."""
@@ -27,12 +27,12 @@ class Journal:
             if self._settings.steps:
                 self._checkpoints.write(state)
             return
-        self._log.write(state.history[-1])
+        self.log.write(state.history[-1])
         if every and state.epoch % every == 0:
             self._checkpoints.write(state)
 
     def copy_to(self, folder: str) -> None:
         """Copy the log, and checkpoints to be kept, to the folder of the finished run."""
-        self._log.copy_to(folder)
+        self.log.copy_to(folder)
         if self._settings.keep:
             self._checkpoints.copy_to(folder)

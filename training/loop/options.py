@@ -61,6 +61,9 @@ class TrainOptions(Settings):
         check=NAME,
     )
     elastic: bool = option(False, "let ranks leave and join; start with horovodrun --min-np and --max-np")
+    profile: bool = option(
+        False, "write a trace of 20 steps, after the first 10, for TensorBoard's profiler, to the run's TensorBoard log"
+    )
     baselines: str = option(
         BASELINES[-1],
         "baselines to evaluate; simple: from the class shares of the train split; all: also logistic regression "

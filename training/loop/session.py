@@ -11,6 +11,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 for _name, _value in {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "KERAS_HOME": os.devnull}.items():
     os.environ.setdefault(_name, _value)
 
-NOT_RECORDED = ("warehouse", "overwrite", "resume", "reader", "cache", "cache-gib")
+NOT_RECORDED = ("warehouse", "overwrite", "resume", "profile", "reader", "cache", "cache-gib")
 """Options that do not change a run, so its metadata omits them."""
 
 ENDING = ("epochs", "patience")
@@ -129,6 +130,7 @@ def train(
     from msd_spark.core.bootstrap import Bootstrap
     from training.evaluation.judgement import judge_splits, read_training_truths
     from training.loop.journal import Journal
+    from training.loop.profiling import profiled
     from training.loop.target_summary import summarise
     from training.loop.trainer import Trainer
     from training.runs.initial_weights import start_from, with_ancestors
@@ -165,7 +167,8 @@ def train(
                 commit(state)
 
         started = time.monotonic()
-        history = trainer.fit(begin, keep, options.checkpoints.steps or (COMMIT_STEPS if commit else 0))
+        with profiled(trainer, journal.log.folder) if options.profile and journal is not None else nullcontext():
+            history = trainer.fit(begin, keep, options.checkpoints.steps or (COMMIT_STEPS if commit else 0))
         trained = time.monotonic()
         if settings.optimizer.precision != "float32":
             # The saved model computes in full precision: scoring runs on CPUs.

@@ -43,9 +43,9 @@ class TensorBoardLog:
         self._warehouse, self._run = warehouse, run
         warehouse.remove(RUNS, run, UNFINISHED, TENSORBOARD)
         self._scratch = None if warehouse.is_local else tempfile.mkdtemp(prefix="msd-spark-tensorboard-")
-        self._folder = Path(self._scratch or warehouse.path(RUNS, run, UNFINISHED, TENSORBOARD))
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._writer = tf.summary.create_file_writer(str(self._folder))
+        self.folder = Path(self._scratch or warehouse.path(RUNS, run, UNFINISHED, TENSORBOARD))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._writer = tf.summary.create_file_writer(str(self.folder))
         for row in history:
             self.write(row)
 
@@ -70,7 +70,8 @@ class TensorBoardLog:
 
     def _copy(self, folder: str) -> None:
         filesystem = self._warehouse.filesystem
-        self._warehouse.make_folder(folder)
-        for path in sorted(self._folder.iterdir()):
-            with filesystem.open_output_stream(f"{folder}/{path.name}") as sink:
+        for path in sorted(path for path in self.folder.rglob("*") if path.is_file()):
+            copy = f"{folder}/{path.relative_to(self.folder).as_posix()}"
+            self._warehouse.make_folder(copy.rpartition("/")[0])
+            with filesystem.open_output_stream(copy) as sink:
                 sink.write(path.read_bytes())

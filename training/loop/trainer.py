@@ -101,7 +101,7 @@ class Trainer:
         self.optimizer.build(self.joint.trainable_variables)
         self.ranks.share_weights(self.joint)
         seed_dropout(self.model, settings.seed, self.ranks.rank)
-        self._step = self._compile_step()
+        self.step = self._compile_step()
         self._infer = compile_inference(self.model)
 
     def _compile_step(self) -> Callable[..., tf.Tensor]:
@@ -255,7 +255,7 @@ class Trainer:
         for step, batch in enumerate(progress.waiting_for(feed), begin.step + 1):
             rate = settings.schedule.at(epoch + step / steps, settings.epochs, settings.first_ranks)
             self.optimizer.learning_rate = rate
-            losses.append(self._step(batch))
+            losses.append(self.step(batch))
             progress.step(self.global_batch, partial(_mean, losses[-1]))
             if keep is not None and keep_steps and step % keep_steps == 0 and step < steps:
                 sums, losses = _added(sums, losses), []

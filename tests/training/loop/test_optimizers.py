@@ -115,9 +115,9 @@ def test_collectives_of_a_training_step_have_default_names(tmp_path: Path) -> No
     small = ModelSettings(hidden=(8,))
     model = MODELS["logistic"](dataset.geometry, target, dataset.metadata["normalisation"], small)
     trainer = Trainer(model, dataset, target, TrainingSettings(1, 8, 0), Ranks.join())
-    step: Any = trainer._step
+    step: Any = trainer.step
     batches: list[Any] = []
-    trainer._step = lambda *batch: batches.append(batch) or step(*batch)  # type: ignore[func-returns-value]
+    trainer.step = lambda *batch: batches.append(batch) or step(*batch)  # type: ignore[func-returns-value]
     trainer.fit()
     operations = step.get_concrete_function(*batches[0]).graph.get_operations()
     collectives = [operation.name for operation in operations if operation.type.startswith("Horovod")]

@@ -69,7 +69,7 @@ def run_on_four(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, st
     folder = tmp_path_factory.mktemp("four")
     write_tiny_dataset(folder, {"train": [9, 8, 8, 7, 3], "validation": [6], "test": [7, 4]})
     words = ("training/train.py", "--warehouse", folder, "--dataset", "tiny", "--model", "cnn")
-    done = on_ranks(4, *words, "--epochs", "2", "--batch", "4", "--run", "four", launcher=["horovodrun"])
+    done = on_ranks(4, *words, "--epochs", "2", "--batch", "1", "--run", "four", "--profile", launcher=["horovodrun"])
     assert done.returncode == 0, done.stderr[-3000:]
     return folder, done.stdout, done.stderr
 
@@ -85,6 +85,7 @@ def test_four_ranks_end_with_a_whole_run_folder(run_on_four: tuple[Path, str, st
     assert metadata["dataset"]["fingerprint"] == "tiny-0"
     assert metrics["test"]["model"]["examples"] == metrics["test"]["majority"]["examples"] == 11
     assert len(json.loads((run / "history.json").read_text())) == 2
+    assert len(list(run.glob("tensorboard/plugins/profile/*/*.xplane.pb"))) == 1
     import pyarrow.parquet as pq
 
     predictions = pq.read_table(run / "predictions" / "test.parquet").to_pandas()
