@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,9 @@ from tests.support.fork_server import forked
 from tests.support.launched import LAUNCHER, SCRIPT, checkpoint, launched
 from tests.support.tiny_dataset import write_tiny_dataset
 from training.loop.elastic import train_elastically
+from training.loop.state import TrainingState
 from training.ranks.collectives import elastic_state
 from training.ranks.ranks import Ranks
-
-EPOCHS = 10_000
-"""The test ends the training much earlier."""
 
 
 @pytest.mark.timeout(3_600)
@@ -30,24 +29,26 @@ def test_a_rank_is_lost_and_another_one_joins(tmp_path: Path) -> None:
     hosts.write_text("localhost:1\n127.0.0.1:1\n")
     elastic = ("-np", "2", "--min-np", "1", "--max-np", "2", "--host-discovery-script", discovery)
     command = (*LAUNCHER, *elastic, "--network-interfaces", "lo", SCRIPT, "--warehouse", warehouse, "--run", "grown")
-    options = ("--dataset", "tiny", "--epochs", str(EPOCHS), "--patience", "0", "--batch", "2", "--elastic")
+    # One epoch, which does not end before the test.
+    steps = ("--steps-per-epoch", "1000000", "--checkpoint-steps", "5")
+    options = ("--dataset", "tiny", "--epochs", "1", "--batch", "2", *steps, "--elastic")
     last = warehouse / "models/grown/_unfinished/checkpoints/last.npz"
 
-    def reached(epoch: int, ranks: int) -> bool:
+    def reached(step: int, ranks: int) -> TrainingState | None:
         state = checkpoint(last)
-        return state is not None and state.epoch >= epoch and len(state.sums) == ranks
+        return state if state is not None and state.step >= step and state.ranks == ranks else None
 
     with launched(*command, *options, log=tmp_path / "log", others=forked()) as training:
-        training.wait_until(lambda: reached(2, ranks=2))
+        training.wait_until(lambda: reached(10, ranks=2))
         ranks = training.ranks()
         ranks[1].kill()
-        training.wait_until(lambda: reached(3, ranks=1))
+        alone = training.wait_until(lambda: reached(0, ranks=1))
         hosts.write_text(f"{ranks[0].environ()['HOROVOD_HOSTNAME']}:2\n")
-        training.wait_until(lambda: reached(4, ranks=2))
-    state = checkpoint(last)
-    assert state is not None
-    assert [row["epoch"] for row in state.history] == list(range(1, state.epoch + 1))
-    assert state.history[-1]["loss"] < state.history[0]["loss"]
+        grown = training.wait_until(lambda: reached(0, ranks=2))
+        resumed = re.findall(r"resumed after epoch 1, step (\d+); now (\d) instead of (\d) ranks", training.said())
+    assert [ranks for _, *ranks in resumed] == [["1", "2"], ["2", "1"]]
+    assert 10 <= int(resumed[0][0]) < alone.step <= int(resumed[1][0]) < grown.step
+    assert grown.global_batch == 4
 
 
 def test_an_unknown_error_fails_the_training() -> None:
