@@ -29,9 +29,9 @@ def records(folder: Path) -> dict[int, list[list[str]]]:
             step, track_ids = json.loads(line)
             parts.setdefault((path.name.partition("-")[0], step), []).extend(track_ids)
     steps: dict[int, list[list[str]]] = {}
-    for (_, step), track_ids in sorted(parts.items()):
+    for (_, step), track_ids in parts.items():
         steps.setdefault(step, []).append(sorted(track_ids))
-    return steps
+    return dict(sorted(steps.items()))
 
 
 def main() -> None:
