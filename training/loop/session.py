@@ -160,11 +160,11 @@ def train(
             print(f"{run}: resumed after {begin.place}{_other_ranks(begin, ranks)}", file=sys.stderr, flush=True)
 
         def keep(state: TrainingState) -> None:
+            if commit is not None:  # first: a rank lost while rank 0 writes must not undo the state
+                commit(state)
             if journal is not None:
                 with ranks.alone.running():
                     journal.keep(state)
-            if commit is not None:
-                commit(state)
 
         started = time.monotonic()
         with profiled(trainer, journal.log.folder) if options.profile and journal is not None else nullcontext():
