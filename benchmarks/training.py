@@ -30,7 +30,8 @@ import pyarrow.parquet as pq
 from benchmarks import publish
 from msd_spark.core.arrow import one_row_group, rows_to_lists
 from msd_spark.core.cells import from_cells
-from msd_spark.core.examples import DatasetWriter, examples_table
+from msd_spark.core.examples import DatasetWriter, ExampleForm, examples_table
+from msd_spark.core.model_inputs import to_float32
 from msd_spark.core.runs import DATASETS
 from msd_spark.core.schemas import EXAMPLES, GEOMETRY, N_DYNAMICS
 from msd_spark.core.song_summary import SUMMARY_SIZE
@@ -70,7 +71,7 @@ def random_examples(n_rows: int, generator: np.random.Generator, first: int) -> 
         "song_id": [f"SO{first + number:016d}" for number in range(n_rows)],
         "artist_group": [f"AR{(first + number) // 7:016d}" for number in range(n_rows)],
         # A song file has chroma in thousandths, the loudest pitch of a segment being 1.
-        "chroma": np.round(generator.random(shape), 3) * mask,
+        "chroma": (np.round(generator.random(shape), 3) * mask).astype(np.float32),
         "timbre": (generator.normal(0, 40, shape) + genres[:, None, None]) * mask,
         "n_segments": lengths,
         "lyric_vector": generator.normal(size=(n_rows, GEOMETRY.lyric_size)),
@@ -82,7 +83,7 @@ def random_examples(n_rows: int, generator: np.random.Generator, first: int) -> 
         "popularity_decile": np.zeros(n_rows),
         **{name: np.ones(n_rows) for name in ("has_lyrics", "has_genre", "has_listens", "weight")},
     }
-    return examples_table(columns, GEOMETRY)
+    return examples_table(columns, ExampleForm(GEOMETRY, chroma="uint16"))
 
 
 def write_dataset(folder: Path, files: int = FILES) -> Warehouse:
@@ -117,6 +118,7 @@ def write_lists(warehouse: Warehouse, folder: Path) -> list[str]:
         for place, field in enumerate(EXAMPLES):
             if pa.types.is_binary(field.type):
                 rows = from_cells(table[field.name])
+                rows = to_float32(rows) if field.name == "chroma" else rows
                 kind = pa.list_(pa.field("element", pa.from_numpy_dtype(rows.dtype), nullable=False))
                 table = table.set_column(place, field.name, rows_to_lists(rows, kind))
         paths.append(str(folder / Path(path).name))
@@ -158,7 +160,7 @@ def write_peer_format(folder: Path) -> str:
     table = random_examples(PEER_ROWS, np.random.default_rng(7), 0)
     rows = []
     for row in table.select([field.name for field in fields]).to_pylist():
-        arrays = {field.name: np.load(io.BytesIO(row[field.name])) for field in fields if field.shape}
+        arrays = {field.name: to_float32(np.load(io.BytesIO(row[field.name]))) for field in fields if field.shape}
         scalars = {
             field.name: field.numpy_dtype(row[field.name]) if field.name != "track_id" else row["track_id"]
             for field in fields

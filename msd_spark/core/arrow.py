@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ def rows_to_lists(rows: np.ndarray, kind: pa.ListType) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(rows.reshape(-1)), type=kind)
 
 
-def one_row_group(rows: pa.Table, *, compression: str, dictionary: Sequence[str]) -> dict[str, Any]:
+def one_row_group(rows: pa.Table, *, compression: str | Mapping[str, str], dictionary: Sequence[str]) -> dict[str, Any]:
     """Return the options of `pyarrow.parquet.write_table` for a file of one row group.
 
     The columns in `dictionary` are dictionary-encoded. Only ``track_id`` has statistics.

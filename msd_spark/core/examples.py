@@ -6,6 +6,7 @@ import json
 import pickle
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,39 +17,81 @@ from pyarrow.fs import FileSelector
 from msd_spark.core.arrow import one_row_group
 from msd_spark.core.cells import to_cells
 from msd_spark.core.delta import DataFile, Destination, TableWriter
-from msd_spark.core.model_inputs import ALL_INPUTS, HAS_LYRICS, MASK, WORD_INDICES, input_shapes
+from msd_spark.core.model_inputs import ALL_INPUTS, CHROMA, HAS_LYRICS, MASK, WORD_INDICES, input_shapes, to_thousandths
 from msd_spark.core.runs import DATASET_FILE
 from msd_spark.core.schemas import CELLS, FACTOR_VECTOR, SPLITS, TAG_VECTOR, Geometry, examples_schema
 
-COMPRESSION = "snappy"
+COMPRESSED = ("track_id", "song_id", "artist_group", "word_indices", "word_counts", TAG_VECTOR)
+"""Columns that are worth to compress: the bytes of other arrays shrink little, and take most of the time to read."""
+
 DICTIONARY_COLUMNS = ("track_id", "song_id", "artist_group")
 
 UNISCHEMA, ROW_GROUPS = "dataset-toolkit.unischema.v1", "dataset-toolkit.num_row_groups_per_file.v1"
 """Keys of Petastorm's metadata: the pickled `Unischema`, and the number of row groups in each file of the folder."""
 
 
-def array_types(geometry: Geometry, n_tags: int = 0, n_factors: int = 0) -> dict[str, np.dtype[Any]]:
-    """Return the type and shape of an example's array in each column of arrays.
+class InexactError(ValueError):
+    """A value cannot be stored in the type of its column."""
 
-    Examples
-    --------
-    >>> array_types(Geometry())["timbre"].base, array_types(Geometry())["timbre"].shape
-    (dtype('float32'), (300, 12))
+
+@dataclass(frozen=True)
+class ExampleForm:
+    """Form of a dataset's examples; a length is 0 for a dataset without the column.
+
+    `word_tracks` is the number of tracks with each word of ``lyric_words/``. `chroma` is the type of the stored chroma;
+    with uint16 it is in thousandths.
     """
-    shapes = input_shapes(geometry, [name for name in ALL_INPUTS if name not in (MASK, HAS_LYRICS)])
-    shapes |= {name: (size,) for name, size in ((TAG_VECTOR, n_tags), (FACTOR_VECTOR, n_factors)) if size}
-    kinds = {WORD_INDICES: np.int32}
-    return {name: np.dtype((kinds.get(name, np.float32), shape)) for name, shape in shapes.items()}
+
+    geometry: Geometry
+    n_tags: int = 0
+    n_factors: int = 0
+    word_tracks: tuple[int, ...] = ()
+    chroma: str = "float32"
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, Any]) -> ExampleForm:
+        """Return the form in the metadata of a dataset."""
+        n_tags, n_factors = len(metadata.get("tags") or ()), metadata.get("n_factors") or 0
+        chroma = metadata.get("chroma", cls.chroma)
+        return cls(Geometry(**metadata["geometry"]), n_tags, n_factors, chroma=chroma)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Schema of the files."""
+        return examples_schema(tags=self.n_tags > 0, factors=self.n_factors > 0)
+
+    @property
+    def arrays(self) -> dict[str, np.dtype[Any]]:
+        """Type and shape of an example's array in each column of arrays.
+
+        Examples
+        --------
+        >>> ExampleForm(Geometry()).arrays["timbre"]
+        dtype(('<f4', (300, 12)))
+        """
+        shapes = input_shapes(self.geometry, [name for name in ALL_INPUTS if name not in (MASK, HAS_LYRICS)])
+        sizes = {TAG_VECTOR: self.n_tags, FACTOR_VECTOR: self.n_factors}
+        shapes |= {name: (size,) for name, size in sizes.items() if size}
+        kinds = {CHROMA: self.chroma, WORD_INDICES: "int32"}
+        return {name: np.dtype((kinds.get(name, "float32"), shape)) for name, shape in shapes.items()}
 
 
-def examples_table(columns: Mapping[str, Any], geometry: Geometry, n_tags: int = 0, n_factors: int = 0) -> pa.Table:
-    """Return columns by name as examples; those of arrays have shape ``(n, …)`` or are flat."""
-    arrays = {
-        name: to_cells(np.asarray(columns[name], kind.base).reshape(-1, *kind.shape))
-        for name, kind in array_types(geometry, n_tags, n_factors).items()
-    }
-    schema = examples_schema(tags=n_tags > 0, factors=n_factors > 0)
-    return pa.table({name: arrays.get(name, columns[name]) for name in schema.names}).cast(schema)
+def examples_table(columns: Mapping[str, Any], form: ExampleForm) -> pa.Table:
+    """Return columns by name as examples; those of arrays have shape ``(n, …)`` or are flat.
+
+    `InexactError` if chroma is to be stored as thousandths and has other values.
+    """
+    arrays = {}
+    for name, kind in form.arrays.items():
+        values = np.asarray(columns[name])
+        if kind.base == np.uint16:
+            values, exact = to_thousandths(values.astype(np.float32, copy=False))
+            if not exact.all():
+                row = int(np.flatnonzero(~exact.reshape(len(exact), -1).all(axis=1))[0])
+                value = np.asarray(columns[name])[row][~exact[row]].flat[0]
+                raise InexactError(f"track {columns['track_id'][row]} has {name} {value:.6g}, not a multiple of 0.001")
+        arrays[name] = to_cells(values.astype(kind.base, copy=False).reshape(-1, *kind.shape))
+    return pa.table({name: arrays.get(name, columns[name]) for name in form.schema.names}).cast(form.schema)
 
 
 def targets_file(split: str) -> str:
@@ -102,27 +145,24 @@ def _write_metadata(writer: TableWriter, metadata: Mapping[str, Any]) -> None:
     Only Petastorm reads the latter, which has a pickle: `pyarrow` finds it by the end of its name.
     """
     writer.write_json(metadata, DATASET_FILE)
-    filesystem, counts = writer.table.filesystem, (len(metadata.get("tags") or ()), metadata.get("n_factors") or 0)
-    types = array_types(Geometry(**metadata["geometry"]), *counts)
-    schema = examples_schema(tags=counts[0] > 0, factors=counts[1] > 0)
-    names = writer.names
+    filesystem, names, form = writer.table.filesystem, writer.names, ExampleForm.of(metadata)
     for split in dict.fromkeys(file.partition for file in writer.files if file.partition):
         # Other files in the folder are of older versions, or of a job that died: they have no row group to read.
         present = filesystem.get_file_info(FileSelector(f"{writer.table.path}/{split}"))
         row_groups = {info.base_name: int(f"{split}/{info.base_name}" in names) for info in present}
-        own = {UNISCHEMA: pickle.dumps(unischema(schema, types)), ROW_GROUPS: json.dumps(row_groups)}
+        own = {UNISCHEMA: pickle.dumps(unischema(form)), ROW_GROUPS: json.dumps(row_groups)}
         with filesystem.open_output_stream(writer.side_file("_common_metadata", split)) as sink:
-            pq.write_metadata(schema.with_metadata(own), sink)
+            pq.write_metadata(form.schema.with_metadata(own), sink)
 
 
-def unischema(schema: pa.Schema, types: Mapping[str, np.dtype[Any]]) -> Any:
-    """Return the columns of examples as Petastorm's `Unischema`; `types` are those of `array_types`."""
+def unischema(form: ExampleForm) -> Any:
+    """Return the columns of examples as Petastorm's `Unischema`."""
     from petastorm.codecs import NdarrayCodec
     from petastorm.unischema import Unischema, UnischemaField
 
-    fields = []
-    for field in schema:
-        kind = types.get(field.name, np.dtype(np.str_ if field.type == pa.string() else field.type.to_pandas_dtype()))
+    fields, arrays = [], form.arrays
+    for field in form.schema:
+        kind = arrays.get(field.name, np.dtype(np.str_ if field.type == pa.string() else field.type.to_pandas_dtype()))
         codec = NdarrayCodec() if field.type == CELLS else None
         fields.append(UnischemaField(field.name, kind.base.type, kind.shape, codec, field.nullable))
     return Unischema("Examples", fields)
@@ -136,5 +176,6 @@ def write_file(
     turn: AbstractContextManager[Any] | None = None,
 ) -> DataFile:
     """Write examples to a file of one row group; `turn` is that of `Destination.write`."""
-    options = one_row_group(examples, compression=COMPRESSION, dictionary=DICTIONARY_COLUMNS)
+    compression = {name: "zstd" if name in COMPRESSED else "none" for name in examples.column_names}
+    options = one_row_group(examples, compression=compression, dictionary=DICTIONARY_COLUMNS)
     return destination.write(number, examples, split, turn, **options)

@@ -36,6 +36,27 @@ def input_shapes(geometry: Geometry, names: Collection[str] = BASIC_INPUTS) -> d
     return {name: shapes[name] for name in ALL_INPUTS if name in names}
 
 
+def to_thousandths(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return float32 numbers in thousandths, uint16, and whether `to_float32` returns the same numbers from these."""
+    with np.errstate(invalid="ignore"):
+        stored = np.rint(values * np.float32(1000)).astype(np.uint16)
+    return stored, to_float32(stored) == values
+
+
+def to_float32(values: np.ndarray) -> np.ndarray:
+    """Return stored numbers as float32; uint16 are thousandths. Copy only if needed.
+
+    Examples
+    --------
+    >>> to_float32(np.array([0, 123, 1000], np.uint16)) == np.float32([0, 0.123, 1])
+    array([ True,  True,  True])
+    """
+    floats = np.asarray(values, np.float32)
+    if values.dtype == np.uint16:
+        floats /= np.float32(1000)
+    return floats
+
+
 def columns_of_inputs(names: Collection[str]) -> tuple[str, ...]:
     """Return the columns of examples that inputs are made of."""
     return tuple("n_segments" if name == MASK else name for name in ALL_INPUTS if name in names)
@@ -53,6 +74,5 @@ def model_inputs(
         # A song without segments becomes one segment of zeros: the mean over no segments would be NaN.
         columns = {**columns, MASK: geometry.mask(np.maximum(columns["n_segments"], 1))}
     return {
-        name: np.asarray(columns[name], np.float32).reshape(-1, *shape)
-        for name, shape in input_shapes(geometry, names).items()
+        name: to_float32(columns[name]).reshape(-1, *shape) for name, shape in input_shapes(geometry, names).items()
     }

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from msd_spark.core.cells import from_cells
-from msd_spark.core.model_inputs import input_shapes
+from msd_spark.core.model_inputs import input_shapes, to_float32
 from msd_spark.core.moments import Moments
 from msd_spark.core.schemas import Geometry
 
@@ -26,7 +26,7 @@ def feature_moments(examples: pa.Table, geometry: Geometry) -> dict[str, Moments
     lengths = examples["n_segments"].to_numpy()
     inside = geometry.mask(lengths).astype(bool)
     shapes = input_shapes(geometry, NORMALISED)
-    values = {name: from_cells(examples[name]).reshape(len(lengths), *shapes[name]) for name in NORMALISED}
+    values = {name: to_float32(from_cells(examples[name])).reshape(len(lengths), *shapes[name]) for name in NORMALISED}
     values |= {name: rows[inside] for name, rows in values.items() if rows.ndim == 3}
     values["lyric_vector"] = values["lyric_vector"][examples["has_lyrics"].to_numpy() > 0]
     return {name: Moments.of(rows) for name, rows in values.items()}

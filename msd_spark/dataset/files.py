@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from msd_spark.core.examples import examples_table
+from msd_spark.core.examples import ExampleForm, examples_table
 from msd_spark.core.features import lyric_columns
 from msd_spark.core.schemas import (
     ABSENT,
@@ -17,7 +16,6 @@ from msd_spark.core.schemas import (
     LYRICS,
     PRESENCE,
     TAG_VECTOR,
-    Geometry,
 )
 from msd_spark.core.words import inverse_document_frequencies, word_columns
 
@@ -40,19 +38,6 @@ PLANNED = pa.schema(
 lists are null for a track without tags, lyrics or factors."""
 
 
-@dataclass(frozen=True)
-class ExampleForm:
-    """Form of a dataset's examples; a length is 0 for a dataset without the column.
-
-    `word_tracks` is the number of tracks with each word of ``lyric_words/``.
-    """
-
-    geometry: Geometry
-    n_tags: int = 0
-    n_factors: int = 0
-    word_tracks: tuple[int, ...] = ()
-
-
 def assemble(planned: pa.Table, segments: Mapping[str, np.ndarray], form: ExampleForm) -> pa.Table:
     """Return the examples of a file.
 
@@ -72,7 +57,7 @@ def assemble(planned: pa.Table, segments: Mapping[str, np.ndarray], form: Exampl
     if form.n_factors:
         factors = planned[FACTOR_VECTOR].combine_chunks()
         columns |= {FACTOR_VECTOR: _dense(factors, form.n_factors), PRESENCE[FACTOR_VECTOR]: _present(factors)}
-    return examples_table(columns, form.geometry, form.n_tags, form.n_factors)
+    return examples_table(columns, form)
 
 
 def _present(lists: pa.ListArray) -> np.ndarray:

@@ -22,14 +22,14 @@ from msd_spark.catalogue.genres import read_labels
 from msd_spark.catalogue.known_tracks import Joined
 from msd_spark.catalogue.songs import read_songs
 from msd_spark.core.errors import DamagedError, UserError
-from msd_spark.core.examples import DatasetWriter
+from msd_spark.core.examples import DatasetWriter, ExampleForm
 from msd_spark.core.features import segment_shapes
 from msd_spark.core.rejections import Rejection, write_rejections
 from msd_spark.core.runs import DATASET_FILE, DATASETS
-from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS, examples_schema
+from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.dataset.files import PLANNED, ExampleForm
+from msd_spark.dataset.files import PLANNED
 from msd_spark.dataset.metadata import DatasetSummary, describe
 from msd_spark.dataset.plan import plan_examples
 from msd_spark.dataset.selection import count_duplicates, deciles_among, join, narrow, read_duplicates, read_lists
@@ -99,9 +99,9 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
         settings.tags or 0,
         joined.n_factors if settings.factors else 0,
         joined.words.known.tracks,
+        settings.stored_chroma,
     )
-    schema = examples_schema(tags=form.n_tags > 0, factors=form.n_factors > 0)
-    with warehouse.overwriting(schema, DATASETS, settings.name, partition_by="split") as writer:
+    with warehouse.overwriting(form.schema, DATASETS, settings.name, partition_by="split") as writer:
         target = Target(settings.warehouse, writer.destination, writer.scratch("plan.parquet"), form)
         written = write(session, warehouse, plan, paths, joined, target)
         files = DatasetWriter(writer)
@@ -155,6 +155,8 @@ def write(
     tasks = reading_tasks(plan, bundle, paths, session.sparkContext.defaultParallelism)
     with progress(session, "dataset: examples"):
         written = write_examples(session, tasks, bundles, target)
+    if "refused" in written:
+        raise UserError(f"{written['refused'].dropna().iloc[0]}; run msd-spark dataset again with --chroma float32")
     check_written(plan, written)
     return written
 

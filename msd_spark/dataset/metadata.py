@@ -92,6 +92,7 @@ def describe(
         "labels": list(vocabulary),
         "geometry": asdict(settings.geometry(joined.lyric_size)),
         "segments": settings.segments,
+        "chroma": settings.stored_chroma,
         "require": list(settings.requirements),
         "most_popular": settings.most_popular,
         "tags": joined.tag_vocabulary,

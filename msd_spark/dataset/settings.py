@@ -63,6 +63,12 @@ class DatasetSettings(Settings):
     segments: str = option(
         "first", "part of a song in its example: first segments, centre, or beats", choices=SEGMENT_MODES
     )
+    chroma: str | None = option(
+        None,
+        "type of the stored chroma: uint16 for thousandths, which is what song files have, or float32; by default "
+        "float32 with --segments beats, else uint16",
+        choices=("uint16", "float32"),
+    )
     split: str = option(
         "artist", "keep all tracks of an artist in one split, or split by track", choices=("artist", "track")
     )
@@ -97,11 +103,18 @@ class DatasetSettings(Settings):
         super().__post_init__()
         if len(self.shares) != 3 or min(self.shares) < 0 or not abs(sum(self.shares) - 1) <= 1e-9:
             raise OptionError(f"--shares is {self.shares}; allowed: three fractions that add up to 1")
+        if (self.chroma, self.segments) == ("uint16", "beats"):
+            raise OptionError("--chroma uint16 has no room for the means of --segments beats; choose float32")
 
     @property
     def requirements(self) -> tuple[str, ...]:
         """What a song needs, sorted; an option that is typed once can name several."""
         return tuple(sorted({name for names in self.require for name in names.split(",") if name}))
+
+    @property
+    def stored_chroma(self) -> str:
+        """Type of the stored chroma."""
+        return self.chroma or ("float32" if self.segments == "beats" else "uint16")
 
     @property
     def split_rule(self) -> SplitRule:

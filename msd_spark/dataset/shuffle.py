@@ -24,14 +24,14 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from msd_spark.core.delta import Destination
-from msd_spark.core.examples import targets_of, write_file
+from msd_spark.core.examples import ExampleForm, InexactError, targets_of, write_file
 from msd_spark.core.features import segment_columns, segment_shapes, song_columns
 from msd_spark.core.model_inputs import ALL_INPUTS
 from msd_spark.core.normalisation import feature_moments
 from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.schemas import SPLITS, Geometry
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.dataset.files import PLANNED, ExampleForm, assemble
+from msd_spark.dataset.files import PLANNED, assemble
 from msd_spark.io.ahead import ahead
 from msd_spark.io.folders import UNITS_AT_ONCE, in_order
 
@@ -157,8 +157,8 @@ def write_examples(
 ) -> pd.DataFrame:
     """Write every planned example to its file; return one row per file.
 
-    It has ``split``, ``file``, ``rows`` (the number received), ``written`` (the `DataFile`) and, for the train split,
-    the moments that `msd_spark.dataset.files.normalisation` takes.
+    It has ``split``, ``file``, ``rows`` (the number received), ``written`` (the `DataFile`), ``refused`` (why it could
+    not be written) and, for the train split, the moments that `msd_spark.dataset.files.normalisation` takes.
     """
     context = session.sparkContext
     messages = context.parallelize(tasks, max(1, len(tasks))).flatMap(lambda task: read_task(task, target))
@@ -261,7 +261,10 @@ def write_bundle(
         if complete.all():
             planned = plan.slice(file.start, file.stop - file.start)
             with _computing:
-                examples = assemble(planned, {name: values[rows] for name, values in segments.items()}, target.form)
+                try:
+                    examples = assemble(planned, {name: values[rows] for name, values in segments.items()}, target.form)
+                except InexactError as error:
+                    return outcome | {"refused": str(error)}
                 if file.split == SPLITS[0]:
                     first_copies = pa.array(planned["copy"].to_numpy() == 0)
                     outcome |= feature_moments(examples.filter(first_copies), geometry)

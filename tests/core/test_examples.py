@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from msd_spark.core.cells import from_cells
-from msd_spark.core.examples import array_types
+from msd_spark.core.examples import ExampleForm
 from msd_spark.core.provenance import running
 from msd_spark.core.schemas import EXAMPLES, GEOMETRY
 from tests.support.decoded import decoded
@@ -19,7 +19,8 @@ from tests.support.tiny_dataset import FACTOR_SIZE, TAGS, write_tiny_dataset
 
 pytestmark = [pytest.mark.filterwarnings("ignore::FutureWarning"), pytest.mark.filterwarnings("ignore::UserWarning")]
 ONCE = {"reader_pool_type": "dummy", "num_epochs": 1, "shuffle_row_groups": False}
-SHAPES = {name: kind.shape for name, kind in array_types(GEOMETRY, len(TAGS), FACTOR_SIZE).items()}
+FORM = ExampleForm(GEOMETRY, len(TAGS), FACTOR_SIZE)
+SHAPES = {name: kind.shape for name, kind in FORM.arrays.items()}
 
 
 @pytest.fixture(scope="module")

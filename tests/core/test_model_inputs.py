@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from msd_spark.core.model_inputs import input_shapes, model_inputs
+from msd_spark.core.model_inputs import input_shapes, model_inputs, to_float32, to_thousandths
 from msd_spark.core.schemas import GEOMETRY, Geometry
 
 SMALL = Geometry(n_segments=3, n_pitches=2, lyric_size=4)
@@ -66,3 +66,23 @@ def test_the_real_shapes() -> None:
 
 def test_a_song_without_segments_has_one_segment_of_silence_to_take_a_mean_over() -> None:
     assert (model_inputs(columns(2, [0, 2]), SMALL)["mask"].sum(axis=1) >= 1).all()
+
+
+def test_thousandths_are_stored_without_loss() -> None:
+    every = np.arange(65536).astype(np.uint16)
+    numbers = np.array([number / 1000 for number in range(65536)], np.float32)
+    assert to_float32(every).tobytes() == numbers.tobytes()
+    stored, exact = to_thousandths(numbers)
+    assert exact.all()
+    assert stored.tolist() == every.tolist()
+    others = np.array(
+        [0.0005, -0.001, 65.536, np.nan, np.inf, np.nextafter(np.float32(0.5), np.float32(1))], np.float32
+    )
+    assert not to_thousandths(others)[1].any()
+
+
+def test_inputs_of_stored_thousandths_are_those_of_the_numbers() -> None:
+    examples = columns(2, [3, 3])
+    chroma = np.round(examples["chroma"], 3).astype(np.float32)
+    stored, _ = to_thousandths(chroma)
+    assert model_inputs(examples | {"chroma": stored}, SMALL)["chroma"].tobytes() == chroma.tobytes()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msd_spark.core.cells import from_cells
-from msd_spark.core.examples import array_types, examples_table
+from msd_spark.core.examples import ExampleForm, examples_table
 from msd_spark.core.normalisation import feature_moments, normalisation
 from msd_spark.core.schemas import EXAMPLES, Geometry
 from msd_spark.core.song_summary import SUMMARY_SIZE
@@ -35,10 +35,10 @@ def examples(n_rows: int, seed: int = 0) -> pa.Table:
 
 
 def as_examples(tracks: list[str], vectors: dict[str, np.ndarray], numbers: dict[str, np.ndarray]) -> pa.Table:
-    widths = {name: kind.shape for name, kind in array_types(SMALL).items()}
+    widths = {name: kind.shape for name, kind in ExampleForm(SMALL).arrays.items()}
     zeros = {name: np.zeros((len(tracks), *widths.get(name, ()))) for name in EXAMPLES.names}
     ids = {"track_id": tracks, "artist_group": ["AR"] * len(tracks)}
-    return examples_table({**zeros, **ids, **vectors, **numbers}, SMALL)
+    return examples_table({**zeros, **ids, **vectors, **numbers}, ExampleForm(SMALL))
 
 
 def test_moments_leave_out_padding_and_absent_lyrics() -> None:

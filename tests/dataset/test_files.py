@@ -7,13 +7,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from msd_spark.core.delta import DataFile, Destination, logical_name
-from msd_spark.core.examples import write_file
+from msd_spark.core.examples import ExampleForm, write_file
 from msd_spark.core.schemas import EXAMPLES, Geometry, examples_schema
 from msd_spark.core.song_summary import SUMMARY_SIZE
 from msd_spark.core.words import WORDS
 from msd_spark.dataset.files import (
     PLANNED,
-    ExampleForm,
     assemble,
 )
 from tests.support.decoded import decoded

@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 from msd_spark.catalogue.songs import read_songs
 from msd_spark.core.delta import LOG, logical_name
 from msd_spark.core.errors import UserError
+from msd_spark.core.model_inputs import to_float32
 from msd_spark.core.runs import DATASET_FILE
 from msd_spark.core.schemas import EXAMPLES, SPLITS, Geometry, examples_schema
 from msd_spark.core.summary import Summary
@@ -47,7 +48,10 @@ def test_examples_hold_the_songs_segments(warehouse: Warehouse, examples: pd.Dat
     for row in examples.to_dict("records"):
         song = songs.loc[row["track_id"]]
         assert row["n_segments"] == min(song["n_segments"], 300)
-        for feature, source in ((row["chroma"], song["segments_pitches"]), (row["timbre"], song["segments_timbre"])):
+        for feature, source in (
+            (to_float32(row["chroma"]), song["segments_pitches"]),
+            (row["timbre"], song["segments_timbre"]),
+        ):
             assert feature.shape == (300, 12)
             np.testing.assert_array_equal(feature[: row["n_segments"]].ravel(), source[: row["n_segments"] * 12])
             assert not feature[row["n_segments"] :].any()
@@ -186,6 +190,17 @@ def test_the_tags_of_the_warehouse_are_joined_by_default(spark: SparkSession, sm
     assert "has_tags" not in rows
 
 
+def test_chroma_that_is_not_in_thousandths_is_refused_with_its_track(spark: SparkSession, small: Warehouse) -> None:
+    write_songs(small, [*catalogue(), song(70) | {"segments_pitches": np.full(24, 0.12345)}])
+    with pytest.raises(
+        UserError, match=rf"^track {track(70)} has chroma 0\.12345, not a multiple of .*--chroma float32"
+    ):
+        make(spark, small)
+    _, metadata, rows = make(spark, small, chroma="float32")
+    assert metadata["chroma"] == "float32"
+    assert rows[rows["track_id"] == track(70)]["chroma"].iloc[0][0].tolist() == [np.float32(0.12345)] * 12
+
+
 def test_all_options_together(spark: SparkSession, small: Warehouse) -> None:
     options = {
         "require": ("lyrics", "tags"),
@@ -219,7 +234,7 @@ def test_all_options_together(spark: SparkSession, small: Warehouse) -> None:
         if number % 10:
             # Two segments a beat: rows of 12 numbers that grow by 12; the first beat's mean is 6 more than its first.
             assert row["n_segments"] == -(-(4 + number) // 2)
-            assert row["chroma"][0].tolist() == (np.arange(12) + number * 1000 + 6).tolist()
+            assert row["chroma"][0] == pytest.approx((np.arange(12) + number * 100 + 6) / 1000)
         else:
             assert row["n_segments"] == 4 + number
     train = rows[rows["split"] == "train"]

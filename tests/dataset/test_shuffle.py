@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from msd_spark.catalogue.songs import read_songs
 from msd_spark.core.delta import Destination, logical_name
 from msd_spark.core.errors import UserError
+from msd_spark.core.examples import ExampleForm
 from msd_spark.core.schemas import GEOMETRY, SONGS, SPLITS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset import shuffle as example_shuffle
 from msd_spark.dataset.balance import BalanceRule
-from msd_spark.dataset.files import ExampleForm
 from msd_spark.dataset.job import check_written, planned_tables
 from msd_spark.dataset.plan import FileRule, plan_examples
 from msd_spark.dataset.selection import join
@@ -81,8 +81,8 @@ def test_every_row_reaches_its_place(
             length = min(lengths[number], 300)
             assert row["n_segments"] == length
             chroma = np.zeros(3600)
-            chroma[: length * 12] = np.arange(length * 12) + number * 1000
-            assert row["chroma"].ravel().tolist() == chroma.tolist()
+            chroma[: length * 12] = np.arange(length * 12) + number * 100
+            assert row["chroma"].ravel().tolist() == (chroma / 1000).astype(np.float32).tolist()
             assert row["timbre"].ravel().tolist() == (-chroma).tolist()
     n_files = len(plan[["split", "file"]].drop_duplicates())
     assert len(list(folder.rglob("part-*.parquet"))) == n_files

@@ -31,8 +31,8 @@ def song(number: int, n_segments: int = 2, **fields: Any) -> dict[str, Any]:
         "title": f"Title {number}",
         "n_segments": n_segments,
         "source": f"{track(number)}.h5",
-        "segments_pitches": segments + number * 1000,
-        "segments_timbre": -segments - number * 1000,
+        "segments_pitches": (segments + number * 100) / 1000,
+        "segments_timbre": -segments - number * 100,
         "segments_start": np.arange(n_segments, dtype=float),
         "duration": float(n_segments),
     }

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from msd_spark.core.examples import DatasetWriter, examples_table
+from msd_spark.core.examples import DatasetWriter, ExampleForm, examples_table
 from msd_spark.core.runs import DATASET_FILE
 from msd_spark.core.schemas import ABSENT, GEOMETRY, SPLITS, examples_schema
 from msd_spark.core.song_summary import SUMMARY_SIZE
@@ -34,7 +34,7 @@ def examples(
     lengths = generator.integers(20, 301, n_rows)
     mask = GEOMETRY.mask(lengths)[..., None]
     timbre = (generator.normal(size=(n_rows, *GEOMETRY.segments_shape)) + genres[:, None, None]) * mask
-    chroma = generator.random((n_rows, *GEOMETRY.segments_shape)) * mask
+    chroma = np.round(generator.random((n_rows, *GEOMETRY.segments_shape)), 3).astype(np.float32) * mask
     has_lyrics = generator.integers(0, 2, n_rows)
     columns = {
         "track_id": [f"TR{prefix}{number:014d}" for number in range(n_rows)],
@@ -56,7 +56,7 @@ def examples(
         "weight": np.ones(n_rows, np.float32),
     }
     if not targets:
-        return examples_table(columns, GEOMETRY)
+        return examples_table(columns, ExampleForm(GEOMETRY, chroma="uint16"))
     flags = {
         name: (generator.random(n_rows) >= missing).astype(np.float32)
         for name in ("has_genre", "has_listens", "has_tags", "has_factors")
@@ -71,7 +71,7 @@ def examples(
         "tag_vector": tags * flags["has_tags"][:, None],
         "factors": factors * flags["has_factors"][:, None],
     }
-    return examples_table(columns, GEOMETRY, len(TAGS), FACTOR_SIZE)
+    return examples_table(columns, ExampleForm(GEOMETRY, len(TAGS), FACTOR_SIZE, chroma="uint16"))
 
 
 def write_tiny_dataset(
@@ -105,6 +105,7 @@ def write_tiny_dataset(
         metadata: dict[str, Any] = {
             "name": "tiny",
             "labels": LABELS,
+            "chroma": "uint16",
             "geometry": {"n_segments": 300, "n_pitches": 12, "lyric_size": 50},
             "split_rule": {"by": "artist"},
             "normalisation": {

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from msd_spark.core.model_inputs import to_float32
 from training.data.plan import Piece, Share
 
 Columns = dict[str, np.ndarray]
@@ -18,6 +19,8 @@ Columns = dict[str, np.ndarray]
 
 WIDE = 64
 """Rows of at least this many numbers are copied one by one; narrower rows are faster to gather together."""
+
+THOUSAND = np.float32(1000)
 
 ALIGNMENT = 64
 """Bytes to which TensorFlow's CPU kernels want tensors aligned; it copies others."""
@@ -48,8 +51,8 @@ class Window:
         return len(self._row)
 
     def empty(self, size: int) -> Columns:
-        """Return uninitialised columns for `size` rows."""
-        firsts = {**{name: sources[0] for name, sources in self._wide.items()}, **self._narrow}
+        """Return uninitialised columns for `size` rows; thousandths become float32 (see `to_float32`)."""
+        firsts = {**{name: to_float32(sources[0][:0]) for name, sources in self._wide.items()}, **self._narrow}
         # Texts of another window may be longer.
         return {
             name: np.empty(size, "U32")
@@ -65,8 +68,12 @@ class Window:
             target[name][first:last] = values[places]
         groups, rows = self._group[places].tolist(), self._row[places].tolist()
         for name, sources in self._wide.items():
+            in_thousandths = sources[0].dtype == np.uint16
             for place, group, row in zip(target[name][first:last], groups, rows, strict=True):
-                place[...] = sources[group][row]
+                if in_thousandths:
+                    np.divide(sources[group][row], THOUSAND, out=place)
+                else:
+                    place[...] = sources[group][row]
 
 
 def _is_wide(values: np.ndarray) -> bool:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.model_inputs import BASIC_INPUTS, CHROMA, MASK, TIMBRE, columns_of_inputs, model_inputs
+from msd_spark.core.model_inputs import BASIC_INPUTS, CHROMA, MASK, TIMBRE, columns_of_inputs, model_inputs, to_float32
 from msd_spark.core.schemas import FILTER_RESPONSES, SPLITS, Geometry
 from msd_spark.core.warehouse import Warehouse
 from training.data.assembly import Columns
@@ -180,7 +180,7 @@ def responses_table(responses: list[Responses], songs: Columns, geometry: Geomet
             first, count = item.field.within(int(item.top.places[number, rank]), int(songs["n_segments"][song]))
             start, end = span(times[track], first, count) if track in times else (None, None)
             patches = {
-                name: songs[name][song].reshape(geometry.segments_shape)[first : first + count].ravel()
+                name: to_float32(songs[name][song]).reshape(geometry.segments_shape)[first : first + count].ravel()
                 if item.stream in (name, BOTH)
                 else None
                 for name in (CHROMA, TIMBRE)

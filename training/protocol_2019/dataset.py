@@ -21,7 +21,18 @@ from msd_spark.core.schemas import SPLITS
 from training.data.dataset import Dataset
 from training.protocol_2019.examples import ARTIST_DISJOINT, HELD_OUT, TRAIN, VALIDATION, Drawn, Protocol2019, draw
 
-COPIED = ("label_set", "labels", "geometry", "segments", "normalisation", "lyric_vectors", "words", "tags", "n_factors")
+COPIED = (
+    "label_set",
+    "labels",
+    "geometry",
+    "segments",
+    "normalisation",
+    "lyric_vectors",
+    "words",
+    "tags",
+    "n_factors",
+    "chroma",
+)
 """Metadata of the source that hold for any choice of its examples."""
 
 ROWS_PER_FILE = 256

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from msd_spark.core.errors import UserError
+from msd_spark.core.model_inputs import to_float32
 from msd_spark.core.schemas import GEOMETRY, Geometry
 from tests.support.decoded import decoded
 from tests.support.tiny_dataset import LABELS, examples, write_tiny_dataset
@@ -105,7 +106,7 @@ def test_examples_are_those_of_the_files(dataset: Dataset) -> None:
                 continue
             row, seen = rows[track], seen + 1
             for name in ("chroma", "timbre", "lyric_vector"):
-                assert step.inputs[name][place].tolist() == row[name].tolist()
+                assert step.inputs[name][place].tolist() == to_float32(row[name]).tolist()
             assert step.inputs["has_lyrics"][place].tolist() == [row["has_lyrics"]]
             assert step.inputs["mask"][place].sum() == row["n_segments"]
             assert step.truth[place] == row["genre_index"]

@@ -17,7 +17,7 @@ from msd_spark.core.beats import BeatTimes
 from msd_spark.core.bootstrap import Bootstrap
 from msd_spark.core.command_line import parse, run_verb
 from msd_spark.core.errors import UserError
-from msd_spark.core.model_inputs import ALL_INPUTS, input_shapes
+from msd_spark.core.model_inputs import ALL_INPUTS, input_shapes, to_float32
 from msd_spark.core.runs import newest_run
 from msd_spark.core.schemas import FILTER_RESPONSES, GEOMETRY, OCCLUSION, Geometry
 from msd_spark.core.song_summary import SUMMARY_NAMES, SUMMARY_SIZE
@@ -399,7 +399,7 @@ def test_a_study_of_a_run(warehouse: Warehouse, cnn: keras.Model) -> None:
         for row in test:
             silent = hidden == "lyrics"
             inputs = {
-                "chroma": np.reshape(row["chroma"], (1, 300, 12)),
+                "chroma": np.reshape(to_float32(row["chroma"]), (1, 300, 12)),
                 "timbre": np.reshape(row["timbre"], (1, 300, 12)),
                 "mask": GEOMETRY.mask(np.array([row["n_segments"]])),
                 "lyric_vector": np.reshape(row["lyric_vector"], (1, 50)) * (not silent),
