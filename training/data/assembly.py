@@ -6,6 +6,7 @@ a window would copy them twice. Batches are aligned so that TensorFlow takes the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,7 @@ ALIGNMENT = 64
 
 def aligned_empty(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
     """Return an uninitialised array whose memory begins at a multiple of `ALIGNMENT`."""
-    size = int(np.prod(shape)) * dtype.itemsize
+    size = math.prod(shape) * dtype.itemsize
     memory = np.empty(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + size].view(dtype).reshape(shape)
@@ -68,12 +69,11 @@ class Window:
             target[name][first:last] = values[places]
         groups, rows = self._group[places].tolist(), self._row[places].tolist()
         for name, sources in self._wide.items():
-            in_thousandths = sources[0].dtype == np.uint16
-            for place, group, row in zip(target[name][first:last], groups, rows, strict=True):
-                if in_thousandths:
-                    np.divide(sources[group][row], THOUSAND, out=place)
-                else:
-                    place[...] = sources[group][row]
+            taken = target[name][first:last]
+            for place, group, row in zip(taken, groups, rows, strict=True):
+                place[...] = sources[group][row]
+            if sources[0].dtype == np.uint16:
+                taken /= THOUSAND
 
 
 def _is_wide(values: np.ndarray) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from msd_spark.core.model_inputs import CHROMA, DYNAMICS, LYRIC_VECTOR, TIMBRE
 from msd_spark.core.options import Settings, at_least, between, nested, option
-from training.data.assembly import ALIGNMENT
+from training.data.assembly import ALIGNMENT, aligned_empty
 from training.data.augmentation import SHARE, AugmentationSettings, augment, mix
 from training.data.prefetch import prefetched
 from training.data.targets.target import CLASS_WEIGHTS, NONE, Target
@@ -116,9 +117,23 @@ class Feed:
 
 
 def to_tensor(values: np.ndarray) -> Any:
-    """Return a float32 tensor, which shares the memory of an aligned array; nobody may write to it any more."""
+    """Return a float32 tensor, which shares the memory of an aligned array; nobody may write to it any more.
+
+    Other arrays are copied to aligned memory, which takes a quarter of the time of `tf.convert_to_tensor`.
+    """
     import tensorflow as tf
 
-    if values.dtype == np.float32 and values.flags.c_contiguous and not values.ctypes.data % ALIGNMENT and values.size:
-        return tf.experimental.dlpack.from_dlpack(values.__dlpack__())
-    return tf.convert_to_tensor(values, tf.float32)
+    if not values.size:
+        return _without_values(values.shape)
+    if values.dtype != np.float32 or not values.flags.c_contiguous or values.ctypes.data % ALIGNMENT:
+        aligned = aligned_empty(values.shape, np.dtype(np.float32))
+        aligned[...] = values
+        values = aligned
+    return tf.experimental.dlpack.from_dlpack(values.__dlpack__())
+
+
+@lru_cache
+def _without_values(shape: tuple[int, ...]) -> Any:
+    import tensorflow as tf
+
+    return tf.zeros(shape)

@@ -18,6 +18,7 @@ from msd_spark.core.model_inputs import BASIC_INPUTS, columns_of_inputs, input_s
 from msd_spark.core.schemas import Geometry
 from training.data.assembly import Columns, StreamRows, Tally
 from training.data.plan import RankPlan
+from training.data.prefetch import prefetched
 from training.data.readers.choice import DIRECT, Reading
 from training.data.targets.target import Target
 
@@ -161,7 +162,8 @@ def batches(
     columns = columns_for(target, inputs, also)
 
     def read(files: list[int]) -> Iterator[Columns]:
-        return read_row_groups([addresses[file] for file in files], columns, reading)
+        # Arrow reads without Python's lock, so that another thread can assemble batches meanwhile.
+        return prefetched(lambda: read_row_groups([addresses[file] for file in files], columns, reading), ahead=1)
 
     counted = Tally() if tally is None else tally
     streams = [

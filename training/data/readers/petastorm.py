@@ -6,6 +6,7 @@ The reader accepts a filesystem of pyarrow's legacy interface, with paths that l
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,6 +15,9 @@ import pyarrow as pa
 from pyarrow import fs
 
 from msd_spark.core.filesystems import is_local, open_location
+
+SECONDS_TO_WAIT = 0.0005
+"""Between two looks of Petastorm at what its thread has done."""
 
 
 def row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -26,7 +30,10 @@ def row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[pa.
 
 def _row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:
     from petastorm import make_batch_reader
+    from petastorm.workers_pool import dummy_pool, ventilator
 
+    # Petastorm waits for its own thread in steps of .1 s and .01 s, the time of 1,000 rows.
+    dummy_pool.sleep = ventilator.sleep = _sleep_shortly
     filesystem, places = petastorm_paths(addresses)
     # The dummy pool keeps the order of the files and loses no row.
     reader = make_batch_reader(
@@ -41,6 +48,10 @@ def _row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[pa
     reader._results_queue_reader = _Tables()
     with reader:
         yield from reader
+
+
+def _sleep_shortly(_: float) -> None:
+    time.sleep(SECONDS_TO_WAIT)
 
 
 class _Tables:
