@@ -14,6 +14,7 @@ from msd_spark.core.cells import from_cells
 from msd_spark.core.errors import UserError
 from msd_spark.core.examples import targets_file
 from msd_spark.core.normalisation import WORD_WEIGHTS
+from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.runs import DATASET_FILE, DATASETS
 from msd_spark.core.schemas import Geometry
 from msd_spark.core.warehouse import Warehouse
@@ -126,4 +127,4 @@ class Dataset:
         """Return columns of one file of a split, all by default."""
         path = self.warehouse.path("dataset", self.name, split, self.metadata["files"][split][number]["name"])
         names = None if columns is None else list(columns)
-        return pq.read_table(path, columns=names, filesystem=self.warehouse.filesystem, partitioning=None)
+        return RowGroups(self.warehouse.filesystem, path).fetch(names).read(names)

@@ -80,7 +80,7 @@ def sample_songs(
     ):
         if remaining.isdisjoint(in_file.tolist()):
             continue
-        for group in read_row_groups([address], names):
+        for group in read_row_groups([address], names, dataset.reading):
             rows = []
             for row, track in enumerate(np.asarray(group["track_id"]).astype(str).tolist()):
                 # A balanced dataset repeats tracks; only the first copy is used.
