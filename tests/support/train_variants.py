@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -66,6 +67,7 @@ if __name__ == "__main__":
             epochs=2,
             batch=global_batch // ranks.size,
             patience=0,
+            best_by="loss",
             shuffle_window=0,
             xla=variant == "compiled",
             schedule=Schedule(rate),
@@ -79,6 +81,8 @@ if __name__ == "__main__":
             except (UserError, SystemExit) as error:
                 (output / f"{variant}-{ranks.rank}.txt").write_text(str(error))
                 continue
-        losses = [row["loss"] for row in trainer.fit()]
+        history = trainer.fit()
+        losses, validation = ([row[name] for row in history] for name in ("loss", "validation_loss"))
+        measured: dict[str, Any] = {"losses": losses, "validation": validation, "growth": peak() - before}
         weights = {variable.path: np.asarray(variable) for variable in model.weights}
-        np.savez(output / f"{variant}-{ranks.size}-{ranks.rank}.npz", **weights, losses=losses, growth=peak() - before)
+        np.savez(output / f"{variant}-{ranks.size}-{ranks.rank}.npz", **weights, **measured)

@@ -36,6 +36,10 @@ TRIVIAL = (
 )
 """Metrics that are 1 for the constant prediction of the only class; undefined if all examples have the same class."""
 
+MOST_CLASSES = 1_000
+"""With more classes, there is no confusion matrix and no micro average precision, whose memory grows with the square of
+the classes or with classes times examples, and only accuracy and log loss have intervals."""
+
 CONFIDENCE_BINS = 15
 """Confidence bins, as in Guo et al., so that values are comparable."""
 
@@ -60,12 +64,15 @@ def classification_statistic(
     means = {"log_loss": losses(true, probabilities)}
     if ordinal:
         means["off_by_one_accuracy"] = np.abs(predicted - true) <= 1
-    positive = true[:, None] == np.arange(n_classes)
-    statistic = together(
-        confusion_statistic(true, predicted, n_classes, artists),
-        macro_average_precision_statistic(positive, probabilities, artists),
-        mean_statistic(means, artists),
-    )
+    if n_classes > MOST_CLASSES:
+        statistic = mean_statistic(means | {"accuracy": predicted == true}, artists)
+    else:
+        positive = true[:, None] == np.arange(n_classes)
+        statistic = together(
+            confusion_statistic(true, predicted, n_classes, artists),
+            macro_average_precision_statistic(positive, probabilities, artists),
+            mean_statistic(means, artists),
+        )
     return without_trivial_resamples(statistic, true, artists)
 
 
@@ -80,7 +87,7 @@ def classification_metrics(
     -------
     dict
         ``examples``, metrics over all classes, ``reliability``, ``by_class`` (one row per class) and
-        ``confusion_matrix`` (one row per true class).
+        ``confusion_matrix`` (one row per true class); see `MOST_CLASSES`.
     """
     indices = np.arange(len(classes))
     probabilities = as_probabilities(scores)
@@ -112,14 +119,17 @@ def classification_metrics(
         "micro_f1": float(f1_score(true, predicted, labels=indices, average="micro", zero_division=0)),
         "weighted_f1": float(np.average(f1, weights=support)),
         "macro_average_precision": mean_of_defined(average_precision),
-        "micro_average_precision": float(average_precision_score(positive.ravel(), probabilities.ravel())),
+        "micro_average_precision": None
+        if len(classes) > MOST_CLASSES
+        else float(average_precision_score(positive.ravel(), probabilities.ravel())),
         "macro_roc_auc": mean_of_defined(roc_auc),
         "log_loss": float(losses(true, probabilities).mean()),
         **(ordinal_metrics(true, probabilities) if ordinal else {}),
         **calibration_metrics(true, probabilities),
         "by_class": by_class,
-        "confusion_matrix": confusion_matrix(true, predicted, labels=indices).tolist(),
     }
+    if len(classes) <= MOST_CLASSES:
+        metrics["confusion_matrix"] = confusion_matrix(true, predicted, labels=indices).tolist()
     return without_trivial(metrics, true)
 
 

@@ -16,7 +16,7 @@ from training.data.reading import to_numpy
 from training.data.targets.target import CLASSES, LABELS, NUMBERS, Target
 from training.evaluation.baselines import TrainingTruths, artist_mean_scores, stratified_random
 from training.evaluation.bootstrap import Artists, Candidate, Statistic, with_intervals
-from training.evaluation.classification import classification_metrics, classification_statistic
+from training.evaluation.classification import MOST_CLASSES, classification_metrics, classification_statistic
 from training.evaluation.deciding import LESS_IS_BETTER
 from training.evaluation.learned import TRAINING_EXAMPLES, fit_learned
 from training.evaluation.mapping import Mapper, map_here
@@ -105,7 +105,7 @@ def judge(
     add("model", with_truth.scores, {})
     if training is not None:
         add(target.prior_name, np.tile(training.prior, (len(true), 1)), {})
-        if not target.is_vector:
+        if not target.is_vector and target.size <= MOST_CLASSES:
             candidates["stratified"] = stratified_random(
                 true, training.prior, target.class_names, artists, ordinal=target.ordinal
             )

@@ -11,10 +11,12 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.metrics import log_loss as log_loss_of_sklearn
 
 from tests.support.predictions import predictions
+from training.evaluation.bootstrap import Artists
 from training.evaluation.classification import (
     TRIVIAL,
     calibration_metrics,
     classification_metrics,
+    classification_statistic,
     ordinal_metrics,
 )
 
@@ -151,3 +153,17 @@ def test_ordinal_metrics_by_hand() -> None:
 def test_the_correlation_of_constant_values_is_undefined() -> None:
     assert ordinal_metrics(np.array([0, 1]), np.tile([0.2, 0.8], (2, 1)))["spearman"] is None
     assert ordinal_metrics(np.array([1]), np.array([[0.2, 0.8]]))["spearman"] is None
+
+
+def test_a_hundred_thousand_classes_need_no_square_of_them() -> None:
+    generator = np.random.default_rng(2)
+    true, names = generator.integers(0, 100_000, 12), list(map(str, range(100_000)))
+    scores = generator.random((12, 100_000)).astype(np.float32)
+    scores[np.arange(8), true[:8]] = 2
+    metrics = classification_metrics(true, scores, names)
+    assert metrics["accuracy"] == pytest.approx(8 / 12)
+    assert "confusion_matrix" not in metrics
+    drawn = classification_statistic(true, scores, Artists(np.arange(12), 12))(np.ones((12, 1)))
+    assert {name: values[0] for name, values in drawn.items()} == {
+        name: pytest.approx(metrics[name]) for name in ("accuracy", "log_loss")
+    }
