@@ -77,6 +77,9 @@ def test_the_loss_and_the_best_epoch_are_the_models_own_unless_chosen() -> None:
         ("--also tags --also-weight 0", "--also-weight is 0.0; allowed: greater than 0"),
         ("--target factors --contrastive 0.1", "--contrastive is for classes and tags; --target factors has none"),
         ("--model cnn --mixup 0.2 --also tags --also-weight 2", "--mixup excludes --also and --contrastive"),
+        ("--target tags --sampled-softmax 9", "--sampled-softmax is for one class per song; --target tags has none"),
+        ("--sampled-softmax 9 --contrastive 0.1", "--sampled-softmax excludes --contrastive, --label-smoothing and"),
+        ("--model cnn --sampled-softmax 9 --label-smoothing 0.1", "--sampled-softmax excludes --contrastive, --label-"),
         ("--protocol 2019 --init-from one", "--protocol and --init-from exclude each other"),
         (
             "--mixup 0.2",
