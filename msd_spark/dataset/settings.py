@@ -12,6 +12,7 @@ from msd_spark.core.options import (
     OptionError,
     Settings,
     at_least,
+    between,
     keep_versions_option,
     option,
     warehouse_option,
@@ -26,6 +27,9 @@ TABLES_OF = {LYRICS: "lyrics", GENRE: "labels", TAGS: "tags", LISTENS: "populari
 """Table of each name in ``--require``."""
 
 STAGE = "dataset"
+
+MOST_ROWS_PER_FILE = 100_000
+"""A column of arrays in a file has at most 2 GiB, which is 147,000 times 300 x 12 numbers."""
 
 DEFAULT_TAGS = 50
 """Tags of a dataset by default, if the warehouse has as many."""
@@ -91,7 +95,9 @@ class DatasetSettings(Settings):
         metavar="RULE",
         check=Check(lambda rule: RULE.fullmatch(rule) is not None, RULES),
     )
-    rows_per_file: int = option(FileRule.rows_per_file, "examples per file, one row group each", check=at_least(1))
+    rows_per_file: int = option(
+        FileRule.rows_per_file, "examples per file, one row group each", check=between(1, MOST_ROWS_PER_FILE)
+    )
     min_files: int = option(
         FileRule.min_files, "minimum number of files per split, so that ranks read different files", check=at_least(1)
     )
@@ -104,7 +110,7 @@ class DatasetSettings(Settings):
         if len(self.shares) != 3 or min(self.shares) < 0 or not abs(sum(self.shares) - 1) <= 1e-9:
             raise OptionError(f"--shares is {self.shares}; allowed: three fractions that add up to 1")
         if (self.chroma, self.segments) == ("uint16", "beats"):
-            raise OptionError("--chroma uint16 has no room for the means of --segments beats; choose float32")
+            raise OptionError("--chroma is uint16, which cannot hold the means of --segments beats; choose float32")
 
     @property
     def requirements(self) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ def test_requirements_are_separated_by_commas_or_spaces(words: list[str]) -> Non
         ({"tags": -1}, "0 or more"),
         ({"most_popular": 0}, "1 or more"),
         ({"min_examples": -1}, "0 or more"),
-        ({"rows_per_file": 0}, "1 or more"),
+        ({"rows_per_file": 0}, "1 to 100000"),
         ({"min_files": 0}, "1 or more"),
         ({"split": "album"}, "artist, track"),
         ({"segments": "last"}, "first, centre, beats"),
@@ -91,6 +91,12 @@ def test_invalid_values_name_option_value_and_allowed_values(option: dict[str, A
     assert str(caught.value).startswith(f"--{name.replace('_', '-')} is ")
     assert repr(value[0] if name == "require" else value) in str(caught.value)
     assert str(caught.value).endswith(f"allowed: {allowed}") or name == "name"
+
+
+def test_means_of_beats_are_not_thousandths() -> None:
+    assert [DatasetSettings(segments=mode).stored_chroma for mode in ("first", "beats")] == ["uint16", "float32"]
+    with pytest.raises(OptionError, match="--chroma is uint16, which cannot hold the means of --segments beats"):
+        DatasetSettings(chroma="uint16", segments="beats")
 
 
 def test_inputs_are_checked_before_spark_starts(tmp_path: Path) -> None:
