@@ -65,7 +65,8 @@ if __name__ == "__main__":
             rate = 1e-6 if variant == "normalised" else rate
         settings = TrainingSettings(
             epochs=2,
-            batch=global_batch // ranks.size,
+            global_batch_size=global_batch,
+            streams=2,
             patience=0,
             best_by="loss",
             shuffle_window=0,
