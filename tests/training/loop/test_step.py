@@ -15,7 +15,7 @@ from tests.training.loop.test_trainer import on_ranks
 
 BATCH, RANKS = 16, (1, 2)
 VARIANTS = ("plain", "compiled", "words-first", "words-last", "normalised")
-DIVERGING = "diverging"
+DIVERGING, CONTRASTIVE = "diverging", "compiled-contrastive"
 MANY = {"sampled-1000": 1_000, "sampled-100000": 100_000}
 """Classes of the datasets with many."""
 SCRIPT = "tests/support/train_variants.py"
@@ -50,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         entries = {"name": name, "labels": list(map(str, range(n_classes)))}
         copy_tiny_dataset(warehouse, name, partial(spread, n_classes), entries)
     for n_ranks in RANKS:
-        variants = (*VARIANTS, *MANY, DIVERGING)
+        variants = (*VARIANTS, *MANY, DIVERGING, CONTRASTIVE)
         done = on_ranks(n_ranks, "python", SCRIPT, folder / "w", folder, str(BATCH), *variants)
         assert done.returncode == 0, done.stderr[-3000:]
     return folder
@@ -80,6 +80,13 @@ def test_a_head_with_many_classes_learns_within_bounds(folder: Path, variant: st
     assert np.isfinite(learned["validation"]).all()
     # Weights, moments and gradients of 100,000 classes take 20 MB each, and truths for all pairs of classes 40 GB.
     assert learned["growth"] < 600
+
+
+def test_xla_excludes_exchanging_embeddings(folder: Path) -> None:
+    one = trained(folder, CONTRASTIVE, 1)
+    assert one["losses"][1] < one["losses"][0]
+    refused = (folder / f"{CONTRASTIVE}-0.txt").read_text()
+    assert refused.startswith("--compile excludes --contrastive on several ranks")
 
 
 def test_different_weights_are_an_error(folder: Path) -> None:
