@@ -78,7 +78,7 @@ def trained(folder: Path, seed: int, precision: str = "float32") -> tuple[list[n
     finally:
         keras.config.set_dtype_policy("float32")
     feed = FeedSettings(augmentation=AugmentationSettings(0.1, 1, 0.1, 2, 1, 0.2, 0.4))
-    settings = TrainingSettings(4, 8, 0, seed=seed, schedule=Schedule(3e-3), optimizer=optimizer, feed=feed)
+    settings = TrainingSettings(4, 8, patience=0, seed=seed, schedule=Schedule(3e-3), optimizer=optimizer, feed=feed)
     history = Trainer(model, dataset, target, settings, Ranks.join()).fit()
     return model.get_weights(), [row["loss"] for row in history]
 
@@ -114,7 +114,7 @@ def test_collectives_of_a_training_step_have_default_names(tmp_path: Path) -> No
     target = target_of("genre", dataset)
     small = ModelSettings(hidden=(8,))
     model = MODELS["logistic"](dataset.geometry, target, dataset.metadata["normalisation"], small)
-    trainer = Trainer(model, dataset, target, TrainingSettings(1, 8, 0), Ranks.join())
+    trainer = Trainer(model, dataset, target, TrainingSettings(1, 8, patience=0), Ranks.join())
     step: Any = trainer.step
     batches: list[Any] = []
     trainer.step = lambda *batch: batches.append(batch) or step(*batch)  # type: ignore[func-returns-value]
