@@ -20,9 +20,6 @@ FETCHES = 8
 AHEAD, AHEAD_BYTES = 16, 256 << 20
 """Maximum number of files, and of their bytes, that are fetched ahead over all streams of a rank."""
 
-TOGETHER = 4
-"""Maximum number of files that are opened together: opening a reader takes time."""
-
 
 def depth(size: int, bound: int, streams: int) -> int:
     """Return how many files of a size to fetch ahead in each of some streams that are read in turn.
@@ -74,25 +71,35 @@ class Cache:
         self.folder.plan(names[address] for address in addresses if address in names)
         coming, pending = iter(addresses), deque[tuple[str, Future[Held | None]]]()
         holding: list[Held] = []
+        together = 1  # the first file is read as soon as it is here
         self._streams += 1
         try:
             while True:
-                for address in islice(coming, max(0, depth(size, self.folder.bound, self._streams) - len(pending))):
+                n_ahead = depth(size, self.folder.bound, self._streams)
+                for address in islice(coming, max(0, n_ahead - len(pending))):
                     pending.append((address, self._begin(address, names.get(address))))
                 if not pending:
                     return
                 places: list[str] = []
-                while pending and len(places) < TOGETHER and (not places or (holding and _is_ready(pending[0][1]))):
-                    address, future = pending.popleft()
+                while pending and len(places) < together:
+                    address, future = pending[0]
+                    held = future.result()
+                    if held is None and places:
+                        break
+                    pending.popleft()
                     # There may be room now that earlier files have been read.
-                    if held := future.result() or self._fetch(address, names.get(address)):
+                    if held := held or self._fetch(address, names.get(address)):
                         holding.append(held)
-                    elif self.folder.full:
+                        places.append(f"file://{held.path}")
+                        continue
+                    if self.folder.full and address in names:
                         self.folder.warn(f"no room for {self.sizes[address]:,} bytes more than the files in use")
-                    places.append(f"file://{held.path}" if held else address)
+                    places.append(address)
+                    break
                 yield places
                 while holding:
                     holding.pop().release()
+                together = max(1, n_ahead // 4)  # opening a reader takes time
         finally:
             self._streams -= 1
             holding += [held for _, future in pending if not future.cancel() and (held := future.result())]
@@ -112,7 +119,3 @@ class Cache:
             return None
         filesystem, path, _ = open_location(address)
         return self.folder.fetch(name, self.sizes[address], partial(copied_pieces, filesystem, path))
-
-
-def _is_ready(fetched: Future[Held | None]) -> bool:
-    return fetched.done() and fetched.result() is not None
