@@ -51,7 +51,7 @@ DELAY = 0.02
 BUCKET = "bench"
 SONG_FILES, TABLE_SONGS = 4_000, 16_000
 ROUNDS = 2
-FEED_FILES, FEED_ROUNDS = 96, 5
+FEED_FILES, FEED_ROUNDS = 48, 5
 """Files of the dataset that training reads, 6 MB each, and runs per side, which are short."""
 
 FILES = 200
