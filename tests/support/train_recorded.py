@@ -6,7 +6,7 @@ import json
 import os
 import signal
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def main() -> None:
         read.append(batch.track_ids)
         return prepared(self, batch, epoch)
 
-    def steps(self: trainer.Trainer, first: int, last: int, tally: Tally) -> Iterator[TrainingBatch]:
+    def steps(self: trainer.Trainer, first: int, last: int, tally: Tally) -> Generator[TrainingBatch]:
         rank, killed = self.ranks.rank, os.environ.get(KILLED, "")
         with Path(os.environ[RECORDS], f"{self.ranks.size}@{killed}-{rank}").open("a") as file:
             for step, batch in enumerate(batches(self, first, last, tally), first):

@@ -9,7 +9,8 @@ out of the divisor: they would shrink the gradient of batches with many examples
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -251,15 +252,16 @@ class Trainer:
         losses: list[tf.Tensor] = []
         sums = begin.sums_of(self.ranks.rank, self.ranks.size) if begin.step else np.zeros(2)
         progress.begin(epoch, begin.step, steps)
-        feed = self._batches(epoch * steps + begin.step, (epoch + 1) * steps, tally)
-        for step, batch in enumerate(progress.waiting_for(feed), begin.step + 1):
-            rate = settings.schedule.at(epoch + step / steps, settings.epochs, settings.first_ranks)
-            self.optimizer.learning_rate = rate
-            losses.append(self.step(batch))
-            progress.step(self.global_batch, partial(_mean, losses[-1]))
-            if keep is not None and keep_steps and step % keep_steps == 0 and step < steps:
-                sums, losses = _added(sums, losses), []
-                keep(self._state(epoch, step, sums, begin.history, begin.best))
+        # After an error, the thread of the feed must end before the interpreter does.
+        with closing(self._batches(epoch * steps + begin.step, (epoch + 1) * steps, tally)) as feed:
+            for step, batch in enumerate(progress.waiting_for(feed), begin.step + 1):
+                rate = settings.schedule.at(epoch + step / steps, settings.epochs, settings.first_ranks)
+                self.optimizer.learning_rate = rate
+                losses.append(self.step(batch))
+                progress.step(self.global_batch, partial(_mean, losses[-1]))
+                if keep is not None and keep_steps and step % keep_steps == 0 and step < steps:
+                    sums, losses = _added(sums, losses), []
+                    keep(self._state(epoch, step, sums, begin.history, begin.best))
         sums = _added(sums, losses)
         progress.end()
         speed = [self.ranks.total(value) / self.ranks.size for value in progress.speed]
@@ -270,7 +272,7 @@ class Trainer:
         self._check_weights(epoch)
         return {"loss": mean, "examples_per_second": speed[0], "waiting": speed[1]}
 
-    def _batches(self, first: int, last: int, tally: Tally) -> Iterator[TrainingBatch]:
+    def _batches(self, first: int, last: int, tally: Tally) -> Generator[TrainingBatch]:
         """Yield this rank's batches of steps ``first`` to ``last`` (exclusive), counted from the start of the run.
 
         The steps run over the train split again and again, in a new order in each pass. `tally` counts the rows of
