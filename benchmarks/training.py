@@ -17,6 +17,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -243,7 +244,7 @@ def epoch(what: str, folder: Path) -> None:
     ----------
     what : str
         ``models``: the CNN from the dataset and from memory, and the LSTM. Else the CNN alone, with so many
-        examples a step on each rank.
+        examples a step on each rank; what follows a ``-`` only names the result.
     folder : Path
     """
     import horovod.tensorflow as hvd
@@ -264,7 +265,7 @@ def epoch(what: str, folder: Path) -> None:
     from training.data.targets import target_of
 
     target = target_of("genre", dataset)
-    batch = BATCH if what == MODELS_ALONE else int(what)
+    batch = BATCH if what == MODELS_ALONE else int(what.split("-")[0])
     settings = TrainingSettings(epochs=1, batch=batch, patience=0)
 
     def trainer(name: str) -> Trainer:
@@ -341,11 +342,16 @@ def main() -> None:
             for batch in SCALING_BATCHES:
                 alone = in_process(str(batch), folder, cores=str(cores[0]))["cnn"]
                 both = in_process(str(batch), folder, ranks=2, cores=f"{cores[0]},{cores[1]}")["cnn"]
+                with ThreadPoolExecutor(2) as pool:
+                    apart = [pool.submit(in_process, f"{batch}-{core}", folder, cores=str(core)) for core in cores[:2]]
+                    limit = sum(one.result()["cnn"] for one in apart)
                 rows += [
                     (f"CNN, {batch} examples a rank: 1 rank on 1 core", alone),
                     (f"CNN, {batch} examples a rank: 2 ranks on 2 cores", both),
+                    (f"CNN, {batch} examples a rank: 2 processes that do not wait for each other", limit),
                 ]
                 figures[f"two_ranks_over_one_at_{batch}"] = both / alone
+                figures[f"two_processes_over_one_at_{batch}"] = limit / alone
             figures["two_ranks_over_one"] = figures[f"two_ranks_over_one_at_{SCALING_BATCHES[-1]}"]
         publish("training", ["what", "examples/s"], rows, figures)
 

@@ -21,7 +21,7 @@ from training.data.feed import FeedSettings
 from training.data.targets import target_of
 from training.data.targets.target import Target
 from training.loop.schedule import Schedule
-from training.loop.settings import EmbeddingSettings, TrainingSettings
+from training.loop.settings import AUTO, ON, EmbeddingSettings, TrainingSettings
 from training.loop.trainer import Trainer
 from training.models.build import MODELS
 from training.models.parts import make_inputs, scores_of
@@ -73,7 +73,7 @@ if __name__ == "__main__":
             patience=0,
             best_by="loss",
             shuffle_window=0,
-            xla=variant in ("compiled", "compiled-contrastive"),
+            xla=ON if variant in ("compiled", "compiled-contrastive") else AUTO,
             schedule=Schedule(rate),
             embedding=EmbeddingSettings(contrastive=0.1 if variant == "compiled-contrastive" else 0.0),
             feed=FeedSettings(sampled_softmax=100 if variant.startswith(SAMPLED) else 0),

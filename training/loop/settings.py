@@ -15,6 +15,9 @@ from training.loop.schedule import Schedule
 BATCH = 32
 """Examples per rank per step, unless chosen."""
 
+AUTO, ON, OFF = "auto", "on", "off"
+"""Values of ``--compile``."""
+
 LARGEST_WEIGHT = 1000
 """Largest weight of a further loss; an infinite one would make every loss NaN."""
 
@@ -79,8 +82,11 @@ class TrainingSettings(Settings):
     shuffle_window: int = option(4, "row groups to shuffle together; 0: keep the order", check=at_least(0))
     seed: int = option(0, "random seed for weights, dropout, augmentation, reading order and bootstrap", check=SEED)
     train_metrics: bool = option(False, "also evaluate the train split after every epoch, for the history")
-    xla: bool = option(
-        False, "compile forward and backward pass by XLA; excludes --contrastive on several ranks", name="compile"
+    xla: str = option(
+        AUTO,
+        "compile forward and backward pass by XLA; auto: lstm on CPUs; excludes --contrastive on several ranks",
+        name="compile",
+        choices=(AUTO, ON, OFF),
     )
     evaluation_batch: int = option(256, "examples per call of the model in evaluation", check=between(1, MOST_BATCH))
     schedule: Schedule = nested(Schedule())

@@ -36,12 +36,12 @@ from training.loop.inference import compile_inference, predict_split
 from training.loop.objective import Objective, joint_model
 from training.loop.optimizers import make_optimizer
 from training.loop.progress import Progress, is_terminal
-from training.loop.settings import TrainingSettings
+from training.loop.settings import AUTO, ON, TrainingSettings
 from training.loop.state import Best, TrainingState
 from training.loop.target_summary import check_classes, summarise
 from training.models.losses import Loss, prior_adjustment
 from training.models.sampled import SampledSoftmax
-from training.models.settings import WIDE_DEEP
+from training.models.settings import LSTM, WIDE_DEEP
 from training.ranks import collectives
 from training.ranks.ranks import Ranks
 from training.ranks.seeds import drawing_states, seed_dropout
@@ -109,10 +109,10 @@ class Trainer:
         model, optimizer, objective, n_ranks = self.joint, self.optimizer, self._objective, self.ranks.size
         outputs_of = objective.outputs_of(model)
         variables, moving = model.trainable_variables, model.non_trainable_weights
-        if self.settings.xla and objective.gathers:
+        if self.settings.xla == ON and objective.gathers:
             self.ranks.fail(
                 "--compile excludes --contrastive on several ranks, which exchange embeddings within a step; "
-                "add --contrastive 0, or leave out --compile"
+                "add --contrastive 0, or leave out --compile on"
             )
 
         def differentiate(
@@ -125,7 +125,7 @@ class Trainer:
                 scaled = optimizer.scale_loss(value)
             return lost, tape.gradient(scaled, [variable.value for variable in variables])
 
-        if self.settings.xla:
+        if self._compiles:
             differentiate = tf.function(differentiate, autograph=False, jit_compile=True)
 
         @tf.function(autograph=False, jit_compile=False)
@@ -142,6 +142,14 @@ class Trainer:
             return tf.stack([lost, weights[0]])
 
         return step
+
+    @property
+    def _compiles(self) -> bool:
+        """Whether XLA compiles the step: on CPUs the loops of an LSTM are twice as fast then, convolutions slower."""
+        if self.settings.xla == AUTO:
+            on_cpu = not tf.config.get_visible_devices("GPU")
+            return self.model.name == LSTM and on_cpu and not self._objective.gathers
+        return self.settings.xla == ON
 
     def use(self, model: keras.Model) -> None:
         """Replace the model by one with the same layers and weights, in another precision."""

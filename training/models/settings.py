@@ -75,7 +75,7 @@ self-attention of 4 heads and no masks, 0.90 and 0.82 with masks, 0.88 and 0.81 
 0.86 with masks and no self-attention, which is also the fastest.
 """
 
-WIDE_DEEP = "wide_deep"
+LSTM, WIDE_DEEP = "lstm", "wide_deep"
 SCORE_LAYERS = ("wide_scores", "deep_scores")
 """Linear layers of the wide and deep model; the sum of their outputs is the scores before the activation."""
 
@@ -83,7 +83,7 @@ DEFAULTS: dict[str, ModelSettings] = {
     "attention": ATTENTION,
     WIDE_DEEP: ModelSettings(filters=(64, 64), pools=(4, 2), hidden=(128,), dropout=0.5),
     **dict.fromkeys(("cnn", "dense", "logistic"), ModelSettings()),
-    "lstm": ModelSettings(l1=0.0, l2=0.0),
+    LSTM: ModelSettings(l1=0.0, l2=0.0),
 }
 """Default settings of each model, by its name in ``--model``. As in 2019, the LSTM has no penalty."""
 
@@ -106,7 +106,7 @@ WITH_DENSE_LAYERS = tuple(name for name in sorted(DEFAULTS) if name != "logistic
 USED_BY: dict[str, tuple[str, ...]] = {
     "dropout": WITH_DENSE_LAYERS,
     "filters": ("attention", "cnn", WIDE_DEEP),
-    "units": ("lstm",),
+    "units": (LSTM,),
     "hidden": WITH_DENSE_LAYERS,
 }
 """Models that each option of `ModelOptions` changes."""
