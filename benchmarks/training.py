@@ -18,6 +18,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,7 @@ def reading(warehouse: Warehouse, peer: str, lists: Sequence[str]) -> Rates:
     from training.data.dataset import Dataset
     from training.data.feed import Feed, FeedSettings
     from training.data.plan import plan_epoch
+    from training.data.readers.choice import Reading
     from training.data.reading import batches, columns_for
 
     dataset = Dataset.open(warehouse, "bench")
@@ -198,9 +200,10 @@ def reading(warehouse: Warehouse, peer: str, lists: Sequence[str]) -> Rates:
     addresses = dataset.addresses("train")
     columns = list(columns_for(target))
 
-    def ours() -> None:
+    def ours(reader: str = "petastorm") -> None:
         def read():  # type: ignore[no-untyped-def]
-            return batches(addresses, rows, plan, dataset.geometry, target, window=4, seed=(0, 0))
+            reading = Reading(reader)
+            return batches(addresses, rows, plan, dataset.geometry, target, window=4, seed=(0, 0), reading=reading)
 
         given = sum(int(batch.weights.shape[0]) for batch in feed.steps(read, 0))
         assert given == plan.rows, given
@@ -217,8 +220,8 @@ def reading(warehouse: Warehouse, peer: str, lists: Sequence[str]) -> Rates:
     tf.config.set_visible_devices([], "GPU")
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
-        best = best_seconds({"ours": ours, "scan": scan, "theirs": theirs})
-    return {"ours": plan.rows / best["ours"], "scan": plan.rows / best["scan"], "theirs": PEER_ROWS / best["theirs"]}
+        best = best_seconds({"ours": ours, "arrow": partial(ours, "arrow"), "scan": scan, "theirs": theirs})
+    return {name: (PEER_ROWS if name == "theirs" else plan.rows) / seconds for name, seconds in best.items()}
 
 
 class FromMemory:
@@ -321,12 +324,14 @@ def main() -> None:
         rates = reading(warehouse, write_peer_format(folder), write_lists(warehouse, folder / "lists"))
         rows: list[tuple[str, float]] = [
             ("read: ours, into TensorFlow", rates["ours"]),
+            ("read: ours by --reader arrow, into TensorFlow", rates["arrow"]),
             ("read: pyarrow scan of the same columns as lists of floats", rates["scan"]),
             ("read: petastorm.make_reader, NdarrayCodec, into tf.data", rates["theirs"]),
         ]
         figures = {
             "feed_examples_per_second": rates["ours"],
             "feed_over_pyarrow_scan": rates["ours"] / rates["scan"],
+            "arrow_feed_over_pyarrow_scan": rates["arrow"] / rates["scan"],
             "feed_over_make_reader": rates["ours"] / rates["theirs"],
         }
         epochs = in_process(MODELS_ALONE, folder)

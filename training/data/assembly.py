@@ -7,6 +7,7 @@ a window would copy them twice. Batches are aligned so that TensorFlow takes the
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,11 @@ WIDE = 64
 
 THOUSAND = np.float32(1000)
 
+REUSED_BYTES, REUSED_BLOCKS = 1 << 16, 32
+"""Smallest block of memory that is used again, and the number of blocks of each size that are kept."""
+
+_blocks: dict[int, list[np.ndarray]] = {}
+
 ALIGNMENT = 64
 """Bytes to which TensorFlow's CPU kernels want tensors aligned; it copies others."""
 
@@ -30,9 +36,27 @@ ALIGNMENT = 64
 def aligned_empty(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
     """Return an uninitialised array whose memory begins at a multiple of `ALIGNMENT`."""
     size = math.prod(shape) * dtype.itemsize
-    memory = np.empty(size + ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT
+    memory = _memory(size + ALIGNMENT)
+    start = -memory.__array_interface__["data"][0] % ALIGNMENT
     return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def _memory(size: int) -> np.ndarray:
+    """Return uninitialised bytes; large blocks are used again when no array or tensor refers to them any more.
+
+    New memory costs a page fault per 4 KiB, which takes longer than to copy a row into it.
+    """
+    if size < REUSED_BYTES:
+        return np.empty(size, np.uint8)
+    blocks = _blocks.setdefault(size, [])
+    for block in blocks:
+        # A free block has three references: in the list, in this loop, and in the call.
+        if sys.getrefcount(block) == 3:
+            return block
+    block = np.empty(size, np.uint8)
+    if len(blocks) < REUSED_BLOCKS:
+        blocks.append(block)
+    return block
 
 
 class Window:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -79,13 +79,15 @@ class Feed:
     seed: int
     also: Target | None = None
 
+    @cached_property
+    def _mean(self) -> dict[str, np.ndarray]:
+        """Means of inputs over the train split."""
+        normalisation = self.dataset.metadata["normalisation"]
+        return {name: np.asarray(normalisation[name]["mean"]) for name in (CHROMA, TIMBRE, DYNAMICS, LYRIC_VECTOR)}
+
     def prepared(self, batch: Batch, epoch: int) -> TrainingBatch:
         """Return the training batch of an epoch for a batch of examples."""
-        settings, key = self.settings.augmentation, (self.seed, epoch)
-        mean = {
-            name: np.asarray(self.dataset.metadata["normalisation"][name]["mean"])
-            for name in (CHROMA, TIMBRE, DYNAMICS, LYRIC_VECTOR)
-        }
+        settings, key, mean = self.settings.augmentation, (self.seed, epoch), self._mean
         if self.settings.sampled_softmax:
             truth = np.where(batch.present, batch.truth, 0).astype(np.float32)
         else:

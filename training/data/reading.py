@@ -89,13 +89,11 @@ def to_batch(
 ) -> Batch:
     """Return a batch of `size` examples with the named inputs, padded with zeros of weight 0."""
     n_rows = 0 if columns is None else len(columns["track_id"])
-    track_ids, artist_groups = (np.full(size, "", dtype="U32") for _ in range(2))
-    weights = np.zeros(size, np.float32)
     inputs = {} if columns is None else model_inputs(columns, geometry, names)
-    if columns is not None:
-        track_ids[:n_rows] = columns["track_id"]
-        artist_groups[:n_rows] = columns["artist_group"]
-        weights[:n_rows] = columns["weight"]
+    track_ids, artist_groups, weights = (
+        _padded(None if columns is None else columns[name], size, kind)
+        for name, kind in (("track_id", "U32"), ("artist_group", "U32"), ("weight", "float32"))
+    )
     if n_rows < size:
         for name, shape in input_shapes(geometry, names).items():
             padded = np.zeros((size, *shape), np.float32)
@@ -107,6 +105,16 @@ def to_batch(
     truth, present = _truth(columns, size, target)
     second = None if also is None else _truth(columns, size, also)
     return Batch(track_ids, artist_groups, inputs, truth, present, weights, second)
+
+
+def _padded(values: np.ndarray | None, size: int, dtype: str) -> np.ndarray:
+    """Return an array with empty texts or zeros after its values."""
+    if values is not None and len(values) == size and values.dtype == dtype:
+        return values
+    padded = np.zeros(size, dtype)
+    if values is not None:
+        padded[: len(values)] = values
+    return padded
 
 
 def _truth(columns: Columns | None, size: int, target: Target) -> tuple[np.ndarray, np.ndarray]:
@@ -163,7 +171,7 @@ def batches(
 
     def read(files: list[int]) -> Iterator[Columns]:
         # Arrow reads without Python's lock, so that another thread can assemble batches meanwhile.
-        return prefetched(lambda: read_row_groups([addresses[file] for file in files], columns, reading), ahead=1)
+        return prefetched(lambda: read_row_groups([addresses[file] for file in files], columns, reading), ahead=window)
 
     counted = Tally() if tally is None else tally
     streams = [

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.data.assembly import ALIGNMENT, WIDE, Columns, StreamRows, Tally, Window
+from training.data.assembly import ALIGNMENT, WIDE, Columns, StreamRows, Tally, Window, aligned_empty
 from training.data.plan import RankPlan, Share, plan_epoch
 
 sizes_of_groups = st.lists(st.integers(0, 12), max_size=12)
@@ -138,3 +138,18 @@ def test_batches_are_aligned_and_share_no_memory_with_row_groups() -> None:
     assert target["wide"][1:, 0].tolist() == [3, 0]
     assert not any(np.shares_memory(target[name], group[name]) for name in group)
     assert target["wide"].ctypes.data % ALIGNMENT == target["number"].ctypes.data % ALIGNMENT == 0
+
+
+def test_memory_of_large_batches_is_used_again_only_when_nothing_refers_to_it() -> None:
+    shape, kind = (64, 1024), np.dtype(np.float32)
+    first = aligned_empty(shape, kind)
+    place = first.ctypes.data
+    part = first[3:4]
+    del first
+    part[...] = 7
+    second = aligned_empty(shape, kind)
+    second[...] = 8
+    assert (part == 7).all()
+    assert second.ctypes.data != place
+    del part
+    assert aligned_empty(shape, kind).ctypes.data == place

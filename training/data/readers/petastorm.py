@@ -16,8 +16,11 @@ from pyarrow import fs
 
 from msd_spark.core.filesystems import is_local, open_location
 
+MOST_QUEUED = 1 << 30
+"""Row groups that Petastorm queues at most: names, not data."""
+
 SECONDS_TO_WAIT = 0.0005
-"""Between two looks of Petastorm at what its thread has done."""
+"""Between two looks of Petastorm's reader at the queue."""
 
 
 def row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -30,10 +33,12 @@ def row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[pa.
 
 def _row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:
     from petastorm import make_batch_reader
-    from petastorm.workers_pool import dummy_pool, ventilator
+    from petastorm import reader as petastorm_reader
+    from petastorm.workers_pool import dummy_pool
 
-    # Petastorm waits for its own thread in steps of .1 s and .01 s, the time of 1,000 rows.
-    dummy_pool.sleep = ventilator.sleep = _sleep_shortly
+    # A thread of Petastorm queues the row groups, and its reader sleeps .1 s, the time of 3,000 rows, if it finds none.
+    petastorm_reader._VENTILATE_EXTRA_ROWGROUPS = MOST_QUEUED
+    dummy_pool.sleep = _sleep_shortly
     filesystem, places = petastorm_paths(addresses)
     # The dummy pool keeps the order of the files and loses no row.
     reader = make_batch_reader(
