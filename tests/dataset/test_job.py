@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -15,6 +16,7 @@ from pyspark.sql import SparkSession
 from msd_spark.catalogue.songs import read_songs
 from msd_spark.core.delta import LOG, logical_name
 from msd_spark.core.errors import UserError
+from msd_spark.core.examples import targets_file
 from msd_spark.core.model_inputs import to_float32
 from msd_spark.core.runs import DATASET_FILE
 from msd_spark.core.schemas import EXAMPLES, SPLITS, Geometry, examples_schema
@@ -100,6 +102,16 @@ def test_files_are_the_plans_units(warehouse: Warehouse) -> None:
             opened = pq.ParquetFile(warehouse.path("dataset", "genre", split, file["name"]))
             assert (opened.num_row_groups, opened.metadata.num_rows) == (1, file["rows"])
             assert opened.schema_arrow.names == EXAMPLES.names
+
+
+def test_targets_are_the_light_columns_of_the_files_in_order(warehouse: Warehouse) -> None:
+    metadata = warehouse.read_json("dataset", "genre", DATASET_FILE)
+    for split in SPLITS:
+        paths = [warehouse.path("dataset", "genre", split, file["name"]) for file in metadata["files"][split]]
+        targets = pq.read_table(warehouse.file("dataset", "genre", targets_file(split)))
+        files = pa.concat_tables([pq.read_table(path, partitioning=None) for path in paths])
+        assert targets.equals(files.select(targets.column_names))
+        assert {"track_id", "artist_group", "genre_index", "has_genre", "weight"} <= set(targets.column_names)
 
 
 def test_delta_engines_read_the_split_of_each_example(warehouse: Warehouse, examples: pd.DataFrame) -> None:

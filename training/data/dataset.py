@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from msd_spark.core.cells import from_cells
 from msd_spark.core.errors import UserError
-from msd_spark.core.examples import targets_file
+from msd_spark.core.examples import targets_file, targets_of
 from msd_spark.core.normalisation import WORD_WEIGHTS
 from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.runs import DATASET_FILE, DATASETS
@@ -109,14 +109,14 @@ class Dataset:
         folder = CacheFolder(settings.folder, int(settings.cache_gib * GIB))
         return Reading(settings.reader, Cache(folder, sizes, self.metadata["fingerprint"]))
 
-    def targets(self, split: str, columns: Sequence[str]) -> pa.Table:
-        """Return columns of all examples of a split that are not arrays of inputs, in the order of the files."""
+    def targets(self, split: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return columns, all by default, that are not arrays of inputs, of all examples in the order of the files."""
+        names = None if columns is None else list(columns)
         try:
             path = self.warehouse.file(DATASETS, self.name, targets_file(split))
         except FileNotFoundError:  # the split has no files
-            kept = self.schema.empty_table()
-            return kept.select(list(columns))
-        return pq.read_table(path, columns=list(columns), filesystem=self.warehouse.filesystem, partitioning=None)
+            return targets_of(self.schema.empty_table()).select(names or [])
+        return pq.read_table(path, columns=names, filesystem=self.warehouse.filesystem, partitioning=None)
 
     def places(self, split: str) -> Iterator[tuple[int, int]]:
         """Yield the file and the row in it of each example, in the order of `targets`."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -28,3 +29,15 @@ def test_addresses_have_the_stated_numbers_of_rows(dataset: Dataset) -> None:
         assert [pq.read_metadata(address.removeprefix("file://")).num_rows for address in addresses] == dataset.rows(
             split
         )
+
+
+def test_targets_are_those_of_the_files_without_the_arrays_of_inputs(tmp_path: Path) -> None:
+    rows = {"train": [4, 3], "validation": [], "test": [2]}
+    dataset = Dataset.open(write_tiny_dataset(tmp_path, rows, targets=True, missing=0.3), "tiny")
+    names = ["track_id", "genre_index", "has_genre", "tag_vector", "factors", "has_lyrics", "weight", "n_segments"]
+    for split, sizes in rows.items():
+        files = [dataset.read(split, number, names) for number in range(len(sizes))]
+        expected = pa.concat_tables([*files, dataset.targets(split, names).slice(0, 0)])
+        assert dataset.targets(split, names).equals(expected)
+        assert list(dataset.places(split)) == [(file, row) for file, size in enumerate(sizes) for row in range(size)]
+    assert not {"chroma", "timbre", "summary", "dynamics"} & set(dataset.targets("train").column_names)
