@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
@@ -33,8 +33,12 @@ from training.models.settings import LYRICS
 if TYPE_CHECKING:
     import keras
 
+    from training.data.predictions import Predictions
     from training.data.targets.target import Target
+    from training.evaluation.baselines import TrainingTruths
+    from training.loop.settings import TrainingSettings
     from training.loop.state import TrainingState
+    from training.loop.trainer import Trainer
     from training.ranks.ranks import Ranks
     from training.runs.run_folder import FinishedRun
 
@@ -127,13 +131,9 @@ def train(
     `begin` is the state to resume from, instead of a checkpoint; `commit` is called with the state after every epoch,
     and within it every ``--checkpoint-steps``, or else every `COMMIT_STEPS`.
     """
-    from msd_spark.core.bootstrap import Bootstrap
-    from training.evaluation.judgement import judge_splits, read_training_truths
     from training.loop.journal import Journal
     from training.loop.profiling import profiled
-    from training.loop.target_summary import summarise
-    from training.loop.trainer import Trainer
-    from training.runs.initial_weights import start_from, with_ancestors
+    from training.runs.initial_weights import with_ancestors
     from training.runs.run_folder import FinishedRun
 
     ranks.alone.seconds = 0.0
@@ -147,14 +147,7 @@ def train(
             begin = ranks.first_does(lambda: _begin(checkpoints, options))
         if begin is not None:
             settings = replace(settings, global_batch_size=begin.global_batch, streams=begin.streams)
-        examples, _, _ = summarise(dataset, target, ranks)
-        model = build_model(options, dataset, target, settings.optimizer.dtype_policy, examples)
-        if begin is None and options.init_from:  # the trainer copies the weights to the other ranks
-            start = partial(start_from, checkpoints.warehouse, options.init_from, model, dataset, target)
-            started_from = ranks.first_does(start)
-            if ranks.is_first:
-                print(started_from, file=sys.stderr, flush=True)
-        trainer = Trainer(model, dataset, target, settings, ranks)
+        trainer = _make_trainer(options, dataset, target, settings, ranks, is_new=begin is None)
         journal = Journal(checkpoints, options.checkpoints, begin) if ranks.is_first else None
         if begin is not None and ranks.is_first:
             print(f"{run}: resumed after {begin.place}{_other_ranks(begin, ranks)}", file=sys.stderr, flush=True)
@@ -172,24 +165,14 @@ def train(
         trained = time.monotonic()
         if settings.optimizer.precision != "float32":
             # The saved model computes in full precision: scoring runs on CPUs.
-            trainer.use(build_model(options, dataset, target, "float32", examples))
+            trainer.use(build_model(options, dataset, target, "float32", trainer.examples))
         if ranks.differing(trainer.model.get_weights()):
             ranks.fail("the ranks ended with different weights; the run was not written")
         splits = [split for split in dataset.metadata["files"] if split != "train"]
         predictions = {split: predicted for split in splits if (predicted := trainer.predict(split)) is not None}
         seconds = {"training": trained - started, "inference": time.monotonic() - trained}
         evaluated = time.monotonic()
-        training = read_training_truths(dataset, target)
-        metrics = judge_splits(
-            dataset,
-            target,
-            predictions,
-            training,
-            baselines=options.baselines,
-            inputs=options.model.inputs,
-            bootstrap=Bootstrap(seed=options.training.seed),
-            mapper=ranks.map,
-        )
+        training, metrics = _judge(options, dataset, target, predictions, ranks)
         seconds["evaluation"] = time.monotonic() - evaluated
     if journal is None:
         return None
@@ -199,6 +182,45 @@ def train(
     return FinishedRun(
         run, trainer.model, dataset, target, recorded, history, metrics, predictions, training, journal.copy_to
     )
+
+
+def _make_trainer(
+    options: TrainOptions, dataset: Dataset, target: Target, settings: TrainingSettings, ranks: Ranks, *, is_new: bool
+) -> Trainer:
+    """Return the trainer of a model; a new run starts from the weights of ``--init-from``."""
+    from training.loop.target_summary import summarise
+    from training.loop.trainer import Trainer
+    from training.runs.initial_weights import start_from
+
+    examples, _, _ = summarise(dataset, target, ranks)
+    model = build_model(options, dataset, target, settings.optimizer.dtype_policy, examples)
+    if is_new and options.init_from:  # the trainer copies the weights to the other ranks
+        start = partial(start_from, dataset.warehouse, options.init_from, model, dataset, target)
+        started_from = ranks.first_does(start)
+        if ranks.is_first:
+            print(started_from, file=sys.stderr, flush=True)
+    return Trainer(model, dataset, target, settings, ranks)
+
+
+def _judge(
+    options: TrainOptions, dataset: Dataset, target: Target, predictions: Mapping[str, Predictions], ranks: Ranks
+) -> tuple[TrainingTruths, dict[str, Any]]:
+    """Return the truths of the train split, and the metrics of all splits with predictions."""
+    from msd_spark.core.bootstrap import Bootstrap
+    from training.evaluation.judgement import judge_splits, read_training_truths
+
+    training = read_training_truths(dataset, target)
+    metrics = judge_splits(
+        dataset,
+        target,
+        predictions,
+        training,
+        baselines=options.baselines,
+        inputs=options.model.inputs,
+        bootstrap=Bootstrap(seed=options.training.seed),
+        mapper=ranks.map,
+    )
+    return training, metrics
 
 
 def _begin(checkpoints: Checkpoints, options: TrainOptions) -> TrainingState | None:

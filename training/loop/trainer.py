@@ -56,6 +56,7 @@ class Trainer:
     target: Target
     settings: TrainingSettings
     ranks: Ranks
+    examples: float = field(init=False)
     global_batch: int = field(init=False)
     streams: int = field(init=False)
     steps_per_pass: int = field(init=False)
@@ -75,9 +76,9 @@ class Trainer:
                     f"use at most {self.global_batch} {what}, or a larger --global-batch-size"
                 )
         self.steps_per_pass = -(-sum(self.dataset.rows("train")) // self.global_batch)
-        examples, totals, mean_square = summarise(self.dataset, self.target, self.ranks)
+        self.examples, totals, mean_square = summarise(self.dataset, self.target, self.ranks)
         check_classes(self.dataset, self.target, totals, self.ranks, "train")
-        weights = self.target.class_weights(totals, examples, settings.feed.class_weights)
+        weights = self.target.class_weights(totals, self.examples, settings.feed.class_weights)
         embedding = settings.embedding
         self.also = None if embedding.also == NONE else target_of(embedding.also, self.dataset)
         self.feed = Feed(self.dataset, self.target, settings.feed, weights, settings.seed, self.also)
