@@ -1,4 +1,4 @@
-"""Feeding 4 to 16 GPUs with a million songs from S3: the share of time that a step waits for its input.
+"""Simulate feeding 4 to 16 GPUs with a million songs from S3; measure the time spent waiting.
 
 The plan of the epoch, the shuffling, the cache of each machine and the prefetching are the product's. The network, the
 decoding of rows and the training step are stand-ins that take the stated time: a GPU is not at hand, and 16 ranks would
@@ -30,19 +30,19 @@ FILES, ROWS_PER_FILE = 4000, 256
 
 ROW_BYTES = 28_800
 LATENCY, CONNECTION, NETWORK = 0.02, 90e6, 1.25e9
-"""Seconds to the first byte, and bytes a second of a connection and of a machine (10 Gbit/s)."""
+"""Seconds to the first byte, and bytes per second of a connection and of a machine (10 Gbit/s)."""
 
 DECODE = 60e-6
 """Seconds to read and assemble a row from a local file, on a core of its own (`make bench-training`)."""
 
 BATCH, STEP = 128, 0.02
-"""Examples per GPU and step, and seconds of a step: 6,400 examples a second."""
+"""Examples per GPU and step, and seconds of a step: 6,400 examples per second."""
 
 GPUS_PER_MACHINE = 4
 SLOWER = 2.0
 
 STUB = 2 * MARK
-"""Content of a file in the cache; its size stands for that of a file."""
+"""Content of a file in the cache; its size represents that of a file."""
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Network:
     open_connections: int = 0
 
     def fetch(self, size: int) -> None:
-        """Wait as long as a file of a size takes."""
+        """Wait for the time that a file of `size` bytes takes."""
         with self.lock:
             self.open_connections += 1
         rate = min(CONNECTION, NETWORK / self.open_connections)
@@ -64,7 +64,7 @@ class Network:
 
 @dataclass
 class TimedCache(Cache):
-    """A cache of stubs that take the time of files to fetch; `network` is None if nothing may be kept or shared."""
+    """A cache of stubs; fetching one takes the time of a file over `network`."""
 
     network: Network | None = None
 

@@ -52,7 +52,7 @@ BUCKET = "bench"
 SONG_FILES, TABLE_SONGS = 4_000, 16_000
 ROUNDS = 2
 FEED_FILES, FEED_ROUNDS = 48, 5
-"""Files of the dataset that training reads, 6 MB each, and runs per side, which are short."""
+"""Files of the dataset that training reads, 7 MB each, and short runs per side."""
 
 FILES = 200
 """Files of the tables whose requests are counted."""

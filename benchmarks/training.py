@@ -113,7 +113,7 @@ def write_dataset(folder: Path, files: int = FILES) -> Warehouse:
 
 
 def write_lists(warehouse: Warehouse, folder: Path) -> list[str]:
-    """Write the dataset as it was before its arrays were cells: lists of floats, a dictionary of the chroma."""
+    """Write the dataset in the former format: lists of floats, dictionary-encoded chroma."""
     paths = []
     for path in warehouse.paths(DATASETS, "bench"):
         table = arrow_dataset.dataset(path).to_table()
@@ -179,7 +179,7 @@ def write_peer_format(folder: Path) -> str:
 
 
 def reading(warehouse: Warehouse, peer: str, lists: Sequence[str]) -> Rates:
-    """Return examples per second: our feed into TensorFlow, a scan of its columns as lists, and make_reader."""
+    """Return examples per second of the feed, a scan of its columns as lists, and make_reader."""
     import tensorflow as tf
     from petastorm import make_reader
     from petastorm.tf_utils import make_petastorm_dataset
@@ -246,8 +246,8 @@ def epoch(what: str, folder: Path) -> None:
     Parameters
     ----------
     what : str
-        ``models``: the CNN from the dataset and from memory, and the LSTM. Else the CNN alone, with so many
-        examples a step on each rank; what follows a ``-`` only names the result.
+        ``models``: the CNN from the dataset and from memory, and the LSTM. Else the CNN alone, with this many examples
+        per rank per step; the part after a ``-`` only names the result.
     folder : Path
     """
     import horovod.tensorflow as hvd
@@ -351,9 +351,9 @@ def main() -> None:
                     apart = [pool.submit(in_process, f"{batch}-{core}", folder, cores=str(core)) for core in cores[:2]]
                     limit = sum(one.result()["cnn"] for one in apart)
                 rows += [
-                    (f"CNN, {batch} examples a rank: 1 rank on 1 core", alone),
-                    (f"CNN, {batch} examples a rank: 2 ranks on 2 cores", both),
-                    (f"CNN, {batch} examples a rank: 2 processes that do not wait for each other", limit),
+                    (f"CNN, {batch} examples per rank: 1 rank on 1 core", alone),
+                    (f"CNN, {batch} examples per rank: 2 ranks on 2 cores", both),
+                    (f"CNN, {batch} examples per rank: 2 independent processes", limit),
                 ]
                 figures[f"two_ranks_over_one_at_{batch}"] = both / alone
                 figures[f"two_processes_over_one_at_{batch}"] = limit / alone

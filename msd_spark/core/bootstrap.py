@@ -59,7 +59,7 @@ class Bootstrap:
 
 
 def _at_once(units: int) -> int:
-    """Return the number of resamples in a chunk, so small that several ranks can share them."""
+    """Return the number of resamples per chunk, small enough that ranks can share the chunks."""
     return max(1, min(64, CELLS_AT_ONCE // units))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 LARGEST_COLUMN = 2**31 - 1
-"""Bytes of a binary column in Arrow, whose offsets are int32."""
+"""Maximum bytes of a binary column in Arrow, whose offsets are int32."""
 
 
 def to_cells(rows: np.ndarray) -> pa.BinaryArray:

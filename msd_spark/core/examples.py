@@ -22,7 +22,7 @@ from msd_spark.core.runs import DATASET_FILE
 from msd_spark.core.schemas import CELLS, FACTOR_VECTOR, SPLITS, TAG_VECTOR, Geometry, examples_schema
 
 COMPRESSED = ("track_id", "song_id", "artist_group", "word_indices", "word_counts", TAG_VECTOR)
-"""Columns that are worth to compress: the bytes of other arrays shrink little, and take most of the time to read."""
+"""Columns worth compressing: other arrays shrink little, and decompressing them would dominate the time to read."""
 
 DICTIONARY_COLUMNS = ("track_id", "song_id", "artist_group")
 
@@ -95,18 +95,18 @@ def examples_table(columns: Mapping[str, Any], form: ExampleForm) -> pa.Table:
 
 
 def targets_file(split: str) -> str:
-    """Return the name of the side file with the columns of a split's examples that are not arrays of inputs."""
+    """Return the name of a split's side file with the columns that `targets_of` selects."""
     return f"_targets_{split}.parquet"
 
 
 def targets_of(examples: pa.Table) -> pa.Table:
-    """Return the columns of examples that are not arrays of inputs: ids, targets, flags and weights."""
+    """Return all columns except the arrays of inputs: ids, targets, flags and weights."""
     arrays = set(ALL_INPUTS) - {HAS_LYRICS}
     return examples.select([name for name in examples.column_names if name not in arrays])
 
 
 class DatasetWriter:
-    """Writes the examples of a dataset, and what describes them."""
+    """Writer of the files and side files of a dataset."""
 
     def __init__(self, writer: TableWriter, splits: Sequence[str] = SPLITS) -> None:
         self.writer = writer
@@ -130,7 +130,7 @@ class DatasetWriter:
         return {split: sum(file["rows"] for file in files) for split, files in self.files.items()}
 
     def finish(self, metadata: Mapping[str, Any]) -> None:
-        """Write the side files: metadata, to which files and numbers of rows are added, and targets of each split."""
+        """Write the side files: targets of each split, and metadata with files and numbers of rows."""
         filesystem = self.writer.table.filesystem
         for split, tables in self._targets.items():
             if tables:
@@ -140,7 +140,7 @@ class DatasetWriter:
 
 
 def _write_metadata(writer: TableWriter, metadata: Mapping[str, Any]) -> None:
-    """Write the metadata of a dataset, and in the folder of each split the `Unischema` for Petastorm.
+    """Write the metadata of a dataset, and for Petastorm a `Unischema` per split.
 
     Only Petastorm reads the latter, which has a pickle: `pyarrow` finds it by the end of its name.
     """

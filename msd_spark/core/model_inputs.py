@@ -37,7 +37,7 @@ def input_shapes(geometry: Geometry, names: Collection[str] = BASIC_INPUTS) -> d
 
 
 def to_thousandths(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return float32 numbers in thousandths, uint16, and whether `to_float32` returns the same numbers from these."""
+    """Return float32 numbers as uint16 thousandths, and whether `to_float32` restores each."""
     with np.errstate(invalid="ignore"):
         stored = np.rint(values * np.float32(1000)).astype(np.uint16)
     return stored, to_float32(stored) == values

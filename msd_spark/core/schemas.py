@@ -280,7 +280,7 @@ VECTOR = pa.list_(pa.field("element", pa.float32(), nullable=False))
 """Floats that are never null, which are faster to write and read."""
 
 CELLS = pa.binary()
-"""Arrays of one shape; see `msd_spark.core.cells` and `msd_spark.core.examples.array_types`."""
+"""Arrays of one shape; see `msd_spark.core.cells` and `msd_spark.core.examples.ExampleForm.arrays`."""
 
 EXAMPLES = _schema(
     nullable={"song_id"},
@@ -302,14 +302,13 @@ EXAMPLES = _schema(
     has_listens=pa.float32(),
     weight=pa.float32(),
 )
-"""``dataset/NAME/SPLIT/``: one row per example. The binary columns have arrays in the bytes of `numpy.save`. Chroma
-and timbre have shape ``(300, 12)``, zero from row ``n_segments``; chroma is in thousandths unless ``--chroma
-float32``. ``dynamics`` has shape ``(300, 3)``: maximum loudness in dB, natural logarithm of the duration in seconds,
-and confidence of the same segments. ``summary`` has the statistics of all segments of the song (see
-`msd_spark.core.song_summary`). ``word_indices`` and ``word_counts`` have the 256 words of the bag with the highest
-tf-idf, padded with 0. Without lyrics the words and the lyric vector are zero and ``has_lyrics`` 0; without genre or
-listens the index is -1 and the flag 0. Datasets may have the further columns ``tag_vector``, ``has_tags``,
-``factors`` and ``has_factors``."""
+"""``dataset/NAME/SPLIT/``: one row per example. The binary columns have arrays in the bytes of `numpy.save`. Chroma and
+timbre have shape ``(300, 12)``, zero from row ``n_segments``; chroma is in thousandths if it is uint16. ``dynamics``
+has shape ``(300, 3)``: maximum loudness in dB, natural logarithm of the duration in seconds, and confidence of the same
+segments. ``summary`` has the statistics of all segments of the song (see `msd_spark.core.song_summary`).
+``word_indices`` and ``word_counts`` have the 256 words of the bag with the highest tf-idf, padded with 0. Without
+lyrics the words and the lyric vector are zero and ``has_lyrics`` 0; without genre or listens the index is -1 and the
+flag 0. Datasets may have the further columns ``tag_vector``, ``has_tags``, ``factors`` and ``has_factors``."""
 
 
 def examples_schema(*, tags: bool = False, factors: bool = False) -> pa.Schema:

@@ -20,7 +20,7 @@ class FileRule:
     """How a split is divided into files of one row group.
 
     A split too small for `min_files` files of `rows_per_file` gets smaller files, down to one example per file, so that
-    as many ranks can share it. `seed` determines the order of the examples.
+    ranks read different files. `seed` determines the order of the examples.
     """
 
     rows_per_file: int = 256

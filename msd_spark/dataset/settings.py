@@ -29,7 +29,7 @@ TABLES_OF = {LYRICS: "lyrics", GENRE: "labels", TAGS: "tags", LISTENS: "populari
 STAGE = "dataset"
 
 MOST_ROWS_PER_FILE = 100_000
-"""A column of arrays in a file has at most 2 GiB, which is 147,000 times 300 x 12 numbers."""
+"""A column of arrays in a file has at most 2 GiB, enough for 147,000 arrays of 300 x 12 float32 numbers."""
 
 DEFAULT_TAGS = 50
 """Tags of a dataset by default, if the warehouse has as many."""

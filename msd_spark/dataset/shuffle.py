@@ -157,8 +157,9 @@ def write_examples(
 ) -> pd.DataFrame:
     """Write every planned example to its file; return one row per file.
 
-    It has ``split``, ``file``, ``rows`` (the number received), ``written`` (the `DataFile`), ``refused`` (why it could
-    not be written) and, for the train split, the moments that `msd_spark.dataset.files.normalisation` takes.
+    It has ``split``, ``file``, ``rows`` (the number received), ``written`` (the `DataFile`), ``targets`` (those of its
+    examples, as an Arrow stream), ``refused`` (why it could not be written) and, for the train split, the moments that
+    `msd_spark.core.normalisation.normalisation` takes.
     """
     context = session.sparkContext
     messages = context.parallelize(tasks, max(1, len(tasks))).flatMap(lambda task: read_task(task, target))

@@ -42,9 +42,9 @@ def aligned_empty(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
 
 
 def _memory(size: int) -> np.ndarray:
-    """Return uninitialised bytes; large blocks are used again when no array or tensor refers to them any more.
+    """Return uninitialised bytes; reuse large blocks to which no array or tensor refers.
 
-    New memory costs a page fault per 4 KiB, which takes longer than to copy a row into it.
+    New memory costs a page fault per 4 KiB, which takes longer than copying a row into it.
     """
     if size < REUSED_BYTES:
         return np.empty(size, np.uint8)

@@ -110,7 +110,7 @@ class Dataset:
         return Reading(settings.reader, Cache(folder, sizes, self.metadata["fingerprint"]))
 
     def targets(self, split: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """Return columns, all by default, that are not arrays of inputs, of all examples in the order of the files."""
+        """Return columns, except arrays of inputs, of all examples of a split, in order of files."""
         names = None if columns is None else list(columns)
         try:
             path = self.warehouse.file(DATASETS, self.name, targets_file(split))

@@ -119,7 +119,7 @@ class Feed:
 
 
 def to_tensor(values: np.ndarray) -> Any:
-    """Return a float32 tensor, which shares the memory of an aligned array; nobody may write to it any more.
+    """Return a float32 tensor that shares the memory of an aligned array; do not change it later.
 
     Other arrays are copied to aligned memory, which takes a quarter of the time of `tf.convert_to_tensor`.
     """

@@ -1,11 +1,11 @@
 """Plan an epoch: which examples each step takes, and which of them each rank reads.
 
 The order of the examples depends on the seed, the epoch, the number of streams and the global batch, but not on the
-number of ranks. The files of a split are shuffled and their rows cut into *streams* of equal length. A step takes a
-fixed number of rows, the quota, from every stream. Each rank takes its places of the global batch and reads the streams
-that have them. So a training continues within an epoch on any number of ranks, with the same examples in every step.
-If the number of ranks divides that of the streams, no rank reads rows that belong to another, except for files that are
-cut at the border of two streams.
+number of ranks. The files of a split are shuffled and their rows cut into *streams*. A step takes a fixed number of
+rows, the quota, from every stream; quotas differ by at most 1. Each rank takes its places of the global batch and reads
+the streams that have them. So a training continues within an epoch on any number of ranks, with the same examples in
+every step. If the number of ranks divides that of the streams, and that of the streams the global batch, each rank
+reads files of its own, except files that are cut at the border of two streams.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def plan_epoch(
     global_batch : int
         Examples per step over all ranks, at least one per rank and per stream.
     streams : int
-        Number of streams; best a multiple of the number of ranks.
+        Number of streams; preferably a multiple of the number of ranks and a divisor of the global batch.
     epoch : int, optional
         Determines the order of the files, with the seed; without an epoch the files keep their order.
     """

@@ -67,7 +67,7 @@ def read_row_groups(addresses: Sequence[str], columns: Sequence[str], reading: R
 
 
 def to_numpy(column: pa.ChunkedArray) -> np.ndarray:
-    """Return a column as an array ``(n,)``, or ``(n, …)`` for arrays, see `msd_spark.core.cells.from_cells`."""
+    """Return a column as an array ``(n,)``, or ``(n, …)`` for cells (see `from_cells`)."""
     if pa.types.is_binary(column.type):
         try:
             return from_cells(column)
@@ -191,4 +191,6 @@ def batches(
     for stream in streams:
         stream.drain()
     if tally is None and counted.read != counted.planned:
-        raise UserError(f"files have {counted.read} rows instead of {counted.planned}; was the dataset replaced?")
+        raise UserError(
+            f"the files of this rank have {counted.read} rows instead of {counted.planned}; was the dataset replaced?"
+        )

@@ -59,7 +59,7 @@ class Checkpoints:
         return place if self.warehouse.exists(*place) else None
 
     def check_may_begin(self, *, resume: bool) -> None:
-        """Check that the run does not exist, or, to resume it, that its last state does if it is finished."""
+        """Check that the run does not exist, or, to resume a finished one, that its last state does."""
         if resume and (self.is_being_overwritten or self._last()):
             return
         if self.warehouse.exists(RUNS, self.run, METADATA):

@@ -121,7 +121,7 @@ class Progress:
 
     @property
     def speed(self) -> tuple[float, float]:
-        """Examples per second of all ranks so far in this epoch, and the share of the time spent waiting for them."""
+        """Examples per second of all ranks so far in this epoch, and the share of time waiting."""
         seconds = max(self.clock() - self._began, 1e-9)
         return self._rows / seconds, self._waited / seconds
 

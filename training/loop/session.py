@@ -50,7 +50,7 @@ NOT_RECORDED = ("warehouse", "overwrite", "resume", "profile", "reader", "cache"
 """Options that do not change a run, so its metadata omits them."""
 
 ENDING = ("epochs", "patience")
-"""Training settings that decide when a run ends; a decay of the learning rate also depends on the former."""
+"""Training settings that decide when a run ends; the decay of the learning rate also depends on the epochs."""
 
 COMMIT_STEPS = 100
 """Steps between the states that an elastic training can return to."""
@@ -129,7 +129,7 @@ def train(
     """Train and evaluate; return the run on rank 0 and None on the others.
 
     `begin` is the state to resume from, instead of a checkpoint; `commit` is called with the state after every epoch,
-    and within it every ``--checkpoint-steps``, or else every `COMMIT_STEPS`.
+    and within it every ``--checkpoint-steps`` steps, by default every `COMMIT_STEPS`.
     """
     from training.loop.journal import Journal
     from training.loop.profiling import profiled
@@ -296,7 +296,7 @@ def report(options: TrainOptions, run: FinishedRun, seconds: float, ranks: Ranks
         ("ranks", ranks.size),
         ("epochs", len(run.history)),
         ("seconds", f"{seconds:.1f}"),
-        ("of these by rank 0 alone", f"{ranks.alone.seconds:.1f} ({ranks.alone.seconds / seconds:.1%})"),
+        ("seconds of rank 0 alone", f"{ranks.alone.seconds:.1f} ({ranks.alone.seconds / seconds:.1%})"),
     ]
     print(tabulate(facts, headers=["train", ""], tablefmt="simple", colalign=("left", "right")))
     print(f"\n{metrics_table(run.metrics, run.target.headline_metrics)}")

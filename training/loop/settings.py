@@ -68,8 +68,8 @@ class TrainingSettings(Settings):
     )
     streams: int | None = option(
         None,
-        "parts of the train split that are read side by side; ranks read separate files if their number divides this; "
-        "the number of ranks at the start by default",
+        "parts of the train split that are read in parallel; ranks read separate files if their number divides this "
+        "and this divides the global batch; the number of ranks at the start by default",
         metavar="N",
         check=between(1, MOST_BATCH),
     )
@@ -84,7 +84,7 @@ class TrainingSettings(Settings):
     train_metrics: bool = option(False, "also evaluate the train split after every epoch, for the history")
     xla: str = option(
         AUTO,
-        "compile forward and backward pass by XLA; auto: lstm on CPUs; excludes --contrastive on several ranks",
+        "compile the forward and backward pass by XLA; auto: lstm on CPUs; on excludes --contrastive on several ranks",
         name="compile",
         choices=(AUTO, ON, OFF),
     )
@@ -101,11 +101,11 @@ class TrainingSettings(Settings):
 
     @property
     def first_ranks(self) -> int:
-        """The number of ranks at the start of a run, given its global batch: it scales the learning rate."""
+        """Number of ranks at the start of a run, from its global batch; scales the learning rate."""
         return max(1, (self.global_batch_size or 1) // self.batch_of_rank)
 
     def of_run(self, ranks: int) -> TrainingSettings:
-        """Return the settings with the global batch and the streams of a run that starts on this number of ranks.
+        """Return the settings with global batch and streams of a run that starts on `ranks` ranks.
 
         Examples
         --------

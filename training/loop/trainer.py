@@ -146,7 +146,7 @@ class Trainer:
 
     @property
     def _compiles(self) -> bool:
-        """Whether XLA compiles the step: on CPUs the loops of an LSTM are twice as fast then, convolutions slower."""
+        """Whether XLA compiles the step: on CPUs it doubles the speed of an LSTM, but slows others."""
         if self.settings.xla == AUTO:
             on_cpu = not tf.config.get_visible_devices("GPU")
             return self.model.name == LSTM and on_cpu and not self._objective.gathers
@@ -282,7 +282,7 @@ class Trainer:
         return {"loss": mean, "examples_per_second": speed[0], "waiting": speed[1]}
 
     def _batches(self, first: int, last: int, tally: Tally) -> Generator[TrainingBatch]:
-        """Yield this rank's batches of steps ``first`` to ``last`` (exclusive), counted from the start of the run.
+        """Yield this rank's batches of steps ``first`` to ``last`` (exclusive) of the run.
 
         The steps run over the train split again and again, in a new order in each pass. `tally` counts the rows of
         the passes that end within these steps.

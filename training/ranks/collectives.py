@@ -1,4 +1,4 @@
-"""The collectives of the product: with the launcher, the only module that imports Horovod (`make lint`).
+"""Collectives; only this module and the launcher import Horovod (`make lint` checks it).
 
 No collective has a `name`: `Ranks.noticing_losses` recognises a failed one by Horovod's default name.
 """

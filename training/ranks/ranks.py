@@ -51,7 +51,7 @@ class LostRankError(UserError):
 
 @dataclass
 class Stopwatch:
-    """Adds up the seconds that some work takes."""
+    """Sum of the seconds that pieces of work take."""
 
     seconds: float = 0.0
 
@@ -114,7 +114,7 @@ class Ranks:
         return result
 
     def map(self, work: Callable[[Item], T], items: Sequence[Item]) -> list[T]:
-        """Return ``[work(item) for item in items]`` on every rank; the ranks take turns with the items.
+        """Return ``[work(item) for item in items]`` on every rank; ranks share the items in turn.
 
         If `work` raises a `UserError` on any rank, rank 0 raises it and the other ranks exit silently.
         """

@@ -29,7 +29,7 @@ def test_another_number_of_rows_than_planned(tmp_path: Path, rows: list[int]) ->
     (plan,) = plan_epoch(rows, ranks=1, global_batch=2)
     addresses, target = dataset.addresses("train"), target_of("genre", dataset)
     items: list[Any] = []
-    with pytest.raises(UserError, match=f"^files have 5 rows instead of {sum(rows)}"):
+    with pytest.raises(UserError, match=f"^the files of this rank have 5 rows instead of {sum(rows)}"):
         items.extend(batches(addresses, rows, plan, dataset.geometry, target))
     assert len(items) == plan.steps
 
@@ -40,5 +40,5 @@ def test_a_file_replaced_by_a_shorter_one(tmp_path: Path) -> None:
     pq.write_table(pq.read_table(path).slice(0, 3), path)
     rows, target = dataset.rows("train"), target_of("genre", dataset)
     (plan,) = plan_epoch(rows, ranks=1, global_batch=4)
-    with pytest.raises(UserError, match="files have 6 rows instead of 7; was the dataset replaced"):
+    with pytest.raises(UserError, match="the files of this rank have 6 rows instead of 7; was the dataset replaced"):
         list(batches(dataset.addresses("train"), rows, plan, dataset.geometry, target))

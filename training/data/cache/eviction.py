@@ -2,7 +2,7 @@
 
 The modification time of a file is when it was last used, or, in the future, when its next use is planned. So ranks that
 share a folder know of each other's plans. Within an epoch, the file whose use is farthest away is removed first, which
-is optimal [1]_; the order of the next epoch is not known, so a file that has been read is removed before those.
+is optimal [1]_; the order of the next epoch is not known, so files that have been read are removed before these.
 
 References
 ----------

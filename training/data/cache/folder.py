@@ -1,6 +1,6 @@
 """A bounded folder of copies of files, shared by the processes of a machine.
 
-A file under its final name is complete. Its readers hold a shared lock; who writes or removes it has an exclusive one.
+A file under its final name is complete. Its readers hold a shared lock; its writer or remover holds an exclusive one.
 The system releases the locks of a killed process, so that no lock has to expire.
 """
 
@@ -33,7 +33,7 @@ MARK = b"PAR1"
 """First and last bytes of a Parquet file."""
 
 PAUSE = 0.005
-"""Seconds between looks at a file that another process fetches."""
+"""Seconds between checks of a file that another process fetches."""
 
 PATIENCE = 60.0
 """Seconds after which a file that another process fetches is read from its source."""
@@ -174,7 +174,7 @@ class CacheFolder:
         return held
 
     def _has_reserved(self, descriptor: int, size: int) -> bool:
-        """Give a file its size if there is room for it, after removing others; otherwise the folder is full."""
+        """Reserve the size of a file, removing others if needed; return whether there is room."""
         disk = shutil.disk_usage(self.path)
         with self._ledger() as ledger:
             content = ledger.read()

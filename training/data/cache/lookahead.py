@@ -93,7 +93,7 @@ class Cache:
                         places.append(f"file://{held.path}")
                         continue
                     if self.folder.full and address in names:
-                        self.folder.warn(f"no room for {self.sizes[address]:,} bytes more than the files in use")
+                        self.folder.warn(f"no room for a file of {self.sizes[address]:,} bytes besides those in use")
                     places.append(address)
                     break
                 yield places

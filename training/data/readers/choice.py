@@ -36,7 +36,7 @@ class ReadingSettings(Settings):
     )
     cache_gib: float = option(
         4.0,
-        "maximum size of --cache in GiB; best that of the dataset; 0: read the store directly",
+        "maximum size of --cache in GiB, ideally that of the dataset; 0: read the store directly",
         metavar="N",
         check=at_least(0),
     )

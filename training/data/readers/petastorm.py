@@ -1,4 +1,4 @@
-"""Read row groups by Petastorm, also from an object store or HDFS, through this project's filesystems.
+"""Read row groups by Petastorm, from stores and HDFS through this project's filesystems.
 
 Petastorm 0.12.1 opens stores through another library, which the legacy Parquet reader of the pinned pyarrow rejects.
 The reader accepts a filesystem of pyarrow's legacy interface, with paths that look local.
@@ -17,10 +17,10 @@ from pyarrow import fs
 from msd_spark.core.filesystems import is_local, open_location
 
 MOST_QUEUED = 1 << 30
-"""Row groups that Petastorm queues at most: names, not data."""
+"""Maximum number of row groups that Petastorm queues: names, not data."""
 
 SECONDS_TO_WAIT = 0.0005
-"""Between two looks of Petastorm's reader at the queue."""
+"""Seconds between two checks of the queue by Petastorm's reader."""
 
 
 def row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:
@@ -36,7 +36,7 @@ def _row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[pa
     from petastorm import reader as petastorm_reader
     from petastorm.workers_pool import dummy_pool
 
-    # A thread of Petastorm queues the row groups, and its reader sleeps .1 s, the time of 3,000 rows, if it finds none.
+    # A thread of Petastorm queues the row groups, and its reader sleeps 0.1 s, as long as 3,000 rows, if it finds none.
     petastorm_reader._VENTILATE_EXTRA_ROWGROUPS = MOST_QUEUED
     dummy_pool.sleep = _sleep_shortly
     filesystem, places = petastorm_paths(addresses)
