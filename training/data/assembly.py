@@ -59,6 +59,11 @@ def _memory(size: int) -> np.ndarray:
     return block
 
 
+def forget_memory() -> None:
+    """Release the blocks that no array or tensor refers to."""
+    _blocks.clear()
+
+
 class Window:
     """Row groups, at least one, whose rows can be taken in any order."""
 

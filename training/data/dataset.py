@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from msd_spark.core.cells import from_cells
-from msd_spark.core.errors import UserError
+from msd_spark.core.errors import DamagedError, UserError
 from msd_spark.core.examples import targets_file, targets_of
 from msd_spark.core.normalisation import WORD_WEIGHTS
 from msd_spark.core.row_groups import RowGroups
@@ -67,17 +67,17 @@ class Dataset:
 
     @property
     def schema(self) -> pa.Schema:
-        """Schema of the examples, from the first training file."""
-        return self._first_train_file().schema_arrow
+        """Schema of the examples, from the first file."""
+        return self._first_file().schema_arrow
 
     def width(self, column: str) -> int:
         """Return the length of the vectors in a column."""
-        group = self._first_train_file().read_row_group(0, columns=[column])
+        group = self._first_file().read_row_group(0, columns=[column])
         return int(from_cells(group[column]).shape[1])
 
-    def _first_train_file(self) -> pq.ParquetFile:
-        name = self.metadata["files"]["train"][0]["name"]
-        path = self.warehouse.path("dataset", self.name, "train", name)
+    def _first_file(self) -> pq.ParquetFile:
+        split, name = next((split, file["name"]) for split, files in self.metadata["files"].items() for file in files)
+        path = self.warehouse.path("dataset", self.name, split, name)
         return pq.ParquetFile(path, filesystem=self.warehouse.filesystem)
 
     @property
@@ -111,12 +111,19 @@ class Dataset:
 
     def targets(self, split: str, columns: Sequence[str] | None = None) -> pa.Table:
         """Return columns, except arrays of inputs, of all examples of a split, in order of files."""
-        names = None if columns is None else list(columns)
+        names, n_rows = None if columns is None else list(columns), sum(self.rows(split))
+        if not self.rows(split):
+            return targets_of(self.schema.empty_table()).select(names or [])
         try:
             path = self.warehouse.file(DATASETS, self.name, targets_file(split))
-        except FileNotFoundError:  # the split has no files
-            return targets_of(self.schema.empty_table()).select(names or [])
-        return pq.read_table(path, columns=names, filesystem=self.warehouse.filesystem, partitioning=None)
+            table = pq.read_table(path, columns=names, filesystem=self.warehouse.filesystem, partitioning=None)
+            if table.num_rows != n_rows:
+                raise ValueError(f"{table.num_rows:,} instead of {n_rows:,} rows")
+        except (OSError, ValueError) as error:
+            raise DamagedError(
+                f"the targets of {split} in dataset {self.name} are damaged ({error}); run msd-spark dataset again"
+            ) from error
+        return table
 
     def places(self, split: str) -> Iterator[tuple[int, int]]:
         """Yield the file and the row in it of each example, in the order of `targets`."""

@@ -327,5 +327,8 @@ def forget_models() -> None:
 
     import keras
 
+    from training.data.assembly import forget_memory
+
     keras.backend.clear_session()
+    forget_memory()
     gc.collect()

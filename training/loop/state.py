@@ -163,6 +163,6 @@ def from_bytes(content: bytes) -> tuple[TrainingState, dict[str, Any]]:
             record["global_batch"],
             record["streams"],
         )
-    except (KeyError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (KeyError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile, RuntimeError) as error:
         raise ValueError(f"damaged checkpoint: {error}") from error
     return state, record["settings"]

@@ -223,7 +223,7 @@ class Trainer:
         same_ranks = state.ranks == self.ranks.size
         if same_ranks:
             pairs.append((draws, tuple(of_ranks[self.ranks.rank] for of_ranks in state.draws)))
-        for variables, arrays in pairs:
+        for variables, arrays in [*pairs, (self.joint.weights, state.best.weights)]:
             if [tuple(variable.shape) for variable in variables] != [array.shape for array in arrays]:
                 raise UserError("the state to resume from belongs to another model; start over with --overwrite")
         for variables, arrays in pairs:

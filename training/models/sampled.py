@@ -48,6 +48,8 @@ class SampledSoftmax:
     def classes(self, step: tf.Tensor) -> tf.Tensor:
         """Return the sampled classes of a step, the same on every rank: shape ``(size,)``, int32."""
         seed = tf.stack([tf.cast(value, tf.int64) for value in (self.seed, step)])
+        # The shuffle alone does not draw classes equally often for consecutive seeds.
+        seed = tf.random.stateless_uniform([2], seed, None, None, tf.int64)
         return tf.random.experimental.index_shuffle(tf.range(self.size), seed, self.loss.target.size - 1)
 
     def of_examples(self, truth: tf.Tensor, inputs: Mapping[str, tf.Tensor], classes: tf.Tensor) -> tf.Tensor:

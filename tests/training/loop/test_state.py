@@ -114,3 +114,11 @@ def test_the_place_is_text() -> None:
     state = small()
     assert state.place == "epoch 1"
     assert TrainingState(1, 7, (), (), (), state.sums).place == "epoch 2, step 7"
+
+
+def test_a_member_that_claims_to_be_encrypted_is_rejected() -> None:
+    content = bytearray(to_bytes(small(), {}))
+    entry = content.index(b"PK\x01\x02")
+    content[entry + 8] |= 1  # the flag in the directory of the archive
+    with pytest.raises(ValueError, match="damaged checkpoint"):
+        from_bytes(bytes(content))

@@ -53,3 +53,13 @@ def test_a_sample_estimates_the_sum_of_the_softmax() -> None:
     assert np.ptp(sampled, axis=0).min() > 0
     # exp(loss) is the sum of the softmax over the share of the true class.
     np.testing.assert_allclose(np.exp(sampled).mean(axis=0), np.exp(full), rtol=0.05)
+
+
+def test_every_class_is_drawn_equally_often() -> None:
+    sampled = SampledSoftmax(model_of(wide=False), Loss(TARGET), 8, seed=12345)
+    draw = tf.function(lambda steps: tf.map_fn(sampled.classes, steps, fn_output_signature=tf.int32))
+    drawn = np.asarray(draw(tf.range(4000, dtype=tf.int64)))
+    assert all(len(set(classes)) == 8 for classes in drawn.tolist())
+    expected = drawn.size / CLASSES
+    chi_squared = ((np.bincount(drawn.ravel(), minlength=CLASSES) - expected) ** 2 / expected).sum()
+    assert chi_squared < 72  # 0.1 % of random draws exceed 72 with 39 degrees of freedom

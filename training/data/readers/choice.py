@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from msd_spark.core.filesystems import is_local
-from msd_spark.core.options import Check, Settings, at_least, option
+from msd_spark.core.options import OptionError, Settings, at_least, option
 from training.data.cache.lookahead import Cache
 from training.data.readers import arrow, petastorm
 
@@ -29,10 +29,6 @@ class ReadingSettings(Settings):
         "local folder for copies of a remote dataset's files, which are fetched ahead and kept for later epochs and "
         "runs; ranks on one machine share it; by default in the folder for temporary files (TMPDIR)",
         metavar="DIR",
-        check=Check(
-            lambda folder: is_local(folder) and re.fullmatch("(?!file:)[^#?%\0]+", folder) is not None,
-            "a local folder, without # ? or % in its path, which Petastorm misreads",
-        ),
     )
     cache_gib: float = option(
         4.0,
@@ -40,6 +36,12 @@ class ReadingSettings(Settings):
         metavar="N",
         check=at_least(0),
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cache and not (is_local(self.cache) and re.fullmatch("(?!file:)[^#?%\0]+", self.cache)):
+            allowed = "a local folder, without # ? or % in its path, which Petastorm misreads"
+            raise OptionError(f"--cache is {self.cache!r}; allowed: {allowed}")
 
     @property
     def folder(self) -> str:

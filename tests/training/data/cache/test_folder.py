@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from training.data.cache.folder import LEDGER, MARK, PART, RESERVE, CacheFolder, Held
 
 SIZE = 100
+LARGE = 1 << 20  # more than what pytest has captured in files
 
 
 def name_of(number: int) -> str:
@@ -136,13 +137,13 @@ def test_a_source_that_fails_is_left_to_the_reader(tmp_path: Path, capfd: pytest
 def test_a_full_disk_is_reported_once_and_copies_remain_useful(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    folder, source = CacheFolder(str(tmp_path), 90 * SIZE), Source()
+    folder, source = CacheFolder(str(tmp_path), 90 * LARGE), Source()
     assert source.into(folder, 1)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2 * SIZE, hard))  # a real error, as of a disk that is full
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2 * LARGE, hard))  # a real error, as of a disk that is full
     try:
-        assert source.into(folder, 2, 3 * SIZE) is None
-        assert source.into(folder, 3, 3 * SIZE) is None
+        assert source.into(folder, 2, 3 * LARGE) is None
+        assert source.into(folder, 3, 3 * LARGE) is None
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert source.into(folder, 1)
