@@ -262,9 +262,7 @@ def epoch(what: str, folder: Path) -> None:
 
     ranks = Ranks.join()
     keep_to_own_cores(hvd.local_rank(), hvd.local_size())
-    opened = Dataset.open(Warehouse(str(folder)), "bench")
-    files = {**opened.metadata["files"], "train": opened.metadata["files"]["train"][:EPOCH_FILES]}
-    dataset = Dataset(opened.warehouse, {**opened.metadata, "files": files})
+    dataset = Dataset.open(Warehouse(str(folder)), "bench")
     from training.data.targets import target_of
 
     target = target_of("genre", dataset)
@@ -334,6 +332,8 @@ def main() -> None:
             "arrow_feed_over_pyarrow_scan": rates["arrow"] / rates["scan"],
             "feed_over_make_reader": rates["ours"] / rates["theirs"],
         }
+        folder /= "epochs"
+        write_dataset(folder, EPOCH_FILES)
         epochs = in_process(MODELS_ALONE, folder)
         rows += [
             ("CNN: an epoch from the dataset", epochs["cnn"]),
