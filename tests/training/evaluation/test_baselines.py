@@ -6,13 +6,14 @@ from math import log
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
 from msd_spark.core.bootstrap import Bootstrap
 from msd_spark.core.errors import UserError
 from tests.support.predictions import predictions, target
-from tests.support.tiny_dataset import LABELS, write_tiny_dataset
+from tests.support.tiny_dataset import LABELS, copy_tiny_dataset, write_tiny_dataset
 from training.data.dataset import Dataset
 from training.data.predictions import Predictions
 from training.data.targets import make_target
@@ -302,8 +303,10 @@ def test_a_limit_reads_whole_files_until_it_is_reached(dataset: Dataset) -> None
 def test_a_track_repeated_to_balance_genres_counts_once(dataset: Dataset) -> None:
     genre = make_target("genre", tuple(LABELS))
     once = read_training_truths(dataset, genre)
-    dataset.metadata["files"]["train"] *= 2
-    again = read_training_truths(dataset, genre)
+    copy_tiny_dataset(dataset.warehouse, "twice", lambda table, _: pa.concat_tables([table, table]), {"name": "twice"})
+    twice = Dataset.open(dataset.warehouse, "twice")
+    assert sum(twice.rows("train")) == 2 * sum(dataset.rows("train"))
+    again = read_training_truths(twice, genre)
     assert len(again.track_ids) == 77
     np.testing.assert_array_equal(again.prior, once.prior)
 
