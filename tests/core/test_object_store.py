@@ -22,7 +22,7 @@ from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.warehouse import Warehouse
 from tests.core.test_row_groups import GROUPS, check, content
 from tests.core.test_row_groups import ROWS as MANY_ROWS
-from tests.support.local_s3.proxy import Fault, Proxy, proxied
+from tests.support.local_s3.proxy import Fault, Proxy, proxied, used_here
 from tests.support.local_s3.server import Server, served
 
 ROWS = pa.table({"a": [1, 2, 3]})
@@ -38,14 +38,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
 @pytest.fixture
 def proxy(running: tuple[Server, Proxy], monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """Let this process use the server through the proxy."""
-    server, proxy = running
-    for name, value in server.environment(proxy.endpoint).items():
-        monkeypatch.setenv(name, value)
-    object_store._store.cache_clear()
-    proxy.clear()
-    yield proxy
-    proxy.configure()
-    object_store._store.cache_clear()
+    with used_here(*running, monkeypatch) as proxy:
+        yield proxy
 
 
 @pytest.fixture

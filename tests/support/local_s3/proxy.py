@@ -17,6 +17,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import pytest
+
+from msd_spark.core import object_store
+from tests.support.local_s3.server import Server
+
 STOP_SECONDS = 10
 
 
@@ -144,3 +149,15 @@ def proxied(endpoint: str, address: str = "127.0.0.1", delay: float = 0.0) -> It
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def used_here(server: Server, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """Let this process use a server through its proxy, without faults and earlier requests."""
+    for name, value in server.environment(proxy.endpoint).items():
+        monkeypatch.setenv(name, value)
+    object_store._store.cache_clear()
+    proxy.clear()
+    yield proxy
+    proxy.configure()
+    object_store._store.cache_clear()

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from msd_spark.core import object_store
 from msd_spark.core.warehouse import Warehouse
 from tests.support.fork_server import forked
 from tests.support.launched import LAUNCHER, SCRIPT, launched
-from tests.support.local_s3.proxy import Fault, Proxy, proxied
+from tests.support.local_s3.proxy import Fault, Proxy, proxied, used_here
 from tests.support.local_s3.server import Server, served
 from tests.support.tiny_dataset import write_tiny_dataset
 from tests.training.data.cache.test_folder import copies_in
@@ -40,13 +39,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, 
 @pytest.fixture
 def proxy(running: tuple[Server, Proxy], monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """Let this process use the server through the proxy."""
-    server, proxy = running
-    for name, value in server.environment(proxy.endpoint).items():
-        monkeypatch.setenv(name, value)
-    object_store._store.cache_clear()
-    yield proxy
-    proxy.configure()
-    object_store._store.cache_clear()
+    with used_here(*running, monkeypatch) as proxy:
+        yield proxy
 
 
 def opened(folder: Path, gib: float = 1.0, reader: str = "petastorm") -> Dataset:
