@@ -107,7 +107,7 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
         files = DatasetWriter(writer)
         for row in written.sort_values("file").to_dict("records"):
             files.add(row["written"], row["split"], pa.ipc.open_stream(row["targets"]).read_all())
-        metadata = describe(plan, written, vocabulary, joined, settings)
+        metadata = describe(plan, written, files, vocabulary, joined, settings)
         metadata |= {"funnel": funnel.counts(), "funnel_steps": list(map(asdict, funnel.steps)), "rare_genres": rare}
         metadata["inputs"] = warehouse.fingerprints({"songs", *TABLES_OF.values(), "tag_counts"})
         files.finish(metadata)

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from msd_spark.catalogue.known_tracks import Joined
+from msd_spark.core.examples import DatasetWriter
 from msd_spark.core.moments import Moments
 from msd_spark.core.normalisation import NORMALISED, WORD_WEIGHTS, normalisation, statistics
 from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS
@@ -79,12 +80,14 @@ class DatasetSummary(Summary):
 
 
 def describe(
-    plan: pd.DataFrame, written: pd.DataFrame, vocabulary: Sequence[str], joined: Joined, settings: DatasetSettings
+    plan: pd.DataFrame,
+    written: pd.DataFrame,
+    files: DatasetWriter,
+    vocabulary: Sequence[str],
+    joined: Joined,
+    settings: DatasetSettings,
 ) -> dict[str, Any]:
     """Return the metadata of a dataset that training and scoring need."""
-    files: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
-    for row in written.sort_values("file").to_dict("records"):
-        files[row["split"]].append({"name": row["written"].name.split("/")[1], "rows": int(row["rows"])})
     no_rows = {genre: dict.fromkeys(SPLITS, 0) for genre in vocabulary}
     metadata = {
         "name": settings.name,
@@ -108,10 +111,10 @@ def describe(
             "fingerprint": joined.words.known.fingerprint,
             "tracks": list(joined.words.known.tracks),
         },
-        "rows": {split: sum(file["rows"] for file in files[split]) for split in SPLITS},
+        "rows": files.rows,
         "examples_by_genre": no_rows | count_by_genre(plan),
         "tracks_by_genre": no_rows | count_by_genre(plan[plan["copy"] == 0]),
-        "files": files,
+        "files": files.files,
     }
     return metadata | {"fingerprint": _fingerprint(plan, metadata)}
 
