@@ -250,18 +250,17 @@ def epoch(what: str, folder: Path) -> None:
         per rank per step; the part after a ``-`` only names the result.
     folder : Path
     """
-    import horovod.tensorflow as hvd
-
     from training.data.dataset import Dataset
     from training.loop.settings import TrainingSettings
     from training.loop.trainer import Trainer
     from training.models.build import MODELS
     from training.models.settings import DEFAULTS
+    from training.ranks import collectives
     from training.ranks.devices import keep_to_own_cores
     from training.ranks.ranks import Ranks
 
     ranks = Ranks.join()
-    keep_to_own_cores(hvd.local_rank(), hvd.local_size())
+    keep_to_own_cores(collectives.local_rank(), collectives.local_size())
     dataset = Dataset.open(Warehouse(str(folder)), "bench")
     from training.data.targets import target_of
 

@@ -1,4 +1,4 @@
-"""Form of the files of a dataset: types of the arrays in an example, and options of the Parquet files."""
+"""Form of the files of a dataset, and their writer."""
 
 from __future__ import annotations
 

@@ -36,10 +36,13 @@ def input_shapes(geometry: Geometry, names: Collection[str] = BASIC_INPUTS) -> d
     return {name: shapes[name] for name in ALL_INPUTS if name in names}
 
 
+THOUSAND = np.float32(1000)
+
+
 def to_thousandths(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return float32 numbers as uint16 thousandths, and whether `to_float32` restores each."""
     with np.errstate(invalid="ignore"):
-        stored = np.rint(values * np.float32(1000)).astype(np.uint16)
+        stored = np.rint(values * THOUSAND).astype(np.uint16)
     return stored, to_float32(stored) == values
 
 
@@ -53,7 +56,7 @@ def to_float32(values: np.ndarray) -> np.ndarray:
     """
     floats = np.asarray(values, np.float32)
     if values.dtype == np.uint16:
-        floats /= np.float32(1000)
+        floats /= THOUSAND
     return floats
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msd_spark.core.model_inputs import to_float32
+from msd_spark.core.model_inputs import THOUSAND, to_float32
 from training.data.plan import Piece, Share
 
 Columns = dict[str, np.ndarray]
@@ -21,8 +21,6 @@ Columns = dict[str, np.ndarray]
 
 WIDE = 64
 """Rows of at least this many numbers are copied one by one; narrower rows are faster to gather together."""
-
-THOUSAND = np.float32(1000)
 
 REUSED_BYTES, REUSED_BLOCKS = 1 << 16, 32
 """Smallest block of memory that is used again, and the number of blocks of each size that are kept."""
@@ -68,7 +66,7 @@ class Window:
     """Row groups, at least one, whose rows can be taken in any order."""
 
     def __init__(self, groups: Sequence[Mapping[str, np.ndarray]]) -> None:
-        lengths = [len(next(iter(group.values()))) for group in groups]
+        lengths = [_n_rows(group) for group in groups]
         self._group = np.repeat(np.arange(len(groups)), lengths)
         self._row = np.concatenate([np.arange(length) for length in lengths])
         self._wide = {name: [group[name] for group in groups] for name in groups[0] if _is_wide(groups[0][name])}
@@ -214,7 +212,7 @@ class StreamRows:
         self._tally.read += read
 
 
-def _n_rows(columns: Columns) -> int:
+def _n_rows(columns: Mapping[str, np.ndarray]) -> int:
     return len(next(iter(columns.values())))
 
 

@@ -127,7 +127,8 @@ def to_tensor(values: np.ndarray) -> Any:
 
     if not values.size:
         return _without_values(values.shape)
-    if values.dtype != np.float32 or not values.flags.c_contiguous or values.ctypes.data % ALIGNMENT:
+    flags = values.flags
+    if values.dtype != np.float32 or not (flags.c_contiguous and flags.writeable) or values.ctypes.data % ALIGNMENT:
         aligned = aligned_empty(values.shape, np.dtype(np.float32))
         aligned[...] = values
         values = aligned

@@ -179,10 +179,10 @@ def batches(
         for share in plan.shares
     ]
     for _ in range(first_step, plan.steps):
-        window_now = next((stream.window for stream in streams if stream.window is not None), None)
+        current = next((found for stream in streams if (found := stream.window) is not None), None)
         taken, n_rows = None, 0
-        if window_now is not None:
-            taken = window_now.empty(plan.batch)
+        if current is not None:
+            taken = current.empty(plan.batch)
             for stream in streams:
                 n_rows = stream.fill(taken, n_rows)
             if n_rows < plan.batch:

@@ -58,9 +58,12 @@ class Features:
 
 def read_columns(dataset: Dataset, split: str, names: list[str]) -> Iterator[dict[str, np.ndarray]]:
     """Yield columns of a split's examples, one file at a time; arrays have shape ``(n, …)``."""
-    for number in files_with(dataset.rows(split)):
-        table = dataset.read(split, number, names)
-        yield {name: to_numpy(table[name]) for name in names}
+    return (_columns(dataset, split, number, names) for number in files_with(dataset.rows(split)))
+
+
+def _columns(dataset: Dataset, split: str, number: int, names: list[str]) -> dict[str, np.ndarray]:
+    table = dataset.read(split, number, names)
+    return {name: to_numpy(table[name]) for name in names}
 
 
 def files_with(rows: Sequence[int], limit: int | None = None) -> list[int]:
@@ -80,8 +83,7 @@ def files_with(rows: Sequence[int], limit: int | None = None) -> list[int]:
 def read_file(dataset: Dataset, split: str, target: Target, number: int) -> Features:
     """Return the features and truths of the examples of a file that have the target."""
     names = ["track_id", "artist_group", target.column, target.presence, SUMMARY, WORD_INDICES, WORD_COUNTS]
-    table = dataset.read(split, number, names)
-    columns = {name: to_numpy(table[name]) for name in names}
+    columns = _columns(dataset, split, number, names)
     tracks, groups = (columns[name].astype(str) for name in ("track_id", "artist_group"))
     words = columns[WORD_INDICES], columns[WORD_COUNTS]
     songs = Features(tracks, columns[SUMMARY], columns[target.column], groups, *words)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from msd_spark.core.model_inputs import BASIC_INPUTS
 from training.data.dataset import Dataset
+from training.data.feed import to_tensor
 from training.data.plan import files_of_ranks
 from training.data.predictions import Predictions
 from training.data.prefetch import prefetched
@@ -61,7 +62,7 @@ def predict_split(
                 columns = {name: values[first : first + batch] for name, values in group.items()}
                 n_rows = len(columns["track_id"])
                 item = to_batch(columns, min(batch, -(-n_rows // TAIL) * TAIL), dataset.geometry, target, inputs)
-                yield n_rows, item, {name: tf.constant(values) for name, values in item.inputs.items()}
+                yield n_rows, item, {name: to_tensor(values) for name, values in item.inputs.items()}
 
     strings = np.empty(0, "U32")
     empty = (strings, strings, target.empty_truth(0), np.empty((0, n_outputs), np.float32), np.empty(0, bool))
