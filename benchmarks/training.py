@@ -47,12 +47,12 @@ ROWS_A_FILE, FILES = 256, 16
 PEER_ROWS = 512
 """Rows in Petastorm's own format: it reads few of them a second."""
 
-BATCH, TURNS = 32, 3
+BATCH, TURNS, EPOCH_TURNS = 32, 3, 6
 SCALING_BATCHES = (32, 128)
 """Examples that each rank takes a step where ranks are compared: a step's exchange costs the same whatever they are."""
 
-EPOCH_FILES = 12
-"""Files of an epoch that a model trains for: 3,072 examples."""
+EPOCH_FILES, SCALING_FILES = 12, 24
+"""Files of an epoch that one rank trains for, and of one in which ranks are compared: 3,072 and 6,144 examples."""
 
 EPOCH = "epoch"
 """First argument of a process that trains; see `epoch`."""
@@ -251,16 +251,13 @@ def epoch(what: str, folder: Path) -> None:
     folder : Path
     """
     from training.data.dataset import Dataset
+    from training.loop import session
     from training.loop.settings import TrainingSettings
     from training.loop.trainer import Trainer
     from training.models.build import MODELS
     from training.models.settings import DEFAULTS
-    from training.ranks import collectives
-    from training.ranks.devices import keep_to_own_cores
-    from training.ranks.ranks import Ranks
 
-    ranks = Ranks.join()
-    keep_to_own_cores(collectives.local_rank(), collectives.local_size())
+    ranks = session.join_ranks()
     dataset = Dataset.open(Warehouse(str(folder)), "bench")
     from training.data.targets import target_of
 
@@ -291,7 +288,7 @@ def epoch(what: str, folder: Path) -> None:
     if what == MODELS_ALONE:
         held.feed = FromMemory(kept)  # type: ignore[assignment]
         held._check_rows = lambda *_: None  # type: ignore[method-assign]
-    best = best_seconds({name: lambda made=made: made.fit() and None for name, made in trainers.items()})  # type: ignore[misc]
+    best = best_seconds({name: lambda made=made: made.fit() and None for name, made in trainers.items()}, EPOCH_TURNS)  # type: ignore[misc]
     if ranks.is_first:
         n_examples = sum(dataset.rows("train"))
         (folder / f"{what}.json").write_text(json.dumps({name: n_examples / spent for name, spent in best.items()}))
@@ -343,6 +340,8 @@ def main() -> None:
         figures["lstm_over_cnn"] = epochs["cnn"] / epochs["lstm"]
         cores = sorted(os.sched_getaffinity(0))
         if len(cores) >= 2:
+            folder = folder.with_name("scaling")
+            write_dataset(folder, SCALING_FILES)
             for batch in SCALING_BATCHES:
                 alone = in_process(str(batch), folder, cores=str(cores[0]))["cnn"]
                 both = in_process(str(batch), folder, ranks=2, cores=f"{cores[0]},{cores[1]}")["cnn"]

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -37,23 +37,36 @@ def records(folder: Path) -> dict[int, list[list[str]]]:
 def main() -> None:
     """Run ``msd-spark train``."""
     read: deque[np.ndarray] = deque()
-    prepared, batches = Feed.prepared, trainer.Trainer._batches
+    next_step = 0
+    prepared, batches, compile_step = Feed.prepared, trainer.Trainer._batches, trainer.Trainer._compile_step
 
     def recorded(self: Feed, batch: Any, epoch: int) -> TrainingBatch:
         read.append(batch.track_ids)
         return prepared(self, batch, epoch)
 
-    def steps(self: trainer.Trainer, first: int, last: int, tally: Tally) -> Generator[TrainingBatch]:
-        rank, killed = self.ranks.rank, os.environ.get(KILLED, "")
-        with Path(os.environ[RECORDS], f"{self.ranks.size}@{killed}-{rank}").open("a") as file:
-            for step, batch in enumerate(batches(self, first, last, tally), first):
-                yield batch
-                file.write(f"{json.dumps([step, list(filter(None, read.popleft().tolist()))])}\n")
-                file.flush()
-                if killed == f"{rank}:{step}":
-                    os.kill(os.getpid(), signal.SIGKILL)
+    def numbered(self: trainer.Trainer, first: int, last: int, tally: Tally) -> Generator[TrainingBatch]:
+        nonlocal next_step
+        next_step = first
+        yield from batches(self, first, last, tally)
 
-    Feed.prepared, trainer.Trainer._batches = recorded, steps  # type: ignore[method-assign]
+    def compiled(self: trainer.Trainer) -> Callable[..., Any]:
+        step, rank, killed = compile_step(self), self.ranks.rank, os.environ.get(KILLED, "")
+        path = Path(os.environ[RECORDS], f"{self.ranks.size}@{killed}-{rank}")
+
+        def done(*arguments: Any) -> Any:
+            nonlocal next_step
+            if killed == f"{rank}:{next_step - 1}":  # by now the state after that step may be kept
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = step(*arguments)
+            with path.open("a") as file:
+                file.write(f"{json.dumps([next_step, list(filter(None, read.popleft().tolist()))])}\n")
+            next_step += 1
+            return result
+
+        return done
+
+    Feed.prepared, trainer.Trainer._batches = recorded, numbered  # type: ignore[method-assign]
+    trainer.Trainer._compile_step = compiled  # type: ignore[method-assign]
     run_verb("train")
 
 

@@ -34,6 +34,8 @@ class TrainingBatch(NamedTuple):
         Weights without class weights.
     also_truth, also_weights : array
         Those of the second target; without one, truths of width 0 and weights of 0.
+    total : array
+        Sums of `plain` and of `also_weights`: shape ``(2,)``.
     """
 
     inputs: dict[str, Any]
@@ -42,6 +44,7 @@ class TrainingBatch(NamedTuple):
     plain: Any
     also_truth: Any
     also_weights: Any
+    total: Any
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,8 @@ class Feed:
         if self.also is not None and batch.also is not None:
             also_truth = self.also.soft_truth(*batch.also)
             also_weights = (batch.weights * batch.also[1]).astype(np.float32)
-        return TrainingBatch(inputs, truth, weights, plain, also_truth, also_weights)
+        total = np.array([plain.sum(), also_weights.sum()], np.float32)
+        return TrainingBatch(inputs, truth, weights, plain, also_truth, also_weights, total)
 
     def steps(self, make: Callable[[], Iterator[Batch]], epoch: int) -> Iterator[TrainingBatch]:
         """Yield batches of tensors from `make()`, called in a thread that runs ahead.

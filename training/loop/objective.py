@@ -70,16 +70,12 @@ class Objective:
         """Whether `of_step` calls collectives, which XLA cannot compile."""
         return bool(self.contrastive) and self.ranks.size > 1
 
-    def weights(self, batch: TrainingBatch) -> tf.Tensor:
-        """Return the weights of this rank's examples for the first and the second target: shape ``(2,)``."""
-        return tf.stack([tf.reduce_sum(batch.plain), tf.reduce_sum(batch.also_weights)])
-
     def of_step(
-        self, outputs: Mapping[str, tf.Tensor], batch: TrainingBatch, all_weights: tf.Tensor, classes: tf.Tensor
+        self, outputs: Mapping[str, tf.Tensor], batch: TrainingBatch, total: tf.Tensor, classes: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Return this rank's part of the objective, and the sum of its weighted losses.
 
-        `all_weights` is the sum of `weights` over all ranks, `classes` the result of `classes`.
+        `total` is the sum of `batch.total` over all ranks, `classes` the result of `classes`.
         """
         if self.sampled is None:
             losses = self.loss.of_examples(batch.truth, outputs[SCORES])
@@ -87,10 +83,10 @@ class Objective:
             losses = self.sampled.of_examples(batch.truth, outputs, classes)
         lost = tf.reduce_sum(losses * batch.weights)
         # If no example of the global batch has a weight, only the penalties change the model.
-        objective = tf.math.divide_no_nan(lost, all_weights[0])
+        objective = tf.math.divide_no_nan(lost, total[0])
         if self.also is not None:
             losses = self.also.of_examples(batch.also_truth, outputs[ALSO]) * batch.also_weights
-            objective += self.also_weight * tf.math.divide_no_nan(tf.reduce_sum(losses), all_weights[1])
+            objective += self.also_weight * tf.math.divide_no_nan(tf.reduce_sum(losses), total[1])
         if self.contrastive:
             objective += self.contrastive * self._contrastive(outputs[EMBEDDING_LAYER], batch.truth)
         return objective, lost

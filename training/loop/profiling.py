@@ -6,13 +6,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
 if TYPE_CHECKING:
-    from training.data.feed import TrainingBatch
     from training.loop.trainer import Trainer
 
 FIRST, STEPS = 10, 20
@@ -30,16 +29,16 @@ def profiled(trainer: Trainer, folder: Path) -> Iterator[None]:
             tracing = False
             tf.profiler.experimental.stop()
 
-    def traced(batch: TrainingBatch) -> tf.Tensor:
+    def traced(*arguments: Any) -> tuple[tf.Tensor, tf.Tensor]:
         nonlocal done, tracing
         if done == FIRST:
             tf.profiler.experimental.start(str(folder))
             tracing = True
         with tf.profiler.experimental.Trace("train", step_num=done, _r=1):
-            result = step(batch)
+            result: tuple[tf.Tensor, tf.Tensor] = step(*arguments)
         done += 1
         if done == FIRST + STEPS:
-            np.asarray(result)  # wait for the device
+            np.asarray(result[0])  # wait for the device
             end()
         return result
 

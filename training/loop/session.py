@@ -42,8 +42,15 @@ if TYPE_CHECKING:
     from training.ranks.ranks import Ranks
     from training.runs.run_folder import FinishedRun
 
-# TensorFlow reads these when it is imported.
-for _name, _value in {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1", "KERAS_HOME": os.devnull}.items():
+ENVIRONMENT = {
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+    "KERAS_HOME": os.devnull,
+    "XLA_FLAGS": "--xla_cpu_use_thunk_runtime=false",
+}
+"""TensorFlow reads these when it is imported. On CPUs, XLA's older runtime trains an LSTM a sixth faster."""
+
+for _name, _value in ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)
 
 NOT_RECORDED = ("warehouse", "overwrite", "resume", "profile", "reader", "cache", "cache-gib")

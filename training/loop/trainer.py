@@ -117,11 +117,11 @@ class Trainer:
             )
 
         def differentiate(
-            batch: TrainingBatch, all_weights: tf.Tensor, classes: tf.Tensor
+            batch: TrainingBatch, total: tf.Tensor, classes: tf.Tensor
         ) -> tuple[tf.Tensor, list[tf.Tensor]]:
             """Return this rank's sum of weighted losses, and its part of the gradient."""
             with tf.GradientTape() as tape:
-                value, lost = objective.of_step(outputs_of(batch.inputs, training=True), batch, all_weights, classes)
+                value, lost = objective.of_step(outputs_of(batch.inputs, training=True), batch, total, classes)
                 value += tf.add_n([tf.constant(0.0), *model.losses]) / n_ranks
                 scaled = optimizer.scale_loss(value)
             return lost, tape.gradient(scaled, [variable.value for variable in variables])
@@ -130,17 +130,20 @@ class Trainer:
             differentiate = tf.function(differentiate, autograph=False, jit_compile=True)
 
         @tf.function(autograph=False, jit_compile=False)
-        def step(batch: TrainingBatch) -> tf.Tensor:
-            """Take a step; return this rank's sums of weighted losses and of plain weights."""
-            weights = objective.weights(batch)
-            classes = objective.classes(optimizer.iterations.value)
-            lost, gradients = differentiate(batch, collectives.total(weights), classes)
+        def step(batch: TrainingBatch, total: tf.Tensor, following: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            """Take a step; return this rank's sums of weighted losses and of plain weights, and the next `total`.
+
+            `total` is the sum of `batch.total` over all ranks, `following` this rank's total of the next batch. Its
+            sum over the ranks is a part of this step's collective, so that a step has only one.
+            """
+            lost, gradients = differentiate(batch, total, objective.classes(optimizer.iterations.value))
             # Every rank has moving statistics of its own examples: the mean is that of all examples.
-            sums = collectives.totals([*gradients, *(variable.value / n_ranks for variable in moving)])
+            means = [variable.value / n_ranks for variable in moving]
+            *sums, next_total = collectives.totals([*gradients, *means, following])
             optimizer.apply(sums[: len(variables)], variables)
             for variable, mean in zip(moving, sums[len(variables) :], strict=True):
                 variable.assign(mean)
-            return tf.stack([lost, weights[0]])
+            return tf.stack([lost, batch.total[0]]), next_total
 
         return step
 
@@ -259,14 +262,18 @@ class Trainer:
         steps = settings.steps_per_epoch or self.steps_per_pass
         # Losses stay on the device until they are needed: a GPU must not wait after every step.
         losses: list[tf.Tensor] = []
+        total: tf.Tensor | None = None
         sums = begin.sums_of(self.ranks.rank, self.ranks.size) if begin.step else np.zeros(2)
         progress.begin(epoch, begin.step, steps)
         # After an error, the thread of the feed must end before the interpreter does.
         with closing(self._batches(epoch * steps + begin.step, (epoch + 1) * steps, tally)) as feed:
-            for step, batch in enumerate(progress.waiting_for(feed), begin.step + 1):
+            for step, (batch, following) in enumerate(_with_next(progress.waiting_for(feed)), begin.step + 1):
+                if total is None:
+                    total = collectives.total(batch.total)
                 rate = settings.schedule.at(epoch + step / steps, settings.epochs, settings.first_ranks)
                 self.optimizer.learning_rate = rate
-                losses.append(self.step(batch))
+                sums_of_step, total = self.step(batch, total, following)
+                losses.append(sums_of_step)
                 progress.step(self.global_batch, partial(_mean, losses[-1]))
                 if keep is not None and keep_steps and step % keep_steps == 0 and step < steps:
                     sums, losses = _added(sums, losses), []
@@ -352,6 +359,15 @@ class Trainer:
 
 def _first(read: Callable[[], Iterator[Batch]], size: int) -> Iterator[Batch]:
     return islice(read(), size)
+
+
+def _with_next(feed: Iterator[TrainingBatch]) -> Iterator[tuple[TrainingBatch, tf.Tensor]]:
+    """Yield each batch and the total of the next one, 0 after the last."""
+    batch = next(feed, None)
+    while batch is not None:
+        following = next(feed, None)
+        yield batch, tf.zeros(2) if following is None else following.total
+        batch = following
 
 
 def _added(sums: np.ndarray, losses: list[tf.Tensor]) -> np.ndarray:
