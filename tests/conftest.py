@@ -104,6 +104,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return BySession(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--seeds``."""
+    parser.addoption("--seeds", type=int, default=1, help="drawn sequences of steps after which trainings are killed")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Configure Spark; fork the processes of pytest-xdist from one server."""
     if not hasattr(config, "workerinput"):

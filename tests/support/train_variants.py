@@ -20,13 +20,13 @@ from training.data.dataset import Dataset
 from training.data.feed import FeedSettings
 from training.data.targets import target_of
 from training.data.targets.target import Target
+from training.loop import session
 from training.loop.schedule import Schedule
 from training.loop.settings import AUTO, ON, EmbeddingSettings, TrainingSettings
 from training.loop.trainer import Trainer
 from training.models.build import MODELS
 from training.models.parts import make_inputs, scores_of
 from training.models.settings import ModelSettings
-from training.ranks.ranks import Ranks
 
 SAMPLED = "sampled"
 """Begins the names of variants with a sampled softmax."""
@@ -53,7 +53,7 @@ def words_model(target: Target, *, words_last: bool, normalised: bool) -> keras.
 
 if __name__ == "__main__":
     warehouse, output, global_batch = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-    ranks = Ranks.join()
+    ranks = session.join_ranks()
     for variant in sys.argv[4:]:
         # Datasets with many classes have the name of their variant.
         dataset = Dataset.open(Warehouse(warehouse), variant if variant.startswith(SAMPLED) else "tiny")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,6 @@ from tests.support.tiny_dataset import write_tiny_dataset
 from tests.support.train_recorded import KILLED, RECORDS, records
 
 SCRIPT = "tests/support/train_recorded.py"
-DRAWS = int(os.environ.get("MSD_SPARK_RESUMES", "1"))
-"""Drawn sequences of kills, besides the fixed one."""
-
 ROWS, GLOBAL_BATCH = [9, 8, 8, 7, 5, 8, 12, 6, 4], 12
 PER_PASS, PER_EPOCH, EPOCHS = 6, 5, 4
 STEPS = PER_EPOCH * EPOCHS
@@ -83,8 +79,13 @@ def drawn(seed: int) -> list[Attempt]:
     return [*killed, (sizes[-1], None)]
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Add one test for the fixed kills, seed 0, and one for each drawn sequence."""
+    if "seed" in metafunc.fixturenames:
+        metafunc.parametrize("seed", range(metafunc.config.getoption("seeds") + 1))
+
+
 @pytest.mark.timeout(3_600)
-@pytest.mark.parametrize("seed", range(DRAWS + 1))
 def test_a_killed_run_is_resumed_on_other_ranks(
     warehouse: Warehouse, whole: dict[int, list[str]], tmp_path: Path, seed: int
 ) -> None:

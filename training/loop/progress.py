@@ -107,7 +107,7 @@ class Progress:
             return
         if self._bar is not None:
             if self._bar.update():
-                self._bar.set_postfix_str(f"loss {loss():.4f}, {self.left} left")
+                self._bar.set_postfix_str(f"loss {loss():.4f}  {_speed(*self.speed)}  {self.left} left")
         elif self.clock() - self._printed >= SECONDS_BETWEEN_LINES:
             self._printed = self.clock()
             place = f"epoch {self._epoch + 1}/{self.epochs}  step {self._done:,}/{self._steps:,}"

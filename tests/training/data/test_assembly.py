@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.data.assembly import ALIGNMENT, WIDE, Columns, StreamRows, Tally, Window, aligned_empty
+from training.data.feed import to_tensor
 from training.data.plan import RankPlan, Share, plan_epoch
 
 sizes_of_groups = st.lists(st.integers(0, 12), max_size=12)
@@ -138,6 +139,16 @@ def test_batches_are_aligned_and_share_no_memory_with_row_groups() -> None:
     assert target["wide"][1:, 0].tolist() == [3, 0]
     assert not any(np.shares_memory(target[name], group[name]) for name in group)
     assert target["wide"].ctypes.data % ALIGNMENT == target["number"].ctypes.data % ALIGNMENT == 0
+
+
+def test_a_tensor_shares_the_memory_of_an_aligned_array_and_copies_others() -> None:
+    aligned = aligned_empty((4, 3), np.dtype(np.float32))
+    aligned[...] = 1
+    other = np.ones((4, 4), np.float32)[:, 1:]  # not contiguous
+    shared, copied = to_tensor(aligned), to_tensor(other)
+    aligned[...] = other[...] = 2
+    assert np.array_equal(shared.numpy(), np.full((4, 3), 2))
+    assert np.array_equal(copied.numpy(), np.ones((4, 3)))
 
 
 def test_memory_of_large_batches_is_used_again_only_when_nothing_refers_to_it() -> None:

@@ -82,7 +82,7 @@ def test_other_ranks_print_nothing() -> None:
     assert log.getvalue() == ""
 
 
-def test_a_bar_shows_the_loss_and_the_time_left() -> None:
+def test_a_bar_shows_the_loss_the_speed_and_the_time_left() -> None:
     log = io.StringIO()
     progress = Progress(2, "macro_f1", bar=True, stream=log)
     progress.begin(0, 0, 3)
@@ -91,7 +91,8 @@ def test_a_bar_shows_the_loss_and_the_time_left() -> None:
     progress.step(4, lambda: 0.5)
     progress.end()
     assert "epoch 1/2" in log.getvalue()
-    assert "loss 0.5000, " in log.getvalue()
+    assert "loss 0.5000  " in log.getvalue()
+    assert " examples/s  waiting 0%  " in log.getvalue()
     assert " left" in log.getvalue()
 
 

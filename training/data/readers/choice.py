@@ -8,10 +8,11 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 
 import pyarrow as pa
 
-from msd_spark.core.filesystems import is_local
+from msd_spark.core.filesystems import is_local, local_path
 from msd_spark.core.options import OptionError, Settings, at_least, option
 from training.data.cache.lookahead import Cache
 from training.data.readers import arrow, petastorm
@@ -60,14 +61,27 @@ class Reading:
     cache: Cache | None = None
 
     def row_groups(self, addresses: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Yield the row groups of Parquet files, in order; a file may occur more than once."""
+        """Yield the row groups of Parquet files, in order; a file may occur more than once.
+
+        Copies that cannot be read are removed, and the rest of their row groups is read from the store.
+        """
         read = READERS[self.reader]
         if self.cache is None:
             yield from read(addresses, columns) if addresses else ()
             return
+        coming = iter(addresses)
         with closing(self.cache.ahead(addresses)) as copies:
             for places in copies:
-                yield from read(places, columns)
+                sources, n_read = list(islice(coming, len(places))), 0
+                try:
+                    for table in read(places, columns):
+                        n_read += 1
+                        yield table
+                except (OSError, pa.ArrowException) as error:
+                    if places == sources:
+                        raise
+                    self.cache.folder.discard([local_path(place) for place in places], error)
+                    yield from islice(read(sources, columns), n_read, None)
 
 
 DIRECT = Reading()

@@ -93,6 +93,22 @@ def test_a_small_cache_stays_in_its_bound(
     assert capfd.readouterr().err.count(f"cache {tmp_path}: no room for ") == (n_files < 1)
 
 
+@pytest.mark.parametrize("reader", READERS)
+def test_copies_that_cannot_be_read_are_replaced(
+    proxy: Proxy, tmp_path: Path, reader: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    order = list(range(24))
+    expected = tracks(opened(tmp_path, reader=reader), order)
+    damaged = copies_in(tmp_path)[7]
+    content = damaged.read_bytes()
+    damaged.write_bytes(
+        content[:4] + bytes(len(content) - 12) + content[-8:]
+    )  # only size, marks and length of the footer
+    for n_warnings in (1, 0):
+        assert tracks(opened(tmp_path, reader=reader), order) == expected
+        assert capfd.readouterr().err.count(f"cache {tmp_path}: a copy cannot be read (") == n_warnings
+
+
 def test_most_of_a_cache_that_is_too_small_is_used_again(proxy: Proxy, tmp_path: Path) -> None:
     whole = opened(tmp_path)
     assert whole.reading.cache
