@@ -45,14 +45,14 @@ ROWS_A_FILE, FILES = 256, 16
 """The dataset's own file size; 4,096 examples, 118 MB."""
 
 PEER_ROWS = 512
-"""Rows in Petastorm's own format: it reads few of them a second."""
+"""Rows in Petastorm's own format, of which it reads few per second."""
 
 BATCH, TURNS, EPOCH_TURNS = 32, 3, 6
 SCALING_BATCHES = (32, 128)
-"""Examples that each rank takes a step where ranks are compared: a step's exchange costs the same whatever they are."""
+"""Examples per rank per step in the comparison of ranks; the exchange of gradients does not depend on it."""
 
 EPOCH_FILES, SCALING_FILES = 12, 24
-"""Files of an epoch that one rank trains for, and of one in which ranks are compared: 3,072 and 6,144 examples."""
+"""Files of the dataset for one rank and for the comparison of ranks: 3,072 and 6,144 examples."""
 
 EPOCH = "epoch"
 """First argument of a process that trains; see `epoch`."""
@@ -241,7 +241,7 @@ class FromMemory:
 
 
 def epoch(what: str, folder: Path) -> None:
-    """Train for epochs in this process and write the examples a second to ``WHAT.json``.
+    """Train in this process, and write the examples per second to ``WHAT.json``.
 
     Parameters
     ----------
@@ -295,7 +295,7 @@ def epoch(what: str, folder: Path) -> None:
 
 
 def in_process(what: str, folder: Path, ranks: int = 1, cores: str | None = None) -> Rates:
-    """Measure in a process of its own, on some cores or on several ranks; return what it found."""
+    """Run `epoch` in a separate process, on given cores or several ranks; return its rates."""
     result = folder / f"{what}.json"
     command = [sys.executable, "-m", "benchmarks.training", EPOCH, what, str(folder)]
     if ranks > 1:

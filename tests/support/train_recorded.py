@@ -1,4 +1,4 @@
-"""Run ``training/train.py``, record the track ids of each step, and be killed after a step, as the environment says."""
+"""Run ``training/train.py`` with a record of each step's track ids, and kill a rank."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from training.data.feed import Feed, TrainingBatch
 from training.loop import trainer
 
 RECORDS, KILLED = "MSD_SPARK_RECORDS", "MSD_SPARK_KILLED"
-"""A folder for the records, and ``RANK:STEP``, counted from 0 and from the start of the run."""
+"""Environment variables: the folder of the records, and ``RANK:STEP`` to kill after; steps of the run count from 0."""
 
 
 def records(folder: Path) -> dict[int, list[list[str]]]:
@@ -55,7 +55,7 @@ def main() -> None:
 
         def done(*arguments: Any) -> Any:
             nonlocal next_step
-            if killed == f"{rank}:{next_step - 1}":  # by now the state after that step may be kept
+            if killed == f"{rank}:{next_step - 1}":  # a checkpoint after that step has been written, if due
                 os.kill(os.getpid(), signal.SIGKILL)
             result = step(*arguments)
             with path.open("a") as file:

@@ -109,7 +109,7 @@ def _is_wide(values: np.ndarray) -> bool:
 
 @dataclass
 class Tally:
-    """The number of rows that the plan expects in the files that were read, and the number found there."""
+    """Count the rows that the plan expects in the files read, and the rows found there."""
 
     planned: int = 0
     read: int = 0
@@ -132,7 +132,7 @@ class StreamRows:
     tally : Tally
         Counts the rows.
     first_step : int
-        Number of steps to leave out. Windows without later steps are not read.
+        Number of steps to leave out. Windows that have only rows of these steps are not read.
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class StreamRows:
             order = np.arange(planned)
             if self._shuffled:
                 order = np.random.default_rng([*self._seed, self._number]).permutation(planned)
-            # Rows that are missing in the files are missed by the tally.
+            # The tally counts fewer rows than planned if the files lack some.
             self._order = order[order < n_rows]
             self._number += 1
             if n_rows:

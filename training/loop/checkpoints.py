@@ -79,7 +79,7 @@ class Checkpoints:
         return self.read()
 
     def start_over(self) -> None:
-        """Remove the checkpoints, so that the run is trained from the start."""
+        """Remove the checkpoints, and mark the run as being overwritten."""
         self.remove()
         self.warehouse.write_file(b"", RUNS, self.run, UNFINISHED, STARTED)
 

@@ -134,7 +134,7 @@ class TrainOptions(Settings):
             raise OptionError(f"--scale-learning-rate excludes --global-batch-size{where}; use --learning-rate")
 
     def _check_embedding(self) -> None:
-        """Check the options of further losses on the embedding."""
+        """Check the options of further losses, sampled softmax and mixup."""
         embedding = self.training.embedding
         if embedding.also == self.target:
             raise OptionError(f"--also is {embedding.also}, as --target; choose another target, or {NONE}")

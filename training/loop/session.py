@@ -77,7 +77,7 @@ def checked(options: TrainOptions) -> TrainOptions:
 
 
 def check_sources(options: TrainOptions, dataset: Dataset, inputs: Sequence[str]) -> None:
-    """Check that the dataset has targets and inputs, and that the run of ``--init-from`` is finished."""
+    """Check the dataset's targets and inputs, and that the run of ``--init-from`` is finished."""
     for target in (options.target, options.training.embedding.also):
         if target != NONE:
             target_of(target, dataset)
@@ -238,7 +238,8 @@ def _begin(checkpoints: Checkpoints, options: TrainOptions) -> TrainingState | N
     if state.ended(training.epochs, training.patience):
         raise UserError(
             f"{checkpoints.run} has {state.epoch} epochs, the best is {state.best.epoch}: nothing to resume with "
-            f"--epochs {training.epochs} and --patience {training.patience}; raise --epochs, or add --overwrite"
+            f"--epochs {training.epochs} and --patience {training.patience}; "
+            "raise --epochs (and --patience, if that ended the run), or add --overwrite"
         )
     return state
 

@@ -84,7 +84,7 @@ class TrainingSettings(Settings):
     train_metrics: bool = option(False, "also evaluate the train split after every epoch, for the history")
     xla: str = option(
         AUTO,
-        "compile the forward and backward pass by XLA; auto: lstm on CPUs; on excludes --contrastive on several ranks",
+        "compile the forward and backward pass by XLA; auto: lstm on CPUs; on: excludes --contrastive on several ranks",
         name="compile",
         choices=(AUTO, ON, OFF),
     )
@@ -123,7 +123,7 @@ class CheckpointSettings(Settings):
 
     every: int = option(
         1,
-        "epochs between checkpoints; 0: no checkpoints",
+        "epochs between checkpoints; 0: none at the end of an epoch",
         name="checkpoint-every",
         metavar="EPOCHS",
         check=at_least(0),

@@ -131,10 +131,11 @@ class Trainer:
 
         @tf.function(autograph=False, jit_compile=False)
         def step(batch: TrainingBatch, total: tf.Tensor, following: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            """Take a step; return this rank's sums of weighted losses and of plain weights, and the next `total`.
+            """Take a step; return this rank's sums of losses and weights, and the next `total`.
 
-            `total` is the sum of `batch.total` over all ranks, `following` this rank's total of the next batch. Its
-            sum over the ranks is a part of this step's collective, so that a step has only one.
+            The losses are weighted; the weights exclude class weights. `total` is the sum of `batch.total` over all
+            ranks, `following` this rank's total of the next batch. `following` is summed in the collective of the
+            gradients, so that a step without the contrastive loss has only one.
             """
             lost, gradients = differentiate(batch, total, objective.classes(optimizer.iterations.value))
             # Every rank has moving statistics of its own examples: the mean is that of all examples.
@@ -149,7 +150,7 @@ class Trainer:
 
     @property
     def _compiles(self) -> bool:
-        """Whether XLA compiles the step: on CPUs it doubles the speed of an LSTM, but slows others."""
+        """Whether XLA compiles the step; on CPUs, it speeds up LSTMs and slows other models."""
         if self.settings.xla == AUTO:
             on_cpu = not tf.config.get_visible_devices("GPU")
             return self.model.name == LSTM and on_cpu and not self._objective.gathers

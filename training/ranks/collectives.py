@@ -57,8 +57,8 @@ def elastic_state(**values: Any) -> Any:
 class SharedState(hvd.elastic.ObjectState):  # type: ignore[misc]  # Horovod has no types
     """A state that all ranks exchange whenever ranks have left or joined.
 
-    Horovod leaves the exchange out if ranks have only left. It drops the second of two changes within a second: if that
-    is a new rank, it waits for an exchange in which the other ranks take no part.
+    Horovod skips the exchange if ranks have only left. If two changes occur within one second, it ignores the later
+    one; if that is a new rank, the new rank would wait for an exchange that the others skip.
     """
 
     def check_host_updates(self) -> None:

@@ -87,14 +87,14 @@ class CacheFolder:
             self._fail(error)
 
     def plan(self, names: Iterable[str]) -> None:
-        """State the order in which files will be read; those that are not here are left out."""
+        """Record the order in which cached files will be read; ignore the others."""
         now = time.time()
         for number, name in enumerate(names):
             with contextlib.suppress(OSError):
                 os.utime(self._at(name), (now, planned_time(now, number)))
 
     def held(self, name: str, size: int) -> Held | None:
-        """Return a complete file; None if it is missing or locked. Remove it if it is damaged."""
+        """Return a complete file; None if it is missing, locked or damaged (then it is removed)."""
         path = self._at(name)
         try:
             descriptor = os.open(path, os.O_RDONLY)
@@ -142,7 +142,7 @@ class CacheFolder:
         self.warn(error.strerror)
 
     def warn(self, reason: str | None) -> None:
-        """Print the first reason not to use the folder."""
+        """Print why the store is read directly, once."""
         if not self._warned:
             self._warned = True
             remedy = "free space on its disk, or choose another --cache or --cache-gib"

@@ -15,7 +15,7 @@ from msd_spark.core.object_store import s3_endpoint
 from training.data.cache.folder import CacheFolder, Held
 
 FETCHES = 8
-"""Files fetched at once: at 20 ms per request, enough for 1 GB/s in files of 5 MB."""
+"""Files fetched at once: about 0.5 GB/s in files of 5 MB, at 20 ms per request and 90 MB/s per connection."""
 
 AHEAD, AHEAD_BYTES = 16, 256 << 20
 """Maximum number of files, and of their bytes, that are fetched ahead over all streams of a rank."""
@@ -107,7 +107,7 @@ class Cache:
                 held.release()
 
     def _begin(self, address: str, name: str | None) -> Future[Held | None]:
-        """Fetch a file in a thread; find a copy at once."""
+        """Return an existing copy at once; otherwise fetch the file in a thread."""
         if name is None or not (held := self.folder.held(name, self.sizes[address])):
             return self._pool.submit(self._fetch, address, name)
         ready: Future[Held | None] = Future()

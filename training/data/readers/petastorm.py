@@ -37,7 +37,7 @@ def _row_groups(addresses: Sequence[str], columns: Sequence[str]) -> Iterator[pa
     from petastorm import reader as petastorm_reader
     from petastorm.workers_pool import dummy_pool
 
-    # A thread of Petastorm queues the row groups, and its reader sleeps 0.1 s, as long as 3,000 rows, if it finds none.
+    # Petastorm's reader sleeps 0.1 s, the time to read 3,000 rows, whenever its thread has queued no row group.
     petastorm_reader._VENTILATE_EXTRA_ROWGROUPS = MOST_QUEUED
     dummy_pool.sleep = _sleep_shortly
     filesystem, places = petastorm_paths(addresses)
