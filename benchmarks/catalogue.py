@@ -99,24 +99,18 @@ def batches(plan: RankPlan, cache: TimedCache, epoch: int) -> Iterator[int]:
     assert tally.read == tally.planned
 
 
-def epoch_of_rank(plan: RankPlan, cache: TimedCache, epoch: int, barrier: Any) -> tuple[float, float, int]:
-    """Return the seconds that a rank waits for its input, those of the epoch, and the rows."""
-    started, waited, n_rows = time.perf_counter(), 0.0, 0
-    steps = prefetched(lambda: batches(plan, cache, epoch))
-    while True:
-        asked = time.perf_counter()
-        rows = next(steps, None)
-        waited += time.perf_counter() - asked
-        if rows is None:
-            break
+def epoch_of_rank(plan: RankPlan, cache: TimedCache, epoch: int, barrier: Any) -> tuple[float, int]:
+    """Return the share of an epoch in which a GPU waits for its own input or that of others, and the rows."""
+    started, n_rows = time.perf_counter(), 0
+    for rows in prefetched(lambda: batches(plan, cache, epoch)):
         n_rows += rows
         barrier.wait()  # the gradients of all ranks are added
         time.sleep(STEP * SLOWER)
-    return waited, time.perf_counter() - started, n_rows
+    return 1 - plan.steps * STEP * SLOWER / (time.perf_counter() - started), n_rows
 
 
 def simulate(gpus: int, share_cached: float) -> list[float]:
-    """Return the mean share of time that ranks wait, in a first epoch and a second one.
+    """Return the mean share of time that GPUs wait, in a first epoch and a second one.
 
     The cache of each machine holds a share of the dataset.
     """
@@ -139,8 +133,8 @@ def simulate(gpus: int, share_cached: float) -> list[float]:
             barrier = threading.Barrier(gpus)
             with ThreadPoolExecutor(gpus) as pool:
                 done = list(pool.map(epoch_of_rank, plans, caches, [epoch] * gpus, [barrier] * gpus))
-            assert sum(rows for _, _, rows in done) == FILES * ROWS_PER_FILE
-            shares.append(float(np.mean([waited / seconds for waited, seconds, _ in done])))
+            assert sum(rows for _, rows in done) == FILES * ROWS_PER_FILE
+            shares.append(float(np.mean([share for share, _ in done])))
     return shares
 
 

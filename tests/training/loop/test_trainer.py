@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -113,6 +114,14 @@ def test_one_rank_prints_one_line_per_epoch_and_the_next_command(run_on_four: tu
     # Nothing of TensorFlow, absl or Petastorm: every line is an epoch.
     assert all(line.startswith("[0]<stderr>:epoch ") for line in errors.splitlines() if line)
     assert f"spark-submit jobs/score.py --warehouse {folder} --run four" in output
+
+
+def test_the_summary_has_the_seconds_of_rank_0_alone(run_on_four: tuple[Path, str, str]) -> None:
+    printed = re.search(r"seconds +([\d.]+)\n.*seconds of rank 0 alone +([\d.]+) \(([\d.]+)%\)", run_on_four[1])
+    assert printed is not None
+    seconds, alone, share = map(float, printed.groups())
+    assert 0 < alone < seconds
+    assert share == pytest.approx(100 * alone / seconds, abs=100 * 0.1 / seconds + 0.1)
 
 
 def test_fewer_examples_per_step_than_ranks_are_an_error_with_its_cure(tmp_path: Path) -> None:
