@@ -48,7 +48,7 @@ ENVIRONMENT = {
     "KERAS_HOME": os.devnull,
     "XLA_FLAGS": "--xla_cpu_use_thunk_runtime=false",
 }
-"""TensorFlow reads these when it is imported. On CPUs, XLA's older runtime trains an LSTM a sixth faster."""
+"""TensorFlow reads these when it is imported. On CPUs, XLA's older runtime trains an LSTM in a sixth less time."""
 
 for _name, _value in ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)

@@ -101,9 +101,8 @@ def test_copies_that_cannot_be_read_are_replaced(
     expected = tracks(opened(tmp_path, reader=reader), order)
     damaged = copies_in(tmp_path)[7]
     content = damaged.read_bytes()
-    damaged.write_bytes(
-        content[:4] + bytes(len(content) - 12) + content[-8:]
-    )  # only size, marks and length of the footer
+    # Size, marks and length of the footer are as before.
+    damaged.write_bytes(content[:4] + bytes(len(content) - 12) + content[-8:])
     for n_warnings in (1, 0):
         assert tracks(opened(tmp_path, reader=reader), order) == expected
         assert capfd.readouterr().err.count(f"cache {tmp_path}: a copy cannot be read (") == n_warnings
