@@ -30,18 +30,15 @@ class TrainingBatch(NamedTuple):
         By name.
     truth, weights : array
         Soft truths ``(batch, size)`` and weights ``(batch,)``. With a sampled softmax, truths are indices ``(batch,)``.
-    plain : array
-        Weights without class weights.
     also_truth, also_weights : array
         Those of the second target; without one, truths of width 0 and weights of 0.
     total : array
-        Sums of `plain` and of `also_weights`: shape ``(2,)``.
+        Sums of the weights without class weights, and of `also_weights`: shape ``(2,)``.
     """
 
     inputs: dict[str, Any]
     truth: Any
     weights: Any
-    plain: Any
     also_truth: Any
     also_weights: Any
     total: Any
@@ -96,16 +93,15 @@ class Feed:
         else:
             truth = self.target.soft_truth(batch.truth, batch.present, self.settings.label_smoothing)
         weights = self.target.example_weights(batch.truth, batch.present, batch.weights, self.of_classes)
-        plain = (batch.weights * batch.present).astype(np.float32)
         inputs = augment(batch.inputs, batch.track_ids, mean, settings, key)
         if settings.mixup:
             inputs, truth, weights = mix(inputs, truth, weights, batch.track_ids, mean, settings.mixup, key)
-        also_truth, also_weights = np.zeros((len(plain), 0), np.float32), np.zeros(len(plain), np.float32)
+        also_truth, also_weights = np.zeros((len(weights), 0), np.float32), np.zeros(len(weights), np.float32)
         if self.also is not None and batch.also is not None:
             also_truth = self.also.soft_truth(*batch.also)
             also_weights = (batch.weights * batch.also[1]).astype(np.float32)
-        total = np.array([plain.sum(), also_weights.sum()], np.float32)
-        return TrainingBatch(inputs, truth, weights, plain, also_truth, also_weights, total)
+        total = np.array([batch.weights[batch.present].sum(), also_weights.sum()], np.float32)
+        return TrainingBatch(inputs, truth, weights, also_truth, also_weights, total)
 
     def steps(self, make: Callable[[], Iterator[Batch]], epoch: int) -> Iterator[TrainingBatch]:
         """Yield batches of tensors from `make()`, called in a thread that runs ahead.

@@ -83,7 +83,7 @@ def test_label_smoothing_changes_no_positive(made: Target) -> None:
             float(
                 objective.of_step(
                     outputs,
-                    TrainingBatch({}, soft, none, none, none, none, none),
+                    TrainingBatch({}, soft, none, none, none, none),
                     tf.zeros(2),
                     objective.classes(tf.constant(0)),
                 )[0]
