@@ -1,0 +1,1 @@
+"""Run all stages on AWS: preflight, state machine, progress and cost."""
