@@ -218,11 +218,11 @@ def make_tables(spark: SparkSession, generated: Path, folder: Path) -> None:
 
     uri, data = str(folder), DataFolder.find(generated)
     target = Warehouse(uri)
-    ingest(spark, IngestSettings(tuple(map(str, data.songs)), warehouse=uri, inputs_per_unit=50)).finish(target)
+    ingest(spark, IngestSettings(data.songs, warehouse=uri, inputs_per_unit=50)).finish(target)
     lyrics = LyricsSettings(data=str(generated), warehouse=uri)
     make_lyrics(spark, lyrics, read_inputs(lyrics)).finish(target)
     labels = Summary("labels")
-    make_labels(LabelsSettings(cd1=str(data.labels["cd1"]), min_examples=4, warehouse=uri), labels)
+    make_labels(LabelsSettings(cd1=data.labels["cd1"], min_examples=4, warehouse=uri), labels)
     labels.finish(target)
     dataset = DatasetSettings(uri, min_examples=4, rows_per_file=16, require=("genre",))
     make_dataset(spark, dataset).finish(target)

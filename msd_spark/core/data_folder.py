@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 
 from msd_spark.core.errors import UserError
 
@@ -39,6 +41,8 @@ FILES = {
 }
 """Folder and file name pattern of each other text file."""
 
+SOURCES = LABELS | FILES
+
 SONG_FOLDERS = ("songs", "broken")
 TAGS = "lastfm"
 DATABASE = r"lastfm_tags.*\.db"
@@ -51,67 +55,76 @@ COMPRESSED = r"\.(zip|gz|bz2|xz)"
 
 @dataclass(frozen=True)
 class DataFolder:
-    """Paths of the sources in a data folder; None or empty where a source is missing.
+    """Locations of the sources in a data folder; None or empty where a source is missing.
 
     Attributes
     ----------
-    songs : tuple of Path
+    folder : str
+        A local path, or an address such as ``s3://bucket/prefix``.
+    songs : tuple of str
         Folders of song files.
-    bags_train, bags_test : Path or None
+    bags_train, bags_test : str or None
         musiXmatch files, plain or compressed.
-    labels : mapping of str to Path
+    labels : mapping of str to str
         Label files by label set.
-    tags : tuple of Path
+    tags : tuple of str
         Last.fm tags: the database, or zip archives, or a folder of JSON files.
     """
 
-    folder: Path
-    songs: tuple[Path, ...] = ()
-    bags_train: Path | None = None
-    bags_test: Path | None = None
-    reverse_mapping: Path | None = None
-    labels: Mapping[str, Path] = field(default_factory=dict)
-    tags: tuple[Path, ...] = ()
-    triplets: Path | None = None
-    mismatches: Path | None = None
-    duplicates: Path | None = None
+    folder: str
+    songs: tuple[str, ...] = ()
+    bags_train: str | None = None
+    bags_test: str | None = None
+    reverse_mapping: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+    triplets: str | None = None
+    mismatches: str | None = None
+    duplicates: str | None = None
 
     @classmethod
-    def find(cls, folder: str | Path) -> DataFolder:
+    def find(cls, folder: str | os.PathLike[str]) -> DataFolder:
         """Find the sources in a data folder; a missing folder has none."""
-        from msd_spark.core.filesystems import local_path  # --help imports this module, and needs no pyarrow
+        from msd_spark.core.filesystems import is_local, local_path  # --help imports this module, and needs no pyarrow
 
-        folder = Path(local_path(str(folder)))
-        files = {name: _first(folder / place, pattern) for name, (place, pattern) in FILES.items()}
+        folder = os.fspath(folder)
+        folder = os.path.normpath(local_path(folder)) if is_local(folder) else folder.rstrip("/")
+        texts = {place for place, _ in (*LABELS.values(), *FILES.values())}
+        inside = {place: _entries(_join(folder, place)) for place in sorted(texts)}
+        first = {name: partial(_first, inside[place], _join(folder, place)) for name, (place, _) in SOURCES.items()}
+        files = {name: first[name](pattern) for name, (_, pattern) in FILES.items()}
+        there = _entries(folder)
         return cls(
             folder,
-            tuple(path for name in SONG_FOLDERS if (path := folder / name).is_dir()),
+            tuple(_join(folder, name) for name in SONG_FOLDERS if there.get(name) is False),
             files["bags_train"],
             files["bags_test"],
             files["reverse_mapping"],
-            {name: file for name, (place, pattern) in LABELS.items() if (file := _first(folder / place, pattern))},
-            _tags(folder / TAGS),
+            {name: file for name, (_, pattern) in LABELS.items() if (file := first[name](pattern))},
+            _tags(_join(folder, TAGS)),
             files["triplets"] or files["triplets as CSV"],
             files["mismatches"],
             files["duplicates"],
         )
 
-    def unrecognised(self) -> list[Path]:
+    def unrecognised(self) -> list[str]:
         """Return the files and folders that look like a source but are not read."""
-        texts = (*LABELS.values(), *FILES.values())
-        patterns = [(place, f"{pattern}({COMPRESSED})?") for place, pattern in texts]
+        patterns = [(place, f"{pattern}({COMPRESSED})?") for place, pattern in SOURCES.values()]
         patterns += [(TAGS, DATABASE), (TAGS, r".*\.zip")]
         folders = {place for place, _ in patterns}
-        looked_in = (".", *folders - {ADDITIONAL})
-        files = [path for place in looked_in for path in (self.folder / place).glob("[!.]*") if path.is_file()]
+        there = _entries(self.folder)
+        listed = {"": there} | {place: _entries(_join(self.folder, place)) for place in folders - {ADDITIONAL}}
         unread = [
-            path
-            for path in files
-            if re.search(LOOKS_LIKE_A_SOURCE, path.name, re.IGNORECASE)
-            and not any(_has_name(path, self.folder / place, pattern) for place, pattern in patterns)
+            _join(self.folder, place, name)
+            for place, entries in listed.items()
+            for name, is_file in entries.items()
+            if is_file
+            and not name.startswith(".")
+            and re.search(LOOKS_LIKE_A_SOURCE, name, re.IGNORECASE)
+            and not any(of == place and re.fullmatch(pattern, name, re.IGNORECASE) for of, pattern in patterns)
         ]
         known = folders.union(SONG_FOLDERS)
-        misspelt = (path for path in self.folder.glob("*") if path.name not in known and path.name.lower() in known)
+        misspelt = (_join(self.folder, name) for name in there if name not in known and name.lower() in known)
         return sorted([*unread, *misspelt])
 
     def missing(self, contents: str, source: str, option: str) -> UserError:
@@ -120,32 +133,52 @@ class DataFolder:
         `contents` is what is missing, such as ``song files``; `source` its name for ``msd-spark fetch``; `option` takes
         another path.
         """
-        command = shlex.join(["msd-spark", "fetch", *source.split(), "--to", str(self.folder)])
+        command = shlex.join(["msd-spark", "fetch", *source.split(), "--to", self.folder])
+        if "://" in self.folder:
+            command = shlex.join(["msd-spark", "fetch", *source.split(), "--to", DEFAULT_DATA]) + " and upload it"
         return UserError(f"no {contents} in {self.folder}; run {command}, or give {option}")
 
 
-def _has_name(path: Path, folder: Path, pattern: str) -> bool:
-    return path.parent == folder and re.fullmatch(pattern, path.name, re.IGNORECASE) is not None
+def _join(folder: str, *names: str) -> str:
+    """Return the location of a file or folder below a folder; empty names are left out."""
+    return "/".join([folder.rstrip("/"), *filter(None, names)])
 
 
-def _tags(folder: Path) -> tuple[Path, ...]:
-    """Return the paths of Last.fm's tags; each of the three forms has all tags."""
-    database = _first(folder, DATABASE, "")
+def _entries(folder: str) -> dict[str, bool]:
+    """Return whether each file or folder in a folder is a file, by name; nothing for a missing folder."""
+    from msd_spark.core.filesystems import is_local, open_location
+
+    if is_local(folder):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+            return {entry.name: not entry.is_dir() for entry in entries}
+        return {}
+    from pyarrow import fs
+
+    filesystem, path, _ = open_location(folder)
+    infos = filesystem.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    return {info.base_name: info.type == fs.FileType.File for info in infos if info.base_name}
+
+
+def _tags(folder: str) -> tuple[str, ...]:
+    """Return the locations of Last.fm's tags; each of the three forms has all tags."""
+    entries = _entries(folder)
+    database = _first(entries, folder, DATABASE, "")
     if database:
         return (database,)
-    zips = tuple(sorted(path for path in folder.glob("*") if path.suffix.lower() == ".zip"))
-    return zips or ((folder,) if any(path.is_dir() for path in folder.glob("*")) else ())
+    zips = tuple(_join(folder, name) for name in sorted(entries) if name.lower().endswith(".zip"))
+    return zips or ((folder,) if any(not is_file for is_file in entries.values()) else ())
 
 
-def _first(folder: Path, pattern: str, compressed: str = COMPRESSED) -> Path | None:
+def _first(entries: Mapping[str, bool], folder: str, pattern: str, compressed: str = COMPRESSED) -> str | None:
     """Return the first file in a folder whose name matches a pattern, ignoring letter case.
 
     `compressed` is a pattern for a further ending, which may be missing.
     """
 
-    def rank(path: Path) -> tuple[bool, int, str]:
+    def rank(name: str) -> tuple[bool, int, str]:
         # The plain name precedes its variants (mxm_dataset_test.truncated.txt); compressed files are last.
-        return re.search(f"{COMPRESSED}$", path.name, re.IGNORECASE) is not None, len(path.name), path.name
+        return re.search(f"{COMPRESSED}$", name, re.IGNORECASE) is not None, len(name), name
 
     names = re.compile(f"{pattern}({compressed})?", re.IGNORECASE)
-    return min((path for path in folder.glob("*") if names.fullmatch(path.name)), key=rank, default=None)
+    first = min((name for name in entries if names.fullmatch(name)), key=rank, default=None)
+    return _join(folder, first) if first else None

@@ -46,7 +46,7 @@ def run(settings: IngestSettings) -> None:
         data = DataFolder.find(settings.data)
         if not data.songs:
             raise data.missing("song files", "subset", "--songs")
-        settings = dataclasses.replace(settings, locations=tuple(map(str, data.songs)))
+        settings = dataclasses.replace(settings, locations=data.songs)
     tasks = plan_listing(settings)
     session = start_spark("msd-spark ingest")
     if settings.dry_run:

@@ -36,8 +36,8 @@ def run(settings: LabelsSettings) -> None:
         data = DataFolder.find(settings.data)
         if not (data.labels or data.tags):
             raise data.missing("label files or tags", "genres tags", "--cd1, --source or --tags")
-        files: dict[str, Any] = {name: str(path) for name, path in data.labels.items()}
-        settings = dataclasses.replace(settings, **files, tags=tuple(map(str, data.tags)))
+        files: dict[str, Any] = dict(data.labels)
+        settings = dataclasses.replace(settings, **files, tags=data.tags)
     tasks = plan_tasks(settings.tags)
     summary = Summary(VERB)
     if settings.files:

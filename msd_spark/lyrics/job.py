@@ -70,10 +70,8 @@ def read_inputs(settings: LyricsSettings) -> Inputs:
         data = DataFolder.find(settings.data)
         if not (data.bags_train or data.bags_test):
             raise data.missing("bags of words", "lyrics", "--train")
-        train, test, mapping = (
-            str(path) if path else None for path in (data.bags_train, data.bags_test, data.reverse_mapping)
-        )
-        settings = replace(settings, train=train, test=test, reverse_mapping=settings.reverse_mapping or mapping)
+        mapping = settings.reverse_mapping or data.reverse_mapping
+        settings = replace(settings, train=data.bags_train, test=data.bags_test, reverse_mapping=mapping)
     stems, blocks = read_bag_files(settings)
     words = unstem(stems, settings.reverse_mapping)
     if settings.vectors == TRAIN:

@@ -172,7 +172,7 @@ def stage_words(stage: Stage, plan: Plan) -> list[str]:
     words = words_of(plan.of_stages.get(stage.name, {}), stage.verb.settings_class())
     duplicates = DataFolder.find(plan.options.data).duplicates if stage.name == "dataset" else None
     if duplicates and "duplicates" not in plan.of_stages.get(stage.name, {}):
-        words += ["--duplicates", str(duplicates)]
+        words += ["--duplicates", duplicates]
     if stage.sources:
         words += ["--data", plan.options.data]
     words += ["--warehouse", plan.options.warehouse]

@@ -8,6 +8,7 @@ user. The numbers written must equal those counted.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
@@ -20,6 +21,7 @@ from pyspark.sql import functions as sf
 from msd_spark.core.data_folder import DataFolder
 from msd_spark.core.delta import TableWriter
 from msd_spark.core.errors import UserError
+from msd_spark.core.filesystems import is_local
 from msd_spark.core.rejections import Rejection, none_accepted
 from msd_spark.core.schemas import PLAYS, POPULARITY, REJECTED
 from msd_spark.core.summary import Summary
@@ -62,10 +64,10 @@ def run(settings: PlaysSettings) -> None:
         if data.triplets is None:
             raise data.missing("play counts", "listens", "--triplets")
         # Absolute, because executors run in other folders.
-        mismatches = str(data.mismatches.absolute()) if data.mismatches else None
-        settings = dataclasses.replace(
-            settings, triplets=str(data.triplets.absolute()), mismatches=settings.mismatches or mismatches
+        triplets, mismatches = (
+            os.path.abspath(path) if path and is_local(path) else path for path in (data.triplets, data.mismatches)
         )
+        settings = dataclasses.replace(settings, triplets=triplets, mismatches=settings.mismatches or mismatches)
     inputs = read_inputs(settings)
     session = start_spark("msd-spark plays")
     make_plays(session, settings, inputs).finish(Warehouse(settings.warehouse))

@@ -118,7 +118,7 @@ def test_the_pipeline_uses_the_list_of_its_data_folder(tmp_path: Path) -> None:
     path = tmp_path / "additional" / "MSD_duplicates.txt.gz"
     path.parent.mkdir()
     path.touch()
-    assert DataFolder.find(tmp_path).duplicates == path
+    assert DataFolder.find(tmp_path).duplicates == str(path)
 
     def words(*assignments: str) -> list[str]:
         options = PipelineOptions(data=str(tmp_path), assignments=assignments)

@@ -226,7 +226,7 @@ def test_every_source_is_found_packed_and_in_any_letter_case(tmp_path: Path) -> 
             (tmp_path / folder / file).touch()
     found = DataFolder.find(tmp_path)
     paths = [*found.labels.values(), found.triplets, found.mismatches, found.bags_train, found.bags_test]
-    assert [path and path.name for path in paths] == [
+    assert [path and Path(path).name for path in paths] == [
         *names["tagtraum"], *names["magd"], *names["tasteprofile"], *names["musixmatch"][:2]
     ]  # fmt: skip
     assert set(found.labels) == {"cd1", "cd2", "magd"}

@@ -45,8 +45,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> DataFolder:
 @pytest.fixture(scope="session")
 def local(data: DataFolder) -> Warehouse:
     """The warehouse of a local run."""
-    uri = data.folder.with_name("warehouse")
-    settings = data.folder.with_name("settings.toml")
+    folder = Path(data.folder)
+    uri = folder.with_name("warehouse")
+    settings = folder.with_name("settings.toml")
     settings.write_text(Stages.SETTINGS)
     options = (
         "--data",
@@ -92,10 +93,10 @@ def cluster() -> Iterator[Cluster]:
 def stages(cluster: Cluster, data: DataFolder) -> Stages:
     """The commands of the stages, for data in the bucket."""
     client = cluster.store.client()
-    for path in data.folder.rglob("*"):
+    for path in Path(data.folder).rglob("*"):
         if path.is_file():
             client.upload_file(str(path), BUCKET, f"data/{path.relative_to(data.folder)}")
-    return Stages(data, f"s3://{BUCKET}/data", f"s3://{BUCKET}/warehouse")
+    return Stages(f"s3://{BUCKET}/data", f"s3://{BUCKET}/warehouse")
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 
-from msd_spark.core.data_folder import DataFolder
 from msd_spark.core.warehouse import Warehouse
 
 VOLATILE = {
@@ -24,10 +21,9 @@ VOLATILE = {
 class Stages:
     """The words of each stage after its verb.
 
-    `data` is the local data folder, `bucket` the address of its copy.
+    `bucket` is the address of the data folder.
     """
 
-    data: DataFolder
     bucket: str
     warehouse: str
 
@@ -37,14 +33,8 @@ class Stages:
     )
     """Options of the local run; those below are the same."""
 
-    def address(self, path: Path | None) -> str:
-        """Return where a file of the data folder is in the bucket."""
-        assert path is not None
-        return f"{self.bucket}/{path.relative_to(self.data.folder)}"
-
     def ingest(self, warehouse: str) -> list[str]:
-        songs = map(self.address, self.data.songs)
-        return ["--songs", *songs, "--inputs-per-unit", "25", "--warehouse", warehouse]
+        return ["--data", self.bucket, "--inputs-per-unit", "25", "--warehouse", warehouse]
 
     def dataset(self) -> list[str]:
         options = "--require genre --tags 10 --rows-per-file 16 --min-examples 4 --warehouse"
@@ -59,15 +49,7 @@ class Stages:
 
     def side_tables(self) -> dict[str, list[str]]:
         """Return the words of the stages from lyrics to dataset."""
-        data, at = self.data, self.address
-        bags = {"--train": data.bags_train, "--test": data.bags_test, "--reverse-mapping": data.reverse_mapping}
-        labels = {f"--{name}": file for name, file in data.labels.items()}
-        plays = {"--triplets": data.triplets, "--mismatches": data.mismatches}
-        options: dict[str, Mapping[str, Path | None]] = {"lyrics": bags, "labels": labels, "plays": plays}
-        words = {
-            verb: [word for name, file in files.items() for word in (name, at(file))] for verb, files in options.items()
-        }
-        words["labels"] += ["--tags", *map(at, data.tags)]
+        words = {verb: ["--data", self.bucket] for verb in ("lyrics", "labels", "plays")}
         words["factors"] = "--rank 8 --min-tracks 2 --min-listeners 2 --recommend 20".split()
         return {verb: [*own, "--warehouse", self.warehouse] for verb, own in words.items()} | {
             "dataset": self.dataset()

@@ -15,7 +15,7 @@ def test_the_tables_equal_those_of_a_local_run(
     assert tables(finished) == tables(local)
     differences = []
     for table in sorted(tables(local)):
-        expected = rows(local, *table, data=str(data.folder))
+        expected = rows(local, *table, data=data.folder)
         try:
             pd.testing.assert_frame_equal(rows(finished, *table, data=stages.bucket), expected, check_exact=True)
         except AssertionError as error:

@@ -93,12 +93,12 @@ def test_all_published_files_become_a_data_folder(
     outcomes = fetch(settings, sources, QUICK)
     assert [one.action for one in outcomes] == ["fetched"] * len(SOURCES)
     found = DataFolder.find(folder)
-    assert found.songs == (folder / "songs",)
-    assert len(list(found.songs[0].rglob("*.h5"))) == 12
-    assert found.bags_train == folder / "musixmatch" / "mxm_dataset_train.txt.zip"
+    assert found.songs == (f"{folder}/songs",)
+    assert len(list((folder / "songs").rglob("*.h5"))) == 12
+    assert found.bags_train == f"{folder}/musixmatch/mxm_dataset_train.txt.zip"
     assert set(found.labels) == {"cd1", "cd2", "cd2c"}
-    assert found.tags == (folder / "lastfm" / "lastfm_tags.db",)
-    assert found.triplets == folder / "tasteprofile" / "train_triplets.txt"
+    assert found.tags == (f"{folder}/lastfm/lastfm_tags.db",)
+    assert found.triplets == f"{folder}/tasteprofile/train_triplets.txt"
     assert (folder / "tagtraum" / "msd_tagtraum_cd1.cls").read_bytes() == (
         generated / "tagtraum" / "msd_tagtraum_cd1.cls"
     ).read_bytes()
