@@ -371,7 +371,7 @@ def _typed_class(
         if declared.positional:
             markers.append(tyro.conf.Positional)
         fields.append((field.name, Annotated[(kind, *markers)], dataclasses.field(default=default)))
-    if top and all(field.name != SETTINGS_FILE for field in dataclasses.fields(settings)):
+    if top and all(one.name != SETTINGS_FILE for one in declared_options(settings)):
         text = "TOML file with options; the command line wins"
         about = tyro.conf.arg(name=SETTINGS_FILE, metavar="FILE", help=text, help_behavior_hint="")
         kind = Annotated[str | None, about, _as_words(str | None)]

@@ -113,6 +113,12 @@ STAGES: dict[str, tuple[Verb, ...]] = {
             "msd_spark.pipeline.command:run",
         ),
         Verb(
+            "aws",
+            "run all stages on AWS; status, logs, cost",
+            "msd_spark.aws.settings:AwsOptions",
+            "msd_spark.aws.command:run",
+        ),
+        Verb(
             "doctor",
             "check the installed versions against the pins",
             "msd_spark.environment.doctor:DoctorSettings",

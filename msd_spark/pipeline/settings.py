@@ -115,8 +115,11 @@ class Plan:
         return own | {stage: dict(options) for stage, options in self.of_stages.items()}
 
 
-def make_plan(options: PipelineOptions) -> Plan:
-    """Return the options of every stage: defaults, overridden by the file and the command line."""
+def make_plan(options: PipelineOptions, defaults: Mapping[str, Mapping[str, Any]] | None = None) -> Plan:
+    """Return the options of every stage: defaults, overridden by the file and the command line.
+
+    `defaults` override those of the pipeline.
+    """
     content = read_toml(Path(options.settings)) if options.settings else {}
     place = str(options.settings)
     known = {*(one.name for one in declared_options(PipelineOptions)), *NAMES}
@@ -129,9 +132,10 @@ def make_plan(options: PipelineOptions) -> Plan:
     shortcuts = {name: value for name in SHORTCUTS if (value := getattr(options, name)) is not None}
     typed = [parse_assignment(text) for text in options.assignments]
     chosen = merge(tables, {"train": shortcuts} if shortcuts else {}, *typed)
-    # A protocol has its own batch and epochs.
-    own: dict[str, Mapping[str, Any]] = {"train": {}} if chosen.get("train", {}).get("protocol") else {}
-    merged = merge(DEFAULT_OPTIONS | own, chosen)
+    merged = merge(DEFAULT_OPTIONS, defaults or {})
+    if chosen.get("train", {}).get("protocol"):  # which has its own batch and epochs
+        merged["train"] = {name: value for name, value in merged["train"].items() if name not in SHORTCUTS}
+    merged = merge(merged, chosen)
     plan = Plan(options, merged)
     if plan.dataset != "genre":
         plan = Plan(options, merge({"train": {"dataset": plan.dataset}}, merged))

@@ -1,0 +1,143 @@
+"""The stages of a run as the input of the state machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from msd_spark.aws.settings import AwsOptions
+from msd_spark.aws.sizing import Node
+from msd_spark.aws.stack import CODE, Stack
+from msd_spark.core.errors import UserError
+from msd_spark.core.filesystems import is_local
+from msd_spark.core.options import declared_options
+from msd_spark.core.warehouse import Warehouse
+from msd_spark.pipeline.running import INPUTS, WOULD_RUN, Outcome, skip_reason, stage_words
+from msd_spark.pipeline.settings import Plan, make_plan
+from msd_spark.pipeline.stages import BY_NAME, Stage
+
+BEFORE, GPU, AFTER = PHASES = ("before", "gpu", "after")
+"""Phases of a run: Spark stages, stages on the GPU workers, and Spark stages that read the trained run."""
+
+NVME = "/mnt/nvme"
+"""Where GPU workers mount their local disks."""
+
+CACHED_SHARE = 0.8
+"""Share of the local disks that the cache of a training may fill."""
+
+
+def derived_options(stack: Stack, types: Mapping[str, Node]) -> dict[str, Mapping[str, Any]]:
+    """Return the options of stages that follow from the instance types."""
+    derived: dict[str, Mapping[str, Any]] = {"factors": {"blocks": stack.emr.sizing(types).als_blocks}}
+    if stack.gpu:
+        worker = types[stack.gpu.instance_type]
+        derived["train"] = {"batch-size": worker.batch_size}
+        if worker.nvme_gb:
+            cache_gib = int(worker.nvme_gb * 1e9 * CACHED_SHARE / 2**30)
+            derived["train"] = {**derived["train"], "cache": f"{NVME}/cache", "cache-gib": cache_gib}
+    return derived
+
+
+def n_ranks(stack: Stack, types: Mapping[str, Node]) -> int:
+    """Return the number of ranks: one for each GPU of all workers."""
+    return types[stack.gpu.instance_type].gpus * stack.gpu.workers if stack.gpu else 0
+
+
+def stack_plan(options: AwsOptions, stack: Stack, types: Mapping[str, Node]) -> Plan:
+    """Return the options of every stage, with the locations of the stack.
+
+    Raises
+    ------
+    UserError
+        If an option names a file of this machine, which no node sees.
+    """
+    chosen = dataclasses.replace(
+        options.pipeline, data=stack.data, warehouse=stack.warehouse, ranks=max(1, n_ranks(stack, types))
+    )
+    plan = make_plan(chosen, derived_options(stack, types))
+    for name in plan.options.stages:
+        given = plan.of_stages.get(name, {})
+        for one in declared_options(BY_NAME[name].verb.settings_class()):
+            values = given.get(one.name, ())
+            for value in values if isinstance(values, list | tuple) else (values,):
+                if one.option.metavar in INPUTS and is_a_local_file(str(value), one.option.metavar):
+                    remedy = f"copy it to {stack.data} and name it by its address"
+                    raise UserError(f"[{name}] --{one.name} is {value!r}, a file of this machine; {remedy}")
+    return plan
+
+
+def is_a_local_file(value: str, metavar: str | None) -> bool:
+    """Return whether the value of an option for inputs names a file of this machine."""
+    location = value.partition("=")[2] if metavar == "NAME=FILE" else value
+    return is_local(location) and (metavar != "SOURCE" or "/" in location)
+
+
+def machine_input(options: AwsOptions, plan: Plan, stack: Stack) -> dict[str, Any]:
+    """Return the input of the state machine: the commands of all stages, by phase.
+
+    Raises
+    ------
+    UserError
+        If a chosen stage needs GPU workers, and the stack has none.
+    """
+    phases: dict[str, list[dict[str, Any]]] = {phase: [] for phase in PHASES}
+    outcomes: list[Outcome] = []
+    warehouse = Warehouse(plan.options.warehouse)
+    for stage in (BY_NAME[name] for name in plan.options.stages):
+        if skip_reason(stage, plan, warehouse, outcomes):
+            continue
+        outcomes.append(Outcome(stage.name, WOULD_RUN))
+        on_workers = (stage.verb.script or "").startswith("training/")
+        if on_workers and not stack.gpu:
+            raise UserError(f"{stage.name} needs GPU workers, and the stack has none; skip it, or add gpu to the stack")
+        phase = GPU if on_workers else AFTER if stage.of_run else BEFORE
+        seconds = int(options.hours * 3600 * (2 if stage.name == "train" else 1))
+        phases[phase].append({"stage": stage.name, "seconds": seconds, **command_of(stage, plan)})
+    source = "snapshot" if options.source == "snapshot" else "bucket"
+    release = (stack.release or {}).get("code")
+    return {"run": plan.options.run, "source": source, "release": release, **phases}
+
+
+def command_of(stage: Stage, plan: Plan) -> dict[str, Any]:
+    """Return the command of a stage: words for EMR, a line of a shell for the GPU workers.
+
+    Training always resumes: it starts if there is no such run yet, and a retry goes on after the last checkpoint.
+    """
+    words = ["--resume" if word == "--overwrite" else word for word in stage_words(stage, plan)]
+    script = stage.verb.script or ""
+    if stage.name == "train":
+        return {"command": shlex.join(["horovodrun", "-np", str(plan.options.ranks), script, *words])}
+    if script.startswith("training/"):
+        return {"command": shlex.join(["python", script, *words])}
+    return {"arguments": ["spark-submit", f"{CODE}/{script}", *words]}
+
+
+def commands(content: Mapping[str, Any]) -> dict[str, str]:
+    """Return the command of each stage in a machine's input as text."""
+    return {
+        one["stage"]: one.get("command") or shlex.join(one["arguments"]) for phase in PHASES for one in content[phase]
+    }
+
+
+def without_finished(
+    content: Mapping[str, Any], before: Mapping[str, Any], finished: set[str], *, ignore_code: bool = False
+) -> dict[str, Any]:
+    """Return a machine's input without the stages that an earlier execution finished with the same command.
+
+    The first stage that must run is followed by all later ones, which may read what it writes. With `ignore_code`,
+    stages count that another release has finished.
+    """
+    same_code = ignore_code or content.get("release") == before.get("release")
+    then, now = commands(before), commands(content)
+    rest, running = dict(content), False
+    for phase in PHASES:
+        kept = []
+        for one in content[phase]:
+            name = one["stage"]
+            running = running or not (same_code and name in finished and then.get(name) == now[name])
+            if running:
+                kept.append(one)
+        rest[phase] = kept
+    return rest
