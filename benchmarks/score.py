@@ -110,10 +110,12 @@ def measure(session: SparkSession, warehouse: Warehouse, size: int, model: keras
     These are the seconds of a run with nothing new, and the memory of a worker in MiB.
     """
     settings = ScoreSettings(warehouse.root, RUN, rescore=True)
-    compute_inputs = in_memory(warehouse, min(size, IN_MEMORY), settings.batch)
+    compute_inputs = in_memory(warehouse, min(size, IN_MEMORY), settings.batch_size)
     inputs = compute_inputs()
     n_inputs = len(next(iter(inputs.values())))
-    model.predict({name: rows[: settings.batch] for name, rows in inputs.items()}, batch_size=settings.batch, verbose=0)
+    model.predict(
+        {name: rows[: settings.batch_size] for name, rows in inputs.items()}, batch_size=settings.batch_size, verbose=0
+    )
     best = {"job": 0.0, "predict": 0.0, "features": 0.0}
     with PeakMemory() as peak:
         for _ in range(ROUNDS):
@@ -122,7 +124,7 @@ def measure(session: SparkSession, warehouse: Warehouse, size: int, model: keras
             assert written == size
             best["job"] = max(best["job"], size / (time.perf_counter() - started))
             started = time.perf_counter()
-            model.predict(inputs, batch_size=settings.batch, verbose=0)
+            model.predict(inputs, batch_size=settings.batch_size, verbose=0)
             best["predict"] = max(best["predict"], n_inputs / (time.perf_counter() - started))
             started = time.perf_counter()
             compute_inputs()

@@ -263,7 +263,7 @@ def epoch(what: str, folder: Path) -> None:
 
     target = target_of("genre", dataset)
     batch = BATCH if what == MODELS_ALONE else int(what.split("-")[0])
-    settings = TrainingSettings(epochs=1, batch=batch, patience=0)
+    settings = TrainingSettings(epochs=1, batch_size=batch, patience=0)
 
     def trainer(name: str) -> Trainer:
         model = MODELS[name](dataset.geometry, target, dataset.metadata["normalisation"], DEFAULTS[name])

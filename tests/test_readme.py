@@ -39,7 +39,7 @@ def run_once(folder: Path, *command: str) -> None:
     """Run a command of a page, on fewer songs and for fewer epochs; several pages have the same one."""
     words = ["150" if word == "2000" else word for word in command]
     if words[0] == "horovodrun":
-        words += ["--epochs", "2", "--batch", "8"]
+        words += ["--epochs", "2", "--batch-size", "8"]
     if words[:2] == ["msd-spark", "pipeline"] and "--dry-run" not in words:
         words.append("--dry-run")
     done = run(*words, folder=folder)

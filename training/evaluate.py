@@ -82,7 +82,7 @@ def predict(
     n_outputs, infer = int(model.output_shape[-1]), compile_inference(model)
     with ranks.noticing_losses():
         predictions = predict_split(
-            infer, n_outputs, dataset, options.split, target, options.batch, ranks, tuple(model.input)
+            infer, n_outputs, dataset, options.split, target, options.batch_size, ranks, tuple(model.input)
         )
     if predictions is None or not predictions.present.any():
         raise UserError(f"no example in {options.split} of dataset {name} has {target.content}; choose another --split")

@@ -47,9 +47,9 @@ def run(options: SearchOptions) -> None:
     from training.searching.study import SEARCHES, Study
     from training.searching.trials import run_trials
 
-    smallest, streams = min(options.space.batches) * ranks.size, training.training.streams or 1
+    smallest, streams = min(options.space.batch_sizes) * ranks.size, training.training.streams or 1
     if streams > smallest:
-        ranks.fail(f"{streams} streams cannot share {smallest} examples per step; use larger --batches")
+        ranks.fail(f"{streams} streams cannot share {smallest} examples per step; use larger --batch-sizes")
     if options.decides not in (LOSS, "log_loss"):
         require_classes(dataset, target_of(training.target, dataset), ranks, "validation")
     recorded = session.recorded_options(training)

@@ -26,7 +26,7 @@ from msd_spark.core.options import (
 )
 from msd_spark.pipeline.stages import BY_NAME, DEFAULT_OPTIONS, NAMES
 
-SHORTCUTS = ("model", "epochs", "batch")
+SHORTCUTS = ("model", "epochs", "batch-size")
 """Options of training that the pipeline also has."""
 
 OF_THE_PIPELINE = ("data", "warehouse", "run", "settings", "overwrite", "resume")
@@ -43,7 +43,9 @@ class PipelineOptions(Settings):
     ranks: int = option(2, "number of Horovod ranks", check=at_least(1))
     model: str | None = option(None, "the same as --set train.model=MODEL (wide_deep)")
     epochs: int | None = option(None, "the same as --set train.epochs=N (20)", metavar="N", check=at_least(1))
-    batch: int | None = option(None, "the same as --set train.batch=N (16)", metavar="N", check=between(1, MOST_BATCH))
+    batch_size: int | None = option(
+        None, "the same as --set train.batch-size=N (16)", metavar="N", check=between(1, MOST_BATCH)
+    )
     settings: str | None = option(
         None, "TOML file with one table of options per stage; the command line wins", metavar="FILE"
     )
@@ -129,7 +131,8 @@ def make_plan(options: PipelineOptions, defaults: Mapping[str, Mapping[str, Any]
         if not isinstance(table, Mapping):
             raise UserError(f"{place}: {stage} is {table!r}; write a table [{stage}] with its options")
         check_options(stage, table, f"{place}: [{stage}]")
-    shortcuts = {name: value for name in SHORTCUTS if (value := getattr(options, name)) is not None}
+    own_values = {name: getattr(options, name.replace("-", "_")) for name in SHORTCUTS}
+    shortcuts = {name: value for name, value in own_values.items() if value is not None}
     typed = [parse_assignment(text) for text in options.assignments]
     chosen = merge(tables, {"train": shortcuts} if shortcuts else {}, *typed)
     merged = merge(DEFAULT_OPTIONS, defaults or {})

@@ -12,7 +12,7 @@ DEFAULT_OPTIONS: dict[str, Mapping[str, Any]] = {
     "factors": {"allow-too-few": True},
     "factor-neighbours": {"space": "factors"},
     "dataset": {"require": "genre"},
-    "train": {"epochs": 20, "batch": 16},
+    "train": {"epochs": 20, "batch-size": 16},
 }
 """Options that the pipeline sets unless the settings do."""
 

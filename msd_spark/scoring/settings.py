@@ -34,7 +34,7 @@ class ScoreSettings(Settings):
     run: str | None = option(None, RUN_HELP, metavar="NAME", check=NAME)
     rescore: bool = option(False, "score all songs again, also those that the run has scored before")
     without_lyrics: bool = option(False, "score every song as one without lyrics")
-    batch: int = option(128, "songs per call of the model", check=between(1, MOST_BATCH))
+    batch_size: int = option(128, "songs per call of the model", check=between(1, MOST_BATCH))
     threads: int | None = option(
         None, "TensorFlow threads per Python worker; by default the cores of a Spark task", check=between(1, 1024)
     )

@@ -107,7 +107,7 @@ def score_slices(
     It is an error if ``songs/`` changed after the plan was made.
     """
     slices = ahead(_fetch(Warehouse(settings.warehouse), task, run, paths), 1)
-    songs = ahead(_read(slices, run, settings.batch), BATCHES_AHEAD)
+    songs = ahead(_read(slices, run, settings.batch_size), BATCHES_AHEAD)
     scored = (
         _score(planned, (of_slice for _, of_slice in group if of_slice), run, settings)
         for planned, group in groupby(songs, itemgetter(0))
@@ -148,7 +148,7 @@ def _score(
     """Score songs; return their slice, its rows in order, and the refused songs."""
     rows, refused = planned.kept, list[Rejection]()
     if len(planned.to_score):
-        model = model_of_process(run, settings.batch, settings.threads or 1)
+        model = model_of_process(run, settings.batch_size, settings.threads or 1)
         scored, refused = _scored_rows(songs, planned.item, run, planned.to_score, model)
         rows = pa.concat_tables([rows, scored])
     places = pc.index_in(planned.track_ids, value_set=rows["track_id"].combine_chunks()).drop_null()

@@ -14,7 +14,7 @@ from tests.support.data_folders import EVERYTHING, lay_out
 
 BAD = {
     "--set train.model=nosuch": "[train] --model is 'nosuch'; allowed: attention, cnn",
-    "--set train.batch=0": "[train] --batch is 0; allowed: 1 to 65536",
+    "--set train.batch-size=0": "[train] --batch-size is 0; allowed: 1 to 65536",
     "--set dataset.shares=[0.5,0.5,0.5]": "[dataset] --shares is (0.5, 0.5, 0.5); allowed: three fractions that add up",
     "--set dataset.name=../x": "[dataset] --name is '../x'; allowed: letters, digits",
     "--set maps.sample=2": "[maps] --sample is 2; allowed: 4 or more",

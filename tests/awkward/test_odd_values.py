@@ -26,8 +26,11 @@ from msd_spark.core.filesystems import open_location
         ),
         (["evaluate", "--run", "-x"], "--run is followed by '-x'; write --run=-x if that is its value"),
         (["evaluate", "--run=-x"], "--run is '-x'; allowed: letters, digits,"),
-        (["evaluate", "--batch", "-1e3"], "--batch is '-1e3'; allowed: a whole number"),
-        (["evaluate", "--batch", "9223372036854775807"], "--batch is 9223372036854775807; allowed: 1 to 65536"),
+        (["evaluate", "--batch-size", "-1e3"], "--batch-size is '-1e3'; allowed: a whole number"),
+        (
+            ["evaluate", "--batch-size", "9223372036854775807"],
+            "--batch-size is 9223372036854775807; allowed: 1 to 65536",
+        ),
         (["evaluate", "--seed", "-1"], "--seed is -1; allowed: 0 to 2147483646"),
         (["factors", "--users", "2147483648"], "--users is 2147483648; allowed: at most 2147483647"),
         (["train", "--hidden", "8", "100000"], "--hidden is 100000; allowed: 1 to 16384"),

@@ -44,7 +44,7 @@ class Stages:
         return ["--run", "demo", "--warehouse", self.warehouse]
 
     def train(self, run: str) -> list[str]:
-        options = f"--model cnn --epochs 2 --batch 16 --run {run} --warehouse"
+        options = f"--model cnn --epochs 2 --batch-size 16 --run {run} --warehouse"
         return [*options.split(), self.warehouse]
 
     def side_tables(self) -> dict[str, list[str]]:

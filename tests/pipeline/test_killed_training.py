@@ -44,7 +44,7 @@ def lay_out(folder: Path) -> Path:
 def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
     warehouse = tmp_path / "warehouse"
     write_tiny_dataset(warehouse, {"train": [9, 8, 8, 7], "validation": [6, 3], "test": [5, 4]})
-    options = {"model": "dense", "epochs": str(EPOCHS), "batch": "2", "baselines": "none", "patience": str(EPOCHS)}
+    options = {"model": "dense", "epochs": str(EPOCHS), "batch-size": "2", "baselines": "none", "patience": str(EPOCHS)}
     words = command(tmp_path, options)
     last = warehouse / "models" / "killed" / "_unfinished" / "checkpoints" / "last.npz"
 

@@ -19,7 +19,7 @@ def commands(options: PipelineOptions) -> dict[str, str]:
 
 def test_commands_are_those_that_a_user_would_type(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(CODE)
-    options = PipelineOptions(data="d", warehouse="s3://b/w", run="r1", ranks=4, model="dense", epochs=7, batch=32)
+    options = PipelineOptions(data="d", warehouse="s3://b/w", run="r1", ranks=4, model="dense", epochs=7, batch_size=32)
     assert commands(options) == {
         "ingest": "msd-spark ingest --data d --warehouse s3://b/w",
         "lyrics": "msd-spark lyrics --data d --warehouse s3://b/w",
@@ -27,8 +27,8 @@ def test_commands_are_those_that_a_user_would_type(monkeypatch: pytest.MonkeyPat
         "plays": "msd-spark plays --data d --warehouse s3://b/w",
         "factors": "msd-spark factors --allow-too-few --warehouse s3://b/w",
         "dataset": "msd-spark dataset --require genre --warehouse s3://b/w",
-        "train": "horovodrun -np 4 training/train.py --epochs 7 --batch 32 --model dense --warehouse s3://b/w --run r1"
-        " --overwrite",
+        "train": "horovodrun -np 4 training/train.py --epochs 7 --batch-size 32 --model dense --warehouse s3://b/w "
+        "--run r1 --overwrite",
         "score": "msd-spark score --warehouse s3://b/w --run r1",
         "neighbours": "msd-spark neighbours --warehouse s3://b/w --run r1",
         "factor-neighbours": "msd-spark neighbours --space factors --warehouse s3://b/w",

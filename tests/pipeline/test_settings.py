@@ -52,7 +52,7 @@ def test_the_defaults() -> None:
         "factors": {"allow-too-few": True},
         "factor-neighbours": {"space": "factors"},
         "dataset": {"require": "genre"},
-        "train": {"epochs": 20, "batch": 16},
+        "train": {"epochs": 20, "batch-size": 16},
     }
 
 
@@ -83,7 +83,7 @@ def test_the_command_line_wins_over_the_settings_file(tmp_path: Path) -> None:
     assert plan.of_stages["train"] == {
         "dataset": "mine",
         "epochs": 9,
-        "batch": 16,
+        "batch-size": 16,
         "filters": [16, 32],
         "seed": 3,
     }
@@ -100,7 +100,7 @@ def test_the_command_line_wins_over_the_settings_file(tmp_path: Path) -> None:
 def test_the_protocol_of_2019_has_its_own_batch_and_epochs_and_trains_three_models() -> None:
     plan = make_plan(parsed("--settings", str(CODE / "docs" / "examples" / "seed-2019.toml")))
     words = stage_words(BY_NAME["train"], plan)
-    assert not {"--batch", "--epochs"} & set(words)
+    assert not {"--batch-size", "--epochs"} & set(words)
     options = parse(TrainOptions, [*words, "--run", plan.options.run], VERBS["train"])
     assert [one.model.name for one in options.runs()] == ["dense", "lstm", "cnn"]
     training = options.training_settings()

@@ -52,7 +52,7 @@ def same(one: pa.Table, other: pa.Table) -> None:
 
 
 def run_score(spark: SparkSession, warehouse: Warehouse, slice_size: int = 8, **settings: object) -> Summary:
-    asked = ScoreSettings(warehouse.root, "tiny", **{"batch": 16, **settings})  # type: ignore[arg-type]
+    asked = ScoreSettings(warehouse.root, "tiny", **{"batch_size": 16, **settings})  # type: ignore[arg-type]
     return score(spark, asked, songs_per_slice=slice_size)
 
 
@@ -73,7 +73,7 @@ def test_scores_are_those_of_predict_whatever_the_partitioning(spark: SparkSessi
     layouts = [([SONGS], 100, 100, 16), ([SONGS[:7], SONGS[7:30], SONGS[30:]], 5, 10, 7), ([SONGS], 13, 13, 64)]
     for files, songs_per_row_group, slice_size, batch in layouts:
         write_songs(warehouse, files, songs_per_row_group)
-        facts = run_score(spark, warehouse, slice_size, batch=batch, rescore=True).facts
+        facts = run_score(spark, warehouse, slice_size, batch_size=batch, rescore=True).facts
         assert (facts["songs"], facts["embeddings"], facts["scored now"]) == (40, 40, 40)
         assert (facts["with lyrics"], facts["rejected"]) == (len(SUNG), 0)
         rows = table(warehouse)

@@ -49,7 +49,7 @@ def scored(spark: SparkSession, warehouse: Warehouse) -> Warehouse:
         ["training/train.py", *words], cwd=REPOSITORY, env=environment(**forked()), capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    score(spark, ScoreSettings(warehouse.root, "one", batch=16)).finish(warehouse)
+    score(spark, ScoreSettings(warehouse.root, "one", batch_size=16)).finish(warehouse)
     return warehouse
 
 

@@ -24,7 +24,7 @@ BUCKET = "catalogue"
 
 
 def scored(environment: dict[str, str]) -> str:
-    command = [sys.executable, "jobs/score.py", "--warehouse", f"s3://{BUCKET}/w", "--run", "tiny", "--batch", "8"]
+    command = [sys.executable, "jobs/score.py", "--warehouse", f"s3://{BUCKET}/w", "--run", "tiny", "--batch-size", "8"]
     done = subprocess.run(
         command, cwd=REPOSITORY, env=os.environ | environment, capture_output=True, text=True, timeout=500
     )
@@ -50,7 +50,7 @@ def test_a_warehouse_in_s3_is_scored_and_grows(spark: SparkSession, store: Objec
     summary = scored(server)
     assert "scored now 4" in summary
     assert "scored before 8" in summary
-    score(spark, ScoreSettings(local.root, "tiny", batch=8))
+    score(spark, ScoreSettings(local.root, "tiny", batch_size=8))
     downloaded = Warehouse(str(tmp_path / "downloaded"))
     for name, content in store.contents(BUCKET, "w/embeddings/tiny/").items():
         downloaded.write_file(content, "embeddings", "tiny", *name.split("/"))

@@ -25,7 +25,7 @@ def test_a_bare_command_has_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch": 0}, "--batch is 0; allowed: 1 to 65536"),
+        ({"batch_size": 0}, "--batch-size is 0; allowed: 1 to 65536"),
         ({"threads": 0}, "--threads is 0; allowed: 1 to 1024"),
         ({"songs": ("a.h5",), "nearest": -1}, "--nearest is -1; allowed: 0 or more"),
         ({"nearest": 3}, "--nearest is 3; allowed: only with --songs"),

@@ -50,7 +50,7 @@ MEMORY = 6 << 30
 GENSIM = "home/gensim-data"
 """Folder in which gensim's downloader keeps its list of models."""
 
-TRAINING = ("--model", "dense", "--inputs", "lyrics", "--epochs", "1", "--batch", "8")
+TRAINING = ("--model", "dense", "--inputs", "lyrics", "--epochs", "1", "--batch-size", "8")
 BASES: dict[str, tuple[str, ...]] = {
     "fetch": (),
     "synthetic": ("--songs", "2", "--users", "3", "--workers", "1", "--output", "out"),
@@ -122,7 +122,16 @@ TEXTS = (
         "a\nb",
     ),
     *("a\tb", "\u202ex", "%00", "%s", "\udcff", "x" * 300, "名" * 90, "=", "a=", "=a", "a=b", ",", "a,,b", "0", "nan"),
-    *("TRAAAAA128F0000000", "train.epochs=1", "train.epochs=nan", "score.batch=-1", "nosuch.x=1", "1:1", "sqrt", "0:0"),
+    *(
+        "TRAAAAA128F0000000",
+        "train.epochs=1",
+        "train.epochs=nan",
+        "score.batch-size=-1",
+        "nosuch.x=1",
+        "1:1",
+        "sqrt",
+        "0:0",
+    ),
 )
 PLACES = (
     *("", " ", ".", "..", "/", "data", "data/songs", "w", "w/songs", "odd/empty.txt", "odd/junk.bin", "odd/folder"),

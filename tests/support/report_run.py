@@ -106,7 +106,7 @@ def metadata(n: int) -> dict[str, Any]:
         "lyric_vectors": "none",
         "target": {"name": "genre", "class_names": list(GENRES)},
         "dataset": {"name": "genre", "fingerprint": "f" * 32, "split_rule": {"by": "artist"}, "training_examples": n},
-        "arguments": {"batch": 8, "inputs": "both", "protocol": None},
+        "arguments": {"batch_size": 8, "inputs": "both", "protocol": None},
         "git_revision": None,
     }
 

@@ -27,7 +27,7 @@ ROWS = {"train": [9, 8], "validation": [], "test": [7, 1, 5]}
 
 def evaluate(folder: Path, *words: str, n_ranks: int = 1) -> subprocess.CompletedProcess[str]:
     launcher = [*LAUNCHER, "-np", str(n_ranks)] if n_ranks > 1 else []
-    command = [*launcher, "training/evaluate.py", "--warehouse", str(folder), "--batch", "4", *words]
+    command = [*launcher, "training/evaluate.py", "--warehouse", str(folder), "--batch-size", "4", *words]
     return subprocess.run(command, cwd=REPOSITORY, env=environment(**forked()), capture_output=True, text=True)
 
 
@@ -146,7 +146,7 @@ def test_a_split_without_an_example_is_named(warehouse: Path) -> None:
     ("words", "message"),
     [
         (["--split", "all"], "--split is 'all'; allowed: "),
-        (["--batch", "0"], "evaluate: --batch is 0; allowed: 1 to 65536"),
+        (["--batch-size", "0"], "evaluate: --batch-size is 0; allowed: 1 to 65536"),
         (["--run", "two"], "evaluate: no finished run models/two; finished: one"),
         (["--dataset", "other"], "run msd-spark dataset first"),
         (["--warehouse", "nowhere"], "run msd-spark train first"),

@@ -19,7 +19,7 @@ OPTIONS = (
     "tiny",
     "--epochs",
     str(EPOCHS),
-    "--batch",
+    "--batch-size",
     "2",
     "--keep-checkpoints",
     "--checkpoint-steps",

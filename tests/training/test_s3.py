@@ -23,7 +23,7 @@ def test_a_killed_run_on_s3_is_resumed(store: ObjectStore, tmp_path: Path) -> No
     store.put_folder(BUCKET, tmp_path / "w", "w")
     server = store.environment()
     command = (SCRIPT, "--warehouse", f"s3://{BUCKET}/w", "--dataset", "tiny", "--run", "r")
-    options = ("--epochs", "2", "--batch", "2", "--checkpoint-steps", "2", "--keep-checkpoints")
+    options = ("--epochs", "2", "--batch-size", "2", "--checkpoint-steps", "2", "--keep-checkpoints")
     last = "w/models/r/_unfinished/checkpoints/last.npz"
     with launched(*command, *options, log=tmp_path / "killed", others=server) as training:
         training.wait_until(lambda: last in store.keys(BUCKET))

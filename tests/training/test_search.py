@@ -98,14 +98,14 @@ def test_an_interrupted_search_tries_the_same_values(
 
 
 def test_too_small_batches_are_refused_before_the_first_trial(folder: Path, tmp_path: Path) -> None:
-    said = search(folder / "w", tmp_path / "log", "--name", "small", "--batches", "4", "16", "--streams", "8")
-    assert "8 streams cannot share 4 examples per step; use larger --batches" in said
+    said = search(folder / "w", tmp_path / "log", "--name", "small", "--batch-sizes", "4", "16", "--streams", "8")
+    assert "8 streams cannot share 4 examples per step; use larger --batch-sizes" in said
     assert not (folder / "w" / "searches" / "small").exists()
 
 
 def test_two_ranks_share_a_trial_and_prune_it_together(folder: Path, tmp_path: Path) -> None:
     # With learning rates between 1e-6 and 1 some trial is worse than the median.
-    words = ("--name", "ranks", "--trials", "8", "--learning-rates", "1e-6", "1", "--batches", "10")
+    words = ("--name", "ranks", "--trials", "8", "--learning-rates", "1e-6", "1", "--batch-sizes", "10")
     said = search(folder / "w", tmp_path / "log", *words, n_ranks=2)
     content = found(folder / "w", "ranks")
     assert len(content["trials"]) == 8, said[-3000:]

@@ -33,7 +33,7 @@ def test_a_bare_command_without_a_dataset_names_the_command_that_makes_one(tmp_p
 
 
 def test_an_invalid_value_is_rejected_in_one_line(tmp_path: Path) -> None:
-    assert train(tmp_path, "--batch", "0") == "--batch is 0; allowed: 1 to 65536\n"
+    assert train(tmp_path, "--batch-size", "0") == "--batch-size is 0; allowed: 1 to 65536\n"
     assert not list(tmp_path.iterdir())
 
 

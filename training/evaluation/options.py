@@ -19,6 +19,6 @@ class EvaluateOptions(Settings):
         None, "dataset/NAME; the one the run was trained on by default", metavar="NAME", check=NAME
     )
     split: str = option("test", "split to evaluate on", choices=SPLITS)
-    batch: int = option(256, "examples per call of the model", check=between(1, MOST_BATCH))
+    batch_size: int = option(256, "examples per call of the model", check=between(1, MOST_BATCH))
     seed: int = option(0, "random seed of the bootstrap", check=SEED)
     reading: ReadingSettings = nested(ReadingSettings())

@@ -26,5 +26,5 @@ class ListenOptions(Settings):
     songs: int = option(2000, "songs of the dataset to sample for filter responses", check=at_least(1))
     top: int = option(8, "songs to list per filter", check=at_least(1))
     split: str = option("test", "split to evaluate occlusion on", choices=SPLITS)
-    batch: int = option(64, "examples per call of the model", check=between(1, MOST_BATCH))
+    batch_size: int = option(64, "examples per call of the model", check=between(1, MOST_BATCH))
     seed: int = option(0, "random seed of the sample and the bootstrap", check=SEED)

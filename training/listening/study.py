@@ -72,13 +72,13 @@ def study(options: ListenOptions, run: str) -> tuple[dict[str, Any], pa.Table]:
     fit = fits[splits[0]]
     model = read_model(warehouse, run)
     songs = sample_songs(dataset, options.songs, options.seed, tuple(model.input), chosen)
-    responses, mixed = filter_responses(model, songs, dataset.geometry, options.top, options.batch)
+    responses, mixed = filter_responses(model, songs, dataset.geometry, options.top, options.batch_size)
     filters = responses_table(responses, songs, dataset.geometry, warehouse)
     distinct = []
     if chosen and responses:
         others = sample_songs(dataset, options.songs, options.seed, tuple(model.input), chosen, others=True)
         distinct = distinct_filters(
-            responses, filter_responses(model, others, dataset.geometry, options.top, options.batch)[0]
+            responses, filter_responses(model, others, dataset.geometry, options.top, options.batch_size)[0]
         )
     notes = []
     if not responses:
@@ -90,7 +90,7 @@ def study(options: ListenOptions, run: str) -> tuple[dict[str, Any], pa.Table]:
         notes.append(f"occlusion is for genres and deciles, not for {fit.target.name}")
     else:
         predictions, has_lyrics = _occluded_predictions(
-            model, dataset, target, fits, metadata["normalisation"], options.batch, chosen
+            model, dataset, target, fits, metadata["normalisation"], options.batch_size, chosen
         )
         if predictions:
             bootstrap = Bootstrap(seed=options.seed)

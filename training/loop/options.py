@@ -128,8 +128,8 @@ class TrainOptions(Settings):
         if not training.global_batch_size:
             return
         where = f", which --protocol {self.protocol} sets" if self.protocol else ""
-        if training.batch:
-            raise OptionError(f"--batch excludes --global-batch-size{where}; choose the latter")
+        if training.batch_size:
+            raise OptionError(f"--batch-size excludes --global-batch-size{where}; choose the latter")
         if training.schedule.scaling != "none":
             raise OptionError(f"--scale-learning-rate excludes --global-batch-size{where}; use --learning-rate")
 
@@ -189,7 +189,7 @@ class TrainOptions(Settings):
             embedding = replace(embedding, contrastive=own)
         return replace(
             self.training,
-            batch=self.training.batch_of_rank,
+            batch_size=self.training.batch_of_rank,
             feed=feed,
             embedding=embedding,
             best_by=best_by or self.model.own_training("best_by"),

@@ -51,14 +51,17 @@ class TrainingSettings(Settings):
     """Settings of the training loop; ``training_settings`` in a run's metadata."""
 
     epochs: int = option(30, "maximum number of epochs", check=at_least(1))
-    batch: int | None = option(
+    batch_size: int | None = option(
         None,
         f"examples per rank per step, {BATCH} by default; times the number of ranks at the start, this is the global "
         "batch, which resuming on other ranks does not change",
         check=between(1, MOST_BATCH),
     )
     global_batch_size: int | None = option(
-        None, "examples per step over all ranks together, instead of --batch", metavar="N", check=between(1, MOST_BATCH)
+        None,
+        "examples per step over all ranks together, instead of --batch-size",
+        metavar="N",
+        check=between(1, MOST_BATCH),
     )
     steps_per_epoch: int | None = option(
         None,
@@ -97,7 +100,7 @@ class TrainingSettings(Settings):
     @property
     def batch_of_rank(self) -> int:
         """Examples per rank per step, at the start of the run."""
-        return self.batch or BATCH
+        return self.batch_size or BATCH
 
     @property
     def first_ranks(self) -> int:
@@ -109,7 +112,7 @@ class TrainingSettings(Settings):
 
         Examples
         --------
-        >>> run = TrainingSettings(batch=10).of_run(3)
+        >>> run = TrainingSettings(batch_size=10).of_run(3)
         >>> run.global_batch_size, run.streams, run.of_run(2) == run
         (30, 3, True)
         """

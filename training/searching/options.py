@@ -36,8 +36,8 @@ class SearchOptions(Settings):
         TrainOptions(),
         without={
             "learning-rate": "use --learning-rates",
-            "batch": "use --batches",
-            "global-batch-size": "use --batches",
+            "batch-size": "use --batch-sizes",
+            "global-batch-size": "use --batch-sizes",
             "dropout": "use --dropouts",
             "optimizer": "use --optimizers",
             "filters": "use --widths",

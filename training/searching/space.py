@@ -25,7 +25,7 @@ class SearchSpace(Settings):
     learning_rates: tuple[float, float] = option(
         (1e-4, 3e-2), "lowest and highest learning rate, chosen on a logarithmic scale", metavar="RATE", check=above(0)
     )
-    batches: tuple[int, ...] = option(
+    batch_sizes: tuple[int, ...] = option(
         (16, 32, 64),
         "batch sizes to choose from, in examples per rank per step",
         metavar="N",
@@ -47,8 +47,8 @@ class SearchSpace(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("batches", "optimizers", "widths"):
-            if not getattr(self, name):
+        for name in ("batch-sizes", "optimizers", "widths"):
+            if not getattr(self, name.replace("-", "_")):
                 raise OptionError(f"--{name} is empty; name at least one value")
         for name in ("learning-rates", "dropouts"):
             low, high = getattr(self, name.replace("-", "_"))
@@ -74,7 +74,7 @@ class SearchSpace(Settings):
         """Return the choice of a trial, by the name of the option of ``msd-spark train``."""
         chosen: dict[str, Any] = {
             "learning-rate": trial.suggest_float("learning-rate", *self.learning_rates, log=True),
-            "batch": trial.suggest_categorical("batch", self.batches),
+            "batch-size": trial.suggest_categorical("batch-size", self.batch_sizes),
             "optimizer": trial.suggest_categorical("optimizer", self.optimizers),
         }
         if model in WIDTH_OPTION:
@@ -92,7 +92,7 @@ def with_choice(options: TrainOptions, chosen: Mapping[str, Any]) -> TrainOption
         model = replace(model, dropout=chosen["dropout"], **sizes)
     training = replace(
         training,
-        batch=chosen["batch"],
+        batch_size=chosen["batch-size"],
         schedule=replace(training.schedule, learning_rate=chosen["learning-rate"]),
         optimizer=replace(training.optimizer, name=chosen["optimizer"]),
     )

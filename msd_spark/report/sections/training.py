@@ -16,7 +16,7 @@ VALIDATION = "validation_"
 DRAWN = ("accuracy", "balanced_accuracy", "macro_f1", "macro_average_precision", "cosine", "r2", "macro_pr_auc")
 """Validation metrics with a line, where the target has them; weighted ones are nearly the same."""
 
-ARGUMENTS = ("batch", "global_batch_size", "learning_rate", "optimizer", "seed", "balance", "inputs")
+ARGUMENTS = ("batch_size", "global_batch_size", "learning_rate", "optimizer", "seed", "balance", "inputs")
 
 
 def training_section(sources: Sources) -> Section:

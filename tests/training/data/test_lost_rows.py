@@ -23,7 +23,7 @@ def test_a_rank_that_reads_too_few_rows_stops_all(tmp_path: Path) -> None:
     write_tiny_dataset(tmp_path, {"train": [8, 8], "validation": [], "test": []})
     path = max((tmp_path / "dataset" / "tiny" / "train").iterdir())
     write_with_size(pq.read_table(path).slice(0, 5), path, path.stat().st_size)
-    words = ("--warehouse", tmp_path, "--dataset", "tiny", "--run", "short", "--epochs", "2", "--batch", "2")
+    words = ("--warehouse", tmp_path, "--dataset", "tiny", "--run", "short", "--epochs", "2", "--batch-size", "2")
     with launched(*LAUNCHER, "-np", "2", SCRIPT, *words, log=tmp_path / "log") as training:
         assert training.status() != 0
         said = training.said()

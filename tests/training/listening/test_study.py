@@ -329,7 +329,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory, cnn: keras.Model) -> War
 def test_chosen_tracks_are_studied_next_to_others(warehouse: Warehouse, tmp_path: Path) -> None:
     table = warehouse.read_examples(["track_id", "has_genre"], "tiny").to_pandas()
     ids = table["track_id"].tolist()
-    options = ListenOptions(warehouse.root, tracks=tuple(ids[:6]), top=2, batch=4)
+    options = ListenOptions(warehouse.root, tracks=tuple(ids[:6]), top=2, batch_size=4)
     summary, occlusion = study(options, "cnn")
     assert (summary["name"], summary["songs_sampled"], summary["chosen"]) == ("cnn-tracks", 6, 6)
     filters = warehouse.read_parquet("studies", "cnn-tracks", _folder(warehouse, "cnn-tracks"), "filters.parquet")
@@ -355,7 +355,7 @@ def _folder(warehouse: Warehouse, study: str) -> str:
 
 
 def test_a_model_with_more_inputs_is_studied(warehouse: Warehouse) -> None:
-    summary, occlusion = study(ListenOptions(warehouse.root, songs=5, top=2, batch=4), "wide_deep")
+    summary, occlusion = study(ListenOptions(warehouse.root, songs=5, top=2, batch_size=4), "wide_deep")
     assert [item["layer"] for item in summary["convolutions"]] == ["segments_1_convolution", "segments_2_convolution"]
     assert set(occlusion["hidden"].to_pylist()) == {"lyrics", "audio", "chroma", "timbre"}
 
@@ -374,7 +374,7 @@ def test_the_difference_of_a_filter_is_cohens_d() -> None:
 
 
 def test_a_study_of_a_run(warehouse: Warehouse, cnn: keras.Model) -> None:
-    summary, occlusion = study(ListenOptions(warehouse.root, songs=20, top=2, batch=4), "cnn")
+    summary, occlusion = study(ListenOptions(warehouse.root, songs=20, top=2, batch_size=4), "cnn")
     assert (summary["songs_sampled"], summary["notes"]) == (20, [])
     place = ("studies", "cnn", warehouse.read_json("studies", "cnn", "summary.json")["folder"])
     filters = pq.read_table(warehouse.path(*place, "filters.parquet"))

@@ -11,7 +11,7 @@ from msd_spark.core.warehouse import Warehouse
 from training.loop.checkpoints import Checkpoints
 from training.loop.state import Best, TrainingState
 
-SETTINGS = {"model": "cnn", "seed": 2, "training": {"batch": 8, "pools": (4, 2)}}
+SETTINGS = {"model": "cnn", "seed": 2, "training": {"batch_size": 8, "pools": (4, 2)}}
 LAST = "models/r/_unfinished/checkpoints/last.npz"
 
 
@@ -62,7 +62,7 @@ def test_a_write_that_fails_leaves_the_one_before(checkpoints: Checkpoints, monk
     ("others", "told"),
     [
         ({**SETTINGS, "seed": 3}, "seed was 2, now 3"),
-        ({**SETTINGS, "training": {"batch": 16, "pools": (4, 2)}}, r"training\.batch was 8, now 16"),
+        ({**SETTINGS, "training": {"batch_size": 16, "pools": (4, 2)}}, r"training\.batch_size was 8, now 16"),
         ({**SETTINGS, "dataset": "abc"}, "dataset was None, now abc"),
     ],
 )

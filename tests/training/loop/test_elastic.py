@@ -31,7 +31,7 @@ def test_a_rank_is_lost_and_another_one_joins(tmp_path: Path) -> None:
     command = (*LAUNCHER, *elastic, "--network-interfaces", "lo", SCRIPT, "--warehouse", warehouse, "--run", "grown")
     # One epoch, which does not end before the test.
     steps = ("--steps-per-epoch", "1000000", "--checkpoint-steps", "5")
-    options = ("--dataset", "tiny", "--epochs", "1", "--batch", "2", *steps, "--elastic")
+    options = ("--dataset", "tiny", "--epochs", "1", "--batch-size", "2", *steps, "--elastic")
     last = warehouse / "models/grown/_unfinished/checkpoints/last.npz"
 
     def reached(step: int, ranks: int) -> TrainingState | None:

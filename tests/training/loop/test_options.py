@@ -29,7 +29,7 @@ def test_a_bare_command_has_the_defaults_of_its_model(model: str) -> None:
 
 
 def test_every_option_reaches_its_setting() -> None:
-    words = "--model attention --inputs audio --dropout 0.4 --epochs 3 --batch 5 --patience 0 --shuffle-window 2"
+    words = "--model attention --inputs audio --dropout 0.4 --epochs 3 --batch-size 5 --patience 0 --shuffle-window 2"
     words += " --learning-rate 0.5 --scale-learning-rate sqrt --warm-up 1.5 --decay cosine"
     words += " --optimizer sgd --momentum 0.8 --clip-norm 2 --precision float16"
     words += " --class-weights sqrt --label-smoothing 0.1 --seed 9 --mixup 0.3 --time-masks 0 --crop 0.2 --transpose 1"
@@ -38,7 +38,7 @@ def test_every_option_reaches_its_setting() -> None:
     options = parsed(words)
     sizes, settings = options.model_settings(), options.training_settings()
     assert (sizes.inputs, sizes.dropout, sizes.filters) == ("audio", 0.4, DEFAULTS["attention"].filters)
-    assert (settings.epochs, settings.batch, settings.patience) == (3, 5, 0)
+    assert (settings.epochs, settings.batch_size, settings.patience) == (3, 5, 0)
     assert (settings.shuffle_window, settings.seed) == (2, 9)
     assert (settings.streams, settings.steps_per_epoch, settings.train_metrics) == (8, 50, True)
     schedule, optimizer, feed = settings.schedule, settings.optimizer, settings.feed
@@ -96,8 +96,8 @@ def test_the_loss_and_the_best_epoch_are_the_models_own_unless_chosen() -> None:
         ("--learning-rate 0", r"--learning-rate is 0\.0; allowed: a number above 0"),
         ("--learning-rate inf", "--learning-rate is inf; allowed: a number above 0"),
         ("--warm-up -1", r"--warm-up is -1\.0; allowed: 0 or more"),
-        ("--batch 0", "--batch is 0; allowed: 1 to 65536"),
-        ("--batch 4 --global-batch-size 8", "--batch excludes --global-batch-size; choose the latter"),
+        ("--batch-size 0", "--batch-size is 0; allowed: 1 to 65536"),
+        ("--batch-size 4 --global-batch-size 8", "--batch-size excludes --global-batch-size; choose the latter"),
         ("--scale-learning-rate sqrt --global-batch-size 8", "excludes --global-batch-size; use --learning-rate"),
         ("--epochs -1", "--epochs is -1; allowed: 1 or more"),
         ("--crop 1", r"--crop is 1\.0; allowed: 0 to below 1"),

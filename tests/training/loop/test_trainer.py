@@ -70,7 +70,7 @@ def run_on_four(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, st
     folder = tmp_path_factory.mktemp("four")
     write_tiny_dataset(folder, {"train": [9, 8, 8, 7, 3], "validation": [6], "test": [7, 4]})
     words = ("training/train.py", "--warehouse", folder, "--dataset", "tiny", "--model", "cnn")
-    options = ("--epochs", "2", "--batch", "1", "--evaluation-batch", "3", "--run", "four", "--profile")
+    options = ("--epochs", "2", "--batch-size", "1", "--evaluation-batch", "3", "--run", "four", "--profile")
     done = on_ranks(4, *words, *options, launcher=["horovodrun"])
     assert done.returncode == 0, done.stderr[-3000:]
     return folder, done.stdout, done.stderr

@@ -62,7 +62,7 @@ def test_the_protocol_changes_defaults_that_other_options_override() -> None:
     assert {original.of_run(ranks).global_batch_size for ranks in (1, 2, 3)} == {10}
     assert parsed("--protocol", "2019", "--global-batch-size", "7").training.of_run(2).global_batch_size == 7
     with pytest.raises(OptionError, match="excludes --global-batch-size, which --protocol 2019 sets; choose the"):
-        parsed("--protocol", "2019", "--batch", "7")
+        parsed("--protocol", "2019", "--batch-size", "7")
     for model in ("dense", "cnn", "lstm"):
         settings = parsed("--protocol", "2019", "--model", model).model_settings()
         assert settings.dropout == 0

@@ -38,7 +38,7 @@ def test_a_training_has_the_choice_of_its_trial(model: str, share: float) -> Non
     options = with_choice(TrainOptions(model=ModelOptions(model)), chosen)
     settings, sizes = options.training_settings(), options.model_settings()
     assert settings.schedule.learning_rate == chosen["learning-rate"]
-    assert (settings.batch, settings.optimizer.name) == (chosen["batch"], chosen["optimizer"])
+    assert (settings.batch_size, settings.optimizer.name) == (chosen["batch-size"], chosen["optimizer"])
     for name in {"filters", "hidden", "units"} & set(chosen):
         assert " ".join(map(str, getattr(sizes, name))) == chosen[name]
     if "dropout" in chosen:
@@ -63,9 +63,9 @@ def parsed(words: str) -> SearchOptions:
         ("--learning-rates 0 1", r"--learning-rates is 0\.0; allowed: greater than 0"),
         ("--dropouts 0.5 0.1", r"--dropouts is 0\.5 0\.1; the first value is the lowest"),
         ("--dropouts 0.5 1", r"--dropouts is 1\.0; allowed: 0 to below 1"),
-        ("--batches 0", "--batches is 0; allowed: 1 to 65536"),
+        ("--batch-sizes 0", "--batch-sizes is 0; allowed: 1 to 65536"),
         ("--trials 0", "--trials is 0; allowed: 1 or more"),
-        ("--batch 5", "--batch cannot be chosen here; use --batches"),
+        ("--batch-size 5", "--batch-size cannot be chosen here; use --batch-sizes"),
         ("--learning-rate=0.1", "--learning-rate cannot be chosen here; use --learning-rates"),
         ("--metric f2", "--metric is 'f2'; allowed for --target genre: accuracy, .*loss"),
         ("--label-smoothing 2", r"--label-smoothing is 2\.0; allowed: 0 to below 1"),

@@ -155,7 +155,7 @@ def test_a_failing_store_is_reported_as_without_a_cache(proxy: Proxy, tmp_path: 
 @pytest.mark.timeout(600)
 def test_two_ranks_share_a_folder(proxy: Proxy, tmp_path: Path) -> None:
     words = ("--warehouse", "s3://cache", "--dataset", "tiny", "--run", "shared", "--cache", tmp_path / "cache")
-    options = ("--model", "logistic", "--baselines", "simple", "--epochs", "2", "--batch", "4", "--patience", "0")
+    options = ("--model", "logistic", "--baselines", "simple", "--epochs", "2", "--batch-size", "4", "--patience", "0")
     proxy.clear()
     with launched(*LAUNCHER, "-np", "2", SCRIPT, *words, *options, log=tmp_path / "log", others=forked()) as training:
         training.succeed()
