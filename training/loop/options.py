@@ -189,7 +189,7 @@ class TrainOptions(Settings):
             embedding = replace(embedding, contrastive=own)
         return replace(
             self.training,
-            batch_size=self.training.batch_of_rank,
+            batch_size=None if self.training.global_batch_size else self.training.batch_of_rank,
             feed=feed,
             embedding=embedding,
             best_by=best_by or self.model.own_training("best_by"),

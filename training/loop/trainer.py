@@ -69,11 +69,12 @@ class Trainer:
         """Give every rank the same weights and its own dropout."""
         self.settings = settings = self.settings.of_run(self.ranks.size)
         self.global_batch, self.streams = settings.global_batch_size or 1, settings.streams or 1
+        size_option = "--batch-size" if settings.batch_size else "--global-batch-size"
         for needed, what in ((self.ranks.size, "ranks"), (self.streams, "streams")):
             if needed > self.global_batch:
                 self.ranks.fail(
                     f"{needed} {what} cannot share {self.global_batch} examples per step; "
-                    f"use at most {self.global_batch} {what}, or a larger --global-batch-size"
+                    f"use at most {self.global_batch} {what}, or a larger {size_option}"
                 )
         self.steps_per_pass = -(-sum(self.dataset.rows("train")) // self.global_batch)
         self.examples, totals, mean_square = summarise(self.dataset, self.target, self.ranks)
@@ -112,7 +113,7 @@ class Trainer:
         variables, moving = model.trainable_variables, model.non_trainable_weights
         if self.settings.xla == ON and objective.gathers:
             self.ranks.fail(
-                "--compile excludes --contrastive on several ranks, which exchange embeddings within a step; "
+                "--compile on excludes --contrastive on several ranks, which exchange embeddings within a step; "
                 "add --contrastive 0, or leave out --compile on"
             )
 

@@ -124,12 +124,21 @@ def test_the_summary_has_the_seconds_of_rank_0_alone(run_on_four: tuple[Path, st
     assert share == pytest.approx(100 * alone / seconds, abs=100 * 0.1 / seconds + 0.1)
 
 
-def test_fewer_examples_per_step_than_ranks_are_an_error_with_its_cure(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "needed", "n_examples"),
+    [(("--global-batch-size", "1"), "2 ranks", 1), (("--batch-size", "1", "--streams", "3"), "3 streams", 2)],
+)
+def test_fewer_examples_per_step_than_ranks_or_streams_are_an_error_with_its_remedy(
+    tmp_path: Path, options: tuple[str, ...], needed: str, n_examples: int
+) -> None:
     write_tiny_dataset(tmp_path, {"train": [8], "validation": [], "test": [3]})
     words = ("training/train.py", "--warehouse", tmp_path, "--dataset", "tiny", "--epochs", "1")
-    done = on_ranks(2, *words, "--global-batch-size", "1")
+    done = on_ranks(2, *words, *options)
     assert done.returncode != 0
-    message = "2 ranks cannot share 1 examples per step; use at most 1 ranks, or a larger --global-batch-size"
+    message = (
+        f"{needed} cannot share {n_examples} examples per step; "
+        f"use at most {n_examples} {needed.split()[1]}, or a larger {options[0]}"
+    )
     assert done.stderr.count(message) == 1
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "models").exists()
