@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pyarrow.fs import FileSystem
 
+from msd_spark.core.filesystems import copied_pieces
 from msd_spark.core.warehouse import Warehouse
 from tests.support.fork_server import forked
 from tests.support.launched import LAUNCHER, SCRIPT, launched
@@ -15,6 +18,7 @@ from tests.support.local_s3.proxy import Fault, Proxy, proxied, used_here
 from tests.support.local_s3.server import Server, served
 from tests.support.tiny_dataset import write_tiny_dataset
 from tests.training.data.cache.test_folder import copies_in
+from training.data.cache import lookahead
 from training.data.dataset import Dataset
 from training.data.readers.choice import READERS, ReadingSettings
 from training.data.reading import read_row_groups
@@ -76,6 +80,19 @@ def test_files_are_requested_once_and_read_in_order(proxy: Proxy, tmp_path: Path
         assert tracks(dataset, order) == expected
         assert set(requests_by_file(proxy).values()) == ({n_requests} - {0})
     assert len(copies_in(tmp_path)) == 24
+
+
+def test_files_are_fetched_several_at_once(proxy: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    barrier = threading.Barrier(lookahead.FETCHES, timeout=20)  # broken unless so many fetches begin before one ends
+
+    def together(filesystem: FileSystem, path: str) -> Iterator[bytes | memoryview]:
+        barrier.wait()
+        yield from copied_pieces(filesystem, path)
+
+    monkeypatch.setattr(lookahead, "copied_pieces", together)
+    order = list(range(24))
+    assert tracks(opened(tmp_path), order) == tracks(opened(tmp_path, gib=0), order)
+    assert len(copies_in(tmp_path)) == len(order)
 
 
 @pytest.mark.parametrize("n_files", [0.5, 3.5])
