@@ -83,8 +83,8 @@ def batches(plan: RankPlan, cache: TimedCache, epoch: int) -> Iterator[int]:
     """Yield the number of rows of each step of a rank, after the time that reading them takes."""
 
     def read(files: list[int]) -> Iterator[Columns]:
-        for places in cache.ahead([str(file) for file in files]):
-            for _ in places:
+        for ready in cache.ahead([str(file) for file in files]):
+            for _ in ready:
                 time.sleep(ROWS_PER_FILE * DECODE * SLOWER)
                 yield {"row": np.zeros(ROWS_PER_FILE, np.int8)}
 

@@ -130,12 +130,11 @@ class CacheFolder:
             self._fail(error)
         return None
 
-    def discard(self, paths: Iterable[str], error: Exception) -> None:
-        """Remove files that cannot be read."""
+    def discard(self, path: str, error: Exception) -> None:
+        """Remove a file that cannot be read."""
         self.warn(f"a copy cannot be read ({' '.join(str(error).split())})")
         with contextlib.suppress(OSError), self._ledger():
-            for path in paths:
-                os.unlink(path)
+            os.unlink(path)
 
     def _fail(self, error: OSError) -> None:
         self.failed = True

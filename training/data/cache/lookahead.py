@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from typing import NamedTuple
 
 from msd_spark.core.filesystems import copied_pieces, open_location
 from msd_spark.core.object_store import s3_endpoint
@@ -32,6 +33,13 @@ def depth(size: int, bound: int, streams: int) -> int:
     (16, 4, 5, 3, 2)
     """
     return max(2, min(AHEAD, min(AHEAD_BYTES, bound // 2) // max(size, 1)) // streams)
+
+
+class Cached(NamedTuple):
+    """Addresses of a copy and of its source; without a copy, both are the source."""
+
+    copy: str
+    source: str
 
 
 @dataclass
@@ -60,11 +68,10 @@ class Cache:
         store = s3_endpoint(address.split("/")[2])[0] if address.startswith("s3://") else None
         return hashlib.sha1(repr((store, address, self.sizes[address], self.version)).encode()).hexdigest()
 
-    def ahead(self, addresses: Sequence[str]) -> Generator[list[str], None, None]:
-        """Yield the addresses of local copies in order, in lists of those that are ready together.
+    def ahead(self, addresses: Sequence[str]) -> Generator[list[Cached], None, None]:
+        """Yield the files in order, in lists of those whose copies are ready together.
 
-        A file without a copy is listed alone, by its own address. A copy may be removed when the next list is
-        requested.
+        A file without a copy is listed alone. A copy may be removed when the next list is requested.
         """
         names = {address: self.name(address) for address in addresses if address in self.sizes}
         size = max((self.sizes[address] for address in names), default=0)
@@ -80,23 +87,23 @@ class Cache:
                     pending.append((address, self._begin(address, names.get(address))))
                 if not pending:
                     return
-                places: list[str] = []
-                while pending and len(places) < together:
+                files: list[Cached] = []
+                while pending and len(files) < together:
                     address, future = pending[0]
                     held = future.result()
-                    if held is None and places:
+                    if held is None and files:
                         break
                     pending.popleft()
                     # There may be room now that earlier files have been read.
                     if held := held or self._fetch(address, names.get(address)):
                         holding.append(held)
-                        places.append(f"file://{held.path}")
+                        files.append(Cached(f"file://{held.path}", address))
                         continue
                     if self.folder.full and address in names:
                         self.folder.warn(f"no room for a file of {self.sizes[address]:,} bytes besides those in use")
-                    places.append(address)
+                    files.append(Cached(address, address))
                     break
-                yield places
+                yield files
                 while holding:
                     holding.pop().release()
                 together = max(1, n_ahead // 4)  # opening a reader takes time

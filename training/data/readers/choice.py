@@ -8,13 +8,14 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import pyarrow as pa
 
 from msd_spark.core.filesystems import is_local, local_path
 from msd_spark.core.options import OptionError, Settings, at_least, option
-from training.data.cache.lookahead import Cache
+from training.data.cache.folder import CacheFolder
+from training.data.cache.lookahead import Cache, Cached
 from training.data.readers import arrow, petastorm
 
 READERS = {"petastorm": petastorm.row_groups, "arrow": arrow.row_groups}
@@ -61,27 +62,33 @@ class Reading:
     cache: Cache | None = None
 
     def row_groups(self, addresses: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Yield the row groups of Parquet files, in order; a file may occur more than once.
-
-        Copies that cannot be read are removed, and the rest of their row groups is read from the store.
-        """
-        read = READERS[self.reader]
+        """Yield the row groups of Parquet files, in order; a file may occur more than once."""
         if self.cache is None:
-            yield from read(addresses, columns) if addresses else ()
+            yield from READERS[self.reader](addresses, columns) if addresses else ()
             return
-        coming = iter(addresses)
-        with closing(self.cache.ahead(addresses)) as copies:
-            for places in copies:
-                sources, n_read = list(islice(coming, len(places))), 0
-                try:
-                    for table in read(places, columns):
-                        n_read += 1
-                        yield table
-                except (OSError, pa.ArrowException) as error:
-                    if places == sources:
-                        raise
-                    self.cache.folder.discard([local_path(place) for place in places], error)
-                    yield from islice(read(sources, columns), n_read, None)
+        with closing(self.cache.ahead(addresses)) as lists:
+            for files in lists:
+                yield from self._of_copies(self.cache.folder, files, columns)
+
+    def _of_copies(self, folder: CacheFolder, files: Sequence[Cached], columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Yield the row groups of copies; remove one that cannot be read, and continue with its source."""
+        read, n_read = READERS[self.reader], 0
+        try:
+            for table in read([file.copy for file in files], columns):
+                n_read += 1
+                yield table
+        except (OSError, pa.ArrowException) as error:
+            (copy, source), *others = files
+            if copy == source:
+                raise
+            if others:  # one by one, to find the copy that cannot be read
+                again: Iterator[pa.Table] = chain.from_iterable(
+                    self._of_copies(folder, [file], columns) for file in files
+                )
+            else:
+                folder.discard(local_path(copy), error)
+                again = read([source], columns)
+            yield from islice(again, n_read, None)
 
 
 DIRECT = Reading()

@@ -122,6 +122,7 @@ def test_copies_that_cannot_be_read_are_replaced(
     damaged.write_bytes(content[:4] + bytes(len(content) - 12) + content[-8:])
     for n_warnings in (1, 0):
         assert tracks(opened(tmp_path, reader=reader), order) == expected
+        assert len(copies_in(tmp_path)) == 24 - n_warnings  # the others remain
         assert capfd.readouterr().err.count(f"cache {tmp_path}: a copy cannot be read (") == n_warnings
 
 
