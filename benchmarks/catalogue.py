@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks import publish
 from training.data.assembly import Columns, StreamRows, Tally
-from training.data.cache.folder import MARK, CacheFolder, Held
+from training.data.cache.folder import MARK, CacheFolder, Copy
 from training.data.cache.lookahead import Cache
 from training.data.plan import RankPlan, plan_epoch
 from training.data.prefetch import prefetched
@@ -68,7 +68,7 @@ class TimedCache(Cache):
 
     network: Network | None = None
 
-    def _fetch(self, address: str, name: str | None) -> Held | None:
+    def _fetch(self, address: str, name: str | None) -> Copy | None:
         assert self.network is not None
         network = self.network
 
@@ -141,7 +141,7 @@ def simulate(gpus: int, share_cached: float) -> list[float]:
 def main() -> None:
     """Simulate and publish."""
     rows: list[tuple[str, float]] = []
-    figures = {}
+    metrics = {}
     for gpus in (4, 8, 16):
         for share in (1.0, 0.25):
             first, second = simulate(gpus, share)
@@ -149,8 +149,8 @@ def main() -> None:
                 (f"{gpus} GPUs, cache of {share:.0%} per machine: first epoch", first),
                 (f"{gpus} GPUs, cache of {share:.0%} per machine: second epoch", second),
             ]
-            figures[f"waiting_at_{gpus}_gpus_cache_{share:.0%}"] = second
-    publish("catalogue", ["simulation", "share of time waiting"], rows, figures)
+            metrics[f"waiting_at_{gpus}_gpus_cache_{share:.0%}"] = second
+    publish("catalogue", ["simulation", "share of time waiting"], rows, metrics)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Whole jobs on an S3 server 20 ms away, beside the same jobs on a local disk, and the requests that they make.
+"""Measure jobs on an S3 server 20 ms away, the same jobs on a local disk, and the requests that they make.
 
 The server is SeaweedFS behind a proxy that delays every response (`tests.support.local_s3`). A real store has machines
 of its own, so server and proxy have half of the cores, and all jobs have the other half. Each job runs on both sides in
@@ -137,10 +137,10 @@ def song_jobs(bench: Bench, server: Server, n_songs: int) -> dict[str, dict[str,
         return job
 
     ingest(bench.session, IngestSettings((f"{folder}/tar",), warehouse=f"{folder}/first", limit=n_songs // 4))
-    found = {"ingest_tar": bench.compare(n_songs, run("tar")), "ingest_loose": bench.compare(n_songs, run("songs"))}
+    results = {"ingest_tar": bench.compare(n_songs, run("tar")), "ingest_loose": bench.compare(n_songs, run("songs"))}
     for name in ("songs", "tar"):
         shutil.rmtree(folder / name)
-    return found
+    return results
 
 
 def table_jobs(bench: Bench, n_songs: int) -> dict[str, dict[str, Any]]:
@@ -205,11 +205,11 @@ def committed(bench: Bench) -> dict[str, float]:
                 files = pool.map(lambda number: writer.destination.write(number, rows), range(FILES))
             writer.add(files)
 
-    found = {"table": len(bench.requests(table)) / FILES}
+    per_file = {"table": len(bench.requests(table)) / FILES}
     with accounted(256 * FILES):
         settings = IngestSettings(("s3://million/songs",), warehouse=f"{bench.roots['s3']}/accounted")
         requests = bench.requests(lambda _: ingest(bench.session, settings))
-    return found | {"ingest": len(requests) / len(Warehouse(settings.warehouse).paths("songs"))}
+    return per_file | {"ingest": len(requests) / len(Warehouse(settings.warehouse).paths("songs"))}
 
 
 def counted(requests: list[Request], method: str, kind: str = "") -> int:
@@ -234,25 +234,27 @@ def main() -> None:
         session = start_spark("msd-spark benchmark")
         bench = Bench(session, f"{name}/local", proxy, options.rounds)
         proxy.configure(DELAY)
-        found = song_jobs(bench, server, options.songs)
+        results = song_jobs(bench, server, options.songs)
         proxy.configure()
-        found |= table_jobs(bench, options.table_songs)
+        results |= table_jobs(bench, options.table_songs)
         per_file = committed(bench)
         session.stop()
-        found |= feed_jobs(bench, server, Path(name, "cache"))
+        results |= feed_jobs(bench, server, Path(name, "cache"))
     rows = []
-    for job, of_job in found.items():
-        requests = of_job["requests"]
+    for job, result in results.items():
+        requests = result["requests"]
         counts = [counted(requests, "GET", "object"), counted(requests, "PUT"), len(requests)]
-        rows.append((job, of_job["local"], of_job["s3"], of_job["ratio"], *counts, of_job["server"]))
-    tars = [request for request in found["ingest_tar"]["requests"] if ".tar" in request.key and request.method == "GET"]
-    figures = {f"{job}_over_local": of_job["ratio"] for job, of_job in found.items()}
-    figures["gets_per_mib_tar"] = len(tars) / (sum(request.sent for request in tars) / MEBIBYTE)
-    figures["requests_per_training_file"] = len(found["feed_s3"]["requests"]) / FEED_FILES
-    figures |= {f"requests_per_committed_file_{how}": value for how, value in per_file.items()}
-    figures["requests_per_committed_file"] = max(per_file.values())
+        rows.append((job, result["local"], result["s3"], result["ratio"], *counts, result["server"]))
+    tars = [
+        request for request in results["ingest_tar"]["requests"] if ".tar" in request.key and request.method == "GET"
+    ]
+    metrics = {f"{job}_over_local": result["ratio"] for job, result in results.items()}
+    metrics["gets_per_mib_tar"] = len(tars) / (sum(request.sent for request in tars) / MEBIBYTE)
+    metrics["requests_per_training_file"] = len(results["feed_s3"]["requests"]) / FEED_FILES
+    metrics |= {f"requests_per_committed_file_{how}": value for how, value in per_file.items()}
+    metrics["requests_per_committed_file"] = max(per_file.values())
     headers = ["job", "local, songs/s", "S3, songs/s", "ratio", "GETs", "PUTs", "requests", "server, core s"]
-    publish("s3", headers, rows, figures)
+    publish("s3", headers, rows, metrics)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""Reading a dataset beside its peers, an epoch beside one from memory, two ranks beside one, the LSTM beside the CNN.
+"""Measure reading, epochs from memory, two ranks and the LSTM, each against a reference.
 
-The examples are random: neither what is read nor how long a step takes depends on the values. All
-figures that are compared come from one run, in turns, and the best of the turns counts: whatever
-else the machine does only adds.
+The examples are random: neither what is read nor how long a step takes depends on the values. Compared measurements
+take turns in one run, and the best turn of each counts: other work of the machine only adds time.
 """
 
 from __future__ import annotations
@@ -200,32 +199,39 @@ def reading(warehouse: Warehouse, peer: str, lists: Sequence[str]) -> Rates:
     addresses = dataset.addresses("train")
     columns = list(columns_for(target))
 
-    def ours(reader: str = "petastorm") -> None:
+    def read_by_feed(reader: str = "petastorm") -> None:
         def read():  # type: ignore[no-untyped-def]
             reading = Reading(reader)
             return batches(addresses, rows, plan, dataset.geometry, target, window=4, seed=(0, 0), reading=reading)
 
-        given = sum(int(batch.weights.shape[0]) for batch in feed.steps(read, 0))
-        assert given == plan.rows, given
+        n_rows = sum(int(batch.weights.shape[0]) for batch in feed.steps(read, 0))
+        assert n_rows == plan.rows, n_rows
 
     def scan() -> None:
-        given = sum(batch.num_rows for batch in arrow_dataset.dataset(list(lists)).to_batches(columns=columns))
-        assert given == plan.rows, given
+        n_rows = sum(batch.num_rows for batch in arrow_dataset.dataset(list(lists)).to_batches(columns=columns))
+        assert n_rows == plan.rows, n_rows
 
-    def theirs() -> None:
+    def read_by_make_reader() -> None:
         with make_reader(peer, reader_pool_type="thread", workers_count=2, num_epochs=1) as reader:
-            given = sum(int(batch.n_segments.shape[0]) for batch in make_petastorm_dataset(reader).batch(BATCH))
-        assert given == PEER_ROWS, given
+            n_rows = sum(int(batch.n_segments.shape[0]) for batch in make_petastorm_dataset(reader).batch(BATCH))
+        assert n_rows == PEER_ROWS, n_rows
 
     tf.config.set_visible_devices([], "GPU")
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
-        best = best_seconds({"ours": ours, "arrow": partial(ours, "arrow"), "scan": scan, "theirs": theirs})
-    return {name: (PEER_ROWS if name == "theirs" else plan.rows) / seconds for name, seconds in best.items()}
+        best = best_seconds(
+            {
+                "feed": read_by_feed,
+                "arrow": partial(read_by_feed, "arrow"),
+                "scan": scan,
+                "make_reader": read_by_make_reader,
+            }
+        )
+    return {name: (PEER_ROWS if name == "make_reader" else plan.rows) / seconds for name, seconds in best.items()}
 
 
 class FromMemory:
-    """A feed whose batches are there already, as TensorFlow's own.
+    """A feed of batches in memory, as tensors.
 
     Parameters
     ----------
@@ -236,7 +242,7 @@ class FromMemory:
         self.batches = batches
 
     def steps(self, *_: object) -> Iterator[Any]:
-        """Give the batches."""
+        """Yield the batches."""
         yield from self.batches
 
 
@@ -272,23 +278,23 @@ def epoch(what: str, folder: Path) -> None:
     trainers = {"cnn": trainer("cnn")}
     if what == MODELS_ALONE:
         trainers |= {"memory": trainer("cnn"), "lstm": trainer("lstm")}
-        held = trainers["memory"]
-        kept: list[Any] = []
-        given = held.feed.steps
+        from_memory = trainers["memory"]
+        tensors: list[Any] = []
+        read_steps = from_memory.feed.steps
 
-        class Keeping:
+        class Recording:
             def steps(self, *arguments: Any) -> Iterator[Any]:
-                for item in given(*arguments):
-                    kept.append(item)
+                for item in read_steps(*arguments):
+                    tensors.append(item)
                     yield item
 
-        held.feed = Keeping()  # type: ignore[assignment]
-    for made in trainers.values():
-        made.fit()  # the first epoch traces the graph
+        from_memory.feed = Recording()  # type: ignore[assignment]
+    for each in trainers.values():
+        each.fit()  # the first epoch traces the graph
     if what == MODELS_ALONE:
-        held.feed = FromMemory(kept)  # type: ignore[assignment]
-        held._check_rows = lambda *_: None  # type: ignore[method-assign]
-    best = best_seconds({name: lambda made=made: made.fit() and None for name, made in trainers.items()}, EPOCH_TURNS)  # type: ignore[misc]
+        from_memory.feed = FromMemory(tensors)  # type: ignore[assignment]
+        from_memory._check_rows = lambda *_: None  # type: ignore[method-assign]
+    best = best_seconds({name: lambda each=each: each.fit() and None for name, each in trainers.items()}, EPOCH_TURNS)  # type: ignore[misc]
     if ranks.is_first:
         n_examples = sum(dataset.rows("train"))
         (folder / f"{what}.json").write_text(json.dumps({name: n_examples / spent for name, spent in best.items()}))
@@ -305,8 +311,8 @@ def in_process(what: str, folder: Path, ranks: int = 1, cores: str | None = None
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-    found: Rates = json.loads(result.read_text())
-    return found
+    rates: Rates = json.loads(result.read_text())
+    return rates
 
 
 def main() -> None:
@@ -317,16 +323,16 @@ def main() -> None:
         (folder / "lists").mkdir()
         rates = reading(warehouse, write_peer_format(folder), write_lists(warehouse, folder / "lists"))
         rows: list[tuple[str, float]] = [
-            ("read: ours, into TensorFlow", rates["ours"]),
-            ("read: ours by --reader arrow, into TensorFlow", rates["arrow"]),
+            ("read: feed, into TensorFlow", rates["feed"]),
+            ("read: feed by --reader arrow, into TensorFlow", rates["arrow"]),
             ("read: pyarrow scan of the same columns as lists of floats", rates["scan"]),
-            ("read: petastorm.make_reader, NdarrayCodec, into tf.data", rates["theirs"]),
+            ("read: petastorm.make_reader, NdarrayCodec, into tf.data", rates["make_reader"]),
         ]
-        figures = {
-            "feed_examples_per_second": rates["ours"],
-            "feed_over_pyarrow_scan": rates["ours"] / rates["scan"],
+        metrics = {
+            "feed_examples_per_second": rates["feed"],
+            "feed_over_pyarrow_scan": rates["feed"] / rates["scan"],
             "arrow_feed_over_pyarrow_scan": rates["arrow"] / rates["scan"],
-            "feed_over_make_reader": rates["ours"] / rates["theirs"],
+            "feed_over_make_reader": rates["feed"] / rates["make_reader"],
         }
         folder /= "epochs"
         write_dataset(folder, EPOCH_FILES)
@@ -336,8 +342,8 @@ def main() -> None:
             ("CNN: an epoch from memory", epochs["memory"]),
             ("LSTM: an epoch from the dataset", epochs["lstm"]),
         ]
-        figures["epoch_over_memory"] = epochs["cnn"] / epochs["memory"]
-        figures["lstm_over_cnn"] = epochs["cnn"] / epochs["lstm"]
+        metrics["epoch_over_memory"] = epochs["cnn"] / epochs["memory"]
+        metrics["lstm_over_cnn"] = epochs["cnn"] / epochs["lstm"]
         cores = sorted(os.sched_getaffinity(0))
         if len(cores) >= 2:
             folder = folder.with_name("scaling")
@@ -353,10 +359,10 @@ def main() -> None:
                     (f"CNN, {batch} examples per rank: 2 ranks on 2 cores", both),
                     (f"CNN, {batch} examples per rank: 2 independent processes", limit),
                 ]
-                figures[f"two_ranks_over_one_at_{batch}"] = both / alone
-                figures[f"two_processes_over_one_at_{batch}"] = limit / alone
-            figures["two_ranks_over_one"] = figures[f"two_ranks_over_one_at_{SCALING_BATCHES[-1]}"]
-        publish("training", ["what", "examples/s"], rows, figures)
+                metrics[f"two_ranks_over_one_at_{batch}"] = both / alone
+                metrics[f"two_processes_over_one_at_{batch}"] = limit / alone
+            metrics["two_ranks_over_one"] = metrics[f"two_ranks_over_one_at_{SCALING_BATCHES[-1]}"]
+        publish("training", ["what", "examples/s"], rows, metrics)
 
 
 if __name__ == "__main__":

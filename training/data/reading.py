@@ -192,5 +192,5 @@ def batches(
         stream.drain()
     if tally is None and counted.read != counted.planned:
         raise UserError(
-            f"the files of this rank have {counted.read} rows instead of {counted.planned}; was the dataset replaced?"
+            f"the files of this rank have {counted.read} rows instead of {counted.planned}; run msd-spark dataset again"
         )

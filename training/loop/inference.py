@@ -86,7 +86,9 @@ def predict_split(
     # Every rank checks: if only one stopped, the others would wait for it.
     n_read, planned = ranks.total(read_rows), sum(rows)
     if n_read != planned:
-        ranks.fail(f"{split} of dataset {dataset.name}: {n_read:.0f} rows instead of {planned}; was it replaced?")
+        ranks.fail(
+            f"{split} of dataset {dataset.name}: {n_read:.0f} rows instead of {planned}; run msd-spark dataset again"
+        )
     gathered = [ranks.gather(np.concatenate(part)) for part in parts]
     order = np.argsort(gathered[0], kind="stable")
     return Predictions(*(values[order] for values in gathered))

@@ -341,8 +341,8 @@ class Trainer:
         for rank, (expected, actual) in enumerate(self.ranks.gather(np.array([[planned, read]])).tolist()):
             if expected != actual:
                 self.ranks.fail(
-                    f"rank {rank} read {actual:,} instead of {expected:,} training examples in epoch {epoch + 1}; "
-                    f"was dataset {self.dataset.name} replaced?"
+                    f"rank {rank} read {actual:,} instead of {expected:,} training examples in epoch {epoch + 1}: "
+                    f"files of dataset {self.dataset.name} have changed; run msd-spark dataset again"
                 )
 
     def predict(self, split: str) -> Predictions | None:

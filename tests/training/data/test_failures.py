@@ -40,5 +40,5 @@ def test_a_file_replaced_by_a_shorter_one(tmp_path: Path) -> None:
     pq.write_table(pq.read_table(path).slice(0, 3), path)
     rows, target = dataset.rows("train"), target_of("genre", dataset)
     (plan,) = plan_epoch(rows, ranks=1, global_batch=4)
-    with pytest.raises(UserError, match="the files of this rank have 6 rows instead of 7; was the dataset replaced"):
+    with pytest.raises(UserError, match="the files of this rank have 6 rows instead of 7; run msd-spark dataset again"):
         list(batches(dataset.addresses("train"), rows, plan, dataset.geometry, target))

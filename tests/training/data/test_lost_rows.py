@@ -27,6 +27,9 @@ def test_a_rank_that_reads_too_few_rows_stops_all(tmp_path: Path) -> None:
     with launched(*LAUNCHER, "-np", "2", SCRIPT, *words, log=tmp_path / "log") as training:
         assert training.status() != 0
         said = training.said()
-    assert said.count("read 5 instead of 8 training examples in epoch 1; was dataset tiny replaced?") == 1
+    message = (
+        "read 5 instead of 8 training examples in epoch 1: files of dataset tiny have changed; run msd-spark dataset"
+    )
+    assert said.count(message) == 1
     assert "was lost" not in said
     assert not (tmp_path / "models" / "short" / "metadata.json").exists()

@@ -49,7 +49,7 @@ Read = Callable[[], Iterable[bytes | memoryview]]
 
 
 @dataclass(frozen=True)
-class Held:
+class Copy:
     """A complete file, which is not removed until it is released."""
 
     path: str
@@ -93,14 +93,14 @@ class CacheFolder:
             with contextlib.suppress(OSError):
                 os.utime(self._at(name), (now, planned_time(now, number)))
 
-    def held(self, name: str, size: int) -> Held | None:
+    def find(self, name: str, size: int) -> Copy | None:
         """Return a complete file; None if it is missing, locked or damaged (then it is removed)."""
         path = self._at(name)
         try:
             descriptor = os.open(path, os.O_RDONLY)
             if _has_locked(descriptor, fcntl.LOCK_SH):
                 if _is_complete(descriptor, size):
-                    return Held(path, descriptor)
+                    return Copy(path, descriptor)
                 with self._ledger():  # another process may have replaced it
                     if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(descriptor)):
                         os.unlink(path)
@@ -111,7 +111,7 @@ class CacheFolder:
             self._fail(error)
         return None
 
-    def fetch(self, name: str, size: int, read: Read) -> Held | None:
+    def fetch(self, name: str, size: int, read: Read) -> Copy | None:
         """Return a file of a known size, fetched by `read` unless it is here already.
 
         None if the source or the disk fails, or there is no room: then it must be read from its source.
@@ -119,8 +119,8 @@ class CacheFolder:
         deadline = time.monotonic() + PATIENCE
         try:
             while time.monotonic() < deadline:
-                if held := self.held(name, size):
-                    return held
+                if copy := self.find(name, size):
+                    return copy
                 if self.failed:
                     return None
                 if (part := self._locked_part(name)) is not None:
@@ -162,22 +162,22 @@ class CacheFolder:
         os.close(descriptor)
         return None
 
-    def _filled(self, descriptor: int, name: str, size: int, read: Read) -> Held | None:
+    def _filled(self, descriptor: int, name: str, size: int, read: Read) -> Copy | None:
         """Fetch a file, whose descriptor is locked; return it unless that fails or there is no room."""
-        path, held = self._at(name), None
+        path, copy = self._at(name), None
         try:
             if self._has_reserved(descriptor, size) and _has_copied(read, size, descriptor):
                 with self._ledger():
                     os.rename(path + PART, path)
                 fcntl.flock(descriptor, fcntl.LOCK_SH)
                 if os.fstat(descriptor).st_nlink:  # not removed between the two locks
-                    held = Held(path, descriptor)
+                    copy = Copy(path, descriptor)
         finally:
-            if held is None:
+            if copy is None:
                 with contextlib.suppress(OSError):
                     os.unlink(path + PART)
                 os.close(descriptor)
-        return held
+        return copy
 
     def _has_reserved(self, descriptor: int, size: int) -> bool:
         """Reserve the size of a file, removing others if needed; return whether there is room."""

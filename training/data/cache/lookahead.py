@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from msd_spark.core.filesystems import copied_pieces, open_location
 from msd_spark.core.object_store import s3_endpoint
-from training.data.cache.folder import CacheFolder, Held
+from training.data.cache.folder import CacheFolder, Copy
 
 FETCHES = 8
 """Files fetched at once: about 0.5 GB/s in files of 5 MB, at 20 ms per request and 90 MB/s per connection."""
@@ -76,8 +76,8 @@ class Cache:
         names = {address: self.name(address) for address in addresses if address in self.sizes}
         size = max((self.sizes[address] for address in names), default=0)
         self.folder.plan(names[address] for address in addresses if address in names)
-        coming, pending = iter(addresses), deque[tuple[str, Future[Held | None]]]()
-        holding: list[Held] = []
+        coming, pending = iter(addresses), deque[tuple[str, Future[Copy | None]]]()
+        in_use: list[Copy] = []
         together = 1  # the first file is read as soon as it is here
         self._streams += 1
         try:
@@ -90,38 +90,38 @@ class Cache:
                 files: list[Cached] = []
                 while pending and len(files) < together:
                     address, future = pending[0]
-                    held = future.result()
-                    if held is None and files:
+                    copy = future.result()
+                    if copy is None and files:
                         break
                     pending.popleft()
                     # There may be room now that earlier files have been read.
-                    if held := held or self._fetch(address, names.get(address)):
-                        holding.append(held)
-                        files.append(Cached(f"file://{held.path}", address))
+                    if copy := copy or self._fetch(address, names.get(address)):
+                        in_use.append(copy)
+                        files.append(Cached(f"file://{copy.path}", address))
                         continue
                     if self.folder.full and address in names:
                         self.folder.warn(f"no room for a file of {self.sizes[address]:,} bytes besides those in use")
                     files.append(Cached(address, address))
                     break
                 yield files
-                while holding:
-                    holding.pop().release()
+                while in_use:
+                    in_use.pop().release()
                 together = max(1, n_ahead // 4)  # opening a reader takes time
         finally:
             self._streams -= 1
-            holding += [held for _, future in pending if not future.cancel() and (held := future.result())]
-            for held in holding:
-                held.release()
+            in_use += [copy for _, future in pending if not future.cancel() and (copy := future.result())]
+            for copy in in_use:
+                copy.release()
 
-    def _begin(self, address: str, name: str | None) -> Future[Held | None]:
+    def _begin(self, address: str, name: str | None) -> Future[Copy | None]:
         """Return an existing copy at once; otherwise fetch the file in a thread."""
-        if name is None or not (held := self.folder.held(name, self.sizes[address])):
+        if name is None or not (copy := self.folder.find(name, self.sizes[address])):
             return self._pool.submit(self._fetch, address, name)
-        ready: Future[Held | None] = Future()
-        ready.set_result(held)
+        ready: Future[Copy | None] = Future()
+        ready.set_result(copy)
         return ready
 
-    def _fetch(self, address: str, name: str | None) -> Held | None:
+    def _fetch(self, address: str, name: str | None) -> Copy | None:
         if name is None:
             return None
         filesystem, path, _ = open_location(address)

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.data.cache.folder import LEDGER, MARK, PART, RESERVE, CacheFolder, Held
+from training.data.cache.folder import LEDGER, MARK, PART, RESERVE, CacheFolder, Copy
 
 SIZE = 100
 LARGE = 1 << 20  # more than what pytest has captured in files
@@ -43,7 +43,7 @@ class Source:
     def __init__(self) -> None:
         self.fetched: list[int] = []
 
-    def into(self, folder: CacheFolder, number: int, size: int = SIZE) -> Held | None:
+    def into(self, folder: CacheFolder, number: int, size: int = SIZE) -> Copy | None:
         def read() -> Iterator[bytes]:
             self.fetched.append(number)
             yield content_of(number, size)
@@ -51,8 +51,8 @@ class Source:
         return folder.fetch(name_of(number), size, read)
 
 
-def read(held: Held) -> bytes:
-    return Path(held.path).read_bytes()
+def read(copy: Copy) -> bytes:
+    return Path(copy.path).read_bytes()
 
 
 @given(
@@ -64,35 +64,35 @@ def test_the_bound_holds_and_files_in_use_remain(
     tmp_path_factory: pytest.TempPathFactory, uses: list[tuple[int, bool]], bound: int, plan: list[int]
 ) -> None:
     path = tmp_path_factory.mktemp("cache")
-    folder, source, in_use = CacheFolder(str(path), bound), Source(), list[tuple[int, Held]]()
+    folder, source, in_use = CacheFolder(str(path), bound), Source(), list[tuple[int, Copy]]()
     folder.plan(map(name_of, plan))
     for number, keeps in uses:
         size = 20 + 20 * number
-        if held := source.into(folder, number, size):
-            in_use.append((number, held))
+        if copy := source.into(folder, number, size):
+            in_use.append((number, copy))
         assert used(path) <= bound
-        assert (held is None) <= (sum({n: 20 + 20 * n for n, _ in in_use}.values()) + size > bound)
-        for other, other_held in in_use:
-            assert read(other_held) == content_of(other, 20 + 20 * other)
+        assert (copy is None) <= (sum({n: 20 + 20 * n for n, _ in in_use}.values()) + size > bound)
+        for other, other_copy in in_use:
+            assert read(other_copy) == content_of(other, 20 + 20 * other)
         if not keeps:
-            for _, other_held in in_use:
-                other_held.release()
+            for _, other_copy in in_use:
+                other_copy.release()
             in_use.clear()
-    for _, held in in_use:
-        held.release()
+    for _, copy in in_use:
+        copy.release()
 
 
 def test_files_to_be_read_later_are_removed_before_those_to_be_read_next(tmp_path: Path) -> None:
     folder, source = CacheFolder(str(tmp_path), 4 * SIZE), Source()
     for number in (0, 1, 2, 3):
-        held = source.into(folder, number)
-        assert held
-        held.release()
+        copy = source.into(folder, number)
+        assert copy
+        copy.release()
     folder.plan(map(name_of, (3, 9, 1, 2)))  # 0 is not planned
     present = []
     for number in (4, 5):
-        held = source.into(folder, number)
-        assert held
+        copy = source.into(folder, number)
+        assert copy
         present.append({other for other in range(6) if (tmp_path / name_of(other)).exists()})
     assert present == [{1, 2, 3, 4}, {1, 3, 4, 5}]
 
@@ -101,9 +101,9 @@ def test_files_to_be_read_later_are_removed_before_those_to_be_read_next(tmp_pat
 def test_a_damaged_copy_is_fetched_again(tmp_path: Path, damage: bytes) -> None:
     (tmp_path / name_of(1)).write_bytes(damage)
     source = Source()
-    held = source.into(CacheFolder(str(tmp_path), 9 * SIZE), 1)
-    assert held
-    assert read(held) == content_of(1)
+    copy = source.into(CacheFolder(str(tmp_path), 9 * SIZE), 1)
+    assert copy
+    assert read(copy) == content_of(1)
     assert source.fetched == [1]
 
 
@@ -159,8 +159,8 @@ def test_a_disk_that_is_nearly_full_is_left_to_others(tmp_path: Path, monkeypatc
     folder, source = CacheFolder(str(tmp_path), 9 * SIZE), Source()
     for number, free in enumerate((RESERVE + 9 * SIZE, RESERVE + SIZE, RESERVE, RESERVE // 2)):
         monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: SimpleNamespace(total=100 * RESERVE, free=free))
-        if held := source.into(folder, number):
-            held.release()
+        if copy := source.into(folder, number):
+            copy.release()
         assert folder.full == (number == 3)
     assert not copies_in(tmp_path)
 
@@ -189,9 +189,9 @@ for number in range(n):
         print("fetches", number, flush=True)
         time.sleep(seconds)
         yield content_of(number)
-    held = folder.fetch(name_of(number), 100, slow)
-    assert read(held) == content_of(number)
-    held.release()
+    copy = folder.fetch(name_of(number), 100, slow)
+    assert read(copy) == content_of(number)
+    copy.release()
 """
 
 
@@ -215,7 +215,7 @@ def test_the_file_of_a_killed_process_is_fetched_by_another(tmp_path: Path) -> N
     process.wait()
     assert (tmp_path / (name_of(1) + PART)).stat().st_size == SIZE
     started = time.monotonic()
-    held = CacheFolder(str(tmp_path), SIZE).fetch(name_of(1), SIZE, lambda: [content_of(1)])
-    assert held
+    copy = CacheFolder(str(tmp_path), SIZE).fetch(name_of(1), SIZE, lambda: [content_of(1)])
+    assert copy
     assert time.monotonic() - started < 5
     assert {path.name for path in tmp_path.iterdir()} == {name_of(1), LEDGER}
