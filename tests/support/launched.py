@@ -46,12 +46,12 @@ class Launched(Running):
     def __init__(self, *words: str | Path, log: Path, others: Mapping[str, str] | None = None) -> None:
         super().__init__(*words, log=log, folder=REPOSITORY, environment=environment(**(others or {})))
 
-    def ranks(self) -> dict[int, psutil.Process]:
+    def ranks(self, script: str = SCRIPT) -> dict[int, psutil.Process]:
         """Return the process of each rank; for a fork, its client: killing it ends the fork."""
         processes = {}
         for process in self.processes():
             with contextlib.suppress(psutil.Error, StopIteration):
-                if next(word for word in process.cmdline()[:5] if word.endswith(SCRIPT)):
+                if next(word for word in process.cmdline()[:5] if word.endswith(script)):
                     rank = process.environ().get("HOROVOD_RANK")
                     if rank is not None and process.name().startswith("python"):
                         processes[int(rank)] = process

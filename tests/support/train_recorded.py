@@ -22,9 +22,9 @@ RECORDS, KILLED = "MSD_SPARK_RECORDS", "MSD_SPARK_KILLED"
 
 
 def records(folder: Path) -> dict[int, list[list[str]]]:
-    """Return the track ids of all ranks in each step, by step; a step that was repeated has several lists."""
+    """Return the track ids of all ranks in each step, by step; a repeated step has several lists, the last one last."""
     parts: dict[tuple[str, int], list[str]] = {}
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.iterdir(), key=lambda path: int(path.name.partition("@")[0])):
         for line in path.read_text().splitlines():
             step, track_ids = json.loads(line)
             parts.setdefault((path.name.partition("-")[0], step), []).extend(track_ids)
@@ -37,7 +37,7 @@ def records(folder: Path) -> dict[int, list[list[str]]]:
 def main() -> None:
     """Run ``msd-spark train``."""
     read: deque[np.ndarray] = deque()
-    next_step = 0
+    first_step = next_step = 0
     prepared, batches, compile_step = Feed.prepared, trainer.Trainer._batches, trainer.Trainer._compile_step
 
     def recorded(self: Feed, batch: Any, epoch: int) -> TrainingBatch:
@@ -45,20 +45,20 @@ def main() -> None:
         return prepared(self, batch, epoch)
 
     def numbered(self: trainer.Trainer, first: int, last: int, tally: Tally) -> Generator[TrainingBatch]:
-        nonlocal next_step
-        next_step = first
+        nonlocal first_step, next_step
+        first_step = next_step = first
+        read.clear()  # a step that failed left its batches
         yield from batches(self, first, last, tally)
 
     def compiled(self: trainer.Trainer) -> Callable[..., Any]:
         step, rank, killed = compile_step(self), self.ranks.rank, os.environ.get(KILLED, "")
-        path = Path(os.environ[RECORDS], f"{self.ranks.size}@{killed}-{rank}")
 
         def done(*arguments: Any) -> Any:
             nonlocal next_step
             if killed == f"{rank}:{next_step - 1}":  # a checkpoint after that step has been written, if due
                 os.kill(os.getpid(), signal.SIGKILL)
             result = step(*arguments)
-            with path.open("a") as file:
+            with Path(os.environ[RECORDS], f"{first_step}@{self.ranks.size}@{killed}-{rank}").open("a") as file:
                 file.write(f"{json.dumps([next_step, list(filter(None, read.popleft().tolist()))])}\n")
             next_step += 1
             return result
