@@ -49,16 +49,18 @@ def seconds_of_stages(n_songs: int) -> dict[str, float]:
             environment = os.environ | server.environment(proxy.endpoint)
             os.environ.update(server.environment(proxy.endpoint))
             plan = make_plan(options)
-            return {name: seconds(stage_command(BY_NAME[name], plan), environment) for name in NAMES}
+            return {name: seconds(name, stage_command(BY_NAME[name], plan), environment) for name in NAMES}
 
 
-def seconds(command: list[str], environment: dict[str, str]) -> float:
-    """Return the time that a command takes; it must succeed."""
+def seconds(name: str, command: list[str], environment: dict[str, str]) -> float:
+    """Return the time that the command of a stage takes; it must succeed."""
     started = time.perf_counter()
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-    return time.perf_counter() - started
+    taken = time.perf_counter() - started
+    print(f"{name:<18}{taken:8.1f} s", flush=True)
+    return taken
 
 
 def rates(small: dict[str, float], large: dict[str, float]) -> dict[str, Any]:

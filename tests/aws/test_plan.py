@@ -81,7 +81,9 @@ def test_a_stack_without_workers_runs_spark_stages_only() -> None:
 
 
 def test_files_of_this_machine_are_refused() -> None:
-    with pytest.raises(UserError, match=r"\[labels\] --cd1 is 'genres.cls', a file of this machine; copy it to s3://raw"):
+    with pytest.raises(
+        UserError, match=r"\[labels\] --cd1 is 'genres.cls', a file of this machine; copy it to s3://raw"
+    ):
         content(stack(), "--set", "labels.cd1=genres.cls")
     content(stack(), "--set", "labels.cd1=s3://mine/genres.cls")
 
