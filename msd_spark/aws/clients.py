@@ -24,7 +24,9 @@ DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 @lru_cache(maxsize=32)
 def client(service: str, region: str) -> Any:
     """Return a client of a service, such as ``stepfunctions``."""
-    return boto3.client(service, region_name=region, config=Config(retries={"mode": "standard", "max_attempts": 5}))
+    return boto3.Session().client(
+        service, region_name=region, config=Config(retries={"mode": "standard", "max_attempts": 5})
+    )
 
 
 def error_code(error: ClientError) -> str:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from msd_spark.aws import cost, execution
 from msd_spark.aws.clients import aws_errors, client
 from msd_spark.aws.execution import FAILED, RUNNING, SUCCEEDED, Execution
 from msd_spark.aws.plan import PHASES, commands, machine_input, stack_plan, without_finished
-from msd_spark.aws.preflight import preflight
+from msd_spark.aws.preflight import Preflight
 from msd_spark.aws.settings import AwsOptions
 from msd_spark.aws.sizing import Node, read_types
 from msd_spark.aws.stack import Stack, read_stack
@@ -36,26 +37,23 @@ def run(options: AwsOptions) -> None:
 
 def start(options: AwsOptions, stack: Stack, types: Mapping[str, Node]) -> None:
     """Check everything, start or continue the run, and follow it to its end."""
-    plan = stack_plan(options, stack, types)
-    content = machine_input(options, plan, stack)
     local = options.pipeline.data if options.source == "upload" else None
     if local is None and options.pipeline.data != PipelineOptions.data:
         print(f"--data {options.pipeline.data} is not read; the data are in {stack.data}", file=sys.stderr)
-    results = preflight(stack, types, content, n_songs=options.songs, local_data=local)
+    checks = Preflight(stack, types, partial(new_input, options, stack, types), options.songs, local)
+    results = checks.run()
     print("\n".join(map(str, results)), flush=True)
-    failed = [one for one in results if one.problem]
-    if failed:
-        names = ", ".join(one.name for one in failed)
+    failed = [one.name for one in results if one.problem]
+    if failed or checks.content is None:
+        names = ", ".join(failed)
         raise UserError(f"{len(failed)} of {len(results)} checks failed ({names}); nothing was started")
+    content = checks.content
     current = execution.last_execution(stack)
     if current and current.status == RUNNING:
         attach(options, stack, types, current, content)
         return
-    if options.source == "upload":
-        if not options.pipeline.dry_run:
-            print(upload(Path(options.pipeline.data), stack.data, stack.region).table(), flush=True)
-    elif options.source == "bucket":
-        check_stages(plan)
+    if options.source == "upload" and not options.pipeline.dry_run:
+        print(upload(Path(options.pipeline.data), stack.data, stack.region).table(), flush=True)
     before = execution.last_execution(stack, options.pipeline.run)
     if before and before.content["run"] == options.pipeline.run and not options.pipeline.force:
         ignore_code = options.pipeline.ignore_code
@@ -65,9 +63,7 @@ def start(options: AwsOptions, stack: Stack, types: Mapping[str, Node]) -> None:
         return
     for stage, command in commands(content).items():
         print(f"{stage:<18}{command}")
-    epochs = int(plan.of_stages["train"].get("epochs", 1))
-    prices, rates = cost.load(cost.PRICES), cost.load(cost.RATES)
-    lines = cost.estimate(stack, types, content, n_songs=options.songs, epochs=epochs, prices=prices, rates=rates)
+    lines = estimate(options, stack, types, content)
     print(f"estimate for {options.songs:,} songs: {cost.shown(cost.total(lines).usd, 2)} USD", flush=True)
     if options.pipeline.dry_run:
         return
@@ -75,6 +71,13 @@ def start(options: AwsOptions, stack: Stack, types: Mapping[str, Node]) -> None:
     print(f"started {arn}", flush=True)
     if not options.detach:
         follow(options, stack, types, arn)
+
+
+def new_input(options: AwsOptions, stack: Stack, types: Mapping[str, Node]) -> dict[str, Any]:
+    """Return the input of the state machine, with all stages; check their options and sources."""
+    plan = stack_plan(options, stack, types)
+    check_stages(plan, without_songs=options.source == "snapshot")
+    return machine_input(options, plan, stack)
 
 
 def attach(
@@ -207,13 +210,19 @@ def cancel(options: AwsOptions, stack: Stack, types: Mapping[str, Node]) -> None
     print("removed all clusters and copying instances, and scaled the workers to 0")
 
 
+def estimate(
+    options: AwsOptions, stack: Stack, types: Mapping[str, Node], content: Mapping[str, Any]
+) -> list[cost.Line]:
+    """Return the lines of the estimate for a machine's input."""
+    prices, rates = cost.load(cost.PRICES), cost.load(cost.RATES)
+    epochs = int(stack_plan(options, stack, types).of_stages["train"].get("epochs", 1))
+    return cost.estimate(stack, types, content, n_songs=options.songs, epochs=epochs, prices=prices, rates=rates)
+
+
 def estimated(options: AwsOptions, stack: Stack, types: Mapping[str, Node]) -> None:
     """Print the estimated cost of a run, and what the stack costs between runs."""
-    plan = stack_plan(options, stack, types)
-    content = machine_input(options, plan, stack)
+    lines = estimate(options, stack, types, machine_input(options, stack_plan(options, stack, types), stack))
     prices, rates = cost.load(cost.PRICES), cost.load(cost.RATES)
-    epochs = int(plan.of_stages["train"].get("epochs", 1))
-    lines = cost.estimate(stack, types, content, n_songs=options.songs, epochs=epochs, prices=prices, rates=rates)
     print(cost.table(lines))
     print(
         f"{options.songs:,} songs; rates measured {rates['measured']}, prices of {prices['date']}, {prices['region']}"

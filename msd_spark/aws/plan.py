@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shlex
 from collections.abc import Mapping
 from typing import Any
@@ -46,15 +47,18 @@ def n_ranks(stack: Stack, types: Mapping[str, Node]) -> int:
 
 
 def stack_plan(options: AwsOptions, stack: Stack, types: Mapping[str, Node]) -> Plan:
-    """Return the options of every stage, with the locations of the stack.
+    """Return the options of every stage, for the stack's warehouse and the data.
+
+    The data folder is the local one if it is to be uploaded: what it has decides which stages run.
 
     Raises
     ------
     UserError
         If an option names a file of this machine, which no node sees.
     """
+    data = os.path.normpath(options.pipeline.data) if options.source == "upload" else stack.data
     chosen = dataclasses.replace(
-        options.pipeline, data=stack.data, warehouse=stack.warehouse, ranks=max(1, n_ranks(stack, types))
+        options.pipeline, data=data, warehouse=stack.warehouse, ranks=max(1, n_ranks(stack, types))
     )
     plan = make_plan(chosen, derived_options(stack, types))
     for name in plan.options.stages:
@@ -94,24 +98,34 @@ def machine_input(options: AwsOptions, plan: Plan, stack: Stack) -> dict[str, An
             raise UserError(f"{stage.name} needs GPU workers, and the stack has none; skip it, or add gpu to the stack")
         phase = GPU if on_workers else AFTER if stage.of_run else BEFORE
         seconds = int(options.hours * 3600 * (2 if stage.name == "train" else 1))
-        phases[phase].append({"stage": stage.name, "seconds": seconds, **command_of(stage, plan)})
+        phases[phase].append({"stage": stage.name, "seconds": seconds, **command_of(stage, plan, stack.data)})
     source = "snapshot" if options.source == "snapshot" else "bucket"
     release = (stack.release or {}).get("code")
     return {"run": plan.options.run, "source": source, "release": release, **phases}
 
 
-def command_of(stage: Stage, plan: Plan) -> dict[str, Any]:
+def command_of(stage: Stage, plan: Plan, data: str) -> dict[str, Any]:
     """Return the command of a stage: words for EMR, a line of a shell for the GPU workers.
 
     Training always resumes: it starts if there is no such run yet, and a retry goes on after the last checkpoint.
+    `data` replaces the data folder of the plan.
     """
-    words = ["--resume" if word == "--overwrite" else word for word in stage_words(stage, plan)]
+    words = [
+        "--resume" if word == "--overwrite" else moved(word, plan.options.data, data)
+        for word in stage_words(stage, plan)
+    ]
     script = stage.verb.script or ""
     if stage.name == "train":
         return {"command": shlex.join(["horovodrun", "-np", str(plan.options.ranks), script, *words])}
     if script.startswith("training/"):
         return {"command": shlex.join(["python", script, *words])}
     return {"arguments": ["spark-submit", f"{CODE}/{script}", *words]}
+
+
+def moved(word: str, folder: str, target: str) -> str:
+    """Return a word that names a folder, or something in it, for another folder; other words as they are."""
+    is_in = word == folder or word.startswith(f"{folder}/")
+    return target + word.removeprefix(folder) if is_in else word
 
 
 def commands(content: Mapping[str, Any]) -> dict[str, str]:

@@ -14,11 +14,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from msd_spark.aws.clients import aws_errors, client, error_code
-from msd_spark.aws.plan import AFTER, BEFORE, GPU
+from msd_spark.aws.plan import AFTER, BEFORE, GPU, PHASES
 from msd_spark.aws.sizing import Node
 from msd_spark.aws.stack import APPLY, PACKAGE, Stack, refused_types
 from msd_spark.core.data_folder import DataFolder
 from msd_spark.core.errors import UserError
+from msd_spark.core.options import OptionError
 
 QUOTAS = {
     "L-1216C47A": ("On-Demand", r"[acdhimrtz]\d"),
@@ -61,41 +62,68 @@ class Checked:
         return f"{'failed' if self.problem else 'ok':<8}{self.name:<16} {self.problem or self.found}"
 
 
-def preflight(
-    stack: Stack, types: Mapping[str, Node], content: Mapping[str, Any], *, n_songs: int, local_data: str | None
-) -> list[Checked]:
-    """Run all checks for a machine's input.
+@dataclass
+class Preflight:
+    """The checks of a run, in order.
 
-    Parameters
+    Attributes
     ----------
+    make_input : callable
+        Returns the input of the state machine, for which the buckets are read.
     n_songs : int
         Number of songs, for the space that they take.
     local_data : str or None
         The local folder to upload, if the source is one.
+    content : dict or None
+        The input, once it has been made.
     """
-    checks: dict[str, Callable[[], str]] = {
-        "credentials": partial(check_credentials, stack),
-        "release": partial(check_release, stack),
-        "instance types": partial(check_types, stack, types),
-        "zones": partial(check_zones, stack, content),
-        "quotas": partial(check_quotas, stack, types, content),
-        "data": partial(check_data, stack, content, local_data),
-    }
-    if content[GPU]:
-        checks |= {
-            "image": partial(check_image, stack),
-            "space": partial(check_space, stack, types, n_songs),
+
+    stack: Stack
+    types: Mapping[str, Node]
+    make_input: Callable[[], dict[str, Any]]
+    n_songs: int
+    local_data: str | None = None
+    content: dict[str, Any] | None = None
+
+    def run(self) -> list[Checked]:
+        """Run the checks; those that need the input of the machine only if it could be made."""
+        stack, types = self.stack, self.types
+        credentials = self.checked("credentials", partial(check_credentials, stack))
+        if credentials.problem:  # without them, every other check fails too
+            return [credentials]
+        results = [
+            credentials,
+            self.checked("release", partial(check_release, stack)),
+            self.checked("instance types", partial(check_types, stack, types)),
+            self.checked("stages", self.check_stages),
+        ]
+        if self.content is None:
+            return results
+        content = self.content
+        checks: dict[str, Callable[[], str]] = {
+            "data": partial(check_data, stack, content, self.local_data),
+            "zones": partial(check_zones, stack, content),
+            "quotas": partial(check_quotas, stack, types, content),
         }
-    results = []
-    for name, check in checks.items():
+        if content[GPU]:
+            checks["image"] = partial(check_image, stack)
+            checks["space"] = partial(check_space, stack, types, self.n_songs)
+        return results + [self.checked(name, check) for name, check in checks.items()]
+
+    @staticmethod
+    def checked(name: str, check: Callable[[], str]) -> Checked:
+        """Run one check."""
         try:
             with aws_errors(name):
-                results.append(Checked(name, check()))
-        except UserError as error:
-            results.append(Checked(name, "", str(error).removeprefix(f"{name}: ")))
-            if name == "credentials":  # without them, every other check fails too
-                break
-    return results
+                return Checked(name, check())
+        except (UserError, OptionError, OSError) as error:
+            return Checked(name, "", " ".join(str(error).removeprefix(f"{name}: ").split()))
+
+    def check_stages(self) -> str:
+        """Make the input of the machine."""
+        self.content = self.make_input()
+        counts = ", ".join(f"{len(self.content[phase])} {phase}" for phase in PHASES)
+        return f"stages by phase: {counts}"
 
 
 def check_credentials(stack: Stack) -> str:

@@ -101,8 +101,11 @@ def run_stages(plan: Plan, words: Sequence[str] = ()) -> list[Outcome]:
     return outcomes
 
 
-def check_stages(plan: Plan) -> None:
-    """Check the options and sources of every stage before the first one runs."""
+def check_stages(plan: Plan, *, without_songs: bool = False) -> None:
+    """Check the options and sources of every stage before the first one runs.
+
+    `without_songs` allows a data folder without song files, to be filled before ingest.
+    """
     data = DataFolder.find(plan.options.data)
     label_options = ("cd1", "cd2", "cd2c", "magd", "topmagd", "masd", "source", "tags")
     needs = {
@@ -110,6 +113,8 @@ def check_stages(plan: Plan) -> None:
         "lyrics": (data.bags_train or data.bags_test, ("train", "test"), "musiXmatch bags of words", "lyrics"),
         "labels": (data.labels or data.tags, label_options, "genre labels", "genres"),
     }
+    if without_songs:
+        del needs["ingest"]
     for name, (source, options, contents, fetched) in needs.items():
         if name in plan.options.stages and not source and not set(options) & set(plan.of_stages.get(name, {})):
             raise data.missing(contents, fetched, f"--set {name}.{options[0]}=FILE")

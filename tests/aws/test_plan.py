@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,16 +15,18 @@ from msd_spark.core.command_line import parse
 from msd_spark.core.errors import UserError
 from msd_spark.core.verbs import VERBS
 from tests.aws.stacks import stack
+from tests.support.data_folders import lay_out
 from tests.support.object_store import ObjectStore
 
 
 @pytest.fixture(scope="module")
 def buckets(store: ObjectStore) -> ObjectStore:
     """The buckets of the stack, with songs and plays and no table, and one with songs only."""
-    for bucket in ("raw", "warehouse", "no-plays"):
+    for bucket in ("raw", "warehouse", "no-plays", "mine"):
         store.create(bucket)
     store.put("raw", {"songs/A.tar": b"x", "tasteprofile/train_triplets.txt": b"x", "lastfm/lastfm_tags.db": b"x"})
     store.put("no-plays", {"songs/A.tar": b"x"})
+    store.put("mine", {"msd/tasteprofile/train_triplets.txt.zip": b"x"})
     return store
 
 
@@ -66,7 +69,7 @@ def test_steps_read_the_data_bucket_and_are_parsed_by_their_verbs() -> None:
             assert settings.data == "s3://mine/msd"
     arguments = {one["stage"]: shlex.join(one["arguments"]) for one in found["before"]}
     assert "--tags 50" in arguments["dataset"]
-    assert "--blocks 32" in arguments["factors"]  # 64 vCPUs: 8 nodes of 2 executors of 4 cores would be 64
+    assert "--blocks 64" in arguments["factors"]  # 64 vCPUs are 8 nodes, each with 2 executors of 4 cores
 
 
 def test_without_plays_their_stages_are_left_out() -> None:
@@ -97,3 +100,13 @@ def test_a_continued_run_starts_at_the_first_stage_that_is_not_finished() -> Non
     other = content(stack(), "--set", "ingest.limit=5")
     assert without_finished(other, whole, {"ingest", "lyrics"}) == other
     assert not commands(without_finished(whole, whole, set(commands(whole))))
+
+
+def test_uploaded_data_are_named_where_they_will_be(tmp_path: Path) -> None:
+    lay_out(tmp_path, "songs/A.tar", "tasteprofile/train_triplets.txt", "additional/msd_duplicates.txt")
+    found = content(stack(data="s3://no-plays"), "--source", "upload", "--data", f"{tmp_path}/")
+    arguments = {one["stage"]: shlex.join(one["arguments"]) for one in found["before"]}
+    assert "--data s3://no-plays " in arguments["plays"]
+    assert "--duplicates s3://no-plays/additional/msd_duplicates.txt" in arguments["dataset"]
+    assert found["source"] == "bucket"
+    assert str(tmp_path) not in str(found)
