@@ -24,7 +24,7 @@ WAITING, DONE, FAILED, ACTIVE = "waiting", "done", "failed", "running"
 
 @dataclass
 class StageRun:
-    """What the history tells of one stage."""
+    """The state of one stage, from the history."""
 
     stage: str
     state: str = WAITING

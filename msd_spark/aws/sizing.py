@@ -64,7 +64,7 @@ class Node:
 
 
 def yarn_mb(memory_mb: int) -> int:
-    """Return the memory that EMR gives to YARN on a node, MiB.
+    """Return the memory that EMR reserves for YARN on a node, MiB.
 
     Up to 32 GiB this is three quarters of the memory, and 8 GiB less than the memory above that, as in the tables of
     https://docs.aws.amazon.com/emr/latest/ReleaseGuide/emr-hadoop-task-config.html for the types of this file.
@@ -115,7 +115,7 @@ class Cluster:
     Attributes
     ----------
     executor_mb : int
-        Memory of an executor, MiB: what the smallest type gives.
+        Memory of an executor, MiB: that of the type with the least.
     slots : int
         Tasks that run at the same time, with all nodes of the type that fits fewest.
     """

@@ -1,56 +1,50 @@
-"""Print what ingesting and scoring a million songs costs on AWS.
+"""Print the cost tables of docs/aws.md, for the default stack and a million songs.
 
-Run ``python -m tools.deployment.cost``. Rates are measured, see docs/aws.md; prices are stated in
-``infra/prices.toml``.
+Run ``python -m tools.deployment.cost``. The rates are measured (``infra/rates.toml``), the prices are stated
+(``infra/prices.toml``).
 """
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
-
 from tabulate import tabulate
 
-PRICES = Path(__file__).resolve().parents[2] / "infra" / "prices.toml"
+from msd_spark.aws import cost
+from msd_spark.aws.plan import AFTER, BEFORE, GPU
+from msd_spark.aws.sizing import read_types
+from msd_spark.aws.stack import Snapshot, Spark, Stack, Workers
+from msd_spark.pipeline.stages import DEFAULT_OPTIONS
+
 SONGS = 1_000_000
-VCPUS = 16
-INGESTED, SCORED = 250.0, 850.0
-"""Songs per second and vCPU."""
+EMR = Spark(
+    "emr-7.13.0",
+    primary_instance_types=("m6i.2xlarge", "m5.2xlarge", "m6a.2xlarge"),
+    core_instance_types=("m6i.2xlarge", "m5.2xlarge", "m6a.2xlarge"),
+    task_instance_types=("m6i.2xlarge", "m5.2xlarge", "m6a.2xlarge", "m5a.2xlarge", "r5.2xlarge"),
+    core_vcpus=16,
+    task_vcpus=48,
+)
+GPU_WORKERS = Workers("", "g5.12xlarge", workers=1, spot=False, ami_id="", volume_gb=150)
+SNAPSHOT = Snapshot("", volume_gb=500, instance_type="m6i.xlarge")
+"""The defaults of the variables emr, gpu and ingest of Terraform."""
 
-START_MINUTES = 10.0
-HEADERS = ["core nodes", "cluster, USD/h", "ingest, minutes", "score, minutes", "total, USD"]
-
-
-def estimate(vcpus: int, price: float, primary: float, emr_share: float) -> tuple[int, float, float, float, float]:
-    """Return instances, USD per hour, minutes of ingest, minutes of scoring, and USD in total.
-
-    Examples
-    --------
-    16 vCPUs ingest 16 x 250 = 4,000 songs per second, so a million takes 250 s:
-
-    >>> round(estimate(8, 0.384, 0.192, 0.25)[2] * 60)
-    250
-    """
-    instances = -(-VCPUS // vcpus)
-    ingest, score = (SONGS / (rate * instances * vcpus) / 60 for rate in (INGESTED, SCORED))
-    per_hour = (instances * price + primary) * (1 + emr_share)
-    return instances, per_hour, ingest, score, per_hour * (START_MINUTES + ingest + score) / 60
+STAGES = {
+    BEFORE: ("ingest", "lyrics", "labels", "plays", "factors", "dataset", "factor-neighbours"),
+    GPU: ("train", "listen"),
+    AFTER: ("score", "neighbours", "maps", "report"),
+}
 
 
-def table() -> str:
-    """Return the estimates as a Markdown table."""
-    prices = tomllib.loads(PRICES.read_text())
-    rows = []
-    for name, kind in prices["core"].items():
-        instances, *values = estimate(**kind, primary=prices["primary"], emr_share=prices["emr_share"])
-        rows.append(
-            [
-                f"{instances} x {name}",
-                *(f"{value:.{places}f}" for value, places in zip(values, (2, 1, 1, 2), strict=True)),
-            ]
-        )
-    return tabulate(rows, headers=HEADERS, tablefmt="github", disable_numparse=True)
+def tables() -> str:
+    """Return the estimate of a run and the monthly cost, as Markdown tables."""
+    stack = Stack("", "", "", {}, "", "", None, None, None, (), EMR, GPU_WORKERS, SNAPSHOT)
+    content = {"source": "bucket"} | {phase: [{"stage": name} for name in names] for phase, names in STAGES.items()}
+    prices, rates = cost.load(cost.PRICES), cost.load(cost.RATES)
+    epochs = int(DEFAULT_OPTIONS["train"]["epochs"])
+    lines = cost.estimate(stack, read_types(), content, n_songs=SONGS, epochs=epochs, prices=prices, rates=rates)
+    months = [[item, cost.shown(value, 2)] for item, value in cost.per_month(SONGS, prices).items()]
+    monthly = tabulate(months, headers=["between runs", "USD per month"], tablefmt="github", disable_numparse=True)
+    return f"{cost.table(lines, 'github')}\n\n{monthly}"
 
 
 if __name__ == "__main__":
-    print(table())
+    print(tables())
