@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -139,11 +140,12 @@ def parse_stack(content: Mapping[str, Any]) -> Stack:
 def _terraform_output() -> str:
     if not shutil.which("terraform"):
         raise UserError("terraform is not on the path; install it (docs/aws.md), or name its output by --stack FILE")
-    command = ["terraform", f"-chdir={INFRA}", "output", "-json", "stack"]
+    command = ["terraform", f"-chdir={INFRA}", "output", "-no-color", "-json", "stack"]
     outcome = subprocess.run(command, capture_output=True, text=True)
     if outcome.returncode:
-        lines = " ".join(outcome.stderr.split()) or f"exit status {outcome.returncode}"
-        raise UserError(f"there is no stack ({lines}); run terraform -chdir=infra init, then {APPLY}")
+        told = re.search(r"Error: ([^\n]+)", outcome.stderr)
+        reason = told[1] if told else f"exit status {outcome.returncode}"
+        raise UserError(f"there is no stack ({reason}); run terraform -chdir=infra init, then {APPLY}")
     return outcome.stdout
 
 

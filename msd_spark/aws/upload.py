@@ -44,7 +44,7 @@ def upload(folder: Path, location: str, region: str) -> Summary:
         missing = []
         for key, path in files:
             status, (size, modified) = path.stat(), there.get(key, (-1, 0.0))
-            if status.st_size != size or status.st_mtime > modified:
+            if status.st_size != size or int(status.st_mtime) > modified:
                 missing.append((key, path))
         n_bytes = sum(path.stat().st_size for _, path in missing)
         config = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART)
