@@ -11,6 +11,7 @@ import argparse
 import datetime
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,8 +31,11 @@ from msd_spark.synthetic.settings import SyntheticSettings
 from tests.support.local_s3.proxy import proxied
 from tests.support.local_s3.server import served
 
-SIZES = (1_000, 8_000)
+SIZES = (1_000, 24_000)
 EPOCHS = 2
+
+RESOLUTION = 2.0
+"""Difference in seconds below which the two sizes do not differ."""
 
 
 def seconds_of_stages(n_songs: int) -> dict[str, float]:
@@ -43,6 +47,7 @@ def seconds_of_stages(n_songs: int) -> dict[str, float]:
         with served(folder / "server") as server, proxied(server.endpoint, delay=DELAY) as proxy:
             server.create(BUCKET)
             upload(server, folder / "data", "data/")
+            shutil.rmtree(folder / "data")
             options = PipelineOptions(
                 data=f"s3://{BUCKET}/data", warehouse=f"s3://{BUCKET}/warehouse", epochs=EPOCHS, ranks=1
             )
@@ -68,7 +73,7 @@ def rates(small: dict[str, float], large: dict[str, float]) -> dict[str, Any]:
     cores = len(os.sched_getaffinity(0))
     stages = {}
     for name in NAMES:
-        per_song = max(large[name] - small[name], 0.01) / (SIZES[1] - SIZES[0])
+        per_song = max(large[name] - small[name], RESOLUTION) / (SIZES[1] - SIZES[0])
         used = 1 if name in ("train", "listen") else cores
         stages[name] = {
             "seconds": round(max(0.0, small[name] - per_song * SIZES[0]), 1),
