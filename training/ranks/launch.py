@@ -9,6 +9,7 @@ Horovod's, the signal handler of this launcher cannot deadlock, see `set_at_sign
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
 import threading
@@ -39,7 +40,9 @@ def main() -> None:
         if "processes exited with non-zero" not in str(error):
             raise
         if signal.SIGINT not in received:
-            sys.exit(2)  # the rank has printed its error
+            # The rank has printed its error. 2, wrong input, is of no use to try again; a rank that was killed is.
+            first = re.search(r"Exit code: (-?\d+)", str(error))
+            sys.exit(1 if first and first[1] != "2" else 2)
     if signal.SIGINT in received:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)

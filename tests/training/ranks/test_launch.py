@@ -41,6 +41,21 @@ def test_an_interrupt_ends_the_launcher_with_status_130(
     assert capsys.readouterr().err == "interrupted\n"
 
 
+@pytest.mark.parametrize(("code", "status"), [(2, 2), (1, 1), (-9, 1), (137, 1)])
+def test_the_launcher_ends_with_status_2_only_if_the_first_rank_did(
+    code: int, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run() -> None:
+        raise RuntimeError(f"one or more processes exited with non-zero status\nProcess name: 1\nExit code: {code}\n")
+
+    monkeypatch.setattr(sys, "argv", ["launch", "-np", "1", "true"])
+    for name in ("mpi_built", "gloo_built", "run_commandline"):
+        monkeypatch.setattr(launch, name, run)
+    monkeypatch.setattr(gloo_run, "register_shutdown_event", gloo_run.register_shutdown_event)
+    with pytest.raises(SystemExit, match=rf"^{status}$"):
+        main()
+
+
 @pytest.mark.parametrize("number", ENDING)
 def test_the_first_signal_sets_the_event_and_later_ones_do_not(
     number: signal.Signals, monkeypatch: pytest.MonkeyPatch
