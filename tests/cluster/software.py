@@ -18,7 +18,7 @@ from isal import igzip
 from msd_spark.environment.java import find_java
 from tests.conftest import REPOSITORY
 from tools.deployment.code import pack_code
-from tools.deployment.environment import OF_THE_CLUSTER, environment_key, needed, pack_environment, pins
+from tools.deployment.environment import OF_THE_CLUSTER, environments, packed
 from tools.horovod_wheel import cache_folder, find_or_build
 
 IMPORTED = (
@@ -96,16 +96,16 @@ def packed_environment() -> Path:
     """
     cache = cache_folder() / "cluster"
     cache.mkdir(parents=True, exist_ok=True)
-    key = environment_key(pins((REPOSITORY / "requirements" / "lock.txt").read_text(), needed()))
-    archive = cache / f"environment-{key}.tar"
+    environment = next(one for one in environments(REPOSITORY) if one.name == "environment")
+    archive = cache / environment.archive.removesuffix(".gz")
     if not archive.exists():
         for old in cache.iterdir():
             old.unlink()
-        packed = pack_environment(REPOSITORY, cache)
+        compressed = packed(environment, cache)
         unfinished = archive.with_suffix(".part")
-        with igzip.open(packed) as source, unfinished.open("wb") as sink:
+        with igzip.open(compressed) as source, unfinished.open("wb") as sink:
             shutil.copyfileobj(source, sink, 1 << 20)
-        packed.unlink()
+        compressed.unlink()
         unfinished.rename(archive)
     return archive
 

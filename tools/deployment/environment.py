@@ -1,4 +1,7 @@
-"""Pack the locked packages in a relocatable virtual environment for the cluster."""
+"""Pack locked packages in relocatable virtual environments: one for Spark, one for GPU ranks.
+
+Both are of wheels for Amazon Linux 2023 on x86-64 (CPython 3.11, glibc 2.34), whatever machine packs them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -23,14 +27,70 @@ OF_THE_CLUSTER = frozenset({"pyspark", "py4j"})
 """Packages that are not packed: the cluster's Spark has its own."""
 
 PYTHON_HOME = "/usr/bin"
-"""Folder of Python 3.11 on EMR 7."""
+"""Folder of Python 3.11 on EMR 7 and on GPU workers."""
 
 PYTHON = "python3.11"
-LEFT_OUT = re.compile(
-    r"(^|/)(__pycache__/|bin/activate|bin/Activate|\.lock$|\.gitignore$|CACHEDIR\.TAG$|tensorflow/include/"
+PLATFORM = "x86_64-manylinux_2_34"
+MARKERS = {
+    "implementation_name": "cpython",
+    "os_name": "posix",
+    "platform_machine": "x86_64",
+    "platform_python_implementation": "CPython",
+    "platform_system": "Linux",
+    "python_full_version": "3.11.0",
+    "python_version": "3.11",
+    "sys_platform": "linux",
+}
+"""Environment markers of the nodes."""
+
+WITHOUT_WHEELS = ("pyspark",)
+"""Packages published as source only; it is pure Python, so its wheel does not depend on the machine."""
+
+UNUSED = re.compile(
+    r"(^|/)(__pycache__/|bin/activate|bin/Activate|\.lock$|\.gitignore$|CACHEDIR\.TAG$"
     r"|(numpy|pandas|scipy|sklearn)/(.*/)?tests/)"
 )
-"""Files that no job reads. Every executor unpacks the environment, which takes longer the more files it has."""
+"""Files that no job reads. Every node unpacks the environment, which takes longer the more files it has."""
+
+HEADERS = re.compile(r"(^|/)tensorflow/include/")
+"""TensorFlow's headers, needed to build Horovod."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """An environment to pack.
+
+    Attributes
+    ----------
+    name : str
+        Part of the release.
+    requirements : str
+        Pinned packages with their hashes.
+    left_out : tuple of re.Pattern
+        Installed files that are not packed.
+    """
+
+    name: str
+    requirements: str
+    left_out: tuple[re.Pattern[str], ...]
+
+    @property
+    def archive(self) -> str:
+        """File name; it depends on the requirements and on this module."""
+        recipe = Path(__file__).read_bytes()
+        return f"{self.name}-{hashlib.sha256(self.requirements.encode() + recipe).hexdigest()[:16]}.tar.gz"
+
+
+def environments(repository: Path) -> list[Environment]:
+    """Return the environments of a release: for Spark without CUDA, for GPU ranks without Horovod.
+
+    GPU workers build Horovod against their CUDA (``infra/nodes/gpu_setup.sh``).
+    """
+    lock, gpu = ((repository / "requirements" / name).read_text() for name in ("lock.txt", "gpu.txt"))
+    return [
+        Environment("environment", pins(lock, needed()), (UNUSED, HEADERS)),
+        Environment("gpu_environment", gpu, (UNUSED,)),
+    ]
 
 
 def needed(project: str = PROJECT) -> set[str]:
@@ -56,7 +116,7 @@ def needed(project: str = PROJECT) -> set[str]:
             raise UserError(f"{name} is needed and not installed; run make setup") from None
         for line in lines:
             requirement = Requirement(line)
-            contexts = [{"extra": extra} for extra in (*sorted(extras), "")]
+            contexts = [MARKERS | {"extra": extra} for extra in (*sorted(extras), "")]
             if requirement.marker is None or any(requirement.marker.evaluate(context) for context in contexts):
                 open_names.append((canonicalize_name(requirement.name), frozenset(requirement.extras)))
     return found - {project}
@@ -92,19 +152,13 @@ def pins(lock: str, names: set[str]) -> str:
     return "".join(by_name[name] for name in sorted(names))
 
 
-def environment_key(requirements: str) -> str:
-    """Return a short name for the environment that the requirements and this module produce."""
-    recipe = Path(__file__).read_bytes()
-    return hashlib.sha256(requirements.encode() + recipe).hexdigest()[:16]
-
-
 def install(requirements: Path, environment: Path) -> None:
-    """Make a virtual environment of pinned packages, with their hashes checked.
+    """Make a virtual environment of pinned packages for `PLATFORM`, with their hashes checked.
 
     Raises
     ------
     UserError
-        If a package cannot be installed.
+        If a package has no wheel for the platform, or cannot be installed.
     """
     shutil.rmtree(environment, ignore_errors=True)
     uv = [sys.executable, "-m", "uv"]
@@ -112,6 +166,8 @@ def install(requirements: Path, environment: Path) -> None:
         [*uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(environment)],
         [
             *(*uv, "pip", "install", "--quiet", "--python", str(environment / "bin" / "python"), "--no-deps"),
+            *("--python-platform", PLATFORM, "--python-version", "3.11", "--only-binary", ":all:"),
+            *(word for name in WITHOUT_WHEELS for word in ("--no-binary", name)),
             *("--require-hashes", "-r", str(requirements)),
         ],
     ]
@@ -122,12 +178,14 @@ def install(requirements: Path, environment: Path) -> None:
             raise UserError(f"command failed: {' '.join(command)}\n{outcome.stderr.strip()}")
 
 
-def members(environment: Path, python_home: str = PYTHON_HOME) -> Iterator[tuple[str, Path | bytes | str]]:
-    """Yield the members to pack; on the cluster, Python is in `python_home`."""
+def members(
+    environment: Path, left_out: tuple[re.Pattern[str], ...] = (UNUSED,), python_home: str = PYTHON_HOME
+) -> Iterator[tuple[str, Path | bytes | str]]:
+    """Yield the members to pack; on the nodes, Python is in `python_home`."""
     names = sorted(path.relative_to(environment).as_posix() for path in environment.rglob("*") if not path.is_dir())
     for name in names:
         path = environment / name
-        if LEFT_OUT.search(name) or name.startswith("bin/python"):
+        if name.startswith("bin/python") or any(pattern.search(name) for pattern in left_out):
             continue
         if name == "pyvenv.cfg":
             yield name, f"home = {python_home}\ninclude-system-site-packages = false\n".encode()
@@ -138,15 +196,19 @@ def members(environment: Path, python_home: str = PYTHON_HOME) -> Iterator[tuple
     yield f"bin/{PYTHON}", f'#!/bin/bash\nexec -a "$0" {python_home}/{PYTHON} "$@"\n'.encode()
 
 
-def pack_environment(repository: Path, folder: Path) -> Path:
-    """Write ``environment-KEY.tar.gz`` to `folder`, unless it exists, and return its path."""
-    requirements = pins((repository / "requirements" / "lock.txt").read_text(), needed())
-    archive = folder / f"environment-{environment_key(requirements)}.tar.gz"
+def pack_environments(repository: Path, folder: Path, names: Collection[str] | None = None) -> dict[str, Path]:
+    """Write the archives that `folder` lacks, or some by name; return the path of each by its part of the release."""
+    return {one.name: packed(one, folder) for one in environments(repository) if names is None or one.name in names}
+
+
+def packed(environment: Environment, folder: Path) -> Path:
+    """Return the archive of an environment in `folder`; build it if it is missing."""
+    archive = folder / environment.archive
     if archive.exists():
         return archive
-    listed, environment, unfinished = folder / "environment.txt", folder / "environment", folder / "environment.part"
-    listed.write_text(requirements)
-    install(listed, environment)
-    write_archive(unfinished, members(environment))
-    shutil.rmtree(environment)
+    listed, installed, unfinished = (folder / f"{environment.name}{end}" for end in (".txt", "", ".part"))
+    listed.write_text(environment.requirements)
+    install(listed, installed)
+    write_archive(unfinished, members(installed, environment.left_out))
+    shutil.rmtree(installed)
     return unfinished.rename(archive)

@@ -1,8 +1,8 @@
 """Build a release for a cluster and upload it to the artefacts bucket.
 
-Run ``make package BUCKET=... REGION=...``. A release is the code, the Python environment that Spark executors unpack,
-and the certificate by which nodes encrypt their traffic. Each file is named by its content, so that unchanged files are
-not uploaded again. Terraform reads the names from ``infra/release.auto.tfvars.json``.
+Run ``make package BUCKET=... REGION=...``. A release is the code, the Python environments of the Spark nodes and of the
+GPU workers, and the certificate by which Spark nodes encrypt their traffic. Each file is named by its content, so that
+unchanged files are not uploaded again. Terraform reads the names from ``infra/release.auto.tfvars.json``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from msd_spark.core.filesystems import open_location
 from msd_spark.core.summary import Summary
 from tools.deployment.certificates import make_certificates
 from tools.deployment.code import STAGE, pack_code
-from tools.deployment.environment import pack_environment
+from tools.deployment.environment import pack_environments
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILT = REPOSITORY / "build" / "package"
@@ -29,14 +29,14 @@ RELEASE = REPOSITORY / "infra" / "release.auto.tfvars.json"
 PIECE = 8 << 20
 
 
-def build(region: str, folder: Path) -> dict[str, Path]:
-    """Build every part in `folder`; return the paths by part."""
+def build(region: str, folder: Path, spark_only: bool = False) -> dict[str, Path]:
+    """Build every part in `folder`, or those of the Spark nodes; return the paths by part."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("code-*.tar.gz"):
         old.unlink()
     return {
         "code": pack_code(REPOSITORY, folder),
-        "environment": pack_environment(REPOSITORY, folder),
+        **pack_environments(REPOSITORY, folder, ["environment"] if spark_only else None),
         "certificates": make_certificates(folder, region),
     }
 
@@ -84,9 +84,10 @@ def main() -> None:
     parser.add_argument("--region", default="us-east-1", help="region of the cluster, for its certificate")
     parser.add_argument("--folder", type=Path, default=BUILT, help="folder for the built parts")
     parser.add_argument("--release", type=Path, default=RELEASE, help="file with the names, which Terraform reads")
+    parser.add_argument("--spark-only", action="store_true", help="leave out the environment of GPU workers")
     arguments = parser.parse_args()
     summary = Summary(STAGE)
-    parts = build(arguments.region, arguments.folder)
+    parts = build(arguments.region, arguments.folder, arguments.spark_only)
     for part, path in parts.items():
         summary.facts[f"{part}, bytes"] = path.stat().st_size
     if arguments.bucket:
