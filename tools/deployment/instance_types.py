@@ -13,7 +13,7 @@ from moto.ec2.models.instance_types import INSTANCE_TYPES
 from msd_spark.aws.sizing import TYPES, Node, node, types_file
 
 SPARK_FAMILIES = r"[mcr](5[adn]?|5ad|6i|6a|6id|6in|7i|7a)"
-GPU_FAMILIES = r"g4dn|g5|g6|g6e|p3|p4d|p5"
+GPU_FAMILIES = r"g4dn|g5|g6|g6e|p4d|p5"
 SUPPORTED = re.compile(rf"({SPARK_FAMILIES}|{GPU_FAMILIES})\.\d*xlarge")
 
 
