@@ -77,7 +77,7 @@ def new_input(options: AwsOptions, stack: Stack, types: Mapping[str, Node]) -> d
     """Return the input of the state machine, with all stages; check their options and sources."""
     plan = stack_plan(options, stack, types)
     check_stages(plan, without_songs=options.source == "snapshot")
-    return machine_input(options, plan, stack)
+    return machine_input(options, plan, stack, types)
 
 
 def attach(
@@ -174,7 +174,7 @@ def stage_logs(stack: Stack, current: Execution, stage: str) -> list[tuple[str, 
     """
     s3, bucket = client("s3", stack.region), stack.buckets["logs"]
     if any(one["stage"] == stage for one in current.content["gpu"]):
-        prefixes = [f"gpu/{current.content['run']}/{stage}.log"]
+        prefixes = [f"gpu/{current.content['log']}/{stage}.log"]
     else:
         emr = client("emr", stack.region)
         clusters = [
@@ -221,7 +221,7 @@ def estimate(
 
 def estimated(options: AwsOptions, stack: Stack, types: Mapping[str, Node]) -> None:
     """Print the estimated cost of a run, and what the stack costs between runs."""
-    lines = estimate(options, stack, types, machine_input(options, stack_plan(options, stack, types), stack))
+    lines = estimate(options, stack, types, machine_input(options, stack_plan(options, stack, types), stack, types))
     prices, rates = cost.load(cost.PRICES), cost.load(cost.RATES)
     print(cost.table(lines))
     print(

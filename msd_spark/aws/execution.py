@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from msd_spark.aws.clients import aws_errors, client
+from msd_spark.aws.plan import name_part
 from msd_spark.aws.stack import Stack
 from msd_spark.core.errors import UserError
 
@@ -88,11 +88,6 @@ def last_execution(stack: Stack, run: str | None = None) -> Execution | None:
     return read_execution(stack, max(of_run, key=lambda one: one["startDate"])["executionArn"])
 
 
-def name_part(run: str) -> str:
-    """Return the name of a run with the characters that the name of an execution may have, which has 80 at most."""
-    return re.sub(r"[^A-Za-z0-9_-]", "-", run)[:60]
-
-
 def read_execution(stack: Stack, arn: str) -> Execution:
     """Return an execution with the history of its stages."""
     sfn = client("stepfunctions", stack.region)
@@ -103,8 +98,7 @@ def read_execution(stack: Stack, arn: str) -> Execution:
     content = json.loads(described["input"])
     names = [one["stage"] for phase in ("before", "gpu", "after") for one in content[phase]]
     stages = stage_runs(names, events)
-    cause = described.get("cause") or ""
-    reason = f"{described.get('error', '')}: {cause}".strip(": ")
+    reason = described.get("cause") or described.get("error") or ""
     return Execution(
         arn,
         described["status"],

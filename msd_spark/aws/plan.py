@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from msd_spark.aws.settings import AwsOptions
 from msd_spark.aws.sizing import Node
-from msd_spark.aws.stack import CODE, Stack
+from msd_spark.aws.stack import CODE, Stack, refused_types
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import is_local
 from msd_spark.core.options import declared_options
@@ -31,14 +32,15 @@ CACHED_SHARE = 0.8
 
 def derived_options(stack: Stack, types: Mapping[str, Node]) -> dict[str, Mapping[str, Any]]:
     """Return the options of stages that follow from the instance types."""
-    derived: dict[str, Mapping[str, Any]] = {"factors": {"blocks": stack.emr.sizing(types).als_blocks}}
+    train: dict[str, Any] = {}
     if stack.gpu:
         worker = types[stack.gpu.instance_type]
-        derived["train"] = {"batch-size": worker.batch_size}
+        train["batch-size"] = worker.batch_size
         if worker.nvme_gb:
-            cache_gib = int(worker.nvme_gb * 1e9 * CACHED_SHARE / 2**30)
-            derived["train"] = {**derived["train"], "cache": f"{NVME}/cache", "cache-gib": cache_gib}
-    return derived
+            train |= {"cache": f"{NVME}/cache", "cache-gib": int(worker.nvme_gb * 1e9 * CACHED_SHARE / 2**30)}
+        if stack.gpu.elastic:
+            train["elastic"] = True
+    return {"factors": {"blocks": stack.emr.sizing(types).als_blocks}, "train": train}
 
 
 def n_ranks(stack: Stack, types: Mapping[str, Node]) -> int:
@@ -54,8 +56,11 @@ def stack_plan(options: AwsOptions, stack: Stack, types: Mapping[str, Node]) -> 
     Raises
     ------
     UserError
-        If an option names a file of this machine, which no node sees.
+        If nothing fits on an instance type, or an option names a file of this machine, which no node sees.
     """
+    refused = refused_types(stack, types)
+    if refused:
+        raise UserError("; ".join(refused))
     data = os.path.normpath(options.pipeline.data) if options.source == "upload" else stack.data
     chosen = dataclasses.replace(
         options.pipeline, data=data, warehouse=stack.warehouse, ranks=max(1, n_ranks(stack, types))
@@ -78,7 +83,7 @@ def is_a_local_file(value: str, metavar: str | None) -> bool:
     return is_local(location) and (metavar != "SOURCE" or "/" in location)
 
 
-def machine_input(options: AwsOptions, plan: Plan, stack: Stack) -> dict[str, Any]:
+def machine_input(options: AwsOptions, plan: Plan, stack: Stack, types: Mapping[str, Node]) -> dict[str, Any]:
     """Return the input of the state machine: the commands of all stages, by phase.
 
     Raises
@@ -88,7 +93,7 @@ def machine_input(options: AwsOptions, plan: Plan, stack: Stack) -> dict[str, An
     """
     phases: dict[str, list[dict[str, Any]]] = {phase: [] for phase in PHASES}
     outcomes: list[Outcome] = []
-    warehouse = Warehouse(plan.options.warehouse)
+    warehouse, launch = Warehouse(plan.options.warehouse), launch_words(stack, types)
     for stage in (BY_NAME[name] for name in plan.options.stages):
         if skip_reason(stage, plan, warehouse, outcomes):
             continue
@@ -98,17 +103,27 @@ def machine_input(options: AwsOptions, plan: Plan, stack: Stack) -> dict[str, An
             raise UserError(f"{stage.name} needs GPU workers, and the stack has none; skip it, or add gpu to the stack")
         phase = GPU if on_workers else AFTER if stage.of_run else BEFORE
         seconds = int(options.hours * 3600 * (2 if stage.name == "train" else 1))
-        phases[phase].append({"stage": stage.name, "seconds": seconds, **command_of(stage, plan, stack.data)})
+        phases[phase].append({"stage": stage.name, "seconds": seconds, **command_of(stage, plan, stack.data, launch)})
     source = "snapshot" if options.source == "snapshot" else "bucket"
     release = (stack.release or {}).get("code")
-    return {"run": plan.options.run, "source": source, "release": release, **phases}
+    name = plan.options.run
+    return {"run": name, "log": name_part(name), "source": source, "release": release, **phases}
 
 
-def command_of(stage: Stage, plan: Plan, data: str) -> dict[str, Any]:
+def launch_words(stack: Stack, types: Mapping[str, Node]) -> list[str]:
+    """Return the options of ``horovodrun``: all ranks, or for elastic training from one worker's to all."""
+    ranks = n_ranks(stack, types)
+    if not (stack.gpu and stack.gpu.elastic):
+        return ["-np", str(ranks)]
+    least = str(types[stack.gpu.instance_type].gpus)
+    return ["-np", least, "--min-np", least, "--max-np", str(ranks)]
+
+
+def command_of(stage: Stage, plan: Plan, data: str, launch: list[str]) -> dict[str, Any]:
     """Return the command of a stage: words for EMR, a line of a shell for the GPU workers.
 
     Training always resumes: it starts if there is no such run yet, and a retry goes on after the last checkpoint.
-    `data` replaces the data folder of the plan.
+    `data` replaces the data folder of the plan; `launch` are the options of ``horovodrun``.
     """
     words = [
         "--resume" if word == "--overwrite" else moved(word, plan.options.data, data)
@@ -116,7 +131,7 @@ def command_of(stage: Stage, plan: Plan, data: str) -> dict[str, Any]:
     ]
     script = stage.verb.script or ""
     if stage.name == "train":
-        return {"command": shlex.join(["horovodrun", "-np", str(plan.options.ranks), script, *words])}
+        return {"command": shlex.join(["horovodrun", *launch, script, *words])}
     if script.startswith("training/"):
         return {"command": shlex.join(["python", script, *words])}
     return {"arguments": ["spark-submit", f"{CODE}/{script}", *words]}
@@ -126,6 +141,11 @@ def moved(word: str, folder: str, target: str) -> str:
     """Return a word that names a folder, or something in it, for another folder; other words as they are."""
     is_in = word == folder or word.startswith(f"{folder}/")
     return target + word.removeprefix(folder) if is_in else word
+
+
+def name_part(run: str) -> str:
+    """Return the name of a run with the characters that the name of an execution may have, which has 80 at most."""
+    return re.sub(r"[^A-Za-z0-9_-]", "-", run).lstrip("-_")[:60] or "run"
 
 
 def commands(content: Mapping[str, Any]) -> dict[str, str]:

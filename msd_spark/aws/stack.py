@@ -44,12 +44,17 @@ class Spark:
 
 @dataclass(frozen=True)
 class Workers:
-    """The group of GPU workers; `workers` is the number of instances during a training."""
+    """The group of GPU workers.
+
+    `workers` is the number of instances during a training; an `elastic` training starts with one of them, and goes on
+    when others join or leave.
+    """
 
     group: str
     instance_type: str
     workers: int
     spot: bool
+    elastic: bool
     ami_id: str
     volume_gb: int
 

@@ -30,6 +30,7 @@ DESCRIPTION: dict[str, Any] = {
         "instance_type": "g5.12xlarge",
         "workers": 1,
         "spot": False,
+        "elastic": False,
         "ami_id": "ami-0123456789abcdef0",
         "volume_gb": 150,
     },

@@ -4,7 +4,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from msd_spark.aws.execution import active_times, current_state, name_part, stage_runs
+from msd_spark.aws.execution import active_times, current_state, stage_runs
+from msd_spark.aws.plan import name_part
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NAMES = ["ingest", "lyrics", "train"]

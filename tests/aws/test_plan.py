@@ -38,7 +38,7 @@ def credentials(buckets: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def content(one: Stack, *words: str) -> dict[str, Any]:
     options = parse(AwsOptions, ["run", *words], VERBS["aws"])
-    return machine_input(options, stack_plan(options, one, read_types()), one)
+    return machine_input(options, stack_plan(options, one, read_types()), one, read_types())
 
 
 def test_stages_are_those_of_the_pipeline_in_three_phases() -> None:
@@ -70,6 +70,12 @@ def test_steps_read_the_data_bucket_and_are_parsed_by_their_verbs() -> None:
     arguments = {one["stage"]: shlex.join(one["arguments"]) for one in found["before"]}
     assert "--tags 50" in arguments["dataset"]
     assert "--blocks 64" in arguments["factors"]  # 64 vCPUs are 8 nodes, each with 2 executors of 4 cores
+
+
+def test_elastic_training_runs_from_one_worker_to_all() -> None:
+    (train, _) = content(stack(gpu__elastic=True, gpu__workers=3))["gpu"]
+    assert train["command"].startswith("horovodrun -np 4 --min-np 4 --max-np 12 training/train.py --epochs 20 ")
+    assert "--elastic" in train["command"]
 
 
 def test_without_plays_their_stages_are_left_out() -> None:

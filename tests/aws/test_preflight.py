@@ -10,7 +10,7 @@ import pytest
 from msd_spark.aws import preflight as checks
 from msd_spark.aws.clients import client
 from msd_spark.aws.preflight import Preflight
-from msd_spark.aws.sizing import read_types
+from msd_spark.aws.sizing import node, read_types
 from msd_spark.aws.stack import Stack
 from msd_spark.core.errors import UserError
 from tests.aws.stacks import stack
@@ -121,11 +121,11 @@ def test_an_image_that_does_not_exist_is_refused() -> None:
 
 def test_a_disk_that_is_too_small_is_refused() -> None:
     assert checks.check_space(stack(), TYPES, 1_000_000) == "3800 GB of local disks for a dataset of up to 30 GB"
-    small = stack(gpu__instance_type="p3.2xlarge", gpu__volume_gb=120)
+    types = TYPES | {"g5.12xlarge": node(48, 196_608, gpus=4, gpu_mb=24_000)}  # without local disks
     with pytest.raises(
         UserError, match=r"gpu\.volume_gb is 120 GB; image and dataset take up to 131 GB: set it to 131"
     ):
-        checks.check_space(small, TYPES, 1_000_000)
+        checks.check_space(stack(gpu__volume_gb=120), types, 1_000_000)
 
 
 def test_every_check_is_reported(buckets: ObjectStore) -> None:

@@ -23,7 +23,7 @@ EMR = Spark(
     core_vcpus=16,
     task_vcpus=48,
 )
-GPU_WORKERS = Workers("", "g5.12xlarge", workers=1, spot=False, ami_id="", volume_gb=150)
+GPU_WORKERS = Workers("", "g5.12xlarge", workers=1, spot=False, elastic=False, ami_id="", volume_gb=150)
 SNAPSHOT = Snapshot("", volume_gb=500, instance_type="m6i.xlarge")
 """The defaults of the variables emr, gpu and ingest of Terraform."""
 
