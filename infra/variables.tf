@@ -43,11 +43,12 @@ variable "tags" {
 }
 
 variable "release" {
-  description = "Release uploaded by `make package`, which writes this into release.auto.tfvars.json. Without a release there are buckets and a network, but no cluster and no GPU workers."
+  description = "Release uploaded by `make package`, which writes this into release.auto.tfvars.json. Without a release there are buckets and a network, but no state machine and no GPU workers."
   type = object({
-    code         = string
-    environment  = string
-    certificates = string
+    code            = string
+    environment     = string
+    gpu_environment = string
+    certificates    = string
   })
   default = null
 
@@ -55,28 +56,64 @@ variable "release" {
     condition = var.release == null || alltrue([
       can(regex("^code/[^/]+\\.tar\\.gz$", try(var.release.code, ""))),
       can(regex("^environment/[^/]+\\.tar\\.gz$", try(var.release.environment, ""))),
+      can(regex("^gpu_environment/[^/]+\\.tar\\.gz$", try(var.release.gpu_environment, ""))),
       can(regex("^certificates/[^/]+\\.zip$", try(var.release.certificates, ""))),
     ])
-    error_message = "release must name code/*.tar.gz, environment/*.tar.gz and certificates/*.zip in the artefacts bucket; let `make package` write it."
+    error_message = "release must name code/*.tar.gz, environment/*.tar.gz, gpu_environment/*.tar.gz and certificates/*.zip in the artefacts bucket; let `make package` write it."
   }
 }
 
-variable "songs_location" {
-  description = "Location of the songs in a bucket of your own, s3://BUCKET/PREFIX, read only. Null: the raw bucket, which `ingest` fills."
+variable "data_location" {
+  description = "Data folder in a bucket of your own, s3://BUCKET or s3://BUCKET/PREFIX, read only. Null: the raw bucket."
   type        = string
   default     = null
 
   validation {
-    condition     = var.songs_location == null || can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+$", var.songs_location))
-    error_message = "songs_location must be s3://BUCKET/PREFIX."
+    condition     = var.data_location == null || can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.+)?$", var.data_location))
+    error_message = "data_location must be s3://BUCKET or s3://BUCKET/PREFIX."
+  }
+}
+
+variable "permissions_boundary" {
+  description = "ARN of the permissions boundary of every role that the stack creates; null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary))
+    error_message = "permissions_boundary must be the ARN of a policy, arn:aws:iam::ACCOUNT:policy/NAME."
+  }
+}
+
+variable "run" {
+  description = "The state machine of runs: how often a stage is tried, seconds between two looks at the GPU workers, minutes to wait for the first, seconds without a heartbeat (one is sent every minute) after which an instance counts as lost, and the longest time of a run in hours."
+  type = object({
+    attempts          = optional(number, 2)
+    poll_seconds      = optional(number, 60)
+    capacity_minutes  = optional(number, 60)
+    heartbeat_seconds = optional(number, 900)
+    hours             = optional(number, 96)
+  })
+  default = {}
+
+  validation {
+    condition     = var.run.attempts >= 1 && var.run.attempts <= 5 && floor(var.run.attempts) == var.run.attempts
+    error_message = "run.attempts must be a whole number from 1 to 5."
+  }
+
+  validation {
+    condition     = var.run.poll_seconds >= 1 && var.run.poll_seconds <= 600 && var.run.capacity_minutes > 0 && var.run.heartbeat_seconds >= 5 && var.run.hours >= 1 && var.run.hours <= 720
+    error_message = "run.poll_seconds must be between 1 and 600, run.capacity_minutes above 0, run.heartbeat_seconds at least 5, and run.hours between 1 and 720."
   }
 }
 
 variable "network" {
-  description = "Network: its addresses, and the number of zones in which EMR looks for capacity."
+  description = "Network: its addresses, and the number of zones in which EMR looks for capacity. Or a network of your own: its ID and private subnets, which reach AWS's APIs by HTTPS; GPU workers are in the first."
   type = object({
-    cidr  = optional(string, "10.42.0.0/16")
-    zones = optional(number, 2)
+    cidr               = optional(string, "10.42.0.0/16")
+    zones              = optional(number, 2)
+    vpc_id             = optional(string)
+    private_subnet_ids = optional(list(string), [])
   })
   default = {}
 
@@ -89,15 +126,21 @@ variable "network" {
     condition     = var.network.zones >= 1 && var.network.zones <= 6
     error_message = "network.zones must be between 1 and 6."
   }
+
+  validation {
+    condition     = (var.network.vpc_id == null) == (length(var.network.private_subnet_ids) == 0)
+    error_message = "network.vpc_id and network.private_subnet_ids come together: name both for a network of your own, or neither."
+  }
 }
 
 variable "storage" {
-  description = "Buckets. With force_destroy, `terraform destroy` also deletes songs, tables and models."
+  description = "Buckets. With force_destroy, `terraform destroy` also deletes songs, tables and models. kms_key_arn: a key of your own, whose policy allows CloudWatch, budgets and log groups to use it, as that of modules/storage does."
   type = object({
     force_destroy       = optional(bool, false)
     previous_versions   = optional(number, 14)
     log_days            = optional(number, 90)
     infrequent_raw_days = optional(number, 30)
+    kms_key_arn         = optional(string)
   })
   default = {}
 
@@ -113,22 +156,18 @@ variable "storage" {
 }
 
 variable "emr" {
-  description = "Spark cluster. Capacity is in vCPUs; core nodes are On-Demand, task nodes Spot."
+  description = "Spark clusters. Capacity is in vCPUs; core nodes are On-Demand, task nodes Spot. Each run has clusters of its own; interactive: also one that stays, for work by hand."
   type = object({
     enabled                = optional(bool, true)
     release_label          = optional(string, "emr-7.13.0")
-    primary_instance_types = optional(list(string), ["m6i.xlarge", "m5.xlarge", "m6a.xlarge"])
+    primary_instance_types = optional(list(string), ["m6i.2xlarge", "m5.2xlarge", "m6a.2xlarge"])
     core_instance_types    = optional(list(string), ["m6i.2xlarge", "m5.2xlarge", "m6a.2xlarge"])
     task_instance_types    = optional(list(string), ["m6i.2xlarge", "m5.2xlarge", "m6a.2xlarge", "m5a.2xlarge", "r5.2xlarge"])
     core_vcpus             = optional(number, 16)
     task_vcpus             = optional(number, 48)
     idle_minutes           = optional(number, 60)
     termination_protection = optional(bool, false)
-    steps = optional(list(object({
-      name      = string
-      job       = string
-      arguments = optional(list(string), [])
-    })), [])
+    interactive            = optional(bool, false)
   })
   default = {}
 
@@ -146,19 +185,13 @@ variable "emr" {
   }
 
   validation {
-    condition = alltrue([
-      for type in concat(var.emr.core_instance_types, var.emr.task_instance_types) :
-      can(regex("^[a-z0-9-]+\\.((2|3|4|6|8|12|16|24|32|48)?xlarge)$", type))
-    ])
-    error_message = "emr: core and task instance types must be an xlarge size (for example m6i.2xlarge): smaller ones fit no executor, and metal has no fixed number of vCPUs."
+    condition     = alltrue([for type in concat(var.emr.primary_instance_types, var.emr.core_instance_types, var.emr.task_instance_types) : contains(keys(local.types), type)])
+    error_message = "emr: not in infra/instance_types.json: ${join(", ", [for type in concat(var.emr.primary_instance_types, var.emr.core_instance_types, var.emr.task_instance_types) : type if !contains(keys(local.types), type)])}. It holds the x86-64 types that the stack supports, such as m6i.2xlarge."
   }
 
   validation {
-    condition = alltrue([
-      for type in concat(var.emr.primary_instance_types, var.emr.core_instance_types, var.emr.task_instance_types) :
-      !can(regex("^[a-z]+[0-9]+[a-z]*g[a-z]*\\.", type))
-    ])
-    error_message = "emr: Graviton types (as m6g, r7gd) are arm64; the packed environment is for x86-64."
+    condition     = alltrue([for type in concat(var.emr.core_instance_types, var.emr.task_instance_types) : try(local.types[type].executors, 1) > 0])
+    error_message = "emr: no executor of 4 vCPUs and 10,240 MB fits beside an application master of 1,024 MB on ${join(", ", [for type in concat(var.emr.core_instance_types, var.emr.task_instance_types) : type if try(local.types[type].executors, 1) == 0])}; choose a larger type."
   }
 
   validation {
@@ -170,23 +203,19 @@ variable "emr" {
     condition     = var.emr.idle_minutes >= 1 && var.emr.idle_minutes <= 10080
     error_message = "emr.idle_minutes must be between 1 and 10080 (a week), EMR's limits."
   }
-
-  validation {
-    condition     = alltrue([for step in var.emr.steps : fileexists("${path.module}/../jobs/${step.job}.py")])
-    error_message = "emr.steps: job must be the name of a file of jobs/ without .py, for example ingest or dataset."
-  }
 }
 
 variable "gpu" {
-  description = "Workers for Horovod. The group is scaled up by hand and scales to none when idle."
+  description = "Workers for Horovod; the state machine starts them for training only. The image is found by its exact name, or named by ami_id; it must have Amazon Linux 2023, the NVIDIA driver and CUDA in this folder, which the set-up of a worker checks. elastic: training starts with one worker, and goes on when workers join or leave."
   type = object({
     enabled       = optional(bool, true)
     instance_type = optional(string, "g5.12xlarge")
     workers       = optional(number, 1)
     spot          = optional(bool, false)
-    efa           = optional(bool, false)
     ami_id        = optional(string)
-    ami_parameter = optional(string, "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-amazon-linux-2023/latest/ami-id")
+    ami_name      = optional(string, "Deep Learning OSS Nvidia Driver AMI GPU TensorFlow 2.18 (Amazon Linux 2023) 20250424")
+    cuda          = optional(string, "/usr/local/cuda-12.5")
+    elastic       = optional(bool, false)
     volume_gb     = optional(number, 150)
     idle_minutes  = optional(number, 60)
   })
@@ -214,9 +243,8 @@ variable "gpu" {
 }
 
 variable "ingest" {
-  description = "Instance that copies the dataset's public snapshot to the raw bucket and stops itself. Off by default."
+  description = "Instance that copies the dataset's public snapshot to the raw bucket; the state machine starts it for `--source snapshot`, and it ends with the copy."
   type = object({
-    enabled       = optional(bool, false)
     snapshot_id   = optional(string, "snap-5178cf30")
     folder        = optional(string, "data")
     instance_type = optional(string, "m6i.xlarge")
@@ -229,16 +257,6 @@ variable "ingest" {
   validation {
     condition     = can(regex("^snap-[0-9a-f]{8,17}$", var.ingest.snapshot_id))
     error_message = "ingest.snapshot_id must be a snapshot's id (snap-...)."
-  }
-
-  validation {
-    condition     = !var.ingest.enabled || var.ingest.snapshot_id != "snap-5178cf30" || var.region == "us-east-1"
-    error_message = "ingest: the dataset's public snapshot is in us-east-1; set region to us-east-1, or name a copy of it by ingest.snapshot_id."
-  }
-
-  validation {
-    condition     = !var.ingest.enabled || var.songs_location == null
-    error_message = "ingest fills the raw bucket, but songs_location names another place: omit one of the two."
   }
 
   validation {

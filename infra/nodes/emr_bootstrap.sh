@@ -1,18 +1,10 @@
 #!/usr/bin/env bash
-# EMR bootstrap action: installs the code, and an environment for the driver, on the primary node.
+# EMR bootstrap action: unpacks code and environment on every node, once.
 #
-#   emr_bootstrap.sh BUCKET CODE_KEY ENVIRONMENT_KEY HOME [INSTANCE_FACTS]
-#
-# Executors get both through spark.archives, so the other nodes need nothing. In client mode, which is spark-submit's
-# default, the driver runs on the primary node and uses these.
+#   emr_bootstrap.sh BUCKET CODE_KEY ENVIRONMENT_KEY HOME
 set -euo pipefail
 
-bucket=$1 code=$2 environment=$3 home=$4 facts=${5:-/mnt/var/lib/info/instance.json}
-
-if ! grep -Eq '"isMaster"[[:space:]]*:[[:space:]]*true' "$facts"; then
-    echo "emr_bootstrap: not the primary node; nothing to do"
-    exit 0
-fi
+bucket=$1 code=$2 environment=$3 home=$4
 
 as_root=()
 if [[ $EUID -ne 0 ]]; then as_root=(sudo); fi

@@ -3,6 +3,7 @@
 #
 #   gpu_members.sh publish   publishes this worker's slots and public keys, once it is ready
 #   gpu_members.sh sync      writes the hosts file, and the keys of every ready worker, from what they published
+#   gpu_members.sh discover  prints HOST:SLOTS of each worker in the hosts file, for horovodrun --host-discovery-script
 #
 # A worker creates its private keys itself, and they never leave it. The published part is in the artefacts bucket under
 # workers/GROUP/INSTANCE, where no other role of the stack may write. Instances that do not run are ignored.
@@ -72,14 +73,19 @@ sync_members() {
     )
     printf %s "$users" | put "$home/.ssh/authorized_keys" 600
     printf %s "$machines" | put "$home/.ssh/known_hosts" 600
-    printf %s "$lines" | put "$hosts" 644
+    printf %s "$lines" | put "$hosts" 644 # last: a worker is listed once its keys are in place
+}
+
+discover() {
+    sed 's/ slots=/:/' "$hosts"
 }
 
 case ${1:-} in
 publish) publish ;;
 sync) sync_members ;;
+discover) discover ;;
 *)
-    echo "usage: gpu_members.sh publish | sync" >&2
+    echo "usage: gpu_members.sh publish | sync | discover" >&2
     exit 2
     ;;
 esac

@@ -6,9 +6,10 @@ mock_provider "aws" {
 
 variables {
   release = {
-    code         = "code/code-0123.tar.gz"
-    environment  = "environment/environment-0123.tar.gz"
-    certificates = "certificates/certificates-0123.zip"
+    code            = "code/code-0123.tar.gz"
+    environment     = "environment/environment-0123.tar.gz"
+    gpu_environment = "gpu_environment/gpu_environment-0123.tar.gz"
+    certificates    = "certificates/certificates-0123.zip"
   }
 }
 
@@ -30,7 +31,7 @@ run "without_a_release_nothing_costly" {
   }
 
   assert {
-    condition     = output.horovodrun == null && length(output.spark_submit) == 0
+    condition     = output.stack.machine == null && join(",", keys(output.commands)) == "package"
     error_message = "commands that cannot run must not be printed"
   }
 }
@@ -39,36 +40,37 @@ run "defaults" {
   command = apply # all of it is mocked; outputs are known only then
 
   assert {
-    condition     = length(module.emr) == 1 && length(module.gpu_workers) == 1 && length(module.ingest) == 0
-    error_message = "a release must create a cluster and workers, and no ingest instance by default"
+    condition     = length(module.pipeline) == 1 && length(module.gpu_workers) == 1 && output.emr_cluster_id == null
+    error_message = "a release must create a state machine and a group of workers, and no cluster that stays"
   }
 
   assert {
-    condition     = startswith(output.horovodrun, "horovodrun -np 4 training/train.py ")
+    condition     = output.stack.gpu.workers == 1 && output.stack.gpu.instance_type == "g5.12xlarge"
     error_message = "the default must have four GPUs, for horovodrun -np 4"
   }
 
   assert {
-    condition     = startswith(output.spark_submit["ingest"], "spark-submit jobs/ingest.py --songs s3://")
-    error_message = "the command of the stage must be the documented one"
+    condition     = output.stack.data == "s3://${output.stack.buckets.raw}"
+    error_message = "the data folder must be the raw bucket"
   }
 
   assert {
-    condition     = output.ingest_instance_id == null
-    error_message = "ingest must be off by default"
+    condition     = output.commands.run == "msd-spark aws run" && !contains(keys(output.commands), "primary")
+    error_message = "commands must be those that can run"
   }
 }
 
-run "workers_by_number" {
+run "interactive" {
   command = apply
 
   variables {
+    emr = { interactive = true }
     gpu = { workers = 2 }
   }
 
   assert {
-    condition     = startswith(output.horovodrun, "horovodrun -np 8 ")
-    error_message = "two workers with four GPUs must have eight ranks"
+    condition     = output.emr_cluster_id != null && contains(keys(output.commands), "primary")
+    error_message = "interactive must create a cluster that stays"
   }
 
   assert {
@@ -87,33 +89,20 @@ run "everything_off" {
   }
 
   assert {
-    condition     = output.emr_cluster_id == null && output.gpu_group == null && join(",", keys(output.commands)) == "package"
-    error_message = "a disabled part must not be created, nor its commands printed"
+    condition     = output.emr_cluster_id == null && output.stack.gpu == null && length(module.emr) == 0
+    error_message = "a disabled part must not be created"
   }
 }
 
-run "ingest_on" {
+run "data_of_ones_own" {
   command = apply
 
   variables {
-    ingest = { enabled = true }
+    data_location = "s3://my-data/msd/"
   }
 
   assert {
-    condition     = output.ingest_instance_id != null && contains(keys(output.commands), "copied")
-    error_message = "ingest.enabled must create the instance"
-  }
-}
-
-run "songs_of_ones_own" {
-  command = apply
-
-  variables {
-    songs_location = "s3://my-songs/msd/"
-  }
-
-  assert {
-    condition     = strcontains(output.spark_submit["ingest"], "--songs s3://my-songs/msd ")
-    error_message = "ingest must read the bucket that was named"
+    condition     = output.stack.data == "s3://my-data/msd"
+    error_message = "stages must read the bucket that was named"
   }
 }

@@ -10,17 +10,19 @@ run "one_mistake_per_variable" {
   command = plan
 
   variables {
-    project        = "MSD"
-    environment    = "my-dev"
-    region         = "cn-north-1"
-    tags           = { Project = "other" }
-    release        = { code = "code.zip", environment = "environment/e.tar.gz", certificates = "certificates/c.zip" }
-    songs_location = "s3://my-songs"
-    network        = { cidr = "10.0.0.0/24" }
-    storage        = { infrequent_raw_days = 7 }
-    emr            = { release_label = "emr-6.15.0" }
-    gpu            = { workers = 1.5 }
-    observability  = { email = "me" }
+    project              = "MSD"
+    environment          = "my-dev"
+    region               = "cn-north-1"
+    tags                 = { Project = "other" }
+    release              = { code = "code.zip", environment = "environment/e.tar.gz", gpu_environment = "e", certificates = "certificates/c.zip" }
+    data_location        = "my-songs"
+    permissions_boundary = "boundary"
+    network              = { cidr = "10.0.0.0/24" }
+    storage              = { infrequent_raw_days = 7 }
+    run                  = { attempts = 0 }
+    emr                  = { release_label = "emr-6.15.0" }
+    gpu                  = { workers = 1.5 }
+    observability        = { email = "me" }
   }
 
   expect_failures = [
@@ -29,39 +31,38 @@ run "one_mistake_per_variable" {
     var.region,
     var.tags,
     var.release,
-    var.songs_location,
+    var.data_location,
+    var.permissions_boundary,
     var.network,
     var.storage,
+    var.run,
     var.emr,
     var.gpu,
     var.observability,
   ]
 }
 
-run "emr_on_arm_and_a_snapshot_elsewhere" {
+run "emr_on_arm" {
   command = plan
 
   variables {
-    region = "eu-west-1"
-    emr    = { core_instance_types = ["m6g.2xlarge"] }
-    gpu    = { ami_id = "ubuntu" }
-    ingest = { enabled = true }
+    emr = { core_instance_types = ["m6g.2xlarge"] }
+    gpu = { ami_id = "ubuntu" }
   }
 
-  expect_failures = [var.emr, var.gpu, var.ingest]
+  expect_failures = [var.emr, var.gpu]
 }
 
-run "emr_on_small_nodes_and_a_copy_of_songs_elsewhere" {
+run "emr_on_nodes_that_fit_no_executor" {
   command = plan
 
   variables {
-    songs_location = "s3://my-songs/msd"
-    emr            = { core_instance_types = ["m6i.large"] }
-    gpu            = { idle_minutes = 5 }
-    ingest         = { enabled = true }
+    emr     = { core_instance_types = ["c6i.xlarge"] }
+    gpu     = { idle_minutes = 5 }
+    network = { vpc_id = "vpc-1" }
   }
 
-  expect_failures = [var.emr, var.gpu, var.ingest]
+  expect_failures = [var.emr, var.gpu, var.network]
 }
 
 run "emr_types_twice" {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -16,18 +17,14 @@ from typing import Any
 import pytest
 
 from tests.conftest import REPOSITORY, TABLES
+from tests.infra.emulator import play
 from tests.infra.tools import CHECKERS, INFRA, LOCAL, Terraform, missing_terraform
 from tools.deployment.archive import write_archive
-from tools.deployment.environment import environment_key, members, needed, pins
+from tools.deployment.environment import environments, members
 from tools.deployment.package import build, keys
 
 FIGURES = TABLES.setdefault("infrastructure", {})
 """What the tests found, in the order in which they found it; the table at the end."""
-
-STEPS = [
-    {"name": "ingest", "job": "ingest", "arguments": ["--songs", "s3://somewhere/songs", "--warehouse", "s3://else"]},
-    {"name": "labels", "job": "labels", "arguments": ["--source", "cd1=s3://somewhere/a file.cls"]},
-]
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +42,13 @@ def figures() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def played(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the outcomes of emulated stages, and the record of their requests."""
+    return tmp_path_factory.mktemp("played")
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory, played: Path) -> Iterator[str]:
     """The address of an AWS on this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -53,7 +56,9 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     log = tmp_path_factory.mktemp("emulator") / "log"
     with log.open("w") as sink:
         command = [sys.executable, "-m", "tests.infra.emulator", str(port)]
-        server = subprocess.Popen(command, cwd=REPOSITORY, stdout=sink, stderr=sink)
+        server = subprocess.Popen(
+            command, cwd=REPOSITORY, stdout=sink, stderr=sink, env=os.environ | {play.FOLDER: str(played)}
+        )
     try:
         for _ in range(600):
             with socket.socket() as probe:
@@ -93,8 +98,8 @@ def packaged(tmp_path_factory: pytest.TempPathFactory) -> Packaged:
     """A release that is real but for its environment, which has no packages: these take minutes, and are kept."""
     folder = tmp_path_factory.mktemp("package")
     venv.create(folder / "made", with_pip=False)
-    requirements = pins((REPOSITORY / "requirements" / "lock.txt").read_text(), needed())
-    write_archive(folder / f"environment-{environment_key(requirements)}.tar.gz", members(folder / "made"))
+    for environment in environments(REPOSITORY):
+        write_archive(folder / environment.archive, members(folder / "made"))
     return Packaged(folder, build("us-east-1", folder))
 
 
@@ -105,8 +110,8 @@ def variables(tmp_path_factory: pytest.TempPathFactory, packaged: Packaged) -> P
     everything = {
         "release": packaged.release,
         "storage": {"force_destroy": True},
-        "ingest": {"enabled": True},
-        "emr": {"steps": STEPS},
+        "emr": {"interactive": True},
+        "run": {"poll_seconds": 1, "capacity_minutes": 0.05, "heartbeat_seconds": 10},
         "observability": {"email": "someone@example.org"},
     }
     path.write_text(json.dumps(everything))

@@ -7,10 +7,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from tests.conftest import REPOSITORY
 from tests.infra.tools import INFRA, Terraform, run, succeeds
+from tools.deployment import module_docs
 
 LOCK = INFRA / ".terraform.lock.hcl"
 CONFIGURATIONS = sorted({path.parent for path in INFRA.rglob("*.tf")})
@@ -43,12 +45,21 @@ REFUSED: dict[str, tuple[Any, list[str]]] = {
     "environment": ("my-dev", ["environment must have 2 to 8 characters of a-z and 0-9"]),
     "tags": ({"Project": "other"}, ["tags may not hold Project, Environment, ManagedBy or Name"]),
     "release": (
-        {"code": "code.zip", "environment": "environment/e.tar.gz", "certificates": "certificates/c.zip"},
+        {
+            "code": "code.zip",
+            "environment": "environment/e.tar.gz",
+            "gpu_environment": "gpu_environment/e.tar.gz",
+            "certificates": "certificates/c.zip",
+        },
         ["let `make package` write it"],
     ),
     "network": (
-        {"cidr": "10.0.0.0/24", "zones": 0},
-        ["network.cidr must be an IPv4 range between /16 and /20", "network.zones must be between 1 and 6"],
+        {"cidr": "10.0.0.0/24", "zones": 0, "vpc_id": "vpc-1"},
+        [
+            "network.cidr must be an IPv4 range between /16 and /20",
+            "network.zones must be between 1 and 6",
+            "network.vpc_id and network.private_subnet_ids come together",
+        ],
     ),
     "storage": (
         {"infrequent_raw_days": 7, "log_days": 0},
@@ -58,19 +69,17 @@ REFUSED: dict[str, tuple[Any, list[str]]] = {
         {
             "release_label": "emr-7.1.0",
             "core_instance_types": ["m6i.large", "m6i.large"],
-            "task_instance_types": ["m6g.2xlarge"],
+            "task_instance_types": ["m6g.2xlarge", "c6i.xlarge"],
             "core_vcpus": 0,
             "idle_minutes": 0,
-            "steps": [{"name": "x", "job": "ingestion"}],
         },
         [
             "emr.release_label must be emr-7.5.0 or a later 7.x",
             "emr: each list of instance types holds 1 to 5 different types",
-            "emr: core and task instance types must be an xlarge size",
-            "emr: Graviton types (as m6g, r7gd) are arm64",
+            "emr: not in infra/instance_types.json: m6i.large, m6i.large, m6g.2xlarge.",
+            "fits beside an application master of 1,024 MB on c6i.xlarge; choose a larger type",
             "emr.core_vcpus must be a whole number, 4 or more",
             "emr.idle_minutes must be between 1 and 10080",
-            "emr.steps: job must be the name of a file of jobs/ without .py",
         ],
     ),
     "gpu": (
@@ -81,6 +90,11 @@ REFUSED: dict[str, tuple[Any, list[str]]] = {
             "gpu.volume_gb must be 100 or more",
             "gpu.ami_id must be an image's id",
         ],
+    ),
+    "permissions_boundary": ("boundary", ["permissions_boundary must be the ARN of a policy"]),
+    "run": (
+        {"attempts": 0, "poll_seconds": 0},
+        ["run.attempts must be a whole number from 1 to 5", "run.poll_seconds must be between 1 and 600"],
     ),
     "ingest": (
         {"snapshot_id": "msd", "folder": "/data"},
@@ -95,10 +109,7 @@ REFUSED: dict[str, tuple[Any, list[str]]] = {
         ],
     ),
 }
-"""By variable: a value that is wrong in every way, and what is said of it.
-
-Where the songs' location or the region is wrong, too, nothing is said of ingest, which goes by them.
-"""
+"""By variable: a value that is wrong in every way, and what is said of it."""
 
 
 def test_everything_wrong_is_told_at_once_and_by_name(terraform: Terraform, tmp_path: Path) -> None:
@@ -131,6 +142,15 @@ def test_nothing_is_declared_that_is_not_used() -> None:
             outputs = re.findall(r'^output "(\w+)"', text, flags=re.M)
             unused += [f"{folder.name}: output {name}" for name in outputs if not re.search(of + name, everything)]
     assert unused == []
+
+
+@pytest.mark.parametrize("folder", CONFIGURATIONS, ids=lambda folder: folder.name)
+def test_readme_is_current(folder: Path) -> None:
+    text = (folder / "README.md").read_text()
+    assert text == module_docs.readme(folder), "write it by python -m tools.deployment.module_docs"
+    source = "".join(path.read_text() for path in folder.glob("*.tf"))
+    blocks = re.findall(r"^(?:variable|output|module|resource) ", source, flags=re.M)
+    assert len(re.findall(r"^\| `", text, flags=re.M)) == len(blocks)
 
 
 def test_an_applying_test_is_not_where_terraform_test_looks() -> None:
@@ -180,3 +200,55 @@ def test_nothing_names_an_account_a_key_or_a_package_index() -> None:
     for name in listed:
         text = (REPOSITORY / name).read_text()
         assert not re.search(r"AKIA[0-9A-Z]{16}|PRIVATE KEY|--(extra-)?index-url|--find-links", text), name
+
+
+EXAMPLES: dict[str, tuple[dict[str, Any], set[str], set[str]]] = {
+    "minimal": ({}, {"module.network[0].aws_nat_gateway.this", "module.pipeline[0].aws_sfn_state_machine.run"}, set()),
+    "bring-your-own": (
+        {
+            "vpc_id": "vpc-0123456789abcdef0",
+            "private_subnet_ids": ["subnet-0123456789abcdef0"],
+            "kms_key_arn": "arn:aws:kms:us-east-1:123456789012:key/0123",
+            "data_location": "s3://my-data/msd",
+            "permissions_boundary": "arn:aws:iam::123456789012:policy/limit",
+        },
+        {"module.pipeline[0].aws_sfn_state_machine.run"},
+        {"module.network[0].aws_nat_gateway.this", "module.storage.aws_kms_key.this[0]"},
+    ),
+    "multi-node-gpu": ({}, {"module.gpu_workers[0].aws_autoscaling_group.this"}, set()),
+}
+"""By example: its variables, and resources that a plan creates, and does not create."""
+
+RELEASE = {
+    "code": "code/a.tar.gz",
+    "environment": "environment/a.tar.gz",
+    "gpu_environment": "gpu_environment/a.tar.gz",
+    "certificates": "certificates/a.zip",
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_can_be_planned(name: str, emulator: str, terraform: Terraform, tmp_path: Path) -> None:
+    values, created, not_created = EXAMPLES[name]
+    if name == "bring-your-own":
+        ec2 = boto3.client(
+            "ec2", endpoint_url=emulator, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+        )
+        vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+        subnet = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"][0]["SubnetId"]
+        values = values | {"vpc_id": vpc, "private_subnet_ids": [subnet]}
+    variables = tmp_path / "variables.tfvars.json"
+    variables.write_text(json.dumps({"release": RELEASE} | values))
+    changes = {
+        one["address"].removeprefix("module.msd_spark."): one["change"]["after"]
+        for one in Terraform.at(INFRA / "examples" / name, tmp_path, emulator).changes(variables)
+    }
+    assert created <= set(changes)
+    assert not not_created & set(changes)
+    roles = [after for address, after in changes.items() if ".aws_iam_role." in address]
+    assert len(roles) > 5
+    assert {role["permissions_boundary"] for role in roles} == {values.get("permissions_boundary")}
+    if name == "multi-node-gpu":
+        assert changes["module.gpu_workers[0].aws_autoscaling_group.this"]["max_size"] == 2
+        (market,) = changes["module.gpu_workers[0].aws_launch_template.this"]["instance_market_options"]
+        assert market["market_type"] == "spot"

@@ -7,9 +7,14 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tarfile
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -133,12 +138,11 @@ def test_copy_says_how_it_is_called(tmp_path: Path, environment: dict[str, str])
     assert "no folder" in copy(tmp_path / "nowhere", "s3://bucket/songs", environment).stderr
 
 
-# ---- the cluster's primary node ---------------------------------------------------------------------------------
+# ---- nodes of clusters --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("primary", [True, False])
-def test_bootstrap_unpacks_on_the_primary_node_alone(
-    primary: bool, bucket: str, environment: dict[str, str], clients: Callable[[str], Any], tmp_path: Path
+def test_bootstrap_unpacks_code_and_environment_once(
+    bucket: str, environment: dict[str, str], clients: Callable[[str], Any], tmp_path: Path
 ) -> None:
     python = b"#!/bin/sh\necho Python 3.11 of this environment\n"
     (tmp_path / "python").write_bytes(python)
@@ -150,14 +154,12 @@ def test_bootstrap_unpacks_on_the_primary_node_alone(
     for key, members in parts.items():
         write_archive(tmp_path / "part.tar.gz", members)
         clients("s3").upload_file(str(tmp_path / "part.tar.gz"), bucket, key)
-    facts, home = tmp_path / "instance.json", tmp_path / "home"
-    facts.write_text(json.dumps({"isMaster": primary, "isRunningNameNode": primary}, indent=1))
-    told = succeeds(NODES / "emr_bootstrap.sh", bucket, *parts, home, facts, env=environment)
-    if primary:
+    home = tmp_path / "home"
+    for _ in range(2):  # EMR may repeat it
+        told = succeeds(NODES / "emr_bootstrap.sh", bucket, *parts, home, env=environment)
         assert (home / "code" / "jobs" / "ingest.py").read_text() == "print()\n"
         assert "Python 3.11 of this environment" in told
-    else:
-        assert not home.exists()
+    assert sorted(path.name for path in home.iterdir()) == ["code", "environment"]
 
 
 # ---- workers ----------------------------------------------------------------------------------------------------
@@ -255,6 +257,16 @@ def test_what_is_no_key_lets_nobody_in(workers: Workers, clients: Callable[[str]
     assert len(let_in.splitlines()) == 1
 
 
+def test_ready_workers_are_discovered(workers: Workers) -> None:
+    first, second = workers.instances
+    for instance in workers.instances:
+        workers.run(instance, "publish")
+    workers.run(first, "sync")
+    hosts = {"MSD_ARTEFACTS": "x", "MSD_GROUP": "x", "MSD_HOSTS": str(workers.home(first) / "hosts")}
+    discovered = succeeds(NODES / "gpu_discover.sh", env=workers.environment | hosts).splitlines()
+    assert sorted(discovered) == sorted(f"{workers.addresses[one]}:4" for one in (first, second))
+
+
 def test_a_worker_that_is_gone_is_no_member(workers: Workers, clients: Callable[[str], Any]) -> None:
     first, second = workers.instances
     for instance in workers.instances:
@@ -279,6 +291,16 @@ def test_a_worker_that_is_gone_is_no_member(workers: Workers, clients: Callable[
             "{launch} -np 4 -H a:4 training/train.py",
         ),
         ("", "--check-build", "horovodrun --check-build"),
+        (
+            "10.0.0.1 slots=4\n",
+            "-np 8 --min-np 4 --max-np 8 training/train.py --elastic",
+            "{launch} --host-discovery-script discover -np 8 --min-np 4 --max-np 8 training/train.py --elastic",
+        ),
+        (
+            "10.0.0.1 slots=4\n",
+            "-np 4 --min-np 4 --host-discovery-script own training/train.py",
+            "{launch} -np 4 --min-np 4 --host-discovery-script own training/train.py",
+        ),
     ],
 )
 def test_horovodrun_is_told_the_hosts_where_there_are_several(
@@ -294,6 +316,7 @@ def test_horovodrun_is_told_the_hosts_where_there_are_several(
         path.write_text(f"#!/bin/bash\n{text}\n")
         path.chmod(0o755)
     variables = {"MSD_ENVIRONMENT": str(tmp_path), "MSD_HOSTS": str(listed), "MSD_MEMBERS": str(tmp_path / "members")}
+    variables |= {"MSD_DISCOVER": "discover"}
     told = succeeds(NODES / "gpu_horovodrun.sh", *words.split(), env=environment | variables)
     assert told.strip() == expected.format(hosts=listed, launch="python -m training.ranks.launch")
 
@@ -370,3 +393,308 @@ def test_an_invalid_list_of_checksums_is_an_error(
     content, messages = wheel()
     assert not content
     assert "expected one line" in messages
+
+
+def test_an_image_without_cuda_is_no_worker(bucket: str, environment: dict[str, str], tmp_path: Path) -> None:
+    variables = dict.fromkeys(("MSD_ARTEFACTS", "MSD_LOGS", "MSD_GROUP", "MSD_CODE", "MSD_ENVIRONMENT_KEY"), bucket)
+    variables |= {"MSD_CUDA": str(tmp_path / "cuda-12.5"), "MSD_HOME": str(tmp_path)}
+    outcome = run(NODES / "gpu_setup.sh", env=stubbed(tmp_path, {"curl": "echo i-1"}, environment) | variables)
+    assert outcome.returncode == 2
+    assert f"the image has no {tmp_path}/cuda-12.5/bin/nvcc" in outcome.stderr
+    assert "choose another image by gpu.ami_name or gpu.ami_id" in outcome.stderr
+    assert (tmp_path / "setup-status").read_text() == "2\n"
+
+
+# ---- local disks ------------------------------------------------------------------------------------------------
+
+DISK = "Amazon EC2 NVMe Instance Storage"
+
+
+@pytest.mark.parametrize(
+    ("disks", "premounted", "expected"),
+    [
+        ([], False, []),
+        (["/dev/nvme1n1"], False, ["mkfs.xfs -q -f -K /dev/nvme1n1", "mount -o noatime /dev/nvme1n1 {folder}"]),
+        (
+            ["/dev/nvme1n1", "/dev/nvme2n1"],
+            False,
+            [
+                "mdadm --create /dev/md0 --run --level=0 --raid-devices=2 /dev/nvme1n1 /dev/nvme2n1",
+                "mkfs.xfs -q -f -K /dev/md0",
+                "mount -o noatime /dev/md0 {folder}",
+            ],
+        ),
+        (["/dev/nvme1n1"], True, ["mount --bind /opt/dlami/nvme {folder}"]),
+    ],
+)
+def test_local_disks_are_mounted_as_one(
+    disks: list[str], premounted: bool, expected: list[str], tmp_path: Path, environment: dict[str, str]
+) -> None:
+    listed = "\n".join(["/dev/nvme0n1 Amazon Elastic Block Store", *(f"{disk} {DISK}" for disk in disks)])
+    stubs = {name: f'echo "{name} $*" >>{tmp_path}/calls' for name in ("mkfs.xfs", "mount", "mdadm")}
+    stubs |= {"lsblk": f"echo '{listed}'", "mountpoint": f"exit {0 if premounted else 1}"}
+    folder = tmp_path / "nvme"
+    succeeds(NODES / "gpu_disks.sh", folder, env=stubbed(tmp_path, stubs, environment))
+    calls = tmp_path / "calls"
+    assert (calls.read_text().splitlines() if calls.exists() else []) == [one.format(folder=folder) for one in expected]
+
+
+# ---- what a state machine is answered ---------------------------------------------------------------------------
+
+
+def stubbed(folder: Path, stubs: dict[str, str], environment: dict[str, str]) -> dict[str, str]:
+    """Return an environment whose path begins with scripts of these names."""
+    programs = folder / "stubs"
+    programs.mkdir()
+    for name, text in stubs.items():
+        (programs / name).write_text(f"#!/bin/bash\n{text}\n")
+        (programs / name).chmod(0o755)
+    return environment | {"PATH": f"{programs}:{environment['PATH']}"}
+
+
+class StateMachine:
+    """Step Functions' calls for task tokens: it notes each call, and refuses what it is told to refuse."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, str]]] = []
+        self.refused = ""
+        machine = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                machine.calls.append((self.headers["X-Amz-Target"].split(".")[1], body))
+                answer = b"{}"
+                if machine.refused:
+                    answer = json.dumps({"__type": machine.refused, "message": machine.refused}).encode()
+                self.send_response(400 if machine.refused else 200)
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_: object) -> None:
+                """Print nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def of(self, call: str) -> list[dict[str, str]]:
+        return [body for name, body in self.calls if name == call]
+
+    @property
+    def outcome(self) -> tuple[str, dict[str, str]]:
+        """The only call that ended the task."""
+        (ended,) = [one for one in self.calls if one[0] != "SendTaskHeartbeat"]
+        assert ended[1].pop("taskToken") == TOKEN
+        return ended
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """Wait at most half a minute."""
+    for _ in range(300):
+        if condition():
+            return
+        time.sleep(0.1)
+    raise AssertionError("waited for half a minute")
+
+
+TOKEN = "AAAAKgAAAAIAAAAAAAAAA+token/with=signs"
+
+
+@pytest.fixture
+def machine() -> Iterator[StateMachine]:
+    machine = StateMachine()
+    yield machine
+    machine.server.shutdown()
+    machine.server.server_close()
+
+
+@dataclass
+class Head:
+    """A worker that is the head: its folder, and gpu_stage.sh on it with sudo, cloud-init and ssh replaced."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def command(self, text: str, workers: int = 1) -> list[str]:
+        return [str(NODES / "gpu_stage.sh"), TOKEN, "demo", "train", str(workers), text]
+
+    def run(self, text: str, workers: int = 1, **variables: str) -> subprocess.CompletedProcess[str]:
+        return run(*self.command(text, workers), env=self.environment | variables)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "logs" / "train.log").read_text()
+
+
+@pytest.fixture
+def head(tmp_path: Path, environment: dict[str, str], bucket: str, machine: StateMachine) -> Head:
+    stubs = {
+        "sudo": 'exec bash -c "${@: -1}"',  # ours: sudo -H -u msd bash -lc COMMAND
+        "cloud-init": "exit 0",
+        "ssh": 'echo "ssh $*"; [[ $* != *10.0.0.3* ]]',
+        "gpu_members.sh": f"[[ $1 == sync ]] || cat {tmp_path}/discovered",
+        "horovodrun": 'echo "horovodrun $* in $PWD"',
+    }
+    for name in ("code", "logs"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "setup-status").write_text("0\n")
+    (tmp_path / "discovered").write_text("10.0.0.1:4\n")
+    (tmp_path / "conf").write_text(f"MSD_LOGS={bucket}\n")
+    variables = {
+        "AWS_ENDPOINT_URL_SFN": machine.url,
+        "MSD_CONF": str(tmp_path / "conf"),
+        "MSD_HOME": str(tmp_path),
+        "MSD_LOG_FOLDER": str(tmp_path / "logs"),
+        "MSD_BEAT_SECONDS": "0.2",
+        "MSD_POLL_SECONDS": "0.1",
+    }
+    return Head(tmp_path, stubbed(tmp_path, stubs, environment) | variables)
+
+
+def test_a_stage_runs_in_the_code_and_its_end_is_a_success(
+    head: Head, machine: StateMachine, bucket: str, clients: Callable[[str], Any]
+) -> None:
+    outcome = head.run("horovodrun -np 4 training/train.py --run 'a b' && sleep 4")
+    assert outcome.returncode == 0, outcome.stderr
+    assert f"horovodrun -np 4 training/train.py --run a b in {head.folder}/code\n" in head.log
+    log = f"s3://{bucket}/gpu/demo/train.log"
+    ended, words = machine.outcome
+    assert (ended, json.loads(words["output"])) == ("SendTaskSuccess", {"stage": "train", "log": log})
+    assert len(machine.of("SendTaskHeartbeat")) >= 2
+    assert contents(clients, bucket) == {"gpu/demo/train.log": head.log.encode()}
+
+
+@pytest.mark.parametrize(("status", "error"), [(2, "BadInput"), (1, "Stage.Failed")])
+def test_a_stage_that_fails_says_why(
+    status: int, error: str, head: Head, machine: StateMachine, bucket: str, clients: Callable[[str], Any]
+) -> None:
+    outcome = head.run(
+        f"for i in $(seq 100); do echo line $i; done; printf '1%%\\r99%% █\\n--no model x' >&2; exit {status}"
+    )
+    assert outcome.returncode == status
+    ended, words = machine.outcome
+    assert (ended, words["error"]) == ("SendTaskFailure", error)
+    assert words["cause"].startswith(f"train, status {status}: line ")
+    assert "\n99% \n--no model x" in words["cause"]
+    assert "line 1\n" not in words["cause"]
+    assert "line 1\n" in contents(clients, bucket)["gpu/demo/train.log"].decode()
+
+
+def test_a_signal_ends_the_stage_and_its_processes(head: Head, machine: StateMachine) -> None:
+    beginning = head.command(f"echo $$ >{head.folder}/process; sleep 300 & wait")
+    process = subprocess.Popen(beginning, env=head.environment, start_new_session=True, stderr=subprocess.DEVNULL)
+    number_of = head.folder / "process"
+    wait_for(lambda: number_of.exists() and number_of.read_text().strip())
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 143
+    ended, words = machine.outcome
+    assert (ended, words["error"]) == ("SendTaskFailure", "Stage.Failed")
+    assert "train: a signal ended it" in words["cause"]
+    assert not Path("/proc", number_of.read_text().strip()).exists()
+
+
+@pytest.mark.parametrize("refusal", ["TaskTimedOut", "ThrottlingException"])
+def test_a_stage_that_nobody_waits_for_is_ended(refusal: str, head: Head, machine: StateMachine) -> None:
+    machine.refused = refusal
+    ended = refusal == "TaskTimedOut"
+    outcome = head.run("sleep 300" if ended else "sleep 2", AWS_MAX_ATTEMPTS="1")
+    assert outcome.returncode == (143 if ended else 0)
+    assert ("the state machine no longer waits for it" in head.log) == ended
+
+
+def test_a_failed_setup_is_the_outcome(head: Head, machine: StateMachine) -> None:
+    (head.folder / "setup-status").write_text("2\n")
+    (head.folder / "setup.log").write_text("the image has no CUDA\n")
+    assert head.run("horovodrun").returncode == 2
+    ended, words = machine.outcome
+    assert (ended, words["error"]) == ("SendTaskFailure", "BadInput")
+    assert "the image has no CUDA" in words["cause"]
+    assert "horovodrun" not in words["cause"]
+
+
+def test_a_stage_waits_for_workers_that_let_the_head_in(head: Head, machine: StateMachine) -> None:
+    (head.folder / "discovered").write_text("10.0.0.1:4\n10.0.0.2:4\n10.0.0.3:4\n")
+    assert head.run("horovodrun", workers=3, MSD_WAIT_SECONDS="1").returncode == 1
+    assert "train: 2 of 3 workers are ready" in machine.outcome[1]["cause"]
+    machine.calls.clear()
+    assert head.run("horovodrun", workers=3, MSD_MIN_WORKERS="2").returncode == 0
+    assert "2 of 3 workers are ready" in head.log
+
+
+def test_a_stage_is_a_service_where_there_is_systemd(head: Head, machine: StateMachine) -> None:
+    """The stand-in of systemd-run reads $$ as systemd does."""
+    stub = head.folder / "stubs" / "systemd-run"
+    stub.write_text(
+        "#!/bin/bash\n"
+        f'echo "$@" >>{head.folder}/units\n'
+        'while [[ $1 != -- ]]; do [[ $1 == MSD_UNIT=* ]] && export "$1"; shift; done; shift\n'
+        'exec "${@//\\$\\$/\\$}"\n'
+    )
+    stub.chmod(0o755)
+    (head.folder / "stubs" / "systemctl").write_text(f'#!/bin/bash\necho "$@" >>{head.folder}/units\n')
+    (head.folder / "stubs" / "systemctl").chmod(0o755)
+    assert head.run("horovodrun $PWD", MSD_SYSTEMD=str(head.folder)).returncode == 0
+    assert machine.outcome[0] == "SendTaskSuccess"
+    assert f"horovodrun {head.folder}/code in" in head.log
+    units = (head.folder / "units").read_text().splitlines()
+    assert units[0] == "stop msd-stage"
+    assert "--unit msd-stage --setenv MSD_UNIT=msd-stage" in units[1]
+    assert len(units) == 2
+
+
+@pytest.mark.parametrize("words", [["demo/..", "train", "1"], ["demo", "../train", "1"], ["demo", "train", "0"]])
+def test_a_stage_says_how_it_is_called(words: list[str], environment: dict[str, str]) -> None:
+    outcome = run(NODES / "gpu_stage.sh", TOKEN, *words, "true", env=environment)
+    assert outcome.returncode == 2
+    assert "usage: gpu_stage.sh" in outcome.stderr
+
+
+@pytest.mark.parametrize("mountable", ["sdf1", "none"])
+def test_the_copy_is_answered_for(
+    mountable: str,
+    songs: Path,
+    bucket: str,
+    machine: StateMachine,
+    environment: dict[str, str],
+    clients: Callable[[str], Any],
+    tmp_path: Path,
+) -> None:
+    """The device and its partition are plain files; the stand-in of mount shows the songs."""
+    device = tmp_path / "sdf"
+    for path in (device, tmp_path / "sdf1"):
+        path.touch()
+    stubs = {
+        "mount": f'[[ $3 == {tmp_path}/{mountable} ]] && ln -s {songs} "$4/data"',
+        "mountpoint": "exit 1",
+        "shutdown": f'echo "$@" >>{tmp_path}/shutdown',
+        "seq": "echo 1",  # tries once
+    }
+    (tmp_path / "conf").write_text(
+        f'MSD_LOGS={bucket}\nMSD_DEVICES="{device} /dev/none"\nMSD_FOLDER=data\nMSD_TARGET=s3://{bucket}/songs\n'
+    )
+    variables = stubbed(tmp_path, stubs, environment) | {
+        "AWS_ENDPOINT_URL_SFN": machine.url,
+        "MSD_CONF": str(tmp_path / "conf"),
+        "MSD_LOG_FOLDER": str(tmp_path),
+        "MSD_MOUNT": str(tmp_path / "mnt"),
+        "MSD_POLL_SECONDS": "0.1",
+        "MSD_BEAT_SECONDS": "0.2",
+        "TMPDIR": str(tmp_path),
+    }
+    outcome = run(NODES / "ingest_copy.sh", TOKEN, env=variables)
+    ended, words = machine.outcome
+    found = contents(clients, bucket)
+    assert machine.of("SendTaskHeartbeat")
+    assert (tmp_path / "shutdown").read_text() == "-c\n-h +10\n"
+    if mountable == "none":
+        assert outcome.returncode == 2
+        assert (ended, words["error"]) == ("SendTaskFailure", "BadInput")
+        assert "no file system to mount on" in words["cause"]
+    else:
+        assert outcome.returncode == 0, outcome.stderr
+        assert ended == "SendTaskSuccess"
+        assert json.loads(words["output"]) == {"stage": "copy", "log": f"s3://{bucket}/ingest/copy.log"}
+        assert b"all 5 songs are in" in found["ingest/copy.log"]
+        assert "songs/manifest.tsv" in found

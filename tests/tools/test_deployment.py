@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import subprocess
 import sys
 import tarfile
 import venv
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from tools.deployment import cost
 from tools.deployment.archive import named_by_contents, write_archive
 from tools.deployment.certificates import make_certificates, node_names
 from tools.deployment.code import code_files, pack_code
-from tools.deployment.environment import environment_key, members, needed, pins
+from tools.deployment.environment import UNUSED, environments, install, members, needed, pins
 
 LOCK = "a==1 \\\n    --hash=sha256:00\n    # via b\nb_c[x]==2 ; python_version > '3' \\\n    --hash=sha256:11\nd==3\n"
 
@@ -67,14 +70,51 @@ def test_pins_keep_hashes_and_take_the_names_asked_for() -> None:
         pins(LOCK, {"a", "e"})
 
 
-def test_the_environment_is_the_locks_without_spark_and_without_tests() -> None:
+def test_the_environments_are_the_locks_without_spark_tests_and_horovod() -> None:
     names = needed()
     assert {"numpy", "pyarrow", "h5py", "isal", "tensorflow-cpu", "keras", "petastorm"} <= names
     assert not names & {"pyspark", "py4j", "pytest", "moto", "ruff", "horovod", "msd-spark"}
-    requirements = pins((REPOSITORY / "requirements" / "lock.txt").read_text(), names)
-    assert requirements.count("==") >= len(names)
-    assert "--hash=sha256:" in requirements
-    assert environment_key(requirements) != environment_key(requirements + "\n")
+    spark, gpu = environments(REPOSITORY)
+    assert spark.requirements.count("==") >= len(names)
+    assert "--hash=sha256:" in spark.requirements
+    assert not re.search(r"^(nvidia-|tensorflow==)", spark.requirements, flags=re.M)
+    assert "nvidia-nccl-cu12==" in gpu.requirements
+    assert "horovod==" not in gpu.requirements
+    assert re.fullmatch(r"gpu_environment-[0-9a-f]{16}\.tar\.gz", gpu.archive)
+    assert replace(gpu, requirements=gpu.requirements + "\n").archive != gpu.archive
+    headers = "lib/python3.11/site-packages/tensorflow/include/tensorflow/core/public/version.h"
+    assert [any(pattern.search(headers) for pattern in one.left_out) for one in (spark, gpu)] == [True, False]
+
+
+def wheel(folder: Path, name: str, tag: str) -> str:
+    """Write a wheel of one module; return its requirement."""
+    path, info = folder / f"{name}-1.0-{tag}.whl", f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{name}.py", f"tag = {tag!r}\n")
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return f"{name}==1.0 --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+
+
+def test_packages_are_wheels_for_the_nodes_whatever_machine_packs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path))
+    suitable = wheel(tmp_path, "demo", "cp311-cp311-manylinux_2_34_x86_64")
+    for other in ("cp311-cp311-manylinux_2_35_x86_64", "cp311-cp311-macosx_11_0_arm64", "cp312-cp312-linux_x86_64"):
+        wheel(tmp_path, "demo", other)
+    (tmp_path / "listed.txt").write_text(suitable)
+    install(tmp_path / "listed.txt", tmp_path / "made")
+    installed = tmp_path / "made" / "lib" / "python3.11" / "site-packages" / "demo.py"
+    assert installed.read_text() == "tag = 'cp311-cp311-manylinux_2_34_x86_64'\n"
+
+    for tag in ("cp311-cp311-manylinux_2_35_x86_64", "cp311-cp311-manylinux_2_17_aarch64"):
+        (tmp_path / "listed.txt").write_text(wheel(tmp_path, "newer", tag))
+        with pytest.raises(UserError, match=r"newer==1.0.0 has no usable wheels"):
+            install(tmp_path / "listed.txt", tmp_path / "made")
+        (tmp_path / f"newer-1.0-{tag}.whl").unlink()
 
 
 def test_a_packed_environment_runs_elsewhere(tmp_path: Path) -> None:
@@ -85,7 +125,7 @@ def test_a_packed_environment_runs_elsewhere(tmp_path: Path) -> None:
     (packages / "__pycache__").mkdir()
     (packages / "__pycache__" / "stale.pyc").write_bytes(b"")
     home = str(Path(sys.base_prefix) / "bin")
-    write_archive(tmp_path / "environment.tar.gz", members(made, home))
+    write_archive(tmp_path / "environment.tar.gz", members(made, (UNUSED,), home))
     elsewhere = tmp_path / "elsewhere"
     with tarfile.open(tmp_path / "environment.tar.gz") as archive:
         assert not [name for name in archive.getnames() if "__pycache__" in name or "activate" in name]
@@ -113,13 +153,5 @@ def test_the_certificate_is_for_private_nodes_and_is_made_once(tmp_path: Path) -
     assert [path.name for path in archive.parent.iterdir()] == [archive.name]  # no key lies beside it
 
 
-def test_the_estimate_by_hand() -> None:
-    # Two m6i.2xlarge: 16 vCPUs x 250 songs/s = 4,000 songs/s; 1,000,000 / 4,000 = 250 s = 4.167 min.
-    # Scored: 16 x 850 = 13,600 songs/s; 73.53 s = 1.2255 min.
-    # (2 x 0.384 + 0.192) x 1.25 = 1.20 USD/h; (10 + 4.1667 + 1.2255) min = 15.392 min = 0.25654 h; 0.3078 USD.
-    result = cost.estimate(8, 0.384, primary=0.192, emr_share=0.25)
-    assert result == pytest.approx((2, 1.20, 4.1667, 1.2255, 0.3078), abs=1e-3)
-
-
 def test_the_documentation_shows_the_estimate() -> None:
-    assert cost.table() in (REPOSITORY / "docs" / "aws.md").read_text()
+    assert cost.tables() in (REPOSITORY / "docs" / "aws.md").read_text()

@@ -30,9 +30,10 @@ data "aws_iam_policy_document" "service_trust" {
 }
 
 resource "aws_iam_role" "service" {
-  name               = "${var.name}-emr-service"
-  assume_role_policy = data.aws_iam_policy_document.service_trust.json
-  tags               = merge(local.emr_tag, { Name = "${var.name}-emr-service" })
+  name                 = "${var.name}-emr-service"
+  assume_role_policy   = data.aws_iam_policy_document.service_trust.json
+  permissions_boundary = var.permissions_boundary
+  tags                 = merge(local.emr_tag, { Name = "${var.name}-emr-service" })
 }
 
 resource "aws_iam_role_policy_attachment" "service" {
@@ -84,16 +85,16 @@ data "aws_iam_policy_document" "node" {
     actions = ["s3:GetBucketLocation", "s3:ListBucket"]
     resources = concat(
       [for role in ["raw", "warehouse", "artefacts"] : var.buckets[role].arn],
-      var.songs_bucket_arn == null ? [] : [var.songs_bucket_arn],
+      var.data_bucket_arn == null ? [] : [var.data_bucket_arn],
     )
   }
 
   statement {
-    sid     = "ReadSongs"
+    sid     = "ReadData"
     actions = ["s3:GetObject"]
     resources = concat(
       ["${var.buckets["raw"].arn}/*"],
-      var.songs_bucket_arn == null ? [] : ["${var.songs_bucket_arn}/*"],
+      var.data_bucket_arn == null ? [] : ["${var.data_bucket_arn}/*"],
     )
   }
 
@@ -135,6 +136,7 @@ data "aws_iam_policy_document" "node" {
 module "node_role" {
   source = "../node_role"
 
-  name   = "${var.name}-emr-node"
-  policy = data.aws_iam_policy_document.node.json
+  name                 = "${var.name}-emr-node"
+  policy               = data.aws_iam_policy_document.node.json
+  permissions_boundary = var.permissions_boundary
 }

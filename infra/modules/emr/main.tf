@@ -1,16 +1,20 @@
+# Settings of the Spark clusters: the request by which the state machine (module pipeline) creates one for a phase of a run,
+# and, if `interactive`, one that stays for work by hand.
+
 locals {
   # EMR's managed service policy applies only to resources with this tag.
   emr_tag = { "for-use-with-amazon-emr-managed-policies" = "true" }
 
-  home      = "/opt/msd-spark" # where the bootstrap action puts the code, and the driver's environment
+  home      = "/opt/msd-spark" # where the bootstrap action unpacks code and environment, on every node
+  code      = "${local.home}/code"
+  python    = "${local.home}/environment/bin/python"
   artefacts = "s3://${var.buckets["artefacts"].id}"
 
-  # Fleet capacity is in vCPUs, so that instance types of different sizes can be mixed.
-  vcpus_by_size = merge({ large = 2, xlarge = 4 }, { for n in [2, 3, 4, 6, 8, 12, 16, 24, 32, 48] : "${n}xlarge" => 4 * n })
-  vcpus = {
-    for type in distinct(concat(var.settings.core_instance_types, var.settings.task_instance_types)) :
-    type => local.vcpus_by_size[split(".", type)[1]]
-  }
+  # Written by msd_spark/aws/sizing.py. Executors have the memory that the smallest type has for each of its own.
+  worker_types = distinct(concat(var.settings.core_instance_types, var.settings.task_vcpus > 0 ? var.settings.task_instance_types : []))
+  executor_mb  = min([for type in local.worker_types : var.types[type].executor_mb]...)
+  heap_mb      = floor(local.executor_mb / 2)
+  driver_mb    = min([for type in var.settings.primary_instance_types : var.types[type].driver_mb]...)
 
   # The regional name of S3: the global one bypasses the VPC endpoint outside us-east-1. Files of nodes are lost, so traces
   # go to standard error, which EMR copies to the logs bucket.
@@ -18,33 +22,29 @@ locals {
     AWS_REGION          = data.aws_region.current.name
     MSD_SPARK_TRACES    = "stderr"
     AWS_ENDPOINT_URL_S3 = "https://s3.${data.aws_region.current.name}.amazonaws.com"
+    PYSPARK_PYTHON      = local.python
+    PYTHONPATH          = local.code
   }
-  executor_environment = merge(local.python_environment, {
-    PYSPARK_PYTHON = "./environment/bin/python"
-    PYTHONPATH     = "./code"
-  })
 
   spark_defaults = merge(
     {
-      # Unpacked into the working folder of every executor, and of the driver in cluster mode.
-      "spark.archives" = join(",", [
-        "${local.artefacts}/${var.release.environment}#environment",
-        "${local.artefacts}/${var.release.code}#code",
-      ])
       "spark.dynamicAllocation.enabled" = "true"
-      # Most memory of a task is used by Python: Arrow batches, HDF5 images, a Keras model.
-      "spark.driver.memory"           = "4g"
+      "spark.driver.memory"             = "${local.driver_mb}m"
+      # Half of a task's memory is used by Python: Arrow batches, HDF5 images, a Keras model.
       "spark.executor.cores"          = "4"
-      "spark.executor.memory"         = "5g"
-      "spark.executor.memoryOverhead" = "5g"
+      "spark.executor.memory"         = "${local.heap_mb}m"
+      "spark.executor.memoryOverhead" = "${local.executor_mb - local.heap_mb}m"
       "spark.sql.adaptive.enabled"    = "true"
-      # A Spot node that is reclaimed first migrates its shuffle files and cached blocks.
-      "spark.decommission.enabled" = "true"
+      # A Spot node that is reclaimed first moves its shuffle files and cached blocks to other nodes.
+      "spark.decommission.enabled"                       = "true"
+      "spark.storage.decommission.enabled"               = "true"
+      "spark.storage.decommission.shuffleBlocks.enabled" = "true"
+      "spark.storage.decommission.rddBlocks.enabled"     = "true"
     },
-    { for name, value in local.executor_environment : "spark.executorEnv.${name}" => value },
+    { for name, value in local.python_environment : "spark.executorEnv.${name}" => value },
     # For cluster mode only; in client mode, the default, spark-env below applies.
-    { for name, value in local.executor_environment : "spark.yarn.appMasterEnv.${name}" => value },
-    { "spark.yarn.appMasterEnv.PYSPARK_DRIVER_PYTHON" = local.executor_environment.PYSPARK_PYTHON },
+    { for name, value in local.python_environment : "spark.yarn.appMasterEnv.${name}" => value },
+    { "spark.yarn.appMasterEnv.PYSPARK_DRIVER_PYTHON" = local.python },
   )
 
   configurations = [
@@ -55,9 +55,8 @@ locals {
       Configurations = [{
         Classification = "export"
         Properties = merge(local.python_environment, {
-          PYSPARK_PYTHON        = "./environment/bin/python"
-          PYSPARK_DRIVER_PYTHON = "${local.home}/environment/bin/python"
-          PYTHONPATH            = "${local.home}/code:$PYTHONPATH"
+          PYSPARK_DRIVER_PYTHON = local.python
+          PYTHONPATH            = "${local.code}:$PYTHONPATH"
         })
       }]
     },
@@ -73,6 +72,103 @@ locals {
       }
     },
   ]
+
+  bootstrap = {
+    name = "code-and-environment"
+    path = "${local.artefacts}/${aws_s3_object.bootstrap.key}"
+    args = [var.buckets["artefacts"].id, var.release.code, var.release.environment, local.home]
+  }
+  log_uri = "s3://${var.buckets["logs"].id}/emr/"
+  tags    = merge(local.emr_tag, var.tags, { Name = "${var.name}-spark" })
+
+  # Capacity is in vCPUs, so that instance types of different sizes can be mixed.
+  task_timeout_minutes = 20
+  limits = {
+    minimum = var.settings.core_vcpus
+    maximum = var.settings.core_vcpus + var.settings.task_vcpus
+  }
+
+  # One node at first; managed scaling adds and removes nodes.
+  first_task_vcpus = var.settings.task_vcpus > 0 ? min(var.settings.task_vcpus, min([for type in var.settings.task_instance_types : var.types[type].vcpus]...)) : 0
+}
+
+# ---- a cluster for one run ---------------------------------------------------------------------------------------------
+
+locals {
+  # The request of the state machine (module pipeline), which adds a name. The state machine terminates the cluster;
+  # idle_minutes is for the case that it does not.
+  request = {
+    ReleaseLabel          = var.settings.release_label
+    Applications          = [{ Name = "Hadoop" }, { Name = "Spark" }]
+    ServiceRole           = aws_iam_role.service.arn
+    JobFlowRole           = module.node_role.profile_name
+    SecurityConfiguration = aws_emr_security_configuration.this.name
+    Configurations        = local.configurations
+    LogUri                = local.log_uri
+    LogEncryptionKmsKeyId = var.kms_key_arn
+    VisibleToAllUsers     = true
+    ScaleDownBehavior     = "TERMINATE_AT_TASK_COMPLETION"
+    StepConcurrencyLevel  = 1 # stages read what the stage before wrote
+    EbsRootVolumeSize     = 64
+    AutoTerminationPolicy = { IdleTimeout = var.settings.idle_minutes * 60 }
+    Tags                  = [for key, value in local.tags : { Key = key, Value = value }]
+    BootstrapActions      = [{ Name = local.bootstrap.name, ScriptBootstrapAction = { Path = local.bootstrap.path, Args = local.bootstrap.args } }]
+    ManagedScalingPolicy = {
+      # Core nodes are fixed (they hold HDFS and application masters); only Spot task nodes are scaled.
+      ComputeLimits = {
+        UnitType                     = "InstanceFleetUnits"
+        MinimumCapacityUnits         = local.limits.minimum
+        MaximumCapacityUnits         = local.limits.maximum
+        MaximumCoreCapacityUnits     = local.limits.minimum
+        MaximumOnDemandCapacityUnits = local.limits.minimum
+      }
+    }
+    Instances = {
+      KeepJobFlowAliveWhenNoSteps   = true
+      TerminationProtected          = false
+      Ec2SubnetIds                  = var.subnet_ids
+      EmrManagedMasterSecurityGroup = aws_security_group.this["primary"].id
+      EmrManagedSlaveSecurityGroup  = aws_security_group.this["worker"].id
+      ServiceAccessSecurityGroup    = aws_security_group.this["service"].id
+      InstanceFleets = concat(
+        [
+          {
+            Name                   = "primary"
+            InstanceFleetType      = "MASTER"
+            TargetOnDemandCapacity = 1
+            InstanceTypeConfigs    = [for type in var.settings.primary_instance_types : merge(local.disk, { InstanceType = type })]
+          },
+          {
+            Name                   = "core"
+            InstanceFleetType      = "CORE"
+            TargetOnDemandCapacity = var.settings.core_vcpus
+            InstanceTypeConfigs    = [for type in var.settings.core_instance_types : merge(local.disk, { InstanceType = type, WeightedCapacity = var.types[type].vcpus })]
+          },
+        ],
+        [
+          for fleet in var.settings.task_vcpus > 0 ? ["task-spot"] : [] : {
+            Name                = fleet
+            InstanceFleetType   = "TASK"
+            TargetSpotCapacity  = local.first_task_vcpus
+            InstanceTypeConfigs = [for type in var.settings.task_instance_types : merge(local.disk, { InstanceType = type, WeightedCapacity = var.types[type].vcpus })]
+            LaunchSpecifications = {
+              SpotSpecification = {
+                AllocationStrategy     = "price-capacity-optimized"
+                TimeoutAction          = "SWITCH_TO_ON_DEMAND" # the job goes on, dearer
+                TimeoutDurationMinutes = local.task_timeout_minutes
+              }
+            }
+          }
+        ],
+      )
+    }
+  }
+  disk = {
+    EbsConfiguration = {
+      EbsBlockDeviceConfigs = [{ VolumesPerInstance = 1, VolumeSpecification = { SizeInGB = local.disk_gb, VolumeType = "gp3" } }]
+    }
+  }
+  disk_gb = 128
 }
 
 resource "aws_s3_object" "bootstrap" {
@@ -84,14 +180,17 @@ resource "aws_s3_object" "bootstrap" {
   tags        = { Name = "${var.name}-emr-bootstrap" }
 }
 
+# ---- a cluster that stays, for work by hand ------------------------------------------------------------------------------
+
 resource "aws_emr_cluster" "this" {
+  count                             = var.settings.interactive ? 1 : 0
   name                              = "${var.name}-spark"
   release_label                     = var.settings.release_label
   applications                      = ["Hadoop", "Spark"]
   service_role                      = aws_iam_role.service.arn
   security_configuration            = aws_emr_security_configuration.this.name
   configurations_json               = jsonencode(local.configurations)
-  log_uri                           = "s3://${var.buckets["logs"].id}/emr/"
+  log_uri                           = local.log_uri
   log_encryption_kms_key_id         = var.kms_key_arn
   keep_job_flow_alive_when_no_steps = true
   termination_protection            = var.settings.termination_protection
@@ -109,9 +208,9 @@ resource "aws_emr_cluster" "this" {
   }
 
   bootstrap_action {
-    name = "code-and-driver-environment"
-    path = "s3://${aws_s3_object.bootstrap.bucket}/${aws_s3_object.bootstrap.key}"
-    args = [var.buckets["artefacts"].id, var.release.code, var.release.environment, local.home]
+    name = local.bootstrap.name
+    path = local.bootstrap.path
+    args = local.bootstrap.args
   }
 
   auto_termination_policy {
@@ -128,7 +227,7 @@ resource "aws_emr_cluster" "this" {
         instance_type = instance_type_configs.value
 
         ebs_config {
-          size                 = 64
+          size                 = local.disk_gb
           type                 = "gp3"
           volumes_per_instance = 1
         }
@@ -144,26 +243,13 @@ resource "aws_emr_cluster" "this" {
       for_each = var.settings.core_instance_types
       content {
         instance_type     = instance_type_configs.value
-        weighted_capacity = local.vcpus[instance_type_configs.value]
+        weighted_capacity = var.types[instance_type_configs.value].vcpus
 
         ebs_config {
-          size                 = 128
+          size                 = local.disk_gb
           type                 = "gp3"
           volumes_per_instance = 1
         }
-      }
-    }
-  }
-
-  dynamic "step" {
-    for_each = var.settings.steps
-    content {
-      name              = step.value.name
-      action_on_failure = "CANCEL_AND_WAIT" # a stage that failed leaves the next ones nothing to read
-
-      hadoop_jar_step {
-        jar  = "command-runner.jar"
-        args = concat(["spark-submit", "${local.home}/code/jobs/${step.value.job}.py"], step.value.arguments)
       }
     }
   }
@@ -190,22 +276,21 @@ resource "aws_emr_cluster" "this" {
 }
 
 resource "aws_emr_instance_fleet" "task" {
-  count                     = var.settings.task_vcpus > 0 ? 1 : 0
-  cluster_id                = aws_emr_cluster.this.id
+  count                     = var.settings.interactive && var.settings.task_vcpus > 0 ? 1 : 0
+  cluster_id                = aws_emr_cluster.this[0].id
   name                      = "task-spot"
   target_on_demand_capacity = 0
-  # One node at first; managed scaling adds and removes nodes up to the limit below.
-  target_spot_capacity = min(var.settings.task_vcpus, min([for type in var.settings.task_instance_types : local.vcpus[type]]...))
+  target_spot_capacity      = local.first_task_vcpus
 
   dynamic "instance_type_configs" {
     for_each = var.settings.task_instance_types
     content {
       instance_type                              = instance_type_configs.value
-      weighted_capacity                          = local.vcpus[instance_type_configs.value]
+      weighted_capacity                          = var.types[instance_type_configs.value].vcpus
       bid_price_as_percentage_of_on_demand_price = 100
 
       ebs_config {
-        size                 = 128
+        size                 = local.disk_gb
         type                 = "gp3"
         volumes_per_instance = 1
       }
@@ -216,7 +301,7 @@ resource "aws_emr_instance_fleet" "task" {
     spot_specification {
       allocation_strategy      = "price-capacity-optimized"
       timeout_action           = "SWITCH_TO_ON_DEMAND" # the job goes on, dearer
-      timeout_duration_minutes = 20
+      timeout_duration_minutes = local.task_timeout_minutes
     }
   }
 
@@ -226,7 +311,8 @@ resource "aws_emr_instance_fleet" "task" {
 }
 
 resource "aws_emr_managed_scaling_policy" "this" {
-  cluster_id = aws_emr_cluster.this.id
+  count      = var.settings.interactive ? 1 : 0
+  cluster_id = aws_emr_cluster.this[0].id
 
   # Core nodes are fixed (they hold HDFS and application masters); only Spot task nodes are scaled.
   compute_limits {

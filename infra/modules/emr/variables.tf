@@ -14,12 +14,24 @@ variable "settings" {
     task_vcpus             = number
     idle_minutes           = number
     termination_protection = bool
-    steps = list(object({
-      name      = string
-      job       = string
-      arguments = list(string)
-    }))
+    interactive            = bool
   })
+}
+
+variable "types" {
+  description = "Sizing by instance type: infra/instance_types.json."
+  type        = map(object({ vcpus = number, executor_mb = number, driver_mb = number }))
+}
+
+variable "tags" {
+  description = "Tags of the clusters of the state machine, which do not get the provider's default tags."
+  type        = map(string)
+}
+
+variable "permissions_boundary" {
+  description = "ARN of the permissions boundary of every role; null for none."
+  type        = string
+  default     = null
 }
 
 variable "release" {
@@ -42,8 +54,8 @@ variable "buckets" {
   type        = map(object({ id = string, arn = string }))
 }
 
-variable "songs_bucket_arn" {
-  description = "A bucket of the user's own with songs, read only; null for none."
+variable "data_bucket_arn" {
+  description = "A bucket of the user's own with the data folder, read only; null for none."
   type        = string
   default     = null
 }

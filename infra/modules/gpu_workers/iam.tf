@@ -1,5 +1,9 @@
 data "aws_region" "current" {}
 
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
+
 data "aws_iam_policy_document" "this" {
   statement {
     sid       = "ListWhatIsReadOrWritten"
@@ -35,7 +39,7 @@ data "aws_iam_policy_document" "this" {
   statement {
     sid       = "ReadRelease"
     actions   = ["s3:GetObject"]
-    resources = [for folder in ["code", "nodes", "wheels"] : "${var.buckets["artefacts"].arn}/${folder}/*"]
+    resources = [for folder in ["code", "gpu_environment", "nodes", "wheels"] : "${var.buckets["artefacts"].arn}/${folder}/*"]
   }
 
   # Horovod wheels built by workers, and the workers' public keys.
@@ -63,6 +67,13 @@ data "aws_iam_policy_document" "this" {
     }
   }
 
+  # The head answers the state machine that runs the stages.
+  statement {
+    sid       = "AnswerStateMachine"
+    actions   = ["states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"]
+    resources = ["arn:${data.aws_partition.current.partition}:states:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:stateMachine:${var.name}-run"]
+  }
+
   # Workers find each other by these actions, which accept no resource.
   statement {
     sid       = "FindWorkers"
@@ -74,8 +85,9 @@ data "aws_iam_policy_document" "this" {
 module "node_role" {
   source = "../node_role"
 
-  name   = "${var.name}-gpu"
-  policy = data.aws_iam_policy_document.this.json
+  name                 = "${var.name}-gpu"
+  policy               = data.aws_iam_policy_document.this.json
+  permissions_boundary = var.permissions_boundary
 }
 
 # IAM does not allow adding permissions to the service role of Auto Scaling. This group has its own role, which the

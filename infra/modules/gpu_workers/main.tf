@@ -1,8 +1,15 @@
 # Workers for Horovod. The group has none until it is scaled up, and scales to none when idle.
 
-data "aws_ssm_parameter" "ami" {
-  count = var.settings.ami_id == null ? 1 : 0
-  name  = var.settings.ami_parameter
+# One image by its exact name: its driver and CUDA do not change between two plans.
+data "aws_ami" "this" {
+  count              = var.settings.ami_id == null ? 1 : 0
+  owners             = ["amazon"]
+  include_deprecated = true
+
+  filter {
+    name   = "name"
+    values = [var.settings.ami_name]
+  }
 }
 
 data "aws_ec2_instance_type" "this" {
@@ -11,13 +18,16 @@ data "aws_ec2_instance_type" "this" {
 
 locals {
   group  = "${var.name}-gpu"
-  ami_id = coalesce(var.settings.ami_id, one(data.aws_ssm_parameter.ami[*].insecure_value))
+  ami_id = coalesce(var.settings.ami_id, one(data.aws_ami.this[*].id))
   gpus   = sum(concat([0], [for gpu in data.aws_ec2_instance_type.this.gpus : gpu.count]))
   vcpus  = data.aws_ec2_instance_type.this.default_vcpus
 
-  # setup.sh is fetched first and fetches the other scripts; each is verified by its checksum.
+  # gpu_setup.sh is called by the user data, which fetches all scripts; each is verified by its checksum.
   scripts = {
-    for name in ["gpu_setup.sh", "gpu_horovod.sh", "gpu_members.sh", "gpu_horovodrun.sh"] :
+    for name in [
+      "gpu_setup.sh", "gpu_disks.sh", "gpu_horovod.sh", "gpu_members.sh", "gpu_discover.sh", "gpu_horovodrun.sh",
+      "gpu_stage.sh", "node_task.sh",
+    ] :
     name => filesha256("${var.scripts}/${name}")
   }
 }
@@ -25,7 +35,7 @@ locals {
 resource "aws_s3_object" "script" {
   for_each    = local.scripts
   bucket      = var.buckets["artefacts"].id
-  key         = "nodes/${each.key}"
+  key         = "nodes/gpu/${each.key}"
   source      = "${var.scripts}/${each.key}"
   source_hash = each.value
   kms_key_id  = var.kms_key_arn
@@ -45,7 +55,7 @@ resource "aws_security_group" "this" {
   tags        = { Name = local.group }
 }
 
-# EFA requires that the group allows all traffic to and from itself; Gloo and NCCL use arbitrary ports.
+# Gloo and NCCL use arbitrary ports.
 resource "aws_vpc_security_group_ingress_rule" "among" {
   security_group_id            = aws_security_group.this.id
   description                  = "From the other workers"
@@ -64,7 +74,7 @@ resource "aws_vpc_security_group_egress_rule" "among" {
 
 resource "aws_vpc_security_group_egress_rule" "https" {
   security_group_id = aws_security_group.this.id
-  description       = "HTTPS to any address, for AWS's APIs and Python packages"
+  description       = "HTTPS to any address, for AWS's APIs and Amazon Linux packages"
   cidr_ipv4         = "0.0.0.0/0"
   ip_protocol       = "tcp"
   from_port         = 443
@@ -113,7 +123,6 @@ resource "aws_launch_template" "this" {
     device_index                = 0
     associate_public_ip_address = false
     delete_on_termination       = true
-    interface_type              = var.settings.efa ? "efa" : null
     security_groups             = [aws_security_group.this.id]
     subnet_id                   = var.subnet_id
   }
@@ -134,23 +143,21 @@ resource "aws_launch_template" "this" {
   }
 
   user_data = base64encode(templatefile("${path.module}/user_data.sh.tftpl", {
-    region    = data.aws_region.current.name
-    artefacts = var.buckets["artefacts"].id
-    logs      = var.buckets["logs"].id
-    group     = local.group
-    code      = var.release.code
-    scripts   = local.scripts
+    region      = data.aws_region.current.name
+    artefacts   = var.buckets["artefacts"].id
+    logs        = var.buckets["logs"].id
+    group       = local.group
+    code        = var.release.code
+    environment = var.release.gpu_environment
+    cuda        = var.settings.cuda
+    min_workers = coalesce(var.settings.min_workers, var.settings.workers)
+    scripts     = local.scripts
   }))
 
   lifecycle {
     precondition {
       condition     = local.gpus > 0
       error_message = "gpu.instance_type ${var.settings.instance_type} has no GPU; choose for example g5.12xlarge (4) or g5.xlarge (1)."
-    }
-
-    precondition {
-      condition     = !var.settings.efa || data.aws_ec2_instance_type.this.efa_supported
-      error_message = "gpu.efa: ${var.settings.instance_type} has no Elastic Fabric Adapter; omit efa, or choose for example g5.48xlarge or p4d.24xlarge."
     }
   }
 
@@ -183,7 +190,7 @@ resource "aws_autoscaling_group" "this" {
   }
 
   lifecycle {
-    ignore_changes = [desired_capacity] # woken by hand, put to sleep by the alarm
+    ignore_changes = [desired_capacity] # scaled by the state machine or by hand, put to sleep by the alarm
   }
 
   depends_on = [aws_kms_grant.autoscaling]

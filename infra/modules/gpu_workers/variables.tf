@@ -9,9 +9,10 @@ variable "settings" {
     instance_type = string
     workers       = number
     spot          = bool
-    efa           = bool
+    min_workers   = optional(number)
     ami_id        = optional(string)
-    ami_parameter = string
+    ami_name      = string
+    cuda          = optional(string, "/usr/local/cuda-12.5")
     volume_gb     = number
     idle_minutes  = number
   })
@@ -19,7 +20,7 @@ variable "settings" {
 
 variable "release" {
   description = "Keys of the release in the artefacts bucket, written by `make package`."
-  type        = object({ code = string })
+  type        = object({ code = string, gpu_environment = string })
 }
 
 variable "tags" {
@@ -50,4 +51,10 @@ variable "kms_key_arn" {
 variable "scripts" {
   description = "Folder of the scripts that run on nodes."
   type        = string
+}
+
+variable "permissions_boundary" {
+  description = "ARN of the permissions boundary of every role; null for none."
+  type        = string
+  default     = null
 }

@@ -1,7 +1,11 @@
-# One instance with the dataset's public snapshot as a disk. It copies the songs to S3 as tar shards, reads them back,
-# and stops itself. Started again, it resumes.
+# The template of an instance with the dataset's public snapshot as a disk. The state machine launches it and has it copy
+# the songs to S3 as tar shards. Launched again, it resumes. Nothing runs, and no disk exists, until then.
 
 data "aws_region" "current" {}
+
+data "aws_caller_identity" "current" {}
+
+data "aws_partition" "current" {}
 
 data "aws_ssm_parameter" "ami" {
   count = var.settings.ami_id == null ? 1 : 0
@@ -10,13 +14,13 @@ data "aws_ssm_parameter" "ami" {
 
 locals {
   node    = "${var.name}-ingest"
-  scripts = { for name in ["ingest_setup.sh", "copy_snapshot.sh"] : name => filesha256("${var.scripts}/${name}") }
+  scripts = { for name in ["ingest_copy.sh", "copy_snapshot.sh", "node_task.sh"] : name => filesha256("${var.scripts}/${name}") }
 }
 
 resource "aws_s3_object" "script" {
   for_each    = local.scripts
   bucket      = var.buckets["artefacts"].id
-  key         = "nodes/${each.key}"
+  key         = "nodes/ingest/${each.key}"
   source      = "${var.scripts}/${each.key}"
   source_hash = each.value
   kms_key_id  = var.kms_key_arn
@@ -56,13 +60,19 @@ data "aws_iam_policy_document" "this" {
   statement {
     sid       = "ReadScripts"
     actions   = ["s3:GetObject"]
-    resources = ["${var.buckets["artefacts"].arn}/nodes/*"]
+    resources = ["${var.buckets["artefacts"].arn}/nodes/ingest/*"]
   }
 
   statement {
     sid       = "WriteLogs"
     actions   = ["s3:PutObject"]
     resources = ["${var.buckets["logs"].arn}/ingest/*"]
+  }
+
+  statement {
+    sid       = "AnswerStateMachine"
+    actions   = ["states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"]
+    resources = ["arn:${data.aws_partition.current.partition}:states:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:stateMachine:${var.name}-run"]
   }
 
   statement {
@@ -81,20 +91,23 @@ data "aws_iam_policy_document" "this" {
 module "node_role" {
   source = "../node_role"
 
-  name   = local.node
-  policy = data.aws_iam_policy_document.this.json
+  name                 = local.node
+  policy               = data.aws_iam_policy_document.this.json
+  permissions_boundary = var.permissions_boundary
 }
 
-resource "aws_instance" "this" {
-  ami                                  = coalesce(var.settings.ami_id, one(data.aws_ssm_parameter.ami[*].insecure_value))
+resource "aws_launch_template" "this" {
+  name                                 = local.node
+  image_id                             = coalesce(var.settings.ami_id, one(data.aws_ssm_parameter.ami[*].insecure_value))
   instance_type                        = var.settings.instance_type
-  subnet_id                            = var.subnet_id
-  vpc_security_group_ids               = [aws_security_group.this.id]
-  iam_instance_profile                 = module.node_role.profile_name
   ebs_optimized                        = true
-  monitoring                           = true
-  instance_initiated_shutdown_behavior = "stop"
+  instance_initiated_shutdown_behavior = "terminate"
+  update_default_version               = true
   tags                                 = { Name = local.node }
+
+  iam_instance_profile {
+    arn = module.node_role.profile_arn
+  }
 
   metadata_options {
     http_endpoint               = "enabled"
@@ -102,48 +115,62 @@ resource "aws_instance" "this" {
     http_put_response_hop_limit = 1
   }
 
-  root_block_device {
-    encrypted   = true
-    kms_key_id  = var.kms_key_arn
-    volume_type = "gp3"
-    volume_size = 30
-    tags        = merge(var.tags, { Name = "${local.node}-root" })
+  monitoring {
+    enabled = true
   }
 
-  user_data = templatefile("${path.module}/user_data.sh.tftpl", {
+  network_interfaces {
+    device_index                = 0
+    associate_public_ip_address = false
+    delete_on_termination       = true
+    security_groups             = [aws_security_group.this.id]
+    subnet_id                   = var.subnet_id
+  }
+
+  block_device_mappings {
+    device_name = "/dev/xvda"
+
+    ebs {
+      volume_size           = 30
+      volume_type           = "gp3"
+      encrypted             = true
+      kms_key_id            = var.kms_key_arn
+      delete_on_termination = true
+    }
+  }
+
+  # The public snapshot is not encrypted; the disk created from it is. Throughput is paid for the hours of the copy.
+  block_device_mappings {
+    device_name = "/dev/sdf"
+
+    ebs {
+      snapshot_id           = var.settings.snapshot_id
+      volume_size           = var.settings.volume_gb
+      volume_type           = "gp3"
+      throughput            = 500
+      iops                  = 6000
+      encrypted             = true
+      kms_key_id            = var.kms_key_arn
+      delete_on_termination = true
+    }
+  }
+
+  dynamic "tag_specifications" {
+    for_each = toset(["instance", "volume", "network-interface"])
+    content {
+      resource_type = tag_specifications.value
+      tags          = merge(var.tags, { Name = local.node })
+    }
+  }
+
+  user_data = base64encode(templatefile("${path.module}/user_data.sh.tftpl", {
     region    = data.aws_region.current.name
     artefacts = var.buckets["artefacts"].id
     logs      = var.buckets["logs"].id
-    device    = aws_ebs_volume.songs.id
     folder    = var.settings.folder
     target    = var.target
     scripts   = local.scripts
-  })
-
-  lifecycle {
-    # A newer Amazon Linux does not replace a running copy.
-    ignore_changes = [ami]
-  }
+  }))
 
   depends_on = [aws_s3_object.script]
-}
-
-# The public snapshot is not encrypted; the disk created from it is. Throughput is paid for the hours of the copy.
-resource "aws_ebs_volume" "songs" {
-  availability_zone = var.zone
-  snapshot_id       = var.settings.snapshot_id
-  size              = var.settings.volume_gb
-  type              = "gp3"
-  throughput        = 500
-  iops              = 6000
-  encrypted         = true
-  kms_key_id        = var.kms_key_arn
-  tags              = { Name = "${local.node}-songs" }
-}
-
-resource "aws_volume_attachment" "songs" {
-  device_name                    = "/dev/sdf"
-  volume_id                      = aws_ebs_volume.songs.id
-  instance_id                    = aws_instance.this.id
-  stop_instance_before_detaching = true
 }

@@ -16,7 +16,7 @@ variable "settings" {
 }
 
 variable "tags" {
-  description = "Tags of the disks, which do not get the provider's default tags."
+  description = "Tags of the instance and its disks, which do not get the provider's default tags."
   type        = map(string)
 }
 
@@ -27,11 +27,6 @@ variable "vpc_id" {
 
 variable "subnet_id" {
   description = "A private subnet."
-  type        = string
-}
-
-variable "zone" {
-  description = "The subnet's zone."
   type        = string
 }
 
@@ -53,4 +48,10 @@ variable "kms_key_arn" {
 variable "scripts" {
   description = "Folder of the scripts that run on nodes."
   type        = string
+}
+
+variable "permissions_boundary" {
+  description = "ARN of the permissions boundary of every role; null for none."
+  type        = string
+  default     = null
 }

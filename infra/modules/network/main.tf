@@ -186,9 +186,10 @@ data "aws_iam_policy_document" "flow" {
 }
 
 resource "aws_iam_role" "flow" {
-  name               = "${var.name}-flow-log"
-  assume_role_policy = data.aws_iam_policy_document.flow_trust.json
-  tags               = { Name = "${var.name}-flow-log" }
+  name                 = "${var.name}-flow-log"
+  assume_role_policy   = data.aws_iam_policy_document.flow_trust.json
+  permissions_boundary = var.permissions_boundary
+  tags                 = { Name = "${var.name}-flow-log" }
 }
 
 resource "aws_iam_role_policy" "flow" {

@@ -25,3 +25,9 @@ variable "log_days" {
   description = "Retention of the flow log, in days."
   type        = number
 }
+
+variable "permissions_boundary" {
+  description = "ARN of the permissions boundary of every role; null for none."
+  type        = string
+  default     = null
+}

@@ -7,3 +7,9 @@ variable "policy" {
   description = "Policy of the nodes besides Session Manager, as JSON."
   type        = string
 }
+
+variable "permissions_boundary" {
+  description = "ARN of the role's permissions boundary; null for none."
+  type        = string
+  default     = null
+}

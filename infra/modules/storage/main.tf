@@ -1,9 +1,12 @@
+# Buckets for data, tables, releases and logs: versioned, encrypted by one key, closed to the public, TLS only.
+
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 locals {
-  account = data.aws_caller_identity.current.account_id
+  account     = data.aws_caller_identity.current.account_id
+  kms_key_arn = var.settings.kms_key_arn == null ? aws_kms_key.this[0].arn : var.settings.kms_key_arn
 
   # Lifecycle of each bucket in days, by purpose; 0 means never.
   buckets = {
@@ -69,6 +72,7 @@ data "aws_iam_policy_document" "key" {
 }
 
 resource "aws_kms_key" "this" {
+  count                   = var.settings.kms_key_arn == null ? 1 : 0
   description             = "${var.name}: buckets, disks, logs, alarms"
   enable_key_rotation     = true
   deletion_window_in_days = 7
@@ -77,8 +81,9 @@ resource "aws_kms_key" "this" {
 }
 
 resource "aws_kms_alias" "this" {
+  count         = var.settings.kms_key_arn == null ? 1 : 0
   name          = "alias/${var.name}"
-  target_key_id = aws_kms_key.this.key_id
+  target_key_id = aws_kms_key.this[0].key_id
 }
 
 # ---- the buckets ------------------------------------------------------------------------------------------------
@@ -132,7 +137,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
 
     apply_server_side_encryption_by_default {
       sse_algorithm     = "aws:kms"
-      kms_master_key_id = aws_kms_key.this.arn
+      kms_master_key_id = local.kms_key_arn
     }
   }
 }

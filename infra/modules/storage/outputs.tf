@@ -5,7 +5,7 @@ output "buckets" {
 
 output "kms_key_arn" {
   description = "KMS key that encrypts everything."
-  value       = aws_kms_key.this.arn
+  value       = local.kms_key_arn
 
   # Writers must wait for the bucket's configuration, not only for the bucket.
   depends_on = [

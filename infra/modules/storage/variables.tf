@@ -10,5 +10,6 @@ variable "settings" {
     previous_versions   = number
     log_days            = number
     infrequent_raw_days = number
+    kms_key_arn         = optional(string)
   })
 }

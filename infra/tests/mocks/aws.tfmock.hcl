@@ -64,6 +64,18 @@ mock_resource "aws_cloudwatch_log_group" {
   defaults = { arn = "arn:aws:logs:us-east-1:123456789012:log-group:mock" }
 }
 
+mock_data "aws_ami" {
+  defaults = { id = "ami-0123456789abcdef0" }
+}
+
+mock_resource "aws_sfn_state_machine" {
+  defaults = { arn = "arn:aws:states:us-east-1:123456789012:stateMachine:mock" }
+}
+
+mock_resource "aws_autoscaling_group" {
+  defaults = { arn = "arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:mock" }
+}
+
 mock_resource "aws_launch_template" {
-  defaults = { id = "lt-0123456789abcdef0", latest_version = 1 }
+  defaults = { id = "lt-0123456789abcdef0", latest_version = 1, arn = "arn:aws:ec2:us-east-1:123456789012:launch-template/lt-0123456789abcdef0" }
 }

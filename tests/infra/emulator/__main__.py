@@ -14,7 +14,7 @@ from moto.core.responses import BaseResponse
 from moto.server import main
 from werkzeug.exceptions import HTTPException
 
-from tests.infra.emulator import amazon, ec2, emr, policies
+from tests.infra.emulator import amazon, ec2, emr, policies, quotas, stepfunctions
 
 call_action_of_moto = BaseResponse.call_action
 
@@ -33,10 +33,11 @@ def call_action(self: BaseResponse) -> Any:
 
 if __name__ == "__main__":
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # AmazonEMRServicePolicy_v2
+    os.environ["MOTO_PORT"] = sys.argv[1]  # for the clients of Step Functions' interpreter
     # Each request has moto list its modules anew, which takes as long as the answer.
     modules = tuple(backends.list_of_moto_modules())
     backends.list_of_moto_modules = lambda: iter(modules)
-    for part in (emr, ec2, policies, amazon):
+    for part in (emr, ec2, policies, amazon, quotas, stepfunctions):
         part.install()
     setattr(BaseResponse, "call_action", call_action)  # noqa: B010
     main(["-H", "127.0.0.1", "-p", sys.argv[1]])

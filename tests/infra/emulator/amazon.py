@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.core.utils import utcnow
 from moto.ec2.models import ec2_backends
-from moto.ssm.models import Parameter, ssm_backends
 
 REGION = "us-east-1"
 SNAPSHOT = "snap-5178cf30"
 """The Million Song Dataset, as https://aws.amazon.com/datasets listed it."""
 
-GPU_IMAGE = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-amazon-linux-2023/latest/ami-id"
+GPU_IMAGE = "Deep Learning OSS Nvidia Driver AMI GPU TensorFlow 2.18 (Amazon Linux 2023) 20250424"
 ANY_IMAGE = "ami-1e749f67"
 """One of the images that moto has."""
 
 
 def install() -> None:
-    """Put the snapshot and the image's parameter where the stack's defaults look for them."""
+    """Put the snapshot and the image where the stack's defaults look for them."""
     ec2 = ec2_backends[DEFAULT_ACCOUNT_ID][REGION]
     volume = ec2.create_volume(size=500, zone_name=f"{REGION}a")
     snapshot = ec2.create_snapshot(volume.id, "Million Song Dataset")
@@ -25,16 +23,5 @@ def install() -> None:
     ec2.delete_volume(volume.id)
     snapshot.id = SNAPSHOT
     ec2.snapshots[SNAPSHOT] = snapshot
-    parameter = Parameter(  # type: ignore[abstract]
-        account_id=DEFAULT_ACCOUNT_ID,
-        name=GPU_IMAGE,
-        value=ANY_IMAGE,
-        parameter_type="String",
-        description=None,
-        allowed_pattern=None,
-        keyid=None,
-        last_modified_date=utcnow(),
-        version=1,
-        data_type="text",
-    )
-    ssm_backends[DEFAULT_ACCOUNT_ID][REGION]._parameters[GPU_IMAGE] = [parameter]
+    image = ec2.amis[ANY_IMAGE]
+    image.name, image.owner_alias, image.owner_id = GPU_IMAGE, "amazon", "137112412989"
