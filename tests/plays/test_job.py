@@ -211,7 +211,9 @@ def test_generated_plays_with_the_pairs_of_the_catalogue(spark: SparkSession, ge
     Warehouse(str(tmp_path)).write_arrow(pairs, "songs")
     profile = generated / "tasteprofile"
     triplets = str(profile / "train_triplets.txt")
-    summary = make_plays(spark, PlaysSettings(triplets, str(profile / "sid_mismatches.txt"), warehouse=str(tmp_path)))
+    summary = make_plays(
+        spark, PlaysSettings(triplets, mismatches=str(profile / "sid_mismatches.txt"), warehouse=str(tmp_path))
+    )
     # The same in plain Python.
     wrong = {tuple(line.split("<")[1].split(">")[0].split()) for line in (profile / "sid_mismatches.txt").open()}
     tracks = dict[str, str]()
