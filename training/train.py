@@ -72,8 +72,13 @@ def train(
         largest, others = options.protocol_rows
         rule = Protocol2019(largest, others, short=options.protocol_short, seed=options.training.seed)
         dataset = Dataset.open(warehouse, ranks.first_does(partial(protocol_dataset, dataset, rule)), options.reading)
-        if options.resume and session.is_finished(options, dataset):
-            return
+    if options.resume and session.is_finished(options, dataset):
+        if ranks.rank == 0:
+            print(
+                f"{options.run} is finished; raise --epochs to continue it, or add --overwrite to start over",
+                flush=True,
+            )
+        return
     finished = session.train(options, dataset, ranks, begin, commit)
     if finished is None:
         return

@@ -115,6 +115,9 @@ def test_a_finished_run_is_trained_for_more_epochs(
     log = tmp_path / "again"
     words = ("training/train.py", "--warehouse", warehouse.root, "--run", "raised", *OPTIONS, "--epochs", "4")
     with launched(*words, "--resume", log=log, others=forked()) as training:
+        assert training.status() == 0
+    assert "raised is finished; raise --epochs to continue it, or add --overwrite to start over" in log.read_text()
+    with launched(*words[:-1], "3", "--resume", log=log, others=forked()) as training:
         assert training.status() == 2
     assert "raised has 4 epochs, the best is" in log.read_text()
-    assert "nothing to resume with --epochs 4 and --patience 0; raise --epochs" in log.read_text()
+    assert "nothing to resume with --epochs 3 and --patience 0; raise --epochs" in log.read_text()
