@@ -168,10 +168,15 @@ def active_times(events: Iterable[Mapping[str, Any]], now: datetime) -> dict[str
     return total
 
 
+def now_part() -> str:
+    """Return the time as part of a name."""
+    return time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+
+
 def start(stack: Stack, content: Mapping[str, Any]) -> str:
     """Start an execution; return its ARN."""
     machine, _ = stack.machines
-    name = f"{name_part(content['run'])}-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}"
+    name = f"{name_part(content['run'])}-{now_part()}"
     with aws_errors("run"):
         answer = client("stepfunctions", stack.region).start_execution(
             stateMachineArn=machine, name=name, input=json.dumps(content)
@@ -192,7 +197,7 @@ def cancel(stack: Stack, execution: Execution, *, poll: float) -> None:
     with aws_errors("cancel"):
         if execution.status == RUNNING:
             sfn.stop_execution(executionArn=execution.arn, error="Cancelled", cause="msd-spark aws cancel")
-        arn = sfn.start_execution(stateMachineArn=cleanup, input="{}")["executionArn"]
+        arn = sfn.start_execution(stateMachineArn=cleanup, name=f"cancel-{now_part()}", input="{}")["executionArn"]
         while (status := sfn.describe_execution(executionArn=arn)["status"]) == RUNNING:
             time.sleep(min(poll, 5.0))
     if status != SUCCEEDED:

@@ -115,9 +115,12 @@ data "aws_iam_policy_document" "machine" {
   }
 
   statement {
-    sid       = "LaunchCopy"
-    actions   = ["ec2:RunInstances"]
-    resources = ["*"]
+    sid     = "LaunchCopy"
+    actions = ["ec2:RunInstances"]
+    resources = concat(
+      [for kind in ["instance", "launch-template", "network-interface", "security-group", "subnet", "volume"] : "${local.arn}:ec2:${local.here}:${kind}/*"],
+      [for kind in ["image", "snapshot"] : "${local.arn}:ec2:${data.aws_region.current.name}::${kind}/*"],
+    )
 
     condition {
       test     = "ArnEquals"

@@ -120,12 +120,16 @@ class ElasticMapReduce(StateTaskServiceCallback):
             return lambda: answer
         cluster = emr_backends[ACCOUNT][REGION].clusters[cluster_id]
         (step,) = (one for one in cluster.steps if one.id == step_id)
+        stage = str(normalised_parameters["Step"]["Name"])
         step.state = "RUNNING"
 
         def resolve() -> Any:
             if cluster.state in ("TERMINATING", "TERMINATED"):
                 step.state = "CANCELLED"
+            elif self.outcome == play.SILENT and play.latest(stage) == play.SILENT:
+                return None
             elif self.outcome == play.SILENT:
+                self.outcome = play.latest(stage)
                 return None
             else:
                 step.state = "COMPLETED" if self.outcome == play.SUCCEED else "FAILED"
