@@ -41,6 +41,8 @@ data "aws_iam_policy_document" "machine" {
       "elasticmapreduce:CancelSteps",
       "elasticmapreduce:DescribeCluster",
       "elasticmapreduce:DescribeStep",
+      "elasticmapreduce:PutAutoTerminationPolicy",
+      "elasticmapreduce:PutManagedScalingPolicy",
       "elasticmapreduce:TerminateJobFlows",
     ]
     resources = ["${local.arn}:elasticmapreduce:${local.here}:cluster/*"]
