@@ -9,5 +9,5 @@ Stages and their files, ``test_….py``:
 - pipeline: dry_run
 """
 
-POSITIONAL = {"similar": ["TRAAAAA128F0000000"], "lineage": ["TRAAAAA128F0000000"]}
+POSITIONAL = {"similar": ["TRAAAAA128F0000000"], "lineage": ["TRAAAAA128F0000000"], "aws": ["cost"]}
 """Words that a verb needs besides its options."""

@@ -131,7 +131,7 @@ def test_make_package_puts_there_what_the_stack_names(
     configured = json.dumps([cluster, of_type(stack, "aws_emr_security_configuration")])
     (workers,) = [one for one in of_type(stack, "aws_launch_template") if one["name"] == f"{NAME}-gpu"]
     told = base64.b64decode(workers["user_data"]).decode()
-    for part, variable in {"code": "MSD_CODE", "gpu_environment": "MSD_GPU_ENVIRONMENT"}.items():
+    for part, variable in {"code": "MSD_CODE", "gpu_environment": "MSD_ENVIRONMENT_KEY"}.items():
         assert f"{variable}={packaged.release[part]}\n" in told
     for part, key in packaged.release.items():
         assert part == "gpu_environment" or key in configured

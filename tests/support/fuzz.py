@@ -72,6 +72,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "similar": ("TRAAAAA128F0000000",),
     "lineage": ("TRAAAAA128F0000000",),
     "pipeline": ("--data", "data", "--dry-run"),
+    "aws": ("cost", "--stack", "stack.json"),
     "doctor": (),
 }
 """Words of a valid and quick call of each verb, without the warehouse."""
