@@ -39,7 +39,7 @@ SONG_GB = 280e-6
 """Size of one song file; 280 GB for a million."""
 
 TABLES_GB = 150e-6
-"""Size of all tables per song, with the dataset."""
+"""Size of all tables per song, with the dataset; assumed, not measured."""
 
 SLOWER = 0.5
 """Share of the measured rates at the high end."""

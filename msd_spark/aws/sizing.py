@@ -26,7 +26,7 @@ APPLICATION_MASTER_MB = 1024
 """Memory of a Spark application master in client mode, in one of the containers of a core node."""
 
 EXAMPLE_MB = 64
-"""GPU memory of one training example, for all models: activations, gradients and XLA's copies; an upper bound."""
+"""GPU memory of one training example: activations, gradients and XLA's copies; assumed, not measured."""
 
 LARGEST_BATCH = 128
 

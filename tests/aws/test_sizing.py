@@ -19,7 +19,8 @@ from msd_spark.aws.sizing import (
 from msd_spark.core.errors import UserError
 from tools.deployment.instance_types import supported_types
 
-# yarn.nodemanager.resource.memory-mb, from the tables "Task configuration" of the EMR Release Guide.
+# yarn.nodemanager.resource.memory-mb of the tables "Task configuration" in the EMR Release Guide: r5 as a public source
+# quotes them, m5 and c5 from memory.
 PUBLISHED = {
     "m5.xlarge": 12_288,
     "m5.2xlarge": 24_576,
