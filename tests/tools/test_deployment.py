@@ -16,7 +16,7 @@ import pytest
 
 from msd_spark.core.errors import UserError
 from tests.conftest import REPOSITORY
-from tools.deployment import cost
+from tools.deployment import cost, environment
 from tools.deployment.archive import named_by_contents, write_archive
 from tools.deployment.certificates import make_certificates, node_names
 from tools.deployment.code import code_files, pack_code
@@ -115,6 +115,41 @@ def test_packages_are_wheels_for_the_nodes_whatever_machine_packs_them(
         with pytest.raises(UserError, match=r"newer==1.0.0 has no usable wheels"):
             install(tmp_path / "listed.txt", tmp_path / "made")
         (tmp_path / f"newer-1.0-{tag}.whl").unlink()
+
+
+def test_a_package_built_from_source_must_be_pure_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV_NO_INDEX", "1")
+    monkeypatch.setenv("UV_FIND_LINKS", str(tmp_path))
+    monkeypatch.setattr(environment, "WITHOUT_WHEELS", ("compiled",))
+    for module, refused in (("compiled/__init__.py", False), ("compiled/fast.cpython-311-x86_64-linux-gnu.so", True)):
+        source = tmp_path / "compiled-1.0.tar.gz"
+        write_archive(source, [(f"compiled-1.0/{name}", content) for name, content in source_of(module).items()])
+        digest = hashlib.sha256(source.read_bytes()).hexdigest()
+        (tmp_path / "listed.txt").write_text(f"compiled==1.0 --hash=sha256:{digest}\n")
+        if refused:
+            with pytest.raises(UserError, match=r"compiled was built from source and contains fast\.cpython-311"):
+                install(tmp_path / "listed.txt", tmp_path / "made")
+        else:
+            install(tmp_path / "listed.txt", tmp_path / "made")
+
+
+def source_of(module: str) -> dict[str, bytes]:
+    """Return the files of a source distribution of one module, with a build backend of its own."""
+    backend = f"""
+import zipfile
+
+def build_wheel(folder, settings=None, metadata=None):
+    name = "compiled-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(f"{{folder}}/{{name}}", "w") as archive:
+        archive.writestr({module!r}, "")
+        archive.writestr("compiled-1.0.dist-info/METADATA", "Metadata-Version: 2.1\\nName: compiled\\nVersion: 1.0\\n")
+        archive.writestr("compiled-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\\nTag: py3-none-any\\n")
+        archive.writestr("compiled-1.0.dist-info/RECORD", "")
+    return name
+"""
+    project = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    metadata = "Metadata-Version: 2.1\nName: compiled\nVersion: 1.0\n"
+    return {"pyproject.toml": project.encode(), "backend.py": backend.encode(), "PKG-INFO": metadata.encode()}
 
 
 def test_a_packed_environment_runs_elsewhere(tmp_path: Path) -> None:

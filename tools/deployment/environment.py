@@ -44,7 +44,10 @@ MARKERS = {
 """Environment markers of the nodes."""
 
 WITHOUT_WHEELS = ("pyspark",)
-"""Packages published as source only; it is pure Python, so its wheel does not depend on the machine."""
+"""Packages published as source only; they are pure Python, so their wheels do not depend on the machine."""
+
+MACHINE_CODE = re.compile(r"\.(so(\.[\d.]+)?|dylib|pyd|a)$")
+"""Files that depend on the machine that compiled them."""
 
 UNUSED = re.compile(
     r"(^|/)(__pycache__/|bin/activate|bin/Activate|\.lock$|\.gitignore$|CACHEDIR\.TAG$"
@@ -158,7 +161,7 @@ def install(requirements: Path, environment: Path) -> None:
     Raises
     ------
     UserError
-        If a package has no wheel for the platform, or cannot be installed.
+        If a package has no wheel for the platform, cannot be installed, or was compiled on this machine.
     """
     shutil.rmtree(environment, ignore_errors=True)
     uv = [sys.executable, "-m", "uv"]
@@ -176,6 +179,25 @@ def install(requirements: Path, environment: Path) -> None:
         outcome = subprocess.run(command, env=environ, capture_output=True, text=True)
         if outcome.returncode:
             raise UserError(f"command failed: {' '.join(command)}\n{outcome.stderr.strip()}")
+    for name in WITHOUT_WHEELS:
+        for package in environment.glob(f"lib/*/site-packages/{name}"):
+            refuse_machine_code(package)
+
+
+def refuse_machine_code(package: Path) -> None:
+    """Check that a package built from source contains no compiled code.
+
+    Raises
+    ------
+    UserError
+        If it contains some: it would be that of the machine that packs, not of the nodes.
+    """
+    compiled = sorted(str(path.relative_to(package)) for path in package.rglob("*") if MACHINE_CODE.search(path.name))
+    if compiled:
+        raise UserError(
+            f"package: {package.name} was built from source and contains {compiled[0]}, compiled for this machine; "
+            f"pin a version that has wheels for {PLATFORM}"
+        )
 
 
 def members(
