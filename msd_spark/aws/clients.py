@@ -20,13 +20,15 @@ EXPIRED = ("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "Unr
 
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
 
+MAX_CONNECTIONS = 32
+"""Connections of one client, as many as an upload has threads."""
+
 
 @lru_cache(maxsize=32)
 def client(service: str, region: str) -> Any:
     """Return a client of a service, such as ``stepfunctions``."""
-    return boto3.Session().client(
-        service, region_name=region, config=Config(retries={"mode": "standard", "max_attempts": 5})
-    )
+    config = Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=MAX_CONNECTIONS)
+    return boto3.Session().client(service, region_name=region, config=config)
 
 
 def error_code(error: ClientError) -> str:

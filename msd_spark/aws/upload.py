@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from boto3.s3.transfer import TransferConfig
@@ -15,6 +16,9 @@ from msd_spark.core.summary import Summary
 
 PART = 64 << 20
 """Bytes of one part of a large file."""
+
+FILES_AT_ONCE, PARTS_AT_ONCE = 8, 4
+"""Threads: a folder of many song files waits for the latency of S3, one of few archives for the network."""
 
 
 def source_files(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -47,10 +51,15 @@ def upload(folder: Path, location: str, region: str) -> Summary:
             if status.st_size != size or int(status.st_mtime) > modified:
                 missing.append((key, path))
         n_bytes = sum(path.stat().st_size for _, path in missing)
-        config = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART)
-        with tqdm(total=n_bytes, unit="B", unit_scale=True, desc="upload", file=sys.stderr, disable=None) as bar:
-            for key, path in missing:
-                s3.upload_file(str(path), bucket, key, Config=config, Callback=bar.update)
+        config = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=PARTS_AT_ONCE)
+        with (
+            tqdm(total=n_bytes, unit="B", unit_scale=True, desc="upload", file=sys.stderr, disable=None) as bar,
+            ThreadPoolExecutor(FILES_AT_ONCE) as pool,
+        ):
+            for _ in pool.map(
+                lambda one: s3.upload_file(str(one[1]), bucket, one[0], Config=config, Callback=bar.update), missing
+            ):
+                pass
     summary.facts |= {"files": len(files), "uploaded": len(missing), "up to date": len(files) - len(missing)}
     summary.facts["bytes uploaded"] = n_bytes
     return summary

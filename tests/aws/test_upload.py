@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -47,13 +49,12 @@ def test_an_interrupted_upload_goes_on_with_what_is_missing(
 ) -> None:
     store.create("uploads")
     s3 = client("s3", REGION)
-    send, sent = s3.upload_file, list[str]()
+    send, attempts = s3.upload_file, itertools.count(1)
 
     def fails_at_the_third(path: str, bucket: str, key: str, **options: Any) -> None:
-        if len(sent) == 2:
+        if next(attempts) > 2:
             raise KeyboardInterrupt
         send(path, bucket, key, **options)
-        sent.append(key)
 
     monkeypatch.setattr(s3, "upload_file", fails_at_the_third)
     with pytest.raises(KeyboardInterrupt):
@@ -73,6 +74,22 @@ def test_a_file_that_has_changed_is_uploaded_again(store: ObjectStore, folder: P
     os.utime(changed, (time.time() + 5,) * 2)
     assert upload(folder, "s3://changes", REGION).facts["bytes uploaded"] == 4
     assert store.get("changes", "lastfm/lastfm_tags.db") == b"gats"
+
+
+def test_small_files_are_sent_at_the_same_time(
+    store: ObjectStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.create("together")
+    s3 = client("s3", REGION)
+    send, all_at_once = s3.upload_file, threading.Barrier(len(FILES), timeout=20)
+
+    def waits_for_the_others(*arguments: Any, **options: Any) -> None:
+        all_at_once.wait()
+        send(*arguments, **options)
+
+    monkeypatch.setattr(s3, "upload_file", waits_for_the_others)
+    upload(folder, "s3://together", REGION)
+    assert store.contents("together") == FILES
 
 
 def test_large_files_are_sent_in_parts(store: ObjectStore, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
