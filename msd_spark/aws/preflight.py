@@ -43,11 +43,15 @@ SONG_FEATURE_BYTES = 30_000
 
 @dataclass(frozen=True)
 class Need:
-    """vCPUs that a run uses at the same time in one market, for instance types of one family."""
+    """vCPUs that a run uses at the same time in one market, for instance types of one family.
+
+    A run without `optional` ones only takes longer.
+    """
 
     market: str
     instance_type: str
     vcpus: int
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -200,6 +204,8 @@ def needs(stack: Stack, types: Mapping[str, Node], content: Mapping[str, Any]) -
     if content[BEFORE] or content[AFTER]:
         primary = max((types[name].vcpus for name in stack.emr.primary_instance_types if name in types), default=4)
         found.append(Need("On-Demand", stack.emr.core_instance_types[0], primary + stack.emr.core_vcpus))
+        if stack.emr.task_vcpus:
+            found.append(Need("Spot", stack.emr.task_instance_types[0], stack.emr.task_vcpus, optional=True))
     if content[GPU] and stack.gpu and stack.gpu.instance_type in types:
         market = "Spot" if stack.gpu.spot else "On-Demand"
         found.append(Need(market, stack.gpu.instance_type, types[stack.gpu.instance_type].vcpus * stack.gpu.workers))
@@ -218,7 +224,9 @@ def check_quotas(stack: Stack, types: Mapping[str, Node], content: Mapping[str, 
         quota = quotas.get_service_quota(ServiceCode="ec2", QuotaCode=code)["Quota"]["Value"]
         used = running_vcpus(ec2, pattern, spot=need.market == "Spot")
         found.append(f"{need.vcpus} of {quota:.0f} vCPUs of {need.market} {need.instance_type}")
-        if used + need.vcpus > quota:
+        if used + need.vcpus > quota and need.optional:
+            found[-1] += f", {used} in use: fewer task nodes, so that Spark stages take longer (quota {code})"
+        elif used + need.vcpus > quota:
             missing.append(
                 f"{need.vcpus} vCPUs of {need.market} {need.instance_type} are needed and {used} are in use, the quota "
                 f"{code} is {quota:.0f}; ask for more: aws service-quotas request-service-quota-increase "
