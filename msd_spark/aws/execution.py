@@ -124,9 +124,10 @@ def stage_runs(names: Iterable[str], events: Iterable[Mapping[str, Any]]) -> dic
             current = runs.setdefault(name, StageRun(name))
             current.state, current.ended, current.started = ACTIVE, None, current.started or time_
         elif exited.get("name") in STAGE_STATES and current:
-            current.state, current.ended, current = DONE, time_, None
-        elif current and kind in ("TaskScheduled", "TaskStarted"):
-            current.attempts += kind == "TaskScheduled"
+            # a failure that a Catch handles leaves the state too
+            current.state, current.ended, current = FAILED if current.reason else DONE, time_, None
+        elif current and kind == "TaskScheduled":
+            current.attempts, current.reason = current.attempts + 1, ""
         elif current and kind in ("TaskFailed", "TaskTimedOut", "TaskSubmitFailed", "TaskStartFailed"):
             details: Mapping[str, Any] = next(
                 (value for name, value in event.items() if name.endswith("EventDetails")), {}

@@ -60,6 +60,10 @@ def test_a_stage_whose_failure_is_handled_has_failed_with_its_reason() -> None:
     assert (failed.state, failed.reason) == ("failed", "States.TaskFailed: no space")
     assert current_state(events) == "TerminateClusterBefore"
     assert stage_runs(NAMES, [*RETRIED, *history(("ExecutionAborted", ""))])["lyrics"].state == "failed"
+    caught = history(("TaskFailed", "no space"), ("TaskStateExited", "SparkStage"), ("FailStateEntered", "LostHead"))
+    assert stage_runs(NAMES, [*RETRIED, *caught])["lyrics"].state == "failed"
+    succeeded = history(("TaskSucceeded", ""), ("TaskStateExited", "SparkStage"))
+    assert stage_runs(NAMES, [*RETRIED, *succeeded])["lyrics"].state == "done"
 
 
 def test_clusters_and_workers_are_counted_from_start_to_end() -> None:

@@ -40,6 +40,9 @@ INPUT: dict[str, Any] = {
     "after": [{"stage": "score", "seconds": 600, "arguments": ["spark-submit", "/opt/x/jobs/score.py"]}],
 }
 
+SHORT = INPUT | {"before": [], "after": [], "gpu": [INPUT["gpu"][0] | {"seconds": 2}]}
+"""Training alone, which may take two seconds, less than until its heartbeat is missed."""
+
 
 @dataclass
 class Machine:
@@ -164,7 +167,8 @@ def test_every_state_is_reached(machine: Machine) -> None:
     described = machine.client("stepfunctions").describe_state_machine(stateMachineArn=machine.stack["machine"])
     reached: set[str] = set()
     scenarios: list[tuple[dict[str, Any], dict[str, list[str]]]] = [
-        (INPUT | {"source": "snapshot"}, {"workers": [FAIL, SUCCEED]}),
+        (INPUT | {"source": "snapshot"}, {"workers": [FAIL, SUCCEED], "train": [SILENT, SUCCEED]}),
+        (SHORT, {"train": [SILENT]}),
         (INPUT | {"before": []}, {"workers": [FAIL]}),
         (INPUT | {"source": "snapshot"}, {"copy": [FAIL]}),
         (INPUT | {"gpu": [], "after": []}, {"ingest": [FAIL]}),
@@ -238,11 +242,19 @@ def test_a_head_that_is_lost_again_ends_the_run(machine: Machine) -> None:
     arn = machine.start(INPUT | {"before": [], "after": []}, train=[SILENT])
     described = machine.wait(arn)
     assert (described["status"], described["error"]) == ("FAILED", "RunFailed")
-    assert described["cause"].startswith("States.HeartbeatTimeout: ")
+    assert described["cause"].startswith("LostHead: ")
     pages = machine.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=arn)
     runs = stage_runs(["train"], [event for page in pages for event in page["events"]])
     assert runs["train"].state == FAILED  # or the continued run would leave it out
     assert len(machine.record("sendCommand")) == 2
+    assert machine.left() == NOTHING
+
+
+def test_training_that_takes_too_long_is_not_tried_again(machine: Machine) -> None:
+    arn = machine.start(SHORT, train=[SILENT])
+    described = machine.wait(arn)
+    assert (described["status"], described["cause"][:15]) == ("FAILED", "StageTimedOut: ")
+    assert len(machine.record("sendCommand")) == 1
     assert machine.left() == NOTHING
 
 
@@ -517,6 +529,18 @@ def test_a_quota_that_is_too_small_is_refused_with_the_command_that_asks_for_mor
         (machine.played / "quotas.json").unlink()
     assert "48 vCPUs of On-Demand g5.12xlarge are needed and 0 are in use, the quota L-DB2E81BA is 8" in outcome.stdout
     assert "--quota-code L-DB2E81BA --desired-value 48" in outcome.stdout
+
+
+def test_a_quota_of_spot_that_is_too_small_for_task_nodes_is_no_problem(
+    machine: Machine, laptop: dict[str, Any], aws: Callable[..., list[str]]
+) -> None:
+    (machine.played / "quotas.json").write_text(json.dumps({"L-34B43A08": 4}))
+    try:
+        outcome = run(*aws("run", *UPLOAD, str(laptop["folder"] / "data"), "--dry-run"), env=laptop["environment"])
+    finally:
+        (machine.played / "quotas.json").unlink()
+    assert "fewer task nodes, so that Spark stages take longer (quota L-34B43A08)" in outcome.stdout
+    assert outcome.returncode == 0, outcome.stderr
 
 
 def test_what_would_run_is_shown_with_its_cost(

@@ -224,7 +224,23 @@ locals {
                   TimeoutSecondsPath = "$.seconds"
                   HeartbeatSeconds   = local.heartbeat
                   Retry              = local.send_retry
-                  End                = true
+                  Catch = [
+                    { ErrorEquals = ["States.HeartbeatTimeout"], ResultPath = null, Next = "LostHead" },
+                    { ErrorEquals = ["States.Timeout"], ResultPath = null, Next = "StageTimedOut" },
+                  ]
+                  End = true
+                }
+                LostHead = {
+                  Type    = "Fail"
+                  Comment = "Another head may finish in time."
+                  Error   = "LostHead"
+                  Cause   = "The head of the GPU workers sent no heartbeat for ${local.heartbeat} seconds."
+                }
+                StageTimedOut = {
+                  Type      = "Fail"
+                  Comment   = "Another attempt would take as long."
+                  Error     = "StageTimedOut"
+                  CausePath = "States.Format('Stage {} did not end within {} seconds.', $.stage, $.seconds)"
                 }
               }
             }
@@ -235,11 +251,8 @@ locals {
       }]
       ResultPath = null
       # A command that ends with status 2 has found a mistake in its options or data, which another attempt would find too.
-      # States.Timeout matches a lost heartbeat too: then the head is gone, and another may finish in time.
       Retry = [
-        { ErrorEquals = ["BadInput", "NoWorkers"], MaxAttempts = 0 },
-        merge(local.retried, { ErrorEquals = ["States.HeartbeatTimeout"], MaxAttempts = var.settings.attempts - 1 }),
-        { ErrorEquals = ["States.Timeout"], MaxAttempts = 0 },
+        { ErrorEquals = ["BadInput", "NoWorkers", "StageTimedOut"], MaxAttempts = 0 },
         merge(local.retried, { ErrorEquals = ["States.ALL"], MaxAttempts = var.settings.attempts - 1 }),
       ]
       Next = "ScaleDown"
