@@ -111,9 +111,10 @@ def _store(bucket: str, endpoint: str | None, region: str) -> S3Store:
 
     It requests credentials again before they expire.
     """
+    server: dict[str, Any] = {"endpoint": endpoint} if endpoint else {}  # None is refused
     return S3Store(
         bucket,
-        endpoint=endpoint,
+        **server,
         region=region,
         credential_provider=_credentials(),
         client_options={

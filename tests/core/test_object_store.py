@@ -279,3 +279,14 @@ def test_a_scheme_in_upper_case_is_the_same_store(folder: str) -> None:
         same = Warehouse(f"{scheme}://{folder}/w")
         assert same.read_table(None, "numbers")["a"].to_pylist() == [2]
         assert same.read_json("numbers.json") == {"a": 1}
+
+
+def test_a_bucket_of_amazon_needs_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setattr(object_store, "_region", lambda bucket: "eu-west-1")
+    endpoint, region = object_store.s3_endpoint("songs")
+    assert (endpoint, region) == (None, "eu-west-1")
+    assert object_store._store("songs", endpoint, region).config["region"] == "eu-west-1"
