@@ -1,6 +1,7 @@
-"""Time of every stage of the pipeline on an S3 server 20 ms away, for two sizes: fixed seconds and songs per second.
+"""Measure every pipeline stage on an S3 server with 20 ms latency.
 
-Each stage is a process of its own, as on a cluster, so its fixed time has the start of Spark, requests and commits.
+Two catalogue sizes separate the fixed seconds from the songs per second. Each stage is a separate process, as on a
+cluster, so the fixed seconds include starting Spark, requests and commits.
 ``python -m benchmarks.stages --write`` writes the rates to ``infra/rates.toml``, from which ``msd-spark aws cost``
 estimates a run on AWS.
 """
@@ -60,12 +61,12 @@ def seconds_of_stages(n_songs: int) -> dict[str, float]:
 def seconds(name: str, command: list[str], environment: dict[str, str]) -> float:
     """Return the time that the command of a stage takes; it must succeed."""
     started = time.perf_counter()
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
-    taken = time.perf_counter() - started
-    print(f"{name:<18}{taken:8.1f} s", flush=True)
-    return taken
+    outcome = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if outcome.returncode:
+        sys.exit(f"{' '.join(command)}\n{outcome.stdout[-2000:]}\n{outcome.stderr[-2000:]}")
+    elapsed = time.perf_counter() - started
+    print(f"{name:<18}{elapsed:8.1f} s", flush=True)
+    return elapsed
 
 
 def rates(small: dict[str, float], large: dict[str, float]) -> dict[str, Any]:

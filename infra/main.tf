@@ -1,4 +1,4 @@
-# Everything that runs msd-spark on AWS, see docs/aws.md. Nothing costs by the hour before a run, except the NAT gateway.
+# Everything that runs msd-spark on AWS, see docs/aws.md. Between runs, only the NAT gateway is billed by the hour.
 #
 # Names are PROJECT-ENVIRONMENT-PURPOSE. The provider tags every resource with Project, Environment and ManagedBy;
 # modules add Name.

@@ -12,6 +12,7 @@ output "stack" {
     cleanup   = one(module.pipeline[*].cleanup_arn)
     zones     = local.zones
     emr = {
+      enabled                = var.emr.enabled
       release_label          = var.emr.release_label
       primary_instance_types = var.emr.primary_instance_types
       core_instance_types    = var.emr.core_instance_types
@@ -55,7 +56,7 @@ locals {
 }
 
 output "commands" {
-  description = "Commands for your own machine, in the order in which they are needed."
+  description = "Commands to run on your own machine, by name."
   value = merge(
     { package = "make package BUCKET=${module.storage.buckets["artefacts"].id} REGION=${var.region}" },
     local.has_release ? {

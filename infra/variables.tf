@@ -86,7 +86,7 @@ variable "permissions_boundary" {
 }
 
 variable "run" {
-  description = "The state machine of runs: how often a stage is tried, seconds between two looks at the GPU workers, minutes to wait for the first, seconds without a heartbeat (one is sent every minute) after which an instance counts as lost, and the longest time of a run in hours."
+  description = "State machine. attempts: tries per stage, including the first. poll_seconds: interval between checks for GPU workers. capacity_minutes: longest wait for the first worker. heartbeat_seconds: time without a heartbeat after which an instance counts as lost (instances send one per minute). hours: longest duration of a run."
   type = object({
     attempts          = optional(number, 2)
     poll_seconds      = optional(number, 60)
@@ -102,13 +102,13 @@ variable "run" {
   }
 
   validation {
-    condition     = var.run.poll_seconds >= 1 && var.run.poll_seconds <= 600 && var.run.capacity_minutes > 0 && var.run.heartbeat_seconds >= 5 && var.run.hours >= 1 && var.run.hours <= 720
-    error_message = "run.poll_seconds must be between 1 and 600, run.capacity_minutes above 0, run.heartbeat_seconds at least 5, and run.hours between 1 and 720."
+    condition     = var.run.poll_seconds >= 1 && var.run.poll_seconds <= 600 && var.run.capacity_minutes > 0 && var.run.heartbeat_seconds >= 5 && var.run.heartbeat_seconds <= 3600 && var.run.hours >= 1 && var.run.hours <= 720
+    error_message = "run.poll_seconds must be between 1 and 600, run.capacity_minutes above 0, run.heartbeat_seconds between 5 and 3600, and run.hours between 1 and 720."
   }
 }
 
 variable "network" {
-  description = "Network: its addresses, and the number of zones in which EMR looks for capacity. Or a network of your own: its ID and private subnets, which reach AWS's APIs by HTTPS; GPU workers are in the first."
+  description = "New network: cidr, its address range; zones, the number of zones in which EMR looks for capacity. Existing network: vpc_id and private_subnet_ids, which must reach the AWS APIs by HTTPS; GPU workers use the first subnet."
   type = object({
     cidr               = optional(string, "10.42.0.0/16")
     zones              = optional(number, 2)
@@ -162,7 +162,7 @@ variable "emr" {
     release_label          = optional(string, "emr-7.13.0")
     primary_instance_types = optional(list(string), ["m6i.2xlarge", "m5.2xlarge", "m6a.2xlarge"])
     core_instance_types    = optional(list(string), ["m6i.2xlarge", "m5.2xlarge", "m6a.2xlarge"])
-    task_instance_types    = optional(list(string), ["m6i.2xlarge", "m5.2xlarge", "m6a.2xlarge", "m5a.2xlarge", "r5.2xlarge"])
+    task_instance_types    = optional(list(string), ["m6i.2xlarge", "m5.2xlarge", "m6a.2xlarge", "m5a.2xlarge"])
     core_vcpus             = optional(number, 16)
     task_vcpus             = optional(number, 48)
     idle_minutes           = optional(number, 60)
@@ -190,8 +190,13 @@ variable "emr" {
   }
 
   validation {
-    condition     = alltrue([for type in concat(var.emr.core_instance_types, var.emr.task_instance_types) : try(local.types[type].executors, 1) > 0])
-    error_message = "emr: no executor of 4 vCPUs and 10,240 MB fits beside an application master of 1,024 MB on ${join(", ", [for type in concat(var.emr.core_instance_types, var.emr.task_instance_types) : type if try(local.types[type].executors, 1) == 0])}; choose a larger type."
+    condition     = alltrue([for type in concat(var.emr.core_instance_types, var.emr.task_instance_types) : try(local.types[type].no_executor, "") == ""])
+    error_message = "emr: ${join("; ", [for type in concat(var.emr.core_instance_types, var.emr.task_instance_types) : "${type} ${try(local.types[type].no_executor, "")}" if try(local.types[type].no_executor, "") != ""])}; choose a larger type."
+  }
+
+  validation {
+    condition     = alltrue([for type in var.emr.primary_instance_types : try(local.types[type].no_driver, "") == ""])
+    error_message = "emr.primary_instance_types: ${join("; ", [for type in var.emr.primary_instance_types : "${type} ${try(local.types[type].no_driver, "")}" if try(local.types[type].no_driver, "") != ""])}; choose a larger type."
   }
 
   validation {
@@ -206,7 +211,7 @@ variable "emr" {
 }
 
 variable "gpu" {
-  description = "Workers for Horovod; the state machine starts them for training only. The image is found by its exact name, or named by ami_id; it must have Amazon Linux 2023, the NVIDIA driver and CUDA in this folder, which the set-up of a worker checks. elastic: training starts with one worker, and goes on when workers join or leave."
+  description = "Horovod workers; the state machine starts them for training only. The image is selected by ami_id, or by its exact name ami_name; it must have Amazon Linux 2023, the NVIDIA driver, and CUDA in the folder cuda, which each worker's setup checks. elastic: training starts with one worker and continues when workers join or leave."
   type = object({
     enabled       = optional(bool, true)
     instance_type = optional(string, "g5.12xlarge")

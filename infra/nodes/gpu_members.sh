@@ -45,22 +45,22 @@ publish() {
         echo "user $(cut -d' ' -f1,2 "$home/.ssh/id_ed25519.pub")"
         echo "host $(cut -d' ' -f1,2 "$host_key")"
     } | aws s3 cp --only-show-errors - "$shelf/$instance"
-    echo "gpu_members: $instance shows its keys and $slots slots"
+    echo "gpu_members: $instance has published its keys and $slots slots"
 }
 
 sync_members() {
-    local instance address shown slots user_key machine_key
+    local instance address record slots user_key machine_key
     local lines='' users='' machines=''
     install -d -m 700 "$home/.ssh"
     # By address, so that every worker writes the same hosts file.
     while read -r address instance; do
         [[ $address =~ ^([0-9]{1,3}\.){3}[0-9]{1,3}$ && $instance =~ ^i-[0-9a-f]+$ ]] || continue
-        shown=$(aws s3 cp --only-show-errors "$shelf/$instance" - 2>/dev/null) || continue # not ready yet
-        slots=$(sed -nE 's/^slots ([1-9][0-9]?)$/\1/p' <<<"$shown")
-        user_key=$(sed -nE 's#^user (ssh-ed25519 [A-Za-z0-9+/=]+)$#\1#p' <<<"$shown")
-        machine_key=$(sed -nE 's#^host (ssh-ed25519 [A-Za-z0-9+/=]+)$#\1#p' <<<"$shown")
+        record=$(aws s3 cp --only-show-errors "$shelf/$instance" - 2>/dev/null) || continue # not ready yet
+        slots=$(sed -nE 's/^slots ([1-9][0-9]?)$/\1/p' <<<"$record")
+        user_key=$(sed -nE 's#^user (ssh-ed25519 [A-Za-z0-9+/=]+)$#\1#p' <<<"$record")
+        machine_key=$(sed -nE 's#^host (ssh-ed25519 [A-Za-z0-9+/=]+)$#\1#p' <<<"$record")
         if [[ ! $slots =~ ^[0-9]+$ || $(wc -l <<<"$user_key") -ne 1 || -z $user_key || $(wc -l <<<"$machine_key") -ne 1 || -z $machine_key ]]; then
-            echo "gpu_members: what $instance shows is not slots and two keys; it is left out" >&2
+            echo "gpu_members: $instance published an invalid record, expected slots and two keys; skipped" >&2
             continue
         fi
         lines+="$address slots=$slots"$'\n'

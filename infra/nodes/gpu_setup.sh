@@ -37,9 +37,9 @@ unpack() { # KEY FOLDER
 }
 
 if [[ ! -x $MSD_CUDA/bin/nvcc ]]; then
-    there=$(compgen -G '/usr/local/cuda*' | tr '\n' ' ' || true)
-    echo "gpu_setup: the image has no $MSD_CUDA/bin/nvcc, for which TensorFlow and Horovod are built, but ${there:-no CUDA};" \
-        "choose another image by gpu.ami_name or gpu.ami_id" >&2
+    cuda_folders=$(compgen -G '/usr/local/cuda*' | tr '\n' ' ' || true)
+    echo "gpu_setup: the image has no $MSD_CUDA/bin/nvcc, which Horovod is built with (CUDA folders: ${cuda_folders:-none});" \
+        "set gpu.cuda, or choose another image by gpu.ami_name or gpu.ami_id" >&2
     exit 2
 fi
 
@@ -77,7 +77,7 @@ python -m pip install --quiet --no-deps --no-index "$wheel"
 python -m pip install --quiet --no-deps --no-build-isolation --no-index "$code"
 horovodrun --check-build
 
-step "the user $user, and its way in"
+step "user $user and SSH access"
 id "$user" >/dev/null 2>&1 || useradd --create-home --shell /bin/bash "$user"
 install -o "$user" -g "$user" -m 644 /dev/null "$home/hosts"
 chown "$user" "$home" "$home/hosts"

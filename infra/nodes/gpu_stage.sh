@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Run one stage of a pipeline on the GPU workers, and answer a task token of Step Functions with its outcome.
+# Run one pipeline stage on the GPU workers and report its outcome to Step Functions with a task token.
 #
-#   gpu_stage.sh TOKEN RUN STAGE WORKERS COMMAND
+#   gpu_stage.sh TOKEN EXECUTION STAGE WORKERS COMMAND
 #
 # Systems Manager runs this as root on one worker, the head. The stage waits for the worker's setup, then for WORKERS ready
 # workers, then runs COMMAND (one word for a shell) as the user msd in the folder of the code. Its log is
-# /var/log/msd-spark/STAGE.log, and s3://LOGS/gpu/RUN/STAGE.log from minute to minute.
+# /var/log/msd-spark/STAGE.log, and s3://LOGS/gpu/EXECUTION/STAGE-HOST.log from minute to minute.
 #
 # Environment: /etc/msd-spark.conf, where MSD_MIN_WORKERS may be less than WORKERS: elastic training starts with that many.
 # MSD_WAIT_SECONDS (1800), MSD_HOME and MSD_LOG_FOLDER are for tests.
@@ -17,10 +17,10 @@ bin=$(dirname "$(realpath "$0")")
 . "$bin/node_task.sh"
 
 if [[ $# -ne 5 || ! $2 =~ ^[A-Za-z0-9][A-Za-z0-9._-]*$ || ! $3 =~ ^[a-z][a-z0-9_-]*$ || ! $4 =~ ^[1-9][0-9]*$ ]]; then
-    echo "usage: gpu_stage.sh TOKEN RUN STAGE WORKERS COMMAND" >&2
+    echo "usage: gpu_stage.sh TOKEN EXECUTION STAGE WORKERS COMMAND" >&2
     exit 2
 fi
-token=$1 run=$2 stage=$3 workers=$4 command=$5
+token=$1 execution=$2 stage=$3 workers=$4 command=$5
 set -a
 # shellcheck source=/dev/null
 . "${MSD_CONF:-/etc/msd-spark.conf}"
@@ -46,7 +46,7 @@ await_setup() {
     fi
 }
 
-reached() { # the number of workers that are ready, and that let this one in
+reached() { # prints the number of ready workers that accept SSH from this one
     local host ready=0
     as_msd "gpu_members.sh sync" >&2 || true
     while IFS=: read -r host _; do
@@ -79,5 +79,5 @@ stage_of_run() {
 }
 
 run_task "$token" "$stage" "${MSD_LOG_FOLDER:-/var/log/msd-spark}/$stage.log" \
-    "s3://$MSD_LOGS/gpu/$run/$stage.log" stage_of_run
+    "s3://$MSD_LOGS/gpu/$execution/$stage-$HOSTNAME.log" stage_of_run
 exit "$task_status"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Answer the task token of a state machine: sourced by gpu_stage.sh and ingest_copy.sh.
+# Run a task of a state machine and report its outcome. Sourced by gpu_stage.sh and ingest_copy.sh.
 #
 #   as_unit UNIT PROGRAM WORDS...        run the program as a systemd service, and return at once
 #   run_task TOKEN STAGE LOG URI COMMAND...

@@ -65,6 +65,16 @@ run "emr_on_nodes_that_fit_no_executor" {
   expect_failures = [var.emr, var.gpu, var.network]
 }
 
+run "a_primary_node_without_memory_for_the_driver" {
+  command = plan
+
+  variables {
+    emr = { primary_instance_types = ["m6i.xlarge"] }
+  }
+
+  expect_failures = [var.emr]
+}
+
 run "emr_types_twice" {
   command = plan
 

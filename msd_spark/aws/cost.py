@@ -1,7 +1,7 @@
 """Estimate what a run costs, and what it has cost so far, from measured rates and stated prices.
 
-Every amount is a range. The low end has all task nodes at the lowest Spot price, the measured rates, and GPUs that are
-limited by the input only. The high end has no task node, half the measured rates, and workers that train on their CPUs.
+Every amount is a range: of clusters with all task nodes and with none, at the lowest and the highest Spot price, at the
+measured rates and at half of them, of GPUs that are limited by the input only and of workers that train on their CPUs.
 """
 
 from __future__ import annotations
@@ -41,6 +41,11 @@ SONG_GB = 280e-6
 TABLES_GB = 150e-6
 """Size of all tables per song, with the dataset; assumed, not measured."""
 
+HOURS_PER_MONTH = 730
+
+NODE_DISK_GB = 64 + 128
+"""Disks of a cluster's node: of the system, and of HDFS and shuffle files (module emr)."""
+
 SLOWER = 0.5
 """Share of the measured rates at the high end."""
 
@@ -66,35 +71,44 @@ def price(prices: Mapping[str, Any], name: str) -> float:
     return float(prices["instances"][name])
 
 
-def cluster_usd_per_hour(emr: Spark, types: Mapping[str, Node], prices: Mapping[str, Any]) -> Range:
-    """Return the price of a cluster: the cheapest with all task nodes, the dearest with none."""
+def cluster_usd_per_hour(emr: Spark, types: Mapping[str, Node], prices: Mapping[str, Any]) -> dict[str, Range]:
+    """Return the price of a cluster in USD per hour, with all task nodes and with none (``all``, ``core``)."""
+    share, spot = 1 + prices["emr_share"], prices["spot_share"]
+    disk = NODE_DISK_GB * prices["volume_gb_month"] / HOURS_PER_MONTH
 
-    def fleet(names: tuple[str, ...], vcpus: int, choose: Any) -> float:
-        return float(choose(math.ceil(vcpus / types[name].vcpus) * price(prices, name) for name in names))
+    def fleet(names: tuple[str, ...], vcpus: int, market: Range = (1.0, 1.0)) -> Range:
+        nodes = [(math.ceil(vcpus / types[name].vcpus), price(prices, name)) for name in names]
+        costs = [[n * (usd * (part + prices["emr_share"]) + disk) for part in market] for n, usd in nodes]
+        return min(low for low, _ in costs), max(high for _, high in costs)
 
-    share, spot = 1 + prices["emr_share"], prices["spot_share"][0]
-    low = min(price(prices, name) for name in emr.primary_instance_types)
-    low += fleet(emr.core_instance_types, emr.core_vcpus, min)
-    if emr.task_vcpus:
-        on_demand = fleet(emr.task_instance_types, emr.task_vcpus, min)
-        low += on_demand * (spot + prices["emr_share"]) / share
-    high = max(price(prices, name) for name in emr.primary_instance_types)
-    high += fleet(emr.core_instance_types, emr.core_vcpus, max)
-    return low * share, high * share
+    primary = [price(prices, name) * share + disk for name in emr.primary_instance_types]
+    cores = fleet(emr.core_instance_types, emr.core_vcpus)
+    core = min(primary) + cores[0], max(primary) + cores[1]
+    if not emr.task_vcpus:
+        return {"all": core, "core": core}
+    tasks = fleet(emr.task_instance_types, emr.task_vcpus, (spot[0], spot[1]))
+    return {"all": (core[0] + tasks[0], core[1] + tasks[1]), "core": core}
 
 
-def slots(emr: Spark, types: Mapping[str, Node]) -> Range:
-    """Return the tasks that run at the same time: with all nodes, and with the core nodes only."""
+def cluster_line(name: str, minutes: Mapping[str, Range], usd_per_hour: Mapping[str, Range]) -> Line:
+    """Return a line whose range covers a cluster with all task nodes and one with none."""
+    costs = [one * usd / 60 for nodes in minutes for one, usd in zip(minutes[nodes], usd_per_hour[nodes], strict=True)]
+    times_ = [one for pair in minutes.values() for one in pair]
+    return Line(name, (min(times_), max(times_)), (min(costs), max(costs)))
+
+
+def slots(emr: Spark, types: Mapping[str, Node]) -> dict[str, float]:
+    """Return the tasks that run at the same time with all task nodes and with none (``all``, ``core``)."""
     all_nodes = emr.sizing(types).slots
     core = min(
         math.ceil(emr.core_vcpus / types[name].vcpus) * types[name].executors for name in emr.core_instance_types
     )
-    return float(all_nodes), float(core * EXECUTOR_CORES)
+    return {"all": float(all_nodes), "core": float(core * EXECUTOR_CORES)}
 
 
-def stage_minutes(stage: Mapping[str, float], n_songs: int, cores: Range) -> Range:
-    """Return the minutes of a Spark stage with its rate per core."""
-    low, high = (n_songs / (stage["songs_per_second"] * share * n) for share, n in zip((1, SLOWER), cores, strict=True))
+def stage_minutes(stage: Mapping[str, float], n_songs: int, n_slots: float) -> Range:
+    """Return the minutes of a stage with its rate per slot."""
+    low, high = (n_songs / (stage["songs_per_second"] * share * n_slots) for share in (1, SLOWER))
     return (stage["seconds"] + low) / 60, (stage["seconds"] / SLOWER + high) / 60
 
 
@@ -127,7 +141,7 @@ def estimate(
     if content["source"] == "snapshot":
         minutes = (COPY_HOURS[0] * 60, COPY_HOURS[1] * 60)
         lines.append(Line("copy of the snapshot", minutes, times(minutes, copy_usd_per_hour(stack.snapshot, prices))))
-    cluster = cluster_usd_per_hour(stack.emr, types, prices)
+    cluster, n_slots = cluster_usd_per_hour(stack.emr, types, prices), slots(stack.emr, types)
     for phase in (BEFORE, GPU, AFTER):
         if not content[phase]:
             continue
@@ -136,23 +150,24 @@ def estimate(
             per_hour = (usd * prices["spot_share"][0] if stack.gpu.spot else usd, usd)
             lines.append(Line("start of workers", WORKER_START_MINUTES, times(WORKER_START_MINUTES, per_hour)))
         else:
-            per_hour = cluster
-            lines.append(Line("start of a cluster", CLUSTER_START_MINUTES, times(CLUSTER_START_MINUTES, cluster)))
+            lines.append(cluster_line("start of a cluster", {"core": CLUSTER_START_MINUTES}, cluster))
         for one in content[phase]:
             name = one["stage"]
+            if phase != GPU:
+                by_nodes = {nodes: stage_minutes(rates["stages"][name], n_songs, n) for nodes, n in n_slots.items()}
+                lines.append(cluster_line(name, by_nodes, cluster))
+                continue
             if name == "train" and stack.gpu:
                 minutes = training_minutes(rates, n_songs, epochs, stack.gpu, types)
-            elif phase == GPU:
-                minutes = stage_minutes(rates["stages"][name], n_songs, (1.0, 1.0))
             else:
-                minutes = stage_minutes(rates["stages"][name], n_songs, slots(stack.emr, types))
+                minutes = stage_minutes(rates["stages"][name], n_songs, 1.0)
             lines.append(Line(name, minutes, times(minutes, per_hour)))
     return lines
 
 
 def copy_usd_per_hour(snapshot: Snapshot, prices: Mapping[str, Any]) -> Range:
     """Return the price of the copying instance with its volume."""
-    usd = price(prices, snapshot.instance_type) + snapshot.volume_gb * prices["volume_gb_month"] / 730
+    usd = price(prices, snapshot.instance_type) + snapshot.volume_gb * prices["volume_gb_month"] / HOURS_PER_MONTH
     return usd, usd
 
 
@@ -177,24 +192,28 @@ def per_month(n_songs: int, prices: Mapping[str, Any]) -> dict[str, Range]:
     return {
         "songs": (songs * prices["infrequent_gb_month"], songs * prices["storage_gb_month"]),
         "tables": (tables * prices["storage_gb_month"], 2 * tables * prices["storage_gb_month"]),
-        "NAT gateway": (prices["nat_hour"] * 730,) * 2,
+        "NAT gateway with its address": ((prices["nat_hour"] + prices["address_hour"]) * HOURS_PER_MONTH,) * 2,
+        "key and alarms": (prices["key_and_alarms_month"],) * 2,
         "reading all songs again after 30 days (once)": (0.0, songs * prices["retrieval_gb"]),
     }
 
 
 def spent(stack: Stack, types: Mapping[str, Node], active: Mapping[str, timedelta], prices: Mapping[str, Any]) -> Range:
-    """Return what a run has cost so far, from the times during which it had a cluster and workers."""
-    hours = {name: one.total_seconds() / 3600 for name, one in active.items()}
-    low, high = sorted(cluster_usd_per_hour(stack.emr, types, prices))
-    workers = price(prices, stack.gpu.instance_type) * stack.gpu.workers if stack.gpu else 0.0
-    cheap = workers * (prices["spot_share"][0] if stack.gpu and stack.gpu.spot else 1.0)
-    return (
-        hours["cluster"] * low + hours["workers"] * cheap,
-        hours["cluster"] * high + hours["workers"] * workers,
+    """Return the cost of a run so far in USD; `active` has the times during which its machines existed."""
+    cluster = cluster_usd_per_hour(stack.emr, types, prices)
+    usd = price(prices, stack.gpu.instance_type) * stack.gpu.workers if stack.gpu else 0.0
+    per_hour = {
+        "cluster": (cluster["core"][0], cluster["all"][1]),
+        "workers": (usd * (prices["spot_share"][0] if stack.gpu and stack.gpu.spot else 1.0), usd),
+        "copy": copy_usd_per_hour(stack.snapshot, prices),
+    }
+    low, high = (
+        sum(active[name].total_seconds() / 3600 * one[end] for name, one in per_hour.items()) for end in (0, 1)
     )
+    return low, high
 
 
-def shown(value: Range, places: int) -> str:
+def format_range(value: Range, places: int) -> str:
     """Return a range as text."""
     low, high = (f"{one:,.{places}f}" for one in value)
     return low if low == high else f"{low} – {high}"
@@ -202,5 +221,5 @@ def shown(value: Range, places: int) -> str:
 
 def table(lines: list[Line], tablefmt: str = "simple") -> str:
     """Return an estimate as a table with its total."""
-    rows = [[one.name, shown(one.minutes, 0), shown(one.usd, 2)] for one in (*lines, total(lines))]
+    rows = [[one.name, format_range(one.minutes, 0), format_range(one.usd, 2)] for one in (*lines, total(lines))]
     return tabulate(rows, headers=["", "minutes", "USD"], tablefmt=tablefmt, disable_numparse=True)

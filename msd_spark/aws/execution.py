@@ -34,7 +34,7 @@ class StageRun:
     reason: str = ""
 
     def seconds(self, now: datetime) -> float:
-        """Return the time since the first attempt, until it ended or now."""
+        """Return the seconds from the start of the first attempt to the end of the stage, or `now`."""
         return ((self.ended or now) - self.started).total_seconds() if self.started else 0.0
 
 
@@ -51,7 +51,7 @@ class Execution:
     stages : dict
         By name, those of the input in order.
     active : dict
-        Times during which resources exist: ``cluster`` and ``workers``.
+        Times during which resources exist: ``cluster``, ``workers`` and ``copy`` (the copying instance).
     """
 
     arn: str
@@ -68,11 +68,6 @@ class Execution:
     def name(self) -> str:
         """The name after the last colon of the ARN."""
         return self.arn.rsplit(":", 1)[1]
-
-    @property
-    def finished(self) -> set[str]:
-        """Names of the stages that are done."""
-        return {name for name, one in self.stages.items() if one.state == DONE}
 
 
 def last_execution(stack: Stack, run: str | None = None) -> Execution | None:
@@ -96,7 +91,7 @@ def read_execution(stack: Stack, arn: str) -> Execution:
         pages = sfn.get_paginator("get_execution_history").paginate(executionArn=arn, includeExecutionData=True)
         events = [event for page in pages for event in page["events"]]
     content = json.loads(described["input"])
-    names = [one["stage"] for phase in ("before", "gpu", "after") for one in content[phase]]
+    names = [one["stage"] for phase in ("before", "gpu", "after") for one in content.get(phase, [])]
     stages = stage_runs(names, events)
     reason = described.get("cause") or described.get("error") or ""
     return Execution(
@@ -146,12 +141,16 @@ def current_state(events: Iterable[Mapping[str, Any]]) -> str:
     return names[-1] if names else ""
 
 
-SPANS = {"cluster": ("CreateCluster", "TerminateCluster"), "workers": ("ScaleUp", "ScaleDown")}
-"""Beginning of the names of the states that start and end what costs money."""
+SPANS = {
+    "cluster": ("CreateCluster", ("TerminateCluster",)),
+    "workers": ("ScaleUp", ("ScaleDown", "ScaleToZero")),
+    "copy": ("LaunchCopy", ("TerminateCop",)),
+}
+"""Beginnings of the names of the states that start and end what costs money."""
 
 
 def active_times(events: Iterable[Mapping[str, Any]], now: datetime) -> dict[str, timedelta]:
-    """Return how long clusters and workers existed, from the states that create and remove them."""
+    """Return how long clusters, workers and copying instances existed, from the states that create and remove them."""
     since: dict[str, datetime | None] = dict.fromkeys(SPANS)
     total = {name: timedelta() for name in SPANS}
     for event in events:
@@ -178,11 +177,22 @@ def start(stack: Stack, content: Mapping[str, Any]) -> str:
     """Start an execution; return its ARN."""
     machine, _ = stack.machines
     name = f"{name_part(content['run'])}-{now_part()}"
+    await_cleanup(stack)
     with aws_errors("run"):
         answer = client("stepfunctions", stack.region).start_execution(
             stateMachineArn=machine, name=name, input=json.dumps(content)
         )
     return str(answer["executionArn"])
+
+
+def await_cleanup(stack: Stack, poll: float = 5.0) -> None:
+    """Wait while a clean-up is running, which would remove the clusters of a run that starts now."""
+    _, cleanup = stack.machines
+    sfn = client("stepfunctions", stack.region)
+    with aws_errors("run"):
+        while sfn.list_executions(stateMachineArn=cleanup, statusFilter=RUNNING)["executions"]:
+            print("waiting for the clean-up of an earlier run", flush=True)
+            time.sleep(poll)
 
 
 def cancel(stack: Stack, execution: Execution, *, poll: float) -> None:
@@ -198,7 +208,10 @@ def cancel(stack: Stack, execution: Execution, *, poll: float) -> None:
     with aws_errors("cancel"):
         if execution.status == RUNNING:
             sfn.stop_execution(executionArn=execution.arn, error="Cancelled", cause="msd-spark aws cancel")
-        arn = sfn.start_execution(stateMachineArn=cleanup, name=f"cancel-{now_part()}", input="{}")["executionArn"]
+        arn = sfn.start_execution(stateMachineArn=cleanup, name=f"cancel-{now_part()}", input='{"cancelled": true}')[
+            "executionArn"
+        ]
+        print("stopped; waiting for the clean-up", flush=True)
         while (status := sfn.describe_execution(executionArn=arn)["status"]) == RUNNING:
             time.sleep(min(poll, 5.0))
     if status != SUCCEEDED:

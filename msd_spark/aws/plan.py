@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import os
 import re
 import shlex
@@ -11,11 +13,12 @@ from typing import Any
 
 from msd_spark.aws.settings import AwsOptions
 from msd_spark.aws.sizing import Node
-from msd_spark.aws.stack import CODE, Stack, refused_types
+from msd_spark.aws.stack import APPLY, CODE, PACKAGE, Stack, refused_types
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import is_local
 from msd_spark.core.options import declared_options
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.pipeline.records import record_name
 from msd_spark.pipeline.running import INPUTS, WOULD_RUN, Outcome, skip_reason, stage_words
 from msd_spark.pipeline.settings import Plan, make_plan
 from msd_spark.pipeline.stages import BY_NAME, Stage
@@ -67,9 +70,9 @@ def stack_plan(options: AwsOptions, stack: Stack, types: Mapping[str, Node]) -> 
     )
     plan = make_plan(chosen, derived_options(stack, types))
     for name in plan.options.stages:
-        given = plan.of_stages.get(name, {})
+        stage_options = plan.of_stages.get(name, {})
         for one in declared_options(BY_NAME[name].verb.settings_class()):
-            values = given.get(one.name, ())
+            values = stage_options.get(one.name, ())
             for value in values if isinstance(values, list | tuple) else (values,):
                 if one.option.metavar in INPUTS and is_a_local_file(str(value), one.option.metavar):
                     remedy = f"copy it to {stack.data} and name it by its address"
@@ -100,14 +103,26 @@ def machine_input(options: AwsOptions, plan: Plan, stack: Stack, types: Mapping[
         outcomes.append(Outcome(stage.name, WOULD_RUN))
         on_workers = (stage.verb.script or "").startswith("training/")
         if on_workers and not stack.gpu:
-            raise UserError(f"{stage.name} needs GPU workers, and the stack has none; skip it, or add gpu to the stack")
+            problem = f"{stage.name} needs GPU workers, and the stack has none"
+            remedy = (
+                "skip it, or set gpu.enabled (variable gpu of Terraform)"
+                if stack.release
+                else f"run {PACKAGE}, then {APPLY}"
+            )
+            raise UserError(f"{problem}; {remedy}")
         phase = GPU if on_workers else AFTER if stage.of_run else BEFORE
         seconds = int(options.hours * 3600 * (2 if stage.name == "train" else 1))
-        phases[phase].append({"stage": stage.name, "seconds": seconds, **command_of(stage, plan, stack.data, launch)})
-    source = "snapshot" if options.source == "snapshot" else "bucket"
-    release = (stack.release or {}).get("code")
-    name = plan.options.run
-    return {"run": name, "log": name_part(name), "source": source, "release": release, **phases}
+        if not (on_workers or stack.emr.enabled):
+            raise UserError(f"{stage.name} needs a cluster, and the stack has none; set emr.enabled (variable emr)")
+        record = record_name(stage, plan).removesuffix(".json")
+        command = command_of(stage, plan, stack.data, launch)
+        phases[phase].append({"stage": stage.name, "record": record, "seconds": seconds, **command})
+    return with_source({"run": plan.options.run, "release": release_digest(stack), **phases}, options.source)
+
+
+def release_digest(stack: Stack) -> str:
+    """Return a digest of the keys of the release, each of which depends on its contents."""
+    return hashlib.sha256(json.dumps(stack.release, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def launch_words(stack: Stack, types: Mapping[str, Node]) -> list[str]:
@@ -122,7 +137,7 @@ def launch_words(stack: Stack, types: Mapping[str, Node]) -> list[str]:
 def command_of(stage: Stage, plan: Plan, data: str, launch: list[str]) -> dict[str, Any]:
     """Return the command of a stage: words for EMR, a line of a shell for the GPU workers.
 
-    Training always resumes: it starts if there is no such run yet, and a retry goes on after the last checkpoint.
+    Training always resumes: it starts if there is no such run yet, and a retry resumes from the last checkpoint.
     `data` replaces the data folder of the plan; `launch` are the options of ``horovodrun``.
     """
     words = [
@@ -138,40 +153,27 @@ def command_of(stage: Stage, plan: Plan, data: str, launch: list[str]) -> dict[s
 
 
 def moved(word: str, folder: str, target: str) -> str:
-    """Return a word that names a folder, or something in it, for another folder; other words as they are."""
+    """Return `word` with a leading path `folder` replaced by `target`; other words unchanged."""
     is_in = word == folder or word.startswith(f"{folder}/")
     return target + word.removeprefix(folder) if is_in else word
 
 
 def name_part(run: str) -> str:
-    """Return the name of a run with the characters that the name of an execution may have, which has 80 at most."""
+    """Return a run's name for use in an execution's name: letters, digits, _ and -, at most 60."""
     return re.sub(r"[^A-Za-z0-9_-]", "-", run).lstrip("-_")[:60] or "run"
 
 
 def commands(content: Mapping[str, Any]) -> dict[str, str]:
     """Return the command of each stage in a machine's input as text."""
-    return {
-        one["stage"]: one.get("command") or shlex.join(one["arguments"]) for phase in PHASES for one in content[phase]
-    }
+    return {one["stage"]: command_text(one) for phase in PHASES for one in content[phase]}
 
 
-def without_finished(
-    content: Mapping[str, Any], before: Mapping[str, Any], finished: set[str], *, ignore_code: bool = False
-) -> dict[str, Any]:
-    """Return a machine's input without the stages that an earlier execution finished with the same command.
+def command_text(stage: Mapping[str, Any]) -> str:
+    """Return the command of one stage of a machine's input as text."""
+    return str(stage.get("command") or shlex.join(stage["arguments"]))
 
-    The first stage that must run is followed by all later ones, which may read what it writes. With `ignore_code`,
-    stages count that another release has finished.
-    """
-    same_code = ignore_code or content.get("release") == before.get("release")
-    then, now = commands(before), commands(content)
-    rest, running = dict(content), False
-    for phase in PHASES:
-        kept = []
-        for one in content[phase]:
-            name = one["stage"]
-            running = running or not (same_code and name in finished and then.get(name) == now[name])
-            if running:
-                kept.append(one)
-        rest[phase] = kept
-    return rest
+
+def with_source(content: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return a machine's input that copies the snapshot only if the songs are read afterwards."""
+    reads_songs = any(one["stage"] == "ingest" for one in content[BEFORE])
+    return {**content, "source": "snapshot" if source == "snapshot" and reads_songs else "bucket"}

@@ -14,6 +14,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from msd_spark.aws.clients import aws_errors, client, error_code
+from msd_spark.aws.cost import PRICES, load, price
+from msd_spark.aws.execution import RUNNING, Execution, last_execution
 from msd_spark.aws.plan import AFTER, BEFORE, GPU, PHASES
 from msd_spark.aws.sizing import Node
 from msd_spark.aws.stack import APPLY, PACKAGE, Stack, refused_types
@@ -27,7 +29,8 @@ QUOTAS = {
     "L-DB2E81BA": ("On-Demand", r"(g|vt)\d"),
     "L-3819A6DF": ("Spot", r"(g|vt)\d"),
     "L-417A185B": ("On-Demand", r"p[2345]"),
-    "L-7212CCBC": ("Spot", r"p[2345]"),
+    "L-7212CCBC": ("Spot", r"p[234]"),
+    "L-C4BD4855": ("Spot", r"p5"),
 }
 """Quota codes of EC2, in running vCPUs, by market and pattern of the instance types.
 
@@ -45,13 +48,13 @@ SONG_FEATURE_BYTES = 30_000
 class Need:
     """vCPUs that a run uses at the same time in one market, for instance types of one family.
 
-    A run without `optional` ones only takes longer.
+    With fewer, but `least` or more, a run only takes longer; None if it needs all.
     """
 
     market: str
     instance_type: str
     vcpus: int
-    optional: bool = False
+    least: int | None = None
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,11 @@ class Checked:
     """The result of one check; `problem` is None if it passed."""
 
     name: str
-    found: str
+    result: str
     problem: str | None = None
 
     def __str__(self) -> str:
-        return f"{'failed' if self.problem else 'ok':<8}{self.name:<16} {self.problem or self.found}"
+        return f"{'failed' if self.problem else 'ok':<8}{self.name:<16} {self.problem or self.result}"
 
 
 @dataclass
@@ -76,18 +79,24 @@ class Preflight:
         Returns the input of the state machine, for which the buckets are read.
     n_songs : int
         Number of songs, for the space that they take.
+    source : str or None
+        Where the songs are, None if no stage reads them.
     local_data : str or None
         The local folder to upload, if the source is one.
     content : dict or None
         The input, once it has been made.
+    current : Execution or None
+        The last execution, once it has been read. If it is running, nothing is checked that a new run needs.
     """
 
     stack: Stack
     types: Mapping[str, Node]
     make_input: Callable[[], dict[str, Any]]
     n_songs: int
+    source: str | None = "bucket"
     local_data: str | None = None
     content: dict[str, Any] | None = None
+    current: Execution | None = None
 
     def run(self) -> list[Checked]:
         """Run the checks; those that need the input of the machine only if it could be made."""
@@ -97,15 +106,16 @@ class Preflight:
             return [credentials]
         results = [
             credentials,
-            self.checked("release", partial(check_release, stack)),
+            self.checked("release", self.check_release),
             self.checked("instance types", partial(check_types, stack, types)),
+            self.checked("prices", partial(check_prices, stack)),
+            self.checked("data", partial(check_data, stack, self.source, self.local_data)),
             self.checked("stages", self.check_stages),
         ]
-        if self.content is None:
+        if self.content is None or (self.current and self.current.status == RUNNING):
             return results
         content = self.content
         checks: dict[str, Callable[[], str]] = {
-            "data": partial(check_data, stack, content, self.local_data),
             "zones": partial(check_zones, stack, content),
             "quotas": partial(check_quotas, stack, types, content),
         }
@@ -122,6 +132,12 @@ class Preflight:
                 return Checked(name, check())
         except (UserError, OptionError, OSError) as error:
             return Checked(name, "", " ".join(str(error).removeprefix(f"{name}: ").split()))
+
+    def check_release(self) -> str:
+        """Check the release, and read the last execution."""
+        text = check_release(self.stack)
+        self.current = last_execution(self.stack)
+        return text
 
     def check_stages(self) -> str:
         """Make the input of the machine."""
@@ -167,23 +183,37 @@ def check_types(stack: Stack, types: Mapping[str, Node]) -> str:
     return f"{sizing.slots} slots, executors of {sizing.executor_mb:,} MB, {ranks} ranks"
 
 
+def check_prices(stack: Stack) -> str:
+    """Check that the estimate knows the price of every instance type."""
+    prices = load(PRICES)
+    names = {*stack.emr.primary_instance_types, *stack.emr.core_instance_types, *stack.emr.task_instance_types}
+    names |= {stack.gpu.instance_type} if stack.gpu else set()
+    for name in sorted(names | {stack.snapshot.instance_type}):
+        price(prices, name)
+    region = "" if stack.region == prices["region"] else f", not of {stack.region}: the estimate is rough"
+    return f"of {prices['date']}, {prices['region']}{region}"
+
+
 def check_zones(stack: Stack, content: Mapping[str, Any]) -> str:
     """Check that the instance types are offered in the zones of the subnets."""
     ec2, missing = client("ec2", stack.region), []
-    wanted: dict[str, tuple[str, ...]] = {}
+    not_offered: dict[str, tuple[str, ...]] = {}
     if content[BEFORE] or content[AFTER]:
         fleets = (stack.emr.primary_instance_types, stack.emr.core_instance_types)
         offered = offered_types(ec2, stack.zones, {name for fleet in fleets for name in fleet})
         for fleet in fleets:
             if not any(set(fleet) & offered[zone] for zone in stack.zones):
-                wanted[", ".join(fleet)] = stack.zones
+                not_offered[", ".join(fleet)] = stack.zones
     if content[GPU] and stack.gpu:
         zone = stack.zones[0]  # a placement group is in one zone
         if stack.gpu.instance_type not in offered_types(ec2, (zone,), {stack.gpu.instance_type})[zone]:
-            wanted[stack.gpu.instance_type] = (zone,)
-    missing = [f"{names}: not offered in {' or '.join(zones)}" for names, zones in wanted.items()]
+            not_offered[stack.gpu.instance_type] = (zone,)
+    missing = [f"{names}: not offered in {' or '.join(zones)}" for names, zones in not_offered.items()]
     if missing:
-        raise UserError(f"{'; '.join(missing)}; choose other types (variables emr and gpu of Terraform)")
+        raise UserError(
+            f"{'; '.join(missing)}; choose other types (variables emr and gpu of "
+            "Terraform), or other zones: GPU workers are in the first subnet (variable network)"
+        )
     return f"all types are offered in {', '.join(stack.zones)}"
 
 
@@ -200,21 +230,28 @@ def offered_types(ec2: Any, zones: tuple[str, ...], names: set[str]) -> dict[str
 
 def needs(stack: Stack, types: Mapping[str, Node], content: Mapping[str, Any]) -> list[Need]:
     """Return the vCPUs that each phase of a run needs."""
-    found: list[Need] = []
+    vcpus: list[Need] = []
     if content[BEFORE] or content[AFTER]:
-        primary = max((types[name].vcpus for name in stack.emr.primary_instance_types if name in types), default=4)
-        found.append(Need("On-Demand", stack.emr.core_instance_types[0], primary + stack.emr.core_vcpus))
+        primary = max(types[name].vcpus for name in stack.emr.primary_instance_types)
+        core = max(whole_nodes(types[name].vcpus, stack.emr.core_vcpus) for name in stack.emr.core_instance_types)
+        vcpus.append(Need("On-Demand", stack.emr.core_instance_types[0], primary + core))
         if stack.emr.task_vcpus:
-            found.append(Need("Spot", stack.emr.task_instance_types[0], stack.emr.task_vcpus, optional=True))
+            min_task = min(types[name].vcpus for name in stack.emr.task_instance_types)
+            vcpus.append(Need("Spot", stack.emr.task_instance_types[0], stack.emr.task_vcpus, min_task))
     if content[GPU] and stack.gpu and stack.gpu.instance_type in types:
         market = "Spot" if stack.gpu.spot else "On-Demand"
-        found.append(Need(market, stack.gpu.instance_type, types[stack.gpu.instance_type].vcpus * stack.gpu.workers))
-    return found
+        vcpus.append(Need(market, stack.gpu.instance_type, types[stack.gpu.instance_type].vcpus * stack.gpu.workers))
+    return vcpus
+
+
+def whole_nodes(vcpus_of_node: int, vcpus: int) -> int:
+    """Return the vCPUs of the nodes that EMR starts for a capacity: a fleet has whole nodes."""
+    return -(-vcpus // vcpus_of_node) * vcpus_of_node
 
 
 def check_quotas(stack: Stack, types: Mapping[str, Node], content: Mapping[str, Any]) -> str:
-    """Check that the account may run as many vCPUs as a run needs, beside those that run now."""
-    quotas, ec2, found, missing = client("service-quotas", stack.region), client("ec2", stack.region), [], []
+    """Check that the quotas cover the vCPUs of a run in addition to those in use."""
+    quotas, ec2, lines, missing = client("service-quotas", stack.region), client("ec2", stack.region), [], []
     for need in needs(stack, types, content):
         code, pattern = next(
             (code, pattern)
@@ -223,18 +260,19 @@ def check_quotas(stack: Stack, types: Mapping[str, Node], content: Mapping[str, 
         )
         quota = quotas.get_service_quota(ServiceCode="ec2", QuotaCode=code)["Quota"]["Value"]
         used = running_vcpus(ec2, pattern, spot=need.market == "Spot")
-        found.append(f"{need.vcpus} of {quota:.0f} vCPUs of {need.market} {need.instance_type}")
-        if used + need.vcpus > quota and need.optional:
-            found[-1] += f", {used} in use: fewer task nodes, so that Spark stages take longer (quota {code})"
+        lines.append(f"{need.vcpus} of {quota:.0f} vCPUs of {need.market} {need.instance_type}")
+        if need.least is not None and used + need.least <= quota < used + need.vcpus:
+            lines[-1] += f", {used} in use: fewer task nodes, so that Spark stages take longer (quota {code})"
         elif used + need.vcpus > quota:
             missing.append(
                 f"{need.vcpus} vCPUs of {need.market} {need.instance_type} are needed and {used} are in use, the quota "
                 f"{code} is {quota:.0f}; ask for more: aws service-quotas request-service-quota-increase "
                 f"--service-code ec2 --quota-code {code} --desired-value {used + need.vcpus}"
+                + ("" if need.least is None else ", or set emr.task_vcpus = 0 (variable emr of Terraform)")
             )
     if missing:
         raise UserError("; ".join(missing))
-    return ", ".join(found) or "nothing is needed"
+    return ", ".join(lines) or "nothing is needed"
 
 
 def running_vcpus(ec2: Any, pattern: str, *, spot: bool) -> int:
@@ -250,11 +288,17 @@ def running_vcpus(ec2: Any, pattern: str, *, spot: bool) -> int:
     return running
 
 
-def check_data(stack: Stack, content: Mapping[str, Any], local_data: str | None) -> str:
-    """Check that the songs are where the source says, if they are read."""
-    if not any(one["stage"] == "ingest" for one in content[BEFORE]):
+def check_data(stack: Stack, source: str | None, local_data: str | None) -> str:
+    """Check that the songs are where the source says; `source` is None if no stage reads them."""
+    if source is None:
         return "no stage reads the songs"
-    if content["source"] == "snapshot":
+    if source == "snapshot":
+        target = f"s3://{stack.buckets['raw']}"
+        if stack.data != target:
+            raise UserError(
+                f"--source snapshot copies the songs to {target}, but the stack reads {stack.data}; use --source "
+                "bucket, or apply without data_location"
+            )
         return check_snapshot(stack)
     place = local_data if local_data is not None else stack.data
     data = DataFolder.find(place)
@@ -317,8 +361,8 @@ def check_space(stack: Stack, types: Mapping[str, Node], n_songs: int) -> str:
         if needed > nvme:
             raise UserError(f"a dataset of {n_songs:,} songs takes {needed:.0f} GB, the local disks have {nvme} GB")
         return f"{nvme} GB of local disks for a dataset of up to {needed:.0f} GB"
-    wanted = int(IMAGE_GB + needed) + 1
-    if stack.gpu.volume_gb < wanted:
+    needed_gb = int(IMAGE_GB + needed) + 1
+    if stack.gpu.volume_gb < needed_gb:
         size = f"{stack.gpu.volume_gb} GB"
-        raise UserError(f"gpu.volume_gb is {size}; image and dataset take up to {wanted} GB: set it to {wanted}")
-    return f"{stack.gpu.volume_gb} GB of disk for image and dataset, {wanted} GB"
+        raise UserError(f"gpu.volume_gb is {size}; image and dataset take up to {needed_gb} GB: set it to {needed_gb}")
+    return f"{stack.gpu.volume_gb} GB of disk for image and dataset, {needed_gb} GB"

@@ -30,6 +30,9 @@ EXAMPLE_MB = 64
 
 LARGEST_BATCH = 128
 
+DRIVER_MB = 8192
+"""Java heap that the driver of ALS needs for a million songs."""
+
 
 @dataclass(frozen=True)
 class Node:
@@ -42,8 +45,12 @@ class Node:
     executors, executor_mb : int
         Executors of `EXECUTOR_CORES` cores that fit on a core or task node, and the memory of each, MiB, half of it
         Java heap; 0 if none fits.
+    executor_cores : int
+        Cores of each executor.
     driver_mb : int
         Java heap of a driver on a primary node of this type, MiB.
+    no_executor, no_driver : str
+        Why no executor fits, and why the type is too small for a primary node; empty if it is suitable.
     gpus, gpu_mb : int
         Number of GPUs, and the memory of each, MiB.
     nvme_gb : int
@@ -61,6 +68,9 @@ class Node:
     gpu_mb: int = 0
     nvme_gb: int = 0
     batch_size: int = 0
+    executor_cores: int = EXECUTOR_CORES
+    no_executor: str = ""
+    no_driver: str = ""
 
 
 def yarn_mb(memory_mb: int) -> int:
@@ -94,18 +104,33 @@ def node(vcpus: int, memory_mb: int, *, gpus: int = 0, gpu_mb: int = 0, nvme_gb:
     executors = max(0, min(vcpus // EXECUTOR_CORES, free // (EXECUTOR_CORES * SLOT_MB)))
     executor_mb = free // executors // 512 * 512 if executors else 0
     batch = min(LARGEST_BATCH, 1 << (gpu_mb // EXAMPLE_MB).bit_length() - 1) if gpus and gpu_mb >= EXAMPLE_MB else 0
-    return Node(vcpus, memory_mb, executors, executor_mb, memory_mb // 3, gpus, gpu_mb, nvme_gb, batch)
+    no_executor = no_driver = ""
+    if not executors:
+        needs = f"an executor needs {EXECUTOR_CORES} vCPUs and {EXECUTOR_CORES * SLOT_MB + APPLICATION_MASTER_MB:,} MB"
+        no_executor = f"has {vcpus} vCPUs and {yarn_mb(memory_mb):,} MB for YARN, {needs}"
+    driver_mb = memory_mb // 3
+    if driver_mb < DRIVER_MB:
+        no_driver = f"has {memory_mb:,} MB, a third of which is the driver's, which needs {DRIVER_MB:,} MB"
+    hardware = {"gpus": gpus, "gpu_mb": gpu_mb, "nvme_gb": nvme_gb, "batch_size": batch}
+    return Node(
+        vcpus, memory_mb, executors, executor_mb, driver_mb, **hardware, no_executor=no_executor, no_driver=no_driver
+    )
 
 
 def why_refused(name: str, types: Mapping[str, Node]) -> str | None:
     """Return why no executor fits on an instance type; None if one fits."""
     if name not in types:
         return f"{name} is not in infra/instance_types.json: choose a type that is, such as m6i.2xlarge"
-    one = types[name]
-    if one.executors:
-        return None
-    needs = f"an executor needs {EXECUTOR_CORES} vCPUs and {EXECUTOR_CORES * SLOT_MB + APPLICATION_MASTER_MB:,} MB"
-    return f"{name} has {one.vcpus} vCPUs and {yarn_mb(one.memory_mb):,} MB for YARN, {needs}; choose a larger type"
+    reason = types[name].no_executor
+    return f"{name} {reason}; choose a larger type" if reason else None
+
+
+def why_no_primary(name: str, types: Mapping[str, Node]) -> str | None:
+    """Return why an instance type is too small for a primary node; None if it is not."""
+    if name not in types:
+        return f"{name} is not in infra/instance_types.json: choose a type that is, such as m6i.2xlarge"
+    reason = types[name].no_driver
+    return f"{name} {reason}; choose a larger type" if reason else None
 
 
 @dataclass(frozen=True)

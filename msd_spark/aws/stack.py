@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from msd_spark.aws.sizing import TYPES, Cluster, Node, cluster, why_refused
+from msd_spark.aws.sizing import TYPES, Cluster, Node, cluster, why_no_primary, why_refused
 from msd_spark.core.errors import UserError
 
 INFRA = TYPES.parent
@@ -21,14 +21,16 @@ INFRA = TYPES.parent
 CODE = "/opt/msd-spark/code"
 """Folder of the code on every node."""
 
-APPLY = "terraform -chdir=infra apply"
-PACKAGE = "terraform -chdir=infra output commands, and run the command `package`"
+TERRAFORM = f"terraform -chdir={'infra' if Path.cwd() == INFRA.parent else INFRA}"
+APPLY = f"{TERRAFORM} apply"
+PACKAGE = f"{TERRAFORM} output commands, and run the command `package`"
 
 
 @dataclass(frozen=True)
 class Spark:
     """The Spark clusters: release of EMR, instance types and capacity in vCPUs."""
 
+    enabled: bool
     release_label: str
     primary_instance_types: tuple[str, ...]
     core_instance_types: tuple[str, ...]
@@ -46,7 +48,7 @@ class Spark:
 class Workers:
     """The group of GPU workers.
 
-    `workers` is the number of instances during a training; an `elastic` training starts with one of them, and goes on
+    `workers` is the number of instances during a training; an `elastic` training starts with one of them and continues
     when others join or leave.
     """
 
@@ -148,16 +150,18 @@ def _terraform_output() -> str:
     command = ["terraform", f"-chdir={INFRA}", "output", "-no-color", "-json", "stack"]
     outcome = subprocess.run(command, capture_output=True, text=True)
     if outcome.returncode:
-        told = re.search(r"Error: ([^\n]+)", outcome.stderr)
-        reason = told[1] if told else f"exit status {outcome.returncode}"
-        raise UserError(f"there is no stack ({reason}); run terraform -chdir=infra init, then {APPLY}")
+        error = re.search(r"Error: ([^\n]+)", outcome.stderr)
+        reason = error[1] if error else f"exit status {outcome.returncode}"
+        raise UserError(f"there is no stack ({reason}); run {TERRAFORM} init, then {APPLY}")
     return outcome.stdout
 
 
 def refused_types(stack: Stack, types: Mapping[str, Node]) -> list[str]:
-    """Return why instance types of the stack fit no executor or no rank."""
+    """Return one message per instance type of the stack that fits no executor or rank."""
     names = stack.emr.core_instance_types + (stack.emr.task_instance_types if stack.emr.task_vcpus else ())
     refused = [reason for name in dict.fromkeys(names) if (reason := why_refused(name, types))]
+    primary = dict.fromkeys(stack.emr.primary_instance_types)
+    refused += [reason for name in primary if (reason := why_no_primary(name, types))]
     if stack.gpu:
         name = stack.gpu.instance_type
         if name not in types:

@@ -30,36 +30,51 @@ def source_files(folder: Path) -> Iterator[tuple[str, Path]]:
                 yield path.relative_to(folder).as_posix(), path
 
 
-def upload(folder: Path, location: str, region: str) -> Summary:
-    """Upload the sources of a data folder to ``s3://BUCKET[/PREFIX]``.
+def missing_files(folder: Path, location: str, region: str) -> list[tuple[str, Path]]:
+    """Return path and local file of each source of a data folder that has to be uploaded to ``s3://BUCKET[/PREFIX]``.
 
-    A file is uploaded unless an object of its key has its size and is not older, so that the next upload sends only
-    what is missing or has changed.
+    A file has to be uploaded unless an object of its path has its size and is not older.
     """
-    bucket, _, prefix = location.removeprefix("s3://").partition("/")
-    s3, summary = client("s3", region), Summary("upload")
+    bucket, prefix = place_of(location)
     with aws_errors(f"upload to {location}"):
-        there = {
-            one["Key"]: (one["Size"], one["LastModified"].timestamp())
-            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        pages = client("s3", region).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        objects = {
+            one["Key"].removeprefix(prefix): (one["Size"], one["LastModified"].timestamp())
+            for page in pages
             for one in page.get("Contents", [])
         }
-        files = [("/".join(filter(None, (prefix.rstrip("/"), key))), path) for key, path in source_files(folder)]
-        missing = []
-        for key, path in files:
-            status, (size, modified) = path.stat(), there.get(key, (-1, 0.0))
-            if status.st_size != size or int(status.st_mtime) > modified:
-                missing.append((key, path))
-        n_bytes = sum(path.stat().st_size for _, path in missing)
-        config = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=PARTS_AT_ONCE)
-        with (
-            tqdm(total=n_bytes, unit="B", unit_scale=True, desc="upload", file=sys.stderr, disable=None) as bar,
-            ThreadPoolExecutor(FILES_AT_ONCE) as pool,
-        ):
-            for _ in pool.map(
-                lambda one: s3.upload_file(str(one[1]), bucket, one[0], Config=config, Callback=bar.update), missing
-            ):
-                pass
-    summary.facts |= {"files": len(files), "uploaded": len(missing), "up to date": len(files) - len(missing)}
+    missing = []
+    for key, path in source_files(folder):
+        status, (size, modified) = path.stat(), objects.get(key, (-1, 0.0))
+        if status.st_size != size or int(status.st_mtime) > modified:
+            missing.append((key, path))
+    return missing
+
+
+def place_of(location: str) -> tuple[str, str]:
+    """Return bucket and prefix of ``s3://BUCKET[/PREFIX]``; the prefix ends with a slash, or is empty."""
+    bucket, _, prefix = location.removeprefix("s3://").partition("/")
+    return bucket, f"{prefix.rstrip('/')}/" if prefix else ""
+
+
+def upload(folder: Path, location: str, region: str) -> Summary:
+    """Upload the sources of a data folder that are missing or have changed, so that an upload can be interrupted."""
+    missing, summary = missing_files(folder, location, region), Summary("upload")
+    bucket, prefix = place_of(location)
+    n_files, n_bytes = sum(1 for _ in source_files(folder)), sum(path.stat().st_size for _, path in missing)
+    config = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_concurrency=PARTS_AT_ONCE)
+    s3 = client("s3", region)
+    with (
+        aws_errors(f"upload to {location}"),
+        tqdm(total=n_bytes, unit="B", unit_scale=True, desc="upload", file=sys.stderr, disable=None) as bar,
+        ThreadPoolExecutor(FILES_AT_ONCE) as pool,
+    ):
+
+        def send(file: tuple[str, Path]) -> None:
+            s3.upload_file(str(file[1]), bucket, prefix + file[0], Config=config, Callback=bar.update)
+
+        for _ in pool.map(send, missing):
+            pass
+    summary.facts |= {"files": n_files, "uploaded": len(missing), "up to date": n_files - len(missing)}
     summary.facts["bytes uploaded"] = n_bytes
     return summary

@@ -118,15 +118,20 @@ def check_stages(plan: Plan, *, without_songs: bool = False) -> None:
     for name, (source, options, contents, fetched) in needs.items():
         if name in plan.options.stages and not source and not set(options) & set(plan.of_stages.get(name, {})):
             raise data.missing(contents, fetched, f"--set {name}.{options[0]}=FILE")
+    check_options(plan)
+    check_tables(plan, has_plays=bool(data.triplets or plan.of_stages.get("plays", {}).get("triplets")))
+    if {name for name in plan.options.stages if BY_NAME[name].sources}:
+        for path in data.unrecognised():
+            print(f"pipeline: {path} is not read; rename it to a name in docs/data.md", file=sys.stderr)
+
+
+def check_options(plan: Plan) -> None:
+    """Check the options of every stage, and that the local files that they name exist."""
     for stage in (BY_NAME[name] for name in plan.options.stages):
         try:
             check_files(parse(stage.verb.settings_class(), stage_words(stage, plan), stage.verb))
         except (OptionError, UserError) as error:
             raise UserError(f"[{stage.name}] {error}") from None
-    check_tables(plan, has_plays=bool(data.triplets or plan.of_stages.get("plays", {}).get("triplets")))
-    if {name for name in plan.options.stages if BY_NAME[name].sources}:
-        for path in data.unrecognised():
-            print(f"pipeline: {path} is not read; rename it to a name in docs/data.md", file=sys.stderr)
 
 
 def check_files(settings: Settings) -> None:

@@ -18,6 +18,7 @@ DESCRIPTION: dict[str, Any] = {
     "cleanup": "arn:aws:states:us-east-1:123456789012:stateMachine:msd-spark-dev-cleanup",
     "zones": ["us-east-1a", "us-east-1b"],
     "emr": {
+        "enabled": True,
         "release_label": "emr-7.13.0",
         "primary_instance_types": ["m6i.2xlarge"],
         "core_instance_types": ["m6i.2xlarge", "m5.2xlarge"],

@@ -16,6 +16,8 @@ PRICES: dict[str, Any] = {
     "emr_share": 0.25,
     "spot_share": [0.25, 1.0],
     "nat_hour": 0.05,
+    "address_hour": 0.005,
+    "key_and_alarms_month": 1.3,
     "volume_gb_month": 0.073,
     "storage_gb_month": 0.02,
     "infrequent_gb_month": 0.01,
@@ -33,17 +35,25 @@ TYPES = read_types()
 
 
 def test_a_cluster_costs_from_its_nodes_and_the_share_of_emr() -> None:
-    # High: a primary and two core nodes at 0.4, and 25 %. Low: also 6 task nodes at a quarter of 0.4, and the share.
-    low, high = cost.cluster_usd_per_hour(stack().emr, TYPES, PRICES)
-    assert high == pytest.approx(3 * 0.4 * 1.25)
-    assert low == pytest.approx(3 * 0.4 * 1.25 + 6 * 0.4 * (0.25 + 0.25))
+    # A primary and two core nodes at 0.4, and 25 %; and 6 task nodes at a quarter of 0.4, or at 0.5, and the share.
+    # A disk of 192 GB costs 0.073 / 730 x 192 = 0.0192 per hour.
+    usd = cost.cluster_usd_per_hour(stack().emr, TYPES, PRICES)
+    core, disk = 3 * 0.4 * 1.25, 0.0192
+    assert usd["core"] == pytest.approx((core + 3 * disk, core + 3 * disk))
+    assert usd["all"] == pytest.approx((core + 6 * 0.4 * (0.25 + 0.25) + 9 * disk, core + 6 * 0.5 * 1.25 + 9 * disk))
 
 
 def test_a_stage_takes_its_fixed_time_and_that_of_its_songs() -> None:
-    assert cost.slots(stack().emr, TYPES) == (64, 16)
-    low, high = cost.stage_minutes(RATES["stages"]["ingest"], 192_000, (64, 16))
+    assert cost.slots(stack().emr, TYPES) == {"all": 64, "core": 16}
+    low, high = cost.stage_minutes(RATES["stages"]["ingest"], 192_000, 64)
     assert low == pytest.approx(1 + 192_000 / 6_400 / 60)
-    assert high == pytest.approx(2 + 192_000 / 800 / 60)
+    assert high == pytest.approx(2 + 192_000 / 3_200 / 60)
+
+
+def test_the_range_of_a_cluster_covers_all_its_nodes_and_the_core_alone() -> None:
+    line = cost.cluster_line("x", {"all": (10, 20), "core": (40, 80)}, {"all": (6.0, 12.0), "core": (3.0, 3.0)})
+    assert line.minutes == (10, 80)
+    assert line.usd == (1.0, 4.0)  # all nodes: 1 to 4; the core: 2 to 4
 
 
 def test_training_is_bounded_by_its_input_and_by_cpus() -> None:
@@ -74,9 +84,10 @@ def test_an_estimate_has_a_line_for_every_start_and_stage() -> None:
 
 
 def test_cost_so_far_and_per_month() -> None:
-    hours = {"cluster": datetime.timedelta(hours=2), "workers": datetime.timedelta(hours=1)}
+    hours = {name: datetime.timedelta(hours=n) for name, n in (("cluster", 2), ("workers", 1), ("copy", 4))}
     low, high = cost.spent(stack(gpu__spot=True), TYPES, hours, PRICES)
-    assert (low, high) == pytest.approx((2 * 1.5 + 6 * 0.25, 2 * 2.7 + 6))
+    nodes = 1.5 + 3 * 0.0192, 1.5 + 6 * 0.5 * 1.25 + 9 * 0.0192
+    assert (low, high) == pytest.approx((2 * nodes[0] + 6 * 0.25 + 4 * 0.25, 2 * nodes[1] + 6 + 4 * 0.25))
     assert cost.per_month(1_000_000, PRICES)["songs"] == pytest.approx((2.8, 5.6))
 
 

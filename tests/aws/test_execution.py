@@ -76,7 +76,12 @@ def test_clusters_and_workers_are_counted_from_start_to_end() -> None:
         ("TaskStateEntered", "CreateClusterAfter"),
     )
     times = active_times(events, START + timedelta(minutes=15))
-    assert times == {"cluster": timedelta(minutes=1 + 10), "workers": timedelta(minutes=2)}
+    assert times == {"cluster": timedelta(minutes=1 + 10), "workers": timedelta(minutes=2), "copy": timedelta()}
+    filler, end = [("PassStateExited", "")] * 2, ("TaskStateEntered", "ScaleToZero")
+    begin = ("TaskStateEntered", "LaunchCopy"), ("TaskStateEntered", "ScaleUp")
+    failed = history(*begin, *filler, end, ("TaskStateEntered", "TerminateCopies"))
+    times = active_times(failed, START + timedelta(hours=1))
+    assert times == {"cluster": timedelta(), "workers": timedelta(minutes=3), "copy": timedelta(minutes=5)}
 
 
 def test_names_of_executions_have_plain_characters() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from msd_spark.aws import plan as plans
-from msd_spark.aws.plan import commands, machine_input, stack_plan, without_finished
+from msd_spark.aws.plan import machine_input, stack_plan
 from msd_spark.aws.settings import AwsOptions
 from msd_spark.aws.sizing import read_types
 from msd_spark.aws.stack import Stack
@@ -87,6 +87,15 @@ def test_a_stack_without_workers_runs_spark_stages_only() -> None:
     with pytest.raises(UserError, match="train needs GPU workers, and the stack has none"):
         content(stack(gpu=None))
     assert content(stack(gpu=None), "--to", "dataset")["gpu"] == []
+    with pytest.raises(UserError, match=r"run terraform .* output commands, and run the command `package`, then"):
+        content(stack(gpu=None, release=None))
+    with pytest.raises(UserError, match=r"ingest needs a cluster, and the stack has none; set emr\.enabled"):
+        content(stack(emr__enabled=False))
+
+
+def test_the_snapshot_is_copied_only_if_its_songs_are_read() -> None:
+    assert content(stack(), "--source", "snapshot")["source"] == "snapshot"
+    assert content(stack(), "--source", "snapshot", "--skip", "ingest")["source"] == "bucket"
 
 
 def test_files_of_this_machine_are_refused() -> None:
@@ -95,17 +104,6 @@ def test_files_of_this_machine_are_refused() -> None:
     ):
         content(stack(), "--set", "labels.cd1=genres.cls")
     content(stack(), "--set", "labels.cd1=s3://mine/genres.cls")
-
-
-def test_a_continued_run_starts_at_the_first_stage_that_is_not_finished() -> None:
-    whole = content(stack())
-    rest = without_finished(whole, whole, {"ingest", "lyrics", "plays"})
-    assert next(iter(commands(rest))) == "labels"
-    assert "plays" in commands(rest)  # it follows a stage that runs again
-    assert without_finished(whole, {**whole, "release": "code/other.tar.gz"}, {"ingest"}) == whole
-    other = content(stack(), "--set", "ingest.limit=5")
-    assert without_finished(other, whole, {"ingest", "lyrics"}) == other
-    assert not commands(without_finished(whole, whole, set(commands(whole))))
 
 
 def test_uploaded_data_are_named_where_they_will_be(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from msd_spark.aws import preflight as checks
 from msd_spark.aws.clients import client
+from msd_spark.aws.execution import RUNNING, Execution
 from msd_spark.aws.preflight import Preflight
 from msd_spark.aws.sizing import node, read_types
 from msd_spark.aws.stack import Stack
@@ -88,28 +90,47 @@ def test_types_that_a_zone_does_not_offer_are_refused() -> None:
 
 
 def test_a_bucket_without_songs_is_refused(buckets: ObjectStore) -> None:
-    assert checks.check_data(ready(), CONTENT, None) == (
+    assert checks.check_data(ready(), "bucket", None) == (
         "s3://songs-there has songs, tags and no lyrics, labels, plays, duplicates"
     )
     with pytest.raises(UserError, match=r"there is no songs/ in s3://songs-empty; use --source upload or"):
-        checks.check_data(stack(data="s3://songs-empty"), CONTENT, None)
+        checks.check_data(stack(data="s3://songs-empty"), "bucket", None)
 
 
 def test_a_folder_without_songs_is_not_uploaded(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no song files in .*, or give another folder by --data"):
-        checks.check_data(stack(), CONTENT, str(lay_out(tmp_path, "lastfm/")))
+        checks.check_data(stack(), "upload", str(lay_out(tmp_path, "lastfm/")))
 
 
 def test_a_snapshot_that_does_not_exist_is_refused() -> None:
-    content = CONTENT | {"source": "snapshot"}
     with pytest.raises(UserError, match=r"snapshot snap-5178cf30 does not exist in us-east-1, or is not shared; use"):
-        checks.check_data(stack(), content, None)
+        checks.check_data(stack(), "snapshot", None)
     ec2 = client("ec2", "us-east-1")
     volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=500)["VolumeId"]
     name = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
-    assert checks.check_data(stack(snapshot__id=name), content, None) == f"snapshot {name}, 500 GB"
+    assert checks.check_data(stack(snapshot__id=name), "snapshot", None) == f"snapshot {name}, 500 GB"
     with pytest.raises(UserError, match=r"has 500 GB, and the volume only 100 GB; set ingest\.volume_gb to 500"):
-        checks.check_data(stack(snapshot__id=name, snapshot__volume_gb=100), content, None)
+        checks.check_data(stack(snapshot__id=name, snapshot__volume_gb=100), "snapshot", None)
+
+
+def test_a_snapshot_is_not_copied_to_a_bucket_that_is_not_read() -> None:
+    with pytest.raises(
+        UserError, match=r"copies the songs to s3://raw, but the stack reads s3://mine; use --source bucket"
+    ):
+        checks.check_data(stack(data="s3://mine"), "snapshot", None)
+
+
+def test_a_type_without_a_price_is_refused() -> None:
+    assert checks.check_prices(stack()).endswith(", us-east-1")
+    assert checks.check_prices(stack(region="eu-west-1")).endswith("not of eu-west-1: the estimate is rough")
+    with pytest.raises(UserError, match=r"infra/prices\.toml has no price of c7i\.4xlarge; add it"):
+        checks.check_prices(stack(emr__task_instance_types=["c7i.4xlarge"]))
+
+
+def test_fleets_have_whole_nodes() -> None:
+    one = stack(emr__core_vcpus=12, emr__task_vcpus=0, gpu=None)
+    (need,) = checks.needs(one, TYPES, CONTENT)
+    assert need.vcpus == 8 + 16  # a primary of 8, and two nodes of 8 for 12
 
 
 def test_an_image_that_does_not_exist_is_refused() -> None:
@@ -131,5 +152,17 @@ def test_a_disk_that_is_too_small_is_refused() -> None:
 def test_every_check_is_reported(buckets: ObjectStore) -> None:
     results = Preflight(ready(), TYPES, lambda: CONTENT, 1_000_000).run()
     assert [one.name for one in results] == [
-        *("credentials", "release", "instance types", "stages", "data", "zones", "quotas", "image", "space")
+        *("credentials", "release", "instance types", "prices", "data", "stages", "zones", "quotas", "image", "space")
     ]
+
+
+def test_what_a_new_run_needs_is_not_checked_while_one_is_running(
+    buckets: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own instances use the quotas."""
+    running = Execution("arn:x:run", RUNNING, datetime.now(UTC), None, {}, "", "")
+    monkeypatch.setattr(checks, "last_execution", lambda stack: running)
+    monkeypatch.setattr(checks, "check_release", lambda stack: "there")
+    preflight = Preflight(ready(), TYPES, lambda: CONTENT, 1_000_000)
+    assert [one.name for one in preflight.run()][-2:] == ["data", "stages"]
+    assert preflight.current is running

@@ -13,14 +13,15 @@ from msd_spark.aws.sizing import (
     node,
     read_types,
     types_file,
+    why_no_primary,
     why_refused,
     yarn_mb,
 )
 from msd_spark.core.errors import UserError
 from tools.deployment.instance_types import supported_types
 
-# yarn.nodemanager.resource.memory-mb of the tables "Task configuration" in the EMR Release Guide: r5 as a public source
-# quotes them, m5 and c5 from memory.
+# yarn.nodemanager.resource.memory-mb of the tables "Task configuration" in the EMR Release Guide, of supported types:
+# r5 as a public source quotes them, m5 and c5 from memory.
 PUBLISHED = {
     "m5.xlarge": 12_288,
     "m5.2xlarge": 24_576,
@@ -41,6 +42,27 @@ PUBLISHED = {
 @pytest.mark.parametrize(("name", "expected"), PUBLISHED.items())
 def test_memory_for_yarn_is_what_emr_publishes(name: str, expected: int) -> None:
     assert yarn_mb(read_types()[name].memory_mb) == expected
+
+
+# Memory in GiB and yarn.nodemanager.resource.memory-mb of m4 and r4 types, which the stack does not support, from
+# awsdocs/amazon-emr-release-guide, doc_source/emr-hadoop-task-config.md.
+PUBLISHED_BY_MEMORY = {
+    "m4.xlarge": (16, 12_288),
+    "m4.2xlarge": (32, 24_576),
+    "m4.4xlarge": (64, 57_344),
+    "m4.10xlarge": (160, 155_648),
+    "m4.16xlarge": (256, 253_952),
+    "r4.xlarge": (30.5, 23_424),
+    "r4.2xlarge": (61, 54_272),
+    "r4.4xlarge": (122, 116_736),
+    "r4.8xlarge": (244, 241_664),
+    "r4.16xlarge": (488, 491_520),
+}
+
+
+@pytest.mark.parametrize(("memory_gib", "expected"), PUBLISHED_BY_MEMORY.values(), ids=PUBLISHED_BY_MEMORY)
+def test_memory_for_yarn_follows_the_published_tables(memory_gib: float, expected: int) -> None:
+    assert yarn_mb(int(memory_gib * 1024)) == expected
 
 
 @given(st.integers(1, 192), st.integers(1, 1536))
@@ -74,6 +96,14 @@ def test_a_cluster_is_sized_by_its_smallest_type() -> None:
     sizing = cluster(read_types(), ["r5.2xlarge", "c6i.4xlarge"], 64)
     assert (sizing.slots, sizing.executor_mb, sizing.als_blocks) == (32, 11_776, 32)
     assert cluster(read_types(), ["m6i.2xlarge"], 8).als_blocks == 10
+
+
+def test_a_primary_node_has_memory_for_the_driver() -> None:
+    types = read_types()
+    assert why_no_primary("m6i.2xlarge", types) is None
+    assert why_no_primary("m6i.xlarge", types) == (
+        "m6i.xlarge has 16,384 MB, a third of which is the driver's, which needs 8,192 MB; choose a larger type"
+    )
 
 
 def test_batches_fit_in_the_memory_of_a_gpu() -> None:

@@ -18,7 +18,7 @@ from isal import igzip
 from msd_spark.environment.java import find_java
 from tests.conftest import REPOSITORY
 from tools.deployment.code import pack_code
-from tools.deployment.environment import OF_THE_CLUSTER, environments, packed
+from tools.deployment.environment import CLUSTER_PACKAGES, environments, packed
 from tools.horovod_wheel import cache_folder, find_or_build
 
 IMPORTED = (
@@ -77,7 +77,7 @@ def install(folder: Path) -> Software:
         (folder / name).mkdir()
         subprocess.run(["tar", "-xf", folder / archive, "-C", folder / name, "--no-same-owner"], check=True)
     software = Software(folder, _java(folder))
-    for package in (path for name in OF_THE_CLUSTER for path in Path(pyspark.__file__).parents[1].glob(f"{name}*")):
+    for package in (path for name in CLUSTER_PACKAGES for path in Path(pyspark.__file__).parents[1].glob(f"{name}*")):
         _link_tree(package, software.packages / package.name)
     wheel = find_or_build(REPOSITORY / "requirements" / "horovod.txt", cache_folder())
     pip = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--offline", "--no-deps", "--no-build-isolation"]

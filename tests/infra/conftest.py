@@ -24,7 +24,7 @@ from tools.deployment.environment import environments, members
 from tools.deployment.package import build, keys
 
 FIGURES = TABLES.setdefault("infrastructure", {})
-"""What the tests found, in the order in which they found it; the table at the end."""
+"""Rows of the summary table, in order of insertion."""
 
 
 @pytest.fixture(scope="session")
@@ -89,13 +89,13 @@ class Packaged:
 
     @property
     def release(self) -> dict[str, str]:
-        """What Terraform is told of it."""
+        """Keys of the parts in the artefacts bucket, for Terraform's variable `release`."""
         return keys(self.parts)
 
 
 @pytest.fixture(scope="session")
 def packaged(tmp_path_factory: pytest.TempPathFactory) -> Packaged:
-    """A release that is real but for its environment, which has no packages: these take minutes, and are kept."""
+    """A release with empty environments, because installing their packages takes minutes."""
     folder = tmp_path_factory.mktemp("package")
     venv.create(folder / "made", with_pip=False)
     for environment in environments(REPOSITORY):

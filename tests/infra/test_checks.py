@@ -1,4 +1,4 @@
-"""What can be said of the configuration without applying it."""
+"""Checks of the configuration that need no apply."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def test_the_configuration_is_valid(terraform: Terraform) -> None:
 
 
 def test_modules_keep_their_promises(terraform: Terraform, figures: dict[str, Any]) -> None:
-    told = terraform("test", "-no-color").stdout
-    passed, failed = map(int, re.findall(r"(\d+) passed, (\d+) failed", told)[-1])
+    output = terraform("test", "-no-color").stdout
+    passed, failed = map(int, re.findall(r"(\d+) passed, (\d+) failed", output)[-1])
     figures["terraform test's runs passed"] = passed
     assert failed == 0
 
@@ -112,17 +112,17 @@ REFUSED: dict[str, tuple[Any, list[str]]] = {
 """By variable: a value that is wrong in every way, and what is said of it."""
 
 
-def test_everything_wrong_is_told_at_once_and_by_name(terraform: Terraform, tmp_path: Path) -> None:
+def test_everything_wrong_is_reported_at_once_and_by_name(terraform: Terraform, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.tfvars.json"
     wrong.write_text(json.dumps({name: value for name, (value, _) in REFUSED.items()}))
     outcome = terraform(
         "plan", "-input=false", "-no-color", f"-state={tmp_path}/none", f"-var-file={wrong}", codes=(1,)
     )
-    told = re.sub(r"[\s│]+", " ", outcome.stderr)
+    output = re.sub(r"[\s│]+", " ", outcome.stderr)
     messages = [message for _, messages in REFUSED.values() for message in messages]
-    assert [message for message in messages if message not in told] == []
-    assert told.count("Error: Invalid value for variable") == len(messages)
-    assert told.count("Error: ") == len(messages)
+    assert [message for message in messages if message not in output] == []
+    assert output.count("Error: Invalid value for variable") == len(messages)
+    assert output.count("Error: ") == len(messages)
 
 
 def test_nothing_is_declared_that_is_not_used() -> None:

@@ -25,7 +25,6 @@ from tests.support.data_folders import lay_out
 
 INPUT: dict[str, Any] = {
     "run": "demo",
-    "log": "demo",
     "source": "bucket",
     "release": "code/a.tar.gz",
     "before": [
@@ -55,8 +54,8 @@ class Machine:
 
     def start(self, content: dict[str, Any], **outcomes: list[str]) -> str:
         """Start an execution for which the stages have these outcomes."""
-        told = {"test": str(time.monotonic_ns())} | {name.replace("_", "-"): one for name, one in outcomes.items()}
-        (self.played / "outcomes.json").write_text(json.dumps(told))
+        script = {"test": str(time.monotonic_ns())} | {name.replace("_", "-"): one for name, one in outcomes.items()}
+        (self.played / "outcomes.json").write_text(json.dumps(script))
         (self.played / "record.jsonl").write_text("")
         arn = self.client("stepfunctions").start_execution(
             stateMachineArn=self.stack["machine"], name=f"demo-{time.monotonic_ns()}", input=json.dumps(content)
@@ -155,7 +154,7 @@ def test_a_run_has_every_stage_with_its_exact_arguments(
     ]
     (sent,) = machine.record("sendCommand")
     assert sent["command"] == INPUT["gpu"][0]["command"]
-    assert (sent["log"], sent["stage"], sent["workers"]) == ("demo", "train", "1")
+    assert (sent["log"], sent["stage"], sent["workers"]) == (arn.rsplit(":", 1)[1], "train", "1")
     assert sent["commands"][0] == "until [ -x /opt/msd-spark/bin/node_task.sh ]; do sleep 5; done"
     assert machine.left() == NOTHING
     (message,) = messages()
@@ -165,7 +164,7 @@ def test_a_run_has_every_stage_with_its_exact_arguments(
 
 def test_every_state_is_reached(machine: Machine) -> None:
     described = machine.client("stepfunctions").describe_state_machine(stateMachineArn=machine.stack["machine"])
-    reached: set[str] = set()
+    reached: set[str] = {"OtherRun"}  # test_a_second_run_at_the_same_time_fails_and_touches_nothing
     scenarios: list[tuple[dict[str, Any], dict[str, list[str]]]] = [
         (INPUT | {"source": "snapshot"}, {"workers": [FAIL, SUCCEED], "train": [SILENT, SUCCEED]}),
         (SHORT, {"train": [SILENT]}),
@@ -213,7 +212,7 @@ def test_a_step_that_fails_again_is_reported_and_nothing_is_left(
     assert "Run demo failed: States.TaskFailed: " in message["Message"]
 
 
-def test_training_that_fails_once_is_started_anew(machine: Machine) -> None:
+def test_training_that_fails_once_is_started_again(machine: Machine) -> None:
     arn = machine.start(INPUT, train=[FAIL, SUCCEED])
     assert machine.wait(arn)["status"] == "SUCCEEDED"
     assert machine.states(arn).count("ScaleUp") == 2
@@ -250,6 +249,28 @@ def test_a_head_that_is_lost_again_ends_the_run(machine: Machine) -> None:
     assert machine.left() == NOTHING
 
 
+def test_a_second_run_at_the_same_time_fails_and_touches_nothing(machine: Machine) -> None:
+    first = machine.start(SHORT | {"gpu": INPUT["gpu"]}, train=[SILENT, SUCCEED])
+    deadline = time.monotonic() + 30
+    while not machine.record("answer"):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    second = machine.client("stepfunctions").start_execution(
+        stateMachineArn=machine.stack["machine"], name=f"second-{time.monotonic_ns()}", input=json.dumps(SHORT)
+    )["executionArn"]
+    described = machine.wait(second)
+    assert (described["status"], described["error"]) == ("FAILED", "OtherRun")
+    assert machine.states(second) == ["ListRuns", "IsOnlyRun", "OtherRun"]
+    cleanup = machine.client("stepfunctions").start_execution(
+        stateMachineArn=machine.stack["cleanup"], input=json.dumps({"execution": "second", "status": "FAILED"})
+    )["executionArn"]
+    assert machine.wait(cleanup)["status"] == "SUCCEEDED"
+    assert machine.states(cleanup) == ["IsCancelled", "AwaitListing", "ListRuns", "HasRun", "Cleaned"]
+    assert machine.left()["workers"] == 1
+    assert machine.wait(first)["status"] == "SUCCEEDED"
+    assert machine.left() == NOTHING
+
+
 def test_training_that_takes_too_long_is_not_tried_again(machine: Machine) -> None:
     arn = machine.start(SHORT, train=[SILENT])
     described = machine.wait(arn)
@@ -273,17 +294,17 @@ def test_definitions_are_far_below_the_limit_of_step_functions(machine: Machine)
 
 
 def test_quotas_of_ec2_have_the_values_that_a_test_sets(machine: Machine) -> None:
-    quotas, told = machine.client("service-quotas"), machine.played / "quotas.json"
+    quotas, override = machine.client("service-quotas"), machine.played / "quotas.json"
     codes = [one["QuotaCode"] for one in quotas.list_service_quotas(ServiceCode="ec2")["Quotas"]]
-    told.write_text(json.dumps({"L-DB2E81BA": 8}))
+    override.write_text(json.dumps({"L-DB2E81BA": 8}))
     try:
         values = [
             quotas.get_service_quota(ServiceCode="ec2", QuotaCode=code)["Quota"]["Value"]
             for code in ("L-DB2E81BA", "L-1216C47A")
         ]
     finally:
-        told.unlink()
-    assert (values, len(codes)) == ([8.0, 256.0], 6)
+        override.unlink()
+    assert (values, len(codes)) == ([8.0, 256.0], 7)
 
 
 def test_the_snapshot_is_copied_first_and_its_instance_goes(machine: Machine) -> None:
@@ -311,7 +332,9 @@ def test_phases_without_stages_start_nothing(machine: Machine) -> None:
     assert not {"ScaleUp", "CreateClusterBefore"} & set(machine.states(arn))
 
 
-def test_a_run_that_is_stopped_is_cleaned_up_by_the_other_machine(machine: Machine) -> None:
+def test_a_run_that_is_stopped_is_cleaned_up_by_the_other_machine(
+    machine: Machine, messages: Callable[[], list[dict[str, Any]]]
+) -> None:
     arn = machine.start(INPUT, train=[SILENT])
     deadline = time.monotonic() + 30
     while not machine.record("answer"):
@@ -319,12 +342,19 @@ def test_a_run_that_is_stopped_is_cleaned_up_by_the_other_machine(machine: Machi
         time.sleep(0.2)
     assert machine.left()["workers"] == 1
     machine.client("stepfunctions").stop_execution(executionArn=arn)
-    cleanup = machine.client("stepfunctions").start_execution(stateMachineArn=machine.stack["cleanup"], input="{}")
+    messages()
+    event = {"execution": arn.rsplit(":", 1)[1], "status": "ABORTED"}
+    cleanup = machine.client("stepfunctions").start_execution(
+        stateMachineArn=machine.stack["cleanup"], input=json.dumps(event)
+    )
     assert machine.wait(cleanup["executionArn"])["status"] == "SUCCEEDED"
     assert machine.left() == NOTHING
+    (message,) = messages()
+    assert message["Subject"] == "msd-spark-dev: a run was stopped"
+    assert message["Message"].startswith(f"Execution {event['execution']} ended with status ABORTED. ")
     (rule,) = machine.client("events").list_rules(NamePrefix="msd-spark-dev-stopped")["Rules"]
     pattern = json.loads(rule["EventPattern"])["detail"]
-    assert pattern == {"stateMachineArn": [machine.stack["machine"]], "status": ["ABORTED", "TIMED_OUT"]}
+    assert pattern == {"stateMachineArn": [machine.stack["machine"]], "status": ["ABORTED", "FAILED", "TIMED_OUT"]}
 
 
 def test_the_request_for_a_cluster_is_accepted_by_emr(machine: Machine) -> None:
@@ -343,6 +373,7 @@ def test_the_request_for_a_cluster_is_accepted_by_emr(machine: Machine) -> None:
     assert spark["spark.executor.memory"] == spark["spark.executor.memoryOverhead"] == "5888m"
     assert spark["spark.driver.memory"] == "10922m"
     assert spark["spark.storage.decommission.enabled"] == "true"
+    assert spark["spark.shuffle.service.enabled"] == "false"  # its files do not migrate
     assert spark["spark.executorEnv.PYSPARK_PYTHON"] == "/opt/msd-spark/environment/bin/python"
     assert "spark.archives" not in spark
 
@@ -376,7 +407,7 @@ def aws(laptop: dict[str, Any]) -> Callable[..., list[str]]:
     return words
 
 
-def told(machine: Machine, **outcomes: list[str]) -> None:
+def set_outcomes(machine: Machine, **outcomes: list[str]) -> None:
     """Set the outcomes of stages, and forget earlier requests."""
     content = {"test": str(time.monotonic_ns())} | {name.replace("_", "-"): one for name, one in outcomes.items()}
     (machine.played / "outcomes.json").write_text(json.dumps(content))
@@ -389,7 +420,7 @@ UPLOAD = ("--source", "upload", "--data")
 def test_a_run_goes_on_when_its_laptop_is_killed_and_is_followed_again(
     machine: Machine, laptop: dict[str, Any], aws: Callable[..., list[str]]
 ) -> None:
-    told(machine, dataset=[SILENT], workers=[FAIL, SUCCEED])
+    set_outcomes(machine, dataset=[SILENT], workers=[FAIL, SUCCEED])
     words = aws("run", *UPLOAD, str(laptop["folder"] / "data"), "--run", "killed")
     with subprocess.Popen(words, env=laptop["environment"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -421,17 +452,23 @@ def test_a_run_goes_on_when_its_laptop_is_killed_and_is_followed_again(
     assert machine.left() == NOTHING
     again = run(*words, env=laptop["environment"])
     assert "run killed is up to date; --force runs it again" in again.stdout
+    labels = laptop["folder"] / "data" / "tagtraum" / "msd_tagtraum_cd1.cls"
+    labels.write_text("# changed\n")
+    changed = run(*words, "--dry-run", env=laptop["environment"]).stdout
+    assert "would upload 1 files, 10 bytes" in changed
+    assert re.search(r"^labels +spark-submit", changed, flags=re.M)
+    assert not re.search(r"^(ingest|plays) +spark-submit", changed, flags=re.M)
 
 
 def test_a_run_that_failed_goes_on_at_the_stage_that_failed(
     machine: Machine, laptop: dict[str, Any], aws: Callable[..., list[str]]
 ) -> None:
-    told(machine, dataset=[FAIL, FAIL, SUCCEED])
+    set_outcomes(machine, dataset=[FAIL, FAIL, SUCCEED])
     words = aws("run", *UPLOAD, str(laptop["folder"] / "data"), "--run", "failed", "--skip", "listen", "report")
     first = run(*words, env=laptop["environment"])
     assert first.returncode == 2
     assert "aws: dataset failed: States.TaskFailed" in first.stderr
-    assert "see msd-spark aws logs, then continue by the same command" in first.stderr
+    assert "see msd-spark aws logs, then repeat the command to resume" in first.stderr
     status = run(*aws("status"), env=laptop["environment"]).stdout
     assert re.search(r"^ingest +done +1 ", status, flags=re.M)
     assert re.search(r"^dataset +failed +2 ", status, flags=re.M)
@@ -453,7 +490,10 @@ def test_logs_of_stages_are_found(
     steps = client("emr").list_steps(ClusterId=step["Id"])["Steps"]
     key = f"emr/{step['Id']}/steps/{steps[0]['Id']}/stdout.gz"
     client("s3").put_object(Bucket=logs, Key=key, Body=gzip.compress(b"songs 1,000\n"))
-    client("s3").put_object(Bucket=logs, Key="gpu/failed/train.log", Body=b"epoch 20 of 20\n")
+    machine_ = laptop["stack"]["machine"]
+    executions = client("stepfunctions").list_executions(stateMachineArn=machine_)["executions"]
+    name = max(executions, key=lambda one: one["startDate"])["name"]
+    client("s3").put_object(Bucket=logs, Key=f"gpu/{name}/train-ip-10-0-0-1.log", Body=b"epoch 20 of 20\n")
     assert "epoch 20 of 20" in run(*aws("logs", "--stage", "train"), env=laptop["environment"]).stdout
     assert "songs 1,000" in run(*aws("logs", "--stage", steps[0]["Name"]), env=laptop["environment"]).stdout
     missing = run(*aws("logs", "--stage", "report"), env=laptop["environment"])
@@ -463,7 +503,7 @@ def test_logs_of_stages_are_found(
 def test_a_run_that_is_cancelled_leaves_nothing(
     machine: Machine, laptop: dict[str, Any], aws: Callable[..., list[str]]
 ) -> None:
-    told(machine, train=[SILENT])
+    set_outcomes(machine, train=[SILENT])
     words = aws("run", *UPLOAD, str(laptop["folder"] / "data"), "--run", "cancelled", "--detach")
     assert run(*words, env=laptop["environment"]).returncode == 0
     deadline = time.monotonic() + 60
@@ -472,6 +512,10 @@ def test_a_run_that_is_cancelled_leaves_nothing(
         time.sleep(0.2)
     other = run(*words, "--epochs", "3", env=laptop["environment"])
     assert "run cancelled is running with other options" in other.stderr
+    refused = run(*aws("cancel", "--dry-run"), env=laptop["environment"])
+    assert "--dry-run has no effect on aws cancel; leave it out" in refused.stderr
+    unknown = run(*aws("cancel", "--run", "unknown"), env=laptop["environment"])
+    assert "no run unknown was started in the stack msd-spark-dev" in unknown.stderr
     outcome = run(*aws("cancel"), env=laptop["environment"])
     assert outcome.returncode == 0, outcome.stderr
     assert "removed all clusters and copying instances, and scaled the workers to 0" in outcome.stdout
@@ -507,7 +551,7 @@ def test_nothing_starts_if_a_check_fails(name: str, machine: Machine, laptop: di
         else:
             described[part] = value
     (tmp_path / "stack.json").write_text(json.dumps(described))
-    told(machine)
+    set_outcomes(machine)
     source = words if "--source" in words else [*UPLOAD, str(laptop["folder"] / "data"), *words]
     program = str(Path(sys.executable).with_name("msd-spark"))
     command = [program, "aws", "run", "--stack", str(tmp_path / "stack.json"), "--run", "refused", *source]
@@ -546,7 +590,7 @@ def test_a_quota_of_spot_that_is_too_small_for_task_nodes_is_no_problem(
 def test_what_would_run_is_shown_with_its_cost(
     machine: Machine, laptop: dict[str, Any], aws: Callable[..., list[str]]
 ) -> None:
-    told(machine)
+    set_outcomes(machine)
     words = aws("run", *UPLOAD, str(laptop["folder"] / "data"), "--run", "dry", "--dry-run", "--hours", "1")
     outcome = run(*words, env=laptop["environment"])
     assert outcome.returncode == 0, outcome.stderr

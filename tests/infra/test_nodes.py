@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tarfile
 import threading
@@ -156,9 +157,9 @@ def test_bootstrap_unpacks_code_and_environment_once(
         clients("s3").upload_file(str(tmp_path / "part.tar.gz"), bucket, key)
     home = tmp_path / "home"
     for _ in range(2):  # EMR may repeat it
-        told = succeeds(NODES / "emr_bootstrap.sh", bucket, *parts, home, env=environment)
+        output = succeeds(NODES / "emr_bootstrap.sh", bucket, *parts, home, env=environment)
         assert (home / "code" / "jobs" / "ingest.py").read_text() == "print()\n"
-        assert "Python 3.11 of this environment" in told
+        assert "Python 3.11 of this environment" in output
     assert sorted(path.name for path in home.iterdir()) == ["code", "environment"]
 
 
@@ -303,10 +304,10 @@ def test_a_worker_that_is_gone_is_no_member(workers: Workers, clients: Callable[
         ),
     ],
 )
-def test_horovodrun_is_told_the_hosts_where_there_are_several(
+def test_horovodrun_gets_the_hosts_file_if_there_are_several(
     hosts: str, words: str, expected: str, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    """The command after the wrapper's is one that says what it was told."""
+    """The stand-ins for horovodrun and python print their arguments."""
     (tmp_path / "bin").mkdir()
     listed = tmp_path / "hosts"
     programs = {name: f'echo "{name} $*"' for name in ("horovodrun", "python")}
@@ -317,8 +318,8 @@ def test_horovodrun_is_told_the_hosts_where_there_are_several(
         path.chmod(0o755)
     variables = {"MSD_ENVIRONMENT": str(tmp_path), "MSD_HOSTS": str(listed), "MSD_MEMBERS": str(tmp_path / "members")}
     variables |= {"MSD_DISCOVER": "discover"}
-    told = succeeds(NODES / "gpu_horovodrun.sh", *words.split(), env=environment | variables)
-    assert told.strip() == expected.format(hosts=listed, launch="python -m training.ranks.launch")
+    output = succeeds(NODES / "gpu_horovodrun.sh", *words.split(), env=environment | variables)
+    assert output.strip() == expected.format(hosts=listed, launch="python -m training.ranks.launch")
 
 
 # ---- Horovod's wheel --------------------------------------------------------------------------------------------
@@ -453,7 +454,7 @@ def stubbed(folder: Path, stubs: dict[str, str], environment: dict[str, str]) ->
 
 
 class StateMachine:
-    """Step Functions' calls for task tokens: it notes each call, and refuses what it is told to refuse."""
+    """Step Functions for task tokens: records each call and refuses it with the error `refused`, if set."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, str]]] = []
@@ -559,11 +560,12 @@ def test_a_stage_runs_in_the_code_and_its_end_is_a_success(
     outcome = head.run("horovodrun -np 4 training/train.py --run 'a b' && sleep 4")
     assert outcome.returncode == 0, outcome.stderr
     assert f"horovodrun -np 4 training/train.py --run a b in {head.folder}/code\n" in head.log
-    log = f"s3://{bucket}/gpu/demo/train.log"
+    key = f"gpu/demo/train-{socket.gethostname()}.log"
+    log = f"s3://{bucket}/{key}"
     ended, words = machine.outcome
     assert (ended, json.loads(words["output"])) == ("SendTaskSuccess", {"stage": "train", "log": log})
     assert len(machine.of("SendTaskHeartbeat")) >= 2
-    assert contents(clients, bucket) == {"gpu/demo/train.log": head.log.encode()}
+    assert contents(clients, bucket) == {key: head.log.encode()}
 
 
 @pytest.mark.parametrize(("status", "error"), [(2, "BadInput"), (1, "Stage.Failed")])
@@ -579,7 +581,7 @@ def test_a_stage_that_fails_says_why(
     assert words["cause"].startswith(f"train, status {status}: line ")
     assert "\n99% \n--no model x" in words["cause"]
     assert "line 1\n" not in words["cause"]
-    assert "line 1\n" in contents(clients, bucket)["gpu/demo/train.log"].decode()
+    assert "line 1\n" in contents(clients, bucket)[f"gpu/demo/train-{socket.gethostname()}.log"].decode()
 
 
 def test_a_signal_ends_the_stage_and_its_processes(head: Head, machine: StateMachine) -> None:

@@ -36,8 +36,8 @@ def client(emulator: str) -> Callable[..., Any]:
     """Clients of the emulator, by service."""
 
     def make(service: str, **credentials: str) -> Any:
-        ours = {"aws_access_key_id": "test", "aws_secret_access_key": "test"} | credentials
-        return boto3.client(service, endpoint_url=emulator, region_name="us-east-1", **ours)
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"} | credentials
+        return boto3.client(service, endpoint_url=emulator, region_name="us-east-1", **keys)
 
     return make
 
@@ -123,16 +123,16 @@ def test_make_package_puts_there_what_the_stack_names(
     command = ["make", "package", f"BUCKET={BUCKETS['artefacts']}", options]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MAKE"))}
     for uploaded in (sum(path.stat().st_size for path in packaged.parts.values()), 0):
-        told = succeeds(*command, cwd=REPOSITORY, env=environment | client_environment(emulator))
-        assert re.search(rf"uploaded, bytes +{uploaded:,}$", told, flags=re.M), told
+        output = succeeds(*command, cwd=REPOSITORY, env=environment | client_environment(emulator))
+        assert re.search(rf"uploaded, bytes +{uploaded:,}$", output, flags=re.M), output
     assert json.loads(release.read_text()) == {"release": packaged.release}
 
     cluster = of_type(stack, "aws_emr_cluster")[0]
     configured = json.dumps([cluster, of_type(stack, "aws_emr_security_configuration")])
     (workers,) = [one for one in of_type(stack, "aws_launch_template") if one["name"] == f"{NAME}-gpu"]
-    told = base64.b64decode(workers["user_data"]).decode()
+    output = base64.b64decode(workers["user_data"]).decode()
     for part, variable in {"code": "MSD_CODE", "gpu_environment": "MSD_ENVIRONMENT_KEY"}.items():
-        assert f"{variable}={packaged.release[part]}\n" in told
+        assert f"{variable}={packaged.release[part]}\n" in output
     for part, key in packaged.release.items():
         assert part == "gpu_environment" or key in configured
         body = client("s3").get_object(Bucket=BUCKETS["artefacts"], Key=key)["Body"].read()
@@ -176,9 +176,10 @@ def test_disks_are_encrypted_metadata_is_v2_and_no_address_is_public(
     assert security["EncryptionConfiguration"]["EnableAtRestEncryption"] is True
     assert security["EncryptionConfiguration"]["EnableInTransitEncryption"] is True
     assert security["InstanceMetadataServiceConfiguration"]["MinimumInstanceMetadataServiceVersion"] == 2
-    for bucket in BUCKETS.values():
+    for role, bucket in BUCKETS.items():
         (rule,) = client("s3").get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
-        assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+        algorithm = "AES256" if role == "logs" else "aws:kms"  # S3 delivers access logs to no other
+        assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == algorithm
         statements = json.loads(client("s3").get_bucket_policy(Bucket=bucket)["Policy"])["Statement"]
         (tls,) = [one for one in statements if one["Sid"] == "TlsOnly"]
         assert (tls["Effect"], tls["Action"]) == ("Deny", "s3:*")
@@ -318,8 +319,8 @@ def test_every_role_may_do_what_it_must_and_no_more(
             everywhere.put_object(Bucket=BUCKETS[role], Key=key, Body=b"there")
     clients = {}
     for name in MATRIX:
-        given = client("sts").assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{name}", RoleSessionName="test")
-        credentials = given["Credentials"]
+        session = client("sts").assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{name}", RoleSessionName="test")
+        credentials = session["Credentials"]
         clients[name] = client(
             "s3",
             aws_access_key_id=credentials["AccessKeyId"],
@@ -353,8 +354,8 @@ def warehouse_of(
     """The stack's warehouse, with the rights of a role."""
 
     def opened(role: str) -> Warehouse:
-        given = client("sts").assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{role}", RoleSessionName="test")
-        credentials = given["Credentials"]
+        session = client("sts").assume_role(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/{role}", RoleSessionName="test")
+        credentials = session["Credentials"]
         keys = {
             "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
             "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],

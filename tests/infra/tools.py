@@ -61,28 +61,28 @@ def succeeds(*command: str | Path, **options: Any) -> str:
 
 @dataclass(frozen=True)
 class Terraform:
-    """Terraform in one folder of configuration, with all that it writes kept in another.
+    """Terraform in one folder of configuration, with all output in another.
 
     Attributes
     ----------
-    configuration, kept : Path
+    configuration, output : Path
     environment : dict
         Of Terraform's process; an address of an emulator makes applying possible.
     """
 
     configuration: Path
-    kept: Path
+    output: Path
     environment: dict[str, str]
 
     @classmethod
-    def at(cls, configuration: Path, kept: Path, endpoint: str | None = None) -> Terraform:
+    def at(cls, configuration: Path, output: Path, endpoint: str | None = None) -> Terraform:
         """Return Terraform for a folder, initialised from the mirror with the lock file read only."""
-        rc = kept / "terraformrc"
+        rc = output / "terraformrc"
         rc.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{provider_mirror()}"\n  }}\n}}\n')
-        ours = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
-        ours |= {
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
+        environment |= {
             "TF_CLI_CONFIG_FILE": str(rc),
-            "TF_DATA_DIR": str(kept / "data"),
+            "TF_DATA_DIR": str(output / "data"),
             "TF_IN_AUTOMATION": "1",
             "CHECKPOINT_DISABLE": "1",
             # Processes are short-lived: memory is cheaper than garbage collection.
@@ -90,8 +90,8 @@ class Terraform:
             "GOMEMLIMIT": "1500MiB",
         }
         if endpoint:
-            ours |= client_environment(endpoint)
-        terraform = cls(configuration, kept, ours)
+            environment |= client_environment(endpoint)
+        terraform = cls(configuration, output, environment)
         terraform("init", "-lockfile=readonly", "-input=false")
         return terraform
 
@@ -104,7 +104,7 @@ class Terraform:
     @property
     def state(self) -> Path:
         """The state's file."""
-        return self.kept / "terraform.tfstate"
+        return self.output / "terraform.tfstate"
 
     def against_emulator(self, command: str, variables: Path, *words: str, codes: tuple[int, ...] = (0,)) -> str:
         """Plan, apply or destroy on the emulator; anywhere else this refuses to run."""
@@ -114,7 +114,7 @@ class Terraform:
 
     def changes(self, variables: Path, *words: str) -> list[dict[str, Any]]:
         """Return the changes that a plan would make now: address and actions, without those that are none."""
-        plan = self.kept / "plan"
+        plan = self.output / "plan"
         self.against_emulator("plan", variables, f"-out={plan}", *words)
         shown = json.loads(self("show", "-json", plan).stdout)
         changed = [

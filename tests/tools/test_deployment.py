@@ -83,7 +83,7 @@ def test_the_environments_are_the_locks_without_spark_tests_and_horovod() -> Non
     assert re.fullmatch(r"gpu_environment-[0-9a-f]{16}\.tar\.gz", gpu.archive)
     assert replace(gpu, requirements=gpu.requirements + "\n").archive != gpu.archive
     headers = "lib/python3.11/site-packages/tensorflow/include/tensorflow/core/public/version.h"
-    assert [any(pattern.search(headers) for pattern in one.left_out) for one in (spark, gpu)] == [True, False]
+    assert [any(pattern.search(headers) for pattern in one.excluded) for one in (spark, gpu)] == [True, False]
 
 
 def wheel(folder: Path, name: str, tag: str) -> str:

@@ -23,12 +23,12 @@ def node_names(region: str) -> str:
 
 
 def make_certificates(folder: Path, region: str) -> Path:
-    """Write ``certificates-CHECKSUM.zip`` to `folder`, unless it exists, and return its path.
+    """Write ``REGION/certificates-CHECKSUM.zip`` to `folder`, unless it exists; return its path.
 
     Raises
     ------
     UserError
-        If OpenSSL is missing.
+        If OpenSSL is missing or fails.
     """
     archives = sorted((folder / region).glob("certificates-*.zip"))
     if archives:

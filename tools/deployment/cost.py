@@ -16,10 +16,11 @@ from msd_spark.pipeline.stages import DEFAULT_OPTIONS
 
 SONGS = 1_000_000
 EMR = Spark(
-    "emr-7.13.0",
+    enabled=True,
+    release_label="emr-7.13.0",
     primary_instance_types=("m6i.2xlarge", "m5.2xlarge", "m6a.2xlarge"),
     core_instance_types=("m6i.2xlarge", "m5.2xlarge", "m6a.2xlarge"),
-    task_instance_types=("m6i.2xlarge", "m5.2xlarge", "m6a.2xlarge", "m5a.2xlarge", "r5.2xlarge"),
+    task_instance_types=("m6i.2xlarge", "m5.2xlarge", "m6a.2xlarge", "m5a.2xlarge"),
     core_vcpus=16,
     task_vcpus=48,
 )
@@ -41,7 +42,7 @@ def tables() -> str:
     prices, rates = cost.load(cost.PRICES), cost.load(cost.RATES)
     epochs = int(DEFAULT_OPTIONS["train"]["epochs"])
     lines = cost.estimate(stack, read_types(), content, n_songs=SONGS, epochs=epochs, prices=prices, rates=rates)
-    months = [[item, cost.shown(value, 2)] for item, value in cost.per_month(SONGS, prices).items()]
+    months = [[item, cost.format_range(value, 2)] for item, value in cost.per_month(SONGS, prices).items()]
     monthly = tabulate(months, headers=["between runs", "USD per month"], tablefmt="github", disable_numparse=True)
     return f"{cost.table(lines, 'github')}\n\n{monthly}"
 

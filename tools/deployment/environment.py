@@ -1,6 +1,6 @@
 """Pack locked packages in relocatable virtual environments: one for Spark, one for GPU ranks.
 
-Both are of wheels for Amazon Linux 2023 on x86-64 (CPython 3.11, glibc 2.34), whatever machine packs them.
+Both contain wheels for Amazon Linux 2023 on x86-64 (CPython 3.11, glibc 2.34), regardless of the build machine.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from msd_spark.core.errors import UserError
 from msd_spark.environment.doctor import PROJECT
 from tools.deployment.archive import write_archive
 
-OF_THE_CLUSTER = frozenset({"pyspark", "py4j"})
+CLUSTER_PACKAGES = frozenset({"pyspark", "py4j"})
 """Packages that are not packed: the cluster's Spark has its own."""
 
 PYTHON_HOME = "/usr/bin"
@@ -69,13 +69,13 @@ class Environment:
         Part of the release.
     requirements : str
         Pinned packages with their hashes.
-    left_out : tuple of re.Pattern
+    excluded : tuple of re.Pattern
         Installed files that are not packed.
     """
 
     name: str
     requirements: str
-    left_out: tuple[re.Pattern[str], ...]
+    excluded: tuple[re.Pattern[str], ...]
 
     @property
     def archive(self) -> str:
@@ -104,15 +104,15 @@ def needed(project: str = PROJECT) -> set[str]:
     UserError
         If one of them is not installed.
     """
-    found: set[str] = set()
+    names: set[str] = set()
     open_names = [(project, frozenset({"cpu"}))]
     seen: set[tuple[str, frozenset[str]]] = set()
     while open_names:
         name, extras = open_names.pop()
-        if (name, extras) in seen or name in OF_THE_CLUSTER:
+        if (name, extras) in seen or name in CLUSTER_PACKAGES:
             continue
         seen.add((name, extras))
-        found.add(name)
+        names.add(name)
         try:
             lines = distribution(name).requires or []
         except PackageNotFoundError:
@@ -122,7 +122,7 @@ def needed(project: str = PROJECT) -> set[str]:
             contexts = [MARKERS | {"extra": extra} for extra in (*sorted(extras), "")]
             if requirement.marker is None or any(requirement.marker.evaluate(context) for context in contexts):
                 open_names.append((canonicalize_name(requirement.name), frozenset(requirement.extras)))
-    return found - {project}
+    return names - {project}
 
 
 def pins(lock: str, names: set[str]) -> str:
@@ -201,13 +201,13 @@ def refuse_machine_code(package: Path) -> None:
 
 
 def members(
-    environment: Path, left_out: tuple[re.Pattern[str], ...] = (UNUSED,), python_home: str = PYTHON_HOME
+    environment: Path, excluded: tuple[re.Pattern[str], ...] = (UNUSED,), python_home: str = PYTHON_HOME
 ) -> Iterator[tuple[str, Path | bytes | str]]:
     """Yield the members to pack; on the nodes, Python is in `python_home`."""
     names = sorted(path.relative_to(environment).as_posix() for path in environment.rglob("*") if not path.is_dir())
     for name in names:
         path = environment / name
-        if name.startswith("bin/python") or any(pattern.search(name) for pattern in left_out):
+        if name.startswith("bin/python") or any(pattern.search(name) for pattern in excluded):
             continue
         if name == "pyvenv.cfg":
             yield name, f"home = {python_home}\ninclude-system-site-packages = false\n".encode()
@@ -219,7 +219,7 @@ def members(
 
 
 def pack_environments(repository: Path, folder: Path, names: Collection[str] | None = None) -> dict[str, Path]:
-    """Write the archives that `folder` lacks, or some by name; return the path of each by its part of the release."""
+    """Write the archives that `folder` lacks, only `names` if set; return the paths by name."""
     return {one.name: packed(one, folder) for one in environments(repository) if names is None or one.name in names}
 
 
@@ -231,6 +231,6 @@ def packed(environment: Environment, folder: Path) -> Path:
     listed, installed, unfinished = (folder / f"{environment.name}{end}" for end in (".txt", "", ".part"))
     listed.write_text(environment.requirements)
     install(listed, installed)
-    write_archive(unfinished, members(installed, environment.left_out))
+    write_archive(unfinished, members(installed, environment.excluded))
     shutil.rmtree(installed)
     return unfinished.rename(archive)

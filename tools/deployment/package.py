@@ -59,8 +59,8 @@ def upload(bucket: str, parts: dict[str, Path]) -> int:
     for part, key in keys(parts).items():
         path, target = parts[part], f"{root}/{key}"
         try:
-            there = filesystem.get_file_info(target)
-            if there.type == fs.FileType.File and there.size == path.stat().st_size:
+            remote = filesystem.get_file_info(target)
+            if remote.type == fs.FileType.File and remote.size == path.stat().st_size:
                 continue
             with (
                 path.open("rb") as source,

@@ -1,4 +1,13 @@
 # The stack in a network of your own, with a key and a data bucket of your own, and roles below a permissions boundary.
+#
+# From the repository's root:
+#
+#   terraform -chdir=infra/examples/bring-your-own init
+#   terraform -chdir=infra/examples/bring-your-own apply
+#   make package BUCKET=ARTEFACTS PACKAGE_OPTIONS='--release infra/examples/bring-your-own/release.auto.tfvars.json'
+#   terraform -chdir=infra/examples/bring-your-own apply
+#   terraform -chdir=infra/examples/bring-your-own output -json stack > stack.json
+#   msd-spark aws run --stack stack.json
 
 variable "release" {
   description = "Release uploaded by `make package`; null at first."
@@ -45,4 +54,9 @@ module "msd_spark" {
 output "stack" {
   description = "The stack, as `msd-spark aws --stack FILE` reads it."
   value       = module.msd_spark.stack
+}
+
+output "commands" {
+  description = "Commands for your own machine; those of msd-spark need `--stack stack.json` too."
+  value       = module.msd_spark.commands
 }

@@ -1,4 +1,13 @@
 # The default stack. Without `release` there are buckets, a network and a key; `make package` fills in the rest.
+#
+# From the repository's root:
+#
+#   terraform -chdir=infra/examples/minimal init
+#   terraform -chdir=infra/examples/minimal apply
+#   make package BUCKET=ARTEFACTS PACKAGE_OPTIONS='--release infra/examples/minimal/release.auto.tfvars.json'
+#   terraform -chdir=infra/examples/minimal apply
+#   terraform -chdir=infra/examples/minimal output -json stack > stack.json
+#   msd-spark aws run --stack stack.json
 
 variable "release" {
   description = "Release uploaded by `make package`; null at first."
@@ -18,6 +27,6 @@ output "stack" {
 }
 
 output "commands" {
-  description = "Commands for your own machine."
+  description = "Commands for your own machine; those of msd-spark need `--stack stack.json` too."
   value       = module.msd_spark.commands
 }

@@ -54,6 +54,19 @@ data "aws_iam_policy_document" "service" {
     }
   }
 
+  # EC2 needs this role to start the first Spot instance of an account.
+  statement {
+    sid       = "CreateRoleOfSpot"
+    actions   = ["iam:CreateServiceLinkedRole"]
+    resources = ["arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"]
+
+    condition {
+      test     = "StringEquals"
+      variable = "iam:AWSServiceName"
+      values   = ["spot.amazonaws.com"]
+    }
+  }
+
   statement {
     sid       = "EncryptDisks"
     actions   = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
@@ -82,7 +95,7 @@ resource "aws_iam_role_policy" "service" {
 data "aws_iam_policy_document" "node" {
   statement {
     sid     = "ListWhatIsReadOrWritten"
-    actions = ["s3:GetBucketLocation", "s3:ListBucket"]
+    actions = ["s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads"]
     resources = concat(
       [for role in ["raw", "warehouse", "artefacts"] : var.buckets[role].arn],
       var.data_bucket_arn == null ? [] : [var.data_bucket_arn],

@@ -10,7 +10,7 @@ locals {
   python    = "${local.home}/environment/bin/python"
   artefacts = "s3://${var.buckets["artefacts"].id}"
 
-  # Written by msd_spark/aws/sizing.py. Executors have the memory that the smallest type has for each of its own.
+  # One executor size fits all nodes, so the smallest type sets it. Same rule as msd_spark/aws/sizing.py.
   worker_types = distinct(concat(var.settings.core_instance_types, var.settings.task_vcpus > 0 ? var.settings.task_instance_types : []))
   executor_mb  = min([for type in local.worker_types : var.types[type].executor_mb]...)
   heap_mb      = floor(local.executor_mb / 2)
@@ -31,11 +31,14 @@ locals {
       "spark.dynamicAllocation.enabled" = "true"
       "spark.driver.memory"             = "${local.driver_mb}m"
       # Half of a task's memory is used by Python: Arrow batches, HDF5 images, a Keras model.
-      "spark.executor.cores"          = "4"
+      "spark.executor.cores"          = tostring(var.types[local.worker_types[0]].executor_cores)
       "spark.executor.memory"         = "${local.heap_mb}m"
       "spark.executor.memoryOverhead" = "${local.executor_mb - local.heap_mb}m"
       "spark.sql.adaptive.enabled"    = "true"
-      # A Spot node that is reclaimed first moves its shuffle files and cached blocks to other nodes.
+      # A Spot node that is reclaimed first moves its shuffle files and cached blocks to other nodes; those of YARN's
+      # shuffle service would stay.
+      "spark.shuffle.service.enabled"                    = "false"
+      "spark.dynamicAllocation.shuffleTracking.enabled"  = "true"
       "spark.decommission.enabled"                       = "true"
       "spark.storage.decommission.enabled"               = "true"
       "spark.storage.decommission.shuffleBlocks.enabled" = "true"
@@ -105,7 +108,6 @@ locals {
     SecurityConfiguration = aws_emr_security_configuration.this.name
     Configurations        = local.configurations
     LogUri                = local.log_uri
-    LogEncryptionKmsKeyId = var.kms_key_arn
     VisibleToAllUsers     = true
     ScaleDownBehavior     = "TERMINATE_AT_TASK_COMPLETION"
     StepConcurrencyLevel  = 1 # stages read what the stage before wrote
@@ -154,7 +156,7 @@ locals {
             LaunchSpecifications = {
               SpotSpecification = {
                 AllocationStrategy     = "price-capacity-optimized"
-                TimeoutAction          = "SWITCH_TO_ON_DEMAND" # the job goes on, dearer
+                TimeoutAction          = "SWITCH_TO_ON_DEMAND" # rather than wait for Spot capacity
                 TimeoutDurationMinutes = local.task_timeout_minutes
               }
             }
@@ -300,7 +302,7 @@ resource "aws_emr_instance_fleet" "task" {
   launch_specifications {
     spot_specification {
       allocation_strategy      = "price-capacity-optimized"
-      timeout_action           = "SWITCH_TO_ON_DEMAND" # the job goes on, dearer
+      timeout_action           = "SWITCH_TO_ON_DEMAND" # rather than wait for Spot capacity
       timeout_duration_minutes = local.task_timeout_minutes
     }
   }

@@ -20,7 +20,7 @@ variable "settings" {
 
 variable "types" {
   description = "Sizing by instance type: infra/instance_types.json."
-  type        = map(object({ vcpus = number, executor_mb = number, driver_mb = number }))
+  type        = map(object({ vcpus = number, executor_cores = number, executor_mb = number, driver_mb = number }))
 }
 
 variable "tags" {

@@ -60,21 +60,21 @@ resource "aws_sns_topic_subscription" "email" {
 locals {
   cluster_alarms = var.has_cluster ? {
     unhealthy-nodes = {
-      metric = "MRUnhealthyNodes", statistic = "Maximum", comparison = "GreaterThanThreshold", threshold = 0, periods = 3
-      says   = "YARN has taken nodes out of service."
+      metric      = "MRUnhealthyNodes", statistic = "Maximum", comparison = "GreaterThanThreshold", threshold = 0, periods = 3
+      description = "YARN has taken nodes out of service."
     }
     disk-full = {
-      metric = "HDFSUtilization", statistic = "Maximum", comparison = "GreaterThanThreshold", threshold = 80, periods = 3
-      says   = "HDFS, where shuffles and logs lie, is nearly full."
+      metric      = "HDFSUtilization", statistic = "Maximum", comparison = "GreaterThanThreshold", threshold = 80, periods = 3
+      description = "HDFS, where shuffles and logs lie, is nearly full."
     }
     failed-apps = {
-      metric = "AppsFailed", statistic = "Maximum", comparison = "GreaterThanThreshold", threshold = 0, periods = 1
-      says   = "A Spark application failed."
+      metric      = "AppsFailed", statistic = "Maximum", comparison = "GreaterThanThreshold", threshold = 0, periods = 1
+      description = "A Spark application failed."
     }
     # An idle cluster terminates itself; one that does not should be checked.
     idle = {
-      metric = "IsIdle", statistic = "Minimum", comparison = "GreaterThanOrEqualToThreshold", threshold = 1, periods = 24
-      says   = "The cluster has been idle for two hours and has not ended."
+      metric      = "IsIdle", statistic = "Minimum", comparison = "GreaterThanOrEqualToThreshold", threshold = 1, periods = 24
+      description = "The cluster has been idle for two hours and has not ended."
     }
   } : {}
 }
@@ -82,7 +82,7 @@ locals {
 resource "aws_cloudwatch_metric_alarm" "cluster" {
   for_each            = local.cluster_alarms
   alarm_name          = "${var.name}-spark-${each.key}"
-  alarm_description   = each.value.says
+  alarm_description   = each.value.description
   namespace           = "AWS/ElasticMapReduce"
   metric_name         = each.value.metric
   dimensions          = { JobFlowId = var.cluster_id }

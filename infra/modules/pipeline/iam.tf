@@ -52,7 +52,7 @@ data "aws_iam_policy_document" "machine" {
   statement {
     sid       = "FollowClusters"
     actions   = ["events:DescribeRule", "events:PutRule", "events:PutTargets"]
-    resources = [for event in ["RunJobFlow", "AddJobFlowSteps"] : "${local.arn}:events:${local.here}:rule/StepFunctionsGetEventForEMR${event}Rule"]
+    resources = [for event in ["RunJobFlow", "AddJobFlowSteps", "TerminateJobFlows"] : "${local.arn}:events:${local.here}:rule/StepFunctionsGetEventForEMR${event}Rule"]
   }
 
   dynamic "statement" {
@@ -87,7 +87,7 @@ data "aws_iam_policy_document" "machine" {
     for_each = var.gpu == null ? [] : [var.gpu.group_arn]
     content {
       sid       = "ScaleWorkers"
-      actions   = ["autoscaling:SetDesiredCapacity"]
+      actions   = ["autoscaling:SetDesiredCapacity", "autoscaling:SetInstanceHealth"]
       resources = [statement.value]
     }
   }
@@ -96,6 +96,12 @@ data "aws_iam_policy_document" "machine" {
     sid       = "FindInstances"
     actions   = ["autoscaling:DescribeAutoScalingGroups", "ec2:DescribeInstances"]
     resources = ["*"]
+  }
+
+  statement {
+    sid       = "ListRuns"
+    actions   = ["states:ListExecutions"]
+    resources = [local.run_arn]
   }
 
   statement {

@@ -1,10 +1,11 @@
 # The state machine of a run. Its input has the commands of all stages (msd_spark/aws/plan.py):
 #
-#   {"run": NAME, "log": NAME of the folder of its logs, "source": "bucket" or "snapshot",
+#   {"run": NAME, "source": "bucket" or "snapshot",
 #    "before": [{"stage", "seconds", "arguments"}], "gpu": [{"stage", "seconds", "command"}], "after": [like before]}
 #
-# Work is one branch of a Parallel state, so that one Catch covers all of it. In every outcome the clean-up follows. An
-# execution that is aborted or times out as a whole runs no handler: then a rule starts the clean-up as a machine of its own.
+# and what msd_spark/aws/finished.py reads. A second execution at the same time fails at once, and touches nothing.
+# All stages are in one branch of a Parallel state, so that one Catch covers them and the clean-up always follows. An
+# execution that is aborted or times out, or exceeds a limit of Step Functions, runs no handler; an EventBridge rule then starts a second machine that cleans up.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -12,6 +13,7 @@ data "aws_region" "current" {}
 
 locals {
   cluster = "${var.name}-run"
+  run_arn = "arn:${data.aws_partition.current.partition}:states:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:stateMachine:${local.cluster}"
   retried = { IntervalSeconds = var.settings.poll_seconds, MaxAttempts = 3, BackoffRate = 1 }
 
   # ---- the snapshot ---------------------------------------------------------------------------------------------------
@@ -58,7 +60,8 @@ locals {
     }
   }
 
-  # The user data of a new instance fetches this script last. A command is one word for gpu_stage.sh, in base64 until then.
+  # The user data fetches node_task.sh last, so its presence means that all scripts are there. Stage commands are sent in
+  # base64, which needs no quoting.
   await_scripts = "until [ -x /opt/msd-spark/bin/node_task.sh ]; do sleep 5; done"
   heartbeat     = var.settings.heartbeat_seconds
   send_command  = { DocumentName = "AWS-RunShellScript", TimeoutSeconds = 3600 }
@@ -66,13 +69,14 @@ locals {
   send_retry = [{ ErrorEquals = ["Ssm.InvalidInstanceIdException"], IntervalSeconds = var.settings.poll_seconds, MaxAttempts = 60, BackoffRate = 1 }]
 
   # ---- Spark stages, before and after training --------------------------------------------------------------------------
+  has_emr     = var.emr != null
   after_phase = { Before = "HasGpu", After = "Done" }
   spark_states = merge([
     for phase, following in local.after_phase : {
       "Has${phase}" = {
         Type    = "Choice"
         Comment = "Skips the phase without stages."
-        Choices = [{ Variable = "$.${lower(phase)}[0]", IsPresent = true, Next = "CreateCluster${phase}" }]
+        Choices = [{ Variable = "$.${lower(phase)}[0]", IsPresent = true, Next = local.has_emr ? "CreateCluster${phase}" : "NoCluster" }]
         Default = following
       }
       "CreateCluster${phase}" = {
@@ -124,8 +128,8 @@ locals {
       }
       "TerminateCluster${phase}" = {
         Type       = "Task"
-        Comment    = "Terminates the cluster of this phase."
-        Resource   = "arn:aws:states:::elasticmapreduce:terminateCluster"
+        Comment    = "Terminates the cluster of this phase, and waits: the quota must have room for the next."
+        Resource   = "arn:aws:states:::elasticmapreduce:terminateCluster.sync"
         Parameters = { "ClusterId.$" = "$.cluster.id" }
         ResultPath = null
         Retry      = [merge(local.retried, { ErrorEquals = ["States.ALL"] })]
@@ -133,6 +137,14 @@ locals {
       }
     }
   ]...)
+
+  no_cluster_state = {
+    NoCluster = { Type = "Fail", Comment = "The stack has no clusters.", Error = "BadInput", Cause = "The stack has no clusters (emr.enabled)." }
+  }
+  emr_states = {
+    for name, state in merge(local.spark_states, local.no_cluster_state) : name => state
+    if local.has_emr ? name != "NoCluster" : startswith(name, "Has") || name == "NoCluster"
+  }
 
   # ---- training ---------------------------------------------------------------------------------------------------------
   has_gpu = var.gpu != null
@@ -152,7 +164,7 @@ locals {
   train_states = {
     Train = {
       Type    = "Parallel"
-      Comment = "Starts the workers and runs the stages on the head; another attempt begins with the workers, and may have another head."
+      Comment = "Starts the workers and runs the stages on the head; a retry starts the workers again and may choose another head."
       Branches = [{
         StartAt = "ScaleUp"
         States = {
@@ -187,7 +199,7 @@ locals {
           WaitForWorkers = { Type = "Wait", Comment = "Until the next look.", Seconds = var.settings.poll_seconds, Next = "CountLooks" }
           CountLooks = {
             Type       = "Pass"
-            Comment    = "One look more."
+            Comment    = "Increments the count of looks."
             Parameters = { "n.$" = "States.MathAdd($.looks, 1)" }
             ResultPath = "$.counted"
             Next       = "KeepCount"
@@ -200,7 +212,7 @@ locals {
             MaxConcurrency = 1
             ItemsPath      = "$.gpu"
             ItemSelector = {
-              "log.$"     = "$.log"
+              "log.$"     = "$$.Execution.Name"
               "head.$"    = "$.workers.ready[0]"
               "stage.$"   = "$$.Map.Item.Value.stage"
               "seconds.$" = "$$.Map.Item.Value.seconds"
@@ -212,7 +224,7 @@ locals {
               States = {
                 GpuStage = {
                   Type     = "Task"
-                  Comment  = "One stage on the head, which answers with the token; its log is in the logs bucket, gpu/LOG/STAGE.log."
+                  Comment  = "One stage on the head, which reports its outcome with the token; its log is in the logs bucket, gpu/EXECUTION/STAGE-HOST.log."
                   Resource = "arn:aws:states:::aws-sdk:ssm:sendCommand.waitForTaskToken"
                   Parameters = merge(local.send_command, {
                     "InstanceIds.$" = "States.Array($.head)"
@@ -225,10 +237,19 @@ locals {
                   HeartbeatSeconds   = local.heartbeat
                   Retry              = local.send_retry
                   Catch = [
-                    { ErrorEquals = ["States.HeartbeatTimeout"], ResultPath = null, Next = "LostHead" },
+                    { ErrorEquals = ["States.HeartbeatTimeout"], ResultPath = null, Next = "RetireHead" },
                     { ErrorEquals = ["States.Timeout"], ResultPath = null, Next = "StageTimedOut" },
                   ]
                   End = true
+                }
+                RetireHead = {
+                  Type       = "Task"
+                  Comment    = "Has the group replace the head, also if EC2 calls it healthy."
+                  Resource   = "arn:aws:states:::aws-sdk:autoscaling:setInstanceHealth"
+                  Parameters = { "InstanceId.$" = "$.head", HealthStatus = "Unhealthy", ShouldRespectGracePeriod = false }
+                  ResultPath = null
+                  Catch      = [{ ErrorEquals = ["States.ALL"], ResultPath = null, Next = "LostHead" }]
+                  Next       = "LostHead"
                 }
                 LostHead = {
                   Type    = "Fail"
@@ -355,7 +376,7 @@ locals {
   outcome_states = {
     Outcome = {
       Type    = "Choice"
-      Comment = "What could not be removed is the worst: it costs money."
+      Comment = "Reports a failed clean-up first: what remains costs money."
       Choices = [
         { Variable = "$.left", IsPresent = true, Next = "NotifyLeft" },
         { Variable = "$.error", IsPresent = true, Next = "NotifyFailure" },
@@ -364,7 +385,7 @@ locals {
     }
     NotifyLeft = {
       Type     = "Task"
-      Comment  = "Says what to check by hand."
+      Comment  = "Reports what to check by hand."
       Resource = "arn:aws:states:::sns:publish"
       Parameters = {
         TopicArn    = var.topic_arn
@@ -372,9 +393,11 @@ locals {
         "Message.$" = "States.Format('The clean-up of ${var.name} failed: {}. Check the clusters named ${local.cluster}, the GPU workers and the instances named ${var.ingest.name}: they cost money.', $.left.Cause)"
       }
       ResultPath = null
+      Retry      = local.cleanup_retry
+      Catch      = [{ ErrorEquals = ["States.ALL"], ResultPath = null, Next = "Left" }]
       Next       = "Left"
     }
-    Left = { Type = "Fail", Comment = "Something may be left.", Error = "CleanUpFailed", CausePath = "$.left.Cause" }
+    Left = { Type = "Fail", Comment = "Resources may remain.", Error = "CleanUpFailed", CausePath = "$.left.Cause" }
   }
   run_outcome_states = {
     NotifyFailure = {
@@ -384,9 +407,11 @@ locals {
       Parameters = {
         TopicArn    = var.topic_arn
         Subject     = "${var.name}: a run failed"
-        "Message.$" = "States.Format('Run {} failed: {}: {}. All its clusters and workers are removed. See msd-spark aws logs, then continue by msd-spark aws run.', $.run, $.error.Error, $.error.Cause)"
+        "Message.$" = "States.Format('Run {} failed: {}: {}. All its clusters and workers are removed. See msd-spark aws logs, then resume with msd-spark aws run.', $.run, $.error.Error, $.error.Cause)"
       }
       ResultPath = null
+      Retry      = local.cleanup_retry
+      Catch      = [{ ErrorEquals = ["States.ALL"], ResultPath = null, Next = "Failed" }]
       Next       = "Failed"
     }
     Failed = { Type = "Fail", Comment = "The run failed.", Error = "RunFailed", CausePath = "States.Format('{}: {}', $.error.Error, $.error.Cause)" }
@@ -400,6 +425,8 @@ locals {
         "Message.$" = "States.Format('Run {} is finished; its tables are in the warehouse. All its clusters and workers are removed.', $.run)"
       }
       ResultPath = null
+      Retry      = local.cleanup_retry
+      Catch      = [{ ErrorEquals = ["States.ALL"], ResultPath = null, Next = "Finished" }]
       Next       = "Finished"
     }
     Finished = { Type = "Succeed", Comment = "All stages are finished." }
@@ -408,14 +435,36 @@ locals {
   run_definition = {
     Comment        = "All stages of msd-spark: Spark stages, training on GPU workers, Spark stages."
     TimeoutSeconds = var.settings.hours * 3600
-    StartAt        = "Work"
+    StartAt        = "ListRuns"
     States = merge(local.cleanup_states, local.outcome_states, local.run_outcome_states, {
+      ListRuns = {
+        Type           = "Task"
+        Comment        = "Finds the executions that are running, of which this is one."
+        Resource       = "arn:aws:states:::aws-sdk:sfn:listExecutions"
+        Parameters     = { "StateMachineArn.$" = "$$.StateMachine.Id", StatusFilter = "RUNNING" }
+        ResultSelector = { "names.$" = "$.Executions[*].Name" }
+        ResultPath     = "$.runs"
+        Retry          = local.cleanup_retry
+        Next           = "IsOnlyRun"
+      }
+      IsOnlyRun = {
+        Type    = "Choice"
+        Comment = "Two runs would write the same tables, and the clean-up of one would remove the clusters of the other."
+        Choices = [{ Variable = "$.runs.names[1]", IsPresent = true, Next = "OtherRun" }]
+        Default = "Work"
+      }
+      OtherRun = {
+        Type    = "Fail"
+        Comment = "Nothing was started."
+        Error   = "OtherRun"
+        Cause   = "Another run is active; wait for it, see msd-spark aws status."
+      }
       Work = {
         Type    = "Parallel"
         Comment = "All that can fail, as one branch."
         Branches = [{
           StartAt = "Source"
-          States = merge(local.copy_states, local.spark_states, local.gpu_states, {
+          States = merge(local.copy_states, local.emr_states, local.gpu_states, {
             Done = { Type = "Succeed", Comment = "All stages are finished." }
           })
         }]
@@ -427,15 +476,55 @@ locals {
   }
 
   cleanup_definition = {
-    Comment        = "Removes what a run that was stopped has left."
+    Comment        = "Removes the resources of a stopped run."
     TimeoutSeconds = 3600
-    StartAt        = local.first_cleanup
+    StartAt        = "IsCancelled"
     States = merge(local.cleanup_states, local.outcome_states, {
+      IsCancelled = {
+        Type    = "Choice"
+        Comment = "msd-spark aws cancel has just stopped the run, which may still be listed."
+        Choices = [{ Variable = "$.cancelled", IsPresent = true, Next = local.first_cleanup }]
+        Default = "AwaitListing"
+      }
+      AwaitListing = { Type = "Wait", Comment = "Until the list of executions is current.", Seconds = var.settings.poll_seconds, Next = "ListRuns" }
+      ListRuns = {
+        Type           = "Task"
+        Comment        = "Finds the run that is running now, if any: the next one may have started."
+        Resource       = "arn:aws:states:::aws-sdk:sfn:listExecutions"
+        Parameters     = { StateMachineArn = local.run_arn, StatusFilter = "RUNNING" }
+        ResultSelector = { "names.$" = "$.Executions[*].Name" }
+        ResultPath     = "$.runs"
+        Retry          = local.cleanup_retry
+        Next           = "HasRun"
+      }
+      HasRun = {
+        Type    = "Choice"
+        Comment = "Clusters and workers are those of the run that is running; it removes them itself."
+        Choices = [{ Variable = "$.runs.names[0]", IsPresent = true, Next = "Cleaned" }]
+        Default = local.first_cleanup
+      }
       Outcome = {
         Type    = "Choice"
         Comment = "What could not be removed costs money."
-        Choices = [{ Variable = "$.left", IsPresent = true, Next = "NotifyLeft" }]
+        Choices = [
+          { Variable = "$.left", IsPresent = true, Next = "NotifyLeft" },
+          { And = [{ Variable = "$.status", IsPresent = true }, { Not = { Variable = "$.status", StringEquals = "FAILED" } }], Next = "NotifyStopped" },
+        ]
         Default = "Cleaned"
+      }
+      NotifyStopped = {
+        Type     = "Task"
+        Comment  = "Reports that a run was aborted or took too long; it could not report this itself."
+        Resource = "arn:aws:states:::sns:publish"
+        Parameters = {
+          TopicArn    = var.topic_arn
+          Subject     = "${var.name}: a run was stopped"
+          "Message.$" = "States.Format('Execution {} ended with status {}. All its clusters and workers are removed. Continue by msd-spark aws run.', $.execution, $.status)"
+        }
+        ResultPath = null
+        Retry      = local.cleanup_retry
+        Catch      = [{ ErrorEquals = ["States.ALL"], ResultPath = null, Next = "Cleaned" }]
+        Next       = "Cleaned"
       }
       Cleaned = { Type = "Succeed", Comment = "Nothing is left." }
     })
@@ -489,13 +578,13 @@ resource "aws_sfn_state_machine" "cleanup" {
 
 resource "aws_cloudwatch_event_rule" "stopped" {
   name        = "${var.name}-stopped"
-  description = "A run was aborted or timed out, so that none of its own states could clean up."
+  description = "A run was aborted, timed out, or failed in a way that none of its own states could handle."
   event_pattern = jsonencode({
     source      = ["aws.states"]
     detail-type = ["Step Functions Execution Status Change"]
     detail = {
       stateMachineArn = [aws_sfn_state_machine.run.arn]
-      status          = ["ABORTED", "TIMED_OUT"]
+      status          = ["ABORTED", "FAILED", "TIMED_OUT"]
     }
   })
   tags = { Name = "${var.name}-stopped" }
@@ -505,5 +594,9 @@ resource "aws_cloudwatch_event_target" "cleanup" {
   rule     = aws_cloudwatch_event_rule.stopped.name
   arn      = aws_sfn_state_machine.cleanup.arn
   role_arn = aws_iam_role.rule.arn
-  input    = "{}"
+
+  input_transformer {
+    input_paths    = { execution = "$.detail.name", status = "$.detail.status" }
+    input_template = "{\"execution\": \"<execution>\", \"status\": \"<status>\"}"
+  }
 }

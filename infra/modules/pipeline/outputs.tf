@@ -4,6 +4,6 @@ output "machine_arn" {
 }
 
 output "cleanup_arn" {
-  description = "State machine that removes what a stopped run has left."
+  description = "State machine that removes the resources of a stopped run."
   value       = aws_sfn_state_machine.cleanup.arn
 }

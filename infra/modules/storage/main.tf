@@ -128,16 +128,18 @@ resource "aws_s3_bucket_versioning" "this" {
   }
 }
 
+# S3 delivers access logs only to a bucket that it encrypts with its own key.
 resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
+  # checkov:skip=CKV_AWS_145: as above, for the logs bucket; the others use the key.
   for_each = local.buckets
   bucket   = aws_s3_bucket.this[each.key].id
 
   rule {
-    bucket_key_enabled = true # one call to KMS for many objects
+    bucket_key_enabled = each.key != "logs" # one call to KMS for many objects
 
     apply_server_side_encryption_by_default {
-      sse_algorithm     = "aws:kms"
-      kms_master_key_id = local.kms_key_arn
+      sse_algorithm     = each.key == "logs" ? "AES256" : "aws:kms"
+      kms_master_key_id = each.key == "logs" ? null : local.kms_key_arn
     }
   }
 }

@@ -113,7 +113,7 @@ put_scaling_policy_of_moto = AutoScalingBackend.put_scaling_policy
 
 
 def put_scaling_policy(self: AutoScalingBackend, *arguments: Any, **named: Any) -> FakeScalingPolicy:
-    """Make a policy that is on, as AWS does, and that predicts nothing unless it was told to."""
+    """Make a policy that is on, as AWS does, without predictive scaling unless requested."""
     policy = put_scaling_policy_of_moto(self, *arguments, **named)
     described = {
         "enabled": True,

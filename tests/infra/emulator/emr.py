@@ -15,8 +15,8 @@ run_job_flow_of_moto = Emr.run_job_flow
 
 
 @dataclass
-class Kept:
-    """What moto's cluster has no place for."""
+class ClusterAttributes:
+    """Attributes of a cluster that moto does not store."""
 
     fleets: list[dict[str, Any]] = field(default_factory=list)
     subnets: list[str] = field(default_factory=list)
@@ -24,7 +24,7 @@ class Kept:
     termination: dict[str, Any] | None = None
 
 
-KEPT: dict[str, Kept] = {}
+ATTRIBUTES: dict[str, ClusterAttributes] = {}
 """By cluster."""
 
 
@@ -73,7 +73,7 @@ def run_job_flow(self: Emr) -> ActionResult:
     cluster = self.backend.describe_cluster(cast(dict[str, Any], result.result)["JobFlowId"])
     instances = body["Instances"]
     subnets = instances.get("Ec2SubnetIds", [])
-    KEPT[cluster.id] = Kept(
+    ATTRIBUTES[cluster.id] = ClusterAttributes(
         fleets=[fleet(one) for one in instances.get("InstanceFleets", [])],
         subnets=subnets,
         scaling=body.get("ManagedScalingPolicy"),
@@ -92,28 +92,28 @@ def run_job_flow(self: Emr) -> ActionResult:
     return result
 
 
-def kept(response: Emr) -> Kept:
+def attributes(response: Emr) -> ClusterAttributes:
     """Return what is kept of the cluster that a call names."""
     cluster: Cluster = response.backend.describe_cluster(sent(response)["ClusterId"])
-    return KEPT[cluster.id]
+    return ATTRIBUTES[cluster.id]
 
 
 def list_instance_fleets(self: Emr) -> ActionResult:
     """Describe a cluster's fleets."""
-    return ActionResult({"InstanceFleets": kept(self).fleets})
+    return ActionResult({"InstanceFleets": attributes(self).fleets})
 
 
 def add_instance_fleet(self: Emr) -> ActionResult:
     """Add a task fleet."""
     added = fleet(sent(self)["InstanceFleet"])
-    kept(self).fleets.append(added)
+    attributes(self).fleets.append(added)
     return ActionResult({"ClusterId": sent(self)["ClusterId"], "InstanceFleetId": added["Id"]})
 
 
 def modify_instance_fleet(self: Emr) -> ActionResult:
     """Give a fleet other targets."""
     change = sent(self)["InstanceFleet"]
-    for one in kept(self).fleets:
+    for one in attributes(self).fleets:
         if one["Id"] == change["InstanceFleetId"]:
             for market in ("OnDemand", "Spot"):
                 target = change.get(f"Target{market}Capacity", one[f"Target{market}Capacity"])
@@ -123,37 +123,37 @@ def modify_instance_fleet(self: Emr) -> ActionResult:
 
 def get_managed_scaling_policy(self: Emr) -> ActionResult:
     """Describe managed scaling's limits, if there are any."""
-    policy = kept(self).scaling
+    policy = attributes(self).scaling
     return ActionResult({"ManagedScalingPolicy": policy} if policy else {})
 
 
 def put_managed_scaling_policy(self: Emr) -> ActionResult:
     """Set managed scaling's limits."""
-    kept(self).scaling = sent(self)["ManagedScalingPolicy"]
+    attributes(self).scaling = sent(self)["ManagedScalingPolicy"]
     return EmptyResult()
 
 
 def remove_managed_scaling_policy(self: Emr) -> ActionResult:
     """Drop managed scaling's limits."""
-    kept(self).scaling = None
+    attributes(self).scaling = None
     return EmptyResult()
 
 
 def get_auto_termination_policy(self: Emr) -> ActionResult:
     """Describe after how long an idle cluster ends, if it does."""
-    policy = kept(self).termination
+    policy = attributes(self).termination
     return ActionResult({"AutoTerminationPolicy": policy} if policy else {})
 
 
 def put_auto_termination_policy(self: Emr) -> ActionResult:
     """Set after how long an idle cluster ends."""
-    kept(self).termination = sent(self).get("AutoTerminationPolicy")
+    attributes(self).termination = sent(self).get("AutoTerminationPolicy")
     return EmptyResult()
 
 
 def remove_auto_termination_policy(self: Emr) -> ActionResult:
     """Let an idle cluster go on."""
-    kept(self).termination = None
+    attributes(self).termination = None
     return EmptyResult()
 
 
@@ -175,5 +175,5 @@ def install() -> None:
     """Teach moto's EMR these calls."""
     for call in CALLS:
         setattr(Emr, call.__name__, call)
-    subnets = property(lambda attributes: KEPT[attributes.cluster.id].subnets)
+    subnets = property(lambda attributes: ATTRIBUTES[attributes.cluster.id].subnets)
     setattr(Ec2InstanceAttributes, "requested_ec2_subnet_ids", subnets)  # noqa: B010

@@ -1,4 +1,4 @@
-"""What the stages of an emulated run do, and a record of what they were asked: files in a folder that tests share.
+"""Outcomes and requests of emulated stages, as files in a folder shared with the tests.
 
 ``MSD_EMULATOR`` names the folder. ``outcomes.json`` has a list of outcomes by stage, one per attempt; the last one
 stands for all later attempts, and a stage without a list succeeds. ``record.jsonl`` has one line per request.
@@ -28,12 +28,12 @@ def folder() -> Path:
 def outcome(stage: str) -> str:
     """Return what the next attempt of a stage does."""
     path = folder() / "outcomes.json"
-    told = json.loads(path.read_text()) if path.exists() else {}
+    content = json.loads(path.read_text()) if path.exists() else {}
     with _lock:
-        key = f"{told.get('test')}/{stage}"
+        key = f"{content.get('test')}/{stage}"
         attempt = _attempts[key]
         _attempts[key] += 1
-    outcomes = told.get(stage, [SUCCEED])
+    outcomes = content.get(stage, [SUCCEED])
     return str(outcomes[min(attempt, len(outcomes) - 1)])
 
 

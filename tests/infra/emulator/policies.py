@@ -22,10 +22,10 @@ TAGS: dict[str, list[dict[str, str]]] = {}
 
 
 def is_action_permitted(self: IAMPolicyStatement, *arguments: Any, **named: Any) -> Any:
-    """Take a Deny with a condition for one that does not apply.
+    """Ignore Deny statements with a condition.
 
-    moto knows no conditions, so "deny what does not come over TLS" would deny everything. That
-    these statements are there and say what they should is tested on the policies themselves.
+    moto ignores conditions, so "deny requests without TLS" would deny everything. Other tests check these statements
+    in the policies themselves.
     """
     if self._statement.get("Effect") == "Deny" and self._statement.get("Condition"):
         return PermissionResult.NEUTRAL

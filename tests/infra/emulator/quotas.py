@@ -17,6 +17,7 @@ QUOTAS = {
     "L-DB2E81BA": ("Running On-Demand G and VT instances", 192.0),
     "L-3819A6DF": ("All G and VT Spot Instance Requests", 192.0),
     "L-417A185B": ("Running On-Demand P instances", 0.0),
+    "L-C4BD4855": ("All P5 Spot Instance Requests", 0.0),
     "L-7212CCBC": ("All P4, P3 and P2 Spot Instance Requests", 0.0),
 }
 """Name and value by code; ``quotas.json`` in the folder of `play` has other values."""
@@ -29,8 +30,8 @@ def quota(code: str) -> dict[str, Any]:
     if code not in QUOTAS:
         raise NoSuchResource
     name, value = QUOTAS[code]
-    told = play.folder() / "quotas.json"
-    values = json.loads(told.read_text()) if told.exists() else {}
+    override = play.folder() / "quotas.json"
+    values = json.loads(override.read_text()) if override.exists() else {}
     return {
         "ServiceCode": "ec2",
         "ServiceName": "Amazon Elastic Compute Cloud (Amazon EC2)",

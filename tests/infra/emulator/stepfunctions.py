@@ -56,7 +56,7 @@ _commands: Counter[str] = Counter()
 
 
 class ElasticMapReduce(StateTaskServiceCallback):
-    """``elasticmapreduce:createCluster.sync``, ``addStep.sync`` and ``terminateCluster``.
+    """``elasticmapreduce:createCluster.sync``, ``addStep.sync`` and ``terminateCluster.sync``.
 
     https://docs.aws.amazon.com/step-functions/latest/dg/connect-emr.html
     """
@@ -91,20 +91,21 @@ class ElasticMapReduce(StateTaskServiceCallback):
         state_credentials: Any,
     ) -> None:
         emr = boto_client_for(region=REGION, service="emr")
-        action, asked = self.resource.api_action, normalised_parameters
-        play.record(action, **asked)
+        action, request = self.resource.api_action, normalised_parameters
+        play.record(action, **request)
         if action == "createCluster":
-            if asked["Instances"]["KeepJobFlowAliveWhenNoSteps"] is not True:
+            if request["Instances"]["KeepJobFlowAliveWhenNoSteps"] is not True:
                 raise ValueError("createCluster keeps the cluster alive")
-            self.waited_for = (emr.run_job_flow(**asked)["JobFlowId"], "")
+            self.waited_for = (emr.run_job_flow(**request)["JobFlowId"], "")
             env.stack.append({"ClusterId": self.waited_for[0]})
         elif action == "addStep":
-            step = emr.add_job_flow_steps(JobFlowId=asked["ClusterId"], Steps=[asked["Step"]])["StepIds"][0]
-            self.waited_for = (asked["ClusterId"], step)
-            self.outcome = play.outcome(asked["Step"]["Name"])
+            step = emr.add_job_flow_steps(JobFlowId=request["ClusterId"], Steps=[request["Step"]])["StepIds"][0]
+            self.waited_for = (request["ClusterId"], step)
+            self.outcome = play.outcome(request["Step"]["Name"])
             env.stack.append({"StepId": step})
         else:
-            emr.terminate_job_flows(JobFlowIds=[asked["ClusterId"]])
+            self.waited_for = (request["ClusterId"], "")
+            emr.terminate_job_flows(JobFlowIds=[request["ClusterId"]])
             env.stack.append({})
 
     def _build_sync_resolver(
@@ -167,7 +168,15 @@ eval_service_task_of_moto = state_task_service_aws_sdk.StateTaskServiceAwsSdk._e
 
 
 def eval_service_task(self: Any, env: Environment, *arguments: Any, **named: Any) -> None:
-    """Have no worker in service, or no answer of EMR to the clean-up, if tests say so."""
+    """Have no worker in service, or no answer of EMR to the clean-up, if tests say so; list executions.
+
+    moto sends the names of parameters to boto as they are, and those of Step Functions begin with a small letter there.
+    """
+    if self.resource.api_action == "listExecutions":
+        request = {f"{name[0].lower()}{name[1:]}": value for name, value in named["normalised_parameters"].items()}
+        answer = boto_client_for(region=REGION, service="stepfunctions").list_executions(**request)
+        env.stack.append({"Executions": [{"Name": one["name"]} for one in answer["executions"]]})
+        return
     if self.resource.api_action == "listClusters" and play.outcome("clean-up") == play.FAIL:
         raise ClientError(EMR_IS_AWAY, "ListClusters")
     eval_service_task_of_moto(self, env, *arguments, **named)
@@ -228,11 +237,11 @@ def send_command(self: SimpleSystemManagerResponse) -> ActionResult:
         raise SSMException("InvalidInstanceId", "Instances not in a valid state for account")
     match = STAGE.fullmatch(commands[-1])
     assert match, commands
-    told = match.groupdict()
-    token, stage = told["token"] or told["copy_token"], told["stage"] or "copy"
-    command = base64.b64decode(told["command"] or "").decode()
-    asked = {"log": told["log"], "workers": told["workers"], "command": command, "stage": stage}
-    play.record("sendCommand", instance=instance, commands=commands, **asked)
+    words = match.groupdict()
+    token, stage = words["token"] or words["copy_token"], words["stage"] or "copy"
+    command = base64.b64decode(words["command"] or "").decode()
+    request = {"log": words["log"], "workers": words["workers"], "command": command, "stage": stage}
+    play.record("sendCommand", instance=instance, commands=commands, **request)
     threading.Thread(target=answer, args=(token, stage), daemon=True).start()
     return ActionResult({"Command": {"CommandId": f"command-{_commands[instance]}", "InstanceIds": [instance]}})
 
@@ -240,12 +249,12 @@ def send_command(self: SimpleSystemManagerResponse) -> ActionResult:
 def answer(token: str, stage: str) -> None:
     """Answer the state machine as ``node_task.sh`` does."""
     time.sleep(0.2)
-    client, told = boto_client_for(region=REGION, service="stepfunctions"), play.outcome(stage)
-    play.record("answer", stage=stage, outcome=told)
-    if told == play.SUCCEED:
+    client, outcome = boto_client_for(region=REGION, service="stepfunctions"), play.outcome(stage)
+    play.record("answer", stage=stage, outcome=outcome)
+    if outcome == play.SUCCEED:
         client.send_task_success(taskToken=token, output=json.dumps({"stage": stage}))
-    elif told != play.SILENT:
-        error = "BadInput" if told == play.BAD_INPUT else "Stage.Failed"
+    elif outcome != play.SILENT:
+        error = "BadInput" if outcome == play.BAD_INPUT else "Stage.Failed"
         client.send_task_failure(taskToken=token, error=error, cause=f"the last lines of {stage}")
 
 
@@ -254,8 +263,8 @@ def validate_state_machine_definition(self: StepFunctionResponse) -> ActionResul
     try:
         AmazonStateLanguageParser.parse(self._get_param("definition"))
     except Exception as error:
-        found = {"severity": "ERROR", "code": "INVALID", "message": repr(error)}
-        return ActionResult({"result": "FAIL", "diagnostics": [found]})
+        diagnostic = {"severity": "ERROR", "code": "INVALID", "message": repr(error)}
+        return ActionResult({"result": "FAIL", "diagnostics": [diagnostic]})
     return ActionResult({"result": "OK", "diagnostics": []})
 
 
