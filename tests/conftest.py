@@ -168,6 +168,15 @@ def sample() -> Path:
 
 
 @pytest.fixture(scope="session")
+def million() -> Path:
+    """Metadata of the whole catalogue: Parquet, one row per track, 16 columns."""
+    path = REPOSITORY.parent / "shared" / "msd-real" / "million.parquet"
+    if not path.exists():
+        pytest.skip(f"real sample: no file {path}")
+    return path
+
+
+@pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """The one Spark session of the tests, on two cores."""
     from msd_spark.spark.session import start_spark

@@ -43,6 +43,14 @@ FILES = {
 
 SOURCES = LABELS | FILES
 
+METADATA = (
+    r"msd_summary_file.*\.h5",
+    r"track_metadata.*\.(db|parquet|csv|tsv)",
+    r"subset_msd_summary_file.*\.h5",
+    r"subset_track_metadata.*\.db",
+)
+"""File name patterns of the metadata of songs, all in `ADDITIONAL`; those with most columns and songs come first."""
+
 SONG_FOLDERS = ("songs", "broken")
 TAGS = "lastfm"
 DATABASE = r"lastfm_tags.*\.db"
@@ -69,6 +77,8 @@ class DataFolder:
         Label files by label set.
     tags : tuple of str
         Last.fm tags: the database, or zip archives, or a folder of JSON files.
+    metadata : str or None
+        Metadata of songs that may have no song file: ``msd_summary_file.h5`` or else ``track_metadata.db``.
     """
 
     folder: str
@@ -81,6 +91,7 @@ class DataFolder:
     triplets: str | None = None
     mismatches: str | None = None
     duplicates: str | None = None
+    metadata: str | None = None
 
     @classmethod
     def find(cls, folder: str | os.PathLike[str]) -> DataFolder:
@@ -94,6 +105,8 @@ class DataFolder:
         first = {name: partial(_first, inside[place], _join(folder, place)) for name, (place, _) in SOURCES.items()}
         files = {name: first[name](pattern) for name, (_, pattern) in FILES.items()}
         there = _entries(folder)
+        additional = inside[ADDITIONAL], _join(folder, ADDITIONAL)
+        metadata = (_first(*additional, pattern, compressed="") for pattern in METADATA)
         return cls(
             folder,
             tuple(_join(folder, name) for name in SONG_FOLDERS if there.get(name) is False),
@@ -105,6 +118,7 @@ class DataFolder:
             files["triplets"] or files["triplets as CSV"],
             files["mismatches"],
             files["duplicates"],
+            next(filter(None, metadata), None),
         )
 
     def unrecognised(self) -> list[str]:

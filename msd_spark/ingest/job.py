@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -22,8 +22,8 @@ from msd_spark.core.rejections import Rejection, none_accepted
 from msd_spark.core.schemas import LEDGER_COUNTS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.ingest.changes import check_locations, may_be_retried, missing_tracks, split_ledger, unnamed
 from msd_spark.ingest.ledger import (
-    Ledger,
     commit_units,
     damaged_units,
     keep_pending,
@@ -32,7 +32,7 @@ from msd_spark.ingest.ledger import (
     settle,
 )
 from msd_spark.ingest.listing import Task, list_units, plan_listing
-from msd_spark.ingest.loose import TEMPORARY
+from msd_spark.ingest.repeated import Ledger
 from msd_spark.ingest.settings import LEDGER, SONGS, VERB, IngestSettings
 from msd_spark.ingest.units import Kind, Unit, limit_units
 from msd_spark.ingest.work import DUPLICATE, Outcome, do_unit
@@ -44,9 +44,10 @@ def run(settings: IngestSettings) -> None:
     """Run ``msd-spark ingest``."""
     if not (settings.locations or settings.manifest):
         data = DataFolder.find(settings.data)
-        if not data.songs:
+        locations = (*data.songs, *filter(None, [data.metadata]))
+        if not locations:
             raise data.missing("song files", "subset", "--songs")
-        settings = dataclasses.replace(settings, locations=data.songs)
+        settings = dataclasses.replace(settings, locations=locations)
     tasks = plan_listing(settings)
     session = start_spark("msd-spark ingest")
     if settings.dry_run:
@@ -68,7 +69,8 @@ def ingest(session: SparkSession, settings: IngestSettings, tasks: list[Task] | 
     finally:
         pool.shutdown(wait=False)  # the listing ends with Java; waiting would delay Ctrl-C
     ledger, pending = read_ledger(warehouse), read_pending(warehouse)
-    unchanged, stale = split_ledger(ledger, units, damaged_units(warehouse, ledger))
+    others = unnamed(units, tasks, settings)
+    unchanged, stale = split_ledger(ledger, units, damaged_units(warehouse, ledger), others)
     check_locations(stale, units, settings)
     finished = {unit: row for unit, row in pending.items() if not may_be_retried(row)}
     done = {row["unit"] for row in unchanged} | set(finished)
@@ -82,6 +84,8 @@ def ingest(session: SparkSession, settings: IngestSettings, tasks: list[Task] | 
         raise none_accepted("song", [Rejection(**one) for row in (*unchanged, *new) for one in row["rejections"]])
     if new or stale or not warehouse.is_complete(LEDGER):
         ledger = commit_units(warehouse, new, stale, destination)
+    if others and others.is_metadata and (missing := missing_tracks(ledger)):
+        summary.facts["tracks without a song file now, until their metadata is named"] = sum(missing.values())
     summary.facts |= accounts(ledger)
     summary.facts |= {"units done before": len(units) - len(to_do), "units dropped": len(stale)}
     return summary
@@ -98,9 +102,11 @@ def dry_run(session: SparkSession, settings: IngestSettings, tasks: list[Task] |
     """Return what an ingest would do, as numbers of units and inputs; write nothing."""
     summary = Summary(f"{VERB}, dry run")
     warehouse = Warehouse(settings.warehouse)
-    units = plan_units(session, settings, plan_listing(settings) if tasks is None else tasks)
+    tasks = plan_listing(settings) if tasks is None else tasks
+    units = plan_units(session, settings, tasks)
     ledger = read_ledger(warehouse)
-    unchanged, stale = split_ledger(ledger, units, damaged_units(warehouse, ledger))
+    others = unnamed(units, tasks, settings)
+    unchanged, stale = split_ledger(ledger, units, damaged_units(warehouse, ledger), others)
     done = {row["unit"] for row in unchanged}
     done |= {unit for unit, row in read_pending(warehouse).items() if not may_be_retried(row)}
     to_do = [unit for unit in units if unit.name not in done]
@@ -120,58 +126,6 @@ def dry_run(session: SparkSession, settings: IngestSettings, tasks: list[Task] |
         "units to drop": len(stale),
     }
     return summary
-
-
-def split_ledger(
-    ledger: Ledger, units: Sequence[Unit], damaged: Collection[str] = frozenset()
-) -> tuple[Ledger, Ledger]:
-    """Split the ledger into units that stay and units that are dropped or read again.
-
-    A unit is dropped if its inputs changed. It is read again if one of its inputs could not be read, or if it is one of
-    `damaged`. If anything changed except skipped files, each unit that left out a track in favour of another unit is
-    read again too.
-    """
-    names = {unit.name for unit in units if unit.name not in damaged}
-    unchanged = [row for row in ledger if row["unit"] in names and not may_be_retried(row)]
-    n_units = sum(unit.kind is not Kind.SKIPPED for unit in units)
-    if not n_units == len(_with_songs(unchanged)) == len(_with_songs(ledger)):
-        unchanged = [row for row in unchanged if len(row["track_ids"]) == row["songs"]]
-    unchanged_names = {row["unit"] for row in unchanged}
-    return unchanged, [row for row in ledger if row["unit"] not in unchanged_names]
-
-
-def _with_songs(ledger: Ledger) -> Ledger:
-    return [row for row in ledger if row["kind"] != Kind.SKIPPED]
-
-
-def check_locations(stale: Ledger, units: Sequence[Unit], settings: IngestSettings) -> None:
-    """Check that songs are dropped only with ``--replace``.
-
-    A location that has only files to skip counts as one that is not named: its disk may not be mounted.
-    """
-    if settings.replace:
-        return
-    stale = [row for row in stale if row["inputs"] > row["skipped"]]
-    missing = sorted(
-        {row["location"] for row in stale} - {unit.location for unit in units if unit.kind != Kind.SKIPPED}
-    )
-    listed = {unit.name for unit in units}
-    if settings.limit is not None and (dropped := [row for row in stale if row["unit"] not in listed]):
-        n_songs = sum(row["songs"] for row in dropped)
-        raise UserError(
-            f"--limit {settings.limit} would drop {n_songs:,} songs of songs/; use another --warehouse, or --replace"
-        )
-    if missing:
-        n_songs = sum(row["songs"] for row in stale if row["location"] in missing)
-        raise UserError(
-            f"songs/ has {n_songs:,} songs from {missing[0]}, but --songs does not name it or it has no song file now; "
-            "name it and check that it is mounted, or add --replace to drop them"
-        )
-
-
-def may_be_retried(row: dict[str, Any]) -> bool:
-    """Return whether a unit has an unreadable input whose reason may not apply next time."""
-    return any(one["reason"] in TEMPORARY for one in row["rejections"])
 
 
 def work(

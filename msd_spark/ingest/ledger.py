@@ -10,32 +10,22 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
-from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as pads
-import pyarrow.parquet as pq
 from pyarrow import fs
 
 from msd_spark.core import schemas
-from msd_spark.core.delta import LOG, UNITS, ConflictError, DataFile, Destination, Snapshot
-from msd_spark.core.rejections import Rejection
+from msd_spark.core.delta import LOG, UNITS, ConflictError, Destination, Snapshot
 from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.ingest.repeated import Ledger, files_of, unit_of, without_repeated_tracks
 from msd_spark.ingest.settings import LEDGER, PENDING, SONGS, VERB
-from msd_spark.ingest.work import DUPLICATE, Outcome
-from msd_spark.songfile.batches import songs_writer
+from msd_spark.ingest.work import Outcome
 
 T = TypeVar("T")
-
-Ledger = list[dict[str, Any]]
-"""Rows of ``ledger/``."""
 
 REJECTED = ("rejected", f"stage={VERB}")
 
@@ -150,97 +140,6 @@ def commit_units(
         if all(row["unit"] in done for row in read_ledger(warehouse, PENDING)):
             warehouse.remove(PENDING)
     return ledger.rows
-
-
-def sort_key(place: Sequence[str]) -> tuple[list[tuple[int, str]], ...]:
-    """Return the key that orders the places of a repeated track, of which the first is kept.
-
-    Numbers within names are compared by value: ``row 5`` comes before ``row 1000``.
-    """
-    runs = ([run for run in re.split("([0-9]+)", part) if run] for part in place)
-    return tuple([(int(run), "") if run.isdecimal() else (-1, run) for run in parts] for parts in runs)
-
-
-def without_repeated_tracks(
-    warehouse: Warehouse, units: Mapping[str, dict[str, Any]], destination: Destination
-) -> Ledger:
-    """Return the ledger's rows of units, by unit, each track in one of them.
-
-    Files are rewritten without the others.
-    """
-    drops, duplicates = _resolve_duplicates(warehouse, units)
-    rows = []
-    for unit, row in sorted(units.items()):
-        files = [
-            _rewrite(warehouse, file, drops[file.name], destination) if file.name in drops else file
-            for file in files_of(row)
-        ]
-        n_dropped = len(duplicates.get(unit, ()))
-        rows.append(
-            row
-            | {
-                "files": [file.name for file in files],
-                "file_sizes": [file.size for file in files],
-                "file_rows": [file.rows for file in files],
-                "songs": row["songs"] - n_dropped,
-                "duplicates": row["duplicates"] + n_dropped,
-                "rejections": [*row["rejections"], *map(asdict, duplicates.get(unit, ()))],
-            }
-        )
-    return rows
-
-
-def unit_of(file: str) -> str:
-    """Return the unit of a file of songs, given the file's name."""
-    return file.split("-", 1)[0]
-
-
-def files_of(row: Mapping[str, Any]) -> list[DataFile]:
-    """Return the files of a unit."""
-    return [DataFile(*file) for file in zip(row["files"], row["file_sizes"], row["file_rows"], strict=True)]
-
-
-def _resolve_duplicates(
-    warehouse: Warehouse, units: Mapping[str, dict[str, Any]]
-) -> tuple[dict[str, set[str]], dict[str, list[Rejection]]]:
-    """Return the tracks to drop, by file, and their rejections, by unit."""
-    counts = Counter(chain.from_iterable(row["track_ids"] for row in units.values()))
-    repeated = {track_id for track_id, n_units in counts.items() if n_units > 1}
-    drops, duplicates, places = defaultdict(set), defaultdict(list), defaultdict(list)
-    rows = [row for row in units.values() if not repeated.isdisjoint(row["track_ids"])]
-    if rows:
-        paths = [warehouse.path(SONGS, name) for row in rows for name in row["files"]]
-        songs = pads.dataset(paths, filesystem=warehouse.filesystem, format="parquet", partitioning=None)
-        columns, is_repeated = ["track_id", "source", "member", "__filename"], pc.field("track_id").isin(list(repeated))
-        for track_id, source, member, path in zip(
-            *(column.to_pylist() for column in songs.to_table(columns, filter=is_repeated)), strict=True
-        ):
-            file = path.rsplit("/", 1)[-1]
-            places[track_id].append((source, member or "", unit_of(file), file))
-    for track_id, candidates in sorted(places.items()):
-        first, *others = sorted(candidates, key=sort_key)
-        detail = f"{track_id} is kept from {' '.join(part for part in first[:2] if part)}"
-        for source, member, unit, file in others:
-            drops[file].add(track_id)
-            duplicates[unit].append(Rejection(source, DUPLICATE, detail, member or None, unit))
-    return drops, duplicates
-
-
-def _rewrite(warehouse: Warehouse, file: DataFile, drop: Collection[str], destination: Destination) -> DataFile:
-    """Write a file of songs again without some tracks, under a new name."""
-    dropped, n_rows = pa.array(sorted(drop), pa.string()), 0
-    with (
-        pq.ParquetFile(warehouse.filesystem.open_input_file(warehouse.path(SONGS, file.name))) as source,
-        destination.create(file.name.rsplit("-", 1)[0]) as new,
-        songs_writer(new.sink) as writer,
-    ):
-        for group in range(source.num_row_groups):
-            rows = source.read_row_group(group)
-            rows = rows.filter(pc.invert(pc.is_in(rows["track_id"], value_set=dropped)))
-            if rows.num_rows:
-                writer.write_table(rows.cast(schemas.SONGS))
-                n_rows += rows.num_rows
-    return DataFile(new.name, new.size, n_rows)
 
 
 def settle(warehouse: Warehouse, known: Version | None = None) -> None:

@@ -16,9 +16,11 @@ from pyspark import SparkContext
 from msd_spark.core.errors import UserError
 from msd_spark.core.filesystems import open_location
 from msd_spark.core.track_ids import TRACK_ID, song_path, track_id_of
+from msd_spark.ingest.metadata import ROWS_PER_UNIT as METADATA_ROWS
+from msd_spark.ingest.metadata import format_of, units_of, units_of_parts
 from msd_spark.ingest.names import Content, content_of, skip_reason
 from msd_spark.ingest.settings import IngestSettings
-from msd_spark.ingest.units import Kind, SongInput, Unit, split_into_units
+from msd_spark.ingest.units import Kind, Part, SongInput, Unit, split_into_units
 from msd_spark.io.folders import check_regular, is_system_file, list_folder, walk
 from msd_spark.io.lines import read_lines
 from msd_spark.io.paged import open_seekable
@@ -35,6 +37,10 @@ ROWS_PER_UNIT = 1000
 
 MIN_SONG_BYTES = 32
 """A file with fewer bytes per declared song is not an aggregate; a summary file has some hundred per song."""
+
+
+PARQUET_FOLDER = ".parquet"
+"""Ending of the name of a folder whose Parquet files are one table, as Spark writes them."""
 
 
 class Task(NamedTuple):
@@ -130,7 +136,8 @@ def list_units(context: SparkContext, settings: IngestSettings, tasks: list[Task
         skipped = Counter(skip_reason(item.source) for unit in listed for item in unit.inputs)
         others = "".join(f"; {count:,} files skipped as {reason}" for reason, count in skipped.most_common())
         places = ", ".join(settings.locations) or settings.manifest
-        raise UserError(f"no song file, archive or aggregate in {places}{others}; name another location (--songs)")
+        remedy = "name another location (--songs), or the files themselves if they have metadata"
+        raise UserError(f"no song file, archive or aggregate in {places}{others}; {remedy}")
     return sorted(units.values(), key=lambda unit: unit.inputs[0])
 
 
@@ -187,6 +194,8 @@ def _location_tasks(location: str) -> list[Task]:
         raise UserError(f"no {location}; --songs takes folders, song files, archives, aggregates and globs of them")
     if info.type != fs.FileType.Directory:
         return [Task("files", location, (location,))]
+    if path.endswith(PARQUET_FOLDER):
+        return _file_tasks("files", location, [prefix + file.path for file in walk(filesystem, path, (".parquet",))])
     folder = path
     while True:
         below = list_folder(filesystem, folder)
@@ -204,7 +213,9 @@ def _units(settings: IngestSettings, task: Task) -> Iterator[Unit]:
     archives = {Content.TAR: Kind.TAR, Content.ZIP: Kind.ZIP}
     for item in _inputs(task):
         content = content_of(item.source)
-        if content in archives:
+        if task.kind == "files" and item.size >= 0 and format_of(item.source):
+            yield from units_of(task.location, item)
+        elif content in archives:
             yield Unit.of(archives[content], task.location, [item])
         elif content is Content.OTHER and (is_system_file(item.source) or task.kind not in ("files", "known")):
             # Only its name counts, so that a changed one is no change of the songs.
@@ -212,7 +223,8 @@ def _units(settings: IngestSettings, task: Task) -> Iterator[Unit]:
         elif task.kind == "known" or track_id_of(item.source) or item.size < 0:
             loose.append(item)
         else:
-            units = list(_aggregate_units(settings, task.location, item))
+            summaries = settings.summaries == "rows" or task.kind == "files"
+            units = list(_aggregate_units(task.location, item, summaries=summaries))
             yield from units
             if not units:
                 loose.append(item)
@@ -220,8 +232,11 @@ def _units(settings: IngestSettings, task: Task) -> Iterator[Unit]:
     yield from split_into_units(task.location, skipped, FILES_PER_TASK, Kind.SKIPPED)
 
 
-def _aggregate_units(settings: IngestSettings, location: str, item: SongInput) -> Iterator[Unit]:
-    """Yield the units of an aggregate or summary file; none if it is not such a file."""
+def _aggregate_units(location: str, item: SongInput, *, summaries: bool) -> Iterator[Unit]:
+    """Yield the units of an aggregate or summary file; none if it is not such a file.
+
+    `summaries` is whether the rows of a summary file are read.
+    """
     filesystem, path, _ = open_location(item.source)
     try:
         if isinstance(filesystem, fs.LocalFileSystem):
@@ -235,8 +250,13 @@ def _aggregate_units(settings: IngestSettings, location: str, item: SongInput) -
     n_songs, has_arrays = description
     if not 0 < n_songs <= item.size // MIN_SONG_BYTES:
         return
-    if not has_arrays and settings.summaries == "refuse":
+    if not has_arrays and not summaries:
         yield Unit.of(Kind.SUMMARY, location, [item], 0, 1)
+        return
+    if not has_arrays:
+        starts = range(0, n_songs, METADATA_ROWS)
+        parts = [Part(start, min(start + METADATA_ROWS, n_songs)) for start in starts]
+        yield from units_of_parts(location, item, parts)
         return
     for start in range(0, n_songs, ROWS_PER_UNIT):
         yield Unit.of(Kind.AGGREGATE, location, [item], start, min(start + ROWS_PER_UNIT, n_songs))

@@ -23,13 +23,26 @@ class SongInput(NamedTuple):
     modified: int
 
 
+class Part(NamedTuple):
+    """Consecutive rows of a file, from `start` to before `stop`.
+
+    `mark` is the place of the rows: byte and line before them in a CSV file, row id before them and of the last one in
+    a database, empty in other files.
+    """
+
+    start: int
+    stop: int
+    mark: tuple[int, ...] = ()
+
+
 class Kind(StrEnum):
-    """Packaging of a unit's songs."""
+    """Packaging of a unit's songs; `METADATA` is rows of songs without segments."""
 
     FILES = "files"
     TAR = "tar"
     ZIP = "zip"
     AGGREGATE = "aggregate"
+    METADATA = "metadata"
     SUMMARY = "summary"
     SKIPPED = "skipped"
 
@@ -39,9 +52,9 @@ class Unit:
     """Inputs that are ingested together.
 
     `location` is the one named by the command, under which the inputs were found. The inputs are compressed because the
-    driver holds those of a million files; `size` is their sum in bytes, 0 if unknown. `start` and `stop` are rows of an
-    aggregate or summary file. `n_inputs` is the expected number of inputs; None for an archive, which has to
-    be read.
+    driver holds those of a million files; `size` is their sum in bytes, 0 if unknown. `start`, `stop` and `mark` are
+    the rows of an aggregate file or a file of metadata, as in `Part`. `n_inputs` is the expected number of inputs; None
+    for what has to be read to count them: an archive, and a file of metadata that is not split (`stop` is 0).
     """
 
     kind: Kind
@@ -50,16 +63,28 @@ class Unit:
     size: int
     start: int = 0
     stop: int = 0
+    mark: tuple[int, ...] = ()
     n_inputs: int | None = None
 
     @classmethod
-    def of(cls, kind: Kind, location: str, inputs: Iterable[SongInput], start: int = 0, stop: int = 0) -> Unit:
-        """Return a unit of some inputs."""
+    def of(
+        cls,
+        kind: Kind,
+        location: str,
+        inputs: Iterable[SongInput],
+        start: int = 0,
+        stop: int = 0,
+        mark: tuple[int, ...] = (),
+        size: int | None = None,
+    ) -> Unit:
+        """Return a unit of some inputs; `size` is that of its part of a file, None for whole files."""
         listed = list(inputs)
         by_kind = {Kind.FILES: len(listed), Kind.SKIPPED: len(listed), Kind.TAR: None, Kind.ZIP: None}
         n_inputs = by_kind.get(kind, stop - start)
-        size = sum(max(item.size, 0) for item in listed)
-        return cls(kind, location, zlib.compress(json.dumps(listed).encode(), 1), size, start, stop, n_inputs)
+        if kind is Kind.METADATA and not stop:
+            n_inputs = None
+        size = sum(max(item.size, 0) for item in listed) if size is None else size
+        return cls(kind, location, zlib.compress(json.dumps(listed).encode(), 1), size, start, stop, mark, n_inputs)
 
     @property
     def inputs(self) -> list[SongInput]:
@@ -71,7 +96,7 @@ class Unit:
         """Hash of the inputs' paths, sizes, times and rows; a known unit is not read again."""
         # Earlier versions did not count all members of a tar, so it is read again.
         version = [2] if self.kind is Kind.TAR else []
-        content = (self.kind.value, self.inputs, self.start, self.stop, *version)
+        content = (self.kind.value, self.inputs, self.start, self.stop, *self.mark, *version)
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
@@ -112,7 +137,8 @@ def limit_units(units: Iterable[Unit], limit: int) -> list[Unit]:
             if unit.kind is Kind.FILES:
                 unit = Unit.of(unit.kind, unit.location, unit.inputs[:remaining])
             else:
-                unit = Unit.of(unit.kind, unit.location, unit.inputs, unit.start, unit.start + remaining)
+                place = unit.start, unit.start + remaining, unit.mark
+                unit = Unit.of(unit.kind, unit.location, unit.inputs, *place, size=unit.size)
         chosen.append(unit)
         remaining -= unit.n_inputs or 0
     return chosen

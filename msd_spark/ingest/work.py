@@ -10,18 +10,24 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, islice
 from typing import Any
 
+import pyarrow as pa
+
 from msd_spark.core.delta import DataFile, Destination
 from msd_spark.core.rejections import Rejection
 from msd_spark.ingest.archives import Item
+from msd_spark.ingest.metadata import read_metadata
 from msd_spark.ingest.names import Skipped
 from msd_spark.ingest.reading import read_unit
 from msd_spark.ingest.settings import IngestSettings
-from msd_spark.ingest.units import Unit
+from msd_spark.ingest.units import Kind, Unit
 from msd_spark.io.folders import printable
 from msd_spark.songfile.batches import songs_to_batch, songs_writer
 from msd_spark.songfile.parse import Song
 
 DUPLICATE = "duplicate_track_id"
+
+SUPERSEDED = "superseded"
+"""Reason to skip a row of metadata: its track has a song file, or an earlier row of metadata."""
 
 _computing = threading.Lock()
 """Held while a unit fills a file, not while it waits for its first song or uploads the file."""
@@ -46,6 +52,14 @@ class Outcome:
     duplicates: list[Rejection] = field(default_factory=list)
     skips: dict[str, tuple[int, str]] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def add(self, item: Rejection | Skipped) -> None:
+        """Count an input that is no song."""
+        if isinstance(item, Rejection):
+            self.rejected.append(replace(item, unit=self.unit))
+        else:
+            count, example = self.skips.get(item.reason, (0, item.place))
+            self.skips[item.reason] = (count + 1, example)
 
     @property
     def n_skipped(self) -> int:
@@ -89,6 +103,44 @@ def do_unit(unit: Unit, settings: IngestSettings, destination: Destination) -> O
     """
     started = time.monotonic()
     outcome = Outcome(unit.name, unit.kind.value, unit.location, printable(unit.inputs[0].source))
+    if unit.kind is Kind.METADATA:
+        _write_rows(unit, destination, outcome)
+    else:
+        _write_songs(unit, settings, destination, outcome)
+    outcome.seconds = round(time.monotonic() - started, 3)
+    return outcome
+
+
+def _write_rows(unit: Unit, destination: Destination, outcome: Outcome) -> None:
+    """Write the songs of a file of metadata, each track once, to one file."""
+    seen: set[str] = set()
+    n_rows, file, writer = 0, None, None
+    with ExitStack() as upload, _computing:
+        for item in read_metadata(unit):
+            if isinstance(item, Rejection | Skipped):
+                outcome.add(item)
+                continue
+            repeated = []
+            for track_id, member in zip(item["track_id"].to_pylist(), item["member"].to_pylist(), strict=True):
+                repeated.append(track_id in seen)
+                if repeated[-1]:
+                    outcome.add(Skipped(outcome.source, SUPERSEDED, member))
+                seen.add(track_id)
+            songs = item.filter(pa.array([not one for one in repeated], pa.bool_())) if any(repeated) else item
+            if not songs.num_rows:
+                continue
+            if file is None or writer is None:
+                file = upload.enter_context(destination.create(f"{unit.name}-0000"))
+                writer = upload.enter_context(songs_writer(file.sink))
+            writer.write_batch(songs)
+            outcome.track_ids += songs["track_id"].to_pylist()
+            n_rows += songs.num_rows
+    if file:
+        outcome.files.append(DataFile(file.name, file.size, n_rows))
+
+
+def _write_songs(unit: Unit, settings: IngestSettings, destination: Destination, outcome: Outcome) -> None:
+    """Write the songs of a unit, each track once, to files of some row groups."""
     songs = read_unit(unit)
     songs = chain(list(islice(songs, 1)), songs)  # request songs before waiting for the lock
     groups = _row_groups(songs, settings.songs_per_row_group, outcome)
@@ -106,8 +158,6 @@ def do_unit(unit: Unit, settings: IngestSettings, destination: Destination) -> O
                         group = next(groups, None)
         if sizes:
             outcome.files.append(DataFile(file.name, file.size, sum(sizes)))
-    outcome.seconds = round(time.monotonic() - started, 3)
-    return outcome
 
 
 def _row_groups(items: Iterable[Item], size: int, outcome: Outcome) -> Iterator[list[Song]]:
@@ -115,12 +165,8 @@ def _row_groups(items: Iterable[Item], size: int, outcome: Outcome) -> Iterator[
     songs: list[Song] = []
     seen: set[str] = set()
     for item in items:
-        if isinstance(item, Rejection):
-            outcome.rejected.append(replace(item, unit=outcome.unit))
-            continue
-        if isinstance(item, Skipped):
-            count, example = outcome.skips.get(item.reason, (0, item.place))
-            outcome.skips[item.reason] = (count + 1, example)
+        if isinstance(item, Rejection | Skipped):
+            outcome.add(item)
             continue
         track_id = item["track_id"]
         if track_id in seen:

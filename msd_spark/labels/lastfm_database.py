@@ -8,21 +8,15 @@ References
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from functools import lru_cache
-from pathlib import Path
-from urllib.parse import quote
-
-from pyarrow import fs
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.filesystems import is_local, open_location
+from msd_spark.core.filesystems import is_local
 from msd_spark.core.track_ids import TRACK_ID
 from msd_spark.formats.lastfm import EntryError, normalise_tag, parse_score
+from msd_spark.io.databases import open_database
 from msd_spark.labels.lastfm_rows import Reading, rejected_row
 
 _ROWS = (
@@ -33,7 +27,7 @@ _ROWS = (
 
 def read_database(location: str) -> Iterator[Reading]:
     """Yield one row per track and one per (track, tag)."""
-    with _opened(location) as database:
+    with open_database(location) as database:
         try:
             for row, track_id in database.execute("SELECT rowid, tid FROM tids"):
                 member = f"tids row {row}"
@@ -70,18 +64,3 @@ def _read_tags(location: str, database: sqlite3.Connection) -> Iterator[Reading]
 
 def _is_track_id(value: object) -> bool:
     return isinstance(value, str) and TRACK_ID.fullmatch(value) is not None
-
-
-@contextmanager
-def _opened(location: str) -> Iterator[sqlite3.Connection]:
-    """Open a database read-only; a remote one is first copied to a temporary file."""
-    filesystem, path, _ = open_location(location)
-    with tempfile.TemporaryDirectory() as folder:
-        if not isinstance(filesystem, fs.LocalFileSystem):
-            copy = Path(folder, "lastfm_tags.db")
-            with filesystem.open_input_stream(path, compression=None) as source, copy.open("wb") as sink:
-                shutil.copyfileobj(source, sink, 1 << 22)
-            path = str(copy)
-        with closing(sqlite3.connect(f"file:{quote(path)}?mode=ro&immutable=1", uri=True)) as database:
-            database.text_factory = lambda text: text.decode("utf-8", "replace")
-            yield database

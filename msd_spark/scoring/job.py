@@ -87,12 +87,14 @@ def counts(plan: ScorePlan, written: list[ScoredSlice], rows: ScoredRows | None)
     """Return the counts of the summary, `rows` being those of the previous table."""
     refused = [*plan.refused, *(item for part in written for item in part.refused)]
     n_songs, n_kept = len(plan.songs), int(plan.keep.sum())
+    n_embedded = n_songs - plan.n_without_segments - len(refused)
     copied = np.isin(plan.songs.slice_of_song(), plan.copies) & plan.keep
     n_with_lyrics = sum(part.with_lyrics for part in written) + int((plan.known.flags["has_lyrics"] & copied).sum())
     facts = {
         "songs": n_songs,
-        "embeddings": n_songs - len(refused),
-        "scored now": n_songs - n_kept - len(refused),
+        "without segments, not scored": plan.n_without_segments,
+        "embeddings": n_embedded,
+        "scored now": n_embedded - n_kept,
         "scored before": n_kept,
         "with lyrics": n_with_lyrics,
         "rejected": len(refused),

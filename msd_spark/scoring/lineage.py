@@ -46,9 +46,7 @@ def trace(warehouse: Warehouse, run: str, track_id: str) -> Lineage:
     row = _find(warehouse, track_id, ["has_lyrics"], TABLE, run)
     state = ScoreState.read(warehouse, run)
     if row is None:
-        rejected = state.rejections.get(track_id) if state else None
-        reason = f"it was rejected ({rejected.reason}: {rejected.detail})" if rejected else "is it in songs/?"
-        raise UserError(f"embeddings/{run} has no {track_id}; {reason}")
+        raise UserError(f"embeddings/{run} has no {track_id}; {_missing_reason(warehouse, state, track_id)}")
     song = _find(warehouse, track_id, ["source", "member"], "songs")
     digest = model_digest(warehouse.read_file(RUNS, run, metadata[FOLDER], MODEL))
     commit = warehouse.snapshot(TABLE, run).notes_with(TOKEN, token_of(row["file"]))
@@ -72,6 +70,16 @@ def trace(warehouse: Warehouse, run: str, track_id: str) -> Lineage:
         },
         "embedding": {"file": row["file"], "git_revision": commit.get("revision"), "changed": changed},
     }
+
+
+def _missing_reason(warehouse: Warehouse, state: ScoreState | None, track_id: str) -> str:
+    rejected = state.rejections.get(track_id) if state else None
+    if rejected:
+        return f"it was rejected ({rejected.reason}: {rejected.detail})"
+    song = _find(warehouse, track_id, ["n_segments"], "songs")
+    if song is None:
+        return "it is not in songs/; ingest its song file"
+    return "run msd-spark score again" if song["n_segments"] else "it has no segments; ingest its song file"
 
 
 def _find(warehouse: Warehouse, track_id: str, columns: list[str], *table: str) -> dict[str, Any] | None:

@@ -13,7 +13,6 @@ from msd_spark.catalogue.known_tracks import KnownTracks
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import EMBEDDING_FLAGS, LYRICS
 from msd_spark.scoring.slices import Slice, SlicedSongs
-from msd_spark.scoring.song_features import NO_SEGMENTS
 from msd_spark.scoring.state import ScoredRows, ScoreState
 
 PLANNED = pa.schema(
@@ -32,8 +31,8 @@ PLANNED = pa.schema(
 class ScorePlan:
     """What is done with each song.
 
-    `score` and `keep` have the shape ``(n_songs,)``: the song is scored, or its row is kept; a song that is neither is
-    refused. Workers process the slices of `tasks`; the files of the slices in `copies` are copied without change.
+    `score` and `keep` have the shape ``(n_songs,)``: the song is scored, or its row is kept. A song that is neither is
+    refused, or is one of `n_without_segments`, which are counted only: metadata may add a million of them. Workers process the slices of `tasks`; the files of the slices in `copies` are copied without change.
     """
 
     songs: SlicedSongs
@@ -41,6 +40,7 @@ class ScorePlan:
     score: np.ndarray
     keep: np.ndarray
     refused: list[Rejection]
+    n_without_segments: int
     tasks: list[int]
     copies: list[int]
 
@@ -81,10 +81,7 @@ def plan_scores(
     n = len(songs)
     of_slice = songs.slice_of_song()
     no_segments = songs.n_segments < 1
-    refused = [
-        rejection(songs.slices[of_slice[number]], songs.track_ids[number].as_py(), NO_SEGMENTS, "n_segments is 0")
-        for number in np.flatnonzero(no_segments).tolist()
-    ]
+    refused: list[Rejection] = []
     keep, refused_before, same_flags = np.zeros(n, bool), np.zeros(n, bool), np.ones(n, bool)
     rows_of_file: dict[str, int] = {}
     if rows is not None:
@@ -110,7 +107,7 @@ def plan_scores(
             copies += [number] if n_kept else []
         elif n_kept + n_scored:
             tasks.append(number)
-    return ScorePlan(songs, known, score, keep, refused, tasks, copies)
+    return ScorePlan(songs, known, score, keep, refused, int(no_segments.sum()), tasks, copies)
 
 
 def rejection(item: Slice, track_id: str, reason: str, detail: str) -> Rejection:

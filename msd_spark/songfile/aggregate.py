@@ -1,7 +1,7 @@
 """Read aggregate and summary files: many songs in the layout of one.
 
 A song's rows in an array begin at the pointer in its row of the group's table and end where those of the next song
-begin. A summary file has only the tables.
+begin. A summary file has only the tables: metadata of songs, without segments.
 
 References
 ----------
@@ -17,6 +17,7 @@ from typing import IO, NamedTuple
 
 import h5py
 import numpy as np
+import pyarrow as pa
 from h5py import h5d
 
 from msd_spark.core.schemas import POINTER_PREFIX
@@ -30,6 +31,7 @@ from msd_spark.songfile.h5py_reader import (
     is_there,
     open_dataset,
 )
+from msd_spark.songfile.metadata import Rows
 from msd_spark.songfile.song import Song, SongFileError, check_song, scalar
 
 SONGS_AT_A_TIME = 64
@@ -37,6 +39,10 @@ SONGS_AT_A_TIME = 64
 
 MAX_ROWS_OF_A_SONG = 100_000
 """Limit on a song's rows in any array (the longest of the dataset has a few thousand)."""
+
+
+SUMMARY_ROWS_AT_A_TIME = 2048
+"""Rows of a summary file in memory at a time; each has 6 KB of fixed-size strings."""
 
 
 def describe(file: str | IO[bytes]) -> tuple[int, bool] | None:
@@ -56,7 +62,7 @@ def read_songs(file: str | IO[bytes], start: int, stop: int) -> Iterator[tuple[i
     """Yield the songs in the rows from `start` to before `stop`, with their row numbers.
 
     A song is a dict, or a `SongFileError` with the reason to reject it, as for `msd_spark.songfile.parse.parse_song`.
-    Songs of a summary file have empty arrays.
+    Arrays that the file lacks are empty.
     """
     try:
         with as_song_error("not_hdf5"):
@@ -104,13 +110,7 @@ def _read_rows(file: h5py.File, first: int, last: int) -> list[Song | SongFileEr
     tables: dict[str, np.ndarray] = {}
     following: dict[str, np.ndarray | None] = {}
     for table in TABLES:
-        dataset = open_dataset(file.id, table.path)
-        if len(dataset.shape or ()) != 1 or (last + 1 - first) * dataset.get_type().get_size() > MAX_BYTES:
-            raise SongFileError("wrong_layout", f"{table.path} has shape {dataset.shape}, or rows of implausible size")
-        check_dataset(dataset, table.path, first, last + 1)
-        rows = _by_name(h5py.Dataset(dataset)[first : last + 1], table)
-        if len(rows) < last - first:
-            raise SongFileError("wrong_layout", f"{table.path} has no row {first + len(rows)}")
+        rows = _table_rows(file, table, first, last)
         tables[table.group] = rows[: last - first]
         following[table.group] = rows[last - first :] if len(rows) > last - first else None
     parts = [
@@ -134,6 +134,34 @@ def _read_rows(file: h5py.File, first: int, last: int) -> list[Song | SongFileEr
         except SongFileError as error:
             songs.append(error)
     return songs
+
+
+def _table_rows(file: h5py.File, table: Table, first: int, last: int) -> np.ndarray:
+    """Return the rows from `first` to before `last` of a table, and the next one if there is one."""
+    dataset = open_dataset(file.id, table.path)
+    if len(dataset.shape or ()) != 1 or (last + 1 - first) * dataset.get_type().get_size() > MAX_BYTES:
+        raise SongFileError("wrong_layout", f"{table.path} has shape {dataset.shape}, or rows of implausible size")
+    check_dataset(dataset, table.path, first, last + 1)
+    rows = _by_name(h5py.Dataset(dataset)[first : last + 1], table)
+    if len(rows) < last - first:
+        raise SongFileError("wrong_layout", f"{table.path} has no row {first + len(rows)}")
+    return rows
+
+
+def read_summary(file: str | IO[bytes], start: int, stop: int) -> Iterator[Rows]:
+    """Yield the rows from `start` to before `stop` of a summary file; a `SongFileError` if they cannot be read."""
+    with as_song_error("not_hdf5"):
+        opened = h5py.File(file, "r")
+    with opened, as_song_error("unreadable_data"):
+        for first in range(start, stop, SUMMARY_ROWS_AT_A_TIME):
+            last = min(first + SUMMARY_ROWS_AT_A_TIME, stop)
+            columns: dict[str, pa.Array] = {}
+            for table in TABLES:
+                rows = _table_rows(opened, table, first, last)[: last - first]
+                for name in table.columns.names or ():
+                    if not name.startswith(POINTER_PREFIX):
+                        columns[name] = pa.array(rows[name].tolist() if rows[name].dtype.kind == "S" else rows[name])
+            yield Rows(pa.array([f"row {row}" for row in range(first, last)]), columns, [])
 
 
 def _song(tables: dict[str, np.ndarray], arrays: dict[str, list[np.ndarray]], number: int) -> Song:

@@ -16,7 +16,8 @@ from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection
 from msd_spark.core.schemas import LEDGER_COUNTS
 from msd_spark.ingest import job
-from msd_spark.ingest.job import check_locations, check_sums, dry_run, split_ledger, totals
+from msd_spark.ingest.changes import check_locations, split_ledger
+from msd_spark.ingest.job import check_sums, dry_run, totals
 from msd_spark.ingest.loose import TEMPORARY
 from msd_spark.ingest.settings import IngestSettings
 from msd_spark.ingest.units import Kind, SongInput, Unit

@@ -25,10 +25,10 @@ from msd_spark.ingest.ledger import (
     read_ledger,
     read_pending,
     settle,
-    sort_key,
     update,
 )
 from msd_spark.ingest.listing import plan_listing
+from msd_spark.ingest.repeated import sort_key
 from msd_spark.ingest.settings import PENDING, IngestSettings
 from msd_spark.ingest.work import Outcome, do_unit
 from tests.support.without_spark import SESSION, ingest, rows, track, write_songs

@@ -124,7 +124,25 @@ def test_a_summary_file_is_refused_or_split_by_rows(tmp_path: Path) -> None:
     (refused,) = planned(tmp_path)
     assert (refused.kind, refused.n_inputs) == (Kind.SUMMARY, 1)
     (taken,) = planned(tmp_path, summaries="rows")
-    assert (taken.kind, taken.start, taken.stop) == (Kind.AGGREGATE, 0, 250)
+    assert (taken.kind, taken.start, taken.stop) == (Kind.METADATA, 0, 250)
+    (named,) = planned(tmp_path / "summary.h5")
+    assert (named.kind, named.n_inputs) == (Kind.METADATA, 250)
+
+
+def test_metadata_is_read_if_it_is_named(tmp_path: Path) -> None:
+    touch(tmp_path / "songs" / "1.h5", tmp_path / "table.parquet" / "part-0.parquet", tmp_path / "table.parquet" / "x")
+    touch(*(tmp_path / "songs" / name for name in ("a.db", "b.CSV", "c.tsv.gz", "d.parquet")))
+    in_folder = planned(tmp_path / "songs")
+    assert {unit.kind for unit in in_folder} == {Kind.FILES, Kind.SKIPPED}
+    named = planned(f"{tmp_path}/songs/*")
+    assert sorted(unit.inputs[0].source[-5:] for unit in named if unit.kind is Kind.METADATA) == [
+        "/a.db", "b.CSV", "rquet", "sv.gz"
+    ]  # fmt: skip
+    (part,) = planned(tmp_path / "table.parquet")
+    assert (part.kind, part.inputs[0].source[-14:], part.n_inputs) == (Kind.METADATA, "part-0.parquet", None)
+    touch(tmp_path / "only" / "a.db", tmp_path / "only" / "b.csv")
+    with pytest.raises(UserError, match=r"2 files skipped as other_file; name .*, or the files themselves if they"):
+        planned(tmp_path / "only")
 
 
 def test_a_song_by_another_name_is_a_loose_file(tmp_path: Path) -> None:

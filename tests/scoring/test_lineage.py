@@ -9,7 +9,7 @@ import pytest
 from msd_spark.core import provenance
 from msd_spark.core.errors import UserError
 from msd_spark.core.runs import DATASET_FILE, run_file
-from msd_spark.core.schemas import EMBEDDINGS, EXAMPLES, LEDGER
+from msd_spark.core.schemas import EMBEDDINGS, EXAMPLES, LEDGER, SONGS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.scoring.lineage import table, trace
 from msd_spark.scoring.settings import STATE_FILE
@@ -108,10 +108,18 @@ def test_changes_are_listed(warehouse: Warehouse) -> None:
 
 
 def test_a_rejected_track_has_another_error_than_an_unknown_one(warehouse: Warehouse) -> None:
-    with pytest.raises(UserError, match=r"embeddings/tiny has no TRZ; is it in songs/\?"):
+    with pytest.raises(UserError, match=r"embeddings/tiny has no TRZ; it is not in songs/; ingest its song file"):
         trace(warehouse, "tiny", "TRZ")
-    write_state(warehouse, {"source": "x", "member": "TRZ", "reason": "no_segments", "detail": "0 segments"})
-    with pytest.raises(UserError, match=r"has no TRZ; it was rejected \(no_segments: 0 segments\)"):
+    write_state(warehouse, {"source": "x", "member": "TRZ", "reason": "not_finite", "detail": "NaN"})
+    with pytest.raises(UserError, match=r"has no TRZ; it was rejected \(not_finite: NaN\)"):
         trace(warehouse, "tiny", "TRZ")
     with pytest.raises(UserError, match="no finished run models/other; finished: tiny"):
         trace(warehouse, "other", TRACK)
+
+
+def test_a_song_without_segments_has_no_row(warehouse: Warehouse) -> None:
+    songs = warehouse.read_table(None, "songs").to_pylist()
+    songs[0] |= {"track_id": "TRY", "n_segments": 0}
+    warehouse.write_arrow(pa.Table.from_pylist(songs[:1], SONGS), "songs")
+    with pytest.raises(UserError, match="has no TRY; it has no segments; ingest its song file"):
+        trace(warehouse, "tiny", "TRY")
