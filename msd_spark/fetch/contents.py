@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from msd_spark.core.errors import UserError
 from msd_spark.core.track_ids import TRACK_ID
 from msd_spark.fetch.sources import Contents, MirrorError, Source
 from msd_spark.formats.musixmatch import COMMENT, WORDS, BagOfWordsError, parse_bag, parse_words
 from msd_spark.formats.taste_profile import reason_of
+from msd_spark.io.databases import open_database
 from msd_spark.io.unpacked import open_unpacked
+from msd_spark.songfile.aggregate import describe
 from msd_spark.songfile.parse import SongFileError, parse_song
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -26,6 +27,8 @@ _LABEL = re.compile(rf"{TRACK_ID.pattern}\t[^\t]+(\t[^\t]+)?".encode())
 _STEM = re.compile(rb"[^<]*<SEP>.*")
 _MISMATCH = re.compile(rf"ERROR: <SO[A-Z0-9]{{16}} {TRACK_ID.pattern}> .*".encode())
 _DUPLICATES = re.compile(rb"%.*")
+_ARTIST_ID = re.compile(r"AR[A-Z0-9]{16}")
+_ARTIST = re.compile(rf"{_ARTIST_ID.pattern}<SEP>[^<]*<SEP>{TRACK_ID.pattern}<SEP>.*".encode())
 _TRACK = re.compile(rf"{TRACK_ID.pattern}<SEP>SO[A-Z0-9]{{16}}<SEP>.*<SEP>.*".encode())
 
 
@@ -80,19 +83,36 @@ def _count_bags(path: Path) -> int:
     return count
 
 
-def _count_tags(path: Path) -> int:
-    try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)) as database:
-            # Reads every page, which detects a truncated file.
-            (count,) = database.execute("SELECT count(*) FROM tids").fetchone()
-            database.execute("SELECT max(length(tag)) FROM tags").fetchone()
-            database.execute("SELECT max(val) FROM tid_tag").fetchone()
-            first = database.execute("SELECT tid FROM tids LIMIT 1").fetchone()
-    except sqlite3.Error as error:
-        raise MirrorError(f"{path.name} is not a complete lastfm_tags.db ({error})") from None
-    if first and not (isinstance(first[0], str) and TRACK_ID.fullmatch(first[0])):
-        raise MirrorError(f"{path.name} has {first[0]!r} as a track id")
-    return int(count)
+@dataclass(frozen=True)
+class _Database:
+    """An SQLite database: a query of its number of rows, columns to read completely, and the form of its first id."""
+
+    count: str
+    columns: tuple[tuple[str, str], ...]
+    form: re.Pattern[str]
+
+    def __call__(self, path: Path) -> int:
+        """Return the number of rows."""
+        try:
+            with open_database(str(path)) as database:
+                (count,) = database.execute(self.count).fetchone()
+                # Reads every page of the tables, which detects a truncated file.
+                for table, column in self.columns:
+                    database.execute(f"SELECT max(length({column})) FROM {table} NOT INDEXED").fetchone()
+                table, column = self.columns[0]
+                first = database.execute(f"SELECT {column} FROM {table} LIMIT 1").fetchone()
+        except sqlite3.Error as error:
+            raise MirrorError(f"{path.name} is not a complete database of this kind ({error})") from None
+        if first and not (isinstance(first[0], str) and self.form.fullmatch(first[0])):
+            raise MirrorError(f"{path.name} has {first[0]!r} as {column}")
+        return int(count)
+
+
+def _count_summary(path: Path) -> int:
+    description = describe(str(path))
+    if description is None or description[1]:
+        raise MirrorError(f"{path.name} is not a summary file of songs")
+    return description[0]
 
 
 def _count_triplets(path: Path) -> int:
@@ -142,9 +162,26 @@ _READERS: dict[Contents, Callable[[Path], int]] = {
     Contents.BAGS: _count_bags,
     Contents.STEMS: _rows(_STEM),
     Contents.LABELS: _rows(_LABEL),
-    Contents.TAGS: _count_tags,
+    Contents.TAGS: _Database(
+        "SELECT count(*) FROM tids", (("tids", "tid"), ("tags", "tag"), ("tid_tag", "val")), TRACK_ID
+    ),
     Contents.TRIPLETS: _count_triplets,
     Contents.MISMATCHES: _rows(_MISMATCH),
     Contents.TRACKS: _rows(_TRACK),
     Contents.DUPLICATES: _rows(_DUPLICATES),
+    Contents.METADATA: _Database(
+        "SELECT count(*) FROM songs", (("songs", "track_id"), ("songs", "artist_hotttnesss")), TRACK_ID
+    ),
+    Contents.SUMMARY: _count_summary,
+    Contents.ARTISTS: _rows(_ARTIST),
+    Contents.ARTIST_TERMS: _Database(
+        "SELECT count(DISTINCT artist_id) FROM artist_term",
+        (("artist_term", "artist_id"), ("artist_mbtag", "mbtag")),
+        _ARTIST_ID,
+    ),
+    Contents.SIMILAR_ARTISTS: _Database(
+        "SELECT count(DISTINCT target) FROM similarity",
+        (("similarity", "target"), ("artists", "artist_id")),
+        _ARTIST_ID,
+    ),
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-GROUPS = ("subset", "lyrics", "genres", "tags", "listens", "lists")
+GROUPS = ("subset", "lyrics", "genres", "tags", "listens", "lists", "metadata", "artists")
 """Names on the command line, in the order in which their files are fetched."""
 
 
@@ -23,6 +23,11 @@ class Contents(StrEnum):
     MISMATCHES = "mismatches"
     TRACKS = "tracks of the catalogue"
     DUPLICATES = "lines of duplicates"
+    METADATA = "rows of metadata"
+    SUMMARY = "rows of the summary"
+    ARTISTS = "artists"
+    ARTIST_TERMS = "artists with terms"
+    SIMILAR_ARTISTS = "artists with similar ones"
 
 
 class MirrorError(Exception):

@@ -62,7 +62,7 @@ _DATASET, _MODEL, _EMBEDDINGS = "dataset/{dataset}", "models/{run}", "embeddings
 _OF_RUN = (_MODEL, _EMBEDDINGS, "neighbours/{run}", "maps/{run}", "studies/{run}")
 
 STAGES = (
-    Stage("ingest", ("songs", "broken"), (), ("songs", "ledger")),
+    Stage("ingest", ("songs", "broken", "additional"), (), ("songs", "ledger")),
     Stage("lyrics", ("musixmatch",), (), ("lyrics", "lyric_words")),
     Stage("labels", ("tagtraum", "magd", "lastfm"), (), ("labels", "tags", "tag_counts")),
     Stage("plays", ("tasteprofile",), ("songs",), ("plays", "popularity"), ("songs",)),

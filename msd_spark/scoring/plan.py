@@ -32,7 +32,8 @@ class ScorePlan:
     """What is done with each song.
 
     `score` and `keep` have the shape ``(n_songs,)``: the song is scored, or its row is kept. A song that is neither is
-    refused, or is one of `n_without_segments`, which are counted only: metadata may add a million of them. Workers process the slices of `tasks`; the files of the slices in `copies` are copied without change.
+    refused, or is one of `n_without_segments`, which are only counted: metadata may add a million of them. Workers
+    process the slices of `tasks`; the files of the slices in `copies` are copied without change.
     """
 
     songs: SlicedSongs

@@ -59,6 +59,23 @@ def test_names_of_the_sample_and_the_generator(tmp_path: Path) -> None:
     assert DataFolder.find(tmp_path).labels == {"magd": f"{tmp_path}/magd/magd_subset_4011.tsv"}
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("track_metadata.db", "msd_summary_file.h5", "subset_track_metadata.db"), "msd_summary_file.h5"),
+        (("Track_Metadata.db", "subset_msd_summary_file.h5"), "Track_Metadata.db"),
+        (("track_metadata.parquet",), "track_metadata.parquet"),
+        (("subset_track_metadata.db", "artist_term.db", "unique_tracks.txt"), "subset_track_metadata.db"),
+        (("track_metadata.db.gz", "artist_term.db"), None),
+    ],
+)
+def test_metadata_comes_from_one_file(tmp_path: Path, names: tuple[str, ...], expected: str | None) -> None:
+    lay_out(tmp_path, *(f"additional/{name}" for name in names))
+    found = DataFolder.find(tmp_path)
+    assert found.metadata == (f"{tmp_path}/additional/{expected}" if expected else None)
+    assert found.unrecognised() == []
+
+
 def test_missing_sources(tmp_path: Path) -> None:
     assert DataFolder.find(tmp_path / "nowhere") == DataFolder(f"{tmp_path}/nowhere")
     error = DataFolder.find(tmp_path).missing("song files", "subset", "--songs")

@@ -23,6 +23,7 @@ from msd_spark.fetch.settings import FetchSettings
 from msd_spark.fetch.sources import SOURCES, Contents, MirrorError, Source
 from msd_spark.fetch.transfer import Patience
 from tests.fetch.conftest import Reply, Server
+from tests.support.metadata_files import row_of, write_metadata
 
 QUICK = Patience(attempts=2, timeouts=(5, 5), pause=lambda seconds: None)
 TRACK = "TRAAAAW128F429D538"
@@ -49,6 +50,21 @@ def database(folder: Path) -> bytes:
     return path.read_bytes()
 
 
+def artists(path: Path) -> bytes:
+    """Return the artists' databases: both have all tables."""
+    artist = "ARD7TVE1187B99BFB1"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(
+            "CREATE TABLE artists (artist_id TEXT); CREATE TABLE artist_term (artist_id TEXT, term TEXT);"
+            "CREATE TABLE artist_mbtag (artist_id TEXT, mbtag TEXT);"
+            "CREATE TABLE similarity (target TEXT, similar TEXT);"
+            f"INSERT INTO artists VALUES ('{artist}'); INSERT INTO similarity VALUES ('{artist}', 'AR2');"
+            f"INSERT INTO artist_term VALUES ('{artist}', 'rap'), ('{artist}', 'hip hop');"
+        )
+    connection.close()
+    return path.read_bytes()
+
+
 def published(data: Path, folder: Path) -> dict[str, bytes]:
     """Return every published file by name, made from generated data."""
     songs = io.BytesIO()
@@ -66,6 +82,10 @@ def published(data: Path, folder: Path) -> dict[str, bytes]:
     files["sid_mismatches.txt"] = (listens / "sid_mismatches.txt").read_bytes()
     files["msd_duplicates.txt"] = f"# a list\n%0 A - T\n{TRACK}\n".encode()
     files["unique_tracks.txt"] = next(data.rglob("*unique_tracks.txt")).read_bytes()
+    files["unique_artists.txt"] = f"ARD7TVE1187B99BFB1<SEP><SEP>{TRACK}<SEP>Casual\n".encode()
+    files["artist_term.db"] = files["artist_similarity.db"] = artists(folder / "artists.db")
+    for file, name in (("track_metadata.db", "made.db"), ("msd_summary_file.h5", "made.h5")):
+        files[file] = write_metadata(folder / name, map(row_of, range(20))).read_bytes()
     return files
 
 
@@ -99,6 +119,10 @@ def test_all_published_files_become_a_data_folder(
     assert set(found.labels) == {"cd1", "cd2", "cd2c"}
     assert found.tags == (f"{folder}/lastfm/lastfm_tags.db",)
     assert found.triplets == f"{folder}/tasteprofile/train_triplets.txt"
+    assert found.metadata == f"{folder}/additional/msd_summary_file.h5"
+    counts = {one.source.name: one.entry.count for one in outcomes}
+    names = ("metadata", "summary", "artist-list", "artist-terms", "artist-similarity")
+    assert [counts[name] for name in names] == [20, 20, 1, 1, 1]
     assert (folder / "tagtraum" / "msd_tagtraum_cd1.cls").read_bytes() == (
         generated / "tagtraum" / "msd_tagtraum_cd1.cls"
     ).read_bytes()
@@ -215,6 +239,28 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, contents: Contents) -
         check_contents(replace(SOURCES[0], contents=contents), path.parent if contents is Contents.SONGS else path)
 
 
+@pytest.mark.parametrize(
+    ("contents", "name"),
+    [
+        (Contents.METADATA, "made.db"),
+        (Contents.SUMMARY, "made.h5"),
+        (Contents.ARTIST_TERMS, "artists.db"),
+        (Contents.SIMILAR_ARTISTS, "artists.db"),
+    ],
+)
+def test_a_truncated_database_or_summary_is_refused(tmp_path: Path, contents: Contents, name: str) -> None:
+    path = tmp_path / name
+    if name == "artists.db":
+        artists(path)
+    else:
+        write_metadata(path, map(row_of, range(2000)))
+    source = replace(SOURCES[0], contents=contents, count=None, published=None)
+    assert check_contents(source, path) in (1, 2000)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(MirrorError):
+        check_contents(source, path)
+
+
 def test_an_existing_file_is_adopted_if_it_is_the_right_one(server: Server, tmp_path: Path) -> None:
     source = labels_of(server)
     path = tmp_path / source.target
@@ -280,12 +326,14 @@ def test_the_command_fetches_the_files_of_a_group(
     server.files["unique_tracks.txt"] = f"{TRACK}<SEP>SOMZWCG12A8C13C480<SEP>Casual<SEP>I Didn't Mean To\n".encode()
     server.files["sid_mismatches.txt"] = f"ERROR: <SOMZWCG12A8C13C480 {TRACK}> A  -  T  !=  B  -  U\n".encode()
     server.files["msd_duplicates.txt"] = f"%0 A - T\n{TRACK}\n".encode()
+    server.files["unique_artists.txt"] = f"ARD7TVE1187B99BFB1<SEP><SEP>{TRACK}<SEP>Casual\n".encode()
     run_verb("fetch", ["lists", "--mirror", server.address])
     printed = capsys.readouterr().out
     assert "published: 1,000,000" in printed
     assert printed.endswith("data folder: ./data; next: msd-spark pipeline --data ./data\n")
     assert (tmp_path / "data" / "additional" / "unique_tracks.txt").exists()
-    assert {path for path, _ in server.asked} == {"unique_tracks.txt", "sid_mismatches.txt", "msd_duplicates.txt"}
+    names = {"unique_tracks.txt", "unique_artists.txt", "sid_mismatches.txt", "msd_duplicates.txt"}
+    assert {path for path, _ in server.asked} == names
 
 
 @pytest.mark.parametrize(("words", "value"), [(["song"], "song"), (["lists", "--accept", "lyrics"], "lyrics")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from msd_spark.ingest.loose import TEMPORARY
 from msd_spark.ingest.settings import IngestSettings
 from msd_spark.ingest.units import Kind, SongInput, Unit
 from msd_spark.ingest.work import Outcome
+from tests.support.metadata_files import row_of, write_metadata
 from tests.support.song_images import song_image
 from tests.support.without_spark import SESSION, ingest, rows, track, write_songs
 
@@ -265,6 +267,12 @@ def test_a_bare_command_ingests_the_songs_of_the_data_folder(tmp_path: Path, mon
     write_songs(tmp_path / "data" / "songs", [1, 2])
     run_verb("ingest", [])
     assert tracks(tmp_path / "warehouse") == [track(1), track(2)]
+    write_metadata(tmp_path / "data" / "additional" / "track_metadata.db", map(row_of, range(4)))
+    run_verb("ingest", [])
+    assert tracks(tmp_path / "warehouse") == [track(number) for number in range(4)]
+    shutil.rmtree(tmp_path / "data" / "songs")
+    run_verb("ingest", ["--warehouse", "other"])
+    assert tracks(tmp_path / "other") == [track(number) for number in range(4)]
 
 
 def test_a_limit_drops_no_songs_without_replace(tmp_path: Path) -> None:

@@ -91,4 +91,4 @@ def _write_summary(path: Path, rows: list[dict[str, Any]]) -> None:
             content = np.zeros(len(rows), table.columns)
             for name in set(table.columns.names or ()) & set(rows[0]):
                 content[name] = [one.encode() if isinstance(one, str) else one for one in (row[name] for row in rows)]
-            file.create_dataset(table.path, data=content, chunks=(100,))
+            file.create_dataset(table.path, data=content, chunks=(min(100, len(rows)),))
