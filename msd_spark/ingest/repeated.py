@@ -9,6 +9,7 @@ from dataclasses import asdict
 from itertools import chain
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
@@ -100,17 +101,16 @@ def _superseded_rows(
     counts = Counter(chain.from_iterable(row["track_ids"] for row in metadata.values()))
     repeated = {track_id for track_id, n_units in counts.items() if n_units > 1 or track_id in of_songs}
     rows = [row for row in metadata.values() if not repeated.isdisjoint(row["track_ids"])]
-    table = _repeated_rows(warehouse, rows, repeated)
-    first: dict[str, list[str]] = {}
-    for track_id, *place in zip(*(table[name].to_pylist() for name in table.column_names), strict=True):
-        if track_id not in of_songs:
-            first[track_id] = min(first.get(track_id, place), place, key=sort_key)
-    result: dict[str, Superseded] = {}
-    for track_id, *place in zip(*(table[name].to_pylist() for name in table.column_names), strict=True):
-        if first.get(track_id) != place:
-            source, member, file = place
-            result.setdefault(file, Superseded(set(), f"{source} {member}")).track_ids.add(track_id)
-    return result
+    table = _repeated_rows(warehouse, rows, repeated).to_pandas()
+    sources = sorted(table["source"].unique(), key=lambda source: sort_key([source]))
+    table["source_rank"] = table["source"].map({source: rank for rank, source in enumerate(sources)})
+    table["row"] = table["member"].str.extract(r"(-?\d+)$", expand=False).astype(np.int64)
+    table = table.sort_values(["source_rank", "row", "file"])
+    table = table[table["track_id"].isin(of_songs) | table["track_id"].duplicated()]
+    return {
+        str(file): Superseded(set(of_file["track_id"]), " ".join(of_file.iloc[0][["source", "member"]]))
+        for file, of_file in table.groupby("file")
+    }
 
 
 def _repeated_rows(warehouse: Warehouse, rows: Collection[dict[str, Any]], track_ids: Collection[str]) -> pa.Table:
@@ -118,7 +118,7 @@ def _repeated_rows(warehouse: Warehouse, rows: Collection[dict[str, Any]], track
     columns = ["track_id", "source", "member", "__filename"]
     paths = [warehouse.path(SONGS, name) for row in rows for name in row["files"]]
     if not paths:
-        return pa.table({name: pa.array([], pa.string()) for name in columns})
+        return pa.table({name: pa.array([], pa.string()) for name in (*columns[:3], "file")})
     songs = pads.dataset(paths, filesystem=warehouse.filesystem, format="parquet", partitioning=None)
     table = songs.to_table(columns, filter=pc.field("track_id").isin(list(track_ids)))
     files = pc.replace_substring_regex(table["__filename"], ".*/", "")
