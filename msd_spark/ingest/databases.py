@@ -38,7 +38,7 @@ def parts(location: str, rows: int) -> Iterator[Part]:
 
 
 def read(location: str, part: Part | None, at_once: int) -> Iterator[Rows]:
-    """Yield the rows of a part, or of the whole table, `at_once` at a time."""
+    """Yield the rows of a part, or all rows of the table, `at_once` at a time."""
     after, last = part.mark if part else (SMALLEST_ROW_ID, LARGEST_ROW_ID)
     limit = part.stop - part.start if part else -1
     with open_database(location) as database:

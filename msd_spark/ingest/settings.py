@@ -29,7 +29,8 @@ class IngestSettings(Settings):
 
     locations: tuple[str, ...] = option(
         (),
-        "folders, song files, archives (tar, zip), aggregate files and globs of them; local, s3:// or hdfs://",
+        "folders, song files, archives (tar, zip), aggregate files, files of metadata (SQLite, Parquet, CSV, summary) "
+        "and globs of them; local, s3:// or hdfs://",
         name="songs",
         metavar="LOCATION",
     )
@@ -41,7 +42,7 @@ class IngestSettings(Settings):
     )
     summaries: str = option(
         "refuse",
-        "summary files have no segments: refuse them, or read their rows",
+        "summary files in folders, which have no segments: refuse them, or read their rows",
         choices=("refuse", "rows"),
     )
     inputs_per_unit: int = option(256, "loose song files per unit of work, approximately", check=at_least(1))

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msd_spark.core.errors import UserError
@@ -247,6 +247,7 @@ def test_rows_that_are_there_twice_are_skipped(tmp_path: Path) -> None:
     assert {skip["reason"] for row in rows(tmp_path / "w", "ledger") for skip in row["skips"]} == {"superseded"}
 
 
+@settings(max_examples=25)
 @given(st.data())
 def test_a_song_file_wins_whatever_the_order(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Songs and files of metadata are ingested one after the other, alone or together with the earlier ones."""
