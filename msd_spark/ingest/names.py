@@ -39,12 +39,13 @@ def content_of(name: str) -> Content:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file, or a member of one, that is not read.
+    """A file, or a member or row of one, that is not read.
 
     Attributes
     ----------
     reason : str
-        ``noise``, ``other_file``, ``unsupported_compression``, ``nested_too_deep`` or ``empty_archive``.
+        ``noise``, ``other_file``, ``unsupported_compression``, ``nested_too_deep``, ``empty_archive`` or, of metadata,
+        ``empty_table`` or ``superseded``.
     """
 
     source: str

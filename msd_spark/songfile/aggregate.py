@@ -25,11 +25,13 @@ from msd_spark.core.song_layout import ARRAYS, METADATA, SONGS, TABLES, Array, T
 from msd_spark.songfile.h5py_reader import (
     LIBRARY_ERRORS,
     MAX_BYTES,
+    Chunks,
     as_column,
     as_song_error,
     check_dataset,
     is_there,
     open_dataset,
+    stored_chunks,
 )
 from msd_spark.songfile.metadata import Rows
 from msd_spark.songfile.song import Song, SongFileError, check_song, scalar
@@ -41,7 +43,7 @@ MAX_ROWS_OF_A_SONG = 100_000
 """Limit on a song's rows in any array (the longest of the dataset has a few thousand)."""
 
 
-SUMMARY_ROWS_AT_A_TIME = 2048
+SUMMARY_ROWS_AT_A_TIME = 4096
 """Rows of a summary file in memory at a time; each has 6 KB of fixed-size strings."""
 
 
@@ -136,12 +138,15 @@ def _read_rows(file: h5py.File, first: int, last: int) -> list[Song | SongFileEr
     return songs
 
 
-def _table_rows(file: h5py.File, table: Table, first: int, last: int) -> np.ndarray:
-    """Return the rows from `first` to before `last` of a table, and the next one if there is one."""
+def _table_rows(file: h5py.File, table: Table, first: int, last: int, chunks: Chunks | None = None) -> np.ndarray:
+    """Return the rows from `first` to before `last` of a table, and the next one if there is one.
+
+    `chunks` is as in `check_dataset`.
+    """
     dataset = open_dataset(file.id, table.path)
     if len(dataset.shape or ()) != 1 or (last + 1 - first) * dataset.get_type().get_size() > MAX_BYTES:
         raise SongFileError("wrong_layout", f"{table.path} has shape {dataset.shape}, or rows of implausible size")
-    check_dataset(dataset, table.path, first, last + 1)
+    check_dataset(dataset, table.path, first, last + 1, chunks)
     rows = _by_name(h5py.Dataset(dataset)[first : last + 1], table)
     if len(rows) < last - first:
         raise SongFileError("wrong_layout", f"{table.path} has no row {first + len(rows)}")
@@ -153,11 +158,12 @@ def read_summary(file: str | IO[bytes], start: int, stop: int) -> Iterator[Rows]
     with as_song_error("not_hdf5"):
         opened = h5py.File(file, "r")
     with opened, as_song_error("unreadable_data"):
+        chunks = {table: stored_chunks(open_dataset(opened.id, table.path), start, stop + 1) for table in TABLES}
         for first in range(start, stop, SUMMARY_ROWS_AT_A_TIME):
             last = min(first + SUMMARY_ROWS_AT_A_TIME, stop)
             columns: dict[str, pa.Array] = {}
             for table in TABLES:
-                rows = _table_rows(opened, table, first, last)[: last - first]
+                rows = _table_rows(opened, table, first, last, chunks[table])[: last - first]
                 for name in table.columns.names or ():
                     if not name.startswith(POINTER_PREFIX):
                         columns[name] = pa.array(rows[name].tolist() if rows[name].dtype.kind == "S" else rows[name])

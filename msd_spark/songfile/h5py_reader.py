@@ -49,6 +49,9 @@ _NUMBERS = {
 }
 _OFFSET_SIZES_AT, _END_OF_FILE_AT = 13, {0: 40, 1: 44}
 
+Chunks = dict[tuple[int, ...], h5d.StoreInfo]
+"""Chunks of a dataset by their first row and column."""
+
 _numbers = count(1)
 
 LIBRARY_ERRORS = (
@@ -127,10 +130,29 @@ def open_dataset(file: h5f.FileID, path: str) -> h5d.DatasetID:
     raise SongFileError("wrong_layout", f"{path} is a soft or external link")
 
 
-def check_dataset(dataset: h5d.DatasetID, path: str, first: int, stop: int) -> None:
+def stored_chunks(dataset: h5d.DatasetID, first: int, stop: int) -> Chunks:
+    """Return the chunks with rows from `first` to before `stop`, by their first row and column.
+
+    It takes one pass over all chunks, as HDF5 takes for each chunk that is looked up.
+    """
+    creation, chunks = dataset.get_create_plist(), Chunks()
+    if creation.get_layout() != h5d.CHUNKED:
+        return chunks
+    n_rows = creation.get_chunk()[0]
+
+    def add(chunk: h5d.StoreInfo) -> None:
+        if first - n_rows < chunk.chunk_offset[0] < stop:
+            chunks[chunk.chunk_offset] = chunk
+
+    dataset.chunk_iter(add)
+    return chunks
+
+
+def check_dataset(dataset: h5d.DatasetID, path: str, first: int, stop: int, chunks: Chunks | None = None) -> None:
     """Check the declaration of a dataset and the chunks of its rows `first` to `stop`.
 
-    Raises a `SongFileError` with ``wrong_layout``, ``unsupported_filter``, ``implausible_size`` or ``unreadable_data``.
+    `chunks` has these chunks; None finds them. Raises a `SongFileError` with ``wrong_layout``, ``unsupported_filter``,
+    ``implausible_size`` or ``unreadable_data``.
     """
     with as_song_error("wrong_layout", path):
         creation = dataset.get_create_plist()
@@ -146,7 +168,7 @@ def check_dataset(dataset: h5d.DatasetID, path: str, first: int, stop: int) -> N
     if chunk > MAX_CHUNK_BYTES:
         raise SongFileError("implausible_size", f"{path} has chunks of {chunk} bytes")
     if kind == h5d.CHUNKED and first < stop:
-        _check_chunks(dataset, path, chunk, filters, first, stop)
+        _check_chunks(dataset, path, chunk, filters, first, stop, chunks)
 
 
 def _is_plain(dtype: h5t.TypeID) -> bool:
@@ -164,7 +186,13 @@ def _is_plain(dtype: h5t.TypeID) -> bool:
 
 
 def _check_chunks(
-    dataset: h5d.DatasetID, path: str, size: int, filters: Sequence[Filter], first: int, stop: int
+    dataset: h5d.DatasetID,
+    path: str,
+    size: int,
+    filters: Sequence[Filter],
+    first: int,
+    stop: int,
+    chunks: Chunks | None,
 ) -> None:
     """Check that each chunk of some rows decodes to `size` bytes.
 
@@ -177,9 +205,10 @@ def _check_chunks(
         n_chunks = math.prod(map(len, starts))
         if n_chunks > MAX_CHUNKS:
             raise SongFileError("implausible_size", f"{path} has {n_chunks} chunks")
+        chunks = stored_chunks(dataset, first, stop) if chunks is None else chunks
         for start in product(*starts):
-            info = dataset.get_chunk_info_by_coord(start)
-            if info.byte_offset is None:
+            info = chunks.get(start)
+            if info is None or info.byte_offset is None:
                 continue  # never written: HDF5 returns zeros
             if info.size > 2 * size + 1024:
                 raise SongFileError("implausible_size", f"{path} stores {info.size} bytes for a chunk of {size}")

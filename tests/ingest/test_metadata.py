@@ -96,6 +96,27 @@ def test_the_columns_of_the_real_catalogue(million: Path, tmp_path: Path) -> Non
                 assert song[name] == value, name
 
 
+def test_real_metadata_equals_the_real_song_files_that_complete_it(million: Path, sample: Path, tmp_path: Path) -> None:
+    track_ids = [path.stem for path in sorted((sample / "songs").rglob("*.h5"))][:60]
+    rest = pq.read_table(million, filters=[("track_id", "in", track_ids)])
+    pq.write_table(rest, tmp_path / "a.parquet")
+    ingest(tmp_path / "w", tmp_path / "a.parquet")
+    before = rows(tmp_path / "w", "songs")
+    assert [song["track_id"] for song in before] == track_ids
+    (tmp_path / "list.txt").write_text("\n".join(track_ids[:40]))
+    ingest(tmp_path / "w", sample / "songs", track_ids=str(tmp_path / "list.txt"))
+    after = rows(tmp_path / "w", "songs")
+    assert [song["n_segments"] > 0 for song in after] == [True] * 40 + [False] * 20
+    assert after[40:] == before[40:]
+    for metadata_row, song in zip(before[:40], after, strict=False):
+        for name in rest.column_names:
+            if isinstance(song[name], float):
+                assert metadata_row[name] == pytest.approx(song[name], rel=1e-6), name
+            else:
+                assert metadata_row[name] == song[name], name
+    assert counts(tmp_path / "w") == (100, 60, 0, 0, 40)
+
+
 def test_decimals_of_float32_are_those_of_the_source(tmp_path: Path) -> None:
     table = pa.table({"track_id": [track(1)], "tempo": pa.array([99.944], pa.float32())})
     pq.write_table(table, tmp_path / "m.parquet")
