@@ -18,62 +18,14 @@ tracks (`moves_since`), and ``--split-lists`` fixes splits whatever is added.
 
 from __future__ import annotations
 
-import re
-import unicodedata
-
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from msd_spark.catalogue.names import credited_artists, normalise_name
 
-class _Separators(dict[int, int]):
-    """Translation table from punctuation and white space to a space, filled on demand."""
-
-    def __missing__(self, code: int) -> int:
-        character = chr(code)
-        separates = unicodedata.category(character)[0] in "PZ" or character.isspace()
-        self[code] = ord(" ") if separates else code
-        return self[code]
-
-
-_SEPARATORS = _Separators()
 _COLUMNS = ["track_id", "song_id", "artist_id", "artist_name", "title"]
-
-
-def normalise_name(text: str) -> str:
-    """Return an artist name or title in a form that is equal for all its spellings.
-
-    Unicode compatibility forms (NFKC) and case are folded, and each run of punctuation and white space becomes
-    one space. Accents, "the" and "(live)" remain. A name that is only punctuation ("!!!") remains as it is.
-
-    Examples
-    --------
-    >>> normalise_name("  AC/DC "), normalise_name("ＡＣ-ＤＣ"), normalise_name("!!!")
-    ('ac dc', 'ac dc', '!!!')
-    """
-    # Twice: a compatibility form can contain a capital, and a folded letter a compatibility form (Unicode, D146).
-    folded = unicodedata.normalize("NFD", text)
-    for _ in range(2):
-        folded = unicodedata.normalize("NFKC", folded.casefold())
-    words = folded.translate(_SEPARATORS).split()
-    return " ".join(words) or " ".join(folded.split())
-
-
-_GUEST = re.compile(r"[\s(\[]+(?:feat|featuring|ft)\b\.?\s*", re.IGNORECASE)
-"""Text between the names of "A feat. B", "A (featuring B)" or "A ft. B"."""
-
-
-def credited_artists(name: str) -> list[str]:
-    """Return the normalised names of main artist and guest, or the only normalised name.
-
-    Examples
-    --------
-    >>> credited_artists("Shakira Featuring Wyclef Jean"), credited_artists("Mike Jones (ft. CJ)")
-    (['shakira', 'wyclef jean'], ['mike jones', 'cj'])
-    """
-    names = [normalise_name(part) for part in _GUEST.split(name, maxsplit=1)]
-    return names if all(names) else [normalise_name(name)]
 
 
 def _links_of_guests(artist: np.ndarray, names: pd.Series) -> tuple[np.ndarray, np.ndarray]:

@@ -1,97 +1,138 @@
-"""Find a song by track id, or by "artist - title" in any spelling."""
+"""Spellings of artist names and titles: one form for comparison, another for searching, and one for display."""
 
 from __future__ import annotations
 
-import difflib
+import re
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-import numpy as np
-import pandas as pd
+APOSTROPHES = "'’‘`´ʼ"
 
-from msd_spark.catalogue.artist_groups import normalise_name
-
-CLOSEST = 8
-"""Number of suggestions if no song or several match."""
-
-LEAST_ALIKE = 0.3
-"""Smallest difflib ratio of a suggestion."""
-
-LOOKED_AT = 2000
-"""Number of songs that difflib compares, chosen by shared letter pairs, because difflib is slow."""
+LETTERS = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ı": "i"})
+"""Letters that Unicode does not decompose into a letter and an accent."""
 
 
-@dataclass(frozen=True)
-class Unknown:
-    """A name that matches no song, or several (`ambiguous`).
-
-    `closest` has the rows of these songs, or of those with the most similar names.
-    """
-
-    ambiguous: bool
-    closest: tuple[int, ...]
+IGNORED = frozenset({"the", "and", "n", "feat", "featuring", "ft"})
+"""Folded words that people leave out or write as "&"."""
 
 
-def fold_accents(text: str) -> str:
-    """Return a name without its accents.
+class _Separators(dict[int, int]):
+    """Translation table from characters of some Unicode categories and white space to a space, filled on demand."""
+
+    def __init__(self, categories: str) -> None:
+        super().__init__()
+        self._categories = categories
+
+    def __missing__(self, code: int) -> int:
+        character = chr(code)
+        separates = unicodedata.category(character)[0] in self._categories or character.isspace()
+        self[code] = ord(" ") if separates else code
+        return self[code]
+
+
+_PUNCTUATION = _Separators("PZ")
+_NO_LETTERS = _Separators("PZSC")
+_WITHOUT_APOSTROPHES = str.maketrans("", "", APOSTROPHES)
+_GUEST = re.compile(r"[\s(\[]+(?:feat|featuring|ft)\b\.?\s*", re.IGNORECASE)
+"""Text between the names of "A feat. B", "A (featuring B)" or "A ft. B"."""
+
+
+def normalise_name(text: str) -> str:
+    """Return an artist name or title in a form that is equal for all its spellings.
+
+    Unicode compatibility forms (NFKC) and case are folded, and each run of punctuation and white space becomes
+    one space. Accents, "the" and "(live)" remain. A name that is only punctuation ("!!!") remains as it is.
 
     Examples
     --------
-    >>> fold_accents("beyoncé"), fold_accents("señor")
-    ('beyonce', 'senor')
+    >>> normalise_name("  AC/DC "), normalise_name("ＡＣ-ＤＣ"), normalise_name("!!!")
+    ('ac dc', 'ac dc', '!!!')
     """
-    parts = unicodedata.normalize("NFD", text)
-    return unicodedata.normalize("NFC", "".join(mark for mark in parts if unicodedata.category(mark) != "Mn"))
+    # Twice: a compatibility form can contain a capital, and a folded letter a compatibility form (Unicode, D146).
+    folded = unicodedata.normalize("NFD", text)
+    for _ in range(2):
+        folded = unicodedata.normalize("NFKC", folded.casefold())
+    words = folded.translate(_PUNCTUATION).split()
+    return " ".join(words) or " ".join(folded.split())
+
+
+def credited_artists(name: str) -> list[str]:
+    """Return the normalised names of main artist and guest, or the only normalised name.
+
+    Examples
+    --------
+    >>> credited_artists("Shakira Featuring Wyclef Jean"), credited_artists("Mike Jones (ft. CJ)")
+    (['shakira', 'wyclef jean'], ['mike jones', 'cj'])
+    """
+    names = [normalise_name(part) for part in _GUEST.split(name, maxsplit=1)]
+    return names if all(names) else [normalise_name(name)]
+
+
+def without_guests(name: str) -> str:
+    """Return an artist name or a title without its "feat." and what follows, unless nothing else is left.
+
+    Examples
+    --------
+    >>> without_guests("Beyoncé feat. Jay-Z"), without_guests("Halo (ft. CJ)")
+    ('Beyoncé', 'Halo')
+    """
+    return _GUEST.split(name, maxsplit=1)[0].strip() or name
+
+
+def fold(text: str) -> str:
+    """Return a text without case, width, accents and apostrophes.
+
+    Examples
+    --------
+    >>> fold("Don’t Stop, BJÖRK"), fold("Røyksopp")
+    ('dont stop, bjork', 'royksopp')
+    """
+    if not text.isascii():
+        for _ in range(2):
+            text = unicodedata.normalize("NFKD", text.casefold())
+        text = "".join(mark for mark in text if unicodedata.category(mark) != "Mn").translate(LETTERS)
+    return text.lower().translate(_WITHOUT_APOSTROPHES)
+
+
+def search_words(text: str) -> list[list[str]]:
+    """Return the folded words of a text, each as its parts between punctuation.
+
+    A text without letters and digits is one word.
+
+    Examples
+    --------
+    >>> search_words("AC/DC - Who’s Made Who?"), search_words("! ! !")
+    ([['ac', 'dc'], ['whos'], ['made'], ['who']], [['!!!']])
+    """
+    parts = (piece.translate(_NO_LETTERS).split() for piece in fold(text).split())
+    return [words for words in parts if words] or [[mark] for mark in ["".join(text.split())] if mark]
+
+
+def without_ignored(words: Sequence[str]) -> Sequence[str]:
+    """Return words without those in `IGNORED`, unless nothing else is left.
+
+    Examples
+    --------
+    >>> without_ignored(["the", "who"]), without_ignored(["the", "the"])
+    (['who'], ['the', 'the'])
+    """
+    return [word for word in words if word not in IGNORED] or words
+
+
+def base_title(title: str) -> str:
+    """Return a title without guests and version: without what follows in brackets or after a dash.
+
+    Examples
+    --------
+    >>> base_title("La Bamba (Live)"), base_title("Halo - Radio Edit"), base_title("(I Can't Get No) Satisfaction")
+    ('La Bamba', 'Halo', "(I Can't Get No) Satisfaction")
+    """
+    ends = [place for mark in ("(", "[", " - ") if (place := title.find(mark)) > 0]
+    base = title[: min(ends)].strip() if ends else title.strip()
+    return without_guests(base) if base else title
 
 
 def display_name(artist: str | float | None, title: str | float | None) -> str:
     """Return "artist - title", with a question mark for an unknown part."""
-    return " - ".join("?" if pd.isna(part) else str(part) for part in (artist, title))
-
-
-def find_song(songs: pd.DataFrame, query: str) -> int | Unknown:
-    """Return the row of a song, by a track id, "artist - title", or a title.
-
-    Case, width, punctuation and white space are ignored, and accents too if no song matches with them. `songs` has
-    ``track_id``, ``artist_name`` and ``title``.
-    """
-    by_id = np.flatnonzero(songs["track_id"].to_numpy() == query.strip())
-    if len(by_id):
-        return int(by_id[0])
-    full = _normalised(songs, ["artist_name", "title"])
-    titles = _normalised(songs, ["title"])
-    name = normalise_name(query)
-    for fold in (str, fold_accents):
-        for names in (full, titles):
-            rows = np.flatnonzero(names.map(fold).to_numpy() == fold(name))
-            if len(rows) == 1:
-                return int(rows[0])
-            if len(rows) > 1:
-                return Unknown(True, tuple(int(row) for row in rows[:CLOSEST]))
-    return Unknown(False, closest_names(full.map(fold_accents), fold_accents(name)))
-
-
-def closest_names(names: pd.Series, query: str) -> tuple[int, ...]:
-    """Return the rows of the most similar names, best first."""
-    grams = _grams(query)
-    shared = names.map(lambda name: len(grams & _grams(name)) / (1 + len(name))).to_numpy()
-    candidates = np.argsort(-shared, kind="stable")[:LOOKED_AT]
-    matcher = difflib.SequenceMatcher(autojunk=False)
-    matcher.set_seq2(query)
-    ratios = []
-    for row in candidates:
-        matcher.set_seq1(names.iloc[row])
-        ratios.append(matcher.ratio())
-    order = np.argsort(-np.array(ratios), kind="stable")[:CLOSEST]
-    return tuple(int(candidates[place]) for place in order if ratios[place] >= LEAST_ALIKE)
-
-
-def _grams(text: str) -> set[str]:
-    return {text[start : start + 2] for start in range(len(text) - 1)}
-
-
-def _normalised(songs: pd.DataFrame, columns: list[str]) -> pd.Series:
-    together = songs[columns[0]].fillna("").astype(str)
-    for column in columns[1:]:
-        together = together + " - " + songs[column].fillna("").astype(str)
-    return together.map(normalise_name)
+    # NaN, which pandas has for an unknown text, is not equal to itself.
+    return " - ".join("?" if part is None or part != part else str(part) for part in (artist, title))  # noqa: PLR0124

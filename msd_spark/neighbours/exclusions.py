@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from msd_spark.catalogue.artist_groups import normalise_name
+from msd_spark.catalogue.names import normalise_name
 
 UNKNOWN = -1
 
