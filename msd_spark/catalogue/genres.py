@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.dataset as pads
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.runs import DATASET_FILE, DATASETS, METADATA, RUNS
+from msd_spark.core.runs import label_set_of_run
 from msd_spark.core.summary import SUMMARIES
 from msd_spark.core.warehouse import Warehouse
 
@@ -26,13 +26,7 @@ def displayed_genres(warehouse: Warehouse, run: str, label_set: str | None = Non
 
 def label_set_of(warehouse: Warehouse, run: str) -> str | None:
     """Return the label set of a run's dataset, otherwise the first label set."""
-    if warehouse.exists(RUNS, run, METADATA):
-        dataset = str((warehouse.read_json(RUNS, run, METADATA).get("dataset") or {}).get("name"))
-        if warehouse.exists(DATASETS, dataset, DATASET_FILE):
-            name = warehouse.read_json(DATASETS, dataset, DATASET_FILE).get("label_set")
-            if name:
-                return str(name)
-    return min(label_sets(warehouse), default=None)
+    return label_set_of_run(warehouse, run) or min(label_sets(warehouse), default=None)
 
 
 def label_sets(warehouse: Warehouse) -> list[str]:

@@ -135,4 +135,4 @@ def base_title(title: str) -> str:
 def display_name(artist: str | float | None, title: str | float | None) -> str:
     """Return "artist - title", with a question mark for an unknown part."""
     # NaN, which pandas has for an unknown text, is not equal to itself.
-    return " - ".join("?" if part is None or part != part else str(part) for part in (artist, title))  # noqa: PLR0124
+    return " - ".join("?" if part is None or part != part else str(part) for part in (artist, title))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -20,6 +21,11 @@ import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+from msd_spark.core.errors import UserError
+
+T = TypeVar("T")
 
 MANIFEST = "complete.json"
 """File of a complete entry: the size of each of its files."""
@@ -74,10 +80,33 @@ def cached(kind: str, place: str, version: str, build: Callable[[Path], None], *
         build(unfinished)
         _write_manifest(unfinished)
         _publish(unfinished, entry, again)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(f"the cache {cache_folder()} is full; free space there, or set XDG_CACHE_HOME") from error
+        raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     _clean(entry)
     return entry
+
+
+def opened(
+    kind: str,
+    place: str,
+    version: str,
+    build: Callable[[Path], None],
+    read: Callable[[Path], T],
+    damage: tuple[type[Exception], ...],
+) -> T:
+    """Return what `read` returns for the folder of an entry, after writing it again if it raises one of `damage`.
+
+    For the other parameters see `cached`.
+    """
+    folder = cached(kind, place, version, build)
+    try:
+        return read(folder)
+    except damage:
+        return read(cached(kind, place, version, build, again=True))
 
 
 def _digest(text: str) -> str:

@@ -50,6 +50,16 @@ def read_run(warehouse: Warehouse, run: str) -> dict[str, Any]:
     return metadata
 
 
+def label_set_of_run(warehouse: Warehouse, run: str) -> str | None:
+    """Return the label set of a run's dataset; None if the run or the dataset is missing."""
+    if not warehouse.exists(RUNS, run, METADATA):
+        return None
+    dataset = str((warehouse.read_json(RUNS, run, METADATA).get("dataset") or {}).get("name"))
+    if not warehouse.exists(DATASETS, dataset, DATASET_FILE):
+        return None
+    return warehouse.read_json(DATASETS, dataset, DATASET_FILE).get("label_set") or None
+
+
 def model_layers(content: bytes, run: str) -> list[dict[str, Any]]:
     """Return the layers that the model file of a run describes.
 

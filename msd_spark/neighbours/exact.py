@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-import faiss
 import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
@@ -29,6 +30,9 @@ MORE = 4
 
 MOST_CANDIDATES = 512
 
+FEW_QUERIES = 4
+"""Most queries for which faiss, which takes 0.2 s to load, would not be faster than numpy."""
+
 QUERIES_AT_ONCE = 2048
 VALUES_AT_ONCE = 1 << 23
 """float64 numbers in the largest array in memory: 64 MB."""
@@ -37,10 +41,6 @@ ROUNDING = 2.0**-51
 """Four times float64's unit roundoff."""
 
 NONE = -1
-
-# faiss multiplies matrices by BLAS only if numbers per block of queries exceed this; its default of 128,000 made blocks
-# of 1,024 queries of size 50 take 2.2 times as long.
-faiss.cvar.distance_compute_blas_threshold = 1_000
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,30 @@ def nearest(space: Space, vectors: np.ndarray, own: np.ndarray, k: int, exclusio
 
 
 def greatest(queries: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows with the greatest scores ``rows @ query`` of each query, by faiss.
+    """Return the rows with the greatest scores ``rows @ query`` of each query, by faiss or, for few queries, by numpy.
 
     The numbers of rows are ``(m, min(count, n))``. The floor, ``(m,)``, is not exceeded by any other row's score; it is
     minus infinity if there is no other row.
     """
-    scores, places = faiss.knn(queries, rows, min(count, len(rows)), metric=faiss.METRIC_INNER_PRODUCT)
-    return places, scores[:, -1] if count < len(rows) else np.full(len(queries), -np.inf)
+    if len(queries) > FEW_QUERIES:
+        scores, places = _faiss().knn(queries, rows, min(count, len(rows)), metric=_faiss().METRIC_INNER_PRODUCT)
+        return places, scores[:, -1] if count < len(rows) else np.full(len(queries), -np.inf)
+    scores = queries @ rows.T
+    if count >= len(rows):
+        return np.tile(np.arange(len(rows)), (len(queries), 1)), np.full(len(queries), -np.inf)
+    places = np.argpartition(scores, -count, axis=1)[:, -count:]
+    return places, np.take_along_axis(scores, places, axis=1).min(axis=1)
+
+
+@cache
+def _faiss() -> Any:
+    """Load faiss."""
+    import faiss
+
+    # faiss multiplies matrices by BLAS only if numbers per block of queries exceed this; its default of 128,000 made
+    # blocks of 1,024 queries of size 50 take 2.2 times as long.
+    faiss.cvar.distance_compute_blas_threshold = 1_000
+    return faiss
 
 
 def widening(
@@ -184,7 +201,7 @@ def nearest_of_all(space: Space, k: int, exclusions: Exclusions, rows: np.ndarra
         neighbours.put(part, nearest(space, space.vectors[rows[part]], rows[part], k, exclusions))
 
     # OpenMP's number of threads is set per thread, so in each of the pool.
-    pool = ThreadPoolExecutor(threads, initializer=faiss.omp_set_num_threads, initargs=(1,))
+    pool = ThreadPoolExecutor(threads, initializer=_faiss().omp_set_num_threads, initargs=(1,))
     with threadpool_limits(1), pool:
         list(pool.map(search, range(0, len(rows), QUERIES_AT_ONCE)))
     return neighbours

@@ -16,7 +16,8 @@ from msd_spark.core.warehouse import Warehouse
 from msd_spark.scoring.settings import TABLE, ScoreSettings
 from msd_spark.scoring.trained_run import TrainedRun, usable_run
 from msd_spark.scoring.work import file_options
-from msd_spark.similar.command import Catalogue, search, table
+from msd_spark.similar.catalogue import Catalogue, facts_of
+from msd_spark.similar.command import search, table
 from msd_spark.similar.playlist import one_line
 from msd_spark.similar.song_files import embed_song_files
 
@@ -54,14 +55,15 @@ def score_song_files(trained: TrainedRun, warehouse: Warehouse, settings: ScoreS
     if not warehouse.is_complete(TABLE, trained.name):
         print(f"\nnearest songs need embeddings/{trained.name}; run msd-spark score without --songs first")
         return
-    catalogue = Catalogue.read(warehouse, trained.name)
+    catalogue = Catalogue.open(warehouse, trained.name)
     for song in embedded:
-        extended, row = catalogue.with_song(song)
-        nearest = search(warehouse, extended, row, trained.name, k).items()
+        query = catalogue.of_embedded(song)
+        nearest = search(catalogue, query, k).items()
         listed = [
-            {"rank": rank, **extended.facts(at), "distance": distance} for rank, (at, distance) in enumerate(nearest, 1)
+            {"rank": rank, **facts_of(catalogue.song(row)), "distance": distance}
+            for rank, (row, distance) in enumerate(nearest, 1)
         ]
-        print(f"\nnearest to {extended.name(row)}  ({song['track_id']})\n\n{table(listed)}")
+        print(f"\nnearest to {query.name}  ({song['track_id']})\n\n{table(listed)}")
 
 
 def songs_table(songs: Sequence[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""Settings of similar."""
+"""Settings of similar, and the names of its files in the cache."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from msd_spark.core.options import NAME, REQUIRED, OptionError, Settings, at_lea
 from msd_spark.core.track_ids import SONG_FILE_SUFFIX
 from msd_spark.neighbours.settings import EXCLUSIONS, METRICS
 from msd_spark.scoring.settings import RUN_HELP
+
+SONGS_FILE, VECTORS_FILE = "songs.arrow", "vectors.npy"
+SCALED_FILE, CENTRE_FILE = "scaled.npy", "centre.json"
+
+TRACKS = b"tracks"
+"""Key in the metadata of the file of songs: a hash of the track ids."""
 
 
 @dataclass(frozen=True)

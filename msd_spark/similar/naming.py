@@ -1,0 +1,67 @@
+"""The song that the words of a command name, and the errors for other outcomes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from msd_spark.catalogue.name_index import Named
+from msd_spark.catalogue.name_search import ARTIST, NONE, ONE, Found
+from msd_spark.catalogue.names import display_name
+from msd_spark.core.errors import UserError
+from msd_spark.similar.catalogue import Catalogue, Query
+from msd_spark.similar.playlist import one_line
+
+MOST_VERSIONS = 8
+"""Most other versions that are listed beside the chosen one."""
+
+
+def named_song(catalogue: Catalogue, text: str) -> Query:
+    """Return a track of the catalogue by its id or its name; raise `UserError` with the choices otherwise.
+
+    Other versions of the song by the artist are listed on standard error.
+    """
+    query = catalogue.of_track(text.strip())
+    if query is not None:
+        return query
+    found = catalogue.search_names(text)
+    if found.outcome != ONE or found.song is None:
+        raise UserError("\n".join(_choices(text, found)))
+    query = catalogue.of_track(found.song.track_id)
+    if query is None:
+        raise AssertionError(f"{found.song.track_id} is in the index of names only")
+    if not found.is_equal:
+        print(f"no song is called {one_line(text)!r}; using the most similar name", file=sys.stderr)
+    if found.others:
+        print("other versions by this artist; give a track id to choose one", file=sys.stderr)
+        print("\n".join(map(_line, found.others[:MOST_VERSIONS])), file=sys.stderr)
+    return query
+
+
+def _choices(text: str, found: Found) -> Iterator[str]:
+    """Yield the lines of the error for a text that names no song, or several."""
+    name = repr(one_line(text))
+    if found.outcome == NONE:
+        instead = (
+            "closest"
+            if found.others
+            else ("or anything similar; give 'artist - title', a track id, or a song file (.h5)")
+        )
+        yield f"no song is called {name}{';' if found.others else ','} {instead}"
+    elif found.outcome == ARTIST:
+        yield f"{name} is the name of an artist; give a title, or one of these track ids"
+    elif found.is_equal:
+        yield f"several songs are called {name}; give 'artist - title', or one of these track ids"
+    else:
+        yield f"no song is called {name}, but several similarly; give one of these track ids"
+    for number, song in enumerate(found.others):
+        versions = found.versions[number] if found.versions else 1
+        yield _line(song) + (f", {versions} versions" if versions > 1 else "")
+
+
+def _line(song: Named) -> str:
+    """Return track id, name, release and year of a song."""
+    details = ", ".join(one_line(str(part)) for part in (song.release, song.year) if part)
+    return f"  {song.track_id}  {one_line(display_name(song.artist, song.title))}" + (
+        f"  ({details})" if details else ""
+    )
