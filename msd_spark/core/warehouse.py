@@ -16,10 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from pyarrow import fs
 
@@ -27,6 +26,9 @@ from msd_spark.core.delta import SIDE_FILES, DataFile, DeltaFolder, Snapshot, Ta
 from msd_spark.core.errors import DamagedError, UserError
 from msd_spark.core.filesystems import is_local, open_location, write_atomically
 from msd_spark.core.row_groups import RowGroups
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as pads
 
 MADE_BY = {
     "songs": "ingest",
@@ -268,6 +270,8 @@ class Warehouse:
 
     def open_table(self, *names: str) -> pads.Dataset:
         """Return a table as a pyarrow dataset, without partition columns."""
+        import pyarrow.dataset as pads  # loads pandas, which takes longer than most reads of one file
+
         snapshot = self.snapshot(*names)
         if not snapshot.files:  # another program deleted all rows
             return pads.dataset(snapshot.schema.empty_table())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import pandas as pd
 
 from msd_spark.catalogue.names import normalise_name
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 UNKNOWN = -1
 
@@ -31,6 +33,8 @@ class Exclusions:
         artist id or normalised name (ignoring case, width and punctuation). ``duplicates``: equal song id, or equal
         normalised artist name and title.
         """
+        import pandas as pd  # takes longer to load than the search for one song
+
         keys: list[pd.Series] = []
         if names:
             artists = _normalised(songs["artist_name"])

@@ -120,12 +120,12 @@ class Catalogue:
 
     def of_track(self, track_id: str) -> Query | None:
         """Return a track as a query; None if it is not in the catalogue."""
-        row = pc.index(self.songs["track_id"], track_id).as_py()
+        row = _row_of(self.songs["track_id"], track_id)
         return None if row < 0 else Query(self.song(row), self.vectors[row], row)
 
     def of_embedded(self, song: Mapping[str, Any]) -> Query:
         """Return an embedded song file as a query, in place of its track if the catalogue has it."""
-        row = pc.index(self.songs["track_id"], song["track_id"]).as_py()
+        row = _row_of(self.songs["track_id"], song["track_id"])
         known = {name: song.get(name) for name in self.songs.column_names}
         known |= {"artist": artist_key(song), "name": name_key(song)}
         return Query(known, np.asarray(song["embedding"], np.float32), len(self) if row < 0 else row)
@@ -170,7 +170,7 @@ class Catalogue:
         codes = np.full((len(keys), len(self) + 1), UNKNOWN, np.int32)
         for code, column in zip(codes, keys, strict=True):
             if query.song[column] is not None:
-                equal = pc.fill_null(pc.equal(self.songs[column], query.song[column]), False)
+                equal = pc.fill_null(pc.equal(self.songs[column], _scalar(query.song[column])), False)
                 code[:-1][equal.to_numpy()] = 0
                 code[query.row] = 0
         return Exclusions(codes)
@@ -179,6 +179,17 @@ class Catalogue:
 def facts_of(song: Mapping[str, Any]) -> dict[str, Any]:
     """Return the displayed fields of a song, None if unknown."""
     return {name: song[column] for name, column in FACTS.items()}
+
+
+def _row_of(column: pa.ChunkedArray, text: str) -> int:
+    return int(pc.index(column, _scalar(text)).as_py())
+
+
+def _scalar(text: str) -> pa.Scalar:
+    """Return a text for Arrow's functions; `pa.scalar` would load pandas, which takes longer than the search."""
+    content = text.encode("utf-8", "replace")
+    ends = np.array([0, len(content)], np.int32)
+    return pa.StringArray.from_buffers(1, pa.py_buffer(ends), pa.py_buffer(content))[0]
 
 
 def artist_key(song: Mapping[str, Any]) -> str | None:
