@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ import pytest
 from hypothesis import settings as hypothesis
 from tabulate import tabulate
 
+from msd_spark.core import cache
 from msd_spark.core.data_folder import DataFolder
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
@@ -117,6 +120,8 @@ def pytest_configure(config: pytest.Config) -> None:
             config.option.tx = [f"popen//python={fork_server.python(folder)}"] * n_processes
             prepare()  # while the server imports
         os.environ |= spark_environment()
+        os.environ[cache.VARIABLE] = folder = tempfile.mkdtemp(prefix="msd-spark-cache-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 # A shell without job control ignores Ctrl-C for commands in the background; processes of the tests would inherit this.

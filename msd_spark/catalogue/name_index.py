@@ -103,7 +103,6 @@ def _indexed(text: str | None) -> str:
     return " ".join(part for parts in words for part in (*parts, *(["".join(parts)] if len(parts) > 1 else [])))
 
 
-@lru_cache(maxsize=65_536)
 def compact(text: str) -> str:
     """Return the folded letters and digits of a text in one word, without ignored words.
 
@@ -117,9 +116,8 @@ def compact(text: str) -> str:
 
 def compact_names(artist: str | None, title: str | None) -> set[str]:
     """Return the compact title, and artist and title, of a song; with and without guests and version."""
-    titles = {compact(name) for name in {title or "", base_title(title or "")}}
-    artists = {compact(name) for name in {artist or "", without_guests(artist or "")}}
-    return ({*titles, *(name + other for name in artists for other in titles)}) - {""}
+    titles, artists = {title or "", base_title(title or "")}, {artist or "", without_guests(artist or "")}
+    return {compact(name) for name in {*titles, *(f"{one} {other}" for one in artists for other in titles)}} - {""}
 
 
 class NameIndex:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from rapidfuzz import fuzz
+from rapidfuzz.distance import OSA
 
 from msd_spark.catalogue.name_index import Named, NameIndex
 from msd_spark.catalogue.names import base_title, normalise_name, search_words, without_guests, without_ignored
@@ -21,8 +22,8 @@ from msd_spark.catalogue.names import base_title, normalise_name, search_words, 
 ONE, SEVERAL, ARTIST, NONE = "one", "several", "artist", "none"
 """Outcomes of a search: the query names songs of one artist, of several, an artist, or nothing."""
 
-SIMILAR = 90.0
-"""Least similarity, of 100, of a name that is taken for the query with typing errors."""
+SIMILAR = 85.0
+"""Least similarity of a name that is taken for the query with typing errors: one per six or seven letters."""
 
 FREQUENT = 10
 """A similar title counts besides equal ones if it is this many times as frequent: the query is a typing error of it.
@@ -79,8 +80,14 @@ class Name:
         """The significant words as one."""
         return "".join(self.significant)
 
+    @property
+    def digits(self) -> str:
+        """The digits of the words."""
+        return "".join(filter(str.isdigit, self.compact))
+
     def __add__(self, other: Name) -> Name:
-        return Name([*self.words, *other.words], [*self.significant, *other.significant])
+        words = [*self.words, *other.words]
+        return Name(words, without_ignored(words))
 
 
 @dataclass(frozen=True)
@@ -203,15 +210,21 @@ def _compared(queries: list[Name], literal: str, song: Named) -> Match:
                 equal = max(equal, 100 - lost - WORDS * (title.compact != query.compact))
             elif _rest_is_of(query, title, artists[0][0]):
                 equal = max(equal, 100 - lost - PART)
-            similar = max(similar, fuzz.ratio(query.compact, title.compact, score_cutoff=SIMILAR) - lost)
+            similar = max(similar, _similarity(query, title) - lost)
             for name, lost_by_artist in _both(title, artists):
                 loss = lost + lost_by_artist
                 if name.short == query.short:
                     equal = max(equal, 100 - loss - WORDS * (name.compact != query.compact))
-                similar = max(similar, fuzz.ratio(query.compact, name.compact, score_cutoff=SIMILAR) - loss)
+                similar = max(similar, _similarity(query, name) - loss)
     names = (song.title or "", f"{song.artist} {song.title}", f"{song.title} {song.artist}")
     is_literal = bool(equal) and literal in map(normalise_name, names)
     return Match(song, equal or similar, bool(equal), is_literal)
+
+
+def _similarity(query: Name, name: Name) -> float:
+    """Return the similarity of two names by letters, 0 below `SIMILAR`; another number is another name."""
+    similarity = OSA.normalized_similarity(query.compact, name.compact, score_cutoff=SIMILAR / 100)
+    return 100 * similarity if similarity and query.digits == name.digits else 0.0
 
 
 def _rest_is_of(query: Name, title: Name, artist: Name) -> bool:

@@ -1,6 +1,6 @@
 """Files derived from tables, kept on this machine for the next call.
 
-The folder is ``$XDG_CACHE_HOME/msd-spark``, or ``~/.cache/msd-spark``. An entry has a place, such as a run of a
+The folder is ``$MSD_SPARK_CACHE``, otherwise ``msd-spark`` in ``$XDG_CACHE_HOME`` or in ``~/.cache``. An entry has a place, such as a run of a
 warehouse, and a version of the tables that it was derived from. It is written under another name and renamed when it
 is complete, so that concurrent calls share the first that is complete and no call reads a part of one. Deleting the
 folder is always safe.
@@ -27,11 +27,17 @@ from msd_spark.core.errors import UserError
 
 T = TypeVar("T")
 
+VARIABLE = "MSD_SPARK_CACHE"
+"""Environment variable with the folder."""
+
 MANIFEST = "complete.json"
 """File of a complete entry: the size of each of its files."""
 
 UNFINISHED = ".unfinished-"
 """Part of the name of an entry that is being written."""
+
+_OF_THIS_PROCESS: dict[Path, Path] = {}
+"""Temporary folders of entries if the cache is not writable."""
 
 FORMAT = 1
 """Changes whenever the files of an entry change their form."""
@@ -44,7 +50,9 @@ UNFINISHED_DAYS = 1
 
 
 def cache_folder() -> Path:
-    """Return the folder of the entries, by the XDG base directory specification."""
+    """Return the folder of the entries; without one of its own, that of the XDG base directory specification."""
+    if own := os.environ.get(VARIABLE, ""):
+        return Path(own).absolute()
     stated = os.environ.get("XDG_CACHE_HOME", "")
     parent = Path(stated) if os.path.isabs(stated) else Path(os.path.expanduser("~")) / ".cache"
     return parent / "msd-spark"
@@ -75,14 +83,14 @@ def cached(kind: str, place: str, version: str, build: Callable[[Path], None], *
         unfinished = parent / f"{entry.name}{UNFINISHED}{uuid.uuid4().hex[:8]}"
         unfinished.mkdir()
     except OSError as error:
-        return _temporary(build, error)
+        return _temporary(entry, build, error, again)
     try:
         build(unfinished)
         _write_manifest(unfinished)
         _publish(unfinished, entry, again)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(f"the cache {cache_folder()} is full; free space there, or set XDG_CACHE_HOME") from error
+            raise UserError(f"the cache {cache_folder()} is full; free space there, or set {VARIABLE}") from error
         raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -155,16 +163,22 @@ def _clean(entry: Path) -> None:
                 most = UNFINISHED_DAYS if UNFINISHED in other.name else UNUSED_DAYS
                 if is_version or days > most:
                     shutil.rmtree(other, ignore_errors=True)
+                    with contextlib.suppress(OSError):  # others are in it
+                        other.parent.rmdir()
 
 
-def _temporary(build: Callable[[Path], None], reason: OSError) -> Path:
-    """Write an entry for this call only."""
-    print(
-        f"the cache {cache_folder()} is not writable ({reason.strerror}), so every call takes as long as the first; "
-        "set XDG_CACHE_HOME to a writable folder",
-        file=sys.stderr,
-    )
+def _temporary(entry: Path, build: Callable[[Path], None], reason: OSError, again: bool) -> Path:
+    """Write an entry for this process only."""
+    if entry in _OF_THIS_PROCESS and not again:
+        return _OF_THIS_PROCESS[entry]
+    if not _OF_THIS_PROCESS:
+        print(
+            f"the cache {cache_folder()} is not writable ({reason.strerror}), so every call takes as long as the "
+            f"first; set {VARIABLE} to a writable folder",
+            file=sys.stderr,
+        )
     folder = Path(tempfile.mkdtemp(prefix="msd-spark-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     build(folder)
+    _OF_THIS_PROCESS[entry] = folder
     return folder

@@ -111,10 +111,11 @@ def greatest(queries: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndar
         scores, places = _faiss().knn(queries, rows, min(count, len(rows)), metric=_faiss().METRIC_INNER_PRODUCT)
         return places, scores[:, -1] if count < len(rows) else np.full(len(queries), -np.inf)
     scores = queries @ rows.T
-    if count >= len(rows):
-        return np.tile(np.arange(len(rows)), (len(queries), 1)), np.full(len(queries), -np.inf)
+    count = min(count, len(rows))
     places = np.argpartition(scores, -count, axis=1)[:, -count:]
-    return places, np.take_along_axis(scores, places, axis=1).min(axis=1)
+    places = np.take_along_axis(places, np.argsort(-np.take_along_axis(scores, places, axis=1), axis=1), axis=1)
+    floor = np.take_along_axis(scores, places[:, -1:], axis=1)[:, 0]
+    return places, floor if count < len(rows) else np.full(len(queries), -np.inf)
 
 
 @cache

@@ -170,8 +170,8 @@ class Catalogue:
         codes = np.full((len(keys), len(self) + 1), UNKNOWN, np.int32)
         for code, column in zip(codes, keys, strict=True):
             if query.song[column] is not None:
-                equal = pc.fill_null(pc.equal(self.songs[column], _scalar(query.song[column])), False)
-                code[:-1][equal.to_numpy()] = 0
+                equal = pc.equal(self.songs[column], _scalar(query.song[column]))
+                code[pc.indices_nonzero(equal).to_numpy()] = 0
                 code[query.row] = 0
         return Exclusions(codes)
 

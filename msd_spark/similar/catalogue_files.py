@@ -17,6 +17,7 @@ from msd_spark.catalogue.name_index import FILE, build_name_index
 from msd_spark.catalogue.named_songs import read_named_songs
 from msd_spark.catalogue.names import normalise_name
 from msd_spark.catalogue.songs import NAMES
+from msd_spark.core.cache import VARIABLE
 from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.similar.settings import SONGS_FILE, TRACKS, VECTORS_FILE
@@ -56,4 +57,4 @@ def write_names(folder: Path, warehouse: Warehouse, track_ids: pa.ChunkedArray) 
     try:
         build_name_index(folder / FILE, bar)
     except sqlite3.OperationalError as error:
-        raise UserError(f"the cache {folder} cannot be written: {error}; free space, or set XDG_CACHE_HOME") from error
+        raise UserError(f"the cache {folder} cannot be written: {error}; free space, or set {VARIABLE}") from error

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msd_spark.catalogue.artist_groups import group_artists, moves_since, normalise_name
+from msd_spark.catalogue.artist_groups import group_artists, moves_since
+from msd_spark.catalogue.names import normalise_name
 from msd_spark.dataset.splits import SplitRule, split_of_tracks
 
 LETTERS = st.characters(exclude_categories=["Cs"])

@@ -1,44 +1,69 @@
-"""Songs found by what people type."""
+"""Spellings of names."""
 
 from __future__ import annotations
 
-import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from msd_spark.catalogue.names import Unknown, find_song, fold_accents
+from msd_spark.catalogue.names import base_title, display_name, fold, search_words, without_guests, without_ignored
 
-SONGS = pd.DataFrame(
-    {
-        "track_id": [f"TR{letter * 16}" for letter in "ABCDEF"],
-        "artist_name": ["Beyoncé", "AC/DC", "Señor Peso", "Senor Peso", "Queen", None],
-        "title": ["Halo", "Thunderstruck", "Mañana", "Mañana", "Halo", "Alone"],
-    }
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Björk à la Ñandú", [["bjork"], ["a"], ["la"], ["nandu"]]),
+        ("ＡＣ／ＤＣ", [["ac", "dc"]]),
+        ("Don't, don’t & don`t", [["dont"], ["dont"], ["dont"]]),
+        ("Æther, Łódź, Straße", [["aether"], ["lodz"], ["strasse"]]),
+        ("Ke$ha + 1", [["ke", "ha"], ["1"]]),
+        ("Кино", [["кино"]]),
+        ("???", [["???"]]),
+        ("", []),
+    ],
 )
+def test_words_have_no_case_width_accents_and_punctuation(text: str, words: list[list[str]]) -> None:
+    assert search_words(text) == words
 
 
-def test_case_width_and_punctuation_play_no_part() -> None:
-    assert find_song(SONGS, "TRBBBBBBBBBBBBBBBB") == 1
-    assert find_song(SONGS, "ac-dc -  THUNDERSTRUCK") == 1
-    assert find_song(SONGS, "ＡＣ／ＤＣ - thunderstruck!") == 1
-    assert find_song(SONGS, "BEYONCÉ - halo") == 0
-    assert find_song(SONGS, "thunderstruck") == 1
-    assert find_song(SONGS, "alone") == 5
+@given(TEXT)
+def test_folding_twice_changes_nothing(text: str) -> None:
+    folded = fold(text)
+    assert fold(folded) == folded
 
 
-def test_accents_may_be_left_out_where_that_leaves_one_song() -> None:
-    assert find_song(SONGS, "beyonce - halo") == 0
-    assert find_song(SONGS, "Señor Peso - Mañana") == 2
-    assert find_song(SONGS, "Senor Peso - Mañana") == 3
-    assert find_song(SONGS, "senor peso - manana") == Unknown(True, (2, 3))
+@given(TEXT)
+def test_every_text_with_a_visible_character_has_words_without_spaces(text: str) -> None:
+    words = [part for parts in search_words(text) for part in parts]
+    assert bool(words) == bool(text.split())
+    assert all(len(word.split()) == 1 for word in words)
 
 
-def test_a_name_of_several_or_none_gives_the_closest() -> None:
-    assert find_song(SONGS, "halo") == Unknown(True, (0, 4))
-    unknown = find_song(SONGS, "thunder struck acdc")
-    assert isinstance(unknown, Unknown)
-    assert not unknown.ambiguous
-    assert unknown.closest[0] == 1
-    assert find_song(SONGS, "zzzz") == Unknown(False, ())
+def test_ignored_words_remain_if_there_are_no_others() -> None:
+    assert without_ignored(["the", "beatles"]) == ["beatles"]
+    assert without_ignored(["the", "the"]) == ["the", "the"]
 
 
-def test_accents_are_folded_away() -> None:
-    assert fold_accents("Björk à la Ñandú") == "Bjork a la Nandu"
+@pytest.mark.parametrize(
+    ("title", "base"),
+    [
+        ("Hurt (Live)", "Hurt"),
+        ("Hurt [Remastered] (Live)", "Hurt"),
+        ("Hurt - Live", "Hurt"),
+        ("Crazy In Love feat. Jay-Z", "Crazy In Love"),
+        ("(Live)", "(Live)"),
+        ("Twenty-One", "Twenty-One"),
+        (" ", " "),
+    ],
+)
+def test_a_title_without_its_version(title: str, base: str) -> None:
+    assert base_title(title) == base
+
+
+def test_names_without_guests_and_with_unknown_parts() -> None:
+    assert without_guests("Beyoncé (feat. Jay-Z)") == "Beyoncé"
+    assert without_guests("feat. Nobody") == "feat. Nobody"
+    assert display_name(None, "Alone") == "? - Alone"
+    assert display_name(float("nan"), None) == "? - ?"
