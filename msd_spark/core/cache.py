@@ -1,9 +1,9 @@
 """Files derived from tables, kept on this machine for the next call.
 
-The folder is ``$MSD_SPARK_CACHE``, otherwise ``msd-spark`` in ``$XDG_CACHE_HOME`` or in ``~/.cache``. An entry has a place, such as a run of a
-warehouse, and a version of the tables that it was derived from. It is written under another name and renamed when it
-is complete, so that concurrent calls share the first that is complete and no call reads a part of one. Deleting the
-folder is always safe.
+The folder is ``$MSD_SPARK_CACHE``, otherwise ``msd-spark`` in ``$XDG_CACHE_HOME`` or in ``~/.cache``. An entry has a
+place, such as a run of a warehouse, and a version of the tables that it was derived from. It is written under another
+name and renamed when it is complete, so that concurrent calls share the first that is complete and no call reads a part
+of one. Deleting the folder is always safe.
 """
 
 from __future__ import annotations

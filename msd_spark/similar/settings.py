@@ -20,7 +20,7 @@ TRACKS = b"tracks"
 class SimilarSettings(Settings):
     """Settings of similar; each field is an option of ``msd-spark similar``."""
 
-    song: str = option(REQUIRED, "'artist - title', a track id, or a song file (.h5)", metavar="SONG", positional=True)
+    song: str = option(REQUIRED, "artist and title, a track id, or a song file (.h5)", metavar="SONG", positional=True)
     warehouse: str = warehouse_option()
     lyrics: str | None = option(
         None, "with a song file: text file of its lyrics, instead of those of its track in lyrics/", metavar="FILE"

@@ -7,12 +7,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from msd_spark.catalogue.embeddings import read_embeddings
 from msd_spark.core.command_line import run_verb
 from msd_spark.core.runs import METADATA, MODEL, RUNS
-from msd_spark.core.schemas import EMBEDDING_LAYER, GEOMETRY
+from msd_spark.core.schemas import EMBEDDING_LAYER, GEOMETRY, SONGS
 from msd_spark.core.warehouse import Warehouse
 from tests.support.embedded_songs import write_embedded_songs
 
@@ -72,7 +73,8 @@ def test_a_playlist_is_written_as_m3u(songs: Warehouse, tmp_path: Path, capsys: 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["Artist 3 - Titel 10"], f"similar: no song is called 'Artist 3 - Titel 10'; closest\n  {SONG}"),
+        (["Artist 3 - A Name"], "similar: no song is called 'Artist 3 - A Name'; closest\n  TR"),
+        (["ARTIST 3"], "similar: 'ARTIST 3' is the name of an artist; give a title, or one of these"),
         (["ξξξ"], "similar: no song is called 'ξξξ', or anything similar; give 'artist - title', a track id"),
         ([SONG, "--m3u", "x.m3u"], "similar: --m3u is 'x.m3u'; allowed: only with --playlist N"),
         ([SONG, "--k", "0"], "similar: --k is 0; allowed: 1 or more"),
@@ -85,6 +87,29 @@ def test_a_playlist_is_written_as_m3u(songs: Warehouse, tmp_path: Path, capsys: 
 )
 def test_refusals(songs: Warehouse, words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert message in refusal(capsys, songs, *words)
+
+
+def test_choices_and_other_versions_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    warehouse = write_embedded_songs(tmp_path, 30)
+    rows = warehouse.read_table(None, "songs").to_pylist()
+    for number in (3, 4, 6):  # two by artist 1, one by artist 2
+        rows[number] |= {"title": "Hallelujah", "release": "Grace", "song_hotttnesss": number / 10}
+    warehouse.write_arrow(pa.Table.from_pylist(rows, SONGS), "songs")
+    first, second, other = (rows[number]["track_id"] for number in (4, 3, 6))
+    assert refusal(capsys, warehouse, "halelujah").splitlines() == [
+        "similar: no song is called 'halelujah', but several similarly; give one of these track ids",
+        f"  {other}  Ártist 2 - Hallelujah  (Grace, {rows[6]['year']})",
+        f"  {first}  Ártist 1 - Hallelujah  (Grace, {rows[4]['year']}), 2 versions",
+    ]
+    run_verb("similar", ["artist 1 hallelujah", "--warehouse", warehouse.root, "--run", "tiny"])
+    printed = capsys.readouterr()
+    assert printed.out.startswith(f"Ártist 1 - Hallelujah  ({first})")
+    assert printed.err.splitlines() == [
+        "other versions by this artist; give a track id to choose one",
+        f"  {second}  Ártist 1 - Hallelujah  (Grace, {rows[3]['year']})",
+    ]
+    run_verb("similar", ["artist 3 titel 10", "--warehouse", warehouse.root, "--run", "tiny"])
+    assert capsys.readouterr().err == "no song is called 'artist 3 titel 10'; using the most similar name\n"
 
 
 def test_a_song_without_others_to_list_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,148 @@
+"""The search by name among 1,000,000 songs, and the whole command ``msd-spark similar``.
+
+The names are those of ``../shared/msd-real/million.parquet`` if it exists, otherwise generated; the embeddings are
+clustered noise. The search is timed on the open index: ``similar_text_ms`` is the median of its slowest query, and
+``similar_text_median_ms`` that of all queries. Every call of the command is a process of its own; the first
+call writes the index and the other files of the cache.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks import publish
+from benchmarks.neighbours import clustered
+from msd_spark.catalogue.name_index import FILE, NameIndex
+from msd_spark.catalogue.name_search import search_names
+from msd_spark.core.cache import VARIABLE, cache_folder
+from msd_spark.core.schemas import EMBEDDINGS, SONGS
+from msd_spark.core.warehouse import Warehouse
+
+REAL = Path(__file__).resolve().parents[2] / "shared" / "msd-real" / "million.parquet"
+N_SONGS = 1_000_000
+ROUNDS = 5
+RUN = "names"
+ROWS_PER_FILE = 25_000
+
+QUERIES = (
+    "hotel california",
+    "halelujah",
+    "beyonce crazy in love",
+    "smells like teen spirit",
+    "the beatles yesterday",
+    "bjork",
+    "enter sandmann",
+    "ac dc thunderstruck",
+    "la bamba live",
+    "my way",
+    "the love of you",
+    "smels like ten spirt nirvana",
+)
+
+
+def catalogue() -> pa.Table:
+    """Return the columns of the real catalogue that are in ``songs/``, or generated names."""
+    if REAL.is_file():
+        table = pq.read_table(REAL)
+        measured = pa.compute.greater(table["song_hotttnesss"], 0)  # 0 is unknown, as ingest reads it
+        known = pa.compute.if_else(measured, table["song_hotttnesss"], None)
+        return table.set_column(table.schema.get_field_index("song_hotttnesss"), "song_hotttnesss", known)
+    generator = np.random.default_rng(0)
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    sizes = generator.integers(2, 11, 60_000)
+    words = np.array(["".join(generator.choice(letters, size)) for size in sizes])
+    ranks = generator.zipf(1.2, (N_SONGS, 5)) % len(words)
+    artist = np.minimum(generator.zipf(1.5, N_SONGS), 40_000)
+    return pa.table(
+        {
+            "track_id": [f"TR{number:016d}" for number in range(N_SONGS)],
+            "artist_name": [f"{words[number]} {words[-number - 1]}" for number in artist],
+            "title": [" ".join(row) for row in words[ranks]],
+            "song_hotttnesss": generator.random(N_SONGS),
+        }
+    )
+
+
+def write_tables(warehouse: Warehouse, names: pa.Table) -> None:
+    """Write ``songs/`` and the embeddings of a run."""
+    n_songs = names.num_rows
+    vectors = clustered(n_songs, 0)
+    ends = np.arange(0, vectors.size + 1, vectors.shape[1], dtype=np.int32)
+    embedding = pa.ListArray.from_arrays(ends, vectors.ravel())
+    columns = {"track_id": names["track_id"], "embedding": embedding, "predicted_genre": pa.repeat("Rock", n_songs)}
+    for schema, table, place in ((SONGS, names, ("songs",)), (EMBEDDINGS, pa.table(columns), ("embeddings", RUN))):
+        arrays = [_column(field, table) for field in schema]
+        rows = pa.Table.from_arrays(arrays, schema=schema)
+        with warehouse.overwriting(schema, *place) as writer:
+            for start in range(0, n_songs, ROWS_PER_FILE):
+                writer.write(rows.slice(start, ROWS_PER_FILE))
+
+
+def _column(field: pa.Field, table: pa.Table) -> Any:
+    """Return a column, or one of nulls, zeros or empty lists."""
+    if field.name in table.column_names:
+        return table[field.name].cast(field.type)
+    if field.nullable:
+        return pa.nulls(table.num_rows, field.type)
+    empty: Any = [] if pa.types.is_list(field.type) else "" if pa.types.is_string(field.type) else 0
+    return pa.array([empty] * table.num_rows, field.type)
+
+
+def timed_search(index: NameIndex, query: str) -> float:
+    """Return the median milliseconds of a search, each on what the system has in memory alone."""
+    spent = []
+    for _ in range(ROUNDS):
+        index._expressions.cache_clear()
+        started = time.perf_counter()
+        search_names(index, query)
+        spent.append(1000 * (time.perf_counter() - started))
+    return median(spent)
+
+
+def timed_command(warehouse: Warehouse, *words: str) -> float:
+    """Return the seconds of one call of the command."""
+    command = [str(Path(sys.executable).with_name("msd-spark")), "similar", *words, "--run", RUN]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    started = time.perf_counter()
+    subprocess.run([*command, "--warehouse", warehouse.root], check=True, stdout=subprocess.DEVNULL, env=environment)
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Measure and publish."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ[VARIABLE] = f"{folder}/cache"
+        warehouse = Warehouse(f"{folder}/warehouse")
+        names = catalogue()
+        write_tables(warehouse, names)
+        song = f"{names['artist_name'][N_SONGS // 2]} - {names['title'][N_SONGS // 2]}"
+        figures = {"similar_first_call_seconds": timed_command(warehouse, song)}
+        by_name = [timed_command(warehouse, song) for _ in range(ROUNDS)]
+        by_id = [timed_command(warehouse, str(names["track_id"][0])) for _ in range(ROUNDS)]
+        figures |= {"similar_next_call_seconds": median(by_name), "similar_by_id_seconds": median(by_id)}
+        (path,) = cache_folder().rglob(FILE)
+        figures["names_index_mebibytes"] = path.stat().st_size / 2**20
+        rows = []
+        with NameIndex(path) as index:
+            for query in QUERIES:
+                milliseconds, found = timed_search(index, query), search_names(index, query)
+                first = found.song or next(iter(found.others), None)
+                rows.append((query, milliseconds, found.outcome, f"{first.artist} - {first.title}" if first else ""))
+        figures["similar_text_ms"] = max(row[1] for row in rows)
+        figures["similar_text_median_ms"] = median(row[1] for row in rows)
+        publish("names", ["query", "ms", "outcome", "first"], rows, figures)
+
+
+if __name__ == "__main__":
+    main()
