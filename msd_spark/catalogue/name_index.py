@@ -20,7 +20,7 @@ from typing import Self
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from msd_spark.catalogue.names import IGNORED, base_title, search_words, without_guests, without_ignored
+from msd_spark.catalogue.names import IGNORED, all_words, base_title, search_words, without_guests, without_ignored
 
 FILE = "names.sqlite"
 
@@ -77,47 +77,59 @@ def build_name_index(path: Path, songs: Iterable[Named]) -> None:
     """Write the index of songs, which are sorted by their number."""
     with sqlite3.connect(path) as database:
         database.executescript(SCHEMA)
+        rows: list[Named] = []
         names: list[tuple[str, int]] = []
 
-        def rows() -> Iterator[tuple[int, str, str]]:
+        def indexed() -> Iterator[tuple[int, str, str]]:
             for song in songs:
-                database.execute("INSERT INTO songs VALUES (?, ?, ?, ?, ?, ?, ?)", tuple(vars(song).values()))
+                rows.append(song)
                 names.extend((name, song.number) for name in compact_names(song.artist, song.title))
-                yield song.number, _indexed(song.artist), _indexed(song.title)
+                yield song.number, _indexed_artist(song.artist or ""), _indexed(song.title or "")
 
-        database.executemany("INSERT INTO words (rowid, artist, title) VALUES (?, ?, ?)", rows())
+        database.executemany("INSERT INTO words (rowid, artist, title) VALUES (?, ?, ?)", indexed())
+        database.executemany(
+            "INSERT INTO songs VALUES (?, ?, ?, ?, ?, ?, ?)",
+            ((one.number, one.track_id, one.artist, one.title, one.release, one.year, one.known) for one in rows),
+        )
         database.executemany("INSERT INTO names VALUES (?, ?)", sorted(names))
         database.execute("INSERT INTO words (words) VALUES ('optimize')")
         database.execute("CREATE VIRTUAL TABLE temp.terms USING fts5vocab('main', 'words', 'row')")
-        terms = database.execute("SELECT term, doc FROM temp.terms ORDER BY term").fetchall()
-        terms.sort()  # as Python compares text
+        terms = sorted(database.execute("SELECT term, doc FROM temp.terms"))
         counts = array("I", (count for _, count in terms)).tobytes()
         database.execute("INSERT INTO vocabulary VALUES (?, ?)", (" ".join(word for word, _ in terms), counts))
     database.close()
 
 
-@lru_cache(maxsize=65_536)  # artists come often
-def _indexed(text: str | None) -> str:
+def _indexed(text: str) -> str:
     """Return the words to index: the parts of each word between punctuation, and the word as a whole."""
-    words = search_words(text or "")
+    words = search_words(text)
     return " ".join(part for parts in words for part in (*parts, *(["".join(parts)] if len(parts) > 1 else [])))
 
 
-def compact(text: str) -> str:
-    """Return the folded letters and digits of a text in one word, without ignored words.
+_indexed_artist = lru_cache(maxsize=65_536)(_indexed)  # artists come often
+
+
+def compact(words: Sequence[str]) -> str:
+    """Return words as one, without ignored words.
 
     Examples
     --------
-    >>> compact("The Thunder-Struck & Friends"), compact("The The"), compact("! ! !")
-    ('thunderstruckfriends', 'thethe', '!!!')
+    >>> compact(["the", "thunder", "struck"]), compact(["the", "the"])
+    ('thunderstruck', 'thethe')
     """
-    return "".join(without_ignored([part for parts in search_words(text) for part in parts]))
+    return "".join(without_ignored(words))
 
 
 def compact_names(artist: str | None, title: str | None) -> set[str]:
     """Return the compact title, and artist and title, of a song; with and without guests and version."""
-    titles, artists = {title or "", base_title(title or "")}, {artist or "", without_guests(artist or "")}
-    return {compact(name) for name in {*titles, *(f"{one} {other}" for one in artists for other in titles)}} - {""}
+    titles = [all_words(name) for name in {title or "", base_title(title or "")}]
+    names = {compact([*one, *other]) for one in ([], *_words_of_artist(artist or "")) for other in titles}
+    return names - {""}
+
+
+@lru_cache(maxsize=65_536)
+def _words_of_artist(artist: str) -> list[list[str]]:
+    return [all_words(name) for name in {artist, without_guests(artist)}]
 
 
 class NameIndex:
@@ -158,7 +170,7 @@ class NameIndex:
     def with_all_words(self, query: str) -> list[Named]:
         """Return the songs that have all words of a query, in some spelling, or a name equal to it."""
         alternatives, _ = self._expressions(query)
-        numbers = set(self._named(compact(query)))
+        numbers = set(self._named(compact(all_words(query))))
         if alternatives:
             numbers.update(self._matching(" AND ".join(alternatives), "rowid"))
         return self._songs(numbers)

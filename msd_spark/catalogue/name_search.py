@@ -17,7 +17,7 @@ from rapidfuzz import fuzz
 from rapidfuzz.distance import OSA
 
 from msd_spark.catalogue.name_index import Named, NameIndex
-from msd_spark.catalogue.names import base_title, normalise_name, search_words, without_guests, without_ignored
+from msd_spark.catalogue.names import all_words, base_title, normalise_name, without_guests, without_ignored
 
 ONE, SEVERAL, ARTIST, NONE = "one", "several", "artist", "none"
 """Outcomes of a search: the query names songs of one artist, of several, an artist, or nothing."""
@@ -67,7 +67,7 @@ class Name:
     @classmethod
     def of(cls, text: str) -> Name:
         """Return the name in a text."""
-        words = [part for parts in search_words(text) for part in parts]
+        words = all_words(text)
         return cls(words, without_ignored(words))
 
     @cached_property

@@ -108,6 +108,17 @@ def search_words(text: str) -> list[list[str]]:
     return [words for words in parts if words] or [[mark] for mark in ["".join(text.split())] if mark]
 
 
+def all_words(text: str) -> list[str]:
+    """Return the folded parts of all words of a text.
+
+    Examples
+    --------
+    >>> all_words("AC/DC - Who’s Made Who?")
+    ['ac', 'dc', 'whos', 'made', 'who']
+    """
+    return [part for parts in search_words(text) for part in parts]
+
+
 def without_ignored(words: Sequence[str]) -> Sequence[str]:
     """Return words without those in `IGNORED`, unless nothing else is left.
 
