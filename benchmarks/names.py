@@ -99,15 +99,19 @@ def _column(field: pa.Field, table: pa.Table) -> Any:
     return pa.array([empty] * table.num_rows, field.type)
 
 
-def timed_search(index: NameIndex, query: str) -> float:
-    """Return the median milliseconds of a search, each on what the system has in memory alone."""
-    spent = []
+def timed_search(index: NameIndex, query: str) -> tuple[float, float]:
+    """Return the median milliseconds of a search, on the clock and of the processor.
+
+    The processor's time is what an idle machine would need.
+    """
+    spent, busy = [], []
     for _ in range(ROUNDS):
         index._expressions.cache_clear()
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         search_names(index, query)
         spent.append(1000 * (time.perf_counter() - started))
-    return median(spent)
+        busy.append(1000 * (time.process_time() - worked))
+    return median(spent), median(busy)
 
 
 def timed_command(warehouse: Warehouse, *words: str) -> float:
@@ -136,12 +140,14 @@ def main() -> None:
         rows = []
         with NameIndex(path) as index:
             for query in QUERIES:
-                milliseconds, found = timed_search(index, query), search_names(index, query)
+                spent, busy = timed_search(index, query)
+                found = search_names(index, query)
                 first = found.song or next(iter(found.others), None)
-                rows.append((query, milliseconds, found.outcome, f"{first.artist} - {first.title}" if first else ""))
+                rows.append((query, spent, busy, found.outcome, f"{first.artist} - {first.title}" if first else ""))
         figures["similar_text_ms"] = max(row[1] for row in rows)
+        figures["similar_text_by_processor_time_ms"] = max(row[2] for row in rows)
         figures["similar_text_median_ms"] = median(row[1] for row in rows)
-        publish("names", ["query", "ms", "outcome", "first"], rows, figures)
+        publish("names", ["query", "ms", "processor, ms", "outcome", "first"], rows, figures)
 
 
 if __name__ == "__main__":

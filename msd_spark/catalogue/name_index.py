@@ -27,7 +27,7 @@ FILE = "names.sqlite"
 CANDIDATES = 400
 """Songs per part of a search that are compared with the query, the best known ones."""
 
-ROWS_TO_RANK = 50_000
+ROWS_TO_RANK = 30_000
 """Occurrences of the words that are ranked by BM25 if no song has all words of a query."""
 
 SHORTEST_CORRECTED = 4
