@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -23,6 +24,7 @@ from msd_spark.similar.command import search
 from msd_spark.similar.naming import named_song
 from msd_spark.similar.settings import SONGS_FILE, VECTORS_FILE
 from tests.support.embedded_songs import write_embedded_songs
+from tests.support.object_store import ObjectStore
 
 
 @pytest.fixture(autouse=True)
@@ -142,3 +144,30 @@ def test_a_second_call_loads_neither_pandas_nor_faiss(songs: Warehouse) -> None:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
         assert f"TR000010{'A' * 10}" in done.stdout
+
+
+def test_a_warehouse_is_only_read_also_in_an_object_store(
+    songs: Warehouse, store: ObjectStore, own_cache: Path
+) -> None:
+    files = {path: path.read_bytes() for path in Path(songs.root).rglob("*") if path.is_file()}
+    store.create("similar")
+    store.put_folder("similar", Path(songs.root), "w")
+    keys = store.keys("similar")
+    # In a process of its own: delta-rs waits for the store, which is in this one, without releasing the lock of Python.
+    code = "import sys; from msd_spark.core.command_line import main; main(sys.argv[1:])"
+    words = ["similar", "title 10", "--run", "tiny", "--warehouse", "s3://similar/w"]
+    written = []
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words],
+            env=os.environ | store.environment(),
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert f"Title 10  (TR000010{'A' * 10})" in done.stdout, done.stderr
+        written.append([path.stat().st_ino for path in own_cache.rglob("names.sqlite")])
+    assert written[0] == written[1]
+    assert store.keys("similar") == keys
+    assert track_of(songs, "title 10") == f"TR000010{'A' * 10}"
+    assert {path: path.read_bytes() for path in Path(songs.root).rglob("*") if path.is_file()} == files
