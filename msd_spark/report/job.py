@@ -17,9 +17,9 @@ from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.neighbours.settings import QUALITY_FILE, SEARCH_FILE
 from msd_spark.neighbours.settings import TABLE as NEIGHBOURS
-from msd_spark.report.data.details import CHUNK, PITCH_NAMES, chunks, detail_rows, neighbour_lists
-from msd_spark.report.data.heatmaps import Segments, heatmap_data, read_segments
-from msd_spark.report.data.map_data import map_data, sample_by
+from msd_spark.report.data.details import PITCH_NAMES
+from msd_spark.report.data.heatmaps import Segments
+from msd_spark.report.data.map_data import sample_by
 from msd_spark.report.data.recommended import recommendation_data
 from msd_spark.report.data.songs import Songs, read_songs
 from msd_spark.report.data.sources import Sources
@@ -29,12 +29,7 @@ from msd_spark.report.folder import Folder
 from msd_spark.report.sections import RECOMMENDATIONS, Sections, make_sections
 from msd_spark.report.sections.overview import overview
 from msd_spark.report.settings import REPORTS, STAGE, ReportSettings
-from msd_spark.report.tables import Table, rows_of
-
-SONG_COLUMNS = (
-    "track_id", "artist_name", "title", "genre", "predicted_genre", "year", "popularity_decile", "split", "x", "y",
-)  # fmt: skip
-"""Columns of ``tables/songs.csv``."""
+from msd_spark.report.song_files import write_songs
 
 OPEN = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>msd-spark report</title>
@@ -67,18 +62,21 @@ def make_report(settings: ReportSettings) -> Summary:
     warehouse, name = Warehouse(settings.warehouse), str(settings.run)
     sources = Sources.open(warehouse, name)
     songs = read_songs(sources)
-    shown = songs.table.iloc[_rows_shown(songs.table, settings)].reset_index(drop=True)
+    chosen = songs.by_cell(_rows_shown(songs.table, settings))
+    shown = chosen.table
     sections, absent = make_sections(sources)
     with warehouse.replacing_folder(REPORTS, name) as new:
         folder = Folder(warehouse, new.path)
-        segments = _write_songs(folder, sources, shown, settings)
+        segments = write_songs(folder, sources, chosen, settings)
         n_users = 0
         if RECOMMENDATIONS in sections:
-            users, vectors = recommendation_data(sources, shown, settings)
+            users, recommender, vectors = recommendation_data(sources, shown, settings)
             folder.write_data("recommend-users", users)
-            folder.write_data("recommend-songs", vectors)
+            folder.write_data("recommender", recommender)
+            for number, part in enumerate(vectors):
+                folder.write_data(f"recommend-vectors-{number}", part)
             n_users = len(users["users"])
-        folder.write_data("report", {"chunk": CHUNK, "heatmaps": sorted(segments)})
+        folder.write_data("report", {"heatmaps": sorted(segments)})
         charts = [chart for _, section in sections.values() for chart in section.charts]
         folder.write_data("charts", {chart.name: chart.content for chart in charts})
         if browser:
@@ -112,28 +110,6 @@ def _rows_shown(table: pd.DataFrame, settings: ReportSettings) -> np.ndarray:
         raise UserError(f"--show {missing[0]} is not in embeddings/{settings.run}; give the id of a scored track")
     rows = sample_by(table["predicted_genre"], settings.most_songs, settings.seed)
     return np.union1d(rows, track_ids.get_indexer(pd.Index(settings.show))).astype(int)
-
-
-def _write_songs(
-    folder: Folder, sources: Sources, shown: pd.DataFrame, settings: ReportSettings
-) -> dict[int, Segments]:
-    """Write the data of songs; return the segments of those with heat maps, by row."""
-    folder.write_data("songs", map_data(shown, sources.label_set))
-    columns = ["track_id", "rank", "neighbour_id", "distance"]
-    neighbours = sources.table(columns, NEIGHBOURS, sources.name)
-    lists = None if neighbours is None else neighbour_lists(neighbours, shown["track_id"])
-    for number, chunk in enumerate(chunks(detail_rows(shown, sources.class_names), lists)):
-        folder.write_data(f"details-{number}", chunk)
-    folder.write("tables/songs.csv", Table("songs", "", SONG_COLUMNS, rows_of(shown, SONG_COLUMNS)).as_csv())
-    if not sources.warehouse.is_complete("songs"):
-        return {}
-    sampled = sample_by(shown["predicted_genre"], settings.heatmaps, settings.seed)
-    rows = np.union1d(sampled, np.flatnonzero(shown["track_id"].isin(settings.show))).astype(int)
-    rows_by_track = dict(zip(shown["track_id"].iloc[rows], rows.tolist(), strict=True))
-    segments = {rows_by_track[song.track_id]: song for song in read_segments(sources.warehouse, list(rows_by_track))}
-    for row, song in segments.items():
-        folder.write_data(f"heatmap-{row}", heatmap_data(song))
-    return segments
 
 
 def _song_map(shown: pd.DataFrame) -> Chart:
@@ -174,7 +150,7 @@ def _write_html(
         sections=sections,
         absent=absent,
         map_note=f"{size}. Map: {songs.map_description}.",
-        scripts=folder.write_assets(),
+        scripts=folder.write_assets("report", "songs"),
         has_figures=any(name.startswith("figures/") for name in folder.sizes),
     )
     folder.write("index.html", html.encode("utf-8", "replace"))

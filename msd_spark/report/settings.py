@@ -24,7 +24,7 @@ class ReportSettings(Settings):
     )
     show: tuple[str, ...] = option((), "further tracks that get chroma and timbre, by track id", metavar="TRACK_ID")
     most_songs: int = option(
-        100_000, "songs on the map at most; a larger catalogue is sampled by genre", metavar="N", check=at_least(1)
+        1_000_000, "songs on the map at most; a larger catalogue is sampled by genre", metavar="N", check=at_least(1)
     )
     users: int = option(50, "number of sampled users whose recommendations are shown", metavar="N", check=at_least(0))
     seed: int = option(0, "random seed of all samples", check=SEED)

@@ -20,7 +20,10 @@ window.msd = (() => {
       scripts.set(src, new Promise((resolve, reject) => {
         const script = document.createElement('script');
         script.src = src;
-        script.onload = () => resolve();
+        script.onload = () => {
+          script.remove();
+          resolve();
+        };
         script.onerror = () => {
           scripts.delete(src);
           reject(new Error(`${src} cannot be read; copy the whole folder of the report`));
@@ -46,9 +49,19 @@ window.msd = (() => {
     return waiting.get(name).promise;
   }
 
+  // The same, without keeping it, for large content that is used once.
+  async function take(name) {
+    const content = await load(name);
+    received.delete(name);
+    waiting.delete(name);
+    scripts.delete(`data/${name}.js`);
+    return content;
+  }
+
   const ARRAYS = { uint8: Uint8Array, int16: Int16Array, uint16: Uint16Array, uint32: Uint32Array, float32: Float32Array };
 
   function unpack({ type, bytes }) {
+    if (Uint8Array.fromBase64) return new ARRAYS[type](Uint8Array.fromBase64(bytes).buffer);
     const text = atob(bytes);
     const raw = new Uint8Array(text.length);
     for (let i = 0; i < text.length; i++) raw[i] = text.charCodeAt(i);
@@ -78,13 +91,13 @@ window.msd = (() => {
     return created;
   }
 
-  // Normalise a text for the search: without case and accents, other letters in their usual ASCII spelling.
-  const LETTERS = { ß: 'ss', æ: 'ae', œ: 'oe', ø: 'o', đ: 'd', ð: 'd', ł: 'l', ı: 'i', þ: 'th', ħ: 'h', '’': "'", '‘': "'" };
+  // Normalise a text for the search: without case and accents, other letters in their usual ASCII spelling; as `fold` in data/search_text.py.
+  const LETTERS = { ß: 'ss', æ: 'ae', œ: 'oe', ø: 'o', đ: 'd', ð: 'd', ł: 'l', ı: 'i', þ: 'th', ħ: 'h', ς: 'σ', '’': "'", '‘': "'" };
 
   function fold(text) {
     // eslint-disable-next-line no-control-regex
     if (/^[\x00-\x7f]*$/.test(text)) return text.toLowerCase();
-    return text.normalize('NFKD').replace(/\p{Mn}/gu, '').toLowerCase().replace(/[ßæœøđðłıþħ’‘]/g, (letter) => LETTERS[letter]);
+    return text.normalize('NFKD').replace(/\p{Mn}/gu, '').toLowerCase().replace(/[ßæœøđðłıþħς’‘]/g, (letter) => LETTERS[letter]);
   }
 
   function download(blob, name) {
@@ -101,5 +114,5 @@ window.msd = (() => {
     return { paper: read('--paper'), ink: read('--ink'), quiet: read('--quiet'), line: read('--line'), accent: read('--accent') };
   }
 
-  return { receive, load, run, unpack, unpackRows, element, fold, download, theme, onTheme: (act) => dark.addEventListener('change', act) };
+  return { receive, load, take, run, unpack, unpackRows, element, fold, download, theme, onTheme: (act) => dark.addEventListener('change', act) };
 })();

@@ -39,12 +39,16 @@ msd.charts = (() => {
     }
   }
 
-  async function plot(box, chart) {
+  function draw(box, chart) {
     box.chart = chart;
     drawn.add(box);
-    await msd.run('assets/plotly.min.js');
     addButtons(box, chart);
     return Plotly.react(box, chart.data, themed(chart.layout, msd.theme()), CONFIG);
+  }
+
+  async function plot(box, chart) {
+    await msd.run('assets/plotly.min.js');
+    return draw(box, chart);
   }
 
   async function start() {
@@ -53,10 +57,14 @@ msd.charts = (() => {
       for (const { isIntersecting, target } of entries) {
         if (!isIntersecting) continue;
         watch.unobserve(target);
-        plot(target, charts[target.dataset.chart]);
+        if (!drawn.has(target)) plot(target, charts[target.dataset.chart]);
       }
     }, { rootMargin: '300px' });
-    document.querySelectorAll('[data-chart]').forEach((box) => watch.observe(box));
+    const boxes = document.querySelectorAll('[data-chart]');
+    boxes.forEach((box) => watch.observe(box));
+    // Printing cannot wait for a script, so Plotly is loaded before; drawing a chart then takes one step.
+    if (boxes.length) requestIdleCallback(() => msd.run('assets/plotly.min.js'));
+    window.addEventListener('beforeprint', () => boxes.forEach((box) => window.Plotly && !drawn.has(box) && draw(box, charts[box.dataset.chart])));
     msd.onTheme(() => drawn.forEach((box) => (box.isConnected ? plot(box, box.chart) : drawn.delete(box))));
   }
 

@@ -6,14 +6,19 @@ msd.lassoed = (map, box) => {
   const MOST = 100;
   const quote = (text) => `"${String(text === null || text === undefined ? '' : text).replace(/"/g, '""')}"`;
 
-  function save(rows) {
-    const heads = ['track_id', 'artist', 'title', ...map.traits.filter((trait) => trait.key !== 'artist').map((trait) => trait.key)];
+  async function save(rows, button) {
+    button.disabled = true;
+    try {
+      await Promise.all([msd.songs.load(rows), msd.songs.loadTraits()]);
+    } finally {
+      button.disabled = false;
+    }
+    const traits = msd.songs.traits.filter((trait) => trait.key !== 'artist');
     const lines = Array.from(rows, (row) => [
-      msd.songs.ids[row], msd.songs.artist(row), msd.songs.title(row),
-      ...map.traits.filter((trait) => trait.key !== 'artist').map((trait) => trait.names[trait.codes[row]]),
-    ]);
-    const text = [heads, ...lines].map((line) => line.map(quote).join(',')).join('\r\n');
-    msd.download(new Blob(['\ufeff', text, '\r\n'], { type: 'text/csv' }), 'songs.csv');
+      msd.songs.id(row), msd.songs.artist(row), msd.songs.title(row), ...traits.map((trait) => trait.names[trait.codes[row]]),
+    ].map(quote).join(','));
+    const heads = ['track_id', 'artist', 'title', ...traits.map((trait) => trait.key)].map(quote).join(',');
+    msd.download(new Blob(['\ufeff', [heads, ...lines].join('\r\n'), '\r\n'], { type: 'text/csv' }), 'songs.csv');
   }
 
   map.on('lasso', (rows) => {
@@ -30,7 +35,7 @@ msd.lassoed = (map, box) => {
     box.replaceChildren(
       element('h3', {}, `${rows.length.toLocaleString('en')} song${rows.length === 1 ? '' : 's'} in the lasso`),
       element('p', { class: 'quiet' }, `${trait.title}: ${groups.join(', ')}`),
-      element('p', {}, element('button', { type: 'button', onclick: () => save(rows) }, 'Save as CSV'), ' ',
+      element('p', {}, element('button', { type: 'button', onclick: (event) => save(rows, event.currentTarget) }, 'Save as CSV'), ' ',
         element('button', { type: 'button', onclick: () => map.clearLasso() }, 'Clear'), ' ',
         msd.recommendations.button('Recommend from these', rows) || ''),
       element('ol', { class: 'neighbours' }, ...items),

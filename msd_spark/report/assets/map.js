@@ -1,21 +1,27 @@
-// The map: positions, hover, selection, pan, zoom and lasso.
+// The map: hover, selection, filters, pan, zoom and lasso.
 'use strict';
 
 msd.createMap = (() => {
   const SLACK = 12; // pixels between pointer and point
   const MOST = 400; // maximum zoom, relative to the whole map
+  const MOST_PAINTED = 200000; // songs times the squares of their radii that are painted as points; more as density
 
   function create(songs, canvas, tip) {
-    const x = msd.unpack(songs.x), y = msd.unpack(songs.y), n = x.length;
-    const traits = songs.traits.map((trait) => ({ ...trait, codes: msd.unpack(trait.codes), looks: msd.colours.looks(trait) }));
+    const { x, y, n, bounds } = songs;
+    const traits = songs.traits.filter((trait) => !trait.range);
     const plain = { key: null, names: [], codes: new Uint8Array(n), looks: [{ colour: '#0072B2', shape: 'circle' }] };
-    const bounds = boundsOf(x, y);
-    const find = msd.points.finder(x, y, bounds);
-    const painter = msd.points.painter(canvas);
-    const state = { trait: traits[0] || plain, only: null, chosen: -1, neighbours: [], marked: -1, hovered: -1, lassoed: null, lasso: null, mode: 'pan', focused: false };
+    const painter = msd.points.painter(canvas, x, y);
+    const labels = msd.labels(bounds);
+    const state = {
+      trait: traits[0] || plain, only: null, chosen: -1, neighbours: [], marked: -1, hovered: -1, lasso: null, mode: 'pan', focused: false,
+      filters: new Map(), // allowed codes by the key of their trait
+      passing: null, // 1 for songs that pass all filters, or null without filters
+      lassoed: null, inLasso: null, // rows, and 1 for each of them
+      labelled: [], radius: 0,
+    };
     const view = { cx: 0, cy: 0, scale: 1 }; // centre, and CSS pixels per unit
-    let wide = 1, high = 1, ratio = 1, radius = 3, whole = 1, asked = false;
-    const listeners = { choose: [], lasso: [] };
+    let wide = 1, high = 1, ratio = 1, whole = 1, asked = false;
+    const listeners = { choose: [], lasso: [], filter: [], colour: [], draw: [] };
     const emit = (event, ...values) => listeners[event].forEach((act) => act(...values));
 
     function fit() {
@@ -35,7 +41,8 @@ msd.createMap = (() => {
       draw();
     }
 
-    const toPixels = (i) => [(x[i] - view.cx) * view.scale + wide / 2, (view.cy - y[i]) * view.scale + high / 2];
+    const placeToPixels = (px, py) => [(px - view.cx) * view.scale + wide / 2, (view.cy - py) * view.scale + high / 2];
+    const toPixels = (i) => placeToPixels(x[i], y[i]);
     const toPlace = (px, py) => [(px - wide / 2) / view.scale + view.cx, view.cy - (py - high / 2) / view.scale];
 
     function zoom(factor, px = wide / 2, py = high / 2) {
@@ -60,40 +67,36 @@ msd.createMap = (() => {
         asked = false;
         paint();
       });
+      emit('draw');
     }
 
     function paint() {
       const theme = msd.theme();
-      const { trait, only, lassoed } = state;
+      const { trait, only } = state;
+      const [left, top] = toPlace(-SLACK, -SLACK), [right, bottom] = toPlace(wide + SLACK, high + SLACK);
+      const ranges = songs.within(left, bottom, right, top);
+      let count = 0;
+      for (let k = 0; k < ranges.length; k += 2) count += ranges[k + 1] - ranges[k];
       // Points are larger if there are few, or after zooming in.
       const base = n > 20000 ? 1.9 : n > 3000 ? 2.5 : 3.6;
-      radius = Math.min(7, base * Math.pow(view.scale / whole, 0.3)) * ratio;
-      radius = Math.round(radius * 2) / 2;
+      const affordable = Math.sqrt(MOST_PAINTED / (count || 1));
+      const radius = Math.min(7, base * Math.pow(view.scale / whole, 0.3)) * ratio;
+      state.radius = affordable < ratio ? 0 : Math.floor(Math.min(radius, affordable) * 2) / 2;
+      const style = { codes: trait.codes, looks: trait.looks, shown: state.inLasso || state.passing, only, paper: theme.paper, line: theme.line };
       const at = { x0: view.cx - wide / 2 / view.scale, y0: view.cy + high / 2 / view.scale, scale: view.scale * ratio };
-      const faint = trait.looks.map(() => ({ colour: theme.line, shape: 'circle' }));
-      let passes;
-      if (lassoed) {
-        passes = [{ looks: faint, radius, opacity: 0.7 }, { looks: trait.looks, rows: lassoed, radius, opacity: 0.9 }];
-      } else if (only !== null) {
-        const chosen = trait.looks.map((look, code) => (code === only ? look : null));
-        passes = [{ looks: faint.map((look, code) => (code === only ? null : look)), radius, opacity: 0.7 }, { looks: chosen, radius, opacity: 0.95 }];
-      } else {
-        const last = trait.looks.length - 1; // songs without a group are below the others
-        const rest = trait.looks.map((look, code) => (code === last && trait.names.length ? look : null));
-        const others = trait.looks.map((look, code) => (code === last && trait.names.length ? null : look));
-        passes = [{ looks: rest, radius, opacity: 0.4 }, { looks: others, radius, opacity: 0.8 }];
-      }
-      const context = painter.paint(x, y, trait.codes, at, theme.paper, passes);
+      const context = painter.paint(ranges, style, at, state.radius);
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
       overlay(context, theme);
       context.setTransform(1, 0, 0, 1, 0, 0);
     }
 
     function overlay(context, theme) {
-      const ring = (i, size, colour, thick) => {
+      state.labelled = labels.draw(context, theme, placeToPixels, view.scale, wide, high);
+      const size = state.radius / ratio;
+      const ring = (i, wider, colour, thick) => {
         const [px, py] = toPixels(i);
         context.beginPath();
-        context.arc(px, py, size, 0, 7);
+        context.arc(px, py, size + wider, 0, 7);
         context.lineWidth = thick + 2;
         context.strokeStyle = theme.paper;
         context.stroke();
@@ -112,11 +115,11 @@ msd.createMap = (() => {
           context.stroke();
         }
         context.globalAlpha = 1;
-        state.neighbours.forEach((other) => ring(other, radius / ratio + 3, theme.ink, 1.5));
-        ring(state.chosen, radius / ratio + 6, theme.accent, 3);
+        state.neighbours.forEach((other) => ring(other, 3, theme.ink, 1.5));
+        ring(state.chosen, 6, theme.accent, 3);
       }
-      if (state.marked >= 0) ring(state.marked, radius / ratio + 6, theme.ink, 2.5);
-      if (state.hovered >= 0) ring(state.hovered, radius / ratio + 3, theme.ink, 2);
+      if (state.marked >= 0) ring(state.marked, 6, theme.ink, 2.5);
+      if (state.hovered >= 0) ring(state.hovered, 3, theme.ink, 2);
       if (state.lasso && state.lasso.length > 1) {
         context.beginPath();
         state.lasso.forEach(([px, py], i) => (i ? context.lineTo(px, py) : context.moveTo(px, py)));
@@ -141,20 +144,25 @@ msd.createMap = (() => {
       }
     }
 
-    const isShown = (i) => state.only === null || Math.min(state.trait.codes[i], state.trait.looks.length - 1) === state.only;
-    const at = (px, py) => find.nearest(...toPlace(px, py), SLACK / view.scale, isShown);
+    const isShown = (i) => state.passing === null || state.passing[i] === 1;
+    const at = (px, py) => songs.nearest(...toPlace(px, py), SLACK / view.scale, isShown);
 
-    function hover(px, py) {
+    async function hover(px, py) {
       const i = px === undefined ? -1 : at(px, py);
       if (i !== state.hovered) {
         state.hovered = i;
         draw();
       }
-      tip.hidden = i < 0;
-      if (i < 0) return;
+      if (i < 0) {
+        tip.hidden = true;
+        return;
+      }
+      await songs.load([i]);
+      if (state.hovered !== i) return; // the pointer moved meanwhile
+      tip.hidden = false;
       const { trait } = state;
       const group = trait.names[trait.codes[i]];
-      tip.replaceChildren(msd.element('strong', {}, msd.songs.title(i)), msd.element('span', {}, msd.songs.artist(i)));
+      tip.replaceChildren(msd.element('strong', {}, songs.title(i)), msd.element('span', {}, songs.artist(i)));
       if (group) tip.append(msd.element('span', { class: 'quiet' }, `${trait.title}: ${group}`));
       const [ix, iy] = toPixels(i);
       tip.style.left = `${Math.max(4, Math.min(wide - tip.offsetWidth - 4, ix + 14))}px`;
@@ -175,27 +183,73 @@ msd.createMap = (() => {
       const polygon = state.lasso.map(([px, py]) => toPlace(px, py));
       state.lasso = null;
       const rows = [];
-      if (polygon.length > 2) for (let i = 0; i < n; i++) if (isShown(i) && msd.points.within(polygon, x[i], y[i])) rows.push(i);
+      if (polygon.length > 2) {
+        const [left, right] = [Math.min, Math.max].map((end) => polygon.reduce((value, [px]) => end(value, px), polygon[0][0]));
+        const [bottom, top] = [Math.min, Math.max].map((end) => polygon.reduce((value, [, py]) => end(value, py), polygon[0][1]));
+        const ranges = songs.within(left, bottom, right, top);
+        for (let k = 0; k < ranges.length; k += 2) {
+          for (let i = ranges[k]; i < ranges[k + 1]; i++) if (isShown(i) && msd.points.within(polygon, x[i], y[i])) rows.push(i);
+        }
+      }
+      lassoRows(rows);
+    }
+
+    function lassoRows(rows) {
       state.lassoed = rows.length ? Uint32Array.from(rows) : null;
+      state.inLasso = state.lassoed && new Uint8Array(n);
+      if (state.lassoed) for (const row of rows) state.inLasso[row] = 1;
       emit('lasso', state.lassoed);
       draw();
     }
 
     function clearLasso() {
-      if (state.lassoed === null) return;
-      state.lassoed = null;
-      emit('lasso', null);
+      if (state.lassoed !== null) lassoRows([]);
+    }
+
+    // Show only songs whose code of a trait is in a set; all if the set is empty. Filters of several traits combine.
+    async function filter(key, codes) {
+      if (codes.size) state.filters.set(key, codes);
+      else state.filters.delete(key);
+      const version = ++filterVersion, filters = [...state.filters].map(([one, allowed]) => [songs.trait(one), allowed]);
+      await songs.loadTraits(filters.map(([trait]) => trait));
+      if (version !== filterVersion) return;
+      let passing = null;
+      for (const [trait, allowed] of filters) {
+        const passes = Uint8Array.from({ length: 256 }, (_, code) => allowed.has(Math.min(code, trait.names.length)));
+        if (!passing) passing = trait.codes.map((code) => passes[code]);
+        else for (let i = 0; i < n; i++) passing[i] &= passes[trait.codes[i]];
+      }
+      state.passing = passing;
+      clearLasso();
+      emit('filter');
+      draw();
+    }
+    let filterVersion = 0;
+
+    async function colourBy(key) {
+      const trait = traits.find((one) => one.key === key) || traits[0] || plain;
+      if (trait !== plain) await songs.loadTraits([trait]);
+      Object.assign(state, { trait, only: null });
+      emit('colour');
+      draw();
+    }
+
+    // The centre, and the zoom relative to the whole map.
+    const isWhole = () => Math.abs(view.scale / whole - 1) < 1e-6 && Math.abs(view.cx - (bounds.left + bounds.right) / 2) * view.scale < 0.5 && Math.abs(view.cy - (bounds.bottom + bounds.top) / 2) * view.scale < 0.5;
+    const getView = () => ({ x: view.cx, y: view.cy, zoom: view.scale / whole });
+    function setView({ x: cx, y: cy, zoom: factor }) {
+      Object.assign(view, { cx, cy, scale: whole * Math.max(0.5, Math.min(MOST, factor)) });
       draw();
     }
 
     const api = {
-      traits, state, zoom, pan, reset, draw, paint, show, hover, clearLasso, endLasso, toPixels, at,
+      traits, state, zoom, pan, reset, draw, paint, show, hover, clearLasso, endLasso, toPixels, at, filter, colourBy, isWhole, getView, setView,
       choose: (i) => emit('choose', i),
-      middle: () => at(wide / 2, high / 2) >= 0 ? at(wide / 2, high / 2) : find.nearest(view.cx, view.cy, 80 / view.scale, isShown),
-      colourBy(key) { state.trait = traits.find((trait) => trait.key === key) || traits[0] || plain; state.only = null; draw(); },
+      middle: () => at(wide / 2, high / 2) >= 0 ? at(wide / 2, high / 2) : songs.nearest(view.cx, view.cy, 80 / view.scale, isShown),
       highlight(code) { state.only = code; draw(); },
       mark(i) { state.marked = i; draw(); },
       setMode(mode) { state.mode = mode; canvas.dataset.mode = mode; },
+      label(data) { labels.receive(data); draw(); },
       on(event, act) { listeners[event].push(act); },
     };
     new ResizeObserver(fit).observe(canvas);
@@ -203,17 +257,6 @@ msd.createMap = (() => {
     fit();
     reset();
     return api;
-  }
-
-  function boundsOf(x, y) {
-    const bounds = { left: Infinity, right: -Infinity, bottom: Infinity, top: -Infinity };
-    for (let i = 0; i < x.length; i++) {
-      if (x[i] < bounds.left) bounds.left = x[i];
-      if (x[i] > bounds.right) bounds.right = x[i];
-      if (y[i] < bounds.bottom) bounds.bottom = y[i];
-      if (y[i] > bounds.top) bounds.top = y[i];
-    }
-    return bounds;
   }
 
   return create;

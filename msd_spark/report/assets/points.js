@@ -1,8 +1,10 @@
-// Paint tens of thousands of points into a pixel buffer, in milliseconds, without WebGL and eval.
+// Paint songs into a pixel buffer without WebGL and eval: few as points, many as density.
 'use strict';
 
 msd.points = (() => {
   const SAMPLES = 4; // per side of a pixel, for antialiasing
+  const FAINT = 0.7, REST = 0.4, NAMED = 0.85; // opacities
+  const [SUM_RED, SUM_GREEN, SUM_BLUE, COUNT] = [0, 1, 2, 3];
 
   // The pixels that a shape covers around its centre, and the coverage of each (0 to 256).
   function sprite(inside, radius, opacity) {
@@ -24,11 +26,13 @@ msd.points = (() => {
     return covered;
   }
 
-  // A painter for a canvas; `size` must be called before `paint`.
-  function painter(canvas) {
+  const packColour = ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
+
+  // A painter for a canvas; `size` must be called before it paints.
+  function painter(canvas, x, y) {
     // The CPU computes the pixels, so the canvas need not be on the GPU.
     const context = canvas.getContext('2d', { willReadFrequently: true });
-    let image, pixels, width, height, margin, sprites = new Map();
+    let image, pixels, width, height, margin, sprites = new Map(), sums = new Uint32Array(0), faint = new Uint8Array(0);
 
     function size(wide, high, radius) {
       margin = Math.ceil(radius) + 2; // points at the border need no check per pixel
@@ -36,13 +40,14 @@ msd.points = (() => {
       image = context.createImageData(width, height);
       pixels = new Uint32Array(image.data.buffer);
       sprites = new Map();
+      sums = faint = null;
     }
 
     function spriteOf(shape, radius, opacity) {
       const key = `${shape} ${radius} ${opacity}`;
       if (!sprites.has(key)) {
-        const { x, y, cover } = sprite(msd.colours.INSIDE[shape], radius, opacity);
-        sprites.set(key, { offsets: Int32Array.from(x, (across, i) => y[i] * width + across), cover: Int32Array.from(cover) });
+        const { x: right, y: down, cover } = sprite(msd.colours.INSIDE[shape], radius, opacity);
+        sprites.set(key, { offsets: Int32Array.from(right, (across, i) => down[i] * width + across), cover: Int32Array.from(cover) });
       }
       return sprites.get(key);
     }
@@ -59,67 +64,92 @@ msd.points = (() => {
       };
     }
 
-    // Paint the points in passes, each with its looks by code.
-    // view: {x0, y0, scale}: the pixel of (x, y) is ((x - x0) * scale, (y0 - y) * scale).
-    function paint(x, y, codes, view, paper, passes) {
-      const [r, g, b] = msd.colours.channels(paper);
-      pixels.fill(((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
-      for (const pass of passes) {
-        const brushes = pass.looks.map((look) => look && brushOf(look, pass.radius, pass.opacity));
-        const rows = pass.rows;
-        const n = rows ? rows.length : x.length;
-        for (let k = 0; k < n; k++) {
-          const i = rows ? rows[k] : k;
-          const brush = brushes[Math.min(codes[i], brushes.length - 1)];
-          if (!brush) continue;
-          const across = Math.round((x[i] - view.x0) * view.scale) + margin;
-          const down = Math.round((view.y0 - y[i]) * view.scale) + margin;
-          if (across < margin - 1 || down < margin - 1 || across > width - margin || down > height - margin) continue;
-          const base = down * width + across;
-          const { offsets, under, outer, inner } = brush;
-          for (let j = 0; j < offsets.length; j++) {
-            const at = base + offsets[j], old = pixels[at];
-            // One multiplication for red and blue, which are eight bits apart.
-            pixels[at] = 0xff000000
-              | (((Math.imul(old & 0xff00ff, under[j]) >>> 8) & 0xff00ff) + outer[j])
-              | (((Math.imul(old & 0xff00, under[j]) >>> 8) & 0xff00) + inner[j]);
+    // Points, one layer above the other: faint ones, those without a group, the others.
+    function paintPoints(ranges, { codes, shown, only, looks, paper, line }, view, radius) {
+      pixels.fill(packColour(msd.colours.channels(paper)));
+      const rest = looks.length - 1;
+      const faintBrush = brushOf({ colour: line, shape: 'circle' }, radius, FAINT);
+      const brushes = looks.map((look, code) => brushOf(look, radius, code === rest && rest ? REST : NAMED));
+      const [x0, y0, scale] = [view.x0, view.y0, view.scale], [right, bottom] = [width - margin, height - margin];
+      for (let layer = shown || only !== null ? 0 : 1; layer < 3; layer++) {
+        for (let k = 0; k < ranges.length; k += 2) {
+          for (let i = ranges[k], end = ranges[k + 1]; i < end; i++) {
+            const code = Math.min(codes[i], rest);
+            const hidden = (shown !== null && !shown[i]) || (only !== null && code !== only);
+            if ((hidden ? 0 : code === rest && rest ? 1 : 2) !== layer) continue;
+            const across = Math.round((x[i] - x0) * scale) + margin, down = Math.round((y0 - y[i]) * scale) + margin;
+            if (across < margin - 1 || down < margin - 1 || across > right || down > bottom) continue;
+            const base = down * width + across;
+            const { offsets, under, outer, inner } = layer ? brushes[code] : faintBrush;
+            for (let j = 0; j < offsets.length; j++) {
+              const at = base + offsets[j], old = pixels[at];
+              // One multiplication for red and blue, which are eight bits apart.
+              pixels[at] = 0xff000000
+                | (((Math.imul(old & 0xff00ff, under[j]) >>> 8) & 0xff00ff) + outer[j])
+                | (((Math.imul(old & 0xff00, under[j]) >>> 8) & 0xff00) + inner[j]);
+            }
           }
         }
       }
+    }
+
+    // Density: each pixel has the mean colour of its songs, and is the stronger the more there are, by their logarithm.
+    function paintDensity(ranges, { codes, shown, only, looks, paper, line }, view) {
+      sums = sums || new Uint32Array(4 * width * height);
+      faint = faint || new Uint8Array(width * height);
+      sums.fill(0);
+      faint.fill(0);
+      const rest = looks.length - 1, colours = looks.map((look) => msd.colours.channels(look.colour));
+      const [reds, greens, blues] = [0, 1, 2].map((channel) => Uint32Array.from({ length: 256 }, (_, code) => colours[Math.min(code, rest)][channel]));
+      const { scale } = view, right = width - margin, bottom = height - margin;
+      const x0 = view.x0 - (margin + 0.5) / scale, y0 = view.y0 + (margin + 0.5) / scale;
+      const all = shown === null && only === null;
+      let songs = 0, filled = 0;
+      for (let k = 0; k < ranges.length; k += 2) {
+        for (let i = ranges[k], end = ranges[k + 1]; i < end; i++) {
+          const across = ((x[i] - x0) * scale) | 0, down = ((y0 - y[i]) * scale) | 0;
+          if (across < margin || down < margin || across >= right || down >= bottom) continue;
+          const at = down * width + across, code = codes[i];
+          if (!all && ((shown !== null && !shown[i]) || (only !== null && Math.min(code, rest) !== only))) {
+            faint[at] = 1;
+            continue;
+          }
+          const sum = 4 * at;
+          if (!sums[sum + COUNT]++) filled++;
+          sums[sum + SUM_RED] += reds[code];
+          sums[sum + SUM_GREEN] += greens[code];
+          sums[sum + SUM_BLUE] += blues[code];
+          songs++;
+        }
+      }
+      const [r, g, b] = msd.colours.channels(paper), background = packColour([r, g, b]), faintColour = packColour(msd.colours.channels(line));
+      const most = Math.log1p((8 * songs) / (filled || 1)); // of the usual pixel, eight times as many have full strength
+      const strengths = Float32Array.from({ length: 256 }, (_, count) => Math.min(1, 0.3 + (0.7 * Math.log1p(count)) / most));
+      for (let at = 0, n = width * height; at < n; at++) {
+        const count = sums[4 * at + COUNT];
+        if (!count) {
+          pixels[at] = faint[at] ? faintColour : background;
+          continue;
+        }
+        const over = strengths[count < 255 ? count : 255], share = over / count, under = 1 - over;
+        pixels[at] = 0xff000000
+          | ((b * under + share * sums[4 * at + SUM_BLUE]) << 16)
+          | ((g * under + share * sums[4 * at + SUM_GREEN]) << 8)
+          | (r * under + share * sums[4 * at + SUM_RED]);
+      }
+    }
+
+    // Paint the songs in ranges of rows [first, end, ...]; as density if the radius is 0.
+    // style: codes and looks by code, `shown` (1 for songs that are not faint, or null for all), `only` (the code that is
+    // not faint, or null). view: {x0, y0, scale}: the pixel of (x, y) is ((x - x0) * scale, (y0 - y) * scale).
+    function paint(ranges, style, view, radius) {
+      if (radius) paintPoints(ranges, style, view, radius);
+      else paintDensity(ranges, style, view);
       context.putImageData(image, -margin, -margin);
       return context;
     }
 
     return { size, paint, context };
-  }
-
-  // Find the nearest point with a grid of cells.
-  function finder(x, y, bounds) {
-    const n = x.length;
-    const side = Math.max(1, Math.ceil(Math.sqrt(n / 2)));
-    const width = (bounds.right - bounds.left || 1) / side, height = (bounds.top - bounds.bottom || 1) / side;
-    const clamp = (value) => Math.max(0, Math.min(side - 1, value));
-    const column = (value) => clamp(Math.floor((value - bounds.left) / width));
-    const row = (value) => clamp(Math.floor((value - bounds.bottom) / height));
-    const starts = new Uint32Array(side * side + 1);
-    for (let i = 0; i < n; i++) starts[row(y[i]) * side + column(x[i]) + 1]++;
-    for (let i = 0; i < side * side; i++) starts[i + 1] += starts[i];
-    const filled = starts.slice(), order = new Uint32Array(n);
-    for (let i = 0; i < n; i++) order[filled[row(y[i]) * side + column(x[i])]++] = i;
-
-    function nearest(px, py, reach, accepts) {
-      let best = -1, least = reach * reach;
-      for (let down = row(py - reach); down <= row(py + reach); down++) {
-        const first = starts[down * side + column(px - reach)], last = starts[down * side + column(px + reach) + 1];
-        for (let at = first; at < last; at++) {
-          const i = order[at], dx = x[i] - px, dy = y[i] - py, distance = dx * dx + dy * dy;
-          if (distance <= least && (!accepts || accepts(i))) [best, least] = [i, distance];
-        }
-      }
-      return best;
-    }
-
-    return { nearest };
   }
 
   // Whether a point is inside a polygon [[x, y], ...] (even-odd rule).
@@ -132,5 +162,5 @@ msd.points = (() => {
     return inside;
   }
 
-  return { painter, finder, within };
+  return { painter, within };
 })();

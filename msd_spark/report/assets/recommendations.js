@@ -63,8 +63,16 @@ msd.recommendations = (() => {
       element('p', { class: 'quiet' }, 'Add songs here, from the panel of a selected song, or from the lasso. Candidates are the songs of this report.'),
       element('div', { class: 'search' }, element('label', { for: 'add-song', class: 'quiet' }, 'Add a song'), input, suggestions, status), list, lists);
 
+    async function vectors() {
+      const { files } = await msd.load('recommender'), parts = [];
+      for (let number = 0; number < files; number++) parts.push(await msd.take(`recommend-vectors-${number}`));
+      return parts;
+    }
+
     async function change() {
       const current = ++version;
+      await songs.load(chosen.slice(0, SHOWN));
+      if (current !== version) return;
       const named = chosen.slice(0, SHOWN).map((row) => element('li', {}, element('button',
         { type: 'button', 'aria-label': `Remove ${songs.title(row)}`, onclick: () => { chosen.splice(chosen.indexOf(row), 1); change(); } },
         element('span', {}, songs.title(row)), ' ', element('span', { class: 'quiet' }, songs.artist(row)), ' ×')));
@@ -76,7 +84,7 @@ msd.recommendations = (() => {
         return;
       }
       try {
-        recommend = recommend || msd.recommenders.create(await msd.load('recommend-songs'));
+        recommend = recommend || msd.recommenders.create(await msd.load('recommender'), await vectors());
       } catch (error) {
         lists.replaceChildren(alert(error));
         return;
@@ -89,7 +97,7 @@ msd.recommendations = (() => {
       }
     }
 
-    msd.search.attach(input, suggestions, status, songs, (row) => {
+    msd.search.attach(input, suggestions, status, (row) => {
       add([row]);
       input.value = '';
     });

@@ -2,16 +2,30 @@
 'use strict';
 
 msd.recommenders = (() => {
-  // Vectors of songs; both bounds are 0 for a song without a vector.
-  function vectors(content) {
-    const { values, size, lows, highs } = msd.unpackRows(content);
-    return { size, values, known: (row) => lows[row] !== 0 || highs[row] !== 0, n: lows.length };
-  }
+  const LEVELS = 254; // as in scripts.py
 
-  function dot(of, row, other) {
-    let sum = 0;
-    for (let i = 0, at = row * of.size; i < of.size; i++) sum += of.values[at + i] * other[i];
-    return sum;
+  // Vectors of songs, one byte per number; see `packed_rows` in scripts.py. Both bounds are 0 for a song without a vector.
+  function vectors(parts) {
+    const join = (Type, name) => {
+      const arrays = parts.map((part) => msd.unpack(part[name]));
+      const joined = new Type(arrays.reduce((sum, one) => sum + one.length, 0));
+      arrays.reduce((at, one) => (joined.set(one, at), at + one.length), 0);
+      return joined;
+    };
+    const levels = join(Uint8Array, 'levels'), lows = join(Float32Array, 'low'), highs = join(Float32Array, 'high');
+    const n = lows.length, size = levels.length / n;
+    const known = (row) => lows[row] !== 0 || highs[row] !== 0;
+    const vector = (row) => Float64Array.from(levels.subarray(row * size, (row + 1) * size), (level) => lows[row] + (level / LEVELS) * (highs[row] - lows[row]));
+    // The products of all vectors with another.
+    const products = (other) => {
+      const total = other.reduce((sum, value) => sum + value, 0);
+      return Float64Array.from(lows, (low, row) => {
+        let sum = 0;
+        for (let i = 0, at = row * size; i < size; i++) sum += levels[at + i] * other[i];
+        return low * total + ((highs[row] - low) / LEVELS) * sum;
+      });
+    };
+    return { n, size, known, vector, products };
   }
 
   // Solve a symmetric positive definite system by Cholesky decomposition; both arguments are overwritten.
@@ -35,20 +49,22 @@ msd.recommenders = (() => {
     return right;
   }
 
-  // The rows with the greatest scores, best first; ties in row order.
+  // The rows with the greatest products, best first; ties in row order.
   function best(of, against, chosen, depth) {
-    const excluded = new Set(chosen), rows = [], scores = new Float64Array(of.n);
+    const excluded = new Set(chosen), scores = of.products(against);
+    const before = (a, b) => scores[b] - scores[a] || a - b;
+    const rows = [];
     for (let row = 0; row < of.n; row++) {
       if (!of.known(row) || excluded.has(row)) continue;
-      scores[row] = dot(of, row, against);
-      rows.push(row);
+      if (rows.length >= 4 * depth) rows.sort(before).length = depth;
+      if (rows.length < depth || before(row, rows[depth - 1]) < 0) rows.push(row);
     }
-    return rows.sort((a, b) => scores[b] - scores[a] || a - b).slice(0, depth);
+    return rows.sort(before).slice(0, depth);
   }
 
-  function create(content) {
-    const factors = vectors(content.factors), directions = vectors(content.directions), gram = msd.unpack(content.gram);
-    const rank = factors.size;
+  function create(content, parts) {
+    const factors = vectors(parts.map((part) => part.factors)), directions = vectors(parts.map((part) => part.directions));
+    const gram = msd.unpack(content.gram), rank = factors.size;
 
     // Fold in a listener who played each selected song once: equation 4 of Hu, Koren and Volinsky (2008), as in
     // msd_spark/factors/confidence.py.
@@ -57,7 +73,7 @@ msd.recommenders = (() => {
       if (!rated.length) return [];
       const left = Float64Array.from(gram), right = new Float64Array(rank);
       for (const row of rated) {
-        const one = factors.values.subarray(row * rank, (row + 1) * rank);
+        const one = factors.vector(row);
         for (let i = 0; i < rank; i++) {
           right[i] += (1 + content.beyond) * one[i];
           for (let j = 0; j < rank; j++) left[i * rank + j] += content.beyond * one[i] * one[j];
@@ -69,8 +85,8 @@ msd.recommenders = (() => {
 
     // The greatest cosine similarities to the mean direction; directions have length 1 except for rounding.
     function byContent(chosen) {
-      const { size, values } = directions, mean = new Float64Array(size);
-      for (const row of chosen) if (directions.known(row)) for (let i = 0; i < size; i++) mean[i] += values[row * size + i];
+      const mean = new Float64Array(directions.size);
+      for (const row of chosen) if (directions.known(row)) directions.vector(row).forEach((value, i) => { mean[i] += value; });
       return mean.some((value) => value !== 0) ? best(directions, mean, chosen, content.depth) : [];
     }
 

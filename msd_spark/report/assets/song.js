@@ -1,21 +1,26 @@
 // The selected song: metadata, predicted genres, neighbours, chroma and timbre.
 'use strict';
 
-// A song in a list: its names, genre and a note; marks the song on the map and selects it.
+// A song in a list: its names, genre and a note; marks the song on the map and selects it. Names are filled in when loaded.
 msd.songItem = (row, note, selected = () => {}) => {
   const { element, map, songs } = msd;
-  const trait = map.traits.find((one) => one.key === 'genre') || map.traits.find((one) => one.key === 'predicted');
-  const genre = trait && trait.names[trait.codes[row]];
   const mark = (i) => () => map.mark(i);
   const show = () => {
     msd.show(row);
     selected();
   };
-  return element('li', {}, element('button',
-    { type: 'button', class: 'neighbour', 'data-row': row, onclick: show, onpointerenter: mark(row), onpointerleave: mark(-1), onfocus: mark(row), onblur: mark(-1) },
-    element('span', { class: 'name' }, songs.title(row)), element('span', { class: 'quiet' }, songs.artist(row)),
-    genre ? element('span', { class: 'genre' }, genre) : null, note ? element('span', { class: 'number' }, note) : null));
+  const button = element('button',
+    { type: 'button', class: 'neighbour', 'data-row': row, onclick: show, onpointerenter: mark(row), onpointerleave: mark(-1), onfocus: mark(row), onblur: mark(-1) });
+  Promise.all([songs.load([row]), msd.songGenres()]).then(() => {
+    const genre = songs.value('genre', row) || songs.value('predicted', row);
+    button.replaceChildren(...[element('span', { class: 'name' }, songs.title(row)), element('span', { class: 'quiet' }, songs.artist(row)),
+      genre ? element('span', { class: 'genre' }, genre) : null, note ? element('span', { class: 'number' }, note) : null].filter(Boolean));
+  }, (error) => button.replaceChildren(error.message));
+  return element('li', {}, button);
 };
+
+// Load the traits that the panel and lists show.
+msd.songGenres = () => msd.songs.loadTraits(['genre', 'predicted', 'language', 'split'].map(msd.songs.trait).filter(Boolean));
 
 msd.song = (() => {
   const { element } = msd;
@@ -24,11 +29,8 @@ msd.song = (() => {
   const minutes = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
 
   function facts(row, detail) {
-    const { map, songs } = msd;
-    const trait = (key) => {
-      const one = map.traits.find((other) => other.key === key);
-      return one && one.names[one.codes[row]];
-    };
+    const { songs } = msd;
+    const trait = (key) => songs.value(key, row);
     const rows = [
       ['album', detail.album],
       ['year', detail.year],
@@ -38,9 +40,9 @@ msd.song = (() => {
       ['genre', trait('genre')],
       ['predicted', trait('predicted')],
       ['plays', detail.plays === undefined ? null : `${detail.plays.toLocaleString('en')} by ${(detail.listeners || 0).toLocaleString('en')} listeners`],
-      ['lyrics', detail.lyrics ? 'yes' : 'no'],
+      ['lyrics', detail.lyrics ? trait('language') || 'yes' : 'no'],
       ['split', trait('split') || 'none'],
-      ['track', songs.ids[row]],
+      ['track', songs.id(row)],
     ].filter(([, value]) => value !== null && value !== undefined);
     return element('dl', {}, ...rows.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, String(value))]));
   }
@@ -79,17 +81,17 @@ msd.song = (() => {
     const { songs, map } = msd;
     const report = await msd.load('report');
     map.show(row, []);
-    const link = document.getElementById('to-song'); // on a narrow screen the song is below the map
-    link.hidden = false;
-    link.firstElementChild.textContent = `${songs.artist(row)} – ${songs.title(row)} ↓`;
     let detail;
     try {
-      detail = (await msd.load(`details-${Math.floor(row / report.chunk)}`))[row % report.chunk];
+      [detail] = await Promise.all([songs.details(row), songs.load([row]), msd.songGenres()]);
     } catch (error) {
       panel.replaceChildren(element('p', { role: 'alert' }, error.message));
       return;
     }
     if (map.state.chosen !== row) return; // another song was selected meanwhile
+    const link = document.getElementById('to-song'); // on a narrow screen the song is below the map
+    link.hidden = false;
+    link.firstElementChild.textContent = `${songs.artist(row)} – ${songs.title(row)} ↓`;
     map.show(row, (detail.neighbours || []).map(([other]) => other));
     const heats = element('div', { class: 'heats' });
     panel.replaceChildren(
@@ -97,7 +99,7 @@ msd.song = (() => {
       element('p', { class: 'artist' }, songs.artist(row)),
       facts(row, detail), ...[msd.recommendations.button('Recommend from this song', [row]), probabilities(detail), neighbours(detail)].filter(Boolean), heats);
     if (!report.heatmaps.includes(row)) {
-      heats.append(element('p', { class: 'quiet' }, `No chroma and timbre: the report has those of ${report.heatmaps.length.toLocaleString('en')} songs. Add this one by msd-spark report --show ${songs.ids[row]}.`));
+      heats.append(element('p', { class: 'quiet' }, `No chroma and timbre: the report has those of ${report.heatmaps.length.toLocaleString('en')} songs. Add this one by msd-spark report --show ${songs.id(row)}.`));
       return;
     }
     let content;
@@ -109,8 +111,8 @@ msd.song = (() => {
     }
     if (map.state.chosen !== row) return;
     const heatmaps = [
-      heat(songs.ids[row], content, 'chroma', PITCHES, 'Chroma', 'relative strength of each pitch class'),
-      heat(songs.ids[row], content, 'timbre', COEFFICIENTS, 'Timbre', 'each coefficient scaled to its range in the song'),
+      heat(songs.id(row), content, 'chroma', PITCHES, 'Chroma', 'relative strength of each pitch class'),
+      heat(songs.id(row), content, 'timbre', COEFFICIENTS, 'Timbre', 'each coefficient scaled to its range in the song'),
     ];
     heats.append(...heatmaps.map(({ figure }) => figure));
     heatmaps.forEach(({ draw }) => draw());

@@ -4,26 +4,25 @@
 (async () => {
   const byId = (id) => document.getElementById(id);
   const canvas = byId('map');
-  const songs = await msd.load('songs');
-  const artists = msd.unpack(songs.artists.codes);
-  msd.songs = {
-    n: songs.ids.length,
-    ids: songs.ids,
-    title: (row) => (songs.titles[row] === null ? 'unknown title' : songs.titles[row]),
-    artist: (row) => (artists[row] ? songs.artists.names[artists[row] - 1] : 'unknown artist'),
-  };
+  const songs = msd.createSongs(await msd.take('songs'));
+  msd.songs = songs;
+  await songs.loadTraits(songs.traits.filter((trait) => !trait.range).slice(0, 1));
   const map = msd.createMap(songs, canvas, byId('tip'));
   msd.map = map;
+  map.paint();
+  requestAnimationFrame(() => performance.mark('map-painted'));
   msd.gestures(map, canvas);
   msd.legend(map, byId('colour-by'), byId('legend'));
+  const filters = msd.filters(map, songs, byId('filters'));
   msd.lassoed(map, byId('lassoed'));
+  const address = msd.address(map, songs, filters.between);
 
-  msd.show = (row) => {
-    history.replaceState(null, '', `#song=${msd.songs.ids[row]}`);
-    return msd.song.show(byId('song'), row);
+  msd.show = async (row) => {
+    await msd.song.show(byId('song'), row);
+    if (map.state.chosen === row) address.choose(songs.id(row));
   };
   map.on('choose', msd.show);
-  msd.search.attach(byId('search'), byId('found'), byId('search-status'), msd.songs, (row) => msd.show(row));
+  msd.search.attach(byId('search'), byId('found'), byId('search-status'), (row) => msd.show(row));
 
   byId('zoom-in').addEventListener('click', () => map.zoom(1.5));
   byId('zoom-out').addEventListener('click', () => map.zoom(1 / 1.5));
@@ -36,12 +35,9 @@
   });
 
   msd.recommendations.start(byId('recommend'));
-
   document.documentElement.dataset.map = 'ready';
-  performance.mark('map-ready');
+  map.label(await msd.take('labels'));
   await msd.charts.start();
-  const asked = /^#song=(TR\w+)$/.exec(location.hash);
-  const row = asked ? songs.ids.indexOf(asked[1]) : -1;
-  if (row >= 0) msd.show(row);
+  await address.restore();
   document.documentElement.dataset.report = 'ready';
 })();

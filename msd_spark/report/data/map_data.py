@@ -1,13 +1,12 @@
-"""Data of the map: names, places and traits of songs. Reads no files."""
+"""Places, samples and traits of the songs on the map. Reads no files."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-
-from msd_spark.report.scripts import packed
 
 MOST_ARTISTS = 12
 """Artists with their own colour on the map."""
@@ -45,29 +44,56 @@ def sample_by(groups: pd.Series, size: int, seed: int) -> np.ndarray:
     return np.sort(np.lexsort((shuffled, relative))[:size])
 
 
-def _trait(key: str, title: str, values: pd.Series, *, ordered: bool = False, most: int = UNKNOWN) -> dict[str, Any]:
-    """Return a trait that colours the map; without names if no song has it."""
-    counts = values.value_counts()
-    names = sorted(counts.index)
-    if not ordered and len(counts) > most:
-        names.sort(key=lambda name: -counts[name])
-    names = names[: min(most, UNKNOWN)]
-    codes = values.map({name: code for code, name in enumerate(names)}).fillna(UNKNOWN).to_numpy(np.uint8)
-    return {
-        "key": key,
-        "title": title,
-        "ordered": ordered,
-        "names": [str(name) for name in names],
-        "counts": [int(counts[name]) for name in names],
-        "other": "other artists" if len(names) < len(counts) else "unknown",
-        "others": int((codes == UNKNOWN).sum()),
-        "codes": packed(codes),
-    }
+@dataclass(frozen=True)
+class Trait:
+    """A trait that colours the map or filters its songs.
+
+    Attributes
+    ----------
+    key, title : str
+        Its name in files and addresses, and for readers.
+    names, counts : list
+        Its values, and the songs with each.
+    codes : numpy.ndarray
+        The place of each song's value in `names`, uint8; `UNKNOWN` for others.
+    other : str
+        Name of the songs without one of the values.
+    ordered, is_range : bool
+        Whether the values are a scale; whether they only filter, from one value to another.
+    """
+
+    key: str
+    title: str
+    names: list[str]
+    counts: list[int]
+    codes: np.ndarray
+    other: str = "unknown"
+    ordered: bool = False
+    is_range: bool = False
+
+    @classmethod
+    def of(cls, key: str, title: str, values: pd.Series, *, ordered: bool = False, most: int = UNKNOWN) -> Trait:
+        """Return the trait of a column; only the `most` frequent values have a name."""
+        counts = values.value_counts()
+        names = sorted(counts.index)
+        if not ordered and len(counts) > most:
+            names.sort(key=lambda name: -counts[name])
+        names = names[: min(most, UNKNOWN)]
+        codes = values.map({name: code for code, name in enumerate(names)}).fillna(UNKNOWN).to_numpy(np.uint8)
+        other = f"other {key}s" if len(names) < len(counts) else "unknown"
+        return cls(key, title, [str(name) for name in names], [int(counts[name]) for name in names], codes, other, ordered)
+
+    def data(self) -> dict[str, Any]:
+        """Return everything but the codes, which have a file of their own."""
+        facts = {"key": self.key, "title": self.title, "names": self.names, "counts": self.counts, "other": self.other}
+        others = int((self.codes == UNKNOWN).sum())
+        return facts | {"others": others, "ordered": self.ordered, "range": self.is_range}
 
 
-def traits(songs: pd.DataFrame, label_set: str | None) -> list[dict[str, Any]]:
-    """Return the traits that can colour the map; `label_set` is that of the genre."""
-    decades = (songs["year"].dropna() // 10 * 10).astype(int).astype(str) + "s"
+def traits(songs: pd.DataFrame, label_set: str | None) -> list[Trait]:
+    """Return the traits that some song has; `label_set` is that of the genre."""
+    years = songs["year"].dropna().astype(int)
+    decades = (years // 10 * 10).astype(str) + "s"
     ends = {1: " (least played)", 10: " (most played)"}
     deciles = (
         (songs["popularity_decile"].dropna() + 1)
@@ -75,24 +101,13 @@ def traits(songs: pd.DataFrame, label_set: str | None) -> list[dict[str, Any]]:
         .map(lambda number: f"decile {number:2d}{ends.get(number, '')}")
     )
     every = [
-        _trait("genre", f"genre ({label_set})" if label_set else "genre", songs["genre"]),
-        _trait("predicted", "predicted genre", songs["predicted_genre"]),
-        _trait("artist", f"artist (top {MOST_ARTISTS})", songs["artist_name"], most=MOST_ARTISTS),
-        _trait("decade", "decade", decades.reindex(songs.index), ordered=True),
-        _trait("popularity", "popularity", deciles.reindex(songs.index), ordered=True),
-        _trait("split", "split", songs["split"]),
+        Trait.of("genre", f"genre ({label_set})" if label_set else "genre", songs["genre"]),
+        Trait.of("predicted", "predicted genre", songs["predicted_genre"]),
+        Trait.of("artist", f"artist (top {MOST_ARTISTS})", songs["artist_name"], most=MOST_ARTISTS),
+        Trait.of("decade", "decade", decades.reindex(songs.index), ordered=True),
+        Trait.of("popularity", "popularity", deciles.reindex(songs.index), ordered=True),
+        Trait.of("language", "language of the lyrics", songs["language"]),
+        Trait.of("split", "split", songs["split"]),
+        replace(Trait.of("year", "year", years.astype(str).reindex(songs.index), ordered=True), is_range=True),
     ]
-    return [trait for trait in every if trait["names"]]
-
-
-def map_data(songs: pd.DataFrame, label_set: str | None) -> dict[str, Any]:
-    """Return the data of all songs of the map; the scripts know a song by its row."""
-    codes, artists = pd.factorize(songs["artist_name"], sort=True)
-    return {
-        "ids": songs["track_id"].tolist(),
-        "titles": [None if pd.isna(title) else str(title) for title in songs["title"]],
-        "artists": {"names": [str(name) for name in artists], "codes": packed((codes + 1).astype(np.uint32))},
-        "x": packed(songs["x"].to_numpy(np.float32)),
-        "y": packed(songs["y"].to_numpy(np.float32)),
-        "traits": traits(songs, label_set),
-    }
+    return [trait for trait in every if trait.names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,15 @@ from msd_spark.factors.settings import METADATA_FILE, TABLE, USER, AlsParameters
 from msd_spark.neighbours.factor_space import read_track_factors
 from msd_spark.report.data.listeners import DEPTH, LENGTH, Listeners, unit_rows, users_data
 from msd_spark.report.data.sources import Sources
+from msd_spark.report.data.details import chunks
 from msd_spark.report.scripts import packed, packed_rows
 from msd_spark.report.settings import ReportSettings
 from msd_spark.report.tables import rows_of
 
 PLAYS = "plays"
+
+VECTORS = 50_000
+"""Songs per file of vectors."""
 
 
 def missing_table(sources: Sources) -> str | None:
@@ -34,8 +39,8 @@ def missing_table(sources: Sources) -> str | None:
 
 def recommendation_data(
     sources: Sources, shown: pd.DataFrame, settings: ReportSettings
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the data of sampled users, and the vectors of the report's songs (`shown`)."""
+) -> tuple[dict[str, Any], dict[str, Any], Iterator[dict[str, Any]]]:
+    """Return the data of sampled users, of the recommender, and the vectors of the report's songs (`shown`)."""
     embedded, factored = read_embeddings(sources.warehouse, sources.name), read_track_factors(sources.warehouse)
     tracks = np.union1d(embedded.track_ids, factored.track_ids)
     directions = _aligned(tracks, embedded.track_ids, unit_rows(embedded.vectors))
@@ -55,9 +60,8 @@ def recommendation_data(
     inside = np.searchsorted(tracks, shown_ids)
     gram = factored.vectors.T.astype(np.float64) @ factored.vectors  # of all tracks, in the report or not
     parameters = AlsParameters(**sources.json(TABLE, METADATA_FILE)["parameters"])
-    vectors = {
-        "factors": packed_rows(factors[inside]),
-        "directions": packed_rows(directions[inside]),
+    recommender = {
+        "files": -(-len(shown) // VECTORS),
         "gram": packed(gram.astype(np.float32)),
         # Increase of the confidence, which is 1 without plays, by one play.
         "beyond": parameters.alpha * float(np.log1p(1 / parameters.epsilon)),
@@ -66,7 +70,9 @@ def recommendation_data(
         "depth": DEPTH,
         "offset": OFFSET,
     }
-    return {"users": lists, "others": names_of(sources, others)}, vectors
+    parts = (inside[chunk] for _, chunk in chunks(len(shown), VECTORS))
+    vectors = ({"factors": packed_rows(factors[part]), "directions": packed_rows(directions[part])} for part in parts)
+    return {"users": lists, "others": names_of(sources, others)}, recommender, vectors
 
 
 def _aligned(tracks: np.ndarray, ids: np.ndarray, vectors: np.ndarray) -> np.ndarray:

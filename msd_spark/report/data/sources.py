@@ -66,9 +66,9 @@ class Sources:
         return label_set_of(self.warehouse, self.name)
 
     @cached_property
-    def genres(self) -> dict[str, str]:
+    def genres(self) -> pd.Series:
         """Displayed genre by track id."""
-        return {str(track): str(genre) for track, genre in displayed_genres(self.warehouse, self.name).items()}
+        return displayed_genres(self.warehouse, self.name)
 
     def json(self, *names: str) -> Any:
         """Return the content of a JSON file."""

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from msd_spark.core.formatting import with_interval
 from msd_spark.neighbours.settings import QUALITY_FILE, TABLE
 from msd_spark.report.data.sources import Sources
-from msd_spark.report.sections.results import chance_warning, final_split, headlines, metrics_table
+from msd_spark.report.sections.results import (
+    MODEL,
+    chance_warning,
+    final_split,
+    headlines,
+    metrics_table,
+    readable,
+)
 from msd_spark.report.sections.space import shared_traits
 from msd_spark.report.tables import Table
 
@@ -23,14 +33,38 @@ class Overview:
 def overview(sources: Sources, n_songs: int) -> Overview:
     """Return the summary of a run with `n_songs` embedded songs."""
     facts = {"data": _data(sources, n_songs), "model": _model(sources), "embedding": _embedding(sources)}
-    facts = {topic: text for topic, text in facts.items() if text}
     split = final_split(sources.metrics)
+    if split is not None:
+        facts["result"] = result(sources.metrics[split], headlines(sources.target), split)
+    facts = {topic: text for topic, text in facts.items() if text}
     if split is None:
         return Overview(facts)
     metrics = sources.metrics[split]
     title = f"Key metrics on the {split} split, with 95 % intervals by artist"
     table = metrics_table("key_metrics", title, {split: metrics}, headlines(sources.target))
     return Overview(facts, table, chance_warning(metrics, split))
+
+
+def result(metrics: Mapping[str, Any], names: Sequence[str], split: str) -> str:
+    """Return the key metrics of the model, each with its interval and the best baseline.
+
+    Examples
+    --------
+    >>> model = {"accuracy": 0.6, "intervals": {"accuracy": [0.5, 0.7]}}
+    >>> result({"model": model, "majority": {"accuracy": 0.2}, "logistic": {"accuracy": 0.4}}, ["accuracy"], "test")
+    'test accuracy .600 [.500, .700]; best baseline: logistic .400'
+    """
+    texts = []
+    for name in names:
+        if metrics[MODEL].get(name) is None:
+            continue
+        text = f"{split} {readable(name)} {with_interval(metrics[MODEL], name)}"
+        others = {one: row[name] for one, row in metrics.items() if one != MODEL and row.get(name) is not None}
+        if others:
+            best = max(others, key=others.__getitem__)
+            text += f"; best baseline: {readable(best)} {with_interval(metrics[best], name)}"
+        texts.append(text)
+    return ". ".join(texts)
 
 
 def _data(sources: Sources, n_songs: int) -> str:

@@ -114,8 +114,9 @@ def page(desktop: Opened) -> Iterator[Page]:
     page = desktop.page
     page.emulate_media(color_scheme="light")
     page.evaluate(
-        """() => {
+        """async () => {
             const map = msd.map;
+            for (const key of [...map.state.filters.keys()]) await map.filter(key, new Set());
             if (map.state.mode === 'lasso') document.getElementById('lasso').click();
             const colours = document.getElementById('colour-by');
             colours.value = 'genre';

@@ -23,10 +23,11 @@ def shown(part: Locator, key: str) -> list[int]:
 
 def expected(page: Page, chosen: list[int]) -> dict[str, list[int]]:
     """Return the lists that NumPy computes from the report's data."""
-    content = page.evaluate("msd.load('recommend-songs')")
+    content = page.evaluate("msd.load('recommender')")
+    (part,) = page.evaluate("msd.load('recommend-vectors-0').then((part) => [part])")
     vectors, known = {}, {}
     for name in ("factors", "directions"):
-        vectors[name] = restored(content[name])
+        vectors[name] = restored(part[name])
         known[name] = np.isfinite(vectors[name]).all(axis=1)
     rated = vectors["factors"][[row for row in chosen if known["factors"][row]]]
     beyond = PARAMETERS.alpha * np.log(1 + 1 / PARAMETERS.epsilon)
@@ -66,7 +67,7 @@ def test_a_user_has_three_lists_beside_the_most_played_songs(page: Page) -> None
     row = int(first.get_attribute("data-row") or -1)
     first.focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#song h2")).to_have_text(page.evaluate("(row) => msd.songs.title(row)", row))
+    expect(page.locator("#song h2")).to_have_text(page.evaluate("(row) => msd.songs.load([row]).then(() => msd.songs.title(row))", row))
     expect(page.locator("#song h2")).to_be_in_viewport()
 
 
