@@ -1,61 +1,66 @@
-"""Measure a report of 50,000 songs in headless Chromium: size, time to open, frame times.
+"""Measure reports of 1,000 to 1,000,000 songs in headless Chromium: time to open, frame rate, memory, search.
 
-Plotly's own scatter plot (``scattergl``) of the same points is measured beside it in the same browser. It needs WebGL,
-which Chromium emulates on the CPU if there is no graphics card. Each metric is the median of several rounds.
+Reports are opened from disk, without a graphics card. Plotly's own scatter plot (``scattergl``) of `PEER_SONGS` points is
+measured beside ours in the same browser; it needs WebGL, which Chromium then emulates on the CPU. Times are medians of
+several rounds. Memory is the resident memory of the process of the page after all other measurements, with texts and
+vectors for searching and recommending loaded.
 """
 
 from __future__ import annotations
 
-import json
+import multiprocessing
+import resource
 import shutil
 import statistics
 import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
+from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks import publish
-from msd_spark.core.runs import METADATA, RUNS
-from msd_spark.core.schemas import EMBEDDING_SIZE, LABELS, NEIGHBOURS
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.report.draw.files import find_browser
 from msd_spark.report.folder import PLOTLY
 from msd_spark.report.job import make_report
 from msd_spark.report.scripts import as_json
 from msd_spark.report.settings import ReportSettings
+from tests.support.large_report import N_GENRES, RUN, write_large_run
 
-SONGS, GENRES, K, ROUNDS, FRAMES = 50_000, 15, 10, 3, 30
-RUN = "bench"
-SYLLABLES = "la mi so ré tü ka no vé ra øl de él an wi sé ão".split()
+SIZES = (1_000, 50_000, 1_000_000)
+PEER_SONGS = 50_000
+ROUNDS, FRAMES, SECONDS = 3, 10, 3
+QUERIES = ("l", "la", "lam", "lami", "lamiso", "ré", "ka no", "wisé la")
+VIEWPORT: Any = {"width": 1280, "height": 900}
 
 PEER = """<!doctype html><meta charset="utf-8"><div id="m"></div><script src="plotly.min.js"></script>
 <script src="places.js"></script><script>
 const look = {type: 'scattergl', mode: 'markers', marker: {size: 4}, hoverinfo: 'none'};
 Plotly.newPlot('m', groups.map(({x, y}) => ({...look, x, y})),
-  {height: 600, showlegend: false}).then(() => requestAnimationFrame(() => performance.mark('map-ready')));
+  {height: 600, showlegend: false}).then(() => requestAnimationFrame(() => performance.mark('map-painted')));
 </script>"""
 
-READY = (
-    "() => performance.getEntriesByName('map-ready').length && performance.getEntriesByName('map-ready')[0].startTime"
-)
-PAN = """async (frames) => {
-  const spent = [];
-  for (let i = 0; i < frames; i++) {
-    const started = performance.now();
-    if (i % 2) msd.map.zoom(i % 4 === 1 ? 1.3 : 1 / 1.3); else msd.map.pan(9, 5);
-    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-    spent.push(performance.now() - started);
+PAINTED = "() => performance.getEntriesByName('map-painted').map(({ startTime }) => startTime)[0]"
+FRAME_RATE = """async (seconds) => {
+  msd.map.reset();
+  const end = performance.now() + 1000 * seconds;
+  let frames = 0;
+  for (; performance.now() < end; frames++) {
+    await new Promise((next) => requestAnimationFrame(next));
+    msd.map.zoom(frames % 80 < 40 ? 1.08 : 1 / 1.08);
+    msd.map.pan(6 * Math.sin(frames / 9), 6 * Math.cos(frames / 9));
   }
-  return spent;
+  return frames / seconds;
 }"""
 PAINT = """(frames) => Array.from({length: frames}, () => {
   const started = performance.now();
   msd.map.paint();
   return performance.now() - started;
 })"""
-PLOTLY_PAN = """async (frames) => {
+PLOTLY_FRAMES = """async (frames) => {
   const spent = [], box = document.getElementById('m');
   for (let i = 0; i < frames; i++) {
     const started = performance.now();
@@ -66,141 +71,139 @@ PLOTLY_PAN = """async (frames) => {
   }
   return spent;
 }"""
-TYPE = """(texts) => texts.map((text) => {
-  const input = document.getElementById('search');
-  input.value = text;
+SEARCH = """async (texts) => {
+  const spent = [];
+  for (const text of texts) {
+    const started = performance.now();
+    await msd.search.find(text);
+    spent.push(performance.now() - started);
+  }
+  return spent;
+}"""
+FILTER = """async () => {
   const started = performance.now();
-  input.dispatchEvent(new Event('input'));
-  document.getElementById('found').getBoundingClientRect();
-  return performance.now() - started;
-})"""
-HOVER = """(times) => Array.from({length: times}, (_, i) => {
+  await msd.map.filter('decade', new Set([2, 3]));
+  await msd.map.filter('genre', new Set([1]));
+  msd.map.paint();
+  const spent = performance.now() - started;
+  for (const key of ['decade', 'genre']) await msd.map.filter(key, new Set());
+  return spent;
+}"""
+SHOW = """async () => {
   const started = performance.now();
-  msd.map.hover(100 + (i * 37) % 700, 50 + (i * 91) % 500);
+  await msd.show(msd.songs.n >> 1);
   return performance.now() - started;
-})"""
+}"""
+RECOMMEND = """async () => {
+  const started = performance.now();
+  document.querySelector('#song button').click();
+  while (!document.querySelector('#from-songs .lists li')) await new Promise((next) => setTimeout(next, 20));
+  return performance.now() - started;
+}"""
 
 
-def write_catalogue(warehouse: Warehouse) -> np.ndarray:
-    """Write a run of `SONGS` clustered songs; return x, y and genre of each, shape ``(n, 3)``."""
-    generator = np.random.default_rng(0)
-    genre = generator.integers(0, GENRES, SONGS)
-    places = (generator.normal(size=(GENRES, 2)) * 20)[genre] + generator.normal(size=(SONGS, 2)) * 6
-    tracks = pa.array([f"TR{number:07d}{'B' * 9}" for number in range(SONGS)])
-
-    def words(least: int, most: int) -> str:
-        lengths = generator.integers(2, 4, generator.integers(least, most))
-        return " ".join("".join(generator.choice(SYLLABLES, length)).capitalize() for length in lengths)
-
-    artists = [words(1, 3) for _ in range(SONGS // 8)]
-    described: dict[str, Any] = {
-        "track_id": tracks,
-        "title": [words(1, 5) for _ in range(SONGS)],
-        "artist_name": [artists[number] for number in generator.integers(0, len(artists), SONGS)],
-        "release": [artists[number] for number in generator.integers(0, len(artists), SONGS)],
-        "year": generator.integers(1950, 2010, SONGS),
-        "duration": generator.uniform(100, 400, SONGS),
-        "tempo": generator.uniform(60, 200, SONGS),
-        "key": generator.integers(0, 12, SONGS),
-        "mode": generator.integers(0, 2, SONGS),
-        "n_segments": generator.integers(200, 1500, SONGS),
-    }
-    warehouse.write_arrow(pa.table(described), "songs")
-    names = np.array([f"Genre {number:02d}" for number in range(GENRES)])[genre]
-    labels = [tracks, pa.array(names), pa.nulls(SONGS, pa.string()), pa.array(["cd1"] * SONGS)]
-    warehouse.write_arrow(pa.table(labels, schema=LABELS), "labels")
-    embeddings = {
-        "track_id": tracks,
-        "embedding": list(generator.normal(size=(SONGS, EMBEDDING_SIZE)).astype(np.float32)),
-        "predicted_genre": names,
-        "genre_probabilities": list(generator.dirichlet(np.ones(GENRES), SONGS).astype(np.float32)),
-        "has_lyrics": np.ones(SONGS, np.float32),
-    }
-    warehouse.write_arrow(pa.table(embeddings), "embeddings", RUN)
-    # Random neighbours: they do not change the measurements.
-    near = [tracks.take(np.repeat(np.arange(SONGS), K)), np.tile(np.arange(1, K + 1, dtype=np.int32), SONGS)]
-    near += [tracks.take(generator.integers(0, SONGS, SONGS * K)), generator.random(SONGS * K).astype(np.float32)]
-    warehouse.write_arrow(pa.table(near, schema=NEIGHBOURS), "neighbours", RUN)
-    xy = places.astype(np.float32)
-    mapped = {"track_id": tracks, "x": xy[:, 0], "y": xy[:, 1], "fitted": np.zeros(SONGS, bool)}
-    warehouse.write_arrow(pa.table(mapped), "maps", RUN)
-    class_names = sorted(set(names.tolist()))
-    target = {"name": "genre", "class_names": class_names}
-    needed: dict[str, Any] = {"geometry": {}, "normalisation": {}, "lyric_vectors": "none", "dataset": None}
-    with warehouse.replacing_folder(RUNS, RUN) as folder:
-        folder.point_by_json(METADATA, {"run": RUN, "model": "none", "target": target, **needed})
-    return np.column_stack([places, genre])
+def write_report(root: str) -> tuple[dict[str, Any], float, float]:
+    """Write the report in a process of its own; return facts, seconds, and peak memory in GiB."""
+    started = time.perf_counter()
+    facts = make_report(ReportSettings(root, RUN, heatmaps=0)).facts
+    return facts, time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def write_peer(folder: Path, report: Path, places: np.ndarray) -> None:
     """Write a page on which Plotly draws the same places by WebGL."""
     folder.mkdir()
     shutil.copy(report / PLOTLY, folder / "plotly.min.js")
-    groups = [places[places[:, 2] == code] for code in range(GENRES)]
+    groups = [places[places[:, 2] == code] for code in range(N_GENRES)]
     written = [{"x": part[:, 0].round(3).tolist(), "y": part[:, 1].round(3).tolist()} for part in groups]
     (folder / "places.js").write_text(f"const groups = {as_json(written)};")
     (folder / "index.html").write_text(PEER)
 
 
-def measure(report: Path, peer_folder: Path, titles: list[str]) -> dict[str, float]:
-    """Return the median times in milliseconds."""
-    from playwright.sync_api import sync_playwright
+def page_memory() -> float:
+    """Return the greatest resident memory of a process of a page, in MB."""
+    sizes = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if b"--type=renderer" in (process / "cmdline").read_bytes():
+                status = (process / "status").read_text()
+                sizes.append(int(status.split("VmRSS:")[1].split()[0]) * 1024 / 1e6)
+        except (OSError, IndexError):
+            continue  # it has ended
+    return max(sizes)
 
-    executable = find_browser()
-    if executable is None:
-        raise SystemExit("no browser on this machine; run apt-get install chromium")
-    spent: dict[str, list[float]] = {}
+
+def measure(browser: Browser, report: Path) -> dict[str, float]:
+    """Return times in milliseconds, frames per second and memory in MB."""
+    measured: dict[str, list[float]] = {}
 
     def note(name: str, values: Any) -> None:
-        spent.setdefault(name, []).extend(values if isinstance(values, list) else [values])
+        measured.setdefault(name, []).extend(values if isinstance(values, list) else [values])
 
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        for _ in range(ROUNDS):
-            page = browser.new_page(viewport={"width": 1280, "height": 900})
-            page.goto((report / "index.html").as_uri())
-            page.wait_for_selector("html[data-report=ready]")
-            note("map: ready", page.evaluate(READY))
-            note("map: frame of panning and zooming", page.evaluate(PAN, FRAMES))
-            note("map: painting alone", page.evaluate(PAINT, FRAMES))
-            note("map: song below the pointer", page.evaluate(HOVER, 100))
-            note("search: first letter", page.evaluate(TYPE, [titles[0][:1]])[0])
-            note("search: further letter", page.evaluate(TYPE, [text[:end] for text in titles for end in range(2, 8)]))
-            page.close()
-            page = browser.new_page(viewport={"width": 1280, "height": 900})
-            page.goto((peer_folder / "index.html").as_uri())
-            while not page.evaluate(READY):
-                page.wait_for_timeout(50)
-            note("Plotly scattergl: ready", page.evaluate(READY))
-            note("Plotly scattergl: frame of panning", page.evaluate(PLOTLY_PAN, FRAMES // 3))
-            page.close()
-        browser.close()
-    return {name: statistics.median(values) for name, values in spent.items()}
+    for _ in range(ROUNDS):
+        page = browser.new_page(viewport=VIEWPORT)
+        page.set_default_timeout(120_000)
+        page.goto((report / "index.html").as_uri())
+        page.wait_for_selector("html[data-report=ready]")
+        note("page first paint ms", page.evaluate(PAINTED))
+        page.evaluate("msd.run('assets/plotly.min.js')")  # which it loads after some seconds
+        note("page frames per second", page.evaluate(FRAME_RATE, SECONDS))
+        note("map: painting ms", page.evaluate(PAINT, FRAMES))
+        note("search: first letter ms", page.evaluate(SEARCH, QUERIES[:1]))
+        note("search: further letter ms", page.evaluate(SEARCH, QUERIES))
+        note("filter ms", page.evaluate(FILTER))
+        note("show a song ms", page.evaluate(SHOW))
+        note("recommend from a song ms", page.evaluate(RECOMMEND))
+        note("page memory mb", page_memory())
+        page.close()
+    return {name: statistics.median(values) for name, values in measured.items()}
+
+
+def measure_peer(browser: Browser, folder: Path) -> tuple[float, float]:
+    """Return the milliseconds until Plotly has painted, and those of a frame."""
+    page = browser.new_page(viewport=VIEWPORT)
+    page.goto((folder / "index.html").as_uri())
+    while page.evaluate(PAINTED) is None:
+        page.wait_for_timeout(50)
+    painted, frames = page.evaluate(PAINTED), page.evaluate(PLOTLY_FRAMES, FRAMES)
+    page.close()
+    return painted, statistics.median(frames)
 
 
 def main() -> None:
     """Measure and publish."""
-    with tempfile.TemporaryDirectory() as scratch:
-        warehouse = Warehouse(f"{scratch}/warehouse")
-        places = write_catalogue(warehouse)
-        facts = make_report(ReportSettings(warehouse.root, RUN, heatmaps=0)).facts
-        (folder,) = warehouse.folders("reports", RUN)
-        report = Path(warehouse.path("reports", RUN, folder))
-        write_peer(Path(scratch) / "peer", report, places)
-        songs = (report / "data" / "songs.js").read_text().removeprefix('msd.receive("songs",').removesuffix(");\n")
-        spent = measure(report, Path(scratch) / "peer", json.loads(songs)["titles"][:5])
-    figures = {
-        "report_mebibytes_to_open": float(facts["MiB to open it"]),
-        "report_mebibytes_of_the_folder": float(facts["MiB of the folder"]),
-        "map_ready_milliseconds": spent["map: ready"],
-        "map_frame_milliseconds": spent["map: frame of panning and zooming"],
-        "map_paint_milliseconds": spent["map: painting alone"],
-        "search_milliseconds": spent["search: further letter"],
-        "frames_over_scattergl": spent["Plotly scattergl: frame of panning"]
-        / spent["map: frame of panning and zooming"],
-        "ready_over_scattergl": spent["Plotly scattergl: ready"] / spent["map: ready"],
-    }
-    publish("report", [f"{SONGS:,} songs", "milliseconds"], sorted(spent.items()), figures)
+    executable = find_browser()
+    if executable is None:
+        raise SystemExit("no browser on this machine; run apt-get install chromium")
+    rows: list[tuple[Any, ...]] = []
+    metrics: dict[str, float] = {}
+    for n in SIZES:
+        with (
+            tempfile.TemporaryDirectory() as scratch,
+            ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool,
+        ):
+            warehouse = Warehouse(f"{scratch}/warehouse")
+            places = write_large_run(warehouse, n, listens=True)
+            facts, seconds, peak = pool.submit(write_report, warehouse.root).result()
+            (name,) = warehouse.folders("reports", RUN)
+            report = Path(warehouse.path("reports", RUN, name))
+            measured: dict[str, float] = {"job seconds": seconds, "job peak GiB": peak}
+            measured |= {fact: float(facts[fact]) for fact in ("MiB to open it", "MiB of the folder")}
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
+                measured |= measure(browser, report)
+                if n == PEER_SONGS:
+                    write_peer(Path(scratch) / "peer", report, places)
+                    painted, frame = measure_peer(browser, Path(scratch) / "peer")
+                    metrics["frames_over_scattergl"] = frame * measured["page frames per second"] / 1000
+                    metrics["first_paint_over_scattergl"] = painted / measured["page first paint ms"]
+                browser.close()
+        rows += [(f"{n:,} songs", name, value) for name, value in measured.items()]
+        for name, value in measured.items():
+            key = name.replace(":", "").replace(" ", "_").lower()
+            metrics[f"{key}_{n}"] = value
+            if n == SIZES[-1] and name.startswith("page"):
+                metrics[key] = value
+    publish("report", ["report", "", "value"], rows, metrics)
 
 
 if __name__ == "__main__":

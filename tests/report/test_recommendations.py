@@ -63,7 +63,8 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
 def data_of(warehouse: Warehouse, rows: slice = slice(None), **more: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     sources = Sources.open(warehouse, RUN)
     shown = read_songs(sources).table.iloc[rows].reset_index(drop=True)
-    return recommendation_data(sources, shown, ReportSettings(warehouse.root, RUN, **more))
+    users, recommender, (vectors,) = recommendation_data(sources, shown, ReportSettings(warehouse.root, RUN, **more))
+    return users, recommender | vectors
 
 
 def test_lists_of_a_report_are_those_of_the_tables(warehouse: Warehouse) -> None:

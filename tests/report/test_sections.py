@@ -208,6 +208,7 @@ def test_the_summary_has_data_model_and_key_metrics_beside_baselines() -> None:
     assert top.facts == {
         "data": "2,000 songs, dataset genre (1,000 train, 4 test), split by artist",
         "model": "cnn (inputs: both), target: genre, 1,234 parameters, 3 epochs",
+        "result": "test accuracy .250 [.125, .500]; best baseline: majority .200. test macro F1 .500",
     }
     assert top.table is not None
     assert top.table.rows == (

@@ -41,7 +41,14 @@ msd.address = (map, songs, years) => {
     ownHash = location.hash;
     if (!ownHash.includes('=')) return;
     restoring = true;
-    const params = new URLSearchParams(ownHash.slice(1));
+    try {
+      await show(new URLSearchParams(ownHash.slice(1)));
+    } finally {
+      restoring = false;
+    }
+  }
+
+  async function show(params) {
     await map.colourBy(params.get('colour'));
     for (const trait of songs.traits) {
       const names = params.getAll(trait.key);
@@ -51,7 +58,6 @@ msd.address = (map, songs, years) => {
     }
     const place = { x: Number(params.get('x')), y: Number(params.get('y')), zoom: Number(params.get('zoom')) };
     if (params.has('zoom') && Object.values(place).every(Number.isFinite)) map.setView(place);
-    restoring = false;
     const row = params.has('song') ? await songs.row(params.get('song')) : -1;
     if (row >= 0) await msd.show(row);
   }

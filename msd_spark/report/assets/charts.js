@@ -2,6 +2,7 @@
 'use strict';
 
 msd.charts = (() => {
+  const PAUSE = 3000; // milliseconds
   const drawn = new Set();
   const CONFIG = { displaylogo: false, displayModeBar: window.matchMedia('(hover: hover)').matches ? 'hover' : false, responsive: true, modeBarButtons: [['zoom2d', 'pan2d', 'resetScale2d']] };
   const PRINT = { paper: '#ffffff', ink: '#1c1c1a', quiet: '#63635e', line: '#d9d9d4' };
@@ -39,12 +40,14 @@ msd.charts = (() => {
     }
   }
 
-  function draw(box, chart) {
+  function draw(box, chart, theme = msd.theme()) {
     box.chart = chart;
     drawn.add(box);
     addButtons(box, chart);
-    return Plotly.react(box, chart.data, themed(chart.layout, msd.theme()), CONFIG);
+    return Plotly.react(box, chart.data, themed(chart.layout, theme), CONFIG);
   }
+
+  const redraw = () => drawn.forEach((box) => (box.isConnected ? plot(box, box.chart) : drawn.delete(box)));
 
   async function plot(box, chart) {
     await msd.run('assets/plotly.min.js');
@@ -59,13 +62,17 @@ msd.charts = (() => {
         watch.unobserve(target);
         if (!drawn.has(target)) plot(target, charts[target.dataset.chart]);
       }
-    }, { rootMargin: '300px' });
+    });
     const boxes = document.querySelectorAll('[data-chart]');
     boxes.forEach((box) => watch.observe(box));
-    // Printing cannot wait for a script, so Plotly is loaded before; drawing a chart then takes one step.
-    if (boxes.length) requestIdleCallback(() => msd.run('assets/plotly.min.js'));
-    window.addEventListener('beforeprint', () => boxes.forEach((box) => window.Plotly && !drawn.has(box) && draw(box, charts[box.dataset.chart])));
-    msd.onTheme(() => drawn.forEach((box) => (box.isConnected ? plot(box, box.chart) : drawn.delete(box))));
+    // Printing cannot wait for a script, so Plotly is loaded before; drawing a chart then takes one step. Its five
+    // megabytes would stop the map for a moment, so not at once.
+    if (boxes.length) setTimeout(() => requestIdleCallback(() => msd.run('assets/plotly.min.js')), PAUSE);
+    window.addEventListener('beforeprint', () => {
+      if (window.Plotly) boxes.forEach((box) => draw(box, box.chart || charts[box.dataset.chart], PRINT));
+    });
+    window.addEventListener('afterprint', redraw);
+    msd.onTheme(redraw);
   }
 
   return { plot, start, images };

@@ -9,6 +9,7 @@ msd.filters = (map, songs, box) => {
 
   // Codes from one value to another; none for the whole range.
   function between(trait, from, to) {
+    [from, to] = [Math.min(from, to), Math.max(from, to)];
     const codes = trait.names.map((name, code) => [Number(name), code]).filter(([value]) => value >= from && value <= to).map(([, code]) => code);
     return new Set(codes.length < trait.names.length || trait.others ? codes : []);
   }

@@ -2,6 +2,7 @@
 'use strict';
 
 msd.createMap = (() => {
+  const REST = 40; // milliseconds on a song before its names are loaded
   const SLACK = 12; // pixels between pointer and point
   const MOST = 400; // maximum zoom, relative to the whole map
   const MOST_PAINTED = 200000; // songs times the squares of their radii that are painted as points; more as density
@@ -157,7 +158,10 @@ msd.createMap = (() => {
         tip.hidden = true;
         return;
       }
-      await songs.load([i]);
+      if (!songs.isLoaded(i)) {
+        await new Promise((resume) => setTimeout(resume, REST));
+        if (state.hovered === i) await songs.load([i]);
+      }
       if (state.hovered !== i) return; // the pointer moved meanwhile
       tip.hidden = false;
       const { trait } = state;

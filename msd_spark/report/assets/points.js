@@ -4,7 +4,6 @@
 msd.points = (() => {
   const SAMPLES = 4; // per side of a pixel, for antialiasing
   const FAINT = 0.7, REST = 0.4, NAMED = 0.85; // opacities
-  const [SUM_RED, SUM_GREEN, SUM_BLUE, COUNT] = [0, 1, 2, 3];
 
   // The pixels that a shape covers around its centre, and the coverage of each (0 to 256).
   function sprite(inside, radius, opacity) {
@@ -32,15 +31,19 @@ msd.points = (() => {
   function painter(canvas, x, y) {
     // The CPU computes the pixels, so the canvas need not be on the GPU.
     const context = canvas.getContext('2d', { willReadFrequently: true });
-    let image, pixels, width, height, margin, sprites = new Map(), sums = new Uint32Array(0), faint = new Uint8Array(0);
+    let image, width, height, margin, sprites = new Map(), buffers;
 
     function size(wide, high, radius) {
       margin = Math.ceil(radius) + 2; // points at the border need no check per pixel
       [width, height] = [wide + 2 * margin, high + 2 * margin];
       image = context.createImageData(width, height);
-      pixels = new Uint32Array(image.data.buffer);
       sprites = new Map();
-      sums = faint = null;
+      buffers = {
+        pixels: new Uint32Array(image.data.buffer),
+        counts: new Uint32Array(width * height),
+        sums: new Uint32Array(3 * width * height), // red, green and blue of each pixel's songs
+        faint: new Uint8Array(width * height),
+      };
     }
 
     function spriteOf(shape, radius, opacity) {
@@ -66,6 +69,7 @@ msd.points = (() => {
 
     // Points, one layer above the other: faint ones, those without a group, the others.
     function paintPoints(ranges, { codes, shown, only, looks, paper, line }, view, radius) {
+      const { pixels } = buffers;
       pixels.fill(packColour(msd.colours.channels(paper)));
       const rest = looks.length - 1;
       const faintBrush = brushOf({ colour: line, shape: 'circle' }, radius, FAINT);
@@ -95,9 +99,8 @@ msd.points = (() => {
 
     // Density: each pixel has the mean colour of its songs, and is the stronger the more there are, by their logarithm.
     function paintDensity(ranges, { codes, shown, only, looks, paper, line }, view) {
-      sums = sums || new Uint32Array(4 * width * height);
-      faint = faint || new Uint8Array(width * height);
-      sums.fill(0);
+      const { counts, sums, faint, pixels } = buffers; // constants are faster than variables of the painter
+      counts.fill(0);
       faint.fill(0);
       const rest = looks.length - 1, colours = looks.map((look) => msd.colours.channels(look.colour));
       const [reds, greens, blues] = [0, 1, 2].map((channel) => Uint32Array.from({ length: 256 }, (_, code) => colours[Math.min(code, rest)][channel]));
@@ -114,28 +117,37 @@ msd.points = (() => {
             faint[at] = 1;
             continue;
           }
-          const sum = 4 * at;
-          if (!sums[sum + COUNT]++) filled++;
-          sums[sum + SUM_RED] += reds[code];
-          sums[sum + SUM_GREEN] += greens[code];
-          sums[sum + SUM_BLUE] += blues[code];
+          const sum = 3 * at;
           songs++;
+          if (counts[at]++) {
+            sums[sum] += reds[code];
+            sums[sum + 1] += greens[code];
+            sums[sum + 2] += blues[code];
+          } else {
+            filled++;
+            sums[sum] = reds[code];
+            sums[sum + 1] = greens[code];
+            sums[sum + 2] = blues[code];
+          }
         }
       }
       const [r, g, b] = msd.colours.channels(paper), background = packColour([r, g, b]), faintColour = packColour(msd.colours.channels(line));
       const most = Math.log1p((8 * songs) / (filled || 1)); // of the usual pixel, eight times as many have full strength
-      const strengths = Float32Array.from({ length: 256 }, (_, count) => Math.min(1, 0.3 + (0.7 * Math.log1p(count)) / most));
-      for (let at = 0, n = width * height; at < n; at++) {
-        const count = sums[4 * at + COUNT];
+      const strength = (count) => Math.min(1, 0.3 + (0.7 * Math.log1p(count)) / most);
+      // The weights of the paper and of a sum of colours in a pixel, of 65,536, by the number of its songs.
+      const unders = Int32Array.from({ length: 256 }, (_, count) => Math.round(65536 * (1 - strength(count))));
+      const overs = Int32Array.from({ length: 256 }, (_, count) => Math.floor((65536 * strength(count)) / count));
+      for (let at = 0, sum = 0, n = width * height; at < n; at++, sum += 3) {
+        const count = counts[at];
         if (!count) {
           pixels[at] = faint[at] ? faintColour : background;
           continue;
         }
-        const over = strengths[count < 255 ? count : 255], share = over / count, under = 1 - over;
+        const under = unders[Math.min(count, 255)], over = count < 256 ? overs[count] : (65536 / count) | 0;
         pixels[at] = 0xff000000
-          | ((b * under + share * sums[4 * at + SUM_BLUE]) << 16)
-          | ((g * under + share * sums[4 * at + SUM_GREEN]) << 8)
-          | (r * under + share * sums[4 * at + SUM_RED]);
+          | ((Math.imul(b, under) + Math.imul(over, sums[sum + 2])) & 0xff0000)
+          | (((Math.imul(g, under) + Math.imul(over, sums[sum + 1])) >>> 8) & 0xff00)
+          | ((Math.imul(r, under) + Math.imul(over, sums[sum])) >>> 16);
       }
     }
 

@@ -4,6 +4,7 @@
 msd.recommendations = (() => {
   const { element } = msd;
   const SHOWN = 30; // selected songs that are listed
+  const MOST_ADDED = 2000; // songs of a lasso; of more, every second, third, …
   const NOTHING = {
     als: 'None: these songs have no ALS factors (too few listeners).',
     content: 'None: these songs have no embedding.',
@@ -103,8 +104,8 @@ msd.recommendations = (() => {
     });
     let recommend = null;
     function add(rows) {
-      const present = new Set(chosen);
-      for (const row of rows) if (!present.has(row)) chosen.push(row);
+      const present = new Set(chosen), step = Math.ceil(rows.length / MOST_ADDED);
+      for (let i = 0; i < rows.length; i += step) if (!present.has(rows[i])) chosen.push(rows[i]);
       return change();
     }
     return { box, add };

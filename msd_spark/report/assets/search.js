@@ -137,7 +137,11 @@ msd.search = (() => {
       keys[event.key]();
     });
     input.addEventListener('blur', () => { list.hidden = true; input.setAttribute('aria-expanded', 'false'); });
-    input.addEventListener('focus', () => input.select());
+    input.addEventListener('focus', async () => {
+      input.select();
+      // Load the texts before the first letter; a failure is reported by the search.
+      for (let number = 0; number * songs.searched < songs.n; number++) await load(number).catch(() => {});
+    });
   }
 
   return { attach, find };

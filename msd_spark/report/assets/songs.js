@@ -51,6 +51,8 @@ msd.createSongs = (data) => {
     }
   }
 
+  const isLoaded = (row) => named.has(Math.floor(row / chunk));
+
   // A name of a row: '…' until it is loaded.
   function name(row, column, missing) {
     const names = named.get(Math.floor(row / chunk));
@@ -100,7 +102,7 @@ msd.createSongs = (data) => {
   const value = (key, row) => (trait(key) && trait(key).codes ? trait(key).names[trait(key).codes[row]] : undefined);
 
   return {
-    n, x, y, bounds, within, nearest, load, row, details, traits, loadTraits, trait, value, searched: data.searched,
+    n, x, y, bounds, within, nearest, load, isLoaded, row, details, traits, loadTraits, trait, value, searched: data.searched,
     id: (row) => name(row, 'ids'),
     title: (row) => name(row, 'titles', 'unknown title'),
     artist: (row) => name(row, 'artists', 'unknown artist'),

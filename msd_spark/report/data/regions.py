@@ -70,7 +70,7 @@ def _labels_of(level: int, places: np.ndarray, terms: Mapping[str, Terms]) -> pd
         greatest.append(taken.isdisjoint(around))
         if greatest[-1]:
             taken.add((term, row, column))
-    return labels[greatest]
+    return labels[np.array(greatest, bool)]
 
 
 def _data(level: int, labels: pd.DataFrame, whole: Grid) -> dict[str, Any]:
