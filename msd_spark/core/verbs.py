@@ -93,6 +93,12 @@ STAGES: dict[str, tuple[Verb, ...]] = {
         _job("maps", "MapSettings", "place every song on a two-dimensional map, and export it"),
         _job("report", "ReportSettings", "write the report of a run"),
         Verb(
+            "explore",
+            "open the map of a run in Embedding Atlas",
+            "msd_spark.maps.settings:ExploreSettings",
+            "msd_spark.maps.explore:run",
+        ),
+        Verb(
             "similar",
             "list songs similar to a song, or make a playlist",
             "msd_spark.similar.settings:SimilarSettings",

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 ATLAS_FILE = "embedding-atlas.parquet"
+COMMAND = "embedding-atlas"
 
 NEIGHBOURS_COLUMN = "neighbors"
 NEIGHBOURS_TYPE = pa.struct([("ids", pa.list_(pa.int32())), ("distances", pa.list_(pa.float32()))])
@@ -35,6 +36,11 @@ ATLAS = pa.schema(
     ]
 )
 """Columns of the file; null if unknown."""
+
+
+def viewer_command(path: str, *more: str) -> list[str]:
+    """Return the command that opens a file, with further options."""
+    return [COMMAND, path, "--x", "x", "--y", "y", "--neighbors", NEIGHBOURS_COLUMN, "--text", "title", *more]
 
 
 def neighbours_column(track_ids: pa.Array, neighbours: pa.Table) -> tuple[pa.Array, int]:

@@ -53,11 +53,11 @@ def export_map(
 
 def viewer_commands(settings: ExportSettings) -> Iterator[str]:
     """Yield the command that opens each exported viewer."""
-    folder = shlex.quote((settings.folder or "").rstrip("/"))
+    folder = (settings.folder or "").rstrip("/")
     if ATLAS in settings.viewers:
-        yield f"embedding-atlas {folder}/{atlas.ATLAS_FILE} --x x --y y --neighbors neighbors --text title"
+        yield shlex.join(atlas.viewer_command(f"{folder}/{atlas.ATLAS_FILE}"))
     if PROJECTOR in settings.viewers:
-        yield f"tensorboard --logdir {folder}"
+        yield shlex.join(["tensorboard", "--logdir", folder])
 
 
 def describe(warehouse: Warehouse, run_name: str, embedded: Embedded, placed: PlacedSongs) -> pd.DataFrame:

@@ -69,6 +69,7 @@ BASES: dict[str, tuple[str, ...]] = {
     "neighbours": ("--run", "demo"),
     "maps": ("--run", "demo"),
     "report": ("--run", "demo"),
+    "explore": ("--run", "demo"),
     "similar": ("TRAAAAA128F0000000",),
     "lineage": ("TRAAAAA128F0000000",),
     "pipeline": ("--data", "data", "--dry-run"),

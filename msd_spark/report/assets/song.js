@@ -77,7 +77,8 @@ msd.song = (() => {
     return { figure, draw };
   }
 
-  async function show(panel, row) {
+  // Show a song in the panel; `named` is called when its names are known.
+  async function show(panel, row, named) {
     const { songs, map } = msd;
     const report = await msd.load('report');
     map.show(row, []);
@@ -89,6 +90,7 @@ msd.song = (() => {
       return;
     }
     if (map.state.chosen !== row) return; // another song was selected meanwhile
+    named();
     const link = document.getElementById('to-song'); // on a narrow screen the song is below the map
     link.hidden = false;
     link.firstElementChild.textContent = `${songs.artist(row)} – ${songs.title(row)} ↓`;

@@ -17,10 +17,7 @@
   msd.lassoed(map, byId('lassoed'));
   const address = msd.address(map, songs, filters.between);
 
-  msd.show = async (row) => {
-    await msd.song.show(byId('song'), row);
-    if (map.state.chosen === row) address.choose(songs.id(row));
-  };
+  msd.show = (row) => msd.song.show(byId('song'), row, () => address.choose(songs.id(row)));
   map.on('choose', msd.show);
   msd.search.attach(byId('search'), byId('found'), byId('search-status'), (row) => msd.show(row));
 
