@@ -1,8 +1,8 @@
 """Measure reports of 1,000 to 1,000,000 songs in headless Chromium: time to open, frame rate, memory, search.
 
-Reports are opened from disk, without a graphics card. Plotly's own scatter plot (``scattergl``) of `PEER_SONGS` points is
-measured beside ours in the same browser; it needs WebGL, which Chromium then emulates on the CPU. Times are medians of
-several rounds. Memory is the resident memory of the process of the page after all other measurements, with texts and
+Reports are opened from disk, without a graphics card. Plotly's own scatter plot (``scattergl``) of `PEER_SONGS` points
+is measured beside ours in the same browser; it needs WebGL, which Chromium then emulates on the CPU. Times are medians
+of several rounds. Memory is the resident memory of the process of the page after all other measurements, with texts and
 vectors for searching and recommending loaded.
 """
 

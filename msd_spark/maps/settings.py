@@ -83,7 +83,9 @@ class ExploreSettings(Settings):
 
     warehouse: str = warehouse_option()
     run: str | None = option(None, "run whose map is opened; the newest by default", metavar="RUN", check=NAME)
-    output: str = option("explore", "local folder for the file that is opened, in a subfolder of the run", metavar="DIR")
+    output: str = option(
+        "explore", "local folder for the file that is opened, in a subfolder of the run", metavar="DIR"
+    )
     port: int = option(5055, "port of the server of Embedding Atlas", check=between(1, 65535))
 
 

@@ -54,8 +54,7 @@ def write_map(folder: Folder, sources: Sources, table: pd.DataFrame) -> None:
     folder.write_data("songs", facts | Grid.over(places).data(places) | {"traits": [trait.data() for trait in every]})
     columns = {"genre": "predicted_genre" if table["genre"].isna().all() else "genre", "artist": "artist_name"}
     terms = {
-        kind: table[column].dropna().rename("term").rename_axis("row").reset_index()
-        for kind, column in columns.items()
+        kind: table[column].dropna().rename("term").rename_axis("row").reset_index() for kind, column in columns.items()
     }
     tags = read_tags(sources, table["track_id"])
     folder.write_data("labels", region_labels(places, terms | ({} if tags is None else {"tag": tags})))

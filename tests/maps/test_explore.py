@@ -45,7 +45,11 @@ def test_the_file_has_every_song_and_is_opened(warehouse: Warehouse, viewer: Pat
 
 
 def test_a_missing_program_table_or_map_is_named(
-    warehouse: Warehouse, viewer: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    warehouse: Warehouse,
+    viewer: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def error(*words: str, at: Warehouse = warehouse) -> str:
         with pytest.raises(SystemExit) as ended:

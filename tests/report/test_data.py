@@ -131,7 +131,9 @@ def test_names_are_null_if_unknown() -> None:
 def test_neighbours_outside_the_report_are_left_out() -> None:
     rows = [("b", 2, "a", 0.5), ("b", 1, "c", 0.25), ("a", 1, "z", 0.1), ("z", 1, "a", 0.1)]
     columns = dict(zip(["track_id", "rank", "neighbour_id", "distance"], zip(*rows, strict=True), strict=True))
-    neighbours = Neighbours.of(pa.table({name: list(values) for name, values in columns.items()}), pd.Series(["a", "b", "c"]))
+    neighbours = Neighbours.of(
+        pa.table({name: list(values) for name, values in columns.items()}), pd.Series(["a", "b", "c"])
+    )
     whole = {name: unpacked(content).tolist() for name, content in neighbours.data(slice(0, 3)).items()}
     assert whole == {"counts": [0, 2, 0], "rows": [2, 0], "distances": [0.25, 0.5]}
     last = {name: unpacked(content).tolist() for name, content in neighbours.data(slice(2, 3)).items()}

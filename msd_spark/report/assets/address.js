@@ -56,10 +56,11 @@ msd.address = (map, songs, years) => {
         : new Set(names.map((name) => (name ? trait.names.indexOf(name) : trait.names.length)).filter((code) => code >= 0));
       if (codes.size || map.state.filters.has(trait.key)) await map.filter(trait.key, codes);
     }
+    const row = params.has('song') ? await songs.row(params.get('song')) : -1;
+    const shown = row >= 0 && msd.show(row);
     const place = { x: Number(params.get('x')), y: Number(params.get('y')), zoom: Number(params.get('zoom')) };
     if (params.has('zoom') && Object.values(place).every(Number.isFinite)) map.setView(place);
-    const row = params.has('song') ? await songs.row(params.get('song')) : -1;
-    if (row >= 0) await msd.show(row);
+    await shown;
   }
 
   map.on('draw', save);

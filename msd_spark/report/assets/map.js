@@ -175,8 +175,9 @@ msd.createMap = (() => {
 
     // Mark the selected song; the view moves only if the song is outside.
     function show(i, neighbours = []) {
+      const isNew = i !== state.chosen;
       Object.assign(state, { chosen: i, neighbours, marked: -1 });
-      if (i >= 0) {
+      if (i >= 0 && isNew) {
         const [px, py] = toPixels(i);
         if (px < 20 || py < 20 || px > wide - 20 || py > high - 20) [view.cx, view.cy] = [x[i], y[i]];
       }

@@ -80,8 +80,8 @@ msd.song = (() => {
   // Show a song in the panel; `named` is called when its names are known.
   async function show(panel, row, named) {
     const { songs, map } = msd;
-    const report = await msd.load('report');
     map.show(row, []);
+    const report = await msd.load('report');
     let detail;
     try {
       [detail] = await Promise.all([songs.details(row), songs.load([row]), msd.songGenres()]);

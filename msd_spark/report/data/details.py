@@ -70,7 +70,8 @@ class Neighbours:
         """Return the neighbours among the songs of the report (`track_ids`), from rows of ``neighbours/RUN``."""
         ids = pa.array(track_ids, pa.string())
         songs, others = (
-            pc.fill_null(pc.index_in(table[name], value_set=ids), -1).to_numpy() for name in ("track_id", "neighbour_id")
+            pc.fill_null(pc.index_in(table[name], value_set=ids), -1).to_numpy()
+            for name in ("track_id", "neighbour_id")
         )
         inside = np.flatnonzero((songs >= 0) & (others >= 0))
         inside = inside[np.lexsort((table["rank"].to_numpy()[inside], songs[inside]))]

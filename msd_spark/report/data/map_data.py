@@ -81,7 +81,9 @@ class Trait:
         names = names[: min(most, UNKNOWN)]
         codes = values.map({name: code for code, name in enumerate(names)}).fillna(UNKNOWN).to_numpy(np.uint8)
         other = f"other {key}s" if len(names) < len(counts) else "unknown"
-        return cls(key, title, [str(name) for name in names], [int(counts[name]) for name in names], codes, other, ordered)
+        return cls(
+            key, title, [str(name) for name in names], [int(counts[name]) for name in names], codes, other, ordered
+        )
 
     def data(self) -> dict[str, Any]:
         """Return everything but the codes, which have a file of their own."""

@@ -16,9 +16,9 @@ from msd_spark.core.warehouse import command_for
 from msd_spark.factors.mixed import OFFSET
 from msd_spark.factors.settings import METADATA_FILE, TABLE, USER, AlsParameters
 from msd_spark.neighbours.factor_space import read_track_factors
+from msd_spark.report.data.details import chunks
 from msd_spark.report.data.listeners import DEPTH, LENGTH, Listeners, unit_rows, users_data
 from msd_spark.report.data.sources import Sources
-from msd_spark.report.data.details import chunks
 from msd_spark.report.scripts import packed, packed_rows
 from msd_spark.report.settings import ReportSettings
 from msd_spark.report.tables import rows_of

@@ -52,7 +52,9 @@ def _labels_of(level: int, places: np.ndarray, terms: Mapping[str, Terms]) -> pd
     for kind, (_, table) in enumerate(terms.items()):
         rows = table["row"].to_numpy()
         codes, names = pd.factorize(table["term"])
-        keys, inverse, counts = np.unique(cells[rows] * (len(names) + 1) + codes, return_inverse=True, return_counts=True)
+        keys, inverse, counts = np.unique(
+            cells[rows] * (len(names) + 1) + codes, return_inverse=True, return_counts=True
+        )
         frequent = counts >= FEWEST_SONGS
         cell, code = np.divmod(keys[frequent], len(names) + 1)
         x, y = (np.bincount(inverse, places[rows, axis])[frequent] / counts[frequent] for axis in (0, 1))

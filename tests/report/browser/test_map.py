@@ -245,6 +245,22 @@ def test_the_map_is_coloured_by_another_trait_and_a_group_is_isolated(page: Page
     assert page.evaluate("msd.map.state.filters.size") == 0
 
 
+def test_a_print_has_every_chart_in_dark_on_white_without_scrolling(opened: Open) -> None:
+    page = opened(color_scheme="dark").page
+    page.evaluate("msd.run('assets/plotly.min.js')")
+    content = page.pdf()
+    boxes = page.locator("[data-chart]")
+    assert boxes.count() > 8
+    expect(page.locator("[data-chart] .main-svg:first-of-type")).to_have_count(boxes.count())
+    # Plotly's texts are in the file; those of charts below the screen were not drawn before.
+    assert content.startswith(b"%PDF")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    fill = "getComputedStyle(document.querySelector('[data-chart] .xtick text')).fill"
+    assert page.evaluate(fill) == "rgb(28, 28, 26)"
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    until(page, fill, "rgb(236, 236, 234)")
+
+
 def test_hostile_names_are_shown_literally(page: Page) -> None:
     for place, title in enumerate(HOSTILE):
         page.evaluate("(row) => msd.show(row)", AMONG + place)

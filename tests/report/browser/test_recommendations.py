@@ -67,7 +67,9 @@ def test_a_user_has_three_lists_beside_the_most_played_songs(page: Page) -> None
     row = int(first.get_attribute("data-row") or -1)
     first.focus()
     page.keyboard.press("Enter")
-    expect(page.locator("#song h2")).to_have_text(page.evaluate("(row) => msd.songs.load([row]).then(() => msd.songs.title(row))", row))
+    expect(page.locator("#song h2")).to_have_text(
+        page.evaluate("(row) => msd.songs.load([row]).then(() => msd.songs.title(row))", row)
+    )
     expect(page.locator("#song h2")).to_be_in_viewport()
 
 
