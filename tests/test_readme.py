@@ -64,7 +64,7 @@ def test_the_commands_of_the_readme_lead_from_songs_to_a_report(typed: Path) -> 
     report = typed / "warehouse" / "reports" / "demo"
     assert f'url={folder}/index.html"' in (report / "index.html").read_text()
     assert '<section id="embedding">' in (report / folder / "index.html").read_text()
-    assert (report / folder / "data" / "songs.js").stat().st_size > 5_000
+    assert (report / folder / "data" / "names-0.js").stat().st_size > 5_000
     assert warehouse.is_complete("embeddings", "demo")
 
 

@@ -65,7 +65,7 @@ def test_frequent_tags_have_the_rows_of_their_songs(sources: Sources, warehouse:
 
 
 def test_a_run_without_lyrics_has_no_languages(tmp_path: Path) -> None:
-    warehouse = write_report_run(tmp_path, 12)
+    warehouse = write_report_run(tmp_path, 30)
     warehouse.remove("lyrics")
     sources = Sources.open(warehouse, RUN)
     ids = read_songs(sources).table["track_id"]

@@ -202,8 +202,8 @@ def test_the_report_has_every_song_and_escapes_titles(scored: Warehouse) -> None
     folder = current_report(scored, "one")
     assert summary.facts["songs"] == summary.facts["songs in the report"] == 160
     titles = scored.read_table(["track_id", "title"], "songs").to_pandas()
-    shipped = (folder / "data" / "songs.js").read_text()
-    songs = json.loads(shipped.removeprefix('msd.receive("songs",').removesuffix(");\n"))
+    shipped = (folder / "data" / "names-0.js").read_text()
+    songs = json.loads(shipped.removeprefix('msd.receive("names-0",').removesuffix(");\n"))
     assert dict(zip(songs["ids"], songs["titles"], strict=True)) == titles.set_index("track_id")["title"].to_dict()
     assert any("<script" in title for title in songs["titles"])
     assert "<" not in shipped

@@ -2,7 +2,7 @@
 'use strict';
 
 msd.createMap = (() => {
-  const REST = 40; // milliseconds on a song before its names are loaded
+  const REST = 80; // milliseconds without a movement before details are painted and loaded
   const SLACK = 12; // pixels between pointer and point
   const MOST = 400; // maximum zoom, relative to the whole map
   const MOST_PAINTED = 200000; // songs times the squares of their radii that are painted as points; more as density
@@ -18,7 +18,7 @@ msd.createMap = (() => {
       filters: new Map(), // allowed codes by the key of their trait
       passing: null, // 1 for songs that pass all filters, or null without filters
       lassoed: null, inLasso: null, // rows, and 1 for each of them
-      labelled: [], radius: 0,
+      labelled: [], radius: 0, moving: false,
     };
     const view = { cx: 0, cy: 0, scale: 1 }; // centre, and CSS pixels per unit
     let wide = 1, high = 1, ratio = 1, whole = 1, asked = false;
@@ -52,13 +52,25 @@ msd.createMap = (() => {
       view.cx = ax - (px - wide / 2) / scale;
       view.cy = ay + (py - high / 2) / scale;
       view.scale = scale;
+      move();
+    }
+
+    // Until the view rests, density is painted faster.
+    function move() {
+      state.moving = true;
+      clearTimeout(rest);
+      rest = setTimeout(() => {
+        state.moving = false;
+        draw();
+      }, REST);
       draw();
     }
+    let rest = 0;
 
     function pan(dx, dy) {
       view.cx -= dx / view.scale;
       view.cy += dy / view.scale;
-      draw();
+      move();
     }
 
     function draw() {
@@ -85,7 +97,7 @@ msd.createMap = (() => {
       state.radius = affordable < ratio ? 0 : Math.floor(Math.min(radius, affordable) * 2) / 2;
       const style = { codes: trait.codes, looks: trait.looks, shown: state.inLasso || state.passing, only, paper: theme.paper, line: theme.line };
       const at = { x0: view.cx - wide / 2 / view.scale, y0: view.cy + high / 2 / view.scale, scale: view.scale * ratio };
-      const context = painter.paint(ranges, style, at, state.radius);
+      const context = painter.paint(ranges, style, at, state.radius, state.moving);
       context.setTransform(ratio, 0, 0, ratio, 0, 0);
       overlay(context, theme);
       context.setTransform(1, 0, 0, 1, 0, 0);

@@ -27,30 +27,36 @@ msd.points = (() => {
 
   const packColour = ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
 
+  // Pixels to paint, with a margin, and the songs of each pixel.
+  function surfaceOf(context, wide, high, margin) {
+    const [width, height] = [wide + 2 * margin, high + 2 * margin];
+    const image = context.createImageData(width, height), n = width * height;
+    // sums: red, green and blue of each pixel's songs
+    return {
+      image, width, height, margin, pixels: new Uint32Array(image.data.buffer),
+      counts: new Uint32Array(n), sums: new Uint32Array(3 * n), faint: new Uint8Array(n),
+    };
+  }
+
   // A painter for a canvas; `size` must be called before it paints.
   function painter(canvas, x, y) {
     // The CPU computes the pixels, so the canvas need not be on the GPU.
     const context = canvas.getContext('2d', { willReadFrequently: true });
-    let image, width, height, margin, sprites = new Map(), buffers;
+    const half = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+    let fine, coarse, sprites = new Map();
 
     function size(wide, high, radius) {
-      margin = Math.ceil(radius) + 2; // points at the border need no check per pixel
-      [width, height] = [wide + 2 * margin, high + 2 * margin];
-      image = context.createImageData(width, height);
+      fine = surfaceOf(context, wide, high, Math.ceil(radius) + 2); // points at the border need no check per pixel
+      [half.canvas.width, half.canvas.height] = [Math.ceil(wide / 2), Math.ceil(high / 2)];
+      coarse = surfaceOf(half, half.canvas.width, half.canvas.height, 0);
       sprites = new Map();
-      buffers = {
-        pixels: new Uint32Array(image.data.buffer),
-        counts: new Uint32Array(width * height),
-        sums: new Uint32Array(3 * width * height), // red, green and blue of each pixel's songs
-        faint: new Uint8Array(width * height),
-      };
     }
 
     function spriteOf(shape, radius, opacity) {
       const key = `${shape} ${radius} ${opacity}`;
       if (!sprites.has(key)) {
         const { x: right, y: down, cover } = sprite(msd.colours.INSIDE[shape], radius, opacity);
-        sprites.set(key, { offsets: Int32Array.from(right, (across, i) => down[i] * width + across), cover: Int32Array.from(cover) });
+        sprites.set(key, { offsets: Int32Array.from(right, (across, i) => down[i] * fine.width + across), cover: Int32Array.from(cover) });
       }
       return sprites.get(key);
     }
@@ -69,7 +75,7 @@ msd.points = (() => {
 
     // Points, one layer above the other: faint ones, those without a group, the others.
     function paintPoints(ranges, { codes, shown, only, looks, paper, line }, view, radius) {
-      const { pixels } = buffers;
+      const { pixels, width, height, margin } = fine;
       pixels.fill(packColour(msd.colours.channels(paper)));
       const rest = looks.length - 1;
       const faintBrush = brushOf({ colour: line, shape: 'circle' }, radius, FAINT);
@@ -98,8 +104,8 @@ msd.points = (() => {
     }
 
     // Density: each pixel has the mean colour of its songs, and is the stronger the more there are, by their logarithm.
-    function paintDensity(ranges, { codes, shown, only, looks, paper, line }, view) {
-      const { counts, sums, faint, pixels } = buffers; // constants are faster than variables of the painter
+    function paintDensity(surface, ranges, { codes, shown, only, looks, paper, line }, view, step) {
+      const { counts, sums, faint, pixels, width, height, margin } = surface;
       counts.fill(0);
       faint.fill(0);
       const rest = looks.length - 1, colours = looks.map((look) => msd.colours.channels(look.colour));
@@ -109,7 +115,7 @@ msd.points = (() => {
       const all = shown === null && only === null;
       let songs = 0, filled = 0;
       for (let k = 0; k < ranges.length; k += 2) {
-        for (let i = ranges[k], end = ranges[k + 1]; i < end; i++) {
+        for (let i = ranges[k], end = ranges[k + 1]; i < end; i += step) {
           const across = ((x[i] - x0) * scale) | 0, down = ((y0 - y[i]) * scale) | 0;
           if (across < margin || down < margin || across >= right || down >= bottom) continue;
           const at = down * width + across, code = codes[i];
@@ -151,13 +157,21 @@ msd.points = (() => {
       }
     }
 
-    // Paint the songs in ranges of rows [first, end, ...]; as density if the radius is 0.
+    // Paint the songs in ranges of rows [first, end, ...]; as density if the radius is 0. Fast density has half the songs
+    // and half the resolution.
     // style: codes and looks by code, `shown` (1 for songs that are not faint, or null for all), `only` (the code that is
     // not faint, or null). view: {x0, y0, scale}: the pixel of (x, y) is ((x - x0) * scale, (y0 - y) * scale).
-    function paint(ranges, style, view, radius) {
+    function paint(ranges, style, view, radius, fast = false) {
+      if (fast && !radius) {
+        paintDensity(coarse, ranges, style, { ...view, scale: view.scale / 2 }, 2);
+        half.putImageData(coarse.image, 0, 0);
+        context.imageSmoothingEnabled = false;
+        context.drawImage(half.canvas, 0, 0, 2 * half.canvas.width, 2 * half.canvas.height);
+        return context;
+      }
       if (radius) paintPoints(ranges, style, view, radius);
-      else paintDensity(ranges, style, view);
-      context.putImageData(image, -margin, -margin);
+      else paintDensity(fine, ranges, style, view, 1);
+      context.putImageData(fine.image, -fine.margin, -fine.margin);
       return context;
     }
 

@@ -64,12 +64,6 @@ msd.recommendations = (() => {
       element('p', { class: 'quiet' }, 'Add songs here, from the panel of a selected song, or from the lasso. Candidates are the songs of this report.'),
       element('div', { class: 'search' }, element('label', { for: 'add-song', class: 'quiet' }, 'Add a song'), input, suggestions, status), list, lists);
 
-    async function vectors() {
-      const { files } = await msd.load('recommender'), parts = [];
-      for (let number = 0; number < files; number++) parts.push(await msd.take(`recommend-vectors-${number}`));
-      return parts;
-    }
-
     async function change() {
       const current = ++version;
       await songs.load(chosen.slice(0, SHOWN));
@@ -85,7 +79,7 @@ msd.recommendations = (() => {
         return;
       }
       try {
-        recommend = recommend || msd.recommenders.create(await msd.load('recommender'), await vectors());
+        recommend = recommend || await msd.recommenders.create(await msd.load('recommender'));
       } catch (error) {
         lists.replaceChildren(alert(error));
         return;
@@ -106,6 +100,7 @@ msd.recommendations = (() => {
     function add(rows) {
       const present = new Set(chosen), step = Math.ceil(rows.length / MOST_ADDED);
       for (let i = 0; i < rows.length; i += step) if (!present.has(rows[i])) chosen.push(rows[i]);
+      status.textContent = step > 1 ? `every ${step}th of ${rows.length.toLocaleString('en')} songs` : '';
       return change();
     }
     return { box, add };

@@ -5,15 +5,13 @@ msd.recommenders = (() => {
   const LEVELS = 254; // as in scripts.py
 
   // Vectors of songs, one byte per number; see `packed_rows` in scripts.py. Both bounds are 0 for a song without a vector.
-  function vectors(parts) {
-    const join = (Type, name) => {
-      const arrays = parts.map((part) => msd.unpack(part[name]));
-      const joined = new Type(arrays.reduce((sum, one) => sum + one.length, 0));
-      arrays.reduce((at, one) => (joined.set(one, at), at + one.length), 0);
-      return joined;
+  function vectors(n, size) {
+    const levels = new Uint8Array(n * size), lows = new Float32Array(n), highs = new Float32Array(n);
+    const receive = (part, row) => {
+      levels.set(msd.unpack(part.levels), row * size);
+      lows.set(msd.unpack(part.low), row);
+      highs.set(msd.unpack(part.high), row);
     };
-    const levels = join(Uint8Array, 'levels'), lows = join(Float32Array, 'low'), highs = join(Float32Array, 'high');
-    const n = lows.length, size = levels.length / n;
     const known = (row) => lows[row] !== 0 || highs[row] !== 0;
     const vector = (row) => Float64Array.from(levels.subarray(row * size, (row + 1) * size), (level) => lows[row] + (level / LEVELS) * (highs[row] - lows[row]));
     // The products of all vectors with another.
@@ -25,7 +23,7 @@ msd.recommenders = (() => {
         return low * total + ((highs[row] - low) / LEVELS) * sum;
       });
     };
-    return { n, size, known, vector, products };
+    return { n, size, receive, known, vector, products };
   }
 
   // Solve a symmetric positive definite system by Cholesky decomposition; both arguments are overwritten.
@@ -62,9 +60,15 @@ msd.recommenders = (() => {
     return rows.sort(before).slice(0, depth);
   }
 
-  function create(content, parts) {
-    const factors = vectors(parts.map((part) => part.factors)), directions = vectors(parts.map((part) => part.directions));
-    const gram = msd.unpack(content.gram), rank = factors.size;
+  // A recommender, after loading the vectors file by file.
+  async function create(content) {
+    const { songs, rank, size } = content, gram = msd.unpack(content.gram);
+    const factors = vectors(songs, rank), directions = vectors(songs, size);
+    for (let row = 0, number = 0; row < songs; row += content.per_file, number++) {
+      const part = await msd.take(`recommend-vectors-${number}`);
+      factors.receive(part.factors, row);
+      directions.receive(part.directions, row);
+    }
 
     // Fold in a listener who played each selected song once: equation 4 of Hu, Koren and Volinsky (2008), as in
     // msd_spark/factors/confidence.py.

@@ -61,7 +61,10 @@ def recommendation_data(
     gram = factored.vectors.T.astype(np.float64) @ factored.vectors  # of all tracks, in the report or not
     parameters = AlsParameters(**sources.json(TABLE, METADATA_FILE)["parameters"])
     recommender = {
-        "files": -(-len(shown) // VECTORS),
+        "songs": len(shown),
+        "per_file": VECTORS,
+        "rank": factors.shape[1],
+        "size": directions.shape[1],
         "gram": packed(gram.astype(np.float32)),
         # Increase of the confidence, which is 1 without plays, by one play.
         "beyond": parameters.alpha * float(np.log1p(1 / parameters.epsilon)),
