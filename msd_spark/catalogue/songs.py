@@ -27,9 +27,9 @@ NAMES = ("song_id", "artist_id", "artist_name", "title")
 def read_songs(warehouse: Warehouse, duplicates: pd.DataFrame | None = None) -> tuple[pd.DataFrame, list[str]]:
     """Return every song of ``songs/``, sorted by track id, and the paths of the table's files.
 
-    Columns: ``track_id``, ``song_id``, ``artist_group``, ``n_segments``, ``source_file`` (index in the list of files),
-    ``row_group`` and ``source_row`` (row within the row group). Each track must be there only once. `duplicates` link
-    artists, as in `group_artists`.
+    Columns: ``track_id``, ``song_id``, ``artist_id``, ``artist_group``, ``n_segments``, ``source_file`` (index in the
+    list of files), ``row_group`` and ``source_row`` (row within the row group). Each track must be there only once.
+    `duplicates` link artists, as in `group_artists`.
     """
     paths = warehouse.paths("songs")
     with ThreadPoolExecutor(READERS) as pool:
@@ -41,7 +41,8 @@ def read_songs(warehouse: Warehouse, duplicates: pd.DataFrame | None = None) -> 
     if len(repeated):
         raise UserError(f"songs/ has {repeated.iloc[0]} twice ({len(repeated)} such rows); run msd-spark ingest again")
     songs["artist_group"] = group_artists(songs, duplicates)
-    tracks = songs.drop(columns=["artist_id", "artist_name", "title"])
+    tracks = songs.drop(columns=["artist_name", "title"])
+    tracks["artist_id"] = tracks["artist_id"].astype("category")  # a million strings would take 80 MB
     return tracks.sort_values("track_id", ignore_index=True), paths
 
 

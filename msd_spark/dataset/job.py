@@ -75,6 +75,7 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
     tracks["genre"] = joined.genre
     if settings.split_lists is not None:
         tracks["listed"] = read_lists(settings, tracks, summary, rejections)
+    tracks = tracks.drop(columns="artist_id")
     if rejections:
         summary.facts["lines of lists rejected"] = len(rejections)
     funnel, vocabulary, rare = narrow(tracks, joined, settings)

@@ -13,12 +13,12 @@ from msd_spark.core.deciles import deciles
 from msd_spark.core.errors import UserError
 from msd_spark.core.rejections import Rejection, none_accepted
 from msd_spark.core.schemas import ABSENT, SPLITS
+from msd_spark.core.split_lists import ID_COLUMNS, listed_splits, read_split_list
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset.funnel import Funnel
 from msd_spark.dataset.metadata import DatasetSummary
 from msd_spark.dataset.plan import keep_common_genres
 from msd_spark.dataset.settings import DatasetSettings
-from msd_spark.dataset.splits import listed_splits, read_split_list
 from msd_spark.formats.duplicates import parse_duplicates
 from msd_spark.io.lines import read_lines
 
@@ -94,7 +94,7 @@ def read_lists(
         splits = listed_splits(tracks, lists)
     except ValueError as error:
         raise UserError(f"--split-lists: {error}; remove it from one of them") from None
-    known = {*tracks["track_id"], *tracks["song_id"].dropna()}
+    known = {name for column in tracks.columns.intersection(ID_COLUMNS) for name in tracks[column].dropna()}
     leaking = int(splits.groupby(tracks["artist_group"]).agg("nunique").gt(1).sum())
     summary.facts |= {
         "ids in the lists": sum(map(len, lists.values())),

@@ -79,8 +79,8 @@ class DatasetSettings(Settings):
     shares: tuple[float, float, float] = option(SplitRule.shares, "fraction of each split", metavar=PER_SPLIT)
     split_lists: tuple[str, str, str] | None = option(
         None,
-        "text or CSV files with the track or song ids of each split, one per line, instead of --split and --shares; "
-        "tracks in no file are left out",
+        "text or CSV files with the track, song or artist ids of each split, one per line, instead of --split and "
+        "--shares; tracks in no file are left out",
         metavar=PER_SPLIT,
     )
     duplicates: str | None = option(

@@ -9,12 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msd_spark.core.schemas import SPLITS
-from msd_spark.dataset.splits import (
-    SplitRule,
-    listed_splits,
-    read_split_list,
-    split_of_tracks,
-)
+from msd_spark.core.split_lists import listed_splits, read_split_list
+from msd_spark.dataset.splits import SplitRule, split_of_tracks
 
 
 def test_splits_are_those_of_every_release() -> None:
@@ -88,6 +84,14 @@ def test_a_list_names_tracks_or_songs() -> None:
     assert splits.fillna("none").tolist() == ["train", "test", "test", "none"]
 
 
+def test_a_list_names_artists() -> None:
+    artists = FOUR.assign(artist_id=pd.Categorical(["AR1", "AR1", "AR2", None]))
+    splits = listed_splits(artists, {"train": ["AR1"], "validation": ["TR4"], "test": ["AR2", "AR3"]})
+    assert splits.tolist() == ["train", "train", "test", "validation"]
+    with pytest.raises(ValueError, match=r"1 tracks are in two lists: TR2 \(song SO2\) is in train and test"):
+        listed_splits(artists, {"train": ["AR1"], "test": ["TR2"]})
+
+
 @pytest.mark.parametrize("other", ["TR3", "SO2"])
 def test_a_track_in_two_lists_is_refused(other: str) -> None:
     with pytest.raises(ValueError, match=r"tracks are in two lists: TR[23] \(song SO2\) is in train and test"):
@@ -95,7 +99,7 @@ def test_a_track_in_two_lists_is_refused(other: str) -> None:
 
 
 def test_a_list_is_read_line_by_line() -> None:
-    track, song = "TRAAAAW128F429D538", "SOMZWCG12A8C13C480"
+    track, song, artist = "TRAAAAW128F429D538", "SOMZWCG12A8C13C480", "AR00A1N1187FB484EB"
     lines = [
         "# train",
         "",
@@ -106,9 +110,10 @@ def test_a_list_is_read_line_by_line() -> None:
         "TRAAAAW128F429D53",
         "Rock\tPop",
         "SOé" + "A" * 15,
+        f"{artist}<SEP>Name",
     ]
     ids, refused = read_split_list(lines)
-    assert ids == [track, song]
+    assert ids == [track, song, artist]
     assert [(number, reason) for number, reason, _ in refused] == [
         (6, "repeated_id"),
         (7, "bad_id"),
