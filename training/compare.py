@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 def run(options: CompareOptions) -> None:
     """Run ``msd-spark compare``."""
     warehouse = Warehouse(options.warehouse)
+    if options.protocol is not None:
+        run_protocol(options, warehouse)
+        return
     options = replace(options, dataset=options.dataset or only_dataset(warehouse), folds=options.n_folds)
     warehouse.require("dataset", str(options.dataset))
     runs = plan_runs(options)
@@ -75,6 +78,28 @@ def run(options: CompareOptions) -> None:
     print(note(comparison))
     page = warehouse.path(COMPARISONS, options.name, "comparison.md")
     print("\n".join([*findings(comparison), "", f"written: {page}"]), flush=True)
+
+
+def run_protocol(options: CompareOptions, warehouse: Warehouse) -> None:
+    """Run ``msd-spark compare --protocol``."""
+    require_sound_environment()
+    from training.comparing.protocols.official_lists import read_lists
+    from training.comparing.protocols.report import protocol_page, protocol_tables
+    from training.comparing.protocols.run import evaluate, make_protocol
+
+    protocol = make_protocol(str(options.protocol), options.protocol_songs)
+    for table in ("songs", *protocol.tables):
+        warehouse.require(table)
+    lists = read_lists(protocol, options.protocol_folder, options.protocol_lists)
+    ranks = join_ranks()
+    content = evaluate(protocol, warehouse, lists, mapper=ranks.map)
+    if not ranks.is_first:
+        return
+    command = shlex.join(["training/compare.py", *sys.argv[1:]])
+    warehouse.write_json(content, COMPARISONS, options.name, "protocol.json")
+    warehouse.write_file(protocol_page(content, command).encode(), COMPARISONS, options.name, "protocol.md")
+    page = warehouse.path(COMPARISONS, options.name, "protocol.md")
+    print(f"\n{protocol_tables(content)}\n\nwritten: {page}", flush=True)
 
 
 def print_baselines(options: CompareOptions, target: Target, datasets: dict[str, Dataset], runs: list[Run]) -> Fits:

@@ -94,7 +94,7 @@ def read_lists(
         splits = listed_splits(tracks, lists)
     except ValueError as error:
         raise UserError(f"--split-lists: {error}; remove it from one of them") from None
-    known = {name for column in tracks.columns.intersection(ID_COLUMNS) for name in tracks[column].dropna()}
+    known = {name for column in tracks.columns.intersection(list(ID_COLUMNS)) for name in tracks[column].dropna()}
     leaking = int(splits.groupby(tracks["artist_group"]).agg("nunique").gt(1).sum())
     summary.facts |= {
         "ids in the lists": sum(map(len, lists.values())),

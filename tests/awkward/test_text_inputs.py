@@ -20,9 +20,9 @@ from pyspark.sql import SparkSession
 from msd_spark.core.command_line import read_toml
 from msd_spark.core.data_folder import DataFolder
 from msd_spark.core.errors import UserError
+from msd_spark.core.split_lists import read_split_list
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
-from msd_spark.dataset.splits import read_split_list
 from msd_spark.io.lines import read_lines
 from msd_spark.labels.job import common_spellings, make_labels, read_label_file
 from msd_spark.labels.lastfm_archives import plan_tasks

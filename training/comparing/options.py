@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from msd_spark.core.data_folder import DEFAULT_DATA
 from msd_spark.core.options import (
     NAME,
     PREFIX,
@@ -22,6 +24,19 @@ from training.loop.settings import CheckpointSettings
 from training.models.settings import BOTH, DEFAULTS, INPUTS, WIDE_DEEP
 
 MODELS = sorted(DEFAULTS)
+
+PROTOCOLS = ("year", "tags50", "artist", "cd1", "cd2c")
+"""Names of `training.comparing.protocols`."""
+
+FEWEST_SONGS = 20
+"""Songs of an artist under the official rule of ``--protocol artist``."""
+
+PROTOCOL_DEFAULTS: dict[str, Any] = {
+    "protocol_folder": f"{DEFAULT_DATA}/protocols",
+    "protocol_lists": (),
+    "protocol_songs": FEWEST_SONGS,
+}
+"""Defaults of the options that belong to ``--protocol``."""
 
 ON_TEST = "-on-test"
 """Suffix of --name for runs whose epoch is chosen on test."""
@@ -98,6 +113,27 @@ class CompareOptions(Settings):
         "measure the effect of popular mistakes on the same songs, in 5 folds by default: with logistic regression, "
         "and with the network of --models the choice of the epoch",
     )
+    protocol: str | None = option(
+        None,
+        "evaluate baselines on songs/ under an official protocol, next to published values, instead of comparing models",
+        choices=PROTOCOLS,
+    )
+    protocol_folder: str = option(
+        PROTOCOL_DEFAULTS["protocol_folder"],
+        "folder of the official lists of --protocol, under their official names",
+        metavar="DIR",
+    )
+    protocol_lists: tuple[str, ...] = option(
+        (),
+        "files to use instead: TRAIN TEST, or TRAIN VALIDATION TEST, with one track, song or artist id per line",
+        metavar="FILE",
+    )
+    protocol_songs: int = option(
+        FEWEST_SONGS,
+        f"with --protocol artist: fewest songs of an artist; another number than {FEWEST_SONGS} is for small warehouses",
+        metavar="N",
+        check=at_least(3),
+    )
     split: str = option(SPLITS[-1], "split to evaluate on", choices=SPLITS[1:])
     reference: str | None = option(
         None,
@@ -115,7 +151,7 @@ class CompareOptions(Settings):
             "run": "use --name",
             "resume": "run the same command again to resume",
             "elastic": "start with a fixed number of ranks",
-            "protocol": "use msd-spark train",
+            "protocol": "",
             "protocol-rows": "use msd-spark train",
             "protocol-short": "use msd-spark train",
             "protocol-models": "use msd-spark train",
@@ -145,6 +181,16 @@ class CompareOptions(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.protocol is None:
+            given = [name for name, default in PROTOCOL_DEFAULTS.items() if getattr(self, name) != default]
+            if given:
+                raise OptionError(f"--{given[0].replace('_', '-')} needs --protocol")
+        elif self.models or self.inputs or self.n_folds or self.reference:
+            raise OptionError(
+                "--protocol evaluates baselines; it takes no --models, --inputs, --reference, --folds or --mistakes"
+            )
+        if self.protocol_songs != FEWEST_SONGS and self.protocol != "artist":
+            raise OptionError("--protocol-songs needs --protocol artist")
         self.training.check_models(self.model_names)
         if self.repeats > 1 and not self.n_folds:
             raise OptionError("--repeats needs --folds")
