@@ -115,7 +115,7 @@ class CompareOptions(Settings):
     )
     protocol: str | None = option(
         None,
-        "evaluate baselines on songs/ under an official protocol, next to published values, instead of comparing models",
+        "evaluate baselines on songs/ under an official protocol, next to published values; no model is trained",
         choices=PROTOCOLS,
     )
     protocol_folder: str = option(
@@ -130,7 +130,7 @@ class CompareOptions(Settings):
     )
     protocol_songs: int = option(
         FEWEST_SONGS,
-        f"with --protocol artist: fewest songs of an artist; another number than {FEWEST_SONGS} is for small warehouses",
+        f"with --protocol artist: fewest songs of an artist; fewer than {FEWEST_SONGS} are for small warehouses",
         metavar="N",
         check=at_least(3),
     )

@@ -38,7 +38,7 @@ def read_lists(protocol: Protocol, folder: str, files: Sequence[str]) -> Lists:
         return Lists()
     elif not protocol.files:
         raise UserError(
-            f"--protocol {protocol.name} needs the lists of one of tagtraum's splits, because they have no fixed names; "
+            f"--protocol {protocol.name} needs the lists of one of tagtraum's splits, whose names are unknown; "
             "download and unzip them from https://www.tagtraum.com/msd_genre_datasets.html, and name them by "
             "--protocol-lists TRAIN TEST"
         )
