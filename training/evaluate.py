@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from training.ranks.ranks import Ranks
 
 EVALUATIONS = "evaluations"
-"""Folder of the warehouse for ``RUN/DATASET-SPLIT.json`` and ``.parquet``; the folder of a run is not changed."""
+"""Folder of the warehouse for ``RUN/DATASET-SPLIT.json`` and ``.parquet``; of the folder of a run only the model card is changed."""
 
 
 def run(options: EvaluateOptions) -> None:
@@ -45,7 +45,10 @@ def run(options: EvaluateOptions) -> None:
         return
     content, warning = evaluate(options, warehouse, metadata, fit, predictions)
     content["dataset"] = {"name": dataset, "fingerprint": fingerprint}
+    from training.runs.model_card import write_model_card
+
     path = write(warehouse, f"{dataset}-{options.split}", content, predictions, fit)
+    write_model_card(warehouse, content["run"])
     from training.evaluation.table import metrics_table
 
     facts = [

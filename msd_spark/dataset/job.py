@@ -29,6 +29,7 @@ from msd_spark.core.runs import DATASET_FILE, DATASETS
 from msd_spark.core.schemas import FACTOR_VECTOR, SPLITS
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
+from msd_spark.dataset.card import CARD_FILE, dataset_card
 from msd_spark.dataset.files import PLANNED
 from msd_spark.dataset.metadata import DatasetSummary, describe
 from msd_spark.dataset.plan import plan_examples
@@ -111,6 +112,9 @@ def make_dataset(session: SparkSession, settings: DatasetSettings) -> Summary:
         metadata = describe(plan, written, files, vocabulary, joined, settings)
         metadata |= {"funnel": funnel.counts(), "funnel_steps": list(map(asdict, funnel.steps)), "rare_genres": rare}
         metadata["inputs"] = warehouse.fingerprints({"songs", *TABLES_OF.values(), "tag_counts"})
+        leaking = summary.facts.get("artist groups in several lists")
+        with warehouse.filesystem.open_output_stream(writer.side_file(CARD_FILE)) as sink:
+            sink.write(dataset_card({**metadata, "rows": files.rows}, leaking).encode())
         files.finish(metadata)
         write_rejections(warehouse, STAGE, rejections)
     summary.report(funnel, metadata, tracks["artist_group"], settings)

@@ -27,6 +27,7 @@ from training.data.predictions import Predictions
 from training.data.targets.target import Target
 from training.evaluation.baselines import TrainingTruths
 from training.evaluation.fit import factors_of
+from training.runs.model_card import write_model_card
 from training.runs.predictions_table import predictions_table
 
 TRAINING_EXAMPLES = "training_examples.parquet"
@@ -85,6 +86,7 @@ def write_run(warehouse: Warehouse, run: FinishedRun) -> None:
         warehouse.write_json(run.history, *folder.names, HISTORY)
         warehouse.write_json(run.metrics, *folder.names, METRICS)
         folder.point_by_json(METADATA, _metadata(run))
+    write_model_card(warehouse, run.name)
 
 
 def _metadata(run: FinishedRun) -> dict[str, Any]:

@@ -116,7 +116,8 @@ def test_tags_need_a_score_of_50_and_are_judged_as_by_scikit_learn(warehouse: Wa
 def test_tags_are_divided_by_artist_too(warehouse: Warehouse) -> None:
     tracks = pd.DataFrame({"track_id": [track(number) for number in range(N_SONGS)], "song_id": None})
     tracks["artist_id"] = [artist(number % N_ARTISTS) for number in range(N_SONGS)]
-    ids = {TRAIN: tracks["track_id"][:20], VALIDATION: tracks["track_id"][20:24], TEST: tracks["track_id"][24:40]}
+    names = tracks["track_id"].tolist()
+    ids = {TRAIN: names[:20], VALIDATION: names[20:24], TEST: names[24:40]}
     artists = {f"{split} artists": own for split, own in by_artist().ids.items()}
     usual, disjoint = Tags50().divisions(tracks, Lists({**ids, **artists}, {}))
     members = tracks.assign(split=disjoint.splits).dropna(subset="split")
@@ -157,8 +158,8 @@ def test_genres_are_divided_by_lists(warehouse: Warehouse) -> None:
     lists = Lists({TRAIN: tracks[:30], TEST: tracks[30:]}, {TRAIN: "train.cls", TEST: "test.cls"})
     content = evaluate(make_protocol("cd1"), warehouse, lists, BOOTSTRAP)
     (division,) = content["divisions"]
-    assert division["candidates"]["logistic regression"]["accuracy"] == 1
-    assert division["candidates"]["majority"]["accuracy"] == pytest.approx(0.5, abs=0.2)
+    assert division["candidates"]["majority"]["accuracy"] == pytest.approx(6 / 18)  # Jazz, 18 of 30 in train
+    assert division["candidates"]["logistic regression"]["accuracy"] > 6 / 18
     with pytest.raises(UserError, match="no label set cd2c; run msd-spark labels --cd2c FILE"):
         evaluate(make_protocol("cd2c"), warehouse, lists, BOOTSTRAP)
 
@@ -245,7 +246,7 @@ def test_options_of_protocols_belong_together() -> None:
 def real() -> Path:
     folder = REPOSITORY.parent / "shared" / "msd-real"
     if not folder.is_dir():
-        pytest.skip(f"real songs: no folder {folder}")
+        pytest.skip(f"real sample: no folder {folder}")
     return folder
 
 
