@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from training.ranks.ranks import Ranks
 
 EVALUATIONS = "evaluations"
-"""Folder of the warehouse for ``RUN/DATASET-SPLIT.json`` and ``.parquet``; of the folder of a run only the model card is changed."""
+"""Folder of the warehouse for ``RUN/DATASET-SPLIT.json`` and ``.parquet``; only the model card of a run is changed."""
 
 
 def run(options: EvaluateOptions) -> None:

@@ -23,7 +23,7 @@ def million() -> pd.DataFrame:
     """The metadata of all songs."""
     path = REAL / "million.parquet"
     if not path.is_file():
-        pytest.skip("the metadata of the whole catalogue are not here")
+        pytest.skip(f"real sample: no file {path}")
     return pd.read_parquet(path)
 
 
