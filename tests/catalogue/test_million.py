@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,12 +21,9 @@ REAL = REPOSITORY.parent / "shared" / "msd-real"
 
 
 @pytest.fixture(scope="module")
-def million() -> pd.DataFrame:
+def million(million: Path) -> pd.DataFrame:
     """The metadata of all songs."""
-    path = REAL / "million.parquet"
-    if not path.is_file():
-        pytest.skip(f"real sample: no file {path}")
-    return pd.read_parquet(path)
+    return pd.read_parquet(million)
 
 
 @pytest.fixture(scope="module")
