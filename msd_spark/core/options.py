@@ -268,4 +268,5 @@ def _check(field: dataclasses.Field[Any], value: Any) -> None:
         if isinstance(item, int) and abs(item) > MOST and not (declared.check and declared.check.is_bounded):
             raise OptionError(f"{name} is {item}; allowed: at most {MOST}")
         if item == "" and declared.check is None and declared.choices is None and field.default != "":
-            raise OptionError(f"{name} is empty; give a value, or leave the option out")
+            remedy = "" if declared.positional else ", or leave the option out"
+            raise OptionError(f"{name} is empty; give a value{remedy}")

@@ -30,7 +30,12 @@ def dataset_card(metadata: Mapping[str, Any], leaking_groups: int | None) -> str
     artist groups in several lists, None without lists.
     """
     rule = metadata["split_rule"]
-    how = f"by {rule['by']}, shares {rule['shares']}, seed {rule['seed']}"
+    shares = ", ".join(f"{share:.0%} {split}" for share, split in zip(rule["shares"], SPLITS, strict=True))
+    how = f"by {rule['by']}: {shares}; seed {rule['seed']}"
+    balance = metadata["balance"]
+    rows_of_tracks = "Every track is one row."
+    if balance["kind"] != "none":
+        rows_of_tracks = f"Tracks of train are repeated or left out to balance genres ({balance['kind']})."
     if metadata["split_lists"]:
         how = f"by the lists {', '.join(metadata['split_lists'])}"
     steps = [(step["name"], f"{step['tracks']:,}") for step in metadata["funnel_steps"]]
@@ -46,7 +51,7 @@ def dataset_card(metadata: Mapping[str, Any], leaking_groups: int | None) -> str
         f"# Dataset card: {metadata['name']}",
         f"Fingerprint `{metadata['fingerprint']}`; label set {metadata['label_set']}; {len(metadata['tags'])} tags.",
         "## Splits",
-        f"Split {how}. Rows may repeat tracks of train ({metadata['balance']}).",
+        f"Split {how}. {rows_of_tracks}",
         tabulate(rows, ["split", "rows"], tablefmt="github", disable_numparse=True),
         "## Selection",
         tabulate(steps, ["step", "tracks"], tablefmt="github", disable_numparse=True),

@@ -57,6 +57,14 @@ def read(location: str, part: Part | None, at_once: int) -> Iterator[Rows]:
 
 def _columns(database: sqlite3.Connection, location: str) -> list[str]:
     """Return the columns to read."""
+    query = "SELECT type, upper(sql) LIKE '%WITHOUT ROWID%' FROM sqlite_master WHERE name = ? COLLATE NOCASE"
+    kind, no_row_ids = database.execute(query, (TABLE,)).fetchone() or ("table", 0)
+    if kind != "table" or no_row_ids:
+        raise MetadataError(
+            "wrong_layout",
+            f"{TABLE} of {location} is {'a view' if kind != 'table' else 'a table without row ids'}; copy it into a "
+            f"table of another file: CREATE TABLE {TABLE} AS SELECT * FROM …",
+        )
     names = [str(row[1]) for row in database.execute(f"PRAGMA table_info({TABLE})")]
     if not names:
         raise MetadataError("wrong_layout", f"{location} has no table {TABLE}")

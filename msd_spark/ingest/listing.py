@@ -80,6 +80,9 @@ def plan_listing(settings: IngestSettings) -> list[Task]:
     if settings.track_ids is not None:
         base = settings.locations[0].rstrip("/")
         ids = read_track_ids(settings.track_ids)
+        filesystem, path, _ = open_location(base)
+        if filesystem.get_file_info(path).is_file:
+            raise UserError(f"--track-ids needs a folder of song files, and --songs {base} is a file; name its folder")
         return _file_tasks("known", base, [f"{base}/{song_path(track_id)}" for track_id in ids])
     locations, files = [("", location) for location in settings.locations], set[str]()
     for listed in read_lines(settings.manifest) if settings.manifest is not None else ():
@@ -191,7 +194,10 @@ def _location_tasks(location: str) -> list[Task]:
     filesystem, path, prefix = open_location(location)
     info = filesystem.get_file_info(path)
     if info.type == fs.FileType.NotFound:
-        raise UserError(f"no {location}; --songs takes folders, song files, archives, aggregates and globs of them")
+        raise UserError(
+            f"no {location}; --songs takes folders, song files, archives, aggregate "
+            "files, files of metadata (.db, .csv, .parquet) and globs of them"
+        )
     if info.type != fs.FileType.Directory:
         return [Task("files", location, (location,))]
     if path.endswith(PARQUET_FOLDER):

@@ -7,10 +7,17 @@ from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow import types
 
 from msd_spark.core.filesystems import open_location
 from msd_spark.ingest.units import Part
-from msd_spark.songfile.metadata import Rows, known_columns
+from msd_spark.songfile.metadata import MetadataError, Rows, known_columns
+
+READABLE = (
+    *(types.is_integer, types.is_floating, types.is_decimal, types.is_boolean, types.is_null, types.is_dictionary),
+    *(types.is_string, types.is_large_string, types.is_binary, types.is_large_binary),
+)
+"""Types of columns: numbers and text."""
 
 
 def parts(location: str, rows: int) -> Iterator[Part]:
@@ -52,4 +59,9 @@ def _opened(location: str) -> Iterator[tuple[pq.ParquetFile, list[str]]]:
     filesystem, path, _ = open_location(location)
     with filesystem.open_input_file(path) as source:
         file = pq.ParquetFile(source)
-        yield file, known_columns(file.schema_arrow.names, location)
+        names = known_columns(file.schema_arrow.names, location)
+        for name in names:
+            kind = file.schema_arrow.field(name).type
+            if not any(check(kind) for check in READABLE):
+                raise MetadataError("wrong_layout", f"column {name} of {location} is {kind}; write numbers or text")
+        yield file, names

@@ -11,6 +11,7 @@ import numpy as np
 
 from msd_spark.catalogue.embeddings import EMBEDDINGS_TABLE
 from msd_spark.core.errors import UserError
+from msd_spark.core.filesystems import is_local, local_path
 from msd_spark.core.runs import newest_run
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
@@ -32,9 +33,11 @@ def run(settings: ExploreSettings) -> None:
     run_name = settings.run or newest_run(warehouse)
     for names in ((EMBEDDINGS_TABLE, run_name), (TABLE, run_name), ("neighbours", run_name), ("songs",)):
         warehouse.require(*names)
-    folder = Path(settings.output) / run_name
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"--output {settings.output} has a file {run_name}; name another folder")
+    if not is_local(settings.output):
+        raise UserError(f"--output is {settings.output}; name a local folder")
+    folder = Path(local_path(settings.output)) / run_name
+    if any(place.exists() and not place.is_dir() for place in (folder.parent, folder)):
+        raise UserError(f"--output {settings.output} is a file, or has a file {run_name}; name another folder")
     summary = Summary("explore")
     summary.facts |= write_atlas(warehouse, run_name, folder)
     command = viewer_command(str(folder / ATLAS_FILE), "--port", str(settings.port))

@@ -115,6 +115,13 @@ def check_stages(plan: Plan, *, without_songs: bool = False) -> None:
     }
     if without_songs:
         del needs["ingest"]
+    elif data.metadata and not data.songs and "ingest" in plan.options.stages:
+        del needs["ingest"]
+        if "dataset" in plan.options.stages and not {"songs", "manifest"} & set(plan.of_stages.get("ingest", {})):
+            raise UserError(
+                f"{data.folder} has metadata and no song files, without which there is no dataset; add song files "
+                "(msd-spark fetch subset), or run the stages before it: --to factors"
+            )
     for name, (source, options, contents, fetched) in needs.items():
         if name in plan.options.stages and not source and not set(options) & set(plan.of_stages.get(name, {})):
             raise data.missing(contents, fetched, f"--set {name}.{options[0]}=FILE")

@@ -32,6 +32,8 @@ CANDIDATES_PER_SONG = 10
 def run(settings: SimilarSettings) -> None:
     """Run ``msd-spark similar``."""
     warehouse = Warehouse(settings.warehouse)
+    if settings.m3u and not Path(local_path(settings.m3u)).absolute().parent.is_dir():
+        raise UserError(f"--m3u is {settings.m3u}, whose folder does not exist; create it")
     name = settings.run or newest_run(warehouse)
     catalogue = Catalogue.open(warehouse, name)
     query = find_query(catalogue, settings.song, settings.lyrics)

@@ -9,6 +9,7 @@ from msd_spark.catalogue.name_index import Named
 from msd_spark.catalogue.name_search import ARTIST, NONE, ONE, Found
 from msd_spark.catalogue.names import display_name
 from msd_spark.core.errors import UserError
+from msd_spark.core.track_ids import TRACK_ID
 from msd_spark.similar.catalogue import Catalogue, Query
 from msd_spark.similar.playlist import one_line
 
@@ -24,9 +25,14 @@ def named_song(catalogue: Catalogue, text: str) -> Query:
     query = catalogue.of_track(text.strip())
     if query is not None:
         return query
+    if TRACK_ID.fullmatch(text.strip()):
+        raise UserError(
+            f"{text.strip()} has no embedding in embeddings/{catalogue.run}; "
+            f"msd-spark lineage {text.strip()} --run {catalogue.run} says why"
+        )
     found = catalogue.search_names(text)
     if found.outcome != ONE or found.song is None:
-        raise UserError("\n".join(_choices(text, found)))
+        raise UserError("\n".join(_choices(text, found, len(catalogue))))
     query = catalogue.of_track(found.song.track_id)
     if query is None:
         raise AssertionError(f"{found.song.track_id} is in the index of names only")
@@ -38,16 +44,12 @@ def named_song(catalogue: Catalogue, text: str) -> Query:
     return query
 
 
-def _choices(text: str, found: Found) -> Iterator[str]:
-    """Yield the lines of the error for a text that names no song, or several."""
+def _choices(text: str, found: Found, n_songs: int) -> Iterator[str]:
+    """Yield the lines of the error for a text that names no song, or several, of `n_songs` embedded ones."""
     name = repr(one_line(text))
     if found.outcome == NONE:
-        instead = (
-            "closest"
-            if found.others
-            else ("or anything similar; give 'artist - title', a track id, or a song file (.h5)")
-        )
-        yield f"no song is called {name}{';' if found.others else ','} {instead}"
+        instead = "closest" if found.others else "give 'artist - title', a track id, or a song file (.h5)"
+        yield f"no song is called {name} among the {n_songs:,} with an embedding; {instead}"
     elif found.outcome == ARTIST:
         yield f"{name} is the name of an artist; give a title, or one of these track ids"
     elif found.is_equal:

@@ -12,6 +12,9 @@ from msd_spark.scoring.settings import RUN_HELP
 SONGS_FILE, VECTORS_FILE = "songs.arrow", "vectors.npy"
 SCALED_FILE, CENTRE_FILE = "scaled.npy", "centre.json"
 
+LONGEST_NAME = 4096
+"""Characters of a name or path."""
+
 TRACKS = b"tracks"
 """Key in the metadata of the file of songs: a hash of the track ids."""
 
@@ -42,6 +45,8 @@ class SimilarSettings(Settings):
     def __post_init__(self) -> None:
         """Check each option, and that ``--m3u`` comes with ``--playlist``."""
         super().__post_init__()
+        if len(self.song) > LONGEST_NAME:
+            raise OptionError(f"SONG has {len(self.song):,} characters; allowed: at most {LONGEST_NAME:,}")
         if self.lyrics is not None and not self.song.endswith(SONG_FILE_SUFFIX):
             raise OptionError(f"--lyrics is {self.lyrics!r}; allowed: only with a song file ({SONG_FILE_SUFFIX})")
         if self.m3u and not self.playlist:

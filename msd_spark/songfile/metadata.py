@@ -39,7 +39,7 @@ class MetadataError(InputError):
 class Refused(NamedTuple):
     """A row that is no song: its name within the file, a reason code, and the value seen.
 
-    Reasons: ``no_track_id``, ``bad_track_id``, ``bad_value``, ``wrong_number_of_columns``.
+    Reasons: ``no_track_id``, ``bad_track_id``, ``bad_value``, ``wrong_number_of_columns``, ``bad_quotes``.
     """
 
     member: str
@@ -69,7 +69,8 @@ def known_columns(names: Iterable[str], place: str) -> list[str]:
         )
     if "track_id" not in known or len(known) < 2:
         columns = ", ".join(map(str, present))[:LONGEST_DETAIL]
-        raise MetadataError("wrong_layout", f"{place} needs track_id and another column of songs/; it has {columns}")
+        seen = f"it has {columns}" if columns else "it is empty"
+        raise MetadataError("wrong_layout", f"{place} needs track_id and another column of songs/; {seen}")
     if len(set(known)) < len(known):
         raise MetadataError("wrong_layout", f"{place} has a column twice: {', '.join(known)[:LONGEST_DETAIL]}")
     return known

@@ -185,6 +185,49 @@ def test_csv_files_as_people_write_them(tmp_path: Path) -> None:
     assert counts(tmp_path / "w") == (8, 4, 4, 0, 0)
 
 
+def test_a_quote_that_is_not_closed_takes_no_other_songs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metadata, "ROWS_PER_UNIT", 10)
+    lines = [f"{track(number)},title {number}" for number in range(60)]
+    lines[5] = f'{track(5)},"never closed'
+    lines[30] = f'{track(30)},"closed'
+    lines[33] = f'{track(33)},three lines later"'
+    lines[50] = f'{track(50)},"two\nlines"'
+    path = tmp_path / "m.csv"
+    path.write_text("\n".join(["track_id,title", *lines]) + "\n")
+    ingest(tmp_path, path)
+    assert counts(tmp_path) == (60, 58, 2, 0, 0)
+    rejected = {one["member"]: one["reason"] for one in rows(tmp_path, "rejected")}
+    assert rejected == {"line 7": "bad_quotes", "line 32": "bad_quotes"}
+    titles = {song["track_id"]: song["title"] for song in rows(tmp_path, "songs")}
+    assert (titles[track(50)], titles[track(33)]) == ("two\nlines", 'three lines later"')
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("CREATE VIEW songs AS SELECT * FROM t", "songs of .* is a view; copy it into a table"),
+        (
+            "CREATE TABLE songs (track_id TEXT PRIMARY KEY, title TEXT) WITHOUT ROWID",
+            "is a table without row ids; copy",
+        ),
+    ],
+)
+def test_a_view_or_a_table_without_row_ids(tmp_path: Path, statement: str, message: str) -> None:
+    with closing(sqlite3.connect(tmp_path / "m.db")) as database:
+        database.executescript(f"CREATE TABLE t (track_id TEXT, title TEXT); {statement};")
+        database.execute("INSERT INTO t VALUES (?, 'a')", (track(1),))
+        database.commit()
+    with pytest.raises(UserError, match=message):
+        ingest(tmp_path, tmp_path / "m.db")
+
+
+def test_a_column_of_an_unusable_type_is_one_rejection(tmp_path: Path) -> None:
+    table = pa.table({"track_id": [track(1), track(2)], "year": pa.array([1, 2], pa.date32())})
+    pq.write_table(table, tmp_path / "m.parquet")
+    with pytest.raises(UserError, match=r"column year of .* is date32\[day\]; write numbers or text"):
+        ingest(tmp_path, tmp_path / "m.parquet")
+
+
 def test_texts_of_a_database_in_another_encoding(tmp_path: Path) -> None:
     columns = "track_id, title, artist_name, year, key"
     write_database(

@@ -84,6 +84,14 @@ def test_a_missing_source_is_refused_before_anything_runs(tmp_path: Path, source
     assert not (tmp_path / "w").exists()
 
 
+def test_metadata_alone_is_enough_for_the_stages_before_the_dataset(tmp_path: Path) -> None:
+    sources = ("additional/track_metadata.db", "musixmatch/mxm_dataset_train.txt", "tagtraum/msd_tagtraum_cd1.cls")
+    folder = str(lay_out(tmp_path, *sources))
+    check_stages(make_plan(PipelineOptions(data=folder, warehouse=str(tmp_path / "w"), last="factors")))
+    with pytest.raises(UserError, match=r"has metadata and no song files, .* the stages before it: --to factors"):
+        check_stages(make_plan(PipelineOptions(data=folder, warehouse=str(tmp_path / "w"))))
+
+
 def test_output_of_ranks_has_no_prefix(capsys: pytest.CaptureFixture[str]) -> None:
     run_command(["bash", "-c", "echo '[0]<stderr>:epoch 1' >&2; echo '[1]<stdout>:two [0]<stdout>: three'"])
     assert capsys.readouterr().out == "epoch 1\ntwo [0]<stdout>: three\n"

@@ -73,9 +73,15 @@ def test_a_playlist_is_written_as_m3u(songs: Warehouse, tmp_path: Path, capsys: 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["Artist 3 - A Name"], "similar: no song is called 'Artist 3 - A Name'; closest\n  TR"),
+        (
+            ["Artist 3 - A Name"],
+            "similar: no song is called 'Artist 3 - A Name' among the 240 with an embedding; closest\n  TR",
+        ),
         (["ARTIST 3"], "similar: 'ARTIST 3' is the name of an artist; give a title, or one of these"),
-        (["ξξξ"], "similar: no song is called 'ξξξ', or anything similar; give 'artist - title', a track id"),
+        (
+            ["ξξξ"],
+            "similar: no song is called 'ξξξ' among the 240 with an embedding; give 'artist - title', a track id",
+        ),
         ([SONG, "--m3u", "x.m3u"], "similar: --m3u is 'x.m3u'; allowed: only with --playlist N"),
         ([SONG, "--k", "0"], "similar: --k is 0; allowed: 1 or more"),
         ([SONG, "--playlist", "0"], "similar: --playlist is 0; allowed: 1 or more"),

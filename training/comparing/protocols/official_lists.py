@@ -38,9 +38,8 @@ def read_lists(protocol: Protocol, folder: str, files: Sequence[str]) -> Lists:
         return Lists()
     elif not protocol.files:
         raise UserError(
-            f"--protocol {protocol.name} needs the lists of one of tagtraum's splits, whose names are unknown; "
-            "download and unzip them from https://www.tagtraum.com/msd_genre_datasets.html, and name them by "
-            "--protocol-lists TRAIN TEST"
+            f"--protocol {protocol.name} has no default lists; download and unzip a split from "
+            "https://www.tagtraum.com/msd_genre_datasets.html, and give --protocol-lists TRAIN TEST"
         )
     else:
         locations = {key: _existing(folder, one.file, protocol.name) for key, one in protocol.files.items()}

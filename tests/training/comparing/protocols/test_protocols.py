@@ -210,7 +210,7 @@ def test_lists_are_read_and_recognised(tmp_path: Path) -> None:
         ("year", ["bad", "bad"], "line 2: 'Rock' is not a track, song or artist id"),
         ("year", ["empty", "empty"], "has no id"),
         ("tags50", ["bad", "bad"], "needs TRAIN VALIDATION TEST"),
-        ("cd1", [], "needs the lists of one of tagtraum's splits"),
+        ("cd1", [], "has no default lists; download and unzip a split"),
     ],
 )
 def test_unusable_lists_are_refused(name: str, files: list[str], message: str, tmp_path: Path) -> None:
