@@ -77,7 +77,7 @@ REFUSED: dict[str, tuple[Any, list[str]]] = {
             "emr.release_label must be emr-7.5.0 or a later 7.x",
             "emr: each list of instance types holds 1 to 5 different types",
             "emr: not in infra/instance_types.json: m6i.large, m6i.large, m6g.2xlarge.",
-            "fits beside an application master of 1,024 MB on c6i.xlarge; choose a larger type",
+            "c6i.xlarge has 4 vCPUs and 6,144 MB for YARN, an executor needs 4 vCPUs and 11,264 MB",
             "emr.core_vcpus must be a whole number, 4 or more",
             "emr.idle_minutes must be between 1 and 10080",
         ],

@@ -43,6 +43,13 @@ SHORT = INPUT | {"before": [], "after": [], "gpu": [INPUT["gpu"][0] | {"seconds"
 """Training alone, which may take two seconds, less than until its heartbeat is missed."""
 
 
+def replace(path: Path, content: dict[str, Any]) -> None:
+    """Replace a file that the emulator reads meanwhile."""
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(content))
+    new.rename(path)
+
+
 @dataclass
 class Machine:
     """The state machine on the emulator, and what the emulator recorded."""
@@ -55,7 +62,7 @@ class Machine:
     def start(self, content: dict[str, Any], **outcomes: list[str]) -> str:
         """Start an execution for which the stages have these outcomes."""
         script = {"test": str(time.monotonic_ns())} | {name.replace("_", "-"): one for name, one in outcomes.items()}
-        (self.played / "outcomes.json").write_text(json.dumps(script))
+        replace(self.played / "outcomes.json", script)
         (self.played / "record.jsonl").write_text("")
         arn = self.client("stepfunctions").start_execution(
             stateMachineArn=self.stack["machine"], name=f"demo-{time.monotonic_ns()}", input=json.dumps(content)
@@ -413,7 +420,7 @@ def aws(laptop: dict[str, Any]) -> Callable[..., list[str]]:
 def set_outcomes(machine: Machine, **outcomes: list[str]) -> None:
     """Set the outcomes of stages, and forget earlier requests."""
     content = {"test": str(time.monotonic_ns())} | {name.replace("_", "-"): one for name, one in outcomes.items()}
-    (machine.played / "outcomes.json").write_text(json.dumps(content))
+    replace(machine.played / "outcomes.json", content)
     (machine.played / "record.jsonl").write_text("")
 
 
@@ -438,7 +445,7 @@ def test_a_run_goes_on_when_its_laptop_is_killed_and_is_followed_again(
         for line in process.stdout:
             lines.append(line)
             if line.startswith("already running: arn:aws:states:"):
-                outcomes.write_text(json.dumps(json.loads(outcomes.read_text()) | {"dataset": [SUCCEED]}))
+                replace(outcomes, json.loads(outcomes.read_text()) | {"dataset": [SUCCEED]})
     assert process.returncode == 0, lines
     assert any(line.startswith("already running: ") for line in lines)
     assert not any(line.startswith("ok      quotas") for line in lines)  # the run itself uses them

@@ -557,7 +557,7 @@ def head(tmp_path: Path, environment: dict[str, str], bucket: str, machine: Stat
 def test_a_stage_runs_in_the_code_and_its_end_is_a_success(
     head: Head, machine: StateMachine, bucket: str, clients: Callable[[str], Any]
 ) -> None:
-    outcome = head.run("horovodrun -np 4 training/train.py --run 'a b' && sleep 4")
+    outcome = head.run("horovodrun -np 4 training/train.py --run 'a b' && sleep 8")
     assert outcome.returncode == 0, outcome.stderr
     assert f"horovodrun -np 4 training/train.py --run a b in {head.folder}/code\n" in head.log
     key = f"gpu/demo/train-{socket.gethostname()}.log"

@@ -243,7 +243,8 @@ def test_names_that_are_not_utf8_do_not_end_an_ingest(tmp_path: Path) -> None:
         (["--limit", "-1"], "--limit is -1; allowed: 1 or more"),
         (
             ["--songs", "nowhere"],
-            "no {folder}/nowhere; --songs takes folders, song files, archives, aggregate files, files of metadata",
+            "no {folder}/nowhere; --songs takes folders, song files, archives, aggregate files, "
+            "files of metadata (.db, .csv, .parquet) and globs of them",
         ),
         (["--manifest", "list.txt"], "no file list.txt"),
         ([], "no song files in data; run msd-spark fetch subset --to data, or give --songs"),

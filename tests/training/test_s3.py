@@ -38,6 +38,7 @@ def test_a_killed_run_on_s3_is_resumed(store: ObjectStore, tmp_path: Path) -> No
         assert f"r: resumed after {reached.place}" in training.said()
     run = store.contents(BUCKET, "w/models/r/")
     folder = json.loads(run.pop("metadata.json"))["folder"]
+    assert run.pop("model_card.md").startswith(b"# ")
     assert {key.split("/")[0] for key in run} == {folder}
     run = {key.removeprefix(f"{folder}/"): content for key, content in run.items()}
     assert {"history.json", "metrics.json", "model.keras", "predictions/test.parquet"} <= set(run)

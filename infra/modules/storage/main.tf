@@ -92,6 +92,7 @@ resource "aws_s3_bucket" "this" {
   # checkov:skip=CKV_AWS_144: songs can be copied again and tables computed again; a second region doubles the cost.
   # checkov:skip=CKV2_AWS_62: new objects trigger nothing.
   # checkov:skip=CKV_AWS_18: all buckets except the log bucket itself have access logs.
+  # checkov:skip=CKV_AWS_145: all buckets except the log bucket use the key; S3 delivers access logs to no such bucket.
   for_each      = local.buckets
   bucket        = "${var.name}-${each.key}-${local.account}"
   force_destroy = var.settings.force_destroy
@@ -130,7 +131,6 @@ resource "aws_s3_bucket_versioning" "this" {
 
 # S3 delivers access logs only to a bucket that it encrypts with its own key.
 resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
-  # checkov:skip=CKV_AWS_145: as above, for the logs bucket; the others use the key.
   for_each = local.buckets
   bucket   = aws_s3_bucket.this[each.key].id
 

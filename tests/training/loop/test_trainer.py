@@ -80,7 +80,7 @@ def test_four_ranks_end_with_a_whole_run_folder(run_on_four: tuple[Path, str, st
     place = run_on_four[0] / "models" / "four"
     metadata: dict[str, Any] = json.loads((place / "metadata.json").read_text())
     run = place / metadata["folder"]
-    assert {path.name for path in place.iterdir()} == {"metadata.json", run.name}
+    assert {path.name for path in place.iterdir()} == {"metadata.json", "model_card.md", run.name}
     metrics = json.loads((run / "metrics.json").read_text())
     assert metadata["labels"] == LABELS
     assert metadata["arguments"]["ranks"] == 4
