@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -14,7 +15,7 @@ from pyarrow import fs
 from pyspark import SparkContext
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.filesystems import open_location
+from msd_spark.core.filesystems import is_local, local_path, open_location
 from msd_spark.core.track_ids import TRACK_ID, song_path, track_id_of
 from msd_spark.ingest.metadata import ROWS_PER_UNIT as METADATA_ROWS
 from msd_spark.ingest.metadata import format_of, units_of, units_of_parts
@@ -80,8 +81,7 @@ def plan_listing(settings: IngestSettings) -> list[Task]:
     if settings.track_ids is not None:
         base = settings.locations[0].rstrip("/")
         ids = read_track_ids(settings.track_ids)
-        filesystem, path, _ = open_location(base)
-        if filesystem.get_file_info(path).is_file:
+        if is_local(base) and os.path.isfile(local_path(base)):
             raise UserError(f"--track-ids needs a folder of song files, and --songs {base} is a file; name its folder")
         return _file_tasks("known", base, [f"{base}/{song_path(track_id)}" for track_id in ids])
     locations, files = [("", location) for location in settings.locations], set[str]()

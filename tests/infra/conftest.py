@@ -127,17 +127,17 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
 
 
 @pytest.fixture(scope="session")
-def stack(
-    terraform: Terraform,
-    tmp_path_factory: pytest.TempPathFactory,
-    emulator: str,
-    variables: Path,
-    figures: dict[str, Any],
-) -> Terraform:
-    """The stack, applied to the emulator."""
-    terraform = Terraform.at(INFRA, tmp_path_factory.mktemp("stack"), emulator)
-    started = time.monotonic()
-    terraform.against_emulator("apply", variables, "-auto-approve", "-parallelism=20")
-    figures["resources created"] = len(terraform.resources())
-    figures["seconds to apply"] = round(time.monotonic() - started)
-    return terraform
+def emulated(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory, emulator: str) -> Terraform:
+    """Terraform on the emulator, with nothing applied."""
+    return Terraform.at(INFRA, tmp_path_factory.mktemp("stack"), emulator)
+
+
+@pytest.fixture(scope="module")
+def stack(emulated: Terraform, variables: Path, figures: dict[str, Any]) -> Terraform:
+    """The stack, applied to the emulator, unless an earlier module has done so and not destroyed it."""
+    if not (emulated.output / "terraform.tfstate").exists() or not emulated.resources():
+        started = time.monotonic()
+        emulated.against_emulator("apply", variables, "-auto-approve", "-parallelism=20")
+        figures["resources created"] = len(emulated.resources())
+        figures["seconds to apply"] = round(time.monotonic() - started)
+    return emulated

@@ -209,7 +209,7 @@ def test_parliament_finds_nothing_in_the_policies(stack: Terraform, checkers: Pa
                 statement["Resource"] = "*"
             if statement.get("Sid") == "ListRuns":  # nor that executions are listed by state machine
                 assert statement.pop("Resource") == f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:{NAME}-run"
-                statement["Resource"] = "*"
+                statement["Resource"] = f"arn:aws:states:us-east-1:{ACCOUNT}:mapRun:{NAME}-run/map:run"
             # Nor that AWS's documents have no account, and that the same action needs the instances.
             if statement.get("Sid") in ("SendShellCommands", "SendCommandsToOwnInstances"):
                 resource = statement.pop("Resource")
