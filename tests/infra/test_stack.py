@@ -202,14 +202,15 @@ def test_parliament_finds_nothing_in_the_policies(stack: Terraform, checkers: Pa
     policies = {one["name"]: json.loads(one["policy"]) for one in of_type(stack, "aws_iam_role_policy")}
     assert len(policies) == 7
     for name, policy in policies.items():
+        # parliament does not know that executions are listed by state machine.
+        listing = [one for one in policy["Statement"] if one.get("Sid") == "ListRuns"]
+        assert all(one["Resource"].endswith(f":stateMachine:{NAME}-run") for one in listing)
+        policy["Statement"] = [one for one in policy["Statement"] if one not in listing]
         # parliament does not know that the calls with a task token accept the ARN of a state machine.
         for statement in policy["Statement"]:
             if statement.get("Sid") == "AnswerStateMachine":
                 assert statement.pop("Resource") == f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:{NAME}-run"
                 statement["Resource"] = "*"
-            if statement.get("Sid") == "ListRuns":  # nor that executions are listed by state machine
-                assert statement.pop("Resource") == f"arn:aws:states:us-east-1:{ACCOUNT}:stateMachine:{NAME}-run"
-                statement["Resource"] = f"arn:aws:states:us-east-1:{ACCOUNT}:mapRun:{NAME}-run/map:run"
             # Nor that AWS's documents have no account, and that the same action needs the instances.
             if statement.get("Sid") in ("SendShellCommands", "SendCommandsToOwnInstances"):
                 resource = statement.pop("Resource")
