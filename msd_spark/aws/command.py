@@ -25,7 +25,7 @@ from msd_spark.aws.stack import Stack, read_stack
 from msd_spark.aws.upload import missing_files, upload
 from msd_spark.core.errors import UserError
 from msd_spark.pipeline.running import check_options, check_stages
-from msd_spark.pipeline.settings import PipelineOptions
+from msd_spark.pipeline.settings import PipelineOptions, Plan
 
 STATUS = "msd-spark aws status"
 
@@ -55,8 +55,8 @@ def start(options: AwsOptions, stack: Stack, types: Mapping[str, Node]) -> None:
         return
     content = with_digests(content, data_files(options, stack), stack.data, stack.warehouse)
     finished = finished_after(current)
+    plan = stack_plan(options, stack, types)
     if not options.pipeline.force:
-        plan = stack_plan(options, stack, types)
         content = remaining(content, finished, plan, ignore_code=options.pipeline.ignore_code)
     content = with_source(content | {"finished": finished}, options.source)
     if not any(content[phase] for phase in PHASES):
@@ -64,7 +64,7 @@ def start(options: AwsOptions, stack: Stack, types: Mapping[str, Node]) -> None:
         return
     for stage, command in commands(content).items():
         print(f"{stage:<18}{command}")
-    lines = estimate(options, stack, types, content)
+    lines = estimate(options, stack, types, plan, content)
     print(f"estimate for {options.songs:,} songs: {cost.format_range(cost.total(lines).usd, 2)} USD", flush=True)
     if options.pipeline.dry_run:
         return
@@ -95,7 +95,7 @@ def data_files(options: AwsOptions, stack: Stack) -> Listing:
 def new_input(options: AwsOptions, stack: Stack, types: Mapping[str, Node]) -> dict[str, Any]:
     """Return the input of the state machine, with all stages; check their options and sources."""
     plan = stack_plan(options, stack, types)
-    check_stages(plan, without_songs=True)  # which the check of the data has found
+    check_stages(plan, without_songs=True)  # another check is for them
     return machine_input(options, plan, stack, types)
 
 
@@ -237,19 +237,19 @@ def cancel(options: AwsOptions, stack: Stack, types: Mapping[str, Node]) -> None
 
 
 def estimate(
-    options: AwsOptions, stack: Stack, types: Mapping[str, Node], content: Mapping[str, Any]
+    options: AwsOptions, stack: Stack, types: Mapping[str, Node], plan: Plan, content: Mapping[str, Any]
 ) -> list[cost.Line]:
     """Return the lines of the estimate for a machine's input."""
     prices, rates = cost.load(cost.PRICES), cost.load(cost.RATES)
-    epochs = int(stack_plan(options, stack, types).of_stages["train"].get("epochs", 1))
+    epochs = int(plan.of_stages["train"].get("epochs", 1))
     return cost.estimate(stack, types, content, n_songs=options.songs, epochs=epochs, prices=prices, rates=rates)
 
 
 def print_estimate(options: AwsOptions, stack: Stack, types: Mapping[str, Node]) -> None:
-    """Print the print_estimate cost of a run, and what the stack costs between runs."""
+    """Print the estimated cost of a run, and what the stack costs between runs."""
     plan = stack_plan(options, stack, types)
     check_options(plan)
-    lines = estimate(options, stack, types, machine_input(options, plan, stack, types))
+    lines = estimate(options, stack, types, plan, machine_input(options, plan, stack, types))
     prices, rates = cost.load(cost.PRICES), cost.load(cost.RATES)
     print(cost.table(lines))
     print(

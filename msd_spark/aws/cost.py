@@ -93,8 +93,8 @@ def cluster_usd_per_hour(emr: Spark, types: Mapping[str, Node], prices: Mapping[
 def cluster_line(name: str, minutes: Mapping[str, Range], usd_per_hour: Mapping[str, Range]) -> Line:
     """Return a line whose range covers a cluster with all task nodes and one with none."""
     costs = [one * usd / 60 for nodes in minutes for one, usd in zip(minutes[nodes], usd_per_hour[nodes], strict=True)]
-    times_ = [one for pair in minutes.values() for one in pair]
-    return Line(name, (min(times_), max(times_)), (min(costs), max(costs)))
+    all_minutes = [one for pair in minutes.values() for one in pair]
+    return Line(name, (min(all_minutes), max(all_minutes)), (min(costs), max(costs)))
 
 
 def slots(emr: Spark, types: Mapping[str, Node]) -> dict[str, float]:

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
-from msd_spark.aws.clients import aws_errors, client
+from msd_spark.aws.clients import aws_errors
 from msd_spark.aws.execution import DONE, WAITING, Execution
-from msd_spark.aws.plan import AFTER, BEFORE, GPU, PHASES, command_text
-from msd_spark.aws.upload import place_of
+from msd_spark.aws.plan import PHASES, command_text
+from msd_spark.aws.upload import list_objects
 from msd_spark.core.data_folder import ADDITIONAL
 from msd_spark.pipeline.records import record_name
 from msd_spark.pipeline.settings import Plan
@@ -30,11 +30,8 @@ Finished = dict[str, dict[str, str]]
 
 def list_data(location: str, region: str) -> dict[str, tuple[int, str]]:
     """Return the files of a data folder ``s3://BUCKET[/PREFIX]``; see `Listing`."""
-    bucket, prefix = place_of(location)
     with aws_errors(f"list {location}"):
-        pages = client("s3", region).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        objects = [one for page in pages for one in page.get("Contents", [])]
-    return {one["Key"].removeprefix(prefix): (one["Size"], one["ETag"]) for one in objects}
+        return {name: (one["Size"], one["ETag"]) for name, one in list_objects(location, region).items()}
 
 
 def with_digests(content: Mapping[str, Any], files: Listing, data: str, warehouse: str) -> dict[str, Any]:
@@ -87,15 +84,18 @@ def remaining(
     """
     running: set[str] = set()
     rest = dict(content)
-    for phase in (BEFORE, GPU, AFTER):
+    for phase in PHASES:
         rest[phase] = []
         for one in content[phase]:
-            last = finished.get(one["record"])
-            same = last is not None and last["digest"] == one["digest"] != ""
-            same = same and (ignore_code or (last is not None and last["release"] == content["release"]))
             read = upstream(one["stage"], plan)
-            later = [name for name in read if last and finished.get(name, {}).get("at", "") > last["at"]]
-            if not same or later or running & read:
+            last = finished.get(one["record"])
+            if (
+                last is None
+                or not last["digest"] == one["digest"] != ""
+                or not (ignore_code or last["release"] == content["release"])
+                or any(finished[name]["at"] > last["at"] for name in read & finished.keys())
+                or running & read
+            ):
                 rest[phase].append(one)
                 running.add(one["record"])
     return rest

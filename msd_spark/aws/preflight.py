@@ -230,18 +230,18 @@ def offered_types(ec2: Any, zones: tuple[str, ...], names: set[str]) -> dict[str
 
 def needs(stack: Stack, types: Mapping[str, Node], content: Mapping[str, Any]) -> list[Need]:
     """Return the vCPUs that each phase of a run needs."""
-    vcpus: list[Need] = []
+    result: list[Need] = []
     if content[BEFORE] or content[AFTER]:
         primary = max(types[name].vcpus for name in stack.emr.primary_instance_types)
         core = max(whole_nodes(types[name].vcpus, stack.emr.core_vcpus) for name in stack.emr.core_instance_types)
-        vcpus.append(Need("On-Demand", stack.emr.core_instance_types[0], primary + core))
+        result.append(Need("On-Demand", stack.emr.core_instance_types[0], primary + core))
         if stack.emr.task_vcpus:
             min_task = min(types[name].vcpus for name in stack.emr.task_instance_types)
-            vcpus.append(Need("Spot", stack.emr.task_instance_types[0], stack.emr.task_vcpus, min_task))
+            result.append(Need("Spot", stack.emr.task_instance_types[0], stack.emr.task_vcpus, min_task))
     if content[GPU] and stack.gpu and stack.gpu.instance_type in types:
         market = "Spot" if stack.gpu.spot else "On-Demand"
-        vcpus.append(Need(market, stack.gpu.instance_type, types[stack.gpu.instance_type].vcpus * stack.gpu.workers))
-    return vcpus
+        result.append(Need(market, stack.gpu.instance_type, types[stack.gpu.instance_type].vcpus * stack.gpu.workers))
+    return result
 
 
 def whole_nodes(vcpus_of_node: int, vcpus: int) -> int:

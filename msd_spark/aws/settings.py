@@ -75,7 +75,7 @@ class AwsOptions(Settings):
         """Check each option, and that it has an effect on the action."""
         super().__post_init__()
         for one in declared_options(AwsOptions):
-            allowed = (*OF_ACTIONS.get(self.action, (one.name,)), "ACTION", "action")
+            allowed = (*OF_ACTIONS.get(self.action, (one.name,)), "action")
             if one.name not in allowed and value_at(self, one.path) != one.default:
                 raise OptionError(f"--{one.name} has no effect on aws {self.action}; leave it out")
 

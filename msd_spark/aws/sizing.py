@@ -119,17 +119,18 @@ def node(vcpus: int, memory_mb: int, *, gpus: int = 0, gpu_mb: int = 0, nvme_gb:
 
 def why_refused(name: str, types: Mapping[str, Node]) -> str | None:
     """Return why no executor fits on an instance type; None if one fits."""
-    if name not in types:
-        return f"{name} is not in infra/instance_types.json: choose a type that is, such as m6i.2xlarge"
-    reason = types[name].no_executor
-    return f"{name} {reason}; choose a larger type" if reason else None
+    return _refusal(name, types, "no_executor")
 
 
 def why_no_primary(name: str, types: Mapping[str, Node]) -> str | None:
     """Return why an instance type is too small for a primary node; None if it is not."""
+    return _refusal(name, types, "no_driver")
+
+
+def _refusal(name: str, types: Mapping[str, Node], field: str) -> str | None:
     if name not in types:
         return f"{name} is not in infra/instance_types.json: choose a type that is, such as m6i.2xlarge"
-    reason = types[name].no_driver
+    reason = getattr(types[name], field)
     return f"{name} {reason}; choose a larger type" if reason else None
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from boto3.s3.transfer import TransferConfig
 from tqdm import tqdm
@@ -35,20 +36,21 @@ def missing_files(folder: Path, location: str, region: str) -> list[tuple[str, P
 
     A file has to be uploaded unless an object of its path has its size and is not older.
     """
-    bucket, prefix = place_of(location)
     with aws_errors(f"upload to {location}"):
-        pages = client("s3", region).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        objects = {
-            one["Key"].removeprefix(prefix): (one["Size"], one["LastModified"].timestamp())
-            for page in pages
-            for one in page.get("Contents", [])
-        }
+        objects = list_objects(location, region)
     missing = []
-    for key, path in source_files(folder):
-        status, (size, modified) = path.stat(), objects.get(key, (-1, 0.0))
-        if status.st_size != size or int(status.st_mtime) > modified:
-            missing.append((key, path))
+    for name, path in source_files(folder):
+        status, known = path.stat(), objects.get(name)
+        if known is None or status.st_size != known["Size"] or int(status.st_mtime) > known["LastModified"].timestamp():
+            missing.append((name, path))
     return missing
+
+
+def list_objects(location: str, region: str) -> dict[str, dict[str, Any]]:
+    """Return S3's description of every object below ``s3://BUCKET[/PREFIX]``, by its path below it."""
+    bucket, prefix = place_of(location)
+    pages = client("s3", region).get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return {one["Key"].removeprefix(prefix): one for page in pages for one in page.get("Contents", [])}
 
 
 def place_of(location: str) -> tuple[str, str]:

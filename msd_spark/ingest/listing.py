@@ -39,7 +39,6 @@ ROWS_PER_UNIT = 1000
 MIN_SONG_BYTES = 32
 """A file with fewer bytes per declared song is not an aggregate; a summary file has some hundred per song."""
 
-
 PARQUET_FOLDER = ".parquet"
 """Ending of the name of a folder whose Parquet files are one table, as Spark writes them."""
 
@@ -195,8 +194,8 @@ def _location_tasks(location: str) -> list[Task]:
     info = filesystem.get_file_info(path)
     if info.type == fs.FileType.NotFound:
         raise UserError(
-            f"no {location}; --songs takes folders, song files, archives, aggregate "
-            "files, files of metadata (.db, .csv, .parquet) and globs of them"
+            f"no {location}; --songs takes folders, song files, archives, aggregate files, files of metadata (.db, "
+            ".csv, .parquet) and globs of them"
         )
     if info.type != fs.FileType.Directory:
         return [Task("files", location, (location,))]
