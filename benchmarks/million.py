@@ -34,9 +34,10 @@ from benchmarks.report import FRAME_RATE, PAINTED, SECONDS, VIEWPORT, page_memor
 from msd_spark.catalogue.artist_groups import group_artists
 from msd_spark.catalogue.known_tracks import known_tracks
 from msd_spark.catalogue.name_index import FILE
+from msd_spark.core.arrow import rows_to_lists
 from msd_spark.core.cache import VARIABLE
 from msd_spark.core.runs import METADATA, MODEL, RUNS
-from msd_spark.core.schemas import EMBEDDING_SIZE, FACTORS
+from msd_spark.core.schemas import EMBEDDING_SIZE, FACTORS, VECTOR
 from msd_spark.core.song_layout import N_PITCHES
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.dataset import job as dataset_job
@@ -182,20 +183,17 @@ def write_vectors(warehouse: Warehouse, generated: Generated) -> None:
         songs = 0.5 * generator.standard_normal((n_songs, size), np.float32)
         return centres[generated.genre] + artists[generated.artist] + songs
 
-    def lists(values: np.ndarray) -> pa.Array:
-        flat, borders = pa.array(values.ravel()), np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
-        return pa.ListArray.from_arrays(pa.array(borders), flat)
-
     rows = np.flatnonzero(generator.random(n_songs) < WITH_LISTENS)
-    factors = [pa.array(["track"] * len(rows)), tracks.take(pa.array(rows)), lists(vectors(EMBEDDING_SIZE)[rows])]
+    kinds, ids = pa.array(["track"] * len(rows)), tracks.take(pa.array(rows))
+    factors = [kinds, ids, rows_to_lists(vectors(EMBEDDING_SIZE)[rows], FACTORS.field("factors").type)]
     warehouse.write_arrow(pa.table(factors, schema=FACTORS), "factors")
     genres = pa.array(np.array(GENRES)[generated.genre])
     probabilities = generator.dirichlet(np.full(len(GENRES), 0.3), n_songs).astype(np.float32)
     embeddings = {
         "track_id": tracks,
-        "embedding": lists(vectors(EMBEDDING_SIZE)),
+        "embedding": rows_to_lists(vectors(EMBEDDING_SIZE), VECTOR),
         "predicted_genre": genres,
-        "genre_probabilities": lists(probabilities),
+        "genre_probabilities": rows_to_lists(probabilities, VECTOR),
         "has_lyrics": (generator.random(n_songs) < WITH_WORDS).astype(np.float32),
     }
     warehouse.write_arrow(pa.table(embeddings), "embeddings", RUN)
@@ -264,9 +262,8 @@ def give_segments(warehouse: Warehouse) -> None:
             values = pa.array(np.full(songs.num_rows, 2, np.int32))
         elif field.name.startswith("segments_"):
             size = 2 * (N_PITCHES if field.name in ("segments_pitches", "segments_timbre") else 1)
-            numbers = generator.random((songs.num_rows, size), np.float32).ravel()
-            borders = np.arange(songs.num_rows + 1, dtype=np.int32) * size
-            values = pa.ListArray.from_arrays(borders, pa.array(numbers, field.type.value_type), type=field.type)
+            numbers = generator.random((songs.num_rows, size)).astype(field.type.value_type.to_pandas_dtype())
+            values = rows_to_lists(numbers, field.type)
         else:
             continue
         songs = songs.set_column(place, field, values)
@@ -353,7 +350,7 @@ def main() -> None:
         return
     rows: list[tuple[Any, ...]] = []
     by_stage: dict[str, list[Measured]] = {}
-    figures: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for n_songs in SIZES:
         with tempfile.TemporaryDirectory() as scratch:
             data, warehouse = Path(scratch) / "data", Warehouse(f"{scratch}/warehouse")
@@ -372,18 +369,18 @@ def main() -> None:
                 if name == "ingest":
                     give_segments(warehouse)
             search = warehouse.read_json("neighbours", RUN, SEARCH_FILE)
-            figures["neighbours_recall_at_10"] = search["index"]["recall_at_10"]
-            figures["similar_text_ms"] = searches(cache)
-            figures |= page(warehouse)
+            metrics["neighbours_recall_at_10"] = search["index"]["recall_at_10"]
+            metrics["similar_text_ms"] = searches(cache)
+            metrics |= page(warehouse)
     for name, (small, large) in by_stage.items():
         key = name.replace(", ", "_").replace(" ", "_")
-        figures |= {f"{key}_seconds_100k": small.seconds, f"{key}_seconds_1m": large.seconds}
-        figures[f"{key}_1m_over_100k"] = large.seconds / small.seconds
-    figures["peak_driver_gib"] = max(one.driver for stage in by_stage.values() for one in stage)
-    figures["artist_groups_seconds"] = json.loads(by_stage["artist groups"][-1].output.splitlines()[-1])["seconds"]
-    figures["plan_seconds"] = by_stage["dataset, plan"][-1].seconds
+        metrics |= {f"{key}_seconds_100k": small.seconds, f"{key}_seconds_1m": large.seconds}
+        metrics[f"{key}_1m_over_100k"] = large.seconds / small.seconds
+    metrics["peak_driver_gib"] = max(one.driver for stage in by_stage.values() for one in stage)
+    metrics["artist_groups_seconds"] = json.loads(by_stage["artist groups"][-1].output.splitlines()[-1])["seconds"]
+    metrics["plan_seconds"] = by_stage["dataset, plan"][-1].seconds
     headers = ["stage", "songs", "seconds", "driver, GiB", "workers, GiB"]
-    publish("million", headers, sorted(rows, key=lambda row: list(by_stage).index(row[0])), figures)
+    publish("million", headers, sorted(rows, key=lambda row: list(by_stage).index(row[0])), metrics)
 
 
 if __name__ == "__main__":

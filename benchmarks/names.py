@@ -28,8 +28,9 @@ from benchmarks.neighbours import clustered
 from msd_spark.catalogue import name_search
 from msd_spark.catalogue.name_index import FILE, NameIndex
 from msd_spark.catalogue.name_search import search_names
+from msd_spark.core.arrow import rows_to_lists
 from msd_spark.core.cache import VARIABLE, cache_folder
-from msd_spark.core.schemas import EMBEDDINGS, SONGS
+from msd_spark.core.schemas import EMBEDDINGS, SONGS, VECTOR
 from msd_spark.core.warehouse import Warehouse
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "msd-real" / "million.parquet"
@@ -80,9 +81,7 @@ def catalogue() -> pa.Table:
 def write_tables(warehouse: Warehouse, names: pa.Table) -> None:
     """Write ``songs/`` and the embeddings of a run."""
     n_songs = names.num_rows
-    vectors = clustered(n_songs, 0)
-    ends = np.arange(0, vectors.size + 1, vectors.shape[1], dtype=np.int32)
-    embedding = pa.ListArray.from_arrays(ends, vectors.ravel())
+    embedding = rows_to_lists(clustered(n_songs, 0), VECTOR)
     columns = {"track_id": names["track_id"], "embedding": embedding, "predicted_genre": pa.repeat("Rock", n_songs)}
     for schema, table, place in ((SONGS, names, ("songs",)), (EMBEDDINGS, pa.table(columns), ("embeddings", RUN))):
         arrays = [_column(field, table) for field in schema]

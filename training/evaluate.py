@@ -16,7 +16,7 @@ from tabulate import tabulate
 
 from msd_spark.core.command_line import run_verb
 from msd_spark.core.errors import UserError
-from msd_spark.core.runs import newest_run, read_run
+from msd_spark.core.runs import EVALUATIONS, newest_run, read_run
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.environment.doctor import require_sound_environment
 from training.evaluation.options import EvaluateOptions
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from training.data.predictions import Predictions
     from training.evaluation.fit import Fit
     from training.ranks.ranks import Ranks
-
-EVALUATIONS = "evaluations"
-"""Folder of the warehouse for ``RUN/DATASET-SPLIT.json`` and ``.parquet``; only the model card of a run is changed."""
 
 
 def run(options: EvaluateOptions) -> None:

@@ -138,11 +138,11 @@ class Found:
 def search_names(index: NameIndex, query: str) -> Found:
     """Return the song of an index that a query names, or the choices."""
     candidates = index.with_all_words(query)
-    found = _named(query, candidates)
-    if found is None:
+    result = _named(query, candidates)
+    if result is None:
         candidates += index.with_some_words(query)
-        found = _named(query, candidates)
-    return found or Found(NONE, None, tuple(_closest(query, candidates)))
+        result = _named(query, candidates)
+    return result or Found(NONE, None, tuple(_closest(query, candidates)))
 
 
 def _named(query: str, candidates: Iterable[Named]) -> Found | None:

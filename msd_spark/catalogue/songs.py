@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from msd_spark.catalogue.artist_groups import group_artists
+from msd_spark.catalogue.names import normalise_name
 from msd_spark.core.errors import UserError
 from msd_spark.core.row_groups import RowGroups
 from msd_spark.core.warehouse import READERS, Warehouse
@@ -22,6 +23,12 @@ LIGHT = ("track_id", "song_id", "artist_id", "artist_name", "title", "n_segments
 
 NAMES = ("song_id", "artist_id", "artist_name", "title")
 """Columns of ``songs/`` that identify a song and its artist."""
+
+
+def normalised_names(names: pd.Series) -> pd.Series:
+    """Return artist names or titles in the form of `normalise_name`, null where they are."""
+    forms = {name: normalise_name(name) for name in names.dropna().unique()}
+    return names.map(forms)
 
 
 def read_songs(warehouse: Warehouse, duplicates: pd.DataFrame | None = None) -> tuple[pd.DataFrame, list[str]]:

@@ -23,6 +23,9 @@ _CODE = ("Lambda", "__lambda__")
 COMPARISONS = "comparisons"
 """Folder of the warehouse for ``NAME/comparison.json`` and ``.md``, and times in ``NAME/runs/RUN.json``."""
 
+EVALUATIONS = "evaluations"
+"""Folder of the warehouse for ``RUN/DATASET-SPLIT.json`` and ``.parquet``, and ``RUN/cold-songs.json``."""
+
 STUDIES = "studies"
 
 DATASETS = "dataset"

@@ -21,7 +21,7 @@ from tabulate import tabulate
 from msd_spark.catalogue.embeddings import read_embeddings
 from msd_spark.catalogue.raw_features import COLUMNS, SCHEMA, WITH_SEGMENTS, arrange, feature_batches, standardise
 from msd_spark.core.errors import UserError
-from msd_spark.core.runs import read_run, run_file
+from msd_spark.core.runs import EVALUATIONS, read_run, run_file
 from msd_spark.core.summary import Summary
 from msd_spark.core.warehouse import Warehouse
 from msd_spark.factors import metrics
@@ -36,7 +36,7 @@ from msd_spark.neighbours.space import unit
 from msd_spark.spark.session import progress
 from msd_spark.spark.tables import map_table
 
-FOLDER, FILE = "evaluations", "cold-songs.json"
+FILE = "cold-songs.json"
 CLOSE = 1e-4
 """Largest difference between the run's true factors and ``factors/``: rounding of a float32 copy."""
 
@@ -100,7 +100,7 @@ def evaluate_cold_songs(session: SparkSession, settings: FactorSettings, run: st
         "true factors": (user_factors, songs.true),
     }
     results = evaluate_recommenders(recommenders, cold, settings.seed)
-    warehouse.write_json({"cold_songs": results, "counts": summary.facts}, FOLDER, run, FILE)
+    warehouse.write_json({"cold_songs": results, "counts": summary.facts}, EVALUATIONS, run, FILE)
     print(table(results), end="\n\n")
     summary.details["cold_songs"] = results
     return summary

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from msd_spark.catalogue.names import normalise_name
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -35,13 +33,15 @@ class Exclusions:
         """
         import pandas as pd  # takes longer to load than the search for one song
 
+        from msd_spark.catalogue.songs import normalised_names
+
         keys: list[pd.Series] = []
         if names:
-            artists = _normalised(songs["artist_name"])
+            artists = normalised_names(songs["artist_name"])
         if "same-artist" in names:
             keys += [songs["artist_id"], artists]
         if "duplicates" in names:
-            keys += [songs["song_id"], artists + "\n" + _normalised(songs["title"])]
+            keys += [songs["song_id"], artists + "\n" + normalised_names(songs["title"])]
         codes = [pd.factorize(key)[0].astype(np.int32) for key in keys]
         return cls(np.stack(codes) if codes else np.empty((0, len(songs)), np.int32))
 
@@ -56,8 +56,3 @@ class Exclusions:
             own_codes = np.where(own < 0, UNKNOWN, codes[own])[:, None]
             allowed &= (own_codes == UNKNOWN) | (codes[places] != own_codes)
         return allowed
-
-
-def _normalised(names: pd.Series) -> pd.Series:
-    known = {name: normalise_name(name) for name in names.dropna().unique()}
-    return names.map(known)

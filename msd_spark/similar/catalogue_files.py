@@ -7,7 +7,6 @@ import sqlite3
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
@@ -15,8 +14,7 @@ from msd_spark.catalogue.embeddings import read_embeddings
 from msd_spark.catalogue.genres import displayed_genres
 from msd_spark.catalogue.name_index import FILE, build_name_index
 from msd_spark.catalogue.named_songs import read_named_songs
-from msd_spark.catalogue.names import normalise_name
-from msd_spark.catalogue.songs import NAMES
+from msd_spark.catalogue.songs import NAMES, normalised_names
 from msd_spark.core.cache import VARIABLE
 from msd_spark.core.errors import UserError
 from msd_spark.core.warehouse import Warehouse
@@ -33,9 +31,9 @@ def write_catalogue(folder: Path, warehouse: Warehouse, run: str) -> None:
     names = warehouse.read_table(["track_id", *NAMES, "duration"], "songs").to_pandas()
     songs = names.drop_duplicates("track_id").set_index("track_id").reindex(embedded.track_ids)
     genre = displayed_genres(warehouse, run).reindex(songs.index)
-    artist = _normalised(songs["artist_name"])
+    artist = normalised_names(songs["artist_name"])
     songs = songs.assign(genre=genre, predicted_genre=embedded.predicted_genre, artist=artist)
-    songs["name"] = artist + "\n" + _normalised(songs["title"])
+    songs["name"] = artist + "\n" + normalised_names(songs["title"])
     texts = [name for name in songs.columns if name != "duration"]
     fields = [(name, pa.string()) for name in ("track_id", *texts)] + [("duration", pa.float64())]
     table = pa.Table.from_pandas(songs.rename_axis("track_id").reset_index(), pa.schema(fields), preserve_index=False)
@@ -45,11 +43,6 @@ def write_catalogue(folder: Path, warehouse: Warehouse, run: str) -> None:
         writer.write_table(table)
 
 
-def _normalised(names: pd.Series) -> pd.Series:
-    known = {name: normalise_name(name) for name in names.dropna().unique()}
-    return names.map(known)
-
-
 def write_names(folder: Path, warehouse: Warehouse, track_ids: pa.ChunkedArray) -> None:
     """Write the index of the names of tracks."""
     songs = read_named_songs(warehouse, track_ids)
@@ -57,4 +50,6 @@ def write_names(folder: Path, warehouse: Warehouse, track_ids: pa.ChunkedArray) 
     try:
         build_name_index(folder / FILE, bar)
     except sqlite3.OperationalError as error:
+        if "no such module" in str(error):  # as in TensorFlow's SQLite, which Horovod makes global
+            raise UserError(f"SQLite: {error}; call msd-spark similar in a process without Horovod") from error
         raise UserError(f"the cache {folder} cannot be written: {error}; free space, or set {VARIABLE}") from error

@@ -30,34 +30,34 @@ def named_song(catalogue: Catalogue, text: str) -> Query:
             f"{text.strip()} has no embedding in embeddings/{catalogue.run}; "
             f"msd-spark lineage {text.strip()} --run {catalogue.run} says why"
         )
-    found = catalogue.search_names(text)
-    if found.outcome != ONE or found.song is None:
-        raise UserError("\n".join(_choices(text, found, len(catalogue))))
-    query = catalogue.of_track(found.song.track_id)
+    result = catalogue.search_names(text)
+    if result.outcome != ONE or result.song is None:
+        raise UserError("\n".join(_choices(text, result, len(catalogue))))
+    query = catalogue.of_track(result.song.track_id)
     if query is None:
-        raise AssertionError(f"{found.song.track_id} is in the index of names only")
-    if not found.is_equal:
+        raise AssertionError(f"{result.song.track_id} is in the index of names only")
+    if not result.is_equal:
         print(f"no song is called {one_line(text)!r}; using the most similar name", file=sys.stderr)
-    if found.others:
+    if result.others:
         print("other versions by this artist; give a track id to choose one", file=sys.stderr)
-        print("\n".join(map(_line, found.others[:MOST_VERSIONS])), file=sys.stderr)
+        print("\n".join(map(_line, result.others[:MOST_VERSIONS])), file=sys.stderr)
     return query
 
 
-def _choices(text: str, found: Found, n_songs: int) -> Iterator[str]:
+def _choices(text: str, result: Found, n_songs: int) -> Iterator[str]:
     """Yield the lines of the error for a text that names no song, or several, of `n_songs` embedded ones."""
     name = repr(one_line(text))
-    if found.outcome == NONE:
-        instead = "closest" if found.others else "give 'artist - title', a track id, or a song file (.h5)"
+    if result.outcome == NONE:
+        instead = "closest" if result.others else "give 'artist - title', a track id, or a song file (.h5)"
         yield f"no song is called {name} among the {n_songs:,} with an embedding; {instead}"
-    elif found.outcome == ARTIST:
+    elif result.outcome == ARTIST:
         yield f"{name} is the name of an artist; give a title, or one of these track ids"
-    elif found.is_equal:
+    elif result.is_equal:
         yield f"several songs are called {name}; give 'artist - title', or one of these track ids"
     else:
         yield f"no song is called {name}, but several similarly; give one of these track ids"
-    for number, song in enumerate(found.others):
-        versions = found.versions[number] if found.versions else 1
+    for number, song in enumerate(result.others):
+        versions = result.versions[number] if result.versions else 1
         yield _line(song) + (f", {versions} versions" if versions > 1 else "")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from msd_spark.core.arrow import rows_to_lists
 from msd_spark.core.runs import METADATA, RUNS
 from msd_spark.core.schemas import EMBEDDING_SIZE, FACTORS, LABELS, NEIGHBOURS, PLAYS, POPULARITY
 from msd_spark.core.warehouse import Warehouse
@@ -23,8 +24,7 @@ PARAMETERS = AlsParameters(rank=64)
 
 def lists_of(rows: np.ndarray) -> pa.ListArray:
     """Return the rows of a matrix as a column of lists of float32."""
-    offsets = np.arange(len(rows) + 1, dtype=np.int32) * rows.shape[1]
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(rows.astype(np.float32).ravel()))
+    return rows_to_lists(rows.astype(np.float32), pa.list_(pa.float32()))
 
 
 def phrases(generator: np.random.Generator, words: np.ndarray, n: int, most: int) -> list[str]:

@@ -13,15 +13,12 @@ from typing import Any
 from tabulate import tabulate
 
 from msd_spark.core.formatting import with_interval
-from msd_spark.core.runs import METADATA, METRICS, RUNS, run_file
+from msd_spark.core.runs import EVALUATIONS, METADATA, METRICS, RUNS, run_file
 from msd_spark.core.warehouse import Warehouse
 from training.data.targets import TARGETS
 from training.evaluation.table import SHORT
 
 MODEL_CARD = "model_card.md"
-
-EVALUATIONS = "evaluations"
-"""Folder of the warehouse with the results of ``msd-spark evaluate``."""
 
 LIMITS = (
     "Metrics hold for songs like those of the split; intervals are over artists, not over other datasets.",

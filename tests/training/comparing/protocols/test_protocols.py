@@ -22,7 +22,6 @@ from msd_spark.core.options import OptionError
 from msd_spark.core.schemas import TAGS as TAGS_SCHEMA
 from msd_spark.core.verbs import VERBS
 from msd_spark.core.warehouse import Warehouse
-from tests.conftest import REPOSITORY
 from tests.support.song_tables import song, track, write_labels, write_songs
 from training.comparing.options import PROTOCOLS as NAMES
 from training.comparing.protocols.artist import split_songs
@@ -243,11 +242,9 @@ def test_options_of_protocols_belong_together() -> None:
 
 
 @pytest.fixture(scope="module")
-def real() -> Path:
-    folder = REPOSITORY.parent / "shared" / "msd-real"
-    if not folder.is_dir():
-        pytest.skip(f"real sample: no folder {folder}")
-    return folder
+def real(million: Path) -> Path:
+    """The folder of further real data."""
+    return million.parent
 
 
 @pytest.mark.parametrize("name", ["year", "tags50"])
