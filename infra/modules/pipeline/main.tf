@@ -373,6 +373,26 @@ locals {
   )
   first_cleanup = local.has_gpu ? "ScaleToZero" : "ListClusters"
 
+  # Notifications by the state that follows; one that fails changes no outcome.
+  notify_next = { for name in ["Left", "Failed", "Finished", "Cleaned"] : name => {
+    Type       = "Task"
+    Resource   = "arn:aws:states:::sns:publish"
+    ResultPath = null
+    Retry      = local.cleanup_retry
+    Catch      = [{ ErrorEquals = ["States.ALL"], ResultPath = null, Next = name }]
+    Next       = name
+  } }
+
+  # Lists the executions of the machine of runs, for both machines.
+  list_runs = {
+    Type           = "Task"
+    Resource       = "arn:aws:states:::aws-sdk:sfn:listExecutions"
+    Parameters     = { StateMachineArn = local.run_arn, StatusFilter = "RUNNING" }
+    ResultSelector = { "names.$" = "$.Executions[*].Name" }
+    ResultPath     = "$.runs"
+    Retry          = local.cleanup_retry
+  }
+
   outcome_states = {
     Outcome = {
       Type    = "Choice"
@@ -383,52 +403,34 @@ locals {
       ]
       Default = "NotifySuccess"
     }
-    NotifyLeft = {
-      Type     = "Task"
-      Comment  = "Reports what to check by hand."
-      Resource = "arn:aws:states:::sns:publish"
+    NotifyLeft = merge(local.notify_next["Left"], {
+      Comment = "Reports what to check by hand."
       Parameters = {
         TopicArn    = var.topic_arn
         Subject     = "${var.name}: clean-up failed"
         "Message.$" = "States.Format('The clean-up of ${var.name} failed: {}. Check the clusters named ${local.cluster}, the GPU workers and the instances named ${var.ingest.name}: they cost money.', $.left.Cause)"
       }
-      ResultPath = null
-      Retry      = local.cleanup_retry
-      Catch      = [{ ErrorEquals = ["States.ALL"], ResultPath = null, Next = "Left" }]
-      Next       = "Left"
-    }
+    })
     Left = { Type = "Fail", Comment = "Resources may remain.", Error = "CleanUpFailed", CausePath = "$.left.Cause" }
   }
   run_outcome_states = {
-    NotifyFailure = {
-      Type     = "Task"
-      Comment  = "Reports that the run failed, and why."
-      Resource = "arn:aws:states:::sns:publish"
+    NotifyFailure = merge(local.notify_next["Failed"], {
+      Comment = "Reports that the run failed, and why."
       Parameters = {
         TopicArn    = var.topic_arn
         Subject     = "${var.name}: a run failed"
         "Message.$" = "States.Format('Run {} failed: {}: {}. All its clusters and workers are removed. See msd-spark aws logs, then resume with msd-spark aws run.', $.run, $.error.Error, $.error.Cause)"
       }
-      ResultPath = null
-      Retry      = local.cleanup_retry
-      Catch      = [{ ErrorEquals = ["States.ALL"], ResultPath = null, Next = "Failed" }]
-      Next       = "Failed"
-    }
+    })
     Failed = { Type = "Fail", Comment = "The run failed.", Error = "RunFailed", CausePath = "States.Format('{}: {}', $.error.Error, $.error.Cause)" }
-    NotifySuccess = {
-      Type     = "Task"
-      Comment  = "Reports that the run is finished."
-      Resource = "arn:aws:states:::sns:publish"
+    NotifySuccess = merge(local.notify_next["Finished"], {
+      Comment = "Reports that the run is finished."
       Parameters = {
         TopicArn    = var.topic_arn
         Subject     = "${var.name}: a run is finished"
         "Message.$" = "States.Format('Run {} is finished; its tables are in the warehouse. All its clusters and workers are removed.', $.run)"
       }
-      ResultPath = null
-      Retry      = local.cleanup_retry
-      Catch      = [{ ErrorEquals = ["States.ALL"], ResultPath = null, Next = "Finished" }]
-      Next       = "Finished"
-    }
+    })
     Finished = { Type = "Succeed", Comment = "All stages are finished." }
   }
 
@@ -437,16 +439,10 @@ locals {
     TimeoutSeconds = var.settings.hours * 3600
     StartAt        = "ListRuns"
     States = merge(local.cleanup_states, local.outcome_states, local.run_outcome_states, {
-      ListRuns = {
-        Type           = "Task"
-        Comment        = "Finds the executions that are running, of which this is one."
-        Resource       = "arn:aws:states:::aws-sdk:sfn:listExecutions"
-        Parameters     = { "StateMachineArn.$" = "$$.StateMachine.Id", StatusFilter = "RUNNING" }
-        ResultSelector = { "names.$" = "$.Executions[*].Name" }
-        ResultPath     = "$.runs"
-        Retry          = local.cleanup_retry
-        Next           = "IsOnlyRun"
-      }
+      ListRuns = merge(local.list_runs, {
+        Comment = "Finds the executions that are running, of which this is one."
+        Next    = "IsOnlyRun"
+      })
       IsOnlyRun = {
         Type    = "Choice"
         Comment = "Two runs would write the same tables, and the clean-up of one would remove the clusters of the other."
@@ -487,16 +483,10 @@ locals {
         Default = "AwaitListing"
       }
       AwaitListing = { Type = "Wait", Comment = "Until the list of executions is current.", Seconds = var.settings.poll_seconds, Next = "ListRuns" }
-      ListRuns = {
-        Type           = "Task"
-        Comment        = "Finds the run that is running now, if any: the next one may have started."
-        Resource       = "arn:aws:states:::aws-sdk:sfn:listExecutions"
-        Parameters     = { StateMachineArn = local.run_arn, StatusFilter = "RUNNING" }
-        ResultSelector = { "names.$" = "$.Executions[*].Name" }
-        ResultPath     = "$.runs"
-        Retry          = local.cleanup_retry
-        Next           = "HasRun"
-      }
+      ListRuns = merge(local.list_runs, {
+        Comment = "Finds the run that is running now, if any: the next one may have started."
+        Next    = "HasRun"
+      })
       HasRun = {
         Type    = "Choice"
         Comment = "Clusters and workers are those of the run that is running; it removes them itself."
@@ -512,20 +502,14 @@ locals {
         ]
         Default = "Cleaned"
       }
-      NotifyStopped = {
-        Type     = "Task"
-        Comment  = "Reports that a run was aborted or took too long; it could not report this itself."
-        Resource = "arn:aws:states:::sns:publish"
+      NotifyStopped = merge(local.notify_next["Cleaned"], {
+        Comment = "Reports that a run was aborted or took too long; it could not report this itself."
         Parameters = {
           TopicArn    = var.topic_arn
           Subject     = "${var.name}: a run was stopped"
-          "Message.$" = "States.Format('Execution {} ended with status {}. All its clusters and workers are removed. Continue by msd-spark aws run.', $.execution, $.status)"
+          "Message.$" = "States.Format('Execution {} ended with status {}. All its clusters and workers are removed. Resume with msd-spark aws run.', $.execution, $.status)"
         }
-        ResultPath = null
-        Retry      = local.cleanup_retry
-        Catch      = [{ ErrorEquals = ["States.ALL"], ResultPath = null, Next = "Cleaned" }]
-        Next       = "Cleaned"
-      }
+      })
       Cleaned = { Type = "Succeed", Comment = "Nothing is left." }
     })
   }
