@@ -18,7 +18,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.split_lists import listed_splits
 from msd_spark.core.warehouse import Warehouse
 from training.comparing.options import FEWEST_SONGS
 from training.comparing.protocols.contract import (
@@ -31,7 +30,7 @@ from training.comparing.protocols.contract import (
     Lists,
     Protocol,
     Truths,
-    origin_of,
+    listed_division,
 )
 from training.evaluation.bootstrap import Artists, Candidate, mean_statistic
 from training.evaluation.mapping import Mapper
@@ -100,9 +99,7 @@ class Artist(Protocol):
     def divisions(self, tracks: pd.DataFrame, lists: Lists) -> list[Division]:
         """Divide the tracks by lists of tracks, or draw them by the two documented rules."""
         if lists.ids:
-            name = " and ".join(lists.names[split] for split in (TRAIN, TEST))
-            official = {split: len(ids) for split, ids in lists.ids.items()}
-            return [Division(name, listed_splits(tracks, lists.ids), official, origin_of(lists))]
+            return [listed_division(tracks, lists)]
         n_artists = int((tracks["artist_id"].value_counts() >= self.fewest_songs).sum())
         if n_artists < 2:
             raise UserError(

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from msd_spark.core.split_lists import listed_splits
 from msd_spark.core.warehouse import Warehouse
 from training.evaluation.bootstrap import Artists, Candidate
 from training.evaluation.mapping import Mapper
@@ -117,6 +118,16 @@ class Division:
     splits: pd.Series
     official: Mapping[str, int]
     origin: str
+
+
+def listed_division(tracks: pd.DataFrame, lists: Lists) -> Division:
+    """Return the division of tracks by lists, with the names of the files of train and test.
+
+    Raises `ValueError` for a track in two lists.
+    """
+    name = " and ".join(lists.names[split] for split in (TRAIN, TEST))
+    official = {split: len(ids) for split, ids in lists.ids.items()}
+    return Division(name, listed_splits(tracks, lists.ids), official, origin_of(lists))
 
 
 class Protocol(ABC):

@@ -14,10 +14,9 @@ import pandas as pd
 import pyarrow.dataset as pads
 
 from msd_spark.core.errors import UserError
-from msd_spark.core.split_lists import listed_splits
 from msd_spark.core.warehouse import Warehouse
 from training.comparing.protocols.classified import learned_candidates
-from training.comparing.protocols.contract import SUMMARY, TEST, TRAIN, Division, Lists, Protocol, Truths, origin_of
+from training.comparing.protocols.contract import SUMMARY, Division, Lists, Protocol, Truths, listed_division
 from training.data.targets.genre import Genre
 from training.evaluation.bootstrap import Artists, Candidate
 from training.evaluation.mapping import Mapper
@@ -49,15 +48,7 @@ class GenreProtocol(Protocol):
 
     def divisions(self, tracks: pd.DataFrame, lists: Lists) -> list[Division]:
         """Divide the tracks by the lists."""
-        name = " and ".join(lists.names[split] for split in (TRAIN, TEST))
-        return [
-            Division(
-                name,
-                listed_splits(tracks, lists.ids),
-                {split: len(ids) for split, ids in lists.ids.items()},
-                origin_of(lists),
-            )
-        ]
+        return [listed_division(tracks, lists)]
 
     def candidates(
         self, train: Features, test: Features, class_names: tuple[str, ...], artists: Artists, mapper: Mapper
